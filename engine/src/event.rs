@@ -1,0 +1,304 @@
+//! Everything that can happen to a run. The journal is a list of these; every other view of a run is derived.
+//!
+//! An event carries all that its effect on the state needs (times, schedules, reasons), so that folding stays the same
+//! when the rules change: rules live in `decide`, `interpret` and `take_signal`, which make events.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use twinspan_plans::{Digest, Inputs};
+
+use crate::failure::StepError;
+use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
+use crate::signal::{Actor, Signal};
+use crate::step::{Approval, ClaimKey, Decision, Marker, Phase};
+use crate::wait::Wait;
+
+/// An event as it is stored: where, when, what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Position in its run.
+    pub seq: Seq,
+    /// When it happened, on the run's clock; never earlier than the event before.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// The run was accepted.
+    RunStarted(Box<RunStarted>),
+    /// A driver took the run: what was in flight under an earlier one is uncertain from here on.
+    DriverTook {
+        /// Its epoch.
+        epoch: Epoch,
+        /// Host and process, for people.
+        driver: String,
+        /// The program's version.
+        program: String,
+        /// Taken from a driver on another host, by an operator's order.
+        stolen: bool,
+    },
+    /// A `for_each` has its elements.
+    Expanded {
+        /// The collection.
+        item: StepKey,
+        /// Keys and values, in order.
+        elements: Vec<(String, Value)>,
+    },
+    /// Its `when` is false (or its block's).
+    NotApplicable {
+        /// The step or block.
+        item: StepKey,
+    },
+    /// Something happened to a step.
+    Step {
+        /// The step.
+        step: StepKey,
+        /// What.
+        event: StepEvent,
+    },
+    /// A signal was taken from the inbox.
+    SignalTaken {
+        /// Its id.
+        id: SignalId,
+        /// Who sent it.
+        actor: Actor,
+        /// Why.
+        reason: Option<String>,
+        /// What it asks for.
+        signal: Signal,
+    },
+    /// Pause or cancel is in force: nothing is sent after this but what it names.
+    Acknowledged {
+        /// Steps whose write was on its way.
+        in_flight: Vec<StepKey>,
+    },
+    /// Nothing is left to do.
+    RunEnded {
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// How a run began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The run.
+    pub run: RunId,
+    /// The plan's name.
+    pub name: String,
+    /// Digest of the plan's text; the text is stored once per digest.
+    pub plan: Digest,
+    /// The inputs, secrets as references.
+    pub inputs: Inputs,
+    /// Who started it.
+    pub starter: Actor,
+    /// Start paused.
+    pub paused: bool,
+    /// Seed of every random choice.
+    pub seed: u64,
+}
+
+/// Something that happened to a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepEvent {
+    /// Found as wanted at first sight: nothing to write.
+    AlreadySo {
+        /// What was found.
+        output: Value,
+        /// How it is known.
+        evidence: Evidence,
+    },
+    /// Has to wait, and is looked at again.
+    Waiting {
+        /// For what.
+        wait: Wait,
+        /// What is asked again.
+        phase: Phase,
+        /// When.
+        look_again: Timestamp,
+        /// When it gives up; `None`: never.
+        deadline: Option<Timestamp>,
+    },
+    /// A person has to decide.
+    NeedsDecision {
+        /// What about.
+        decision: Decision,
+        /// What was being done.
+        phase: Phase,
+    },
+    /// About to send. Durable before anything is sent.
+    Intended {
+        /// Number of the attempt, from 1.
+        attempt: u32,
+        /// Apply or Undo.
+        phase: Phase,
+        /// Digest of (kind, identity, parameters, pre-image digest).
+        digest: Digest,
+        /// Digest of what the probe saw.
+        pre_image: Digest,
+        /// Whether the probe saw nothing there: one half of the proof of ownership.
+        was_absent: bool,
+        /// The driver's epoch.
+        epoch: Epoch,
+        /// What this run now holds against other runs; only the first time.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        claims: Vec<ClaimKey>,
+    },
+    /// The write was accepted.
+    Accepted {
+        /// Number of the attempt.
+        attempt: u32,
+        /// Apply or Undo.
+        phase: Phase,
+        /// When the answer was there.
+        ended: Timestamp,
+        /// What only this answer carries.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<Value>,
+    },
+    /// Sent, answer unknown.
+    Uncertain {
+        /// Number of the attempt.
+        attempt: u32,
+        /// Apply or Undo.
+        phase: Phase,
+        /// What is known.
+        error: Option<StepError>,
+        /// When the first look is due.
+        look_again: Timestamp,
+    },
+    /// A look at an uncertain write found nothing; an absence must last (two agreeing reads, the kind's settle time).
+    StillAbsent {
+        /// When that read began.
+        read_began: Timestamp,
+        /// When the next one is due.
+        look_again: Timestamp,
+    },
+    /// Tries again later.
+    RetryWait {
+        /// What happened.
+        error: StepError,
+        /// What is tried again: reading or writing (always with a probe first).
+        phase: Phase,
+        /// Failures so far, this one included.
+        failures: u32,
+        /// When.
+        until: Timestamp,
+    },
+    /// Proven.
+    Done {
+        /// What is there.
+        output: Value,
+        /// Who made it.
+        origin: Origin,
+        /// How it is known.
+        evidence: Evidence,
+    },
+    /// Cannot go on; its dependents cannot either.
+    Failed {
+        /// Why.
+        error: StepError,
+        /// What was being done.
+        phase: Phase,
+    },
+    /// Left out by a person; `output` comes from its check or from the person.
+    Skipped {
+        /// Outputs, where there are any.
+        output: Option<Value>,
+        /// What its check saw, in words.
+        seen: String,
+    },
+    /// Will not begin any more.
+    Cancelled,
+    /// An approval was given.
+    Approved(Approval),
+    /// An approval was refused.
+    Rejected {
+        /// By whom.
+        by: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Taken back, and proven gone.
+    Undone {
+        /// How it is known.
+        evidence: Evidence,
+    },
+    /// Undo left it in place.
+    Kept {
+        /// Why.
+        reason: String,
+    },
+    /// Undo cannot go on here.
+    UndoStopped {
+        /// Why.
+        error: StepError,
+    },
+}
+
+/// Who made what is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// It was there before.
+    FoundInPlace,
+    /// This run: absent before, and the marker is ours (or our attempt was accepted, where a kind has no marker).
+    Made,
+    /// This run changed what was there.
+    Changed,
+    /// Read only: there is nothing to own.
+    Observed,
+    /// A person said so.
+    Claimed,
+}
+
+/// How a state is known: the read that proves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// When the proving read began.
+    pub read_began: Timestamp,
+    /// When the last write ended, if there was one; always before `read_began`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_ended: Option<Timestamp>,
+    /// Digest of what was read.
+    pub seen: Digest,
+    /// Whose marker it carries.
+    pub marker: Marker,
+    /// The deciding read, where there was one: verb, target, status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<ReadProof>,
+    /// What else was seen on the way that is worth keeping ("seen Pending at …"), by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub also: BTreeMap<String, String>,
+}
+
+/// The request that proved a state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadProof {
+    /// `GET` …
+    pub verb: String,
+    /// Where to.
+    pub target: String,
+    /// The answer's status.
+    pub status: u16,
+}
+
+/// How a run ended. A run that is halted has not ended: it can always be resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Everything applicable is done, found in place or skipped.
+    Succeeded,
+    /// Cancelled; what is uncertain is counted in the status.
+    Cancelled,
+    /// Everything that was made is gone, or kept with a reason.
+    Undone,
+}

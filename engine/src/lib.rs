@@ -1,0 +1,41 @@
+//! Runs plans durably.
+//!
+//! ```text
+//! events ─fold─▶ RunState ─decide(now)─▶ effects ─perform(Step)─▶ fact ─interpret─▶ events, appended
+//! ```
+//!
+//! The event journal is the truth. `fold`, `decide`, `interpret` and `take_signal` are pure and hold every rule; the
+//! driver sleeps, the performer calls steps, the journal keeps.
+
+mod backend;
+mod clock;
+mod decide;
+mod event;
+mod failure;
+mod ids;
+mod perform;
+mod registry;
+mod signal;
+mod state;
+mod step;
+mod wait;
+
+pub use backend::{
+    Backend, BackendError, BoxFuture, DriveOptions, Filter, NewRun, Parked, RunSummary, Runs, Started,
+    StopToken, Stopper,
+};
+pub use clock::Clock;
+pub use decide::{Effect, decide, interpret, take_signal};
+pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent};
+pub use failure::{Certainty, FailureClass, StepError};
+pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
+pub use perform::{Fact, Job, Performer, Seen};
+pub use registry::Registry;
+pub use signal::{Actor, Choice, Signal, SignalRow};
+pub use state::{IllegalTransition, RunState, RunStatus, fold};
+pub use step::{
+    Applied, Approval, AttemptLog, ClaimKey, Decision, Difference, Exchange, Identity, Marker, Observed,
+    Phase, Readiness, Step, StepCx, Undone,
+};
+pub use twinspan_plans::{Digest, EffectClass, Identities};
+pub use wait::{Wait, WaitKind};

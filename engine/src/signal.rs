@@ -1,0 +1,101 @@
+//! What people ask of a run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{RunId, SignalId, StepKey};
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Actor(pub String);
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A row of the journal's inbox.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SignalRow {
+    /// Sending the same id twice is a no-op.
+    pub id: SignalId,
+    /// The run.
+    pub run: RunId,
+    /// Who asks.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Option<String>,
+    /// What for.
+    pub signal: Signal,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signal {
+    /// Send nothing more; what is in flight ends.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Begin nothing more, for good.
+    Cancel,
+    /// Let a step that waits for approval go on.
+    Approve {
+        /// The step.
+        step: StepKey,
+    },
+    /// Refuse it.
+    Reject {
+        /// The step.
+        step: StepKey,
+    },
+    /// Try now: a step that waits, retries or has failed.
+    Retry {
+        /// The step; `None`: every one that can.
+        step: Option<StepKey>,
+    },
+    /// Leave a step out.
+    Skip {
+        /// The step.
+        step: StepKey,
+        /// Outputs given by the person.
+        values: BTreeMap<String, Value>,
+    },
+    /// Settle a step that needs a decision.
+    Decide {
+        /// The step.
+        step: StepKey,
+        /// How.
+        choice: Choice,
+    },
+    /// State an output that cannot be read; a claim until a check proves it.
+    Provide {
+        /// The step.
+        step: StepKey,
+        /// The output.
+        output: String,
+        /// Its value.
+        value: Value,
+    },
+    /// Take back what the run made.
+    Undo,
+}
+
+/// How a decision is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// Take what is there as it is.
+    Adopt,
+    /// Write ours over it.
+    Overwrite,
+    /// Remove it and make it anew.
+    Recreate,
+    /// Give the step up.
+    Abort,
+}

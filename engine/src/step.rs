@@ -1,0 +1,356 @@
+//! What a step author writes: one type per kind, plain `async fn`, no erased types.
+//!
+//! `check` always precedes `apply` and always follows it. That one method gives adoption of what exists, recovery after
+//! a crash, proof of success and the detection of drift; outputs come only from it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use twinspan_plans::{EffectClass, Identities};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::failure::{FailureClass, StepError};
+use crate::ids::{RunId, StepKey};
+use crate::wait::Wait;
+
+/// A step kind.
+pub trait Step: Send + Sync + 'static {
+    /// Name in `uses`.
+    const KIND: &'static str;
+    /// One line, imperative.
+    const SUMMARY: &'static str;
+    /// How the write behaves when it is sent twice or its answer is lost.
+    const EFFECT: EffectClass;
+    /// After an uncertain write: how long an absence must last before it is believed.
+    const SETTLE: Duration;
+    /// How many identities `as` takes.
+    const IDENTITIES: Identities = Identities::One;
+    /// Whether `auxiliary` means something.
+    const AUXILIARY: bool = false;
+    /// Why undo always keeps what this kind made; `None`: it is taken back.
+    const KEEPS: Option<&'static str> = None;
+
+    /// Parameters, after references are resolved.
+    type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+    /// Outputs, as later steps read them.
+    type Output: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+
+    /// Parameters that are right in the simulator's default world: for docs, schema and conformance.
+    fn example() -> Self::Params;
+
+    /// What this step changes, in normalised form; two live runs never claim the same.
+    fn claims(&self, params: &Self::Params) -> Vec<ClaimKey>;
+
+    /// Whether `apply` may be sent now. Asked only when `check` did not find what is wanted.
+    fn precondition(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Self::Params,
+    ) -> impl Future<Output = Result<Readiness, StepError>> + Send;
+
+    /// Reads what is there.
+    fn check(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Self::Params,
+    ) -> impl Future<Output = Result<Observed<Self::Output>, StepError>> + Send;
+
+    /// The one write.
+    fn apply(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Self::Params,
+    ) -> impl Future<Output = Result<Applied, StepError>> + Send;
+
+    /// Takes back what was made; `found` was read just now and is ours.
+    fn undo(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Self::Params,
+        found: &Self::Output,
+    ) -> impl Future<Output = Result<Undone, StepError>> + Send;
+}
+
+/// A thing that at most one live run may change, normalised by the kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClaimKey(pub String);
+
+/// Whether `apply` may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It may.
+    Ready,
+    /// Not yet, and why.
+    Waiting(Wait),
+}
+
+/// What `check` found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Observed<O> {
+    /// Not there.
+    Absent,
+    /// There, on its way to what is wanted; nothing to do but wait.
+    Converging {
+        /// What it waits for.
+        wait: Wait,
+        /// Whether a marker was found.
+        marker: Marker,
+    },
+    /// Another owner or a state that does not heal: a person decides.
+    Conflict(Decision),
+    /// There, under our name, and not as wanted.
+    Differs {
+        /// What is there.
+        output: O,
+        /// In what it differs.
+        differences: Vec<Difference>,
+        /// Whether a marker was found.
+        marker: Marker,
+    },
+    /// There and as wanted.
+    Present {
+        /// What is there.
+        output: O,
+        /// Whether a marker was found.
+        marker: Marker,
+    },
+}
+
+/// Whether the thing says which run made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Marker {
+    /// The kind has no place for a marker.
+    NoPlace,
+    /// There is a place, and no marker in it.
+    None,
+    /// First 8 digits of the run that made it ([`RunId::short`]).
+    Of(String),
+}
+
+impl Marker {
+    /// Reads the marker at the end of a description.
+    pub fn in_description(description: Option<&str>) -> Self {
+        let run = description
+            .and_then(|text| text.trim_end().strip_suffix(']'))
+            .and_then(|text| text.rsplit_once("[twinspan:"))
+            .map(|(_, run)| run)
+            .filter(|run| run.len() == 8 && run.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match run {
+            Some(run) => Marker::Of(run.to_owned()),
+            None => Marker::None,
+        }
+    }
+}
+
+/// One field that is not as wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Name of the field, as people know it.
+    pub field: String,
+    /// What the plan wants.
+    pub wanted: String,
+    /// What is there.
+    pub found: String,
+}
+
+/// Something only a person can settle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// What was found: "another network manager already manages this subscription".
+    pub what: String,
+    /// What to ask, and whom.
+    pub advice: String,
+    /// In what the thing differs, where that is the matter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+}
+
+/// The write was accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Something only this answer carries (an invitation's redeem link): kept as a sensitive receipt, never exported.
+    pub receipt: Option<Value>,
+}
+
+/// What undo did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undone {
+    /// The removal was accepted; a read proves it.
+    Removed,
+    /// Left in place, and why.
+    Kept(String),
+}
+
+/// Who acts: a name and what the plan says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Name in the plan.
+    pub name: String,
+    /// What the plan says of it, resolved (`tenant`, `contact` …). The engine does not read them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// What an attempt is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Read before the write.
+    Probe,
+    /// The write.
+    Apply,
+    /// Read after the write.
+    Verify,
+    /// Read before taking back.
+    UndoProbe,
+    /// The write that takes back.
+    Undo,
+    /// Read after taking back.
+    UndoVerify,
+}
+
+impl Phase {
+    /// Whether this phase may send its one write.
+    pub fn writes(self) -> bool {
+        matches!(self, Phase::Apply | Phase::Undo)
+    }
+}
+
+/// One request and its answer, without secrets: the transcript of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// `GET`, `PUT` …
+    pub verb: String,
+    /// Where to, with the parameters that matter.
+    pub target: String,
+    /// The answer's status; `None`: none came.
+    pub status: Option<u16>,
+    /// When it was sent.
+    pub began: Timestamp,
+    /// When the answer, or the failure, was there.
+    pub ended: Timestamp,
+    /// Name of the identity that it was sent as.
+    pub identity: String,
+    /// Sent something that may change the other side.
+    pub write: bool,
+    /// Ids that find it in the other side's logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<(String, String)>,
+    /// Body sent, redacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Value>,
+    /// Body received, redacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<Value>,
+}
+
+/// An approval that was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who gave it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a step may use while it runs. It has no way to sleep: a step that must wait says so and is asked again.
+pub struct StepCx<'a> {
+    /// The run.
+    pub run: RunId,
+    /// The step instance.
+    pub step: &'a StepKey,
+    /// What this attempt is for.
+    pub phase: Phase,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// Who does it; the first acts.
+    pub identities: &'a [Identity],
+    /// Whose token goes along.
+    pub auxiliary: Option<&'a Identity>,
+    /// When the step was first ready: `delay` counts from here.
+    pub since: Timestamp,
+    /// The approval that was given to this step.
+    pub approval: Option<&'a Approval>,
+    /// What only the answer to this step's own write carried.
+    pub receipt: Option<&'a Value>,
+    /// The time; never the machine's own.
+    pub clock: &'a dyn Clock,
+    /// Where requests are recorded, and where the permission for the one write is.
+    pub log: &'a AttemptLog,
+}
+
+impl StepCx<'_> {
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Who acts. A kind that takes no identity does not ask.
+    pub fn identity(&self) -> Result<&Identity, StepError> {
+        self.identities.first().ok_or_else(|| {
+            StepError::new(FailureClass::Bug, format!("step {} has no identity to act as", self.step))
+        })
+    }
+
+    /// Id of this attempt, the same after a crash.
+    pub fn attempt_id(&self) -> Uuid {
+        self.run.attempt_id(self.step, self.attempt)
+    }
+
+    /// A description that ends with this run's marker.
+    pub fn describe(&self, text: &str) -> String {
+        if text.is_empty() { self.run.marker() } else { format!("{text} {}", self.run.marker()) }
+    }
+}
+
+/// Requests of one attempt, and the permission for its one write.
+#[derive(Debug, Default)]
+pub struct AttemptLog {
+    exchanges: Mutex<Vec<Exchange>>,
+    write_allowed: AtomicBool,
+}
+
+impl AttemptLog {
+    /// A log for an attempt of `phase`.
+    pub fn new(phase: Phase) -> Self {
+        AttemptLog { exchanges: Mutex::default(), write_allowed: AtomicBool::new(phase.writes()) }
+    }
+
+    /// Takes the permission for the one write; a second call, or a call in a reading phase, is a bug of the kind.
+    pub fn take_write(&self, what: &str) -> Result<(), StepError> {
+        if self.write_allowed.swap(false, Ordering::AcqRel) {
+            Ok(())
+        } else {
+            Err(StepError::new(
+                FailureClass::Bug,
+                format!("a second write in one attempt was stopped: {what}"),
+            ))
+        }
+    }
+
+    /// Records one exchange.
+    pub fn record(&self, exchange: Exchange) {
+        self.exchanges.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(exchange);
+    }
+
+    /// Everything recorded so far.
+    pub fn into_exchanges(self) -> Vec<Exchange> {
+        self.exchanges.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,108 @@
+//! Waiting is not an error: what a step waits for, who can end it, and how.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitKind {
+    /// A person has to do something.
+    Person,
+    /// A named person has to approve.
+    Approval,
+    /// This machine has no credential for the identity.
+    Credential,
+    /// A right is missing, not yet effective, or ended.
+    Permission,
+    /// The other side needs time.
+    Remote,
+    /// A change window has to open.
+    Window,
+    /// A rate limit.
+    Limit,
+    /// Another run claims the same thing.
+    Claim,
+    /// A durable timer of the plan itself.
+    Timer,
+}
+
+/// One wait, worded for people. Every wait looks the same: what, who, what to do, and what then happens by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// What is waited for.
+    pub kind: WaitKind,
+    /// What was seen: "multifactor sign-in required (AADSTS50076)".
+    pub what: String,
+    /// Who can end it: "nina@contoso.example in fabrikam".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// What that person does: a command, or an instruction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// A link to open. Sensitive ones (a redeem link) are kept in the receipt and shown, not exported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Whom to ask, and with which reference, when the action does not help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<String>,
+    /// When to look again; `None`: the engine's schedule for the kind of wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look_again: Option<Duration>,
+}
+
+impl Wait {
+    /// A wait of `kind` for `what`.
+    pub fn new(kind: WaitKind, what: impl Into<String>) -> Self {
+        Wait {
+            kind,
+            what: what.into(),
+            who: None,
+            action: None,
+            link: None,
+            otherwise: None,
+            look_again: None,
+        }
+    }
+
+    /// The other side needs time.
+    pub fn remote(what: impl Into<String>) -> Self {
+        Wait::new(WaitKind::Remote, what)
+    }
+
+    /// Says who can end it.
+    #[must_use]
+    pub fn who(mut self, who: impl Into<String>) -> Self {
+        self.who = Some(who.into());
+        self
+    }
+
+    /// Says what that person does.
+    #[must_use]
+    pub fn action(mut self, action: impl Into<String>) -> Self {
+        self.action = Some(action.into());
+        self
+    }
+
+    /// Adds a link to open.
+    #[must_use]
+    pub fn link(mut self, link: impl Into<String>) -> Self {
+        self.link = Some(link.into());
+        self
+    }
+
+    /// Says whom to ask when the action does not help.
+    #[must_use]
+    pub fn otherwise(mut self, otherwise: impl Into<String>) -> Self {
+        self.otherwise = Some(otherwise.into());
+        self
+    }
+
+    /// Looks again after this time.
+    #[must_use]
+    pub fn look_again(mut self, after: Duration) -> Self {
+        self.look_again = Some(after);
+        self
+    }
+}

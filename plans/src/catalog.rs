@@ -1,0 +1,115 @@
+//! What the compiler knows about step kinds: plain data, filled by the registry of the program that embeds it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How a kind's write behaves when it is sent twice or its answer is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EffectClass {
+    /// Never writes.
+    Read,
+    /// A PUT to a name we choose, with the same body each time.
+    PutSame,
+    /// A PUT guarded by a version.
+    PutIfMatch,
+    /// A creation under a deterministic name; "already exists" means compare and adopt.
+    CreateNamed,
+    /// A POST whose effect can be looked up before it is repeated.
+    PostWithProbe,
+    /// A POST whose effect cannot be looked up: never repeated by the engine.
+    PostUnsafe,
+}
+
+/// Types of inputs, parameters and outputs. A closed lattice: everything is an `Any`, and the named strings
+/// (`resource-id`, `guid` …) are strings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Type {
+    /// Anything; only for `arm.resource` and `command`.
+    Any,
+    /// Text.
+    String,
+    /// A whole number.
+    Integer,
+    /// true or false.
+    Boolean,
+    /// `30s`, `10m`, `24h`, `2d`.
+    Duration,
+    /// A resource id, of a type where one is named.
+    ResourceId(Option<String>),
+    /// A subscription, a management group, or anything below that a role can be given on.
+    Scope,
+    /// A tenant's id.
+    TenantId,
+    /// A GUID.
+    Guid,
+    /// A mail address.
+    Email,
+    /// An address.
+    Url,
+    /// A resource's name.
+    Name,
+    /// One of some words.
+    Choice(Vec<String>),
+    /// A key of the named map input.
+    KeyOf(String),
+    /// A list.
+    List(Box<Type>),
+    /// A map by text.
+    Map(Box<Type>),
+    /// Named fields.
+    Record(Vec<Field>),
+}
+
+/// A field of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// Must be given (parameters); always present (outputs).
+    pub required: bool,
+    /// Words for people.
+    pub about: String,
+}
+
+/// How many identities a kind takes in `as`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Identities {
+    /// None: nobody signs in.
+    None,
+    /// Exactly one.
+    One,
+    /// One or more: it reads in several places.
+    Several,
+}
+
+/// What the compiler knows of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KindSpec {
+    /// Name, for example `avnm.scope-connection`.
+    pub name: String,
+    /// One line.
+    pub summary: String,
+    /// How its write behaves.
+    pub effect: EffectClass,
+    /// Who it takes.
+    pub identities: Identities,
+    /// Whether `auxiliary` means something to it.
+    pub auxiliary: bool,
+    /// Parameters.
+    pub params: Vec<Field>,
+    /// Outputs.
+    pub outputs: Vec<Field>,
+}
+
+/// All kinds, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// The kinds.
+    pub kinds: BTreeMap<String, KindSpec>,
+}

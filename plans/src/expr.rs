@@ -1,0 +1,254 @@
+//! References `${{ … }}` after compilation, and their evaluation.
+//!
+//! There is no general language: inputs, outputs, the element of a `for_each`, the run's id, `or`, `and`, `not`, `==`
+//! and `!=`. Evaluation is pure: everything it reads comes through [`Scope`].
+
+use serde_json::Value;
+
+use crate::plan::NodeId;
+
+/// One step of a path into a value: `.field` or `[key]`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Segment {
+    /// A field of a record, by its name.
+    Field(String),
+    /// An element of a map, by a computed key.
+    Key(Box<Expr>),
+}
+
+/// A compiled reference.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// A constant.
+    Literal(Value),
+    /// `inputs.NAME…`
+    Input {
+        /// Name of the input.
+        name: String,
+        /// What follows.
+        path: Vec<Segment>,
+    },
+    /// `steps.ID.OUTPUT…`, `steps.BLOCK[key].ID.OUTPUT…`; keys as in [`crate::plan::Need`].
+    Output {
+        /// The step.
+        node: NodeId,
+        /// Which instance; fewer keys than scopes: a map of all, by key.
+        keys: Vec<Expr>,
+        /// What follows.
+        path: Vec<Segment>,
+    },
+    /// `each.key`; 0 is the innermost `for_each`, 1 is `each.outer` …
+    EachKey(u32),
+    /// `each.value…`
+    EachValue {
+        /// How far out.
+        depth: u32,
+        /// What follows.
+        path: Vec<Segment>,
+    },
+    /// `run.id`
+    RunId,
+    /// First that is present.
+    Or(Vec<Expr>),
+    /// All true.
+    And(Vec<Expr>),
+    /// Not true.
+    Not(Box<Expr>),
+    /// Equal (`negated`: not equal).
+    Equal {
+        /// Left side.
+        left: Box<Expr>,
+        /// Right side.
+        right: Box<Expr>,
+        /// `!=`
+        negated: bool,
+    },
+    /// Text with references in it.
+    Concat(Vec<Expr>),
+}
+
+/// Parameters with references in them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Template {
+    /// A constant or a reference.
+    Expr(Expr),
+    /// A list; an item that is one reference to a list is spliced in.
+    List(Vec<Template>),
+    /// A map; an entry whose value is absent is left out.
+    Map(Vec<(String, Template)>),
+}
+
+/// What evaluation reads.
+pub trait Scope {
+    /// An input; `None`: absent.
+    fn input(&self, name: &str) -> Option<&Value>;
+    /// Key and value of the `for_each` element that is `depth` levels out.
+    fn each(&self, depth: u32) -> Option<(&str, &Value)>;
+    /// Outputs of a step (a record), or of all its instances (a map by key); `None`: absent, because the step is not
+    /// applicable or was skipped without a value.
+    fn outputs(&self, node: NodeId, keys: &[String]) -> Option<Value>;
+    /// The run's id.
+    fn run_id(&self) -> &str;
+}
+
+/// Why a reference has no value. The compiler excludes nearly all of them; what is left depends on data.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum EvalError {
+    /// A map has no such key.
+    #[error("there is no element {key:?} (there are: {})", known.join(", "))]
+    NoSuchKey {
+        /// The key asked for.
+        key: String,
+        /// The keys there are, at most ten.
+        known: Vec<String>,
+    },
+    /// A key is not text.
+    #[error("a key must be text, not {0}")]
+    KeyNotText(Value),
+    /// A condition is neither true nor false.
+    #[error("a condition must be true or false, not {0}")]
+    NotBoolean(Value),
+    /// `each` outside a `for_each`.
+    #[error("`each` is known only inside a `for_each`")]
+    NoEach,
+}
+
+impl Expr {
+    /// Its value; `None`: absent.
+    pub fn eval(&self, scope: &dyn Scope) -> Result<Option<Value>, EvalError> {
+        match self {
+            Expr::Literal(value) => Ok(Some(value.clone())),
+            Expr::Input { name, path } => match scope.input(name) {
+                Some(value) => walk(value, path, scope),
+                None => Ok(None),
+            },
+            Expr::Output { node, keys, path } => {
+                let keys = keys.iter().map(|key| key.eval_key(scope)).collect::<Result<Vec<_>, _>>()?;
+                match scope.outputs(*node, &keys) {
+                    Some(value) => walk(&value, path, scope),
+                    None => Ok(None),
+                }
+            }
+            Expr::EachKey(depth) => match scope.each(*depth) {
+                Some((key, _)) => Ok(Some(Value::String(key.to_owned()))),
+                None => Err(EvalError::NoEach),
+            },
+            Expr::EachValue { depth, path } => match scope.each(*depth) {
+                Some((_, value)) => walk(value, path, scope),
+                None => Err(EvalError::NoEach),
+            },
+            Expr::RunId => Ok(Some(Value::String(scope.run_id().to_owned()))),
+            Expr::Or(alternatives) => {
+                let mut last = None;
+                for alternative in alternatives {
+                    last = alternative.eval(scope)?;
+                    // `false` counts as a value: `or` chooses by presence, and for two conditions that is the same
+                    // unless the first is false.
+                    if !matches!(last, None | Some(Value::Bool(false))) {
+                        return Ok(last);
+                    }
+                }
+                Ok(last)
+            }
+            Expr::And(all) => {
+                for condition in all {
+                    if !condition.truth(scope)? {
+                        return Ok(Some(Value::Bool(false)));
+                    }
+                }
+                Ok(Some(Value::Bool(true)))
+            }
+            Expr::Not(condition) => Ok(Some(Value::Bool(!condition.truth(scope)?))),
+            Expr::Equal { left, right, negated } => {
+                let equal = left.eval(scope)? == right.eval(scope)?;
+                Ok(Some(Value::Bool(equal != *negated)))
+            }
+            Expr::Concat(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    match part.eval(scope)? {
+                        Some(Value::String(piece)) => text.push_str(&piece),
+                        Some(other) => text.push_str(&other.to_string()),
+                        None => return Ok(None),
+                    }
+                }
+                Ok(Some(Value::String(text)))
+            }
+        }
+    }
+
+    /// Its value as a condition; absent counts as false.
+    pub fn truth(&self, scope: &dyn Scope) -> Result<bool, EvalError> {
+        match self.eval(scope)? {
+            None => Ok(false),
+            Some(Value::Bool(truth)) => Ok(truth),
+            Some(other) => Err(EvalError::NotBoolean(other)),
+        }
+    }
+
+    /// Its value as the key of an instance or of a map element.
+    pub fn eval_key(&self, scope: &dyn Scope) -> Result<String, EvalError> {
+        match self.eval(scope)? {
+            Some(Value::String(key)) => Ok(key),
+            other => Err(EvalError::KeyNotText(other.unwrap_or(Value::Null))),
+        }
+    }
+}
+
+impl Template {
+    /// Its value with every reference replaced; `None`: it is one reference, and absent.
+    pub fn resolve(&self, scope: &dyn Scope) -> Result<Option<Value>, EvalError> {
+        match self {
+            Template::Expr(expr) => expr.eval(scope),
+            Template::List(items) => {
+                let mut list = Vec::with_capacity(items.len());
+                for item in items {
+                    match (item, item.resolve(scope)?) {
+                        (Template::Expr(expr), Some(Value::Array(inner)))
+                            if !matches!(expr, Expr::Literal(_)) =>
+                        {
+                            list.extend(inner);
+                        }
+                        (_, Some(value)) => list.push(value),
+                        (_, None) => {}
+                    }
+                }
+                Ok(Some(Value::Array(list)))
+            }
+            Template::Map(entries) => {
+                let mut map = serde_json::Map::new();
+                for (key, entry) in entries {
+                    if let Some(value) = entry.resolve(scope)? {
+                        map.insert(key.clone(), value);
+                    }
+                }
+                Ok(Some(Value::Object(map)))
+            }
+        }
+    }
+}
+
+fn walk(value: &Value, path: &[Segment], scope: &dyn Scope) -> Result<Option<Value>, EvalError> {
+    let mut at = value;
+    for segment in path {
+        let next = match segment {
+            Segment::Field(name) => at.get(name.as_str()),
+            Segment::Key(expr) => {
+                let key = expr.eval_key(scope)?;
+                match at.get(key.as_str()) {
+                    Some(next) => Some(next),
+                    None => {
+                        let known =
+                            at.as_object().into_iter().flat_map(|map| map.keys().take(10).cloned()).collect();
+                        return Err(EvalError::NoSuchKey { key, known });
+                    }
+                }
+            }
+        };
+        match next {
+            Some(next) if !next.is_null() => at = next,
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(at.clone()))
+}

@@ -1,0 +1,5 @@
+//! What plans can do: step kinds, and the Azure clients that they use.
+
+mod azure;
+
+pub use azure::{Arm, Azure, Deletion, Graph, SignedIn};
