@@ -37,6 +37,8 @@ pub struct Job {
     pub approval: Option<Approval>,
     /// What only the answer to its own write carried.
     pub receipt: Option<Value>,
+    /// Receipts of the steps that this one needs directly.
+    pub needed_receipts: Vec<Value>,
     /// For Undo: what the undo probe found.
     pub found: Option<Value>,
     /// Longest time for this attempt.

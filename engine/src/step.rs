@@ -289,6 +289,8 @@ pub struct StepCx<'a> {
     pub approval: Option<&'a Approval>,
     /// What only the answer to this step's own write carried.
     pub receipt: Option<&'a Value>,
+    /// Receipts of the steps that this one needs directly (a redeem link is shown by the step that waits for it).
+    pub needed_receipts: &'a [Value],
     /// The time; never the machine's own.
     pub clock: &'a dyn Clock,
     /// Where requests are recorded, and where the permission for the one write is.
