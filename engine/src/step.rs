@@ -199,7 +199,7 @@ pub enum Undone {
 pub struct Identity {
     /// Name in the plan.
     pub name: String,
-    /// What the plan says of it, resolved (`tenant`, `contact` …). The engine does not read them.
+    /// What the plan says of it, resolved (where it belongs, whom to ask). The engine does not read them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
 }

@@ -113,3 +113,30 @@ pub struct Catalog {
     /// The kinds.
     pub kinds: BTreeMap<String, KindSpec>,
 }
+
+impl Type {
+    /// Reads the word that a schema carries in `x-twinspan-type`: `guid`, `resource-id(Microsoft.Network/networkManagers)`,
+    /// `choice(guest,service-principal)` …
+    pub fn parse(word: &str) -> Option<Type> {
+        let (name, argument) = match word.strip_suffix(')').and_then(|word| word.split_once('(')) {
+            Some((name, argument)) => (name, Some(argument)),
+            None => (word, None),
+        };
+        Some(match (name, argument) {
+            ("any", None) => Type::Any,
+            ("string", None) => Type::String,
+            ("integer", None) => Type::Integer,
+            ("boolean", None) => Type::Boolean,
+            ("duration", None) => Type::Duration,
+            ("resource-id", of) => Type::ResourceId(of.map(str::to_owned)),
+            ("scope", None) => Type::Scope,
+            ("tenant-id", None) => Type::TenantId,
+            ("guid", None) => Type::Guid,
+            ("email", None) => Type::Email,
+            ("url", None) => Type::Url,
+            ("name", None) => Type::Name,
+            ("choice", Some(words)) => Type::Choice(words.split(',').map(|word| word.trim().to_owned()).collect()),
+            _ => return None,
+        })
+    }
+}

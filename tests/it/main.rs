@@ -1,0 +1,3 @@
+//! Whole-program tests: one binary, so that they link once. Run a part with `cargo test --test it house`.
+
+mod house;
