@@ -4,14 +4,29 @@
 //! text ─parse─▶ Document ─compile(Catalog)─▶ Plan ─bind(inputs)─▶ Inputs
 //! ```
 
+mod bind;
 mod catalog;
+mod check;
+mod diagnostic;
 mod digest;
+mod document;
+mod explain;
 pub mod expr;
+mod outline;
 mod plan;
+mod render;
+mod schema;
 
+pub use bind::{RawInputs, ReadFile};
 pub use catalog::{Catalog, EffectClass, Field, Identities, KindSpec, Type};
+pub use check::{Compiled, compile};
+pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity, Source};
 pub use digest::Digest;
+pub use document::{Document, parse};
+pub use explain::{codes, explain};
+pub use outline::OutlineItem;
 pub use plan::{
     ApprovalGate, BlockDef, Ensure, IdentityDef, IdentityId, InputDef, Inputs, Need, Node, NodeId, NodeKind,
     Plan, RetryPolicy, StepDef,
 };
+pub use schema::schema;

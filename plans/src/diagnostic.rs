@@ -1,0 +1,280 @@
+//! What is wrong with a text, where, and what to do about it.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+/// A text that people wrote: a plan, an inputs file, one `--input`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Name shown in messages, usually the path as given.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A stretch of a [`Source`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The text.
+    pub source: Arc<Source>,
+    /// Bytes within it.
+    pub span: Range<usize>,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_column();
+        write!(f, "{}:{line}:{column}", self.source.name)
+    }
+}
+
+impl Place {
+    /// A place; the span is cut to whole characters within the text.
+    pub fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
+        let text = &source.text;
+        let floor = |mut at: usize| {
+            at = at.min(text.len());
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let start = floor(span.start);
+        let end = floor(span.end).max(start);
+        Place { source: Arc::clone(source), span: start..end }
+    }
+
+    /// Line and column of its beginning, both from 1; the column counts characters.
+    pub fn line_column(&self) -> (usize, usize) {
+        let before = &self.source.text[..self.span.start];
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
+        (line, column)
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The plan cannot be used.
+    Error,
+    /// The plan can be used.
+    Warning,
+}
+
+/// A place with words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub place: Place,
+    /// What is there.
+    pub text: String,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable code, for example `TS0107`; [`crate::explain`] knows each.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, as a lowercase fragment.
+    pub message: String,
+    /// Where; `None` only when there is no text, or nothing was given.
+    pub primary: Option<Label>,
+    /// Other places that matter.
+    pub secondary: Vec<Label>,
+    /// What to do next.
+    pub help: Option<String>,
+    /// What was probably meant.
+    pub suggestion: Option<String>,
+}
+
+impl Diagnostic {
+    pub(crate) fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Diagnostic {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            primary: None,
+            secondary: Vec::new(),
+            help: None,
+            suggestion: None,
+        }
+    }
+
+    pub(crate) fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, message) }
+    }
+
+    pub(crate) fn at(mut self, place: Place, label: impl Into<String>) -> Self {
+        self.primary = Some(Label { place, text: label.into() });
+        self
+    }
+
+    pub(crate) fn and_at(mut self, place: Place, label: impl Into<String>) -> Self {
+        self.secondary.push(Label { place, text: label.into() });
+        self
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Suggests the nearest of `known`, if one is near.
+    pub(crate) fn did_you_mean<'a>(mut self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        self.suggestion = nearest(word, known).map(str::to_owned);
+        self
+    }
+
+    /// The same as JSON: `code`, `severity`, `message`, `file`, `line`, `column`, `end_line`, `end_column`, `label`,
+    /// `related`, `help`, `did_you_mean`.
+    pub fn to_json(&self) -> Value {
+        let mut json = json!({
+            "code": self.code,
+            "severity": match self.severity { Severity::Error => "error", Severity::Warning => "warning" },
+            "message": self.message,
+        });
+        if let Some(label) = &self.primary {
+            label_json(&mut json, label);
+        }
+        if !self.secondary.is_empty() {
+            let related = self.secondary.iter().map(|label| {
+                let mut json = json!({});
+                label_json(&mut json, label);
+                json
+            });
+            json["related"] = related.collect();
+        }
+        if let Some(help) = &self.help {
+            json["help"] = help.as_str().into();
+        }
+        if let Some(suggestion) = &self.suggestion {
+            json["did_you_mean"] = suggestion.as_str().into();
+        }
+        json
+    }
+}
+
+fn label_json(json: &mut Value, label: &Label) {
+    let (line, column) = label.place.line_column();
+    let end =
+        Place { source: Arc::clone(&label.place.source), span: label.place.span.end..label.place.span.end };
+    let (end_line, end_column) = end.line_column();
+    json["file"] = label.place.source.name.as_str().into();
+    json["line"] = line.into();
+    json["column"] = column.into();
+    json["end_line"] = end_line.into();
+    json["end_column"] = end_column.into();
+    json["label"] = label.text.as_str().into();
+}
+
+/// The word of `known` that `word` was probably meant to be.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = match word.chars().count() {
+        0..=2 => 1,
+        3..=5 => 2,
+        _ => 3,
+    };
+    let squash = |text: &str| text.to_lowercase().replace(['_', '-', '.'], "");
+    let squashed = squash(word);
+    known
+        .into_iter()
+        .filter(|candidate| *candidate != word)
+        .map(|candidate| {
+            let distance = strsim::damerau_levenshtein(&squashed, &squash(candidate));
+            (distance, strsim::damerau_levenshtein(word, candidate), candidate)
+        })
+        .filter(|(distance, ..)| *distance <= limit && *distance < squashed.chars().count().max(1))
+        .min()
+        .map(|(.., candidate)| candidate)
+}
+
+/// Everything that is wrong, in the order of the text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnostics(pub Vec<Diagnostic>);
+
+impl Diagnostics {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.0.push(diagnostic);
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// All of them for people, like a compiler's; `colour` adds ANSI codes.
+    pub fn render(&self, colour: bool) -> String {
+        crate::render::render(self, colour)
+    }
+
+    /// All of them for programs; see [`Diagnostic::to_json`].
+    pub fn to_json(&self) -> Value {
+        self.0.iter().map(Diagnostic::to_json).collect()
+    }
+
+    /// Sorts by place; those without one come first. Two reports of the same thing at the same place become one.
+    pub(crate) fn sorted(mut self) -> Self {
+        fn rank(diagnostic: &Diagnostic) -> Option<(&str, usize, usize)> {
+            let place = &diagnostic.primary.as_ref()?.place;
+            Some((place.source.name.as_str(), place.span.start, place.span.end))
+        }
+        self.0.sort_by(|a, b| rank(a).cmp(&rank(b)));
+        self.0.dedup();
+        self
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Diagnostics(vec![diagnostic])
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, diagnostic) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("; ")?;
+            }
+            if let Some(label) = &diagnostic.primary {
+                write!(f, "{:?}: ", label.place)?;
+            }
+            write!(f, "{} ({})", diagnostic.message, diagnostic.code)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
