@@ -47,8 +47,9 @@ pub trait Step: Send + Sync + 'static {
     /// Parameters that are right in the simulator's default world: for docs, schema and conformance.
     fn example() -> Self::Params;
 
-    /// What this step changes, in normalised form; two live runs never claim the same.
-    fn claims(&self, params: &Self::Params) -> Vec<ClaimKey>;
+    /// What this step changes, in normalised form; two live runs never claim the same. Some names are unique only
+    /// where the identity acts, hence the context.
+    fn claims(&self, cx: &StepCx<'_>, params: &Self::Params) -> Vec<ClaimKey>;
 
     /// Whether `apply` may be sent now. Asked only when `check` did not find what is wanted.
     fn precondition(
