@@ -1,3 +1,53 @@
 //! Entra ID, Microsoft Graph and Azure Resource Manager as one deterministic world in memory.
 //!
-//! Shares no type with the client that talks to it but `http` and `bytes`.
+//! Shares no type with the client that talks to it but `http` and `bytes`: a misunderstanding on one side is
+//! not repeated on the other.
+//!
+//! ```text
+//! http::Request ─▶ World::handle(request, now)
+//!                    │ which service (Host)            service
+//!                    │ fault told for this call?       faults
+//!                    ├─▶ login   entra ── tokens       who may have a token for which tenant
+//!                    ├─▶ graph   users, invitations, service principals
+//!                    └─▶ arm ─┬─ control               /_sim/…: ledger, requests, clock, faults, lies, redeem
+//!                             ├─ hierarchy             tenants, subscriptions, management and resource groups
+//!                             ├─ providers             registration
+//!                             ├─ authorization         roles, assignments, what a caller may do
+//!                             ├─ network               Microsoft.Network
+//!                             └─ resource_graph
+//!                    │ ledger: what the request changed
+//!                    ▼
+//!            Answer | ConnectionFault
+//! ```
+//!
+//! * **Time** is an argument. Nothing happens between requests: what takes time (propagation, replication,
+//!   `Pending` to `Connected`) is worked out from time stamps when somebody looks.
+//! * **Names** that a service would draw at random come from the world's seed, so the same requests at the same
+//!   times get the same bytes.
+//! * **The ledger** holds every write that arrived: the oracle of the reliability tests.
+//! * **Lies** ([`Lie`]) make the world wrong on purpose, to see that somebody notices.
+
+mod arm;
+mod authorization;
+mod caller;
+mod directory;
+mod faults;
+mod hierarchy;
+mod lags;
+mod ledger;
+mod lies;
+mod listener;
+mod network;
+mod paging;
+mod reply;
+mod request;
+mod resource_graph;
+mod service;
+mod world;
+
+pub use faults::{ConnectionFault, Fault, FaultName};
+pub use lags::Lags;
+pub use ledger::{Change, Effect, Seen};
+pub use lies::Lie;
+pub use service::{Hosts, Service};
+pub use world::{Answer, World};

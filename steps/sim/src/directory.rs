@@ -1,0 +1,5 @@
+//! Tenants and the people and applications they know.
+
+/// All tenants.
+#[derive(Default)]
+pub(crate) struct Directory {}

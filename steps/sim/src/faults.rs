@@ -1,0 +1,295 @@
+//! What goes wrong on the way, told beforehand.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::Change;
+use crate::reply::{Body, Reply};
+use crate::service::Service;
+use crate::world::Answer;
+
+/// Goes wrong `times` times for each request whose method and path fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// HTTP method; `*` or nothing: any.
+    #[serde(default = "any_method")]
+    pub method: String,
+    /// Part of the path, in any case; nothing: every path.
+    #[serde(default)]
+    pub path_contains: String,
+    /// What goes wrong.
+    pub fault: FaultName,
+    /// How often.
+    #[serde(default = "once")]
+    pub times: u32,
+}
+
+fn any_method() -> String {
+    "*".to_owned()
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// What can go wrong with one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultName {
+    /// Nobody listens.
+    Refused,
+    /// The connection is reset before the request was taken in.
+    Reset,
+    /// The client's time runs out before the request was taken in.
+    TimeoutBeforeSend,
+    /// The request is done and its answer is lost.
+    AppliedThenLost,
+    /// Done; half of the answer's body arrives.
+    TruncatedBody,
+    /// Done; the answer takes its time.
+    Slow,
+    /// Done twice, as by a repeating proxy; the second answer arrives.
+    DeliveredTwice,
+    /// Refused: the token has expired.
+    #[serde(rename = "status-401-expired")]
+    Status401Expired,
+    /// Refused: not authorised.
+    #[serde(rename = "status-403")]
+    Status403,
+    /// Not done: what exists is not seen.
+    #[serde(rename = "status-404-lag")]
+    Status404Lag,
+    /// Refused: another operation is in progress.
+    #[serde(rename = "status-409")]
+    Status409,
+    /// Refused: precondition failed.
+    #[serde(rename = "status-412")]
+    Status412,
+    /// Refused: too many requests, with Retry-After.
+    Throttle,
+    /// Refused: too many requests, nothing said about when.
+    ThrottleNoHeader,
+    /// Not done: internal server error.
+    #[serde(rename = "status-500")]
+    Status500,
+    /// Done, and answered 500 all the same.
+    #[serde(rename = "applied-then-500")]
+    AppliedThen500,
+    /// Not done: a proxy's HTML page.
+    #[serde(rename = "status-503-html")]
+    Status503Html,
+    /// 202; the operation fails afterwards and nothing is done.
+    AcceptedThenFailed,
+    /// Done; 202 without an address to look at.
+    LostOperationUrl,
+    /// Done; the answer is JSON of another shape.
+    WrongJson,
+}
+
+impl FaultName {
+    /// All of them.
+    pub const ALL: [FaultName; 20] = [
+        FaultName::Refused,
+        FaultName::Reset,
+        FaultName::TimeoutBeforeSend,
+        FaultName::AppliedThenLost,
+        FaultName::TruncatedBody,
+        FaultName::Slow,
+        FaultName::DeliveredTwice,
+        FaultName::Status401Expired,
+        FaultName::Status403,
+        FaultName::Status404Lag,
+        FaultName::Status409,
+        FaultName::Status412,
+        FaultName::Throttle,
+        FaultName::ThrottleNoHeader,
+        FaultName::Status500,
+        FaultName::AppliedThen500,
+        FaultName::Status503Html,
+        FaultName::AcceptedThenFailed,
+        FaultName::LostOperationUrl,
+        FaultName::WrongJson,
+    ];
+}
+
+/// Something that only the transport can do.
+#[derive(Clone, Debug)]
+pub enum ConnectionFault {
+    /// Connecting is refused; the world saw nothing.
+    Refused,
+    /// The connection is reset; the world saw nothing.
+    Reset,
+    /// The client waits until its own time runs out; the world saw nothing.
+    TimedOut,
+    /// The request is done; the connection is closed without an answer.
+    AnswerLost,
+    /// The request is done; head and half of the body are sent, then the connection is closed.
+    Truncated(Answer),
+    /// The request is done; the answer comes after this time.
+    Slow(Answer, SignedDuration),
+}
+
+/// How the world handles a request for which a fault was told.
+pub(crate) enum Course {
+    /// Does not reach the services.
+    Unreached(ConnectionFault),
+    /// A service refuses it; nothing is done.
+    Refused(Reply),
+    /// It is done, `twice` or once, and then this happens to the answer.
+    Applied { twice: bool, then: After },
+}
+
+pub(crate) enum After {
+    Answer,
+    Lose,
+    Truncate,
+    Delay(SignedDuration),
+    Replace(Reply),
+}
+
+/// How long a slow answer takes.
+const SLOW: SignedDuration = SignedDuration::from_secs(3);
+
+/// The fault that applies to this request, if any; counts it down.
+pub(crate) fn take(faults: &mut Vec<Fault>, method: &str, path: &str) -> Option<FaultName> {
+    let path = path.to_ascii_lowercase();
+    let at = faults.iter().position(|fault| {
+        fault.times > 0
+            && (fault.method.is_empty() || fault.method == "*" || fault.method.eq_ignore_ascii_case(method))
+            && path.contains(&fault.path_contains.to_ascii_lowercase())
+    })?;
+    let fault = faults.get_mut(at)?;
+    fault.times -= 1;
+    let name = fault.fault;
+    if fault.times == 0 {
+        faults.remove(at);
+    }
+    Some(name)
+}
+
+/// What `fault` means for a request to `service`. `operation` is the address of an operation that fails.
+pub(crate) fn course(fault: FaultName, service: Service, operation: impl FnOnce() -> String) -> Course {
+    let refused =
+        |status: u16, code: &str, message: &str| Course::Refused(refusal(service, status, code, message));
+    let applied = |then: After| Course::Applied { twice: false, then };
+    match fault {
+        FaultName::Refused => Course::Unreached(ConnectionFault::Refused),
+        FaultName::Reset => Course::Unreached(ConnectionFault::Reset),
+        FaultName::TimeoutBeforeSend => Course::Unreached(ConnectionFault::TimedOut),
+        FaultName::AppliedThenLost => applied(After::Lose),
+        FaultName::TruncatedBody => applied(After::Truncate),
+        FaultName::Slow => applied(After::Delay(SLOW)),
+        FaultName::DeliveredTwice => Course::Applied { twice: true, then: After::Answer },
+        FaultName::Status401Expired => match service {
+            Service::Graph => refused(
+                401,
+                "InvalidAuthenticationToken",
+                "Lifetime validation failed, the token is expired.",
+            ),
+            _ => refused(
+                401,
+                "ExpiredAuthenticationToken",
+                "The access token expiry UTC time is earlier than current UTC time.",
+            ),
+        },
+        FaultName::Status403 => match service {
+            Service::Graph => refused(
+                403,
+                "Authorization_RequestDenied",
+                "Insufficient privileges to complete the operation.",
+            ),
+            _ => refused(
+                403,
+                "AuthorizationFailed",
+                "The client does not have authorization to perform this action over this scope or the scope is \
+                 invalid. If access was recently granted, please refresh your credentials.",
+            ),
+        },
+        FaultName::Status404Lag => match service {
+            Service::Graph => refused(
+                404,
+                "Request_ResourceNotFound",
+                "Resource does not exist or one of its queried reference-property objects are not present.",
+            ),
+            _ => refused(404, "ResourceNotFound", "The Resource was not found."),
+        },
+        FaultName::Status409 => refused(
+            409,
+            "AnotherOperationInProgress",
+            "Another operation on this or dependent resource is in progress.",
+        ),
+        FaultName::Status412 => {
+            refused(412, "PreconditionFailed", "Precondition failed. The provided etag does not match.")
+        }
+        FaultName::Throttle => match refused(429, "TooManyRequests", "The request was throttled.") {
+            Course::Refused(reply) => Course::Refused(reply.with("retry-after", "7")),
+            other => other,
+        },
+        FaultName::ThrottleNoHeader => refused(429, "TooManyRequests", "The request was throttled."),
+        FaultName::Status500 => refused(500, "InternalServerError", "An error occurred."),
+        FaultName::AppliedThen500 => {
+            applied(After::Replace(refusal(service, 500, "InternalServerError", "An error occurred.")))
+        }
+        FaultName::Status503Html => Course::Refused(Reply {
+            body: Body::Other {
+                content_type: "text/html",
+                bytes: "<html><body><h1>Service Unavailable</h1></body></html>".into(),
+            },
+            ..Reply::empty(503)
+        }),
+        FaultName::AcceptedThenFailed => {
+            Course::Refused(Reply::accepted(&operation()).with("retry-after", "1"))
+        }
+        FaultName::LostOperationUrl => applied(After::Replace(Reply::empty(202))),
+        FaultName::WrongJson => {
+            applied(After::Replace(Reply::json(200, serde_json::json!(["not", { "what": "was expected" }]))))
+        }
+    }
+}
+
+/// An error in the shape of that service.
+fn refusal(service: Service, status: u16, code: &str, message: &str) -> Reply {
+    match service {
+        Service::Arm | Service::Graph => Reply::error(status, code, message),
+        Service::Login => Reply::json(
+            status,
+            serde_json::json!({
+                "error": if status == 429 || status >= 500 { "temporarily_unavailable" } else { "invalid_request" },
+                "error_description": format!("AADSTS90033: {message}"),
+                "error_codes": [90033],
+            }),
+        ),
+    }
+    .changed(Change::None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_hits_only_what_fits_and_only_so_often() {
+        let mut faults = vec![Fault {
+            method: "PUT".into(),
+            path_contains: "/ScopeConnections/".into(),
+            fault: FaultName::Status500,
+            times: 2,
+        }];
+        assert_eq!(take(&mut faults, "GET", "/x/scopeConnections/a"), None);
+        assert_eq!(take(&mut faults, "PUT", "/x/networkGroups/a"), None);
+        assert_eq!(take(&mut faults, "PUT", "/x/scopeconnections/a"), Some(FaultName::Status500));
+        assert_eq!(take(&mut faults, "put", "/x/scopeConnections/a"), Some(FaultName::Status500));
+        assert_eq!(take(&mut faults, "PUT", "/x/scopeConnections/a"), None);
+    }
+
+    #[test]
+    fn every_name_reads_back() {
+        for name in FaultName::ALL {
+            let text = serde_json::to_string(&name).unwrap();
+            assert_eq!(serde_json::from_str::<FaultName>(&text).unwrap(), name);
+        }
+        assert_eq!(serde_json::to_string(&FaultName::AppliedThenLost).unwrap(), "\"applied-then-lost\"");
+        assert_eq!(serde_json::to_string(&FaultName::Status503Html).unwrap(), "\"status-503-html\"");
+    }
+}

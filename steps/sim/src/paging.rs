@@ -1,0 +1,74 @@
+//! Lists in pages.
+
+use serde_json::{Value, json};
+
+use crate::reply::Reply;
+use crate::request::{Request, encode};
+
+/// One page of `items` as Azure Virtual Network Manager pages: `$top` from 1 to 20, 20 without it, the rest
+/// through `nextLink` with `$skipToken`; `nextLink` is an empty string on the last page, never absent.
+pub(crate) fn page(request: &Request, arm: &str, items: Vec<Value>) -> Result<Value, Reply> {
+    let top = match request.query("$top") {
+        None => 20,
+        Some(text) => text.parse::<usize>().ok().filter(|n| (1..=20).contains(n)).ok_or_else(|| {
+            Reply::error(
+                400,
+                "InvalidParameter",
+                &format!("The value of $top '{text}' must be from 1 to 20."),
+            )
+        })?,
+    };
+    let skip = match request.query("$skipToken") {
+        None => 0,
+        Some(text) => text.parse::<usize>().map_err(|_| {
+            Reply::error(400, "InvalidSkipToken", &format!("The skip token '{text}' is invalid."))
+        })?,
+    };
+    let more = items.len() > skip.saturating_add(top);
+    let next = if more {
+        let version = encode(request.api_version().unwrap_or_default());
+        format!("{arm}{}?api-version={version}&$top={top}&$skipToken={}", request.path, skip + top)
+    } else {
+        String::new()
+    };
+    let value: Vec<Value> = items.into_iter().skip(skip).take(top).collect();
+    Ok(json!({ "value": value, "nextLink": next }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use jiff::Timestamp;
+
+    fn request(query: &str) -> Request {
+        let uri = format!("https://management.azure.com/things?api-version=2024-10-01{query}");
+        let request = http::Request::builder().uri(uri).body(Bytes::new()).unwrap();
+        Request::new(request, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn pages_chain_and_end_in_an_empty_link() {
+        let items: Vec<Value> = (0..45).map(|n| json!(n)).collect();
+        let mut got = Vec::new();
+        let mut query = String::new();
+        loop {
+            let page = page(&request(&query), "https://management.azure.com", items.clone()).unwrap();
+            got.extend(page["value"].as_array().unwrap().iter().cloned());
+            let next = page["nextLink"].as_str().unwrap().to_owned();
+            match next.split_once("2024-10-01") {
+                None => break,
+                Some((_, rest)) => query = rest.to_owned(),
+            }
+        }
+        assert_eq!(got, items);
+    }
+
+    #[test]
+    fn top_outside_1_to_20_is_refused() {
+        for bad in ["0", "21", "x"] {
+            let refused = page(&request(&format!("&$top={bad}")), "", Vec::new()).unwrap_err();
+            assert_eq!(refused.status, 400, "{bad}");
+        }
+    }
+}
