@@ -1,6 +1,9 @@
 //! What the command line, the API and the dashboard see of the engine. Two backends give this guarantee and nothing
 //! more: the embedded one here, and a cluster one elsewhere.
 
+mod opening;
+mod sqlite;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +17,9 @@ use crate::ids::{RunId, Seq};
 use crate::perform::Performer;
 use crate::signal::{Actor, SignalRow};
 use crate::state::{RunState, RunStatus};
+
+pub use opening::{Durability, Mode, Opening};
+pub use sqlite::{JournalReport, Settled, SqliteBackend};
 
 /// A future that can be returned through `dyn Backend`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,5 +1,7 @@
 //! Names of things: runs, steps, signals, positions in the journal.
 
+mod fresh;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +20,10 @@ pub struct RunId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SignalId(pub Uuid);
+
+/// A driver: one for each time that a process drives runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct DriverId(pub(crate) Uuid);
 
 /// Position of an event in its run, from 1, without gaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

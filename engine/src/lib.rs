@@ -13,6 +13,7 @@ mod decide;
 mod event;
 mod failure;
 mod ids;
+mod journal;
 mod perform;
 mod registry;
 mod signal;
@@ -21,14 +22,15 @@ mod step;
 mod wait;
 
 pub use backend::{
-    Backend, BackendError, BoxFuture, DriveOptions, Filter, NewRun, Parked, RunSummary, Runs, Started,
-    StopToken, Stopper,
+    Backend, BackendError, BoxFuture, DriveOptions, Durability, Filter, JournalReport, Mode, NewRun, Opening,
+    Parked, RunSummary, Runs, Settled, SqliteBackend, Started, StopToken, Stopper,
 };
-pub use clock::Clock;
+pub use clock::{Clock, SystemClock, VirtualClock};
 pub use decide::{Effect, decide, interpret, take_signal};
 pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent};
 pub use failure::{Certainty, FailureClass, StepError};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
+pub use journal::{CutPoint, CutPoints};
 pub use perform::{Fact, Job, Performer, Seen};
 pub use registry::Registry;
 pub use signal::{Actor, Choice, Signal, SignalRow};

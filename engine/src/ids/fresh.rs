@@ -1,0 +1,39 @@
+//! New ids: the one file that asks for random ones.
+
+use uuid::Uuid;
+
+use super::{DriverId, NAMESPACE, RunId, SignalId};
+
+/// A time-ordered id that nobody has had.
+#[expect(clippy::disallowed_methods, reason = "this file makes the ids")]
+fn fresh() -> Uuid {
+    Uuid::now_v7()
+}
+
+impl RunId {
+    /// A new run.
+    #[expect(clippy::new_without_default, reason = "a default id would be a random one")]
+    pub fn new() -> Self {
+        RunId(fresh())
+    }
+
+    /// The run that a seed stands for: the same seed gives the same id, and so the same journal.
+    pub fn of_seed(seed: u64) -> Self {
+        RunId(Uuid::new_v5(&NAMESPACE, &seed.to_be_bytes()))
+    }
+}
+
+impl SignalId {
+    /// A new signal.
+    #[expect(clippy::new_without_default, reason = "a default id would be a random one")]
+    pub fn new() -> Self {
+        SignalId(fresh())
+    }
+}
+
+impl DriverId {
+    /// A new driver.
+    pub(crate) fn new() -> Self {
+        DriverId(fresh())
+    }
+}
