@@ -1,0 +1,33 @@
+//! Types of parameters and outputs. Each checks its text when it is read, keeps it as written, and compares in
+//! normalised form, so that `/subscriptions/X` and `subscriptions/x` are the same thing.
+//!
+//! Their JSON schemas carry `x-twinspan-type`: the registry reads the plan's type from it.
+
+mod resource;
+mod text;
+
+pub use resource::{
+    AnyResource, ConnectionScope, NetworkGroups, NetworkManagerConnections, NetworkManagers, ResourceId,
+    ResourceType, Scope, ScopeConnections, ScopeKind,
+};
+pub use text::{Email, Guid, HumanDuration, ResourceName, TenantId, Url};
+
+/// Why a text is not what it should be: a fragment that names the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {wanted}")]
+pub struct NotValid {
+    text: String,
+    wanted: &'static str,
+}
+
+impl NotValid {
+    fn new(text: &str, wanted: &'static str) -> Self {
+        // A wrong value may be a whole file pasted into an input; the message stays readable.
+        let text = if text.chars().count() > 120 {
+            text.chars().take(117).chain("...".chars()).collect()
+        } else {
+            text.to_owned()
+        };
+        NotValid { text, wanted }
+    }
+}

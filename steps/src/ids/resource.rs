@@ -1,0 +1,597 @@
+//! Ids that are paths in Azure Resource Manager.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::NotValid;
+use super::text::Guid;
+
+/// A type of resource, known when the program is built.
+pub trait ResourceType: 'static {
+    /// `Microsoft.Network/networkManagers`; empty: any.
+    const TYPE: &'static str;
+    /// Words for the error: "the id of a network manager (/subscriptions/…/networkManagers/…)".
+    const WANTED: &'static str;
+    /// Name of the plan type in schemas.
+    const SCHEMA: &'static str;
+}
+
+/// Any resource, a resource group included.
+#[derive(Clone, Copy, Debug)]
+pub struct AnyResource;
+/// `Microsoft.Network/networkManagers`
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkManagers;
+/// `Microsoft.Network/networkManagers/networkGroups`
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkGroups;
+/// `Microsoft.Network/networkManagers/scopeConnections`
+#[derive(Clone, Copy, Debug)]
+pub struct ScopeConnections;
+/// `Microsoft.Network/networkManagerConnections`
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkManagerConnections;
+
+impl ResourceType for AnyResource {
+    const TYPE: &'static str = "";
+    const WANTED: &'static str = "a resource id (/subscriptions/…)";
+    const SCHEMA: &'static str = "resource-id";
+}
+
+impl ResourceType for NetworkManagers {
+    const TYPE: &'static str = "Microsoft.Network/networkManagers";
+    const WANTED: &'static str =
+        "the id of a network manager (/subscriptions/…/providers/Microsoft.Network/networkManagers/…)";
+    const SCHEMA: &'static str = "resource-id(Microsoft.Network/networkManagers)";
+}
+
+impl ResourceType for NetworkGroups {
+    const TYPE: &'static str = "Microsoft.Network/networkManagers/networkGroups";
+    const WANTED: &'static str =
+        "the id of a network group (/subscriptions/…/networkManagers/…/networkGroups/…)";
+    const SCHEMA: &'static str = "resource-id(Microsoft.Network/networkManagers/networkGroups)";
+}
+
+impl ResourceType for ScopeConnections {
+    const TYPE: &'static str = "Microsoft.Network/networkManagers/scopeConnections";
+    const WANTED: &'static str =
+        "the id of a scope connection (/subscriptions/…/networkManagers/…/scopeConnections/…)";
+    const SCHEMA: &'static str = "resource-id(Microsoft.Network/networkManagers/scopeConnections)";
+}
+
+impl ResourceType for NetworkManagerConnections {
+    const TYPE: &'static str = "Microsoft.Network/networkManagerConnections";
+    const WANTED: &'static str =
+        "the id of a network manager connection (…/providers/Microsoft.Network/networkManagerConnections/…)";
+    const SCHEMA: &'static str = "resource-id(Microsoft.Network/networkManagerConnections)";
+}
+
+/// Pieces of a path without its leading and trailing slash; `None` where it cannot be a path of Azure.
+fn pieces(text: &str) -> Option<Vec<&str>> {
+    if text.len() > 2_048 {
+        return None;
+    }
+    let inner = text.strip_prefix('/').unwrap_or(text);
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    let pieces: Vec<&str> = inner.split('/').collect();
+    // What would leave the path (a query, a fragment, an escape) or climb in it has no place in an id.
+    let plain = |piece: &&str| {
+        !piece.is_empty()
+            && *piece != "."
+            && *piece != ".."
+            && !piece.chars().any(|c| c.is_whitespace() || c.is_control() || "?#%\\<>\"&*".contains(c))
+    };
+    pieces.iter().all(plain).then_some(pieces)
+}
+
+/// The type that a path names: its last `providers` part; empty for a resource group or less.
+fn type_of(pieces: &[&str]) -> Option<String> {
+    let Some(at) = pieces.iter().rposition(|piece| piece.eq_ignore_ascii_case("providers")) else {
+        return Some(String::new());
+    };
+    let mut rest = pieces[at + 1..].iter();
+    let mut name = (*rest.next()?).to_owned();
+    let mut pairs = 0;
+    while let Some(kind) = rest.next() {
+        rest.next()?;
+        name.push('/');
+        name.push_str(kind);
+        pairs += 1;
+    }
+    (pairs > 0).then_some(name)
+}
+
+/// Whether what comes before the last `providers` is a place where resources live.
+fn rooted(pieces: &[&str]) -> bool {
+    let keyword =
+        |at: usize, word: &str| pieces.get(at).is_some_and(|piece| piece.eq_ignore_ascii_case(word));
+    if keyword(0, "providers") {
+        return pieces.len() >= 4;
+    }
+    if !keyword(0, "subscriptions") || pieces.get(1).is_none_or(|id| id.parse::<Guid>().is_err()) {
+        return false;
+    }
+    match pieces.len() {
+        0..=2 => false,
+        3 => false,
+        _ => {
+            (keyword(2, "resourceGroups") && (pieces.len() == 4 || keyword(4, "providers")))
+                || keyword(2, "providers")
+        }
+    }
+}
+
+fn with_slash(text: &str) -> String {
+    format!("/{}", text.trim_matches('/'))
+}
+
+/// Id of a resource, of type `T` where one is known. Kept as written, with a leading slash; compares without regard to
+/// case.
+#[derive(Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String", bound = "T: ResourceType")]
+pub struct ResourceId<T: ResourceType = AnyResource> {
+    path: String,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: ResourceType> ResourceId<T> {
+    /// The id as a path: begins with `/`, ends without one.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The form that compares.
+    pub fn key(&self) -> String {
+        self.path.to_lowercase()
+    }
+
+    /// The last piece.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Type of the resource, as written in the id; empty for a resource group.
+    pub fn resource_type(&self) -> String {
+        let pieces: Vec<&str> = self.path[1..].split('/').collect();
+        type_of(&pieces).unwrap_or_default()
+    }
+
+    /// Whether it is of this type.
+    pub fn is_a(&self, resource_type: &str) -> bool {
+        self.resource_type().eq_ignore_ascii_case(resource_type)
+    }
+
+    /// The subscription that it lies in.
+    pub fn subscription(&self) -> Option<Guid> {
+        let mut pieces = self.path[1..].split('/');
+        pieces.next().filter(|word| word.eq_ignore_ascii_case("subscriptions"))?;
+        pieces.next()?.parse().ok()
+    }
+
+    /// The resource group that it lies in.
+    pub fn resource_group(&self) -> Option<&str> {
+        let mut pieces = self.path[1..].split('/').skip(2);
+        pieces.next().filter(|word| word.eq_ignore_ascii_case("resourceGroups"))?;
+        pieces.next()
+    }
+
+    /// Path of what lies `levels` above, each level a type and a name: the network manager of a network group.
+    pub fn above(&self, levels: usize) -> &str {
+        let mut path = self.path.as_str();
+        for _ in 0..levels * 2 {
+            path = path.rsplit_once('/').map_or("", |(head, _)| head);
+        }
+        path
+    }
+}
+
+impl<T: ResourceType> FromStr for ResourceId<T> {
+    type Err = NotValid;
+
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        let fits = pieces(text).is_some_and(|pieces| {
+            rooted(&pieces)
+                && type_of(&pieces)
+                    .is_some_and(|name| T::TYPE.is_empty() || name.eq_ignore_ascii_case(T::TYPE))
+        });
+        if fits {
+            Ok(ResourceId { path: with_slash(text), of: PhantomData })
+        } else {
+            Err(NotValid::new(text, T::WANTED))
+        }
+    }
+}
+
+impl<T: ResourceType> TryFrom<String> for ResourceId<T> {
+    type Error = NotValid;
+
+    fn try_from(text: String) -> Result<Self, NotValid> {
+        text.parse()
+    }
+}
+
+impl<T: ResourceType> From<ResourceId<T>> for String {
+    fn from(id: ResourceId<T>) -> String {
+        id.path
+    }
+}
+
+impl<T: ResourceType> fmt::Display for ResourceId<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)
+    }
+}
+
+// Written out because a derive would ask the same of the marker types.
+impl<T: ResourceType> fmt::Debug for ResourceId<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ResourceId").field(&self.path).finish()
+    }
+}
+
+impl<T: ResourceType> Clone for ResourceId<T> {
+    fn clone(&self) -> Self {
+        ResourceId { path: self.path.clone(), of: PhantomData }
+    }
+}
+
+impl<T: ResourceType> PartialEq for ResourceId<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl<T: ResourceType> Eq for ResourceId<T> {}
+
+impl<T: ResourceType> Hash for ResourceId<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl<T: ResourceType> JsonSchema for ResourceId<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::SCHEMA.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "x-twinspan-type": T::SCHEMA })
+    }
+}
+
+/// What a scope is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScopeKind {
+    /// `/subscriptions/{id}`
+    Subscription,
+    /// `/providers/Microsoft.Management/managementGroups/{id}`
+    ManagementGroup,
+    /// A resource group, or a resource.
+    Below,
+}
+
+/// A subscription, a management group, or anything below a subscription: where rights are given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Scope(String);
+
+/// A subscription or a management group: what can be connected to a network manager.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ConnectionScope(Scope);
+
+fn scope_kind(pieces: &[&str]) -> Option<ScopeKind> {
+    match pieces {
+        [first, id] if first.eq_ignore_ascii_case("subscriptions") => {
+            id.parse::<Guid>().is_ok().then_some(ScopeKind::Subscription)
+        }
+        [providers, namespace, groups, id]
+            if providers.eq_ignore_ascii_case("providers")
+                && namespace.eq_ignore_ascii_case("Microsoft.Management")
+                && groups.eq_ignore_ascii_case("managementGroups") =>
+        {
+            (id.len() <= 90).then_some(ScopeKind::ManagementGroup)
+        }
+        [first, ..] if first.eq_ignore_ascii_case("subscriptions") => {
+            (rooted(pieces) && type_of(pieces).is_some()).then_some(ScopeKind::Below)
+        }
+        _ => None,
+    }
+}
+
+impl Scope {
+    /// The scope as a path: begins with `/`, ends without one.
+    pub fn path(&self) -> &str {
+        &self.0
+    }
+
+    /// The form that compares.
+    pub fn key(&self) -> String {
+        self.0.to_lowercase()
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> ScopeKind {
+        let pieces: Vec<&str> = self.0[1..].split('/').collect();
+        scope_kind(&pieces).unwrap_or(ScopeKind::Below)
+    }
+
+    /// The last piece: a subscription's GUID, a management group's id, a resource's name.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The subscription, where it is one or lies in one.
+    pub fn subscription(&self) -> Option<Guid> {
+        let mut pieces = self.0[1..].split('/');
+        pieces.next().filter(|word| word.eq_ignore_ascii_case("subscriptions"))?;
+        pieces.next()?.parse().ok()
+    }
+
+    /// Whether `other` is this scope or lies below it, as far as the paths tell.
+    pub fn holds(&self, other: &Scope) -> bool {
+        let (own, other) = (self.key(), other.key());
+        other.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl ConnectionScope {
+    /// A subscription.
+    pub fn of_subscription(id: Guid) -> Self {
+        ConnectionScope(Scope(format!("/subscriptions/{id}")))
+    }
+
+    /// As a place where rights are given.
+    pub fn scope(&self) -> &Scope {
+        &self.0
+    }
+
+    /// The scope as a path: begins with `/`, ends without one.
+    pub fn path(&self) -> &str {
+        self.0.path()
+    }
+
+    /// The form that compares.
+    pub fn key(&self) -> String {
+        self.0.key()
+    }
+
+    /// Subscription or management group.
+    pub fn is_management_group(&self) -> bool {
+        self.0.kind() == ScopeKind::ManagementGroup
+    }
+
+    /// "subscription bbbb…" or "management group mg-fabrikam", for messages.
+    pub fn words(&self) -> String {
+        self.0.words()
+    }
+}
+
+impl Scope {
+    /// "subscription bbbb…", "management group mg-fabrikam" or the path, for messages.
+    pub fn words(&self) -> String {
+        match self.kind() {
+            ScopeKind::Subscription => format!("subscription {}", self.name()),
+            ScopeKind::ManagementGroup => format!("management group {}", self.name()),
+            ScopeKind::Below => self.0.clone(),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = NotValid;
+
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        match pieces(text).and_then(|pieces| scope_kind(&pieces)) {
+            Some(_) => Ok(Scope(with_slash(text))),
+            None => Err(NotValid::new(
+                text,
+                "a scope (/subscriptions/…, /providers/Microsoft.Management/managementGroups/…, or the id of a \
+                 resource group or resource)",
+            )),
+        }
+    }
+}
+
+impl FromStr for ConnectionScope {
+    type Err = NotValid;
+
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        match text.parse::<Scope>() {
+            Ok(scope) if scope.kind() != ScopeKind::Below => Ok(ConnectionScope(scope)),
+            _ => Err(NotValid::new(
+                text,
+                "a subscription (/subscriptions/…) or a management group \
+                 (/providers/Microsoft.Management/managementGroups/…)",
+            )),
+        }
+    }
+}
+
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Scope {}
+
+impl Hash for Scope {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for ConnectionScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = NotValid;
+
+    fn try_from(text: String) -> Result<Self, NotValid> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for ConnectionScope {
+    type Error = NotValid;
+
+    fn try_from(text: String) -> Result<Self, NotValid> {
+        text.parse()
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> String {
+        scope.0
+    }
+}
+
+impl From<ConnectionScope> for String {
+    fn from(scope: ConnectionScope) -> String {
+        scope.0.0
+    }
+}
+
+impl JsonSchema for Scope {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Scope".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "x-twinspan-type": "scope" })
+    }
+}
+
+impl JsonSchema for ConnectionScope {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ConnectionScope".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Scope::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUBSCRIPTION: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
+    const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/\
+                           Microsoft.Network/networkManagers/nm-group";
+
+    #[test]
+    fn ids_compare_without_case_and_leading_slash() {
+        let id: ResourceId<NetworkManagers> = MANAGER.parse().unwrap();
+        let same: ResourceId<NetworkManagers> =
+            MANAGER.trim_start_matches('/').to_uppercase().parse().unwrap();
+        assert_eq!(id, same);
+        assert_eq!(id.path(), MANAGER);
+        assert!(same.path().starts_with("/SUBSCRIPTIONS/"));
+    }
+
+    #[test]
+    fn an_id_says_where_it_lies() {
+        let group: ResourceId<NetworkGroups> = format!("{MANAGER}/networkGroups/ng-spokes").parse().unwrap();
+        assert_eq!(group.name(), "ng-spokes");
+        assert_eq!(group.above(1), MANAGER);
+        assert_eq!(group.resource_group(), Some("rg-network"));
+        assert_eq!(group.subscription().unwrap().to_string(), "aaaaaaaa-0000-0000-0000-000000000001");
+        assert!(group.is_a("microsoft.network/networkmanagers/networkgroups"));
+    }
+
+    #[test]
+    fn an_id_of_the_wrong_type_is_refused() {
+        assert!(format!("{MANAGER}/networkGroups/x").parse::<ResourceId<NetworkManagers>>().is_err());
+        assert!(MANAGER.parse::<ResourceId<NetworkGroups>>().is_err());
+        assert!(SUBSCRIPTION.parse::<ResourceId>().is_err());
+        for right in [
+            "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg",
+            "/providers/Microsoft.Management/managementGroups/mg/providers/Microsoft.Network/networkManagerConnections/c",
+            "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/providers/Microsoft.Network/networkManagerConnections/c",
+            "/providers/Microsoft.Authorization/roleAssignments/aaaaaaaa-0000-0000-0000-000000000001",
+        ] {
+            assert!(right.parse::<ResourceId>().is_ok(), "{right}");
+        }
+    }
+
+    #[test]
+    fn what_would_leave_the_path_is_refused() {
+        for wrong in ["", "/", "//", "/subscriptions", "/subscriptions/x/resourceGroups/rg", "a", "/a/b/c"] {
+            assert!(wrong.parse::<ResourceId>().is_err(), "{wrong:?}");
+            assert!(wrong.parse::<Scope>().is_err(), "{wrong:?}");
+        }
+        for tail in
+            ["/../x", "?api-version=1", "#x", "/%2e%2e", "/a b", "//x", "/networkGroups", "/\\x", "/."]
+        {
+            assert!(format!("{MANAGER}{tail}").parse::<ResourceId>().is_err(), "{tail:?}");
+            assert!(format!("{MANAGER}{tail}").parse::<Scope>().is_err(), "{tail:?}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_told_apart() {
+        let kinds = [
+            (SUBSCRIPTION, ScopeKind::Subscription),
+            ("providers/Microsoft.Management/managementGroups/mg-fabrikam", ScopeKind::ManagementGroup),
+            ("/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg", ScopeKind::Below),
+            (MANAGER, ScopeKind::Below),
+        ];
+        for (text, kind) in kinds {
+            assert_eq!(text.parse::<Scope>().unwrap().kind(), kind, "{text}");
+            assert_eq!(text.parse::<ConnectionScope>().is_ok(), kind != ScopeKind::Below, "{text}");
+        }
+        assert!("/subscriptions/not-a-guid".parse::<Scope>().is_err());
+        assert_eq!(
+            "management group mg-fabrikam",
+            "/providers/Microsoft.Management/managementGroups/mg-fabrikam".parse::<Scope>().unwrap().words()
+        );
+    }
+
+    #[test]
+    fn a_scope_holds_what_lies_below_it() {
+        let subscription: Scope = SUBSCRIPTION.parse().unwrap();
+        let manager: Scope = MANAGER.to_uppercase().parse().unwrap();
+        assert!(subscription.holds(&manager) && subscription.holds(&subscription));
+        assert!(!manager.holds(&subscription));
+        let group: Scope = format!("{SUBSCRIPTION}/resourceGroups/rg").parse().unwrap();
+        let longer: Scope = format!("{SUBSCRIPTION}/resourceGroups/rg-2").parse().unwrap();
+        assert!(!group.holds(&longer));
+    }
+
+    #[test]
+    fn schemas_name_the_type() {
+        let schema = serde_json::to_value(schemars::schema_for!(ResourceId<NetworkManagers>)).unwrap();
+        assert_eq!(schema["x-twinspan-type"], "resource-id(Microsoft.Network/networkManagers)");
+        let schema = serde_json::to_value(schemars::schema_for!(Option<ConnectionScope>)).unwrap();
+        assert_eq!(schema["x-twinspan-type"], "scope");
+    }
+}

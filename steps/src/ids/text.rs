@@ -1,0 +1,376 @@
+//! Ids and words that are one piece of text.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::NotValid;
+
+/// A tenant's id. Domain names are not taken: an id cannot be reassigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TenantId(Uuid);
+
+/// A GUID: an object id, an application id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Guid(Uuid);
+
+/// A resource's name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResourceName(String);
+
+/// A mail address.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Email(String);
+
+/// An address that begins with `https://`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Url(String);
+
+/// `30s`, `10m`, `24h`, `2d`, or several of them: `1h30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HumanDuration(Duration);
+
+/// The textual form that every one of these types shares: read by `FromStr`, shown by `Display`.
+macro_rules! as_text {
+    ($name:ident, $schema:literal) => {
+        impl TryFrom<String> for $name {
+            type Error = NotValid;
+
+            fn try_from(text: String) -> Result<Self, NotValid> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.to_string()
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "x-twinspan-type": $schema })
+            }
+        }
+    };
+}
+
+as_text!(TenantId, "tenant-id");
+as_text!(Guid, "guid");
+as_text!(ResourceName, "name");
+as_text!(Email, "email");
+as_text!(Url, "url");
+as_text!(HumanDuration, "duration");
+
+fn hyphenated(text: &str) -> Option<Uuid> {
+    // Uuid also reads braces, `urn:uuid:` and 32 bare digits; Azure takes none of them in a path.
+    (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten()
+}
+
+impl FromStr for TenantId {
+    type Err = NotValid;
+
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        hyphenated(text).map(TenantId).ok_or_else(|| NotValid::new(text, "a tenant id (a GUID)"))
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for Guid {
+    type Err = NotValid;
+
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        hyphenated(text).map(Guid).ok_or_else(|| NotValid::new(text, "a GUID"))
+    }
+}
+
+impl fmt::Display for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl From<Uuid> for Guid {
+    fn from(id: Uuid) -> Self {
+        Guid(id)
+    }
+}
+
+impl ResourceName {
+    /// The name as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ResourceName {
+    type Err = NotValid;
+
+    /// The rule that Azure states for network managers; it states none for what lies below them, so all keep to it.
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        let bytes = text.as_bytes();
+        let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        let valid = bytes.len() <= 64
+            && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
+            && bytes.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+            && bytes.iter().all(inner);
+        if valid {
+            Ok(ResourceName(text.to_owned()))
+        } else {
+            Err(NotValid::new(
+                text,
+                "a resource name: 1 to 64 letters, digits, '_', '.', '-', beginning with a letter or digit and \
+                 ending with a letter, digit or '_'",
+            ))
+        }
+    }
+}
+
+impl fmt::Display for ResourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq for ResourceName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for ResourceName {}
+
+impl Email {
+    /// The address as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form that compares.
+    pub fn key(&self) -> String {
+        self.0.to_lowercase()
+    }
+
+    /// A character before the `@` with which a guest cannot be invited.
+    pub fn not_invitable(&self) -> Option<char> {
+        let (local, _) = self.0.rsplit_once('@')?;
+        local.chars().find(|c| "~!#$%^&*()+=[]{}\\/|;:\"<>?,".contains(*c))
+    }
+}
+
+impl FromStr for Email {
+    type Err = NotValid;
+
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        let plain = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != '@')
+        };
+        match text.split_once('@') {
+            Some((local, domain)) if plain(local) && plain(domain) && text.len() <= 320 => {
+                Ok(Email(text.to_owned()))
+            }
+            _ => Err(NotValid::new(text, "a mail address")),
+        }
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq for Email {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Email {}
+
+impl Hash for Email {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl Url {
+    /// The address as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Url {
+    type Err = NotValid;
+
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        let valid =
+            text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+                && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        if valid { Ok(Url(text.to_owned())) } else { Err(NotValid::new(text, "an address (https://…)")) }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Units, largest first, in seconds.
+const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+
+impl HumanDuration {
+    /// The duration.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl From<Duration> for HumanDuration {
+    fn from(duration: Duration) -> Self {
+        HumanDuration(Duration::from_secs(duration.as_secs()))
+    }
+}
+
+impl FromStr for HumanDuration {
+    type Err = NotValid;
+
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        let not_valid = || NotValid::new(text, "a duration such as 30s, 10m, 24h or 2d");
+        let mut rest = text;
+        let mut seconds: u64 = 0;
+        if rest.is_empty() {
+            return Err(not_valid());
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(not_valid)?;
+            let (number, tail) = rest.split_at(digits);
+            let number: u64 = number.parse().map_err(|_| not_valid())?;
+            let unit = tail.get(..1).ok_or_else(not_valid)?;
+            let size = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(not_valid)?.1;
+            seconds = number.checked_mul(size).and_then(|n| seconds.checked_add(n)).ok_or_else(not_valid)?;
+            rest = &tail[1..];
+        }
+        // Beyond a century a timer is a slip of the pen, and time stamps would overflow.
+        if seconds > 100 * 366 * 86_400 {
+            return Err(not_valid());
+        }
+        Ok(HumanDuration(Duration::from_secs(seconds)))
+    }
+}
+
+impl fmt::Display for HumanDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.as_secs();
+        if rest == 0 {
+            return f.write_str("0s");
+        }
+        for (unit, size) in UNITS {
+            if rest >= size {
+                write!(f, "{}{unit}", rest / size)?;
+                rest %= size;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guids_compare_by_value_and_take_only_the_plain_form() {
+        let upper: Guid = "AAAAAAAA-0000-0000-0000-00000000000C".parse().unwrap();
+        assert_eq!(upper, "aaaaaaaa-0000-0000-0000-00000000000c".parse().unwrap());
+        assert_eq!(upper.to_string(), "aaaaaaaa-0000-0000-0000-00000000000c");
+        for wrong in ["", "x", "aaaaaaaa00000000000000000000000c", "{aaaaaaaa-0000-0000-0000-00000000000c}"] {
+            assert!(wrong.parse::<Guid>().is_err(), "{wrong:?}");
+            assert!(wrong.parse::<TenantId>().is_err(), "{wrong:?}");
+        }
+        assert_eq!(
+            "contoso.example".parse::<TenantId>().unwrap_err().to_string(),
+            "\"contoso.example\" is not a tenant id (a GUID)"
+        );
+    }
+
+    #[test]
+    fn a_name_keeps_to_the_rule_of_network_managers() {
+        let longest = "n".repeat(64);
+        for right in ["a", "to-central", "ng_spokes.1_", longest.as_str()] {
+            assert!(right.parse::<ResourceName>().is_ok(), "{right:?}");
+        }
+        let too_long = "n".repeat(65);
+        for wrong in ["", "-a", "a-", "a.", "a b", "a/b", "ä", "a?x=1", too_long.as_str()] {
+            assert!(wrong.parse::<ResourceName>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        let nina: Email = "Nina.Network@contoso.example".parse().unwrap();
+        assert_eq!(nina, "nina.network@contoso.example".parse().unwrap());
+        assert_eq!(nina.not_invitable(), None);
+        assert_eq!("nina+x@contoso.example".parse::<Email>().unwrap().not_invitable(), Some('+'));
+        for wrong in ["", "nina", "@x", "x@", "a@b@c", "a b@c"] {
+            assert!(wrong.parse::<Email>().is_err(), "{wrong:?}");
+        }
+        assert!("https://example.com/x".parse::<Url>().is_ok());
+        for wrong in ["http://example.com", "https://", "https:///x", "https://a b"] {
+            assert!(wrong.parse::<Url>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_and_shown() {
+        for (text, seconds, shown) in [
+            ("30s", 30, "30s"),
+            ("90m", 5_400, "1h30m"),
+            ("1h30m", 5_400, "1h30m"),
+            ("2d", 172_800, "2d"),
+            ("0s", 0, "0s"),
+        ] {
+            let duration: HumanDuration = text.parse().unwrap();
+            assert_eq!(duration.get(), Duration::from_secs(seconds));
+            assert_eq!(duration.to_string(), shown);
+        }
+        for wrong in ["", "5", "m", "5 m", "-5m", "5w", "99999999999999999999s", "99999d", "5é"] {
+            assert!(wrong.parse::<HumanDuration>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn schemas_name_the_plan_type() {
+        let schema = serde_json::to_value(schemars::schema_for!(Option<TenantId>)).unwrap();
+        assert_eq!(schema["x-twinspan-type"], "tenant-id");
+        let schema = serde_json::to_value(schemars::schema_for!(Vec<Guid>)).unwrap();
+        assert_eq!(schema["items"]["x-twinspan-type"], "guid");
+    }
+}
