@@ -1,0 +1,162 @@
+//! The command line: global options, and one variant for each file in `commands/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+
+/// Runs ordered changes that span Azure tenants, one durable step at a time
+#[derive(Debug, Parser)]
+#[command(
+    name = "twinspan",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 failed, 3 not found, 4 sign-in refused, 5 waiting, 6 gave up waiting, 7 held, \
+                  64 usage, 65 plan invalid, 70 bug, 74 journal, 130/143 stopped. `twinspan explain exit-codes` \
+                  says more."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Use this journal instead of the one in the user's state folder
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Use this configuration instead of the project's twinspan.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print results as text, as one JSON document, or as JSON lines
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+    /// Use colour
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<Color>,
+    /// Never ask anything, and show no live lines (also when CI is set)
+    #[arg(long, global = true)]
+    pub(crate) non_interactive: bool,
+    /// Record this name as the one who acts (default: the user of this machine)
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    /// Say more on stderr (can be repeated)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+    /// One JSON object a line
+    Jsonl,
+}
+
+/// When colour is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set; CLICOLOR_FORCE forces it
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a plan without any network access
+    Validate(commands::validate::Args),
+    /// Carry out a plan against a simulated Azure, in virtual time
+    Rehearse(commands::rehearse::Args),
+    /// Start a run of a plan and drive it
+    Run(commands::run::Args),
+    /// Drive runs on, also after a crash, a reboot or a pause
+    Resume(commands::resume::Args),
+    /// Send nothing more until the run is resumed
+    Pause(commands::pause::Args),
+    /// Begin nothing more, for good
+    Cancel(commands::cancel::Args),
+    /// Let a step that waits for approval go on
+    Approve(commands::approve::Args),
+    /// Refuse a step that waits for approval
+    Reject(commands::reject::Args),
+    /// Try again now what waits, retries or has failed
+    Retry(commands::retry::Args),
+    /// Leave a step out
+    Skip(commands::skip::Args),
+    /// Settle a step that needs a decision
+    Decide(commands::decide::Args),
+    /// Take back what a run made
+    Undo(commands::undo::Args),
+    /// List the runs of the journal
+    List(commands::list::Args),
+    /// Show where a run stands
+    Show(commands::show::Args),
+    /// Show what happened in a run
+    Events(commands::events::Args),
+    /// Show the evidence for one step
+    Why(commands::why::Args),
+    /// List the step kinds, or describe one
+    Steps(commands::steps::Args),
+    /// Print the JSON Schema of plan files
+    Schema(commands::schema::Args),
+    /// Explain a code of a diagnostic
+    Explain(commands::explain::Args),
+    /// Serve the simulated Azure on loopback
+    Sim(commands::sim::Args),
+    /// Write a starter plan, its inputs and a configuration
+    Init(commands::init::Args),
+    /// Print completions for a shell
+    Completions(commands::completions::Args),
+    /// Print the manual page
+    Man(commands::man::Args),
+}
+
+/// Values for a plan's inputs.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct InputArgs {
+    /// Give one input (can be repeated)
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    pub(crate) input: Vec<String>,
+    /// Take inputs from a YAML or JSON file, or one map from a CSV file (can be repeated)
+    #[arg(long = "inputs", value_name = "FILE|NAME=FILE.csv")]
+    pub(crate) inputs: Vec<String>,
+}
+
+/// A run, by its id.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArg {
+    /// Id of the run: whole, its beginning, or its last eight digits
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+}
+
+/// A run, or the only open one.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OptionalRunArg {
+    /// Id of the run: whole, its beginning, or its last eight digits (default: the only open run)
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+}
+
+/// Why somebody acts.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReasonArg {
+    /// Record why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}

@@ -1,0 +1,363 @@
+//! Reads one `twinspan.toml`: every mistake in one pass, each with its line and column, and no secret in any message.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{CloudName, Configuration, CredentialKind, CredentialSettings, IdentitySettings, SecretSource};
+
+/// Something wrong in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) file: PathBuf,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) message: String,
+}
+
+impl Finding {
+    pub(crate) fn text(&self) -> String {
+        format!("{}:{}:{}: {}\n", self.file.display(), self.line, self.column, self.message)
+    }
+}
+
+/// Reads `text`, the content of `path`.
+pub(super) fn read(path: &Path, text: &str) -> Result<Configuration, Vec<Finding>> {
+    let mut reader = Reader { path, text, findings: Vec::new() };
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        reader.add(error.span().unwrap_or(0..0), error.message().to_owned());
+    }
+    let configuration = if errors.is_empty() { reader.top(table.get_ref()) } else { Configuration::default() };
+    if reader.findings.is_empty() { Ok(configuration) } else { Err(reader.findings) }
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    findings: Vec<Finding>,
+}
+
+type Entry<'a, 'i> = &'a Spanned<DeValue<'i>>;
+
+impl Reader<'_> {
+    fn add(&mut self, at: Range<usize>, message: impl Into<String>) {
+        let before = self.text.get(..at.start).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |position| position + 1);
+        self.findings.push(Finding {
+            file: self.path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            message: message.into(),
+        });
+    }
+
+    fn unknown(&mut self, at: Range<usize>, key: &str, within: &str, known: &[&str]) {
+        self.add(at, format!("unknown key `{key}` in {within}; known are {}", known.join(", ")));
+    }
+
+    fn top(&mut self, table: &DeTable<'_>) -> Configuration {
+        let mut configuration = Configuration::default();
+        for (key, value) in table {
+            match &**key.get_ref() {
+                "journal" => configuration.journal = self.path_value(value),
+                "identities" => {
+                    for (name, settings) in self.table(value, "identities").into_iter().flatten() {
+                        let name = name.get_ref().to_string();
+                        let settings = self.identity(&name, settings);
+                        configuration.identities.insert(name, settings);
+                    }
+                }
+                "cloud" => configuration.cloud = self.cloud(value),
+                "command" => {
+                    for (key, value) in self.table(value, "command").into_iter().flatten() {
+                        match &**key.get_ref() {
+                            "allow" => configuration.command_allow = self.programs(value),
+                            other => self.unknown(key.span(), other, "[command]", &["allow"]),
+                        }
+                    }
+                }
+                other => self.unknown(
+                    key.span(),
+                    other,
+                    "the configuration",
+                    &["journal", "identities", "cloud", "command"],
+                ),
+            }
+        }
+        configuration
+    }
+
+    fn identity(&mut self, name: &str, value: Entry<'_, '_>) -> IdentitySettings {
+        let mut settings = IdentitySettings::default();
+        for (key, value) in self.table(value, &format!("identities.{name}")).into_iter().flatten() {
+            let key_text = key.get_ref().to_string();
+            // A table under an identity is a tenant, unless it is the source of a secret.
+            if value.get_ref().is_table() && !SECRET_KEYS.contains(&key_text.as_str()) {
+                if !is_tenant(&key_text) {
+                    self.add(
+                        key.span(),
+                        format!("`{key_text}` is not a tenant's id; write [identities.{name}.\"TENANT-ID\"]"),
+                    );
+                }
+                let mut special = CredentialSettings::default();
+                for (key, value) in self.table(value, &key_text).into_iter().flatten() {
+                    self.credential(&mut special, key, value, &format!("[identities.{name}.\"{key_text}\"]"));
+                }
+                settings.tenants.insert(key_text.to_ascii_lowercase(), special);
+            } else {
+                self.credential(&mut settings.own, key, value, &format!("[identities.{name}]"));
+            }
+        }
+        settings
+    }
+
+    fn credential(
+        &mut self,
+        settings: &mut CredentialSettings,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        value: Entry<'_, '_>,
+        within: &str,
+    ) {
+        match &**key.get_ref() {
+            "credential" => settings.credential = self.choice(value, &CredentialKind::NAMES),
+            "client_id" => settings.client_id = self.string(value, "client_id"),
+            "client_secret" => settings.client_secret = self.secret(value, "client_secret"),
+            "client_certificate" => settings.client_certificate = self.secret(value, "client_certificate"),
+            "federated_token" => settings.federated_token = self.secret(value, "federated_token"),
+            other => self.unknown(
+                key.span(),
+                other,
+                within,
+                &["credential", "client_id", "client_secret", "client_certificate", "federated_token"],
+            ),
+        }
+    }
+
+    fn cloud(&mut self, value: Entry<'_, '_>) -> super::CloudSettings {
+        let mut cloud = super::CloudSettings::default();
+        let Some(table) = self.table(value, "cloud") else { return cloud };
+        for (key, value) in table {
+            match &**key.get_ref() {
+                "name" => cloud.name = self.choice(value, &CloudName::NAMES),
+                "arm" => cloud.arm = self.address(value, "arm"),
+                "login" => cloud.login = self.address(value, "login"),
+                "graph" => cloud.graph = self.address(value, "graph"),
+                "root_certificate" => cloud.root_certificate = self.path_value(value),
+                other => self.unknown(
+                    key.span(),
+                    other,
+                    "[cloud]",
+                    &["name", "arm", "login", "graph", "root_certificate"],
+                ),
+            }
+        }
+        let addressed = cloud.arm.is_some() || cloud.login.is_some() || cloud.graph.is_some();
+        match cloud.name {
+            Some(CloudName::Custom) => {
+                for (name, address) in [("arm", &cloud.arm), ("login", &cloud.login), ("graph", &cloud.graph)] {
+                    if address.is_none() {
+                        self.add(value.span(), format!("cloud \"custom\" needs `{name}`"));
+                    }
+                }
+            }
+            _ if addressed => {
+                self.add(value.span(), "addresses are only for name = \"custom\"");
+            }
+            _ => {}
+        }
+        cloud
+    }
+
+    fn table<'v, 'i>(&mut self, value: Entry<'v, 'i>, what: &str) -> Option<&'v DeTable<'i>> {
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            self.add(value.span(), format!("`{what}` must be a table, not {}", article(value)));
+        }
+        table
+    }
+
+    fn string(&mut self, value: Entry<'_, '_>, what: &str) -> Option<String> {
+        let text = value.get_ref().as_str();
+        if text.is_none() {
+            self.add(value.span(), format!("`{what}` must be text, not {}", article(value)));
+        }
+        text.map(str::to_owned)
+    }
+
+    fn choice<T: Copy>(&mut self, value: Entry<'_, '_>, names: &[(&'static str, T)]) -> Option<T> {
+        let known = || names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let Some(text) = value.get_ref().as_str() else {
+            self.add(value.span(), format!("must be one of {}, not {}", known(), article(value)));
+            return None;
+        };
+        let found = names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        if found.is_none() {
+            self.add(value.span(), format!("\"{text}\" is not known here; known are {}", known()));
+        }
+        found
+    }
+
+    fn address(&mut self, value: Entry<'_, '_>, what: &str) -> Option<String> {
+        let text = self.string(value, what)?;
+        if !text.starts_with("https://") {
+            self.add(value.span(), format!("`{what}` must begin with https:// (sign-in is refused over http)"));
+            return None;
+        }
+        Some(text.trim_end_matches('/').to_owned())
+    }
+
+    /// A path; a relative one is relative to the configuration's folder.
+    fn path_value(&mut self, value: Entry<'_, '_>) -> Option<PathBuf> {
+        let text = self.string(value, "a path")?;
+        Some(self.relative(&text))
+    }
+
+    fn relative(&self, text: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new(".")).join(text)
+    }
+
+    fn programs(&mut self, value: Entry<'_, '_>) -> Option<Vec<PathBuf>> {
+        let Some(list) = value.get_ref().as_array() else {
+            self.add(value.span(), format!("`allow` must be a list of paths, not {}", article(value)));
+            return None;
+        };
+        let mut programs = Vec::new();
+        for item in list.iter() {
+            let Some(text) = self.string(item, "allow") else { continue };
+            let path = PathBuf::from(&text);
+            if !path.is_absolute() {
+                self.add(item.span(), format!("`{text}` must be an absolute path"));
+            }
+            programs.push(path);
+        }
+        Some(programs)
+    }
+
+    /// A secret is never written in a configuration, and never repeated in a message.
+    fn secret(&mut self, value: Entry<'_, '_>, what: &str) -> Option<SecretSource> {
+        let form = format!("{what} = {{ env = \"NAME\" }}, {{ file = \"PATH\" }} or {{ command = [\"PROGRAM\", …] }}");
+        let Some(table) = value.get_ref().as_table() else {
+            self.add(value.span(), format!("a secret is never written here; write {form}"));
+            return None;
+        };
+        let mut entries = table.iter();
+        let (Some((key, inner)), None) = (entries.next(), entries.next()) else {
+            self.add(value.span(), format!("exactly one of env, file, command; write {form}"));
+            return None;
+        };
+        match &**key.get_ref() {
+            "env" => self.string(inner, "env").map(SecretSource::Env),
+            "file" => self.string(inner, "file").map(|text| SecretSource::File(self.relative(&text))),
+            "command" => {
+                let Some(list) = inner.get_ref().as_array() else {
+                    self.add(inner.span(), "`command` must be a list: the program, then its arguments");
+                    return None;
+                };
+                let words: Vec<String> =
+                    list.iter().filter_map(|item| self.string(item, "command")).collect();
+                if words.is_empty() {
+                    self.add(inner.span(), "`command` needs a program");
+                }
+                Some(SecretSource::Command(words))
+            }
+            other => {
+                self.add(key.span(), format!("unknown source `{other}` of a secret; write {form}"));
+                None
+            }
+        }
+    }
+}
+
+const SECRET_KEYS: [&str; 3] = ["client_secret", "client_certificate", "federated_token"];
+
+fn is_tenant(text: &str) -> bool {
+    uuid::Uuid::try_parse(text).is_ok() && text.len() == 36
+}
+
+fn article(value: Entry<'_, '_>) -> String {
+    let kind = value.get_ref().type_str();
+    if kind.starts_with(['a', 'i']) { format!("an {kind}") } else { format!("a {kind}") }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn findings(text: &str) -> Vec<String> {
+        read(Path::new("twinspan.toml"), text).err().unwrap_or_default().iter().map(Finding::text).collect()
+    }
+
+    #[test]
+    fn reads_the_documented_form() {
+        let text = r#"
+            [identities.central]
+            credential = "azure-cli"
+            [identities.target]
+            credential = "client-secret"
+            client_id = "app"
+            client_secret = { env = "TARGET_SECRET" }
+            [identities.target."22222222-0000-0000-0000-00000000000F"]
+            client_secret = { file = "fabrikam.secret" }
+            [identities.default]
+            credential = "none"
+            [cloud]
+            name = "custom"
+            arm = "https://localhost:1/"
+            login = "https://localhost:2"
+            graph = "https://localhost:3"
+            root_certificate = "ca.pem"
+            [command]
+            allow = ["/usr/bin/true"]
+        "#;
+        let configuration = read(Path::new("/conf/twinspan.toml"), text).unwrap();
+        let target = configuration.credential("target", "22222222-0000-0000-0000-00000000000f").unwrap();
+        assert_eq!(target.credential, Some(CredentialKind::ClientSecret));
+        assert_eq!(target.client_secret, Some(SecretSource::File("/conf/fabrikam.secret".into())));
+        assert_eq!(configuration.credential("other", "t").unwrap().credential, Some(CredentialKind::None));
+        assert_eq!(configuration.cloud.arm.as_deref(), Some("https://localhost:1"));
+        assert_eq!(configuration.cloud.root_certificate, Some("/conf/ca.pem".into()));
+        assert_eq!(configuration.command_allow, Some(vec!["/usr/bin/true".into()]));
+    }
+
+    #[test]
+    fn a_literal_secret_is_refused_and_not_repeated() {
+        let found = findings("[identities.target]\nclient_secret = \"hunter2-canary\"\n");
+        assert_eq!(found.len(), 1);
+        assert!(found[0].starts_with("twinspan.toml:2:17: a secret is never written here"), "{found:?}");
+        assert!(!found[0].contains("hunter2"), "{found:?}");
+    }
+
+    #[test]
+    fn every_mistake_is_found_in_one_pass() {
+        let found = findings(
+            "colour = 1\n[identities.a]\ncredential = \"password\"\n[identities.a.prod]\nclient_id = \"x\"\n\
+             [cloud]\nname = \"custom\"\narm = \"http://x\"\n[command]\nallow = [\"true\"]\n",
+        );
+        let expected = [
+            "1:1: unknown key `colour`",
+            "3:14: \"password\" is not known here",
+            "4:15: `prod` is not a tenant's id",
+            "8:7: `arm` must begin with https://",
+            "needs `arm`",
+            "needs `login`",
+            "needs `graph`",
+            "10:10: `true` must be an absolute path",
+        ];
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for wanted in expected {
+            assert!(found.iter().any(|text| text.contains(wanted)), "{wanted}: {found:#?}");
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_has_its_place() {
+        let found = findings("[cloud]\nname = \n");
+        assert!(found[0].starts_with("twinspan.toml:2:"), "{found:?}");
+    }
+}

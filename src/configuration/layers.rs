@@ -1,0 +1,183 @@
+//! Finds the files and the variables, and lays them over each other.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::environment::Environment;
+use crate::error::CommandError;
+use crate::exit::Exit;
+
+use super::file::{self, Finding};
+use super::{CloudName, CloudSettings, Configuration, CredentialKind, CredentialSettings, SecretSource};
+
+/// Name of the file, in the project and in the user's configuration folder.
+const FILE_NAME: &str = "twinspan.toml";
+
+/// Where configuration comes from.
+pub(crate) struct Sources<'a> {
+    pub(crate) environment: &'a Environment,
+    /// `--config`.
+    pub(crate) explicit: Option<&'a Path>,
+    /// The project's file is looked for here and upwards.
+    pub(crate) folder: &'a Path,
+}
+
+/// All layers but the flags.
+pub(crate) fn load(sources: &Sources<'_>) -> Result<Configuration, CommandError> {
+    let mut findings = Vec::new();
+    let project = match project_file(sources) {
+        Some(path) => read(&path, sources.explicit.is_some(), &mut findings)?,
+        None => Configuration::default(),
+    };
+    let user = match sources.environment.configuration_folder() {
+        Some(folder) => read(&folder.join(FILE_NAME), false, &mut findings)?,
+        None => Configuration::default(),
+    };
+    let files = project.over(user);
+    let environment = from_environment(sources.environment, &files, &mut findings);
+    if findings.is_empty() {
+        return Ok(environment.over(files));
+    }
+    let text = findings.iter().map(Finding::text).collect();
+    let count = findings.len();
+    let message =
+        format!("the configuration has {count} {}", if count == 1 { "mistake" } else { "mistakes" });
+    Err(CommandError::usage(message).findings(text, serde_json::to_value(findings).unwrap_or_default()))
+}
+
+fn project_file(sources: &Sources<'_>) -> Option<PathBuf> {
+    if let Some(path) = sources.explicit {
+        return Some(path.to_owned());
+    }
+    if let Some(path) = sources.environment.path("TWINSPAN_CONFIG") {
+        return Some(path);
+    }
+    sources.folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
+}
+
+fn read(path: &Path, must_exist: bool, findings: &mut Vec<Finding>) -> Result<Configuration, CommandError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {
+            return Ok(Configuration::default());
+        }
+        Err(error) => return Err(CommandError::file(Exit::Usage, "the configuration", path, &error)),
+    };
+    Ok(file::read(path, &text).unwrap_or_else(|found| {
+        findings.extend(found);
+        Configuration::default()
+    }))
+}
+
+/// `TWINSPAN_*`. The name of an identity cannot be read back from a variable, so those that the files name (and
+/// `default`) are asked for one by one.
+fn from_environment(
+    environment: &Environment,
+    files: &Configuration,
+    findings: &mut Vec<Finding>,
+) -> Configuration {
+    let mut found = Configuration {
+        journal: environment.path("TWINSPAN_JOURNAL"),
+        cloud: CloudSettings {
+            name: choice(environment, "TWINSPAN_CLOUD_NAME", &CloudName::NAMES, findings),
+            arm: environment.get("TWINSPAN_CLOUD_ARM"),
+            login: environment.get("TWINSPAN_CLOUD_LOGIN"),
+            graph: environment.get("TWINSPAN_CLOUD_GRAPH"),
+            root_certificate: environment.path("TWINSPAN_CLOUD_ROOT_CERTIFICATE"),
+        },
+        command_allow: environment
+            .get("TWINSPAN_COMMAND_ALLOW")
+            .map(|list| std::env::split_paths(&list).collect()),
+        ..Configuration::default()
+    };
+    let names = files.identities.keys().map(String::as_str).chain(["default"]);
+    for name in names {
+        let variable = |field: &str| {
+            format!("TWINSPAN_IDENTITIES_{}_{field}", name.to_ascii_uppercase().replace('-', "_"))
+        };
+        let secret = variable("CLIENT_SECRET");
+        let settings = CredentialSettings {
+            credential: choice(environment, &variable("CREDENTIAL"), &CredentialKind::NAMES, findings),
+            client_id: environment.get(&variable("CLIENT_ID")),
+            // The variable itself is the secret's place: it is read again at use, never kept here.
+            client_secret: environment.get(&secret).map(|_| SecretSource::Env(secret)),
+            ..CredentialSettings::default()
+        };
+        if settings != CredentialSettings::default() {
+            found.identities.entry(name.to_owned()).or_default().own = settings;
+        }
+    }
+    found
+}
+
+fn choice<T: Copy>(
+    environment: &Environment,
+    variable: &str,
+    names: &[(&'static str, T)],
+    findings: &mut Vec<Finding>,
+) -> Option<T> {
+    let text = environment.get(variable)?;
+    let found = names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    if found.is_none() {
+        let known = names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        findings.push(Finding {
+            file: PathBuf::from(variable),
+            line: 1,
+            column: 1,
+            message: format!("\"{text}\" is not known here; known are {known}"),
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn environment_over_project_over_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let user = folder.path().join("home/.config/twinspan");
+        let project = folder.path().join("project/deep");
+        std::fs::create_dir_all(&user).unwrap();
+        std::fs::create_dir_all(&project).unwrap();
+        std::fs::write(
+            user.join(FILE_NAME),
+            "journal = \"u.db\"\n[identities.central]\ncredential = \"azure-cli\"\nclient_id = \"u\"\n",
+        )
+        .unwrap();
+        std::fs::write(
+            folder.path().join("project").join(FILE_NAME),
+            "[identities.central]\nclient_id = \"p\"\n[command]\nallow = [\"/p\"]\n",
+        )
+        .unwrap();
+        let home = folder.path().join("home").display().to_string();
+        let environment = Environment::Memory(
+            [("HOME", home.as_str()), ("TWINSPAN_IDENTITIES_CENTRAL_CREDENTIAL", "none")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        );
+        let sources = Sources { environment: &environment, explicit: None, folder: &project };
+        let configuration = load(&sources).unwrap();
+        let central = configuration.credential("central", "t").unwrap();
+        assert_eq!(central.credential, Some(CredentialKind::None));
+        assert_eq!(central.client_id.as_deref(), Some("p"));
+        assert_eq!(configuration.journal, Some(user.join("u.db")));
+        assert_eq!(configuration.command_allow, Some(vec!["/p".into()]));
+    }
+
+    #[test]
+    fn mistakes_of_all_layers_are_reported_together() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), "colour = 1\n").unwrap();
+        let environment =
+            Environment::Memory([("TWINSPAN_CLOUD_NAME".to_owned(), "mars".to_owned())].into());
+        let error = load(&Sources { environment: &environment, explicit: None, folder: folder.path() });
+        let error = error.unwrap_err();
+        assert_eq!(error.exit, Exit::Usage);
+        let text = error.findings.unwrap().text;
+        assert!(text.contains("colour") && text.contains("\"mars\" is not known"), "{text}");
+    }
+}

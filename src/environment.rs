@@ -1,0 +1,83 @@
+//! The one place where the process's environment is read.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Environment variables, of the process or of a test.
+#[derive(Clone, Debug)]
+pub(crate) enum Environment {
+    /// The process's own.
+    Process,
+    /// A test's.
+    #[cfg_attr(not(test), expect(dead_code, reason = "made by tests only"))]
+    Memory(BTreeMap<String, String>),
+}
+
+impl Environment {
+    /// A variable that is set and not empty.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        self.get_os(name).and_then(|value| value.into_string().ok())
+    }
+
+    /// A variable as a path.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get_os(name).map(PathBuf::from)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this file owns the environment")]
+    fn get_os(&self, name: &str) -> Option<OsString> {
+        let value = match self {
+            Environment::Process => std::env::var_os(name)?,
+            Environment::Memory(variables) => OsString::from(variables.get(name)?),
+        };
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// A switch: set, and neither `0` nor `false`.
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
+    }
+
+    /// A folder of the XDG base directories: `variable`, or `fallback` below the home folder.
+    fn xdg(&self, variable: &str, fallback: &str) -> Option<PathBuf> {
+        self.path(variable)
+            .filter(|path| path.is_absolute())
+            .or_else(|| Some(self.path("HOME")?.join(fallback)))
+            .map(|path| path.join("twinspan"))
+    }
+
+    /// Where the journal lies unless told otherwise.
+    pub(crate) fn state_folder(&self) -> Option<PathBuf> {
+        self.xdg("XDG_STATE_HOME", ".local/state")
+    }
+
+    /// Where the user's own configuration lies.
+    pub(crate) fn configuration_folder(&self) -> Option<PathBuf> {
+        self.xdg("XDG_CONFIG_HOME", ".config")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Environment;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        Environment::Memory(pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect())
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        assert_eq!(environment(&[("NO_COLOR", "")]).get("NO_COLOR"), None);
+        assert!(!environment(&[("CI", "false")]).is_on("CI"));
+        assert!(environment(&[("CI", "true")]).is_on("CI"));
+    }
+
+    #[test]
+    fn xdg_folders_must_be_absolute() {
+        let state = |pairs: &[(&str, &str)]| environment(pairs).state_folder();
+        assert_eq!(state(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")]), Some("/s/twinspan".into()));
+        assert_eq!(state(&[("XDG_STATE_HOME", "s"), ("HOME", "/h")]), Some("/h/.local/state/twinspan".into()));
+        assert_eq!(state(&[]), None);
+    }
+}

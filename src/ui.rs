@@ -1,0 +1,228 @@
+//! What people and programs see: data on stdout, talk on stderr, one writer.
+
+mod style;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+use anstream::{AutoStream, ColorChoice};
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::arguments::{Color, Output};
+use crate::environment::Environment;
+use crate::error::CommandError;
+
+pub(crate) use style::{BAD, DIM, GOOD, STRONG, WAIT};
+
+/// How to talk: settled once, from flags, environment and configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    pub(crate) output: Output,
+    pub(crate) color: Color,
+    pub(crate) non_interactive: bool,
+    pub(crate) verbose: u8,
+}
+
+/// The two streams.
+pub(crate) struct Ui {
+    manner: Manner,
+    stdout: Mutex<AutoStream<io::Stdout>>,
+    stderr: Mutex<AutoStream<io::Stderr>>,
+    live: Option<MultiProgress>,
+    colored: bool,
+    interactive: bool,
+}
+
+impl Ui {
+    pub(crate) fn new(manner: Manner, environment: &Environment) -> Self {
+        let choose = |terminal: bool| match manner.color {
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+            Color::Auto if environment.get("NO_COLOR").is_some() => ColorChoice::Never,
+            Color::Auto if environment.is_on("CLICOLOR_FORCE") => ColorChoice::Always,
+            Color::Auto if terminal && environment.get("TERM").is_none_or(|term| term != "dumb") => {
+                ColorChoice::Always
+            }
+            Color::Auto => ColorChoice::Never,
+        };
+        let talks_to_terminal = io::stderr().is_terminal();
+        let quiet = manner.non_interactive || environment.is_on("CI");
+        let stderr_choice = choose(talks_to_terminal);
+        let live = (talks_to_terminal && !quiet && environment.get("TERM").is_none_or(|term| term != "dumb"))
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
+        Ui {
+            manner,
+            stdout: Mutex::new(AutoStream::new(io::stdout(), choose(io::stdout().is_terminal()))),
+            stderr: Mutex::new(AutoStream::new(io::stderr(), stderr_choice)),
+            live,
+            colored: stderr_choice == ColorChoice::Always,
+            interactive: talks_to_terminal && io::stdin().is_terminal() && !quiet,
+        }
+    }
+
+    pub(crate) fn output(&self) -> Output {
+        self.manner.output
+    }
+
+    pub(crate) fn verbose(&self) -> u8 {
+        self.manner.verbose
+    }
+
+    /// Whether what goes to stderr may carry colour.
+    pub(crate) fn colored(&self) -> bool {
+        self.colored
+    }
+
+    /// Whether a question may be asked.
+    pub(crate) fn interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// Live lines, where stderr is a terminal.
+    pub(crate) fn live(&self) -> Option<&MultiProgress> {
+        self.live.as_ref()
+    }
+
+    /// The result, in the form that was asked for.
+    pub(crate) fn data<T: Serialize>(
+        &self,
+        view: &T,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), CommandError> {
+        match self.manner.output {
+            Output::Text => self.text(&text()),
+            Output::Json => self.text(&format!("{}\n", pretty(view)?)),
+            Output::Jsonl => self.line(view),
+        }
+    }
+
+    /// One JSON object on a line of its own.
+    pub(crate) fn line<T: Serialize>(&self, view: &T) -> Result<(), CommandError> {
+        let line = serde_json::to_string(view).map_err(unwritable)?;
+        self.text(&format!("{line}\n"))
+    }
+
+    /// Text on stdout.
+    pub(crate) fn text(&self, text: &str) -> Result<(), CommandError> {
+        let mut write = || {
+            let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()
+        };
+        match &self.live {
+            Some(live) => live.suspend(write)?,
+            None => write()?,
+        }
+        Ok(())
+    }
+
+    /// Talk: a line on stderr. Nobody listening is no failure.
+    pub(crate) fn talk(&self, line: &str) {
+        let write = || {
+            let mut stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody reads it: there is no one left to tell.
+            let _ = writeln!(stderr, "{line}").and_then(|()| stderr.flush());
+        };
+        match &self.live {
+            Some(live) => live.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Asks a yes-or-no question; no terminal means no.
+    pub(crate) fn confirm(&self, question: &str) -> bool {
+        if !self.interactive {
+            return false;
+        }
+        self.talk(&format!("{question} [y/N] "));
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).is_ok()
+            && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    }
+
+    /// An error, the way it was asked for: as JSON on stdout, or in words on stderr.
+    pub(crate) fn error(&self, error: &CommandError) {
+        if error.broken_pipe {
+            return;
+        }
+        if self.manner.output != Output::Text {
+            let view = ErrorView::from(error);
+            let printed = match self.manner.output {
+                Output::Json => pretty(&view).map(|text| format!("{text}\n")),
+                _ => serde_json::to_string(&view).map(|text| format!("{text}\n")).map_err(unwritable),
+            };
+            if let Ok(text) = printed {
+                // Nobody reads it: the exit code still tells.
+                let _ = self.text(&text);
+            }
+            return;
+        }
+        if let Some(findings) = &error.findings {
+            self.talk(findings.text.trim_end());
+            self.talk("");
+        }
+        self.talk(&format!("{BAD}Error:{BAD:#} {}", error.message));
+        for cause in &error.causes {
+            self.talk(&format!("Caused by: {cause}"));
+        }
+        for hint in &error.hints {
+            self.talk(&format!("{STRONG}Hint:{STRONG:#} {hint}"));
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorView<'a> {
+    schema: u32,
+    error: ErrorBody<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    exit: u8,
+    kind: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    causes: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    hints: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnostics: Option<&'a Value>,
+}
+
+impl<'a> From<&'a CommandError> for ErrorView<'a> {
+    fn from(error: &'a CommandError) -> Self {
+        ErrorView {
+            schema: crate::view::SCHEMA,
+            error: ErrorBody {
+                exit: error.exit.code(),
+                kind: error.exit.name(),
+                message: &error.message,
+                causes: &error.causes,
+                hints: &error.hints,
+                diagnostics: error.findings.as_ref().map(|findings| &findings.data),
+            },
+        }
+    }
+}
+
+fn pretty<T: Serialize>(view: &T) -> Result<String, CommandError> {
+    serde_json::to_string_pretty(view).map_err(unwritable)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
+fn unwritable(error: serde_json::Error) -> CommandError {
+    CommandError::bug("the result cannot be written as JSON").cause(&error)
+}
+
+/// An object with `"schema"` first, for results without a struct of their own.
+pub(crate) fn document(fields: Value) -> Value {
+    let mut whole = json!({ "schema": crate::view::SCHEMA });
+    if let (Value::Object(whole), Value::Object(fields)) = (&mut whole, fields) {
+        whole.extend(fields);
+    }
+    whole
+}
+
