@@ -29,8 +29,8 @@ pub(crate) struct Configuration {
 /// `[identities.NAME]`
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct IdentitySettings {
-    pub(crate) own: CredentialSettings,
-    /// `[identities.NAME."TENANT"]`: laid over `own` in that tenant.
+    pub(crate) everywhere: CredentialSettings,
+    /// `[identities.NAME."TENANT"]`: laid over `everywhere` in that tenant.
     pub(crate) tenants: BTreeMap<String, CredentialSettings>,
 }
 
@@ -39,9 +39,11 @@ pub(crate) struct IdentitySettings {
 pub(crate) struct CredentialSettings {
     pub(crate) credential: Option<CredentialKind>,
     pub(crate) client_id: Option<String>,
-    pub(crate) client_secret: Option<SecretSource>,
-    pub(crate) client_certificate: Option<SecretSource>,
-    pub(crate) federated_token: Option<SecretSource>,
+    pub(crate) client_secret: Option<SecretRef>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) service_connection: Option<String>,
+    pub(crate) system_access_token: Option<SecretRef>,
 }
 
 /// Which credential.
@@ -58,7 +60,7 @@ pub(crate) enum CredentialKind {
 
 /// Where a secret is; never the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SecretSource {
+pub(crate) enum SecretRef {
     /// An environment variable.
     Env(String),
     /// A file; its last line feed does not count.
@@ -133,7 +135,7 @@ impl Configuration {
     /// How `identity` signs in to `tenant`; `None`: nothing is configured for it.
     pub(crate) fn credential(&self, identity: &str, tenant: &str) -> Option<CredentialSettings> {
         let settings = self.identities.get(identity).or_else(|| self.identities.get("default"))?;
-        let own = settings.own.clone();
+        let own = settings.everywhere.clone();
         Some(match settings.tenants.get(tenant) {
             Some(special) => special.clone().over(own),
             None => own,
@@ -147,7 +149,7 @@ impl IdentitySettings {
             let upper = self.tenants.remove(&tenant).unwrap_or_default();
             self.tenants.insert(tenant, upper.over(settings));
         }
-        IdentitySettings { own: self.own.over(lower.own), tenants: self.tenants }
+        IdentitySettings { everywhere: self.everywhere.over(lower.everywhere), tenants: self.tenants }
     }
 }
 
@@ -157,8 +159,10 @@ impl CredentialSettings {
             credential: self.credential.or(lower.credential),
             client_id: self.client_id.or(lower.client_id),
             client_secret: self.client_secret.or(lower.client_secret),
-            client_certificate: self.client_certificate.or(lower.client_certificate),
-            federated_token: self.federated_token.or(lower.federated_token),
+            certificate: self.certificate.or(lower.certificate),
+            token_file: self.token_file.or(lower.token_file),
+            service_connection: self.service_connection.or(lower.service_connection),
+            system_access_token: self.system_access_token.or(lower.system_access_token),
         }
     }
 }
@@ -187,7 +191,7 @@ mod tests {
         CredentialSettings {
             credential: Some(CredentialKind::ClientSecret),
             client_id: Some("app".into()),
-            client_secret: Some(SecretSource::Env(name.into())),
+            client_secret: Some(SecretRef::Env(name.into())),
             ..CredentialSettings::default()
         }
     }
@@ -196,12 +200,12 @@ mod tests {
     fn a_tenants_own_secret_is_laid_over_the_identity() {
         let mut configuration = Configuration::default();
         let special = CredentialSettings {
-            client_secret: Some(SecretSource::Env("F".into())),
+            client_secret: Some(SecretRef::Env("F".into())),
             ..CredentialSettings::default()
         };
         configuration.identities.insert(
             "target".into(),
-            IdentitySettings { own: secret("ALL"), tenants: [("f".to_owned(), special)].into() },
+            IdentitySettings { everywhere: secret("ALL"), tenants: [("f".to_owned(), special)].into() },
         );
         assert_eq!(configuration.credential("target", "f"), Some(secret("F")));
         assert_eq!(configuration.credential("target", "g"), Some(secret("ALL")));

@@ -77,7 +77,10 @@ mod tests {
     fn xdg_folders_must_be_absolute() {
         let state = |pairs: &[(&str, &str)]| environment(pairs).state_folder();
         assert_eq!(state(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")]), Some("/s/twinspan".into()));
-        assert_eq!(state(&[("XDG_STATE_HOME", "s"), ("HOME", "/h")]), Some("/h/.local/state/twinspan".into()));
+        assert_eq!(
+            state(&[("XDG_STATE_HOME", "s"), ("HOME", "/h")]),
+            Some("/h/.local/state/twinspan".into())
+        );
         assert_eq!(state(&[]), None);
     }
 }

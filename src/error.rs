@@ -90,9 +90,6 @@ impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
         let exit = if broken_pipe { Exit::Done } else { Exit::Failed };
-        CommandError {
-            broken_pipe,
-            ..CommandError::new(exit, "the output cannot be written").cause(&error)
-        }
+        CommandError { broken_pipe, ..CommandError::new(exit, "the output cannot be written").cause(&error) }
     }
 }

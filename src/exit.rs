@@ -106,9 +106,13 @@ impl Exit {
     pub fn about(self) -> &'static str {
         match self {
             Exit::Done => "Done: everything that was asked for",
-            Exit::Failed => "Failed: a step failed, needs a decision, or undo stopped; the run can be resumed",
+            Exit::Failed => {
+                "Failed: a step failed, needs a decision, or undo stopped; the run can be resumed"
+            }
             Exit::Changes => "`--detailed-exitcode`: there is something to change",
-            Exit::NotFound => "Not found: no such run, step, file, kind or code; `resume` without an open run",
+            Exit::NotFound => {
+                "Not found: no such run, step, file, kind or code; `resume` without an open run"
+            }
             Exit::SignInRefused => {
                 "This machine's own sign-in is refused and nothing else can run; sign in and resume"
             }

@@ -225,4 +225,3 @@ pub(crate) fn document(fields: Value) -> Value {
     }
     whole
 }
-

@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{CloudName, Configuration, CredentialKind, CredentialSettings, IdentitySettings, SecretSource};
+use super::{CloudName, Configuration, CredentialKind, CredentialSettings, IdentitySettings, SecretRef};
 
 /// Something wrong in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,7 +31,8 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Configuration, Vec<Finding
     for error in &errors {
         reader.add(error.span().unwrap_or(0..0), error.message().to_owned());
     }
-    let configuration = if errors.is_empty() { reader.top(table.get_ref()) } else { Configuration::default() };
+    let configuration =
+        if errors.is_empty() { reader.top(table.get_ref()) } else { Configuration::default() };
     if reader.findings.is_empty() { Ok(configuration) } else { Err(reader.findings) }
 }
 
@@ -109,7 +110,7 @@ impl Reader<'_> {
                 }
                 settings.tenants.insert(key_text.to_ascii_lowercase(), special);
             } else {
-                self.credential(&mut settings.own, key, value, &format!("[identities.{name}]"));
+                self.credential(&mut settings.everywhere, key, value, &format!("[identities.{name}]"));
             }
         }
         settings
@@ -126,13 +127,27 @@ impl Reader<'_> {
             "credential" => settings.credential = self.choice(value, &CredentialKind::NAMES),
             "client_id" => settings.client_id = self.string(value, "client_id"),
             "client_secret" => settings.client_secret = self.secret(value, "client_secret"),
-            "client_certificate" => settings.client_certificate = self.secret(value, "client_certificate"),
-            "federated_token" => settings.federated_token = self.secret(value, "federated_token"),
+            "certificate" => settings.certificate = self.path_value(value),
+            "token_file" => settings.token_file = self.path_value(value),
+            "service_connection" => {
+                settings.service_connection = self.string(value, "service_connection");
+            }
+            "system_access_token" => {
+                settings.system_access_token = self.secret(value, "system_access_token");
+            }
             other => self.unknown(
                 key.span(),
                 other,
                 within,
-                &["credential", "client_id", "client_secret", "client_certificate", "federated_token"],
+                &[
+                    "credential",
+                    "client_id",
+                    "client_secret",
+                    "certificate",
+                    "token_file",
+                    "service_connection",
+                    "system_access_token",
+                ],
             ),
         }
     }
@@ -158,7 +173,8 @@ impl Reader<'_> {
         let addressed = cloud.arm.is_some() || cloud.login.is_some() || cloud.graph.is_some();
         match cloud.name {
             Some(CloudName::Custom) => {
-                for (name, address) in [("arm", &cloud.arm), ("login", &cloud.login), ("graph", &cloud.graph)] {
+                for (name, address) in [("arm", &cloud.arm), ("login", &cloud.login), ("graph", &cloud.graph)]
+                {
                     if address.is_none() {
                         self.add(value.span(), format!("cloud \"custom\" needs `{name}`"));
                     }
@@ -204,7 +220,10 @@ impl Reader<'_> {
     fn address(&mut self, value: Entry<'_, '_>, what: &str) -> Option<String> {
         let text = self.string(value, what)?;
         if !text.starts_with("https://") {
-            self.add(value.span(), format!("`{what}` must begin with https:// (sign-in is refused over http)"));
+            self.add(
+                value.span(),
+                format!("`{what}` must begin with https:// (sign-in is refused over http)"),
+            );
             return None;
         }
         Some(text.trim_end_matches('/').to_owned())
@@ -238,8 +257,10 @@ impl Reader<'_> {
     }
 
     /// A secret is never written in a configuration, and never repeated in a message.
-    fn secret(&mut self, value: Entry<'_, '_>, what: &str) -> Option<SecretSource> {
-        let form = format!("{what} = {{ env = \"NAME\" }}, {{ file = \"PATH\" }} or {{ command = [\"PROGRAM\", …] }}");
+    fn secret(&mut self, value: Entry<'_, '_>, what: &str) -> Option<SecretRef> {
+        let form = format!(
+            "{what} = {{ env = \"NAME\" }}, {{ file = \"PATH\" }} or {{ command = [\"PROGRAM\", …] }}"
+        );
         let Some(table) = value.get_ref().as_table() else {
             self.add(value.span(), format!("a secret is never written here; write {form}"));
             return None;
@@ -250,8 +271,8 @@ impl Reader<'_> {
             return None;
         };
         match &**key.get_ref() {
-            "env" => self.string(inner, "env").map(SecretSource::Env),
-            "file" => self.string(inner, "file").map(|text| SecretSource::File(self.relative(&text))),
+            "env" => self.string(inner, "env").map(SecretRef::Env),
+            "file" => self.string(inner, "file").map(|text| SecretRef::File(self.relative(&text))),
             "command" => {
                 let Some(list) = inner.get_ref().as_array() else {
                     self.add(inner.span(), "`command` must be a list: the program, then its arguments");
@@ -262,7 +283,7 @@ impl Reader<'_> {
                 if words.is_empty() {
                     self.add(inner.span(), "`command` needs a program");
                 }
-                Some(SecretSource::Command(words))
+                Some(SecretRef::Command(words))
             }
             other => {
                 self.add(key.span(), format!("unknown source `{other}` of a secret; write {form}"));
@@ -272,7 +293,7 @@ impl Reader<'_> {
     }
 }
 
-const SECRET_KEYS: [&str; 3] = ["client_secret", "client_certificate", "federated_token"];
+const SECRET_KEYS: [&str; 2] = ["client_secret", "system_access_token"];
 
 fn is_tenant(text: &str) -> bool {
     uuid::Uuid::try_parse(text).is_ok() && text.len() == 36
@@ -318,7 +339,7 @@ mod tests {
         let configuration = read(Path::new("/conf/twinspan.toml"), text).unwrap();
         let target = configuration.credential("target", "22222222-0000-0000-0000-00000000000f").unwrap();
         assert_eq!(target.credential, Some(CredentialKind::ClientSecret));
-        assert_eq!(target.client_secret, Some(SecretSource::File("/conf/fabrikam.secret".into())));
+        assert_eq!(target.client_secret, Some(SecretRef::File("/conf/fabrikam.secret".into())));
         assert_eq!(configuration.credential("other", "t").unwrap().credential, Some(CredentialKind::None));
         assert_eq!(configuration.cloud.arm.as_deref(), Some("https://localhost:1"));
         assert_eq!(configuration.cloud.root_certificate, Some("/conf/ca.pem".into()));

@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 
 use super::file::{self, Finding};
-use super::{CloudName, CloudSettings, Configuration, CredentialKind, CredentialSettings, SecretSource};
+use super::{CloudName, CloudSettings, Configuration, CredentialKind, CredentialSettings, SecretRef};
 
 /// Name of the file, in the project and in the user's configuration folder.
 const FILE_NAME: &str = "twinspan.toml";
@@ -100,11 +100,11 @@ fn from_environment(
             credential: choice(environment, &variable("CREDENTIAL"), &CredentialKind::NAMES, findings),
             client_id: environment.get(&variable("CLIENT_ID")),
             // The variable itself is the secret's place: it is read again at use, never kept here.
-            client_secret: environment.get(&secret).map(|_| SecretSource::Env(secret)),
+            client_secret: environment.get(&secret).map(|_| SecretRef::Env(secret)),
             ..CredentialSettings::default()
         };
         if settings != CredentialSettings::default() {
-            found.identities.entry(name.to_owned()).or_default().own = settings;
+            found.identities.entry(name.to_owned()).or_default().everywhere = settings;
         }
     }
     found
@@ -172,8 +172,7 @@ mod tests {
     fn mistakes_of_all_layers_are_reported_together() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE_NAME), "colour = 1\n").unwrap();
-        let environment =
-            Environment::Memory([("TWINSPAN_CLOUD_NAME".to_owned(), "mars".to_owned())].into());
+        let environment = Environment::Memory([("TWINSPAN_CLOUD_NAME".to_owned(), "mars".to_owned())].into());
         let error = load(&Sources { environment: &environment, explicit: None, folder: folder.path() });
         let error = error.unwrap_err();
         assert_eq!(error.exit, Exit::Usage);

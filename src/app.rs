@@ -1,0 +1,64 @@
+//! What commands share: where things lie, who acts, and the engine's parts, made when first asked for. No logic.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use twinspan_engine::Actor;
+
+use crate::arguments::Global;
+use crate::configuration::{self, Configuration, Sources};
+use crate::environment::Environment;
+use crate::error::CommandError;
+
+/// The program's surroundings.
+pub(crate) struct App {
+    pub(crate) environment: Environment,
+    pub(crate) folder: PathBuf,
+    global: Global,
+    configuration: OnceLock<Configuration>,
+}
+
+impl App {
+    pub(crate) fn new(environment: Environment, folder: PathBuf, global: Global) -> Self {
+        App { environment, folder, global, configuration: OnceLock::new() }
+    }
+
+    /// `--journal` as given, for commands whose default is not the user's journal.
+    pub(crate) fn journal_flag(&self) -> Option<PathBuf> {
+        self.global.journal.clone()
+    }
+
+    /// Flag, environment, project, user; in this order.
+    pub(crate) fn configuration(&self) -> Result<&Configuration, CommandError> {
+        if let Some(configuration) = self.configuration.get() {
+            return Ok(configuration);
+        }
+        let configuration = configuration::load(&Sources {
+            environment: &self.environment,
+            explicit: self.global.config.as_deref(),
+            folder: &self.folder,
+        })?;
+        Ok(self.configuration.get_or_init(|| configuration))
+    }
+
+    /// Where the journal lies.
+    pub(crate) fn journal(&self) -> Result<PathBuf, CommandError> {
+        if let Some(path) = self.journal_flag().or(self.configuration()?.journal.clone()) {
+            return Ok(path);
+        }
+        match self.environment.state_folder() {
+            Some(folder) => Ok(folder.join("journal.db")),
+            None => Err(CommandError::usage(
+                "there is no place for the journal: neither HOME nor XDG_STATE_HOME is set",
+            )
+            .hint("say where it is with --journal PATH")),
+        }
+    }
+
+    /// Who acts.
+    pub(crate) fn actor(&self) -> Actor {
+        let named = self.global.actor.clone().or_else(|| self.environment.get("TWINSPAN_ACTOR"));
+        let user = || self.environment.get("USER").or_else(|| self.environment.get("LOGNAME"));
+        Actor(named.or_else(user).unwrap_or_else(|| "unknown".to_owned()))
+    }
+}

@@ -1,0 +1,62 @@
+//! `init`: a starter plan, its inputs and a configuration. Nothing is ever overwritten.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::{Ui, document};
+
+/// Write a starter plan, its inputs and a configuration
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to (default: here); made if it is not there
+    #[arg(value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+}
+
+const PLAN: &str = include_str!("../../plans/library/cross-tenant-connection.yaml");
+const INPUTS: &str = include_str!("../../plans/library/cross-tenant-connection.inputs.yaml");
+const CONFIGURATION: &str = include_str!("init/twinspan.toml");
+
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    let folder = app.folder.join(args.folder.unwrap_or_default());
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| CommandError::file(Exit::Failed, "the folder", &folder, &error))?;
+    let mut written = Vec::new();
+    let mut kept = Vec::new();
+    for (name, text) in [
+        ("cross-tenant-connection.yaml", PLAN),
+        ("cross-tenant-connection.inputs.yaml", INPUTS),
+        ("twinspan.toml", CONFIGURATION),
+    ] {
+        if write_new(&folder.join(name), text)? {
+            written.push(name);
+        } else {
+            kept.push(name);
+        }
+    }
+    let view = document(json!({ "folder": folder, "written": written, "kept": kept }));
+    ui.data(&view, || {
+        let written = written.iter().map(|name| format!("written  {name}\n"));
+        let kept = kept.iter().map(|name| format!("kept     {name} (it was there)\n"));
+        written.chain(kept).collect()
+    })?;
+    ui.talk("next: put your own values into cross-tenant-connection.inputs.yaml, then");
+    ui.talk("      twinspan rehearse cross-tenant-connection.yaml");
+    Ok(Exit::Done)
+}
+
+/// Whether the file was new.
+fn write_new(path: &Path, text: &str) -> Result<bool, CommandError> {
+    let refuse = |error: io::Error| CommandError::file(Exit::Failed, "the file", path, &error);
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => file.write_all(text.as_bytes()).map(|()| true).map_err(refuse),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(refuse(error)),
+    }
+}

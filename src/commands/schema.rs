@@ -1,0 +1,16 @@
+//! `schema`: the JSON Schema of plan files, for editors.
+
+use crate::app::App;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::Ui;
+
+/// Print the JSON Schema of plan files
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) async fn run(ui: &Ui, _app: &App, _args: Args) -> Result<Exit, CommandError> {
+    // Always the schema itself: editors read this file as it is.
+    ui.text(&crate::docs::plan_schema())?;
+    Ok(Exit::Done)
+}

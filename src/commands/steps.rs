@@ -1,0 +1,36 @@
+//! `steps`: the catalogue of step kinds.
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::{Ui, document};
+use crate::{docs, step_kinds};
+
+/// List the step kinds, or describe one
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Name of a kind, for example avnm.scope-connection
+    #[arg(value_name = "KIND")]
+    kind: Option<String>,
+}
+
+pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
+    let registry = step_kinds::described();
+    let catalog = registry.catalog();
+    let Some(name) = args.kind else {
+        let kinds: Vec<_> = catalog.kinds.values().collect();
+        ui.data(&document(json!({ "kinds": kinds })), || {
+            let width = kinds.iter().map(|kind| kind.name.len()).max().unwrap_or(0);
+            kinds.iter().map(|kind| format!("{:width$}  {}\n", kind.name, kind.summary)).collect()
+        })?;
+        return Ok(Exit::Done);
+    };
+    let Some(kind) = catalog.kinds.get(&name) else {
+        return Err(CommandError::not_found(format!("there is no step kind {name}"))
+            .hint("`twinspan steps` lists every kind"));
+    };
+    ui.data(&document(json!({ "kind": kind })), || docs::kind_text(kind))?;
+    Ok(Exit::Done)
+}

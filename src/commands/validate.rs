@@ -1,0 +1,60 @@
+//! `validate`: the plan, and inputs where some are given, without any network access.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::arguments::InputArgs;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::{GOOD, Ui, document};
+use crate::{plan_file, step_kinds};
+
+/// Check a plan without any network access
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The plan file
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+    #[command(flatten)]
+    inputs: InputArgs,
+}
+
+pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
+    let registry = step_kinds::described();
+    let file = plan_file::read(ui, &args.plan, registry.catalog())?;
+    let raw = plan_file::given(ui, &args.inputs)?;
+    // Without inputs the plan alone is checked: which ones are missing is `run`'s to say.
+    let bound = !raw.is_empty();
+    if bound {
+        plan_file::bind(ui, &file, &raw)?;
+    }
+    let outline = file.plan.outline();
+    let steps = outline.iter().filter(|item| item.uses.is_some()).count();
+    let blocks = outline.len() - steps;
+    if !file.warnings.is_empty() {
+        ui.talk(file.warnings.render(ui.colored()).trim_end());
+    }
+    let view = document(json!({
+        "valid": true,
+        "plan": file.plan.name,
+        "summary": file.plan.summary,
+        "digest": file.plan.digest,
+        "steps": steps,
+        "blocks": blocks,
+        "inputs": file.plan.inputs.len(),
+        "inputs_checked": bound,
+        "diagnostics": file.warnings.to_json(),
+    }));
+    ui.data(&view, || {
+        let checked = if bound { "inputs checked" } else { "inputs not checked: none given" };
+        format!(
+            "{GOOD}valid{GOOD:#}  {}: {steps} steps in {blocks} blocks, {} inputs ({checked})\ndigest {}\n",
+            file.plan.name,
+            file.plan.inputs.len(),
+            file.plan.digest,
+        )
+    })?;
+    Ok(Exit::Done)
+}

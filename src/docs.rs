@@ -1,0 +1,170 @@
+//! `docs/reference`, made from the program itself. A test compares it with what is in the repository.
+
+use std::fmt::Write as _;
+
+use clap::CommandFactory;
+use twinspan_plans::{EffectClass, Field, Identities, KindSpec, Type};
+
+use crate::arguments::Cli;
+use crate::exit::Exit;
+use crate::step_kinds;
+
+const MADE: &str = "<!-- Made from the program; a test keeps it up to date. Do not edit. -->\n";
+
+/// Every generated file: its path below `docs/reference`, and its text.
+pub fn generated() -> Vec<(&'static str, String)> {
+    vec![
+        ("cli.md", command_line()),
+        ("exit-codes.md", exit_codes()),
+        ("steps.md", steps()),
+        ("plan.schema.json", plan_schema()),
+    ]
+}
+
+/// The JSON Schema of plan files; ends with a line feed.
+pub(crate) fn plan_schema() -> String {
+    let schema = twinspan_plans::schema(step_kinds::described().catalog());
+    format!("{schema:#}\n")
+}
+
+fn exit_codes() -> String {
+    let mut text = format!("{MADE}# Exit codes\n\n| code | name | meaning |\n|---|---|---|\n");
+    for exit in Exit::ALL {
+        let _ = writeln!(text, "| {} | `{}` | {} |", exit.code(), exit.name(), exit.about());
+    }
+    text
+}
+
+fn command_line() -> String {
+    let mut text = format!("{MADE}# Command line\n");
+    let mut root = Cli::command().term_width(100);
+    root.build();
+    let _ = write!(text, "\n```text\n{}```\n", trimmed(&root.render_long_help().to_string()));
+    for command in root.get_subcommands_mut() {
+        let name = command.get_name().to_owned();
+        let mut shown = command.clone().term_width(100);
+        for global in ["journal", "config", "output", "color", "non_interactive", "actor", "verbose"] {
+            shown = shown.mut_arg(global, |arg| arg.hide(true));
+        }
+        let help = trimmed(&shown.render_long_help().to_string());
+        let _ = write!(text, "\n## {name}\n\n```text\n{help}```\n");
+    }
+    text
+}
+
+/// Without white space at line ends and at the end.
+fn trimmed(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    format!("{}\n", lines.join("\n").trim_end())
+}
+
+fn steps() -> String {
+    let registry = step_kinds::described();
+    let mut text = format!("{MADE}# Step kinds\n\n| kind | does |\n|---|---|\n");
+    for kind in registry.catalog().kinds.values() {
+        let anchor = kind.name.replace('.', "");
+        let _ = writeln!(text, "| [`{}`](#{anchor}) | {} |", kind.name, kind.summary);
+    }
+    for kind in registry.catalog().kinds.values() {
+        let _ = write!(text, "\n## {}\n\n{}\n\n", kind.name, kind.summary);
+        let _ = writeln!(text, "{}\n", behaviour(kind));
+        fields_table(&mut text, "with", &kind.params, true);
+        fields_table(&mut text, "outputs", &kind.outputs, false);
+    }
+    format!("{}\n", text.trim_end())
+}
+
+fn behaviour(kind: &KindSpec) -> String {
+    let mut text = format!("{} {}", who(kind.identities), effect(kind.effect));
+    if kind.auxiliary {
+        text.push_str(" `auxiliary` names the identity whose token goes along.");
+    }
+    text
+}
+
+fn fields_table(text: &mut String, title: &str, fields: &[Field], given: bool) {
+    if fields.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "| {title} | type | | about |\n|---|---|---|---|");
+    for field in fields {
+        let word = match (given, field.required) {
+            (true, true) => "required",
+            (true, false) | (false, true) => "",
+            (false, false) => "may be absent",
+        };
+        let about = field.about.replace('\n', " ").replace('|', "\\|");
+        let _ = writeln!(text, "| `{}` | {} | {word} | {about} |", field.name, type_text(&field.ty));
+    }
+    text.push('\n');
+}
+
+/// One kind, for a terminal.
+pub(crate) fn kind_text(kind: &KindSpec) -> String {
+    let mut text = format!("{}\n{}\n\n{}\n", kind.name, kind.summary, behaviour(kind));
+    for (title, fields, given) in [("with", &kind.params, true), ("outputs", &kind.outputs, false)] {
+        if fields.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "\n{title}:");
+        let width = fields.iter().map(|field| field.name.len()).max().unwrap_or(0);
+        for field in fields {
+            let mark = match (given, field.required) {
+                (true, true) => " (required)",
+                (true, false) | (false, true) => "",
+                (false, false) => " (may be absent)",
+            };
+            let about = field.about.lines().next().unwrap_or_default();
+            let _ = writeln!(text, "  {:width$}  {}{mark}  {about}", field.name, type_text(&field.ty));
+        }
+    }
+    text
+}
+
+fn who(identities: Identities) -> &'static str {
+    match identities {
+        Identities::None => "Nobody signs in.",
+        Identities::One => "`as` is one identity.",
+        Identities::Several => "`as` is one identity or more: it reads in several tenants.",
+    }
+}
+
+fn effect(effect: EffectClass) -> &'static str {
+    match effect {
+        EffectClass::Read => "It only reads.",
+        EffectClass::PutSame => "Its write may be repeated: the same body to a name of ours.",
+        EffectClass::PutIfMatch => "Its write is guarded by a version.",
+        EffectClass::CreateNamed => {
+            "It creates under a deterministic name; what exists already is compared and adopted."
+        }
+        EffectClass::PostWithProbe => "Its effect is looked up before the write is ever repeated.",
+        EffectClass::PostUnsafe => "Its write is never repeated by the engine: a person decides.",
+    }
+}
+
+fn type_text(ty: &Type) -> String {
+    match ty {
+        Type::Any => "anything".to_owned(),
+        Type::String => "string".to_owned(),
+        Type::Integer => "integer".to_owned(),
+        Type::Boolean => "boolean".to_owned(),
+        Type::Duration => "duration".to_owned(),
+        Type::ResourceId(None) => "resource-id".to_owned(),
+        Type::ResourceId(Some(of)) => format!("resource-id of {of}"),
+        Type::Scope => "scope".to_owned(),
+        Type::TenantId => "tenant-id".to_owned(),
+        Type::Guid => "guid".to_owned(),
+        Type::Email => "email".to_owned(),
+        Type::Url => "url".to_owned(),
+        Type::Name => "name".to_owned(),
+        Type::Choice(words) => words.join(" or "),
+        Type::KeyOf(map) => format!("key of {map}"),
+        Type::List(item) => format!("list of {}", type_text(item)),
+        Type::Map(item) => format!("map of {}", type_text(item)),
+        Type::Record(fields) => {
+            let fields: Vec<String> =
+                fields.iter().map(|field| format!("{}: {}", field.name, type_text(&field.ty))).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+    }
+}

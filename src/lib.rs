@@ -1,0 +1,134 @@
+//! The command line of twinspan: where plans, engine, steps and the simulator meet.
+//!
+//! ```text
+//! arguments ─▶ commands/<verb> ─▶ plans, engine, steps ─▶ view ─▶ ui (text | JSON) ─▶ exit code
+//! ```
+//!
+//! Only [`main`] is for the binary; [`docs`] is for the test that keeps `docs/reference` up to date.
+
+mod app;
+mod arguments;
+mod commands;
+mod configuration;
+pub mod docs;
+mod environment;
+mod error;
+mod exit;
+mod failures;
+mod panics;
+mod plan_file;
+mod run_reference;
+mod step_kinds;
+mod ui;
+mod view;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use app::App;
+use arguments::{Cli, Color, Global, Output};
+use environment::Environment;
+use error::CommandError;
+use exit::Exit;
+use ui::{Manner, Ui};
+
+/// Runs one command and says how the process ends. Nothing is made before the command line is understood.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let environment = Environment::Process;
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error, &args, &environment).into(),
+    };
+    panics::install(cli.global.verbose > 0);
+    let manner = match manner(&cli.global, &environment) {
+        Ok(manner) => manner,
+        Err(error) => {
+            Ui::new(Manner::default(), &environment).error(&error);
+            return error.exit.into();
+        }
+    };
+    let ui = Ui::new(manner, &environment);
+    let result = run(&ui, environment, cli);
+    let exit = match result {
+        Ok(exit) => exit,
+        Err(error) => {
+            ui.error(&error);
+            error.exit
+        }
+    };
+    exit.into()
+}
+
+fn run(ui: &Ui, environment: Environment, cli: Cli) -> Result<Exit, CommandError> {
+    let folder = std::env::current_dir()
+        .map_err(|error| CommandError::usage("the current folder cannot be used").cause(&error))?;
+    let app = App::new(environment, folder, cli.global);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::new(Exit::Failed, "no threads can be made").cause(&error))?;
+    let result = runtime.block_on(commands::run(ui, &app, cli.command));
+    // What was stopped may hang in a system call: it must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+/// Flags over the environment.
+fn manner(global: &Global, environment: &Environment) -> Result<Manner, CommandError> {
+    use clap::ValueEnum;
+    fn variable<T: ValueEnum>(environment: &Environment, name: &str) -> Result<Option<T>, CommandError> {
+        let Some(text) = environment.get(name) else { return Ok(None) };
+        T::from_str(&text, false).map(Some).map_err(|_| {
+            let known: Vec<String> = T::value_variants()
+                .iter()
+                .filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()))
+                .collect();
+            CommandError::usage(format!("{name}={text} is not known; known are {}", known.join(", ")))
+        })
+    }
+    Ok(Manner {
+        output: global.output.or(variable::<Output>(environment, "TWINSPAN_OUTPUT")?).unwrap_or_default(),
+        color: global.color.or(variable::<Color>(environment, "TWINSPAN_COLOR")?).unwrap_or_default(),
+        non_interactive: global.non_interactive || environment.is_on("TWINSPAN_NON_INTERACTIVE"),
+        verbose: global.verbose,
+    })
+}
+
+/// `--help` and `--version` go to stdout and are no mistake; everything else is one.
+fn not_understood(error: &clap::Error, args: &[OsString], environment: &Environment) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A closed pipe is no failure here either.
+            let _ = error.print();
+            Exit::Done
+        }
+        _ if wants_json(args) => {
+            let manner = Manner { output: Output::Json, ..Manner::default() };
+            let text = error.render().to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text).trim();
+            let (message, rest) = text.split_once('\n').unwrap_or((text, ""));
+            let mut shown = CommandError::usage(message);
+            shown
+                .hints
+                .extend(rest.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+            Ui::new(manner, environment).error(&shown);
+            Exit::Usage
+        }
+        _ => {
+            let _ = error.print();
+            Exit::Usage
+        }
+    }
+}
+
+/// The command line was not understood, but whether its reader is a program can still be seen.
+fn wants_json(args: &[OsString]) -> bool {
+    let words: Vec<_> = args.iter().filter_map(|word| word.to_str()).collect();
+    words.iter().any(|word| word.starts_with("--output=json"))
+        || words.windows(2).any(|pair| pair[0] == "--output" && pair[1].starts_with("json"))
+}

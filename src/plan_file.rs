@@ -1,0 +1,113 @@
+//! From files to a plan and its inputs. Every mistake in them ends with [`Exit::PlanInvalid`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use twinspan_plans::{Catalog, Diagnostics, Inputs, Plan, RawInputs};
+
+use crate::arguments::InputArgs;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::Ui;
+
+/// A plan file that was read and compiled.
+pub(crate) struct PlanFile {
+    pub(crate) path: PathBuf,
+    pub(crate) text: Arc<str>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) warnings: Diagnostics,
+}
+
+/// Largest plan file that is read at all; the parser's own limit is lower and has a better message.
+const LARGEST: u64 = 64 << 20;
+
+/// Reads and compiles the plan at `path`.
+pub(crate) fn read(ui: &Ui, path: &Path, catalog: &Catalog) -> Result<PlanFile, CommandError> {
+    let bytes = bytes(path, "the plan")?;
+    let name = path.display().to_string();
+    let document =
+        twinspan_plans::parse(&name, &bytes).map_err(|found| invalid(ui, "the plan", path, &found))?;
+    let compiled =
+        twinspan_plans::compile(&document, catalog).map_err(|found| invalid(ui, "the plan", path, &found))?;
+    Ok(PlanFile {
+        path: path.to_owned(),
+        text: document.source().text.as_str().into(),
+        plan: Arc::new(compiled.plan),
+        warnings: compiled.warnings,
+    })
+}
+
+/// Everything that was given with `--input` and `--inputs`.
+pub(crate) fn given(ui: &Ui, args: &InputArgs) -> Result<RawInputs, CommandError> {
+    let mut raw = RawInputs::new();
+    for text in &args.inputs {
+        match text.split_once('=') {
+            Some((input, file)) => {
+                let path = Path::new(file);
+                let content = bytes(path, "the inputs")?;
+                raw.csv(input, file, &content).map_err(|found| invalid(ui, "the inputs", path, &found))?;
+            }
+            None => add_file(ui, &mut raw, Path::new(text))?,
+        }
+    }
+    for text in &args.input {
+        raw.assignment(text).map_err(|found| diagnosed(ui, "an input is wrong".to_owned(), &found))?;
+    }
+    Ok(raw)
+}
+
+/// The example inputs beside a plan: `NAME.inputs.yaml` beside `NAME.yaml`.
+pub(crate) fn example_inputs(plan: &Path) -> Option<PathBuf> {
+    let example = plan.with_extension("inputs.yaml");
+    example.is_file().then_some(example)
+}
+
+/// Takes inputs from a YAML or JSON file; what it names is read relative to its own folder.
+pub(crate) fn add_file(ui: &Ui, raw: &mut RawInputs, path: &Path) -> Result<(), CommandError> {
+    let content = bytes(path, "the inputs")?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut read = |name: &str| std::fs::read(folder.join(name)).map_err(|error| error.to_string());
+    raw.file(&path.display().to_string(), &content, &mut read)
+        .map_err(|found| invalid(ui, "the inputs", path, &found))
+}
+
+/// Checks inputs against the plan.
+pub(crate) fn bind(ui: &Ui, file: &PlanFile, raw: &RawInputs) -> Result<Inputs, CommandError> {
+    file.plan.bind(raw).map_err(|found| {
+        diagnosed(ui, format!("the inputs of {} do not fit its plan", file.path.display()), &found)
+            .hint("give them with --inputs FILE or --input NAME=VALUE")
+    })
+}
+
+fn bytes(path: &Path, what: &str) -> Result<Vec<u8>, CommandError> {
+    let exit = |error: &io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        _ => Exit::PlanInvalid,
+    };
+    let refuse = |error: io::Error| CommandError::file(exit(&error), what, path, &error);
+    let size = std::fs::metadata(path).map_err(refuse)?.len();
+    if size > LARGEST {
+        return Err(CommandError::new(
+            Exit::PlanInvalid,
+            format!("{what} {} is too large: {} MB", path.display(), size >> 20),
+        ));
+    }
+    std::fs::read(path).map_err(refuse)
+}
+
+fn invalid(ui: &Ui, what: &str, path: &Path, found: &Diagnostics) -> CommandError {
+    let errors = found.iter().filter(|one| one.severity == twinspan_plans::Severity::Error).count();
+    let mistakes = if errors == 1 { "mistake" } else { "mistakes" };
+    diagnosed(ui, format!("{what} {} has {errors} {mistakes}", path.display()), found)
+}
+
+fn diagnosed(ui: &Ui, message: String, found: &Diagnostics) -> CommandError {
+    let code = found.iter().next().map(|first| first.code);
+    let error =
+        CommandError::new(Exit::PlanInvalid, message).findings(found.render(ui.colored()), found.to_json());
+    match code {
+        Some(code) => error.hint(format!("`twinspan explain {code}` says more")),
+        None => error,
+    }
+}

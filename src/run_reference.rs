@@ -1,0 +1,72 @@
+//! Which run is meant: a whole id, its beginning, its last eight digits, or nothing when there is only one.
+
+use twinspan_engine::{Backend, Filter, RunId, RunSummary};
+
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::failures;
+
+/// The run that `text` names.
+pub(crate) async fn find(backend: &dyn Backend, text: &str) -> Result<RunId, CommandError> {
+    if let Ok(id) = uuid::Uuid::parse_str(text) {
+        return Ok(RunId(id));
+    }
+    let runs = backend.list(Filter::default()).await.map_err(failures::backend)?;
+    let matching: Vec<&RunSummary> = runs.iter().filter(|summary| matches(summary.run, text)).collect();
+    match matching[..] {
+        [] => Err(CommandError::not_found(format!("there is no run {text} in this journal"))
+            .hint("`twinspan list` shows the runs; another journal is named with --journal PATH")),
+        [one] => Ok(one.run),
+        _ => Err(several(&format!("{text} may be {} runs", matching.len()), &matching)),
+    }
+}
+
+/// The run that `text` names, or the only open one.
+pub(crate) async fn find_or_only(backend: &dyn Backend, text: Option<&str>) -> Result<RunId, CommandError> {
+    if let Some(text) = text {
+        return find(backend, text).await;
+    }
+    let open = backend.list(Filter { open: true, ..Filter::default() }).await.map_err(failures::backend)?;
+    match &open[..] {
+        [] => Err(CommandError::not_found("there is no open run in this journal")
+            .hint("`twinspan list` shows those that ended")),
+        [one] => Ok(one.run),
+        several_open => {
+            let all: Vec<&RunSummary> = several_open.iter().collect();
+            Err(several(&format!("{} runs are open", all.len()), &all))
+        }
+    }
+}
+
+fn matches(run: RunId, text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    !text.is_empty()
+        && (run.0.to_string().starts_with(&text)
+            || run.0.simple().to_string().starts_with(&text)
+            || run.short() == text)
+}
+
+fn several(message: &str, runs: &[&RunSummary]) -> CommandError {
+    let mut error = CommandError::new(Exit::Usage, format!("{message}: say which"));
+    for summary in runs.iter().take(20) {
+        error = error.hint(format!("{} {} (started {})", summary.run, summary.name, summary.started));
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+    use twinspan_engine::RunId;
+
+    #[test]
+    fn beginnings_and_the_last_eight_digits_name_a_run() {
+        let run = RunId(uuid::Uuid::from_u128(0x0193_5a00_0000_7000_8000_0000_1a2b_3c4d));
+        for text in ["01935a00", "01935a00-0000", "01935a000000", "1a2b3c4d", "1A2B3C4D"] {
+            assert!(matches(run, text), "{text}");
+        }
+        for text in ["", "2b3c4d", "01935b"] {
+            assert!(!matches(run, text), "{text}");
+        }
+    }
+}
