@@ -1,16 +1,52 @@
 //! Azure Resource Manager and Microsoft Graph, as steps use them: typed requests in, typed answers or a classed
 //! [`StepError`] out. Everything goes through one [`Wire`]; every exchange is recorded in the attempt's log.
+//!
+//! ```text
+//! step kind ─▶ Arm, Graph ─▶ Caller ─▶ Wire ─▶ sockets | in process
+//!                              │  └─▶ Tokens ─▶ azure_identity ─▶ Authority ─▶ Wire
+//!                              └─ no plain yes ─▶ refusal, entra: whose turn it is, and what to do
+//! ```
+//! Nothing is repeated here but one read after a token was found to be stale: retries are the engine's.
 
 mod arm;
+mod authority;
+mod caller;
+mod claims;
+mod cloud;
+mod credentials;
+mod entra;
 mod graph;
+mod paging;
+mod party;
+mod permission;
+mod redaction;
+mod refusal;
+mod tokens;
+mod wire;
 
 pub use arm::{Arm, Deletion};
+pub use cloud::{Cloud, CloudError, Service};
+pub use credentials::{
+    Credential, CredentialError, CredentialKind, CredentialSettings, Credentials, IdentitySettings,
+    SecretReader, SecretRef,
+};
 pub use graph::Graph;
+pub use wire::{InProcess, TransportFault, Wire, WireError};
 
+use std::time::Duration;
+
+use http::HeaderMap;
+use jiff::Timestamp;
+use tokens::Tokens;
 use twinspan_engine::{Identity, StepCx, StepError};
+use uuid::Uuid;
 
-/// Clients of one cloud.
-pub struct Azure {}
+/// Clients of one cloud. One object serves a whole process: tokens and connections are shared.
+pub struct Azure {
+    cloud: Cloud,
+    wire: Wire,
+    tokens: Tokens,
+}
 
 /// Who a token says it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +62,20 @@ pub struct SignedIn {
 }
 
 impl Azure {
+    /// Clients of `cloud`, as the identities in `credentials`, over `wire`.
+    ///
+    /// `wire` is [`Wire::sockets`] of the same cloud, or [`Wire::in_process`]. An identity acts in the tenant that its
+    /// attribute `tenant` names; its attribute `contact` is the person whom messages address. Nothing is sent here.
+    pub fn new(cloud: Cloud, credentials: Credentials, wire: Wire) -> Self {
+        let tokens = Tokens::new(cloud.clone(), credentials, wire.clone());
+        Azure { cloud, wire, tokens }
+    }
+
+    /// The cloud.
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
     /// Azure Resource Manager, as `identity`.
     pub fn arm<'a>(&'a self, cx: &'a StepCx<'a>, identity: &'a Identity) -> Arm<'a> {
         Arm::new(self, cx, identity)
@@ -37,7 +87,54 @@ impl Azure {
     }
 
     /// Signs in as `identity` with a fresh token and says who that is.
-    pub async fn sign_in(&self, _cx: &StepCx<'_>, _identity: &Identity) -> Result<SignedIn, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+    pub async fn sign_in(&self, cx: &StepCx<'_>, identity: &Identity) -> Result<SignedIn, StepError> {
+        let claims = self.tokens.fresh(cx, identity, Service::Arm).await?.claims;
+        Ok(SignedIn {
+            application: claims.application().map(str::to_owned),
+            account: claims.account().map(str::to_owned),
+            object_id: claims.oid,
+            tenant: claims.tid,
+        })
     }
+}
+
+/// Id of a request that changes nothing, the same in a replay: what it asks, in which attempt, when.
+fn request_id(cx: &StepCx<'_>, verb: &str, target: &str) -> String {
+    let name = format!("{:?} {verb} {target} {}", cx.phase, cx.now());
+    Uuid::new_v5(&cx.attempt_id(), name.as_bytes()).to_string()
+}
+
+/// How long the other side asks us to stay away.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    for name in ["retry-after-ms", "x-ms-retry-after-ms"] {
+        if let Some(milliseconds) = text(name).and_then(|text| text.trim().parse().ok()) {
+            return Some(Duration::from_millis(milliseconds));
+        }
+    }
+    let value = text("retry-after")?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
+}
+
+/// Ids that find a request in the other side's logs, and how much of the rate limit is left.
+fn references(headers: &HeaderMap) -> Vec<(String, String)> {
+    const NAMES: [&str; 6] = [
+        "x-ms-request-id",
+        "x-ms-correlation-request-id",
+        "x-ms-routing-request-id",
+        "request-id",
+        "client-request-id",
+        "x-ms-failure-cause",
+    ];
+    NAMES
+        .into_iter()
+        .filter_map(|name| {
+            let value = headers.get(name)?.to_str().ok()?;
+            Some((name.to_owned(), redaction::line(value)))
+        })
+        .collect()
 }

@@ -3,4 +3,8 @@
 mod azure;
 pub mod ids;
 
-pub use azure::{Arm, Azure, Deletion, Graph, SignedIn};
+pub use azure::{
+    Arm, Azure, Cloud, CloudError, Credential, CredentialError, CredentialKind, CredentialSettings,
+    Credentials, Deletion, Graph, IdentitySettings, InProcess, SecretReader, SecretRef, Service, SignedIn,
+    TransportFault, Wire, WireError,
+};

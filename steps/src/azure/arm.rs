@@ -1,19 +1,20 @@
 //! Azure Resource Manager.
 
+use azure_core::http::Url;
+use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use twinspan_engine::{Identity, StepCx, StepError};
 
 use super::Azure;
+use super::caller::{Call, Caller};
+use super::cloud::{Cloud, Service};
 
 /// Azure Resource Manager, as one identity, within one attempt.
 ///
 /// Paths begin with `/` and carry no query; `api` is the api-version.
 pub struct Arm<'a> {
-    _azure: &'a Azure,
-    _cx: &'a StepCx<'a>,
-    _identity: &'a Identity,
-    auxiliary: Option<&'a Identity>,
+    caller: Caller<'a>,
 }
 
 /// How a DELETE was answered. None of them proves that the thing is gone: only a read does.
@@ -29,68 +30,142 @@ pub enum Deletion {
 
 impl<'a> Arm<'a> {
     pub(super) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, identity: &'a Identity) -> Self {
-        Arm { _azure: azure, _cx: cx, _identity: identity, auxiliary: None }
+        Arm { caller: Caller { azure, cx, identity, auxiliary: Vec::new() } }
     }
 
     /// Sends `identity`'s token along (`x-ms-authorization-auxiliary`).
     #[must_use]
     pub fn auxiliary(mut self, identity: &'a Identity) -> Self {
-        self.auxiliary = Some(identity);
+        self.caller.auxiliary.push(identity);
         self
     }
 
     /// GET; `None`: not there (either maker of 404).
-    pub async fn get<T: DeserializeOwned>(&self, _path: &str, _api: &str) -> Result<Option<T>, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+    ///
+    /// A subscription that is not found is an error: a caller without any role on it is told the same.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, api: &str) -> Result<Option<T>, StepError> {
+        let call = Call::read(Service::Arm, Method::GET, self.address(path, api, &[])?);
+        let answer = self.caller.send(&call).await?;
+        if answer.is_absent() {
+            return Ok(None);
+        }
+        if !answer.succeeded() {
+            return Err(self.caller.refused(&call, &answer)?);
+        }
+        self.caller.decode(&call, &answer).map(Some)
     }
 
-    /// GET of a list with extra query parameters, all pages.
+    /// GET of a list with extra query parameters (unencoded), all pages.
     pub async fn list<T: DeserializeOwned>(
         &self,
-        _path: &str,
-        _api: &str,
-        _query: &[(&str, &str)],
+        path: &str,
+        api: &str,
+        query: &[(&str, &str)],
     ) -> Result<Vec<T>, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+        self.caller.pages(Call::read(Service::Arm, Method::GET, self.address(path, api, query)?)).await
     }
 
     /// PUT: the one write of an attempt.
     pub async fn put<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
-        _path: &str,
-        _api: &str,
-        _body: &B,
+        path: &str,
+        api: &str,
+        body: &B,
     ) -> Result<T, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+        let call = Call::write(Service::Arm, Method::PUT, self.address(path, api, &[])?).body(body)?;
+        let answer = self.caller.accepted(&call).await?;
+        self.caller.decode(&call, &answer)
     }
 
     /// POST that changes something: the one write of an attempt. The answer's body may be empty.
     pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
-        _path: &str,
-        _api: &str,
-        _body: Option<&B>,
+        path: &str,
+        api: &str,
+        body: Option<&B>,
     ) -> Result<Option<T>, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+        let mut call = Call::write(Service::Arm, Method::POST, self.address(path, api, &[])?);
+        if let Some(body) = body {
+            call = call.body(body)?;
+        }
+        let answer = self.caller.accepted(&call).await?;
+        if answer.body.is_empty() { Ok(None) } else { self.caller.decode(&call, &answer).map(Some) }
     }
 
     /// POST that only reads (Resource Graph, `listDeploymentStatus` …).
     pub async fn query<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
-        _path: &str,
-        _api: &str,
-        _body: &B,
+        path: &str,
+        api: &str,
+        body: &B,
     ) -> Result<T, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+        let call = Call::read(Service::Arm, Method::POST, self.address(path, api, &[])?).body(body)?;
+        let answer = self.caller.accepted(&call).await?;
+        self.caller.decode(&call, &answer)
     }
 
     /// DELETE: the one write of an attempt.
-    pub async fn delete(
-        &self,
-        _path: &str,
-        _api: &str,
-        _query: &[(&str, &str)],
-    ) -> Result<Deletion, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+    pub async fn delete(&self, path: &str, api: &str, query: &[(&str, &str)]) -> Result<Deletion, StepError> {
+        let call = Call::write(Service::Arm, Method::DELETE, self.address(path, api, query)?);
+        self.caller.deleted(&call).await
     }
+
+    fn address(&self, path: &str, api: &str, query: &[(&str, &str)]) -> Result<Url, StepError> {
+        let mut all = Vec::with_capacity(query.len() + 1);
+        all.extend_from_slice(query);
+        all.push(("api-version", api));
+        address(&self.caller.azure.cloud, Service::Arm, path, &all)
+    }
+}
+
+impl Caller<'_> {
+    /// Sends a DELETE; what is not there is not an error.
+    pub(super) async fn deleted(&self, call: &Call) -> Result<Deletion, StepError> {
+        let answer = self.send(call).await?;
+        match answer.status {
+            202 => Ok(Deletion::Started),
+            204 => Ok(Deletion::NothingThere),
+            _ if answer.is_absent() => Ok(Deletion::NothingThere),
+            _ if answer.succeeded() => Ok(Deletion::Accepted),
+            _ => Err(self.refused(call, &answer)?),
+        }
+    }
+}
+
+/// The address of `path` with `query`, each value encoded here.
+pub(super) fn address(
+    cloud: &Cloud,
+    service: Service,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<Url, StepError> {
+    let dots =
+        |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    if !path.starts_with('/') || path.starts_with("//") || path.split(['/', '\\']).any(dots) {
+        return Err(StepError::plan_wrong(format!("{path:?} is not the path of a resource")));
+    }
+    let mut url = cloud.base(service).clone();
+    url.set_path(path);
+    if !query.is_empty() {
+        let pairs: Vec<String> =
+            query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        url.set_query(Some(&pairs.join("&")));
+    }
+    Ok(url)
+}
+
+/// Percent-encodes a value of a query. A space is `%20`: not every service reads `+` as one.
+fn encoded(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte))
+            }
+            // Readable in logs, and of no meaning in a value.
+            b'$' | b'(' | b')' | b',' | b':' | b'/' | b'@' | b'*' => text.push(char::from(byte)),
+            other => text.push_str(&format!("%{other:02X}")),
+        }
+    }
+    text
 }

@@ -1,53 +1,77 @@
 //! Microsoft Graph v1.0.
 
+use azure_core::http::Url;
+use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use twinspan_engine::{Identity, StepCx, StepError};
 
 use super::Azure;
-use super::arm::Deletion;
+use super::arm::{Deletion, address};
+use super::caller::{Call, Caller};
+use super::cloud::Service;
 
 /// Microsoft Graph, as one identity, within one attempt. Paths are below `/v1.0` and begin with `/`.
 pub struct Graph<'a> {
-    _azure: &'a Azure,
-    _cx: &'a StepCx<'a>,
-    _identity: &'a Identity,
+    caller: Caller<'a>,
 }
 
 impl<'a> Graph<'a> {
     pub(super) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, identity: &'a Identity) -> Self {
-        Graph { _azure: azure, _cx: cx, _identity: identity }
+        Graph { caller: Caller { azure, cx, identity, auxiliary: Vec::new() } }
     }
 
     /// GET of one object with query parameters (unencoded); `None`: not there.
     pub async fn get<T: DeserializeOwned>(
         &self,
-        _path: &str,
-        _query: &[(&str, &str)],
+        path: &str,
+        query: &[(&str, &str)],
     ) -> Result<Option<T>, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+        let call = self.read(path, query)?;
+        let answer = self.caller.send(&call).await?;
+        if answer.is_absent() {
+            return Ok(None);
+        }
+        if !answer.succeeded() {
+            return Err(self.caller.refused(&call, &answer)?);
+        }
+        self.caller.decode(&call, &answer).map(Some)
     }
 
-    /// GET of a collection with query parameters (unencoded), all pages.
+    /// GET of a collection with query parameters (unencoded), all pages. With `$count` among them the advanced filters
+    /// (`ne`, `not`, `endsWith`) work too.
     pub async fn list<T: DeserializeOwned>(
         &self,
-        _path: &str,
-        _query: &[(&str, &str)],
+        path: &str,
+        query: &[(&str, &str)],
     ) -> Result<Vec<T>, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+        self.caller.pages(self.read(path, query)?).await
     }
 
     /// POST: the one write of an attempt.
     pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
-        _path: &str,
-        _body: &B,
+        path: &str,
+        body: &B,
     ) -> Result<T, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+        let call = Call::write(Service::Graph, Method::POST, self.address(path, &[])?).body(body)?;
+        let answer = self.caller.accepted(&call).await?;
+        self.caller.decode(&call, &answer)
     }
 
     /// DELETE: the one write of an attempt.
-    pub async fn delete(&self, _path: &str) -> Result<Deletion, StepError> {
-        Err(StepError::plan_wrong("not connected"))
+    pub async fn delete(&self, path: &str) -> Result<Deletion, StepError> {
+        let call = Call::write(Service::Graph, Method::DELETE, self.address(path, &[])?);
+        self.caller.deleted(&call).await
+    }
+
+    fn read(&self, path: &str, query: &[(&str, &str)]) -> Result<Call, StepError> {
+        let mut call = Call::read(Service::Graph, Method::GET, self.address(path, query)?);
+        call.eventual = query.iter().any(|(name, _)| *name == "$count");
+        Ok(call)
+    }
+
+    fn address(&self, path: &str, query: &[(&str, &str)]) -> Result<Url, StepError> {
+        address(&self.caller.azure.cloud, Service::Graph, &format!("/v1.0{path}"), query)
     }
 }

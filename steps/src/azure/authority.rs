@@ -1,0 +1,128 @@
+//! The wire as `azure_identity` sees it, for one token request. It remembers the answer, because that library forgets
+//! the status of an error that is not JSON and counts a token's life on the machine's own clock.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use azure_core::error::{Error, ErrorKind};
+use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
+use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request};
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::Value;
+
+use super::wire::{TransportFault, Wire};
+
+/// Longest life of a token that is believed.
+const LONGEST_LIFE: u64 = 7 * 24 * 3600;
+
+/// One conversation with the authority.
+#[derive(Debug)]
+pub(crate) struct Authority {
+    wire: Wire,
+    request_id: String,
+    seen: Mutex<Option<Seen>>,
+}
+
+/// How the last request of the conversation ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) verb: &'static str,
+    pub(crate) target: String,
+    pub(crate) end: Result<Reply, TransportFault>,
+}
+
+/// An answer, without the token.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// The body of a refusal.
+    pub(crate) refusal: Option<Value>,
+    /// How long the token lives, as the authority says.
+    pub(crate) life: Option<Duration>,
+}
+
+impl Authority {
+    pub(crate) fn new(wire: Wire, request_id: String) -> Self {
+        Authority { wire, request_id, seen: Mutex::default() }
+    }
+
+    pub(crate) fn seen(&self) -> Option<Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, request: &Request, end: Result<Reply, TransportFault>) {
+        let seen = Seen { verb: request.method().as_str(), target: request.url().path().to_owned(), end };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Authority {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let not_ours = |what: &'static str| Error::with_message(ErrorKind::Other, what);
+        let Body::Bytes(body) = request.body() else {
+            return Err(not_ours("a token request has no stream"));
+        };
+        let mut builder = http::Request::builder()
+            .method(request.method().as_str())
+            .uri(request.url().as_str())
+            .header("client-request-id", &self.request_id)
+            .header("return-client-request-id", "true");
+        for (name, value) in request.headers().iter() {
+            builder = builder.header(name.as_str(), value.as_str());
+        }
+        let sent = builder.body(body.clone()).map_err(|_| not_ours("the token request has a bad header"))?;
+        match self.wire.send(sent, false).await {
+            Ok(answer) => {
+                let (parts, body) = answer.into_parts();
+                let reply = Reply::of(parts.status.as_u16(), &parts.headers, &body);
+                let unbelievable = parts.status.is_success() && reply.life.is_none() && claims_a_life(&body);
+                self.remember(request, Ok(reply));
+                if unbelievable {
+                    return Err(Error::with_message(
+                        ErrorKind::DataConversion,
+                        "the token's life is not believed",
+                    ));
+                }
+                let mut headers = Headers::new();
+                for (name, value) in &parts.headers {
+                    if let Ok(value) = value.to_str() {
+                        headers.insert(
+                            HeaderName::from(name.as_str().to_owned()),
+                            HeaderValue::from(value.to_owned()),
+                        );
+                    }
+                }
+                Ok(AsyncRawResponse::from_bytes(parts.status.as_u16().into(), headers, body))
+            }
+            Err(fault) => {
+                let kind = if fault.may_have_arrived() { ErrorKind::Io } else { ErrorKind::Connection };
+                let text = fault.to_string();
+                self.remember(request, Err(fault));
+                Err(Error::with_message(kind, text))
+            }
+        }
+    }
+}
+
+impl Reply {
+    fn of(status: u16, headers: &HeaderMap, body: &Bytes) -> Self {
+        let json: Option<Value> = serde_json::from_slice(body).ok();
+        let success = (200..300).contains(&status);
+        let life = json
+            .as_ref()
+            .filter(|_| success)
+            .and_then(|json| json.get("expires_in")?.as_u64())
+            .filter(|seconds| *seconds <= LONGEST_LIFE)
+            .map(Duration::from_secs);
+        Reply { status, headers: headers.clone(), refusal: json.filter(|_| !success), life }
+    }
+}
+
+/// Whether the answer says how long the token lives; the machine's own identity service says until when instead.
+fn claims_a_life(body: &Bytes) -> bool {
+    serde_json::from_slice::<Value>(body)
+        .is_ok_and(|json| json.get("expires_in").is_some_and(Value::is_number))
+}

@@ -1,0 +1,374 @@
+//! One request as one identity: tokens, ids, the record of it, and what its answer means.
+
+use azure_core::http::Url;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use twinspan_engine::{Exchange, FailureClass, Identity, StepCx, StepError};
+
+use super::claims::Claims;
+use super::cloud::Service;
+use super::paging::{Page, Pages};
+use super::party::Party;
+use super::refusal::{self, Situation};
+use super::tokens::Token;
+use super::{Azure, redaction, references, request_id};
+
+/// More than these the service refuses.
+const MOST_AUXILIARY: usize = 3;
+
+/// An identity within one attempt.
+pub(crate) struct Caller<'a> {
+    pub(crate) azure: &'a Azure,
+    pub(crate) cx: &'a StepCx<'a>,
+    pub(crate) identity: &'a Identity,
+    pub(crate) auxiliary: Vec<&'a Identity>,
+}
+
+/// A request, before it has tokens and ids.
+pub(crate) struct Call {
+    pub(crate) service: Service,
+    pub(crate) verb: Method,
+    pub(crate) url: Url,
+    pub(crate) body: Option<Value>,
+    /// May change the other side.
+    pub(crate) write: bool,
+    /// Microsoft Graph answers some filters only with this.
+    pub(crate) eventual: bool,
+}
+
+/// An answer of whatever status.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    claims: Claims,
+    auxiliary: Vec<Claims>,
+}
+
+struct Tokens {
+    primary: Token,
+    auxiliary: Vec<Token>,
+}
+
+impl Call {
+    /// A request that only reads.
+    pub(crate) fn read(service: Service, verb: Method, url: Url) -> Self {
+        Call { service, verb, url, body: None, write: false, eventual: false }
+    }
+
+    /// A request that may change something.
+    pub(crate) fn write(service: Service, verb: Method, url: Url) -> Self {
+        Call { write: true, ..Call::read(service, verb, url) }
+    }
+
+    pub(crate) fn body<B: Serialize>(mut self, body: &B) -> Result<Self, StepError> {
+        let body = serde_json::to_value(body).map_err(|error| {
+            StepError::new(
+                FailureClass::Bug,
+                format!("the body of {} {} cannot be written: {error}", self.verb, self.url.path()),
+            )
+        })?;
+        self.body = Some(body);
+        Ok(self)
+    }
+
+    fn target(&self) -> String {
+        match self.url.query() {
+            Some(query) => redaction::target(&format!("{}?{query}", self.url.path())),
+            None => redaction::target(self.url.path()),
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn succeeded(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    pub(crate) fn is_absent(&self) -> bool {
+        refusal::is_absent(self.status, &self.body)
+    }
+}
+
+impl<'a> Caller<'a> {
+    pub(crate) fn party(&self) -> Result<Party<'a>, StepError> {
+        Party::of(self.identity)
+    }
+
+    /// Sends `call`; the answer may have any status.
+    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, StepError> {
+        let party = self.party()?;
+        if !self.azure.cloud.owns(call.service, &call.url) {
+            let host = call.url.host_str().unwrap_or("an unnamed host").to_owned();
+            return Err(StepError::new(
+                FailureClass::Bug,
+                format!("a request as {party} to {host} was stopped: it is not {}", call.service.name()),
+            ));
+        }
+        if call.write {
+            self.cx.log.take_write(&format!("{} {}", call.verb, call.target()))?;
+        }
+        let tokens = self.tokens(call.service).await?;
+        let answer = self.once(call, party, &tokens).await?;
+        if !refusal::blames_token(answer.status, &answer.body) {
+            return Ok(answer);
+        }
+        // All of them: an auxiliary token that ran out fails the whole request in the same words.
+        self.forget(call.service, &tokens).await;
+        // A refused write did not happen; the engine repeats it as a new attempt.
+        if call.write || !refusal::is_stale_token(answer.status, &answer.headers) {
+            return Ok(answer);
+        }
+        let tokens = self.tokens(call.service).await?;
+        self.once(call, party, &tokens).await
+    }
+
+    /// Sends `call` and takes only a yes.
+    pub(crate) async fn accepted(&self, call: &Call) -> Result<Answer, StepError> {
+        let answer = self.send(call).await?;
+        if answer.succeeded() { Ok(answer) } else { Err(self.refused(call, &answer)?) }
+    }
+
+    /// Reads all pages of a list.
+    pub(crate) async fn pages<T: DeserializeOwned>(&self, mut call: Call) -> Result<Vec<T>, StepError> {
+        let mut pages = Pages::from(&self.azure.cloud, call.service, self.party()?, &call.url);
+        let mut all = Vec::new();
+        loop {
+            let answer = self.accepted(&call).await?;
+            let page: Page<T> = self.decode(&call, &answer)?;
+            all.extend(page.value);
+            match pages.next(page.next.as_deref())? {
+                Some(url) => call.url = url,
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// What a refusal means.
+    pub(crate) fn refused(&self, call: &Call, answer: &Answer) -> Result<StepError, StepError> {
+        let auxiliary = self
+            .auxiliary
+            .iter()
+            .zip(&answer.auxiliary)
+            .map(|(identity, claims)| Ok((Party::of(identity)?, claims.clone())))
+            .collect::<Result<Vec<_>, StepError>>()?;
+        let situation = Situation {
+            service: call.service,
+            verb: call.verb.as_str(),
+            path: call.url.path(),
+            write: call.write,
+            party: self.party()?,
+            claims: &answer.claims,
+            auxiliary: &auxiliary,
+            now: self.cx.now(),
+        };
+        Ok(refusal::refusal(&situation, answer.status, &answer.headers, &answer.body))
+    }
+
+    /// The answer as a type. Its text is not quoted: it may hold what must not be kept.
+    pub(crate) fn decode<T: DeserializeOwned>(&self, call: &Call, answer: &Answer) -> Result<T, StepError> {
+        let body: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let error = match serde_path_to_error::deserialize(&mut json) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let place = match error.path().to_string() {
+            path if path == "." => String::new(),
+            path => format!(" at `{path}`"),
+        };
+        let inner = error.inner();
+        let text = inner.to_string();
+        let reason = if answer.body.is_empty() {
+            "it is empty".to_owned()
+        } else if inner.is_syntax() || inner.is_eof() {
+            "it is not JSON".to_owned()
+        } else if text.starts_with("missing field") {
+            text.split(" at line").next().unwrap_or_default().to_owned()
+        } else {
+            match text.split_once(", expected ") {
+                Some((_, wanted)) => {
+                    format!("expected {}", wanted.split(" at line").next().unwrap_or_default())
+                }
+                None => "it has another shape".to_owned(),
+            }
+        };
+        let mut error = StepError::new(
+            FailureClass::Transient,
+            format!(
+                "{} {} as {}: status {}, and the answer cannot be read{place}: {reason}",
+                call.verb,
+                redaction::target(call.url.path()),
+                self.identity.name,
+                answer.status
+            ),
+        );
+        error.references = references(&answer.headers);
+        Err(if call.write { error.unknown() } else { error })
+    }
+
+    async fn tokens(&self, service: Service) -> Result<Tokens, StepError> {
+        if self.auxiliary.len() > MOST_AUXILIARY {
+            return Err(StepError::plan_wrong(format!(
+                "{} auxiliary identities, and a request carries at most {MOST_AUXILIARY}",
+                self.auxiliary.len()
+            )));
+        }
+        let primary = self.azure.tokens.get(self.cx, self.identity, service).await?;
+        let mut auxiliary = Vec::new();
+        for identity in &self.auxiliary {
+            auxiliary.push(self.azure.tokens.get(self.cx, identity, service).await?);
+        }
+        Ok(Tokens { primary, auxiliary })
+    }
+
+    async fn forget(&self, service: Service, tokens: &Tokens) {
+        self.azure.tokens.forget(self.identity, service, &tokens.primary).await;
+        for (identity, token) in self.auxiliary.iter().zip(&tokens.auxiliary) {
+            self.azure.tokens.forget(identity, service, token).await;
+        }
+    }
+
+    async fn once(&self, call: &Call, party: Party<'_>, tokens: &Tokens) -> Result<Answer, StepError> {
+        let target = call.target();
+        let request = self.request(call, tokens)?;
+        let mut record = Record::begin(self.cx, call, target, party);
+        let answer = self.azure.wire.send(request, call.write).await;
+        match answer {
+            Ok(answer) => {
+                let (parts, body) = answer.into_parts();
+                record.answered(parts.status.as_u16(), &parts.headers, &body);
+                Ok(Answer {
+                    status: parts.status.as_u16(),
+                    headers: parts.headers,
+                    body,
+                    claims: tokens.primary.claims.clone(),
+                    auxiliary: tokens.auxiliary.iter().map(|token| token.claims.clone()).collect(),
+                })
+            }
+            Err(fault) => {
+                record.failed(&fault.to_string());
+                let error = StepError::new(
+                    FailureClass::Transient,
+                    format!("{} {} as {party}: {fault}", call.verb, redaction::target(call.url.path())),
+                );
+                let unknown = call.write && fault.may_have_arrived();
+                Err(if unknown {
+                    error.unknown()
+                } else {
+                    let host = call.url.host_str().unwrap_or_default();
+                    error.hint(format!("check that this machine reaches {host}"))
+                })
+            }
+        }
+    }
+
+    fn request(&self, call: &Call, tokens: &Tokens) -> Result<Request<Bytes>, StepError> {
+        let bug = |what: &str| {
+            StepError::new(FailureClass::Bug, format!("{} {}: {what}", call.verb, call.url.path()))
+        };
+        let id = if call.write {
+            self.cx.attempt_id().to_string()
+        } else {
+            request_id(self.cx, call.verb.as_str(), call.url.as_str())
+        };
+        let secret = |text: &SecretString| {
+            let mut value = HeaderValue::from_str(text.expose_secret())
+                .map_err(|_| bug("the token cannot be put into a header"))?;
+            value.set_sensitive(true);
+            Ok::<_, StepError>(value)
+        };
+        let mut builder = Request::builder()
+            .method(call.verb.clone())
+            .uri(call.url.as_str())
+            .header(header::AUTHORIZATION, secret(&tokens.primary.bearer())?)
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, concat!("twinspan/", env!("CARGO_PKG_VERSION")));
+        // The two services name the same things differently.
+        builder = match call.service {
+            Service::Arm => builder
+                .header("x-ms-client-request-id", &id)
+                .header("x-ms-return-client-request-id", "true")
+                .header("x-ms-correlation-request-id", self.cx.run.to_string()),
+            Service::Graph => {
+                builder.header("client-request-id", &id).header("return-client-request-id", "true")
+            }
+        };
+        if !tokens.auxiliary.is_empty() {
+            let bearers: Vec<SecretString> = tokens.auxiliary.iter().map(Token::bearer).collect();
+            let all: Vec<&str> = bearers.iter().map(ExposeSecret::expose_secret).collect();
+            builder = builder.header("x-ms-authorization-auxiliary", secret(&all.join(", ").into())?);
+        }
+        if call.eventual {
+            builder = builder.header("consistencylevel", "eventual");
+        }
+        let body = match &call.body {
+            Some(body) => {
+                builder = builder.header(header::CONTENT_TYPE, "application/json");
+                Bytes::from(body.to_string())
+            }
+            None => Bytes::new(),
+        };
+        builder.body(body).map_err(|_| bug("the request cannot be written"))
+    }
+}
+
+/// Keeps the record of one request, also when nobody waits for the answer any more.
+struct Record<'a> {
+    cx: &'a StepCx<'a>,
+    exchange: Option<Exchange>,
+}
+
+impl<'a> Record<'a> {
+    fn begin(cx: &'a StepCx<'a>, call: &Call, target: String, party: Party<'_>) -> Self {
+        let began = cx.now();
+        Record {
+            cx,
+            exchange: Some(Exchange {
+                verb: call.verb.to_string(),
+                target,
+                status: None,
+                began,
+                ended: began,
+                identity: party.name.to_owned(),
+                write: call.write,
+                references: Vec::new(),
+                sent: call.body.as_ref().map(redaction::body),
+                received: None,
+            }),
+        }
+    }
+
+    fn answered(&mut self, status: u16, headers: &HeaderMap, body: &Bytes) {
+        self.end(|exchange| {
+            exchange.status = Some(status);
+            exchange.references = references(headers);
+            exchange.received = serde_json::from_slice(body)
+                .ok()
+                .map(|body| redaction::body(&body))
+                .or_else(|| (!body.is_empty()).then(|| json!({"not JSON": format!("{} bytes", body.len())})));
+        });
+    }
+
+    fn failed(&mut self, fault: &str) {
+        self.end(|exchange| exchange.received = Some(json!({"fault": fault})));
+    }
+
+    fn end(&mut self, fill: impl FnOnce(&mut Exchange)) {
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.ended = self.cx.now();
+            fill(&mut exchange);
+            self.cx.log.record(exchange);
+        }
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        self.failed("nobody waited for the answer any more");
+    }
+}

@@ -1,0 +1,371 @@
+//! What Microsoft Entra answers when it gives no token, and who can change that.
+//!
+//! `error` says what to do where it is precise; it is often coarse (`invalid_grant` stands for an expired sign-in and for
+//! a blocked one), so the AADSTS number says which of the cases it is. An unknown number falls back to `error`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
+
+use super::credentials::Credential;
+use super::party::Party;
+use super::redaction;
+
+/// A refused sign-in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: Option<u16>,
+    pub(crate) error: Option<String>,
+    pub(crate) codes: Vec<u32>,
+    pub(crate) description: String,
+    pub(crate) correlation: Option<String>,
+    pub(crate) trace: Option<String>,
+    pub(crate) timestamp: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// What lies behind a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Case {
+    /// The account is not in the tenant.
+    NotInvited,
+    /// The account was invited and has not accepted, or cannot be found.
+    NotAccepted,
+    /// A second factor, or its registration.
+    SecondFactor,
+    /// The sign-in ran out or was revoked.
+    SignInAgain,
+    /// Conditional Access or another security policy.
+    ConditionalAccess,
+    /// Cross-tenant access settings of the account's home.
+    OutboundBlocked,
+    /// Cross-tenant access settings of the tenant itself.
+    InboundBlocked,
+    /// The account may not use the application.
+    NotAssigned,
+    /// Consent to the application.
+    Consent,
+    /// The application, or the resource, has no service principal in the tenant.
+    NoServicePrincipal,
+    /// Secret, certificate or assertion.
+    BadCredential,
+    /// There is no such tenant in this cloud.
+    NoTenant,
+    /// The account or tenant lives in another national cloud.
+    OtherCloud,
+    /// The application is for one tenant only.
+    SingleTenant,
+    /// A sign-in elsewhere is not finished.
+    Unfinished,
+    /// Goes away by itself.
+    Transient,
+    /// Too many requests: goes away by itself, after a while.
+    Slow,
+}
+
+const CASES: [(Case, &[u32]); 17] = [
+    (Case::NotInvited, &[50020, 16003]),
+    (Case::NotAccepted, &[50034, 51004, 50014, 90072]),
+    (Case::SecondFactor, &[50076, 50074, 50079, 50072, 50078]),
+    (Case::ConditionalAccess, &[50158, 53000, 53001, 53003, 53004, 530032, 50131, 50005]),
+    (Case::OutboundBlocked, &[500212]),
+    (Case::InboundBlocked, &[500213]),
+    (Case::NotAssigned, &[50105]),
+    (Case::Consent, &[65001, 90094, 90008]),
+    (Case::NoServicePrincipal, &[700016, 700011, 500011]),
+    (Case::BadCredential, &[7000215, 70002, 7000222, 700027, 70001]),
+    (Case::NoTenant, &[90002]),
+    (Case::OtherCloud, &[90038, 900382, 900432]),
+    (Case::SingleTenant, &[50194]),
+    (Case::SignInAgain, &[50173, 70008, 700082, 70043, 50132, 50133, 50089]),
+    (Case::Slow, &[50088, 50196]),
+    (Case::Transient, &[50033, 90006, 90024, 90012, 90033, 90055, 90090, 50087]),
+    (Case::Unfinished, &[70016]),
+];
+
+impl Refusal {
+    /// From the token endpoint's answer; `None`: it is not one of Entra's.
+    pub(crate) fn from_json(status: u16, body: &Value) -> Option<Self> {
+        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+        let error = text("error")?;
+        let description = text("error_description").unwrap_or_default();
+        let mut codes: Vec<u32> = body
+            .get("error_codes")
+            .and_then(Value::as_array)
+            .map(|codes| {
+                codes.iter().filter_map(Value::as_u64).filter_map(|code| code.try_into().ok()).collect()
+            })
+            .unwrap_or_default();
+        if codes.is_empty() {
+            codes.extend(number_in(&description));
+        }
+        Some(Refusal {
+            status: Some(status),
+            error: Some(error),
+            codes,
+            correlation: text("correlation_id").or_else(|| after(&description, "Correlation ID:")),
+            trace: text("trace_id").or_else(|| after(&description, "Trace ID:")),
+            timestamp: text("timestamp"),
+            retry_after: None,
+            description,
+        })
+    }
+
+    /// From what the Azure CLI printed; `None`: it does not quote Entra.
+    pub(crate) fn from_cli(text: &str) -> Option<Self> {
+        let code = number_in(text)?;
+        let from = text.find("AADSTS").unwrap_or(0);
+        Some(Refusal {
+            codes: vec![code],
+            description: text[from..].to_owned(),
+            correlation: after(text, "Correlation ID:"),
+            trace: after(text, "Trace ID:"),
+            timestamp: after_line(text, "Timestamp:"),
+            ..Refusal::default()
+        })
+    }
+
+    fn case(&self) -> Option<Case> {
+        if self.error.as_deref() == Some("temporarily_unavailable") && !self.codes.contains(&50196) {
+            return Some(Case::Transient);
+        }
+        let numbered = CASES
+            .iter()
+            .find(|(_, numbers)| self.codes.iter().any(|code| numbers.contains(code)))
+            .map(|(case, _)| *case);
+        numbered.or(match self.error.as_deref()? {
+            "interaction_required" | "login_required" | "invalid_grant" => Some(Case::SignInAgain),
+            "consent_required" => Some(Case::Consent),
+            "invalid_client" => Some(Case::BadCredential),
+            "unauthorized_client" | "invalid_resource" => Some(Case::NoServicePrincipal),
+            "authorization_pending" | "slow_down" => Some(Case::Unfinished),
+            "server_error" => Some(Case::Transient),
+            "access_denied" => Some(Case::ConditionalAccess),
+            _ => None,
+        })
+    }
+
+    /// `AADSTS50076`, or the error's own word.
+    pub(crate) fn code(&self) -> String {
+        match self.codes.first() {
+            Some(code) => format!("AADSTS{code}"),
+            None => self.error.clone().unwrap_or_else(|| "no code".to_owned()),
+        }
+    }
+
+    /// First sentence of the description, without its number and ids.
+    fn sentence(&self) -> String {
+        let text = redaction::line(&self.description);
+        let text = text.split(" Trace ID:").next().unwrap_or_default();
+        match text.strip_prefix("AADSTS").and_then(|rest| rest.split_once(": ")) {
+            Some((_, sentence)) => sentence.trim().to_owned(),
+            None => text.trim().to_owned(),
+        }
+    }
+}
+
+/// Says who can end it and how. `login` is where that cloud signs in.
+pub(crate) fn refused(
+    party: Party<'_>,
+    credential: &Credential,
+    login: &str,
+    refusal: &Refusal,
+) -> StepError {
+    let code = refusal.code();
+    let status = refusal.status.unwrap_or_default();
+    let case = match status {
+        429 => Some(Case::Slow),
+        500.. => Some(Case::Transient),
+        _ => refusal.case(),
+    };
+    let tenant = party.tenant;
+    let contact = party.contact.unwrap_or("the account");
+    let application = credential.client_id().unwrap_or("the application");
+    let sign_in = format!("az login --tenant {tenant}");
+    let admin = format!("an Entra administrator of tenant {tenant}");
+    // What was seen, class, who ends it, and how.
+    let (seen, class, who, action) = match case {
+        Some(Case::NotInvited) => (
+            "the account is not in the tenant",
+            FailureClass::NeedsPerson,
+            admin,
+            format!(
+                "az login --tenant {tenant} && az rest --method POST --url https://graph.microsoft.com/v1.0/invitations \
+                 --body '{{\"invitedUserEmailAddress\":\"{}\",\"inviteRedirectUrl\":\"https://portal.azure.com\"}}'",
+                party.contact.unwrap_or("ADDRESS")
+            ),
+        ),
+        Some(Case::NotAccepted) => (
+            "the account is not found in the tenant, or its invitation is not accepted",
+            FailureClass::NeedsPerson,
+            format!("{contact}, or {admin}"),
+            format!("accept the invitation to tenant {tenant}, or have it sent again; then {sign_in}"),
+        ),
+        Some(Case::SecondFactor) => {
+            ("multifactor sign-in required", FailureClass::NeedsPerson, party.to_string(), sign_in)
+        }
+        Some(Case::SignInAgain) => {
+            ("the sign-in has ended", FailureClass::NeedsPerson, party.to_string(), sign_in)
+        }
+        Some(Case::Unfinished) => {
+            ("a sign-in is not finished", FailureClass::NeedsPerson, party.to_string(), sign_in)
+        }
+        Some(Case::ConditionalAccess) => (
+            "blocked by Conditional Access",
+            FailureClass::Policy,
+            admin,
+            format!(
+                "look at the failed sign-in of {contact} in the sign-in log of tenant {tenant}: it names the policy"
+            ),
+        ),
+        Some(Case::OutboundBlocked) => (
+            "blocked by the cross-tenant access settings of the account's home tenant",
+            FailureClass::NeedsPerson,
+            format!("an Entra administrator of the home tenant of {contact}"),
+            format!(
+                "allow outbound access to tenant {tenant}: Entra admin centre, External Identities, Cross-tenant access settings"
+            ),
+        ),
+        Some(Case::InboundBlocked) => (
+            "blocked by the cross-tenant access settings of the tenant",
+            FailureClass::NeedsPerson,
+            admin,
+            format!(
+                "allow inbound access for the home tenant of {contact}: Entra admin centre, External Identities, Cross-tenant access settings"
+            ),
+        ),
+        Some(Case::NotAssigned) => (
+            "the account is not assigned to the application",
+            FailureClass::NeedsPerson,
+            admin,
+            format!(
+                "assign {contact} to the application named in the message: Entra admin centre, Enterprise applications, Users and groups"
+            ),
+        ),
+        Some(Case::Consent) => (
+            "consent to the application is missing",
+            FailureClass::NeedsPerson,
+            admin,
+            consent(login, tenant, credential),
+        ),
+        Some(Case::NoServicePrincipal) => (
+            "the application has no service principal in the tenant",
+            FailureClass::NeedsPerson,
+            admin,
+            match credential.client_id() {
+                Some(client) => format!("az login --tenant {tenant} && az ad sp create --id {client}"),
+                None => consent(login, tenant, credential),
+            },
+        ),
+        Some(Case::BadCredential) => (
+            "the application's secret or certificate is refused",
+            FailureClass::Credential,
+            "whoever keeps this machine's configuration".to_owned(),
+            format!(
+                "az ad app credential reset --id {application} --append, and put the new secret where identity {} reads it",
+                party.name
+            ),
+        ),
+        Some(Case::SingleTenant) => (
+            "the application is for its own tenant only",
+            FailureClass::Credential,
+            format!("the owner of application {application}"),
+            format!("az ad app update --id {application} --sign-in-audience AzureADMultipleOrgs"),
+        ),
+        Some(Case::NoTenant) => (
+            "there is no such tenant in this cloud",
+            FailureClass::PlanWrong,
+            String::new(),
+            format!(
+                "check tenant {tenant} of identity {} in the inputs, and [cloud] in twinspan.toml",
+                party.name
+            ),
+        ),
+        Some(Case::OtherCloud) => (
+            "the tenant is in another national cloud, and tenants of two clouds cannot be connected",
+            FailureClass::PlanWrong,
+            String::new(),
+            "check [cloud] in twinspan.toml".to_owned(),
+        ),
+        Some(Case::Transient) => {
+            ("Entra could not answer just now", FailureClass::Transient, String::new(), String::new())
+        }
+        Some(Case::Slow) => {
+            ("Entra asks to slow down", FailureClass::Throttled, String::new(), String::new())
+        }
+        None => (
+            "the sign-in is refused",
+            FailureClass::NeedsPerson,
+            party.to_string(),
+            match credential {
+                Credential::AzureCli => sign_in,
+                _ => format!("check the credential of identity {} in twinspan.toml", party.name),
+            },
+        ),
+    };
+    let sentence = refusal.sentence();
+    let said = if sentence.is_empty() { String::new() } else { format!(": {sentence}") };
+    let mut error =
+        StepError::new(class, format!("sign-in as {party}: {seen} ({code}){said}")).code(code.clone());
+    error.references = references(refusal);
+    error.retry_after = match case {
+        // The loop and telephone limits are counted in minutes; a shorter pause only makes them last longer.
+        Some(Case::Slow) => refusal.retry_after.or(Some(Duration::from_mins(5))),
+        _ => refusal.retry_after,
+    };
+    if !action.is_empty() {
+        error = error.hint(action.clone());
+    }
+    let kind = match class {
+        FailureClass::NeedsPerson | FailureClass::Policy => WaitKind::Person,
+        FailureClass::Credential => WaitKind::Credential,
+        _ => return error,
+    };
+    let otherwise = format!(
+        "{} of tenant {tenant}: sign-in log{}{}",
+        if kind == WaitKind::Person { "the Entra administrator" } else { "an application administrator" },
+        refusal.correlation.as_ref().map(|id| format!(", correlation id {id}")).unwrap_or_default(),
+        refusal.timestamp.as_ref().map(|at| format!(", {at}")).unwrap_or_default(),
+    );
+    error.wait(Wait::new(kind, format!("{seen} ({code})")).who(who).action(action).otherwise(otherwise))
+}
+
+fn consent(login: &str, tenant: &str, credential: &Credential) -> String {
+    match credential.client_id() {
+        Some(client) => format!("open {login}/{tenant}/adminconsent?client_id={client} and consent"),
+        None => format!(
+            "consent to the application named in the message: Entra admin centre of tenant {tenant}, Enterprise applications"
+        ),
+    }
+}
+
+fn references(refusal: &Refusal) -> Vec<(String, String)> {
+    [
+        ("correlation_id", &refusal.correlation),
+        ("trace_id", &refusal.trace),
+        ("timestamp", &refusal.timestamp),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
+    .collect()
+}
+
+/// The number after `AADSTS`.
+fn number_in(text: &str) -> Option<u32> {
+    let (_, after) = text.split_once("AADSTS")?;
+    let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+    after[..end].parse().ok()
+}
+
+/// The word after `label`.
+fn after(text: &str, label: &str) -> Option<String> {
+    let (_, rest) = text.split_once(label)?;
+    rest.split_whitespace().next().map(str::to_owned)
+}
+
+/// The rest of the line after `label`.
+fn after_line(text: &str, label: &str) -> Option<String> {
+    let (_, rest) = text.split_once(label)?;
+    rest.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
+}

@@ -1,0 +1,177 @@
+//! A right that is missing: which, on what, for whom, and how it is given.
+
+use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
+
+use super::claims::Claims;
+use super::party::Party;
+
+/// What a refusal says is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) action: Option<String>,
+    pub(crate) scope: Option<String>,
+    pub(crate) object_id: Option<String>,
+}
+
+impl Missing {
+    /// From `AuthorizationFailed`: client, object id, action, scope.
+    pub(crate) fn on_scope(message: &str) -> Self {
+        Missing {
+            object_id: quoted(message, "object id '"),
+            action: quoted(message, "action '"),
+            scope: quoted(message, "over scope '").or_else(|| quoted(message, "scope '")),
+        }
+    }
+
+    /// From `LinkedAuthorizationFailed`: its second half is about the linked scope, in the other tenant. The object id
+    /// in it is the caller's in the first tenant, so it is not taken.
+    pub(crate) fn on_linked_scope(message: &str) -> Self {
+        Missing {
+            object_id: None,
+            action: quoted(message, "action(s) '").or_else(|| quoted(message, "action '")),
+            scope: quoted(message, "linked scope(s) '"),
+        }
+    }
+
+    /// The error and its wait: `party` may not do something in its tenant.
+    pub(crate) fn error(self, seen: String, party: Party<'_>, claims: &Claims) -> StepError {
+        let tenant = party.tenant;
+        let scope = self.scope.as_deref().map(assignable);
+        let action = self.action.as_deref().unwrap_or("what this step does");
+        let place = self.scope.as_deref().unwrap_or("the scope of this step");
+        let role = self.action.as_deref().map_or("Network Contributor", role_for);
+        let object = self.object_id.as_deref().or(claims.oid.as_deref());
+        let assignee = match (object, claims.principal_type()) {
+            (Some(id), Some(kind)) => {
+                format!("--assignee-object-id {id} --assignee-principal-type {kind}")
+            }
+            (Some(id), None) => format!("--assignee {id}"),
+            (None, _) => format!("--assignee {}", party.contact.unwrap_or("OBJECT-ID")),
+        };
+        let command = format!(
+            "az role assignment create {assignee} --role \"{role}\" --scope {}",
+            scope.as_deref().unwrap_or("SCOPE")
+        );
+        let owner = scope.as_deref().unwrap_or("the scope");
+        let wait = Wait::new(WaitKind::Permission, format!("{party} may not do {action} on {place}"))
+            .who(format!("an Owner or User Access Administrator of {owner} in tenant {tenant}"))
+            .action(command.clone())
+            .otherwise(format!(
+                "a role given through Privileged Identity Management may have ended; a new one takes up to 10 minutes \
+                 in tenant {tenant}"
+            ));
+        StepError::new(FailureClass::Permission, seen).hint(command).wait(wait)
+    }
+}
+
+/// Microsoft Graph does not say what is missing, so the request does.
+pub(crate) fn of_graph(seen: String, verb: &str, path: &str, party: Party<'_>) -> StepError {
+    let tenant = party.tenant;
+    let collection = path.trim_start_matches("/v1.0").trim_start_matches('/').split(['/', '?', '(']).next();
+    let (role, permission) = match (verb, collection.unwrap_or_default()) {
+        (_, "invitations") => ("Guest Inviter", "User.Invite.All"),
+        ("GET", "users") => ("Directory Readers", "User.Read.All"),
+        (_, "users") => ("User Administrator", "User.ReadWrite.All"),
+        ("GET", "servicePrincipals" | "applications") => ("Directory Readers", "Application.Read.All"),
+        (_, "servicePrincipals" | "applications") => {
+            ("Cloud Application Administrator", "Application.ReadWrite.All")
+        }
+        ("GET", _) => ("Directory Readers", "Directory.Read.All"),
+        _ => ("Directory Writers", "Directory.ReadWrite.All"),
+    };
+    let action = format!(
+        "give {} the Entra role \"{role}\" in tenant {tenant} (a person), or consent to Microsoft Graph's {permission} \
+         (an application)",
+        party.contact.unwrap_or(party.name)
+    );
+    let wait = Wait::new(
+        WaitKind::Permission,
+        format!("{party} may not {verb} {} in Microsoft Graph", collection.unwrap_or(path)),
+    )
+    .who(format!("a Privileged Role Administrator of tenant {tenant}"))
+    .action(action.clone())
+    .otherwise(format!(
+        "guest invite settings of tenant {tenant}: Entra admin centre, External collaboration settings"
+    ));
+    StepError::new(FailureClass::Permission, seen).hint(action).wait(wait)
+}
+
+/// The smallest built-in role that is known to allow `action`.
+fn role_for(action: &str) -> &'static str {
+    let action = action.to_ascii_lowercase();
+    let provider = action.split('/').next().unwrap_or_default();
+    match provider {
+        "microsoft.authorization" if !action.ends_with("/read") => "Role Based Access Control Administrator",
+        "microsoft.network" => "Network Contributor",
+        "microsoft.management" if action.ends_with("/read") => "Management Group Reader",
+        "microsoft.management" => "Management Group Contributor",
+        _ if action.ends_with("/read") => "Reader",
+        _ => "Contributor",
+    }
+}
+
+/// A scope that a role can be given on although the thing itself does not exist yet: virtual network, resource group,
+/// subscription or management group.
+fn assignable(scope: &str) -> String {
+    let lower = scope.to_ascii_lowercase();
+    let keep = |segments: usize| {
+        let end = scope.match_indices('/').nth(segments).map_or(scope.len(), |(at, _)| at);
+        scope[..end].to_owned()
+    };
+    if lower.starts_with("/providers/microsoft.management/managementgroups/") {
+        return keep(4);
+    }
+    if lower.contains("/providers/microsoft.network/virtualnetworks/") {
+        return keep(8);
+    }
+    if lower.starts_with("/subscriptions/") {
+        return keep(if lower.contains("/resourcegroups/") { 4 } else { 2 });
+    }
+    scope.to_owned()
+}
+
+/// What stands between `before` and the next quotation mark.
+fn quoted(text: &str, before: &str) -> Option<String> {
+    let (_, rest) = text.split_once(before)?;
+    let (inside, _) = rest.split_once('\'')?;
+    Some(inside.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_one_that_exists() {
+        for (scope, wanted) in [
+            ("/subscriptions/s", "/subscriptions/s"),
+            ("/subscriptions/s/providers/Microsoft.Network/networkManagerConnections/c", "/subscriptions/s"),
+            (
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkManagers/m/scopeConnections/c",
+                "/subscriptions/s/resourceGroups/g",
+            ),
+            (
+                "/subscriptions/s/resourcegroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/x",
+                "/subscriptions/s/resourcegroups/g/providers/Microsoft.Network/virtualNetworks/v",
+            ),
+            (
+                "/providers/Microsoft.Management/managementGroups/m/providers/Microsoft.Network/networkManagerConnections/c",
+                "/providers/Microsoft.Management/managementGroups/m",
+            ),
+        ] {
+            assert_eq!(assignable(scope), wanted);
+        }
+    }
+
+    #[test]
+    fn the_role_is_the_smallest_known() {
+        assert_eq!(role_for("Microsoft.Network/virtualNetworks/write"), "Network Contributor");
+        assert_eq!(
+            role_for("Microsoft.Authorization/roleAssignments/write"),
+            "Role Based Access Control Administrator"
+        );
+        assert_eq!(role_for("Microsoft.Authorization/roleAssignments/read"), "Reader");
+        assert_eq!(role_for("Microsoft.Resources/subscriptions/read"), "Reader");
+        assert_eq!(role_for("Microsoft.Management/managementGroups/read"), "Management Group Reader");
+    }
+}

@@ -1,0 +1,168 @@
+//! What of a request or an answer may be kept: no token, no secret, no redeem link, no long signed address.
+
+use serde_json::{Map, Value};
+
+/// Stands where something was taken out.
+const REDACTED: &str = "[redacted]";
+
+/// A longer string in a body is cut.
+const LONGEST_STRING: usize = 1024;
+
+/// A longer address is cut.
+const LONGEST_TARGET: usize = 512;
+
+/// A bigger body is kept as its size only.
+const BIGGEST_BODY: usize = 256 * 1024;
+
+/// Parts of field names whose values are never kept, lower case.
+const SECRET_FIELDS: [&str; 9] = [
+    "password",
+    "secret",
+    "assertion",
+    "token",
+    "inviteredeemurl",
+    "connectionstring",
+    "sharedkey",
+    "privatekey",
+    "protectedsettings",
+];
+
+/// Field names that only look like secrets.
+const NOT_SECRET: [&str; 3] = ["skiptoken", "$skiptoken", "tokentype"];
+
+/// A body without its secrets.
+pub(crate) fn body(value: &Value) -> Value {
+    let size = value.to_string().len();
+    if size > BIGGEST_BODY {
+        return Value::String(format!("[{size} bytes, not kept]"));
+    }
+    redact(value)
+}
+
+fn redact(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(name, value)| {
+                    let kept =
+                        if is_secret(name) && !value.is_null() { REDACTED.into() } else { redact(value) };
+                    (name.clone(), kept)
+                })
+                .collect::<Map<_, _>>(),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(redact).collect()),
+        Value::String(text) => Value::String(shorten(&scrub(text), LONGEST_STRING)),
+        other => other.clone(),
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "");
+    // Exactly: `authorizationSource` and its like are no secrets.
+    name == "authorization"
+        || (!NOT_SECRET.contains(&name.as_str()) && SECRET_FIELDS.iter().any(|part| name.contains(part)))
+}
+
+/// Path and query of an address, without what signs it.
+pub(crate) fn target(path_and_query: &str) -> String {
+    shorten(&scrub(path_and_query), LONGEST_TARGET)
+}
+
+/// One line of another side's text: no line breaks, no tokens, of bounded length.
+pub(crate) fn line(text: &str) -> String {
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    shorten(&scrub(&joined), 600)
+}
+
+/// Takes out what looks like a token or a signature, wherever it stands.
+fn scrub(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|c: char| !is_token_character(c)) {
+        let word = piece.trim_end_matches(|c: char| !is_token_character(c));
+        if is_token(word) {
+            clean.push_str(REDACTED);
+            clean.push_str(&piece[word.len()..]);
+        } else {
+            clean.push_str(piece);
+        }
+    }
+    for name in ["sig=", "&s=", "&c=", "&h=", "client_secret=", "access_token="] {
+        clean = without_parameter(&clean, name);
+    }
+    clean
+}
+
+fn is_token_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
+}
+
+/// A JSON web token: its header is JSON, which in base64 begins with `eyJ`.
+fn is_token(word: &str) -> bool {
+    word.starts_with("eyJ") && word.len() > 20
+}
+
+fn without_parameter(text: &str, name: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(name) {
+        let (before, after) = rest.split_at(at + name.len());
+        clean.push_str(before);
+        let end = after.find(|c: char| c == '&' || c == '"' || c.is_whitespace()).unwrap_or(after.len());
+        if end > 0 {
+            clean.push_str(REDACTED);
+        }
+        rest = &after[end..];
+    }
+    clean.push_str(rest);
+    clean
+}
+
+fn shorten(text: &str, longest: usize) -> String {
+    let length = text.chars().count();
+    if length <= longest {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(longest).collect();
+    format!("{kept}… ({length} characters)")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_taken_out_wherever_they_stand() {
+        let kept = body(&json!({
+            "inviteRedeemUrl": "https://login.example/redeem?rd=CANARY",
+            "access_token": "CANARY",
+            "nested": [{"client_secret": "CANARY", "adminPassword": "CANARY", "note": "Bearer eyJhbGciOiJub25lIn0.CANARYCANARY.x!"}],
+            "location": "https://arm.example/operationResults/1?api-version=2&t=9&c=CANARY&s=CANARY&h=CANARY",
+            "sas": "https://blob.example/?sv=1&sig=CANARY",
+            "status": "PendingAcceptance",
+            "skipToken": "page-2",
+        }));
+        let text = kept.to_string();
+        assert!(!text.contains("CANARY"), "{text}");
+        assert_eq!(kept["status"], "PendingAcceptance");
+        assert_eq!(kept["skipToken"], "page-2");
+        assert_eq!(kept["nested"][0]["note"], "Bearer [redacted]!");
+    }
+
+    #[test]
+    fn long_things_are_cut_and_say_so() {
+        assert_eq!(shorten("ääää", 2), "ää… (4 characters)");
+        let kept = body(&json!({"a": "x".repeat(5000)}));
+        assert!(kept.to_string().len() < 1200);
+        let kept = body(&json!({"a": vec!["y".repeat(1000); 400]}));
+        assert!(kept.as_str().is_some_and(|text| text.ends_with("bytes, not kept]")), "{kept}");
+        assert!(target(&format!("/x?$skipToken={}", "z".repeat(4000))).len() < 600);
+    }
+
+    #[test]
+    fn a_foreign_text_becomes_one_line() {
+        assert_eq!(line("a\r\n  b\tc eyJhbGciOiJub25lIn0.e30.sig"), "a b c [redacted]");
+    }
+}

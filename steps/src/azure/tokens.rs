@@ -1,0 +1,390 @@
+//! Tokens, from `azure_identity`; the only file that uses it.
+//!
+//! One credential object per token request: the library's own cache runs on the machine's clock, ours on the engine's.
+//! A token is kept per (identity, tenant, service), because no two identities share one and a tenant's token is of no
+//! use in another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
+
+use azure_core::cloud::CustomConfiguration;
+use azure_core::credentials::{AccessToken, Secret, TokenCredential};
+use azure_core::http::{ClientOptions, HttpClient, RetryOptions, Transport};
+use azure_identity::{
+    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
+    ClientSecretCredentialOptions, Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use tokio::sync::Mutex;
+use twinspan_engine::{Exchange, FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
+
+use super::authority::{Authority, Seen};
+use super::claims::Claims;
+use super::cloud::{Cloud, Service};
+use super::credentials::{Credential, CredentialError, Credentials};
+use super::entra::{self, Refusal};
+use super::party::Party;
+use super::redaction;
+use super::retry_after;
+use super::wire::Wire;
+
+/// A token is renewed when it has less than this to live, as the Azure CLI does.
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
+
+/// A token and what it says of itself.
+#[derive(Clone)]
+pub(crate) struct Token {
+    secret: SecretString,
+    renew_at: Timestamp,
+    pub(crate) claims: Claims,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("renew_at", &self.renew_at).finish_non_exhaustive()
+    }
+}
+
+impl Token {
+    /// The value of a header; never kept anywhere else.
+    pub(crate) fn bearer(&self) -> SecretString {
+        format!("Bearer {}", self.secret.expose_secret()).into()
+    }
+}
+
+type Key = (String, String, Service);
+type Slot = Arc<Mutex<Option<Token>>>;
+
+/// The tokens of this process.
+pub(crate) struct Tokens {
+    cloud: Cloud,
+    credentials: Credentials,
+    wire: Wire,
+    /// Runs the Azure CLI; `None`: the library's own way.
+    executor: Option<Arc<dyn Executor>>,
+    slots: StdMutex<BTreeMap<Key, Slot>>,
+}
+
+impl Tokens {
+    pub(crate) fn new(cloud: Cloud, credentials: Credentials, wire: Wire) -> Self {
+        Tokens { cloud, credentials, wire, executor: None, slots: StdMutex::default() }
+    }
+
+    /// A token that lives for at least a few minutes. Steps that ask for the same one at the same time share a request.
+    pub(crate) async fn get(
+        &self,
+        cx: &StepCx<'_>,
+        identity: &Identity,
+        service: Service,
+    ) -> Result<Token, StepError> {
+        let party = Party::of(identity)?;
+        let slot = self.slot(party, service);
+        let mut held = slot.lock().await;
+        if let Some(token) = held.as_ref().filter(|token| cx.now() < token.renew_at) {
+            return Ok(token.clone());
+        }
+        let token = self.request(cx, party, service).await?;
+        *held = Some(token.clone());
+        Ok(token)
+    }
+
+    /// A new token, whatever is held: rights that were just given are in new tokens only.
+    pub(crate) async fn fresh(
+        &self,
+        cx: &StepCx<'_>,
+        identity: &Identity,
+        service: Service,
+    ) -> Result<Token, StepError> {
+        let party = Party::of(identity)?;
+        let slot = self.slot(party, service);
+        let mut held = slot.lock().await;
+        let token = self.request(cx, party, service).await?;
+        *held = Some(token.clone());
+        Ok(token)
+    }
+
+    /// Drops a token that was refused, unless another step has replaced it already.
+    pub(crate) async fn forget(&self, identity: &Identity, service: Service, refused: &Token) {
+        let Ok(party) = Party::of(identity) else { return };
+        let slot = self.slot(party, service);
+        let mut held = slot.lock().await;
+        if held.as_ref().is_some_and(|held| held.secret.expose_secret() == refused.secret.expose_secret()) {
+            *held = None;
+        }
+    }
+
+    fn slot(&self, party: Party<'_>, service: Service) -> Slot {
+        let key = (party.name.to_owned(), party.tenant.to_ascii_lowercase(), service);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(key).or_default())
+    }
+
+    async fn request(&self, cx: &StepCx<'_>, party: Party<'_>, service: Service) -> Result<Token, StepError> {
+        let credential =
+            self.credentials.of(party.name, party.tenant).map_err(|error| not_usable(party, &error))?;
+        let began = cx.now();
+        let scope = self.cloud.scope(service);
+        let request_id = super::request_id(cx, "token", &format!("{}/{}/{scope}", party.name, party.tenant));
+        let authority = Arc::new(Authority::new(self.wire.clone(), request_id));
+        let source = self.source(&credential, party, &authority).await?;
+        let result = source.get_token(&[&scope], None).await;
+        let seen = authority.seen();
+        cx.log.record(exchange(cx, began, party, &credential, &scope, seen.as_ref(), result.is_ok()));
+        match result {
+            Ok(token) => Ok(keep(cx.now(), &token, seen.as_ref())),
+            Err(error) => Err(self.refused(cx.now(), party, &credential, seen.as_ref(), &outermost(&error))),
+        }
+    }
+
+    async fn source(
+        &self,
+        credential: &Credential,
+        party: Party<'_>,
+        authority: &Arc<Authority>,
+    ) -> Result<Arc<dyn TokenCredential>, StepError> {
+        let options = || {
+            let mut custom = CustomConfiguration::default();
+            self.cloud.login().clone_into(&mut custom.authority_host);
+            ClientOptions {
+                cloud: Some(Arc::new(custom.into())),
+                transport: Some(Transport::new(Arc::clone(authority) as Arc<dyn HttpClient>)),
+                retry: RetryOptions::none(),
+                ..ClientOptions::default()
+            }
+        };
+        let made: azure_core::Result<Arc<dyn TokenCredential>> = match credential {
+            Credential::None => return Err(none(party)),
+            Credential::AzureCli => AzureCliCredential::new(Some(AzureCliCredentialOptions {
+                tenant_id: Some(party.tenant.to_owned()),
+                executor: self.executor.clone(),
+                ..AzureCliCredentialOptions::default()
+            }))
+            .map(|made| made as _),
+            Credential::ClientSecret { client_id, client_secret } => {
+                let secret = self.credentials.secrets().read(client_secret).await.map_err(|reason| {
+                    configuration(
+                        party,
+                        &format!(
+                            "the client secret of {party} cannot be read from {client_secret}: {reason}"
+                        ),
+                        format!("put the secret of application {client_id} into {client_secret}"),
+                    )
+                })?;
+                ClientSecretCredential::new(
+                    party.tenant,
+                    client_id.clone(),
+                    Secret::new(secret.expose_secret().to_owned()),
+                    Some(ClientSecretCredentialOptions { client_options: options() }),
+                )
+                .map(|made| made as _)
+            }
+            Credential::WorkloadIdentity { client_id, token_file } => {
+                WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
+                    credential_options: ClientAssertionCredentialOptions { client_options: options() },
+                    client_id: client_id.clone(),
+                    tenant_id: Some(party.tenant.to_owned()),
+                    token_file_path: token_file.clone(),
+                }))
+                .map(|made| made as _)
+            }
+            Credential::ManagedIdentity { client_id } => {
+                ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
+                    user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
+                    client_options: options(),
+                }))
+                .map(|made| made as _)
+            }
+        };
+        made.map_err(|error| {
+            configuration(
+                party,
+                &format!("the credential of {party} cannot be used: {}", outermost(&error)),
+                format!("look at [identities.{}] in twinspan.toml", party.name),
+            )
+        })
+    }
+
+    /// From the remembered answer where there was one; the Azure CLI leaves only its text.
+    fn refused(
+        &self,
+        now: Timestamp,
+        party: Party<'_>,
+        credential: &Credential,
+        seen: Option<&Seen>,
+        text: &str,
+    ) -> StepError {
+        let login = self.cloud.login();
+        let Some(seen) = seen else {
+            return match Refusal::from_cli(text) {
+                Some(refusal) => entra::refused(party, credential, login, &refusal),
+                None if matches!(credential, Credential::AzureCli) => azure_cli(party, text),
+                None => configuration(
+                    party,
+                    &format!("sign-in as {party}: {}", redaction::line(text)),
+                    format!("look at [identities.{}] in twinspan.toml", party.name),
+                ),
+            };
+        };
+        let reply = match &seen.end {
+            Ok(reply) => reply,
+            // Asking for a token changes nothing, so it does not matter whether it arrived.
+            Err(fault) => {
+                return StepError::new(
+                    FailureClass::Transient,
+                    format!("sign-in as {party} at {login}: {fault}"),
+                )
+                .hint(format!("check that this machine reaches {login}"));
+            }
+        };
+        let wait = retry_after(&reply.headers, now);
+        let refusal = reply.refusal.as_ref().and_then(|body| Refusal::from_json(reply.status, body));
+        if let Some(mut refusal) = refusal {
+            refusal.retry_after = wait;
+            return entra::refused(party, credential, login, &refusal);
+        }
+        let status = reply.status;
+        let class = match status {
+            429 => FailureClass::Throttled,
+            _ => FailureClass::Transient,
+        };
+        let mut error = StepError::new(
+            class,
+            format!("sign-in as {party} at {login}: status {status}, and not in the words of Entra"),
+        )
+        .hint(format!("a proxy or firewall between this machine and {login} may have answered"));
+        error.retry_after = wait;
+        error
+    }
+}
+
+fn keep(now: Timestamp, token: &AccessToken, seen: Option<&Seen>) -> Token {
+    let life = match seen.and_then(|seen| seen.end.as_ref().ok()?.life) {
+        Some(life) => life,
+        // The Azure CLI says until when, on the machine's clock, which is the engine's wherever a CLI is used.
+        None => {
+            let seconds = token.expires_on.unix_timestamp().saturating_sub(now.as_second());
+            Duration::from_secs(seconds.try_into().unwrap_or(0))
+        }
+    };
+    let early = RENEW_BEFORE.min(life / 2);
+    Token {
+        renew_at: now.checked_add(life - early).unwrap_or(now),
+        claims: Claims::of(token.token.secret()),
+        secret: token.token.secret().to_owned().into(),
+    }
+}
+
+fn exchange(
+    cx: &StepCx<'_>,
+    began: Timestamp,
+    party: Party<'_>,
+    credential: &Credential,
+    scope: &str,
+    seen: Option<&Seen>,
+    succeeded: bool,
+) -> Exchange {
+    let mut exchange = Exchange {
+        verb: "POST".to_owned(),
+        target: String::new(),
+        status: None,
+        began,
+        ended: cx.now(),
+        identity: party.name.to_owned(),
+        write: false,
+        references: Vec::new(),
+        sent: None,
+        received: None,
+    };
+    match seen {
+        Some(seen) => {
+            seen.verb.clone_into(&mut exchange.verb);
+            exchange.target = redaction::target(&seen.target);
+            exchange.sent = Some(json!({"scope": scope, "client_id": credential.client_id()}));
+            match &seen.end {
+                Ok(reply) => {
+                    exchange.status = Some(reply.status);
+                    exchange.references = super::references(&reply.headers);
+                    exchange.received = reply.refusal.as_ref().map(redaction::body);
+                }
+                Err(fault) => exchange.received = Some(json!({"fault": fault.to_string()})),
+            }
+        }
+        None => {
+            "az".clone_into(&mut exchange.verb);
+            exchange.target = format!("account get-access-token --tenant {} --scope {scope}", party.tenant);
+            exchange.received = Some(json!({"succeeded": succeeded}));
+        }
+    }
+    exchange
+}
+
+/// The message of an error of the library. Its debug form holds the raw answer and is never used.
+fn outermost(error: &azure_core::Error) -> String {
+    let text = error.to_string();
+    let text = text.split("\nTo troubleshoot").next().unwrap_or_default();
+    text.split_once("authentication failed.").map_or(text, |(_, rest)| rest).trim().to_owned()
+}
+
+fn none(party: Party<'_>) -> StepError {
+    let what = format!("this machine has no credential for {party}");
+    let action = format!(
+        "twinspan resume on a machine that has one, or set [identities.{}] in twinspan.toml",
+        party.name
+    );
+    waiting(party, what, action)
+}
+
+fn not_usable(party: Party<'_>, error: &CredentialError) -> StepError {
+    let name = party.name;
+    let action = match error {
+        CredentialError::NotConfigured { .. } => {
+            format!("add [identities.{name}] with `credential = \"azure-cli\"` or another to twinspan.toml")
+        }
+        CredentialError::Missing { key, .. } => format!("add {key} to [identities.{name}] in twinspan.toml"),
+        CredentialError::NotYet { .. } => {
+            format!(
+                "use client-secret, azure-cli, workload-identity or managed-identity in [identities.{name}]"
+            )
+        }
+    };
+    configuration(party, &format!("{error} (tenant {})", party.tenant), action)
+}
+
+fn configuration(party: Party<'_>, what: &str, action: String) -> StepError {
+    waiting(party, redaction::line(what), action)
+}
+
+fn waiting(party: Party<'_>, what: String, action: String) -> StepError {
+    let wait = Wait::new(WaitKind::Credential, what.clone())
+        .who(format!("whoever holds the credential of {party}"))
+        .action(action.clone());
+    StepError::new(FailureClass::Credential, what).hint(action).wait(wait)
+}
+
+/// The Azure CLI's own troubles, in its own words.
+fn azure_cli(party: Party<'_>, text: &str) -> StepError {
+    let said = redaction::line(text);
+    let lower = said.to_ascii_lowercase();
+    let sign_in = format!("az login --tenant {}", party.tenant);
+    if lower.contains("not found on path") || lower.contains("no such file") {
+        return waiting(
+            party,
+            format!("sign-in as {party}: the Azure CLI is not installed, or not on PATH"),
+            format!("install the Azure CLI (https://aka.ms/azure-cli), then {sign_in}"),
+        );
+    }
+    let network =
+        ["max retries exceeded", "failed to establish", "connection", "timed out", "name resolution"];
+    if !lower.contains("az login") && network.iter().any(|word| lower.contains(word)) {
+        return StepError::new(
+            FailureClass::Transient,
+            format!("sign-in as {party} through the Azure CLI: {said}"),
+        );
+    }
+    waiting(party, format!("sign-in as {party} through the Azure CLI: {said}"), sign_in)
+}

@@ -1,0 +1,296 @@
+//! The one way out: over sockets, or into something that lives in this process.
+
+use std::error::Error as _;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use twinspan_engine::BoxFuture;
+
+use super::cloud::Cloud;
+
+/// Longest time to connect, TLS included. Everything after that is bounded by the attempt's own time-out.
+const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+
+/// No answer of these services is nearly as long; a longer one is not read to its end.
+const LONGEST_BODY: usize = 64 * 1024 * 1024;
+
+/// Something that answers requests without a socket: the embedded simulator, a test.
+pub trait InProcess: Send + Sync {
+    /// Answers `request`, whose address is absolute.
+    fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportFault>>;
+}
+
+/// No complete answer came. What counts for a write is whether it may have arrived.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportFault {
+    /// There was no connection: nothing was sent.
+    #[error("no connection: {0}")]
+    Refused(String),
+    /// There was no connection in time: nothing was sent.
+    #[error("no connection in time")]
+    TimedOut,
+    /// It was sent, or may have been, and no answer came.
+    #[error("sent, and no answer came: {0}")]
+    Lost(String),
+    /// The answer began and broke off.
+    #[error("the answer broke off: {0}")]
+    Truncated(String),
+}
+
+impl TransportFault {
+    /// Whether the other side may have received the request.
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(self, TransportFault::Lost(_) | TransportFault::Truncated(_))
+    }
+}
+
+/// The sockets could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {reason}")]
+pub struct WireError {
+    what: &'static str,
+    reason: String,
+}
+
+/// How requests leave. Cheap to clone: the connections are shared.
+#[derive(Clone)]
+pub struct Wire(Way);
+
+#[derive(Clone)]
+enum Way {
+    Sockets {
+        reads: reqwest::Client,
+        /// One connection for each write: a pooled one may be closed by the other side just as it is used, and then
+        /// nobody knows whether the write arrived.
+        writes: reqwest::Client,
+    },
+    InProcess(Arc<dyn InProcess>),
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Way::Sockets { .. } => "Wire(sockets)",
+            Way::InProcess(_) => "Wire(in process)",
+        })
+    }
+}
+
+impl Wire {
+    /// Over HTTPS, trusting the machine's certificates and the cloud's own.
+    pub fn sockets(cloud: &Cloud) -> Result<Self, WireError> {
+        let builder = || {
+            let mut builder = reqwest::Client::builder()
+                .retry(reqwest::retry::never())
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .connect_timeout(CONNECT_WITHIN);
+            if let Some(pem) = cloud.trusted_root() {
+                let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| WireError {
+                    what: "the root certificate cannot be read",
+                    reason: causes(&error),
+                })?;
+                if certificates.is_empty() {
+                    return Err(WireError {
+                        what: "the root certificate cannot be read",
+                        reason: "the file holds no certificate in PEM form".to_owned(),
+                    });
+                }
+                builder = builder.tls_certs_merge(certificates);
+            }
+            Ok(builder)
+        };
+        let build = |builder: reqwest::ClientBuilder| {
+            builder.build().map_err(|error| WireError {
+                what: "the HTTP client cannot be set up",
+                reason: causes(&error),
+            })
+        };
+        Ok(Wire(Way::Sockets {
+            reads: build(builder()?)?,
+            writes: build(builder()?.http1_only().pool_max_idle_per_host(0))?,
+        }))
+    }
+
+    /// Into `service`, without a socket.
+    pub fn in_process(service: Arc<dyn InProcess>) -> Self {
+        Wire(Way::InProcess(service))
+    }
+
+    pub(crate) async fn send(
+        &self,
+        request: Request<Bytes>,
+        write: bool,
+    ) -> Result<Response<Bytes>, TransportFault> {
+        match &self.0 {
+            Way::InProcess(service) => service.call(request).await,
+            Way::Sockets { reads, writes } => over_sockets(if write { writes } else { reads }, request).await,
+        }
+    }
+}
+
+async fn over_sockets(
+    client: &reqwest::Client,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, TransportFault> {
+    let request = request.try_into().map_err(|error| TransportFault::Refused(causes(&error)))?;
+    let mut answer = client.execute(request).await.map_err(fault)?;
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| TransportFault::Truncated(causes(&error)))? {
+        if body.len() + chunk.len() > LONGEST_BODY {
+            return Err(TransportFault::Truncated(format!("it is longer than {LONGEST_BODY} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut response = Response::new(body.freeze());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = std::mem::take(answer.headers_mut());
+    Ok(response)
+}
+
+fn fault(error: reqwest::Error) -> TransportFault {
+    if error.is_connect() {
+        if error.is_timeout() {
+            return TransportFault::TimedOut;
+        }
+        return TransportFault::Refused(causes(&error));
+    }
+    if error.is_builder() {
+        return TransportFault::Refused(causes(&error));
+    }
+    TransportFault::Lost(causes(&error))
+}
+
+/// The chain of causes in one line, without the address (it may carry a signature).
+fn causes(error: &reqwest::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !texts.iter().any(|known| known.contains(&text)) {
+            texts.push(text);
+        }
+        cause = inner.source();
+    }
+    if texts.is_empty() {
+        texts.push(if error.is_timeout() { "time-out".to_owned() } else { "broken off".to_owned() });
+    }
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers each connection with `answer` and closes it; an empty answer closes without one. Says how many
+    /// connections came.
+    async fn listener(answer: &'static str) -> (String, Arc<std::sync::atomic::AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let connections = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        tokio::spawn(async move {
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let mut buffer = vec![0; 4096];
+                    // A connection that stays open serves several requests.
+                    while socket.read(&mut buffer).await.is_ok_and(|length| length > 0) {
+                        if answer.is_empty() || socket.write_all(answer.as_bytes()).await.is_err() {
+                            return;
+                        }
+                        if answer.contains("close") {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        (address, connections)
+    }
+
+    fn wire(address: &str) -> Wire {
+        let cloud = Cloud::custom(address, "https://localhost:1", address).unwrap();
+        Wire::sockets(&cloud).unwrap()
+    }
+
+    fn request(address: &str) -> Request<Bytes> {
+        Request::get(format!("{address}/x")).body(Bytes::new()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_whole_answer_comes_back() {
+        let (address, _) = listener("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-a: b\r\n\r\nhi").await;
+        let answer = wire(&address).send(request(&address), false).await.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, &b"hi"[..]));
+        assert_eq!(answer.headers()["x-a"], "b");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_is_not_followed() {
+        let (address, connections) = listener(
+            "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        )
+        .await;
+        let answer = wire(&address).send(request(&address), false).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 302);
+        assert_eq!(connections.load(std::sync::atomic::Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn each_write_has_its_own_connection() {
+        let (address, connections) = listener("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let wire = wire(&address);
+        let count = || connections.load(std::sync::atomic::Ordering::SeqCst);
+        for _ in 0..3 {
+            wire.send(request(&address), false).await.unwrap();
+        }
+        assert_eq!(count(), 1, "reads share one");
+        for _ in 0..3 {
+            wire.send(request(&address), true).await.unwrap();
+        }
+        assert_eq!(count(), 4, "writes do not");
+    }
+
+    #[tokio::test]
+    async fn faults_say_whether_the_request_may_have_arrived() {
+        // A port that was free a moment ago and is closed now.
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let closed = format!("http://{closed}");
+        let fault = wire(&closed).send(request(&closed), true).await.unwrap_err();
+        assert!(matches!(fault, TransportFault::Refused(_)), "{fault:?}");
+        assert!(!fault.may_have_arrived());
+
+        let (silent, connections) = listener("").await;
+        let fault = wire(&silent).send(request(&silent), true).await.unwrap_err();
+        assert!(matches!(fault, TransportFault::Lost(_)), "{fault:?}");
+        assert!(fault.may_have_arrived());
+        assert_eq!(
+            connections.load(std::sync::atomic::Ordering::SeqCst),
+            1,
+            "a lost write is not sent again"
+        );
+
+        let (half, _) =
+            listener("HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\nhalf").await;
+        let fault = wire(&half).send(request(&half), true).await.unwrap_err();
+        assert!(matches!(fault, TransportFault::Truncated(_)), "{fault:?}");
+        assert!(fault.may_have_arrived());
+    }
+
+    #[test]
+    fn a_root_certificate_that_is_none_is_refused() {
+        let cloud = Cloud::named("public").unwrap().root_certificate(b"not a certificate".to_vec());
+        let message = Wire::sockets(&cloud).unwrap_err().to_string();
+        assert!(message.starts_with("the root certificate cannot be read"), "{message}");
+    }
+}
