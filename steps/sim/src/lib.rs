@@ -36,7 +36,7 @@ mod hierarchy;
 mod lags;
 mod ledger;
 mod lies;
-mod listener;
+pub mod listener;
 mod network;
 mod paging;
 mod reply;

@@ -1,1 +1,206 @@
-//! The world on sockets.
+//! Serves a simulated Azure over HTTPS on real sockets.
+//!
+//! The sign-in host must own its root path, so each host (ARM, sign-in, Graph) has a port of its own. Ports are bound
+//! first, because the world has to know its own addresses; then [`Bound::serve`] begins to answer.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::service::Hosts;
+
+mod certificate;
+mod connection;
+mod ready;
+mod served;
+mod socket;
+
+pub use ready::write_ready;
+pub use served::Served;
+
+/// How one request ends on the socket.
+#[derive(Debug)]
+pub enum Reply {
+    /// The answer, whole.
+    Whole(Response<Bytes>),
+    /// The answer, whole, after this much real time.
+    Slow(Response<Bytes>, Duration),
+    /// Status and headers of the answer and half of its body; then the connection is cut.
+    Half(Response<Bytes>),
+    /// No answer; the connection is closed without TLS's farewell.
+    Closed,
+    /// No answer; the connection is reset.
+    Reset,
+    /// No answer, ever; the connection stays open.
+    Silence,
+}
+
+/// What is behind the sockets. Called from many connections at once.
+pub trait Origin: Send + Sync + 'static {
+    /// Answers one request. Its URI is absolute and begins with one of the addresses of [`Bound::hosts`].
+    fn answer(&self, request: Request<Bytes>) -> Reply;
+}
+
+/// How to listen.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Address and port of the ARM host. Port 0: any free ports; port P: P, P+1 (sign-in) and P+2 (Graph).
+    pub listen: SocketAddr,
+    /// Where the root certificate is written (PEM).
+    pub ca_file: PathBuf,
+    /// Real time now: the certificates are valid around it.
+    pub now: Timestamp,
+}
+
+/// Why the simulator could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Not a loopback address.
+    #[error("{0} is not a loopback address; the simulator signs anybody in and is served on loopback only")]
+    NotLoopback(IpAddr),
+    /// Three ports are needed from here.
+    #[error("port {0} leaves no room for the sign-in and Graph ports; choose a port up to 65533, or 0")]
+    PortTooHigh(u16),
+    /// A port is not to be had.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificates could not be made.
+    #[error("cannot make the simulator's certificates: {0}")]
+    Certificate(String),
+    /// A file could not be written.
+    #[error("cannot write {path}", path = path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Ports that are bound and a certificate that is written, before anything is answered.
+#[derive(Debug)]
+pub struct Bound {
+    listeners: [(TcpListener, String); 3],
+    hosts: Hosts,
+    ca_file: PathBuf,
+    tls: Arc<tokio_rustls::rustls::ServerConfig>,
+}
+
+impl Bound {
+    /// Binds the three ports and writes the root certificate.
+    pub async fn bind(options: &Options) -> Result<Bound, ListenError> {
+        let ip = options.listen.ip();
+        if !ip.is_loopback() {
+            return Err(ListenError::NotLoopback(ip));
+        }
+        let first = options.listen.port();
+        if first > u16::MAX - 2 {
+            return Err(ListenError::PortTooHigh(first));
+        }
+        let port = |n: u16| if first == 0 { 0 } else { first + n };
+        let name = if ip == IpAddr::V4(Ipv4Addr::LOCALHOST) { "localhost".to_owned() } else { literal(ip) };
+        let arm = bind_one(SocketAddr::new(ip, port(0)), &name).await?;
+        let login = bind_one(SocketAddr::new(ip, port(1)), &name).await?;
+        let graph = bind_one(SocketAddr::new(ip, port(2)), &name).await?;
+        let authority = certificate::Authority::new(options.now)?;
+        let ca_file = write_certificate(&options.ca_file, authority.pem())?;
+        let hosts = Hosts { arm: arm.1.clone(), login: login.1.clone(), graph: graph.1.clone() };
+        Ok(Bound { listeners: [arm, login, graph], hosts, ca_file, tls: authority.server_config()? })
+    }
+
+    /// Where the hosts are reached.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// The root certificate, as an absolute path.
+    pub fn ca_file(&self) -> &Path {
+        &self.ca_file
+    }
+
+    /// Begins to answer.
+    pub fn serve(self, origin: Arc<dyn Origin>) -> Running {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for (listener, base) in self.listeners {
+            let host = connection::Host {
+                base: Arc::from(base),
+                origin: Arc::clone(&origin),
+                tls: TlsAcceptor::from(Arc::clone(&self.tls)),
+                stopped: stopped.clone(),
+            };
+            tasks.spawn(connection::accept(listener, host));
+        }
+        Running { hosts: self.hosts, ca_file: self.ca_file, stop, tasks }
+    }
+}
+
+/// A simulator that answers. Dropped, it stops at once.
+#[derive(Debug)]
+pub struct Running {
+    hosts: Hosts,
+    ca_file: PathBuf,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Where the hosts are reached.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// The root certificate, as an absolute path.
+    pub fn ca_file(&self) -> &Path {
+        &self.ca_file
+    }
+
+    /// Takes no new connection, lets requests in flight end for at most `grace`, and returns.
+    pub async fn stop(mut self, grace: Duration) {
+        // Nobody listens any more if every task has ended already.
+        let _ = self.stop.send(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, all).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+async fn bind_one(address: SocketAddr, name: &str) -> Result<(TcpListener, String), ListenError> {
+    let listener =
+        TcpListener::bind(address).await.map_err(|source| ListenError::Bind { address, source })?;
+    let port = listener.local_addr().map_err(|source| ListenError::Bind { address, source })?.port();
+    Ok((listener, format!("https://{name}:{port}")))
+}
+
+fn literal(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+fn write_certificate(path: &Path, pem: &str) -> Result<PathBuf, ListenError> {
+    let fail = |source| ListenError::Write { path: path.to_owned(), source };
+    let absolute = std::path::absolute(path).map_err(fail)?;
+    std::fs::write(&absolute, pem).map_err(fail)?;
+    Ok(absolute)
+}
+
+#[cfg(test)]
+mod tests;
