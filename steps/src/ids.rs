@@ -6,6 +6,8 @@
 mod resource;
 mod text;
 
+use twinspan_engine::StepError;
+
 pub use resource::{
     AnyResource, ConnectionScope, NetworkGroups, NetworkManagerConnections, NetworkManagers, ResourceId,
     ResourceType, Scope, ScopeConnections, ScopeKind,
@@ -29,5 +31,11 @@ impl NotValid {
             text.to_owned()
         };
         NotValid { text, wanted }
+    }
+}
+
+impl From<NotValid> for StepError {
+    fn from(error: NotValid) -> Self {
+        StepError::plan_wrong(error.to_string())
     }
 }

@@ -1,10 +1,17 @@
 //! What plans can do: step kinds, and the Azure clients that they use.
 
+mod avnm;
 mod azure;
+mod command_policy;
+mod default_world;
 pub mod ids;
+mod kinds;
+mod people;
 
 pub use azure::{
     Arm, Azure, Cloud, CloudError, Credential, CredentialError, CredentialKind, CredentialSettings,
     Credentials, Deletion, Graph, IdentitySettings, InProcess, SecretReader, SecretRef, Service, SignedIn,
     TransportFault, Wire, WireError,
 };
+pub use command_policy::CommandPolicy;
+pub use kinds::registry;

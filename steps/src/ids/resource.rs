@@ -141,6 +141,16 @@ pub struct ResourceId<T: ResourceType = AnyResource> {
 }
 
 impl<T: ResourceType> ResourceId<T> {
+    /// An id known when the program is built; a test reads every such text again.
+    pub(crate) fn known(path: &'static str) -> Self {
+        ResourceId { path: path.to_owned(), of: PhantomData }
+    }
+
+    /// Id of a thing below: its type within this one, and its name.
+    pub fn child<C: ResourceType>(&self, kind: &str, name: &str) -> Result<ResourceId<C>, NotValid> {
+        format!("{}/{kind}/{name}", self.path).parse()
+    }
+
     /// The id as a path: begins with `/`, ends without one.
     pub fn path(&self) -> &str {
         &self.path
@@ -310,6 +320,11 @@ fn scope_kind(pieces: &[&str]) -> Option<ScopeKind> {
 }
 
 impl Scope {
+    /// A scope known when the program is built; a test reads every such text again.
+    pub(crate) fn known(path: &'static str) -> Self {
+        Scope(path.to_owned())
+    }
+
     /// The scope as a path: begins with `/`, ends without one.
     pub fn path(&self) -> &str {
         &self.0
@@ -349,6 +364,11 @@ impl ConnectionScope {
     /// A subscription.
     pub fn of_subscription(id: Guid) -> Self {
         ConnectionScope(Scope(format!("/subscriptions/{id}")))
+    }
+
+    /// A scope known when the program is built; a test reads every such text again.
+    pub(crate) fn known(path: &'static str) -> Self {
+        ConnectionScope(Scope::known(path))
     }
 
     /// As a place where rights are given.

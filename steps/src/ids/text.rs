@@ -115,6 +115,20 @@ impl fmt::Display for Guid {
     }
 }
 
+impl TenantId {
+    /// An id known when the program is built.
+    pub(crate) const fn known(id: u128) -> Self {
+        TenantId(Uuid::from_u128(id))
+    }
+}
+
+impl Guid {
+    /// An id known when the program is built.
+    pub(crate) const fn known(id: u128) -> Self {
+        Guid(Uuid::from_u128(id))
+    }
+}
+
 impl From<Uuid> for Guid {
     fn from(id: Uuid) -> Self {
         Guid(id)
@@ -122,6 +136,11 @@ impl From<Uuid> for Guid {
 }
 
 impl ResourceName {
+    /// A name known when the program is built; a test reads every such text again.
+    pub(crate) fn known(name: &'static str) -> Self {
+        ResourceName(name.to_owned())
+    }
+
     /// The name as written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -166,6 +185,11 @@ impl PartialEq for ResourceName {
 impl Eq for ResourceName {}
 
 impl Email {
+    /// An address known when the program is built; a test reads every such text again.
+    pub(crate) fn known(address: &'static str) -> Self {
+        Email(address.to_owned())
+    }
+
     /// The address as written.
     pub fn as_str(&self) -> &str {
         &self.0

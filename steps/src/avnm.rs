@@ -1,0 +1,373 @@
+//! Azure Virtual Network Manager as it travels: what is read leniently, what is written exactly.
+//!
+//! Reading puts up with what the service really answers: empty strings for what is not set, null lists, states that are
+//! not in its own list, ids in another case.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use twinspan_engine::Decision;
+
+use crate::ids::{ConnectionScope, Guid, TenantId};
+
+/// Api-version of every request to `Microsoft.Network`.
+pub(crate) const API: &str = "2024-10-01";
+
+/// A resource as it is read.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, bound = "P: Default + Deserialize<'de>")]
+pub(crate) struct Found<P: Default> {
+    /// Name.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) name: String,
+    /// Region.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) location: String,
+    /// Tags.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) tags: BTreeMap<String, String>,
+    /// What it says of itself.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) properties: P,
+}
+
+/// Reads null like a missing field.
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Properties of a network manager.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Manager {
+    /// What it manages.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) network_manager_scopes: Scopes,
+    /// With which features.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) network_manager_scope_accesses: Vec<String>,
+    /// How far it is.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) provisioning_state: Provisioning,
+}
+
+/// What a network manager manages.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Scopes {
+    /// Management groups of its own tenant.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) management_groups: Vec<String>,
+    /// Subscriptions of its own tenant.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) subscriptions: Vec<String>,
+    /// What other tenants let it manage: the only proof that a connection is in force.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) cross_tenant_scopes: Vec<CrossTenantScope>,
+}
+
+/// What one other tenant lets a network manager manage.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct CrossTenantScope {
+    /// The tenant.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) tenant_id: String,
+    /// Its management groups.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) management_groups: Vec<String>,
+    /// Its subscriptions.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) subscriptions: Vec<String>,
+}
+
+impl Scopes {
+    /// Whether `scope` of the other tenant `tenant` is managed.
+    pub(crate) fn holds_across(&self, tenant: TenantId, scope: &ConnectionScope) -> bool {
+        self.cross_tenant_scopes.iter().filter(|held| held.tenant_id.parse() == Ok(tenant)).any(|held| {
+            held.subscriptions.iter().chain(&held.management_groups).any(|id| same_path(id, scope.path()))
+        })
+    }
+
+    /// Whether `subscription` is managed, as far as can be told: groups do not say what is in them, so one that is named
+    /// counts. `tenant`: where the subscription lies, if it is another tenant.
+    pub(crate) fn may_hold(&self, subscription: Guid, tenant: Option<TenantId>) -> bool {
+        let wanted = ConnectionScope::of_subscription(subscription);
+        let named = |ids: &[String]| ids.iter().any(|id| same_path(id, wanted.path()));
+        let own = named(&self.subscriptions) || (tenant.is_none() && !self.management_groups.is_empty());
+        own || self
+            .cross_tenant_scopes
+            .iter()
+            .filter(|held| tenant.is_none_or(|tenant| held.tenant_id.parse() == Ok(tenant)))
+            .any(|held| {
+                named(&held.subscriptions) || (tenant.is_some() && !held.management_groups.is_empty())
+            })
+    }
+}
+
+/// Properties of a scope connection: the half in the central tenant.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct ScopeConnection {
+    /// The other tenant.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) tenant_id: String,
+    /// Its subscription or management group.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) resource_id: String,
+    /// For people; ends with our marker where we made it.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) description: String,
+    /// How far it is.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) connection_state: ConnectionState,
+}
+
+/// Properties of a network manager connection: the half in the target tenant.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct ManagerConnection {
+    /// The network manager of the other tenant.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) network_manager_id: String,
+    /// For people; ends with our marker where we made it.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) description: String,
+    /// How far it is.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) connection_state: ConnectionState,
+}
+
+/// Properties of a network group.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Group {
+    /// For people; ends with our marker where we made it.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) description: String,
+    /// What it groups; older groups do not say.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) member_type: String,
+    /// How far it is.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) provisioning_state: Provisioning,
+}
+
+/// Properties of a static member.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Member {
+    /// The virtual network or subnet.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) resource_id: String,
+    /// Its region; empty until the member is provisioned.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) region: String,
+    /// How far it is.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) provisioning_state: Provisioning,
+}
+
+/// The envelope of what is written.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Body<P> {
+    /// What is wanted.
+    pub(crate) properties: P,
+}
+
+/// How far a resource is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub(crate) enum Provisioning {
+    /// `Succeeded`; absent means the same.
+    #[default]
+    Succeeded,
+    /// `Failed` or `Canceled`: nothing goes on by itself.
+    Failed(String),
+    /// On its way; also a state that this program does not know.
+    Underway(String),
+}
+
+impl From<String> for Provisioning {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "" | "Succeeded" => Provisioning::Succeeded,
+            "Failed" | "Canceled" => Provisioning::Failed(text),
+            _ => Provisioning::Underway(text),
+        }
+    }
+}
+
+impl fmt::Display for Provisioning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Provisioning::Succeeded => "Succeeded",
+            Provisioning::Failed(text) | Provisioning::Underway(text) => text,
+        })
+    }
+}
+
+/// State of one half of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub(crate) enum ConnectionState {
+    /// Both halves exist and match: the scope is managed.
+    Connected,
+    /// The other half is missing, or does not match.
+    Pending,
+    /// Another network manager has the scope with the same feature.
+    Conflict,
+    /// Was connected; the other half was removed.
+    Revoked,
+    /// In Azure's list of states; documented nowhere.
+    Rejected,
+    /// A state that this program does not know.
+    Other(String),
+}
+
+impl Default for ConnectionState {
+    fn default() -> Self {
+        ConnectionState::Other(String::new())
+    }
+}
+
+impl From<String> for ConnectionState {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "Connected" => ConnectionState::Connected,
+            "Pending" => ConnectionState::Pending,
+            "Conflict" => ConnectionState::Conflict,
+            "Revoked" => ConnectionState::Revoked,
+            "Rejected" => ConnectionState::Rejected,
+            _ => ConnectionState::Other(text),
+        }
+    }
+}
+
+impl fmt::Display for ConnectionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConnectionState::Connected => "Connected",
+            ConnectionState::Pending => "Pending",
+            ConnectionState::Conflict => "Conflict",
+            ConnectionState::Revoked => "Revoked",
+            ConnectionState::Rejected => "Rejected",
+            ConnectionState::Other(text) if text.is_empty() => "no state",
+            ConnectionState::Other(text) => text,
+        })
+    }
+}
+
+impl ConnectionState {
+    /// What a state that does not heal by itself means, and what to do. `half`: "scope connection to-central".
+    pub(crate) fn diagnosis(&self, half: &str) -> Option<Decision> {
+        let (what, advice) = match self {
+            ConnectionState::Connected | ConnectionState::Pending | ConnectionState::Other(_) => return None,
+            ConnectionState::Conflict => (
+                "another network manager already has this scope with the same feature",
+                "ask the owner of the scope to remove it from the other network manager's scope (Azure portal: Network \
+                 Manager > Network managers > Scope), then have the connection made anew: this state does not heal",
+            ),
+            ConnectionState::Revoked => (
+                "it was connected, and the other half was removed since",
+                "ask the other tenant's administrator whether that was meant; if not, both halves are made anew",
+            ),
+            ConnectionState::Rejected => (
+                "the other side rejected it",
+                "ask the other tenant's administrator why; Azure documents no way back but to remove the connection and \
+                 make it anew",
+            ),
+        };
+        Some(Decision {
+            what: format!("{half} is {self}: {what}"),
+            advice: advice.to_owned(),
+            differences: Vec::new(),
+        })
+    }
+}
+
+/// Whether two paths name the same thing: without regard to case and outer slashes.
+pub(crate) fn same_path(one: &str, other: &str) -> bool {
+    one.trim_matches('/').eq_ignore_ascii_case(other.trim_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
+
+    fn read<P: Default + serde::de::DeserializeOwned>(value: serde_json::Value) -> Found<P> {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_recorded_connection_is_read() {
+        let found: Found<ManagerConnection> = read(json!({
+            "id": "/providers/Microsoft.Management/managementGroups/anotherMG/providers/Microsoft.Network/networkManagerConnections/c",
+            "name": "c", "type": "Microsoft.Network/networkManagerConnections", "location": "",
+            "properties": { "networkManagerId": "/subscriptions/x", "connectionState": "Pending", "description": "" }
+        }));
+        assert_eq!(found.properties.connection_state, ConnectionState::Pending);
+        assert_eq!(found.properties.description, "");
+    }
+
+    #[test]
+    fn what_azure_leaves_out_or_nulls_or_invents_is_read() {
+        let found: Found<Manager> = read(json!({ "name": "nm", "tags": null, "properties": {
+            "networkManagerScopes": { "managementGroups": null, "crossTenantScopes": [] },
+            "networkManagerScopeAccesses": ["Telepathy"], "provisioningState": "Levitating" } }));
+        assert_eq!(found.properties.provisioning_state, Provisioning::Underway("Levitating".to_owned()));
+        let found: Found<Member> = read(json!({}));
+        assert_eq!(found.properties.provisioning_state, Provisioning::Succeeded);
+        let found: Found<ScopeConnection> = read(json!({ "properties": { "connectionState": "Frozen" } }));
+        assert_eq!(found.properties.connection_state.to_string(), "Frozen");
+    }
+
+    #[test]
+    fn a_scope_is_managed_only_in_the_tenant_that_gave_it() {
+        let found: Found<Manager> = read(json!({ "properties": { "networkManagerScopes": {
+            "subscriptions": ["/subscriptions/aaaaaaaa-0000-0000-0000-000000000001"],
+            "crossTenantScopes": [{ "tenantId": TENANT.to_uppercase(), "managementGroups": [],
+                "subscriptions": ["subscriptions/BBBBBBBB-0000-0000-0000-000000000001"] }] } } }));
+        let scopes = found.properties.network_manager_scopes;
+        let tenant: TenantId = TENANT.parse().unwrap();
+        let other: TenantId = "33333333-0000-0000-0000-00000000000f".parse().unwrap();
+        let target: Guid = "bbbbbbbb-0000-0000-0000-000000000001".parse().unwrap();
+        let own: Guid = "aaaaaaaa-0000-0000-0000-000000000001".parse().unwrap();
+        assert!(scopes.holds_across(tenant, &ConnectionScope::of_subscription(target)));
+        assert!(!scopes.holds_across(other, &ConnectionScope::of_subscription(target)));
+        assert!(!scopes.holds_across(tenant, &ConnectionScope::of_subscription(own)));
+        assert!(scopes.may_hold(target, Some(tenant)));
+        assert!(!scopes.may_hold(target, Some(other)));
+        assert!(scopes.may_hold(own, None));
+        let stranger: Guid = "cccccccc-0000-0000-0000-000000000001".parse().unwrap();
+        assert!(!scopes.may_hold(stranger, None) && !scopes.may_hold(stranger, Some(tenant)));
+    }
+
+    #[test]
+    fn every_state_that_does_not_heal_has_its_own_diagnosis() {
+        let diagnosis = |state: &str| ConnectionState::from(state.to_owned()).diagnosis("connection c");
+        for state in ["Connected", "Pending", "", "Frozen"] {
+            assert_eq!(diagnosis(state), None, "{state}");
+        }
+        let texts: std::collections::BTreeSet<String> = ["Conflict", "Revoked", "Rejected"]
+            .iter()
+            .map(|state| diagnosis(state).unwrap().advice)
+            .collect();
+        assert_eq!(texts.len(), 3);
+        assert!(
+            diagnosis("Conflict")
+                .unwrap()
+                .what
+                .starts_with("connection c is Conflict: another network manager")
+        );
+    }
+}

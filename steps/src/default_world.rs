@@ -1,0 +1,43 @@
+//! Names in the simulator's default world, for the examples of step kinds. The simulator has its own list; conformance
+//! tests hold the two together.
+
+use crate::ids::{ConnectionScope, Email, Guid, NetworkGroups, NetworkManagers, ResourceId, TenantId};
+
+pub(crate) const TARGET_TENANT: TenantId = TenantId::known(0x22222222_0000_0000_0000_00000000000f);
+/// The multi-tenant application.
+pub(crate) const APPLICATION: Guid = Guid::known(0x33333333_0000_0000_0000_00000000000a);
+pub(crate) const TARGET_NAME: &str = "fabrikam-prod-weu";
+pub(crate) const CONNECTION: &str = "to-central";
+
+const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
+const GROUP: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-spokes";
+const HUB: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/vnet-hub";
+const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
+
+pub(crate) fn manager() -> ResourceId<NetworkManagers> {
+    ResourceId::known(MANAGER)
+}
+
+pub(crate) fn group() -> ResourceId<NetworkGroups> {
+    ResourceId::known(GROUP)
+}
+
+pub(crate) fn hub() -> ResourceId {
+    ResourceId::known(HUB)
+}
+
+pub(crate) fn spoke() -> ResourceId {
+    ResourceId::known(SPOKE)
+}
+
+pub(crate) fn target() -> ConnectionScope {
+    ConnectionScope::known("/subscriptions/bbbbbbbb-0000-0000-0000-000000000001")
+}
+
+pub(crate) fn central() -> ConnectionScope {
+    ConnectionScope::known("/subscriptions/aaaaaaaa-0000-0000-0000-000000000001")
+}
+
+pub(crate) fn administrator() -> Email {
+    Email::known("nina.network@contoso.example")
+}

@@ -1,0 +1,87 @@
+//! `delay`: a timer that survives a restart.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, Identities, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+    Wait, WaitKind,
+};
+
+use crate::ids::HumanDuration;
+use crate::people;
+
+/// `delay`
+pub(crate) struct Delay;
+
+/// Parameters of `delay`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// How long, from the time when everything that the step needs is done.
+    #[serde(rename = "for")]
+    duration: HumanDuration,
+}
+
+/// Outputs of `delay`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// When it began, in UTC.
+    began: String,
+    /// When it was over, in UTC.
+    over: String,
+}
+
+impl Step for Delay {
+    const KIND: &'static str = "delay";
+    const SUMMARY: &'static str = "Wait for some time";
+    const EFFECT: EffectClass = EffectClass::Read;
+    const SETTLE: Duration = Duration::ZERO;
+    const IDENTITIES: Identities = Identities::None;
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params { duration: HumanDuration::from(Duration::from_secs(600)) }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
+        Vec::new()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let over = cx.since.checked_add(params.duration.get()).map_err(|_| {
+            StepError::plan_wrong(format!("{} from {} is beyond the calendar", params.duration, cx.since))
+        })?;
+        let marker = Marker::NoPlace;
+        Ok(match Duration::try_from(over.duration_since(cx.now())) {
+            Ok(rest) if !rest.is_zero() => {
+                let wait = Wait::new(
+                    WaitKind::Timer,
+                    format!("{} since {}, until {over}", params.duration, cx.since),
+                )
+                .look_again(rest);
+                Observed::Converging { wait, marker }
+            }
+            // Over, or the clock has passed it.
+            _ => Observed::Present {
+                output: Output { began: cx.since.to_string(), over: over.to_string() },
+                marker,
+            },
+        })
+    }
+
+    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
+        Err(people::never_writes(Self::KIND))
+    }
+
+    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
+        Ok(Undone::Kept("time that has passed stays passed".to_owned()))
+    }
+}

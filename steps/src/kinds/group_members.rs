@@ -1,0 +1,134 @@
+//! `avnm.group-members`: the virtual networks that were added are listed in the group.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, Decision, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+    Wait,
+};
+
+use crate::avnm::{API, Found, Member as Wire, Provisioning, same_path};
+use crate::azure::Azure;
+use crate::default_world;
+use crate::ids::{NetworkGroups, ResourceId};
+use crate::people;
+
+/// `avnm.group-members`
+pub(crate) struct GroupMembers {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `avnm.group-members`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The network group.
+    group: ResourceId<NetworkGroups>,
+    /// Virtual networks that must be listed. Others in the group are left alone.
+    expect: Vec<ResourceId>,
+}
+
+/// Outputs of `avnm.group-members`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The wanted members, in the order of `expect`.
+    members: Vec<ListedMember>,
+    /// Members of the group besides the wanted ones.
+    others: u32,
+}
+
+/// A member as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct ListedMember {
+    /// The virtual network.
+    virtual_network: ResourceId,
+    /// Name of the member in the group.
+    name: String,
+    /// Its region; empty where Azure does not say.
+    region: String,
+}
+
+fn judge(cx: &StepCx<'_>, params: &Params, listed: Vec<Found<Wire>>) -> Observed<Output> {
+    let mut members = Vec::new();
+    let (mut missing, mut underway, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    for wanted in &params.expect {
+        let found = listed.iter().find(|member| same_path(&member.properties.resource_id, wanted.path()));
+        match found.map(|found| (&found.properties.provisioning_state, found)) {
+            None => missing.push(wanted.name().to_owned()),
+            Some((Provisioning::Succeeded, found)) => members.push(ListedMember {
+                virtual_network: wanted.clone(),
+                name: found.name.clone(),
+                region: found.properties.region.clone(),
+            }),
+            Some((Provisioning::Underway(state), _)) => underway.push(format!("{} {state}", wanted.name())),
+            Some((Provisioning::Failed(state), _)) => failed.push(format!("{} {state}", wanted.name())),
+        }
+    }
+    let group = params.group.name();
+    if !failed.is_empty() {
+        return Observed::Conflict(Decision {
+            what: format!("members of group {group} are not provisioned: {}", failed.join(", ")),
+            advice: "look whether each virtual network still exists and is connected, then repair the step that added it"
+                .to_owned(),
+            differences: Vec::new(),
+        });
+    }
+    if members.len() < params.expect.len() {
+        let mut what = Vec::new();
+        if !missing.is_empty() {
+            what.push(format!("not listed yet: {}", missing.join(", ")));
+        }
+        if !underway.is_empty() {
+            what.push(format!("on their way: {}", underway.join(", ")));
+        }
+        let wait = Wait::remote(format!("members of group {group} {}", what.join("; ")))
+            .look_again(people::pace(cx, Duration::from_secs(5), Duration::from_secs(60)))
+            .otherwise("a member that stays missing was removed by somebody: see the group in the portal, Activity log");
+        return Observed::Converging { wait, marker: Marker::NoPlace };
+    }
+    let wanted = |member: &&Found<Wire>| {
+        !params.expect.iter().any(|wanted| same_path(&member.properties.resource_id, wanted.path()))
+    };
+    let others = u32::try_from(listed.iter().filter(wanted).count()).unwrap_or(u32::MAX);
+    Observed::Present { output: Output { members, others }, marker: Marker::NoPlace }
+}
+
+impl Step for GroupMembers {
+    const KIND: &'static str = "avnm.group-members";
+    const SUMMARY: &'static str = "Verify that virtual networks are listed as members of a network group";
+    const EFFECT: EffectClass = EffectClass::Read;
+    const SETTLE: Duration = Duration::ZERO;
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params { group: default_world::group(), expect: vec![default_world::spoke()] }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
+        Vec::new()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let path = format!("{}/staticMembers", params.group.path());
+        let listed: Vec<Found<Wire>> = self.azure.arm(cx, cx.identity()?).list(&path, API, &[]).await?;
+        Ok(judge(cx, params, listed))
+    }
+
+    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
+        Err(people::never_writes(Self::KIND))
+    }
+
+    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
+        Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+}

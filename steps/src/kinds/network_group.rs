@@ -1,0 +1,173 @@
+//! `avnm.network-group`: a network group of a network manager, found or made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, Difference, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+    Wait,
+};
+
+use crate::avnm::{API, Body, Found, Group as Wire, Provisioning};
+use crate::azure::Azure;
+use crate::default_world;
+use crate::ids::{NetworkGroups, NetworkManagers, ResourceId, ResourceName};
+use crate::kinds::undoing;
+
+/// `avnm.network-group`
+pub(crate) struct NetworkGroup {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `avnm.network-group`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The network manager.
+    network_manager: ResourceId<NetworkManagers>,
+    /// Name of the group.
+    name: ResourceName,
+    /// What it groups; VirtualNetwork unless said.
+    #[serde(default)]
+    member_type: MemberType,
+    /// Words for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+/// What a network group groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline, extend("x-twinspan-type" = "choice(VirtualNetwork,Subnet)"))]
+pub(crate) enum MemberType {
+    /// Virtual networks.
+    #[default]
+    VirtualNetwork,
+    /// Subnets.
+    Subnet,
+}
+
+impl MemberType {
+    fn as_str(self) -> &'static str {
+        match self {
+            MemberType::VirtualNetwork => "VirtualNetwork",
+            MemberType::Subnet => "Subnet",
+        }
+    }
+}
+
+/// Outputs of `avnm.network-group`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The group.
+    id: ResourceId<NetworkGroups>,
+    /// Its name.
+    name: ResourceName,
+    /// What it groups.
+    member_type: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wanted {
+    member_type: MemberType,
+    description: String,
+}
+
+impl Params {
+    fn id(&self) -> Result<ResourceId<NetworkGroups>, StepError> {
+        Ok(self.network_manager.child("networkGroups", self.name.as_str())?)
+    }
+
+    fn body(&self, cx: &StepCx<'_>) -> Body<Wanted> {
+        Body {
+            properties: Wanted {
+                member_type: self.member_type,
+                description: cx.describe(self.description.as_deref().unwrap_or_default()),
+            },
+        }
+    }
+
+    fn observed(&self, cx: &StepCx<'_>, found: Wire) -> Result<Observed<Output>, StepError> {
+        let marker = Marker::in_description(Some(&found.description));
+        // Groups made by older clients do not say; all of them group virtual networks.
+        let member_type = if found.member_type.is_empty() {
+            MemberType::default().as_str().to_owned()
+        } else {
+            found.member_type
+        };
+        let same = member_type.eq_ignore_ascii_case(self.member_type.as_str());
+        let output = Output { id: self.id()?, name: self.name.clone(), member_type };
+        let differs = |field: &str, wanted: &str, found: String| Difference {
+            field: field.to_owned(),
+            wanted: wanted.to_owned(),
+            found,
+        };
+        if !same {
+            let found = output.member_type.clone();
+            let differences = vec![differs("member type", self.member_type.as_str(), found)];
+            return Ok(Observed::Differs { output, differences, marker });
+        }
+        match found.provisioning_state {
+            _ if undoing(cx) => Ok(Observed::Present { output, marker }),
+            Provisioning::Succeeded => Ok(Observed::Present { output, marker }),
+            Provisioning::Underway(state) => {
+                let wait = Wait::remote(format!("network group {} is {state}", self.name));
+                Ok(Observed::Converging { wait, marker })
+            }
+            Provisioning::Failed(state) => {
+                let differences = vec![differs("provisioning state", "Succeeded", state)];
+                Ok(Observed::Differs { output, differences, marker })
+            }
+        }
+    }
+}
+
+impl Step for NetworkGroup {
+    const KIND: &'static str = "avnm.network-group";
+    const SUMMARY: &'static str = "Create a network group if it is not there";
+    const EFFECT: EffectClass = EffectClass::PutSame;
+    const SETTLE: Duration = Duration::from_secs(10);
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params {
+            network_manager: default_world::manager(),
+            name: ResourceName::known("ng-spokes"),
+            member_type: MemberType::VirtualNetwork,
+            description: None,
+        }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
+        params.id().iter().map(|id| ClaimKey(id.key())).collect()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let found: Option<Found<Wire>> =
+            self.azure.arm(cx, cx.identity()?).get(params.id()?.path(), API).await?;
+        match found {
+            Some(found) => params.observed(cx, found.properties),
+            None => Ok(Observed::Absent),
+        }
+    }
+
+    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
+        let _: Found<Wire> =
+            self.azure.arm(cx, cx.identity()?).put(params.id()?.path(), API, &params.body(cx)).await?;
+        Ok(Applied::default())
+    }
+
+    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
+        // Without `force`, which would undeploy configurations of others that use the group.
+        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
+        Ok(Undone::Removed)
+    }
+}

@@ -1,0 +1,140 @@
+//! `avnm.network-manager-connection`: a scope of the target tenant lets a network manager of another tenant manage it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, Difference, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+};
+
+use crate::avnm::{API, Body, Found, ManagerConnection as Wire, same_path};
+use crate::azure::Azure;
+use crate::default_world;
+use crate::ids::{ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ResourceName};
+use crate::kinds::undoing;
+
+/// `avnm.network-manager-connection`
+pub(crate) struct NetworkManagerConnection {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `avnm.network-manager-connection`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The subscription or management group that is to be managed.
+    scope: ConnectionScope,
+    /// Name of the connection.
+    name: ResourceName,
+    /// The network manager of the central tenant.
+    network_manager: ResourceId<NetworkManagers>,
+    /// Words for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+/// Outputs of `avnm.network-manager-connection`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The connection.
+    id: ResourceId<NetworkManagerConnections>,
+    /// Its name.
+    name: ResourceName,
+    /// State when it was read: Pending until the other half is there, then Connected.
+    state: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wanted<'a> {
+    network_manager_id: &'a str,
+    description: String,
+}
+
+impl Params {
+    fn id(&self) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
+        let scope = self.scope.path();
+        Ok(format!("{scope}/providers/Microsoft.Network/networkManagerConnections/{}", self.name).parse()?)
+    }
+
+    fn body(&self, cx: &StepCx<'_>) -> Body<Wanted<'_>> {
+        Body {
+            properties: Wanted {
+                network_manager_id: self.network_manager.path(),
+                description: cx.describe(self.description.as_deref().unwrap_or_default()),
+            },
+        }
+    }
+
+    fn observed(&self, cx: &StepCx<'_>, found: Wire) -> Result<Observed<Output>, StepError> {
+        let marker = Marker::in_description(Some(&found.description));
+        let state = &found.connection_state;
+        let output = Output { id: self.id()?, name: self.name.clone(), state: state.to_string() };
+        if !same_path(&found.network_manager_id, self.network_manager.path()) {
+            let differences = vec![Difference {
+                field: "network manager".to_owned(),
+                wanted: self.network_manager.to_string(),
+                found: found.network_manager_id,
+            }];
+            return Ok(Observed::Differs { output, differences, marker });
+        }
+        if !undoing(cx) {
+            let half = format!("network manager connection {} of {}", self.name, self.scope.words());
+            if let Some(decision) = state.diagnosis(&half) {
+                return Ok(Observed::Conflict(decision));
+            }
+        }
+        Ok(Observed::Present { output, marker })
+    }
+}
+
+impl Step for NetworkManagerConnection {
+    const KIND: &'static str = "avnm.network-manager-connection";
+    const SUMMARY: &'static str =
+        "Create a network manager connection on a subscription or management group of another tenant";
+    const EFFECT: EffectClass = EffectClass::PutSame;
+    const SETTLE: Duration = Duration::from_secs(10);
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params {
+            scope: default_world::target(),
+            name: ResourceName::known(default_world::CONNECTION),
+            network_manager: default_world::manager(),
+            description: None,
+        }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
+        params.id().iter().map(|id| ClaimKey(id.key())).collect()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let found: Option<Found<Wire>> =
+            self.azure.arm(cx, cx.identity()?).get(params.id()?.path(), API).await?;
+        match found {
+            Some(found) => params.observed(cx, found.properties),
+            None => Ok(Observed::Absent),
+        }
+    }
+
+    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
+        // The answer always says Pending; only a read tells.
+        let _: Found<Wire> =
+            self.azure.arm(cx, cx.identity()?).put(params.id()?.path(), API, &params.body(cx)).await?;
+        Ok(Applied::default())
+    }
+
+    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
+        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
+        Ok(Undone::Removed)
+    }
+}

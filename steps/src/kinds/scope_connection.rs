@@ -1,0 +1,160 @@
+//! `avnm.scope-connection`: the central network manager asks to manage a scope of another tenant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, Difference, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+};
+
+use crate::avnm::{API, Body, Found, ScopeConnection as Wire, same_path};
+use crate::azure::Azure;
+use crate::default_world;
+use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName, ScopeConnections, TenantId};
+use crate::kinds::undoing;
+
+/// `avnm.scope-connection`
+pub(crate) struct ScopeConnection {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `avnm.scope-connection`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The central network manager.
+    network_manager: ResourceId<NetworkManagers>,
+    /// Name shown under *Cross-tenant connections*.
+    name: ResourceName,
+    /// The tenant that owns the scope.
+    tenant: TenantId,
+    /// The subscription or management group to be managed.
+    scope: ConnectionScope,
+    /// Words for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+/// Outputs of `avnm.scope-connection`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The scope connection.
+    id: ResourceId<ScopeConnections>,
+    /// Its name.
+    name: ResourceName,
+    /// State when it was read: Pending until the other half is there, then Connected.
+    state: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wanted<'a> {
+    tenant_id: TenantId,
+    resource_id: &'a str,
+    description: String,
+}
+
+impl Params {
+    fn id(&self) -> Result<ResourceId<ScopeConnections>, StepError> {
+        Ok(self.network_manager.child("scopeConnections", self.name.as_str())?)
+    }
+
+    fn body(&self, cx: &StepCx<'_>) -> Body<Wanted<'_>> {
+        Body {
+            properties: Wanted {
+                tenant_id: self.tenant,
+                resource_id: self.scope.path(),
+                description: cx.describe(self.description.as_deref().unwrap_or_default()),
+            },
+        }
+    }
+
+    fn differences(&self, found: &Wire) -> Vec<Difference> {
+        let mut all = Vec::new();
+        if found.tenant_id.parse() != Ok(self.tenant) {
+            all.push(Difference {
+                field: "tenant".to_owned(),
+                wanted: self.tenant.to_string(),
+                found: found.tenant_id.clone(),
+            });
+        }
+        if !same_path(&found.resource_id, self.scope.path()) {
+            all.push(Difference {
+                field: "scope".to_owned(),
+                wanted: self.scope.to_string(),
+                found: found.resource_id.clone(),
+            });
+        }
+        all
+    }
+
+    fn observed(&self, cx: &StepCx<'_>, found: Wire) -> Result<Observed<Output>, StepError> {
+        let marker = Marker::in_description(Some(&found.description));
+        let differences = self.differences(&found);
+        let state = &found.connection_state;
+        if differences.is_empty() && !undoing(cx) {
+            let half =
+                format!("scope connection {} of network manager {}", self.name, self.network_manager.name());
+            if let Some(decision) = state.diagnosis(&half) {
+                return Ok(Observed::Conflict(decision));
+            }
+        }
+        let output = Output { id: self.id()?, name: self.name.clone(), state: state.to_string() };
+        Ok(if differences.is_empty() {
+            Observed::Present { output, marker }
+        } else {
+            Observed::Differs { output, differences, marker }
+        })
+    }
+}
+
+impl Step for ScopeConnection {
+    const KIND: &'static str = "avnm.scope-connection";
+    const SUMMARY: &'static str = "Create a scope connection within a network manager";
+    const EFFECT: EffectClass = EffectClass::PutSame;
+    const SETTLE: Duration = Duration::from_secs(10);
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params {
+            network_manager: default_world::manager(),
+            name: ResourceName::known(default_world::CONNECTION),
+            tenant: default_world::TARGET_TENANT,
+            scope: default_world::target(),
+            description: None,
+        }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
+        params.id().iter().map(|id| ClaimKey(id.key())).collect()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let found: Option<Found<Wire>> =
+            self.azure.arm(cx, cx.identity()?).get(params.id()?.path(), API).await?;
+        match found {
+            Some(found) => params.observed(cx, found.properties),
+            None => Ok(Observed::Absent),
+        }
+    }
+
+    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
+        // The answer always says Pending; only a read tells.
+        let _: Found<Wire> =
+            self.azure.arm(cx, cx.identity()?).put(params.id()?.path(), API, &params.body(cx)).await?;
+        Ok(Applied::default())
+    }
+
+    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
+        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
+        Ok(Undone::Removed)
+    }
+}

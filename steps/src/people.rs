@@ -1,0 +1,118 @@
+//! Who is meant and what they type, in the words that every wait uses.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use twinspan_engine::{FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
+
+use crate::ids::TenantId;
+
+/// The tenant that `identity` acts in.
+pub(crate) fn tenant(identity: &Identity) -> Result<TenantId, StepError> {
+    let text = identity.attributes.get("tenant").ok_or_else(|| {
+        StepError::plan_wrong(format!("identity {} has no tenant", identity.name))
+            .hint("give it one in the plan: identities: { NAME: { tenant: … } }")
+    })?;
+    Ok(text.parse()?)
+}
+
+/// "target-admin (it@fabrikam.example) in tenant 2222…"
+pub(crate) fn who(identity: &Identity) -> String {
+    let contact =
+        identity.attributes.get("contact").map(|contact| format!(" ({contact})")).unwrap_or_default();
+    match identity.attributes.get("tenant") {
+        Some(tenant) => format!("{}{contact} in tenant {tenant}", identity.name),
+        None => format!("{}{contact}", identity.name),
+    }
+}
+
+/// The tenant in words: "tenant 2222…".
+pub(crate) fn place(identity: &Identity) -> String {
+    match identity.attributes.get("tenant") {
+        Some(tenant) => format!("tenant {tenant}"),
+        None => format!("the tenant of {}", identity.name),
+    }
+}
+
+/// A word as a shell takes it: quoted only where it must be.
+pub(crate) fn shell_word(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("'{}'", text.replace('\'', "'\\''")))
+    }
+}
+
+/// A missing right, in the words that every such wait uses.
+pub(crate) fn missing_right(
+    what: impl Into<String>,
+    giver: impl Into<String>,
+    command: impl Into<String>,
+) -> Wait {
+    Wait::new(WaitKind::Permission, what).who(giver).action(command).otherwise(
+        "a role given less than 10 minutes ago may not be effective yet; a role held through PIM has to be activated",
+    )
+}
+
+/// The command that gives `role` to the account `object_id` at `scope`.
+pub(crate) fn assign_command(object_id: Option<&str>, role: &str, scope: &str) -> String {
+    format!(
+        "az role assignment create --assignee-object-id {} --role {} --scope {}",
+        object_id.unwrap_or("OBJECT_ID"),
+        shell_word(role),
+        shell_word(scope)
+    )
+}
+
+/// How long to stay away: a quarter of the time waited so far, between `first` and `cap`.
+pub(crate) fn pace(cx: &StepCx<'_>, first: Duration, cap: Duration) -> Duration {
+    let waited = Duration::try_from(cx.now().duration_since(cx.since)).unwrap_or_default();
+    (waited / 4).clamp(first, cap)
+}
+
+/// What a kind that only reads answers to a write.
+pub(crate) fn never_writes(kind: &str) -> StepError {
+    StepError::new(FailureClass::Bug, format!("{kind} only reads and was asked to write"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn identity(attributes: &[(&str, &str)]) -> Identity {
+        let attributes: BTreeMap<String, String> =
+            attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Identity { name: "target-admin".to_owned(), attributes }
+    }
+
+    #[test]
+    fn who_is_named_with_contact_and_tenant() {
+        let full = identity(&[
+            ("tenant", "22222222-0000-0000-0000-00000000000f"),
+            ("contact", "it@fabrikam.example"),
+        ]);
+        assert_eq!(
+            who(&full),
+            "target-admin (it@fabrikam.example) in tenant 22222222-0000-0000-0000-00000000000f"
+        );
+        assert_eq!(tenant(&full).unwrap().to_string(), "22222222-0000-0000-0000-00000000000f");
+        assert_eq!(who(&identity(&[])), "target-admin");
+        assert_eq!(tenant(&identity(&[])).unwrap_err().to_string(), "identity target-admin has no tenant");
+        assert_eq!(tenant(&identity(&[("tenant", "x")])).unwrap_err().class, FailureClass::PlanWrong);
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(shell_word("scope-connection"), "scope-connection");
+        assert_eq!(shell_word("connect[fabrikam].go"), "'connect[fabrikam].go'");
+        assert_eq!(shell_word("it's"), "'it'\\''s'");
+        assert_eq!(shell_word(""), "''");
+        assert_eq!(
+            assign_command(Some("33"), "Network Contributor", "/subscriptions/x"),
+            "az role assignment create --assignee-object-id 33 --role 'Network Contributor' --scope /subscriptions/x"
+        );
+    }
+}
