@@ -1,14 +1,22 @@
-//! Azure Resource Manager's front: whose token, which provider.
+//! Azure Resource Manager's front: whose token, which subscription, which provider.
 
 use http::Method;
+use serde_json::json;
 
-use crate::caller::Caller;
+use crate::caller::{self, Caller};
 use crate::hierarchy::Place;
 use crate::ledger::Change;
+use crate::lies::Lie;
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
-use crate::{network, resource_graph};
+use crate::{
+    authorization, management_groups, network, providers, resource_graph, resource_groups, subscriptions,
+    tokens,
+};
+
+/// Where an operation is looked at that was accepted and failed (fault `accepted-then-failed`).
+pub(crate) const FAILED_OPERATION: &str = "/operationresults/failed";
 
 /// A path taken apart at its last `providers` segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +68,22 @@ pub(crate) fn is_write(method: &Method, path: &str) -> bool {
 
 /// A request to ARM for which no fault was told.
 pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
-    let caller: Caller = world.caller(request)?;
+    if request.path.eq_ignore_ascii_case("/metadata/endpoints") {
+        return Ok(metadata(world));
+    }
     let path = ArmPath::parse(&request.path);
+    let subscription = match Place::of(&request.path) {
+        Place::Subscription { subscription, .. } => Some(subscription),
+        _ => None,
+    };
+    // Without a token, an unknown subscription and a known one can be told apart, and the known one's tenant is said.
+    if let Some(id) = subscription.as_deref().filter(|id| world.hierarchy.subscription(id).is_none()) {
+        return Err(subscriptions::not_found(id));
+    }
+    let caller = caller::of_arm_request(world, request)?;
+    if request.path == FAILED_OPERATION {
+        return Ok(Reply::error(500, "InternalServerError", "The operation failed: an error occurred."));
+    }
     if request.api_version().is_none() {
         return Err(Reply::gateway_error(
             400,
@@ -69,9 +91,142 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
             "The api-version query parameter (?api-version=) is required for all requests.",
         ));
     }
-    match path.namespace.to_ascii_lowercase().as_str() {
-        "microsoft.network" => network::handle(world, &caller, request, &path),
-        "microsoft.resourcegraph" => resource_graph::handle(world, &caller, request),
-        _ => Ok(Reply::empty(404).changed(Change::None)),
+    if let Some(id) = &subscription {
+        check_issuer(world, &caller, request, id)?;
+    }
+    route(world, &caller, request, &path)
+}
+
+fn route(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
+    let words = path.words();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let namespace = path.namespace.to_ascii_lowercase();
+    match (namespace.as_str(), &path.place, words.as_slice()) {
+        ("", Place::Root, []) | ("", Place::Elsewhere, _) => {
+            subscriptions::handle_root(world, caller, request)
+        }
+        ("", Place::Subscription { .. }, _) => resource_groups::handle(world, caller, request),
+        ("microsoft.management", _, ["managementgroups", ..]) => {
+            management_groups::handle(world, caller, request, &words)
+        }
+        ("microsoft.authorization", ..) => authorization::handle(world, caller, request, path),
+        ("microsoft.resourcegraph", ..) => resource_graph::handle(world, caller, request),
+        (_, _, [] | ["register" | "unregister"]) => providers::handle(world, caller, request, path),
+        ("microsoft.network", ..) => {
+            providers::require_registered(world, caller, request, path)?;
+            network::handle(world, caller, request, path)
+        }
+        _ => Err(Reply::gateway_error(
+            404,
+            "InvalidResourceNamespace",
+            &format!("The resource namespace '{}' is invalid.", path.namespace),
+        )),
+    }
+}
+
+/// A token is good for the subscriptions of the tenant that issued it.
+fn check_issuer(world: &World, caller: &Caller, request: &Request, subscription: &str) -> Result<(), Reply> {
+    let Some(owner) = world.hierarchy.subscription(subscription).map(|s| s.tenant.clone()) else {
+        return Err(subscriptions::not_found(subscription));
+    };
+    if caller.holder.tenant == owner || world.tells(Lie::AnyTenantToken) {
+        return Ok(());
+    }
+    let message = format!(
+        "The access token is from the wrong issuer '{}'. It must match the tenant '{}' associated with this \
+         subscription. Please use the authority (URL) 'https://login.windows.net/{owner}' to get the token. Note, if \
+         the subscription is transferred to another tenant there is no impact to the services, but information about \
+         new tenant could take time to propagate (up to an hour). If you just transferred your subscription and see \
+         this error message, please try back later.",
+        tokens::issuer(&caller.holder.tenant),
+        tokens::issuer(&owner),
+    );
+    Err(Reply::gateway_error(401, "InvalidAuthenticationTokenTenant", &message)
+        .with("www-authenticate", &caller::challenge(world, request)))
+}
+
+/// What `az cloud register` and azurerm read first.
+fn metadata(world: &World) -> Reply {
+    let hosts = &world.hosts;
+    Reply::ok(json!({
+        "portal": "https://portal.azure.com",
+        "authentication": {
+            "loginEndpoint": format!("{}/", hosts.login),
+            "audiences": [format!("{}/", hosts.arm), hosts.arm],
+            "tenant": "common",
+            "identityProvider": "AAD",
+        },
+        "media": "https://rest.media.azure.net",
+        "graphAudience": format!("{}/", hosts.graph),
+        "graph": format!("{}/", hosts.graph),
+        "name": "TwinspanSimulation",
+        "suffixes": {
+            "azureDataLakeStoreFileSystem": "azuredatalakestore.net",
+            "acrLoginServer": "azurecr.io",
+            "sqlServerHostname": "database.windows.net",
+            "azureDataLakeAnalyticsCatalogAndJob": "azuredatalakeanalytics.net",
+            "keyVaultDns": "vault.azure.net",
+            "storage": "core.windows.net",
+            "azureFrontDoorEndpointSuffix": "azurefd.net",
+            "storageSyncEndpointSuffix": "afs.azure.net",
+            "mhsmDns": "managedhsm.azure.net",
+            "mysqlServerEndpoint": "mysql.database.azure.com",
+            "postgresqlServerEndpoint": "postgres.database.azure.com",
+            "mariadbServerEndpoint": "mariadb.database.azure.com",
+            "synapseAnalytics": "dev.azuresynapse.net",
+            "attestationEndpoint": "attest.azure.net",
+        },
+        "batch": "https://batch.core.windows.net/",
+        "resourceManager": format!("{}/", hosts.arm),
+        "vmImageAliasDoc": "https://raw.githubusercontent.com/Azure/azure-rest-api-specs/master/arm-compute/quickstart-templates/aliases.json",
+        "sqlManagement": "https://management.core.windows.net:8443/",
+        "microsoftGraphResourceId": format!("{}/", hosts.graph),
+        "appInsightsResourceId": "https://api.applicationinsights.io",
+        "appInsightsTelemetryChannelResourceId": "https://dc.applicationinsights.azure.com/v2/track",
+        "attestationResourceId": "https://attest.azure.net",
+        "synapseAnalyticsResourceId": "https://dev.azuresynapse.net",
+        "logAnalyticsResourceId": "https://api.loganalytics.io",
+        "ossrDbmsResourceId": "https://ossrdbms-aad.database.windows.net",
+    }))
+}
+
+/// What a DELETE does unless the world lies about it: tells whether to really remove.
+pub(crate) fn really_deletes(world: &World) -> Option<Change> {
+    (!world.tells(Lie::DeleteDeletesNothing)).then_some(Change::Deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_cut_at_its_last_provider() {
+        let path = ArmPath::parse(
+            "/subscriptions/S/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v/providers/\
+             Microsoft.Authorization/roleAssignments/a",
+        );
+        assert_eq!(
+            path.scope,
+            "/subscriptions/S/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v"
+        );
+        assert_eq!(path.namespace, "Microsoft.Authorization");
+        assert_eq!(path.words(), ["roleassignments", "a"]);
+
+        let path = ArmPath::parse(
+            "/providers/Microsoft.Management/managementGroups/MG/providers/Microsoft.Network/register",
+        );
+        assert_eq!(path.place, Place::ManagementGroup("mg".into()));
+        assert_eq!(path.words(), ["register"]);
+
+        assert_eq!(ArmPath::parse("/subscriptions").namespace, "");
+        assert_eq!(ArmPath::parse("/").place, Place::Root);
+    }
+
+    #[test]
+    fn queries_by_post_are_not_writes() {
+        assert!(!is_write(&Method::POST, "/x/networkManagers/n/listDeploymentStatus"));
+        assert!(!is_write(&Method::POST, "/providers/Microsoft.ResourceGraph/resources"));
+        assert!(is_write(&Method::POST, "/x/networkManagers/n/commit"));
+        assert!(is_write(&Method::DELETE, "/x/listings"));
     }
 }

@@ -1,22 +1,130 @@
 //! Microsoft.Authorization: what a caller may do.
 //!
 //! Every provider asks [`authorize`] before it does anything, and [`authorize_linked`] for a resource that the body
-//! refers to.
+//! refers to. Nothing is allowed that no role allows.
+
+mod assignments;
+mod permissions;
+mod roles;
 
 use jiff::Timestamp;
 
+use crate::arm::ArmPath;
 use crate::caller::{Caller, Holder};
-use crate::reply::Reply;
+use crate::hierarchy::key;
+use crate::lies::Lie;
+use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-/// Roles and who has them where.
+pub(crate) use roles::by_name as role_by_name;
+
+/// A role given to a principal at a scope.
+#[derive(Clone, Debug)]
+pub(crate) struct Assignment {
+    /// A GUID, unique in the tenant.
+    pub(crate) name: String,
+    /// As spelled when it was made.
+    pub(crate) scope: String,
+    /// Object id, lower case.
+    pub(crate) principal: String,
+    pub(crate) principal_type: String,
+    /// GUID of the role.
+    pub(crate) role: String,
+    pub(crate) description: Option<String>,
+    pub(crate) created: Timestamp,
+    pub(crate) updated: Timestamp,
+    pub(crate) created_by: String,
+    /// Tenant of the scope, lower case.
+    pub(crate) tenant: String,
+    /// From then on it counts; none: never.
+    pub(crate) effective: Option<Timestamp>,
+}
+
+/// Who has which role where.
 #[derive(Default)]
-pub(crate) struct Grants {}
+pub(crate) struct Grants {
+    pub(crate) assignments: Vec<Assignment>,
+}
+
+/// `{scope}/providers/Microsoft.Authorization/…`
+pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
+    let words = path.words();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["roleassignments", ..] => assignments::handle(world, caller, request, path),
+        ["roledefinitions", ..] => roles::handle(world, caller, request, path),
+        ["permissions"] => permissions::handle(world, caller, request, path),
+        _ => Err(Reply::gateway_error(
+            404,
+            "InvalidResourceType",
+            "The resource type could not be found in the namespace 'Microsoft.Authorization'.",
+        )),
+    }
+}
+
+/// Assignments that count for `holder` on `scope` at that time: made at it or above it.
+fn effective<'a>(
+    world: &'a World,
+    holder: &'a Holder,
+    scope: &'a str,
+    at: Timestamp,
+) -> impl Iterator<Item = &'a Assignment> {
+    world.grants.assignments.iter().filter(move |a| {
+        let fresh = world.lags.fresh_token_sees_roles && a.effective.is_some() && holder.issued >= a.created;
+        a.principal == holder.object_id
+            && a.tenant == holder.tenant
+            && (fresh || a.effective.is_some_and(|from| from <= at))
+            && world.hierarchy.within(scope, &a.scope)
+    })
+}
 
 /// Whether `holder` may do `action` (`Microsoft.Network/virtualNetworks/read`) on `scope` at that time.
-pub(crate) fn may(_world: &World, _holder: &Holder, _action: &str, _scope: &str, _at: Timestamp) -> bool {
-    false
+pub(crate) fn may(world: &World, holder: &Holder, action: &str, scope: &str, at: Timestamp) -> bool {
+    if let Some(owner) = world.hierarchy.tenant_of(scope)
+        && owner != holder.tenant
+    {
+        return world.tells(Lie::AnyTenantToken);
+    }
+    effective(world, holder, scope, at).any(|a| roles::allows(&a.role, action))
+}
+
+/// Whether any role counts for `holder` at `scope`, above it or below it.
+pub(crate) fn has_any_role(world: &World, holder: &Holder, scope: &str, at: Timestamp) -> bool {
+    if let Some(owner) = world.hierarchy.tenant_of(scope)
+        && owner != holder.tenant
+    {
+        return world.tells(Lie::AnyTenantToken);
+    }
+    let below = world.grants.assignments.iter().any(|a| {
+        a.principal == holder.object_id
+            && a.tenant == holder.tenant
+            && a.effective.is_some_and(|from| from <= at)
+            && world.hierarchy.within(&a.scope, scope)
+    });
+    below || effective(world, holder, scope, at).next().is_some()
+}
+
+/// Whether something has been given to `holder` around `scope`, effective or not.
+pub(crate) fn is_granted_something(world: &World, holder: &Holder, scope: &str) -> bool {
+    world.grants.assignments.iter().any(|a| {
+        a.principal == holder.object_id
+            && a.tenant == holder.tenant
+            && (world.hierarchy.within(&a.scope, scope) || world.hierarchy.within(scope, &a.scope))
+    })
+}
+
+/// 403 `AuthorizationFailed`.
+pub(crate) fn refusal(holder: &Holder, action: &str, scope: &str) -> Reply {
+    Reply::gateway_error(
+        403,
+        "AuthorizationFailed",
+        &format!(
+            "The client '{}' with object id '{}' does not have authorization to perform action '{action}' over scope \
+             '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.",
+            holder.name, holder.object_id
+        ),
+    )
 }
 
 /// 403 `AuthorizationFailed` unless the caller may do `action` on `scope`.
@@ -28,28 +136,50 @@ pub(crate) fn authorize(
     scope: &str,
 ) -> Result<(), Reply> {
     if may(world, &caller.holder, action, scope, request.at) {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(refusal(&caller.holder, action, scope))
     }
-    Err(Reply::error(
-        403,
-        "AuthorizationFailed",
-        &format!(
-            "The client '{}' with object id '{}' does not have authorization to perform action '{action}' over scope \
-             '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.",
-            caller.holder.name, caller.holder.object_id
-        ),
-    ))
 }
 
 /// For a body that refers to the resource `linked`: 403 `LinkedAuthorizationFailed` unless the caller brought a token
 /// of its tenant (first text) whose holder may do `action` on it (second text). `resource` is what is being written.
 pub(crate) fn authorize_linked(
-    _world: &World,
-    _caller: &Caller,
-    _request: &Request,
-    _action: &str,
-    _resource: &str,
-    _linked: &str,
+    world: &World,
+    caller: &Caller,
+    request: &Request,
+    action: &str,
+    resource: &str,
+    linked: &str,
 ) -> Result<(), Reply> {
-    Ok(())
+    let Some(tenant) = world.hierarchy.tenant_of(linked) else {
+        return Err(linked_refusal(&format!(
+            "The client has permission to perform action '{action}' on scope '{resource}', however the linked scope \
+             '{linked}' was not found."
+        )));
+    };
+    if world.tells(Lie::NoAuxiliaryCheck) && tenant != caller.holder.tenant {
+        return Ok(());
+    }
+    let Some(holder) = caller.in_tenant(tenant) else {
+        let subscription = key(linked).split('/').nth(2).unwrap_or_default().to_owned();
+        return Err(linked_refusal(&format!(
+            "The client has permission to perform action '{action}' on scope '{resource}', however the current tenant \
+             '{}' is not authorized to access linked subscription '{subscription}'.",
+            caller.holder.tenant
+        )));
+    };
+    if may(world, holder, action, linked, request.at) {
+        return Ok(());
+    }
+    Err(linked_refusal(&format!(
+        "The client '{}' with object id '{}' has permission to perform action '{action}' on scope '{resource}'; \
+         however, it does not have permission to perform action(s) '{action}' on the linked scope(s) '{linked}' \
+         (respectively) or the linked scope(s) are invalid.",
+        holder.name, holder.object_id
+    )))
+}
+
+fn linked_refusal(message: &str) -> Reply {
+    Reply::gateway_error(403, "LinkedAuthorizationFailed", message)
 }

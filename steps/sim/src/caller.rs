@@ -2,6 +2,12 @@
 
 use jiff::Timestamp;
 
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::service::Service;
+use crate::tokens::Bad;
+use crate::world::World;
+
 /// What kind of principal a role can be given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PrincipalKind {
@@ -43,4 +49,99 @@ impl Caller {
     pub(crate) fn in_tenant(&self, tenant: &str) -> Option<&Holder> {
         std::iter::once(&self.holder).chain(&self.auxiliary).find(|h| h.tenant.eq_ignore_ascii_case(tenant))
     }
+}
+
+/// Most auxiliary tokens that a request may carry.
+const MOST_AUXILIARY: usize = 3;
+
+/// Who sends a request to ARM: 401 unless its own token and all auxiliary ones are good, whether they are needed
+/// or not.
+pub(crate) fn of_arm_request(world: &World, request: &Request) -> Result<Caller, Reply> {
+    let Some(token) = request.header("authorization").and_then(bearer) else {
+        return Err(Reply::gateway_error(
+            401,
+            "AuthenticationFailed",
+            "Authentication failed. The 'Authorization' header is missing.",
+        )
+        .with("www-authenticate", &challenge(world, request)));
+    };
+    let claims = world.verify(token, Service::Arm, request).map_err(|bad| {
+        let (code, text) = arm_problem(&bad, "access token");
+        Reply::gateway_error(401, code, &text).with("www-authenticate", &challenge(world, request))
+    })?;
+    let given: Vec<&str> = request
+        .headers
+        .get_all("x-ms-authorization-auxiliary")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    if given.len() > MOST_AUXILIARY {
+        let text = format!("The request has {} auxiliary tokens; at most 3 are supported.", given.len());
+        return Err(Reply::gateway_error(401, "InvalidAuthenticationToken", &text));
+    }
+    let mut auxiliary = Vec::new();
+    for part in given {
+        let verified = match bearer(part) {
+            Some(token) => world.verify(token, Service::Arm, request),
+            None => Err(Bad::Malformed),
+        };
+        let claims = verified.map_err(|bad| {
+            let (code, text) = arm_problem(&bad, "auxiliary token");
+            Reply::gateway_error(401, code, &text)
+        })?;
+        auxiliary.push(claims.holder());
+    }
+    Ok(Caller { holder: claims.holder(), auxiliary })
+}
+
+/// Who sends a request to Graph.
+pub(crate) fn of_graph_request(world: &World, request: &Request) -> Result<Holder, Reply> {
+    let refused = |text: &str| crate::graph::error(request, 401, "InvalidAuthenticationToken", text);
+    let token =
+        request.header("authorization").and_then(bearer).ok_or_else(|| refused("Access token is empty."))?;
+    match world.verify(token, Service::Graph, request) {
+        Ok(claims) => Ok(claims.holder()),
+        Err(Bad::Malformed) => Err(refused("IDX14100: JWT is not well formed or its signature is invalid.")),
+        Err(Bad::Expired(_)) => Err(refused("Lifetime validation failed, the token is expired.")),
+        Err(Bad::Audience(_)) => Err(refused("Access token validation failure. Invalid audience.")),
+    }
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Code and words for a bad token; an expired one is named by its application and tenant.
+fn arm_problem(bad: &Bad, what: &str) -> (&'static str, String) {
+    match bad {
+        Bad::Malformed => (
+            "InvalidAuthenticationToken",
+            format!("The {what} is invalid: its signature could not be validated."),
+        ),
+        Bad::Expired(claims) => (
+            "ExpiredAuthenticationToken",
+            format!(
+                "The {what} of client '{}' in tenant '{}' is expired: its expiry UTC time is earlier than the current \
+                 UTC time.",
+                claims.appid, claims.tid
+            ),
+        ),
+        Bad::Audience(claims) => (
+            "InvalidAuthenticationTokenAudience",
+            format!("The {what} has been obtained for wrong audience or resource '{}'.", claims.aud),
+        ),
+    }
+}
+
+/// Tells, also without any token, which tenant a subscription belongs to.
+pub(crate) fn challenge(world: &World, request: &Request) -> String {
+    let tenant = world.hierarchy.tenant_of(&request.path).unwrap_or("common");
+    format!(
+        "Bearer authorization_uri=\"https://login.windows.net/{tenant}\", error=\"invalid_token\", \
+         error_description=\"The authentication failed because of missing or bad 'Authorization' header.\""
+    )
 }

@@ -29,6 +29,8 @@ pub struct Lags {
     pub deployment: SignedDuration,
     /// Member or deployment → visible in Resource Graph and effective lists.
     pub effective: SignedDuration,
+    /// How long a token lasts.
+    pub token: SignedDuration,
 }
 
 impl Default for Lags {
@@ -59,6 +61,7 @@ impl Lags {
             delete: SignedDuration::ZERO,
             deployment: SignedDuration::ZERO,
             effective: SignedDuration::ZERO,
+            token: SignedDuration::from_mins(60),
         }
     }
 

@@ -30,19 +30,27 @@
 mod arm;
 mod authorization;
 mod caller;
+mod control;
 mod directory;
+mod entra;
 mod faults;
+mod graph;
 mod hierarchy;
 mod lags;
 mod ledger;
 mod lies;
 pub mod listener;
+mod management_groups;
 mod network;
 mod paging;
+mod providers;
 mod reply;
 mod request;
 mod resource_graph;
+mod resource_groups;
 mod service;
+mod subscriptions;
+mod tokens;
 mod world;
 
 pub use faults::{ConnectionFault, Fault, FaultName};

@@ -29,3 +29,8 @@ pub(crate) fn resource_group_deleted(_world: &mut World, _id: &str) {}
 pub(crate) fn resources_within(_world: &World, _id: &str) -> Vec<String> {
     Vec::new()
 }
+
+/// What exists, without times and drawn names: two runs that did the same have the same.
+pub(crate) fn snapshot(_world: &World) -> serde_json::Value {
+    serde_json::Value::Null
+}

@@ -44,7 +44,7 @@ mod tests {
     fn request(query: &str) -> Request {
         let uri = format!("https://management.azure.com/things?api-version=2024-10-01{query}");
         let request = http::Request::builder().uri(uri).body(Bytes::new()).unwrap();
-        Request::new(request, Timestamp::UNIX_EPOCH)
+        Request::new(request, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH)
     }
 
     #[test]

@@ -15,12 +15,14 @@ pub(crate) struct Request {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// When it arrived, on the sender's clock.
+    pub(crate) arrived: Timestamp,
     /// When it arrived, on the world's clock.
     pub(crate) at: Timestamp,
 }
 
 impl Request {
-    pub(crate) fn new(request: http::Request<Bytes>, at: Timestamp) -> Self {
+    pub(crate) fn new(request: http::Request<Bytes>, arrived: Timestamp, at: Timestamp) -> Self {
         let (parts, body) = request.into_parts();
         Request {
             method: parts.method,
@@ -28,6 +30,7 @@ impl Request {
             query: parse_form(parts.uri.query().unwrap_or_default()),
             headers: parts.headers,
             body,
+            arrived,
             at,
         }
     }

@@ -1,23 +1,24 @@
 //! The world and its one door.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::authorization::Grants;
-use crate::caller::Caller;
-use crate::directory::Directory;
+use crate::directory::{Barrier, Directory, ExternalState};
 use crate::faults::{self, After, ConnectionFault, Course, Fault};
-use crate::hierarchy::Hierarchy;
+use crate::hierarchy::{Hierarchy, key, management_group_id};
 use crate::lags::Lags;
 use crate::ledger::{Change, Effect, Ledger, Seen};
 use crate::lies::Lie;
-use crate::network::Network;
+use crate::network::{self, Network};
 use crate::reply::{Body, Reply};
 use crate::request::Request;
 use crate::service::{Hosts, Service};
+use crate::tokens::{self, Bad, Claims};
 
 /// What a client gets when the connection holds.
 pub type Answer = http::Response<Bytes>;
@@ -96,6 +97,17 @@ impl World {
         self.latest
     }
 
+    /// How far the clock was moved ahead.
+    pub(crate) fn advanced(&self) -> SignedDuration {
+        self.advanced
+    }
+
+    /// The world's time now, for a request that arrived before its clock was moved.
+    pub(crate) fn time_of(&mut self, request: &Request) -> Timestamp {
+        let now = request.arrived;
+        self.time(now)
+    }
+
     /// Tells what will go wrong with coming requests.
     pub fn add_faults(&mut self, faults: impl IntoIterator<Item = Fault>) {
         self.faults.extend(faults.into_iter().filter(|f| f.times > 0));
@@ -149,20 +161,19 @@ impl World {
     ) -> Result<Answer, ConnectionFault> {
         let at = self.time(now);
         let service = request.extensions().get::<Service>().copied().or_else(|| self.service_of(&request));
-        let request = Request::new(request, at);
+        let request = Request::new(request, now, at);
         let Some(service) = service else {
             return Ok(self.answer(&request, Reply::error(404, "NotFound", "no such host in this world")));
         };
         if service == Service::Arm && request.path.starts_with("/_sim/") {
-            let reply = Reply::error(404, "NotFound", "no such control");
+            let reply = crate::control::handle(self, &request).unwrap_or_else(|refusal| refusal);
             return Ok(self.answer(&request, reply));
         }
         let Some(fault) = faults::take(&mut self.faults, request.method.as_str(), &request.path) else {
             let reply = self.serve(service, &request);
             return Ok(self.answer(&request, reply));
         };
-        let operation = self.named("failed operation").to_string();
-        let location = format!("{}/_failed/{operation}", self.hosts.arm);
+        let location = format!("{}{}", self.hosts.arm, crate::arm::FAILED_OPERATION);
         match faults::course(fault, service, || location) {
             Course::Unreached(fault) => Err(fault),
             Course::Refused(reply) => {
@@ -195,7 +206,8 @@ impl World {
     fn serve(&mut self, service: Service, request: &Request) -> Reply {
         let handled = match service {
             Service::Arm => crate::arm::handle(self, request),
-            Service::Login | Service::Graph => Err(Reply::error(404, "NotFound", "no such service yet")),
+            Service::Login => crate::entra::handle(self, request),
+            Service::Graph => crate::graph::handle(self, request),
         };
         let reply = handled.unwrap_or_else(|refusal| refusal);
         self.record(service, request, reply.status, reply.change);
@@ -218,12 +230,127 @@ impl World {
         self.ledger.effects.push(Effect {
             seq: self.ledger.effects.len() as u64 + 1,
             at: request.at,
-            tenant: self.hierarchy.tenant_of(&request.path).unwrap_or_default().to_owned(),
+            tenant: self.tenant_of(service, request),
             method: request.method.to_string(),
             path: request.path.clone(),
             change,
             client_request_id,
         });
+    }
+
+    /// The tenant that a write was for: of the resource, else of the token.
+    fn tenant_of(&self, service: Service, request: &Request) -> String {
+        if let Some(tenant) = self.hierarchy.tenant_of(&request.path) {
+            return tenant.to_owned();
+        }
+        let token =
+            request.header("authorization").and_then(|value| value.split_once(' ')).map(|(_, token)| token);
+        let claims = token.and_then(|token| self.verify(token, service, request).ok());
+        claims.map(|claims| claims.tid).unwrap_or_default()
+    }
+
+    /// Reads a token that was sent to `service`.
+    pub(crate) fn verify(&self, token: &str, service: Service, request: &Request) -> Result<Claims, Bad> {
+        tokens::verify(self.token_key(), token, request.at, |audience| {
+            self.hosts.is_audience(audience, service)
+        })
+    }
+
+    /// What signs this world's tokens.
+    pub(crate) fn token_key(&self) -> Uuid {
+        self.named("token key")
+    }
+
+    /// The person with this address accepts all open invitations, of one tenant or of all. Says which tenants.
+    pub fn redeem(&mut self, email: &str, now: Timestamp) -> Vec<String> {
+        let at = self.time(now);
+        self.redeem_at(email, None, at)
+    }
+
+    pub(crate) fn redeem_at(&mut self, email: &str, tenant: Option<&str>, at: Timestamp) -> Vec<String> {
+        let mut accepted = Vec::new();
+        for known in self.directory.tenants.values_mut() {
+            if tenant.is_some_and(|only| only != known.id) {
+                continue;
+            }
+            for user in known.users.values_mut() {
+                let open = user.external == Some(ExternalState::PendingAcceptance);
+                if open && user.mail.eq_ignore_ascii_case(email) {
+                    user.external = Some(ExternalState::Accepted);
+                    user.external_changed = Some(at);
+                    accepted.push(known.id.clone());
+                }
+            }
+        }
+        accepted
+    }
+
+    /// Refuses, from now on, the sign-in of `client_id` to `tenant` with this AADSTS number; none: no longer.
+    pub fn set_barrier(&mut self, client_id: &str, tenant: &str, code: Option<u32>) {
+        let (client_id, tenant) = (client_id.to_ascii_lowercase(), tenant.to_ascii_lowercase());
+        self.directory.barriers.retain(|b| b.client_id != client_id || b.tenant != tenant);
+        if let Some(code) = code {
+            self.directory.barriers.push(Barrier { client_id, tenant, code });
+        }
+    }
+
+    /// What exists, without what differs between two runs that did the same: times and names that were drawn.
+    pub fn snapshot(&self) -> Value {
+        let tenants: Vec<Value> = self
+            .directory
+            .tenants
+            .values()
+            .map(|tenant| {
+                let guests = tenant.users.values().filter_map(|u| Some((&u.mail, u.external?.name())));
+                let applications = tenant.service_principals.values().map(|p| &p.app_id);
+                json!({
+                    "id": tenant.id,
+                    "guests": guests.collect::<BTreeMap<_, _>>(),
+                    "applications": applications.collect::<BTreeSet<_>>(),
+                })
+            })
+            .collect();
+        let roles: BTreeSet<String> = self
+            .grants
+            .assignments
+            .iter()
+            .map(|a| {
+                let principal = self.directory.tenant(&a.tenant).and_then(|t| {
+                    let user = t.users.get(&a.principal).map(|u| u.mail.clone());
+                    user.or_else(|| t.service_principals.get(&a.principal).map(|p| p.app_id.clone()))
+                });
+                let principal = principal.unwrap_or_else(|| "nobody".to_owned());
+                format!("{principal} has {} on {}", a.role, key(&a.scope))
+            })
+            .collect();
+        let registered: BTreeSet<String> = {
+            let subscriptions =
+                self.hierarchy.subscriptions.values().flat_map(|s| {
+                    s.registrations.keys().map(move |n| format!("/subscriptions/{} {n}", s.id))
+                });
+            let groups = self.hierarchy.management_groups.values().flat_map(|g| {
+                g.registrations.keys().map(move |n| format!("{} {n}", management_group_id(&g.name)))
+            });
+            subscriptions.chain(groups).collect()
+        };
+        let resource_groups: BTreeSet<String> = self
+            .hierarchy
+            .subscriptions
+            .values()
+            .flat_map(|s| {
+                s.resource_groups
+                    .values()
+                    .map(move |g| format!("/subscriptions/{}/resourceGroups/{}", s.id, g.name))
+            })
+            .collect();
+        json!({
+            "tenants": tenants,
+            "roles": roles,
+            "registered": registered,
+            "resource_groups": resource_groups,
+            "mails": self.directory.mails.iter().map(|m| json!({ "tenant": m.tenant, "to": m.to })).collect::<Vec<_>>(),
+            "network": network::snapshot(self),
+        })
     }
 
     /// Turns a reply into bytes, with the headers that every answer has.
@@ -252,10 +379,5 @@ impl World {
         *answer.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or_default();
         *answer.headers_mut() = headers;
         answer
-    }
-
-    /// Who sends this request: 401 unless all its tokens are good.
-    pub(crate) fn caller(&self, _request: &Request) -> Result<Caller, Reply> {
-        Err(Reply::error(401, "AuthenticationFailed", "Authentication failed."))
     }
 }

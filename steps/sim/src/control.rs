@@ -1,0 +1,108 @@
+//! Control of the world over HTTP, on ARM's host below `/_sim/`: plain JSON, no token, no faults, not in the ledger.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::faults::Fault;
+use crate::lags::Lags;
+use crate::lies::Lie;
+use crate::reply::{Handled, Reply};
+use crate::request::Request;
+use crate::world::World;
+
+/// `/_sim/…`
+pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
+    match (request.method.as_str(), request.path.trim_end_matches('/')) {
+        ("GET", "/_sim/ledger") => Ok(Reply::ok(json!({ "effects": world.effects() }))),
+        ("GET", "/_sim/requests") => Ok(Reply::ok(json!({ "requests": world.requests() }))),
+        ("GET", "/_sim/state") => Ok(Reply::ok(world.snapshot())),
+        ("POST", "/_sim/redeem") => redeem(world, request),
+        ("GET", "/_sim/faults") => Ok(Reply::ok(json!({ "faults": world.faults() }))),
+        ("POST", "/_sim/faults") => {
+            let faults: Vec<Fault> = read(request)?;
+            world.add_faults(faults);
+            Ok(Reply::ok(json!({ "faults": world.faults() })))
+        }
+        ("DELETE", "/_sim/faults") => {
+            world.clear_faults();
+            Ok(Reply::ok(json!({ "faults": [] })))
+        }
+        ("GET", "/_sim/clock") => Ok(clock(world, request)),
+        ("POST", "/_sim/clock") => {
+            let by = request.json()?.get("advance").and_then(Value::as_str).map(str::parse::<SignedDuration>);
+            match by {
+                Some(Ok(by)) if !by.is_negative() => world.advance(by),
+                _ => return Err(bad("'advance' must be a duration such as \"10m\"")),
+            }
+            Ok(clock(world, request))
+        }
+        ("GET", "/_sim/lies") => Ok(lies(world)),
+        ("POST", "/_sim/lies") => {
+            let told: std::collections::BTreeMap<Lie, bool> = read(request)?;
+            for (lie, on) in told {
+                world.set_lie(lie, on);
+            }
+            Ok(lies(world))
+        }
+        ("GET", "/_sim/lags") => Ok(Reply::ok(json!(world.lags()))),
+        ("POST", "/_sim/lags") => {
+            let lags: Lags = read(request)?;
+            world.set_lags(lags);
+            Ok(Reply::ok(json!(world.lags())))
+        }
+        ("POST", "/_sim/barriers") => barrier(world, request),
+        _ => Err(Reply::error(
+            404,
+            "NotFound",
+            &format!("no such control: {} {}", request.method, request.path),
+        )),
+    }
+}
+
+fn bad(message: &str) -> Reply {
+    Reply::error(400, "BadRequest", message)
+}
+
+fn read<T: serde::de::DeserializeOwned>(request: &Request) -> Result<T, Reply> {
+    serde_json::from_slice(&request.body).map_err(|error| bad(&error.to_string()))
+}
+
+fn clock(world: &mut World, request: &Request) -> Reply {
+    let now = world.time_of(request);
+    Reply::ok(json!({ "now": now.to_string(), "advanced": world.advanced() }))
+}
+
+fn lies(world: &World) -> Reply {
+    let told: serde_json::Map<String, Value> =
+        Lie::ALL.iter().map(|lie| (lie.name().to_owned(), json!(world.tells(*lie)))).collect();
+    Reply::ok(Value::Object(told))
+}
+
+/// `{"email"}`, perhaps `{"tenant"}`: the person accepts.
+fn redeem(world: &mut World, request: &Request) -> Handled {
+    let body = request.json()?;
+    let Some(email) = body.get("email").and_then(Value::as_str) else {
+        return Err(bad("'email' is missing"));
+    };
+    let tenant = body.get("tenant").and_then(Value::as_str);
+    let tenants = world.redeem_at(email, tenant, request.at);
+    if tenants.is_empty() {
+        return Err(Reply::error(404, "NotFound", &format!("{email} has no invitation to accept")));
+    }
+    Ok(Reply::ok(json!({ "email": email, "tenants": tenants })))
+}
+
+/// `{"identity" or "client_id", "tenant", "code"}`: sign-in is refused with this AADSTS number; `null`: no longer.
+fn barrier(world: &mut World, request: &Request) -> Handled {
+    let body = request.json()?;
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let Some(tenant) = text("tenant") else { return Err(bad("'tenant' is missing")) };
+    let by_name = text("identity").and_then(|i| world.directory.person_for(i, Some(tenant)));
+    let client_id = by_name.map(|p| p.client_id.clone()).or_else(|| text("client_id").map(str::to_owned));
+    let Some(client_id) = client_id else {
+        return Err(bad("'identity' or 'client_id' is missing or unknown"));
+    };
+    let code = body.get("code").and_then(Value::as_u64).and_then(|c| u32::try_from(c).ok());
+    world.set_barrier(&client_id, tenant, code);
+    Ok(Reply::ok(json!({ "client_id": client_id, "tenant": tenant, "code": code })))
+}

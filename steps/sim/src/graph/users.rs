@@ -1,0 +1,131 @@
+//! Users, members and guests.
+
+use serde_json::{Value, json};
+
+use crate::arm::really_deletes;
+use crate::caller::{Holder, PrincipalKind};
+use crate::directory::User;
+use crate::graph::{collection, has, method_not_allowed, not_found, require, select};
+use crate::reply::{Handled, Reply};
+use crate::request::Request;
+use crate::world::World;
+
+/// What comes without `$select`: neither `userType` nor `externalUserState`.
+const USUAL: [&str; 11] = [
+    "businessPhones",
+    "displayName",
+    "givenName",
+    "jobTitle",
+    "mail",
+    "mobilePhone",
+    "officeLocation",
+    "preferredLanguage",
+    "surname",
+    "userPrincipalName",
+    "id",
+];
+
+const READERS: [&str; 6] = [
+    "User.Read.All",
+    "User.ReadBasic.All",
+    "User.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+    "User.Invite.All",
+];
+
+/// `/users`, `/users/{id}`, `/me`; `path` begins after the version.
+pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request, path: &[&str]) -> Handled {
+    match (request.method.as_str(), path) {
+        ("GET", ["me" | "Me"]) => one(world, holder, request, &holder.object_id),
+        ("GET", [_]) => {
+            require_reader(world, holder, request)?;
+            let visible = seen(world, holder, request);
+            collection(world, request, "users", &visible, &USUAL)
+        }
+        ("GET", [_, id]) => one(world, holder, request, id),
+        ("DELETE", [_, id]) => delete(world, holder, request, id),
+        _ => Err(method_not_allowed(request)),
+    }
+}
+
+/// Members may read the directory; guests only themselves; applications what they were allowed.
+fn require_reader(world: &World, holder: &Holder, request: &Request) -> Result<(), Reply> {
+    let tenant = world.directory.tenant(&holder.tenant);
+    let member = holder.kind == PrincipalKind::User
+        && tenant.and_then(|t| t.users.get(&holder.object_id)).is_some_and(|u| u.external.is_none());
+    // An application that may only invite may not read: User.Invite.All counts for people alone.
+    let readers =
+        if holder.kind == PrincipalKind::User { &READERS[..] } else { READERS.get(..5).unwrap_or_default() };
+    if member || has(world, holder, readers) { Ok(()) } else { require(world, holder, request, readers) }
+}
+
+fn one(world: &World, holder: &Holder, request: &Request, id: &str) -> Handled {
+    if !id.eq_ignore_ascii_case(&holder.object_id) {
+        require_reader(world, holder, request)?;
+    }
+    let found = seen(world, holder, request).into_iter().find(|user| names(user, id));
+    let user = found.ok_or_else(|| not_found(request, id))?;
+    let mut body = json!({ "@odata.context": format!("{}/v1.0/$metadata#users/$entity", world.hosts.graph) });
+    if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), select(request, &user, &USUAL)) {
+        body.extend(fields);
+    }
+    Ok(Reply::ok(body))
+}
+
+fn names(user: &Value, id: &str) -> bool {
+    ["id", "userPrincipalName"]
+        .iter()
+        .any(|field| user[*field].as_str().is_some_and(|v| v.eq_ignore_ascii_case(id)))
+}
+
+/// Users that have reached the directory's readers.
+fn seen(world: &World, holder: &Holder, request: &Request) -> Vec<Value> {
+    let Some(tenant) = world.directory.tenant(&holder.tenant) else { return Vec::new() };
+    tenant
+        .users
+        .values()
+        .filter(|u| u.created.saturating_add(world.lags.graph).is_ok_and(|from| from <= request.at))
+        .map(shown)
+        .collect()
+}
+
+fn shown(user: &User) -> Value {
+    json!({
+        "businessPhones": [],
+        "displayName": user.display_name,
+        "givenName": null,
+        "jobTitle": null,
+        "mail": user.mail,
+        "mobilePhone": null,
+        "officeLocation": null,
+        "preferredLanguage": null,
+        "surname": null,
+        "userPrincipalName": user.principal_name,
+        "id": user.id,
+        "accountEnabled": true,
+        "createdDateTime": user.created.to_string(),
+        "creationType": user.external.map(|_| "Invitation"),
+        "externalUserState": user.external.map(|s| s.name()),
+        "externalUserStateChangeDateTime": user.external_changed.map(|at| at.to_string()),
+        "otherMails": if user.external.is_some() { vec![user.mail.clone()] } else { Vec::new() },
+        "proxyAddresses": [format!("SMTP:{}", user.mail)],
+        "userType": if user.external.is_some() { "Guest" } else { "Member" },
+    })
+}
+
+fn delete(world: &mut World, holder: &Holder, request: &Request, id: &str) -> Handled {
+    require(
+        world,
+        holder,
+        request,
+        &["User.ReadWrite.All", "Directory.ReadWrite.All", "User.DeleteRestore.All"],
+    )?;
+    let found = seen(world, holder, request).into_iter().find(|user| names(user, id));
+    let user = found.ok_or_else(|| not_found(request, id))?;
+    let Some(change) = really_deletes(world) else { return Ok(Reply::empty(204)) };
+    if let Some(tenant) = world.directory.tenants.get_mut(&holder.tenant) {
+        tenant.users.shift_remove(user["id"].as_str().unwrap_or_default());
+    }
+    Ok(Reply::empty(204).changed(change))
+}

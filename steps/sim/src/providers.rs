@@ -1,0 +1,165 @@
+//! Registration of resource providers.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::arm::ArmPath;
+use crate::authorization::{self, authorize};
+use crate::caller::Caller;
+use crate::hierarchy::{Place, Registration, management_group_id};
+use crate::ledger::Change;
+use crate::reply::{Handled, Reply};
+use crate::request::Request;
+use crate::world::World;
+
+/// Namespaces that exist here, with the types that they show.
+const KNOWN: [(&str, &[&str]); 5] = [
+    (
+        "Microsoft.Network",
+        &["virtualNetworks", "networkManagers", "networkManagerConnections", "networkGroupMemberships"],
+    ),
+    ("Microsoft.Authorization", &["roleAssignments", "roleDefinitions", "permissions"]),
+    ("Microsoft.Management", &["managementGroups"]),
+    ("Microsoft.ResourceGraph", &["resources"]),
+    ("Microsoft.Resources", &["subscriptions", "resourceGroups"]),
+];
+
+/// `…/providers/{namespace}[/register|/unregister]` of a subscription or a management group.
+pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
+    let known = KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(&path.namespace));
+    match (request.method.as_str(), path.words().first().map(String::as_str), &path.place) {
+        ("GET", None, Place::Subscription { subscription, resource_group: None }) => {
+            let scope = format!("/subscriptions/{subscription}");
+            if !authorization::has_any_role(world, &caller.holder, &scope, request.at) {
+                return Err(authorization::refusal(
+                    &caller.holder,
+                    "Microsoft.Resources/subscriptions/providers/read",
+                    &scope,
+                ));
+            }
+            if path.namespace.is_empty() {
+                let all: Vec<Value> =
+                    KNOWN.iter().map(|(name, types)| shown(world, &scope, name, types, request.at)).collect();
+                return Ok(Reply::ok(json!({ "value": all })));
+            }
+            let (name, types) = known.ok_or_else(|| unknown(&path.namespace))?;
+            Ok(Reply::ok(shown(world, &scope, name, types, request.at)))
+        }
+        ("POST", Some("register"), Place::Subscription { subscription, resource_group: None }) => {
+            let scope = format!("/subscriptions/{subscription}");
+            let (name, types) = known.ok_or_else(|| unknown(&path.namespace))?;
+            authorize(world, caller, request, &format!("{name}/register/action"), &scope)?;
+            let done = register(world, &path.place, name, request.at);
+            let mut body = shown(world, &scope, name, types, request.at);
+            if done >= request.at {
+                // Real Azure never says `Registered` in the same breath.
+                body["registrationState"] = json!("Registering");
+            }
+            Ok(Reply::ok(body).changed(Change::Updated))
+        }
+        ("POST", Some("unregister"), Place::Subscription { subscription, resource_group: None }) => {
+            let scope = format!("/subscriptions/{subscription}");
+            let (name, types) = known.ok_or_else(|| unknown(&path.namespace))?;
+            authorize(world, caller, request, &format!("{name}/unregister/action"), &scope)?;
+            if let Some(found) = world.hierarchy.subscriptions.get_mut(subscription) {
+                found.registrations.shift_remove(&name.to_ascii_lowercase());
+            }
+            Ok(Reply::ok(shown(world, &scope, name, types, request.at)).changed(Change::Updated))
+        }
+        ("POST", Some("register"), Place::ManagementGroup(group)) => {
+            let (name, _) = known.ok_or_else(|| unknown(&path.namespace))?;
+            let scope = management_group_id(group);
+            authorize(world, caller, request, &format!("{name}/register/action"), &scope)?;
+            register(world, &path.place, name, request.at);
+            Ok(Reply::empty(200).changed(Change::Updated))
+        }
+        // The state of a registration at a management group has no documented address.
+        _ => Err(Reply::gateway_error(404, "NotFound", &format!("No address '{}'.", request.path))),
+    }
+}
+
+fn unknown(namespace: &str) -> Reply {
+    Reply::gateway_error(
+        404,
+        "InvalidResourceNamespace",
+        &format!("The resource namespace '{namespace}' is invalid."),
+    )
+}
+
+/// Begins a registration, or leaves one that there is; says when it is or was done.
+fn register(world: &mut World, place: &Place, namespace: &str, at: Timestamp) -> Timestamp {
+    let done = at.saturating_add(world.lags.provider).unwrap_or(at);
+    let registrations = match place {
+        Place::ManagementGroup(name) => {
+            world.hierarchy.management_groups.get_mut(name).map(|g| &mut g.registrations)
+        }
+        Place::Subscription { subscription, .. } => {
+            world.hierarchy.subscriptions.get_mut(subscription).map(|s| &mut s.registrations)
+        }
+        Place::Root | Place::Elsewhere => None,
+    };
+    match registrations {
+        None => done,
+        Some(known) => known.entry(namespace.to_ascii_lowercase()).or_insert(Registration { done }).done,
+    }
+}
+
+fn state(world: &World, scope: &str, namespace: &str, at: Timestamp) -> &'static str {
+    // What ARM itself is made of is always there.
+    if namespace != "Microsoft.Network" {
+        return "Registered";
+    }
+    let Place::Subscription { subscription, .. } = Place::of(scope) else { return "NotRegistered" };
+    let key = namespace.to_ascii_lowercase();
+    match world.hierarchy.subscription(&subscription).and_then(|s| s.registrations.get(&key)) {
+        None => "NotRegistered",
+        Some(registration) if registration.done <= at => "Registered",
+        Some(_) => "Registering",
+    }
+}
+
+fn shown(world: &World, scope: &str, namespace: &str, types: &[&str], at: Timestamp) -> Value {
+    let types: Vec<Value> = types
+        .iter()
+        .map(|name| json!({ "resourceType": name, "locations": [], "apiVersions": ["2024-10-01"], "capabilities": "None" }))
+        .collect();
+    json!({
+        "id": format!("{scope}/providers/{namespace}"),
+        "namespace": namespace,
+        "resourceTypes": types,
+        "registrationState": state(world, scope, namespace, at),
+        "registrationPolicy": "RegistrationRequired",
+    })
+}
+
+/// 409 for a PUT into a subscription where the provider is not registered, after the 403 for one who may not PUT.
+pub(crate) fn require_registered(
+    world: &World,
+    caller: &Caller,
+    request: &Request,
+    path: &ArmPath,
+) -> Result<(), Reply> {
+    let Place::Subscription { subscription, .. } = &path.place else { return Ok(()) };
+    if request.method != http::Method::PUT
+        || world.hierarchy.registered(&path.namespace, &path.scope, request.at)
+    {
+        return Ok(());
+    }
+    let types: Vec<&str> = path.rest.iter().step_by(2).map(String::as_str).collect();
+    authorize(
+        world,
+        caller,
+        request,
+        &format!("{}/{}/write", path.namespace, types.join("/")),
+        &request.path,
+    )?;
+    Err(Reply::gateway_error(
+        409,
+        "MissingSubscriptionRegistration",
+        &format!(
+            "The subscription '{subscription}' is not registered to use namespace '{}'. See \
+             https://aka.ms/rps-not-found for how to register subscriptions.",
+            path.namespace
+        ),
+    ))
+}

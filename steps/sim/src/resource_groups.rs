@@ -1,0 +1,137 @@
+//! Resource groups, and the subscription that they lie in.
+
+use serde_json::{Value, json};
+
+use crate::arm::really_deletes;
+use crate::authorization::authorize;
+use crate::caller::Caller;
+use crate::hierarchy::ResourceGroup;
+use crate::ledger::Change;
+use crate::reply::{Handled, Reply};
+use crate::request::Request;
+use crate::world::World;
+use crate::{network, subscriptions};
+
+/// `/subscriptions/{id}` and what is below it without a provider.
+pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> Handled {
+    let segments = request.segments();
+    let words: Vec<String> = segments.iter().map(|s| s.to_ascii_lowercase()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match (request.method.as_str(), words.as_slice(), segments.as_slice()) {
+        ("GET", ["subscriptions", id], _) => subscriptions::get(world, caller, request, id),
+        ("GET", ["subscriptions", id, "resourcegroups"], _) => list(world, caller, request, id),
+        ("GET", ["subscriptions", _, "operationresults", _], _) => Ok(Reply::empty(200)),
+        (_, ["subscriptions", id, "resourcegroups", _], [.., name]) => one(world, caller, request, id, name),
+        _ => Err(Reply::gateway_error(404, "NotFound", &format!("No address '{}'.", request.path))),
+    }
+}
+
+fn id_of(subscription: &str, name: &str) -> String {
+    format!("/subscriptions/{subscription}/resourceGroups/{name}")
+}
+
+fn action(verb: &str) -> String {
+    format!("Microsoft.Resources/subscriptions/resourceGroups/{verb}")
+}
+
+/// The gateway's 404 for a resource group.
+pub(crate) fn not_found(name: &str) -> Reply {
+    Reply::gateway_error(
+        404,
+        "ResourceGroupNotFound",
+        &format!("Resource group '{name}' could not be found."),
+    )
+}
+
+fn shown(subscription: &str, group: &ResourceGroup) -> Value {
+    json!({
+        "id": id_of(subscription, &group.name),
+        "name": group.name,
+        "type": "Microsoft.Resources/resourceGroups",
+        "location": group.location,
+        "tags": group.tags,
+        "properties": { "provisioningState": "Succeeded" },
+    })
+}
+
+fn list(world: &World, caller: &Caller, request: &Request, subscription: &str) -> Handled {
+    authorize(world, caller, request, &action("read"), &format!("/subscriptions/{subscription}"))?;
+    let found = world.hierarchy.subscription(subscription);
+    let groups = found.iter().flat_map(|s| s.resource_groups.values().map(|g| shown(&s.id, g)));
+    Ok(Reply::ok(json!({ "value": groups.collect::<Vec<_>>() })))
+}
+
+fn one(world: &mut World, caller: &Caller, request: &Request, subscription: &str, name: &str) -> Handled {
+    let id = id_of(subscription, name);
+    let key = name.to_ascii_lowercase();
+    let existing =
+        world.hierarchy.subscription(subscription).and_then(|s| s.resource_groups.get(&key)).cloned();
+    match request.method.as_str() {
+        "GET" => {
+            authorize(world, caller, request, &action("read"), &id)?;
+            existing.map(|g| Reply::ok(shown(subscription, &g))).ok_or_else(|| not_found(name))
+        }
+        "HEAD" => {
+            authorize(world, caller, request, &action("read"), &id)?;
+            Ok(Reply::empty(if existing.is_some() { 204 } else { 404 }))
+        }
+        "PUT" => put(world, caller, request, subscription, name, existing),
+        "DELETE" => {
+            authorize(world, caller, request, &action("delete"), &id)?;
+            if existing.is_none() {
+                return Err(not_found(name));
+            }
+            let operation = world.draw().simple();
+            let location = format!(
+                "{}/subscriptions/{subscription}/operationresults/{operation}?api-version={}",
+                world.hosts.arm,
+                request.api_version().unwrap_or_default()
+            );
+            let reply = Reply::accepted(&location);
+            let Some(change) = really_deletes(world) else { return Ok(reply) };
+            if let Some(found) = world.hierarchy.subscriptions.get_mut(subscription) {
+                found.resource_groups.shift_remove(&key);
+            }
+            network::resource_group_deleted(world, &id);
+            Ok(reply.changed(change))
+        }
+        _ => Err(Reply::method_not_allowed()),
+    }
+}
+
+fn put(
+    world: &mut World,
+    caller: &Caller,
+    request: &Request,
+    subscription: &str,
+    name: &str,
+    existing: Option<ResourceGroup>,
+) -> Handled {
+    authorize(world, caller, request, &action("write"), &id_of(subscription, name))?;
+    let body = request.json()?;
+    let Some(location) = body.get("location").and_then(Value::as_str) else {
+        return Err(Reply::gateway_error(
+            400,
+            "LocationRequired",
+            "The location property is required for this definition.",
+        ));
+    };
+    if let Some(group) = existing.as_ref().filter(|g| !g.location.eq_ignore_ascii_case(location)) {
+        let message = format!(
+            "Invalid resource group location '{location}'. The Resource group already exists in location '{}'.",
+            group.location
+        );
+        return Err(Reply::gateway_error(409, "InvalidResourceGroupLocation", &message));
+    }
+    let group = ResourceGroup {
+        name: existing.as_ref().map_or_else(|| name.to_owned(), |g| g.name.clone()),
+        location: location.to_owned(),
+        tags: body.get("tags").filter(|t| t.is_object()).cloned().unwrap_or_else(|| json!({})),
+    };
+    let (status, change) = if existing.is_some() { (200, Change::Updated) } else { (201, Change::Created) };
+    let reply = Reply::json(status, shown(subscription, &group)).changed(change);
+    if let Some(found) = world.hierarchy.subscriptions.get_mut(subscription) {
+        found.resource_groups.insert(name.to_ascii_lowercase(), group);
+    }
+    Ok(reply)
+}
