@@ -12,7 +12,7 @@ use twinspan_plans::{Digest, Inputs};
 
 use crate::failure::StepError;
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
-use crate::signal::{Actor, Signal};
+use crate::signal::{Actor, Choice, Signal};
 use crate::step::{Approval, ClaimKey, Decision, Marker, Phase};
 use crate::wait::Wait;
 
@@ -122,6 +122,8 @@ pub enum StepEvent {
         wait: Wait,
         /// What is asked again.
         phase: Phase,
+        /// When this wait began; looking again does not move it.
+        since: Timestamp,
         /// When.
         look_again: Timestamp,
         /// When it gives up; `None`: never.
@@ -151,6 +153,16 @@ pub enum StepEvent {
         /// What this run now holds against other runs; only the first time.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         claims: Vec<ClaimKey>,
+        /// For Undo: what was just read, and is to be removed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<Value>,
+    },
+    /// The intent was withdrawn before anything was sent: the driver knows that for certain.
+    NotSent {
+        /// Number of the attempt.
+        attempt: u32,
+        /// Apply or Undo.
+        phase: Phase,
     },
     /// The write was accepted.
     Accepted {
@@ -170,9 +182,11 @@ pub enum StepEvent {
         attempt: u32,
         /// Apply or Undo.
         phase: Phase,
-        /// What is known.
+        /// What is known: of the write, or of the last look that failed.
         error: Option<StepError>,
-        /// When the first look is due.
+        /// When the sending ended, as far as we know; a read that began later can settle it.
+        ended: Timestamp,
+        /// When the next look is due.
         look_again: Timestamp,
     },
     /// A look at an uncertain write found nothing; an absence must last (two agreeing reads, the kind's settle time).
@@ -190,6 +204,8 @@ pub enum StepEvent {
         phase: Phase,
         /// Failures so far, this one included.
         failures: u32,
+        /// When the first of them was.
+        since: Timestamp,
         /// When.
         until: Timestamp,
     },
@@ -209,6 +225,17 @@ pub enum StepEvent {
         /// What was being done.
         phase: Phase,
     },
+    /// A person leaves it out; what its check sees is still recorded.
+    SkipAsked {
+        /// Who.
+        by: Actor,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Outputs that the person gives.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        values: BTreeMap<String, Value>,
+    },
     /// Left out by a person; `output` comes from its check or from the person.
     Skipped {
         /// Outputs, where there are any.
@@ -226,6 +253,27 @@ pub enum StepEvent {
         by: String,
         /// Why.
         reason: Option<String>,
+    },
+    /// A person asks to look or try now: deadlines and failure counts begin anew.
+    LookNow,
+    /// A person settled what needed a decision.
+    Decided {
+        /// How.
+        choice: Choice,
+        /// Who.
+        by: Actor,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A person stated an output; a claim until a check proves it.
+    Provided {
+        /// The output.
+        output: String,
+        /// Its value.
+        value: Value,
+        /// Who.
+        by: Actor,
     },
     /// Taken back, and proven gone.
     Undone {
@@ -254,6 +302,8 @@ pub enum Origin {
     Made,
     /// This run changed what was there.
     Changed,
+    /// It is there now, but that this run made it is not proven: undo keeps it.
+    Unproven,
     /// Read only: there is nothing to own.
     Observed,
     /// A person said so.

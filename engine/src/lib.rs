@@ -31,10 +31,13 @@ pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarte
 pub use failure::{Certainty, FailureClass, StepError};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
 pub use journal::{CutPoint, CutPoints};
-pub use perform::{Fact, Job, Performer, Seen};
+pub use perform::{Fact, Job, KindRules, Performer, Seen};
 pub use registry::Registry;
 pub use signal::{Actor, Choice, Signal, SignalRow};
-pub use state::{IllegalTransition, RunState, RunStatus, fold};
+pub use state::{
+    Absence, BlockState, Control, Counts, Goal, IllegalTransition, ItemKind, ItemView, OpenWait, Pause,
+    Proof, RunState, RunStatus, StepState, Waiting, Way, fold,
+};
 pub use step::{
     Applied, Approval, AttemptLog, ClaimKey, Decision, Difference, Exchange, Identity, Marker, Observed,
     Phase, Readiness, Step, StepCx, Undone,

@@ -26,7 +26,7 @@ pub struct Job {
     /// Number of the attempt, from 1.
     pub attempt: u32,
     /// Resolved parameters.
-    pub params: Value,
+    pub params: Arc<Value>,
     /// Who does it; the first acts.
     pub identities: Vec<Identity>,
     /// Whose token goes along.
@@ -40,7 +40,7 @@ pub struct Job {
     /// Receipts of the steps that this one needs directly.
     pub needed_receipts: Vec<Value>,
     /// For Undo: what the undo probe found.
-    pub found: Option<Value>,
+    pub found: Option<Arc<Value>>,
     /// Longest time for this attempt.
     pub timeout: Duration,
 }
@@ -62,6 +62,17 @@ pub struct Fact {
     pub result: Result<Seen, StepError>,
     /// Requests and answers.
     pub exchanges: Vec<Exchange>,
+    /// What the kind says of itself.
+    pub rules: KindRules,
+}
+
+/// What the rules need to know of a kind, told with every fact so that the rules need no registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KindRules {
+    /// After an uncertain write: how long an absence must last before it is believed.
+    pub settle: Duration,
+    /// Why undo always keeps what this kind made; `None`: it is taken back.
+    pub keeps: Option<&'static str>,
 }
 
 /// What a phase reports when it did not fail.

@@ -1,63 +1,113 @@
 //! Where a run stands: folded from its events, never stored as a second truth.
+//!
+//! ```text
+//! RunStarted ─▶ items (steps, headings, collections) with counts of unmet needs
+//!     event ──▶ StepState::next, notes ──▶ graph: who may begin now ──▶ agenda: what is due and when
+//! ```
 
+pub(crate) mod agenda;
+pub(crate) mod graph;
+pub(crate) mod item;
+pub(crate) mod record;
+pub(crate) mod scope;
+pub(crate) mod status;
+pub(crate) mod step_state;
+pub(crate) mod undo_order;
+pub(crate) mod view;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use twinspan_plans::Plan;
+use twinspan_plans::{NodeId, Plan};
 
-use crate::event::Recorded;
-use crate::ids::StepKey;
+use crate::event::{Event, Outcome, Recorded, RunStarted, StepEvent};
+use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
+use crate::signal::{Actor, Signal};
+use crate::state::agenda::Agenda;
+use crate::state::graph::Task;
+use crate::state::item::{Item, ItemId};
+use crate::state::status::Tally;
+use crate::state::step_state::Change;
+use crate::state::undo_order::UndoOrder;
+use crate::step::ClaimKey;
 use crate::wait::WaitKind;
+
+pub use crate::state::item::BlockState;
+pub use crate::state::status::RunStatus;
+pub use crate::state::step_state::{Absence, Proof, StepState, Waiting, Way};
+pub use crate::state::view::{Counts, ItemKind, ItemView, OpenWait};
+
+/// How many phases of one run are performed at the same time, unless told otherwise.
+const PERFORMS: usize = 16;
 
 /// Where a run stands.
 #[derive(Debug)]
 pub struct RunState {
     plan: Arc<Plan>,
+    head: Option<Head>,
+    control: Control,
+    epoch: Epoch,
+    driver: Option<String>,
+    program: Option<String>,
+    seq: Seq,
+    started: Option<Timestamp>,
+    changed: Option<Timestamp>,
+    outcome: Option<Outcome>,
+    items: Vec<Item>,
+    by_key: HashMap<StepKey, ItemId>,
+    by_node: HashMap<(Option<ItemId>, NodeId), ItemId>,
+    roots: Vec<ItemId>,
+    /// Items at the top that are not met.
+    roots_left: usize,
+    agenda: Agenda,
+    tally: Tally,
+    todo: Vec<Task>,
+    signals: HashSet<SignalId>,
+    undo: UndoOrder,
+    foreign: HashMap<ClaimKey, RunId>,
+    performs: usize,
 }
 
-/// The status of a run, computed from its steps, from what the operator wants, and (by the backend) from its lease.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "status")]
-pub enum RunStatus {
-    /// Accepted; no driver has had it.
-    Queued,
-    /// Something is in progress, and a driver has it.
-    Running,
-    /// Pause or cancel was asked for; requests in flight end.
-    Draining,
-    /// Paused by an operator.
-    Paused,
-    /// Nothing can move until something outside happens.
-    Waiting {
-        /// For what, without repeats.
-        on: Vec<WaitKind>,
-    },
-    /// Nothing can move because of failures or decisions; resumable.
-    Halted {
-        /// Steps that failed.
-        failed: Vec<StepKey>,
-        /// Steps that need a decision.
-        undecided: Vec<StepKey>,
-    },
-    /// Work is left and its driver is dead.
-    Interrupted,
-    /// Being taken back.
-    Undoing,
-    /// Undo cannot go on by itself.
-    UndoStopped,
-    /// Ended: everything applicable is done.
-    Succeeded {
-        /// How many steps were skipped by a person.
-        skipped: usize,
-    },
-    /// Ended: cancelled.
-    Cancelled {
-        /// How many writes are still uncertain.
-        uncertain: usize,
-    },
-    /// Ended: taken back.
-    Undone,
+/// How the run began.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) started: RunStarted,
+    pub(crate) run_id: String,
+}
+
+/// What the operator wants, apart from what is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// Where the run is to go.
+    pub goal: Goal,
+    /// Nothing more is sent, until resumed.
+    pub pause: Option<Pause>,
+    /// Pause or cancel is in force since this was acknowledged: the writes that were on their way then.
+    pub fence: Option<BTreeSet<StepKey>>,
+}
+
+/// Where a run is to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// To the plan's end.
+    #[default]
+    Finish,
+    /// To an early end: nothing begins any more.
+    Cancel,
+    /// Back.
+    Undo,
+}
+
+/// Who paused a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Who.
+    pub by: Actor,
+    /// Why.
+    pub reason: Option<String>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// An event does not fit the state: the journal is damaged, or a rule has a mistake.
@@ -75,21 +125,326 @@ pub struct IllegalTransition {
 impl RunState {
     /// A run of `plan` before its first event.
     pub fn new(plan: Arc<Plan>) -> Self {
-        RunState { plan }
+        RunState {
+            plan,
+            head: None,
+            control: Control::default(),
+            epoch: Epoch::default(),
+            driver: None,
+            program: None,
+            seq: Seq::default(),
+            started: None,
+            changed: None,
+            outcome: None,
+            items: Vec::new(),
+            by_key: HashMap::new(),
+            by_node: HashMap::new(),
+            roots: Vec::new(),
+            roots_left: 0,
+            agenda: Agenda::default(),
+            tally: Tally::default(),
+            todo: Vec::new(),
+            signals: HashSet::new(),
+            undo: UndoOrder::default(),
+            foreign: HashMap::new(),
+            performs: PERFORMS,
+        }
     }
 
-    /// Its plan.
-    pub fn plan(&self) -> &Arc<Plan> {
-        &self.plan
+    /// Sets how many phases may be performed at the same time.
+    #[must_use]
+    pub fn with_performs(mut self, performs: usize) -> Self {
+        self.performs = performs.max(1);
+        self
     }
 
-    /// Its status, as far as its events tell.
-    pub fn status(&self, _now: Timestamp) -> RunStatus {
-        RunStatus::Queued
+    /// What other live runs claim. It is not part of the journal of this run: the driver sets it whenever the table
+    /// of claims has changed, before it calls [`crate::decide`] or [`crate::interpret`]; a step that would claim one of
+    /// them waits. Two drivers can still race for a claim: then the journal refuses the commit of `Intended`, and the
+    /// driver appends the event of [`crate::claim_clash`] instead.
+    pub fn set_foreign_claims(&mut self, claims: HashMap<ClaimKey, RunId>) {
+        self.foreign = claims;
+    }
+
+    /// Everything that this run claims against others, now.
+    pub fn claims(&self) -> impl Iterator<Item = &ClaimKey> {
+        self.items.iter().filter_map(Item::step).flat_map(|record| record.claims.iter())
+    }
+
+    pub(crate) fn foreign_claim(&self, claims: &[ClaimKey]) -> Option<RunId> {
+        claims.iter().find_map(|claim| self.foreign.get(claim).copied())
+    }
+
+    pub(crate) fn item(&self, id: ItemId) -> &Item {
+        &self.items[id.0 as usize]
+    }
+
+    pub(crate) fn item_mut(&mut self, id: ItemId) -> &mut Item {
+        &mut self.items[id.0 as usize]
+    }
+
+    pub(crate) fn lookup(&self, key: &StepKey) -> Option<ItemId> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(crate) fn knows_signal(&self, id: SignalId) -> bool {
+        self.signals.contains(&id)
+    }
+
+    /// Whether new work may begin or be sent.
+    pub(crate) fn may_send(&self) -> bool {
+        self.outcome.is_none() && self.control.pause.is_none() && self.control.goal != Goal::Cancel
+    }
+
+    /// Puts a step into a state and keeps everything that is derived from it.
+    fn set_step(&mut self, id: ItemId, next: StepState, at: Timestamp) {
+        let Some(record) = self.items[id.0 as usize].step_mut() else { return };
+        let before = std::mem::replace(&mut record.state, next);
+        let slot = record.slot.take();
+        if let StepState::AlreadySo(proof) | StepState::Done(proof) = &record.state {
+            record.proof = Some(Arc::clone(proof));
+        }
+        record.slot = match record.state.phase() {
+            Some(_) => Some(self.agenda.put(id, slot, record.state.due(), at)),
+            None => {
+                self.agenda.remove(slot);
+                None
+            }
+        };
+        let now = &record.state;
+        let (was_active, is_active) = (before.is_working(), now.is_working());
+        let (was_failed, is_failed) =
+            (matches!(before, StepState::Failed { .. }), matches!(now, StepState::Failed { .. }));
+        if now.is_met() {
+            self.todo.push(Task::Met(id));
+        }
+        self.tally.moved(id, &before, now);
+        if was_active != is_active {
+            self.activity(id, is_active);
+        }
+        if was_failed != is_failed {
+            self.failure(id, is_failed);
+        }
+    }
+
+    fn change(&mut self, id: ItemId, change: Change<'_>, at: Timestamp) -> Result<(), IllegalTransition> {
+        let Some(record) = self.items[id.0 as usize].step() else { return Ok(()) };
+        match record.state.next(change, at) {
+            Some(next) => {
+                self.set_step(id, next, at);
+                Ok(())
+            }
+            None => Err(IllegalTransition {
+                item: self.items[id.0 as usize].key.to_string(),
+                state: record.state.name(),
+                event: match change {
+                    Change::NeedsMet => "needs-met",
+                    Change::NotApplicable => "not-applicable",
+                    Change::DriverTook => "driver-took",
+                    Change::TakeBack => "take-back",
+                    Change::NothingToTakeBack => "nothing-to-take-back",
+                    Change::Event(event) => event.name(),
+                },
+            }),
+        }
+    }
+
+    fn unknown(&self, key: &StepKey, event: &'static str) -> IllegalTransition {
+        IllegalTransition { item: key.to_string(), state: "unknown", event }
+    }
+
+    fn fold_step(
+        &mut self,
+        key: &StepKey,
+        event: &StepEvent,
+        at: Timestamp,
+    ) -> Result<(), IllegalTransition> {
+        let id = self.lookup(key).ok_or_else(|| self.unknown(key, event.name()))?;
+        self.recorded(id);
+        let item = self.item_mut(id);
+        let begun = item.begun.is_some();
+        if item.block_state().is_some() {
+            return self.fold_block(id, event, at);
+        }
+        let Some(record) = item.step_mut() else { return Ok(()) };
+        // Checked before anything is noted, so that an event that does not fit leaves no trace.
+        if record.state.next(Change::Event(event), at).is_none() {
+            return self.change(id, Change::Event(event), at);
+        }
+        record.note(event, at);
+        // What never began (its condition could not be evaluated) begins anew, not in the middle.
+        if *event == StepEvent::LookNow && !begun && matches!(record.state, StepState::Failed { .. }) {
+            self.set_step(id, StepState::Pending, at);
+            self.todo.push(Task::Begin(id));
+            return Ok(());
+        }
+        let unresolved = record.call.is_none();
+        self.change(id, Change::Event(event), at)?;
+        if *event == StepEvent::LookNow && unresolved {
+            self.prepare_call(id);
+        }
+        if self.control.goal == Goal::Undo {
+            self.undo_moved(id);
+        }
+        Ok(())
+    }
+
+    /// A block fails when its condition or its elements cannot be evaluated, and is asked again by a person.
+    fn fold_block(&mut self, id: ItemId, event: &StepEvent, _at: Timestamp) -> Result<(), IllegalTransition> {
+        let item = self.item_mut(id);
+        let next = match (item.block_state(), event) {
+            (Some(BlockState::Closed | BlockState::Open), StepEvent::Failed { error, .. }) => {
+                BlockState::Failed(Box::new(error.clone()))
+            }
+            (Some(BlockState::Failed(_)), StepEvent::LookNow) => BlockState::Closed,
+            _ => {
+                return Err(IllegalTransition {
+                    item: item.key.to_string(),
+                    state: "block",
+                    event: event.name(),
+                });
+            }
+        };
+        let failed = next != BlockState::Closed;
+        if let Some(state) = item.block_state_mut() {
+            *state = next;
+        }
+        item.begun = None;
+        self.tally.block_failed(id, failed);
+        self.failure(id, failed);
+        if !failed {
+            self.todo.push(Task::Begin(id));
+        }
+        Ok(())
+    }
+
+    fn fold_signal(&mut self, actor: &Actor, reason: Option<&str>, signal: &Signal, at: Timestamp) {
+        match signal {
+            Signal::Pause if self.control.pause.is_none() => {
+                self.control.pause = Some(Pause { by: actor.clone(), reason: reason.map(str::to_owned), at });
+            }
+            Signal::Resume => {
+                self.control.pause = None;
+                if self.control.goal != Goal::Cancel {
+                    self.control.fence = None;
+                }
+            }
+            Signal::Cancel if self.control.goal == Goal::Finish && self.outcome.is_none() => {
+                self.control.goal = Goal::Cancel;
+            }
+            Signal::Undo if self.control.goal != Goal::Undo => {
+                self.control.goal = Goal::Undo;
+                self.control.fence = None;
+                self.control.pause = None;
+                self.outcome = None;
+                self.begin_undo(at);
+            }
+            _ => {}
+        }
+    }
+
+    fn driver_took(&mut self, at: Timestamp) {
+        let sending: Vec<ItemId> = self.tally.intended.iter().copied().collect();
+        for id in sending {
+            if let Some(record) = self.item_mut(id).step_mut() {
+                record.became_uncertain(at);
+            }
+            // `DriverTook` fits every state.
+            let _fits = self.change(id, Change::DriverTook, at);
+        }
+        let waiting: Vec<ItemId> = self.tally.waiting.iter().copied().collect();
+        for id in waiting {
+            let item = &mut self.items[id.0 as usize];
+            let Some(record) = item.step_mut() else { continue };
+            // A new driver looks once at everything that waits; only a rate limit is still a rate limit.
+            if record.state.wait().is_some_and(|wait| wait.kind != WaitKind::Limit) {
+                let slot = record.slot.take();
+                record.slot = Some(self.agenda.put(id, slot, None, at));
+            }
+        }
     }
 }
 
 /// Takes an event in. Adds no rule of its own: everything that the event means is in the event.
-pub fn fold(_state: &mut RunState, _event: &Recorded) -> Result<(), IllegalTransition> {
+pub fn fold(state: &mut RunState, recorded: &Recorded) -> Result<(), IllegalTransition> {
+    let at = recorded.at;
+    state.seq = recorded.seq;
+    if state.head.is_none() && !matches!(recorded.event, Event::RunStarted(_)) {
+        return Err(IllegalTransition {
+            item: "the run".to_owned(),
+            state: "not started",
+            event: recorded.event.name(),
+        });
+    }
+    match &recorded.event {
+        Event::RunStarted(started) => state.fold_started(started, at)?,
+        Event::DriverTook { epoch, driver, program, .. } => {
+            state.epoch = *epoch;
+            state.driver = Some(driver.clone());
+            state.program = Some(program.clone());
+            state.driver_took(at);
+        }
+        Event::Expanded { item, elements } => {
+            let id = state.lookup(item).ok_or_else(|| state.unknown(item, "expanded"))?;
+            state.recorded(id);
+            state.expand(id, elements, at)?;
+        }
+        Event::NotApplicable { item } => {
+            let id = state.lookup(item).ok_or_else(|| state.unknown(item, "not-applicable"))?;
+            state.recorded(id);
+            state.not_applicable(id, at);
+        }
+        Event::Step { step, event } => state.fold_step(step, event, at)?,
+        Event::SignalTaken { id, actor, reason, signal } => {
+            state.signals.insert(*id);
+            state.fold_signal(actor, reason.as_deref(), signal, at);
+        }
+        Event::Acknowledged { in_flight } => {
+            state.control.fence = Some(in_flight.iter().cloned().collect());
+        }
+        Event::RunEnded { outcome } => state.outcome = Some(*outcome),
+    }
+    state.run_tasks(at);
+    if state.control.goal == Goal::Undo {
+        state.pump_undo(at);
+        state.run_tasks(at);
+    }
+    state.changed = Some(at);
     Ok(())
+}
+
+impl RunState {
+    fn fold_started(&mut self, started: &RunStarted, at: Timestamp) -> Result<(), IllegalTransition> {
+        if self.head.is_some() {
+            return Err(IllegalTransition {
+                item: "the run".to_owned(),
+                state: "started",
+                event: "run-started",
+            });
+        }
+        self.head = Some(Head { run_id: started.run.to_string(), started: started.clone() });
+        self.started = Some(at);
+        if started.paused {
+            self.control.pause = Some(Pause { by: started.starter.clone(), reason: None, at });
+            self.control.fence = Some(BTreeSet::new());
+        }
+        self.plant();
+        Ok(())
+    }
+}
+
+impl Event {
+    /// Its name: stable, for machines. For a step's event: that event's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::RunStarted(_) => "run-started",
+            Event::DriverTook { .. } => "driver-took",
+            Event::Expanded { .. } => "expanded",
+            Event::NotApplicable { .. } => "not-applicable",
+            Event::Step { event, .. } => event.name(),
+            Event::SignalTaken { .. } => "signal-taken",
+            Event::Acknowledged { .. } => "acknowledged",
+            Event::RunEnded { .. } => "run-ended",
+        }
+    }
 }

@@ -1,0 +1,81 @@
+//! What is due and when: steps to be performed, ordered by the time they became due, and blocks about which something
+//! is to be recorded. One ordered map is both the ready set and the timer heap.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::state::item::ItemId;
+
+/// What is due and when.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    /// By time and arrival. What is in flight keeps its place until its fact arrives, so that the first few entries
+    /// are always those which may be in flight.
+    steps: BTreeMap<(Timestamp, u64), ItemId>,
+    /// Items about which `decide` has something to record, in order of arrival.
+    records: BTreeMap<u64, ItemId>,
+    tickets: u64,
+}
+
+impl Agenda {
+    /// Puts a step on the agenda, or moves it. A step that goes on at once keeps the place it had.
+    pub(crate) fn put(
+        &mut self,
+        item: ItemId,
+        slot: Option<(Timestamp, u64)>,
+        due: Option<Timestamp>,
+        at: Timestamp,
+    ) -> (Timestamp, u64) {
+        let now = due.is_none_or(|due| due <= at);
+        if let (true, Some(slot)) = (now, slot)
+            && slot.0 <= at
+        {
+            return slot;
+        }
+        self.remove(slot);
+        self.tickets += 1;
+        let slot = (due.unwrap_or(at).max(at), self.tickets);
+        self.steps.insert(slot, item);
+        slot
+    }
+
+    /// Takes a step off the agenda.
+    pub(crate) fn remove(&mut self, slot: Option<(Timestamp, u64)>) {
+        if let Some(slot) = slot {
+            self.steps.remove(&slot);
+        }
+    }
+
+    /// Steps that are due, in order.
+    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = ItemId> + '_ {
+        self.steps.range(..=(now, u64::MAX)).map(|(_, item)| *item)
+    }
+
+    /// The first time after `now` at which a step becomes due.
+    pub(crate) fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        self.steps.range((now, u64::MAX)..).map(|((due, _), _)| *due).find(|due| *due > now)
+    }
+
+    /// Asks `decide` to record something about an item.
+    pub(crate) fn record(&mut self, item: ItemId) -> u64 {
+        self.tickets += 1;
+        self.records.insert(self.tickets, item);
+        self.tickets
+    }
+
+    /// It was recorded.
+    pub(crate) fn recorded(&mut self, ticket: u64) {
+        self.records.remove(&ticket);
+    }
+
+    /// Items to record something about, in order.
+    pub(crate) fn records(&self) -> impl Iterator<Item = ItemId> + '_ {
+        self.records.values().copied()
+    }
+
+    /// Whether anything is to be recorded.
+    pub(crate) fn has_records(&self) -> bool {
+        !self.records.is_empty()
+    }
+}

@@ -1,0 +1,591 @@
+//! Who needs whom: makes the items of a run, finds what a need means, and lets begin what may begin. Everything works
+//! through a list of tasks instead of recursion, because a chain of needs can be as long as the run.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde_json::Value;
+use twinspan_plans::expr::{Expr, Segment};
+use twinspan_plans::{NodeId, NodeKind};
+
+use crate::failure::StepError;
+use crate::ids::StepKey;
+use crate::state::item::{BlockState, Collection, Item, ItemId, Lookup, Role, Verdict, element_key};
+use crate::state::record::StepRecord;
+use crate::state::scope::ItemScope;
+use crate::state::step_state::{Change, StepState};
+use crate::state::{Goal, IllegalTransition, RunState};
+
+/// A consequence of an event that is still to be drawn.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// One of its needs is met.
+    Release(ItemId),
+    /// Nothing holds it any more.
+    Begin(ItemId),
+    /// It meets the needs of others.
+    Met(ItemId),
+    /// Another element of a collection may begin.
+    Pump(ItemId),
+    /// A need may be found now.
+    Find(Lookup),
+}
+
+impl RunState {
+    /// Makes the items of the top level.
+    pub(crate) fn plant(&mut self) {
+        let plan = Arc::clone(&self.plan);
+        self.roots = plan.roots.iter().map(|node| self.make(*node, None)).collect();
+        self.roots_left = self.roots.len();
+        for id in self.roots.clone() {
+            self.link_tree(id);
+        }
+        // The last pushed is the first drawn: reversed, so that siblings arrive in the order written.
+        let roots = self.roots.iter().rev().map(|id| Task::Release(*id)).collect::<Vec<_>>();
+        self.todo.extend(roots);
+    }
+
+    /// The text before the ids of what is in `parent`.
+    fn prefix(&self, parent: Option<ItemId>) -> String {
+        let mut at = parent;
+        while let Some(id) = at {
+            let item = self.item(id);
+            if item.is_element() {
+                return format!("{}.", item.key);
+            }
+            at = item.parent;
+        }
+        String::new()
+    }
+
+    fn make(&mut self, node: NodeId, parent: Option<ItemId>) -> ItemId {
+        let plan = Arc::clone(&self.plan);
+        let definition = plan.node(node);
+        let key = StepKey(format!("{}{}", self.prefix(parent), definition.id).into());
+        if definition.for_each.is_some() {
+            let id = self.add(key, node, parent, None, Role::Collection(Box::default()));
+            self.by_node.insert((parent, node), id);
+            id
+        } else {
+            let id = self.make_single(key, node, parent, None);
+            self.by_node.insert((parent, node), id);
+            id
+        }
+    }
+
+    fn make_single(
+        &mut self,
+        key: StepKey,
+        node: NodeId,
+        parent: Option<ItemId>,
+        element: Option<(String, Arc<Value>)>,
+    ) -> ItemId {
+        let plan = Arc::clone(&self.plan);
+        match &plan.node(node).kind {
+            NodeKind::Step(_) => {
+                self.add(key, node, parent, element, Role::Step(Box::new(StepRecord::new())))
+            }
+            NodeKind::Block(block) => {
+                let role = Role::Group { children: Vec::new(), left: 0, state: BlockState::Closed };
+                let id = self.add(key, node, parent, element, role);
+                let made: Vec<ItemId> =
+                    block.children.iter().map(|child| self.make(*child, Some(id))).collect();
+                if let Role::Group { children, left, .. } = &mut self.item_mut(id).role {
+                    *left = u32::try_from(made.len()).unwrap_or(u32::MAX);
+                    *children = made;
+                }
+                id
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        key: StepKey,
+        node: NodeId,
+        parent: Option<ItemId>,
+        element: Option<(String, Arc<Value>)>,
+        role: Role,
+    ) -> ItemId {
+        let id = ItemId(u32::try_from(self.items.len()).unwrap_or(u32::MAX));
+        self.by_key.insert(key.clone(), id);
+        self.items.push(Item {
+            key,
+            node,
+            parent,
+            element,
+            role,
+            unmet: 1,
+            late: Vec::new(),
+            targets: Vec::new(),
+            dependents: Vec::new(),
+            begun: None,
+            met: None,
+            verdict: None,
+            active: 0,
+            failures: 0,
+        });
+        id
+    }
+
+    /// Enters the needs of an item and of everything in it.
+    fn link_tree(&mut self, id: ItemId) {
+        self.link(id);
+        if let Role::Group { children, .. } = &self.item(id).role {
+            for child in children.clone() {
+                self.link_tree(child);
+            }
+        }
+    }
+
+    fn link(&mut self, id: ItemId) {
+        let plan = Arc::clone(&self.plan);
+        let item = self.item(id);
+        let node = plan.node(item.node);
+        let collection = matches!(item.role, Role::Collection(_));
+        let element = item.is_element();
+        for (position, need) in node.needs.iter().enumerate() {
+            // Needs of a `for_each` that speak of the element are its elements'; the others are its own.
+            if node.for_each.is_some() {
+                let of_element = need.keys.iter().any(reads_each);
+                if (collection && of_element) || (element && !of_element) {
+                    continue;
+                }
+            }
+            if need.keys.iter().any(reads_outputs) {
+                self.item_mut(id).late.push(position);
+            } else {
+                self.find_need(id, position);
+            }
+        }
+    }
+
+    /// Begins to look up what a need of `reader` means.
+    fn find_need(&mut self, reader: ItemId, position: usize) {
+        let plan = Arc::clone(&self.plan);
+        let node = self.item(reader).node;
+        let Some(need) = plan.node(node).needs.get(position) else { return };
+        let mut keys = VecDeque::with_capacity(need.keys.len());
+        for key in &need.keys {
+            match key.eval_key(&ItemScope::of(self, reader)) {
+                Ok(key) => keys.push_back(key),
+                Err(error) => {
+                    return self.wrong(reader, StepError::plan_wrong(format!("`needs`: {error}")));
+                }
+            }
+        }
+        let mut path = Vec::new();
+        let mut at = Some(need.node);
+        while let Some(here) = at {
+            path.push(here);
+            at = plan.node(here).parent;
+        }
+        path.reverse();
+        self.item_mut(reader).unmet += 1;
+        self.follow(Lookup {
+            reader,
+            reads_output: need.reads_output,
+            path: path.into(),
+            depth: 0,
+            at: None,
+            keys,
+        });
+    }
+
+    /// Follows a lookup until it has found items, or waits for a collection to be expanded.
+    fn follow(&mut self, mut lookup: Lookup) {
+        while lookup.depth < lookup.path.len() {
+            let node = lookup.path[lookup.depth];
+            let last = lookup.depth + 1 == lookup.path.len();
+            if let Some(around) = self.enclosing(lookup.reader, node) {
+                lookup.at = Some(around);
+                lookup.depth += 1;
+                continue;
+            }
+            let Some(found) = self.by_node.get(&(lookup.at, node)).copied() else {
+                return self.wrong(
+                    lookup.reader,
+                    StepError::plan_wrong("`needs` names something that the plan does not have"),
+                );
+            };
+            let Role::Collection(collection) = &self.item(found).role else {
+                lookup.at = Some(found);
+                lookup.depth += 1;
+                continue;
+            };
+            if last && lookup.keys.is_empty() {
+                lookup.at = Some(found);
+                lookup.depth += 1;
+                continue;
+            }
+            match collection.state {
+                BlockState::NotApplicable => {
+                    lookup.at = Some(found);
+                    break;
+                }
+                BlockState::Open => {}
+                BlockState::Closed | BlockState::Failed(_) => {
+                    if let Some(collection) = self.item_mut(found).collection_mut() {
+                        collection.blocked.push(lookup);
+                    }
+                    return;
+                }
+            }
+            lookup.depth += 1;
+            if let Some(key) = lookup.keys.pop_front() {
+                let instances = &collection.instances;
+                match instances.get(&key).or_else(|| instances.get(&element_key(&key))) {
+                    Some(element) => lookup.at = Some(*element),
+                    None => {
+                        let known = instances.keys().take(10).cloned().collect::<Vec<_>>().join(", ");
+                        let name = &self.item(found).key;
+                        let error = StepError::plan_wrong(format!(
+                            "`needs`: {name} has no element {key:?} (there are: {known})"
+                        ));
+                        return self.wrong(lookup.reader, error);
+                    }
+                }
+            } else {
+                // All elements are meant: one need becomes as many as there are elements.
+                let elements: Vec<ItemId> = instances_of(collection);
+                let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
+                self.item_mut(lookup.reader).unmet += count;
+                for element in elements {
+                    self.follow(Lookup { at: Some(element), ..lookup.clone() });
+                }
+                self.todo.push(Task::Release(lookup.reader));
+                return;
+            }
+        }
+        let Some(target) = lookup.at else { return };
+        self.item_mut(lookup.reader).targets.push(target);
+        let item = self.item_mut(target);
+        if item.met.is_some() && (!lookup.reads_output || !withheld(item)) {
+            self.todo.push(Task::Release(lookup.reader));
+        } else {
+            item.dependents.push((lookup.reader, lookup.reads_output));
+        }
+    }
+
+    /// The instance of `node` that `item` lies in.
+    pub(crate) fn enclosing(&self, item: ItemId, node: NodeId) -> Option<ItemId> {
+        let mut at = self.item(item).parent;
+        while let Some(id) = at {
+            let here = self.item(id);
+            if here.node == node && !matches!(here.role, Role::Collection(_)) {
+                return Some(id);
+            }
+            at = here.parent;
+        }
+        None
+    }
+
+    /// Something about the item cannot be evaluated: `decide` records that it fails.
+    fn wrong(&mut self, id: ItemId, error: StepError) {
+        self.judge(id, Verdict::Wrong(error));
+    }
+
+    fn judge(&mut self, id: ItemId, verdict: Verdict) {
+        if self.item(id).verdict.is_none() {
+            let ticket = self.agenda.record(id);
+            self.item_mut(id).verdict = Some((verdict, ticket));
+            self.activity(id, true);
+        }
+    }
+
+    /// What `decide` wanted to be recorded about the item is recorded.
+    pub(crate) fn recorded(&mut self, id: ItemId) {
+        if let Some((_, ticket)) = self.item_mut(id).verdict.take() {
+            self.agenda.recorded(ticket);
+            self.activity(id, false);
+        }
+    }
+
+    /// Draws all consequences.
+    pub(crate) fn run_tasks(&mut self, at: Timestamp) {
+        while let Some(task) = self.todo.pop() {
+            match task {
+                Task::Release(id) => {
+                    let item = self.item_mut(id);
+                    item.unmet = item.unmet.saturating_sub(1);
+                    if item.unmet == 0 {
+                        self.todo.push(Task::Begin(id));
+                    }
+                }
+                Task::Begin(id) => self.begin(id, at),
+                Task::Met(id) => self.met(id),
+                Task::Pump(id) => self.pump(id),
+                Task::Find(lookup) => self.follow(lookup),
+            }
+        }
+    }
+
+    fn begin(&mut self, id: ItemId, at: Timestamp) {
+        let item = self.item(id);
+        if item.begun.is_some() || item.unmet > 0 || item.verdict.is_some() {
+            return;
+        }
+        if self.control.goal != Goal::Finish {
+            return;
+        }
+        let late = std::mem::take(&mut self.item_mut(id).late);
+        if !late.is_empty() {
+            // Held while they are looked up, so that it begins once.
+            self.item_mut(id).unmet += 1;
+            for position in late {
+                self.find_need(id, position);
+            }
+            self.todo.push(Task::Release(id));
+            return;
+        }
+        let item = self.item(id);
+        match item.block_state() {
+            Some(BlockState::NotApplicable | BlockState::Open) => return,
+            None if !matches!(item.step().map(|record| &record.state), Some(StepState::Pending)) => return,
+            _ => {}
+        }
+        let plan = Arc::clone(&self.plan);
+        let node = plan.node(item.node);
+        let collection = matches!(item.role, Role::Collection(_));
+        if let Some(when) = &node.when {
+            // A condition of a `for_each` that speaks of the element is its elements'; any other is its own.
+            let own = node.for_each.is_none() || collection != reads_each(when);
+            if own {
+                match when.truth(&ItemScope::of(self, id)) {
+                    Ok(true) => {}
+                    Ok(false) => return self.judge(id, Verdict::NotApplicable),
+                    Err(error) => {
+                        return self.wrong(id, StepError::plan_wrong(format!("`when`: {error}")));
+                    }
+                }
+            }
+        }
+        let seq = self.seq;
+        let item = self.item_mut(id);
+        item.begun = Some((at, seq));
+        match &mut item.role {
+            Role::Step(record) => {
+                record.since = Some(at);
+                // It is Pending: looked at above.
+                let _fits = self.change(id, Change::NeedsMet, at);
+                self.prepare_call(id);
+            }
+            Role::Group { children, left, state } => {
+                *state = BlockState::Open;
+                let releases: Vec<Task> = children.iter().rev().map(|child| Task::Release(*child)).collect();
+                if *left == 0 {
+                    self.todo.push(Task::Met(id));
+                }
+                self.todo.extend(releases);
+            }
+            Role::Collection(_) => self.judge(id, Verdict::Expand),
+        }
+    }
+
+    /// Resolves parameters and identities, once; an error fails the step.
+    pub(crate) fn prepare_call(&mut self, id: ItemId) {
+        match self.resolve_call(id) {
+            Ok(call) => {
+                if let Some(record) = self.item_mut(id).step_mut() {
+                    record.call = Some(Arc::new(call));
+                }
+            }
+            Err(error) => self.wrong(id, error),
+        }
+    }
+
+    fn met(&mut self, id: ItemId) {
+        let seq = self.seq;
+        let item = self.item_mut(id);
+        let first = item.met.is_none();
+        item.met.get_or_insert(seq);
+        let held = withheld(item);
+        let (kept, released): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut item.dependents).into_iter().partition(|(_, reads)| held && *reads);
+        item.dependents = kept;
+        let parent = item.parent;
+        self.todo.extend(released.into_iter().rev().map(|(reader, _)| Task::Release(reader)));
+        if !first {
+            return;
+        }
+        let Some(parent) = parent else {
+            self.roots_left = self.roots_left.saturating_sub(1);
+            return;
+        };
+        let complete = match &mut self.item_mut(parent).role {
+            Role::Group { left, state, .. } => {
+                *left = left.saturating_sub(1);
+                *left == 0 && *state == BlockState::Open
+            }
+            Role::Collection(collection) => {
+                collection.left = collection.left.saturating_sub(1);
+                collection.left == 0
+            }
+            Role::Step(_) => false,
+        };
+        if complete {
+            self.todo.push(Task::Met(parent));
+        }
+    }
+
+    /// Takes in the elements of a collection.
+    pub(crate) fn expand(
+        &mut self,
+        id: ItemId,
+        elements: &[(String, Value)],
+        _at: Timestamp,
+    ) -> Result<(), IllegalTransition> {
+        let item = self.item(id);
+        let key = item.key.clone();
+        let node = item.node;
+        if !matches!(&item.role, Role::Collection(collection) if collection.state == BlockState::Closed) {
+            return Err(IllegalTransition { item: key.to_string(), state: "expanded", event: "expanded" });
+        }
+        let mut instances = IndexMap::with_capacity(elements.len());
+        for (name, value) in elements {
+            let element = Some((name.clone(), Arc::new(value.clone())));
+            let made = self.make_single(StepKey(format!("{key}[{name}]").into()), node, Some(id), element);
+            instances.insert(name.clone(), made);
+        }
+        let made: Vec<ItemId> = instances.values().copied().collect();
+        let mut blocked = Vec::new();
+        if let Some(collection) = self.item_mut(id).collection_mut() {
+            blocked = std::mem::take(&mut collection.blocked);
+            collection.state = BlockState::Open;
+            collection.instances = instances;
+            collection.queue = made.iter().copied().collect();
+            collection.left = u32::try_from(made.len()).unwrap_or(u32::MAX);
+        }
+        for element in &made {
+            self.link_tree(*element);
+        }
+        self.todo.push(if made.is_empty() { Task::Met(id) } else { Task::Pump(id) });
+        self.todo.extend(blocked.into_iter().map(Task::Find));
+        Ok(())
+    }
+
+    /// Lets the next element begin, when the collection's limits allow it.
+    fn pump(&mut self, id: ItemId) {
+        let plan = Arc::clone(&self.plan);
+        let limits = plan.node(self.item(id).node).block();
+        let parallel = limits.and_then(|block| block.parallel).unwrap_or(u32::MAX);
+        let halt_after = limits.and_then(|block| block.halt_after).unwrap_or(u32::MAX);
+        let Some(collection) = self.item_mut(id).collection_mut() else { return };
+        if collection.running >= parallel || collection.failed >= halt_after {
+            return;
+        }
+        if let Some(next) = collection.queue.pop_front() {
+            self.todo.push(Task::Pump(id));
+            self.todo.push(Task::Release(next));
+        }
+    }
+
+    /// Something below and including `id` moves, or has stopped moving: counted in every element around it.
+    pub(crate) fn activity(&mut self, id: ItemId, begins: bool) {
+        let mut at = Some(id);
+        while let Some(here) = at {
+            let item = self.item_mut(here);
+            at = item.parent;
+            if !item.is_element() {
+                continue;
+            }
+            let before = item.active;
+            item.active = if begins { before + 1 } else { before.saturating_sub(1) };
+            let turned = (before == 0) != (item.active == 0);
+            let Some(collection) = at else { continue };
+            if turned && let Some(counts) = self.item_mut(collection).collection_mut() {
+                if begins {
+                    counts.running += 1;
+                } else {
+                    counts.running = counts.running.saturating_sub(1);
+                    self.todo.push(Task::Pump(collection));
+                }
+            }
+        }
+    }
+
+    /// Something below and including `id` has failed, or goes on after all.
+    pub(crate) fn failure(&mut self, id: ItemId, fails: bool) {
+        let mut at = Some(id);
+        while let Some(here) = at {
+            let item = self.item_mut(here);
+            at = item.parent;
+            if !item.is_element() {
+                continue;
+            }
+            let before = item.failures;
+            item.failures = if fails { before + 1 } else { before.saturating_sub(1) };
+            let turned = (before == 0) != (item.failures == 0);
+            let Some(collection) = at else { continue };
+            if turned && let Some(counts) = self.item_mut(collection).collection_mut() {
+                if fails {
+                    counts.failed += 1;
+                } else {
+                    counts.failed = counts.failed.saturating_sub(1);
+                    self.todo.push(Task::Pump(collection));
+                }
+            }
+        }
+    }
+
+    /// Takes an item and everything in it out of the run.
+    pub(crate) fn not_applicable(&mut self, id: ItemId, at: Timestamp) {
+        let mut open = vec![id];
+        while let Some(here) = open.pop() {
+            self.recorded(here);
+            let item = self.item_mut(here);
+            match &mut item.role {
+                Role::Step(record) => {
+                    if record.state == StepState::Pending {
+                        // Pending: fits.
+                        let _fits = self.change(here, Change::NotApplicable, at);
+                    }
+                }
+                Role::Group { children, state, .. } => {
+                    *state = BlockState::NotApplicable;
+                    open.extend(children.iter().rev());
+                    self.todo.push(Task::Met(here));
+                }
+                Role::Collection(collection) => {
+                    collection.state = BlockState::NotApplicable;
+                    let blocked = std::mem::take(&mut collection.blocked);
+                    self.todo.push(Task::Met(here));
+                    self.todo.extend(blocked.into_iter().map(Task::Find));
+                }
+            }
+        }
+    }
+}
+
+fn instances_of(collection: &Collection) -> Vec<ItemId> {
+    collection.instances.values().copied().collect()
+}
+
+/// Whether the item is met only for those who read nothing of it.
+fn withheld(item: &Item) -> bool {
+    matches!(item.step().map(|record| &record.state), Some(StepState::Skipped { output: None, .. }))
+}
+
+fn any(expr: &Expr, test: &dyn Fn(&Expr) -> bool) -> bool {
+    let in_path =
+        |path: &[Segment]| path.iter().any(|segment| matches!(segment, Segment::Key(key) if any(key, test)));
+    test(expr)
+        || match expr {
+            Expr::Literal(_) | Expr::EachKey(_) | Expr::RunId => false,
+            Expr::Input { path, .. } | Expr::EachValue { path, .. } => in_path(path),
+            Expr::Output { keys, path, .. } => keys.iter().any(|key| any(key, test)) || in_path(path),
+            Expr::Or(list) | Expr::And(list) | Expr::Concat(list) => list.iter().any(|part| any(part, test)),
+            Expr::Not(inner) => any(inner, test),
+            Expr::Equal { left, right, .. } => any(left, test) || any(right, test),
+        }
+}
+
+fn reads_each(expr: &Expr) -> bool {
+    any(expr, &|part| matches!(part, Expr::EachKey(_) | Expr::EachValue { .. }))
+}
+
+fn reads_outputs(expr: &Expr) -> bool {
+    any(expr, &|part| matches!(part, Expr::Output { .. }))
+}

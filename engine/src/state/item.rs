@@ -1,0 +1,170 @@
+//! Instances: every step, heading, collection and element of a collection that a run has, as a tree of items with a
+//! graph of needs across it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde_json::Value;
+use twinspan_plans::{Digest, NodeId};
+
+use crate::failure::StepError;
+use crate::ids::{Seq, StepKey};
+use crate::state::record::StepRecord;
+
+/// Position of an item in its run's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ItemId(pub(crate) u32);
+
+/// A step, a heading, a collection or an element of one.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) key: StepKey,
+    pub(crate) node: NodeId,
+    pub(crate) parent: Option<ItemId>,
+    /// Key and value, for an element of a collection.
+    pub(crate) element: Option<(String, Arc<Value>)>,
+    pub(crate) role: Role,
+    /// Needs that are not met, and one for the block around it that is not open.
+    pub(crate) unmet: u32,
+    /// Needs whose keys read outputs: looked up when everything else is met.
+    pub(crate) late: Vec<usize>,
+    /// What it needs directly.
+    pub(crate) targets: Vec<ItemId>,
+    /// Who needs it, and whether an output is read.
+    pub(crate) dependents: Vec<(ItemId, bool)>,
+    /// When its needs were met.
+    pub(crate) begun: Option<(Timestamp, Seq)>,
+    /// When it met the needs of others.
+    pub(crate) met: Option<Seq>,
+    /// What `decide` has to record about it.
+    pub(crate) verdict: Option<(Verdict, u64)>,
+    /// Steps below it (itself included) that are moving.
+    pub(crate) active: u32,
+    /// Steps below it (itself included) that have failed.
+    pub(crate) failures: u32,
+}
+
+/// What an item is.
+#[derive(Debug)]
+pub(crate) enum Role {
+    Step(Box<StepRecord>),
+    /// A heading, or one element of a `for_each` block.
+    Group {
+        children: Vec<ItemId>,
+        left: u32,
+        state: BlockState,
+    },
+    /// A `for_each`.
+    Collection(Box<Collection>),
+}
+
+/// A `for_each` and its elements.
+#[derive(Debug, Default)]
+pub(crate) struct Collection {
+    pub(crate) state: BlockState,
+    pub(crate) instances: IndexMap<String, ItemId>,
+    /// Elements that have not begun.
+    pub(crate) queue: VecDeque<ItemId>,
+    pub(crate) left: u32,
+    /// Elements in which something moves.
+    pub(crate) running: u32,
+    /// Elements in which something has failed.
+    pub(crate) failed: u32,
+    /// Needs that wait for the elements to be known.
+    pub(crate) blocked: Vec<Lookup>,
+}
+
+/// Where a block or a collection stands; what is in it has states of its own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum BlockState {
+    /// Its needs are not met yet.
+    #[default]
+    Closed,
+    /// What is in it may begin.
+    Open,
+    /// Its `when`, or that of a block around it, is false.
+    NotApplicable,
+    /// Its elements or its condition cannot be evaluated.
+    Failed(Box<StepError>),
+}
+
+/// What `decide` has to record about an item.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    NotApplicable,
+    Expand,
+    Wrong(StepError),
+}
+
+/// The search for the items that a need means, as far as it has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Lookup {
+    pub(crate) reader: ItemId,
+    pub(crate) reads_output: bool,
+    /// Nodes from the top to the one that is needed.
+    pub(crate) path: Arc<[NodeId]>,
+    /// How many of them have been found.
+    pub(crate) depth: usize,
+    /// The last of them.
+    pub(crate) at: Option<ItemId>,
+    /// Keys still to be used.
+    pub(crate) keys: VecDeque<String>,
+}
+
+impl Item {
+    pub(crate) fn step(&self) -> Option<&StepRecord> {
+        match &self.role {
+            Role::Step(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn step_mut(&mut self) -> Option<&mut StepRecord> {
+        match &mut self.role {
+            Role::Step(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn collection_mut(&mut self) -> Option<&mut Collection> {
+        match &mut self.role {
+            Role::Collection(collection) => Some(collection),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn block_state(&self) -> Option<&BlockState> {
+        match &self.role {
+            Role::Step(_) => None,
+            Role::Group { state, .. } => Some(state),
+            Role::Collection(collection) => Some(&collection.state),
+        }
+    }
+
+    pub(crate) fn block_state_mut(&mut self) -> Option<&mut BlockState> {
+        match &mut self.role {
+            Role::Step(_) => None,
+            Role::Group { state, .. } => Some(state),
+            Role::Collection(collection) => Some(&mut collection.state),
+        }
+    }
+
+    pub(crate) fn is_element(&self) -> bool {
+        self.element.is_some()
+    }
+}
+
+/// The key of an element: a map's key or a string as it is; of a resource id its last segment and 8 digits of its
+/// digest, because ids are long, and names repeat.
+pub(crate) fn element_key(text: &str) -> String {
+    let id = text.trim_end_matches('/');
+    match id.rsplit_once('/') {
+        Some((_, last)) if id.starts_with('/') => {
+            let digest = Digest::of(id.to_lowercase().as_bytes()).to_string();
+            format!("{last}-{}", &digest[..8])
+        }
+        _ => text.to_owned(),
+    }
+}

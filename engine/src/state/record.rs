@@ -1,0 +1,271 @@
+//! What is kept of one step beside its state: counts, marks and proofs that outlive a change of state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::event::StepEvent;
+use crate::failure::StepError;
+use crate::signal::Choice;
+use crate::state::step_state::{Proof, StepState, Way};
+use crate::step::{Approval, ClaimKey, Identity, Phase};
+use crate::wait::WaitKind;
+
+/// One step: its state, and what outlives it.
+#[derive(Debug)]
+pub(crate) struct StepRecord {
+    pub(crate) state: StepState,
+    /// When its needs were met.
+    pub(crate) since: Option<Timestamp>,
+    /// Intents so far, both ways.
+    pub(crate) attempts: u32,
+    /// Failures in a row.
+    pub(crate) failures: Failures,
+    /// Looks at an uncertain write that failed themselves.
+    pub(crate) failed_looks: u32,
+    /// Waits since the last write: their deadlines do not move when a wait is interrupted.
+    pub(crate) waits: Vec<WaitMark>,
+    pub(crate) approval: Option<Approval>,
+    pub(crate) receipt: Option<Value>,
+    /// How a person settled the last decision; used once.
+    pub(crate) decided: Option<Choice>,
+    /// Outputs that a person stated.
+    pub(crate) provided: BTreeMap<String, Value>,
+    pub(crate) ownership: Ownership,
+    /// A write was answered by nobody, and no read has settled it.
+    pub(crate) unsettled: bool,
+    /// End of the last write.
+    pub(crate) write_ended: Option<Timestamp>,
+    pub(crate) proof: Option<Arc<Proof>>,
+    /// What was seen on the way, oldest first.
+    pub(crate) seen: Vec<(Timestamp, String)>,
+    pub(crate) last_error: Option<Box<StepError>>,
+    pub(crate) claims: Vec<ClaimKey>,
+    pub(crate) call: Option<Arc<Call>>,
+    /// Place on the agenda.
+    pub(crate) slot: Option<(Timestamp, u64)>,
+}
+
+/// Failures in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Failures {
+    pub(crate) count: u32,
+    pub(crate) since: Option<Timestamp>,
+}
+
+/// One kind of wait, while no write comes between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WaitMark {
+    pub(crate) kind: WaitKind,
+    pub(crate) since: Timestamp,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) looks: u32,
+}
+
+/// What the journal says about who made the thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ownership {
+    /// Undo has to look: a write was intended, and it is not certain that it never happened.
+    pub(crate) owed: bool,
+    /// The same before the intent that is open now.
+    pub(crate) owed_before: bool,
+    /// The open intent found nothing there.
+    pub(crate) absent_now: bool,
+    /// Some intent that may have happened found nothing there.
+    pub(crate) was_absent: bool,
+    /// A write onto nothing was accepted.
+    pub(crate) accepted_onto_nothing: bool,
+    /// The removal was accepted.
+    pub(crate) removal_accepted: bool,
+}
+
+/// With what and as whom the step acts: resolved once, when it begins.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) params: Arc<Value>,
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) auxiliary: Option<Identity>,
+}
+
+/// Notes on the way that are kept as evidence.
+const SEEN_KEPT: usize = 5;
+
+impl StepRecord {
+    pub(crate) fn new() -> Self {
+        StepRecord {
+            state: StepState::Pending,
+            since: None,
+            attempts: 0,
+            failures: Failures::default(),
+            failed_looks: 0,
+            waits: Vec::new(),
+            approval: None,
+            receipt: None,
+            decided: None,
+            provided: BTreeMap::new(),
+            ownership: Ownership::default(),
+            unsettled: false,
+            write_ended: None,
+            proof: None,
+            seen: Vec::new(),
+            last_error: None,
+            claims: Vec::new(),
+            call: None,
+            slot: None,
+        }
+    }
+
+    /// The wait of this kind that is going on, bounded or not.
+    pub(crate) fn wait_mark(&self, kind: WaitKind, bounded: bool) -> Option<&WaitMark> {
+        self.waits.iter().find(|mark| mark.kind == kind && mark.deadline.is_some() == bounded)
+    }
+
+    /// Outputs that others may read.
+    pub(crate) fn output(&self) -> Option<&Value> {
+        match &self.state {
+            StepState::AlreadySo(proof) | StepState::Done(proof) => Some(&proof.output),
+            StepState::Skipped { output, .. } => output.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Takes in what an event says beside the change of state; called before the state changes.
+    pub(crate) fn note(&mut self, event: &StepEvent, at: Timestamp) {
+        let was_intended = match &self.state {
+            StepState::Intended { way, .. } => Some(*way),
+            _ => None,
+        };
+        match event {
+            StepEvent::Waiting { wait, phase, since, deadline, .. } => {
+                self.refused(was_intended);
+                if wait.kind != WaitKind::Limit {
+                    self.failures = Failures::default();
+                }
+                let bounded = deadline.is_some();
+                match self
+                    .waits
+                    .iter_mut()
+                    .find(|mark| mark.kind == wait.kind && mark.deadline.is_some() == bounded)
+                {
+                    Some(mark) => {
+                        mark.looks += 1;
+                        mark.deadline = *deadline;
+                    }
+                    None => self.waits.push(WaitMark {
+                        kind: wait.kind,
+                        since: *since,
+                        deadline: *deadline,
+                        looks: 1,
+                    }),
+                }
+                let known = self.seen.iter().any(|(_, what)| *what == wait.what);
+                if wait.kind == WaitKind::Remote
+                    && phase.way() == Way::Forward
+                    && !known
+                    && self.seen.len() < SEEN_KEPT
+                {
+                    self.seen.push((at, wait.what.clone()));
+                }
+            }
+            StepEvent::NeedsDecision { .. } => {
+                self.unsettled = self.unsettled && matches!(self.state, StepState::Uncertain { .. });
+                self.decided = None;
+            }
+            StepEvent::Intended { attempt, phase, was_absent, claims, .. } => {
+                self.attempts = *attempt;
+                self.failed_looks = 0;
+                self.decided = None;
+                if *phase == Phase::Apply {
+                    let own = &mut self.ownership;
+                    own.owed_before = own.owed;
+                    own.owed = true;
+                    own.absent_now = *was_absent;
+                    own.removal_accepted = false;
+                }
+                if self.claims.is_empty() {
+                    self.claims.clone_from(claims);
+                }
+            }
+            StepEvent::NotSent { .. } => self.refused(was_intended),
+            StepEvent::Accepted { phase, ended, receipt, .. } => {
+                self.write_ended = Some(*ended);
+                self.failures = Failures::default();
+                self.waits.clear();
+                self.unsettled = false;
+                self.last_error = None;
+                if *phase == Phase::Apply {
+                    let own = &mut self.ownership;
+                    own.was_absent |= own.absent_now;
+                    own.accepted_onto_nothing |= own.absent_now;
+                } else {
+                    self.ownership.removal_accepted = true;
+                }
+                if receipt.is_some() {
+                    self.receipt.clone_from(receipt);
+                }
+            }
+            StepEvent::Uncertain { error, ended, .. } => {
+                if was_intended.is_some() {
+                    self.became_uncertain(*ended);
+                } else {
+                    self.failed_looks += 1;
+                }
+                self.last_error = error.clone().map(Box::new);
+            }
+            StepEvent::RetryWait { error, failures, since, .. } => {
+                self.refused(was_intended);
+                self.unsettled = false;
+                self.failures = Failures { count: *failures, since: Some(*since) };
+                self.last_error = Some(Box::new(error.clone()));
+            }
+            StepEvent::AlreadySo { .. } | StepEvent::Done { .. } => {
+                self.unsettled = false;
+                self.failures = Failures::default();
+                self.waits.clear();
+                self.decided = None;
+            }
+            StepEvent::Failed { error, .. } => {
+                self.refused(was_intended);
+                self.last_error = Some(Box::new(error.clone()));
+            }
+            StepEvent::UndoStopped { error } => self.last_error = Some(Box::new(error.clone())),
+            StepEvent::SkipAsked { values, .. } => self.provided.extend(values.clone()),
+            StepEvent::Approved(approval) => {
+                self.approval = Some(approval.clone());
+                self.waits.clear();
+            }
+            StepEvent::Rejected { .. } => self.approval = None,
+            StepEvent::LookNow => {
+                self.failures = Failures::default();
+                self.waits.clear();
+            }
+            StepEvent::Decided { choice, .. } => self.decided = Some(*choice),
+            StepEvent::Provided { output, value, .. } => {
+                self.provided.insert(output.clone(), value.clone());
+            }
+            StepEvent::StillAbsent { .. }
+            | StepEvent::Skipped { .. }
+            | StepEvent::Cancelled
+            | StepEvent::Undone { .. }
+            | StepEvent::Kept { .. } => {}
+        }
+    }
+
+    /// The open write may have happened: by its own report, or because its driver is gone.
+    pub(crate) fn became_uncertain(&mut self, ended: Timestamp) {
+        self.write_ended = Some(ended);
+        self.failures.count += 1;
+        self.failures.since.get_or_insert(ended);
+        self.unsettled = true;
+        self.ownership.was_absent |= self.ownership.absent_now;
+    }
+
+    /// An intended write certainly did not happen.
+    fn refused(&mut self, was_intended: Option<Way>) {
+        if was_intended == Some(Way::Forward) {
+            self.ownership.owed = self.ownership.owed_before;
+        }
+    }
+}

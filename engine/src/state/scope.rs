@@ -1,0 +1,187 @@
+//! What references read: inputs, outputs of other steps, the element of a `for_each`, the run's id.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use twinspan_plans::expr::{EvalError, Expr, Scope};
+use twinspan_plans::{IdentityId, NodeId};
+
+use crate::failure::StepError;
+use crate::state::RunState;
+use crate::state::item::{BlockState, ItemId, Role, element_key};
+use crate::state::record::Call;
+use crate::step::Identity;
+
+/// What an item's references read.
+pub(crate) struct ItemScope<'a> {
+    state: &'a RunState,
+    item: Option<ItemId>,
+}
+
+impl<'a> ItemScope<'a> {
+    pub(crate) fn of(state: &'a RunState, item: ItemId) -> Self {
+        ItemScope { state, item: Some(item) }
+    }
+}
+
+impl Scope for ItemScope<'_> {
+    fn input(&self, name: &str) -> Option<&Value> {
+        let head = self.state.head.as_ref()?;
+        head.started.inputs.0.get(name).filter(|value| !value.is_null())
+    }
+
+    fn each(&self, depth: u32) -> Option<(&str, &Value)> {
+        let mut left = depth;
+        let mut at = self.item;
+        while let Some(id) = at {
+            let item = self.state.item(id);
+            if let Some((key, value)) = &item.element {
+                if left == 0 {
+                    return Some((key, value));
+                }
+                left -= 1;
+            }
+            at = item.parent;
+        }
+        None
+    }
+
+    fn outputs(&self, node: NodeId, keys: &[String]) -> Option<Value> {
+        let mut path = Vec::new();
+        let mut at = Some(node);
+        while let Some(here) = at {
+            path.push(here);
+            at = self.state.plan.node(here).parent;
+        }
+        path.reverse();
+        let mut from = None;
+        let mut depth = 0;
+        if let Some(reader) = self.item {
+            // A reader is in the blocks around it; when it is an element itself, in that too.
+            while depth < path.len() {
+                let own = self.state.item(reader);
+                let around = if own.node == path[depth] && !matches!(own.role, Role::Collection(_)) {
+                    Some(reader)
+                } else {
+                    self.state.enclosing(reader, path[depth])
+                };
+                let Some(around) = around else { break };
+                from = Some(around);
+                depth += 1;
+            }
+        }
+        self.state.outputs_from(from, &path[depth..], &mut keys.iter().cloned().collect())
+    }
+
+    fn run_id(&self) -> &str {
+        self.state.head.as_ref().map_or("", |head| &head.run_id)
+    }
+}
+
+impl RunState {
+    fn outputs_from(
+        &self,
+        from: Option<ItemId>,
+        path: &[NodeId],
+        keys: &mut VecDeque<String>,
+    ) -> Option<Value> {
+        let Some((node, rest)) = path.split_first() else {
+            return self.item(from?).step()?.output().cloned();
+        };
+        let found = *self.by_node.get(&(from, *node))?;
+        let Role::Collection(collection) = &self.item(found).role else {
+            return self.outputs_from(Some(found), rest, keys);
+        };
+        if let Some(key) = keys.pop_front() {
+            let instances = &collection.instances;
+            let element = instances.get(&key).or_else(|| instances.get(&element_key(&key)))?;
+            return self.outputs_from(Some(*element), rest, keys);
+        }
+        if collection.state != BlockState::Open {
+            return None;
+        }
+        let mut all = Map::new();
+        for (key, element) in &collection.instances {
+            if let Some(value) = self.outputs_from(Some(*element), rest, &mut VecDeque::new()) {
+                all.insert(key.clone(), value);
+            }
+        }
+        Some(Value::Object(all))
+    }
+
+    /// With what and as whom a step acts.
+    pub(crate) fn resolve_call(&self, id: ItemId) -> Result<Call, StepError> {
+        let item = self.item(id);
+        let Some(step) = self.plan.node(item.node).step() else {
+            return Err(StepError::plan_wrong("a block has no parameters"));
+        };
+        let params = step
+            .with
+            .resolve(&ItemScope::of(self, id))
+            .map_err(|error| StepError::plan_wrong(format!("`with`: {error}")))?
+            .unwrap_or_else(|| Value::Object(Map::new()));
+        let identities = step
+            .identities
+            .iter()
+            .map(|identity| self.resolve_identity(id, *identity))
+            .collect::<Result<Vec<_>, _>>()?;
+        let auxiliary = step.auxiliary.map(|identity| self.resolve_identity(id, identity)).transpose()?;
+        Ok(Call { params: Arc::new(params), identities, auxiliary })
+    }
+
+    fn resolve_identity(&self, id: ItemId, identity: IdentityId) -> Result<Identity, StepError> {
+        let definition = self.plan.identity(identity);
+        // An identity speaks of the block that declares it, not of the step that uses it.
+        let place = definition.declared_in.and_then(|node| self.enclosing(id, node));
+        let scope = ItemScope { state: self, item: place };
+        let mut attributes = BTreeMap::new();
+        for (name, expr) in &definition.attributes {
+            let value = expr.eval(&scope).map_err(|error| {
+                StepError::plan_wrong(format!("identity {}, {name}: {error}", definition.name))
+            })?;
+            match value {
+                Some(Value::String(text)) => drop(attributes.insert(name.clone(), text)),
+                Some(other) => drop(attributes.insert(name.clone(), other.to_string())),
+                None => {}
+            }
+        }
+        Ok(Identity { name: definition.name.clone(), attributes })
+    }
+
+    /// The elements of a `for_each`, keyed; a duplicate is an error.
+    pub(crate) fn elements(&self, id: ItemId, over: &Expr) -> Result<Vec<(String, Value)>, StepError> {
+        let wrong = |error: EvalError| StepError::plan_wrong(format!("`for_each`: {error}"));
+        // The elements are named outside of the collection that they make.
+        let value = over.eval(&ItemScope { state: self, item: Some(id) }).map_err(wrong)?;
+        let elements = match value {
+            // An optional input that is absent, or the output of a step that is not applicable: no elements.
+            None => Vec::new(),
+            Some(Value::Object(map)) => map.into_iter().collect(),
+            Some(Value::Array(list)) => {
+                let mut elements = Vec::with_capacity(list.len());
+                for element in list {
+                    let Value::String(text) = &element else {
+                        return Err(StepError::plan_wrong(format!(
+                            "`for_each` takes a map or a list of text, and the list holds {element}"
+                        )));
+                    };
+                    elements.push((element_key(text), element));
+                }
+                elements
+            }
+            Some(other) => {
+                return Err(StepError::plan_wrong(format!(
+                    "`for_each` takes a map or a list of text, not {other}"
+                )));
+            }
+        };
+        let mut known = std::collections::HashSet::with_capacity(elements.len());
+        for (key, value) in &elements {
+            if !known.insert(key) {
+                return Err(StepError::plan_wrong(format!("`for_each` has {value} twice (as {key:?})")));
+            }
+        }
+        Ok(elements)
+    }
+}

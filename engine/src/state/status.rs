@@ -1,0 +1,174 @@
+//! The status of a run: computed from its steps and from what the operator wants.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Outcome;
+use crate::ids::{Epoch, StepKey};
+use crate::state::item::ItemId;
+use crate::state::step_state::StepState;
+use crate::state::{Goal, RunState};
+use crate::wait::WaitKind;
+
+/// The status of a run, computed from its steps, from what the operator wants, and (by the backend) from its lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "status")]
+pub enum RunStatus {
+    /// Accepted; no driver has had it.
+    Queued,
+    /// Something is in progress, and a driver has it.
+    Running,
+    /// Pause or cancel was asked for; requests in flight end.
+    Draining,
+    /// Paused by an operator.
+    Paused,
+    /// Nothing can move until something outside happens.
+    Waiting {
+        /// For what, without repeats.
+        on: Vec<WaitKind>,
+    },
+    /// Nothing can move because of failures or decisions; resumable.
+    Halted {
+        /// Steps that failed.
+        failed: Vec<StepKey>,
+        /// Steps that need a decision.
+        undecided: Vec<StepKey>,
+    },
+    /// Work is left and its driver is dead.
+    Interrupted,
+    /// Being taken back.
+    Undoing,
+    /// Undo cannot go on by itself.
+    UndoStopped,
+    /// Ended: everything applicable is done.
+    Succeeded {
+        /// How many steps were skipped by a person.
+        skipped: usize,
+    },
+    /// Ended: cancelled.
+    Cancelled {
+        /// How many writes are still uncertain.
+        uncertain: usize,
+    },
+    /// Ended: taken back.
+    Undone,
+}
+
+/// Which steps are where; kept with every change of state.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Move by themselves.
+    pub(crate) working: BTreeSet<ItemId>,
+    /// Wait for something outside.
+    pub(crate) waiting: BTreeSet<ItemId>,
+    /// Steps and blocks that failed.
+    pub(crate) failed: BTreeSet<ItemId>,
+    /// Need a decision.
+    pub(crate) undecided: BTreeSet<ItemId>,
+    /// Intents whose outcome is not journaled.
+    pub(crate) intended: BTreeSet<ItemId>,
+    /// Writes whose outcome is not proven.
+    pub(crate) open: BTreeSet<ItemId>,
+    /// Cannot be taken back.
+    pub(crate) stopped: BTreeSet<ItemId>,
+    pub(crate) skipped: usize,
+}
+
+impl Tally {
+    pub(crate) fn moved(&mut self, id: ItemId, before: &StepState, now: &StepState) {
+        fn keep(set: &mut BTreeSet<ItemId>, id: ItemId, before: bool, now: bool) {
+            match (before, now) {
+                (false, true) => drop(set.insert(id)),
+                (true, false) => drop(set.remove(&id)),
+                _ => {}
+            }
+        }
+        let mut each = |set: fn(&mut Tally) -> &mut BTreeSet<ItemId>, test: fn(&StepState) -> bool| {
+            keep(set(self), id, test(before), test(now));
+        };
+        each(|tally| &mut tally.working, StepState::is_working);
+        each(|tally| &mut tally.waiting, |state| state.wait().is_some());
+        each(|tally| &mut tally.failed, |state| matches!(state, StepState::Failed { .. }));
+        each(|tally| &mut tally.undecided, |state| matches!(state, StepState::NeedsDecision { .. }));
+        each(|tally| &mut tally.intended, |state| matches!(state, StepState::Intended { .. }));
+        each(|tally| &mut tally.open, StepState::is_open_attempt);
+        each(|tally| &mut tally.stopped, |state| matches!(state, StepState::UndoStopped { .. }));
+        let skipped = |state: &StepState| usize::from(matches!(state, StepState::Skipped { .. }));
+        self.skipped = self.skipped + skipped(now) - skipped(before);
+    }
+
+    pub(crate) fn block_failed(&mut self, id: ItemId, failed: bool) {
+        if failed {
+            self.failed.insert(id);
+        } else {
+            self.failed.remove(&id);
+        }
+    }
+}
+
+impl RunState {
+    /// Its status, as far as its events tell.
+    pub fn status(&self, _now: Timestamp) -> RunStatus {
+        match self.outcome {
+            Some(Outcome::Succeeded) => return RunStatus::Succeeded { skipped: self.tally.skipped },
+            Some(Outcome::Cancelled) => return RunStatus::Cancelled { uncertain: self.tally.open.len() },
+            Some(Outcome::Undone) => return RunStatus::Undone,
+            None => {}
+        }
+        if self.control.pause.is_some() || self.control.goal == Goal::Cancel {
+            return if self.is_draining() || self.control.pause.is_none() {
+                RunStatus::Draining
+            } else {
+                RunStatus::Paused
+            };
+        }
+        if self.epoch == Epoch::default() {
+            return RunStatus::Queued;
+        }
+        let undo = self.control.goal == Goal::Undo;
+        if !self.tally.working.is_empty() || self.agenda.has_records() {
+            return if undo { RunStatus::Undoing } else { RunStatus::Running };
+        }
+        if self.is_complete() {
+            return if undo { RunStatus::Undoing } else { RunStatus::Running };
+        }
+        if !self.tally.waiting.is_empty() {
+            return RunStatus::Waiting { on: self.waits_on() };
+        }
+        if undo {
+            return RunStatus::UndoStopped;
+        }
+        let keys = |set: &BTreeSet<ItemId>| set.iter().map(|id| self.item(*id).key.clone()).collect();
+        RunStatus::Halted { failed: keys(&self.tally.failed), undecided: keys(&self.tally.undecided) }
+    }
+
+    /// Whether writes that were on their way when pause or cancel was asked for have not ended.
+    pub(crate) fn is_draining(&self) -> bool {
+        match &self.control.fence {
+            None => true,
+            Some(fence) => self.tally.intended.iter().any(|id| fence.contains(&self.item(*id).key)),
+        }
+    }
+
+    /// Whether the goal is reached, and only the end is to be recorded.
+    pub(crate) fn is_complete(&self) -> bool {
+        match self.control.goal {
+            Goal::Finish => self.roots_left == 0 && self.head.is_some(),
+            Goal::Cancel => !self.is_draining(),
+            Goal::Undo => self.undo.is_empty() && self.tally.intended.is_empty(),
+        }
+    }
+
+    fn waits_on(&self) -> Vec<WaitKind> {
+        let kinds: BTreeSet<WaitKind> = self
+            .tally
+            .waiting
+            .iter()
+            .filter_map(|id| self.item(*id).step()?.state.wait())
+            .map(|wait| wait.kind)
+            .collect();
+        kinds.into_iter().collect()
+    }
+}

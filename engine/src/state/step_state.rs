@@ -1,0 +1,652 @@
+//! Where one step stands: one enum that carries what belongs to each state, and one function that changes it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::event::{Evidence, Origin, StepEvent};
+use crate::failure::{FailureClass, StepError};
+use crate::ids::Epoch;
+use crate::step::{Decision, Phase};
+use crate::wait::{Wait, WaitKind};
+
+/// Whether a step goes on or is being taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// Towards what the plan wants.
+    Forward,
+    /// Taken back.
+    Back,
+}
+
+/// Where a step stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepState {
+    /// Its needs are not met yet.
+    Pending,
+    /// Its `when`, or that of a block around it, is false.
+    NotApplicable,
+    /// A look at what is there is due or on its way.
+    Probing {
+        /// On, or back.
+        way: Way,
+    },
+    /// Waits, and is looked at again.
+    Waiting(Box<Waiting>),
+    /// A person has to decide.
+    NeedsDecision {
+        /// What about.
+        decision: Box<Decision>,
+        /// What was being done.
+        phase: Phase,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The intent is durable: the write is about to be sent, or on its way.
+    Intended {
+        /// On, or back.
+        way: Way,
+        /// Number of the attempt.
+        attempt: u32,
+        /// The driver that may send it.
+        epoch: Epoch,
+        /// For undo: what is to be removed.
+        found: Option<Arc<Value>>,
+    },
+    /// Sent, answer unknown: only reads can tell.
+    Uncertain {
+        /// On, or back.
+        way: Way,
+        /// Number of the attempt.
+        attempt: u32,
+        /// What is known of it.
+        error: Option<Box<StepError>>,
+        /// When the sending ended, as far as we know.
+        ended: Timestamp,
+        /// When the next look is due.
+        look_again: Timestamp,
+        /// Reads since then that found nothing.
+        absent: Absence,
+    },
+    /// Accepted; a read that begins later has to prove it.
+    Verifying {
+        /// On, or back.
+        way: Way,
+        /// Number of the attempt.
+        attempt: u32,
+        /// When the write ended.
+        ended: Timestamp,
+        /// When the next look is due.
+        look_again: Timestamp,
+        /// For undo: reads that found nothing.
+        absent: Absence,
+    },
+    /// Tries again later.
+    RetryWait {
+        /// What happened.
+        error: Box<StepError>,
+        /// What is tried again.
+        phase: Phase,
+        /// Failures so far.
+        failures: u32,
+        /// When the first of them was.
+        since: Timestamp,
+        /// When.
+        until: Timestamp,
+    },
+    /// A person leaves it out; its check runs once more for the record.
+    Skipping,
+    /// Found as wanted at first sight.
+    AlreadySo(Arc<Proof>),
+    /// Proven.
+    Done(Arc<Proof>),
+    /// Cannot go on.
+    Failed {
+        /// Why.
+        error: Box<StepError>,
+        /// What was being done.
+        phase: Phase,
+    },
+    /// Left out by a person.
+    Skipped {
+        /// Outputs, where there are any.
+        output: Option<Arc<Value>>,
+        /// What its check saw.
+        seen: String,
+    },
+    /// Will not begin any more.
+    Cancelled,
+    /// Taken back, and proven gone.
+    Undone(Box<Evidence>),
+    /// Undo left it in place.
+    Kept {
+        /// Why.
+        reason: String,
+    },
+    /// Undo cannot go on here.
+    UndoStopped {
+        /// Why.
+        error: Box<StepError>,
+    },
+}
+
+/// A wait that is going on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// For what, and who can end it.
+    pub wait: Wait,
+    /// What is asked again.
+    pub phase: Phase,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it is looked at again.
+    pub look_again: Timestamp,
+    /// When it gives up; `None`: never.
+    pub deadline: Option<Timestamp>,
+}
+
+/// A state that was proven by a read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proof {
+    /// What is there.
+    pub output: Value,
+    /// Who made it.
+    pub origin: Origin,
+    /// How it is known.
+    pub evidence: Evidence,
+}
+
+/// Reads in a row that found nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Absence {
+    /// How many.
+    pub reads: u32,
+    /// When the first of them began.
+    pub since: Option<Timestamp>,
+}
+
+/// Everything that can change a step's state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change<'a> {
+    /// Its needs are met and it is applicable.
+    NeedsMet,
+    /// It, or a block around it, is not applicable.
+    NotApplicable,
+    /// Another driver has the run.
+    DriverTook,
+    /// Its turn has come to be taken back.
+    TakeBack,
+    /// Its run is taken back, and it made nothing.
+    NothingToTakeBack,
+    /// An event of the step.
+    Event(&'a StepEvent),
+}
+
+impl Phase {
+    /// On, or back.
+    pub fn way(self) -> Way {
+        match self {
+            Phase::Probe | Phase::Apply | Phase::Verify => Way::Forward,
+            Phase::UndoProbe | Phase::Undo | Phase::UndoVerify => Way::Back,
+        }
+    }
+}
+
+impl Way {
+    /// The read before the write.
+    pub(crate) fn probe(self) -> Phase {
+        match self {
+            Way::Forward => Phase::Probe,
+            Way::Back => Phase::UndoProbe,
+        }
+    }
+
+    /// The write.
+    pub(crate) fn write(self) -> Phase {
+        match self {
+            Way::Forward => Phase::Apply,
+            Way::Back => Phase::Undo,
+        }
+    }
+
+    /// The read after the write.
+    pub(crate) fn verify(self) -> Phase {
+        match self {
+            Way::Forward => Phase::Verify,
+            Way::Back => Phase::UndoVerify,
+        }
+    }
+}
+
+impl Absence {
+    fn and_a_read(self, began: Timestamp) -> Self {
+        Absence { reads: self.reads + 1, since: Some(self.since.unwrap_or(began)) }
+    }
+}
+
+impl StepState {
+    /// The state after `change`; the only place where a step changes its state. `None`: the change does not fit.
+    pub(crate) fn next(&self, change: Change<'_>, at: Timestamp) -> Option<StepState> {
+        match change {
+            Change::NeedsMet => match self {
+                StepState::Pending => Some(StepState::Probing { way: Way::Forward }),
+                _ => None,
+            },
+            Change::NotApplicable => match self {
+                StepState::Pending => Some(StepState::NotApplicable),
+                _ => None,
+            },
+            Change::DriverTook => Some(match self {
+                StepState::Intended { way, attempt, .. } => StepState::Uncertain {
+                    way: *way,
+                    attempt: *attempt,
+                    error: None,
+                    ended: at,
+                    look_again: at,
+                    absent: Absence::default(),
+                },
+                other => other.clone(),
+            }),
+            Change::TakeBack => match self {
+                StepState::Intended { .. } | StepState::Uncertain { .. } => None,
+                _ => Some(StepState::Probing { way: Way::Back }),
+            },
+            Change::NothingToTakeBack => match self {
+                StepState::Intended { .. } | StepState::Uncertain { .. } => None,
+                StepState::Probing { .. }
+                | StepState::Waiting(_)
+                | StepState::RetryWait { .. }
+                | StepState::Skipping
+                | StepState::Verifying { .. } => Some(StepState::Cancelled),
+                other => Some(other.clone()),
+            },
+            Change::Event(event) => self.after(event, at),
+        }
+    }
+
+    fn after(&self, event: &StepEvent, at: Timestamp) -> Option<StepState> {
+        let looking = self.phase();
+        let way = self.way();
+        let may_stop = way.is_some() && !matches!(self, StepState::Uncertain { .. });
+        match event {
+            StepEvent::AlreadySo { output, evidence } => {
+                let looked = looking == Some(Phase::Probe) && !matches!(self, StepState::Skipping);
+                looked.then(|| {
+                    StepState::AlreadySo(Arc::new(Proof {
+                        output: output.clone(),
+                        origin: Origin::FoundInPlace,
+                        evidence: evidence.clone(),
+                    }))
+                })
+            }
+            StepEvent::Waiting { wait, phase, since, look_again, deadline } => {
+                (may_stop && way == Some(phase.way())).then(|| {
+                    StepState::Waiting(Box::new(Waiting {
+                        wait: wait.clone(),
+                        phase: *phase,
+                        since: *since,
+                        look_again: *look_again,
+                        deadline: *deadline,
+                    }))
+                })
+            }
+            StepEvent::NeedsDecision { decision, phase } => (looking
+                .is_some_and(|looking| !looking.writes())
+                && way == Some(phase.way()))
+            .then(|| StepState::NeedsDecision {
+                decision: Box::new(decision.clone()),
+                phase: *phase,
+                since: at,
+            }),
+            StepEvent::Intended { attempt, phase, epoch, found, .. } => (phase.writes()
+                && looking == Some(phase.way().probe())
+                && *self != StepState::Skipping)
+                .then(|| StepState::Intended {
+                    way: phase.way(),
+                    attempt: *attempt,
+                    epoch: *epoch,
+                    found: found.clone().map(Arc::new),
+                }),
+            StepEvent::NotSent { attempt, phase } => match self {
+                StepState::Intended { way, attempt: mine, .. } if mine == attempt && *way == phase.way() => {
+                    Some(StepState::Probing { way: *way })
+                }
+                _ => None,
+            },
+            StepEvent::Accepted { attempt, phase, ended, .. } => match self {
+                StepState::Intended { way, attempt: mine, .. } if mine == attempt && *way == phase.way() => {
+                    Some(StepState::Verifying {
+                        way: *way,
+                        attempt: *attempt,
+                        ended: *ended,
+                        look_again: *ended,
+                        absent: Absence::default(),
+                    })
+                }
+                _ => None,
+            },
+            StepEvent::Uncertain { attempt, phase, error, ended, look_again } => {
+                let absent = match self {
+                    StepState::Intended { way, attempt: mine, .. }
+                        if mine == attempt && *way == phase.way() =>
+                    {
+                        Absence::default()
+                    }
+                    StepState::Uncertain { way, attempt: mine, absent, .. }
+                        if mine == attempt && *way == phase.way() =>
+                    {
+                        *absent
+                    }
+                    _ => return None,
+                };
+                Some(StepState::Uncertain {
+                    way: phase.way(),
+                    attempt: *attempt,
+                    error: error.clone().map(Box::new),
+                    ended: *ended,
+                    look_again: *look_again,
+                    absent,
+                })
+            }
+            StepEvent::StillAbsent { read_began, look_again } => match self {
+                StepState::Uncertain { way, attempt, error, ended, absent, .. } => {
+                    Some(StepState::Uncertain {
+                        way: *way,
+                        attempt: *attempt,
+                        error: error.clone(),
+                        ended: *ended,
+                        look_again: *look_again,
+                        absent: absent.and_a_read(*read_began),
+                    })
+                }
+                StepState::Verifying { way: Way::Back, attempt, ended, absent, .. } => {
+                    Some(StepState::Verifying {
+                        way: Way::Back,
+                        attempt: *attempt,
+                        ended: *ended,
+                        look_again: *look_again,
+                        absent: absent.and_a_read(*read_began),
+                    })
+                }
+                // Nothing is there although nothing was sent: the absence has to last all the same.
+                _ if looking.is_some_and(|looking| looking.way() == Way::Back && !looking.writes()) => {
+                    Some(StepState::Verifying {
+                        way: Way::Back,
+                        attempt: 0,
+                        ended: *read_began,
+                        look_again: *look_again,
+                        absent: Absence::default().and_a_read(*read_began),
+                    })
+                }
+                _ => None,
+            },
+            StepEvent::RetryWait { error, phase, failures, since, until } => {
+                (way == Some(phase.way()) && *self != StepState::Skipping).then(|| StepState::RetryWait {
+                    error: Box::new(error.clone()),
+                    phase: *phase,
+                    failures: *failures,
+                    since: *since,
+                    until: *until,
+                })
+            }
+            StepEvent::Done { output, origin, evidence } => {
+                let looked = matches!(looking, Some(Phase::Probe | Phase::Verify));
+                (looked && *self != StepState::Skipping).then(|| {
+                    StepState::Done(Arc::new(Proof {
+                        output: output.clone(),
+                        origin: origin.clone(),
+                        evidence: evidence.clone(),
+                    }))
+                })
+            }
+            StepEvent::Failed { error, phase } => {
+                let may = may_stop && way == Some(Way::Forward) && *self != StepState::Skipping;
+                (may || *self == StepState::Pending)
+                    .then(|| StepState::Failed { error: Box::new(error.clone()), phase: *phase })
+            }
+            StepEvent::SkipAsked { .. } => {
+                let may = match self {
+                    StepState::Pending | StepState::Failed { .. } => true,
+                    StepState::Probing { way } => *way == Way::Forward,
+                    StepState::Waiting(waiting) => waiting.phase.way() == Way::Forward,
+                    StepState::NeedsDecision { phase, .. } | StepState::RetryWait { phase, .. } => {
+                        phase.way() == Way::Forward
+                    }
+                    _ => false,
+                };
+                may.then_some(StepState::Skipping)
+            }
+            StepEvent::Skipped { output, seen } => (*self == StepState::Skipping)
+                .then(|| StepState::Skipped { output: output.clone().map(Arc::new), seen: seen.clone() }),
+            StepEvent::Cancelled => {
+                let may = match self {
+                    StepState::Pending | StepState::Skipping => true,
+                    StepState::Probing { way } => *way == Way::Forward,
+                    StepState::Waiting(waiting) => waiting.phase.way() == Way::Forward,
+                    StepState::NeedsDecision { phase, .. } | StepState::RetryWait { phase, .. } => {
+                        phase.way() == Way::Forward
+                    }
+                    _ => false,
+                };
+                may.then_some(StepState::Cancelled)
+            }
+            StepEvent::Approved(_) => match self {
+                StepState::Waiting(waiting) if waiting.wait.kind == WaitKind::Approval => {
+                    Some(StepState::Probing { way: waiting.phase.way() })
+                }
+                _ => None,
+            },
+            StepEvent::Rejected { by, reason } => match self {
+                StepState::Waiting(waiting) if waiting.wait.kind == WaitKind::Approval => {
+                    let why = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                    Some(StepState::Failed {
+                        error: Box::new(StepError::new(
+                            FailureClass::PlanWrong,
+                            format!("rejected by {by}{why}"),
+                        )),
+                        phase: waiting.phase,
+                    })
+                }
+                _ => None,
+            },
+            StepEvent::LookNow => match self {
+                StepState::Waiting(waiting) => Some(StepState::Waiting(Box::new(Waiting {
+                    look_again: at,
+                    since: at,
+                    deadline: None,
+                    ..(**waiting).clone()
+                }))),
+                StepState::RetryWait { error, phase, .. } => Some(StepState::RetryWait {
+                    error: error.clone(),
+                    phase: *phase,
+                    failures: 0,
+                    since: at,
+                    until: at,
+                }),
+                StepState::Uncertain { way, attempt, error, ended, absent, .. } => {
+                    Some(StepState::Uncertain {
+                        way: *way,
+                        attempt: *attempt,
+                        error: error.clone(),
+                        ended: *ended,
+                        look_again: at,
+                        absent: *absent,
+                    })
+                }
+                StepState::Failed { .. } => Some(StepState::Probing { way: Way::Forward }),
+                StepState::UndoStopped { .. } => Some(StepState::Probing { way: Way::Back }),
+                _ => None,
+            },
+            StepEvent::Decided { .. } => match self {
+                StepState::NeedsDecision { phase, .. } => Some(StepState::Probing { way: phase.way() }),
+                _ => None,
+            },
+            StepEvent::Provided { output, value, .. } => Some(match self {
+                StepState::Skipped { output: before, seen } => {
+                    let mut fields = match before.as_deref() {
+                        Some(Value::Object(fields)) => fields.clone(),
+                        _ => serde_json::Map::new(),
+                    };
+                    fields.insert(output.clone(), value.clone());
+                    StepState::Skipped { output: Some(Arc::new(Value::Object(fields))), seen: seen.clone() }
+                }
+                other => other.clone(),
+            }),
+            StepEvent::Undone { evidence } => {
+                let looked = matches!(looking, Some(Phase::UndoProbe | Phase::UndoVerify));
+                looked.then(|| StepState::Undone(Box::new(evidence.clone())))
+            }
+            StepEvent::Kept { reason } => {
+                (may_stop && way == Some(Way::Back)).then(|| StepState::Kept { reason: reason.clone() })
+            }
+            StepEvent::UndoStopped { error } => (may_stop && way == Some(Way::Back))
+                .then(|| StepState::UndoStopped { error: Box::new(error.clone()) }),
+        }
+    }
+
+    /// What has to be performed next for it to leave this state by itself.
+    pub fn phase(&self) -> Option<Phase> {
+        match self {
+            StepState::Probing { way } => Some(way.probe()),
+            StepState::Skipping => Some(Phase::Probe),
+            StepState::Waiting(waiting) => Some(waiting.phase),
+            // A write is never repeated without a look.
+            StepState::RetryWait { phase, .. } if phase.writes() => Some(phase.way().probe()),
+            StepState::RetryWait { phase, .. } => Some(*phase),
+            StepState::Intended { way, .. } => Some(way.write()),
+            StepState::Uncertain { way, .. } | StepState::Verifying { way, .. } => Some(way.verify()),
+            _ => None,
+        }
+    }
+
+    /// When that is due; `None`: at once, or never.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        match self {
+            StepState::Waiting(waiting) => Some(match waiting.deadline {
+                Some(deadline) => waiting.look_again.min(deadline),
+                None => waiting.look_again,
+            }),
+            StepState::RetryWait { until, .. } => Some(*until),
+            StepState::Uncertain { look_again, .. } | StepState::Verifying { look_again, .. } => {
+                Some(*look_again)
+            }
+            _ => None,
+        }
+    }
+
+    /// On or back, while it is under way.
+    pub fn way(&self) -> Option<Way> {
+        match self {
+            StepState::NeedsDecision { phase, .. } => Some(phase.way()),
+            other => other.phase().map(Phase::way),
+        }
+    }
+
+    /// Number of the write whose outcome is not proven yet, if there is one.
+    pub fn is_open_attempt(&self) -> bool {
+        match self {
+            StepState::Intended { .. } | StepState::Uncertain { .. } | StepState::Verifying { .. } => true,
+            StepState::Waiting(waiting) => waiting.phase == Phase::Verify,
+            StepState::RetryWait { phase, .. } | StepState::NeedsDecision { phase, .. } => {
+                *phase == Phase::Verify
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it moves by itself, without anything from outside.
+    pub fn is_working(&self) -> bool {
+        match self {
+            StepState::Probing { .. }
+            | StepState::Skipping
+            | StepState::Intended { .. }
+            | StepState::Verifying { .. }
+            | StepState::RetryWait { .. } => true,
+            StepState::Uncertain { error, .. } => error.as_ref().is_none_or(|error| error.wait.is_none()),
+            _ => false,
+        }
+    }
+
+    /// What it waits for, if it waits.
+    pub fn wait(&self) -> Option<&Wait> {
+        match self {
+            StepState::Waiting(waiting) => Some(&waiting.wait),
+            StepState::Uncertain { error: Some(error), .. } => error.wait.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether what depends on it may begin, when nothing of it is read.
+    pub fn is_met(&self) -> bool {
+        matches!(
+            self,
+            StepState::AlreadySo(_)
+                | StepState::Done(_)
+                | StepState::NotApplicable
+                | StepState::Skipped { .. }
+        )
+    }
+
+    /// Its name: stable, for machines.
+    pub fn name(&self) -> &'static str {
+        let back = self.way() == Some(Way::Back);
+        match self {
+            StepState::Pending => "pending",
+            StepState::NotApplicable => "not-applicable",
+            StepState::Probing { .. } if back => "undo-probing",
+            StepState::Probing { .. } => "probing",
+            StepState::Waiting(_) if back => "undo-waiting",
+            StepState::Waiting(_) => "waiting",
+            StepState::NeedsDecision { .. } if back => "undo-needs-decision",
+            StepState::NeedsDecision { .. } => "needs-decision",
+            StepState::Intended { .. } if back => "undo-intended",
+            StepState::Intended { .. } => "intended",
+            StepState::Uncertain { .. } if back => "undo-uncertain",
+            StepState::Uncertain { .. } => "uncertain",
+            StepState::Verifying { .. } if back => "undo-verifying",
+            StepState::Verifying { .. } => "verifying",
+            StepState::RetryWait { .. } if back => "undo-retry-wait",
+            StepState::RetryWait { .. } => "retry-wait",
+            StepState::Skipping => "skipping",
+            StepState::AlreadySo(_) => "already-so",
+            StepState::Done(_) => "done",
+            StepState::Failed { .. } => "failed",
+            StepState::Skipped { .. } => "skipped",
+            StepState::Cancelled => "cancelled",
+            StepState::Undone(_) => "undone",
+            StepState::Kept { .. } => "kept",
+            StepState::UndoStopped { .. } => "undo-stopped",
+        }
+    }
+}
+
+impl StepEvent {
+    /// Its name: stable, for machines.
+    pub fn name(&self) -> &'static str {
+        match self {
+            StepEvent::AlreadySo { .. } => "already-so",
+            StepEvent::Waiting { .. } => "waiting",
+            StepEvent::NeedsDecision { .. } => "needs-decision",
+            StepEvent::Intended { .. } => "intended",
+            StepEvent::NotSent { .. } => "not-sent",
+            StepEvent::Accepted { .. } => "accepted",
+            StepEvent::Uncertain { .. } => "uncertain",
+            StepEvent::StillAbsent { .. } => "still-absent",
+            StepEvent::RetryWait { .. } => "retry-wait",
+            StepEvent::Done { .. } => "done",
+            StepEvent::Failed { .. } => "failed",
+            StepEvent::SkipAsked { .. } => "skip-asked",
+            StepEvent::Skipped { .. } => "skipped",
+            StepEvent::Cancelled => "cancelled",
+            StepEvent::Approved(_) => "approved",
+            StepEvent::Rejected { .. } => "rejected",
+            StepEvent::LookNow => "look-now",
+            StepEvent::Decided { .. } => "decided",
+            StepEvent::Provided { .. } => "provided",
+            StepEvent::Undone { .. } => "undone",
+            StepEvent::Kept { .. } => "kept",
+            StepEvent::UndoStopped { .. } => "undo-stopped",
+        }
+    }
+}

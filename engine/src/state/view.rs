@@ -1,0 +1,433 @@
+//! What a run shows of itself: its outline in plan order, each step's state and history, counts, waits.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use twinspan_plans::{Digest, Inputs, Node, NodeId, Plan};
+
+use crate::event::{Evidence, Origin, Outcome};
+use crate::failure::StepError;
+use crate::ids::{Epoch, RunId, Seq, StepKey};
+use crate::signal::Actor;
+use crate::state::item::{Item, ItemId, Role};
+use crate::state::step_state::{Proof, StepState, Way};
+use crate::state::{BlockState, Control, RunState};
+use crate::step::{Approval, ClaimKey, Identity};
+use crate::wait::Wait;
+
+/// What an item of a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemKind {
+    /// A step, or one element of a `for_each` step.
+    Step,
+    /// A block without `for_each`.
+    Heading,
+    /// A `for_each`, around its elements.
+    Collection,
+    /// One element of a `for_each` block.
+    Element,
+}
+
+/// One item of a run, for reading.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemView<'a> {
+    state: &'a RunState,
+    id: ItemId,
+    depth: usize,
+}
+
+/// How many steps are where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Steps that are known (elements of a `for_each` only once they are).
+    pub steps: usize,
+    /// Needs not met.
+    pub pending: usize,
+    /// Moving by themselves.
+    pub working: usize,
+    /// Waiting for something outside.
+    pub waiting: usize,
+    /// In need of a decision.
+    pub undecided: usize,
+    /// Proven, and found in place or observed.
+    pub already_so: usize,
+    /// Proven.
+    pub done: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Left out by a person.
+    pub skipped: usize,
+    /// Not applicable.
+    pub not_applicable: usize,
+    /// Cancelled.
+    pub cancelled: usize,
+    /// Taken back.
+    pub undone: usize,
+    /// Left in place by undo.
+    pub kept: usize,
+    /// Undo stopped there.
+    pub undo_stopped: usize,
+    /// Writes whose outcome is not proven (counted above too).
+    pub uncertain: usize,
+}
+
+/// One wait that is going on.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenWait<'a> {
+    /// The step that waits.
+    pub step: ItemView<'a>,
+    /// For what, and who can end it.
+    pub wait: &'a Wait,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it is looked at again.
+    pub look_again: Timestamp,
+    /// When it gives up; `None`: never.
+    pub deadline: Option<Timestamp>,
+}
+
+impl RunState {
+    /// Its plan.
+    pub fn plan(&self) -> &std::sync::Arc<Plan> {
+        &self.plan
+    }
+
+    /// Its id; `None` before its first event.
+    pub fn run(&self) -> Option<RunId> {
+        self.head.as_ref().map(|head| head.started.run)
+    }
+
+    /// The plan's name, as it was when the run began.
+    pub fn name(&self) -> &str {
+        self.head.as_ref().map_or(&self.plan.name, |head| &head.started.name)
+    }
+
+    /// Who started it.
+    pub fn starter(&self) -> Option<&Actor> {
+        self.head.as_ref().map(|head| &head.started.starter)
+    }
+
+    /// Digest of the plan's text.
+    pub fn plan_digest(&self) -> Option<Digest> {
+        self.head.as_ref().map(|head| head.started.plan)
+    }
+
+    /// Its inputs, secrets as references.
+    pub fn inputs(&self) -> Option<&Inputs> {
+        self.head.as_ref().map(|head| &head.started.inputs)
+    }
+
+    /// Seed of every random choice.
+    pub fn seed(&self) -> u64 {
+        self.head.as_ref().map_or(0, |head| head.started.seed)
+    }
+
+    /// When it was accepted.
+    pub fn started(&self) -> Option<Timestamp> {
+        self.started
+    }
+
+    /// When its last event happened.
+    pub fn changed(&self) -> Option<Timestamp> {
+        self.changed
+    }
+
+    /// Position of its last event.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// How many drivers it has had.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Host and process of its last driver.
+    pub fn driver(&self) -> Option<&str> {
+        self.driver.as_deref()
+    }
+
+    /// Version of the program that drove it last.
+    pub fn program(&self) -> Option<&str> {
+        self.program.as_deref()
+    }
+
+    /// What the operator wants.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// How it ended, if it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// Everything in the order of the plan, blocks before what is in them.
+    pub fn outline(&self) -> Vec<ItemView<'_>> {
+        let mut all = Vec::with_capacity(self.items.len());
+        let mut open: Vec<(ItemId, usize)> = self.roots.iter().rev().map(|id| (*id, 0)).collect();
+        while let Some((id, depth)) = open.pop() {
+            all.push(ItemView { state: self, id, depth });
+            match &self.item(id).role {
+                Role::Step(_) => {}
+                Role::Group { children, .. } => {
+                    open.extend(children.iter().rev().map(|child| (*child, depth + 1)));
+                }
+                Role::Collection(collection) => {
+                    open.extend(collection.instances.values().rev().map(|child| (*child, depth + 1)));
+                }
+            }
+        }
+        all
+    }
+
+    /// Every step, in the order of the plan.
+    pub fn steps(&self) -> impl Iterator<Item = ItemView<'_>> {
+        self.outline().into_iter().filter(|item| item.kind() == ItemKind::Step)
+    }
+
+    /// The step or block of this name.
+    pub fn find(&self, key: &StepKey) -> Option<ItemView<'_>> {
+        self.lookup(key).map(|id| self.view(id))
+    }
+
+    pub(crate) fn view(&self, id: ItemId) -> ItemView<'_> {
+        let mut depth = 0;
+        let mut at = self.item(id).parent;
+        while let Some(parent) = at {
+            depth += 1;
+            at = self.item(parent).parent;
+        }
+        ItemView { state: self, id, depth }
+    }
+
+    /// Everything that waits for something outside, in the order of the plan.
+    pub fn waits(&self) -> Vec<OpenWait<'_>> {
+        self.steps().filter_map(ItemView::open_wait).collect()
+    }
+
+    /// How many steps are where.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for record in self.items.iter().filter_map(Item::step) {
+            counts.steps += 1;
+            counts.uncertain += usize::from(record.state.is_open_attempt());
+            let place = match &record.state {
+                StepState::Pending => &mut counts.pending,
+                StepState::NotApplicable => &mut counts.not_applicable,
+                state if state.is_working() => &mut counts.working,
+                state if state.wait().is_some() => &mut counts.waiting,
+                StepState::NeedsDecision { .. } => &mut counts.undecided,
+                StepState::AlreadySo(_) => &mut counts.already_so,
+                StepState::Done(_) => &mut counts.done,
+                StepState::Failed { .. } => &mut counts.failed,
+                StepState::Skipped { .. } => &mut counts.skipped,
+                StepState::Cancelled => &mut counts.cancelled,
+                StepState::Undone(_) => &mut counts.undone,
+                StepState::Kept { .. } => &mut counts.kept,
+                StepState::UndoStopped { .. } => &mut counts.undo_stopped,
+                _ => &mut counts.working,
+            };
+            *place += 1;
+        }
+        counts
+    }
+}
+
+impl<'a> ItemView<'a> {
+    fn item(self) -> &'a Item {
+        self.state.item(self.id)
+    }
+
+    /// Its name in the run.
+    pub fn key(self) -> &'a StepKey {
+        &self.item().key
+    }
+
+    /// How deep it lies; the top level is 0.
+    pub fn depth(self) -> usize {
+        self.depth
+    }
+
+    /// What it is.
+    pub fn kind(self) -> ItemKind {
+        match &self.item().role {
+            Role::Step(_) => ItemKind::Step,
+            Role::Collection(_) => ItemKind::Collection,
+            Role::Group { .. } if self.item().is_element() => ItemKind::Element,
+            Role::Group { .. } => ItemKind::Heading,
+        }
+    }
+
+    /// Its place in the plan.
+    pub fn node_id(self) -> NodeId {
+        self.item().node
+    }
+
+    /// Its definition in the plan.
+    pub fn node(self) -> &'a Node {
+        self.state.plan.node(self.item().node)
+    }
+
+    /// Words for people: its title, else its id.
+    pub fn title(self) -> &'a str {
+        let node = self.node();
+        node.title.as_deref().unwrap_or(&node.id)
+    }
+
+    /// The step kind (`uses`); `None` for blocks.
+    pub fn uses(self) -> Option<&'a str> {
+        match self.kind() {
+            ItemKind::Step => self.node().step().map(|step| step.uses.as_str()),
+            _ => None,
+        }
+    }
+
+    /// What it lies in.
+    pub fn parent(self) -> Option<ItemView<'a>> {
+        self.item().parent.map(|parent| self.state.view(parent))
+    }
+
+    /// Key and value, for an element of a `for_each`.
+    pub fn element(self) -> Option<(&'a str, &'a Value)> {
+        self.item().element.as_ref().map(|(key, value)| (key.as_str(), &**value))
+    }
+
+    /// A step's state; `None` for blocks.
+    pub fn state(self) -> Option<&'a StepState> {
+        self.item().step().map(|record| &record.state)
+    }
+
+    /// A block's state; `None` for steps.
+    pub fn block_state(self) -> Option<&'a BlockState> {
+        self.item().block_state()
+    }
+
+    /// Whether everything in it is done, or what it is itself.
+    pub fn is_met(self) -> bool {
+        self.item().met.is_some()
+    }
+
+    /// When its needs were met.
+    pub fn since(self) -> Option<Timestamp> {
+        self.item().begun.map(|(at, _)| at)
+    }
+
+    /// What has to be done before it can begin: needs that are not met, by name.
+    pub fn waits_for(self) -> Vec<&'a StepKey> {
+        let targets = self.item().targets.iter().map(|id| self.state.item(*id));
+        targets.filter(|target| target.met.is_none()).map(|target| &target.key).collect()
+    }
+
+    /// Writes intended so far.
+    pub fn attempts(self) -> u32 {
+        self.item().step().map_or(0, |record| record.attempts)
+    }
+
+    /// Failures in a row.
+    pub fn failures(self) -> u32 {
+        self.item().step().map_or(0, |record| record.failures.count)
+    }
+
+    /// Its outputs, as others read them; kept after it was taken back.
+    pub fn outputs(self) -> Option<&'a Value> {
+        let record = self.item().step()?;
+        record.output().or_else(|| record.proof.as_ref().map(|proof| &proof.output))
+    }
+
+    /// The last proof of what it wanted; kept after it was taken back.
+    pub fn proof(self) -> Option<&'a Proof> {
+        self.item().step()?.proof.as_deref()
+    }
+
+    /// Who made what is there.
+    pub fn origin(self) -> Option<&'a Origin> {
+        self.proof().map(|proof| &proof.origin)
+    }
+
+    /// How its state is known: of what was taken back, the proof that it is gone.
+    pub fn evidence(self) -> Option<&'a Evidence> {
+        match self.state()? {
+            StepState::Undone(evidence) => Some(evidence),
+            _ => self.proof().map(|proof| &proof.evidence),
+        }
+    }
+
+    /// What went wrong last, if it has not gone right since.
+    pub fn last_error(self) -> Option<&'a StepError> {
+        let record = self.item().step();
+        match (record, self.item().block_state()) {
+            (Some(record), _) if !record.state.is_met() => record.last_error.as_deref(),
+            (None, Some(BlockState::Failed(error))) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The approval that was given.
+    pub fn approval(self) -> Option<&'a Approval> {
+        self.item().step()?.approval.as_ref()
+    }
+
+    /// What only the answer to its own write carried. Sensitive: shown, never exported.
+    pub fn receipt(self) -> Option<&'a Value> {
+        self.item().step()?.receipt.as_ref()
+    }
+
+    /// With which parameters it acts; `None`: its needs are not met.
+    pub fn params(self) -> Option<&'a Value> {
+        self.item().step()?.call.as_ref().map(|call| &*call.params)
+    }
+
+    /// Who does it, resolved; empty until its needs are met.
+    pub fn identities(self) -> &'a [Identity] {
+        let call = self.item().step().and_then(|record| record.call.as_ref());
+        call.map_or(&[], |call| &call.identities)
+    }
+
+    /// What it holds against other runs.
+    pub fn claims(self) -> &'a [ClaimKey] {
+        self.item().step().map_or(&[], |record| &record.claims)
+    }
+
+    /// Whether undo has to look at it.
+    pub fn is_owed(self) -> bool {
+        self.item().step().is_some_and(|record| record.ownership.owed)
+    }
+
+    /// Outputs that a person stated.
+    pub fn provided(self) -> Option<&'a BTreeMap<String, Value>> {
+        self.item().step().map(|record| &record.provided)
+    }
+
+    /// What was seen on the way, oldest first.
+    pub fn seen(self) -> &'a [(Timestamp, String)] {
+        self.item().step().map_or(&[], |record| &record.seen)
+    }
+
+    /// When it moves next by itself: a look or a retry.
+    pub fn next_look(self) -> Option<Timestamp> {
+        self.state()?.due()
+    }
+
+    /// Whether it is being taken back, or was.
+    pub fn is_back(self) -> bool {
+        match self.state() {
+            Some(StepState::Undone(_) | StepState::Kept { .. } | StepState::UndoStopped { .. }) => true,
+            Some(state) => state.way() == Some(Way::Back),
+            None => false,
+        }
+    }
+
+    /// The wait that is going on.
+    pub fn open_wait(self) -> Option<OpenWait<'a>> {
+        let state = self.state()?;
+        let wait = state.wait()?;
+        let (since, look_again, deadline) = match state {
+            StepState::Waiting(waiting) => (waiting.since, waiting.look_again, waiting.deadline),
+            StepState::Uncertain { ended, look_again, .. } => (*ended, *look_again, None),
+            _ => return None,
+        };
+        Some(OpenWait { step: self, wait, since, look_again, deadline })
+    }
+}
