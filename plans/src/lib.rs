@@ -5,17 +5,22 @@
 //! ```
 
 mod bind;
+mod canonical;
 mod catalog;
 mod check;
 mod diagnostic;
 mod digest;
 mod document;
+mod duration;
 mod explain;
 pub mod expr;
+mod lattice;
 mod outline;
 mod plan;
+mod reference;
 mod render;
 mod schema;
+mod yaml;
 
 pub use bind::{RawInputs, ReadFile};
 pub use catalog::{Catalog, EffectClass, Field, Identities, KindSpec, Type};
@@ -23,6 +28,7 @@ pub use check::{Compiled, compile};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity, Source};
 pub use digest::Digest;
 pub use document::{Document, parse};
+pub use duration::parse_duration;
 pub use explain::{codes, explain};
 pub use outline::OutlineItem;
 pub use plan::{

@@ -1,0 +1,76 @@
+//! Finds the reference that somebody forgot to quote inside `{ }` or `[ ]`.
+//!
+//! Only asked when the text is not valid YAML, so it may be rough: it follows quotes, comments, brackets and block
+//! scalars, and nothing else of YAML.
+
+use std::ops::Range;
+
+/// The first `${{ … }}` that stands unquoted inside a flow collection.
+pub(super) fn unquoted_reference(text: &str) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut depth = 0_usize;
+    let mut quote = None;
+    // Whether a new value may begin here; inside a plain scalar, brackets and quotes mean nothing.
+    let mut fresh = true;
+    let mut block: Option<usize> = None;
+    let mut at = 0;
+    while at < bytes.len() {
+        let line_end = text[at..].find('\n').map_or(bytes.len(), |end| at + end + 1);
+        let line = &text[at..line_end];
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        if let Some(parent) = block {
+            if line.trim().is_empty() || indent > parent {
+                at = line_end;
+                continue;
+            }
+            block = None;
+        }
+        if quote.is_none() && depth == 0 {
+            fresh = true;
+        }
+        let mut i = at;
+        while i < line_end {
+            let rest = &text[i..line_end];
+            let byte = bytes[i];
+            match quote {
+                Some(b'"') if byte == b'\\' => i += 1,
+                Some(open) if byte == open => quote = None,
+                Some(_) => {}
+                None if rest.starts_with("${{") && depth > 0 => {
+                    let end = text[i..].find("}}").map_or(line_end, |end| i + end + 2);
+                    return Some(i..end);
+                }
+                None if rest.starts_with("${{") => {
+                    let end = text[i..line_end].find("}}").map_or(line_end, |end| i + end + 2);
+                    i = end;
+                    fresh = false;
+                    continue;
+                }
+                None => match byte {
+                    b'#' if i == at || bytes[i - 1].is_ascii_whitespace() => break,
+                    b'"' | b'\'' if fresh => quote = Some(byte),
+                    b'[' | b'{' if fresh || depth > 0 => {
+                        depth += 1;
+                        fresh = true;
+                    }
+                    b']' | b'}' if depth > 0 => {
+                        depth -= 1;
+                        fresh = false;
+                    }
+                    b',' if depth > 0 => fresh = true,
+                    b':' if bytes.get(i + 1).is_none_or(u8::is_ascii_whitespace) => fresh = true,
+                    b'-' | b'?' if fresh && bytes.get(i + 1).is_none_or(u8::is_ascii_whitespace) => {}
+                    b'|' | b'>' if fresh && depth == 0 => {
+                        block = Some(indent);
+                        break;
+                    }
+                    _ if byte.is_ascii_whitespace() => {}
+                    _ => fresh = false,
+                },
+            }
+            i += 1;
+        }
+        at = line_end;
+    }
+    None
+}
