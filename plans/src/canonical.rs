@@ -65,7 +65,11 @@ impl Plan {
                     set(&mut form, key, duration.map(millis));
                 }
                 let approval = step.approval.as_ref();
-                set(&mut form, "approval", approval.map(|gate| json!({ "by": gate.by, "not_starter": gate.not_starter })));
+                set(
+                    &mut form,
+                    "approval",
+                    approval.map(|gate| json!({ "by": gate.by, "not_starter": gate.not_starter })),
+                );
             }
         }
         sorted(form)
@@ -89,7 +93,8 @@ impl Plan {
                 (name.clone(), form)
             })
             .collect();
-        let mut nodes: Vec<NodeId> = (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).map(NodeId).collect();
+        let mut nodes: Vec<NodeId> =
+            (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).map(NodeId).collect();
         nodes.sort_by_cached_key(|id| self.path(*id));
         sorted(json!({
             "twinspan": 1,
@@ -118,7 +123,9 @@ impl Plan {
     fn template_json(&self, template: &Template) -> Value {
         match template {
             Template::Expr(expr) => self.expr_json(expr),
-            Template::List(items) => json!({ "list": items.iter().map(|item| self.template_json(item)).collect::<Vec<_>>() }),
+            Template::List(items) => {
+                json!({ "list": items.iter().map(|item| self.template_json(item)).collect::<Vec<_>>() })
+            }
             Template::Map(entries) => {
                 let entries: Map<String, Value> =
                     entries.iter().map(|(key, entry)| (key.clone(), self.template_json(entry))).collect();
@@ -169,7 +176,9 @@ fn type_json(ty: &Type) -> Value {
         Type::Record(fields) => {
             let fields: Map<String, Value> = fields
                 .iter()
-                .map(|field| (field.name.clone(), json!({ "type": type_json(&field.ty), "required": field.required })))
+                .map(|field| {
+                    (field.name.clone(), json!({ "type": type_json(&field.ty), "required": field.required }))
+                })
                 .collect();
             json!({ "record": fields })
         }

@@ -135,7 +135,9 @@ impl Type {
             ("email", None) => Type::Email,
             ("url", None) => Type::Url,
             ("name", None) => Type::Name,
-            ("choice", Some(words)) => Type::Choice(words.split(',').map(|word| word.trim().to_owned()).collect()),
+            ("choice", Some(words)) => {
+                Type::Choice(words.split(',').map(|word| word.trim().to_owned()).collect())
+            }
             _ => return None,
         })
     }

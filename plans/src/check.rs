@@ -95,8 +95,7 @@ struct Reader {
 
 impl Reader {
     /// Defaults of inputs, and identities at the top.
-    const TOP: Reader =
-        Reader { node: None, each: None, steps: false, lenient: false, own_condition: false };
+    const TOP: Reader = Reader { node: None, each: None, steps: false, lenient: false, own_condition: false };
 
     /// The parts of a node, its own element included.
     fn node(node: NodeId) -> Self {
@@ -157,10 +156,12 @@ impl<'d> Checker<'d> {
             let mut next: Vec<usize> = reads[at].iter().filter_map(|name| position(name)).collect();
             while let Some(other) = next.pop() {
                 if other == at {
-                    let diagnostic =
-                        Diagnostic::error("TS0307", format!("the default of `{}` refers to itself", decl.name.value))
-                            .at(self.place(&decl.name.span), "directly or through other defaults")
-                            .help("give one of these inputs a default without a reference");
+                    let diagnostic = Diagnostic::error(
+                        "TS0307",
+                        format!("the default of `{}` refers to itself", decl.name.value),
+                    )
+                    .at(self.place(&decl.name.span), "directly or through other defaults")
+                    .help("give one of these inputs a default without a reference");
                     self.problem(diagnostic);
                     break;
                 }
@@ -204,5 +205,25 @@ fn conjuncts(condition: &Expr) -> Vec<&Expr> {
     match condition {
         Expr::And(all) => all.iter().flat_map(conjuncts).collect(),
         other => vec![other],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn shipped_plans_compile() {
+        for name in ["cross-tenant-connection", "hello-durable"] {
+            let path = format!("{}/library/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read(path).unwrap();
+            let document = crate::parse(name, &text).unwrap();
+            let compiled = compile(&document, &fixture::catalog());
+            let compiled =
+                compiled.map_err(|found| found.render(false)).unwrap_or_else(|text| panic!("{text}"));
+            assert_eq!(compiled.warnings.render(false), "");
+        }
     }
 }

@@ -36,10 +36,7 @@ impl fmt::Display for Type {
 
 /// Whether its values are text.
 pub(crate) fn is_text(ty: &Type) -> bool {
-    !matches!(
-        ty,
-        Type::Any | Type::Integer | Type::Boolean | Type::List(_) | Type::Map(_) | Type::Record(_)
-    )
+    !matches!(ty, Type::Any | Type::Integer | Type::Boolean | Type::List(_) | Type::Map(_) | Type::Record(_))
 }
 
 /// Whether a value of type `from` may stand where `to` is wanted.
@@ -60,12 +57,12 @@ pub(crate) fn assignable(from: &Type, to: &Type) -> bool {
         (KeyOf(_) | Choice(_), Name) => true,
         (List(from), List(to)) | (Map(from), Map(to)) => assignable(from, to),
         (Record(fields), Map(to)) => fields.iter().all(|field| assignable(&field.ty, to)),
-        (Record(from), Record(to)) => to.iter().all(|wanted| {
-            match from.iter().find(|field| field.name == wanted.name) {
+        (Record(from), Record(to)) => {
+            to.iter().all(|wanted| match from.iter().find(|field| field.name == wanted.name) {
                 Some(field) => assignable(&field.ty, &wanted.ty) && (field.required || !wanted.required),
                 None => !wanted.required,
-            }
-        }),
+            })
+        }
         _ => false,
     }
 }
@@ -96,7 +93,10 @@ pub(crate) fn check_text(text: &str, ty: &Type) -> Result<(), Misfit> {
         Type::Scope => check_scope(text),
         Type::Email => {
             let good = text.split_once('@').is_some_and(|(user, host)| {
-                !user.is_empty() && !host.is_empty() && !host.contains('@') && !text.contains(char::is_whitespace)
+                !user.is_empty()
+                    && !host.is_empty()
+                    && !host.contains('@')
+                    && !text.contains(char::is_whitespace)
             });
             good.then_some(()).ok_or_else(|| Misfit::new("not a mail address", "write `name@domain`"))
         }
@@ -110,14 +110,18 @@ pub(crate) fn check_text(text: &str, ty: &Type) -> Result<(), Misfit> {
                 && text.chars().count() <= 128
                 && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "/\\?#%&".contains(c));
             good.then_some(()).ok_or_else(|| {
-                Misfit::new("not a name", "use up to 128 characters without spaces and without `/ \\ ? # % &`")
+                Misfit::new(
+                    "not a name",
+                    "use up to 128 characters without spaces and without `/ \\ ? # % &`",
+                )
             })
         }
         Type::Choice(words) => {
             if words.iter().any(|word| word == text) {
                 return Ok(());
             }
-            let mut misfit = Misfit::new("not one of the choices", format!("write one of {}", words.join(", ")));
+            let mut misfit =
+                Misfit::new("not one of the choices", format!("write one of {}", words.join(", ")));
             misfit.suggestion = nearest(text, words.iter().map(String::as_str)).map(str::to_owned);
             Err(misfit)
         }
@@ -127,7 +131,9 @@ pub(crate) fn check_text(text: &str, ty: &Type) -> Result<(), Misfit> {
         Type::KeyOf(_) => Ok(()),
         Type::Integer => Err(Misfit::new("text, not a whole number", "write a number without quotes")),
         Type::Boolean => Err(Misfit::new("text, not `true` or `false`", "write `true` or `false`")),
-        Type::List(_) => Err(Misfit::new("text, not a list", "write a list: `[ … ]`, or one line `- …` for each")),
+        Type::List(_) => {
+            Err(Misfit::new("text, not a list", "write a list: `[ … ]`, or one line `- …` for each"))
+        }
         Type::Map(_) | Type::Record(_) => Err(Misfit::new("text, not a mapping", "write `key: value` lines")),
     }
 }
@@ -160,7 +166,8 @@ fn check_resource_id(text: &str, of: Option<&str>) -> Result<(), Misfit> {
 }
 
 fn check_scope(text: &str) -> Result<(), Misfit> {
-    let help = "write /subscriptions/GUID, /providers/Microsoft.Management/managementGroups/NAME, or a resource id";
+    let help =
+        "write /subscriptions/GUID, /providers/Microsoft.Management/managementGroups/NAME, or a resource id";
     resource_type(text).map(|_| ()).map_err(|why| Misfit::new(why, help))
 }
 
@@ -174,7 +181,8 @@ fn resource_type(id: &str) -> Result<String, &'static str> {
     if segments.iter().any(|segment| segment.is_empty()) {
         return Err("holds an empty part (`//`, or `/` at its end)");
     }
-    let is = |at: usize, word: &str| segments.get(at).is_some_and(|segment| segment.eq_ignore_ascii_case(word));
+    let is =
+        |at: usize, word: &str| segments.get(at).is_some_and(|segment| segment.eq_ignore_ascii_case(word));
     if is(0, "subscriptions") && segments.get(1).is_none_or(|guid| check_guid(guid).is_err()) {
         return Err("the subscription is not a GUID");
     }
@@ -217,7 +225,10 @@ mod tests {
     #[test]
     fn resource_ids_keep_their_type() {
         let id = |of: &str| Type::ResourceId(Some(of.to_owned()));
-        assert!(assignable(&id("Microsoft.Network/virtualNetworks"), &id("microsoft.network/VIRTUALNETWORKS")));
+        assert!(assignable(
+            &id("Microsoft.Network/virtualNetworks"),
+            &id("microsoft.network/VIRTUALNETWORKS")
+        ));
         assert!(!assignable(&id("a/b"), &id("a/c")));
         assert!(assignable(&id("a/b"), &Type::Scope));
         assert!(!assignable(&Type::Scope, &id("a/b")));
@@ -225,7 +236,12 @@ mod tests {
 
     #[test]
     fn records_need_what_is_required() {
-        let field = |name: &str, required| Field { name: name.into(), ty: Type::Guid, required, about: String::new() };
+        let field = |name: &str, required| Field {
+            name: name.into(),
+            ty: Type::Guid,
+            required,
+            about: String::new(),
+        };
         let both = Type::Record(vec![field("a", true), field("b", false)]);
         assert!(assignable(&both, &Type::Record(vec![field("a", true)])));
         assert!(!assignable(&both, &Type::Record(vec![field("b", true)])));
@@ -239,14 +255,30 @@ mod tests {
         check_text(&vnet, &of("Microsoft.Network/virtualNetworks")).unwrap();
         check_text(&vnet, &Type::Scope).unwrap();
         check_text(&format!("{vnet}/subnets/s"), &of("Microsoft.Network/virtualNetworks/subnets")).unwrap();
-        assert!(check_text(&vnet, &of("Microsoft.Network/networkManagers")).unwrap_err().why.contains("virtualNetworks"));
+        assert!(
+            check_text(&vnet, &of("Microsoft.Network/networkManagers"))
+                .unwrap_err()
+                .why
+                .contains("virtualNetworks")
+        );
         check_text(SUBSCRIPTION, &Type::Scope).unwrap();
         check_text("/providers/Microsoft.Management/managementGroups/mg", &Type::Scope).unwrap();
-        for bad in ["", "/", "/subscriptions/x", "/subscriptions//", "fabrikam", "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/", "/providers/a/b"] {
+        for bad in [
+            "",
+            "/",
+            "/subscriptions/x",
+            "/subscriptions//",
+            "fabrikam",
+            "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/",
+            "/providers/a/b",
+        ] {
             assert!(check_text(bad, &Type::Scope).is_err(), "{bad:?}");
         }
         let choice = Type::Choice(vec!["guest".into(), "service-principal".into()]);
-        assert_eq!(check_text("service_principal", &choice).unwrap_err().suggestion.as_deref(), Some("service-principal"));
+        assert_eq!(
+            check_text("service_principal", &choice).unwrap_err().suggestion.as_deref(),
+            Some("service-principal")
+        );
         assert!(check_text("nobody", &Type::Email).is_err());
         assert!(check_text("a b", &Type::Name).is_err());
         assert!(check_text("{11111111-0000-0000-0000-00000000000c}", &Type::Guid).is_err());

@@ -14,6 +14,8 @@ mod document;
 mod duration;
 mod explain;
 pub mod expr;
+#[cfg(test)]
+mod fixture;
 mod lattice;
 mod outline;
 mod plan;

@@ -171,14 +171,14 @@ pub(crate) fn need(text: &str) -> Result<NeedPath, SyntaxError> {
                 key = Some(parse(text, open..end)?);
                 let after = end + 2;
                 after
-                    + text[after..].find(']').ok_or_else(|| {
-                        SyntaxError::new(at..text.len(), "the bracket is not closed", help)
-                    })?
+                    + text[after..]
+                        .find(']')
+                        .ok_or_else(|| SyntaxError::new(at..text.len(), "the bracket is not closed", help))?
             } else {
                 let close = inside
-                    + text[inside..].find(']').ok_or_else(|| {
-                        SyntaxError::new(at..text.len(), "the bracket is not closed", help)
-                    })?;
+                    + text[inside..]
+                        .find(']')
+                        .ok_or_else(|| SyntaxError::new(at..text.len(), "the bracket is not closed", help))?;
                 let span = inside..close;
                 let plain = text[span.clone()].trim().trim_matches('\'').to_owned();
                 if plain.is_empty() {
@@ -260,7 +260,8 @@ fn tokens(text: &str, span: Range<usize>) -> Result<Vec<(Token, Range<usize>)>, 
             })?;
             at += len;
             Token::Text(value)
-        } else if first.is_ascii_digit() || (first == '-' && rest[1..].starts_with(|c: char| c.is_ascii_digit()))
+        } else if first.is_ascii_digit()
+            || (first == '-' && rest[1..].starts_with(|c: char| c.is_ascii_digit()))
         {
             let len = 1 + rest[1..].bytes().take_while(|byte| is_word(*byte)).count();
             at += len;
@@ -300,7 +301,9 @@ fn stray(rest: &str, first: char) -> (String, &'static str) {
         '!' => ("`!` is not known".to_owned(), "write `not`"),
         '=' => ("`=` is not known".to_owned(), "write `==`"),
         '"' => ("text in a reference stands in single quotes".to_owned(), "write '…'"),
-        '|' => ("there are no filters".to_owned(), "references only read values; see `twinspan explain TS0201`"),
+        '|' => {
+            ("there are no filters".to_owned(), "references only read values; see `twinspan explain TS0201`")
+        }
         _ => (
             format!("the character `{first}` means nothing in a reference"),
             "there is no general language: names, `or`, `and`, `not`, `==`, `!=`",

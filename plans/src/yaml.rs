@@ -184,9 +184,11 @@ fn explain_error(source: &Arc<Source>, error: &Error) -> Diagnostic {
                 .help("keep one of them")
         }
         Error::Budget { breach, .. } => match breach {
-            BudgetBreach::Depth { .. } => {
-                limit("the file is nested too deeply", "deeper than 64 levels", "a plan needs fewer than 64 levels")
-            }
+            BudgetBreach::Depth { .. } => limit(
+                "the file is nested too deeply",
+                "deeper than 64 levels",
+                "a plan needs fewer than 64 levels",
+            ),
             BudgetBreach::Documents { .. } => several_documents(place),
             _ => limit("the file holds too much", "too much up to here", "split it into several plans"),
         },
@@ -205,9 +207,11 @@ fn explain_error(source: &Arc<Source>, error: &Error) -> Diagnostic {
         Error::UnknownAnchor { .. } => Diagnostic::error("TS0004", "there is no anchor of this name")
             .at(place, "this alias")
             .help("text that begins with `*` must be quoted"),
-        Error::MergeKeyNotAllowed { .. } => Diagnostic::error("TS0004", "merge keys (`<<`) are not supported")
-            .at(place, "here")
-            .help("write the keys out"),
+        Error::MergeKeyNotAllowed { .. } => {
+            Diagnostic::error("TS0004", "merge keys (`<<`) are not supported")
+                .at(place, "here")
+                .help("write the keys out")
+        }
         Error::NullIntoString { .. } => key_must_be_text(place),
         Error::Unexpected { expected, .. } if expected.contains("string") => key_must_be_text(place),
         _ => syntax_error(source, error, place),
@@ -242,7 +246,8 @@ fn syntax_error(source: &Arc<Source>, error: &Error, place: Place) -> Diagnostic
             .at(place, "too deep here")
             .help("a plan needs fewer than 64 levels");
     }
-    if source.text[place.span.start..].starts_with('\t') || lower.contains("tab") && lower.contains("indent") {
+    if source.text[place.span.start..].starts_with('\t') || lower.contains("tab") && lower.contains("indent")
+    {
         return Diagnostic::error("TS0005", "a tab is used where YAML wants spaces")
             .at(place, "here")
             .help("use spaces; YAML does not allow tabs");
@@ -443,7 +448,9 @@ mod tests {
             "- ".repeat(20_000),
             "{a: ".repeat(20_000),
             (0..20_000).map(|i| format!("{}a:\n", " ".repeat(i))).collect::<String>(),
-            format!("a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n"),
+            format!(
+                "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n"
+            ),
         ] {
             println!("{}", crate::Diagnostics::from(tree(&deep).unwrap_err()).to_json());
         }

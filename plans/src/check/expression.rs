@@ -234,7 +234,9 @@ impl Checker<'_> {
                     .at(self.place(&origin.span(&path.root.span)), "not known")
                     .help("references begin with `inputs.`, `steps.`, `each.` or `run.`; text stands in '…'")
                     .did_you_mean(other, ["inputs", "steps", "each", "run"]);
-                if diagnostic.suggestion.is_none() && self.document.inputs.iter().any(|i| i.name.value == other) {
+                if diagnostic.suggestion.is_none()
+                    && self.document.inputs.iter().any(|i| i.name.value == other)
+                {
                     diagnostic.suggestion = Some(format!("inputs.{other}"));
                 }
                 self.problem(diagnostic);
@@ -266,7 +268,8 @@ impl Checker<'_> {
         };
         self.used_inputs.borrow_mut().insert(name.text.clone());
         let absent = (decl.optional && decl.default.is_none()).then_some(Absent::Input);
-        let (segments, ty, below) = self.walk(reader, &decl.ty, &path.parts[1..], Some(&name.text), origin, needs);
+        let (segments, ty, below) =
+            self.walk(reader, &decl.ty, &path.parts[1..], Some(&name.text), origin, needs);
         let expr = Expr::Input { name: name.text.clone(), path: segments };
         Typed { absent: absent.or(below.then_some(Absent::Input)), ..Typed::of(expr, ty) }
     }
@@ -287,7 +290,10 @@ impl Checker<'_> {
         let collection = reader.each.and_then(|node| self.names.collections(node).nth(outers));
         let Some(collection) = collection else {
             let (message, help) = if outers == 0 {
-                ("`each` is known only inside a `for_each`", "use it in a step or block with `for_each`, or in what such a block holds")
+                (
+                    "`each` is known only inside a `for_each`",
+                    "use it in a step or block with `for_each`, or in what such a block holds",
+                )
             } else {
                 ("there is no `for_each` that far out", "remove an `.outer`")
             };
@@ -350,9 +356,12 @@ impl Checker<'_> {
         while self.names.node(at).is_block() {
             let id = self.names.node(at).decl.id.value.clone();
             let Some(inner) = self.names.node(at).inner else {
-                let diagnostic = Diagnostic::error("TS0204", format!("`{id}` is a heading and has no outputs"))
-                    .at(self.place(&origin.span(&whole.span)), "")
-                    .help("ids inside a heading are plan-wide: write `steps.ID.OUTPUT` with the step's own id");
+                let diagnostic = Diagnostic::error(
+                    "TS0204",
+                    format!("`{id}` is a heading and has no outputs"),
+                )
+                .at(self.place(&origin.span(&whole.span)), "")
+                .help("ids inside a heading are plan-wide: write `steps.ID.OUTPUT` with the step's own id");
                 self.problem(diagnostic);
                 return Typed::unknown();
             };
@@ -368,11 +377,13 @@ impl Checker<'_> {
                     keys.push(self.key(reader, key, origin, needs));
                     let Some(found) = self.names.within(inner, &next.text) else {
                         let known = self.names.names_within(inner);
-                        let diagnostic =
-                            Diagnostic::error("TS0202", format!("the block `{id}` has no step `{}`", next.text))
-                                .at(self.place(&origin.span(&next.span)), "not known")
-                                .help(format!("it has: {}", known.join(", ")))
-                                .did_you_mean(&next.text, known);
+                        let diagnostic = Diagnostic::error(
+                            "TS0202",
+                            format!("the block `{id}` has no step `{}`", next.text),
+                        )
+                        .at(self.place(&origin.span(&next.span)), "not known")
+                        .help(format!("it has: {}", known.join(", ")))
+                        .did_you_mean(&next.text, known);
                         self.problem(diagnostic);
                         return Typed::unknown();
                     };
@@ -586,9 +597,11 @@ impl Checker<'_> {
                 (Type::Record(_), Part::Key(_)) => Diagnostic::error("TS0210", "this has fields, not keys")
                     .at(place, "a key is not expected here")
                     .help("write `.FIELD`; a key belongs to a map or to something with `for_each`"),
-                (Type::List(_), _) => Diagnostic::error("TS0210", "items of a list cannot be chosen: positions shift")
-                    .at(place, "a list")
-                    .help("use `for_each`, or a map input"),
+                (Type::List(_), _) => {
+                    Diagnostic::error("TS0210", "items of a list cannot be chosen: positions shift")
+                        .at(place, "a list")
+                        .help("use `for_each`, or a map input")
+                }
                 (other, _) => Diagnostic::error("TS0204", format!("a value of type {other} has no parts"))
                     .at(place, "nothing below")
                     .help("remove this part"),

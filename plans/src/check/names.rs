@@ -97,8 +97,11 @@ impl<'d> Names<'d> {
                 self.nodes[id.0 as usize].inner = Some(within);
                 self.add_identities(&block.identities, within, Some(id));
             }
-            let children: Vec<NodeId> =
-                block.nodes.iter().map(|child| self.add(document, child, Some(id), within, problems)).collect();
+            let children: Vec<NodeId> = block
+                .nodes
+                .iter()
+                .map(|child| self.add(document, child, Some(id), within, problems))
+                .collect();
             self.nodes[id.0 as usize].children = children;
         }
         id
@@ -171,6 +174,8 @@ impl<'d> Names<'d> {
     }
 
     fn outwards(&self, scope: ScopeId) -> impl Iterator<Item = &NameScope<'d>> {
-        std::iter::successors(Some(&self.scopes[scope]), |scope| scope.parent.map(|parent| &self.scopes[parent]))
+        std::iter::successors(Some(&self.scopes[scope]), |scope| {
+            scope.parent.map(|parent| &self.scopes[parent])
+        })
     }
 }

@@ -103,9 +103,12 @@ impl Checker<'_> {
                     .at(place.clone(), "refers to its own step")
                     .help("refer to another step, or remove this")
             } else {
-                Diagnostic::error("TS0309", format!("`{}` needs `{}`, which waits for it", id(*from), id(*to)))
-                    .at(place.clone(), "would wait for itself")
-                    .help("need steps beside it, not the block around it")
+                Diagnostic::error(
+                    "TS0309",
+                    format!("`{}` needs `{}`, which waits for it", id(*from), id(*to)),
+                )
+                .at(place.clone(), "would wait for itself")
+                .help("need steps beside it, not the block around it")
             };
             self.problem(diagnostic);
             return;

@@ -77,11 +77,9 @@ impl<'d> Checker<'d> {
         }
         let kind = match &decl.body {
             Body::Step(step) => NodeKind::Step(Box::new(self.step(reader, scope, decl, step, &mut needs))),
-            Body::Block(block) => NodeKind::Block(BlockDef {
-                children,
-                parallel: block.parallel,
-                halt_after: block.halt_after,
-            }),
+            Body::Block(block) => {
+                NodeKind::Block(BlockDef { children, parallel: block.parallel, halt_after: block.halt_after })
+            }
         };
         let node = Node {
             id: decl.id.value.clone(),
@@ -111,7 +109,9 @@ impl<'d> Checker<'d> {
             Value::Text(text) if has_reference(text) => {
                 let typed = self.text_with_references(reader, text, &node.span, needs);
                 match &typed.ty {
-                    Type::List(inner) if is_text(inner) || **inner == Type::Any => (typed.expr, (**inner).clone()),
+                    Type::List(inner) if is_text(inner) || **inner == Type::Any => {
+                        (typed.expr, (**inner).clone())
+                    }
                     Type::Map(inner) => (typed.expr, (**inner).clone()),
                     Type::Any if !typed.built => (typed.expr, Type::Any),
                     other => problem(self, format!("of type {other}")),
@@ -122,15 +122,17 @@ impl<'d> Checker<'d> {
                 for item in items {
                     match &item.value {
                         Value::Text(text) if has_reference(text) => {
-                            let diagnostic = Diagnostic::error("TS0209", "references cannot be used in this list")
-                                .at(self.place(&item.span), "")
-                                .help("declare a list input, and write `for_each: ${{ inputs.NAME }}`");
+                            let diagnostic =
+                                Diagnostic::error("TS0209", "references cannot be used in this list")
+                                    .at(self.place(&item.span), "")
+                                    .help("declare a list input, and write `for_each: ${{ inputs.NAME }}`");
                             self.problem(diagnostic);
                         }
                         Value::Text(text) if !seen.insert(text.to_lowercase()) => {
-                            let diagnostic = Diagnostic::error("TS0410", format!("`{text}` is in the list twice"))
-                                .at(self.place(&item.span), "second time")
-                                .help("each item names an instance: remove one");
+                            let diagnostic =
+                                Diagnostic::error("TS0410", format!("`{text}` is in the list twice"))
+                                    .at(self.place(&item.span), "second time")
+                                    .help("each item names an instance: remove one");
                             self.problem(diagnostic);
                         }
                         Value::Text(_) => {}
@@ -244,10 +246,12 @@ impl<'d> Checker<'d> {
                 .help(format!("write `{id}[KEY].{}`, or `{id}` for all of it", name.word.text)),
             Some(inner) => match self.names.within(inner, &name.word.text) {
                 Some(found) => return Some(found),
-                None => Diagnostic::error("TS0308", format!("the block `{id}` has no step `{}`", name.word.text))
-                    .at(place, "not known")
-                    .help(format!("it has: {}", self.names.names_within(inner).join(", ")))
-                    .did_you_mean(&name.word.text, self.names.names_within(inner)),
+                None => {
+                    Diagnostic::error("TS0308", format!("the block `{id}` has no step `{}`", name.word.text))
+                        .at(place, "not known")
+                        .help(format!("it has: {}", self.names.names_within(inner).join(", ")))
+                        .did_you_mean(&name.word.text, self.names.names_within(inner))
+                }
             },
         };
         self.problem(diagnostic);
@@ -279,10 +283,11 @@ impl<'d> Checker<'d> {
         let with = match kind {
             None => {
                 let known: Vec<&str> = catalog.kinds.keys().map(String::as_str).collect();
-                let diagnostic = Diagnostic::error("TS0301", format!("there is no kind `{}`", step.uses.value))
-                    .at(self.place(&step.uses.span), "not known")
-                    .help("`twinspan steps` lists every kind")
-                    .did_you_mean(&step.uses.value, known);
+                let diagnostic =
+                    Diagnostic::error("TS0301", format!("there is no kind `{}`", step.uses.value))
+                        .at(self.place(&step.uses.span), "not known")
+                        .help("`twinspan steps` lists every kind")
+                        .did_you_mean(&step.uses.value, known);
                 self.problem(diagnostic);
                 match &step.with {
                     Some(node) => self.template(reader, node, &Type::Any, "the step", needs),
@@ -380,7 +385,12 @@ impl<'d> Checker<'d> {
                 attributes.insert(key.value.clone(), expr);
             }
         }
-        IdentityDef { name: decl.name.value.clone(), declared_in: block, attributes, about: decl.about.clone() }
+        IdentityDef {
+            name: decl.name.value.clone(),
+            declared_in: block,
+            attributes,
+            about: decl.about.clone(),
+        }
     }
 
     /// An output of a step with `when` needs `or`, unless the reader has the same `when`.
@@ -388,27 +398,23 @@ impl<'d> Checker<'d> {
         for read in std::mem::take(&mut self.guarded) {
             let around: Vec<NodeId> = self.names.ancestry(read.reader).collect();
             let same_each = self.names.collections(read.reader).eq(self.names.collections(read.read));
-            let conditions = |id: &NodeId| {
-                nodes[id.0 as usize].when.iter().flat_map(conjuncts).collect::<Vec<_>>()
-            };
+            let conditions =
+                |id: &NodeId| nodes[id.0 as usize].when.iter().flat_map(conjuncts).collect::<Vec<_>>();
             let known: Vec<&Expr> = around
                 .iter()
                 .filter(|id| !(read.own_condition && **id == read.reader))
                 .flat_map(conditions)
                 .collect();
-            let open = self
-                .names
-                .ancestry(read.read)
-                .filter(|id| !around.contains(id))
-                .find(|id| {
-                    conditions(id).iter().any(|condition| {
-                        !known.contains(condition) || (mentions_each(condition) && !same_each)
-                    })
-                });
+            let open = self.names.ancestry(read.read).filter(|id| !around.contains(id)).find(|id| {
+                conditions(id)
+                    .iter()
+                    .any(|condition| !known.contains(condition) || (mentions_each(condition) && !same_each))
+            });
             if let Some(conditional) = open {
                 let conditional = self.names.node(conditional).decl;
                 let id = &self.names.node(read.read).decl.id.value;
-                let span = conditional.when.as_ref().map_or(conditional.id.span.clone(), |when| when.span.clone());
+                let span =
+                    conditional.when.as_ref().map_or(conditional.id.span.clone(), |when| when.span.clone());
                 let diagnostic = Diagnostic::error("TS0208", format!("`{id}` may not be applicable"))
                     .at(read.place, "then this has no value")
                     .and_at(self.place(&span), "its condition")

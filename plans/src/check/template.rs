@@ -54,7 +54,9 @@ impl Checker<'_> {
                 _ => self.wrong_shape(node, wanted, what),
             },
             Value::Null if *wanted != Type::Any => self.wrong_shape(node, wanted, what),
-            Value::Bool(_) if !matches!(wanted, Type::Boolean | Type::Any) => self.wrong_shape(node, wanted, what),
+            Value::Bool(_) if !matches!(wanted, Type::Boolean | Type::Any) => {
+                self.wrong_shape(node, wanted, what)
+            }
             Value::Number(number) => match wanted {
                 Type::Any => Template::Expr(Expr::Literal(Json::Number(number.clone()))),
                 Type::Integer if number.is_i64() || number.is_u64() => {
@@ -123,10 +125,11 @@ impl Checker<'_> {
                 } else {
                     format!("known: {}", known.join(", "))
                 };
-                let diagnostic = Diagnostic::error("TS0302", format!("{what} has no parameter `{}`", entry.key))
-                    .at(self.place(&entry.key_span), "not known")
-                    .help(help)
-                    .did_you_mean(&entry.key, known.iter().copied());
+                let diagnostic =
+                    Diagnostic::error("TS0302", format!("{what} has no parameter `{}`", entry.key))
+                        .at(self.place(&entry.key_span), "not known")
+                        .help(help)
+                        .did_you_mean(&entry.key, known.iter().copied());
                 self.problem(diagnostic);
                 // Its references are checked all the same.
                 self.template(reader, &entry.value, &Type::Any, what, needs);
@@ -251,7 +254,11 @@ impl Checker<'_> {
             }
             _ => format!("write a value of type {wanted}"),
         };
-        let label = if matches!(node.value, Value::Null) { "empty".to_owned() } else { format!("this is {}", node.what()) };
+        let label = if matches!(node.value, Value::Null) {
+            "empty".to_owned()
+        } else {
+            format!("this is {}", node.what())
+        };
         let diagnostic = Diagnostic::error("TS0311", format!("{what} must be {}", article(wanted)))
             .at(self.place(&node.span), label)
             .help(help);

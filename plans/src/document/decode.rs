@@ -76,7 +76,11 @@ impl Decoder {
         match &node.value {
             Value::Map(entries) => Some(entries),
             _ => {
-                self.wrong(node, &format!("{what} is a mapping"), "write `key: value` lines, indented by two spaces");
+                self.wrong(
+                    node,
+                    &format!("{what} is a mapping"),
+                    "write `key: value` lines, indented by two spaces",
+                );
                 None
             }
         }

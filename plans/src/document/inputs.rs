@@ -9,8 +9,21 @@ use super::{IdentityDecl, InputDecl};
 
 /// The words for `type`.
 pub(crate) const TYPE_NAMES: &[&str] = &[
-    "tenant-id", "scope", "resource-id", "guid", "email", "url", "name", "string", "choice", "bool", "int",
-    "duration", "list", "map", "key-of",
+    "tenant-id",
+    "scope",
+    "resource-id",
+    "guid",
+    "email",
+    "url",
+    "name",
+    "string",
+    "choice",
+    "bool",
+    "int",
+    "duration",
+    "list",
+    "map",
+    "key-of",
 ];
 
 impl Decoder {
@@ -62,7 +75,8 @@ impl Decoder {
         let ty = match (name.value.as_str(), of) {
             ("choice", Some(of)) => {
                 let words = self.list(&of.value, "`of` of a choice").unwrap_or_default();
-                let words: Vec<String> = words.iter().filter_map(|word| self.text(word)).map(|t| t.value).collect();
+                let words: Vec<String> =
+                    words.iter().filter_map(|word| self.text(word)).map(|t| t.value).collect();
                 if words.is_empty() {
                     return Type::Any;
                 }
@@ -73,9 +87,7 @@ impl Decoder {
             ("list", None) => needs_of(self, "`of: resource-id`"),
             ("map", Some(of)) => Type::Map(Box::new(self.element_type(&of.value))),
             ("map", None) => needs_of(self, "`of: { scope: { type: scope } }`"),
-            ("key-of", Some(of)) => {
-                self.text(&of.value).map_or(Type::Any, |map| Type::KeyOf(map.value))
-            }
+            ("key-of", Some(of)) => self.text(&of.value).map_or(Type::Any, |map| Type::KeyOf(map.value)),
             ("key-of", None) => needs_of(self, "`of: tenants`, the name of a map input"),
             ("resource-id", Some(of)) => Type::ResourceId(self.text(&of.value).map(|of| of.value)),
             (simple, of) => {
@@ -104,17 +116,25 @@ impl Decoder {
         let entries = match &node.value {
             Value::Text(name) => {
                 return simple_type(name).unwrap_or_else(|| {
-                    let diagnostic = Diagnostic::error("TS0107", format!("there is no type `{name}` without `of`"))
-                        .at(self.place(&node.span), "not a type")
-                        .help(format!("write one of {}, or `{{ type: …, of: … }}`", TYPE_NAMES.join(", ")))
-                        .did_you_mean(name, TYPE_NAMES.iter().copied());
+                    let diagnostic =
+                        Diagnostic::error("TS0107", format!("there is no type `{name}` without `of`"))
+                            .at(self.place(&node.span), "not a type")
+                            .help(format!(
+                                "write one of {}, or `{{ type: …, of: … }}`",
+                                TYPE_NAMES.join(", ")
+                            ))
+                            .did_you_mean(name, TYPE_NAMES.iter().copied());
                     self.problem(diagnostic);
                     Type::Any
                 });
             }
             Value::Map(entries) => entries,
             _ => {
-                self.wrong(node, "`of` is a type or a mapping of fields", "write `of: string`, or fields with types");
+                self.wrong(
+                    node,
+                    "`of` is a type or a mapping of fields",
+                    "write `of: string`, or fields with types",
+                );
                 return Type::Any;
             }
         };

@@ -8,11 +8,36 @@ use super::decode::{Decoder, Fields, Text};
 use super::{ApprovalDecl, BlockDecl, Body, NodeDecl, StepDecl};
 
 const STEP: &[&str] = &[
-    "id", "title", "note", "uses", "as", "auxiliary", "with", "needs", "when", "for_each", "ensure", "retry",
-    "timeout", "give_up_after", "remind", "approval", "window",
+    "id",
+    "title",
+    "note",
+    "uses",
+    "as",
+    "auxiliary",
+    "with",
+    "needs",
+    "when",
+    "for_each",
+    "ensure",
+    "retry",
+    "timeout",
+    "give_up_after",
+    "remind",
+    "approval",
+    "window",
 ];
 const BLOCK: &[&str] = &[
-    "id", "title", "note", "needs", "when", "for_each", "identities", "parallel", "waves", "halt_after", "window",
+    "id",
+    "title",
+    "note",
+    "needs",
+    "when",
+    "for_each",
+    "identities",
+    "parallel",
+    "waves",
+    "halt_after",
+    "window",
     "steps",
 ];
 /// What only a block with `for_each` takes.
@@ -44,8 +69,9 @@ impl Decoder {
                 let close = entries.iter().find_map(|entry| {
                     crate::diagnostic::nearest(&entry.key, ["uses", "steps"]).map(|near| (entry, near))
                 });
-                let mut diagnostic = Diagnostic::error("TS0106", "this has neither `uses` nor `steps`")
-                    .help("a step says which kind it `uses` (`twinspan steps` lists them); a block has `steps`");
+                let mut diagnostic = Diagnostic::error("TS0106", "this has neither `uses` nor `steps`").help(
+                    "a step says which kind it `uses` (`twinspan steps` lists them); a block has `steps`",
+                );
                 diagnostic = match close {
                     Some((entry, near)) => {
                         diagnostic.suggestion = Some(near.to_owned());
@@ -90,7 +116,8 @@ impl Decoder {
     fn fields<'a>(&mut self, node: &'a Node, is_block: bool) -> Option<Fields<'a>> {
         let (known, other, what, whose) =
             if is_block { (BLOCK, STEP, "a block", "a step") } else { (STEP, BLOCK, "a step", "a block") };
-        let all: Vec<&str> = known.iter().chain(other.iter().filter(|key| !known.contains(key))).copied().collect();
+        let all: Vec<&str> =
+            known.iter().chain(other.iter().filter(|key| !known.contains(key))).copied().collect();
         let known_to_both: Vec<&str> = known.to_vec();
         let entries = self.entries(node, what)?;
         for entry in entries {
@@ -118,10 +145,12 @@ impl Decoder {
     fn block(&mut self, fields: &Fields<'_>) -> BlockDecl {
         if fields.get("for_each").is_none() {
             for entry in SCOPE_ONLY.iter().filter_map(|key| fields.entry(key)) {
-                let diagnostic =
-                    Diagnostic::error("TS0109", format!("`{}` belongs to a block with `for_each`", entry.key))
-                        .at(self.place(&entry.key_span), "this block is a heading")
-                        .help("add `for_each`, or remove it; identities of a heading are declared at the top");
+                let diagnostic = Diagnostic::error(
+                    "TS0109",
+                    format!("`{}` belongs to a block with `for_each`", entry.key),
+                )
+                .at(self.place(&entry.key_span), "this block is a heading")
+                .help("add `for_each`, or remove it; identities of a heading are declared at the top");
                 self.problem(diagnostic);
             }
         }
@@ -212,7 +241,9 @@ impl Decoder {
 
     /// The shape of `waves`, so that a plan written for it is told of its other mistakes too.
     fn waves(&mut self, entry: &Entry) {
-        let Some(fields) = self.map(&entry.value, "`waves`", &["by", "bake", "approve", "waiting"]) else { return };
+        let Some(fields) = self.map(&entry.value, "`waves`", &["by", "bake", "approve", "waiting"]) else {
+            return;
+        };
         if let Some(node) = fields.get("bake") {
             self.duration(node);
         }
@@ -221,13 +252,20 @@ impl Decoder {
         }
         match fields.get("waiting") {
             None => {}
-            Some(Node { value: Value::Text(word), .. }) if matches!(word.as_str(), "left-behind" | "hold") => {}
+            Some(Node { value: Value::Text(word), .. })
+                if matches!(word.as_str(), "left-behind" | "hold") => {}
             Some(node) => self.wrong(node, "`waiting` is `left-behind` or `hold`", "write one of the two"),
         }
         match fields.entry("by").map(|by| &by.value) {
-            None => self.missing(&fields, "by", "say what the waves are, for example `by: ${{ each.value.ring }}`"),
+            None => self.missing(
+                &fields,
+                "by",
+                "say what the waves are, for example `by: ${{ each.value.ring }}`",
+            ),
             Some(Node { value: Value::Text(_) | Value::List(_), .. }) => {}
-            Some(node) => self.wrong(node, "`by` is a reference or a list", "write `by: ${{ each.value.ring }}`"),
+            Some(node) => {
+                self.wrong(node, "`by` is a reference or a list", "write `by: ${{ each.value.ring }}`")
+            }
         }
     }
 
@@ -243,7 +281,10 @@ impl Decoder {
         }
         if let Some(entry) = fields.entry("windows") {
             for window in self.entries(&entry.value, "`windows`").unwrap_or_default() {
-                let Some(window) = self.map(&window.value, "a window", &["days", "from", "to", "zone"]) else { continue };
+                let Some(window) = self.map(&window.value, "a window", &["days", "from", "to", "zone"])
+                else {
+                    continue;
+                };
                 for key in ["from", "to", "zone"] {
                     if let Some(node) = window.get(key) {
                         self.text(node);

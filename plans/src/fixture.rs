@@ -1,0 +1,135 @@
+//! A catalogue for tests: the kinds that the shipped plans use, by hand.
+
+use crate::catalog::{Catalog, EffectClass, Field, Identities, KindSpec, Type};
+
+/// `name: type`, with `?` after the name when it is optional.
+fn fields(text: &str) -> Vec<Field> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|field| !field.is_empty())
+        .map(|field| {
+            let (name, ty) = field.split_once(':').unwrap_or((field, "string"));
+            let name = name.trim();
+            Field {
+                name: name.trim_end_matches('?').to_owned(),
+                ty: ty_of(ty.trim()),
+                required: !name.ends_with('?'),
+                about: String::new(),
+            }
+        })
+        .collect()
+}
+
+fn ty_of(text: &str) -> Type {
+    if let Some(inner) = text.strip_prefix("list ") {
+        return Type::List(Box::new(ty_of(inner)));
+    }
+    if let Some(words) = text.strip_prefix("choice ") {
+        return Type::Choice(words.split('|').map(str::to_owned).collect());
+    }
+    match text {
+        "any" => Type::Any,
+        "int" => Type::Integer,
+        "bool" => Type::Boolean,
+        "duration" => Type::Duration,
+        "id" => Type::ResourceId(None),
+        "nm" => Type::ResourceId(Some("Microsoft.Network/networkManagers".into())),
+        "vnet" => Type::ResourceId(Some("Microsoft.Network/virtualNetworks".into())),
+        "group" => Type::ResourceId(Some("Microsoft.Network/networkManagers/networkGroups".into())),
+        "sc" => Type::ResourceId(Some("Microsoft.Network/networkManagers/scopeConnections".into())),
+        "nmc" => Type::ResourceId(Some("Microsoft.Network/networkManagerConnections".into())),
+        "scope" => Type::Scope,
+        "tenant" => Type::TenantId,
+        "guid" => Type::Guid,
+        "email" => Type::Email,
+        "name" => Type::Name,
+        "check" => Type::Record(fields("program, args?: list string")),
+        _ => Type::String,
+    }
+}
+
+pub(crate) fn catalog() -> Catalog {
+    use EffectClass::{CreateNamed, PostUnsafe, PostWithProbe, PutSame, Read};
+    use Identities::{None as Nobody, One, Several};
+    let kinds = [
+        ("avnm.network-manager", Read, One, "id: nm", "id: nm, subscription: scope, name"),
+        ("azure.permissions", Read, One, "scope: scope, actions: list string", ""),
+        (
+            "entra.guest-user",
+            PostWithProbe,
+            One,
+            "email: email, send_invitation?: bool",
+            "id: guid, object_id: guid, redeem_url?",
+        ),
+        ("entra.service-principal", PostWithProbe, One, "app_id: guid", "object_id: guid"),
+        (
+            "azure.role-assignment",
+            CreateNamed,
+            One,
+            "scope: scope, role, principal: guid, expect_name?, satisfied_by?: choice effective|direct",
+            "id: id",
+        ),
+        ("entra.invitation-accepted", Read, One, "guest: guid", ""),
+        ("azure.sign-in", Read, One, "expect_principal?: guid", "object_id: guid"),
+        ("azure.scope", Read, One, "scope: scope, expect_name?", "id: scope, name"),
+        ("azure.resource-provider", PutSame, One, "scope: scope, namespace", ""),
+        ("azure.virtual-networks", Read, One, "ids: list vnet, within?: scope", "ids: list vnet"),
+        (
+            "avnm.scope-connection",
+            PutSame,
+            One,
+            "network_manager: nm, name: name, tenant: tenant, scope: scope",
+            "id: sc",
+        ),
+        (
+            "avnm.network-manager-connection",
+            PutSame,
+            One,
+            "scope: scope, name: name, network_manager: nm",
+            "id: nmc",
+        ),
+        (
+            "avnm.connection-status",
+            Read,
+            Several,
+            "scope_connection: sc, network_manager_connection: nmc",
+            "",
+        ),
+        ("avnm.network-group", PutSame, One, "network_manager: nm, name: name, member_type?", "id: group"),
+        ("avnm.static-member", PutSame, One, "group: group, virtual_network: vnet", "id: id, region?: name"),
+        ("avnm.group-members", Read, One, "group: group, expect: list vnet", ""),
+        ("approval", Read, Nobody, "show?, by?, not?: choice starter", "by, at, reason?"),
+        ("delay", Read, Nobody, "for: duration", "began, over"),
+        (
+            "command",
+            PostUnsafe,
+            Nobody,
+            "program, args?: list string, check?: check",
+            "exit_code: int, stdout, ran: bool",
+        ),
+        ("arm.resource", PutSame, One, "id: id, body?: any", "id: id, resource: any"),
+    ];
+    let kinds = kinds.into_iter().map(|(name, effect, identities, params, outputs)| {
+        let spec = KindSpec {
+            name: name.to_owned(),
+            summary: String::new(),
+            effect,
+            identities,
+            auxiliary: name == "avnm.static-member",
+            params: fields(params),
+            outputs: fields(outputs),
+        };
+        (name.to_owned(), spec)
+    });
+    Catalog { kinds: kinds.collect() }
+}
+
+/// A small plan around `steps`.
+pub(crate) fn plan(steps: &str) -> String {
+    format!(
+        "twinspan: 1\nname: t\ninputs:\n  word: {{ type: string, default: x }}\n  list: {{ type: list, of: string, default: [a, b] }}\n  \
+         flag: {{ type: bool, default: true }}\n  maybe: {{ type: string, optional: true }}\n  tenants:\n    type: map\n    of:\n      \
+         id: {{ type: tenant-id }}\n      contact: {{ type: email, optional: true }}\nidentities:\n  me: {{ contact: me@contoso.example }}\n\
+         steps:\n{steps}"
+    )
+}
