@@ -21,6 +21,10 @@ mod party;
 mod permission;
 mod redaction;
 mod refusal;
+#[cfg(test)]
+pub(crate) mod scripted;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod wire;
 

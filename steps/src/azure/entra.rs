@@ -127,23 +127,23 @@ impl Refusal {
     }
 
     fn case(&self) -> Option<Case> {
-        if self.error.as_deref() == Some("temporarily_unavailable") && !self.codes.contains(&50196) {
-            return Some(Case::Transient);
-        }
         let numbered = CASES
             .iter()
             .find(|(_, numbers)| self.codes.iter().any(|code| numbers.contains(code)))
             .map(|(case, _)| *case);
-        numbered.or(match self.error.as_deref()? {
-            "interaction_required" | "login_required" | "invalid_grant" => Some(Case::SignInAgain),
-            "consent_required" => Some(Case::Consent),
-            "invalid_client" => Some(Case::BadCredential),
-            "unauthorized_client" | "invalid_resource" => Some(Case::NoServicePrincipal),
-            "authorization_pending" | "slow_down" => Some(Case::Unfinished),
-            "server_error" => Some(Case::Transient),
-            "access_denied" => Some(Case::ConditionalAccess),
-            _ => None,
-        })
+        let error = self.error.as_deref().unwrap_or_default();
+        match (error, numbered) {
+            ("temporarily_unavailable", Some(Case::Slow)) => numbered,
+            ("temporarily_unavailable" | "server_error", _) => Some(Case::Transient),
+            (_, Some(_)) => numbered,
+            ("interaction_required" | "login_required" | "invalid_grant", None) => Some(Case::SignInAgain),
+            ("consent_required", None) => Some(Case::Consent),
+            ("invalid_client", None) => Some(Case::BadCredential),
+            ("unauthorized_client" | "invalid_resource", None) => Some(Case::NoServicePrincipal),
+            ("authorization_pending" | "slow_down", None) => Some(Case::Unfinished),
+            ("access_denied", None) => Some(Case::ConditionalAccess),
+            (_, None) => None,
+        }
     }
 
     /// `AADSTS50076`, or the error's own word.
@@ -368,4 +368,170 @@ fn after(text: &str, label: &str) -> Option<String> {
 fn after_line(text: &str, label: &str) -> Option<String> {
     let (_, rest) = text.split_once(label)?;
     rest.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
+    use super::*;
+    use FailureClass::{Credential as Config, NeedsPerson, PlanWrong, Policy, Throttled, Transient};
+
+    const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
+    const LOGIN: &str = "https://login.microsoftonline.com";
+
+    fn party() -> Party<'static> {
+        Party { name: "target", contact: Some("nina@contoso.example"), tenant: TENANT }
+    }
+
+    fn application() -> Credential {
+        Credential::ClientSecret {
+            client_id: "app-1".into(),
+            client_secret: crate::SecretRef::Env("TARGET_SECRET".into()),
+        }
+    }
+
+    fn answer(status: u16, error: &str, code: u32, credential: &Credential) -> StepError {
+        let body = json!({
+            "error": error,
+            "error_description": format!(
+                "AADSTS{code}: What went wrong.\r\nTrace ID: t-1\r\nCorrelation ID: c-1\r\nTimestamp: 2026-11-23 08:31:07Z"
+            ),
+            "error_codes": [code],
+            "timestamp": "2026-11-23 08:31:07Z", "trace_id": "t-1", "correlation_id": "c-1",
+        });
+        refused(party(), credential, LOGIN, &Refusal::from_json(status, &body).unwrap())
+    }
+
+    /// Every row of the table of refusals: numbers, the `error` they come with, class, who acts, with what.
+    #[test]
+    fn every_known_refusal_says_who_acts_and_how() {
+        type Row = (&'static [u32], &'static str, FailureClass, &'static str, &'static str);
+        let admin = "an Entra administrator of tenant 22222222";
+        let sign_in = "az login --tenant 22222222-0000-0000-0000-00000000000f";
+        let rows: &[Row] = &[
+            (&[50020, 16003], "invalid_grant", NeedsPerson, admin, "v1.0/invitations"),
+            (&[50034, 51004, 50014, 90072], "invalid_grant", NeedsPerson, "nina@", "accept the invitation"),
+            (
+                &[50076, 50074, 50079, 50072, 50078],
+                "interaction_required",
+                NeedsPerson,
+                "target (nina@",
+                sign_in,
+            ),
+            (
+                &[50158, 53000, 53001, 53003, 53004, 530032, 50131, 50005],
+                "invalid_grant",
+                Policy,
+                admin,
+                "sign-in log",
+            ),
+            (&[53003], "interaction_required", Policy, admin, "sign-in log"),
+            (&[500212], "invalid_grant", NeedsPerson, "home tenant of nina@", "allow outbound access"),
+            (&[500213], "invalid_grant", NeedsPerson, admin, "allow inbound access"),
+            (&[50105], "invalid_grant", NeedsPerson, admin, "assign nina@"),
+            (&[65001, 90094, 90008], "invalid_grant", NeedsPerson, admin, "adminconsent?client_id=app-1"),
+            (&[700016, 700011], "unauthorized_client", NeedsPerson, admin, "az ad sp create --id app-1"),
+            (&[500011], "invalid_resource", NeedsPerson, admin, "az ad sp create --id app-1"),
+            (
+                &[7000215, 70002, 7000222, 700027, 70001],
+                "invalid_client",
+                Config,
+                "this machine's configuration",
+                "az ad app credential reset --id app-1",
+            ),
+            (&[90002], "invalid_request", PlanWrong, "", "check tenant 22222222"),
+            (&[90038, 900382, 900432], "invalid_request", PlanWrong, "", "[cloud]"),
+            (&[50194], "invalid_request", Config, "owner of application app-1", "AzureADMultipleOrgs"),
+            (
+                &[50173, 70008, 700082, 70043, 50132, 50133, 50089],
+                "invalid_grant",
+                NeedsPerson,
+                "target (nina@",
+                sign_in,
+            ),
+            (&[70016], "authorization_pending", NeedsPerson, "target (nina@", sign_in),
+            (
+                &[50033, 90006, 90024, 90012, 90033, 90055, 90090, 50087],
+                "temporarily_unavailable",
+                Transient,
+                "",
+                "",
+            ),
+            (&[50088, 50196], "temporarily_unavailable", Throttled, "", ""),
+        ];
+        let mut cases = 0;
+        for (codes, error, class, who, action) in rows {
+            for code in *codes {
+                let failure = answer(400, error, *code, &application());
+                let context = format!("AADSTS{code}: {failure:?}");
+                assert_eq!(failure.class, *class, "{context}");
+                assert!(failure.message.contains(&format!("AADSTS{code}")), "{context}");
+                assert!(failure.message.contains(TENANT), "{context}");
+                assert_eq!(failure.code, Some(format!("AADSTS{code}")), "{context}");
+                assert!(failure.references.contains(&("correlation_id".into(), "c-1".into())), "{context}");
+                assert!(!failure.message.contains('\n'), "{context}");
+                assert!(failure.hint.clone().unwrap_or_default().contains(action), "{context}");
+                match &failure.wait {
+                    Some(wait) => {
+                        assert!(wait.who.clone().unwrap().contains(who), "{context}");
+                        assert!(wait.action.clone().unwrap().contains(action), "{context}");
+                        assert!(wait.what.contains(&format!("(AADSTS{code})")), "{context}");
+                        let otherwise = wait.otherwise.clone().unwrap();
+                        assert!(otherwise.contains("correlation id c-1, 2026-11-23 08:31:07Z"), "{context}");
+                    }
+                    None => assert!(matches!(class, PlanWrong | Transient | Throttled), "{context}"),
+                }
+                cases += 1;
+            }
+        }
+        assert_eq!(cases, CASES.iter().map(|(_, numbers)| numbers.len()).sum::<usize>() + 1);
+    }
+
+    #[test]
+    fn an_unknown_number_falls_back_to_the_error() {
+        for (error, class) in [
+            ("temporarily_unavailable", Transient),
+            ("server_error", Transient),
+            ("interaction_required", NeedsPerson),
+            ("invalid_grant", NeedsPerson),
+            ("consent_required", NeedsPerson),
+            ("unauthorized_client", NeedsPerson),
+            ("invalid_client", Config),
+            ("access_denied", Policy),
+            ("something_new", NeedsPerson),
+        ] {
+            assert_eq!(answer(400, error, 999_999, &application()).class, class, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_status_wins_where_it_says_that_nobody_decided() {
+        assert_eq!(answer(503, "invalid_grant", 50076, &application()).class, Transient);
+        assert_eq!(answer(429, "invalid_grant", 50076, &application()).class, Throttled);
+        assert!(answer(429, "x", 90055, &application()).retry_after.is_some());
+    }
+
+    #[test]
+    fn what_the_azure_cli_prints_is_understood() {
+        let text = "ERROR: AADSTS50076: Due to a configuration change made by your administrator, you must use \
+                    multi-factor authentication to access 'x'. Trace ID: t-2 Correlation ID: c-2 Timestamp: 2026-11-23 \
+                    08:31:07Z\nInteractive authentication is needed. Please run:\naz login";
+        let refusal = Refusal::from_cli(text).unwrap();
+        let failure = refused(party(), &Credential::AzureCli, LOGIN, &refusal);
+        assert_eq!(failure.class, NeedsPerson);
+        let wait = failure.wait.unwrap();
+        assert_eq!(wait.what, "multifactor sign-in required (AADSTS50076)");
+        assert_eq!(wait.action.unwrap(), format!("az login --tenant {TENANT}"));
+        assert!(wait.otherwise.unwrap().ends_with("correlation id c-2, 2026-11-23 08:31:07Z"));
+        assert_eq!(Refusal::from_cli("Please run 'az login' to setup account."), None);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_entras_is_none() {
+        assert_eq!(Refusal::from_json(502, &json!({"message": "bad gateway"})), None);
+        assert_eq!(Refusal::from_json(404, &json!({"error": {"code": "NotFound"}})), None);
+    }
 }

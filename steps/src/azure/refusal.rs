@@ -310,3 +310,338 @@ fn namespace_in(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("namespace '")?;
     rest.split_once('\'').map(|(name, _)| name)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::time::Duration;
+
+    use serde_json::json;
+    use twinspan_engine::Certainty::{self, NotDone, Unknown};
+    use twinspan_engine::FailureClass::{
+        ConflictRetryable, NeedsPerson, Permission, PlanWrong, Policy, ReplicationLag, Throttled, Transient,
+    };
+
+    use super::*;
+
+    const C: &str = "11111111-0000-0000-0000-00000000000c";
+    const T: &str = "22222222-0000-0000-0000-00000000000f";
+    const MEMBER: &str = "/subscriptions/s-1/resourceGroups/g/providers/Microsoft.Network/networkManagers/m/networkGroups/n/staticMembers/v";
+
+    fn error_body(code: &str, message: &str) -> String {
+        json!({"error": {"code": code, "message": message}}).to_string()
+    }
+
+    fn classed(write: bool, auxiliary: bool, status: u16, headers: &[(&str, &str)], body: &str) -> StepError {
+        let claims =
+            |oid: &str| serde_json::from_value::<Claims>(json!({"oid": oid, "idtyp": "app"})).unwrap();
+        let other = [(Party { name: "target", contact: None, tenant: T }, claims("oid-in-t"))];
+        let own = claims("oid-in-c");
+        let situation = Situation {
+            service: Service::Arm,
+            verb: if write { "PUT" } else { "GET" },
+            path: MEMBER,
+            write,
+            party: Party { name: "central", contact: Some("nina@contoso.example"), tenant: C },
+            claims: &own,
+            auxiliary: if auxiliary { &other } else { &[] },
+            now: "2026-11-23T08:00:00Z".parse().unwrap(),
+        };
+        let mut map = HeaderMap::new();
+        map.insert("x-ms-request-id", "r-1".parse().unwrap());
+        for (name, value) in headers {
+            map.insert(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        refusal(&situation, status, &map, body.as_bytes())
+    }
+
+    /// One row: status, code, message, class, certainty after a write, part of what to do next.
+    type Row = (u16, &'static str, &'static str, FailureClass, Certainty, &'static str);
+
+    /// Every row of the table of refusals, as a write and as a read.
+    const ROWS: &[Row] = &[
+        (429, "TooManyRequests", "Slow down.", Throttled, NotDone, ""),
+        (429, "RetryableErrorDueToAnotherOperation", "Locked.", ConflictRetryable, NotDone, ""),
+        (409, "AnotherOperationInProgress", "Another operation.", ConflictRetryable, NotDone, ""),
+        (409, "RetryableError", "A retryable error.", ConflictRetryable, NotDone, ""),
+        (409, "InUseSubnetCannotBeUpdated", "In use.", ConflictRetryable, NotDone, ""),
+        (409, "ReferencedResourceNotProvisioned", "Not provisioned.", ConflictRetryable, NotDone, ""),
+        (
+            409,
+            "RoleAssignmentExists",
+            "The role assignment already exists.",
+            ConflictRetryable,
+            NotDone,
+            "under another name",
+        ),
+        (
+            409,
+            "CannotDeleteResource",
+            "Cannot delete resource while nested resources exist.",
+            ConflictRetryable,
+            NotDone,
+            "nested",
+        ),
+        (
+            409,
+            "MissingSubscriptionRegistration",
+            "The subscription is not registered to use namespace 'Microsoft.Network'.",
+            NeedsPerson,
+            NotDone,
+            "az provider register --namespace Microsoft.Network --subscription s-1",
+        ),
+        (409, "SubscriptionNotRegistered", "Not registered.", NeedsPerson, NotDone, "az provider register"),
+        (
+            409,
+            "ScopeLocked",
+            "The scope cannot perform write operation because of a lock.",
+            Policy,
+            NotDone,
+            "az lock list",
+        ),
+        (
+            400,
+            "PrincipalNotFound",
+            "Principal x does not exist in the directory y.",
+            ReplicationLag,
+            NotDone,
+            "not known everywhere",
+        ),
+        (
+            400,
+            "BadRequest",
+            "Resource [/providers/Microsoft.Management/managementGroups/MG-1] is not within tenant [t].",
+            NeedsPerson,
+            NotDone,
+            "az provider register --namespace Microsoft.Network --management-group-id MG-1",
+        ),
+        (400, "InvalidParameter", "Bad.", PlanWrong, NotDone, "parameters"),
+        (400, "InvalidRequestFormat", "Bad.", PlanWrong, NotDone, "parameters"),
+        (400, "InvalidApiVersionParameter", "Bad version.", PlanWrong, NotDone, "api-version"),
+        (400, "NoRegisteredProviderFound", "No provider.", PlanWrong, NotDone, "api-version"),
+        (400, "RoleAssignmentUpdateNotPermitted", "No.", PlanWrong, NotDone, "taken"),
+        (
+            401,
+            "ExpiredAuthenticationToken",
+            "The access token expiry is earlier.",
+            Transient,
+            NotDone,
+            "takes a new one",
+        ),
+        (
+            401,
+            "InvalidAuthenticationToken",
+            "The access token is invalid.",
+            Transient,
+            NotDone,
+            "takes a new one",
+        ),
+        (
+            401,
+            "InvalidAuthenticationTokenTenant",
+            "The access token is from the wrong issuer 'https://sts.windows.net/11111111-0000-0000-0000-00000000000c/'. It must match the tenant 'https://sts.windows.net/22222222-0000-0000-0000-00000000000f/' associated with this subscription.",
+            PlanWrong,
+            NotDone,
+            "belongs to tenant 22222222-0000-0000-0000-00000000000f, and identity central signs in to tenant 11111111",
+        ),
+        (
+            401,
+            "InvalidAuthenticationTokenTenant",
+            "It must match the tenant 'https://sts.windows.net/11111111-0000-0000-0000-00000000000c/'.",
+            Transient,
+            NotDone,
+            "moved",
+        ),
+        (
+            403,
+            "AuthorizationFailed",
+            "The client 'x' with object id 'oid-9' does not have authorization to perform action 'Microsoft.Network/networkManagers/scopeConnections/write' over scope '/subscriptions/s-1/resourceGroups/g/providers/Microsoft.Network/networkManagers/m/scopeConnections/c' or the scope is invalid. If access was recently granted, please refresh your credentials.",
+            Permission,
+            NotDone,
+            "az role assignment create --assignee-object-id oid-9 --assignee-principal-type ServicePrincipal --role \"Network Contributor\" --scope /subscriptions/s-1/resourceGroups/g",
+        ),
+        (
+            403,
+            "LinkedAuthorizationFailed",
+            "The client has permission to perform action 'Microsoft.Network/virtualNetworks/write' on scope '/m', however the current tenant '11111111-0000-0000-0000-00000000000c' is not authorized to access linked subscription 's-2'.",
+            PlanWrong,
+            NotDone,
+            "say `auxiliary:` with an identity of the tenant that owns subscription s-2",
+        ),
+        (403, "RequestDisallowedByPolicy", "Disallowed.", Policy, NotDone, "Azure Policy"),
+        (
+            404,
+            "SubscriptionNotFound",
+            "The subscription 's-1' could not be found.",
+            Permission,
+            NotDone,
+            "--scope /subscriptions/s-1",
+        ),
+        (404, "InvalidSubscriptionId", "Malformed.", PlanWrong, NotDone, "ids"),
+        (404, "InvalidResourceType", "No such type.", PlanWrong, NotDone, "api-version"),
+        (404, "ResourceNotFound", "Not found.", ReplicationLag, NotDone, "exists"),
+        (404, "ResourceGroupNotFound", "Not found.", ReplicationLag, NotDone, "exists"),
+        (
+            404,
+            "NotFound",
+            "Resource [x] does not exist or has been deleted",
+            ReplicationLag,
+            NotDone,
+            "exists",
+        ),
+        (412, "PreconditionFailed", "Changed.", ConflictRetryable, NotDone, ""),
+        (408, "RequestTimeout", "Too late.", Transient, Unknown, ""),
+        (500, "InternalServerError", "Oops.", Transient, Unknown, ""),
+        (502, "BadGateway", "Oops.", Transient, Unknown, ""),
+        (503, "ServerTimeout", "Oops.", Transient, Unknown, ""),
+        (504, "GatewayTimeout", "Oops.", Transient, Unknown, ""),
+    ];
+
+    #[test]
+    fn every_known_refusal_has_its_class_and_its_next_step() {
+        for (status, code, message, class, certainty, next) in ROWS {
+            for write in [true, false] {
+                let failure = classed(write, false, *status, &[], &error_body(code, message));
+                let context = format!("{status} {code}, write {write}: {failure:?}");
+                assert_eq!(failure.class, *class, "{context}");
+                assert_eq!(failure.certainty, if write { *certainty } else { NotDone }, "{context}");
+                assert_eq!(failure.code.as_deref(), Some(*code), "{context}");
+                assert!(failure.hint.clone().unwrap_or_default().contains(next), "{context}");
+                assert!(
+                    failure.message.contains(&format!("central (nina@contoso.example) in tenant {C}")),
+                    "{context}"
+                );
+                assert!(failure.references.contains(&("x-ms-request-id".into(), "r-1".into())), "{context}");
+                if let Some(wait) = &failure.wait {
+                    assert!(wait.who.as_ref().unwrap().contains("tenant 1111"), "{context}");
+                    assert!(wait.action.as_ref().unwrap().contains("az "), "{context}");
+                }
+                assert_eq!(failure.wait.is_some(), matches!(class, Permission | NeedsPerson), "{context}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_role_in_the_other_tenant_is_for_the_other_tenant() {
+        let message = "The client 'x' with object id 'oid-in-c' has permission to perform action \
+            'Microsoft.Network/networkManagers/networkGroups/staticMembers/write' on scope '/m'; however, it does not have \
+            permission to perform action(s) 'Microsoft.Network/virtualNetworks/write' on the linked scope(s) \
+            '/subscriptions/s-2/resourceGroups/app/providers/Microsoft.Network/virtualNetworks/v' (respectively) or the linked \
+            scope(s) are invalid.";
+        let failure = classed(true, true, 403, &[], &error_body("LinkedAuthorizationFailed", message));
+        assert_eq!(failure.class, Permission);
+        let wait = failure.wait.unwrap();
+        assert!(wait.what.starts_with(&format!("target in tenant {T} may not do Microsoft.Network/virtualNetworks/write on /subscriptions/s-2/")), "{}", wait.what);
+        assert!(wait.who.unwrap().ends_with(&format!("in tenant {T}")));
+        assert_eq!(
+            wait.action.unwrap(),
+            "az role assignment create --assignee-object-id oid-in-t --assignee-principal-type ServicePrincipal --role \
+             \"Network Contributor\" --scope /subscriptions/s-2/resourceGroups/app/providers/Microsoft.Network/virtualNetworks/v"
+        );
+    }
+
+    #[test]
+    fn a_token_that_went_along_and_does_not_help_is_named() {
+        let message = "however the current tenant 'c' is not authorized to access linked subscription 's-2'.";
+        let failure = classed(true, true, 403, &[], &error_body("LinkedAuthorizationFailed", message));
+        assert_eq!(failure.class, PlanWrong);
+        assert!(failure.hint.unwrap().contains(&format!("the token of target in tenant {T} went along")));
+    }
+
+    #[test]
+    fn a_claims_challenge_is_for_a_person() {
+        let challenge = "Bearer authorization_uri=\"https://login.example/\", error=\"insufficient_claims\", claims=\"eyJh\"";
+        let failure = classed(
+            false,
+            false,
+            401,
+            &[("www-authenticate", challenge)],
+            &error_body("InvalidAuthenticationToken", "x"),
+        );
+        assert_eq!(failure.class, NeedsPerson);
+        assert_eq!(failure.wait.unwrap().action.unwrap(), format!("az login --tenant {C}"));
+    }
+
+    #[test]
+    fn the_owner_of_a_subscription_is_also_read_from_the_challenge() {
+        let challenge =
+            format!("Bearer authorization_uri=\"https://login.windows.net/{T}\", error=\"invalid_token\"");
+        let body = error_body("InvalidAuthenticationTokenTenant", "The token is for another tenant.");
+        let failure = classed(false, false, 401, &[("www-authenticate", &challenge)], &body);
+        assert_eq!(failure.class, PlanWrong);
+        assert!(failure.hint.unwrap().contains(&format!("belongs to tenant {T}")));
+    }
+
+    #[test]
+    fn retry_after_is_read_in_all_its_forms() {
+        let wait = |headers: &[(&str, &str)]| classed(false, false, 429, headers, "").retry_after;
+        assert_eq!(wait(&[("retry-after", "17")]), Some(Duration::from_secs(17)));
+        assert_eq!(
+            wait(&[("retry-after-ms", "1500"), ("retry-after", "2")]),
+            Some(Duration::from_millis(1500))
+        );
+        assert_eq!(wait(&[("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT")]), Some(Duration::from_secs(90)));
+        assert_eq!(wait(&[("retry-after", "Mon, 23 Nov 2026 07:00:00 GMT")]), Some(Duration::ZERO));
+        assert_eq!(wait(&[("retry-after", "soon")]), None);
+        assert_eq!(wait(&[]), None);
+    }
+
+    #[test]
+    fn answers_from_something_in_between_are_known_as_such() {
+        let page = "<html><body>CANARY proxy says no</body></html>";
+        for (status, class, certainty) in [
+            (404, Transient, NotDone),
+            (403, Transient, NotDone),
+            (407, Transient, NotDone),
+            (302, Transient, NotDone),
+            (429, Throttled, NotDone),
+            (401, Transient, NotDone),
+            (502, Transient, Unknown),
+            (503, Transient, Unknown),
+        ] {
+            let failure =
+                classed(true, false, status, &[("location", "https://portal.example/login?x=CANARY")], page);
+            assert_eq!((failure.class, failure.certainty), (class, certainty), "{status}");
+            assert!(!format!("{failure:?}").contains("CANARY"), "{failure:?}");
+            assert!(failure.hint.is_some());
+        }
+        let redirect = classed(true, false, 302, &[("location", "https://portal.example/login")], page);
+        assert!(redirect.hint.unwrap().contains("portal.example"));
+    }
+
+    #[test]
+    fn absent_is_only_what_says_so() {
+        for code in ["ResourceNotFound", "NotFound", "ResourceGroupNotFound", "Request_ResourceNotFound"] {
+            assert!(is_absent(404, error_body(code, "x").as_bytes()), "{code}");
+        }
+        for code in [
+            "SubscriptionNotFound",
+            "InvalidSubscriptionId",
+            "InvalidResourceType",
+            "NoRegisteredProviderFound",
+        ] {
+            assert!(!is_absent(404, error_body(code, "x").as_bytes()), "{code}");
+        }
+        assert!(!is_absent(404, b"<html>"));
+        assert!(!is_absent(404, b""));
+        assert!(!is_absent(410, error_body("NotFound", "x").as_bytes()));
+        // One of the two makers writes the message first.
+        assert!(is_absent(
+            404,
+            br#"{"error":{"message":"Resource [x] does not exist or has been deleted","code":"NotFound"}}"#
+        ));
+    }
+
+    #[test]
+    fn details_are_told_once_and_tokens_never() {
+        let body = json!({"error": {"code": "BadRequest", "message": "First.\r\nBearer eyJhbGciOiJub25lIn0.CANARYCANARY.x",
+            "details": [{"message": "Second."}, {"message": "First."}]}});
+        let failure = classed(true, false, 400, &[], &body.to_string());
+        assert!(
+            failure.message.ends_with("400 BadRequest: First. Bearer [redacted] Second."),
+            "{}",
+            failure.message
+        );
+    }
+}

@@ -388,3 +388,119 @@ fn azure_cli(party: Party<'_>, text: &str) -> StepError {
     }
     waiting(party, format!("sign-in as {party} through the Azure CLI: {said}"), sign_in)
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::ffi::OsStr;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{ExitStatus, Output};
+
+    use twinspan_engine::{AttemptLog, Phase};
+
+    use super::*;
+    use crate::azure::scripted::{Bench, CENTRAL};
+
+    /// An Azure CLI that always says the same.
+    #[derive(Debug)]
+    struct Cli {
+        code: i32,
+        stdout: String,
+        stderr: &'static str,
+        commands: StdMutex<Vec<String>>,
+    }
+
+    #[async_trait::async_trait]
+    impl Executor for Cli {
+        async fn run(&self, _: &OsStr, args: &[&OsStr]) -> std::io::Result<Output> {
+            let command = args.last().map(|arg| arg.to_string_lossy().into_owned());
+            self.commands.lock().unwrap().extend(command);
+            Ok(Output {
+                status: ExitStatus::from_raw(self.code << 8),
+                stdout: self.stdout.clone().into_bytes(),
+                stderr: self.stderr.as_bytes().to_vec(),
+            })
+        }
+    }
+
+    async fn ask(
+        bench: &Bench,
+        code: i32,
+        stdout: String,
+        stderr: &'static str,
+        times: usize,
+    ) -> (Result<Token, StepError>, Vec<String>, Vec<Exchange>) {
+        let cli = Arc::new(Cli { code, stdout, stderr, commands: StdMutex::default() });
+        let mut tokens = Tokens::new(
+            Cloud::named("public").unwrap(),
+            bench.azure.tokens.credentials.clone(),
+            bench.azure.wire.clone(),
+        );
+        tokens.executor = Some(Arc::clone(&cli) as Arc<dyn Executor>);
+        let log = AttemptLog::new(Phase::Probe);
+        let cx = bench.cx(Phase::Probe, &log);
+        let mut result = tokens.get(&cx, &bench.central, Service::Arm).await;
+        for _ in 1..times {
+            result = tokens.get(&cx, &bench.central, Service::Arm).await;
+        }
+        let commands = cli.commands.lock().unwrap().clone();
+        (result, commands, log.into_exchanges())
+    }
+
+    fn bench() -> Bench {
+        Bench::with(json!({"default": {"credential": "azure-cli"}}))
+    }
+
+    #[tokio::test]
+    async fn a_token_of_the_azure_cli_is_asked_for_once_and_kept() {
+        let bench = bench();
+        let until = bench.cx(Phase::Probe, &AttemptLog::default()).now().as_second() + 3600;
+        let stdout =
+            json!({"accessToken": "eyJ.CANARY.x", "expires_on": until, "tokenType": "Bearer"}).to_string();
+        let (token, commands, exchanges) = ask(&bench, 0, stdout, "", 3).await;
+        let token = token.unwrap();
+        assert_eq!(token.renew_at.as_second(), until - 300);
+        let [command] = commands.as_slice() else {
+            panic!("the CLI is slow, so it is asked once: {commands:?}")
+        };
+        assert!(
+            command.ends_with(&format!(
+                "az account get-access-token -o json --scope https://management.azure.com/.default --tenant {CENTRAL}"
+            )),
+            "{command}"
+        );
+        assert_eq!(exchanges[0].verb, "az");
+        assert!(!format!("{exchanges:?} {token:?}").contains("CANARY"));
+    }
+
+    #[tokio::test]
+    async fn what_the_azure_cli_says_is_classed() {
+        let sign_in = format!("az login --tenant {CENTRAL}");
+        for (code, stderr, class, next) in [
+            (1, "ERROR: Please run 'az login' to setup account.", FailureClass::Credential, sign_in.as_str()),
+            (127, "sh: az: not found", FailureClass::Credential, "install the Azure CLI"),
+            (
+                1,
+                "ERROR: AADSTS50078: Presented multi-factor authentication has expired. Trace ID: t Correlation ID: c \
+                 Timestamp: 2026-11-23 08:31:07Z",
+                FailureClass::NeedsPerson,
+                sign_in.as_str(),
+            ),
+            (
+                1,
+                "HTTPSConnectionPool(host='login.microsoftonline.com'): Max retries exceeded",
+                FailureClass::Transient,
+                "",
+            ),
+            (1, "something else\nin two lines", FailureClass::Credential, sign_in.as_str()),
+        ] {
+            let (result, ..) = ask(&bench(), code, String::new(), stderr, 1).await;
+            let error = result.unwrap_err();
+            assert_eq!(error.class, class, "{error:?}");
+            assert!(!error.message.contains('\n') && error.message.contains(CENTRAL), "{}", error.message);
+            assert!(error.hint.clone().unwrap_or_default().contains(next), "{error:?}");
+            assert_eq!(error.wait.is_some(), class != FailureClass::Transient);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! An Azure that answers from a script, for tests of the client and of step kinds: what is sent is seen, what comes back
+//! is told. Token requests are answered by themselves unless the script says otherwise.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use azure_core::base64;
+use bytes::Bytes;
+use http::{Request, Response};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use twinspan_engine::{
+    AttemptLog, BoxFuture, Clock, Exchange, Identity, Phase, RunId, StepCx, StepError, StepKey,
+};
+use uuid::Uuid;
+
+use super::{Azure, Cloud, Credentials, InProcess, SecretReader, SecretRef, TransportFault, Wire};
+
+/// Tenant of identity `central`.
+pub(crate) const CENTRAL: &str = "11111111-0000-0000-0000-00000000000c";
+/// Tenant of identity `target`.
+pub(crate) const TARGET: &str = "22222222-0000-0000-0000-00000000000f";
+/// The secret of every application; it must never be seen anywhere but in a token request.
+pub(crate) const SECRET: &str = "CANARY-secret";
+/// Stands in every token.
+pub(crate) const IN_TOKENS: &str = "CANARYtoken";
+
+type Answered = Result<Response<Bytes>, TransportFault>;
+
+/// What is answered, in order, and what was asked.
+#[derive(Default)]
+pub(crate) struct Script {
+    answers: Mutex<VecDeque<Answered>>,
+    token_answers: Mutex<VecDeque<Answered>>,
+    requests: Mutex<Vec<Request<Bytes>>>,
+    token_requests: Mutex<Vec<Request<Bytes>>>,
+}
+
+/// A request as tests look at it.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) verb: String,
+    pub(crate) address: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Value,
+}
+
+impl Script {
+    /// Adds an answer with a JSON body.
+    pub(crate) fn answer(&self, status: u16, body: &Value) -> &Self {
+        self.answer_with(status, &[], &body.to_string())
+    }
+
+    /// Adds an answer with headers and a body as it is.
+    pub(crate) fn answer_with(&self, status: u16, headers: &[(&str, &str)], body: &str) -> &Self {
+        self.answers.lock().unwrap().push_back(Ok(response(status, headers, body)));
+        self
+    }
+
+    /// Adds a fault of the transport.
+    pub(crate) fn fault(&self, fault: TransportFault) -> &Self {
+        self.answers.lock().unwrap().push_back(Err(fault));
+        self
+    }
+
+    /// Adds an answer to a token request; when there are none left, tokens are given.
+    pub(crate) fn token_answer(&self, status: u16, headers: &[(&str, &str)], body: &str) -> &Self {
+        self.token_answers.lock().unwrap().push_back(Ok(response(status, headers, body)));
+        self
+    }
+
+    /// Adds a fault to a token request.
+    pub(crate) fn token_fault(&self, fault: TransportFault) -> &Self {
+        self.token_answers.lock().unwrap().push_back(Err(fault));
+        self
+    }
+
+    /// What was asked, but for tokens.
+    pub(crate) fn requests(&self) -> Vec<Seen> {
+        self.requests.lock().unwrap().iter().map(Seen::of).collect()
+    }
+
+    /// The token requests, as `TENANT SCOPE`.
+    pub(crate) fn token_requests(&self) -> Vec<String> {
+        let requests = self.token_requests.lock().unwrap();
+        requests.iter().map(|request| format!("{} {}", tenant_of(request), scope_of(request))).collect()
+    }
+
+    /// Bodies of the token requests.
+    pub(crate) fn token_bodies(&self) -> Vec<String> {
+        let requests = self.token_requests.lock().unwrap();
+        requests.iter().map(|request| String::from_utf8_lossy(request.body()).into_owned()).collect()
+    }
+
+    fn reply(&self, request: Request<Bytes>) -> Answered {
+        if request.uri().path().ends_with("/oauth2/v2.0/token") {
+            let scripted = self.token_answers.lock().unwrap().pop_front();
+            let mut requests = self.token_requests.lock().unwrap();
+            let number = requests.len() + 1;
+            let token = token(&request, number);
+            requests.push(request);
+            return scripted.unwrap_or_else(|| Ok(response(200, &[], &token.to_string())));
+        }
+        let described = format!("{} {}", request.method(), request.uri());
+        self.requests.lock().unwrap().push(request);
+        let answer = self.answers.lock().unwrap().pop_front();
+        answer.unwrap_or_else(|| panic!("nothing is scripted for {described}"))
+    }
+}
+
+impl InProcess for Script {
+    fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Answered> {
+        let answer = self.reply(request);
+        Box::pin(async move {
+            // As on a socket, the answer is never there at once: others get their turn.
+            tokio::task::yield_now().await;
+            answer
+        })
+    }
+}
+
+impl Seen {
+    fn of(request: &Request<Bytes>) -> Self {
+        Seen {
+            verb: request.method().to_string(),
+            address: request.uri().to_string(),
+            headers: request
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+                .collect(),
+            body: serde_json::from_slice(request.body()).unwrap_or(Value::Null),
+        }
+    }
+
+    /// Number of the token that went along (`None`: none did), and its tenant.
+    pub(crate) fn token(&self, header: &str) -> Option<(u64, String)> {
+        let value = self.headers.get(header)?.strip_prefix("Bearer ")?;
+        let payload = base64::decode_url_safe(value.split('.').nth(1)?).unwrap();
+        let claims: Value = serde_json::from_slice(&payload).unwrap();
+        Some((claims["n"].as_u64().unwrap(), claims["tid"].as_str().unwrap().to_owned()))
+    }
+}
+
+fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Bytes> {
+    let mut builder = Response::builder().status(status).header("x-ms-request-id", "request-1");
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(Bytes::from(body.to_owned())).unwrap()
+}
+
+fn tenant_of(request: &Request<Bytes>) -> String {
+    request.uri().path().split('/').nth(1).unwrap_or_default().to_owned()
+}
+
+fn scope_of(request: &Request<Bytes>) -> String {
+    let body = String::from_utf8_lossy(request.body());
+    let scope = body.split('&').find_map(|pair| pair.strip_prefix("scope=")).unwrap_or_default();
+    scope.replace("%3A", ":").replace("%2F", "/")
+}
+
+fn token(request: &Request<Bytes>, number: usize) -> Value {
+    let tenant = tenant_of(request);
+    let claims = json!({"n": number, "tid": tenant, "oid": format!("oid-in-{tenant}"), "appid": "app", "idtyp": "app"});
+    let payload = base64::encode_url_safe(claims.to_string());
+    // A signature that is searched for wherever it must not be.
+    let token = format!("eyJhbGciOiJub25lIn0.{payload}.{IN_TOKENS}{number}");
+    json!({"token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 3600, "access_token": token})
+}
+
+/// A clock that moves when it is told.
+#[derive(Debug)]
+pub(crate) struct TestClock(Mutex<Timestamp>);
+
+impl TestClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        let mut now = self.0.lock().unwrap();
+        *now = now.checked_add(by).unwrap();
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+
+    fn sleep_until(&self, _: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        panic!("only the driver sleeps")
+    }
+}
+
+struct Secrets;
+
+impl SecretReader for Secrets {
+    fn read<'a>(&'a self, secret: &'a SecretRef) -> BoxFuture<'a, Result<SecretString, String>> {
+        Box::pin(async move {
+            match secret {
+                SecretRef::Env(name) if name == "MISSING" => Err("it is not set".to_owned()),
+                _ => Ok(SECRET.to_owned().into()),
+            }
+        })
+    }
+}
+
+/// A scripted Azure and everything that an attempt needs.
+pub(crate) struct Bench {
+    pub(crate) script: Arc<Script>,
+    pub(crate) azure: Arc<Azure>,
+    pub(crate) clock: TestClock,
+    pub(crate) central: Identity,
+    pub(crate) target: Identity,
+    run: RunId,
+    step: StepKey,
+}
+
+impl Bench {
+    /// The public cloud, each identity with an application's secret.
+    pub(crate) fn new() -> Self {
+        Bench::with(json!({
+            "default": {"credential": "client-secret", "client_id": "app", "client_secret": {"env": "SECRET"}},
+        }))
+    }
+
+    /// The public cloud, with these credentials.
+    pub(crate) fn with(credentials: Value) -> Self {
+        let script = Arc::new(Script::default());
+        let credentials = Credentials::new(serde_json::from_value(credentials).unwrap(), Arc::new(Secrets));
+        let wire = Wire::in_process(Arc::clone(&script) as Arc<dyn InProcess>);
+        let identity = |name: &str, tenant: &str| Identity {
+            name: name.to_owned(),
+            attributes: BTreeMap::from([
+                ("tenant".to_owned(), tenant.to_owned()),
+                ("contact".to_owned(), "nina@contoso.example".to_owned()),
+            ]),
+        };
+        Bench {
+            azure: Arc::new(Azure::new(Cloud::named("public").unwrap(), credentials, wire)),
+            script,
+            clock: TestClock(Mutex::new("2026-11-23T08:00:00Z".parse().unwrap())),
+            central: identity("central", CENTRAL),
+            target: identity("target", TARGET),
+            run: RunId(Uuid::from_u128(7)),
+            step: "step".into(),
+        }
+    }
+
+    /// What an attempt of `phase` gets.
+    pub(crate) fn cx<'a>(&'a self, phase: Phase, log: &'a AttemptLog) -> StepCx<'a> {
+        StepCx {
+            run: self.run,
+            step: &self.step,
+            phase,
+            attempt: 1,
+            identities: std::slice::from_ref(&self.central),
+            auxiliary: Some(&self.target),
+            since: self.clock.now(),
+            approval: None,
+            receipt: None,
+            needed_receipts: &[],
+            clock: &self.clock,
+            log,
+        }
+    }
+
+    /// GET of `/x` as `central`.
+    pub(crate) async fn get(&self) -> (Result<Option<Value>, StepError>, Vec<Exchange>) {
+        let log = AttemptLog::new(Phase::Probe);
+        let cx = self.cx(Phase::Probe, &log);
+        let result = self.azure.arm(&cx, &self.central).get("/subscriptions/s", "2022-12-01").await;
+        (result, log.into_exchanges())
+    }
+
+    /// PUT of `/x` as `central`.
+    pub(crate) async fn put(&self) -> (Result<Value, StepError>, Vec<Exchange>) {
+        let log = AttemptLog::new(Phase::Apply);
+        let cx = self.cx(Phase::Apply, &log);
+        let result =
+            self.azure.arm(&cx, &self.central).put("/subscriptions/s/x", "1", &json!({"a": 1})).await;
+        (result, log.into_exchanges())
+    }
+}
