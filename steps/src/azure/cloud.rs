@@ -157,8 +157,6 @@ fn address(key: &'static str, value: &str, plain_on_loopback: bool) -> Result<Ur
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     #[test]

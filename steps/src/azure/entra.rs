@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
+use super::cloud::{Cloud, Service};
 use super::credentials::Credential;
 use super::party::Party;
 use super::redaction;
+use crate::people::shell_word;
 
 /// A refused sign-in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -165,11 +167,11 @@ impl Refusal {
     }
 }
 
-/// Says who can end it and how. `login` is where that cloud signs in.
+/// Says who can end it and how, in `cloud`.
 pub(crate) fn refused(
     party: Party<'_>,
     credential: &Credential,
-    login: &str,
+    cloud: &Cloud,
     refusal: &Refusal,
 ) -> StepError {
     let code = refusal.code();
@@ -190,11 +192,7 @@ pub(crate) fn refused(
             "the account is not in the tenant",
             FailureClass::NeedsPerson,
             admin,
-            format!(
-                "az login --tenant {tenant} && az rest --method POST --url https://graph.microsoft.com/v1.0/invitations \
-                 --body '{{\"invitedUserEmailAddress\":\"{}\",\"inviteRedirectUrl\":\"https://portal.azure.com\"}}'",
-                party.contact.unwrap_or("ADDRESS")
-            ),
+            invite(cloud, tenant, party.contact.unwrap_or("ADDRESS")),
         ),
         Some(Case::NotAccepted) => (
             "the account is not found in the tenant, or its invitation is not accepted",
@@ -247,7 +245,7 @@ pub(crate) fn refused(
             "consent to the application is missing",
             FailureClass::NeedsPerson,
             admin,
-            consent(login, tenant, credential),
+            consent(cloud, tenant, credential),
         ),
         Some(Case::NoServicePrincipal) => (
             "the application has no service principal in the tenant",
@@ -255,7 +253,7 @@ pub(crate) fn refused(
             admin,
             match credential.client_id() {
                 Some(client) => format!("az login --tenant {tenant} && az ad sp create --id {client}"),
-                None => consent(login, tenant, credential),
+                None => consent(cloud, tenant, credential),
             },
         ),
         Some(Case::BadCredential) => (
@@ -331,7 +329,17 @@ pub(crate) fn refused(
     error.wait(Wait::new(kind, format!("{seen} ({code})")).who(who).action(action).otherwise(otherwise))
 }
 
-fn consent(login: &str, tenant: &str, credential: &Credential) -> String {
+fn invite(cloud: &Cloud, tenant: &str, address: &str) -> String {
+    let graph = cloud.base(Service::Graph).as_str().trim_end_matches('/');
+    let body = json!({"invitedUserEmailAddress": address, "inviteRedirectUrl": "https://portal.azure.com"});
+    format!(
+        "az login --tenant {tenant} && az rest --method POST --url {graph}/v1.0/invitations --body {}",
+        shell_word(&body.to_string())
+    )
+}
+
+fn consent(cloud: &Cloud, tenant: &str, credential: &Credential) -> String {
+    let login = cloud.login();
     match credential.client_id() {
         Some(client) => format!("open {login}/{tenant}/adminconsent?client_id={client} and consent"),
         None => format!(
@@ -372,15 +380,10 @@ fn after_line(text: &str, label: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
-    use serde_json::json;
-
     use super::*;
     use FailureClass::{Credential as Config, NeedsPerson, PlanWrong, Policy, Throttled, Transient};
 
     const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
-    const LOGIN: &str = "https://login.microsoftonline.com";
 
     fn party() -> Party<'static> {
         Party { name: "target", contact: Some("nina@contoso.example"), tenant: TENANT }
@@ -402,7 +405,12 @@ mod tests {
             "error_codes": [code],
             "timestamp": "2026-11-23 08:31:07Z", "trace_id": "t-1", "correlation_id": "c-1",
         });
-        refused(party(), credential, LOGIN, &Refusal::from_json(status, &body).unwrap())
+        refused(
+            party(),
+            credential,
+            &Cloud::named("public").unwrap(),
+            &Refusal::from_json(status, &body).unwrap(),
+        )
     }
 
     /// Every row of the table of refusals: numbers, the `error` they come with, class, who acts, with what.
@@ -520,7 +528,7 @@ mod tests {
                     multi-factor authentication to access 'x'. Trace ID: t-2 Correlation ID: c-2 Timestamp: 2026-11-23 \
                     08:31:07Z\nInteractive authentication is needed. Please run:\naz login";
         let refusal = Refusal::from_cli(text).unwrap();
-        let failure = refused(party(), &Credential::AzureCli, LOGIN, &refusal);
+        let failure = refused(party(), &Credential::AzureCli, &Cloud::named("public").unwrap(), &refusal);
         assert_eq!(failure.class, NeedsPerson);
         let wait = failure.wait.unwrap();
         assert_eq!(wait.what, "multifactor sign-in required (AADSTS50076)");

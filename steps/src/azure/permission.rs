@@ -4,6 +4,7 @@ use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::claims::Claims;
 use super::party::Party;
+use crate::people::shell_word;
 
 /// What a refusal says is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +47,12 @@ impl Missing {
                 format!("--assignee-object-id {id} --assignee-principal-type {kind}")
             }
             (Some(id), None) => format!("--assignee {id}"),
-            (None, _) => format!("--assignee {}", party.contact.unwrap_or("OBJECT-ID")),
+            (None, _) => format!("--assignee {}", shell_word(party.contact.unwrap_or("OBJECT-ID"))),
         };
         let command = format!(
-            "az role assignment create {assignee} --role \"{role}\" --scope {}",
-            scope.as_deref().unwrap_or("SCOPE")
+            "az role assignment create {assignee} --role {} --scope {}",
+            shell_word(role),
+            shell_word(scope.as_deref().unwrap_or("SCOPE"))
         );
         let owner = scope.as_deref().unwrap_or("the scope");
         let wait = Wait::new(WaitKind::Permission, format!("{party} may not do {action} on {place}"))

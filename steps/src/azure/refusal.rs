@@ -313,8 +313,6 @@ fn namespace_in(message: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use std::time::Duration;
 
     use serde_json::json;
@@ -459,7 +457,7 @@ mod tests {
             "The client 'x' with object id 'oid-9' does not have authorization to perform action 'Microsoft.Network/networkManagers/scopeConnections/write' over scope '/subscriptions/s-1/resourceGroups/g/providers/Microsoft.Network/networkManagers/m/scopeConnections/c' or the scope is invalid. If access was recently granted, please refresh your credentials.",
             Permission,
             NotDone,
-            "az role assignment create --assignee-object-id oid-9 --assignee-principal-type ServicePrincipal --role \"Network Contributor\" --scope /subscriptions/s-1/resourceGroups/g",
+            "az role assignment create --assignee-object-id oid-9 --assignee-principal-type ServicePrincipal --role 'Network Contributor' --scope /subscriptions/s-1/resourceGroups/g",
         ),
         (
             403,
@@ -537,7 +535,7 @@ mod tests {
         assert_eq!(
             wait.action.unwrap(),
             "az role assignment create --assignee-object-id oid-in-t --assignee-principal-type ServicePrincipal --role \
-             \"Network Contributor\" --scope /subscriptions/s-2/resourceGroups/app/providers/Microsoft.Network/virtualNetworks/v"
+             'Network Contributor' --scope /subscriptions/s-2/resourceGroups/app/providers/Microsoft.Network/virtualNetworks/v"
         );
     }
 

@@ -1,6 +1,5 @@
 //! An Azure that answers from a script, for tests of the client and of step kinds: what is sent is seen, what comes back
 //! is told. Token requests are answered by themselves unless the script says otherwise.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;

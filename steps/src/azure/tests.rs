@@ -1,5 +1,4 @@
 //! What the client sends, keeps and hides, against a scripted Azure.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 

@@ -221,7 +221,7 @@ impl Tokens {
         let login = self.cloud.login();
         let Some(seen) = seen else {
             return match Refusal::from_cli(text) {
-                Some(refusal) => entra::refused(party, credential, login, &refusal),
+                Some(refusal) => entra::refused(party, credential, &self.cloud, &refusal),
                 None if matches!(credential, Credential::AzureCli) => azure_cli(party, text),
                 None => configuration(
                     party,
@@ -245,7 +245,7 @@ impl Tokens {
         let refusal = reply.refusal.as_ref().and_then(|body| Refusal::from_json(reply.status, body));
         if let Some(mut refusal) = refusal {
             refusal.retry_after = wait;
-            return entra::refused(party, credential, login, &refusal);
+            return entra::refused(party, credential, &self.cloud, &refusal);
         }
         let status = reply.status;
         let class = match status {
@@ -389,10 +389,9 @@ fn azure_cli(party: Party<'_>, text: &str) -> StepError {
     waiting(party, format!("sign-in as {party} through the Azure CLI: {said}"), sign_in)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use std::ffi::OsStr;
     use std::os::unix::process::ExitStatusExt;
     use std::process::{ExitStatus, Output};
