@@ -32,7 +32,7 @@ pub use failure::{Certainty, FailureClass, StepError};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
 pub use journal::{CutPoint, CutPoints};
 pub use perform::{Fact, Job, KindRules, Performer, Seen};
-pub use registry::Registry;
+pub use registry::{Kind, Registry};
 pub use signal::{Actor, Choice, Signal, SignalRow};
 pub use state::{
     Absence, BlockState, Control, Counts, Goal, IllegalTransition, ItemKind, ItemView, OpenWait, Pause,

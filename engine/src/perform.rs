@@ -1,16 +1,22 @@
 //! Carries out one phase of one step through the registry, and reports what was seen as a fact.
 
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::failure::StepError;
+use crate::failure::{Certainty, FailureClass, StepError};
 use crate::ids::{RunId, StepKey};
-use crate::registry::Registry;
-use crate::step::{Approval, ClaimKey, Exchange, Identity, Observed, Phase, Readiness, Undone};
+use crate::registry::{Kind, Registry};
+use crate::step::{
+    Approval, AttemptLog, ClaimKey, Exchange, Identity, Observed, Phase, Readiness, StepCx, Undone,
+};
 
 /// One phase of one step, with everything that it needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +104,7 @@ pub enum Seen {
 }
 
 /// Performs jobs.
+#[derive(Debug)]
 pub struct Performer {
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
@@ -118,4 +125,117 @@ impl Performer {
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
+
+    /// Carries out one phase of one step. It always comes back with a fact: a step that does not answer is ended by
+    /// the time-out, one that panics is a bug of its kind.
+    pub async fn perform(&self, job: Job) -> Fact {
+        let began = self.clock.now();
+        let log = AttemptLog::new(job.phase);
+        let (result, rules) = match self.registry.kind(&job.kind) {
+            None => {
+                let error = StepError::plan_wrong(format!("this program has no step kind {}", job.kind));
+                (Err(error), KindRules::default())
+            }
+            Some(kind) => (self.run(kind, &job, began, &log).await, kind.rules()),
+        };
+        let ended = self.clock.now();
+        Fact {
+            step: job.step,
+            phase: job.phase,
+            attempt: job.attempt,
+            began,
+            ended,
+            result,
+            exchanges: log.into_exchanges(),
+            rules,
+        }
+    }
+
+    async fn run(
+        &self,
+        kind: &Kind,
+        job: &Job,
+        began: Timestamp,
+        log: &AttemptLog,
+    ) -> Result<Seen, StepError> {
+        let cx = StepCx {
+            run: job.run,
+            step: &job.step,
+            phase: job.phase,
+            attempt: job.attempt,
+            identities: &job.identities,
+            auxiliary: job.auxiliary.as_ref(),
+            since: job.since,
+            approval: job.approval.as_ref(),
+            receipt: job.receipt.as_ref(),
+            needed_receipts: &job.needed_receipts,
+            clock: &*self.clock,
+            log,
+        };
+        let step = kind.step();
+        let work = async {
+            match job.phase {
+                Phase::Apply => step.apply(&cx, &job.params).await,
+                Phase::Undo => step.undo(&cx, &job.params, job.found.as_deref()).await,
+                Phase::Probe | Phase::Verify | Phase::UndoProbe | Phase::UndoVerify => {
+                    step.look(&cx, &job.params).await
+                }
+            }
+        };
+        // An error that a step did not report itself: what it had begun to send may have arrived.
+        let certainty = || if log.write_begun(job.phase) { Certainty::Unknown } else { Certainty::NotDone };
+        let work = Guarded { work: Box::pin(work) };
+        // Virtual time passes by sleeping: a race against it would end every step that takes real time.
+        if self.clock.is_virtual() {
+            return work.await.unwrap_or_else(|panic| Err(panic_error(&panic, certainty())));
+        }
+        let late = began.saturating_add(job.timeout).unwrap_or(Timestamp::MAX);
+        let late = self.clock.sleep_until(late);
+        match first(work, late).await {
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => Err(panic_error(&panic, certainty())),
+            None => {
+                let what = format!("{} did not answer within {} s", job.step, job.timeout.as_secs());
+                Err(StepError { certainty: certainty(), ..StepError::new(FailureClass::Transient, what) })
+            }
+        }
+    }
+}
+
+fn panic_error(message: &str, certainty: Certainty) -> StepError {
+    let what = format!("the step kind panicked: {message}");
+    StepError { certainty, ..StepError::new(FailureClass::Bug, what) }
+}
+
+/// Polls a step, and catches its panic.
+struct Guarded<F> {
+    work: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Guarded<F> {
+    type Output = Result<F::Output, String>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let work = self.work.as_mut();
+        // After a panic the step's future is never polled again, so nothing half-changed in it is seen.
+        match catch_unwind(AssertUnwindSafe(|| work.poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                Poll::Ready(Err(text.unwrap_or_else(|| "no message".to_owned())))
+            }
+        }
+    }
+}
+
+/// The result of `work`, unless `late` comes first.
+async fn first<W: Future + Unpin, L: Future + Unpin>(mut work: W, mut late: L) -> Option<W::Output> {
+    poll_fn(move |cx| {
+        if let Poll::Ready(result) = Pin::new(&mut work).poll(cx) {
+            return Poll::Ready(Some(result));
+        }
+        Pin::new(&mut late).poll(cx).map(|_| None)
+    })
+    .await
 }

@@ -1,13 +1,49 @@
 //! All step kinds, by name: one line each. Erasure lives here and nowhere else.
 
-use twinspan_plans::Catalog;
+mod erased;
+mod types;
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::Value;
+use twinspan_plans::{Catalog, EffectClass, KindSpec};
+
+use crate::perform::KindRules;
 use crate::step::Step;
+
+pub(crate) use erased::DynStep;
 
 /// All step kinds of a program.
 #[derive(Default)]
 pub struct Registry {
+    kinds: BTreeMap<&'static str, Kind>,
     catalog: Catalog,
+    problems: Vec<String>,
+}
+
+/// What is known of one kind.
+pub struct Kind {
+    step: Arc<dyn DynStep>,
+    /// Name in `uses`.
+    pub name: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// How its write behaves.
+    pub effect: EffectClass,
+    /// After an uncertain write: how long an absence must last before it is believed.
+    pub settle: Duration,
+    /// Why undo always keeps what it made; `None`: it is taken back.
+    pub keeps: Option<&'static str>,
+    /// Parameters that are right in the simulator's default world.
+    pub example: Value,
+    /// JSON Schema of its parameters.
+    pub params: Value,
+    /// JSON Schema of its outputs.
+    pub outputs: Value,
 }
 
 impl Registry {
@@ -18,7 +54,41 @@ impl Registry {
 
     /// Adds a kind.
     #[must_use]
-    pub fn with<S: Step>(self, _step: S) -> Self {
+    pub fn with<S: Step>(mut self, step: S) -> Self {
+        let params = schema::<S::Params>(false);
+        let outputs = schema::<S::Output>(true);
+        let (param_fields, param_problems) = types::fields(&params);
+        let (output_fields, output_problems) = types::fields(&outputs);
+        self.problems.extend(param_problems.iter().map(|what| format!("{}, parameter {what}", S::KIND)));
+        self.problems.extend(output_problems.iter().map(|what| format!("{}, output {what}", S::KIND)));
+        let example = serde_json::to_value(S::example()).unwrap_or_else(|error| {
+            self.problems.push(format!("{}, example cannot be written: {error}", S::KIND));
+            Value::Null
+        });
+        let kind = Kind {
+            step: Arc::new(step),
+            name: S::KIND,
+            summary: S::SUMMARY,
+            effect: S::EFFECT,
+            settle: S::SETTLE,
+            keeps: S::KEEPS,
+            example,
+            params,
+            outputs,
+        };
+        if self.kinds.insert(S::KIND, kind).is_some() {
+            self.problems.push(format!("{} is registered twice", S::KIND));
+        }
+        let spec = KindSpec {
+            name: S::KIND.to_owned(),
+            summary: S::SUMMARY.to_owned(),
+            effect: S::EFFECT,
+            identities: S::IDENTITIES,
+            auxiliary: S::AUXILIARY,
+            params: param_fields,
+            outputs: output_fields,
+        };
+        self.catalog.kinds.insert(S::KIND.to_owned(), spec);
         self
     }
 
@@ -26,4 +96,49 @@ impl Registry {
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
     }
+
+    /// Every kind, by name.
+    pub fn kinds(&self) -> impl Iterator<Item = &Kind> {
+        self.kinds.values()
+    }
+
+    /// One kind.
+    pub fn kind(&self, name: &str) -> Option<&Kind> {
+        self.kinds.get(name)
+    }
+
+    /// Mistakes in how kinds declare themselves; a test of the program that registers them wants none.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+}
+
+impl Kind {
+    pub(crate) fn step(&self) -> &Arc<dyn DynStep> {
+        &self.step
+    }
+
+    /// What the engine's rules need to know of it.
+    pub fn rules(&self) -> KindRules {
+        KindRules { settle: self.settle, keeps: self.keeps }
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kind").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("kinds", &self.kinds).finish_non_exhaustive()
+    }
+}
+
+/// The schema as it is written (outputs) or read (parameters): what has a default is required only in the former.
+fn schema<T: JsonSchema>(written: bool) -> Value {
+    let settings = SchemaSettings::draft2020_12();
+    let settings = if written { settings.for_serialize() } else { settings };
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }

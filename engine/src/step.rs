@@ -347,6 +347,11 @@ impl AttemptLog {
         }
     }
 
+    /// Whether the one write was begun.
+    pub(crate) fn write_begun(&self, phase: Phase) -> bool {
+        phase.writes() && !self.write_allowed.load(Ordering::Acquire)
+    }
+
     /// Records one exchange.
     pub fn record(&self, exchange: Exchange) {
         self.exchanges.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(exchange);

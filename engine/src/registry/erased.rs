@@ -1,0 +1,102 @@
+//! Erasure of a step's types: one private trait, one blanket implementation.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::backend::BoxFuture;
+use crate::failure::{FailureClass, StepError};
+use crate::perform::Seen;
+use crate::step::{Observed, Phase, Step, StepCx};
+
+/// A step kind without its types.
+pub(crate) trait DynStep: Send + Sync {
+    /// `check`, and in a probe that did not find what is wanted, `precondition` too.
+    fn look<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>>;
+    /// The one write.
+    fn apply<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>>;
+    /// Takes `found` back.
+    fn undo<'a>(
+        &'a self,
+        cx: &'a StepCx<'a>,
+        params: &'a Value,
+        found: Option<&'a Value>,
+    ) -> BoxFuture<'a, Result<Seen, StepError>>;
+}
+
+impl<S: Step> DynStep for S {
+    fn look<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>> {
+        Box::pin(async move {
+            let params = decode_params::<S>(params)?;
+            let claims = self.claims(cx, &params);
+            let observed = self.check(cx, &params).await?;
+            let missing = matches!(observed, Observed::Absent | Observed::Differs { .. });
+            let readiness = if cx.phase == Phase::Probe && missing {
+                Some(self.precondition(cx, &params).await?)
+            } else {
+                None
+            };
+            Ok(Seen::Checked { observed: erase::<S>(observed)?, readiness, claims })
+        })
+    }
+
+    fn apply<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>> {
+        Box::pin(async move {
+            let params = decode_params::<S>(params)?;
+            let applied = Step::apply(self, cx, &params).await?;
+            Ok(Seen::Applied { receipt: applied.receipt })
+        })
+    }
+
+    fn undo<'a>(
+        &'a self,
+        cx: &'a StepCx<'a>,
+        params: &'a Value,
+        found: Option<&'a Value>,
+    ) -> BoxFuture<'a, Result<Seen, StepError>> {
+        Box::pin(async move {
+            let params = decode_params::<S>(params)?;
+            let found = found.ok_or_else(|| {
+                StepError::new(FailureClass::Bug, format!("undo of {} was not told what to remove", cx.step))
+            })?;
+            let found = decode::<S::Output>(found).map_err(|(place, what)| {
+                StepError::new(
+                    FailureClass::Bug,
+                    format!("output{place} of {} is not readable: {what}", S::KIND),
+                )
+            })?;
+            Ok(Seen::Undone(Step::undo(self, cx, &params, &found).await?))
+        })
+    }
+}
+
+fn decode_params<S: Step>(params: &Value) -> Result<S::Params, StepError> {
+    decode::<S::Params>(params).map_err(|(place, what)| {
+        StepError::plan_wrong(format!("with{place} of {}: {what}", S::KIND))
+            .hint(format!("`twinspan steps {}` lists the parameters", S::KIND))
+    })
+}
+
+fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let place = if path == "." { String::new() } else { format!(".{path}") };
+        (place, error.into_inner().to_string())
+    })
+}
+
+fn erase<S: Step>(observed: Observed<S::Output>) -> Result<Observed<Value>, StepError> {
+    let plain = |output: S::Output| {
+        serde_json::to_value(output).map_err(|error| {
+            StepError::new(FailureClass::Bug, format!("output of {} cannot be written: {error}", S::KIND))
+        })
+    };
+    Ok(match observed {
+        Observed::Absent => Observed::Absent,
+        Observed::Converging { wait, marker } => Observed::Converging { wait, marker },
+        Observed::Conflict(decision) => Observed::Conflict(decision),
+        Observed::Differs { output, differences, marker } => {
+            Observed::Differs { output: plain(output)?, differences, marker }
+        }
+        Observed::Present { output, marker } => Observed::Present { output: plain(output)?, marker },
+    })
+}
