@@ -6,10 +6,12 @@ use crate::ids::{ConnectionScope, Email, Guid, NetworkGroups, NetworkManagers, R
 pub(crate) const TARGET_TENANT: TenantId = TenantId::known(0x22222222_0000_0000_0000_00000000000f);
 /// The multi-tenant application.
 pub(crate) const APPLICATION: Guid = Guid::known(0x33333333_0000_0000_0000_00000000000a);
+/// The target tenant's own administrator, as its tenant knows the account.
+pub(crate) const TARGET_ADMINISTRATOR: Guid = Guid::known(0x22222222_0000_0000_0001_000000000001);
 pub(crate) const TARGET_NAME: &str = "fabrikam-prod-weu";
 pub(crate) const CONNECTION: &str = "to-central";
 
-const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
+pub(crate) const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
 const GROUP: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-spokes";
 const HUB: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/vnet-hub";
 const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";

@@ -4,9 +4,12 @@ mod avnm;
 mod azure;
 mod command_policy;
 mod default_world;
+mod directory;
+mod hierarchy;
 pub mod ids;
 mod kinds;
 mod people;
+mod rights;
 
 pub use azure::{
     Arm, Azure, Cloud, CloudError, Credential, CredentialError, CredentialKind, CredentialSettings,

@@ -1,0 +1,132 @@
+//! Subscriptions and management groups: which tenant they lie in, what they are called, whether they are usable.
+
+use serde::Deserialize;
+use twinspan_engine::StepError;
+
+use crate::avnm::or_default;
+use crate::azure::Arm;
+use crate::ids::{ConnectionScope, TenantId};
+
+const SUBSCRIPTIONS_API: &str = "2022-12-01";
+const MANAGEMENT_GROUPS_API: &str = "2023-04-01";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Subscription {
+    #[serde(default, deserialize_with = "or_default")]
+    display_name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    tenant_id: String,
+    #[serde(default, deserialize_with = "or_default")]
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct ManagementGroup {
+    properties: ManagementGroupProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ManagementGroupProperties {
+    #[serde(default, deserialize_with = "or_default")]
+    display_name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    tenant_id: String,
+}
+
+/// A subscription or management group, as it is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Its name, as a person knows it.
+    pub(crate) name: String,
+    /// The tenant that it lies in, where it is said.
+    pub(crate) tenant: Option<TenantId>,
+    /// `Enabled`, `Warned`, `PastDue`, `Disabled`, `Deleted`; a management group is always Enabled.
+    pub(crate) state: String,
+}
+
+impl Seen {
+    /// Whether resources in it can be changed.
+    pub(crate) fn usable(&self) -> bool {
+        ["Enabled", "Warned", "PastDue"].contains(&self.state.as_str())
+    }
+
+    /// The wrong place is found out before the first write: by its tenant, and by the name that a person gave.
+    pub(crate) fn confirm(
+        &self,
+        scope: &ConnectionScope,
+        tenant: TenantId,
+        expect_name: Option<&str>,
+    ) -> Result<(), StepError> {
+        if let Some(other) = self.tenant.filter(|other| *other != tenant) {
+            return Err(StepError::plan_wrong(format!(
+                "{} ({:?}) lies in tenant {other}, not in tenant {tenant}",
+                scope.words(),
+                self.name
+            ))
+            .hint("check the tenant and the scope in the inputs"));
+        }
+        match expect_name {
+            Some(wanted) if wanted.trim() != self.name.trim() => Err(StepError::plan_wrong(format!(
+                "{} in tenant {tenant} is called {:?}; the plan expects {wanted:?}",
+                scope.words(),
+                self.name
+            ))
+            .hint("one of the two is wrong: the id or the expected name; nothing was changed")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads a subscription or management group; `None`: not there.
+pub(crate) async fn read(arm: &Arm<'_>, scope: &ConnectionScope) -> Result<Option<Seen>, StepError> {
+    if scope.is_management_group() {
+        let found: Option<ManagementGroup> = arm.get(scope.path(), MANAGEMENT_GROUPS_API).await?;
+        return Ok(found.map(|found| Seen {
+            name: found.properties.display_name,
+            tenant: found.properties.tenant_id.parse().ok(),
+            state: "Enabled".to_owned(),
+        }));
+    }
+    let found: Option<Subscription> = arm.get(scope.path(), SUBSCRIPTIONS_API).await?;
+    Ok(found.map(|found| Seen {
+        name: found.display_name,
+        tenant: found.tenant_id.parse().ok(),
+        state: found.state,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::default_world;
+
+    fn seen(tenant: Option<TenantId>) -> Seen {
+        Seen { name: "fabrikam-prod-weu".to_owned(), tenant, state: "Enabled".to_owned() }
+    }
+
+    #[test]
+    fn the_wrong_tenant_or_name_is_found_out() {
+        let (scope, tenant) = (default_world::target(), default_world::TARGET_TENANT);
+        let other = TenantId::known(0x11111111_0000_0000_0000_00000000000c);
+        assert!(seen(Some(tenant)).confirm(&scope, tenant, Some(" fabrikam-prod-weu")).is_ok());
+        assert!(seen(None).confirm(&scope, tenant, None).is_ok());
+        let error = seen(Some(other)).confirm(&scope, tenant, None).unwrap_err();
+        assert!(error.message.contains("lies in tenant 11111111-0000-0000-0000-00000000000c"), "{error}");
+        let error = seen(Some(tenant)).confirm(&scope, tenant, Some("fabrikam-test")).unwrap_err();
+        assert!(
+            error.message.ends_with("is called \"fabrikam-prod-weu\"; the plan expects \"fabrikam-test\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_disabled_subscription_is_not_usable() {
+        for (state, usable) in
+            [("Enabled", true), ("Warned", true), ("PastDue", true), ("Disabled", false), ("", false)]
+        {
+            assert_eq!(Seen { state: state.to_owned(), ..seen(None) }.usable(), usable, "{state}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `arm.resource`: any resource of Azure Resource Manager, by its id and body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use twinspan_engine::{
+    Applied, ClaimKey, Difference, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+    Wait,
+};
+
+use crate::avnm::{Provisioning, same_path};
+use crate::azure::Azure;
+use crate::ids::ResourceId;
+use crate::kinds::undoing;
+
+/// `arm.resource`
+pub(crate) struct ArmResource {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `arm.resource`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The resource.
+    id: ResourceId,
+    /// Api-version of its type, for example 2024-10-01.
+    api_version: String,
+    /// What is sent, and what must be found again: every field given here, others are nobody's business.
+    #[schemars(with = "Value")]
+    body: Map<String, Value>,
+}
+
+/// Outputs of `arm.resource`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The resource.
+    id: ResourceId,
+    /// What Azure says of it.
+    body: Value,
+}
+
+/// A value as people read it in a difference.
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() > 200 { text.chars().take(197).chain("...".chars()).collect() } else { text }
+}
+
+/// Whether a found text says what was wanted: ids have no case, and a region may come back as its display name.
+fn same_text(field: &str, wanted: &str, found: &str) -> bool {
+    let is_id = |text: &str| {
+        let text = text.trim_start_matches('/').to_ascii_lowercase();
+        text.starts_with("subscriptions/") || text.starts_with("providers/")
+    };
+    let region = |text: &str| text.to_lowercase().replace(' ', "");
+    wanted == found
+        || (is_id(wanted) && same_path(wanted, found))
+        || (field == "location" && region(wanted) == region(found))
+}
+
+/// Every wanted field that was not found as wanted.
+fn differences(field: &str, wanted: &Value, found: Option<&Value>, all: &mut Vec<Difference>) {
+    let nested = |name: &str| if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
+    match (wanted, found) {
+        (Value::Object(wanted), Some(Value::Object(found))) => {
+            for (name, wanted) in wanted {
+                // Azure is not strict about the case of field names in what it sends back.
+                let found = found.get(name).or_else(|| {
+                    found.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+                });
+                differences(&nested(name), wanted, found, all);
+            }
+        }
+        (Value::Array(wanted), Some(Value::Array(found))) if wanted.len() == found.len() => {
+            for (index, (wanted, found)) in wanted.iter().zip(found).enumerate() {
+                differences(&format!("{field}[{index}]"), wanted, Some(found), all);
+            }
+        }
+        (Value::String(wanted), Some(Value::String(found))) if same_text(field, wanted, found) => {}
+        (wanted, Some(found)) if wanted == found => {}
+        (Value::Null, None) => {}
+        (wanted, found) => all.push(Difference {
+            field: field.to_owned(),
+            wanted: shown(wanted),
+            found: found.map_or_else(|| "nothing".to_owned(), shown),
+        }),
+    }
+}
+
+fn provisioning(found: &Value) -> Provisioning {
+    let state = found.get("properties").and_then(|properties| properties.get("provisioningState"));
+    state.and_then(Value::as_str).map(|text| text.to_owned().into()).unwrap_or_default()
+}
+
+fn observed(params: &Params, found: Value, undoing: bool) -> Observed<Output> {
+    let marker = Marker::NoPlace;
+    let mut all = Vec::new();
+    match provisioning(&found) {
+        _ if undoing => {
+            let output = Output { id: params.id.clone(), body: found };
+            return Observed::Present { output, marker };
+        }
+        Provisioning::Underway(state) => {
+            return Observed::Converging { wait: Wait::remote(format!("{} is {state}", params.id)), marker };
+        }
+        Provisioning::Failed(state) => all.push(Difference {
+            field: "provisioning state".to_owned(),
+            wanted: "Succeeded".to_owned(),
+            found: state,
+        }),
+        Provisioning::Succeeded => {}
+    }
+    differences("", &Value::Object(params.body.clone()), Some(&found), &mut all);
+    let output = Output { id: params.id.clone(), body: found };
+    if all.is_empty() {
+        Observed::Present { output, marker }
+    } else {
+        Observed::Differs { output, differences: all, marker }
+    }
+}
+
+impl Step for ArmResource {
+    const KIND: &'static str = "arm.resource";
+    const SUMMARY: &'static str = "Create any Azure resource by its id and body";
+    const EFFECT: EffectClass = EffectClass::PutSame;
+    const SETTLE: Duration = Duration::from_secs(30);
+    const AUXILIARY: bool = true;
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        let mut body = Map::new();
+        body.insert("location".to_owned(), "westeurope".into());
+        Params {
+            id: ResourceId::known(
+                "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-twinspan",
+            ),
+            api_version: "2022-09-01".to_owned(),
+            body,
+        }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
+        vec![ClaimKey(params.id.key())]
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let found: Option<Value> =
+            self.azure.arm(cx, cx.identity()?).get(params.id.path(), &params.api_version).await?;
+        Ok(found.map_or(Observed::Absent, |found| observed(params, found, undoing(cx))))
+    }
+
+    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
+        let mut arm = self.azure.arm(cx, cx.identity()?);
+        if let Some(auxiliary) = cx.auxiliary {
+            arm = arm.auxiliary(auxiliary);
+        }
+        let _: Value = arm.put(params.id.path(), &params.api_version, &params.body).await?;
+        Ok(Applied::default())
+    }
+
+    async fn undo(&self, cx: &StepCx<'_>, params: &Params, found: &Output) -> Result<Undone, StepError> {
+        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), &params.api_version, &[]).await?;
+        Ok(Undone::Removed)
+    }
+}

@@ -1,0 +1,227 @@
+//! `entra.guest-user`: an account of another tenant is a guest in this one, found or invited.
+//!
+//! Done when the account *exists*: a role can be given to it before the person accepts, so the tenant's administrator is
+//! needed once. A person is never mailed twice: the address is looked up first, and an invitation whose answer was lost is
+//! looked for before it is repeated. The link that accepts it is in the answer only, so it is kept as a receipt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, Decision, EffectClass, FailureClass, Marker, Observed, Readiness, Step, StepCx,
+    StepError, Undone,
+};
+
+use crate::avnm::or_default;
+use crate::azure::Azure;
+use crate::default_world;
+use crate::directory::{self, User};
+use crate::ids::{Email, Guid, TenantId, Url};
+use crate::people;
+
+/// `entra.guest-user`
+pub(crate) struct GuestUser {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `entra.guest-user`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// Address of the person.
+    email: Email,
+    /// Let Microsoft mail the invitation. Without it only twinspan shows the link.
+    #[serde(default)]
+    send_invitation: bool,
+    /// Where the person is taken after accepting; Microsoft's My Apps page of the tenant unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    redirect: Option<Url>,
+    /// Name of the account; Microsoft takes the address unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    /// Text in the mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+/// Outputs of `entra.guest-user`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The account, for steps that wait for it.
+    id: Guid,
+    /// Object id in this tenant: what roles are given to. Not the object id at home.
+    object_id: Guid,
+    /// PendingAcceptance, Accepted, or NotInvited for an account that needed no invitation.
+    state: String,
+    /// Address of the person.
+    email: Email,
+}
+
+/// What only the answer to an invitation carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InvitationReceipt {
+    /// The guest's object id in this tenant.
+    pub(crate) guest: Guid,
+    /// Who was invited.
+    pub(crate) email: String,
+    /// The link that accepts.
+    pub(crate) redeem_url: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wanted<'a> {
+    invited_user_email_address: &'a str,
+    invite_redirect_url: String,
+    send_invitation_message: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invited_user_display_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invited_user_message_info: Option<Message<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Message<'a> {
+    customized_message_body: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Invitation {
+    #[serde(default, deserialize_with = "or_default")]
+    invite_redeem_url: String,
+    #[serde(default)]
+    invited_user: Option<Invited>,
+}
+
+#[derive(Deserialize)]
+struct Invited {
+    id: String,
+}
+
+impl Params {
+    fn body(&self, tenant: TenantId) -> Wanted<'_> {
+        let redirect = self.redirect.as_ref().map_or_else(
+            || format!("https://myapplications.microsoft.com/?tenantid={tenant}"),
+            |redirect| redirect.as_str().to_owned(),
+        );
+        Wanted {
+            invited_user_email_address: self.email.as_str(),
+            invite_redirect_url: redirect,
+            send_invitation_message: self.send_invitation,
+            invited_user_display_name: self.display_name.as_deref(),
+            invited_user_message_info: self
+                .message
+                .as_deref()
+                .map(|text| Message { customized_message_body: text }),
+        }
+    }
+
+    fn receipt(&self, invitation: Invitation) -> Result<Applied, StepError> {
+        let Some(guest) = invitation.invited_user.and_then(|user| user.id.parse().ok()) else {
+            // Accepted all the same: the account is found by its address.
+            return Ok(Applied::default());
+        };
+        let receipt = InvitationReceipt {
+            guest,
+            email: self.email.to_string(),
+            redeem_url: invitation.invite_redeem_url,
+        };
+        let receipt = serde_json::to_value(receipt).map_err(|error| {
+            StepError::new(FailureClass::Bug, format!("the invitation's answer cannot be kept: {error}"))
+        })?;
+        Ok(Applied { receipt: Some(receipt) })
+    }
+
+    fn observed(&self, found: Vec<User>) -> Result<Observed<Output>, StepError> {
+        match found.as_slice() {
+            [] => Ok(Observed::Absent),
+            [user] => {
+                let object_id: Guid = user.id.parse()?;
+                let output =
+                    Output { id: object_id, object_id, state: user.state(), email: self.email.clone() };
+                Ok(Observed::Present { output, marker: Marker::NoPlace })
+            }
+            several => {
+                let names: Vec<&str> = several
+                    .iter()
+                    .map(|user| {
+                        user.user_principal_name.as_deref().or(user.mail.as_deref()).unwrap_or(&user.id)
+                    })
+                    .collect();
+                Ok(Observed::Conflict(Decision {
+                    what: format!("{} accounts have the address {}: {}", several.len(), self.email, names.join(", ")),
+                    advice: "ask the tenant's administrator which one is meant, and to take the address from the others"
+                        .to_owned(),
+                    differences: Vec::new(),
+                }))
+            }
+        }
+    }
+}
+
+impl Step for GuestUser {
+    const KIND: &'static str = "entra.guest-user";
+    const SUMMARY: &'static str = "Find a person's guest account in a tenant, or invite the person";
+    const EFFECT: EffectClass = EffectClass::PostWithProbe;
+    const SETTLE: Duration = Duration::from_secs(60);
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params {
+            email: default_world::administrator(),
+            send_invitation: true,
+            redirect: None,
+            display_name: None,
+            message: None,
+        }
+    }
+
+    fn claims(&self, cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
+        let tenant = cx.identity().and_then(people::tenant);
+        tenant.iter().map(|tenant| ClaimKey(format!("{tenant}/users/{}", params.email.key()))).collect()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
+        match params.email.not_invitable() {
+            None => Ok(Readiness::Ready),
+            Some(character) => Err(StepError::plan_wrong(format!(
+                "{} cannot be invited: Microsoft Entra takes no {character:?} before the @",
+                params.email
+            ))
+            .hint("use another address of the person")),
+        }
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let graph = self.azure.graph(cx, cx.identity()?);
+        // By id first where the answer told it: an account is found by its address only some time later.
+        let known = cx.receipt.and_then(|receipt| InvitationReceipt::deserialize(receipt).ok());
+        if let Some(receipt) = known
+            && let Some(user) = directory::user(&graph, receipt.guest).await?
+        {
+            return params.observed(vec![user]);
+        }
+        params.observed(directory::users_by_address(&graph, params.email.as_str()).await?)
+    }
+
+    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
+        let identity = cx.identity()?;
+        let invitation: Invitation = self
+            .azure
+            .graph(cx, identity)
+            .post("/invitations", &params.body(people::tenant(identity)?))
+            .await?;
+        params.receipt(invitation)
+    }
+
+    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
+        self.azure.graph(cx, cx.identity()?).delete(&format!("/users/{}", found.object_id)).await?;
+        Ok(Undone::Removed)
+    }
+}

@@ -1,0 +1,118 @@
+//! `azure.permissions`: the identity may do what later steps will do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, Identity, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+};
+
+use crate::azure::Azure;
+use crate::default_world;
+use crate::ids::Scope;
+use crate::people;
+use crate::rights::{self, Permission};
+
+/// `azure.permissions`
+pub(crate) struct Permissions {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `azure.permissions`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// Where: a subscription, a management group, a resource group or a resource.
+    scope: Scope,
+    /// What: for example Microsoft.Network/networkManagers/scopeConnections/write.
+    actions: Vec<String>,
+}
+
+/// Outputs of `azure.permissions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// Where.
+    scope: Scope,
+    /// What may be done there.
+    actions: Vec<String>,
+}
+
+/// The smallest built-in role that allows all of `actions`, as far as this program knows.
+fn role_for(actions: &[&str]) -> &'static str {
+    let all = |provider: &str| actions.iter().all(|action| action.to_ascii_lowercase().starts_with(provider));
+    let read = actions.iter().all(|action| action.to_ascii_lowercase().ends_with("/read"));
+    match () {
+        () if read => "Reader",
+        () if all("microsoft.network/") => "Network Contributor",
+        () if all("microsoft.authorization/roleassignments/") => "Role Based Access Control Administrator",
+        () => "ROLE",
+    }
+}
+
+fn missing<'a>(actions: &'a [String], given: &[Permission]) -> Vec<&'a str> {
+    actions
+        .iter()
+        .map(String::as_str)
+        .filter(|action| !given.iter().any(|permission| permission.allows(action)))
+        .collect()
+}
+
+impl Permissions {
+    /// The account's object id for the command. Not knowing it makes the words poorer, nothing else.
+    async fn object_id(&self, cx: &StepCx<'_>, identity: &Identity) -> Option<String> {
+        self.azure.sign_in(cx, identity).await.ok()?.object_id
+    }
+}
+
+impl Step for Permissions {
+    const KIND: &'static str = "azure.permissions";
+    const SUMMARY: &'static str = "Wait until an identity has the permissions that later steps need";
+    const EFFECT: EffectClass = EffectClass::Read;
+    const SETTLE: Duration = Duration::ZERO;
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params {
+            scope: Scope::known(default_world::MANAGER),
+            actions: vec!["Microsoft.Network/networkManagers/scopeConnections/write".to_owned()],
+        }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
+        Vec::new()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let identity = cx.identity()?;
+        let given = rights::permissions(&self.azure.arm(cx, identity), &params.scope).await?;
+        let missing = missing(&params.actions, &given);
+        if missing.is_empty() {
+            let output = Output { scope: params.scope.clone(), actions: params.actions.clone() };
+            return Ok(Observed::Present { output, marker: Marker::NoPlace });
+        }
+        let object_id = self.object_id(cx, identity).await;
+        let place = people::place(identity);
+        let wait = people::missing_right(
+            format!("{} may not do {} on {}", people::who(identity), missing.join(", "), params.scope),
+            format!("an Owner or User Access Administrator of {} in {place}", params.scope),
+            people::assign_command(object_id.as_deref(), role_for(&missing), params.scope.path()),
+        );
+        Ok(Observed::Converging { wait, marker: Marker::NoPlace })
+    }
+
+    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
+        Err(people::never_writes(Self::KIND))
+    }
+
+    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
+        Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+}

@@ -1,0 +1,157 @@
+//! `azure.resource-provider`: a resource provider is registered. The portal does this silently; an API does not.
+//!
+//! A subscription says whether it is. A management group does not: Azure has a request to register there and none to ask. So
+//! there the answer to the request is kept as its receipt, and a read of the provider's own resources at the group shows that
+//! it answers there. Registering twice does no harm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone, Wait,
+};
+
+use crate::avnm::{self, Found, ManagerConnection, or_default};
+use crate::azure::{Arm, Azure};
+use crate::default_world;
+use crate::ids::ConnectionScope;
+use crate::people;
+
+const API: &str = "2025-04-01";
+const KEEPS: &str = "a registration serves everything in the subscription or management group";
+
+/// `azure.resource-provider`
+pub(crate) struct ResourceProvider {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `azure.resource-provider`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The subscription or management group.
+    scope: ConnectionScope,
+    /// The provider, for example Microsoft.Network.
+    namespace: String,
+}
+
+/// Outputs of `azure.resource-provider`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The subscription or management group.
+    scope: ConnectionScope,
+    /// The provider.
+    namespace: String,
+    /// Registered; Requested on a management group, which does not say more.
+    state: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Provider {
+    #[serde(default, deserialize_with = "or_default")]
+    registration_state: String,
+}
+
+impl Params {
+    fn path(&self) -> Result<String, StepError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '.';
+        if self.namespace.is_empty() || !self.namespace.chars().all(plain) {
+            return Err(StepError::plan_wrong(format!("{:?} is not the name of a provider", self.namespace)));
+        }
+        Ok(format!("{}/providers/{}", self.scope.path(), self.namespace))
+    }
+
+    fn present(&self, state: &str) -> Observed<Output> {
+        let output =
+            Output { scope: self.scope.clone(), namespace: self.namespace.clone(), state: state.to_owned() };
+        Observed::Present { output, marker: Marker::NoPlace }
+    }
+
+    fn observed(&self, cx: &StepCx<'_>, state: &str) -> Observed<Output> {
+        match state {
+            "Registered" => self.present(state),
+            "Registering" | "Unregistering" => {
+                let wait = Wait::remote(format!("{} is {state} in {}", self.namespace, self.scope.words()))
+                    .look_again(people::pace(cx, Duration::from_secs(5), Duration::from_secs(30)));
+                Observed::Converging { wait, marker: Marker::NoPlace }
+            }
+            // NotRegistered, Unregistered, and whatever Azure may say next.
+            _ => Observed::Absent,
+        }
+    }
+
+    async fn in_subscription(&self, cx: &StepCx<'_>, arm: &Arm<'_>) -> Result<Observed<Output>, StepError> {
+        let found: Option<Provider> = arm.get(&self.path()?, API).await?;
+        match found {
+            Some(provider) => Ok(self.observed(cx, &provider.registration_state)),
+            None => Err(StepError::plan_wrong(format!(
+                "{} does not know a provider {:?}",
+                self.scope.words(),
+                self.namespace
+            ))),
+        }
+    }
+
+    async fn at_management_group(
+        &self,
+        cx: &StepCx<'_>,
+        arm: &Arm<'_>,
+    ) -> Result<Observed<Output>, StepError> {
+        if cx.receipt.is_none() {
+            return Ok(Observed::Absent);
+        }
+        if self.namespace.eq_ignore_ascii_case("Microsoft.Network") {
+            let path = format!("{}/networkManagerConnections", self.path()?);
+            let _: Vec<Found<ManagerConnection>> = arm.list(&path, avnm::API, &[]).await?;
+        }
+        Ok(self.present("Requested"))
+    }
+}
+
+impl Step for ResourceProvider {
+    const KIND: &'static str = "azure.resource-provider";
+    const SUMMARY: &'static str = "Register a resource provider on a subscription or management group";
+    const EFFECT: EffectClass = EffectClass::PutSame;
+    const SETTLE: Duration = Duration::from_secs(5);
+    const KEEPS: Option<&'static str> = Some(KEEPS);
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params { scope: default_world::central(), namespace: "Microsoft.Network".to_owned() }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
+        // Two runs that register the same do not disturb each other.
+        Vec::new()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let arm = self.azure.arm(cx, cx.identity()?);
+        if params.scope.is_management_group() {
+            params.at_management_group(cx, &arm).await
+        } else {
+            params.in_subscription(cx, &arm).await
+        }
+    }
+
+    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
+        let path = format!("{}/register", params.path()?);
+        let _: Option<Value> =
+            self.azure.arm(cx, cx.identity()?).post::<Value, Value>(&path, API, None).await?;
+        Ok(Applied { receipt: Some(json!({ "registered": params.scope.path() })) })
+    }
+
+    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
+        Ok(Undone::Kept(KEEPS.to_owned()))
+    }
+}

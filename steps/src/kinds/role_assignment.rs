@@ -1,0 +1,262 @@
+//! `azure.role-assignment`: an account has a role at a scope.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, FailureClass, Identity, Marker, Observed, Readiness, Step, StepCx,
+    StepError, Undone,
+};
+use uuid::Uuid;
+
+use crate::avnm::Body;
+use crate::azure::Azure;
+use crate::default_world;
+use crate::ids::{ConnectionScope, Guid, ResourceId, Scope, ScopeKind};
+use crate::kinds::undoing;
+use crate::rights::{self, RoleAssignment as Wire, RoleDefinition, WantedAssignment};
+use crate::{directory, hierarchy, people};
+
+/// Namespace of the names that role assignments get.
+const NAMESPACE: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0002);
+
+/// `azure.role-assignment`
+pub(crate) struct RoleAssignment {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `azure.role-assignment`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// Where: a management group, a subscription, or anything below one.
+    scope: Scope,
+    /// Which role: its name, its GUID or its full id.
+    role: String,
+    /// Who gets it: object id in this tenant.
+    principal: Guid,
+    /// What the principal is; looked up unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    principal_type: Option<PrincipalType>,
+    /// Display name of the subscription or management group, as a person knows it: guards against a wrong id. Compared
+    /// before the write; not compared for a scope below a subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expect_name: Option<String>,
+    /// What is enough: effective (given here or above, also through a group) or direct (given here, to this very account).
+    #[serde(default)]
+    satisfied_by: SatisfiedBy,
+    /// Words for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+/// What a principal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline, extend("x-twinspan-type" = "choice(User,ServicePrincipal,Group)"))]
+pub(crate) enum PrincipalType {
+    /// A person, guests included.
+    User,
+    /// An application or managed identity.
+    ServicePrincipal,
+    /// A group.
+    Group,
+}
+
+/// What is enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline, extend("x-twinspan-type" = "choice(effective,direct)"))]
+pub(crate) enum SatisfiedBy {
+    /// Given at the scope or above, to the account or a group of it.
+    #[default]
+    Effective,
+    /// Given at the scope, to the account.
+    Direct,
+}
+
+/// Outputs of `azure.role-assignment`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The role assignment.
+    id: ResourceId,
+    /// Where the role was given: the scope, or one above it.
+    given_at: String,
+    /// Name of the role.
+    role: String,
+    /// The account or group that was given the role.
+    given_to: Guid,
+}
+
+impl PrincipalType {
+    fn as_str(self) -> &'static str {
+        match self {
+            PrincipalType::User => "User",
+            PrincipalType::ServicePrincipal => "ServicePrincipal",
+            PrincipalType::Group => "Group",
+        }
+    }
+}
+
+impl Params {
+    /// The name that a repetition chooses again: one for each scope, principal and role.
+    fn name(&self) -> Guid {
+        let text = format!("{}|{}|{}", self.scope.key(), self.principal, self.role.to_lowercase());
+        Guid::from(Uuid::new_v5(&NAMESPACE, text.as_bytes()))
+    }
+
+    fn path(&self) -> String {
+        rights::assignment_path(&self.scope, self.name())
+    }
+
+    fn body<'a>(
+        &self,
+        cx: &StepCx<'_>,
+        role: &'a RoleDefinition,
+        kind: Option<PrincipalType>,
+    ) -> Body<WantedAssignment<'a>> {
+        Body {
+            properties: WantedAssignment {
+                role_definition_id: &role.id,
+                principal_id: self.principal,
+                principal_type: kind.map(PrincipalType::as_str),
+                description: cx.describe(self.description.as_deref().unwrap_or_default()),
+            },
+        }
+    }
+
+    fn present(&self, found: &Wire) -> Result<Observed<Output>, StepError> {
+        let output = Output {
+            id: found.id.parse()?,
+            given_at: found.properties.scope.clone(),
+            role: self.role.clone(),
+            given_to: found.properties.principal_id.parse()?,
+        };
+        Ok(Observed::Present { output, marker: Marker::in_description(Some(&found.properties.description)) })
+    }
+
+    /// Which of the listed assignments is enough; given at the scope itself before given above.
+    fn satisfying<'a>(&self, listed: &'a [Wire], role: &RoleDefinition) -> Option<&'a Wire> {
+        let mine = |found: &&Wire| found.properties.principal_id.parse() == Ok(self.principal);
+        let here = |found: &&Wire| found.is_at(role, &self.scope);
+        let direct = listed.iter().find(|found| here(found) && mine(found));
+        match self.satisfied_by {
+            SatisfiedBy::Direct => direct,
+            SatisfiedBy::Effective => {
+                direct.or_else(|| listed.iter().find(|found| found.reaches(role, &self.scope)))
+            }
+        }
+    }
+}
+
+impl RoleAssignment {
+    /// What the principal is. Who may not read the directory leaves it to Azure, which then looks it up itself.
+    async fn principal_type(
+        &self,
+        cx: &StepCx<'_>,
+        identity: &Identity,
+        params: &Params,
+    ) -> Result<Option<PrincipalType>, StepError> {
+        if params.principal_type.is_some() {
+            return Ok(params.principal_type);
+        }
+        let graph = self.azure.graph(cx, identity);
+        let found = async {
+            if directory::user(&graph, params.principal).await?.is_some() {
+                return Ok(Some(PrincipalType::User));
+            }
+            let application = directory::service_principal(&graph, params.principal).await?;
+            Ok(application.map(|_| PrincipalType::ServicePrincipal))
+        };
+        match found.await {
+            Err(StepError { class: FailureClass::Permission | FailureClass::NeedsPerson, .. }) => Ok(None),
+            other => other,
+        }
+    }
+}
+
+impl Step for RoleAssignment {
+    const KIND: &'static str = "azure.role-assignment";
+    const SUMMARY: &'static str = "Give an account a role at a management group, a subscription or below";
+    const EFFECT: EffectClass = EffectClass::CreateNamed;
+    const SETTLE: Duration = Duration::from_secs(30);
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params {
+            scope: default_world::target().scope().clone(),
+            role: "Network Contributor".to_owned(),
+            principal: default_world::TARGET_ADMINISTRATOR,
+            principal_type: None,
+            expect_name: Some(default_world::TARGET_NAME.to_owned()),
+            satisfied_by: SatisfiedBy::Direct,
+            description: None,
+        }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
+        vec![ClaimKey(params.path().to_lowercase())]
+    }
+
+    async fn precondition(&self, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
+        if params.scope.kind() == ScopeKind::Below {
+            return Ok(Readiness::Ready);
+        }
+        let identity = cx.identity()?;
+        let scope: ConnectionScope = params.scope.path().parse()?;
+        match hierarchy::read(&self.azure.arm(cx, identity), &scope).await? {
+            Some(seen) => {
+                seen.confirm(&scope, people::tenant(identity)?, params.expect_name.as_deref())?;
+                Ok(Readiness::Ready)
+            }
+            None => Err(StepError::plan_wrong(format!(
+                "{} does not exist, as {} sees it",
+                scope.words(),
+                people::who(identity)
+            ))
+            .hint("check the scope and the tenant in the inputs; nothing was changed")),
+        }
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let arm = self.azure.arm(cx, cx.identity()?);
+        let named: Option<Wire> = arm.get(&params.path(), rights::API).await?;
+        if let Some(named) = named {
+            return params.present(&named);
+        }
+        // What else satisfies the step was not made by it, so it is nothing to take back.
+        if undoing(cx) {
+            return Ok(Observed::Absent);
+        }
+        let role = rights::role(&arm, &params.scope, &params.role).await?;
+        let groups_too = params.satisfied_by == SatisfiedBy::Effective;
+        let listed = rights::assignments(&arm, &params.scope, params.principal, groups_too).await?;
+        match params.satisfying(&listed, &role) {
+            Some(found) => params.present(found),
+            None => Ok(Observed::Absent),
+        }
+    }
+
+    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
+        let identity = cx.identity()?;
+        let arm = self.azure.arm(cx, identity);
+        let role = rights::role(&arm, &params.scope, &params.role).await?;
+        let kind = self.principal_type(cx, identity, params).await?;
+        let answer: Result<Wire, StepError> =
+            arm.put(&params.path(), rights::API, &params.body(cx, &role, kind)).await;
+        match answer {
+            Ok(_) => Ok(Applied::default()),
+            // Given already, under another name: the read that follows finds and adopts it.
+            Err(error) if error.code.as_deref() == Some("RoleAssignmentExists") => Ok(Applied::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
+        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), rights::API, &[]).await?;
+        Ok(Undone::Removed)
+    }
+}

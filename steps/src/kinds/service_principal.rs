@@ -1,0 +1,136 @@
+//! `entra.service-principal`: a multi-tenant application is known in a tenant, found or made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, Decision, EffectClass, FailureClass, Marker, Observed, Readiness, Step, StepCx,
+    StepError, Undone,
+};
+
+use crate::azure::Azure;
+use crate::default_world;
+use crate::directory::{self, ServicePrincipal as Wire};
+use crate::ids::Guid;
+use crate::kinds::undoing;
+use crate::people;
+
+/// `entra.service-principal`
+pub(crate) struct ServicePrincipal {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `entra.service-principal`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// Application (client) id of the multi-tenant application.
+    app_id: Guid,
+}
+
+/// Outputs of `entra.service-principal`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The service principal.
+    id: Guid,
+    /// Object id in this tenant: what roles are given to. It differs from tenant to tenant.
+    object_id: Guid,
+    /// Application (client) id.
+    app_id: Guid,
+    /// Name for people.
+    display_name: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wanted {
+    app_id: Guid,
+}
+
+impl Params {
+    fn observed(&self, found: Option<Wire>, undoing: bool) -> Result<Observed<Output>, StepError> {
+        let Some(found) = found else { return Ok(Observed::Absent) };
+        if found.account_enabled == Some(false) && !undoing {
+            return Ok(Observed::Conflict(Decision {
+                what: format!("the service principal of application {} is disabled in this tenant", self.app_id),
+                advice: "ask the tenant's administrator why; it is enabled in Entra admin centre, Enterprise applications, \
+                         Properties"
+                    .to_owned(),
+                differences: Vec::new(),
+            }));
+        }
+        let id: Guid = found.id.parse()?;
+        let output = Output { id, object_id: id, app_id: self.app_id, display_name: found.display_name };
+        Ok(Observed::Present { output, marker: Marker::NoPlace })
+    }
+}
+
+impl Step for ServicePrincipal {
+    const KIND: &'static str = "entra.service-principal";
+    const SUMMARY: &'static str = "Find an application's service principal in a tenant, or create it";
+    const EFFECT: EffectClass = EffectClass::PostWithProbe;
+    const SETTLE: Duration = Duration::from_secs(60);
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params { app_id: default_world::APPLICATION }
+    }
+
+    fn claims(&self, cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
+        let tenant = cx.identity().and_then(people::tenant);
+        tenant
+            .iter()
+            .map(|tenant| ClaimKey(format!("{tenant}/servicePrincipals/{}", params.app_id)))
+            .collect()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let graph = self.azure.graph(cx, cx.identity()?);
+        let known = cx.receipt.and_then(|receipt| Guid::deserialize(receipt).ok());
+        if let Some(id) = known
+            && let Some(found) = directory::service_principal(&graph, id).await?
+        {
+            return params.observed(Some(found), undoing(cx));
+        }
+        let found = directory::service_principals_of(&graph, params.app_id).await?;
+        params.observed(found.into_iter().next(), undoing(cx))
+    }
+
+    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
+        let identity = cx.identity()?;
+        let made: Wire = self
+            .azure
+            .graph(cx, identity)
+            .post("/servicePrincipals", &Wanted { app_id: params.app_id })
+            .await
+            .map_err(|error| match error.class {
+                FailureClass::PlanWrong => error.hint(format!(
+                    "application {} must be registered for accounts in any organizational directory (multi-tenant); or an \
+                     administrator of {} opens https://login.microsoftonline.com/{}/adminconsent?client_id={}",
+                    params.app_id,
+                    people::place(identity),
+                    identity.attributes.get("tenant").map(String::as_str).unwrap_or("TENANT"),
+                    params.app_id
+                )),
+                _ => error,
+            })?;
+        // Known at once by its id; by its application's id only some time later.
+        Ok(Applied { receipt: made.id.parse::<Guid>().ok().map(|id| id.to_string().into()) })
+    }
+
+    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
+        self.azure
+            .graph(cx, cx.identity()?)
+            .delete(&format!("/servicePrincipals/{}", found.object_id))
+            .await?;
+        Ok(Undone::Removed)
+    }
+}

@@ -1,0 +1,164 @@
+//! `azure.virtual-networks`: virtual networks exist; their regions are kept for later.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+};
+
+use crate::avnm::{API, Found, or_default};
+use crate::azure::Azure;
+use crate::default_world;
+use crate::ids::{ResourceId, Scope, ScopeKind};
+use crate::people;
+
+const TYPE: &str = "Microsoft.Network/virtualNetworks";
+
+/// `azure.virtual-networks`
+pub(crate) struct VirtualNetworks {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `azure.virtual-networks`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The virtual networks.
+    ids: Vec<ResourceId>,
+    /// The subscription that they must lie in. A management group does not say what lies in it and is not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    within: Option<Scope>,
+}
+
+/// Outputs of `azure.virtual-networks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The virtual networks, in the order of `ids`.
+    networks: Vec<VirtualNetwork>,
+    /// Their ids.
+    ids: Vec<ResourceId>,
+    /// Their regions, each once.
+    regions: Vec<String>,
+}
+
+/// A virtual network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct VirtualNetwork {
+    /// The virtual network.
+    id: ResourceId,
+    /// Its name.
+    name: String,
+    /// Its region.
+    region: String,
+    /// Its address space.
+    address_prefixes: Vec<String>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Wire {
+    #[serde(deserialize_with = "or_default")]
+    address_space: AddressSpace,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct AddressSpace {
+    #[serde(deserialize_with = "or_default")]
+    address_prefixes: Vec<String>,
+}
+
+impl Params {
+    /// What can be seen in the ids alone.
+    fn plausible(&self) -> Result<(), StepError> {
+        for id in &self.ids {
+            if !id.is_a(TYPE) {
+                return Err(StepError::plan_wrong(format!("{id} is not the id of a virtual network")));
+            }
+            let elsewhere = self
+                .within
+                .as_ref()
+                .filter(|within| within.kind() != ScopeKind::ManagementGroup)
+                .filter(|within| !id.path().parse::<Scope>().is_ok_and(|id| within.holds(&id)));
+            if let Some(within) = elsewhere {
+                return Err(StepError::plan_wrong(format!(
+                    "virtual network {id} does not lie in {}",
+                    within.words()
+                ))
+                .hint("only virtual networks of the connected scope can be members; correct the list"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Step for VirtualNetworks {
+    const KIND: &'static str = "azure.virtual-networks";
+    const SUMMARY: &'static str =
+        "Verify that virtual networks exist, and read their regions and address spaces";
+    const EFFECT: EffectClass = EffectClass::Read;
+    const SETTLE: Duration = Duration::ZERO;
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params { ids: vec![default_world::spoke()], within: Some(default_world::target().scope().clone()) }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
+        Vec::new()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        params.plausible()?;
+        let identity = cx.identity()?;
+        let arm = self.azure.arm(cx, identity);
+        let mut networks = Vec::with_capacity(params.ids.len());
+        let mut missing = Vec::new();
+        for id in &params.ids {
+            let found: Option<Found<Wire>> = arm.get(id.path(), API).await?;
+            match found {
+                Some(found) => networks.push(VirtualNetwork {
+                    id: id.clone(),
+                    name: found.name,
+                    region: found.location,
+                    address_prefixes: found.properties.address_space.address_prefixes,
+                }),
+                None => missing.push(id.path()),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(StepError::plan_wrong(format!(
+                "{} does not see {}",
+                people::who(identity),
+                missing.join(", ")
+            ))
+            .hint("correct the list, or have the virtual networks made, and retry the step"));
+        }
+        let regions: BTreeSet<&str> = networks.iter().map(|network| network.region.as_str()).collect();
+        let output = Output {
+            ids: params.ids.clone(),
+            regions: regions.into_iter().map(str::to_owned).collect(),
+            networks,
+        };
+        Ok(Observed::Present { output, marker: Marker::NoPlace })
+    }
+
+    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
+        Err(people::never_writes(Self::KIND))
+    }
+
+    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
+        Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+}

@@ -1,0 +1,259 @@
+//! Roles, who has them, and what they allow, as Azure Resource Manager gives them.
+
+use serde::{Deserialize, Serialize};
+use twinspan_engine::StepError;
+
+use crate::avnm::{or_default, same_path};
+use crate::azure::Arm;
+use crate::directory::literal;
+use crate::ids::{Guid, Scope, ScopeKind};
+
+/// Api-version of role definitions, role assignments and permissions.
+pub(crate) const API: &str = "2022-04-01";
+
+/// A role.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RoleDefinition {
+    /// Its full id.
+    pub(crate) id: String,
+    /// What it is called.
+    pub(crate) properties: RoleNames,
+}
+
+/// What a role is called.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct RoleNames {
+    /// Name for people.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) role_name: String,
+}
+
+/// A role given to somebody somewhere.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RoleAssignment {
+    /// Its full id.
+    pub(crate) id: String,
+    /// What it says.
+    pub(crate) properties: Assigned,
+}
+
+/// What a role assignment says.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Assigned {
+    /// Where.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) scope: String,
+    /// Which role.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) role_definition_id: String,
+    /// Who has it: an account or a group.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) principal_id: String,
+    /// For people; ends with our marker where we made it.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) description: String,
+    /// Only under this condition.
+    pub(crate) condition: Option<String>,
+}
+
+/// What the caller may do.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Permission {
+    /// Patterns of what is allowed.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) actions: Vec<String>,
+    /// Patterns of what is left out of it.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) not_actions: Vec<String>,
+}
+
+/// The body of a role assignment.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WantedAssignment<'a> {
+    /// Which role.
+    pub(crate) role_definition_id: &'a str,
+    /// Who gets it.
+    pub(crate) principal_id: Guid,
+    /// What that account is. With it Azure does not look the account up, which fails for a new one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) principal_type: Option<&'static str>,
+    /// For people, and our marker.
+    pub(crate) description: String,
+}
+
+/// Whether `pattern` (`Microsoft.Network/*`, `*/read`) allows `action`.
+fn matches(pattern: &str, action: &str) -> bool {
+    let (pattern, action) = (pattern.to_ascii_lowercase(), action.to_ascii_lowercase());
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| action.strip_prefix(first)) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+impl Permission {
+    /// Whether this permission alone allows `action`: what one role leaves out another may still give.
+    pub(crate) fn allows(&self, action: &str) -> bool {
+        self.actions.iter().any(|pattern| matches(pattern, action))
+            && !self.not_actions.iter().any(|pattern| matches(pattern, action))
+    }
+}
+
+impl RoleAssignment {
+    /// Whether it gives `role` at `scope`: given there, or above it.
+    pub(crate) fn reaches(&self, role: &RoleDefinition, scope: &Scope) -> bool {
+        let given_at = self.properties.scope.trim_end_matches('/');
+        let above = given_at.is_empty()
+            || given_at
+                .parse::<Scope>()
+                // A listing at a subscription or below names only management groups above it. One at a management group
+                // names groups below it too, and a path does not tell which they are: only that very group counts.
+                .is_ok_and(|given| {
+                    given.holds(scope)
+                        || (given.kind() == ScopeKind::ManagementGroup
+                            && scope.kind() != ScopeKind::ManagementGroup)
+                });
+        above && self.gives(role)
+    }
+
+    /// Whether it gives `role` at `scope` itself.
+    pub(crate) fn is_at(&self, role: &RoleDefinition, scope: &Scope) -> bool {
+        same_path(&self.properties.scope, scope.path()) && self.gives(role)
+    }
+
+    /// The ids of one role differ by where it was looked up; the last piece is the role. A condition may exclude just what is
+    /// needed, so a conditional assignment does not count.
+    fn gives(&self, role: &RoleDefinition) -> bool {
+        let last = |id: &str| id.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        self.properties.condition.as_deref().unwrap_or_default().is_empty()
+            && last(&self.properties.role_definition_id) == last(&role.id)
+    }
+}
+
+fn below(scope: &Scope, kind: &str) -> String {
+    format!("{}/providers/Microsoft.Authorization/{kind}", scope.path())
+}
+
+/// A role by its name, its GUID or its full id, as it is known at `scope`.
+pub(crate) async fn role(arm: &Arm<'_>, scope: &Scope, role: &str) -> Result<RoleDefinition, StepError> {
+    let id = role.rsplit('/').next().unwrap_or_default();
+    let found = if id.parse::<Guid>().is_ok() {
+        arm.get(&format!("{}/{id}", below(scope, "roleDefinitions")), API).await?
+    } else {
+        let filter = format!("roleName eq '{}'", literal(role));
+        let all: Vec<RoleDefinition> =
+            arm.list(&below(scope, "roleDefinitions"), API, &[("$filter", &filter)]).await?;
+        all.into_iter().find(|found| found.properties.role_name.eq_ignore_ascii_case(role))
+    };
+    found.ok_or_else(|| {
+        StepError::plan_wrong(format!("there is no role {role:?} at {}", scope.words()))
+            .hint(format!("az role definition list --scope {} --query \"[].roleName\"", scope.path()))
+    })
+}
+
+/// Path of a role assignment.
+pub(crate) fn assignment_path(scope: &Scope, name: Guid) -> String {
+    format!("{}/{name}", below(scope, "roleAssignments"))
+}
+
+/// Role assignments of one account that are seen at `scope`. `through_groups`: those of its groups too.
+pub(crate) async fn assignments(
+    arm: &Arm<'_>,
+    scope: &Scope,
+    principal: Guid,
+    through_groups: bool,
+) -> Result<Vec<RoleAssignment>, StepError> {
+    let filter = if through_groups {
+        format!("assignedTo('{principal}')")
+    } else {
+        format!("principalId eq '{principal}'")
+    };
+    arm.list(&below(scope, "roleAssignments"), API, &[("$filter", &filter)]).await
+}
+
+/// What the caller may do at `scope`.
+pub(crate) async fn permissions(arm: &Arm<'_>, scope: &Scope) -> Result<Vec<Permission>, StepError> {
+    arm.list(&below(scope, "permissions"), API, &[]).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+    const NETWORK_CONTRIBUTOR: &str = "4d97b98b-1d4f-4787-a291-c67834d212e7";
+
+    #[test]
+    fn patterns_match_as_azure_reads_them() {
+        for (pattern, action, matched) in [
+            ("*", "Microsoft.Network/virtualNetworks/write", true),
+            ("Microsoft.Network/*", "microsoft.network/virtualnetworks/write", true),
+            ("*/read", "Microsoft.Network/virtualNetworks/read", true),
+            ("*/read", "Microsoft.Network/virtualNetworks/write", false),
+            ("Microsoft.Authorization/*/read", "Microsoft.Authorization/roleAssignments/read", true),
+            ("Microsoft.Authorization/*/Write", "Microsoft.Authorization/roleAssignments/delete", false),
+            ("Microsoft.Network/virtualNetworks/read", "Microsoft.Network/virtualNetworks/read", true),
+            ("Microsoft.Network/virtualNetworks/read", "Microsoft.Network/virtualNetworks/readAll", false),
+            ("a*b*b", "ab", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(matches(pattern, action), matched, "{pattern} on {action}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_allowed() {
+        let contributor: Permission = serde_json::from_value(
+            json!({ "actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"], "dataActions": [] }),
+        )
+        .unwrap();
+        assert!(contributor.allows("Microsoft.Network/networkManagers/write"));
+        assert!(!contributor.allows("Microsoft.Authorization/roleAssignments/write"));
+    }
+
+    fn assignment(scope: &str, condition: Option<&str>) -> RoleAssignment {
+        serde_json::from_value(json!({ "id": "x", "properties": { "scope": scope, "condition": condition,
+            "roleDefinitionId": format!("{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{}",
+                NETWORK_CONTRIBUTOR.to_uppercase()) } }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_role_reaches_what_lies_below_it() {
+        let role = RoleDefinition {
+            id: format!("/providers/Microsoft.Authorization/roleDefinitions/{NETWORK_CONTRIBUTOR}"),
+            properties: RoleNames::default(),
+        };
+        let subscription: Scope = SUBSCRIPTION.parse().unwrap();
+        let group: Scope = format!("{SUBSCRIPTION}/resourceGroups/rg").parse().unwrap();
+        let management: Scope = "/providers/Microsoft.Management/managementGroups/mg".parse().unwrap();
+        assert!(assignment(SUBSCRIPTION, None).is_at(&role, &subscription));
+        assert!(assignment(SUBSCRIPTION, None).reaches(&role, &group));
+        assert!(!assignment(SUBSCRIPTION, None).is_at(&role, &group));
+        assert!(!assignment(group.path(), None).reaches(&role, &subscription));
+        assert!(assignment(management.path(), None).reaches(&role, &subscription));
+        assert!(assignment("/", None).reaches(&role, &management));
+        assert!(
+            !assignment("/providers/Microsoft.Management/managementGroups/other", None)
+                .reaches(&role, &management)
+        );
+        assert!(!assignment(SUBSCRIPTION, Some("@Resource …")).reaches(&role, &subscription));
+    }
+}
