@@ -1,55 +1,280 @@
 //! Inputs: what was given, checked against what the plan declares.
+//!
+//! ```text
+//! --input, --inputs ─RawInputs─▶ value (types, places) ─▶ defaults ─▶ needed (what applicable steps read) ─▶ Inputs
+//! ```
+
+mod csv;
+mod given;
+mod needed;
+mod value;
+
+use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
-use serde_json::Value;
+use serde_json::Value as Json;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::{Inputs, Plan};
+use crate::catalog::Type;
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::expr::{Expr, Scope, Segment, Template};
+use crate::plan::{InputDef, Inputs, NodeId, Plan};
 
-/// Brings the content of a file that an inputs file names (`targets: { file: targets.csv }`), by its name as written.
-/// The error is said to the operator.
-pub type ReadFile<'a> = &'a mut dyn FnMut(&str) -> Result<Vec<u8>, String>;
-
-/// What was given, before it is checked. What is added later wins.
-#[derive(Clone, Debug, Default)]
-pub struct RawInputs {
-    values: IndexMap<String, Value>,
-}
-
-impl RawInputs {
-    /// Nothing given.
-    pub fn new() -> Self {
-        RawInputs::default()
-    }
-
-    /// Whether nothing was given.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
-    /// `--input NAME=VALUE`.
-    pub fn assignment(&mut self, text: &str) -> Result<(), Diagnostics> {
-        let _ = text;
-        Err(Diagnostic::error("TS0001", "inputs cannot be read yet").into())
-    }
-
-    /// `--inputs FILE`: YAML or JSON. `read` brings the CSV files that it names.
-    pub fn file(&mut self, name: &str, text: &[u8], read: ReadFile<'_>) -> Result<(), Diagnostics> {
-        let _ = (name, text, read);
-        Err(Diagnostic::error("TS0001", "inputs cannot be read yet").into())
-    }
-
-    /// `--inputs NAME=FILE.csv`: the map input `input`; the first column is the key.
-    pub fn csv(&mut self, input: &str, name: &str, text: &[u8]) -> Result<(), Diagnostics> {
-        let _ = (input, name, text);
-        Err(Diagnostic::error("TS0001", "inputs cannot be read yet").into())
-    }
-}
+pub use given::{RawInputs, ReadFile};
 
 impl Plan {
     /// Checks what was given, fills in defaults, and says everything that is missing or wrong at once.
     pub fn bind(&self, given: &RawInputs) -> Result<Inputs, Diagnostics> {
-        let _ = given;
-        Err(Diagnostic::error("TS0001", "inputs cannot be read yet").into())
+        let mut problems = Diagnostics::default();
+        let mut values: IndexMap<String, Json> = IndexMap::new();
+        let mut wrong: BTreeSet<&str> = BTreeSet::new();
+        let mut keys = Vec::new();
+        for (name, given) in &given.values {
+            match self.inputs.get_key_value(name) {
+                None => problems.push(self.unknown(name, given.name_place())),
+                Some((name, def)) => {
+                    let mut reader = value::Reader { problems: &mut problems, keys: &mut keys };
+                    match reader.given(name, def, given) {
+                        Some(value) => {
+                            values.insert(name.clone(), value);
+                        }
+                        None => {
+                            wrong.insert(name);
+                        }
+                    }
+                }
+            }
+        }
+        self.defaults(&mut values, &mut wrong, &mut problems);
+        for (name, def) in &self.inputs {
+            let missing = !values.contains_key(name) && !wrong.contains(name.as_str());
+            if missing && !def.optional {
+                problems.push(missing_input(name, def));
+            }
+        }
+        for key in keys {
+            self.check_key(&values, key, &mut problems);
+        }
+        // In the order of the plan, whatever the order given.
+        let inputs: IndexMap<String, Json> = self
+            .inputs
+            .keys()
+            .filter_map(|name| values.swap_remove(name).map(|value| (name.clone(), value)))
+            .collect();
+        if problems.is_empty() {
+            needed::check(self, &inputs, &mut problems);
+        }
+        if problems.is_empty() { Ok(Inputs(inputs)) } else { Err(problems.sorted()) }
+    }
+
+    fn unknown(&self, name: &str, place: Place) -> Diagnostic {
+        let known: Vec<&str> = self.inputs.keys().map(String::as_str).collect();
+        Diagnostic::error("TS0401", format!("the plan `{}` has no input `{name}`", self.name))
+            .at(place, "not declared")
+            .help(if known.is_empty() {
+                "it takes none".to_owned()
+            } else {
+                format!("it has: {}", known.join(", "))
+            })
+            .did_you_mean(name, known)
+    }
+
+    /// Fills in defaults; one that refers to another input comes after it.
+    fn defaults<'p>(
+        &'p self,
+        values: &mut IndexMap<String, Json>,
+        wrong: &mut BTreeSet<&'p str>,
+        problems: &mut Diagnostics,
+    ) {
+        let mut open: Vec<(&str, &InputDef, &Template)> = self
+            .inputs
+            .iter()
+            .filter(|(name, _)| !values.contains_key(*name) && !wrong.contains(name.as_str()))
+            .filter_map(|(name, def)| Some((name.as_str(), def, def.default.as_ref()?)))
+            .collect();
+        while !open.is_empty() {
+            let waiting: BTreeSet<&str> = open.iter().map(|(name, ..)| *name).collect();
+            let (ready, rest): (Vec<_>, Vec<_>) = open
+                .into_iter()
+                .partition(|(_, _, default)| inputs_of(default).iter().all(|name| !waiting.contains(name)));
+            if ready.is_empty() {
+                // Excluded by `compile`.
+                break;
+            }
+            for (name, def, default) in ready {
+                if inputs_of(default).iter().any(|read| wrong.contains(read)) {
+                    wrong.insert(name);
+                    continue;
+                }
+                let scope = InputScope { inputs: values, elements: &[] };
+                match default.resolve(&scope) {
+                    Ok(None) => {}
+                    Ok(Some(value)) => match value::check_json(&def.ty, &value) {
+                        Ok(()) => {
+                            values.insert(name.to_owned(), value);
+                        }
+                        Err(why) => {
+                            wrong.insert(name);
+                            problems.push(
+                                Diagnostic::error(
+                                    "TS0403",
+                                    format!("the default of `{name}` does not fit: {why}"),
+                                )
+                                .help(format!("give `{name}` itself, or mend what its default refers to")),
+                            );
+                        }
+                    },
+                    Err(error) => {
+                        wrong.insert(name);
+                        problems.push(
+                            Diagnostic::error(
+                                "TS0403",
+                                format!("the default of `{name}` has no value: {error}"),
+                            )
+                            .help(format!("give `{name}` itself, or mend what its default refers to")),
+                        );
+                    }
+                }
+            }
+            open = rest;
+        }
+    }
+
+    fn check_key(&self, values: &IndexMap<String, Json>, key: value::KeyUse, problems: &mut Diagnostics) {
+        let Some(Json::Object(map)) = values.get(&key.map) else { return };
+        if !map.contains_key(&key.key) {
+            let known: Vec<&str> = map.keys().map(String::as_str).take(10).collect();
+            problems.push(
+                Diagnostic::error("TS0404", format!("`{}` has no key `{}`{}", key.map, key.key, key.where_))
+                    .at(key.place, "not a key")
+                    .help(format!("its keys: {}", known.join(", ")))
+                    .did_you_mean(&key.key, map.keys().map(String::as_str)),
+            );
+        }
+    }
+}
+
+fn missing_input(name: &str, def: &InputDef) -> Diagnostic {
+    let about = def.about.as_deref().map(|about| format!(" ({about})")).unwrap_or_default();
+    let help = match (&def.ty, def.secret) {
+        (_, true) => format!("add `{name}: {{ env: VARIABLE }}` to the inputs file (or `file:`, `command:`)"),
+        (Type::Map(_), _) => format!("add `{name}:` to the inputs file, or give --inputs {name}=FILE.csv"),
+        (Type::List(_), _) => format!("add `{name}:` with a list to the inputs file"),
+        _ => format!("give --input {name}=VALUE, or add `{name}:` to the inputs file"),
+    };
+    Diagnostic::error("TS0402", format!("the input `{name}` is missing: {}{about}", def.ty)).help(help)
+}
+
+/// Inputs alone, and the elements of `for_each` that follow from them, innermost first.
+struct InputScope<'a> {
+    inputs: &'a IndexMap<String, Json>,
+    elements: &'a [(String, Json)],
+}
+
+impl Scope for InputScope<'_> {
+    fn input(&self, name: &str) -> Option<&Json> {
+        self.inputs.get(name)
+    }
+
+    fn each(&self, depth: u32) -> Option<(&str, &Json)> {
+        let (key, value) = self.elements.get(usize::try_from(depth).ok()?)?;
+        Some((key, value))
+    }
+
+    fn outputs(&self, _node: NodeId, _keys: &[String]) -> Option<Json> {
+        None
+    }
+
+    fn run_id(&self) -> &str {
+        ""
+    }
+}
+
+/// Names of the inputs that a template reads.
+fn inputs_of(template: &Template) -> BTreeSet<&str> {
+    fn of_expr<'a>(expr: &'a Expr, found: &mut BTreeSet<&'a str>) {
+        let path = |path: &'a [Segment], found: &mut BTreeSet<&'a str>| {
+            for segment in path {
+                if let Segment::Key(key) = segment {
+                    of_expr(key, found);
+                }
+            }
+        };
+        match expr {
+            Expr::Input { name, path: segments } => {
+                found.insert(name);
+                path(segments, found);
+            }
+            Expr::Output { keys, path: segments, .. } => {
+                keys.iter().for_each(|key| of_expr(key, found));
+                path(segments, found);
+            }
+            Expr::EachValue { path: segments, .. } => path(segments, found),
+            Expr::Or(all) | Expr::And(all) | Expr::Concat(all) => all.iter().for_each(|e| of_expr(e, found)),
+            Expr::Not(inner) => of_expr(inner, found),
+            Expr::Equal { left, right, .. } => {
+                of_expr(left, found);
+                of_expr(right, found);
+            }
+            Expr::Literal(_) | Expr::EachKey(_) | Expr::RunId => {}
+        }
+    }
+    fn of_template<'a>(template: &'a Template, found: &mut BTreeSet<&'a str>) {
+        match template {
+            Template::Expr(expr) => of_expr(expr, found),
+            Template::List(items) => items.iter().for_each(|item| of_template(item, found)),
+            Template::Map(entries) => entries.iter().for_each(|(_, entry)| of_template(entry, found)),
+        }
+    }
+    let mut found = BTreeSet::new();
+    of_template(template, &mut found);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::fixture;
+
+    fn library(name: &str) -> Vec<u8> {
+        std::fs::read(format!("{}/library/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    fn plan(text: &[u8]) -> Plan {
+        let document = crate::parse("plan.yaml", text).unwrap();
+        let compiled = crate::compile(&document, &fixture::catalog());
+        compiled.map_err(|found| found.render(false)).unwrap_or_else(|text| panic!("{text}")).plan
+    }
+
+    fn no_file(name: &str) -> Result<Vec<u8>, String> {
+        Err(format!("unexpected file {name}"))
+    }
+
+    fn bind(plan: &Plan, yaml: &str) -> Result<Json, String> {
+        let mut raw = RawInputs::new();
+        raw.file("inputs.yaml", yaml.as_bytes(), &mut no_file).map_err(|found| found.render(false))?;
+        let inputs = plan.bind(&raw).map_err(|found| found.render(false))?;
+        Ok(serde_json::to_value(inputs).unwrap())
+    }
+
+    #[test]
+    fn shipped_inputs_fit_their_plans() {
+        for (name, inputs) in [
+            ("cross-tenant-connection", "cross-tenant-connection"),
+            ("cross-tenant-connection", "cross-tenant-connection.service-principal"),
+            ("cross-tenant-connection", "cross-tenant-connection.management-group"),
+            ("hello-durable", "hello-durable"),
+        ] {
+            let plan = plan(&library(&format!("{name}.yaml")));
+            let text = String::from_utf8(library(&format!("{inputs}.inputs.yaml"))).unwrap();
+            let bound = bind(&plan, &text).unwrap_or_else(|text| panic!("{text}"));
+            if name == "cross-tenant-connection" {
+                assert_eq!(
+                    bound["role_scope"], bound["target_scope"],
+                    "a default that refers to another input"
+                );
+                assert_eq!(bound["connection_name"], "to-central");
+            }
+        }
     }
 }

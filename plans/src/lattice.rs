@@ -67,6 +67,11 @@ pub(crate) fn assignable(from: &Type, to: &Type) -> bool {
     }
 }
 
+/// What makes an element of a `for_each` the same as another: Azure does not tell capitals in resource ids.
+pub(crate) fn element_identity(text: &str) -> String {
+    if text.starts_with('/') { text.to_lowercase() } else { text.to_owned() }
+}
+
 /// Why a text is no value of a type, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Misfit {

@@ -123,6 +123,8 @@ pub struct StepDef {
     pub auxiliary: Option<IdentityId>,
     /// Parameters.
     pub with: Template,
+    /// Parameters that must have a value when the step is applicable.
+    pub required: Vec<String>,
     /// Present or absent.
     pub ensure: Ensure,
     /// Written `retry`; the engine has defaults for what is not written.

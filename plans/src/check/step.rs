@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::document::{Body, IdentityDecl, StepDecl, Text};
 use crate::expr::{Expr, Template};
-use crate::lattice::is_text;
+use crate::lattice::{element_identity, is_text};
 use crate::plan::{
     ApprovalGate, BlockDef, IdentityDef, IdentityId, InputDef, Need, Node, NodeId, NodeKind, Plan, StepDef,
 };
@@ -128,7 +128,7 @@ impl<'d> Checker<'d> {
                                     .help("declare a list input, and write `for_each: ${{ inputs.NAME }}`");
                             self.problem(diagnostic);
                         }
-                        Value::Text(text) if !seen.insert(text.to_lowercase()) => {
+                        Value::Text(text) if !seen.insert(element_identity(text)) => {
                             let diagnostic =
                                 Diagnostic::error("TS0410", format!("`{text}` is in the list twice"))
                                     .at(self.place(&item.span), "second time")
@@ -314,6 +314,7 @@ impl<'d> Checker<'d> {
             identities: all,
             auxiliary,
             with,
+            required: kind.map(required).unwrap_or_default(),
             ensure: step.ensure,
             retry: step.retry,
             timeout: step.timeout,
@@ -423,6 +424,10 @@ impl<'d> Checker<'d> {
             }
         }
     }
+}
+
+fn required(kind: &KindSpec) -> Vec<String> {
+    kind.params.iter().filter(|field| field.required).map(|field| field.name.clone()).collect()
 }
 
 /// Needs without repeats; an output that is read makes the need stronger.
