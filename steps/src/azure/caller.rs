@@ -261,7 +261,7 @@ impl<'a> Caller<'a> {
                     error.unknown()
                 } else {
                     let host = call.url.host_str().unwrap_or_default();
-                    error.hint(format!("check that this machine reaches {host}"))
+                    error.hint(fault.advice(host))
                 })
             }
         }

@@ -96,7 +96,7 @@ impl Script {
         requests.iter().map(|request| String::from_utf8_lossy(request.body()).into_owned()).collect()
     }
 
-    fn reply(&self, request: Request<Bytes>) -> Answered {
+    pub(crate) fn reply(&self, request: Request<Bytes>) -> Answered {
         if request.uri().path().ends_with("/oauth2/v2.0/token") {
             let scripted = self.token_answers.lock().unwrap().pop_front();
             let mut requests = self.token_requests.lock().unwrap();
@@ -229,8 +229,13 @@ impl Bench {
     /// The public cloud, with these credentials.
     pub(crate) fn with(credentials: Value) -> Self {
         let script = Arc::new(Script::default());
-        let credentials = Credentials::new(serde_json::from_value(credentials).unwrap(), Arc::new(Secrets));
         let wire = Wire::in_process(Arc::clone(&script) as Arc<dyn InProcess>);
+        Bench::of(script, Cloud::named("public").unwrap(), wire, credentials)
+    }
+
+    /// Another cloud, over another wire.
+    pub(crate) fn of(script: Arc<Script>, cloud: Cloud, wire: Wire, credentials: Value) -> Self {
+        let credentials = Credentials::new(serde_json::from_value(credentials).unwrap(), Arc::new(Secrets));
         let identity = |name: &str, tenant: &str| Identity {
             name: name.to_owned(),
             attributes: BTreeMap::from([
@@ -239,7 +244,7 @@ impl Bench {
             ]),
         };
         Bench {
-            azure: Arc::new(Azure::new(Cloud::named("public").unwrap(), credentials, wire)),
+            azure: Arc::new(Azure::new(cloud, credentials, wire)),
             script,
             clock: TestClock(Mutex::new("2026-11-23T08:00:00Z".parse().unwrap())),
             central: identity("central", CENTRAL),

@@ -1,5 +1,7 @@
 //! What the client sends, keeps and hides, against a scripted Azure.
 
+mod sockets;
+
 use std::time::Duration;
 
 use serde::Deserialize;

@@ -238,7 +238,7 @@ impl Tokens {
                     FailureClass::Transient,
                     format!("sign-in as {party} at {login}: {fault}"),
                 )
-                .hint(format!("check that this machine reaches {login}"));
+                .hint(fault.advice(login));
             }
         };
         let wait = retry_after(&reply.headers, now);

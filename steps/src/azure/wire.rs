@@ -45,6 +45,19 @@ impl TransportFault {
     pub fn may_have_arrived(&self) -> bool {
         matches!(self, TransportFault::Lost(_) | TransportFault::Truncated(_))
     }
+
+    /// What the operator looks at when nothing could be sent to `place`.
+    pub(crate) fn advice(&self, place: &str) -> String {
+        match self {
+            TransportFault::Refused(reason) if reason.to_ascii_lowercase().contains("certificate") => {
+                format!(
+                    "the certificate of {place} is not trusted here: set root_certificate in [cloud] of twinspan.toml, or \
+                 look for a proxy that opens the encryption"
+                )
+            }
+            _ => format!("check that this machine reaches {place}"),
+        }
+    }
 }
 
 /// The sockets could not be set up.
