@@ -52,6 +52,7 @@ mod service;
 mod subscriptions;
 mod tokens;
 mod world;
+mod worlds;
 
 pub use faults::{ConnectionFault, Fault, FaultName};
 pub use lags::Lags;
@@ -59,3 +60,4 @@ pub use ledger::{Change, Effect, Seen};
 pub use lies::Lie;
 pub use service::{Hosts, Service};
 pub use world::{Answer, World};
+pub use worlds::{SignIn, WorldError};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use crate::reply::{Body, Reply};
 use crate::request::Request;
 use crate::service::{Hosts, Service};
 use crate::tokens::{self, Bad, Claims};
+use crate::worlds::Label;
 
 /// What a client gets when the connection holds.
 pub type Answer = http::Response<Bytes>;
@@ -33,6 +35,8 @@ pub struct World {
     pub(crate) grants: Grants,
     pub(crate) network: Network,
     pub(crate) ledger: Ledger,
+    /// Names of the ready file.
+    pub(crate) labels: IndexMap<String, Label>,
     faults: Vec<Fault>,
     seed: Uuid,
     drawn: u64,
@@ -52,6 +56,7 @@ impl World {
             grants: Grants::default(),
             network: Network::default(),
             ledger: Ledger::default(),
+            labels: IndexMap::new(),
             faults: Vec::new(),
             seed: Uuid::new_v5(&Uuid::NAMESPACE_OID, &seed.to_be_bytes()),
             drawn: 0,
