@@ -2,7 +2,8 @@
 //! more: the embedded one here, and a cluster one elsewhere.
 
 mod opening;
-mod sqlite;
+pub(crate) mod plans;
+pub(crate) mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,7 +20,8 @@ use crate::signal::{Actor, SignalRow};
 use crate::state::{RunState, RunStatus};
 
 pub use opening::{Durability, Mode, Opening};
-pub use sqlite::{JournalReport, Settled, SqliteBackend};
+pub use crate::journal::JournalReport;
+pub use sqlite::{Settled, SqliteBackend};
 
 /// A future that can be returned through `dyn Backend`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

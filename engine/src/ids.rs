@@ -42,6 +42,11 @@ pub struct Epoch(pub u64);
 pub struct StepKey(pub Arc<str>);
 
 impl RunId {
+    /// The run of these bytes.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        RunId(Uuid::from_bytes(bytes))
+    }
+
     /// First 8 hexadecimal digits of the random part: what markers carry and people type.
     pub fn short(self) -> String {
         let text = self.0.simple().to_string();

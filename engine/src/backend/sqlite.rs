@@ -4,42 +4,32 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::opening::Opening;
+use jiff::Timestamp;
+
+use super::opening::{Mode, Opening};
+use super::plans::PlanCache;
 use super::{
-    Backend, BackendError, BoxFuture, DriveOptions, Filter, NewRun, Parked, RunSummary, Runs, Started,
-    StopToken,
+    Backend, BackendError, BoxFuture, DriveOptions, Filter, NewRun, Parked, RunSummary, Runs, Started, StopToken,
 };
-use crate::event::Recorded;
+use crate::clock::{Clock, pause};
+use crate::driver::{self, Place};
+use crate::event::{Event, Recorded, RunStarted};
 use crate::ids::{RunId, Seq};
+use crate::journal::{
+    Death, Journal, JournalReport, NewRow, RunRow, Summary, Transcript, pack_commit, whole_microseconds,
+};
 use crate::perform::Performer;
 use crate::signal::SignalRow;
-use crate::state::RunState;
+use crate::state::{RunState, RunStatus, fold};
+use twinspan_plans::Digest;
+
+/// How often a caller that waits for another process looks.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The embedded backend: journal and driver in this process.
 pub struct SqliteBackend {
-    _opening: Opening,
-}
-
-impl SqliteBackend {
-    /// Opens the journal at `path`; makes it, unless it is only read.
-    pub fn open(_path: &Path, opening: Opening) -> Result<Self, BackendError> {
-        Ok(SqliteBackend { _opening: opening })
-    }
-
-    /// Sends a signal and returns when it is in force: taken by the run's live driver, or, where there is none, by this
-    /// call itself. Pause and cancel are in force when they are acknowledged.
-    pub async fn signal_and_settle(
-        &self,
-        signal: SignalRow,
-        _wait: Duration,
-    ) -> Result<Settled, BackendError> {
-        Err(BackendError::NoSuchRun(signal.run))
-    }
-
-    /// Checks a run's record from end to end.
-    pub async fn verify_journal(&self, run: RunId) -> Result<JournalReport, BackendError> {
-        Err(BackendError::NoSuchRun(run))
-    }
+    place: Place,
+    clock: Arc<dyn Clock>,
 }
 
 /// Who took a signal in.
@@ -53,54 +43,205 @@ pub enum Settled {
     NotYet,
 }
 
-/// What a check of a run's record found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JournalReport {
-    /// The run.
-    pub run: RunId,
-    /// Events read.
-    pub events: u64,
-    /// Commits read, each with its hash.
-    pub commits: u64,
-    /// Hash of the last commit, in hexadecimal: whoever noted it down can tell whether the record was rewritten.
-    pub head: String,
-    /// What is wrong; empty: the record is whole.
-    pub problems: Vec<String>,
+impl SqliteBackend {
+    /// Opens the journal at `path`; makes it, unless it is only read.
+    pub fn open(path: &Path, opening: Opening) -> Result<Self, BackendError> {
+        let journal = Arc::new(Journal::open(path, &opening)?);
+        let plans = Arc::new(PlanCache::new(opening.registry));
+        Ok(SqliteBackend { place: Place { journal, plans }, clock: opening.clock })
+    }
+
+    /// Sends a signal and returns when it is in force: taken in by the run's live driver or, where there is none, by
+    /// this call itself. Pause and cancel are in force once they are acknowledged.
+    pub async fn signal_and_settle(&self, signal: SignalRow, wait: Duration) -> Result<Settled, BackendError> {
+        let (run, id) = (signal.run, signal.id);
+        self.put_signal(signal).await?;
+        let settle = async {
+            loop {
+                if self.place.journal.is_taken(id)? {
+                    return Ok(Settled::ByDriver);
+                }
+                match driver::settle(&self.place, run, Arc::clone(&self.clock)).await {
+                    Ok(()) => return Ok(Settled::Here),
+                    Err(BackendError::Held { .. }) => pause(LOOK).await,
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        tokio::time::timeout(wait, settle).await.unwrap_or(Ok(Settled::NotYet))
+    }
+
+    /// Where a run stands, as `list` shows it.
+    pub fn summary(&self, run: RunId) -> Result<RunSummary, BackendError> {
+        let row = self.place.journal.find(run)?;
+        summarise(&self.place.journal, &row, &self.place.journal.death())
+    }
+
+    /// Requests and answers of a run's attempts, oldest first.
+    pub fn transcripts(&self, run: RunId) -> Result<Vec<Transcript>, BackendError> {
+        self.place.journal.transcripts(run)
+    }
+
+    /// Checks a run's record from end to end: its chain, its numbering, what is kept beside it, and that the tables say
+    /// what its events say.
+    pub fn verify_journal(&self, run: RunId) -> Result<JournalReport, BackendError> {
+        let place = &self.place;
+        place.journal.verify(run, |row, events| {
+            let plan = place.plans.of(&place.journal, row).map_err(|error| error.to_string())?;
+            let mut state = RunState::new(plan);
+            for recorded in events {
+                fold(&mut state, recorded).map_err(|error| format!("event {}: {error}", recorded.seq.0))?;
+            }
+            let last = Timestamp::from_microsecond(row.changed).map_err(|error| error.to_string())?;
+            Ok(summary_of(&state.status(last)))
+        })
+    }
+
+    async fn put_signal(&self, signal: SignalRow) -> Result<(), BackendError> {
+        let (run, id) = (signal.run, signal.id);
+        let body = serde_json::to_string(&signal).map_err(unencodable)?;
+        if self.place.journal.put_signal(id, run, body).await? { Ok(()) } else { Err(BackendError::NoSuchRun(run)) }
+    }
+
+    async fn accept(&self, new: NewRun) -> Result<Started, BackendError> {
+        let digest = Digest::of(new.text.as_bytes());
+        let name = new.plan.name.clone();
+        let started = RunStarted {
+            run: new.run,
+            name: name.clone(),
+            plan: digest,
+            inputs: new.inputs,
+            starter: new.starter,
+            paused: new.paused,
+            seed: new.seed,
+        };
+        let at = whole_microseconds(self.clock.now());
+        let first = Recorded { seq: Seq(1), at, event: Event::RunStarted(Box::new(started)) };
+        let mut state = RunState::new(Arc::clone(&new.plan));
+        fold(&mut state, &first).map_err(|error| BackendError::Damaged(error.to_string()))?;
+        let summary = summary_of(&state.status(at));
+        let packed = pack_commit(std::slice::from_ref(&first), &[]).map_err(unencodable)?;
+        let Some(first) = packed else { return Ok(Started::Already) };
+        self.place.plans.put(digest, new.plan);
+        let row = NewRow { run: new.run, name, plan: digest, text: new.text, first, summary };
+        Ok(if self.place.journal.start(row).await? { Started::New } else { Started::Already })
+    }
+
+    async fn events(
+        &self,
+        run: RunId,
+        from: Seq,
+        wait: Option<Duration>,
+    ) -> Result<Vec<Recorded>, BackendError> {
+        let mut watch = None;
+        let look = async {
+            loop {
+                let (_, chain) = self.place.journal.events(run, from)?;
+                if !chain.events.is_empty() || wait.is_none() {
+                    return Ok(chain.events);
+                }
+                if watch.is_none() {
+                    watch = Some(self.place.journal.watch()?);
+                }
+                while !watch.as_mut().is_none_or(|watch| watch.changed()) {
+                    pause(LOOK).await;
+                }
+            }
+        };
+        match wait {
+            None => look.await,
+            Some(wait) => tokio::time::timeout(wait, look).await.unwrap_or_else(|_| Ok(Vec::new())),
+        }
+    }
+
+    fn runs(&self, filter: &Filter) -> Result<Vec<RunSummary>, BackendError> {
+        let journal = &self.place.journal;
+        let death = journal.death();
+        let rows = journal.list(filter.open, filter.limit)?;
+        rows.iter().map(|row| summarise(journal, row, &death)).collect()
+    }
+}
+
+/// An event or signal that serde cannot write: a bug, as all their maps have text for keys.
+pub(crate) fn unencodable(error: serde_json::Error) -> BackendError {
+    BackendError::NotWritable(Box::new(error))
+}
+
+/// What a list of runs keeps of a status.
+pub(crate) fn summary_of(status: &RunStatus) -> Summary {
+    let open =
+        !matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone);
+    // A status has no map and no float: it can always be written.
+    Summary { status: serde_json::to_string(status).unwrap_or_default(), open }
+}
+
+fn summarise(journal: &Journal, row: &RunRow, death: &Death) -> Result<RunSummary, BackendError> {
+    let damaged = |what: &dyn std::fmt::Display| BackendError::Damaged(format!("run {}: {what}", row.run));
+    let status: RunStatus = serde_json::from_str(&row.status).map_err(|error| damaged(&error))?;
+    let driver = match row.driver {
+        Some(driver) => journal.driver(driver, death)?,
+        None => None,
+    };
+    let working = matches!(status, RunStatus::Running | RunStatus::Draining | RunStatus::Undoing);
+    let waiting = matches!(status, RunStatus::Waiting { .. });
+    let (status, driver) = match driver {
+        Some((name, true)) => (status, Some(name)),
+        Some((_, false)) if working || waiting => (RunStatus::Interrupted, None),
+        None if working => (RunStatus::Interrupted, None),
+        _ => (status, None),
+    };
+    let time = |at: i64| Timestamp::from_microsecond(at).map_err(|error| damaged(&error));
+    Ok(RunSummary {
+        run: row.run,
+        name: row.name.clone(),
+        started: time(row.started)?,
+        changed: time(row.changed)?,
+        status,
+        driver,
+    })
 }
 
 impl Backend for SqliteBackend {
     fn start(&self, run: NewRun) -> BoxFuture<'_, Result<Started, BackendError>> {
-        Box::pin(async move { Err(BackendError::NoSuchRun(run.run)) })
+        Box::pin(self.accept(run))
     }
 
     fn signal(&self, signal: SignalRow) -> BoxFuture<'_, Result<(), BackendError>> {
-        Box::pin(async move { Err(BackendError::NoSuchRun(signal.run)) })
+        Box::pin(self.put_signal(signal))
     }
 
     fn read(
         &self,
         run: RunId,
-        _from: Seq,
-        _wait: Option<Duration>,
+        from: Seq,
+        wait: Option<Duration>,
     ) -> BoxFuture<'_, Result<Vec<Recorded>, BackendError>> {
-        Box::pin(async move { Err(BackendError::NoSuchRun(run)) })
+        Box::pin(self.events(run, from, wait))
     }
 
     fn load(&self, run: RunId) -> BoxFuture<'_, Result<RunState, BackendError>> {
-        Box::pin(async move { Err(BackendError::NoSuchRun(run)) })
+        Box::pin(async move { self.place.replay(run) })
     }
 
-    fn list(&self, _filter: Filter) -> BoxFuture<'_, Result<Vec<RunSummary>, BackendError>> {
-        Box::pin(async move { Ok(Vec::new()) })
+    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<RunSummary>, BackendError>> {
+        Box::pin(async move { self.runs(&filter) })
     }
 
     fn drive(
         &self,
-        _runs: Runs,
-        _performer: Arc<Performer>,
-        _options: DriveOptions,
+        runs: Runs,
+        performer: Arc<Performer>,
+        options: DriveOptions,
         stop: StopToken,
     ) -> BoxFuture<'_, Result<Parked, BackendError>> {
-        Box::pin(async move { Ok(Parked { runs: Vec::new(), stopped: stop.asked() > 0 }) })
+        Box::pin(async move {
+            if self.place.journal.mode() == Mode::Reading {
+                return Err(BackendError::Refused {
+                    message: "the journal was opened for reading only".to_owned(),
+                    hint: "open it for runs".to_owned(),
+                });
+            }
+            driver::drive(&self.place, runs, performer, options, stop).await
+        })
     }
 }

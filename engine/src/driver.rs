@@ -1,0 +1,238 @@
+//! The driver: the only one who sleeps. It asks `decide` what is next, has it performed, and appends what was seen.
+//!
+//! One task drives all runs of a process; a run that waits is a row in a heap of timers and nothing more. Only a write
+//! (Apply, Undo) needs its intent to be durable first. What can wait stays in memory and is committed with the next
+//! intent, so that a step in a chain costs one sync.
+
+mod begin;
+mod flights;
+mod idle;
+mod run;
+mod turn;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::backend::plans::PlanCache;
+use crate::backend::{BackendError, DriveOptions, Parked, Runs, StopToken};
+use crate::clock::Clock;
+use crate::ids::RunId;
+use crate::journal::{DriverLock, Journal, Refusal, Taken, Watch, Write, WriteFailure};
+use crate::perform::{Job, Performer};
+use crate::state::{RunState, RunStatus, fold};
+
+use flights::Landed;
+use run::LiveRun;
+
+/// Where runs live.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) plans: Arc<PlanCache>,
+}
+
+impl Place {
+    /// A run's state, folded from its events.
+    pub(crate) fn replay(&self, run: RunId) -> Result<RunState, BackendError> {
+        let (row, chain) = self.journal.events(run, crate::ids::Seq(1))?;
+        let mut state = RunState::new(self.plans.of(&self.journal, &row)?);
+        for recorded in &chain.events {
+            fold(&mut state, recorded).map_err(|error| {
+                BackendError::Damaged(format!("run {run}, event {}: {error}", recorded.seq.0))
+            })?;
+        }
+        Ok(state)
+    }
+}
+
+/// Drives `runs`.
+pub(crate) async fn drive(
+    place: &Place,
+    runs: Runs,
+    performer: Arc<Performer>,
+    options: DriveOptions,
+    stop: StopToken,
+) -> Result<Parked, BackendError> {
+    let clock = Arc::clone(performer.clock());
+    let mut driver = Driver::new(place, clock, Some(performer), options, stop).await?;
+    let result = match driver.begin(&runs).await {
+        Ok(()) => driver.work().await,
+        Err(error) => Err(error),
+    };
+    driver.leave(result).await
+}
+
+/// Takes in what waits in the inbox of a run that nobody drives, and gives the run up again.
+pub(crate) async fn settle(place: &Place, run: RunId, clock: Arc<dyn Clock>) -> Result<(), BackendError> {
+    let (_stopper, stop) = StopToken::new();
+    let mut driver = Driver::new(place, clock, None, DriveOptions::default(), stop).await?;
+    let result = match driver.begin(&Runs::These(vec![run])).await {
+        Ok(()) => driver.work().await,
+        Err(error) => Err(error),
+    };
+    driver.leave(result).await.map(drop)
+}
+
+/// What the driver hears from others.
+enum News {
+    /// A lease was taken, or not.
+    Taken { run: RunId, outcome: Result<Result<Taken, Refusal>, WriteFailure> },
+    /// A commit was made, or not.
+    Committed { slot: usize, outcome: Result<Result<(), Refusal>, WriteFailure> },
+    /// A phase was performed.
+    Landed(Landed),
+}
+
+struct Driver {
+    place: Place,
+    clock: Arc<dyn Clock>,
+    /// `None`: only signals are taken in; nothing is performed.
+    performer: Option<Arc<Performer>>,
+    options: DriveOptions,
+    stop: StopToken,
+    /// Runs that start later are driven, too.
+    all: bool,
+    lock: DriverLock,
+    row: i64,
+    /// For people, in the journal.
+    label: String,
+    live: Vec<Option<Box<LiveRun>>>,
+    slots: HashMap<RunId, usize>,
+    /// Leases that were taken and whose runs are not read yet.
+    unread: VecDeque<(RunId, Taken)>,
+    /// Leases that were asked for.
+    asked: HashSet<RunId>,
+    touched: BTreeSet<usize>,
+    timers: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    /// Phases to be performed; on a virtual clock they wait here until nothing else is going on.
+    ready: Vec<(usize, Box<Job>)>,
+    posting: Vec<Box<dyn Write>>,
+    /// Runs whose events wait for company.
+    lingering: VecDeque<(tokio::time::Instant, usize)>,
+    commits: usize,
+    flights: usize,
+    sender: UnboundedSender<News>,
+    news: UnboundedReceiver<News>,
+    watch: Watch,
+    next_look: tokio::time::Instant,
+    parked: Vec<(RunId, RunStatus)>,
+    stopping: bool,
+}
+
+impl Driver {
+    async fn new(
+        place: &Place,
+        clock: Arc<dyn Clock>,
+        performer: Option<Arc<Performer>>,
+        options: DriveOptions,
+        stop: StopToken,
+    ) -> Result<Self, BackendError> {
+        let watch = place.journal.watch()?;
+        let (lock, row) = place.journal.enter_driver().await?;
+        // The same seed gives the same journal: a rehearsal does not say on which machine it was.
+        let label = if clock.is_virtual() { "rehearsal".to_owned() } else { lock.holder().name() };
+        let (sender, news) = unbounded_channel();
+        Ok(Driver {
+            place: place.clone(),
+            clock,
+            performer,
+            options,
+            stop,
+            all: false,
+            lock,
+            row,
+            label,
+            live: Vec::new(),
+            slots: HashMap::new(),
+            unread: VecDeque::new(),
+            asked: HashSet::new(),
+            touched: BTreeSet::new(),
+            timers: BinaryHeap::new(),
+            ready: Vec::new(),
+            posting: Vec::new(),
+            lingering: VecDeque::new(),
+            commits: 0,
+            flights: 0,
+            sender,
+            news,
+            watch,
+            next_look: tokio::time::Instant::now(),
+            parked: Vec::new(),
+            stopping: false,
+        })
+    }
+
+    /// Works until there is nothing left that this driver may do.
+    async fn work(&mut self) -> Result<Parked, BackendError> {
+        loop {
+            if self.stop.asked() > 1 {
+                return Ok(self.parked(true));
+            }
+            self.hear_stop();
+            self.read_some()?;
+            while let Ok(news) = self.news.try_recv() {
+                self.hear(news)?;
+            }
+            while let Some(slot) = self.touched.pop_first() {
+                self.turn(slot)?;
+            }
+            self.perform_ready().await;
+            self.post();
+            if !self.touched.is_empty() || !self.unread.is_empty() {
+                continue;
+            }
+            if self.is_done() {
+                return Ok(self.parked(self.stopping));
+            }
+            self.wait().await?;
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let idle = self.slots.is_empty() && self.asked.is_empty() && self.commits == 0 && self.news.is_empty();
+        idle && (!self.all || self.stopping || self.options.until_blocked)
+    }
+
+    fn parked(&mut self, stopped: bool) -> Parked {
+        let mut runs = std::mem::take(&mut self.parked);
+        let now = self.clock.now();
+        runs.extend(self.live.iter().flatten().map(|run| (run.id, run.state.status(now))));
+        Parked { runs, stopped }
+    }
+
+    /// Gives everything up. After an error of the journal there is nothing to be written any more.
+    async fn leave(self, result: Result<Parked, BackendError>) -> Result<Parked, BackendError> {
+        for run in self.live.iter().flatten() {
+            run.abort();
+        }
+        if self.place.journal.broken().is_none()
+            && let Err(error) = self.place.journal.leave_driver(self.row).await
+        {
+            tracing::warn!(%error, "the leases of this driver could not be given up; they end with it");
+        }
+        drop(self.lock);
+        result
+    }
+
+    fn hear(&mut self, news: News) -> Result<(), BackendError> {
+        match news {
+            News::Taken { run, outcome } => self.hear_taken(run, outcome?),
+            News::Committed { slot, outcome } => {
+                self.commits -= 1;
+                self.hear_committed(slot, outcome?)
+            }
+            News::Landed(landed) => self.land(landed),
+        }
+    }
+
+    /// Sends what was decided to the writer, all in one parcel.
+    fn post(&mut self) {
+        if !self.posting.is_empty() {
+            self.place.journal.post(std::mem::take(&mut self.posting));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Taking runs: the lease first, then the record.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::run::LiveRun;
+use super::{Driver, News};
+use crate::backend::{BackendError, Runs};
+use crate::event::{Event, Recorded};
+use crate::ids::{Epoch, RunId};
+use crate::journal::{Refusal, Taken, pack_commit, whole_microseconds};
+
+/// So many runs are read before those that were read may move: the first one does not wait for the thousandth.
+const READ_AT_ONCE: usize = 16;
+
+impl Driver {
+    /// Asks for the leases.
+    pub(super) async fn begin(&mut self, runs: &Runs) -> Result<(), BackendError> {
+        match runs {
+            Runs::These(runs) => {
+                let missing = runs.iter().find_map(|run| self.place.journal.find(*run).err());
+                if let Some(error) = missing {
+                    return Err(error);
+                }
+                self.ask_for(runs);
+            }
+            Runs::All => {
+                self.all = true;
+                self.ask_for_open()?;
+            }
+        }
+        self.post();
+        Ok(())
+    }
+
+    /// Asks for the leases of open runs that nobody drives.
+    pub(super) fn ask_for_open(&mut self) -> Result<(), BackendError> {
+        let called: Vec<RunId> = self.place.journal.inbox(None)?.into_iter().map(|waiting| waiting.run).collect();
+        let open = self.place.journal.open_runs(self.row)?;
+        let parked: Vec<RunId> = self.parked.iter().map(|(run, _)| *run).collect();
+        let mut runs: Vec<RunId> = open.into_iter().filter(|run| !parked.contains(run)).collect();
+        for run in called {
+            if !runs.contains(&run) {
+                runs.push(run);
+            }
+        }
+        runs.retain(|run| !self.slots.contains_key(run) && !self.asked.contains(run));
+        self.parked.retain(|(run, _)| !runs.contains(run));
+        self.ask_for(&runs);
+        Ok(())
+    }
+
+    fn ask_for(&mut self, runs: &[RunId]) {
+        let death = Arc::new(self.place.journal.death());
+        for &run in runs {
+            if !self.asked.insert(run) {
+                continue;
+            }
+            let (now, label) = (whole_microseconds(self.clock.now()), self.label.clone());
+            let took = move |seq, changed: i64, epoch, stolen| {
+                let at = Timestamp::from_microsecond(changed).map_or(now, |changed| changed.max(now));
+                let program = env!("CARGO_PKG_VERSION").to_owned();
+                let event = Event::DriverTook { epoch: Epoch(epoch), driver: label, program, stolen };
+                let recorded = Recorded { seq, at, event };
+                let packed = pack_commit(std::slice::from_ref(&recorded), &[]).ok().flatten()?;
+                Some((recorded, packed))
+            };
+            let sender = self.sender.clone();
+            let answer = move |outcome| drop(sender.send(News::Taken { run, outcome }));
+            let steal = self.options.steal;
+            self.posting.push(self.place.journal.taking(run, self.row, steal, Arc::clone(&death), took, answer));
+        }
+    }
+
+    pub(super) fn hear_taken(
+        &mut self,
+        run: RunId,
+        outcome: Result<Taken, Refusal>,
+    ) -> Result<(), BackendError> {
+        self.asked.remove(&run);
+        match outcome {
+            Ok(taken) => {
+                self.unread.push_back((run, taken));
+                Ok(())
+            }
+            // Who drives everything leaves to others what they have.
+            Err(Refusal::Held { .. } | Refusal::NoSuchRun) if self.all => Ok(()),
+            Err(refusal) => Err(refused(run, refusal)),
+        }
+    }
+
+    /// Reads some of the runs whose leases were taken.
+    pub(super) fn read_some(&mut self) -> Result<(), BackendError> {
+        for _ in 0..READ_AT_ONCE {
+            let Some((run, taken)) = self.unread.pop_front() else { break };
+            let slot = self.live.len();
+            self.live.push(None);
+            match self.place.replay(run).map(|state| LiveRun::new(run, taken, state)) {
+                Ok(read) => {
+                    self.live[slot] = Some(Box::new(read));
+                    self.slots.insert(run, slot);
+                    self.touched.insert(slot);
+                    self.take_signals(Some(slot))?;
+                }
+                // One run that cannot be read does not keep the others from moving.
+                Err(error @ (BackendError::Damaged(_) | BackendError::PlanRejected { .. })) if self.all => {
+                    tracing::error!(%run, %error, "this run is left alone");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a refusal of the journal means to the caller.
+pub(super) fn refused(run: RunId, refusal: Refusal) -> BackendError {
+    match refusal {
+        Refusal::NoSuchRun => BackendError::NoSuchRun(run),
+        Refusal::Held { driver, elsewhere: false } => BackendError::Held { run, driver },
+        Refusal::Held { driver, elsewhere: true } => BackendError::Held {
+            run,
+            driver: format!("{driver}, another machine (`resume --steal` takes it from there)"),
+        },
+        Refusal::Claimed { key, run: other } => {
+            BackendError::Damaged(format!("run {run}: {} is claimed by run {other}", key.0))
+        }
+        Refusal::OutOfStep => BackendError::Damaged(format!("run {run}: its record went on without its driver")),
+    }
+}

@@ -1,0 +1,134 @@
+//! Waiting: for answers, for the next timer, for people. An idle run costs nothing.
+
+use std::time::Duration;
+
+use super::Driver;
+use crate::backend::BackendError;
+use crate::clock::pause;
+
+/// How often the journal is asked whether somebody else wrote to it: a signal is seen within this time.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Driver {
+    /// Once asked to stop, nothing begins any more.
+    pub(super) fn hear_stop(&mut self) {
+        if self.stop.asked() > 0 && !self.stopping {
+            self.stopping = true;
+            self.ready.clear();
+            for (slot, run) in self.live.iter_mut().enumerate() {
+                if let Some(run) = run {
+                    run.clear_queue();
+                    self.touched.insert(slot);
+                }
+            }
+        }
+    }
+
+    /// Waits until there is something to do.
+    pub(super) async fn wait(&mut self) -> Result<(), BackendError> {
+        if self.clock.is_virtual() { self.wait_virtually().await } else { self.wait_really().await }
+    }
+
+    async fn wait_really(&mut self) -> Result<(), BackendError> {
+        let now = tokio::time::Instant::now();
+        let mut until = self.next_look;
+        if let Some((at, _)) = self.lingering.front() {
+            until = until.min(*at);
+        }
+        if let Some(std::cmp::Reverse((at, _))) = self.timers.peek() {
+            let left = Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default();
+            until = until.min(now + left);
+        }
+        let level = self.stop.asked().saturating_add(1);
+        tokio::select! {
+            biased;
+            news = self.news.recv() => if let Some(news) = news { self.hear(news)? },
+            () = self.stop.asked_for(level) => {}
+            () = pause(until.saturating_duration_since(now)) => {}
+        }
+        self.look_around()
+    }
+
+    /// Timers that are due, events that waited long enough, signals.
+    fn look_around(&mut self) -> Result<(), BackendError> {
+        let now = tokio::time::Instant::now();
+        self.wake_due();
+        while let Some((_, slot)) = self.lingering.pop_front_if(|(at, _)| *at <= now) {
+            self.end_lingering(slot)?;
+        }
+        if now >= self.next_look {
+            self.next_look = now + LOOK;
+            self.look_for_signals()?;
+        }
+        Ok(())
+    }
+
+    fn end_lingering(&mut self, slot: usize) -> Result<(), BackendError> {
+        let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
+        run.lingering = false;
+        if run.has_news() && !run.is_committing() { self.commit(slot, false) } else { Ok(()) }
+    }
+
+    fn look_for_signals(&mut self) -> Result<(), BackendError> {
+        if self.watch.changed() {
+            self.take_signals(None)?;
+            if self.all && !self.stopping {
+                self.ask_for_open()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wake_due(&mut self) {
+        let now = self.clock.now();
+        while let Some(std::cmp::Reverse((at, slot))) = self.timers.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.pop();
+            if let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut)
+                && run.wake == Some(at)
+            {
+                run.wake = None;
+                self.touched.insert(slot);
+            }
+        }
+    }
+
+    /// Time passes only when nothing is in flight, no commit is pending and nobody has asked for anything.
+    async fn wait_virtually(&mut self) -> Result<(), BackendError> {
+        if self.commits > 0 || self.flights > 0 {
+            if let Some(news) = self.news.recv().await {
+                self.hear(news)?;
+            }
+            return Ok(());
+        }
+        if !self.lingering.is_empty() {
+            for (_, slot) in std::mem::take(&mut self.lingering) {
+                self.end_lingering(slot)?;
+            }
+            return Ok(());
+        }
+        self.look_for_signals()?;
+        if !self.touched.is_empty() || !self.posting.is_empty() || !self.asked.is_empty() || !self.news.is_empty() {
+            return Ok(());
+        }
+        // A timer of a run that is gone, or that has another one by now, does not make time pass.
+        while let Some(std::cmp::Reverse((at, slot))) = self.timers.peek().copied() {
+            if self.live.get(slot).and_then(Option::as_ref).is_some_and(|run| run.wake == Some(at)) {
+                self.clock.sleep_until(at).await;
+                self.wake_due();
+                // A long rehearsal still hears that it is to stop.
+                tokio::task::yield_now().await;
+                return Ok(());
+            }
+            self.timers.pop();
+        }
+        let level = self.stop.asked().saturating_add(1);
+        tokio::select! {
+            () = self.stop.asked_for(level) => {}
+            () = pause(LOOK) => {}
+        }
+        Ok(())
+    }
+}

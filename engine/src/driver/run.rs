@@ -1,0 +1,184 @@
+//! One run in the hands of the driver.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::flights::{Flight, FlightKey};
+use crate::backend::BackendError;
+use crate::backend::sqlite::{summary_of, unencodable};
+use crate::event::{Event, Recorded, StepEvent};
+use crate::ids::{RunId, Seq, SignalId, StepKey};
+use crate::journal::{Append, Lease, Row, Taken, Transcript, pack_commit, whole_microseconds};
+use crate::state::{RunState, fold};
+use crate::step::ClaimKey;
+
+/// One run in the hands of the driver. Its state is ahead of the journal by what is in `buffer` and on its way.
+pub(super) struct LiveRun {
+    pub(super) id: RunId,
+    pub(super) row: Row,
+    pub(super) lease: Lease,
+    pub(super) state: RunState,
+    /// The last event's number and time.
+    last: (Seq, Timestamp),
+    /// Events that are not on their way to the journal yet.
+    buffer: Vec<Recorded>,
+    transcripts: Vec<Transcript>,
+    claims: Vec<ClaimKey>,
+    taken: Vec<SignalId>,
+    /// All up to here is durable.
+    durable: Seq,
+    /// A commit up to here is on its way.
+    committing: Option<Seq>,
+    /// The latest intent of each step that has one here.
+    intents: HashMap<StepKey, Seq>,
+    pub(super) flights: HashMap<FlightKey, Flight>,
+    /// Phases handed to the driver and not begun yet.
+    pub(super) queued: usize,
+    /// Something in the buffer must not wait.
+    pub(super) urgent: bool,
+    /// Waits in the driver's list of those that wait for company.
+    pub(super) lingering: bool,
+    /// The run was given up with the commit that is on its way.
+    pub(super) releasing: bool,
+    pub(super) wake: Option<Timestamp>,
+}
+
+impl LiveRun {
+    pub(super) fn new(id: RunId, taken: Taken, state: RunState) -> Self {
+        let last = (taken.last, taken.at);
+        LiveRun {
+            id,
+            row: taken.row,
+            lease: taken.lease,
+            state,
+            last,
+            buffer: Vec::new(),
+            transcripts: Vec::new(),
+            claims: Vec::new(),
+            taken: Vec::new(),
+            durable: last.0,
+            committing: None,
+            intents: HashMap::new(),
+            flights: HashMap::new(),
+            queued: 0,
+            urgent: false,
+            lingering: false,
+            releasing: false,
+            wake: None,
+        }
+    }
+
+    /// The run's time: never earlier than its last event.
+    pub(super) fn now(&self, clock: Timestamp) -> Timestamp {
+        whole_microseconds(clock).max(self.last.1)
+    }
+
+    /// Takes an event in, to be committed later.
+    pub(super) fn record(&mut self, event: Event, clock: Timestamp) -> Result<(), BackendError> {
+        let (seq, at) = (Seq(self.last.0.0 + 1), self.now(clock));
+        let recorded = Recorded { seq, at, event };
+        fold(&mut self.state, &recorded)
+            .map_err(|error| BackendError::Damaged(format!("run {}: {error}", self.id)))?;
+        self.last = (seq, at);
+        if let Event::Step { step, event: StepEvent::Intended { claims, .. } } = &recorded.event {
+            self.intents.insert(step.clone(), seq);
+            self.claims.extend(claims.iter().cloned());
+        }
+        self.urgent |= !can_wait(&recorded.event);
+        self.buffer.push(recorded);
+        Ok(())
+    }
+
+    /// Keeps the requests of an attempt for the next commit. A look that is repeated without an event keeps only its
+    /// last requests.
+    pub(super) fn keep(&mut self, transcript: Transcript) {
+        if self.buffer.is_empty() {
+            self.transcripts.retain(|kept| kept.step != transcript.step || kept.phase != transcript.phase);
+        }
+        self.transcripts.push(transcript);
+    }
+
+    /// Signals that this run's driver took in, and that the inbox may still show.
+    pub(super) fn has_taken(&self, id: SignalId) -> bool {
+        self.taken.contains(&id)
+    }
+
+    pub(super) fn take(&mut self, id: SignalId) {
+        self.taken.push(id);
+        self.urgent = true;
+    }
+
+    /// Whether the intent to write for `step` is durable.
+    pub(super) fn is_durable(&self, step: &StepKey) -> bool {
+        self.intents.get(step).is_none_or(|seq| *seq <= self.durable)
+    }
+
+    pub(super) fn is_committing(&self) -> bool {
+        self.committing.is_some()
+    }
+
+    /// Whether something is to be committed.
+    pub(super) fn has_news(&self) -> bool {
+        !self.buffer.is_empty() || self.urgent
+    }
+
+    /// Whether nothing of this run is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flights.is_empty() && self.queued == 0
+    }
+
+    /// Packs the buffer; from here on it is on its way.
+    pub(super) fn pack(&mut self, clock: Timestamp, release: bool) -> Result<Append, BackendError> {
+        let events = std::mem::take(&mut self.buffer);
+        let packed = pack_commit(&events, &self.transcripts).map_err(unencodable)?;
+        if packed.is_some() {
+            self.transcripts.clear();
+        }
+        self.committing = Some(self.last.0);
+        self.urgent = false;
+        self.releasing = release;
+        Ok(Append {
+            row: self.row,
+            run: self.id,
+            lease: self.lease,
+            packed,
+            events: u64::try_from(events.len()).unwrap_or(u64::MAX),
+            summary: summary_of(&self.state.status(self.now(clock))),
+            claims: std::mem::take(&mut self.claims),
+            taken: self.taken.clone(),
+            release,
+        })
+    }
+
+    /// The commit that was on its way is durable.
+    pub(super) fn committed(&mut self) {
+        if let Some(seq) = self.committing.take() {
+            self.durable = seq;
+        }
+        let durable = self.durable;
+        self.intents.retain(|_, seq| *seq > durable);
+    }
+
+    /// Ends what is in flight: its outcome is not known then.
+    pub(super) fn abort(&self) {
+        self.flights.values().for_each(Flight::abort);
+    }
+}
+
+/// Whether an event may wait in memory for the next intent: without it, a crash leaves only an open intent, and a look
+/// at what is there finds out.
+fn can_wait(event: &Event) -> bool {
+    match event {
+        Event::Expanded { .. } | Event::NotApplicable { .. } => true,
+        Event::Step { event, .. } => matches!(
+            event,
+            StepEvent::AlreadySo { .. }
+                | StepEvent::Intended { .. }
+                | StepEvent::Accepted { .. }
+                | StepEvent::Done { .. }
+                | StepEvent::Undone { .. }
+        ),
+        _ => false,
+    }
+}

@@ -1,0 +1,263 @@
+//! A run's turn: what the rules say is next.
+
+use super::begin::refused;
+use super::flights::FlightKey;
+use super::{Driver, News};
+use crate::backend::{BackendError, Runs};
+use crate::decide::{Effect, decide, take_signal};
+use crate::event::{Event, StepEvent};
+use crate::journal::{Journal, Refusal};
+use crate::perform::Job;
+use crate::signal::SignalRow;
+use crate::state::RunStatus;
+use crate::wait::WaitKind;
+
+/// How long an event that can wait for company does.
+const LINGER: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// What came of asking.
+struct Asked {
+    jobs: Vec<Box<Job>>,
+    finished: bool,
+}
+
+impl Driver {
+    /// Asks what is next for a run, and does it.
+    pub(super) fn turn(&mut self, slot: usize) -> Result<(), BackendError> {
+        let Some(asked) = self.ask(slot)? else { return Ok(()) };
+        self.sort_out(slot, asked.jobs)?;
+        let park = self.may_park(slot, asked.finished);
+        self.flush(slot, park)
+    }
+
+    /// Records what is to be recorded, until nothing more is; what is to be performed remains.
+    fn ask(&mut self, slot: usize) -> Result<Option<Asked>, BackendError> {
+        let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(None) };
+        if run.releasing {
+            return Ok(None);
+        }
+        loop {
+            let clock = self.clock.now();
+            let mut asked = Asked { jobs: Vec::new(), finished: false };
+            let (mut recorded, mut wake) = (false, None);
+            for effect in decide(&run.state, run.now(clock)) {
+                match effect {
+                    Effect::Record(event) => {
+                        run.record(event, clock)?;
+                        recorded = true;
+                    }
+                    Effect::Perform(job) => asked.jobs.push(job),
+                    Effect::WakeAt(at) => wake = Some(wake.map_or(at, |wake: jiff::Timestamp| wake.min(at))),
+                    Effect::Finished(_) => asked.finished = true,
+                }
+            }
+            if recorded {
+                continue;
+            }
+            if let Some(at) = wake.filter(|at| run.wake != Some(*at)) {
+                self.timers.push(std::cmp::Reverse((at, slot)));
+            }
+            run.wake = wake;
+            return Ok(Some(asked));
+        }
+    }
+
+    /// Hands on what may be performed now: a write only when its intent is durable, the lease holds and no signal waits.
+    fn sort_out(&mut self, slot: usize, jobs: Vec<Box<Job>>) -> Result<(), BackendError> {
+        if self.performer.is_none() {
+            return Ok(());
+        }
+        let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
+        let mut may_send = None;
+        for job in jobs {
+            if run.flights.contains_key(&FlightKey::of(&job)) {
+                continue;
+            }
+            if job.phase.writes() {
+                if self.stopping {
+                    let event = StepEvent::NotSent { attempt: job.attempt, phase: job.phase };
+                    run.record(Event::Step { step: job.step.clone(), event }, self.clock.now())?;
+                    continue;
+                }
+                if !run.is_durable(&job.step) {
+                    run.urgent = true;
+                    continue;
+                }
+                let may = match may_send {
+                    Some(may) => may,
+                    None => *may_send.insert(self.place.journal.may_send(run.row, run.lease)?),
+                };
+                if !may {
+                    // A signal waits, or the lease is lost: one or the other shows when the inbox is read.
+                    self.called.insert(slot);
+                    continue;
+                }
+            } else if self.stopping && matches!(job.phase, crate::step::Phase::Probe | crate::step::Phase::UndoProbe) {
+                continue;
+            }
+            run.queued += 1;
+            // Until it begins, `decide` must not hand it out again.
+            run.flights.insert(FlightKey::of(&job), super::flights::Flight::waiting());
+            self.ready.push((slot, job));
+        }
+        Ok(())
+    }
+
+    /// Whether the run is to be given up now: it ended, it cannot move, or it waits only for what the caller does not.
+    fn may_park(&self, slot: usize, finished: bool) -> bool {
+        let Some(run) = self.live.get(slot).and_then(Option::as_ref) else { return false };
+        if !run.is_idle() || self.called.contains(&slot) {
+            return false;
+        }
+        if finished || self.stopping || self.performer.is_none() {
+            return true;
+        }
+        if run.urgent {
+            return false;
+        }
+        match run.state.status(run.now(self.clock.now())) {
+            RunStatus::Waiting { on } => {
+                self.options.until_blocked
+                    && on.iter().all(|kind| {
+                        matches!(
+                            kind,
+                            WaitKind::Person | WaitKind::Approval | WaitKind::Credential | WaitKind::Permission
+                        )
+                    })
+            }
+            RunStatus::Running | RunStatus::Undoing | RunStatus::Draining | RunStatus::Queued => {
+                if run.wake.is_none() && !run.is_committing() && !run.has_news() {
+                    tracing::error!(run = %run.id, "nothing is left to do, yet the run has not ended");
+                    return true;
+                }
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Commits what cannot wait; what can, waits for company.
+    fn flush(&mut self, slot: usize, park: bool) -> Result<(), BackendError> {
+        let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
+        if run.is_committing() {
+            return Ok(());
+        }
+        // Nothing under way will bring company.
+        let alone = run.is_idle() && run.has_news();
+        if !(park || run.urgent || alone) {
+            if run.has_news() && !run.lingering {
+                run.lingering = true;
+                self.lingering.push_back((tokio::time::Instant::now() + LINGER, slot));
+            }
+            return Ok(());
+        }
+        self.commit(slot, park)
+    }
+
+    /// Packs what a run has and puts it with the next parcel.
+    pub(super) fn commit(&mut self, slot: usize, release: bool) -> Result<(), BackendError> {
+        let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
+        let append = run.pack(self.clock.now(), release)?;
+        let sender = self.sender.clone();
+        self.commits += 1;
+        self.posting.push(Journal::appending(append, move |outcome| {
+            // A driver that is gone needs no answer.
+            drop(sender.send(News::Committed { slot, outcome }));
+        }));
+        Ok(())
+    }
+
+    pub(super) fn hear_committed(
+        &mut self,
+        slot: usize,
+        outcome: Result<(), Refusal>,
+    ) -> Result<(), BackendError> {
+        let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
+        match outcome {
+            Ok(()) => {
+                run.committed();
+                if run.releasing {
+                    let status = run.state.status(run.now(self.clock.now()));
+                    let id = run.id;
+                    self.forget(slot);
+                    self.parked.push((id, status));
+                } else {
+                    self.touched.insert(slot);
+                }
+                Ok(())
+            }
+            // Two runs asked for the same thing at the same time: this one reads its record again and waits.
+            Err(Refusal::Claimed { .. }) => {
+                let fresh = run.reread(self.place.replay(run.id)?)?;
+                self.flights = self.flights.saturating_sub(run.flights.len());
+                run.abort();
+                **run = fresh;
+                self.touched.insert(slot);
+                Ok(())
+            }
+            Err(refusal) => {
+                let id = run.id;
+                run.abort();
+                self.forget(slot);
+                if self.all { Ok(()) } else { Err(refused(id, refusal)) }
+            }
+        }
+    }
+
+    fn forget(&mut self, slot: usize) {
+        if let Some(run) = self.live.get_mut(slot).and_then(Option::take) {
+            self.flights = self.flights.saturating_sub(run.flights.len());
+            self.slots.remove(&run.id);
+        }
+    }
+
+    /// Takes in the signals that wait: for one run, or for all.
+    pub(super) fn take_signals(&mut self, only: Option<usize>) -> Result<(), BackendError> {
+        let row = only.and_then(|slot| self.live.get(slot)?.as_ref().map(|run| run.row));
+        for waiting in self.place.journal.inbox(row)? {
+            let Some(&slot) = self.slots.get(&waiting.run) else { continue };
+            let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { continue };
+            let signal: SignalRow = serde_json::from_str(&waiting.body)
+                .map_err(|error| BackendError::Damaged(format!("a signal of run {}: {error}", waiting.run)))?;
+            if run.releasing || run.has_taken(signal.id) {
+                continue;
+            }
+            let clock = self.clock.now();
+            let writing = run.writing();
+            for event in take_signal(&run.state, &signal, &writing, run.now(clock)) {
+                run.record(event, clock)?;
+            }
+            run.take(signal.id);
+            self.touched.insert(slot);
+        }
+        Ok(())
+    }
+
+    /// Runs that could not send: a signal waits for them, or another driver has them.
+    pub(super) fn answer_calls(&mut self) -> Result<(), BackendError> {
+        for slot in std::mem::take(&mut self.called) {
+            let Some(run) = self.live.get(slot).and_then(Option::as_ref) else { continue };
+            let (id, row, lease) = (run.id, run.row, run.lease);
+            let held = self.place.journal.still_holds(row, lease)?;
+            if held {
+                self.take_signals(Some(slot))?;
+                self.touched.insert(slot);
+                continue;
+            }
+            if let Some(run) = self.live.get(slot).and_then(Option::as_ref) {
+                run.abort();
+            }
+            self.forget(slot);
+            if !self.all {
+                let driver = self.place.journal.driver_of(id)?.unwrap_or_else(|| "another driver".to_owned());
+                return Err(refused(id, Refusal::Held { driver, elsewhere: false }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which runs are asked for again when something changed.
+pub(super) fn grows(runs: &Runs) -> bool {
+    matches!(runs, Runs::All)
+}

@@ -1,0 +1,191 @@
+//! The bytes of one commit: its events, and the digests of what is kept beside them.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use twinspan_plans::Digest;
+
+use super::packed::{Unreadable, pack, unpack};
+use crate::event::{Event, Recorded, StepEvent};
+use crate::ids::{Seq, StepKey};
+use crate::step::{Exchange, Phase};
+
+/// The journal keeps whole microseconds.
+pub(crate) fn whole_microseconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}
+
+/// First byte of every body. Another encoding gets another byte.
+const FORMAT: u8 = 1;
+/// A transcript that would be longer loses the bodies of its requests, then its requests.
+const LONGEST_TRANSCRIPT: usize = 64 * 1024;
+
+/// What is kept beside the events, with its digest in the chain: it may be left out of an export, or cut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SideKind {
+    /// Requests and answers of an attempt.
+    Transcript,
+    /// What only the answer to a write carried. Sensitive.
+    Receipt,
+}
+
+impl SideKind {
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            SideKind::Transcript => 0,
+            SideKind::Receipt => 1,
+        }
+    }
+}
+
+/// Something kept beside the events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Side {
+    pub(crate) kind: SideKind,
+    /// The event that it belongs to, or that followed it.
+    pub(crate) seq: Seq,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Requests and answers of one attempt of one step.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Transcript {
+    /// The step.
+    pub step: StepKey,
+    /// What for.
+    pub phase: Phase,
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// Requests and answers, redacted. Bodies, and then whole requests, are left out where it would be too long.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// A commit, packed.
+#[derive(Clone, Debug)]
+pub(crate) struct Packed {
+    /// Sequence number of its first event.
+    pub(crate) seq: Seq,
+    /// Time of its first event, in microseconds.
+    pub(crate) at: i64,
+    /// Time of its last event.
+    pub(crate) last: i64,
+    pub(crate) body: Vec<u8>,
+    pub(crate) side: Vec<Side>,
+}
+
+/// Packs the events of one commit; `None` when there are none.
+pub(crate) fn pack_commit(events: &[Recorded], transcripts: &[Transcript]) -> Result<Option<Packed>, serde_json::Error> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
+    let base = first.at.as_microsecond();
+    let mut side = Vec::new();
+    for transcript in transcripts {
+        side.push(Side { kind: SideKind::Transcript, seq: first.seq, body: pack_transcript(transcript)? });
+    }
+    let mut items = Vec::with_capacity(2 * events.len());
+    for recorded in events {
+        items.push(Value::from(recorded.at.as_microsecond() - base));
+        items.push(match without_receipt(&recorded.event) {
+            None => serde_json::to_value(&recorded.event)?,
+            Some((event, receipt)) => {
+                let mut body = Vec::new();
+                pack(&receipt, 0, &mut body);
+                side.push(Side { kind: SideKind::Receipt, seq: recorded.seq, body });
+                serde_json::to_value(&event)?
+            }
+        });
+    }
+    let mut all = vec![Value::Array(items)];
+    all.extend(side.iter().map(|side| Value::String(Digest::of(&side.body).to_string())));
+    let mut body = vec![FORMAT];
+    pack(&Value::Array(all), base, &mut body);
+    Ok(Some(Packed { seq: first.seq, at: base, last: last.at.as_microsecond(), body, side }))
+}
+
+/// A receipt leaves the event; that there is one stays in it.
+fn without_receipt(event: &Event) -> Option<(Event, Value)> {
+    match event {
+        Event::Step { step, event: StepEvent::Accepted { attempt, phase, ended, receipt: Some(receipt) } } => {
+            let kept = StepEvent::Accepted {
+                attempt: *attempt,
+                phase: *phase,
+                ended: *ended,
+                receipt: Some(json!("receipt-kept")),
+            };
+            Some((Event::Step { step: step.clone(), event: kept }, receipt.clone()))
+        }
+        _ => None,
+    }
+}
+
+fn pack_transcript(transcript: &Transcript) -> Result<Vec<u8>, serde_json::Error> {
+    let base = transcript.exchanges.first().map_or(0, |exchange| exchange.began.as_microsecond());
+    let packed = |transcript: &Transcript| {
+        let mut body = base.to_be_bytes().to_vec();
+        pack(&serde_json::to_value(transcript)?, base, &mut body);
+        Ok::<_, serde_json::Error>(body)
+    };
+    let body = packed(transcript)?;
+    if body.len() <= LONGEST_TRANSCRIPT {
+        return Ok(body);
+    }
+    let mut shorter = transcript.clone();
+    for exchange in &mut shorter.exchanges {
+        exchange.sent = None;
+        exchange.received = None;
+    }
+    let mut body = packed(&shorter)?;
+    while body.len() > LONGEST_TRANSCRIPT && !shorter.exchanges.is_empty() {
+        shorter.exchanges.truncate(shorter.exchanges.len() / 2);
+        body = packed(&shorter)?;
+    }
+    Ok(body)
+}
+
+/// Reads a transcript.
+pub(crate) fn unpack_transcript(bytes: &[u8]) -> Result<Transcript, Unreadable> {
+    let (base, rest) = bytes.split_first_chunk::<8>().ok_or(Unreadable::Short)?;
+    serde_json::from_value(unpack(rest, i64::from_be_bytes(*base))?).map_err(|_| Unreadable::Unknown)
+}
+
+/// The events of a commit and the digests of what is kept beside them.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    pub(crate) events: Vec<Recorded>,
+    pub(crate) side: Vec<Digest>,
+}
+
+/// Reads the events of a commit.
+pub(crate) fn unpack_commit(seq: Seq, base: i64, body: &[u8]) -> Result<Unpacked, Unreadable> {
+    let rest = match body.split_first() {
+        Some((&FORMAT, rest)) => rest,
+        Some(_) => return Err(Unreadable::Unknown),
+        None => return Err(Unreadable::Short),
+    };
+    let Value::Array(all) = unpack(rest, base)? else { return Err(Unreadable::Malformed) };
+    let mut all = all.into_iter();
+    let Some(Value::Array(items)) = all.next() else { return Err(Unreadable::Malformed) };
+    let mut events = Vec::with_capacity(items.len() / 2);
+    let mut items = items.into_iter();
+    let mut next = seq.0;
+    while let Some(since) = items.next() {
+        let at = since.as_i64().and_then(|since| base.checked_add(since)).ok_or(Unreadable::Malformed)?;
+        let at = Timestamp::from_microsecond(at).map_err(|_| Unreadable::Malformed)?;
+        let event = serde_json::from_value(items.next().ok_or(Unreadable::Short)?).map_err(|_| Unreadable::Unknown)?;
+        events.push(Recorded { seq: Seq(next), at, event });
+        next = next.checked_add(1).ok_or(Unreadable::Malformed)?;
+    }
+    if events.is_empty() {
+        return Err(Unreadable::Short);
+    }
+    let side = all
+        .map(|digest| digest.as_str().and_then(Digest::parse).ok_or(Unreadable::Malformed))
+        .collect::<Result<_, _>>()?;
+    Ok(Unpacked { events, side })
+}
+
+/// The event whose receipt is `bytes` gets it back.
+pub(crate) fn restore_receipt(event: &mut Event, bytes: &[u8]) -> Result<(), Unreadable> {
+    if let Event::Step { event: StepEvent::Accepted { receipt: receipt @ Some(_), .. }, .. } = event {
+        *receipt = Some(unpack(bytes, 0)?);
+    }
+    Ok(())
+}

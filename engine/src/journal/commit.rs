@@ -1,0 +1,298 @@
+//! What goes into a commit: new runs, events, leases, signals. Each decides before it writes.
+
+use rusqlite::{Connection, Error, OptionalExtension};
+use twinspan_plans::Digest;
+
+use super::body::{Packed, Side};
+use super::chain::{Hash, START, link};
+use super::driver_lock::Death;
+use crate::event::Recorded;
+use crate::ids::{DriverId, RunId, Seq, SignalId};
+use crate::step::ClaimKey;
+
+/// A run's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Row(pub(crate) i64);
+
+/// A driver's right to write a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) driver: i64,
+    pub(crate) epoch: u64,
+}
+
+/// Why a write was not made; nothing of it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No such run.
+    NoSuchRun,
+    /// Another driver has the run.
+    Held { driver: String, elsewhere: bool },
+    /// Another open run holds the claim.
+    Claimed { key: ClaimKey, run: RunId },
+    /// The record went on without this writer.
+    OutOfStep,
+}
+
+/// What a list of runs shows: written with the events that it sums up.
+#[derive(Clone, Debug)]
+pub(crate) struct Summary {
+    /// The status, as JSON.
+    pub(crate) status: String,
+    pub(crate) open: bool,
+}
+
+/// A new run.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    pub(crate) run: RunId,
+    pub(crate) name: String,
+    pub(crate) plan: Digest,
+    pub(crate) text: std::sync::Arc<str>,
+    pub(crate) first: Packed,
+    pub(crate) summary: Summary,
+}
+
+/// Events of a run.
+#[derive(Debug)]
+pub(crate) struct Append {
+    pub(crate) row: Row,
+    pub(crate) run: RunId,
+    pub(crate) lease: Lease,
+    /// `None`: only the lease is given up.
+    pub(crate) packed: Option<Packed>,
+    pub(crate) events: u64,
+    pub(crate) summary: Summary,
+    pub(crate) claims: Vec<ClaimKey>,
+    pub(crate) taken: Vec<SignalId>,
+    /// Gives the run up.
+    pub(crate) release: bool,
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn insert(connection: &Connection, row: Row, run: RunId, head: &Hash, packed: &Packed) -> Result<Hash, Error> {
+    let hash = link(head, run, packed.seq.0, packed.at, &packed.body);
+    connection
+        .prepare_cached("INSERT INTO commits (run, seq, at, body, hash) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute((row.0, number(packed.seq.0), packed.at, &packed.body, hash))?;
+    for (part, Side { kind, seq, body }) in (0_i64..).zip(&packed.side) {
+        connection
+            .prepare_cached(
+                "INSERT INTO beside (run, commit_seq, part, seq, kind, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute((row.0, number(packed.seq.0), part, number(seq.0), kind.number(), body))?;
+    }
+    Ok(hash)
+}
+
+/// Accepts a run; false when it was there.
+pub(crate) fn start(connection: &Connection, new: &NewRow) -> Result<bool, Error> {
+    let there = connection
+        .prepare_cached("SELECT 1 FROM runs WHERE run = ?1")?
+        .exists([new.run.0.as_bytes()])?;
+    if there {
+        return Ok(false);
+    }
+    let plan: Option<i64> = connection
+        .prepare_cached("SELECT id FROM plans WHERE digest = ?1")?
+        .query_row([new.plan.0], |row| row.get(0))
+        .optional()?;
+    let plan = match plan {
+        Some(plan) => plan,
+        None => {
+            connection
+                .prepare_cached("INSERT INTO plans (digest, text) VALUES (?1, ?2)")?
+                .execute((new.plan.0, &*new.text))?;
+            connection.last_insert_rowid()
+        }
+    };
+    let hash = link(&START, new.run, new.first.seq.0, new.first.at, &new.first.body);
+    connection
+        .prepare_cached(
+            "INSERT INTO runs (run, plan, name, started, changed, open, status, next, head, driver, epoch)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, 0)",
+        )?
+        .execute((
+            new.run.0.as_bytes(),
+            plan,
+            &new.name,
+            new.first.at,
+            new.first.last,
+            new.summary.open,
+            &new.summary.status,
+            number(new.first.seq.0 + 1),
+            hash,
+        ))?;
+    let row = Row(connection.last_insert_rowid());
+    insert(connection, row, new.run, &START, &new.first)?;
+    Ok(true)
+}
+
+/// Appends events, if the lease still holds.
+pub(crate) fn append(connection: &Connection, append: &Append) -> Result<Result<(), Refusal>, Error> {
+    let (next, head, driver, epoch): (i64, Hash, Option<i64>, i64) = connection
+        .prepare_cached("SELECT next, head, driver, epoch FROM runs WHERE id = ?1")?
+        .query_row([append.row.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    if driver != Some(append.lease.driver) || epoch != number(append.lease.epoch) {
+        let driver = match driver {
+            Some(driver) => holder(connection, driver)?.map_or_else(String::new, |holder| holder.name()),
+            None => "nobody any more".to_owned(),
+        };
+        return Ok(Err(Refusal::Held { driver, elsewhere: false }));
+    }
+    for key in &append.claims {
+        if let Some(run) = claimed_by_other(connection, append.row, key)? {
+            return Ok(Err(Refusal::Claimed { key: key.clone(), run }));
+        }
+    }
+    let (next, head, last) = match &append.packed {
+        Some(packed) if number(packed.seq.0) != next => return Ok(Err(Refusal::OutOfStep)),
+        Some(packed) => {
+            let hash = insert(connection, append.row, append.run, &head, packed)?;
+            (next.saturating_add(number(append.events)), hash, Some(packed.last))
+        }
+        None => (next, head, None),
+    };
+    for key in &append.claims {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO claims (key, run) VALUES (?1, ?2)")?
+            .execute((&key.0, append.row.0))?;
+    }
+    for id in &append.taken {
+        connection.prepare_cached("UPDATE inbox SET taken = 1 WHERE id = ?1")?.execute([id.0.as_bytes()])?;
+    }
+    // A lease ends only when it is given up, so the common case leaves its columns and their indexes alone.
+    let sql = if append.release || !append.summary.open {
+        "UPDATE runs SET next = ?2, head = ?3, changed = ifnull(?4, changed), status = ?5, open = ?6, driver = NULL
+         WHERE id = ?1"
+    } else {
+        "UPDATE runs SET next = ?2, head = ?3, changed = ifnull(?4, changed), status = ?5, open = ?6 WHERE id = ?1"
+    };
+    connection.prepare_cached(sql)?.execute((
+        append.row.0,
+        next,
+        head,
+        last,
+        &append.summary.status,
+        append.summary.open,
+    ))?;
+    if !append.summary.open {
+        connection.prepare_cached("DELETE FROM claims WHERE run = ?1")?.execute([append.row.0])?;
+    }
+    Ok(Ok(()))
+}
+
+/// The other open run that holds `key`.
+pub(crate) fn claimed_by_other(connection: &Connection, row: Row, key: &ClaimKey) -> Result<Option<RunId>, Error> {
+    connection
+        .prepare_cached("SELECT runs.run FROM claims JOIN runs ON runs.id = claims.run WHERE key = ?1 AND runs.id <> ?2")?
+        .query_row((&key.0, row.0), |row| row.get(0).map(RunId::from_bytes))
+        .optional()
+}
+
+/// A driver, as the journal knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    pub(crate) id: DriverId,
+    pub(crate) host: String,
+    pub(crate) process: u32,
+}
+
+impl Holder {
+    /// Host and process, for people.
+    pub(crate) fn name(&self) -> String {
+        format!("process {} on {}", self.process, self.host)
+    }
+}
+
+/// The driver of row `driver`.
+pub(crate) fn holder(connection: &Connection, driver: i64) -> Result<Option<Holder>, Error> {
+    connection
+        .prepare_cached("SELECT uuid, host, process FROM drivers WHERE id = ?1")?
+        .query_row([driver], |row| {
+            let id = DriverId(uuid::Uuid::from_bytes(row.get(0)?));
+            Ok(Holder { id, host: row.get(1)?, process: row.get(2)? })
+        })
+        .optional()
+}
+
+/// Enters a driver.
+pub(crate) fn enter_driver(connection: &Connection, holder: &Holder) -> Result<i64, Error> {
+    connection
+        .prepare_cached("INSERT INTO drivers (uuid, host, process) VALUES (?1, ?2, ?3)")?
+        .execute((holder.id.0.as_bytes(), &holder.host, holder.process))?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// Gives up everything that a driver holds, and forgets it.
+pub(crate) fn leave_driver(connection: &Connection, driver: i64) -> Result<(), Error> {
+    connection.prepare_cached("UPDATE runs SET driver = NULL WHERE driver = ?1")?.execute([driver])?;
+    connection.prepare_cached("DELETE FROM drivers WHERE id = ?1")?.execute([driver])?;
+    Ok(())
+}
+
+/// Where a run stood when its lease was taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) row: Row,
+    pub(crate) lease: Lease,
+}
+
+/// Takes a run's lease and appends the event that `took` makes of (sequence number, time of the last event, epoch,
+/// stolen).
+pub(crate) fn take_lease(
+    connection: &Connection,
+    run: RunId,
+    driver: i64,
+    steal: bool,
+    death: &Death,
+    took: impl FnOnce(Seq, i64, u64, bool) -> Option<(Recorded, Packed)>,
+) -> Result<Result<Taken, Refusal>, Error> {
+    type Found = (i64, i64, Hash, i64, Option<i64>, i64);
+    let found: Option<Found> = connection
+        .prepare_cached("SELECT id, next, head, changed, driver, epoch FROM runs WHERE run = ?1")?
+        .query_row([run.0.as_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+        })
+        .optional()?;
+    let Some((row, next, head, changed, before, epoch)) = found else { return Ok(Err(Refusal::NoSuchRun)) };
+    let mut stolen = false;
+    if let Some(before) = before.filter(|before| *before != driver)
+        && let Some(holder) = holder(connection, before)?
+    {
+        let elsewhere = death.is_elsewhere(&holder);
+        if elsewhere && !steal || !elsewhere && !death.is_proven(&holder) {
+            return Ok(Err(Refusal::Held { driver: holder.name(), elsewhere }));
+        }
+        stolen = elsewhere;
+    }
+    let epoch = u64::try_from(epoch).unwrap_or_default() + 1;
+    let seq = Seq(u64::try_from(next).unwrap_or_default());
+    let row = Row(row);
+    let Some((_, packed)) = took(seq, changed, epoch, stolen) else { return Ok(Err(Refusal::OutOfStep)) };
+    let hash = insert(connection, row, run, &head, &packed)?;
+    connection
+        .prepare_cached("UPDATE runs SET next = ?2, head = ?3, changed = ?4, driver = ?5, epoch = ?6 WHERE id = ?1")?
+        .execute((row.0, next + 1, hash, packed.last, driver, number(epoch)))?;
+    if let Some(before) = before.filter(|before| *before != driver) {
+        let sql = "DELETE FROM drivers WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE driver = ?1)";
+        connection.prepare_cached(sql)?.execute([before])?;
+    }
+    Ok(Ok(Taken { row, lease: Lease { driver, epoch } }))
+}
+
+/// Puts a signal into a run's inbox; false when there is no such run.
+pub(crate) fn put_signal(connection: &Connection, id: SignalId, run: RunId, body: &str) -> Result<bool, Error> {
+    let row: Option<i64> = connection
+        .prepare_cached("SELECT id FROM runs WHERE run = ?1")?
+        .query_row([run.0.as_bytes()], |row| row.get(0))
+        .optional()?;
+    let Some(row) = row else { return Ok(false) };
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO inbox (id, run, body) VALUES (?1, ?2, ?3)")?
+        .execute((id.0.as_bytes(), row, body))?;
+    Ok(true)
+}

@@ -1,0 +1,112 @@
+//! Connections: every setting is made and read back.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::backend::{BackendError, Durability};
+
+/// The first SQLite whose write-ahead log survives a reset while it is read.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// How long one attempt to get the write lock waits.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// The one that writes.
+    Write(Durability),
+    /// One of those that read.
+    Read,
+}
+
+/// Opens a connection to an existing file.
+pub(crate) fn connect(path: &Path, usage: Use) -> Result<Connection, BackendError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(BackendError::Refused {
+            message: format!("SQLite {} is too old for the journal", rusqlite::version()),
+            hint: "build twinspan with its bundled SQLite".to_owned(),
+        });
+    }
+    // Without CREATE: the file is made elsewhere, with its permissions.
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, error))?;
+    settings(&connection, usage).map_err(|error| unusable(path, error))?.map_or(Ok(()), |wrong| {
+        Err(BackendError::Refused {
+            message: format!("the journal {} does not accept the setting {wrong}", path.display()),
+            hint: "it must be on a local disk, and no other program may have it open".to_owned(),
+        })
+    })?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Makes the settings; returns the first one that did not read back as it was made.
+fn settings(connection: &Connection, usage: Use) -> Result<Option<String>, rusqlite::Error> {
+    connection.busy_timeout(BUSY)?;
+    let mut numbers: Vec<(&str, i64)> =
+        vec![("foreign_keys", 1), ("trusted_schema", 0), ("cell_size_check", 1), ("mmap_size", 0)];
+    match usage {
+        Use::Write(durability) => {
+            let mode: String =
+                connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+            if !mode.eq_ignore_ascii_case("wal") {
+                return Ok(Some("journal_mode=WAL".to_owned()));
+            }
+            let synchronous = match durability {
+                Durability::Full => 2,
+                Durability::Normal => 1,
+                Durability::Off => 0,
+            };
+            numbers.push(("synchronous", synchronous));
+            numbers.push(("journal_size_limit", 64 * 1024 * 1024));
+            if cfg!(target_os = "macos") && durability == Durability::Full {
+                numbers.push(("fullfsync", 1));
+                numbers.push(("checkpoint_fullfsync", 1));
+            }
+        }
+        Use::Read => numbers.push(("query_only", 1)),
+    }
+    for (name, value) in numbers {
+        connection.pragma_update(None, name, value)?;
+        if read_back(connection, name)? != value {
+            return Ok(Some(format!("{name}={value}")));
+        }
+    }
+    if read_back(connection, "busy_timeout")? != i64::try_from(BUSY.as_millis()).unwrap_or(i64::MAX) {
+        return Ok(Some("busy_timeout".to_owned()));
+    }
+    Ok(None)
+}
+
+fn read_back(connection: &Connection, name: &str) -> Result<i64, rusqlite::Error> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+/// What it means that a journal cannot be opened or read.
+pub(crate) fn unusable(path: &Path, error: rusqlite::Error) -> BackendError {
+    use rusqlite::ErrorCode;
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => foreign(path),
+        Some(ErrorCode::DatabaseCorrupt) => BackendError::Damaged(format!("{}: {error}", path.display())),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => BackendError::Refused {
+            message: format!("the journal {} is locked by another program", path.display()),
+            hint: "close the other program, or try again in a moment".to_owned(),
+        },
+        Some(
+            ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied,
+        ) => BackendError::NotWritable(Box::new(error)),
+        _ => BackendError::Damaged(format!("{}: {error}", path.display())),
+    }
+}
+
+/// The file belongs to something else.
+pub(crate) fn foreign(path: &Path) -> BackendError {
+    BackendError::Refused {
+        message: format!("{} is not a journal of twinspan", path.display()),
+        hint: "choose another file with --journal".to_owned(),
+    }
+}

@@ -1,0 +1,88 @@
+//! The tables, and how an older file comes up to date.
+
+use rusqlite::{Connection, Error, TransactionBehavior};
+
+/// Marks the file as ours ("twSp").
+pub(crate) const APPLICATION: i32 = 0x7477_5370;
+/// Version of the tables that this program writes.
+pub(crate) const VERSION: i32 = 1;
+
+/// What brings a file from version `n` to `n + 1`; the first one makes it. A released one never changes.
+const MIGRATIONS: &[&str] = &[VERSION_1];
+
+/// `header` keeps its shape for ever: an older program reads from it who wrote a newer file.
+const VERSION_1: &str = "
+CREATE TABLE header (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- What a plan says, once for all runs of it.
+CREATE TABLE plans (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, text TEXT NOT NULL) STRICT;
+
+-- One row a run. `next` and `head` are the end of its chain, `driver` and `epoch` its lease; the others are a cache of
+-- what its events say, written together with them.
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY, run BLOB NOT NULL UNIQUE, plan INTEGER NOT NULL REFERENCES plans, name TEXT NOT NULL,
+  started INTEGER NOT NULL, changed INTEGER NOT NULL, open INTEGER NOT NULL, status TEXT NOT NULL,
+  next INTEGER NOT NULL, head BLOB NOT NULL, driver INTEGER REFERENCES drivers, epoch INTEGER NOT NULL
+) STRICT;
+CREATE INDEX runs_open ON runs (id) WHERE open = 1;
+CREATE INDEX runs_driven ON runs (driver) WHERE driver IS NOT NULL;
+
+-- The truth. One row a commit: its events from `seq` on, and the hash that covers it and all before.
+CREATE TABLE commits (
+  id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+  body BLOB NOT NULL, hash BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX commits_of ON commits (run, seq);
+
+-- Transcripts (kind 0) and receipts (kind 1); `part` is their place in the list of digests of their commit.
+CREATE TABLE beside (
+  run INTEGER NOT NULL REFERENCES runs, commit_seq INTEGER NOT NULL, part INTEGER NOT NULL, seq INTEGER NOT NULL,
+  kind INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (run, commit_seq, part)
+) STRICT, WITHOUT ROWID;
+
+-- Signals, outside the chain until a driver takes them in.
+CREATE TABLE inbox (
+  number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, run INTEGER NOT NULL REFERENCES runs, body TEXT NOT NULL,
+  taken INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX inbox_waiting ON inbox (run, number) WHERE taken = 0;
+
+CREATE TABLE drivers (
+  id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, host TEXT NOT NULL, process INTEGER NOT NULL
+) STRICT;
+
+-- What open runs hold against each other.
+CREATE TABLE claims (key TEXT PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs) STRICT, WITHOUT ROWID;
+CREATE INDEX claims_of ON claims (run);
+
+CREATE TRIGGER commits_stay BEFORE UPDATE ON commits BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+CREATE TRIGGER commits_kept BEFORE DELETE ON commits BEGIN SELECT RAISE(ABORT, 'events are never removed'); END;
+CREATE TRIGGER plans_stay BEFORE UPDATE ON plans BEGIN SELECT RAISE(ABORT, 'plans are never changed'); END;
+CREATE TRIGGER plans_kept BEFORE DELETE ON plans BEGIN SELECT RAISE(ABORT, 'plans are never removed'); END;
+CREATE TRIGGER beside_stay BEFORE UPDATE ON beside BEGIN SELECT RAISE(ABORT, 'transcripts are never changed'); END;
+CREATE TRIGGER beside_kept BEFORE DELETE ON beside BEGIN SELECT RAISE(ABORT, 'transcripts are never removed'); END;
+";
+
+/// Brings the file from `from` to [`VERSION`], all in one transaction; `header` is written into a new file.
+pub(crate) fn migrate(connection: &mut Connection, header: &[(&str, &str)]) -> Result<(), Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Asked again inside: another process may have been first.
+    let from: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or(0)) {
+        transaction.execute_batch(migration)?;
+    }
+    if from == 0 {
+        for (key, value) in header {
+            transaction.execute("INSERT INTO header (key, value) VALUES (?1, ?2)", (key, value))?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+    }
+    if from < VERSION {
+        transaction.execute(
+            "INSERT OR REPLACE INTO header (key, value) VALUES ('written_by', ?1)",
+            [concat!("twinspan ", env!("CARGO_PKG_VERSION"))],
+        )?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()
+}

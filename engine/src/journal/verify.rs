@@ -1,0 +1,122 @@
+//! Checks a run's record from end to end: chain, numbering, what is kept beside, and that the tables are what the events
+//! say.
+
+use rusqlite::Connection;
+
+use super::body::{SideKind, Transcript, unpack_transcript};
+use super::commit::{Row, Summary};
+use super::read::{ReadError, RunRow, beside, beside_digests, check_beside, events, find};
+use crate::event::{Event, Recorded, StepEvent};
+use crate::ids::{RunId, Seq};
+
+/// What a check of a run's record found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalReport {
+    /// The run.
+    pub run: RunId,
+    /// Events read.
+    pub events: u64,
+    /// Commits read, each with its hash.
+    pub commits: u64,
+    /// Hash of the last commit, in hexadecimal: whoever noted it down can tell whether the record was rewritten.
+    pub head: String,
+    /// What is wrong; empty: the record is whole.
+    pub problems: Vec<String>,
+}
+
+/// Checks the record of `run`; `None`: there is none.
+pub(crate) fn verify(
+    connection: &Connection,
+    run: RunId,
+    fold: impl FnOnce(&RunRow, &[Recorded]) -> Result<Summary, String>,
+) -> Result<Option<JournalReport>, ReadError> {
+    let moment = connection.unchecked_transaction()?;
+    let Some(row) = find(&moment, run)? else { return Ok(None) };
+    let mut report = JournalReport {
+        run,
+        events: 0,
+        commits: 0,
+        head: twinspan_plans::Digest(row.head).to_string(),
+        problems: Vec::new(),
+    };
+    let chain = match events(&moment, &row, Seq(1)) {
+        Ok(chain) => chain,
+        Err(ReadError::Damaged(what)) => {
+            report.problems.push(what);
+            return Ok(Some(report));
+        }
+        Err(error) => return Err(error),
+    };
+    report.commits = chain.commits;
+    report.events = u64::try_from(chain.events.len()).unwrap_or(u64::MAX);
+    if let Err(error) = transcripts(&moment, row.row) {
+        report.problems.push(error.to_string());
+    }
+    for pair in chain.events.windows(2) {
+        if let [before, after] = pair
+            && after.at < before.at
+        {
+            report.problems.push(format!("event {} is earlier than the one before it", after.seq.0));
+        }
+    }
+    if chain.events.last().is_some_and(|last| last.at.as_microsecond() != row.changed) {
+        report.problems.push("the list of runs has another time of the last event".to_owned());
+    }
+    match fold(&row, &chain.events) {
+        Ok(summary) => {
+            if summary.open != row.open {
+                report.problems.push("the list of runs is wrong about whether the run has ended".to_owned());
+            }
+            if summary.status != row.status && row.driver.is_none() {
+                report.problems.push(format!("the list of runs says {}, the events {}", row.status, summary.status));
+            }
+        }
+        Err(what) => report.problems.push(what),
+    }
+    check_claims(&moment, &row, &chain.events, &mut report.problems)?;
+    Ok(Some(report))
+}
+
+/// An open run holds what its intents claimed; one that ended, nothing.
+fn check_claims(
+    connection: &Connection,
+    row: &RunRow,
+    events: &[Recorded],
+    problems: &mut Vec<String>,
+) -> Result<(), ReadError> {
+    let mut wanted: Vec<String> = Vec::new();
+    if row.open {
+        for recorded in events {
+            match &recorded.event {
+                Event::Step { event: StepEvent::Intended { claims, .. }, .. } => {
+                    wanted.extend(claims.iter().map(|claim| claim.0.clone()));
+                }
+                Event::RunEnded { .. } => wanted.clear(),
+                _ => {}
+            }
+        }
+    }
+    wanted.sort();
+    wanted.dedup();
+    let held: Vec<String> = connection
+        .prepare_cached("SELECT key FROM claims WHERE run = ?1 ORDER BY key")?
+        .query_map([row.row.0], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    if held != wanted {
+        problems.push(format!("the run holds {} claims, its events say {}", held.len(), wanted.len()));
+    }
+    Ok(())
+}
+
+/// The transcripts of a run, each checked against the chain.
+pub(crate) fn transcripts(connection: &Connection, row: Row) -> Result<Vec<Transcript>, ReadError> {
+    let digests = beside_digests(connection, row)?;
+    let mut found = Vec::new();
+    for (commit, part, kind, body) in beside(connection, row)? {
+        check_beside(digests.get(&commit).map_or(&[][..], Vec::as_slice), part, &body)?;
+        if kind == SideKind::Transcript.number() {
+            found.push(unpack_transcript(&body).map_err(|error| ReadError::Damaged(error.to_string()))?);
+        }
+    }
+    Ok(found)
+}
