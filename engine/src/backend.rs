@@ -19,8 +19,8 @@ use crate::perform::Performer;
 use crate::signal::{Actor, SignalRow};
 use crate::state::{RunState, RunStatus};
 
-pub use opening::{Durability, Mode, Opening};
 pub use crate::journal::JournalReport;
+pub use opening::{Durability, Mode, Opening};
 pub use sqlite::{Settled, SqliteBackend};
 
 /// A future that can be returned through `dyn Backend`.

@@ -107,6 +107,8 @@ struct Driver {
     /// Leases that were asked for.
     asked: HashSet<RunId>,
     touched: BTreeSet<usize>,
+    /// Runs that could not send: a signal waits for them, or their lease is lost.
+    called: BTreeSet<usize>,
     timers: BinaryHeap<Reverse<(Timestamp, usize)>>,
     /// Phases to be performed; on a virtual clock they wait here until nothing else is going on.
     ready: Vec<(usize, Box<Job>)>,
@@ -151,6 +153,7 @@ impl Driver {
             unread: VecDeque::new(),
             asked: HashSet::new(),
             touched: BTreeSet::new(),
+            called: BTreeSet::new(),
             timers: BinaryHeap::new(),
             ready: Vec::new(),
             posting: Vec::new(),
@@ -180,6 +183,7 @@ impl Driver {
             while let Some(slot) = self.touched.pop_first() {
                 self.turn(slot)?;
             }
+            self.answer_calls()?;
             self.perform_ready().await;
             self.post();
             if !self.touched.is_empty() || !self.unread.is_empty() {
@@ -193,7 +197,8 @@ impl Driver {
     }
 
     fn is_done(&self) -> bool {
-        let idle = self.slots.is_empty() && self.asked.is_empty() && self.commits == 0 && self.news.is_empty();
+        let idle =
+            self.slots.is_empty() && self.asked.is_empty() && self.commits == 0 && self.news.is_empty();
         idle && (!self.all || self.stopping || self.options.until_blocked)
     }
 

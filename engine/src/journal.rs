@@ -89,7 +89,8 @@ impl Journal {
                     .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
                     .map_err(|error| unusable(&path, error))?;
             }
-            let writer = Writer::new(connection, opening.cut.clone(), committing).map_err(place::not_writable)?;
+            let writer =
+                Writer::new(connection, opening.cut.clone(), committing).map_err(place::not_writable)?;
             Some(writer)
         };
         let journal = Journal { path, mode: opening.mode, writer, readers: Mutex::default(), committed };
@@ -135,7 +136,10 @@ impl Journal {
         receiver.await.unwrap_or(Err(WriteFailure::Closed)).map_err(BackendError::from)
     }
 
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>) -> Result<T, BackendError> {
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, BackendError> {
         self.try_read(|connection| work(connection).map_err(ReadError::from))
     }
 
@@ -164,7 +168,12 @@ impl Journal {
     }
 
     /// Puts a signal into a run's inbox; false when there is no such run.
-    pub(crate) async fn put_signal(&self, id: SignalId, run: RunId, body: String) -> Result<bool, BackendError> {
+    pub(crate) async fn put_signal(
+        &self,
+        id: SignalId,
+        run: RunId,
+        body: String,
+    ) -> Result<bool, BackendError> {
         self.write(move |connection| commit::put_signal(connection, id, run, &body)).await
     }
 
@@ -264,6 +273,21 @@ impl Journal {
         self.read(|connection| read::may_send(connection, row, lease.driver, lease.epoch))
     }
 
+    /// Whether `lease` still holds.
+    pub(crate) fn still_holds(&self, row: Row, lease: Lease) -> Result<bool, BackendError> {
+        self.read(|connection| read::still_holds(connection, row, lease.driver, lease.epoch))
+    }
+
+    /// Name of the driver of a run.
+    pub(crate) fn driver_of(&self, run: RunId) -> Result<Option<String>, BackendError> {
+        match self.find(run)?.driver {
+            Some(driver) => {
+                Ok(self.read(|connection| commit::holder(connection, driver))?.map(|holder| holder.name()))
+            }
+            None => Ok(None),
+        }
+    }
+
     /// The other open run that holds `key`.
     pub(crate) fn claimed_by_other(&self, row: Row, key: &ClaimKey) -> Result<Option<RunId>, BackendError> {
         self.read(|connection| commit::claimed_by_other(connection, row, key))
@@ -341,10 +365,15 @@ fn identify(path: &Path) -> Result<Found, BackendError> {
     };
     match look().map_err(|error| unusable(path, error))? {
         (0, 0, 0, _) => Ok(Found::Empty),
-        (schema::APPLICATION, version, _, written_by) if version > schema::VERSION => Err(BackendError::Refused {
-            message: format!("{} was written by {written_by}, which is newer than this program", path.display()),
-            hint: format!("use {written_by} or later"),
-        }),
+        (schema::APPLICATION, version, _, written_by) if version > schema::VERSION => {
+            Err(BackendError::Refused {
+                message: format!(
+                    "{} was written by {written_by}, which is newer than this program",
+                    path.display()
+                ),
+                hint: format!("use {written_by} or later"),
+            })
+        }
         (schema::APPLICATION, version, _, _) if version > 0 => Ok(Found::Ours(version)),
         _ => Err(foreign(path)),
     }
@@ -418,4 +447,3 @@ fn nothing_there(path: &Path) -> BackendError {
         hint: "`run` starts one; choose another journal with --journal".to_owned(),
     }
 }
-

@@ -31,15 +31,9 @@ pub use decide::{Effect, decide, interpret, take_signal};
 pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent};
 pub use failure::{Certainty, FailureClass, StepError};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
-<<<<<<< HEAD
-pub use journal::{CutPoint, CutPoints};
+pub use journal::{CutPoint, CutPoints, Transcript};
 pub use perform::{Fact, Job, KindRules, Performer, Seen};
 pub use registry::{Kind, Registry};
-=======
-pub use journal::{CutPoint, CutPoints, Transcript};
-pub use perform::{Fact, Job, Performer, Seen};
-pub use registry::Registry;
->>>>>>> 4908e03 (wip: journal and driver)
 pub use signal::{Actor, Choice, Signal, SignalRow};
 pub use state::{
     Absence, BlockState, Control, Counts, Goal, IllegalTransition, ItemKind, ItemView, OpenWait, Pause,

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::opening::{Mode, Opening};
 use super::plans::PlanCache;
 use super::{
-    Backend, BackendError, BoxFuture, DriveOptions, Filter, NewRun, Parked, RunSummary, Runs, Started, StopToken,
+    Backend, BackendError, BoxFuture, DriveOptions, Filter, NewRun, Parked, RunSummary, Runs, Started,
+    StopToken,
 };
 use crate::clock::{Clock, pause};
 use crate::driver::{self, Place};
@@ -53,7 +54,11 @@ impl SqliteBackend {
 
     /// Sends a signal and returns when it is in force: taken in by the run's live driver or, where there is none, by
     /// this call itself. Pause and cancel are in force once they are acknowledged.
-    pub async fn signal_and_settle(&self, signal: SignalRow, wait: Duration) -> Result<Settled, BackendError> {
+    pub async fn signal_and_settle(
+        &self,
+        signal: SignalRow,
+        wait: Duration,
+    ) -> Result<Settled, BackendError> {
         let (run, id) = (signal.run, signal.id);
         self.put_signal(signal).await?;
         let settle = async {
@@ -100,7 +105,11 @@ impl SqliteBackend {
     async fn put_signal(&self, signal: SignalRow) -> Result<(), BackendError> {
         let (run, id) = (signal.run, signal.id);
         let body = serde_json::to_string(&signal).map_err(unencodable)?;
-        if self.place.journal.put_signal(id, run, body).await? { Ok(()) } else { Err(BackendError::NoSuchRun(run)) }
+        if self.place.journal.put_signal(id, run, body).await? {
+            Ok(())
+        } else {
+            Err(BackendError::NoSuchRun(run))
+        }
     }
 
     async fn accept(&self, new: NewRun) -> Result<Started, BackendError> {

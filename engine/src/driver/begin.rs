@@ -36,7 +36,8 @@ impl Driver {
 
     /// Asks for the leases of open runs that nobody drives.
     pub(super) fn ask_for_open(&mut self) -> Result<(), BackendError> {
-        let called: Vec<RunId> = self.place.journal.inbox(None)?.into_iter().map(|waiting| waiting.run).collect();
+        let called: Vec<RunId> =
+            self.place.journal.inbox(None)?.into_iter().map(|waiting| waiting.run).collect();
         let open = self.place.journal.open_runs(self.row)?;
         let parked: Vec<RunId> = self.parked.iter().map(|(run, _)| *run).collect();
         let mut runs: Vec<RunId> = open.into_iter().filter(|run| !parked.contains(run)).collect();
@@ -69,7 +70,14 @@ impl Driver {
             let sender = self.sender.clone();
             let answer = move |outcome| drop(sender.send(News::Taken { run, outcome }));
             let steal = self.options.steal;
-            self.posting.push(self.place.journal.taking(run, self.row, steal, Arc::clone(&death), took, answer));
+            self.posting.push(self.place.journal.taking(
+                run,
+                self.row,
+                steal,
+                Arc::clone(&death),
+                took,
+                answer,
+            ));
         }
     }
 
@@ -96,7 +104,7 @@ impl Driver {
             let Some((run, taken)) = self.unread.pop_front() else { break };
             let slot = self.live.len();
             self.live.push(None);
-            match self.place.replay(run).map(|state| LiveRun::new(run, taken, state)) {
+            match self.place.replay(run).map(|state| LiveRun::new(run, taken.row, taken.lease, state)) {
                 Ok(read) => {
                     self.live[slot] = Some(Box::new(read));
                     self.slots.insert(run, slot);
@@ -126,6 +134,8 @@ pub(super) fn refused(run: RunId, refusal: Refusal) -> BackendError {
         Refusal::Claimed { key, run: other } => {
             BackendError::Damaged(format!("run {run}: {} is claimed by run {other}", key.0))
         }
-        Refusal::OutOfStep => BackendError::Damaged(format!("run {run}: its record went on without its driver")),
+        Refusal::OutOfStep => {
+            BackendError::Damaged(format!("run {run}: its record went on without its driver"))
+        }
     }
 }

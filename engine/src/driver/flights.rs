@@ -1,8 +1,7 @@
 //! Performing: begun here, landed here. What is begun twice or landed twice counts once.
 
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::collections::HashMap;
+use std::future::Future as _;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -11,7 +10,6 @@ use tokio::task::AbortHandle;
 use super::{Driver, News};
 use crate::backend::BackendError;
 use crate::decide::interpret;
-use crate::failure::{FailureClass, StepError};
 use crate::ids::StepKey;
 use crate::journal::Transcript;
 use crate::perform::{Fact, Job, Performer, Seen};
@@ -25,13 +23,24 @@ pub(super) struct FlightKey {
     pub(super) attempt: u32,
 }
 
-/// A phase that is being performed.
+/// A phase that is performed, or about to be.
 #[derive(Debug)]
-pub(super) struct Flight(Option<AbortHandle>);
+pub(super) enum Flight {
+    /// Handed to the driver, not begun: nothing was sent.
+    Queued,
+    /// Being performed by the driver itself.
+    Here,
+    /// Being performed by a task.
+    Task(AbortHandle),
+}
 
 impl Flight {
+    pub(super) fn has_begun(&self) -> bool {
+        !matches!(self, Flight::Queued)
+    }
+
     pub(super) fn abort(&self) {
-        if let Some(handle) = &self.0 {
+        if let Flight::Task(handle) = self {
             handle.abort();
         }
     }
@@ -43,8 +52,6 @@ pub(super) struct Landed {
     key: FlightKey,
     fact: Fact,
 }
-
-type Performing = Pin<Box<dyn Future<Output = Fact> + Send>>;
 
 impl FlightKey {
     pub(super) fn of(job: &Job) -> Self {
@@ -74,8 +81,8 @@ impl Driver {
             if self.stop.asked() > 1 {
                 return;
             }
-            let Some(key) = self.take_off(slot, &job, Flight(None)) else { continue };
-            let fact = performing(&performer, *job).await;
+            let Some(key) = self.take_off(slot, &job) else { continue };
+            let fact = performer.perform(*job).await;
             landed.push(Landed { slot, key, fact });
         }
         landed.sort_by(|one, other| {
@@ -87,21 +94,20 @@ impl Driver {
         }
     }
 
-    fn take_off(&mut self, slot: usize, job: &Job, flight: Flight) -> Option<FlightKey> {
-        let run = self.live.get_mut(slot)?.as_mut()?;
+    /// A queued phase begins, unless its run is gone or it was called off.
+    fn take_off(&mut self, slot: usize, job: &Job) -> Option<FlightKey> {
         let key = FlightKey::of(job);
-        run.queued = run.queued.saturating_sub(1);
-        run.flights.insert(key.clone(), flight);
+        let flight = self.live.get_mut(slot)?.as_mut()?.flights.get_mut(&key)?;
+        *flight = Flight::Here;
         self.flights += 1;
         Some(key)
     }
 
     /// What can be answered without waiting lands at once; the rest becomes a task.
     async fn begin_flight(&mut self, performer: &Arc<Performer>, slot: usize, job: Job) {
-        let timeout = job.timeout;
-        let late = late_fact(&job, self.clock.now());
-        let Some(key) = self.take_off(slot, &job, Flight(None)) else { return };
-        let mut performing = performing(performer, job);
+        let Some(key) = self.take_off(slot, &job) else { return };
+        let performer = Arc::clone(performer);
+        let mut performing = Box::pin(async move { performer.perform(job).await });
         let first = std::future::poll_fn(|cx| Poll::Ready(performing.as_mut().poll(cx))).await;
         let sender = self.sender.clone();
         match first {
@@ -109,16 +115,12 @@ impl Driver {
             Poll::Ready(fact) => drop(sender.send(News::Landed(Landed { slot, key, fact }))),
             Poll::Pending => {
                 let landing = key.clone();
-                let clock = Arc::clone(&self.clock);
                 let task = tokio::spawn(async move {
-                    let fact = match tokio::time::timeout(timeout, performing).await {
-                        Ok(fact) => fact,
-                        Err(_) => Fact { ended: clock.now(), ..late },
-                    };
+                    let fact = performing.await;
                     drop(sender.send(News::Landed(Landed { slot, key: landing, fact })));
                 });
                 if let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) {
-                    run.flights.insert(key, Flight(Some(task.abort_handle())));
+                    run.flights.insert(key, Flight::Task(task.abort_handle()));
                 }
             }
         }
@@ -148,7 +150,7 @@ impl Driver {
         if let Ok(Seen::Checked { claims, .. }) = &fact.result
             && !claims.is_empty()
         {
-            let mut foreign = std::collections::HashMap::new();
+            let mut foreign = HashMap::new();
             for claim in claims {
                 if let Some(other) = self.place.journal.claimed_by_other(run.row, claim)? {
                     foreign.insert(claim.clone(), other);
@@ -162,41 +164,4 @@ impl Driver {
         }
         Ok(())
     }
-}
-
-/// Performs a job; a panic of a step is a failure of that step.
-fn performing(performer: &Arc<Performer>, job: Job) -> Performing {
-    let performer = Arc::clone(performer);
-    let began = performer.clock().now();
-    let broken = broken_fact(&job, began);
-    let mut inner = Box::pin(async move { performer.perform(job).await });
-    Box::pin(std::future::poll_fn(move |cx| {
-        catch_unwind(AssertUnwindSafe(|| inner.as_mut().poll(cx))).unwrap_or_else(|_| Poll::Ready(broken.clone()))
-    }))
-}
-
-/// What is known of a phase that was ended from outside.
-fn ended_from_outside(job: &Job, began: jiff::Timestamp, class: FailureClass, message: String) -> Fact {
-    let error = StepError::new(class, message);
-    let error = if job.phase.writes() { error.unknown() } else { error };
-    Fact {
-        step: job.step.clone(),
-        phase: job.phase,
-        attempt: job.attempt,
-        began,
-        ended: began,
-        result: Err(error),
-        exchanges: Vec::new(),
-        rules: crate::perform::KindRules::default(),
-    }
-}
-
-fn late_fact(job: &Job, began: jiff::Timestamp) -> Fact {
-    let message = format!("step {}: no answer within {} s", job.step, job.timeout.as_secs());
-    ended_from_outside(job, began, FailureClass::Transient, message)
-}
-
-fn broken_fact(job: &Job, began: jiff::Timestamp) -> Fact {
-    let message = format!("step {}: kind {} has a mistake in this program (it panicked)", job.step, job.kind);
-    ended_from_outside(job, began, FailureClass::Bug, message)
 }

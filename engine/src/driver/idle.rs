@@ -40,11 +40,14 @@ impl Driver {
             until = until.min(now + left);
         }
         let level = self.stop.asked().saturating_add(1);
-        tokio::select! {
+        let news = tokio::select! {
             biased;
-            news = self.news.recv() => if let Some(news) = news { self.hear(news)? },
-            () = self.stop.asked_for(level) => {}
-            () = pause(until.saturating_duration_since(now)) => {}
+            news = self.news.recv() => news,
+            () = self.stop.asked_for(level) => None,
+            () = pause(until.saturating_duration_since(now)) => None,
+        };
+        if let Some(news) = news {
+            self.hear(news)?;
         }
         self.look_around()
     }
@@ -110,7 +113,11 @@ impl Driver {
             return Ok(());
         }
         self.look_for_signals()?;
-        if !self.touched.is_empty() || !self.posting.is_empty() || !self.asked.is_empty() || !self.news.is_empty() {
+        if !self.touched.is_empty()
+            || !self.posting.is_empty()
+            || !self.asked.is_empty()
+            || !self.news.is_empty()
+        {
             return Ok(());
         }
         // A timer of a run that is gone, or that has another one by now, does not make time pass.

@@ -9,7 +9,7 @@ use crate::backend::BackendError;
 use crate::backend::sqlite::{summary_of, unencodable};
 use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{RunId, Seq, SignalId, StepKey};
-use crate::journal::{Append, Lease, Row, Taken, Transcript, pack_commit, whole_microseconds};
+use crate::journal::{Append, Lease, Row, Transcript, pack_commit, whole_microseconds};
 use crate::state::{RunState, fold};
 use crate::step::ClaimKey;
 
@@ -26,6 +26,8 @@ pub(super) struct LiveRun {
     transcripts: Vec<Transcript>,
     claims: Vec<ClaimKey>,
     taken: Vec<SignalId>,
+    /// Signals that are on their way to the journal.
+    taking: Vec<SignalId>,
     /// All up to here is durable.
     durable: Seq,
     /// A commit up to here is on its way.
@@ -33,8 +35,6 @@ pub(super) struct LiveRun {
     /// The latest intent of each step that has one here.
     intents: HashMap<StepKey, Seq>,
     pub(super) flights: HashMap<FlightKey, Flight>,
-    /// Phases handed to the driver and not begun yet.
-    pub(super) queued: usize,
     /// Something in the buffer must not wait.
     pub(super) urgent: bool,
     /// Waits in the driver's list of those that wait for company.
@@ -45,23 +45,23 @@ pub(super) struct LiveRun {
 }
 
 impl LiveRun {
-    pub(super) fn new(id: RunId, taken: Taken, state: RunState) -> Self {
-        let last = (taken.last, taken.at);
+    pub(super) fn new(id: RunId, row: Row, lease: Lease, state: RunState) -> Self {
+        let last = (state.seq(), state.changed().unwrap_or(Timestamp::UNIX_EPOCH));
         LiveRun {
             id,
-            row: taken.row,
-            lease: taken.lease,
+            row,
+            lease,
             state,
             last,
             buffer: Vec::new(),
             transcripts: Vec::new(),
             claims: Vec::new(),
             taken: Vec::new(),
+            taking: Vec::new(),
             durable: last.0,
             committing: None,
             intents: HashMap::new(),
             flights: HashMap::new(),
-            queued: 0,
             urgent: false,
             lingering: false,
             releasing: false,
@@ -101,7 +101,7 @@ impl LiveRun {
 
     /// Signals that this run's driver took in, and that the inbox may still show.
     pub(super) fn has_taken(&self, id: SignalId) -> bool {
-        self.taken.contains(&id)
+        self.taken.contains(&id) || self.taking.contains(&id)
     }
 
     pub(super) fn take(&mut self, id: SignalId) {
@@ -125,7 +125,7 @@ impl LiveRun {
 
     /// Whether nothing of this run is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.flights.is_empty() && self.queued == 0
+        self.flights.is_empty()
     }
 
     /// Packs the buffer; from here on it is on its way.
@@ -136,6 +136,7 @@ impl LiveRun {
             self.transcripts.clear();
         }
         self.committing = Some(self.last.0);
+        self.taking = std::mem::take(&mut self.taken);
         self.urgent = false;
         self.releasing = release;
         Ok(Append {
@@ -146,7 +147,7 @@ impl LiveRun {
             events: u64::try_from(events.len()).unwrap_or(u64::MAX),
             summary: summary_of(&self.state.status(self.now(clock))),
             claims: std::mem::take(&mut self.claims),
-            taken: self.taken.clone(),
+            taken: self.taking.clone(),
             release,
         })
     }
@@ -156,8 +157,31 @@ impl LiveRun {
         if let Some(seq) = self.committing.take() {
             self.durable = seq;
         }
+        self.taking.clear();
         let durable = self.durable;
         self.intents.retain(|_, seq| *seq > durable);
+    }
+
+    /// Steps whose write is on its way.
+    pub(super) fn writing(&self) -> Vec<StepKey> {
+        let mut steps: Vec<StepKey> = self
+            .flights
+            .iter()
+            .filter(|(key, flight)| key.phase.writes() && flight.has_begun())
+            .map(|(key, _)| key.step.clone())
+            .collect();
+        steps.sort_by(|one, other| one.0.cmp(&other.0));
+        steps
+    }
+
+    /// How many phases are being performed.
+    pub(super) fn begun(&self) -> usize {
+        self.flights.values().filter(|flight| flight.has_begun()).count()
+    }
+
+    /// Calls off what has not begun.
+    pub(super) fn clear_queue(&mut self) {
+        self.flights.retain(|_, flight| flight.has_begun());
     }
 
     /// Ends what is in flight: its outcome is not known then.

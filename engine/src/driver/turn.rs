@@ -1,9 +1,10 @@
 //! A run's turn: what the rules say is next.
 
 use super::begin::refused;
-use super::flights::FlightKey;
+use super::flights::{Flight, FlightKey};
+use super::run::LiveRun;
 use super::{Driver, News};
-use crate::backend::{BackendError, Runs};
+use crate::backend::BackendError;
 use crate::decide::{Effect, decide, take_signal};
 use crate::event::{Event, StepEvent};
 use crate::journal::{Journal, Refusal};
@@ -73,12 +74,14 @@ impl Driver {
             if run.flights.contains_key(&FlightKey::of(&job)) {
                 continue;
             }
-            if job.phase.writes() {
-                if self.stopping {
+            if self.stopping {
+                if job.phase.writes() {
                     let event = StepEvent::NotSent { attempt: job.attempt, phase: job.phase };
                     run.record(Event::Step { step: job.step.clone(), event }, self.clock.now())?;
-                    continue;
                 }
+                continue;
+            }
+            if job.phase.writes() {
                 if !run.is_durable(&job.step) {
                     run.urgent = true;
                     continue;
@@ -92,12 +95,8 @@ impl Driver {
                     self.called.insert(slot);
                     continue;
                 }
-            } else if self.stopping && matches!(job.phase, crate::step::Phase::Probe | crate::step::Phase::UndoProbe) {
-                continue;
             }
-            run.queued += 1;
-            // Until it begins, `decide` must not hand it out again.
-            run.flights.insert(FlightKey::of(&job), super::flights::Flight::waiting());
+            run.flights.insert(FlightKey::of(&job), Flight::Queued);
             self.ready.push((slot, job));
         }
         Ok(())
@@ -121,7 +120,10 @@ impl Driver {
                     && on.iter().all(|kind| {
                         matches!(
                             kind,
-                            WaitKind::Person | WaitKind::Approval | WaitKind::Credential | WaitKind::Permission
+                            WaitKind::Person
+                                | WaitKind::Approval
+                                | WaitKind::Credential
+                                | WaitKind::Permission
                         )
                     })
             }
@@ -188,10 +190,9 @@ impl Driver {
             }
             // Two runs asked for the same thing at the same time: this one reads its record again and waits.
             Err(Refusal::Claimed { .. }) => {
-                let fresh = run.reread(self.place.replay(run.id)?)?;
-                self.flights = self.flights.saturating_sub(run.flights.len());
+                self.flights = self.flights.saturating_sub(run.begun());
                 run.abort();
-                **run = fresh;
+                **run = LiveRun::new(run.id, run.row, run.lease, self.place.replay(run.id)?);
                 self.touched.insert(slot);
                 Ok(())
             }
@@ -206,7 +207,7 @@ impl Driver {
 
     fn forget(&mut self, slot: usize) {
         if let Some(run) = self.live.get_mut(slot).and_then(Option::take) {
-            self.flights = self.flights.saturating_sub(run.flights.len());
+            self.flights = self.flights.saturating_sub(run.begun());
             self.slots.remove(&run.id);
         }
     }
@@ -217,8 +218,9 @@ impl Driver {
         for waiting in self.place.journal.inbox(row)? {
             let Some(&slot) = self.slots.get(&waiting.run) else { continue };
             let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { continue };
-            let signal: SignalRow = serde_json::from_str(&waiting.body)
-                .map_err(|error| BackendError::Damaged(format!("a signal of run {}: {error}", waiting.run)))?;
+            let signal: SignalRow = serde_json::from_str(&waiting.body).map_err(|error| {
+                BackendError::Damaged(format!("a signal of run {}: {error}", waiting.run))
+            })?;
             if run.releasing || run.has_taken(signal.id) {
                 continue;
             }
@@ -255,9 +257,4 @@ impl Driver {
         }
         Ok(())
     }
-}
-
-/// Which runs are asked for again when something changed.
-pub(super) fn grows(runs: &Runs) -> bool {
-    matches!(runs, Runs::All)
 }

@@ -73,7 +73,10 @@ pub(crate) struct Packed {
 }
 
 /// Packs the events of one commit; `None` when there are none.
-pub(crate) fn pack_commit(events: &[Recorded], transcripts: &[Transcript]) -> Result<Option<Packed>, serde_json::Error> {
+pub(crate) fn pack_commit(
+    events: &[Recorded],
+    transcripts: &[Transcript],
+) -> Result<Option<Packed>, serde_json::Error> {
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
     let base = first.at.as_microsecond();
     let mut side = Vec::new();
@@ -103,7 +106,10 @@ pub(crate) fn pack_commit(events: &[Recorded], transcripts: &[Transcript]) -> Re
 /// A receipt leaves the event; that there is one stays in it.
 fn without_receipt(event: &Event) -> Option<(Event, Value)> {
     match event {
-        Event::Step { step, event: StepEvent::Accepted { attempt, phase, ended, receipt: Some(receipt) } } => {
+        Event::Step {
+            step,
+            event: StepEvent::Accepted { attempt, phase, ended, receipt: Some(receipt) },
+        } => {
             let kept = StepEvent::Accepted {
                 attempt: *attempt,
                 phase: *phase,
@@ -169,7 +175,8 @@ pub(crate) fn unpack_commit(seq: Seq, base: i64, body: &[u8]) -> Result<Unpacked
     while let Some(since) = items.next() {
         let at = since.as_i64().and_then(|since| base.checked_add(since)).ok_or(Unreadable::Malformed)?;
         let at = Timestamp::from_microsecond(at).map_err(|_| Unreadable::Malformed)?;
-        let event = serde_json::from_value(items.next().ok_or(Unreadable::Short)?).map_err(|_| Unreadable::Unknown)?;
+        let event = serde_json::from_value(items.next().ok_or(Unreadable::Short)?)
+            .map_err(|_| Unreadable::Unknown)?;
         events.push(Recorded { seq: Seq(next), at, event });
         next = next.checked_add(1).ok_or(Unreadable::Malformed)?;
     }

@@ -73,7 +73,13 @@ fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn insert(connection: &Connection, row: Row, run: RunId, head: &Hash, packed: &Packed) -> Result<Hash, Error> {
+fn insert(
+    connection: &Connection,
+    row: Row,
+    run: RunId,
+    head: &Hash,
+    packed: &Packed,
+) -> Result<Hash, Error> {
     let hash = link(head, run, packed.seq.0, packed.at, &packed.body);
     connection
         .prepare_cached("INSERT INTO commits (run, seq, at, body, hash) VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -90,9 +96,8 @@ fn insert(connection: &Connection, row: Row, run: RunId, head: &Hash, packed: &P
 
 /// Accepts a run; false when it was there.
 pub(crate) fn start(connection: &Connection, new: &NewRow) -> Result<bool, Error> {
-    let there = connection
-        .prepare_cached("SELECT 1 FROM runs WHERE run = ?1")?
-        .exists([new.run.0.as_bytes()])?;
+    let there =
+        connection.prepare_cached("SELECT 1 FROM runs WHERE run = ?1")?.exists([new.run.0.as_bytes()])?;
     if there {
         return Ok(false);
     }
@@ -186,9 +191,15 @@ pub(crate) fn append(connection: &Connection, append: &Append) -> Result<Result<
 }
 
 /// The other open run that holds `key`.
-pub(crate) fn claimed_by_other(connection: &Connection, row: Row, key: &ClaimKey) -> Result<Option<RunId>, Error> {
+pub(crate) fn claimed_by_other(
+    connection: &Connection,
+    row: Row,
+    key: &ClaimKey,
+) -> Result<Option<RunId>, Error> {
     connection
-        .prepare_cached("SELECT runs.run FROM claims JOIN runs ON runs.id = claims.run WHERE key = ?1 AND runs.id <> ?2")?
+        .prepare_cached(
+            "SELECT runs.run FROM claims JOIN runs ON runs.id = claims.run WHERE key = ?1 AND runs.id <> ?2",
+        )?
         .query_row((&key.0, row.0), |row| row.get(0).map(RunId::from_bytes))
         .optional()
 }
@@ -221,9 +232,11 @@ pub(crate) fn holder(connection: &Connection, driver: i64) -> Result<Option<Hold
 
 /// Enters a driver.
 pub(crate) fn enter_driver(connection: &Connection, holder: &Holder) -> Result<i64, Error> {
-    connection
-        .prepare_cached("INSERT INTO drivers (uuid, host, process) VALUES (?1, ?2, ?3)")?
-        .execute((holder.id.0.as_bytes(), &holder.host, holder.process))?;
+    connection.prepare_cached("INSERT INTO drivers (uuid, host, process) VALUES (?1, ?2, ?3)")?.execute((
+        holder.id.0.as_bytes(),
+        &holder.host,
+        holder.process,
+    ))?;
     Ok(connection.last_insert_rowid())
 }
 
@@ -275,7 +288,9 @@ pub(crate) fn take_lease(
     let Some((_, packed)) = took(seq, changed, epoch, stolen) else { return Ok(Err(Refusal::OutOfStep)) };
     let hash = insert(connection, row, run, &head, &packed)?;
     connection
-        .prepare_cached("UPDATE runs SET next = ?2, head = ?3, changed = ?4, driver = ?5, epoch = ?6 WHERE id = ?1")?
+        .prepare_cached(
+            "UPDATE runs SET next = ?2, head = ?3, changed = ?4, driver = ?5, epoch = ?6 WHERE id = ?1",
+        )?
         .execute((row.0, next + 1, hash, packed.last, driver, number(epoch)))?;
     if let Some(before) = before.filter(|before| *before != driver) {
         let sql = "DELETE FROM drivers WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE driver = ?1)";
@@ -285,7 +300,12 @@ pub(crate) fn take_lease(
 }
 
 /// Puts a signal into a run's inbox; false when there is no such run.
-pub(crate) fn put_signal(connection: &Connection, id: SignalId, run: RunId, body: &str) -> Result<bool, Error> {
+pub(crate) fn put_signal(
+    connection: &Connection,
+    id: SignalId,
+    run: RunId,
+    body: &str,
+) -> Result<bool, Error> {
     let row: Option<i64> = connection
         .prepare_cached("SELECT id FROM runs WHERE run = ?1")?
         .query_row([run.0.as_bytes()], |row| row.get(0))

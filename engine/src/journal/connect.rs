@@ -30,8 +30,9 @@ pub(crate) fn connect(path: &Path, usage: Use) -> Result<Connection, BackendErro
         });
     }
     // Without CREATE: the file is made elsewhere, with its permissions.
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, error))?;
     settings(&connection, usage).map_err(|error| unusable(path, error))?.map_or(Ok(()), |wrong| {
         Err(BackendError::Refused {
@@ -96,7 +97,10 @@ pub(crate) fn unusable(path: &Path, error: rusqlite::Error) -> BackendError {
             hint: "close the other program, or try again in a moment".to_owned(),
         },
         Some(
-            ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
             | ErrorCode::PermissionDenied,
         ) => BackendError::NotWritable(Box::new(error)),
         _ => BackendError::Damaged(format!("{}: {error}", path.display())),

@@ -78,7 +78,12 @@ impl Death {
         if self.is_elsewhere(holder) {
             return false;
         }
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(holder.id.0).or_insert_with(|| self.look(holder.id))
+        *self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(holder.id.0)
+            .or_insert_with(|| self.look(holder.id))
     }
 
     fn look(&self, id: DriverId) -> bool {

@@ -130,7 +130,11 @@ fn write_text(text: &str, base: i64, out: &mut ByteBuf) -> Written {
 
 fn microseconds_since(text: &str, base: i64) -> Option<i64> {
     let bytes = text.as_bytes();
-    if !(20..=27).contains(&bytes.len()) || bytes[4] != b'-' || bytes[10] != b'T' || bytes.last() != Some(&b'Z') {
+    if !(20..=27).contains(&bytes.len())
+        || bytes[4] != b'-'
+        || bytes[10] != b'T'
+        || bytes.last() != Some(&b'Z')
+    {
         return None;
     }
     let time: Timestamp = text.parse().ok()?;
@@ -183,9 +187,9 @@ fn read(bytes: &mut &[u8], base: i64, depth: usize) -> Result<Value, Unreadable>
         Marker::I16 => i16::from_be_bytes(number(bytes)?).into(),
         Marker::I32 => i32::from_be_bytes(number(bytes)?).into(),
         Marker::I64 => i64::from_be_bytes(number(bytes)?).into(),
-        Marker::F64 => {
-            Number::from_f64(f64::from_be_bytes(number(bytes)?)).map(Value::Number).ok_or(Unreadable::Malformed)?
-        }
+        Marker::F64 => Number::from_f64(f64::from_be_bytes(number(bytes)?))
+            .map(Value::Number)
+            .ok_or(Unreadable::Malformed)?,
         Marker::FixStr(length) => text(take(bytes, length.into())?)?,
         Marker::Str8 => sized_text::<1>(bytes)?,
         Marker::Str16 => sized_text::<2>(bytes)?,

@@ -8,8 +8,27 @@ use crate::backend::BackendError;
 
 /// File systems on other machines: their locks and syncs do not hold what a journal needs.
 const REMOTE: &[&str] = &[
-    "9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.glusterfs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "gfs2",
-    "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "smbfs", "vboxsf",
+    "9p",
+    "afs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "coda",
+    "fuse.glusterfs",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "fuse.rclone",
+    "gfs2",
+    "glusterfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "ocfs2",
+    "orangefs",
+    "smb3",
+    "smbfs",
+    "vboxsf",
     "fuse.vmhgfs-fuse",
 ];
 
@@ -53,7 +72,9 @@ pub(crate) fn make_file(path: &Path) -> Result<(), BackendError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Ok(file) => file.sync_all().and_then(|()| sync_folder(path)).map_err(not_writable),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => keep_private(path).map_err(not_writable),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            keep_private(path).map_err(not_writable)
+        }
         Err(error) => Err(not_writable(error)),
     }
 }

@@ -123,8 +123,9 @@ pub(crate) fn events(connection: &Connection, run: &RunRow, from: Seq) -> Result
         .unwrap_or(START);
     let mut chain = Chain::default();
     let mut next = first;
-    let mut statement = connection
-        .prepare_cached("SELECT seq, at, body, hash FROM commits WHERE run = ?1 AND seq >= ?2 ORDER BY seq")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, at, body, hash FROM commits WHERE run = ?1 AND seq >= ?2 ORDER BY seq",
+    )?;
     let mut rows = statement.query((run.row.0, first))?;
     while let Some(row) = rows.next()? {
         let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
@@ -144,9 +145,9 @@ pub(crate) fn events(connection: &Connection, run: &RunRow, from: Seq) -> Result
             give_receipt_back(connection, run.row, number, &unpacked.side, recorded)
                 .map_err(|error| damaged(seq, &error))?;
         }
-        chain.events.extend(events.into_iter().filter(|recorded| {
-            i64::try_from(recorded.seq.0).is_ok_and(|seq| seq >= from)
-        }));
+        chain.events.extend(
+            events.into_iter().filter(|recorded| i64::try_from(recorded.seq.0).is_ok_and(|seq| seq >= from)),
+        );
         chain.commits += 1;
         before = stored;
     }
@@ -164,16 +165,17 @@ fn give_receipt_back(
     digests: &[Digest],
     recorded: &mut Recorded,
 ) -> Result<(), ReadError> {
-    let kept = matches!(
-        recorded.event,
-        Event::Step { event: StepEvent::Accepted { receipt: Some(_), .. }, .. }
-    );
+    let kept =
+        matches!(recorded.event, Event::Step { event: StepEvent::Accepted { receipt: Some(_), .. }, .. });
     if !kept || digests.is_empty() {
         return Ok(());
     }
-    let (commit, seq) = (i64::try_from(commit).unwrap_or(i64::MAX), i64::try_from(recorded.seq.0).unwrap_or(i64::MAX));
+    let (commit, seq) =
+        (i64::try_from(commit).unwrap_or(i64::MAX), i64::try_from(recorded.seq.0).unwrap_or(i64::MAX));
     let found: Option<(i64, Vec<u8>)> = connection
-        .prepare_cached("SELECT part, body FROM beside WHERE run = ?1 AND commit_seq = ?2 AND seq = ?3 AND kind = ?4")?
+        .prepare_cached(
+            "SELECT part, body FROM beside WHERE run = ?1 AND commit_seq = ?2 AND seq = ?3 AND kind = ?4",
+        )?
         .query_row((row.0, commit, seq, SideKind::Receipt.number()), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((part, body)) = found else { return Ok(()) };
@@ -194,9 +196,16 @@ pub(crate) fn check_beside(digests: &[Digest], part: i64, body: &[u8]) -> Result
 /// What is kept beside a run's events: (its commit's first event, its part, kind, bytes).
 pub(crate) fn beside(connection: &Connection, row: Row) -> Result<Vec<(u64, i64, i64, Vec<u8>)>, Error> {
     connection
-        .prepare_cached("SELECT commit_seq, part, kind, body FROM beside WHERE run = ?1 ORDER BY commit_seq, part")?
+        .prepare_cached(
+            "SELECT commit_seq, part, kind, body FROM beside WHERE run = ?1 ORDER BY commit_seq, part",
+        )?
         .query_map([row.0], |row| {
-            Ok((u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default(), row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((
+                u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default(),
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+            ))
         })?
         .collect()
 }
@@ -258,6 +267,13 @@ pub(crate) fn may_send(connection: &Connection, row: Row, driver: i64, epoch: u6
             "SELECT driver IS ?2 AND epoch = ?3 AND NOT EXISTS (SELECT 1 FROM inbox WHERE run = ?1 AND taken = 0)
              FROM runs WHERE id = ?1",
         )?
+        .query_row((row.0, driver, i64::try_from(epoch).unwrap_or(i64::MAX)), |row| row.get(0))
+}
+
+/// Whether `lease` still holds.
+pub(crate) fn still_holds(connection: &Connection, row: Row, driver: i64, epoch: u64) -> Result<bool, Error> {
+    connection
+        .prepare_cached("SELECT driver IS ?2 AND epoch = ?3 FROM runs WHERE id = ?1")?
         .query_row((row.0, driver, i64::try_from(epoch).unwrap_or(i64::MAX)), |row| row.get(0))
 }
 

@@ -68,7 +68,9 @@ pub(crate) fn verify(
                 report.problems.push("the list of runs is wrong about whether the run has ended".to_owned());
             }
             if summary.status != row.status && row.driver.is_none() {
-                report.problems.push(format!("the list of runs says {}, the events {}", row.status, summary.status));
+                report
+                    .problems
+                    .push(format!("the list of runs says {}, the events {}", row.status, summary.status));
             }
         }
         Err(what) => report.problems.push(what),

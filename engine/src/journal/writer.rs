@@ -103,7 +103,8 @@ impl Writer {
         let (sender, receiver) = channel();
         let broken = Arc::new(OnceLock::new());
         let state = State { connection, cut, committed, broken: Arc::clone(&broken), commits: 0 };
-        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || state.run(&receiver))?;
+        let thread =
+            std::thread::Builder::new().name("journal".to_owned()).spawn(move || state.run(&receiver))?;
         Ok(Writer { sender: Some(sender), thread: Some(thread), broken })
     }
 
