@@ -196,7 +196,9 @@ pub(crate) fn really_deletes(world: &World) -> Option<Change> {
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+#[cfg(test)]
+mod path_tests {
     use super::*;
 
     #[test]

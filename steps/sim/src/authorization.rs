@@ -183,3 +183,6 @@ pub(crate) fn authorize_linked(
 fn linked_refusal(message: &str) -> Reply {
     Reply::gateway_error(403, "LinkedAuthorizationFailed", message)
 }
+
+#[cfg(test)]
+mod tests;

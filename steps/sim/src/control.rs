@@ -106,3 +106,6 @@ fn barrier(world: &mut World, request: &Request) -> Handled {
     world.set_barrier(&client_id, tenant, code);
     Ok(Reply::ok(json!({ "client_id": client_id, "tenant": tenant, "code": code })))
 }
+
+#[cfg(test)]
+mod tests;

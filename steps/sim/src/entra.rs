@@ -306,3 +306,6 @@ fn redeem_page(world: &mut World, request: &Request) -> Handled {
 pub(crate) fn redeem_ticket(tenant: &str, user: &str) -> String {
     format!("{tenant}_{user}")
 }
+
+#[cfg(test)]
+mod tests;

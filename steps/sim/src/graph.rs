@@ -135,3 +135,6 @@ fn collection(world: &World, request: &Request, name: &str, objects: &[Value], u
     body["value"] = json!(page);
     Ok(Reply::ok(body))
 }
+
+#[cfg(test)]
+mod tests;

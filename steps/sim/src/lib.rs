@@ -51,6 +51,8 @@ mod resource_groups;
 mod service;
 mod subscriptions;
 mod tokens;
+#[cfg(test)]
+mod trial;
 mod world;
 mod worlds;
 

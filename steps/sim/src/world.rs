@@ -386,3 +386,6 @@ impl World {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,3 +52,6 @@ impl World {
         SHIPPED
     }
 }
+
+#[cfg(test)]
+mod tests;

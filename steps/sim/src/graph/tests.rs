@@ -1,0 +1,183 @@
+use serde_json::{Value, json};
+
+use crate::trial::{APP, CENTRAL, FABRIKAM, Got, NINA, Trial};
+
+fn invitation(address: &str) -> Value {
+    json!({
+        "invitedUserEmailAddress": address,
+        "inviteRedirectUrl": "https://portal.azure.com",
+        "sendInvitationMessage": true,
+    })
+}
+
+fn invite(trial: &mut Trial, address: &str) -> Got {
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    trial.graph(&admin, "POST", "/invitations", &invitation(address))
+}
+
+#[test]
+fn the_same_address_again_is_the_same_guest_and_mails_are_counted() {
+    let mut trial = Trial::shipped();
+    let first = invite(&mut trial, NINA);
+    assert_eq!(first.status, 201, "{}", first.body);
+    assert_eq!(first.text("/status"), "PendingAcceptance");
+    assert!(first.text("/inviteRedeemUrl").starts_with("https://login.microsoftonline.com/redeem?"));
+    let again = invite(&mut trial, &NINA.to_uppercase());
+    assert_eq!(again.status, 201);
+    assert_eq!(again.text("/invitedUser/id"), first.text("/invitedUser/id"));
+    let state = trial.control("GET", "state", &Value::Null);
+    assert_eq!(state.body["mails"].as_array().map(Vec::len), Some(2));
+    let changes: Vec<_> = trial.world.effects().iter().map(|e| e.change).collect();
+    assert_eq!(changes, [crate::Change::Created, crate::Change::None]);
+
+    trial.control("POST", "redeem", &json!({ "email": NINA }));
+    assert_eq!(invite(&mut trial, NINA).text("/status"), "Completed");
+}
+
+#[test]
+fn addresses_that_no_guest_can_have_and_members_are_refused() {
+    let mut trial = Trial::shipped();
+    for bad in [
+        "a+b@contoso.example",
+        "a(b@contoso.example",
+        "nobody",
+        "@contoso.example",
+        "a@b",
+        "a b@contoso.example",
+    ] {
+        assert_eq!(invite(&mut trial, bad).status, 400, "{bad}");
+    }
+    let member = invite(&mut trial, "iam@fabrikam.example");
+    assert_eq!(member.status, 400);
+    assert!(member.message().contains("already exists in the directory"));
+    assert!(trial.world.effects().iter().all(|e| e.change == crate::Change::None));
+}
+
+#[test]
+fn state_and_type_of_a_user_come_only_with_select() {
+    let mut trial = Trial::shipped();
+    let id = invite(&mut trial, NINA).text("/invitedUser/id").to_owned();
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    let plain = trial.graph(&admin, "GET", &format!("/users/{id}"), &Value::Null);
+    assert_eq!(plain.text("/mail"), NINA);
+    assert!(plain.body.get("externalUserState").is_none() && plain.body.get("userType").is_none());
+    let path = format!("/users/{id}?$select=id,userType,externalUserState");
+    let selected = trial.graph(&admin, "GET", &path, &Value::Null);
+    assert_eq!(selected.text("/externalUserState"), "PendingAcceptance");
+    assert_eq!(selected.text("/userType"), "Guest");
+    assert!(selected.body.get("mail").is_none());
+    trial.control("POST", "redeem", &json!({ "email": NINA }));
+    assert_eq!(trial.graph(&admin, "GET", &path, &Value::Null).text("/externalUserState"), "Accepted");
+}
+
+#[test]
+fn a_guest_is_found_by_each_of_its_addresses() {
+    let mut trial = Trial::shipped();
+    invite(&mut trial, NINA);
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    for filter in [
+        format!("mail eq '{NINA}' or otherMails/any(m:m eq '{NINA}')"),
+        "userPrincipalName eq 'nina.network_contoso.example#EXT#@fabrikam.example'".to_owned(),
+        "externalUserState eq 'PendingAcceptance'".to_owned(),
+    ] {
+        let got = trial.graph(&admin, "GET", &format!("/users?$filter={filter}"), &Value::Null);
+        assert_eq!(got.list().len(), 1, "{filter}: {}", got.body);
+    }
+    let got = trial.graph(&admin, "GET", "/users?$filter=externalUserState ne 'Accepted'", &Value::Null);
+    assert_eq!(got.refusal(), (400, "Request_UnsupportedQuery"));
+    let url =
+        "https://graph.microsoft.com/v1.0/users?$count=true&$filter=externalUserState%20ne%20'Accepted'";
+    let bearer = format!("Bearer {admin}");
+    let got = trial.raw("GET", url, &[("authorization", &bearer), ("consistencylevel", "eventual")], "");
+    assert_eq!(got.map(|g| g.body["@odata.count"].clone()).ok(), Some(json!(2)));
+}
+
+#[test]
+fn users_come_in_pages() {
+    let mut trial = Trial::shipped();
+    invite(&mut trial, NINA);
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    let first = trial.graph(&admin, "GET", "/users?$top=1", &Value::Null);
+    assert_eq!(first.list().len(), 1);
+    let next = first.text("/@odata.nextLink").split("/v1.0").nth(1).map(str::to_owned);
+    let second = trial.graph(&admin, "GET", &next.unwrap_or_default(), &Value::Null);
+    assert_eq!(second.list().len(), 1);
+    assert_ne!(first.list(), second.list());
+    assert!(second.body.get("@odata.nextLink").is_none());
+}
+
+#[test]
+fn only_who_may_invites_reads_and_deletes() {
+    let mut trial = Trial::ready();
+    let guest = trial.graph_token("target", FABRIKAM);
+    let app = trial.graph_token("app", FABRIKAM);
+    let own = "/users/ffffffff-1111-0000-0000-000000000002";
+    let admin = "/users/ffffffff-1111-0000-0000-000000000001";
+    assert_eq!(trial.graph(&guest, "GET", own, &Value::Null).status, 200, "a guest reads itself");
+    assert_eq!(
+        trial.graph(&guest, "GET", admin, &Value::Null).refusal(),
+        (403, "Authorization_RequestDenied")
+    );
+    assert_eq!(trial.graph(&guest, "GET", "/users", &Value::Null).status, 403);
+    assert_eq!(trial.graph(&guest, "POST", "/invitations", &invitation("x@y.example")).status, 403);
+    assert_eq!(trial.graph(&app, "GET", admin, &Value::Null).status, 200);
+    assert_eq!(trial.graph(&app, "POST", "/invitations", &invitation("x@y.example")).status, 201);
+    assert_eq!(trial.graph(&app, "DELETE", own, &Value::Null).status, 403);
+    let boss = trial.graph_token("target-admin", FABRIKAM);
+    assert_eq!(trial.graph(&boss, "DELETE", own, &Value::Null).status, 204);
+    assert_eq!(trial.graph(&boss, "GET", own, &Value::Null).refusal(), (404, "Request_ResourceNotFound"));
+    assert_eq!(trial.graph(&boss, "DELETE", own, &Value::Null).status, 404);
+}
+
+#[test]
+fn an_applications_principal_is_made_once_and_signs_in_then() {
+    let mut trial = Trial::shipped();
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    let filter = format!("/servicePrincipals?$filter=appId eq '{APP}'");
+    assert!(trial.graph(&admin, "GET", &filter, &Value::Null).list().is_empty());
+    let made = trial.graph(&admin, "POST", "/servicePrincipals", &json!({ "appId": APP }));
+    assert_eq!(made.status, 201, "{}", made.body);
+    let id = made.text("/id").to_owned();
+    let again = trial.graph(&admin, "POST", "/servicePrincipals", &json!({ "appId": APP }));
+    assert_eq!(again.refusal(), (409, "Request_MultipleObjectsWithSameKeyValue"));
+    assert_eq!(trial.graph(&admin, "GET", &filter, &Value::Null).list().len(), 1);
+    for path in [format!("/servicePrincipals/{id}"), format!("/servicePrincipals(appId='{APP}')")] {
+        assert_eq!(
+            trial.graph(&admin, "GET", &path, &Value::Null).text("/displayName"),
+            "network-automation"
+        );
+    }
+    trial.arm_token("app", FABRIKAM);
+    let unknown = json!({ "appId": "99999999-0000-0000-0000-000000000000" });
+    assert_eq!(
+        trial.graph(&admin, "POST", "/servicePrincipals", &unknown).refusal(),
+        (400, "Request_BadRequest")
+    );
+    assert_eq!(trial.graph(&admin, "DELETE", &format!("/servicePrincipals/{id}"), &Value::Null).status, 204);
+    assert_eq!(trial.ask_token("app", FABRIKAM, "https://graph.microsoft.com/.default").status, 400);
+}
+
+#[test]
+fn what_was_just_made_is_not_seen_at_once_where_replication_lags() {
+    let mut trial = Trial::shipped();
+    let mut lags = trial.world.lags().clone();
+    lags.graph = jiff::SignedDuration::from_secs(10);
+    trial.world.set_lags(lags);
+    let id = invite(&mut trial, NINA).text("/invitedUser/id").to_owned();
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    trial.wait(9);
+    assert_eq!(trial.graph(&admin, "GET", &format!("/users/{id}"), &Value::Null).status, 404);
+    trial.wait(1);
+    assert_eq!(trial.graph(&admin, "GET", &format!("/users/{id}"), &Value::Null).status, 200);
+}
+
+#[test]
+fn tokens_for_others_and_expired_ones_are_refused() {
+    let mut trial = Trial::shipped();
+    let arm = trial.arm_token("central", CENTRAL);
+    assert_eq!(trial.graph(&arm, "GET", "/me", &Value::Null).refusal(), (401, "InvalidAuthenticationToken"));
+    let own = trial.graph_token("central", CENTRAL);
+    assert_eq!(trial.graph(&own, "GET", "/me", &Value::Null).text("/mail"), NINA);
+    trial.wait(3600);
+    assert_eq!(trial.graph(&own, "GET", "/me", &Value::Null).refusal(), (401, "InvalidAuthenticationToken"));
+}
