@@ -124,7 +124,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
-/// Ids that find a request in the other side's logs, and how much of the rate limit is left.
+/// Ids that find a request in the other side's logs.
 fn references(headers: &HeaderMap) -> Vec<(String, String)> {
     const NAMES: [&str; 6] = [
         "x-ms-request-id",

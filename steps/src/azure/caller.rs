@@ -234,9 +234,9 @@ impl<'a> Caller<'a> {
     }
 
     async fn once(&self, call: &Call, party: Party<'_>, tokens: &Tokens) -> Result<Answer, StepError> {
-        let target = call.target();
-        let request = self.request(call, tokens)?;
-        let mut record = Record::begin(self.cx, call, target, party);
+        let id = self.id(call);
+        let request = self.request(call, tokens, &id.1)?;
+        let mut record = Record::begin(self.cx, call, party, id.clone());
         let answer = self.azure.wire.send(request, call.write).await;
         match answer {
             Ok(answer) => {
@@ -252,10 +252,11 @@ impl<'a> Caller<'a> {
             }
             Err(fault) => {
                 record.failed(&fault.to_string());
-                let error = StepError::new(
+                let mut error = StepError::new(
                     FailureClass::Transient,
                     format!("{} {} as {party}: {fault}", call.verb, redaction::target(call.url.path())),
                 );
+                error.references.push(id);
                 let unknown = call.write && fault.may_have_arrived();
                 Err(if unknown {
                     error.unknown()
@@ -267,14 +268,23 @@ impl<'a> Caller<'a> {
         }
     }
 
-    fn request(&self, call: &Call, tokens: &Tokens) -> Result<Request<Bytes>, StepError> {
-        let bug = |what: &str| {
-            StepError::new(FailureClass::Bug, format!("{} {}: {what}", call.verb, call.url.path()))
+    /// Our own id of the request: its header and value. A write's is the attempt's, also after a crash.
+    fn id(&self, call: &Call) -> (String, String) {
+        let header = match call.service {
+            Service::Arm => "x-ms-client-request-id",
+            Service::Graph => "client-request-id",
         };
         let id = if call.write {
             self.cx.attempt_id().to_string()
         } else {
             request_id(self.cx, call.verb.as_str(), call.url.as_str())
+        };
+        (header.to_owned(), id)
+    }
+
+    fn request(&self, call: &Call, tokens: &Tokens, id: &str) -> Result<Request<Bytes>, StepError> {
+        let bug = |what: &str| {
+            StepError::new(FailureClass::Bug, format!("{} {}: {what}", call.verb, call.url.path()))
         };
         let secret = |text: &SecretString| {
             let mut value = HeaderValue::from_str(text.expose_secret())
@@ -291,11 +301,11 @@ impl<'a> Caller<'a> {
         // The two services name the same things differently.
         builder = match call.service {
             Service::Arm => builder
-                .header("x-ms-client-request-id", &id)
+                .header("x-ms-client-request-id", id)
                 .header("x-ms-return-client-request-id", "true")
                 .header("x-ms-correlation-request-id", self.cx.run.to_string()),
             Service::Graph => {
-                builder.header("client-request-id", &id).header("return-client-request-id", "true")
+                builder.header("client-request-id", id).header("return-client-request-id", "true")
             }
         };
         if !tokens.auxiliary.is_empty() {
@@ -324,19 +334,19 @@ struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn begin(cx: &'a StepCx<'a>, call: &Call, target: String, party: Party<'_>) -> Self {
+    fn begin(cx: &'a StepCx<'a>, call: &Call, party: Party<'_>, id: (String, String)) -> Self {
         let began = cx.now();
         Record {
             cx,
             exchange: Some(Exchange {
                 verb: call.verb.to_string(),
-                target,
+                target: call.target(),
                 status: None,
                 began,
                 ended: began,
                 identity: party.name.to_owned(),
                 write: call.write,
-                references: Vec::new(),
+                references: vec![id],
                 sent: call.body.as_ref().map(redaction::body),
                 received: None,
             }),
@@ -346,7 +356,10 @@ impl<'a> Record<'a> {
     fn answered(&mut self, status: u16, headers: &HeaderMap, body: &Bytes) {
         self.end(|exchange| {
             exchange.status = Some(status);
-            exchange.references = references(headers);
+            // Some services send our own id back.
+            exchange
+                .references
+                .extend(references(headers).into_iter().filter(|(name, _)| name != "client-request-id"));
             exchange.received = serde_json::from_slice(body)
                 .ok()
                 .map(|body| redaction::body(&body))

@@ -198,6 +198,9 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
             .hint("what is nested in it has to go first; it may still be listed a while after it was removed"),
         (409, "RoleAssignmentExists") => new(FailureClass::ConflictRetryable)
             .hint("the same role is already given to the same account under another name"),
+        // "There is a resource group of that name in another region", and its like: repeating changes nothing.
+        (409, code) if code.starts_with("Invalid") => new(FailureClass::PlanWrong)
+            .hint(format!("what exists under that name in tenant {tenant} is different; check the step's parameters")),
         (429, "RetryableErrorDueToAnotherOperation") => new(FailureClass::ConflictRetryable),
         (429, _) => new(FailureClass::Throttled),
         (409 | 412, _) => new(FailureClass::ConflictRetryable),
@@ -488,6 +491,7 @@ mod tests {
             NotDone,
             "exists",
         ),
+        (409, "InvalidResourceGroupLocation", "Elsewhere.", PlanWrong, NotDone, "different"),
         (412, "PreconditionFailed", "Changed.", ConflictRetryable, NotDone, ""),
         (408, "RequestTimeout", "Too late.", Transient, Unknown, ""),
         (500, "InternalServerError", "Oops.", Transient, Unknown, ""),

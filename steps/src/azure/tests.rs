@@ -257,6 +257,12 @@ async fn a_fault_is_unknown_only_for_a_write_that_may_have_arrived() {
         assert_eq!((error.class, error.certainty), (FailureClass::Transient, certainty), "{fault:?}");
         let exchange = exchanges.last().unwrap();
         assert_eq!((exchange.status, exchange.write), (None, true));
+        let sent = bench.script.requests()[0].headers["x-ms-client-request-id"].clone();
+        let id = ("x-ms-client-request-id".to_owned(), sent);
+        assert!(
+            exchange.references.contains(&id) && error.references.contains(&id),
+            "it can be found in Azure's logs"
+        );
         assert!(exchange.received.as_ref().unwrap()["fault"].is_string());
         let error = bench.get().await.0.unwrap_err();
         assert_eq!(
