@@ -12,6 +12,8 @@ mod layers;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use twinspan_steps::{CredentialKind, IdentitySettings};
+
 pub(crate) use layers::{Sources, load};
 
 /// Everything that can be configured; what is absent was not said.
@@ -24,49 +26,6 @@ pub(crate) struct Configuration {
     pub(crate) cloud: CloudSettings,
     /// Programs that `command` steps may run.
     pub(crate) command_allow: Option<Vec<PathBuf>>,
-}
-
-/// `[identities.NAME]`
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct IdentitySettings {
-    pub(crate) everywhere: CredentialSettings,
-    /// `[identities.NAME."TENANT"]`: laid over `everywhere` in that tenant.
-    pub(crate) tenants: BTreeMap<String, CredentialSettings>,
-}
-
-/// How somebody signs in.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct CredentialSettings {
-    pub(crate) credential: Option<CredentialKind>,
-    pub(crate) client_id: Option<String>,
-    pub(crate) client_secret: Option<SecretRef>,
-    pub(crate) certificate: Option<PathBuf>,
-    pub(crate) token_file: Option<PathBuf>,
-    pub(crate) service_connection: Option<String>,
-    pub(crate) system_access_token: Option<SecretRef>,
-}
-
-/// Which credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CredentialKind {
-    AzureCli,
-    ClientSecret,
-    ClientCertificate,
-    WorkloadIdentity,
-    ManagedIdentity,
-    AzurePipelines,
-    None,
-}
-
-/// Where a secret is; never the secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SecretRef {
-    /// An environment variable.
-    Env(String),
-    /// A file; its last line feed does not count.
-    File(PathBuf),
-    /// What a program prints.
-    Command(Vec<String>),
 }
 
 /// `[cloud]`
@@ -88,24 +47,19 @@ pub(crate) enum CloudName {
     Custom,
 }
 
-impl CredentialKind {
-    pub(crate) const NAMES: [(&'static str, CredentialKind); 7] = [
-        ("azure-cli", CredentialKind::AzureCli),
-        ("client-secret", CredentialKind::ClientSecret),
-        ("client-certificate", CredentialKind::ClientCertificate),
-        ("workload-identity", CredentialKind::WorkloadIdentity),
-        ("managed-identity", CredentialKind::ManagedIdentity),
-        ("azure-pipelines", CredentialKind::AzurePipelines),
-        ("none", CredentialKind::None),
-    ];
-
-    pub(crate) fn name(self) -> &'static str {
-        named(&Self::NAMES, self)
-    }
-}
+/// Names of the credentials, as the configuration says them.
+const CREDENTIALS: [(&str, CredentialKind); 7] = [
+    ("azure-cli", CredentialKind::AzureCli),
+    ("client-secret", CredentialKind::ClientSecret),
+    ("client-certificate", CredentialKind::ClientCertificate),
+    ("workload-identity", CredentialKind::WorkloadIdentity),
+    ("managed-identity", CredentialKind::ManagedIdentity),
+    ("azure-pipelines", CredentialKind::AzurePipelines),
+    ("none", CredentialKind::None),
+];
 
 impl CloudName {
-    pub(crate) const NAMES: [(&'static str, CloudName); 4] = [
+    const NAMES: [(&'static str, CloudName); 4] = [
         ("public", CloudName::Public),
         ("us-government", CloudName::UsGovernment),
         ("china", CloudName::China),
@@ -113,16 +67,12 @@ impl CloudName {
     ];
 }
 
-fn named<T: PartialEq + Copy>(names: &[(&'static str, T)], wanted: T) -> &'static str {
-    names.iter().find(|(_, value)| *value == wanted).map_or("", |(name, _)| name)
-}
-
 impl Configuration {
     /// Lays `self` over `lower`: what `self` says wins.
     fn over(mut self, lower: Configuration) -> Configuration {
         for (name, settings) in lower.identities {
             let upper = self.identities.remove(&name).unwrap_or_default();
-            self.identities.insert(name, upper.over(settings));
+            self.identities.insert(name, laid_over(upper, settings));
         }
         Configuration {
             journal: self.journal.or(lower.journal),
@@ -131,40 +81,14 @@ impl Configuration {
             command_allow: self.command_allow.or(lower.command_allow),
         }
     }
-
-    /// How `identity` signs in to `tenant`; `None`: nothing is configured for it.
-    pub(crate) fn credential(&self, identity: &str, tenant: &str) -> Option<CredentialSettings> {
-        let settings = self.identities.get(identity).or_else(|| self.identities.get("default"))?;
-        let own = settings.everywhere.clone();
-        Some(match settings.tenants.get(tenant) {
-            Some(special) => special.clone().over(own),
-            None => own,
-        })
-    }
 }
 
-impl IdentitySettings {
-    fn over(mut self, lower: IdentitySettings) -> IdentitySettings {
-        for (tenant, settings) in lower.tenants {
-            let upper = self.tenants.remove(&tenant).unwrap_or_default();
-            self.tenants.insert(tenant, upper.over(settings));
-        }
-        IdentitySettings { everywhere: self.everywhere.over(lower.everywhere), tenants: self.tenants }
+fn laid_over(mut upper: IdentitySettings, lower: IdentitySettings) -> IdentitySettings {
+    for (tenant, settings) in lower.tenants {
+        let special = upper.tenants.remove(&tenant).unwrap_or_default();
+        upper.tenants.insert(tenant, special.over(&settings));
     }
-}
-
-impl CredentialSettings {
-    fn over(self, lower: CredentialSettings) -> CredentialSettings {
-        CredentialSettings {
-            credential: self.credential.or(lower.credential),
-            client_id: self.client_id.or(lower.client_id),
-            client_secret: self.client_secret.or(lower.client_secret),
-            certificate: self.certificate.or(lower.certificate),
-            token_file: self.token_file.or(lower.token_file),
-            service_connection: self.service_connection.or(lower.service_connection),
-            system_access_token: self.system_access_token.or(lower.system_access_token),
-        }
-    }
+    IdentitySettings { everywhere: upper.everywhere.over(&lower.everywhere), tenants: upper.tenants }
 }
 
 impl CloudSettings {
@@ -186,31 +110,6 @@ impl CloudSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn secret(name: &str) -> CredentialSettings {
-        CredentialSettings {
-            credential: Some(CredentialKind::ClientSecret),
-            client_id: Some("app".into()),
-            client_secret: Some(SecretRef::Env(name.into())),
-            ..CredentialSettings::default()
-        }
-    }
-
-    #[test]
-    fn a_tenants_own_secret_is_laid_over_the_identity() {
-        let mut configuration = Configuration::default();
-        let special = CredentialSettings {
-            client_secret: Some(SecretRef::Env("F".into())),
-            ..CredentialSettings::default()
-        };
-        configuration.identities.insert(
-            "target".into(),
-            IdentitySettings { everywhere: secret("ALL"), tenants: [("f".to_owned(), special)].into() },
-        );
-        assert_eq!(configuration.credential("target", "f"), Some(secret("F")));
-        assert_eq!(configuration.credential("target", "g"), Some(secret("ALL")));
-        assert_eq!(configuration.credential("central", "g"), None);
-    }
 
     #[test]
     fn addresses_of_another_cloud_do_not_slip_under_a_name() {

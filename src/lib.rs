@@ -8,6 +8,7 @@
 
 mod app;
 mod arguments;
+mod clouds;
 mod commands;
 mod configuration;
 pub mod docs;
@@ -18,6 +19,7 @@ mod failures;
 mod panics;
 mod plan_file;
 mod run_reference;
+mod secrets;
 mod step_kinds;
 mod ui;
 mod view;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use twinspan_steps::{CredentialSettings, IdentitySettings, SecretRef};
 
-use super::{CloudName, Configuration, CredentialKind, CredentialSettings, IdentitySettings, SecretRef};
+use super::{CREDENTIALS, CloudName, Configuration};
 
 /// Something wrong in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -124,7 +125,7 @@ impl Reader<'_> {
         within: &str,
     ) {
         match &**key.get_ref() {
-            "credential" => settings.credential = self.choice(value, &CredentialKind::NAMES),
+            "credential" => settings.credential = self.choice(value, &CREDENTIALS),
             "client_id" => settings.client_id = self.string(value, "client_id"),
             "client_secret" => settings.client_secret = self.secret(value, "client_secret"),
             "certificate" => settings.certificate = self.path_value(value),
@@ -308,6 +309,8 @@ fn article(value: Entry<'_, '_>) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use twinspan_steps::CredentialKind;
+
     use super::*;
 
     fn findings(text: &str) -> Vec<String> {
@@ -337,10 +340,11 @@ mod tests {
             allow = ["/usr/bin/true"]
         "#;
         let configuration = read(Path::new("/conf/twinspan.toml"), text).unwrap();
-        let target = configuration.credential("target", "22222222-0000-0000-0000-00000000000f").unwrap();
-        assert_eq!(target.credential, Some(CredentialKind::ClientSecret));
-        assert_eq!(target.client_secret, Some(SecretRef::File("/conf/fabrikam.secret".into())));
-        assert_eq!(configuration.credential("other", "t").unwrap().credential, Some(CredentialKind::None));
+        let target = &configuration.identities["target"];
+        assert_eq!(target.everywhere.credential, Some(CredentialKind::ClientSecret));
+        let fabrikam = &target.tenants["22222222-0000-0000-0000-00000000000f"];
+        assert_eq!(fabrikam.client_secret, Some(SecretRef::File("/conf/fabrikam.secret".into())));
+        assert_eq!(configuration.identities["default"].everywhere.credential, Some(CredentialKind::None));
         assert_eq!(configuration.cloud.arm.as_deref(), Some("https://localhost:1"));
         assert_eq!(configuration.cloud.root_certificate, Some("/conf/ca.pem".into()));
         assert_eq!(configuration.command_allow, Some(vec!["/usr/bin/true".into()]));

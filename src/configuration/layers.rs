@@ -3,12 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use twinspan_steps::{CredentialSettings, SecretRef};
+
 use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::exit::Exit;
 
 use super::file::{self, Finding};
-use super::{CloudName, CloudSettings, Configuration, CredentialKind, CredentialSettings, SecretRef};
+use super::{CREDENTIALS, CloudName, CloudSettings, Configuration};
 
 /// Name of the file, in the project and in the user's configuration folder.
 const FILE_NAME: &str = "twinspan.toml";
@@ -97,7 +99,7 @@ fn from_environment(
         };
         let secret = variable("CLIENT_SECRET");
         let settings = CredentialSettings {
-            credential: choice(environment, &variable("CREDENTIAL"), &CredentialKind::NAMES, findings),
+            credential: choice(environment, &variable("CREDENTIAL"), &CREDENTIALS, findings),
             client_id: environment.get(&variable("CLIENT_ID")),
             // The variable itself is the secret's place: it is read again at use, never kept here.
             client_secret: environment.get(&secret).map(|_| SecretRef::Env(secret)),
@@ -134,6 +136,8 @@ fn choice<T: Copy>(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use twinspan_steps::CredentialKind;
+
     use super::*;
 
     #[test]
@@ -161,7 +165,7 @@ mod tests {
         );
         let sources = Sources { environment: &environment, explicit: None, folder: &project };
         let configuration = load(&sources).unwrap();
-        let central = configuration.credential("central", "t").unwrap();
+        let central = &configuration.identities["central"].everywhere;
         assert_eq!(central.credential, Some(CredentialKind::None));
         assert_eq!(central.client_id.as_deref(), Some("p"));
         assert_eq!(configuration.journal, Some(user.join("u.db")));

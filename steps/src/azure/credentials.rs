@@ -223,7 +223,9 @@ impl Credentials {
 }
 
 impl CredentialSettings {
-    fn over(self, under: &CredentialSettings) -> CredentialSettings {
+    /// What `self` does not say, `under` says.
+    #[must_use]
+    pub fn over(self, under: &CredentialSettings) -> CredentialSettings {
         let under = under.clone();
         CredentialSettings {
             credential: self.credential.or(under.credential),

@@ -1,0 +1,70 @@
+//! Asking a run for something: find the run and the step, put the signal in, and say when it is in force.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use twinspan_engine::{Backend, RunId, Settled, Signal, SignalId, SignalRow, SqliteBackend, StepKey};
+
+use crate::app::App;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::{GOOD, Ui, document};
+use crate::view::signal_word;
+use crate::{failures, run_reference};
+
+/// How long a live driver may take to see a signal. It looks ten times a second; requests in flight end first.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The run that is meant.
+pub(crate) async fn open_run(backend: &SqliteBackend, text: Option<&str>) -> Result<RunId, CommandError> {
+    run_reference::find_or_only(backend, text).await
+}
+
+/// Sends a signal and says who took it in.
+pub(crate) async fn send(
+    ui: &Ui,
+    app: &App,
+    backend: &Arc<SqliteBackend>,
+    run: RunId,
+    signal: Signal,
+    reason: Option<String>,
+) -> Result<Exit, CommandError> {
+    let asked = signal_word(&signal);
+    let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason, signal };
+    let id = row.id;
+    let settled = backend.signal_and_settle(row, PATIENCE).await.map_err(failures::backend)?;
+    let (by, words, next) = match settled {
+        Settled::ByDriver => ("driver", "its driver took it", None),
+        Settled::Here => ("here", "no driver was alive: taken here", Some(format!("twinspan resume {}", run.short()))),
+        Settled::NotYet => ("not-yet", "its driver has not taken it yet; it stays in the inbox", None),
+    };
+    let view = document(json!({
+        "run": run, "short": run.short(), "signal": asked, "id": id, "taken": by, "next": next,
+    }));
+    ui.data(&view, || format!("{GOOD}{asked}{GOOD:#}  run {}: {words}\n", run.short()))?;
+    if let Some(next) = next {
+        ui.talk(&format!("next: {next}"));
+    }
+    Ok(if settled == Settled::NotYet { Exit::Waiting } else { Exit::Done })
+}
+
+/// A step of the run.
+pub(crate) async fn step(backend: &SqliteBackend, run: RunId, text: &str) -> Result<StepKey, CommandError> {
+    let state = backend.load(run).await.map_err(failures::backend)?;
+    let key = StepKey::from(text);
+    if state.step(&key).is_some() {
+        return Ok(key);
+    }
+    let mut error = CommandError::not_found(format!("run {} has no step {text}", run.short()));
+    let near: Vec<String> = state
+        .steps()
+        .map(|(key, _)| key.to_string())
+        .filter(|known| known.contains(text) || text.contains(known.as_str()))
+        .take(5)
+        .collect();
+    if !near.is_empty() {
+        error = error.hint(format!("did you mean {}?", near.join(", ")));
+    }
+    Err(error.hint(format!("`twinspan show {}` lists its steps", run.short())))
+}
