@@ -1,14 +1,15 @@
 //! What commands share: where things lie, who acts, and the engine's parts, made when first asked for. No logic.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use twinspan_engine::Actor;
+use twinspan_engine::{Actor, Opening, Registry, SqliteBackend};
 
 use crate::arguments::Global;
 use crate::configuration::{self, Configuration, Sources};
 use crate::environment::Environment;
 use crate::error::CommandError;
+use crate::{failures, step_kinds};
 
 /// The program's surroundings.
 pub(crate) struct App {
@@ -60,5 +61,44 @@ impl App {
         let named = self.global.actor.clone().or_else(|| self.environment.get("TWINSPAN_ACTOR"));
         let user = || self.environment.get("USER").or_else(|| self.environment.get("LOGNAME"));
         Actor(named.or_else(user).unwrap_or_else(|| "unknown".to_owned()))
+    }
+
+    /// The journal, for reading; `None`: there is none yet.
+    pub(crate) fn reader(&self) -> Result<Option<Arc<SqliteBackend>>, CommandError> {
+        let path = self.journal()?;
+        if !path.exists() {
+            return Ok(None);
+        }
+        let opening = Opening::reading(step_kinds::described()?);
+        Ok(Some(Arc::new(SqliteBackend::open(&path, opening).map_err(failures::backend)?)))
+    }
+
+    /// The journal, for reading; it must be there.
+    pub(crate) fn existing(&self) -> Result<Arc<SqliteBackend>, CommandError> {
+        match self.reader()? {
+            Some(backend) => Ok(backend),
+            None => Err(self.no_journal()?),
+        }
+    }
+
+    /// The journal, for signals: runs are asked, not driven.
+    pub(crate) fn backend(&self) -> Result<Arc<SqliteBackend>, CommandError> {
+        if !self.journal()?.exists() {
+            return Err(self.no_journal()?);
+        }
+        self.open(step_kinds::described()?)
+    }
+
+    /// The journal, for driving runs with the kinds of `registry`; made if it is not there.
+    pub(crate) fn open(&self, registry: Arc<Registry>) -> Result<Arc<SqliteBackend>, CommandError> {
+        let path = self.journal()?;
+        let backend = SqliteBackend::open(&path, Opening::live(registry)).map_err(failures::backend)?;
+        Ok(Arc::new(backend))
+    }
+
+    fn no_journal(&self) -> Result<CommandError, CommandError> {
+        let path = self.journal()?;
+        Ok(CommandError::not_found(format!("there is no journal at {}", path.display()))
+            .hint("`twinspan run PLAN` makes it; another one is named with --journal PATH"))
     }
 }

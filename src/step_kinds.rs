@@ -1,8 +1,45 @@
-//! The step kinds of this program.
+//! The step kinds of this program, with what each needs.
 
-use twinspan_engine::Registry;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use twinspan_engine::{BoxFuture, Registry};
+use twinspan_steps::{
+    Azure, Cloud, CommandPolicy, Credentials, InProcess, TransportFault, Wire, registry,
+};
+
+use crate::app::App;
+use crate::clouds;
+use crate::environment::Environment;
+use crate::error::CommandError;
+use crate::secrets::Secrets;
 
 /// Kinds for commands that never touch a network: they are described, not performed.
-pub(crate) fn described() -> Registry {
-    Registry::new()
+pub(crate) fn described() -> Result<Arc<Registry>, CommandError> {
+    let cloud = Cloud::named("public").map_err(|error| CommandError::bug("no cloud").cause(&error))?;
+    let secrets = Arc::new(Secrets::new(Environment::Process));
+    let credentials = Credentials::new([].into(), secrets);
+    let azure = Azure::new(cloud, credentials, Wire::in_process(Arc::new(NoNetwork)));
+    Ok(Arc::new(registry(Arc::new(azure), CommandPolicy::deny())))
+}
+
+/// Kinds that act in the configured cloud.
+pub(crate) fn live(app: &App) -> Result<Arc<Registry>, CommandError> {
+    let configuration = app.configuration()?;
+    let azure = clouds::live(configuration, &app.environment)?;
+    let commands = match &configuration.command_allow {
+        Some(programs) => CommandPolicy::allow(programs.iter().cloned()),
+        None => CommandPolicy::deny(),
+    };
+    Ok(Arc::new(registry(azure, commands)))
+}
+
+/// There is no way out.
+struct NoNetwork;
+
+impl InProcess for NoNetwork {
+    fn call(&self, _request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportFault>> {
+        Box::pin(async { Err(TransportFault::Refused("this command uses no network".to_owned())) })
+    }
 }

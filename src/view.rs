@@ -1,4 +1,27 @@
-//! What people and machines are shown.
+//! What people and machines are shown: one set of structs for `--output json`, for text, and for the exit code.
+//!
+//! ```text
+//! RunState, events ─▶ RunView ─┬─▶ JSON          a contract: "schema"
+//!                              ├─▶ text          words may change
+//!                              └─▶ Exit
+//! ```
+
+mod event;
+mod run;
+mod status;
+mod step;
+mod summary;
+mod text;
+mod time;
+mod wait;
+
+pub(crate) use event::{EventView, Words, signal_word, step};
+pub(crate) use run::{Facts, RunView};
+pub(crate) use status::wait_word;
+pub(crate) use step::{EvidenceView, StepView};
+pub(crate) use summary::RunsView;
+pub(crate) use time::{between, span, stamp};
+pub(crate) use wait::WaitView;
 
 /// Version of the JSON contract.
 pub(crate) const SCHEMA: u32 = 1;

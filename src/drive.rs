@@ -1,0 +1,144 @@
+//! Drives runs with everything a person sees of it: progress, Ctrl-C, the closing summary, the exit code.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use twinspan_engine::{
+    Backend, Clock, DriveOptions, Parked, Performer, Recorded, RunId, RunStatus, Runs, Seq, SqliteBackend,
+};
+
+use crate::arguments::Output;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::failures;
+use crate::interrupts::Interrupts;
+use crate::progress::{Progress, Stamps};
+use crate::ui::Ui;
+use crate::view::{Facts, RunView, SCHEMA};
+
+/// What drives.
+pub(crate) struct Driver {
+    pub(crate) backend: Arc<SqliteBackend>,
+    pub(crate) performer: Arc<Performer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stamps: Stamps,
+}
+
+/// Where the runs stand when driving stopped.
+pub(crate) struct Driven {
+    pub(crate) runs: Vec<(RunId, RunStatus)>,
+    /// A signal ended it.
+    pub(crate) stopped: Option<Exit>,
+}
+
+impl Driver {
+    /// Drives `runs` until nothing can move, or as `options` say, or until a signal comes.
+    pub(crate) async fn drive(
+        &self,
+        ui: &Ui,
+        runs: &[RunId],
+        from: &[(RunId, Seq)],
+        options: DriveOptions,
+    ) -> Result<Driven, CommandError> {
+        let (mut interrupts, token) = Interrupts::listen()?;
+        let mut progress = Progress::new(ui, &*self.backend, self.stamps, runs, from).await?;
+        let parked = {
+            let performer = Arc::clone(&self.performer);
+            let these = Runs::These(runs.to_vec());
+            let mut driving = std::pin::pin!(self.backend.drive(these, performer, options, token));
+            loop {
+                tokio::select! {
+                    parked = &mut driving => break Some(parked.map_err(failures::backend)?),
+                    times = interrupts.next() => match times {
+                        1 => ui.talk("stopping: requests in flight end, then the run parks (again: stop at once)"),
+                        2 => ui.talk("stopping at once"),
+                        // The driver hangs; the journal is safe at every point.
+                        _ => break None,
+                    },
+                    followed = progress.follow(&*self.clock) => followed?,
+                }
+            }
+        };
+        progress.catch_up().await?;
+        let runs = match parked {
+            Some(Parked { runs, .. }) => runs,
+            None => runs.iter().map(|run| (*run, RunStatus::Interrupted)).collect(),
+        };
+        Ok(Driven { runs, stopped: interrupts.exit() })
+    }
+
+    /// The view of one run as it stands.
+    pub(crate) async fn view(&self, run: RunId, status: &RunStatus) -> Result<RunView, CommandError> {
+        view(&self.backend, run, status, self.clock.now()).await
+    }
+
+    /// The closing summary of each run, and the exit code of them all.
+    pub(crate) async fn close(&self, ui: &Ui, driven: &Driven) -> Result<Exit, CommandError> {
+        let mut views = Vec::new();
+        for (run, status) in &driven.runs {
+            views.push(self.view(*run, status).await?);
+        }
+        show(ui, &views)?;
+        let worst = views.iter().map(|view| view.ends).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Done);
+        let all_ended = views.iter().all(|view| view.status.ended);
+        Ok(match driven.stopped {
+            Some(stopped) if !all_ended => stopped,
+            _ => worst,
+        })
+    }
+}
+
+/// The view of a run that `backend` holds.
+pub(crate) async fn view(
+    backend: &SqliteBackend,
+    run: RunId,
+    status: &RunStatus,
+    now: Timestamp,
+) -> Result<RunView, CommandError> {
+    let state = backend.load(run).await.map_err(failures::backend)?;
+    let events = events(backend, run).await?;
+    Ok(RunView::new(&state, &Facts { run, status, events: &events, driver: None, now }))
+}
+
+/// Every event of a run so far.
+pub(crate) async fn events(backend: &dyn Backend, run: RunId) -> Result<Vec<Recorded>, CommandError> {
+    let mut all: Vec<Recorded> = Vec::new();
+    loop {
+        let from = Seq(all.last().map_or(1, |last| last.seq.0 + 1));
+        let more = backend.read(run, from, None).await.map_err(failures::backend)?;
+        if more.is_empty() {
+            return Ok(all);
+        }
+        all.extend(more);
+    }
+}
+
+#[derive(Serialize)]
+struct RunViews<'a> {
+    schema: u32,
+    runs: &'a [RunView],
+}
+
+/// Prints runs as they stand: one document for one run, a list for several.
+fn show(ui: &Ui, views: &[RunView]) -> Result<(), CommandError> {
+    match (ui.output(), views) {
+        (Output::Jsonl, _) => views.iter().try_for_each(|view| ui.line(view)),
+        (_, [view]) => ui.data(view, || view.closing()),
+        (_, views) => ui.data(&RunViews { schema: SCHEMA, runs: views }, || {
+            views.iter().map(|view| format!("\nrun {} {}{}", view.short, view.name, view.closing())).collect()
+        }),
+    }
+    .or_else(|error| if error.broken_pipe { Ok(()) } else { Err(error) })
+}
+
+/// Which of several ends counts: a failure before a wait, a wait before done.
+fn severity(exit: Exit) -> u8 {
+    match exit {
+        Exit::Done => 0,
+        Exit::Waiting => 1,
+        Exit::SignInRefused => 2,
+        Exit::GaveUp => 3,
+        _ => 4,
+    }
+}

@@ -1,0 +1,319 @@
+//! What happens, while it happens: on a terminal one live line for each step that moves, otherwise one line for each
+//! change and a heartbeat.
+
+mod live;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use twinspan_engine::{Backend, Clock, Event, Recorded, RunId, Seq, StepEvent, StepKey};
+use twinspan_plans::{NodeId, Plan};
+
+use crate::arguments::Output;
+use crate::error::CommandError;
+use crate::failures;
+use crate::ui::{DIM, STRONG, Ui};
+use crate::view::{EventView, WaitView, Words, between, stamp, step};
+
+use live::LiveLines;
+
+/// Without a change for this long, a line says that it is still at work.
+const HEARTBEAT: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long one read of the journal waits for news.
+const READ: Duration = Duration::from_millis(500);
+
+/// Which clock the lines show.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stamps {
+    /// The real one.
+    Real,
+    /// Virtual time since the rehearsal began.
+    Since(Timestamp),
+}
+
+impl Stamps {
+    fn text(self, at: Timestamp) -> String {
+        match self {
+            Stamps::Real => stamp(at),
+            Stamps::Since(start) => elapsed(at.duration_since(start).as_secs()),
+        }
+    }
+}
+
+/// `+0:12:34`, `+1d 0:12:34`.
+pub(crate) fn elapsed(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let days = seconds / 86_400;
+    let clock = format!("{}:{:02}:{:02}", seconds % 86_400 / 3_600, seconds % 3_600 / 60, seconds % 60);
+    if days == 0 { format!("+{clock}") } else { format!("+{days}d {clock}") }
+}
+
+/// Follows runs and says what happens.
+pub(crate) struct Progress<'a> {
+    ui: &'a Ui,
+    backend: &'a dyn Backend,
+    stamps: Stamps,
+    runs: Vec<Followed>,
+    turn: usize,
+    live: Option<LiveLines>,
+    said: Option<Timestamp>,
+}
+
+/// One run, and how far it has been read.
+struct Followed {
+    run: RunId,
+    next: Seq,
+    plan: Arc<Plan>,
+    nodes: BTreeMap<StepKey, NodeId>,
+    heading: Vec<NodeId>,
+    /// The last wait that was said, for each step: looking again is no change.
+    waits: BTreeMap<StepKey, WaitView>,
+    name: Option<String>,
+}
+
+impl<'a> Progress<'a> {
+    /// Follows `runs`; `from` says what of them was shown before.
+    pub(crate) async fn new(
+        ui: &'a Ui,
+        backend: &'a dyn Backend,
+        stamps: Stamps,
+        runs: &[RunId],
+        from: &[(RunId, Seq)],
+    ) -> Result<Self, CommandError> {
+        let mut followed = Vec::new();
+        for run in runs {
+            let state = backend.load(*run).await.map_err(failures::backend)?;
+            let next = from.iter().find(|(known, _)| known == run).map_or(Seq(1), |(_, next)| *next);
+            followed.push(Followed {
+                run: *run,
+                next,
+                plan: Arc::clone(state.plan()),
+                nodes: BTreeMap::new(),
+                heading: Vec::new(),
+                waits: BTreeMap::new(),
+                name: (runs.len() > 1).then(|| run.short()),
+            });
+        }
+        let live = match (ui.output(), stamps) {
+            (Output::Jsonl, _) | (_, Stamps::Since(_)) => None,
+            (_, Stamps::Real) => ui.live().map(LiveLines::new),
+        };
+        Ok(Progress { ui, backend, stamps, runs: followed, turn: 0, live, said: None })
+    }
+
+    /// How far each run was shown.
+    pub(crate) fn shown(&self) -> Vec<(RunId, Seq)> {
+        self.runs.iter().map(|followed| (followed.run, followed.next)).collect()
+    }
+
+    /// Waits for news of one run, and says it. Returns after each look; dropping it between loses nothing.
+    pub(crate) async fn follow(&mut self, clock: &dyn Clock) -> Result<(), CommandError> {
+        let count = self.runs.len().max(1);
+        self.turn = (self.turn + 1) % count;
+        let wait = READ / u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        let Some(followed) = self.runs.get(self.turn) else {
+            return std::future::pending().await;
+        };
+        let news = self
+            .backend
+            .read(followed.run, followed.next, Some(wait.max(Duration::from_millis(20))))
+            .await
+            .map_err(failures::backend)?;
+        self.say_all(self.turn, &news)?;
+        if let Some(live) = &mut self.live {
+            live.tick(clock.now());
+        } else if matches!(self.stamps, Stamps::Real) {
+            self.heartbeat(clock.now());
+        }
+        Ok(())
+    }
+
+    /// Says what is left.
+    pub(crate) async fn catch_up(&mut self) -> Result<(), CommandError> {
+        for position in 0..self.runs.len() {
+            loop {
+                let followed = &self.runs[position];
+                let news =
+                    self.backend.read(followed.run, followed.next, None).await.map_err(failures::backend)?;
+                if news.is_empty() {
+                    break;
+                }
+                self.say_all(position, &news)?;
+            }
+        }
+        if let Some(live) = &mut self.live {
+            live.clear();
+        }
+        Ok(())
+    }
+
+    fn say_all(&mut self, position: usize, news: &[Recorded]) -> Result<(), CommandError> {
+        for recorded in news {
+            self.runs[position].next = Seq(recorded.seq.0 + 1);
+            if self.ui.output() == Output::Jsonl {
+                let view = EventView::new(self.runs[position].run, recorded);
+                match self.ui.line(&view) {
+                    // Nobody reads it any more: the run goes on all the same.
+                    Err(error) if error.broken_pipe => {}
+                    other => other?,
+                }
+                continue;
+            }
+            self.say(position, recorded);
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, position: usize, recorded: &Recorded) {
+        self.said = Some(recorded.at);
+        let followed = &mut self.runs[position];
+        followed.learn(&recorded.event);
+        if let (Some(live), Event::Step { step, event }) = (&mut self.live, &recorded.event) {
+            live.take(followed.name.as_deref(), step, event, recorded.at);
+        }
+        let words = Words::of(&recorded.event, recorded.at);
+        if words.quiet && self.ui.verbose() == 0 {
+            return;
+        }
+        if !followed.is_news(&recorded.event) {
+            return;
+        }
+        let about = step(&recorded.event);
+        for heading in about.map(|step| followed.enter(step)).unwrap_or_default() {
+            self.ui.talk(&heading);
+        }
+        let time = self.stamps.text(recorded.at);
+        let run = followed.name.as_deref().map(|name| format!("{name} ")).unwrap_or_default();
+        let style = words.style;
+        let subject = about.map(|step| format!("{STRONG}{step}{STRONG:#}  ")).unwrap_or_default();
+        let title = about.and_then(|step| followed.title(step)).filter(|_| title_helps(&recorded.event));
+        let title = title.map(|title| format!("{title}  ")).unwrap_or_default();
+        self.ui.talk(&format!(
+            "{DIM}{time:>9}{DIM:#}  {run}{style}{:10}{style:#}  {subject}{title}{DIM}{}{DIM:#}",
+            words.label, words.text
+        ));
+        if let Event::Step { event: StepEvent::Waiting { wait, .. }, step } = &recorded.event
+            && (wait.action.is_some() || wait.link.is_some())
+            && let Some(shown) = followed.waits.get(step)
+        {
+            for line in shown.lines(recorded.at) {
+                self.ui.talk(&format!("           {line}"));
+            }
+        }
+    }
+
+    fn heartbeat(&mut self, now: Timestamp) {
+        let Some(said) = self.said else {
+            self.said = Some(now);
+            return;
+        };
+        if now.duration_since(said) < HEARTBEAT || self.ui.output() == Output::Jsonl {
+            return;
+        }
+        self.said = Some(now);
+        let waits: Vec<&WaitView> = self.runs.iter().flat_map(|followed| followed.waits.values()).collect();
+        let words = match waits.first() {
+            None => "at work".to_owned(),
+            Some(first) => {
+                let who = first.wait.who.as_deref().map(|who| format!("{who}: ")).unwrap_or_default();
+                let more = if waits.len() > 1 { format!(" (and {} more)", waits.len() - 1) } else { String::new() };
+                format!(
+                    "{} waits for {who}{}, since {}; looks again in {}{more}",
+                    first.step,
+                    first.wait.what,
+                    between(first.since, now),
+                    between(now, first.look_again)
+                )
+            }
+        };
+        self.ui.talk(&format!("{DIM}{:>9}  still at it  {words}{DIM:#}", self.stamps.text(now)));
+    }
+}
+
+/// A title is said where a step comes to something, not at each turn of it.
+fn title_helps(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::NotApplicable { .. }
+            | Event::Step {
+                event: StepEvent::Done { .. }
+                    | StepEvent::AlreadySo { .. }
+                    | StepEvent::Failed { .. }
+                    | StepEvent::Skipped { .. }
+                    | StepEvent::Undone { .. }
+                    | StepEvent::Kept { .. },
+                ..
+            }
+    )
+}
+
+impl Followed {
+    /// Finds the plan's node of a key by its ids: `connect[x].role` is `connect`, then `role` in it.
+    fn node(&mut self, key: &StepKey) -> Option<NodeId> {
+        if let Some(node) = self.nodes.get(key) {
+            return Some(*node);
+        }
+        let last = key.0.rsplit_once("].").map_or(&*key.0, |(_, last)| last);
+        let id = last.split_once('[').map_or(last, |(id, _)| id);
+        let position = self.plan.nodes.iter().position(|node| node.id == id)?;
+        let node = NodeId(u32::try_from(position).ok()?);
+        self.nodes.insert(key.clone(), node);
+        Some(node)
+    }
+
+    fn title(&mut self, key: &StepKey) -> Option<String> {
+        let node = self.node(key)?;
+        self.plan.node(node).title.clone()
+    }
+
+    /// Headings that begin with this step.
+    fn enter(&mut self, key: &StepKey) -> Vec<String> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let headings = self.plan.headings(node);
+        if headings == self.heading || headings.is_empty() {
+            return Vec::new();
+        }
+        let lines = headings
+            .iter()
+            .enumerate()
+            .filter(|(depth, heading)| self.heading.get(*depth) != Some(*heading))
+            .flat_map(|(_, heading)| {
+                let block = self.plan.node(*heading);
+                let title = block.title.as_deref().unwrap_or(&block.id);
+                let note = block.note.as_deref().map(|note| format!("           {DIM}{note}{DIM:#}"));
+                [Some(format!("{STRONG}{title}{STRONG:#}")), note].into_iter().flatten()
+            })
+            .collect();
+        self.heading = headings;
+        lines
+    }
+
+    /// Keeps what the heartbeat and the wait lines tell.
+    fn learn(&mut self, event: &Event) {
+        let Event::Step { step, event } = event else { return };
+        if !matches!(event, StepEvent::Waiting { .. }) {
+            self.waits.remove(step);
+        }
+    }
+
+    /// Whether it says anything that was not said before; remembers waits.
+    fn is_news(&mut self, event: &Event) -> bool {
+        let Event::Step { step, event: StepEvent::Waiting { wait, since, look_again, deadline, .. } } = event
+        else {
+            return true;
+        };
+        let shown = WaitView {
+            step: step.to_string(),
+            since: *since,
+            look_again: *look_again,
+            deadline: *deadline,
+            wait: wait.clone(),
+        };
+        let before = self.waits.insert(step.clone(), shown);
+        // Looking again is no change; other words are.
+        before.is_none_or(|before| before.wait.kind != wait.kind || before.wait.what != wait.what)
+    }
+}

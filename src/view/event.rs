@@ -1,0 +1,209 @@
+//! What happened, in words and as data.
+
+use anstyle::Style;
+use jiff::Timestamp;
+use serde::Serialize;
+use twinspan_engine::{Event, Evidence, Origin, Outcome, Recorded, RunId, Signal, StepEvent, StepKey};
+
+use super::time::{between, stamp};
+use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT};
+
+/// One event, as `events` shows it.
+#[derive(Serialize)]
+pub(crate) struct EventView<'a> {
+    schema: u32,
+    run: String,
+    seq: u64,
+    at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'a str>,
+    /// For people; may change.
+    words: String,
+    /// The event as it is stored.
+    event: &'a Event,
+}
+
+impl<'a> EventView<'a> {
+    pub(crate) fn new(run: RunId, recorded: &'a Recorded) -> Self {
+        let words = Words::of(&recorded.event, recorded.at);
+        EventView {
+            schema: super::SCHEMA,
+            run: run.to_string(),
+            seq: recorded.seq.0,
+            at: recorded.at,
+            step: step(&recorded.event).map(|step| &*step.0),
+            words: format!("{} {}", words.label, words.text).trim().to_owned(),
+            event: &recorded.event,
+        }
+    }
+}
+
+/// The step that an event is about.
+pub(crate) fn step(event: &Event) -> Option<&StepKey> {
+    match event {
+        Event::Step { step, .. } => Some(step),
+        Event::Expanded { item, .. } | Event::NotApplicable { item } => Some(item),
+        Event::RunStarted(_)
+        | Event::DriverTook { .. }
+        | Event::SignalTaken { .. }
+        | Event::Acknowledged { .. }
+        | Event::RunEnded { .. } => None,
+    }
+}
+
+/// An event in words: a label for the eye, and the rest.
+pub(crate) struct Words {
+    pub(crate) label: &'static str,
+    pub(crate) style: Style,
+    pub(crate) text: String,
+    /// Bookkeeping that only `events` and `-v` show.
+    pub(crate) quiet: bool,
+}
+
+impl Words {
+    fn new(label: &'static str, style: Style, text: impl Into<String>) -> Self {
+        Words { label, style, text: text.into(), quiet: false }
+    }
+
+    fn quiet(label: &'static str, text: impl Into<String>) -> Self {
+        Words { label, style: DIM, text: text.into(), quiet: true }
+    }
+
+    /// `at`: when it happened.
+    pub(crate) fn of(event: &Event, at: Timestamp) -> Self {
+        match event {
+            Event::RunStarted(started) => {
+                let paused = if started.paused { ", paused" } else { "" };
+                Words::new("started", STRONG, format!("{} by {}{paused}", started.name, started.starter))
+            }
+            Event::DriverTook { driver, stolen, .. } => {
+                let stolen = if *stolen { ", taken over by order" } else { "" };
+                Words::quiet("driver", format!("{driver}{stolen}"))
+            }
+            Event::Expanded { elements, .. } => {
+                let keys: Vec<&str> = elements.iter().take(5).map(|(key, _)| key.as_str()).collect();
+                let more = if elements.len() > 5 { ", …" } else { "" };
+                Words::quiet("expanded", format!("{}: {}{more}", elements.len(), keys.join(", ")))
+            }
+            Event::NotApplicable { .. } => Words::new("not needed", DIM, "its condition is false"),
+            Event::Step { event, .. } => Words::of_step(event, at),
+            Event::SignalTaken { actor, reason, signal, .. } => {
+                let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                Words::new("asked", STRONG, format!("{} by {actor}{reason}", signal_word(signal)))
+            }
+            Event::Acknowledged { in_flight } => Words::new(
+                "in force",
+                STRONG,
+                match in_flight.len() {
+                    0 => "nothing more is sent".to_owned(),
+                    count => format!("nothing more is sent; {count} in flight end"),
+                },
+            ),
+            Event::RunEnded { outcome } => match outcome {
+                Outcome::Succeeded => Words::new("ended", GOOD, "done"),
+                Outcome::Cancelled => Words::new("ended", STRONG, "cancelled"),
+                Outcome::Undone => Words::new("ended", GOOD, "everything that it made is taken back or kept with a reason"),
+            },
+        }
+    }
+
+    fn of_step(event: &StepEvent, at: Timestamp) -> Self {
+        match event {
+            StepEvent::AlreadySo { evidence, .. } => Words::new("already so", GOOD, proof(evidence)),
+            StepEvent::Waiting { wait, look_again, .. } => {
+                let who = wait.who.as_deref().map(|who| format!("{who}: ")).unwrap_or_default();
+                Words::new("waiting", WAIT, format!("{who}{}; looks again in {}", wait.what, between(at, *look_again)))
+            }
+            StepEvent::NeedsDecision { decision, .. } => Words::new("decide", BAD, decision.what.clone()),
+            StepEvent::Intended { attempt, .. } => Words::quiet("sending", format!("attempt {attempt}")),
+            StepEvent::NotSent { attempt, .. } => Words::quiet("not sent", format!("attempt {attempt}")),
+            StepEvent::Accepted { attempt, .. } => Words::new("accepted", DIM, format!("attempt {attempt}")),
+            StepEvent::Uncertain { attempt, error, .. } => Words::new(
+                "uncertain",
+                WAIT,
+                match error {
+                    Some(error) => format!("attempt {attempt} was sent, its answer is unknown: {error}"),
+                    None => format!("attempt {attempt} may have been sent before the driver stopped"),
+                },
+            ),
+            StepEvent::StillAbsent { .. } => Words::quiet("looked", "nothing there yet"),
+            StepEvent::RetryWait { error, failures, until, .. } => Words::new(
+                "retry",
+                WAIT,
+                format!("{error}; failure {failures}, again in {}", between(at, *until)),
+            ),
+            StepEvent::Done { origin, evidence, .. } => {
+                Words::new("done", GOOD, format!("{}; {}", origin_word(origin), proof(evidence)))
+            }
+            StepEvent::Failed { error, .. } => Words::new("failed", BAD, error.to_string()),
+            StepEvent::SkipAsked { by, .. } => Words::quiet("skip", format!("asked by {by}")),
+            StepEvent::Skipped { seen, .. } => Words::new("skipped", WAIT, seen.clone()),
+            StepEvent::Cancelled => Words::new("cancelled", DIM, ""),
+            StepEvent::Approved(approval) => Words::new("approved", GOOD, format!("by {}", approval.by)),
+            StepEvent::Rejected { by, reason } => {
+                let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                Words::new("rejected", BAD, format!("by {by}{reason}"))
+            }
+            StepEvent::LookNow => Words::quiet("retry", "a person asks to look now"),
+            StepEvent::Decided { choice, by, .. } => {
+                Words::new("decided", STRONG, format!("{} by {by}", choice_word(*choice)))
+            }
+            StepEvent::Provided { output, by, .. } => {
+                Words::new("provided", STRONG, format!("{output} by {by}; a claim until a check proves it"))
+            }
+            StepEvent::Undone { evidence } => Words::new("undone", GOOD, format!("gone; {}", proof(evidence))),
+            StepEvent::Kept { reason } => Words::new("kept", WAIT, reason.clone()),
+            StepEvent::UndoStopped { error } => Words::new("undo stop", BAD, error.to_string()),
+        }
+    }
+}
+
+/// The read that proves a state: `GET … → 200`.
+pub(crate) fn proof(evidence: &Evidence) -> String {
+    match &evidence.read {
+        Some(read) => {
+            let path = read.target.split_once('?').map_or(read.target.as_str(), |(path, _)| path);
+            format!("{} {path} → {}", read.verb, read.status)
+        }
+        None => format!("seen at {}", stamp(evidence.read_began)),
+    }
+}
+
+/// Who made it, in words.
+pub(crate) fn origin_word(origin: &Origin) -> &'static str {
+    match origin {
+        Origin::FoundInPlace => "found in place",
+        Origin::Made => "made by this run",
+        Origin::Changed => "changed by this run",
+        Origin::Unproven => "there, but that this run made it is not proven",
+        Origin::Observed => "seen",
+        Origin::Claimed => "claimed by a person",
+    }
+}
+
+fn choice_word(choice: twinspan_engine::Choice) -> &'static str {
+    use twinspan_engine::Choice;
+    match choice {
+        Choice::Adopt => "adopt",
+        Choice::Overwrite => "overwrite",
+        Choice::Recreate => "recreate",
+        Choice::Abort => "abort",
+    }
+}
+
+/// What was asked for, in words.
+pub(crate) fn signal_word(signal: &Signal) -> String {
+    match signal {
+        Signal::Pause => "pause".to_owned(),
+        Signal::Resume => "resume".to_owned(),
+        Signal::Cancel => "cancel".to_owned(),
+        Signal::Approve { step } => format!("approve {step}"),
+        Signal::Reject { step } => format!("reject {step}"),
+        Signal::Retry { step: Some(step) } => format!("retry {step}"),
+        Signal::Retry { step: None } => "retry".to_owned(),
+        Signal::Skip { step, .. } => format!("skip {step}"),
+        Signal::Decide { step, choice } => format!("decide {step} {}", choice_word(*choice)),
+        Signal::Provide { step, output, .. } => format!("provide {step}.{output}"),
+        Signal::Undo => "undo".to_owned(),
+    }
+}

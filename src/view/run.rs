@@ -1,0 +1,215 @@
+//! One run: where it stands, what it did, what it waits for, and what comes next.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use twinspan_engine::{Event, Recorded, RunId, RunState, RunStatus, RunSummary};
+
+use super::status::{self, StatusView};
+use super::step::StepView;
+use super::wait::WaitView;
+use crate::exit::Exit;
+
+/// A whole run.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunView {
+    pub(crate) schema: u32,
+    pub(crate) run: String,
+    pub(crate) short: String,
+    pub(crate) name: String,
+    pub(crate) summary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) document: Option<String>,
+    #[serde(flatten)]
+    pub(crate) status: StatusView,
+    /// The exit code of a command that left the run like this.
+    pub(crate) exit: u8,
+    pub(crate) started: Timestamp,
+    pub(crate) changed: Timestamp,
+    pub(crate) starter: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) driver: Option<String>,
+    pub(crate) counts: Counts,
+    pub(crate) steps: Vec<StepView>,
+    /// What was made or changed in the cloud, oldest first.
+    pub(crate) made: Vec<MadeView>,
+    pub(crate) waiting: Vec<WaitView>,
+    /// Steps that nothing was done for.
+    pub(crate) untouched: Vec<String>,
+    /// Commands that make sense now.
+    pub(crate) next: Vec<String>,
+    #[serde(skip)]
+    pub(crate) ends: Exit,
+    #[serde(skip)]
+    pub(crate) now: Timestamp,
+}
+
+/// How many steps stand how.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) steps: usize,
+    pub(crate) done: usize,
+    pub(crate) waiting: usize,
+    pub(crate) failed: usize,
+    pub(crate) undecided: usize,
+    pub(crate) uncertain: usize,
+    pub(crate) untouched: usize,
+    pub(crate) not_applicable: usize,
+}
+
+/// Something this run made or changed.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct MadeView {
+    pub(crate) step: String,
+    pub(crate) change: &'static str,
+    pub(crate) id: String,
+}
+
+/// What a view needs beside the state.
+pub(crate) struct Facts<'a> {
+    pub(crate) run: RunId,
+    pub(crate) status: &'a RunStatus,
+    pub(crate) events: &'a [Recorded],
+    pub(crate) driver: Option<&'a str>,
+    pub(crate) now: Timestamp,
+}
+
+impl<'a> Facts<'a> {
+    /// For a run that is listed.
+    pub(crate) fn of(summary: &'a RunSummary, events: &'a [Recorded], now: Timestamp) -> Self {
+        Facts { run: summary.run, status: &summary.status, events, driver: summary.driver.as_deref(), now }
+    }
+}
+
+impl RunView {
+    pub(crate) fn new(state: &RunState, facts: &Facts<'_>) -> Self {
+        let plan = state.plan();
+        let steps: Vec<StepView> = state
+            .steps()
+            .map(|step| {
+                let mut view = StepView::new(plan, step.node(), &step.key().0, step.state());
+                view.attempts = step.attempts();
+                view
+            })
+            .collect();
+        let starter = facts.events.iter().find_map(|recorded| match &recorded.event {
+            Event::RunStarted(started) => Some(started.starter.to_string()),
+            _ => None,
+        });
+        let first = facts.events.first().map_or(facts.now, |recorded| recorded.at);
+        let last = facts.events.last().map_or(facts.now, |recorded| recorded.at);
+        let made = steps
+            .iter()
+            .filter_map(|step| {
+                let change = match step.origin {
+                    Some(twinspan_engine::Origin::Changed) => "changed",
+                    _ => "made",
+                };
+                Some(MadeView { step: step.step.clone(), change, id: step.changed_id()? })
+            })
+            .collect();
+        let waiting: Vec<WaitView> = steps.iter().filter_map(|step| step.waiting.clone()).collect();
+        let untouched: Vec<String> =
+            steps.iter().filter(|step| step.state == "pending").map(|step| step.step.clone()).collect();
+        let ends = exit(facts.status, &steps);
+        RunView {
+            schema: super::SCHEMA,
+            run: facts.run.to_string(),
+            short: facts.run.short(),
+            name: plan.name.clone(),
+            summary: plan.summary.clone(),
+            document: plan.document.clone(),
+            status: StatusView::from(facts.status),
+            exit: ends.code(),
+            started: first,
+            changed: last,
+            starter: starter.unwrap_or_default(),
+            driver: facts.driver.map(str::to_owned),
+            counts: Counts::of(&steps),
+            next: next(facts, &steps),
+            made,
+            waiting,
+            untouched,
+            steps,
+            ends,
+            now: facts.now,
+        }
+    }
+}
+
+impl Counts {
+    fn of(steps: &[StepView]) -> Self {
+        let count = |wanted: &dyn Fn(&StepView) -> bool| steps.iter().filter(|step| wanted(step)).count();
+        Counts {
+            steps: steps.len(),
+            done: count(&StepView::is_done),
+            waiting: count(&|step| step.waiting.is_some()),
+            failed: count(&|step| matches!(step.state, "failed" | "undo-stopped")),
+            undecided: count(&|step| step.decision.is_some()),
+            uncertain: count(&|step| step.state.ends_with("uncertain")),
+            untouched: count(&|step| step.state == "pending"),
+            not_applicable: count(&|step| step.state == "not-applicable"),
+        }
+    }
+}
+
+/// The exit code, with what only the steps know: whose sign-in is refused, and who gave up waiting.
+fn exit(status: &RunStatus, steps: &[StepView]) -> Exit {
+    match status {
+        RunStatus::Halted { failed, undecided } if undecided.is_empty() && !failed.is_empty() => {
+            let gave_up = steps.iter().filter(|step| step.state == "failed").all(|step| {
+                step.error.as_ref().is_some_and(|error| error.code.as_deref() == Some(GAVE_UP))
+            });
+            if gave_up { Exit::GaveUp } else { Exit::Failed }
+        }
+        RunStatus::Waiting { .. } => {
+            let mut waits = steps.iter().filter_map(|step| step.waiting.as_ref()).peekable();
+            let refused = waits.peek().is_some()
+                && waits.all(|wait| {
+                    wait.wait.kind == twinspan_engine::WaitKind::Credential
+                        && wait.wait.what.contains("refused")
+                });
+            if refused { Exit::SignInRefused } else { Exit::Waiting }
+        }
+        other => status::exit(other),
+    }
+}
+
+/// The engine's code of a wait that was given up.
+pub(crate) const GAVE_UP: &str = "gave-up-waiting";
+
+/// Commands that make sense now; there is always one.
+fn next(facts: &Facts<'_>, steps: &[StepView]) -> Vec<String> {
+    let run = facts.run.short();
+    let mut commands = Vec::new();
+    for step in steps {
+        if let Some(wait) = &step.waiting
+            && wait.wait.kind == twinspan_engine::WaitKind::Approval
+        {
+            commands.push(format!("twinspan approve {run} {}", step.step));
+        }
+        if step.decision.is_some() {
+            commands.push(format!("twinspan decide {run} {} adopt|overwrite|recreate|abort", step.step));
+        }
+        if matches!(step.state, "failed" | "undo-stopped") {
+            commands.push(format!("twinspan why {run} {}", step.step));
+            commands.push(format!("twinspan retry {run} {}", step.step));
+        }
+    }
+    if commands.len() > 6 {
+        commands.truncate(6);
+    }
+    match facts.status {
+        RunStatus::Succeeded { .. } => commands.push(format!("twinspan undo {run} --preview")),
+        RunStatus::Cancelled { .. } => commands.push(format!("twinspan undo {run} --preview")),
+        RunStatus::Undone => commands.push(format!("twinspan events {run}")),
+        RunStatus::Running | RunStatus::Draining => commands.push(format!("twinspan events {run} --follow")),
+        RunStatus::Queued
+        | RunStatus::Paused
+        | RunStatus::Waiting { .. }
+        | RunStatus::Halted { .. }
+        | RunStatus::Interrupted
+        | RunStatus::Undoing
+        | RunStatus::UndoStopped => commands.push(format!("twinspan resume {run}")),
+    }
+    commands
+}

@@ -1,0 +1,90 @@
+//! A run's status: for machines, in words, and as an exit code.
+
+use serde::Serialize;
+use twinspan_engine::{RunStatus, WaitKind};
+
+use crate::exit::Exit;
+
+/// Where a run stands.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct StatusView {
+    /// The status as the engine tells it: `status`, and what belongs to it.
+    #[serde(flatten)]
+    pub(crate) status: RunStatus,
+    /// The same in words.
+    pub(crate) words: String,
+    /// Nothing is left to do.
+    pub(crate) ended: bool,
+}
+
+impl From<&RunStatus> for StatusView {
+    fn from(status: &RunStatus) -> Self {
+        StatusView { status: status.clone(), words: words(status), ended: ended(status) }
+    }
+}
+
+fn words(status: &RunStatus) -> String {
+    match status {
+        RunStatus::Queued => "accepted, not begun".to_owned(),
+        RunStatus::Running => "running".to_owned(),
+        RunStatus::Draining => "stopping: what is in flight ends".to_owned(),
+        RunStatus::Paused => "paused".to_owned(),
+        RunStatus::Waiting { on } => {
+            let on: Vec<&str> = on.iter().map(|kind| wait_word(*kind)).collect();
+            format!("waiting for {}", on.join(", "))
+        }
+        RunStatus::Halted { failed, undecided } => {
+            let mut parts = Vec::new();
+            if !failed.is_empty() {
+                parts.push(format!("{} failed", failed.len()));
+            }
+            if !undecided.is_empty() {
+                parts.push(format!("{} need a decision", undecided.len()));
+            }
+            format!("halted: {}", parts.join(", "))
+        }
+        RunStatus::Interrupted => "interrupted: its driver is gone".to_owned(),
+        RunStatus::Undoing => "being taken back".to_owned(),
+        RunStatus::UndoStopped => "undo stopped".to_owned(),
+        RunStatus::Succeeded { skipped: 0 } => "done".to_owned(),
+        RunStatus::Succeeded { skipped } => format!("done, {skipped} skipped"),
+        RunStatus::Cancelled { uncertain: 0 } => "cancelled".to_owned(),
+        RunStatus::Cancelled { uncertain } => format!("cancelled, {uncertain} uncertain"),
+        RunStatus::Undone => "taken back".to_owned(),
+    }
+}
+
+/// What is waited for, in a person's word.
+pub(crate) fn wait_word(kind: WaitKind) -> &'static str {
+    match kind {
+        WaitKind::Person => "a person",
+        WaitKind::Approval => "approval",
+        WaitKind::Credential => "a credential",
+        WaitKind::Permission => "permission",
+        WaitKind::Remote => "Azure",
+        WaitKind::Window => "its window",
+        WaitKind::Limit => "a rate limit",
+        WaitKind::Claim => "another run",
+        WaitKind::Timer => "its time",
+    }
+}
+
+/// Nothing is left to do.
+pub(crate) fn ended(status: &RunStatus) -> bool {
+    matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone)
+}
+
+/// How a command ends that drove a run until it stood like this.
+pub(crate) fn exit(status: &RunStatus) -> Exit {
+    match status {
+        RunStatus::Succeeded { .. } | RunStatus::Undone => Exit::Done,
+        RunStatus::Cancelled { .. } | RunStatus::Halted { .. } | RunStatus::UndoStopped => Exit::Failed,
+        RunStatus::Queued
+        | RunStatus::Running
+        | RunStatus::Draining
+        | RunStatus::Paused
+        | RunStatus::Waiting { .. }
+        | RunStatus::Interrupted
+        | RunStatus::Undoing => Exit::Waiting,
+    }
+}

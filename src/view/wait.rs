@@ -1,0 +1,87 @@
+//! What a wait looks like, and every wait looks like this:
+//!
+//! ```text
+//! waiting  sign-in   nina in fabrikam: multifactor sign-in required (AADSTS50076)      since 08:31
+//!          do        az login --tenant 2222…            then nothing: it looks again every 30 s
+//!          refused again?  fabrikam's Entra administrator: sign-in log, correlation id 5d1c…
+//! ```
+
+use jiff::Timestamp;
+use serde::Serialize;
+use twinspan_engine::{Wait, WaitKind};
+
+use super::status::wait_word;
+use super::time::{between, since, stamp};
+use crate::ui::{DIM, STRONG, WAIT};
+
+/// A wait that goes on.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct WaitView {
+    pub(crate) step: String,
+    pub(crate) since: Timestamp,
+    pub(crate) look_again: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deadline: Option<Timestamp>,
+    #[serde(flatten)]
+    pub(crate) wait: Wait,
+}
+
+/// Width of the first two columns: room for the longest label, and for most ids.
+const LABEL: usize = 8;
+const STEP: usize = 9;
+
+impl WaitView {
+    /// The lines; `now` decides whether a day is named.
+    pub(crate) fn lines(&self, now: Timestamp) -> Vec<String> {
+        let wait = &self.wait;
+        let who = match (&wait.who, wait.kind) {
+            (Some(who), _) => format!("{who}: "),
+            (None, WaitKind::Remote) => "Azure: ".to_owned(),
+            (None, WaitKind::Timer) => String::new(),
+            (None, kind) => format!("{}: ", wait_word(kind)),
+        };
+        let mut lines = vec![format!(
+            "{WAIT}{:LABEL$}{WAIT:#} {STRONG}{:STEP$}{STRONG:#} {who}{}      {DIM}since {}{DIM:#}",
+            "waiting",
+            self.step,
+            wait.what,
+            since(self.since, now)
+        )];
+        let indent = " ".repeat(LABEL + 1);
+        let again = self.again(now);
+        let mut acts: Vec<(&str, &str)> = Vec::new();
+        acts.extend(wait.action.as_deref().map(|action| ("do", action)));
+        acts.extend(wait.link.as_deref().map(|link| (if wait.action.is_some() { "link" } else { "open" }, link)));
+        match acts.len() {
+            0 => lines.push(format!("{indent}{:STEP$} {DIM}{again}{DIM:#}", "then")),
+            count => {
+                for (position, (label, text)) in acts.into_iter().enumerate() {
+                    let then = if position + 1 == count {
+                        format!("            {DIM}then nothing: {again}{DIM:#}")
+                    } else {
+                        String::new()
+                    };
+                    lines.push(format!("{indent}{label:STEP$} {text}{then}"));
+                }
+            }
+        }
+        if let Some(otherwise) = &wait.otherwise {
+            lines.push(format!("{indent}refused again?  {otherwise}"));
+        }
+        if let Some(deadline) = self.deadline {
+            lines.push(format!("{indent}{:STEP$} {DIM}gives up at {}{DIM:#}", "until", stamp(deadline)));
+        }
+        lines
+    }
+
+    fn again(&self, now: Timestamp) -> String {
+        match self.wait.kind {
+            WaitKind::Timer | WaitKind::Window => format!("it goes on at {}", stamp(self.look_again)),
+            WaitKind::Approval => "it goes on at once".to_owned(),
+            _ => match self.wait.look_again {
+                Some(every) => format!("it looks again every {}", super::time::span(every.as_secs() as i64)),
+                None => format!("it looks again in {}", between(now, self.look_again)),
+            },
+        }
+    }
+}
