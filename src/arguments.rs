@@ -80,12 +80,46 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Check a plan without any network access
     Validate(commands::validate::Args),
+    /// Carry out a plan against a simulated Azure, in virtual time
+    Rehearse(commands::rehearse::Args),
+    /// Start a run of a plan and drive it
+    Run(commands::run::Args),
+    /// Drive runs on, also after a crash, a reboot or a pause
+    Resume(commands::resume::Args),
+    /// Send nothing more until the run is resumed
+    Pause(commands::pause::Args),
+    /// Begin nothing more, for good
+    Cancel(commands::cancel::Args),
+    /// Let a step that waits for approval go on
+    Approve(commands::approve::Args),
+    /// Refuse a step that waits for approval
+    Reject(commands::reject::Args),
+    /// Try again now what waits, retries or has failed
+    Retry(commands::retry::Args),
+    /// Leave a step out
+    Skip(commands::skip::Args),
+    /// Settle a step that needs a decision
+    Decide(commands::decide::Args),
+    /// Take back what a run made
+    Undo(commands::undo::Args),
+    /// List the runs of the journal
+    List(commands::list::Args),
+    /// Show where a run stands
+    Show(commands::show::Args),
+    /// Show what happened in a run
+    Events(commands::events::Args),
+    /// Show the evidence for one step
+    Why(commands::why::Args),
     /// List the step kinds, or describe one
     Steps(commands::steps::Args),
     /// Print the JSON Schema of plan files
     Schema(commands::schema::Args),
     /// Explain a code of a diagnostic
     Explain(commands::explain::Args),
+    /// Serve the simulated Azure on loopback
+    Sim(commands::sim::Args),
+    /// Write a starter plan, its inputs and a configuration
+    Init(commands::init::Args),
     /// Print completions for a shell
     Completions(commands::completions::Args),
     /// Print the manual page

@@ -1,11 +1,28 @@
 //! One file for each verb.
 
+pub(crate) mod approve;
+pub(crate) mod cancel;
 pub(crate) mod completions;
+pub(crate) mod decide;
+pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod pause;
+pub(crate) mod rehearse;
+pub(crate) mod reject;
+pub(crate) mod resume;
+pub(crate) mod retry;
+pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod show;
+pub(crate) mod sim;
+pub(crate) mod skip;
 pub(crate) mod steps;
+pub(crate) mod undo;
 pub(crate) mod validate;
+pub(crate) mod why;
 
 use crate::app::App;
 use crate::arguments::Command;
@@ -17,9 +34,26 @@ use crate::ui::Ui;
 pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Validate(args) => validate::run(ui, app, args).await,
+        Command::Rehearse(args) => rehearse::run(ui, app, args).await,
+        Command::Run(args) => run::run(ui, app, args).await,
+        Command::Resume(args) => resume::run(ui, app, args).await,
+        Command::Pause(args) => pause::run(ui, app, args).await,
+        Command::Cancel(args) => cancel::run(ui, app, args).await,
+        Command::Approve(args) => approve::run(ui, app, args).await,
+        Command::Reject(args) => reject::run(ui, app, args).await,
+        Command::Retry(args) => retry::run(ui, app, args).await,
+        Command::Skip(args) => skip::run(ui, app, args).await,
+        Command::Decide(args) => decide::run(ui, app, args).await,
+        Command::Undo(args) => undo::run(ui, app, args).await,
+        Command::List(args) => list::run(ui, app, args).await,
+        Command::Show(args) => show::run(ui, app, args).await,
+        Command::Events(args) => events::run(ui, app, args).await,
+        Command::Why(args) => why::run(ui, app, args).await,
         Command::Steps(args) => steps::run(ui, app, args).await,
         Command::Schema(args) => schema::run(ui, app, args).await,
         Command::Explain(args) => explain::run(ui, app, args).await,
+        Command::Sim(args) => sim::run(ui, app, args).await,
+        Command::Init(args) => init::run(ui, app, args).await,
         Command::Completions(args) => completions::run(ui, app, args).await,
         Command::Man(args) => man::run(ui, app, args).await,
     }

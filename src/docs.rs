@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::CommandFactory;
-use twinspan_plans::{EffectClass, Field, Identities, KindSpec, Type};
+use twinspan_plans::{Catalog, EffectClass, Field, Identities, KindSpec, Type};
 
 use crate::arguments::Cli;
 use crate::exit::Exit;
@@ -12,18 +12,20 @@ use crate::step_kinds;
 const MADE: &str = "<!-- Made from the program; a test keeps it up to date. Do not edit. -->\n";
 
 /// Every generated file: its path below `docs/reference`, and its text.
-pub fn generated() -> Vec<(&'static str, String)> {
-    vec![
+pub fn generated() -> Result<Vec<(&'static str, String)>, String> {
+    let registry = step_kinds::described().map_err(|error| error.message)?;
+    let catalog = registry.catalog();
+    Ok(vec![
         ("cli.md", command_line()),
         ("exit-codes.md", exit_codes()),
-        ("steps.md", steps()),
-        ("plan.schema.json", plan_schema()),
-    ]
+        ("steps.md", steps(catalog)),
+        ("plan.schema.json", plan_schema(catalog)),
+    ])
 }
 
 /// The JSON Schema of plan files; ends with a line feed.
-pub(crate) fn plan_schema() -> String {
-    let schema = twinspan_plans::schema(step_kinds::described().catalog());
+pub(crate) fn plan_schema(catalog: &Catalog) -> String {
+    let schema = twinspan_plans::schema(catalog);
     format!("{schema:#}\n")
 }
 
@@ -58,14 +60,13 @@ fn trimmed(text: &str) -> String {
     format!("{}\n", lines.join("\n").trim_end())
 }
 
-fn steps() -> String {
-    let registry = step_kinds::described();
+fn steps(catalog: &Catalog) -> String {
     let mut text = format!("{MADE}# Step kinds\n\n| kind | does |\n|---|---|\n");
-    for kind in registry.catalog().kinds.values() {
+    for kind in catalog.kinds.values() {
         let anchor = kind.name.replace('.', "");
         let _ = writeln!(text, "| [`{}`](#{anchor}) | {} |", kind.name, kind.summary);
     }
-    for kind in registry.catalog().kinds.values() {
+    for kind in catalog.kinds.values() {
         let _ = write!(text, "\n## {}\n\n{}\n\n", kind.name, kind.summary);
         let _ = writeln!(text, "{}\n", behaviour(kind));
         fields_table(&mut text, "with", &kind.params, true);

@@ -97,8 +97,7 @@ pub(crate) async fn view(
     now: Timestamp,
 ) -> Result<RunView, CommandError> {
     let state = backend.load(run).await.map_err(failures::backend)?;
-    let events = events(backend, run).await?;
-    Ok(RunView::new(&state, &Facts { run, status, events: &events, driver: None, now }))
+    Ok(RunView::new(&state, &Facts { run, status, driver: None, now }))
 }
 
 /// Every event of a run so far.

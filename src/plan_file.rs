@@ -52,9 +52,14 @@ pub(crate) fn given(ui: &Ui, args: &InputArgs) -> Result<RawInputs, CommandError
         }
     }
     for text in &args.input {
-        raw.assignment(text).map_err(|found| diagnosed(ui, "an input is wrong".to_owned(), &found))?;
+        assign(ui, &mut raw, text)?;
     }
     Ok(raw)
+}
+
+/// `--input NAME=VALUE`
+pub(crate) fn assign(ui: &Ui, raw: &mut RawInputs, text: &str) -> Result<(), CommandError> {
+    raw.assignment(text).map_err(|found| diagnosed(ui, "an input is wrong".to_owned(), &found))
 }
 
 /// The example inputs beside a plan: `NAME.inputs.yaml` beside `NAME.yaml`.

@@ -251,15 +251,11 @@ fn title_helps(event: &Event) -> bool {
 }
 
 impl Followed {
-    /// Finds the plan's node of a key by its ids: `connect[x].role` is `connect`, then `role` in it.
     fn node(&mut self, key: &StepKey) -> Option<NodeId> {
         if let Some(node) = self.nodes.get(key) {
             return Some(*node);
         }
-        let last = key.0.rsplit_once("].").map_or(&*key.0, |(_, last)| last);
-        let id = last.split_once('[').map_or(last, |(id, _)| id);
-        let position = self.plan.nodes.iter().position(|node| node.id == id)?;
-        let node = NodeId(u32::try_from(position).ok()?);
+        let node = node_of(&self.plan, key)?;
         self.nodes.insert(key.clone(), node);
         Some(node)
     }
@@ -315,5 +311,57 @@ impl Followed {
         let before = self.waits.insert(step.clone(), shown);
         // Looking again is no change; other words are.
         before.is_none_or(|before| before.wait.kind != wait.kind || before.wait.what != wait.what)
+    }
+}
+
+/// The plan's node of a key: `connect[x].role` is `connect` at the top, then `role` inside that `for_each`.
+fn node_of(plan: &Plan, key: &StepKey) -> Option<NodeId> {
+    let mut scope: Option<NodeId> = None;
+    let mut found = None;
+    for segment in segments(&key.0) {
+        let (id, element) = segment.split_once('[').map_or((segment, false), |(id, _)| (id, true));
+        let node = (0..plan.nodes.len())
+            .filter_map(|position| u32::try_from(position).ok().map(NodeId))
+            .find(|node| {
+                let scopes = plan.scopes(*node);
+                let around = scopes.iter().rev().find(|scope| *scope != node).copied();
+                plan.node(*node).id == id && around == scope
+            })?;
+        if element {
+            scope = Some(node);
+        }
+        found = Some(node);
+    }
+    found
+}
+
+/// `connect[a.b].role` in two: a dot inside brackets belongs to a key.
+fn segments(key: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    key.split(|letter: char| {
+        match letter {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        letter == '.' && depth == 0
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dot_in_a_key_does_not_end_a_segment() {
+        assert_eq!(segments("connect[a.b].role"), ["connect[a.b]", "role"]);
+        assert_eq!(segments("role"), ["role"]);
+    }
+
+    #[test]
+    fn virtual_time_is_counted_from_the_beginning() {
+        assert_eq!(elapsed(754), "+0:12:34");
+        assert_eq!(elapsed(90_061), "+1d 1:01:01");
     }
 }

@@ -13,11 +13,11 @@ pub(crate) async fn find(backend: &dyn Backend, text: &str) -> Result<RunId, Com
     }
     let runs = backend.list(Filter::default()).await.map_err(failures::backend)?;
     let matching: Vec<&RunSummary> = runs.iter().filter(|summary| matches(summary.run, text)).collect();
-    match matching[..] {
+    match &matching[..] {
         [] => Err(CommandError::not_found(format!("there is no run {text} in this journal"))
             .hint("`twinspan list` shows the runs; another journal is named with --journal PATH")),
         [one] => Ok(one.run),
-        _ => Err(several(&format!("{text} may be {} runs", matching.len()), &matching)),
+        _ => Err(several(&format!("{text} may be {} runs", matching.len()), matching)),
     }
 }
 
@@ -31,10 +31,7 @@ pub(crate) async fn find_or_only(backend: &dyn Backend, text: Option<&str>) -> R
         [] => Err(CommandError::not_found("there is no open run in this journal")
             .hint("`twinspan list` shows those that ended")),
         [one] => Ok(one.run),
-        several_open => {
-            let all: Vec<&RunSummary> = several_open.iter().collect();
-            Err(several(&format!("{} runs are open", all.len()), &all))
-        }
+        open => Err(several_runs(&format!("{} runs are open", open.len()), open)),
     }
 }
 
@@ -46,9 +43,14 @@ fn matches(run: RunId, text: &str) -> bool {
             || run.short() == text)
 }
 
-fn several(message: &str, runs: &[&RunSummary]) -> CommandError {
+/// Lists runs of which one has to be chosen.
+pub(crate) fn several_runs(message: &str, runs: &[RunSummary]) -> CommandError {
+    several(message, runs)
+}
+
+fn several<'a>(message: &str, runs: impl IntoIterator<Item = &'a RunSummary>) -> CommandError {
     let mut error = CommandError::new(Exit::Usage, format!("{message}: say which"));
-    for summary in runs.iter().take(20) {
+    for summary in runs.into_iter().take(20) {
         error = error.hint(format!("{} {} (started {})", summary.run, summary.name, summary.started));
     }
     error

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use twinspan_engine::{Backend, RunId, Settled, Signal, SignalId, SignalRow, SqliteBackend, StepKey};
+use twinspan_engine::{Backend, ItemKind, RunId, Settled, Signal, SignalId, SignalRow, SqliteBackend, StepKey, WaitKind};
 
 use crate::app::App;
 use crate::error::CommandError;
@@ -53,13 +53,13 @@ pub(crate) async fn send(
 pub(crate) async fn step(backend: &SqliteBackend, run: RunId, text: &str) -> Result<StepKey, CommandError> {
     let state = backend.load(run).await.map_err(failures::backend)?;
     let key = StepKey::from(text);
-    if state.step(&key).is_some() {
+    if state.find(&key).is_some_and(|item| item.kind() == ItemKind::Step) {
         return Ok(key);
     }
     let mut error = CommandError::not_found(format!("run {} has no step {text}", run.short()));
     let near: Vec<String> = state
         .steps()
-        .map(|(key, _)| key.to_string())
+        .map(|item| item.key().to_string())
         .filter(|known| known.contains(text) || text.contains(known.as_str()))
         .take(5)
         .collect();
@@ -67,4 +67,30 @@ pub(crate) async fn step(backend: &SqliteBackend, run: RunId, text: &str) -> Res
         error = error.hint(format!("did you mean {}?", near.join(", ")));
     }
     Err(error.hint(format!("`twinspan show {}` lists its steps", run.short())))
+}
+
+/// A step of the run that waits for approval.
+pub(crate) async fn step_waiting_for_approval(
+    backend: &SqliteBackend,
+    run: RunId,
+    text: &str,
+) -> Result<StepKey, CommandError> {
+    let key = step(backend, run, text).await?;
+    let state = backend.load(run).await.map_err(failures::backend)?;
+    let waits = state.find(&key).and_then(|item| item.open_wait());
+    if waits.is_some_and(|open| open.wait.kind == WaitKind::Approval) {
+        return Ok(key);
+    }
+    let name = state.find(&key).and_then(|item| item.state()).map_or("unknown", |state| state.name());
+    let waiting: Vec<String> = state
+        .waits()
+        .into_iter()
+        .filter(|open| open.wait.kind == WaitKind::Approval)
+        .map(|open| open.step.key().to_string())
+        .collect();
+    let error = CommandError::usage(format!("step {key} does not wait for approval: it is {name}"));
+    Err(match waiting[..] {
+        [] => error.hint("no step of this run waits for approval now"),
+        _ => error.hint(format!("approval is waited for by {}", waiting.join(", "))),
+    })
 }

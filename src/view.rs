@@ -15,10 +15,10 @@ mod text;
 mod time;
 mod wait;
 
-pub(crate) use event::{EventView, Words, signal_word, step};
+pub(crate) use event::{EventView, Words, origin_word, signal_word, step};
 pub(crate) use run::{Facts, RunView};
 pub(crate) use status::wait_word;
-pub(crate) use step::{EvidenceView, StepView};
+pub(crate) use step::{EvidenceView, StepView, id_of};
 pub(crate) use summary::RunsView;
 pub(crate) use time::{between, span, stamp};
 pub(crate) use wait::WaitView;

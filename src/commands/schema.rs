@@ -11,6 +11,7 @@ pub(crate) struct Args {}
 
 pub(crate) async fn run(ui: &Ui, _app: &App, _args: Args) -> Result<Exit, CommandError> {
     // Always the schema itself: editors read this file as it is.
-    ui.text(&crate::docs::plan_schema())?;
+    let registry = crate::step_kinds::described()?;
+    ui.text(&crate::docs::plan_schema(registry.catalog()))?;
     Ok(Exit::Done)
 }

@@ -17,7 +17,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
-    let registry = step_kinds::described();
+    let registry = step_kinds::described()?;
     let catalog = registry.catalog();
     let Some(name) = args.kind else {
         let kinds: Vec<_> = catalog.kinds.values().collect();

@@ -22,7 +22,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
-    let registry = step_kinds::described();
+    let registry = step_kinds::described()?;
     let file = plan_file::read(ui, &args.plan, registry.catalog())?;
     let raw = plan_file::given(ui, &args.inputs)?;
     // Without inputs the plan alone is checked: which ones are missing is `run`'s to say.

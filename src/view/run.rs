@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{Event, Recorded, RunId, RunState, RunStatus, RunSummary};
+use twinspan_engine::{RunId, RunState, RunStatus};
 
 use super::status::{self, StatusView};
 use super::step::StepView;
@@ -65,38 +65,18 @@ pub(crate) struct MadeView {
 }
 
 /// What a view needs beside the state.
+#[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
     pub(crate) run: RunId,
     pub(crate) status: &'a RunStatus,
-    pub(crate) events: &'a [Recorded],
     pub(crate) driver: Option<&'a str>,
     pub(crate) now: Timestamp,
-}
-
-impl<'a> Facts<'a> {
-    /// For a run that is listed.
-    pub(crate) fn of(summary: &'a RunSummary, events: &'a [Recorded], now: Timestamp) -> Self {
-        Facts { run: summary.run, status: &summary.status, events, driver: summary.driver.as_deref(), now }
-    }
 }
 
 impl RunView {
     pub(crate) fn new(state: &RunState, facts: &Facts<'_>) -> Self {
         let plan = state.plan();
-        let steps: Vec<StepView> = state
-            .steps()
-            .map(|step| {
-                let mut view = StepView::new(plan, step.node(), &step.key().0, step.state());
-                view.attempts = step.attempts();
-                view
-            })
-            .collect();
-        let starter = facts.events.iter().find_map(|recorded| match &recorded.event {
-            Event::RunStarted(started) => Some(started.starter.to_string()),
-            _ => None,
-        });
-        let first = facts.events.first().map_or(facts.now, |recorded| recorded.at);
-        let last = facts.events.last().map_or(facts.now, |recorded| recorded.at);
+        let steps: Vec<StepView> = state.steps().map(|item| StepView::new(plan, item)).collect();
         let made = steps
             .iter()
             .filter_map(|step| {
@@ -120,9 +100,9 @@ impl RunView {
             document: plan.document.clone(),
             status: StatusView::from(facts.status),
             exit: ends.code(),
-            started: first,
-            changed: last,
-            starter: starter.unwrap_or_default(),
+            started: state.started().unwrap_or(facts.now),
+            changed: state.changed().unwrap_or(facts.now),
+            starter: state.starter().map(ToString::to_string).unwrap_or_default(),
             driver: facts.driver.map(str::to_owned),
             counts: Counts::of(&steps),
             next: next(facts, &steps),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use twinspan_engine::{Decision, Evidence, Marker, Origin, Proof, StepError, StepState};
+use twinspan_engine::{Approval, Decision, Evidence, ItemView, Marker, Origin, StepError, StepState};
 use twinspan_plans::{NodeId, Plan};
 
 use super::wait::WaitView;
@@ -36,12 +36,17 @@ pub(crate) struct StepView {
     pub(crate) evidence: Option<EvidenceView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waiting: Option<WaitView>,
+    /// A step that has not begun: what it needs first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) waits_for: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry: Option<RetryView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) decision: Option<Decision>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<StepError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) approval: Option<Approval>,
     /// Why undo kept it, or what its check saw when it was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
@@ -112,72 +117,66 @@ impl EvidenceView {
 
 impl StepView {
     /// What the plan says of a step, and what its state adds.
-    pub(crate) fn new(plan: &Plan, node: NodeId, key: &str, state: &StepState) -> Self {
-        let at = plan.node(node);
-        let step = at.step();
+    pub(crate) fn new(plan: &Plan, item: ItemView<'_>) -> Self {
+        let node = item.node();
         let heading = |id: NodeId| {
             let block = plan.node(id);
             block.title.clone().unwrap_or_else(|| block.id.clone())
         };
-        let identities = step.map(|step| &step.identities[..]).unwrap_or_default();
+        let identities = node.step().map(|step| &step.identities[..]).unwrap_or_default();
         let mut view = StepView {
-            step: key.to_owned(),
-            title: at.title.clone(),
-            note: at.note.clone(),
-            headings: plan.headings(node).into_iter().map(heading).collect(),
-            kind: step.map(|step| step.uses.clone()).unwrap_or_default(),
+            step: item.key().to_string(),
+            title: node.title.clone(),
+            note: node.note.clone(),
+            headings: plan.headings(item.node_id()).into_iter().map(heading).collect(),
+            kind: item.uses().unwrap_or_default().to_owned(),
             identities: identities.iter().map(|id| plan.identity(*id).name.clone()).collect(),
-            state: state.name(),
-            attempts: 0,
-            since: None,
-            origin: None,
-            output: None,
-            evidence: None,
-            waiting: None,
+            state: item.state().map_or("pending", StepState::name),
+            attempts: item.attempts(),
+            since: item.since(),
+            origin: item.origin().cloned(),
+            output: item.outputs().cloned(),
+            evidence: item.evidence().map(EvidenceView::from),
+            waiting: item.open_wait().map(|open| WaitView {
+                step: item.key().to_string(),
+                since: open.since,
+                look_again: open.look_again,
+                deadline: open.deadline,
+                wait: open.wait.clone(),
+            }),
+            waits_for: Vec::new(),
             retry: None,
             decision: None,
-            error: None,
+            error: item.last_error().cloned(),
+            approval: item.approval().cloned(),
             reason: None,
         };
-        view.take(state);
+        if view.state == "pending" {
+            view.waits_for = item.waits_for().into_iter().map(ToString::to_string).collect();
+        }
+        if let Some(state) = item.state() {
+            view.take(state);
+        }
         view
     }
 
     fn take(&mut self, state: &StepState) {
         match state {
-            StepState::Waiting(waiting) => {
-                self.waiting = Some(WaitView {
-                    step: self.step.clone(),
-                    since: waiting.since,
-                    look_again: waiting.look_again,
-                    deadline: waiting.deadline,
-                    wait: waiting.wait.clone(),
-                });
-            }
-            StepState::NeedsDecision { decision, since, .. } => {
-                self.decision = Some((**decision).clone());
-                self.since = Some(*since);
-            }
-            StepState::Uncertain { error, ended, .. } => {
-                self.error = error.as_deref().cloned();
-                self.since = Some(*ended);
-            }
-            StepState::RetryWait { error, failures, until, since, .. } => {
-                self.error = Some((**error).clone());
+            StepState::NeedsDecision { decision, .. } => self.decision = Some((**decision).clone()),
+            StepState::RetryWait { failures, until, .. } => {
                 self.retry = Some(RetryView { failures: *failures, until: *until });
-                self.since = Some(*since);
             }
-            StepState::AlreadySo(proof) | StepState::Done(proof) => self.prove(proof),
             StepState::Failed { error, .. } | StepState::UndoStopped { error } => {
                 self.error = Some((**error).clone());
             }
-            StepState::Skipped { output, seen } => {
-                self.output = output.as_deref().cloned();
-                self.reason = Some(seen.clone());
-            }
-            StepState::Undone(evidence) => self.evidence = Some(EvidenceView::from(&**evidence)),
+            StepState::Skipped { seen, .. } => self.reason = Some(seen.clone()),
             StepState::Kept { reason } => self.reason = Some(reason.clone()),
-            StepState::Pending
+            StepState::Waiting(_)
+            | StepState::Uncertain { .. }
+            | StepState::AlreadySo(_)
+            | StepState::Done(_)
+            | StepState::Undone(_)
+            | StepState::Pending
             | StepState::NotApplicable
             | StepState::Probing { .. }
             | StepState::Intended { .. }
@@ -185,12 +184,6 @@ impl StepView {
             | StepState::Skipping
             | StepState::Cancelled => {}
         }
-    }
-
-    fn prove(&mut self, proof: &Proof) {
-        self.origin = Some(proof.origin.clone());
-        self.output = Some(proof.output.clone());
-        self.evidence = Some(EvidenceView::from(&proof.evidence));
     }
 
     /// Proven, or found as wanted.

@@ -33,7 +33,7 @@ impl RunView {
     }
 
     /// Headings and titles in the document's words, ids beside them.
-    fn outline(&self) -> String {
+    pub(crate) fn outline(&self) -> String {
         let mut text = String::new();
         let mut shown: &[String] = &[];
         let width = self.steps.iter().map(|step| step.step.chars().count()).max().unwrap_or(0).min(32);
@@ -110,7 +110,8 @@ impl StepView {
         format!("{style}{:14}{style:#} {:width$}  {title}{how}", state_words(self.state), self.step)
     }
 
-    fn trouble(&self, text: &mut String) {
+    /// What went wrong, or what has to be decided.
+    pub(crate) fn trouble(&self, text: &mut String) {
         match self.state {
             "failed" | "undo-stopped" => {
                 let Some(error) = &self.error else { return };

@@ -1,0 +1,114 @@
+//! `rehearse`: carry out a plan against a simulated Azure, in virtual time.
+
+use std::path::{Path, PathBuf};
+
+use twinspan_plans::RawInputs;
+use twinspan_sim::{Fault, Lie};
+use twinspan_steps::CommandPolicy;
+
+use crate::app::App;
+use crate::arguments::InputArgs;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::rehearsal::{Props, Stage};
+use crate::simulated::{self, WorldChoice};
+use crate::ui::Ui;
+use crate::{plan_file, step_kinds};
+
+/// Carry out a plan against a simulated Azure, in virtual time
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The plan file; without inputs, NAME.inputs.yaml beside it is used
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+    #[command(flatten)]
+    inputs: InputArgs,
+    #[command(flatten)]
+    world: WorldChoice,
+    /// Let these faults happen: a JSON list, as /_sim/faults takes it
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Nobody plays the people: stop where one is waited for
+    #[arg(long)]
+    manual: bool,
+    /// Rehearse the way back too: take everything back at the end
+    #[arg(long)]
+    undo: bool,
+    /// Really run the programs of `command` steps that the configuration allows
+    #[arg(long)]
+    run_commands: bool,
+    /// Make the simulated world wrong on purpose (can be repeated)
+    #[arg(long, value_name = "NAME", hide = true)]
+    lie: Vec<String>,
+}
+
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    let described = step_kinds::described()?;
+    let file = plan_file::read(ui, &args.plan, described.catalog())?;
+    let inputs = plan_file::bind(ui, &file, &inputs(ui, &args)?)?;
+    if !file.warnings.is_empty() {
+        ui.talk(file.warnings.render(ui.colored()).trim_end());
+    }
+    let commands = match (args.run_commands, &app.configuration()?.command_allow) {
+        (false, _) => CommandPolicy::pretend(),
+        (true, Some(programs)) => CommandPolicy::allow(programs.iter().cloned()),
+        (true, None) => CommandPolicy::deny(),
+    };
+    let props = Props {
+        world: simulated::world(&args.world, false)?,
+        faults: faults(args.faults.as_deref())?,
+        lies: args.lie.iter().map(|name| lie(name)).collect::<Result<_, _>>()?,
+        seed: args.seed,
+        manual: args.manual,
+        commands,
+        journal: app.journal_flag(),
+        starter: app.actor(),
+    };
+    let mut stage = Stage::set(&file, inputs, props).await?;
+    let mut driven = stage.play(ui).await?;
+    if args.undo && driven.stopped.is_none() {
+        driven = stage.take_back(ui, app.actor()).await?;
+    }
+    let view = stage.view(&driven).await?;
+    ui.data(&view, || view.text())?;
+    Ok(driven.stopped.unwrap_or(view.exit()))
+}
+
+/// What was given, else the example beside the plan.
+fn inputs(ui: &Ui, args: &Args) -> Result<RawInputs, CommandError> {
+    let given = plan_file::given(ui, &args.inputs)?;
+    if !args.inputs.inputs.is_empty() {
+        return Ok(given);
+    }
+    let Some(example) = plan_file::example_inputs(&args.plan) else { return Ok(given) };
+    let mut raw = RawInputs::new();
+    plan_file::add_file(ui, &mut raw, &example)?;
+    ui.talk(&format!("inputs: {}", example.display()));
+    // Single values win over the example.
+    for text in &args.inputs.input {
+        plan_file::assign(ui, &mut raw, text)?;
+    }
+    Ok(raw)
+}
+
+fn faults(path: Option<&Path>) -> Result<Vec<Fault>, CommandError> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CommandError::file(Exit::NotFound, "the faults", path, &error))?;
+    serde_json::from_str(&text).map_err(|error| {
+        CommandError::usage(format!("the faults {} cannot be read", path.display()))
+            .cause(&error)
+            .hint("a JSON list: [{\"method\":\"PUT\",\"path_contains\":\"…\",\"fault\":\"applied-then-lost\",\"times\":1}]")
+    })
+}
+
+fn lie(name: &str) -> Result<Lie, CommandError> {
+    Lie::from_name(name).ok_or_else(|| {
+        let known: Vec<&str> = Lie::ALL.into_iter().map(Lie::name).collect();
+        CommandError::usage(format!("the simulated world knows no lie {name}"))
+            .hint(format!("known are {}", known.join(", ")))
+    })
+}

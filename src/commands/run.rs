@@ -1,0 +1,75 @@
+//! `run`: start a run of a plan and drive it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+use twinspan_engine::{Backend, DriveOptions, NewRun, Performer, RunId, SystemClock};
+
+use crate::app::App;
+use crate::arguments::{InputArgs, Output};
+use crate::drive::Driver;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::progress::Stamps;
+use crate::ui::{STRONG, Ui, document};
+use crate::{failures, plan_file, step_kinds};
+
+/// Start a run of a plan and drive it
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The plan file
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+    #[command(flatten)]
+    inputs: InputArgs,
+    /// Return as soon as only people, approvals, permissions or credentials are waited for
+    #[arg(long)]
+    until_blocked: bool,
+    /// Accept the run, and send nothing until it is resumed
+    #[arg(long)]
+    paused: bool,
+}
+
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    let registry = step_kinds::live(app)?;
+    let file = plan_file::read(ui, &args.plan, registry.catalog())?;
+    let raw = plan_file::given(ui, &args.inputs)?;
+    let inputs = plan_file::bind(ui, &file, &raw)?;
+    if !file.warnings.is_empty() {
+        ui.talk(file.warnings.render(ui.colored()).trim_end());
+    }
+    let backend = app.open(Arc::clone(&registry))?;
+    let run = RunId::new();
+    let new = NewRun {
+        run,
+        plan: Arc::clone(&file.plan),
+        text: Arc::clone(&file.text),
+        inputs,
+        starter: app.actor(),
+        paused: args.paused,
+        // Nothing is more random than the id, and a replay has it.
+        seed: run.0.as_u64_pair().1,
+    };
+    backend.start(new).await.map_err(failures::backend)?;
+    ui.talk(&format!("run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), file.plan.name));
+    if ui.output() == Output::Jsonl {
+        ui.line(&document(json!({ "type": "started", "run": run, "short": run.short(), "name": file.plan.name })))?;
+    }
+    let clock = Arc::new(SystemClock);
+    let driver = Driver {
+        backend,
+        performer: Arc::new(Performer::new(registry, clock.clone())),
+        clock,
+        stamps: Stamps::Real,
+    };
+    if args.paused {
+        let status = twinspan_engine::RunStatus::Paused;
+        let view = driver.view(run, &status).await?;
+        ui.data(&view, || view.closing())?;
+        return Ok(Exit::Done);
+    }
+    let options = DriveOptions { until_blocked: args.until_blocked, steal: false };
+    let driven = driver.drive(ui, &[run], &[], options).await?;
+    driver.close(ui, &driven).await
+}

@@ -1,0 +1,33 @@
+//! `show`: where a run stands.
+
+use twinspan_engine::{Backend, Clock, Filter, SystemClock};
+
+use crate::app::App;
+use crate::arguments::OptionalRunArg;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::Ui;
+use crate::view::{Facts, RunView};
+use crate::{failures, run_reference};
+
+/// Show where a run stands
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: OptionalRunArg,
+}
+
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    let backend = app.existing()?;
+    let run = run_reference::find_or_only(&*backend, args.run.run.as_deref()).await?;
+    let state = backend.load(run).await.map_err(failures::backend)?;
+    // The list knows what the events cannot: whether a driver is alive.
+    let listed = backend.list(Filter::default()).await.map_err(failures::backend)?;
+    let listed = listed.into_iter().find(|summary| summary.run == run);
+    let now = SystemClock.now();
+    let status = listed.as_ref().map_or_else(|| state.status(now), |summary| summary.status.clone());
+    let driver = listed.as_ref().and_then(|summary| summary.driver.as_deref());
+    let view = RunView::new(&state, &Facts { run, status: &status, driver, now });
+    ui.data(&view, || view.text())?;
+    Ok(Exit::Done)
+}

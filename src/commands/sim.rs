@@ -1,0 +1,71 @@
+//! `sim`: the simulated Azure on loopback, for other programs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use twinspan_engine::{Clock, SystemClock};
+use twinspan_sim::listener::{Bound, Options, write_ready};
+
+use crate::app::App;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::interrupts::Interrupts;
+use crate::simulated::{self, Served, WorldChoice};
+use crate::ui::{STRONG, Ui, document};
+
+/// Serve the simulated Azure on loopback
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    world: WorldChoice,
+    /// Start with the prerequisites met
+    #[arg(long, conflicts_with = "world")]
+    ready_world: bool,
+    /// Listen here; port 0 takes any free ports, port P takes P, P+1 and P+2
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Write where it listens to this file, once it accepts connections
+    #[arg(long, value_name = "FILE")]
+    ready: Option<PathBuf>,
+    /// Write the root certificate to this file (default: beside the ready file, or in the temporary folder)
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
+    let mut world = simulated::world(&args.world, args.ready_world)?;
+    let ca_file = match (&args.ca, &args.ready) {
+        (Some(path), _) => path.clone(),
+        (None, Some(ready)) => ready.with_extension("ca.pem"),
+        (None, None) => std::env::temp_dir().join(format!("twinspan-sim-{}.ca.pem", std::process::id())),
+    };
+    // Before anything listens: whoever sees the ready file may stop us at once.
+    let (mut interrupts, _token) = Interrupts::listen()?;
+    let options = Options { listen: args.listen, ca_file, now: SystemClock.now() };
+    let refuse = |error| CommandError::new(Exit::Failed, "the simulator cannot be served").cause(&error as &twinspan_sim::listener::ListenError);
+    let bound = Bound::bind(&options).await.map_err(refuse)?;
+    world.set_hosts(bound.hosts().clone());
+    let ready = world.introduction(&bound.ca_file().display().to_string());
+    let running = bound.serve(Arc::new(Served::new(world)));
+    if let Some(path) = &args.ready {
+        write_ready(path, &ready).map_err(refuse)?;
+    }
+    let address = |name: &str| ready.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    ui.data(&document(ready.clone()), || {
+        format!(
+            "{STRONG}simulated Azure{STRONG:#}\narm    {}\nlogin  {}\ngraph  {}\nca     {}\n",
+            address("arm"),
+            address("login"),
+            address("graph"),
+            address("ca_file")
+        )
+    })?;
+    ui.talk("Ctrl-C ends it");
+    interrupts.next().await;
+    running.stop(Duration::from_secs(2)).await;
+    // Being stopped is how it ends.
+    Ok(Exit::Done)
+}

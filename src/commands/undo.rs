@@ -1,0 +1,93 @@
+//! `undo`: take back what a run made.
+
+use std::sync::Arc;
+
+use twinspan_engine::{
+    Backend, DriveOptions, Filter, Performer, RunId, Seq, Signal, SignalId, SignalRow, SystemClock,
+};
+
+use crate::app::App;
+use crate::arguments::ReasonArg;
+use crate::drive::Driver;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::progress::Stamps;
+use crate::ui::{STRONG, Ui};
+use crate::undo_preview::UndoView;
+use crate::{failures, run_reference, step_kinds};
+
+/// Take back what a run made
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Id of the run: whole, its beginning, or its last eight digits (default: the only run of the journal)
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+    /// Only show what would be taken back, and what would be kept
+    #[arg(long)]
+    preview: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Return as soon as only people, approvals, permissions or credentials are waited for
+    #[arg(long)]
+    until_blocked: bool,
+    #[command(flatten)]
+    reason: ReasonArg,
+}
+
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    let reader = app.existing()?;
+    let run = the_run(&*reader, args.run.as_deref()).await?;
+    let state = reader.load(run).await.map_err(failures::backend)?;
+    let preview = UndoView::new(run, &state);
+    if args.preview {
+        ui.data(&preview, || preview.text())?;
+        return Ok(Exit::Done);
+    }
+    if !args.yes {
+        ui.talk(preview.text().trim_end());
+        if !ui.interactive() {
+            return Err(CommandError::usage("undo removes things, and nobody can be asked here")
+                .hint("read `twinspan undo --preview` first, then say --yes"));
+        }
+        if !ui.confirm(&format!("Take back what run {} made?", run.short())) {
+            return Err(CommandError::usage("not confirmed; nothing was done"));
+        }
+    }
+    drop(reader);
+    let registry = step_kinds::live(app)?;
+    let backend = app.open(Arc::clone(&registry))?;
+    let signal = SignalRow {
+        id: SignalId::new(),
+        run,
+        actor: app.actor(),
+        reason: args.reason.reason,
+        signal: Signal::Undo,
+    };
+    backend.signal(signal).await.map_err(failures::backend)?;
+    ui.talk(&format!("taking back run {STRONG}{}{STRONG:#} ({run})", run.short()));
+    let clock = Arc::new(SystemClock);
+    let driver = Driver {
+        backend,
+        performer: Arc::new(Performer::new(registry, clock.clone())),
+        clock,
+        stamps: Stamps::Real,
+    };
+    let from = [(run, Seq(state.seq().0 + 1))];
+    let options = DriveOptions { until_blocked: args.until_blocked, steal: false };
+    let driven = driver.drive(ui, &[run], &from, options).await?;
+    driver.close(ui, &driven).await
+}
+
+/// The run that is meant; without a name the only one of the journal, ended or not.
+async fn the_run(backend: &dyn Backend, text: Option<&str>) -> Result<RunId, CommandError> {
+    if let Some(text) = text {
+        return run_reference::find(backend, text).await;
+    }
+    let runs = backend.list(Filter::default()).await.map_err(failures::backend)?;
+    match &runs[..] {
+        [] => Err(CommandError::not_found("there is no run in this journal")),
+        [only] => Ok(only.run),
+        several => Err(run_reference::several_runs(&format!("there are {} runs", several.len()), several)),
+    }
+}

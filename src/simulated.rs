@@ -1,0 +1,40 @@
+//! The simulated Azure: which world, and how it is reached, from sockets or from this process.
+
+mod in_process;
+mod served;
+
+use std::path::Path;
+
+use twinspan_sim::World;
+
+use crate::error::CommandError;
+use crate::exit::Exit;
+
+pub(crate) use in_process::InProcessWorld;
+pub(crate) use served::Served;
+
+/// Which world to begin with.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct WorldChoice {
+    /// Begin with this world: a JSON file, or `least-privilege` (default: the world of the shipped plan)
+    #[arg(long, value_name = "FILE|least-privilege")]
+    world: Option<String>,
+}
+
+/// The world that was chosen.
+pub(crate) fn world(choice: &WorldChoice, ready: bool) -> Result<World, CommandError> {
+    let (built, name) = match choice.world.as_deref() {
+        None if ready => (World::ready(), "ready"),
+        None => (World::shipped(), "shipped"),
+        Some("least-privilege") => (World::least_privilege(), "least-privilege"),
+        Some(file) => {
+            let path = Path::new(file);
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| CommandError::file(Exit::NotFound, "the world", path, &error))?;
+            (World::from_json(&text), file)
+        }
+    };
+    built.map_err(|error| {
+        CommandError::usage(format!("the world {name} cannot be used")).cause(&error)
+    })
+}

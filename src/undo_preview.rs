@@ -1,0 +1,87 @@
+//! What `undo` would take back, in its order, and what it would keep, with the reason.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use twinspan_engine::{Origin, RunId, RunState, StepState};
+
+use crate::ui::{DIM, STRONG, WAIT};
+use crate::view::{SCHEMA, id_of};
+
+/// What `undo --preview` shows. A read at the time of undo has the last word on ownership.
+#[derive(Serialize)]
+pub(crate) struct UndoView {
+    schema: u32,
+    run: String,
+    short: String,
+    /// Newest first: the order in which they are looked at.
+    removes: Vec<Removed>,
+    keeps: Vec<Kept>,
+}
+
+#[derive(Serialize)]
+struct Removed {
+    step: String,
+    kind: String,
+    id: String,
+    /// It is not certain that it was made: it is looked for.
+    uncertain: bool,
+}
+
+#[derive(Serialize)]
+struct Kept {
+    step: String,
+    reason: String,
+}
+
+impl UndoView {
+    pub(crate) fn new(run: RunId, state: &RunState) -> Self {
+        let mut removes = Vec::new();
+        let mut keeps = Vec::new();
+        let mut items: Vec<_> = state.steps().collect();
+        // Proven last, taken back first.
+        items.sort_by_key(|item| std::cmp::Reverse(item.evidence().map(|evidence| evidence.read_began)));
+        for item in items {
+            let step = item.key().to_string();
+            if matches!(item.state(), Some(StepState::Undone(_))) {
+                keeps.push(Kept { step, reason: "taken back already".to_owned() });
+                continue;
+            }
+            match item.origin() {
+                Some(Origin::FoundInPlace) => {
+                    keeps.push(Kept { step, reason: "it was there before this run".to_owned() });
+                }
+                Some(Origin::Unproven) => {
+                    keeps.push(Kept { step, reason: "that this run made it is not proven".to_owned() });
+                }
+                Some(Origin::Observed | Origin::Claimed) => {}
+                Some(Origin::Made | Origin::Changed) | None if item.is_owed() => removes.push(Removed {
+                    step,
+                    kind: item.uses().unwrap_or_default().to_owned(),
+                    id: id_of(item.outputs()),
+                    uncertain: item.origin().is_none(),
+                }),
+                Some(Origin::Made | Origin::Changed) | None => {}
+            }
+        }
+        UndoView { schema: SCHEMA, run: run.to_string(), short: run.short(), removes, keeps }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        if self.removes.is_empty() {
+            let _ = writeln!(text, "nothing to take back: run {} made nothing", self.short);
+        } else {
+            let _ = writeln!(text, "{STRONG}run {} would take back, in this order{STRONG:#}", self.short);
+        }
+        let width = self.removes.iter().map(|removed| removed.step.chars().count()).max().unwrap_or(0).min(32);
+        for removed in &self.removes {
+            let uncertain = if removed.uncertain { "  (looked for: it may not be there)" } else { "" };
+            let _ = writeln!(text, "  {WAIT}remove{WAIT:#}  {:width$}  {}{uncertain}", removed.step, removed.id);
+        }
+        for kept in &self.keeps {
+            let _ = writeln!(text, "  {DIM}keep{DIM:#}    {:width$}  {}", kept.step, kept.reason);
+        }
+        text
+    }
+}
