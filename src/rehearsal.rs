@@ -11,6 +11,6 @@ mod people;
 mod stage;
 mod view;
 
-pub(crate) use people::Act;
+
 pub(crate) use stage::{Props, Stage};
-pub(crate) use view::RehearsalView;
+

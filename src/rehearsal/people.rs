@@ -1,0 +1,50 @@
+//! The people of a rehearsal: they do what they are waited for, a few virtual minutes later.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use twinspan_engine::Actor;
+use twinspan_plans::Inputs;
+
+use super::credentials::texts;
+use crate::arguments::Output;
+use crate::progress::elapsed;
+use crate::ui::{DIM, STRONG, Ui};
+
+/// How long it takes until somebody answers a mail.
+pub(super) const ANSWERS_MAIL_AFTER: SignedDuration = SignedDuration::from_mins(7);
+
+/// How long somebody reads before approving.
+pub(super) const READS_FOR: SignedDuration = SignedDuration::from_mins(3);
+
+/// Something that a person did.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Act {
+    pub(crate) at: Timestamp,
+    pub(crate) what: String,
+}
+
+/// Who approves: never the person who started the run.
+pub(super) fn approver() -> Actor {
+    Actor("approver (rehearsed)".to_owned())
+}
+
+/// Every mail address in the inputs.
+pub(super) fn addresses(inputs: &Inputs) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for value in inputs.0.values() {
+        texts(value, &mut |text| {
+            if text.contains('@') && !text.contains(' ') && !found.iter().any(|known| known == text) {
+                found.push(text.to_owned());
+            }
+        });
+    }
+    found
+}
+
+pub(super) fn say(ui: &Ui, act: &Act, began: Timestamp) {
+    if ui.output() == Output::Jsonl {
+        return;
+    }
+    let time = elapsed(act.at.duration_since(began).as_secs());
+    ui.talk(&format!("{DIM}{time:>9}{DIM:#}  {STRONG}{:10}{STRONG:#}  {}", "person", act.what));
+}

@@ -1,0 +1,213 @@
+//! Everything that a rehearsal is played with, and the play.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use twinspan_engine::{
+    Actor, Backend, Clock, DriveOptions, NewRun, Opening, Performer, RunId, RunState, RunStatus, Seq, Signal,
+    SignalId, SignalRow, SqliteBackend, StepKey, VirtualClock, WaitKind,
+};
+use twinspan_plans::Inputs;
+use twinspan_sim::{Fault, Hosts, Lie, World};
+use twinspan_steps::{Azure, Cloud, CommandPolicy, Wire, registry};
+
+use super::people::{self, Act};
+use super::view::RehearsalView;
+use super::credentials;
+use crate::drive::{Driven, Driver};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::failures;
+use crate::plan_file::PlanFile;
+use crate::progress::Stamps;
+use crate::simulated::InProcessWorld;
+use crate::ui::Ui;
+
+/// When every rehearsal begins: a Monday morning. A fixed time makes the same seed give the same journal.
+const BEGIN: i64 = 1_767_600_000;
+
+/// A right that was given a moment ago works after minutes. One that does not after this long never will.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(60);
+
+/// Where the simulated hosts are: names that no resolver knows.
+const ARM: &str = "https://arm.twinspan.invalid";
+const LOGIN: &str = "https://login.twinspan.invalid";
+const GRAPH: &str = "https://graph.twinspan.invalid";
+
+/// What is chosen beside the plan.
+pub(crate) struct Props {
+    pub(crate) world: World,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) lies: Vec<Lie>,
+    pub(crate) seed: u64,
+    /// Nobody plays the people.
+    pub(crate) manual: bool,
+    pub(crate) commands: CommandPolicy,
+    /// Keep the journal here.
+    pub(crate) journal: Option<PathBuf>,
+    pub(crate) starter: Actor,
+}
+
+/// A rehearsal that can be played.
+pub(crate) struct Stage {
+    driver: Driver,
+    world: Arc<InProcessWorld>,
+    clock: Arc<VirtualClock>,
+    run: RunId,
+    inputs: Inputs,
+    seed: u64,
+    manual: bool,
+    began: Timestamp,
+    acts: Vec<Act>,
+    /// How far the events were shown.
+    shown: Seq,
+    /// Holds the folder of a journal that nobody keeps.
+    _folder: Option<TempDir>,
+}
+
+impl Stage {
+    /// Sets everything up and accepts the run; nothing is driven yet.
+    pub(crate) async fn set(file: &PlanFile, inputs: Inputs, props: Props) -> Result<Self, CommandError> {
+        let began = Timestamp::from_second(BEGIN).unwrap_or(Timestamp::UNIX_EPOCH);
+        let clock = Arc::new(VirtualClock::new(began));
+        let mut world = props.world;
+        world.set_hosts(Hosts { arm: ARM.to_owned(), login: LOGIN.to_owned(), graph: GRAPH.to_owned() });
+        world.add_faults(props.faults);
+        for lie in props.lies {
+            world.set_lie(lie, true);
+        }
+        let credentials = credentials::of(&world, &file.plan, &inputs);
+        let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
+        let cloud = Cloud::custom(ARM, LOGIN, GRAPH)
+            .map_err(|error| CommandError::bug("the simulated cloud cannot be used").cause(&error))?;
+        let azure = Azure::new(cloud, credentials, Wire::in_process(world.clone()));
+        let registry = Arc::new(registry(Arc::new(azure), props.commands));
+        let (path, folder) = place(props.journal)?;
+        let opening = Opening::rehearsal(Arc::clone(&registry), clock.clone());
+        let backend = Arc::new(SqliteBackend::open(&path, opening).map_err(failures::backend)?);
+        let run = RunId::of_seed(props.seed);
+        let new = NewRun {
+            run,
+            plan: Arc::clone(&file.plan),
+            text: Arc::clone(&file.text),
+            inputs: inputs.clone(),
+            starter: props.starter,
+            paused: false,
+            seed: props.seed,
+        };
+        backend.start(new).await.map_err(failures::backend)?;
+        let driver = Driver {
+            backend,
+            performer: Arc::new(Performer::new(registry, clock.clone())),
+            clock: clock.clone(),
+            stamps: Stamps::Since(began),
+        };
+        Ok(Stage {
+            driver,
+            world,
+            clock,
+            run,
+            inputs,
+            seed: props.seed,
+            manual: props.manual,
+            began,
+            acts: Vec::new(),
+            shown: Seq(1),
+            _folder: folder,
+        })
+    }
+
+    /// Plays until nothing moves any more.
+    pub(crate) async fn play(&mut self, ui: &Ui) -> Result<Driven, CommandError> {
+        let mut patient_since = None;
+        loop {
+            let options = DriveOptions { until_blocked: true, steal: false };
+            let from = [(self.run, self.shown)];
+            let driven = self.driver.drive(ui, &[self.run], &from, options).await?;
+            let state = self.driver.backend.load(self.run).await.map_err(failures::backend)?;
+            self.shown = Seq(state.seq().0 + 1);
+            let status = driven.runs.first().map(|(_, status)| status);
+            let waits = matches!(status, Some(RunStatus::Waiting { .. } | RunStatus::Undoing));
+            if driven.stopped.is_some() || !waits {
+                return Ok(driven);
+            }
+            if !self.manual && self.people_act(ui, &state).await? {
+                patient_since = None;
+                continue;
+            }
+            // A right may still be on its way through the directory: only time tells.
+            let open = state.waits();
+            let permissions = open.iter().filter(|open| open.wait.kind == WaitKind::Permission);
+            let next = permissions.map(|open| open.look_again).min();
+            let since = *patient_since.get_or_insert(self.clock.now());
+            match next {
+                Some(next) if next.duration_since(since) < PATIENCE => self.clock.advance_to(next),
+                _ => return Ok(driven),
+            }
+        }
+    }
+
+    /// Takes back everything that was made, and plays that.
+    pub(crate) async fn take_back(&mut self, ui: &Ui, actor: Actor) -> Result<Driven, CommandError> {
+        self.signal(Signal::Undo, actor).await?;
+        self.play(ui).await
+    }
+
+    /// What was rehearsed.
+    pub(crate) async fn view(&self, driven: &Driven) -> Result<RehearsalView, CommandError> {
+        let queued = RunStatus::Queued;
+        let status = driven.runs.first().map_or(&queued, |(_, status)| status);
+        let run = self.driver.view(self.run, status).await?;
+        let (requests, writes) = self.world.with(|world| (world.requests().len(), world.effects().len()));
+        let ended = self.clock.now();
+        Ok(RehearsalView::new(run, self.seed, (self.began, ended), &self.acts, requests, writes))
+    }
+
+    /// People do what is waited for; whether anybody did anything.
+    async fn people_act(&mut self, ui: &Ui, state: &RunState) -> Result<bool, CommandError> {
+        let waits: Vec<(WaitKind, StepKey)> =
+            state.waits().iter().map(|open| (open.wait.kind, open.step.key().clone())).collect();
+        let mut acted = false;
+        if waits.iter().any(|(kind, _)| *kind == WaitKind::Person) {
+            self.clock.advance(people::ANSWERS_MAIL_AFTER);
+            for email in people::addresses(&self.inputs) {
+                let now = self.clock.now();
+                if !self.world.with(|world| world.redeem(&email, now)).is_empty() {
+                    acted = true;
+                    self.note(ui, format!("{email} accepts the invitation"));
+                }
+            }
+        }
+        for (_, step) in waits.into_iter().filter(|(kind, _)| *kind == WaitKind::Approval) {
+            self.clock.advance(people::READS_FOR);
+            self.signal(Signal::Approve { step: step.clone() }, people::approver()).await?;
+            self.note(ui, format!("{} approves {step}", people::approver()));
+            acted = true;
+        }
+        Ok(acted)
+    }
+
+    async fn signal(&self, signal: Signal, actor: Actor) -> Result<(), CommandError> {
+        let row = SignalRow { id: SignalId::new(), run: self.run, actor, reason: None, signal };
+        self.driver.backend.signal(row).await.map_err(failures::backend)
+    }
+
+    fn note(&mut self, ui: &Ui, what: String) {
+        let act = Act { at: self.clock.now(), what };
+        people::say(ui, &act, self.began);
+        self.acts.push(act);
+    }
+}
+
+/// Where the journal lies: as asked for, or in a folder that goes away with the rehearsal.
+fn place(asked: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), CommandError> {
+    if let Some(path) = asked {
+        return Ok((path, None));
+    }
+    let folder = tempfile::tempdir().map_err(|error| {
+        CommandError::new(Exit::JournalNotWritable, "there is no place for the rehearsal's journal").cause(&error)
+    })?;
+    Ok((folder.path().join("rehearsal.db"), Some(folder)))
+}

@@ -1,0 +1,129 @@
+//! What a rehearsal shows: the document's headings, each with its steps and their evidence, and the virtual clock.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use twinspan_engine::Origin;
+
+use super::people::Act;
+use crate::exit::Exit;
+use crate::ui::{DIM, STRONG};
+use crate::view::{EvidenceView, RunView, SCHEMA, span};
+
+/// A whole rehearsal.
+#[derive(Serialize)]
+pub(crate) struct RehearsalView {
+    schema: u32,
+    /// Always true: nothing of this happened in a real cloud.
+    rehearsal: bool,
+    plan: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<String>,
+    seed: u64,
+    exit: u8,
+    clock: ClockView,
+    /// What people did, oldest first.
+    people: Vec<Act>,
+    /// The document's headings, in the order of the plan.
+    headings: Vec<HeadingView>,
+    /// Requests that reached the simulated Azure, and how many of them were writes.
+    requests: usize,
+    writes: usize,
+    run: RunView,
+}
+
+/// Virtual time.
+#[derive(Serialize)]
+struct ClockView {
+    began: Timestamp,
+    ended: Timestamp,
+    elapsed_seconds: i64,
+}
+
+/// One heading of the document.
+#[derive(Serialize)]
+struct HeadingView {
+    /// Titles, outermost first; empty for steps outside every block.
+    heading: Vec<String>,
+    steps: Vec<ProvenView>,
+}
+
+/// One step under a heading, and how its state is known.
+#[derive(Serialize)]
+struct ProvenView {
+    step: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    kind: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceView>,
+}
+
+impl RehearsalView {
+    /// `clock`: when it began and ended.
+    pub(super) fn new(
+        run: RunView,
+        seed: u64,
+        clock: (Timestamp, Timestamp),
+        acts: &[Act],
+        requests: usize,
+        writes: usize,
+    ) -> Self {
+        let (began, ended) = clock;
+        let mut headings: Vec<HeadingView> = Vec::new();
+        for step in &run.steps {
+            let proven = ProvenView {
+                step: step.step.clone(),
+                title: step.title.clone(),
+                kind: step.kind.clone(),
+                state: step.state,
+                origin: step.origin.clone(),
+                evidence: step.evidence.clone(),
+            };
+            match headings.last_mut() {
+                Some(last) if last.heading == step.headings => last.steps.push(proven),
+                _ => headings.push(HeadingView { heading: step.headings.clone(), steps: vec![proven] }),
+            }
+        }
+        RehearsalView {
+            schema: SCHEMA,
+            rehearsal: true,
+            plan: run.name.clone(),
+            document: run.document.clone(),
+            seed,
+            exit: run.exit,
+            clock: ClockView { began, ended, elapsed_seconds: ended.duration_since(began).as_secs() },
+            people: acts.to_vec(),
+            headings,
+            requests,
+            writes,
+            run,
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.run.ends
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{STRONG}rehearsal{STRONG:#}  {}\n", self.run.summary);
+        if let Some(document) = &self.document {
+            let _ = writeln!(text, "{DIM}{document}{DIM:#}");
+        }
+        text.push_str(&self.run.outline());
+        text.push_str(&self.run.closing());
+        let _ = writeln!(
+            text,
+            "{:10} {} of virtual time; {} requests, {} of them writes; nothing left this machine",
+            "clock",
+            span(self.clock.elapsed_seconds),
+            self.requests,
+            self.writes
+        );
+        text
+    }
+}
