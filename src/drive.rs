@@ -80,7 +80,8 @@ impl Driver {
             views.push(self.view(*run, status).await?);
         }
         show(ui, &views)?;
-        let worst = views.iter().map(|view| view.ends).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Done);
+        let worst =
+            views.iter().map(|view| view.ends).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Done);
         let all_ended = views.iter().all(|view| view.status.ended);
         Ok(match driven.stopped {
             Some(stopped) if !all_ended => stopped,

@@ -20,8 +20,9 @@ impl Interrupts {
     /// Listens from now on.
     pub(crate) fn listen() -> Result<(Self, StopToken), CommandError> {
         let listen = |kind| {
-            signal(kind)
-                .map_err(|error| CommandError::new(Exit::Failed, "signals cannot be listened for").cause(&error))
+            signal(kind).map_err(|error| {
+                CommandError::new(Exit::Failed, "signals cannot be listened for").cause(&error)
+            })
         };
         let (stopper, token) = StopToken::new();
         let interrupts = Interrupts {

@@ -219,7 +219,8 @@ impl<'a> Progress<'a> {
             None => "at work".to_owned(),
             Some(first) => {
                 let who = first.wait.who.as_deref().map(|who| format!("{who}: ")).unwrap_or_default();
-                let more = if waits.len() > 1 { format!(" (and {} more)", waits.len() - 1) } else { String::new() };
+                let more =
+                    if waits.len() > 1 { format!(" (and {} more)", waits.len() - 1) } else { String::new() };
                 format!(
                     "{} waits for {who}{}, since {}; looks again in {}{more}",
                     first.step,

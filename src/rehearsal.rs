@@ -11,6 +11,4 @@ mod people;
 mod stage;
 mod view;
 
-
 pub(crate) use stage::{Props, Stage};
-

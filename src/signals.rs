@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use twinspan_engine::{Backend, ItemKind, RunId, Settled, Signal, SignalId, SignalRow, SqliteBackend, StepKey, WaitKind};
+use twinspan_engine::{
+    Backend, ItemKind, RunId, Settled, Signal, SignalId, SignalRow, SqliteBackend, StepKey, WaitKind,
+};
 
 use crate::app::App;
 use crate::error::CommandError;
@@ -36,7 +38,9 @@ pub(crate) async fn send(
     let settled = backend.signal_and_settle(row, PATIENCE).await.map_err(failures::backend)?;
     let (by, words, next) = match settled {
         Settled::ByDriver => ("driver", "its driver took it", None),
-        Settled::Here => ("here", "no driver was alive: taken here", Some(format!("twinspan resume {}", run.short()))),
+        Settled::Here => {
+            ("here", "no driver was alive: taken here", Some(format!("twinspan resume {}", run.short())))
+        }
         Settled::NotYet => ("not-yet", "its driver has not taken it yet; it stays in the inbox", None),
     };
     let view = document(json!({

@@ -34,7 +34,5 @@ pub(crate) fn world(choice: &WorldChoice, ready: bool) -> Result<World, CommandE
             (World::from_json(&text), file)
         }
     };
-    built.map_err(|error| {
-        CommandError::usage(format!("the world {name} cannot be used")).cause(&error)
-    })
+    built.map_err(|error| CommandError::usage(format!("the world {name} cannot be used")).cause(&error))
 }

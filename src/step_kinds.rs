@@ -5,9 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use twinspan_engine::{BoxFuture, Registry};
-use twinspan_steps::{
-    Azure, Cloud, CommandPolicy, Credentials, InProcess, TransportFault, Wire, registry,
-};
+use twinspan_steps::{Azure, Cloud, CommandPolicy, Credentials, InProcess, TransportFault, Wire, registry};
 
 use crate::app::App;
 use crate::clouds;

@@ -74,10 +74,12 @@ impl UndoView {
         } else {
             let _ = writeln!(text, "{STRONG}run {} would take back, in this order{STRONG:#}", self.short);
         }
-        let width = self.removes.iter().map(|removed| removed.step.chars().count()).max().unwrap_or(0).min(32);
+        let width =
+            self.removes.iter().map(|removed| removed.step.chars().count()).max().unwrap_or(0).min(32);
         for removed in &self.removes {
             let uncertain = if removed.uncertain { "  (looked for: it may not be there)" } else { "" };
-            let _ = writeln!(text, "  {WAIT}remove{WAIT:#}  {:width$}  {}{uncertain}", removed.step, removed.id);
+            let _ =
+                writeln!(text, "  {WAIT}remove{WAIT:#}  {:width$}  {}{uncertain}", removed.step, removed.id);
         }
         for kept in &self.keeps {
             let _ = writeln!(text, "  {DIM}keep{DIM:#}    {:width$}  {}", kept.step, kept.reason);

@@ -50,8 +50,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }
     let mut next = Seq(args.from.max(1));
     loop {
-        let news =
-            backend.read(run, next, Some(Duration::from_secs(1))).await.map_err(failures::backend)?;
+        let news = backend.read(run, next, Some(Duration::from_secs(1))).await.map_err(failures::backend)?;
         for recorded in &news {
             print(ui, run, recorded)?;
             next = Seq(recorded.seq.0 + 1);

@@ -54,7 +54,9 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     backend.start(new).await.map_err(failures::backend)?;
     ui.talk(&format!("run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), file.plan.name));
     if ui.output() == Output::Jsonl {
-        ui.line(&document(json!({ "type": "started", "run": run, "short": run.short(), "name": file.plan.name })))?;
+        ui.line(&document(
+            json!({ "type": "started", "run": run, "short": run.short(), "name": file.plan.name }),
+        ))?;
     }
     let clock = Arc::new(SystemClock);
     let driver = Driver {

@@ -45,7 +45,10 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
     // Before anything listens: whoever sees the ready file may stop us at once.
     let (mut interrupts, _token) = Interrupts::listen()?;
     let options = Options { listen: args.listen, ca_file, now: SystemClock.now() };
-    let refuse = |error| CommandError::new(Exit::Failed, "the simulator cannot be served").cause(&error as &twinspan_sim::listener::ListenError);
+    let refuse = |error| {
+        CommandError::new(Exit::Failed, "the simulator cannot be served")
+            .cause(&error as &twinspan_sim::listener::ListenError)
+    };
     let bound = Bound::bind(&options).await.map_err(refuse)?;
     world.set_hosts(bound.hosts().clone());
     let ready = world.introduction(&bound.ca_file().display().to_string());

@@ -38,7 +38,9 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
 /// JSON where it is JSON, text otherwise.
 fn value(text: &str) -> Result<(String, Value), CommandError> {
     let Some((name, value)) = text.split_once('=') else {
-        return Err(CommandError::usage(format!("--value {text} has no `=`")).hint("write --value OUTPUT=VALUE"));
+        return Err(
+            CommandError::usage(format!("--value {text} has no `=`")).hint("write --value OUTPUT=VALUE")
+        );
     };
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     Ok((name.to_owned(), value))

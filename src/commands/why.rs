@@ -55,11 +55,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     Ok(Exit::Done)
 }
 
-fn text(
-    step: &StepView,
-    events: &[twinspan_engine::Recorded],
-    seen: &[(jiff::Timestamp, String)],
-) -> String {
+fn text(step: &StepView, events: &[twinspan_engine::Recorded], seen: &[(jiff::Timestamp, String)]) -> String {
     let mut text = format!("{STRONG}{}{STRONG:#}  {} ({})\n", step.step, step.state, step.kind);
     if let Some(title) = &step.title {
         let _ = writeln!(text, "{title}");

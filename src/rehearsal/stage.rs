@@ -13,9 +13,9 @@ use twinspan_plans::Inputs;
 use twinspan_sim::{Fault, Hosts, Lie, World};
 use twinspan_steps::{Azure, Cloud, CommandPolicy, Wire, registry};
 
+use super::credentials;
 use super::people::{self, Act};
 use super::view::RehearsalView;
-use super::credentials;
 use crate::drive::{Driven, Driver};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -207,7 +207,8 @@ fn place(asked: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), CommandEr
         return Ok((path, None));
     }
     let folder = tempfile::tempdir().map_err(|error| {
-        CommandError::new(Exit::JournalNotWritable, "there is no place for the rehearsal's journal").cause(&error)
+        CommandError::new(Exit::JournalNotWritable, "there is no place for the rehearsal's journal")
+            .cause(&error)
     })?;
     Ok((folder.path().join("rehearsal.db"), Some(folder)))
 }

@@ -37,9 +37,7 @@ impl InProcess for InProcessWorld {
                 // The world saw nothing, but a client cannot know that.
                 Err(ConnectionFault::Reset) => Err(TransportFault::Lost("connection reset".to_owned())),
                 Err(ConnectionFault::TimedOut) => Err(TransportFault::TimedOut),
-                Err(ConnectionFault::AnswerLost) => {
-                    Err(TransportFault::Lost("connection closed".to_owned()))
-                }
+                Err(ConnectionFault::AnswerLost) => Err(TransportFault::Lost("connection closed".to_owned())),
                 Err(ConnectionFault::Truncated(_)) => {
                     Err(TransportFault::Truncated("connection closed".to_owned()))
                 }

@@ -102,7 +102,9 @@ impl Words {
             Event::RunEnded { outcome } => match outcome {
                 Outcome::Succeeded => Words::new("ended", GOOD, "done"),
                 Outcome::Cancelled => Words::new("ended", STRONG, "cancelled"),
-                Outcome::Undone => Words::new("ended", GOOD, "everything that it made is taken back or kept with a reason"),
+                Outcome::Undone => {
+                    Words::new("ended", GOOD, "everything that it made is taken back or kept with a reason")
+                }
             },
         }
     }
@@ -112,7 +114,11 @@ impl Words {
             StepEvent::AlreadySo { evidence, .. } => Words::new("already so", GOOD, proof(evidence)),
             StepEvent::Waiting { wait, look_again, .. } => {
                 let who = wait.who.as_deref().map(|who| format!("{who}: ")).unwrap_or_default();
-                Words::new("waiting", WAIT, format!("{who}{}; looks again in {}", wait.what, between(at, *look_again)))
+                Words::new(
+                    "waiting",
+                    WAIT,
+                    format!("{who}{}; looks again in {}", wait.what, between(at, *look_again)),
+                )
             }
             StepEvent::NeedsDecision { decision, .. } => Words::new("decide", BAD, decision.what.clone()),
             StepEvent::Intended { attempt, .. } => Words::quiet("sending", format!("attempt {attempt}")),
@@ -151,7 +157,9 @@ impl Words {
             StepEvent::Provided { output, by, .. } => {
                 Words::new("provided", STRONG, format!("{output} by {by}; a claim until a check proves it"))
             }
-            StepEvent::Undone { evidence } => Words::new("undone", GOOD, format!("gone; {}", proof(evidence))),
+            StepEvent::Undone { evidence } => {
+                Words::new("undone", GOOD, format!("gone; {}", proof(evidence)))
+            }
             StepEvent::Kept { reason } => Words::new("kept", WAIT, reason.clone()),
             StepEvent::UndoStopped { error } => Words::new("undo stop", BAD, error.to_string()),
         }

@@ -136,9 +136,10 @@ impl Counts {
 fn exit(status: &RunStatus, steps: &[StepView]) -> Exit {
     match status {
         RunStatus::Halted { failed, undecided } if undecided.is_empty() && !failed.is_empty() => {
-            let gave_up = steps.iter().filter(|step| step.state == "failed").all(|step| {
-                step.error.as_ref().is_some_and(|error| error.code.as_deref() == Some(GAVE_UP))
-            });
+            let gave_up = steps
+                .iter()
+                .filter(|step| step.state == "failed")
+                .all(|step| step.error.as_ref().is_some_and(|error| error.code.as_deref() == Some(GAVE_UP)));
             if gave_up { Exit::GaveUp } else { Exit::Failed }
         }
         RunStatus::Waiting { .. } => {

@@ -1,6 +1,5 @@
 //! A list of runs.
 
-use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 use twinspan_engine::RunSummary;
@@ -52,20 +51,29 @@ impl RunsView {
         if self.runs.is_empty() {
             return String::new();
         }
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
-        table.set_header(["RUN", "PLAN", "STATUS", "STARTED", "CHANGED", "DRIVEN BY"]);
-        for run in &self.runs {
-            table.add_row([
-                run.short.as_str(),
-                run.name.as_str(),
-                run.status.words.as_str(),
-                &stamp(run.started),
-                &stamp(run.changed),
-                run.driver.as_deref().unwrap_or("-"),
-            ]);
-        }
-        let lines = table.lines().map(|line| line.trim().to_owned());
-        lines.collect::<Vec<_>>().join("\n") + "\n"
+        let head = ["RUN", "PLAN", "STATUS", "STARTED", "CHANGED", "DRIVEN BY"].map(str::to_owned);
+        let rows = self.runs.iter().map(|run| {
+            [
+                run.short.clone(),
+                run.name.clone(),
+                run.status.words.clone(),
+                stamp(run.started),
+                stamp(run.changed),
+                run.driver.clone().unwrap_or_else(|| "-".to_owned()),
+            ]
+        });
+        columns(std::iter::once(head).chain(rows).collect())
     }
+}
+
+/// Rows with their columns under each other.
+fn columns<const N: usize>(rows: Vec<[String; N]>) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
 }

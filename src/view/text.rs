@@ -57,7 +57,13 @@ impl RunView {
         let done: Vec<&str> =
             self.steps.iter().filter(|step| step.is_done()).map(|step| step.step.as_str()).collect();
         let applicable = self.counts.steps - self.counts.not_applicable;
-        let _ = writeln!(text, "{GOOD}{:10}{GOOD:#} {} of {applicable} steps{}", "done", done.len(), names(&done));
+        let _ = writeln!(
+            text,
+            "{GOOD}{:10}{GOOD:#} {} of {applicable} steps{}",
+            "done",
+            done.len(),
+            names(&done)
+        );
         self.changes(&mut text);
         for wait in &self.waiting {
             for line in wait.lines(self.now) {
@@ -69,7 +75,13 @@ impl RunView {
         }
         if !self.untouched.is_empty() {
             let untouched: Vec<&str> = self.untouched.iter().map(String::as_str).collect();
-            let _ = writeln!(text, "{DIM}{:10}{DIM:#} {} steps{}", "untouched", untouched.len(), names(&untouched));
+            let _ = writeln!(
+                text,
+                "{DIM}{:10}{DIM:#} {} steps{}",
+                "untouched",
+                untouched.len(),
+                names(&untouched)
+            );
         }
         let _ = writeln!(text, "{STRONG}{:10}{STRONG:#} {}", "status", self.status.words);
         for (position, command) in self.next.iter().enumerate() {
@@ -98,7 +110,8 @@ impl StepView {
         let style = match self.state {
             "done" | "already-so" | "undone" => GOOD,
             "failed" | "undo-stopped" | "needs-decision" | "undo-needs-decision" => BAD,
-            "waiting" | "undo-waiting" | "uncertain" | "undo-uncertain" | "retry-wait" | "kept" | "skipped" => WAIT,
+            "waiting" | "undo-waiting" | "uncertain" | "undo-uncertain" | "retry-wait" | "kept"
+            | "skipped" => WAIT,
             _ => DIM,
         };
         let title = self.title.as_deref().unwrap_or(&self.kind);
@@ -115,7 +128,12 @@ impl StepView {
         match self.state {
             "failed" | "undo-stopped" => {
                 let Some(error) = &self.error else { return };
-                let _ = writeln!(text, "{BAD}{:10}{BAD:#} {STRONG}{}{STRONG:#}  {error}", state_words(self.state), self.step);
+                let _ = writeln!(
+                    text,
+                    "{BAD}{:10}{BAD:#} {STRONG}{}{STRONG:#}  {error}",
+                    state_words(self.state),
+                    self.step
+                );
                 for cause in &error.causes {
                     let _ = writeln!(text, "{:10} because {cause}", "");
                 }
@@ -128,7 +146,12 @@ impl StepView {
             }
             "retry-wait" | "undo-retry-wait" | "uncertain" | "undo-uncertain" => {
                 if let Some(error) = &self.error {
-                    let _ = writeln!(text, "{WAIT}{:10}{WAIT:#} {STRONG}{}{STRONG:#}  {error}", state_words(self.state), self.step);
+                    let _ = writeln!(
+                        text,
+                        "{WAIT}{:10}{WAIT:#} {STRONG}{}{STRONG:#}  {error}",
+                        state_words(self.state),
+                        self.step
+                    );
                 }
                 if let (Some(retry), Some(since)) = (&self.retry, self.since) {
                     let _ = writeln!(
@@ -144,7 +167,11 @@ impl StepView {
             _ => {}
         }
         if let Some(decision) = &self.decision {
-            let _ = writeln!(text, "{BAD}{:10}{BAD:#} {STRONG}{}{STRONG:#}  {}", "decide", self.step, decision.what);
+            let _ = writeln!(
+                text,
+                "{BAD}{:10}{BAD:#} {STRONG}{}{STRONG:#}  {}",
+                "decide", self.step, decision.what
+            );
             for difference in &decision.differences {
                 let _ = writeln!(
                     text,

@@ -39,9 +39,14 @@ mod tests {
 
     #[test]
     fn spans_name_two_units_at_most() {
-        for (seconds, text) in
-            [(-3, "0 s"), (30, "30 s"), (600, "10 min"), (605, "10 min 5 s"), (7_500, "2 h 5 min"), (259_200, "3 d")]
-        {
+        for (seconds, text) in [
+            (-3, "0 s"),
+            (30, "30 s"),
+            (600, "10 min"),
+            (605, "10 min 5 s"),
+            (7_500, "2 h 5 min"),
+            (259_200, "3 d"),
+        ] {
             assert_eq!(span(seconds), text);
         }
     }

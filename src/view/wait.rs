@@ -51,7 +51,9 @@ impl WaitView {
         let again = self.again(now);
         let mut acts: Vec<(&str, &str)> = Vec::new();
         acts.extend(wait.action.as_deref().map(|action| ("do", action)));
-        acts.extend(wait.link.as_deref().map(|link| (if wait.action.is_some() { "link" } else { "open" }, link)));
+        acts.extend(
+            wait.link.as_deref().map(|link| (if wait.action.is_some() { "link" } else { "open" }, link)),
+        );
         match acts.len() {
             0 => lines.push(format!("{indent}{:STEP$} {DIM}{again}{DIM:#}", "then")),
             count => {

@@ -11,6 +11,8 @@ pub struct SignIn {
     pub client_id: String,
     /// Its secret; of no worth outside this world.
     pub client_secret: String,
+    /// Tenant where this person, or this application, is at home; anywhere else it is a guest.
+    pub home: String,
 }
 
 /// A subscription by the name that the ready file gives it.
@@ -27,13 +29,21 @@ impl World {
     /// How the person signs in whom plans call `identity`; of several, the one at home in `tenant`.
     pub fn sign_in(&self, identity: &str, tenant: &str) -> Option<SignIn> {
         let person = self.directory.person_for(identity, Some(tenant))?;
-        Some(SignIn { client_id: person.client_id.clone(), client_secret: person.client_secret.clone() })
+        Some(SignIn {
+            client_id: person.client_id.clone(),
+            client_secret: person.client_secret.clone(),
+            home: person.home.clone(),
+        })
     }
 
     /// How the world's first application signs in.
     pub fn application(&self) -> Option<SignIn> {
         let first = self.directory.applications.first()?;
-        Some(SignIn { client_id: first.app_id.clone(), client_secret: first.client_secret.clone() })
+        Some(SignIn {
+            client_id: first.app_id.clone(),
+            client_secret: first.client_secret.clone(),
+            home: first.home.clone(),
+        })
     }
 
     /// The content of the ready file: what other processes need to reach this world.
