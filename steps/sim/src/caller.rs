@@ -15,15 +15,6 @@ pub(crate) enum PrincipalKind {
     ServicePrincipal,
 }
 
-impl PrincipalKind {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            PrincipalKind::User => "User",
-            PrincipalKind::ServicePrincipal => "ServicePrincipal",
-        }
-    }
-}
-
 /// The holder of one token.
 #[derive(Clone, Debug)]
 pub(crate) struct Holder {

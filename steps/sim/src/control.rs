@@ -16,6 +16,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
         ("GET", "/_sim/ledger") => Ok(Reply::ok(json!({ "effects": world.effects() }))),
         ("GET", "/_sim/requests") => Ok(Reply::ok(json!({ "requests": world.requests() }))),
         ("GET", "/_sim/state") => Ok(Reply::ok(world.snapshot())),
+        ("GET", "/_sim/mails") => Ok(mails(world)),
         ("POST", "/_sim/redeem") => redeem(world, request),
         ("GET", "/_sim/faults") => Ok(Reply::ok(json!({ "faults": world.faults() }))),
         ("POST", "/_sim/faults") => {
@@ -65,6 +66,13 @@ fn bad(message: &str) -> Reply {
 
 fn read<T: serde::de::DeserializeOwned>(request: &Request) -> Result<T, Reply> {
     serde_json::from_slice(&request.body).map_err(|error| bad(&error.to_string()))
+}
+
+/// Every invitation that was mailed.
+fn mails(world: &World) -> Reply {
+    let mails = world.directory.mails.iter();
+    let mails = mails.map(|m| json!({ "at": m.at, "tenant": m.tenant, "to": m.to }));
+    Reply::ok(json!({ "mails": mails.collect::<Vec<_>>() }))
 }
 
 fn clock(world: &mut World, request: &Request) -> Reply {

@@ -25,11 +25,6 @@ pub(crate) fn place_network_manager(_world: &mut World, _id: &str, _location: &s
 /// A resource group is gone: so is what was in it. `id` is the resource group's.
 pub(crate) fn resource_group_deleted(_world: &mut World, _id: &str) {}
 
-/// Ids, in the spelling they were made with, of what lies in the resource group with this id.
-pub(crate) fn resources_within(_world: &World, _id: &str) -> Vec<String> {
-    Vec::new()
-}
-
 /// What exists, without times and drawn names: two runs that did the same have the same.
 pub(crate) fn snapshot(_world: &World) -> serde_json::Value {
     serde_json::Value::Null

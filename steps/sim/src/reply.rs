@@ -81,10 +81,6 @@ impl Reply {
         self
     }
 
-    pub(crate) fn is_error(&self) -> bool {
-        self.status >= 400
-    }
-
     pub(crate) fn body_bytes(&self) -> Bytes {
         match &self.body {
             Body::Empty => Bytes::new(),

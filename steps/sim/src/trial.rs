@@ -1,7 +1,5 @@
 //! A client for this crate's tests: signs in, sends, reads JSON. Its clock is the test's.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;

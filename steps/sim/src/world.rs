@@ -168,22 +168,26 @@ impl World {
         let service = request.extensions().get::<Service>().copied().or_else(|| self.service_of(&request));
         let request = Request::new(request, now, at);
         let Some(service) = service else {
-            return Ok(self.answer(&request, Reply::error(404, "NotFound", "no such host in this world")));
+            return Ok(self.answer(
+                None,
+                &request,
+                Reply::error(404, "NotFound", "no such host in this world"),
+            ));
         };
         if service == Service::Arm && request.path.starts_with("/_sim/") {
             let reply = crate::control::handle(self, &request).unwrap_or_else(|refusal| refusal);
-            return Ok(self.answer(&request, reply));
+            return Ok(self.answer(Some(service), &request, reply));
         }
         let Some(fault) = faults::take(&mut self.faults, request.method.as_str(), &request.path) else {
             let reply = self.serve(service, &request);
-            return Ok(self.answer(&request, reply));
+            return Ok(self.answer(Some(service), &request, reply));
         };
         let location = format!("{}{}", self.hosts.arm, crate::arm::FAILED_OPERATION);
         match faults::course(fault, service, || location) {
             Course::Unreached(fault) => Err(fault),
             Course::Refused(reply) => {
                 self.record(service, &request, reply.status, Change::None);
-                Ok(self.answer(&request, reply))
+                Ok(self.answer(Some(service), &request, reply))
             }
             Course::Applied { twice, then } => {
                 if twice {
@@ -191,11 +195,15 @@ impl World {
                 }
                 let reply = self.serve(service, &request);
                 match then {
-                    After::Answer => Ok(self.answer(&request, reply)),
+                    After::Answer => Ok(self.answer(Some(service), &request, reply)),
                     After::Lose => Err(ConnectionFault::AnswerLost),
-                    After::Truncate => Err(ConnectionFault::Truncated(self.answer(&request, reply))),
-                    After::Delay(by) => Err(ConnectionFault::Slow(self.answer(&request, reply), by)),
-                    After::Replace(other) => Ok(self.answer(&request, other)),
+                    After::Truncate => {
+                        Err(ConnectionFault::Truncated(self.answer(Some(service), &request, reply)))
+                    }
+                    After::Delay(by) => {
+                        Err(ConnectionFault::Slow(self.answer(Some(service), &request, reply), by))
+                    }
+                    After::Replace(other) => Ok(self.answer(Some(service), &request, other)),
                 }
             }
         }
@@ -359,7 +367,7 @@ impl World {
     }
 
     /// Turns a reply into bytes, with the headers that every answer has.
-    fn answer(&mut self, request: &Request, reply: Reply) -> Answer {
+    fn answer(&mut self, service: Option<Service>, request: &Request, reply: Reply) -> Answer {
         let id = self.draw().to_string();
         let mut headers = http::HeaderMap::new();
         let mut put = |name: &'static str, value: &str| {
@@ -376,6 +384,22 @@ impl World {
         put("x-ms-correlation-request-id", request.header("x-ms-correlation-request-id").unwrap_or(&id));
         if let Some(own) = request.client_request_id() {
             put("x-ms-client-request-id", own);
+        }
+        if service == Some(Service::Graph) {
+            put("request-id", &id);
+            put("client-request-id", request.client_request_id().unwrap_or(&id));
+        }
+        if service == Some(Service::Arm) {
+            put(
+                "x-ms-routing-request-id",
+                &format!("SIMULATED:{}:{id}", request.at.strftime("%Y%m%dT%H%M%SZ")),
+            );
+            let (left, of) = if crate::arm::is_write(&request.method, &request.path) {
+                ("x-ms-ratelimit-remaining-subscription-writes", "799")
+            } else {
+                ("x-ms-ratelimit-remaining-subscription-reads", "1099")
+            };
+            put(left, of);
         }
         for (name, value) in &reply.headers {
             put(name, value);

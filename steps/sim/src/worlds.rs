@@ -1,5 +1,6 @@
 //! Worlds to begin with: the shipped ones, and those that a file describes.
 
+mod description;
 mod file;
 mod introduce;
 
@@ -9,7 +10,7 @@ pub use introduce::SignIn;
 
 use crate::lags::Lags;
 use crate::world::World;
-use file::Description;
+use description::Description;
 
 /// The world of the shipped plan: all prerequisites unmet but tenants, subscriptions, virtual networks, the network
 /// manager and the multi-tenant application.

@@ -66,6 +66,20 @@ fn redeeming_needs_an_invitation() {
 }
 
 #[test]
+fn mails_are_told_with_their_time() {
+    let mut trial = Trial::shipped();
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    for send in [true, false] {
+        let invitation = json!({
+            "invitedUserEmailAddress": NINA, "inviteRedirectUrl": "https://x.example", "sendInvitationMessage": send,
+        });
+        trial.graph(&admin, "POST", "/invitations", &invitation);
+    }
+    let wanted = json!({ "mails": [{ "at": "2026-11-23T09:00:00Z", "tenant": FABRIKAM, "to": NINA }] });
+    assert_eq!(trial.control("GET", "mails", &Value::Null).body, wanted);
+}
+
+#[test]
 fn control_is_in_no_list_and_unknown_controls_are_refused() {
     let mut trial = Trial::shipped();
     trial.control("GET", "clock", &Value::Null);

@@ -1,19 +1,16 @@
-//! A world's description.
-
-use std::collections::BTreeSet;
+//! From a description to a world.
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::authorization::{Assignment, role_by_name};
 use crate::directory::{Application, ExternalState, Person, ServicePrincipal, Tenant, User};
 use crate::hierarchy::{ManagementGroup, Place, Registration, ResourceGroup, Subscription};
-use crate::lags::Lags;
 use crate::network;
 use crate::world::World;
 use crate::worlds::Label;
+use crate::worlds::description::{Description, GuestState, RoleEntry, SubscriptionEntry, TenantEntry};
 
 /// Why a description is no world.
 #[derive(Debug, thiserror::Error)]
@@ -49,203 +46,6 @@ pub enum WorldError {
         /// What it should be.
         wanted: &'static str,
     },
-}
-
-/// The file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Description {
-    /// Makes the names that services draw.
-    seed: u64,
-    pub(super) lags: Lags,
-    applications: Vec<ApplicationEntry>,
-    people: Vec<PersonEntry>,
-    tenants: Vec<TenantEntry>,
-    /// Names of the ready file (`central`, `target`) and the subscription that each stands for.
-    labels: IndexMap<String, String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ApplicationEntry {
-    app_id: String,
-    client_secret: String,
-    display_name: String,
-    home: String,
-    #[serde(default)]
-    multi_tenant: bool,
-    #[serde(default)]
-    federated: Vec<FederatedEntry>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FederatedEntry {
-    issuer: String,
-    subject: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PersonEntry {
-    identities: Vec<String>,
-    client_id: String,
-    client_secret: String,
-    email: String,
-    home: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct TenantEntry {
-    id: String,
-    display_name: String,
-    domain: String,
-    users: Vec<UserEntry>,
-    service_principals: Vec<ServicePrincipalEntry>,
-    management_groups: Vec<ManagementGroupEntry>,
-    subscriptions: Vec<SubscriptionEntry>,
-    role_assignments: Vec<RoleEntry>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserEntry {
-    id: String,
-    email: String,
-    #[serde(default)]
-    display_name: Option<String>,
-    /// None: a member.
-    #[serde(default)]
-    guest: Option<GuestState>,
-    /// Names of Graph permissions.
-    #[serde(default)]
-    graph: BTreeSet<String>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum GuestState {
-    Pending,
-    Accepted,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServicePrincipalEntry {
-    id: String,
-    app_id: String,
-    #[serde(default)]
-    graph: BTreeSet<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ManagementGroupEntry {
-    name: String,
-    #[serde(default)]
-    display_name: Option<String>,
-    /// None: below the tenant's root group.
-    #[serde(default)]
-    parent: Option<String>,
-    #[serde(default)]
-    registered: Vec<String>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct SubscriptionEntry {
-    id: String,
-    display_name: Option<String>,
-    state: Option<String>,
-    management_group: Option<String>,
-    registered: Vec<String>,
-    resource_groups: Vec<ResourceGroupEntry>,
-    network_managers: Vec<NetworkManagerEntry>,
-    virtual_networks: Vec<VirtualNetworkEntry>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResourceGroupEntry {
-    name: String,
-    location: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NetworkManagerEntry {
-    name: String,
-    resource_group: String,
-    location: String,
-    scopes: Vec<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VirtualNetworkEntry {
-    name: String,
-    resource_group: String,
-    location: String,
-    address_prefixes: Vec<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RoleEntry {
-    scope: String,
-    role: String,
-    /// Object id.
-    principal: String,
-}
-
-impl Description {
-    /// Takes in what `other` has: things of the same name are replaced, roles and people's rights are added.
-    pub(super) fn merge(&mut self, other: Description) {
-        for tenant in other.tenants {
-            let Some(own) = self.tenants.iter_mut().find(|t| t.id == tenant.id) else {
-                self.tenants.push(tenant);
-                continue;
-            };
-            for user in tenant.users {
-                match own.users.iter_mut().find(|u| u.id == user.id) {
-                    Some(known) => *known = user,
-                    None => own.users.push(user),
-                }
-            }
-            for principal in tenant.service_principals {
-                match own.service_principals.iter_mut().find(|p| p.id == principal.id) {
-                    Some(known) => *known = principal,
-                    None => own.service_principals.push(principal),
-                }
-            }
-            for group in tenant.management_groups {
-                match own.management_groups.iter_mut().find(|g| g.name == group.name) {
-                    Some(known) => *known = group,
-                    None => own.management_groups.push(group),
-                }
-            }
-            for subscription in tenant.subscriptions {
-                match own.subscriptions.iter_mut().find(|s| s.id == subscription.id) {
-                    Some(known) => *known = subscription,
-                    None => own.subscriptions.push(subscription),
-                }
-            }
-            own.role_assignments.extend(tenant.role_assignments);
-        }
-        self.applications.extend(other.applications);
-        self.people.extend(other.people);
-        self.labels.extend(other.labels);
-    }
-
-    /// Nobody may do anything any more.
-    pub(super) fn forget_rights(&mut self) {
-        for tenant in &mut self.tenants {
-            tenant.role_assignments.clear();
-            tenant.users.iter_mut().for_each(|u| u.graph.clear());
-            tenant.service_principals.iter_mut().for_each(|p| p.graph.clear());
-        }
-    }
 }
 
 pub(super) fn read(text: &str) -> Result<Description, WorldError> {

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use serde_json::{Value, json};
 
 use crate::trial::{CENTRAL, CENTRAL_SUBSCRIPTION, FABRIKAM, FABRIKAM_SUBSCRIPTION, Trial};

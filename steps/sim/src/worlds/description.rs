@@ -1,0 +1,205 @@
+//! The shape of a world's description, and how one is laid over another.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use crate::lags::Lags;
+
+/// The file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Description {
+    /// Makes the names that services draw.
+    pub(super) seed: u64,
+    pub(super) lags: Lags,
+    pub(super) applications: Vec<ApplicationEntry>,
+    pub(super) people: Vec<PersonEntry>,
+    pub(super) tenants: Vec<TenantEntry>,
+    /// Names of the ready file (`central`, `target`) and the subscription that each stands for.
+    pub(super) labels: IndexMap<String, String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApplicationEntry {
+    pub(super) app_id: String,
+    pub(super) client_secret: String,
+    pub(super) display_name: String,
+    pub(super) home: String,
+    #[serde(default)]
+    pub(super) multi_tenant: bool,
+    #[serde(default)]
+    pub(super) federated: Vec<FederatedEntry>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FederatedEntry {
+    pub(super) issuer: String,
+    pub(super) subject: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PersonEntry {
+    pub(super) identities: Vec<String>,
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+    pub(super) email: String,
+    pub(super) home: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TenantEntry {
+    pub(super) id: String,
+    pub(super) display_name: String,
+    pub(super) domain: String,
+    pub(super) users: Vec<UserEntry>,
+    pub(super) service_principals: Vec<ServicePrincipalEntry>,
+    pub(super) management_groups: Vec<ManagementGroupEntry>,
+    pub(super) subscriptions: Vec<SubscriptionEntry>,
+    pub(super) role_assignments: Vec<RoleEntry>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UserEntry {
+    pub(super) id: String,
+    pub(super) email: String,
+    #[serde(default)]
+    pub(super) display_name: Option<String>,
+    /// None: a member.
+    #[serde(default)]
+    pub(super) guest: Option<GuestState>,
+    /// Names of Graph permissions.
+    #[serde(default)]
+    pub(super) graph: BTreeSet<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum GuestState {
+    Pending,
+    Accepted,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServicePrincipalEntry {
+    pub(super) id: String,
+    pub(super) app_id: String,
+    #[serde(default)]
+    pub(super) graph: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ManagementGroupEntry {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) display_name: Option<String>,
+    /// None: below the tenant's root group.
+    #[serde(default)]
+    pub(super) parent: Option<String>,
+    #[serde(default)]
+    pub(super) registered: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SubscriptionEntry {
+    pub(super) id: String,
+    pub(super) display_name: Option<String>,
+    pub(super) state: Option<String>,
+    pub(super) management_group: Option<String>,
+    pub(super) registered: Vec<String>,
+    pub(super) resource_groups: Vec<ResourceGroupEntry>,
+    pub(super) network_managers: Vec<NetworkManagerEntry>,
+    pub(super) virtual_networks: Vec<VirtualNetworkEntry>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResourceGroupEntry {
+    pub(super) name: String,
+    pub(super) location: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NetworkManagerEntry {
+    pub(super) name: String,
+    pub(super) resource_group: String,
+    pub(super) location: String,
+    pub(super) scopes: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VirtualNetworkEntry {
+    pub(super) name: String,
+    pub(super) resource_group: String,
+    pub(super) location: String,
+    pub(super) address_prefixes: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleEntry {
+    pub(super) scope: String,
+    pub(super) role: String,
+    /// Object id.
+    pub(super) principal: String,
+}
+
+impl Description {
+    /// Takes in what `other` has: things of the same name are replaced, roles and people's rights are added.
+    pub(super) fn merge(&mut self, other: Description) {
+        for tenant in other.tenants {
+            let Some(own) = self.tenants.iter_mut().find(|t| t.id == tenant.id) else {
+                self.tenants.push(tenant);
+                continue;
+            };
+            for user in tenant.users {
+                match own.users.iter_mut().find(|u| u.id == user.id) {
+                    Some(known) => *known = user,
+                    None => own.users.push(user),
+                }
+            }
+            for principal in tenant.service_principals {
+                match own.service_principals.iter_mut().find(|p| p.id == principal.id) {
+                    Some(known) => *known = principal,
+                    None => own.service_principals.push(principal),
+                }
+            }
+            for group in tenant.management_groups {
+                match own.management_groups.iter_mut().find(|g| g.name == group.name) {
+                    Some(known) => *known = group,
+                    None => own.management_groups.push(group),
+                }
+            }
+            for subscription in tenant.subscriptions {
+                match own.subscriptions.iter_mut().find(|s| s.id == subscription.id) {
+                    Some(known) => *known = subscription,
+                    None => own.subscriptions.push(subscription),
+                }
+            }
+            own.role_assignments.extend(tenant.role_assignments);
+        }
+        self.applications.extend(other.applications);
+        self.people.extend(other.people);
+        self.labels.extend(other.labels);
+    }
+
+    /// Nobody may do anything any more.
+    pub(super) fn forget_rights(&mut self) {
+        for tenant in &mut self.tenants {
+            tenant.role_assignments.clear();
+            tenant.users.iter_mut().for_each(|u| u.graph.clear());
+            tenant.service_principals.iter_mut().for_each(|p| p.graph.clear());
+        }
+    }
+}
