@@ -1,12 +1,28 @@
 //! The rules: what happens next. Pure; no clock, no input or output.
+//!
+//! `decide` says what is to be done, `interpret` what a fact means, `take_signal` what a person's wish means. All three
+//! answer with events or effects and change nothing; `fold` takes the events in.
+
+mod facts;
+mod failing;
+mod limits;
+mod looking;
+mod signals;
+mod taking_back;
 
 use jiff::Timestamp;
+use serde_json::Value;
+use twinspan_plans::Digest;
 
-use crate::event::{Event, Outcome};
+use crate::event::{Event, Outcome, StepEvent};
+use crate::failure::StepError;
 use crate::ids::StepKey;
 use crate::perform::{Fact, Job};
-use crate::signal::SignalRow;
-use crate::state::RunState;
+use crate::state::item::{ItemId, Role, Verdict};
+use crate::state::{Goal, RunState, StepState, Way};
+use crate::step::Phase;
+
+pub use signals::{Command, SignalRefused, check_signal, legal_commands, take_signal};
 
 /// What the driver has to do next.
 #[derive(Debug)]
@@ -21,22 +37,151 @@ pub enum Effect {
     Finished(Outcome),
 }
 
-/// What happens next: everything that is ready or due. Cost: O(ready + due), never O(run).
-pub fn decide(_state: &RunState, _now: Timestamp) -> Vec<Effect> {
-    Vec::new()
+/// What happens next: everything that is ready or due, `Perform` at most as often as the run's limit says. Cost:
+/// O(ready + due), never O(run).
+pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
+    if let Some(outcome) = state.outcome() {
+        return vec![Effect::Finished(outcome)];
+    }
+    let mut effects = Vec::new();
+    if state.is_complete() {
+        let outcome = match state.control().goal {
+            Goal::Finish => Outcome::Succeeded,
+            Goal::Cancel => Outcome::Cancelled,
+            Goal::Undo => Outcome::Undone,
+        };
+        return vec![Effect::Record(Event::RunEnded { outcome })];
+    }
+    if !state.may_send() {
+        return effects;
+    }
+    if state.control().goal == Goal::Finish {
+        effects.extend(state.records().filter_map(|id| record(state, id)).map(Effect::Record));
+    }
+    let due = state.due(now).filter_map(|id| job(state, id)).take(state.performs());
+    effects.extend(due.map(|job| Effect::Perform(Box::new(job))));
+    if let Some(next) = state.next_due(now) {
+        effects.push(Effect::WakeAt(next));
+    }
+    effects
 }
 
-/// What a performer's fact means: the events to append.
-pub fn interpret(_state: &RunState, _fact: &Fact, _now: Timestamp) -> Vec<Event> {
-    Vec::new()
+/// What is to be recorded about an item: that it does not apply, cannot be evaluated, or which elements it has.
+fn record(state: &RunState, id: ItemId) -> Option<Event> {
+    let item = state.item(id);
+    let (verdict, _) = item.verdict.as_ref()?;
+    let failed = |error: StepError| Event::Step {
+        step: item.key.clone(),
+        event: StepEvent::Failed { error, phase: Phase::Probe },
+    };
+    Some(match verdict {
+        Verdict::NotApplicable => Event::NotApplicable { item: item.key.clone() },
+        Verdict::Wrong(error) => failed(error.clone()),
+        Verdict::Expand => {
+            let over = state.plan().node(item.node).for_each.as_ref()?;
+            match state.elements(id, over) {
+                Ok(elements) => Event::Expanded { item: item.key.clone(), elements },
+                Err(error) => failed(error),
+            }
+        }
+    })
 }
 
-/// What a signal means: the events to append (`SignalTaken` first). `in_flight`: steps whose write is on its way.
-pub fn take_signal(
-    _state: &RunState,
-    _signal: &SignalRow,
-    _in_flight: &[StepKey],
-    _now: Timestamp,
-) -> Vec<Event> {
-    Vec::new()
+/// What a step performs next.
+fn job(state: &RunState, id: ItemId) -> Option<Job> {
+    let item = state.item(id);
+    let Role::Step(record) = &item.role else { return None };
+    if item.verdict.is_some() {
+        return None;
+    }
+    let phase = record.state.phase()?;
+    match (state.control().goal, phase.way()) {
+        (Goal::Finish, Way::Forward) | (Goal::Undo, Way::Back) => {}
+        // Before a write of unknown outcome can be taken back, it has to be known.
+        (Goal::Undo, Way::Forward) if matches!(record.state, StepState::Uncertain { .. }) => {}
+        _ => return None,
+    }
+    let call = record.call.as_ref()?;
+    let step = state.plan().node(item.node).step()?;
+    let found = match &record.state {
+        StepState::Intended { found, .. } => found.clone(),
+        _ => None,
+    };
+    let needed_receipts =
+        item.targets.iter().filter_map(|target| state.item(*target).step()?.receipt.clone());
+    Some(Job {
+        run: state.run()?,
+        step: item.key.clone(),
+        kind: step.uses.clone(),
+        phase,
+        attempt: attempt_of(&record.state, phase, record.attempts),
+        params: std::sync::Arc::clone(&call.params),
+        identities: call.identities.clone(),
+        auxiliary: call.auxiliary.clone(),
+        since: record.since?,
+        approval: record.approval.clone(),
+        receipt: record.receipt.clone(),
+        needed_receipts: needed_receipts.collect(),
+        found,
+        timeout: step.timeout.unwrap_or(limits::TIMEOUT),
+    })
+}
+
+/// A look before a write belongs to the attempt that may follow it; every other phase to the one that was made.
+fn attempt_of(state: &StepState, phase: Phase, attempts: u32) -> u32 {
+    match (state, phase) {
+        (StepState::Intended { attempt, .. }, _) => *attempt,
+        (_, Phase::Probe | Phase::UndoProbe) => attempts + 1,
+        _ => attempts,
+    }
+}
+
+/// What a performer's fact means: the events to append. A fact that is not waited for (a second delivery, or one that
+/// a signal has overtaken) means nothing.
+pub fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Vec<Event> {
+    let events = facts::interpret(state, fact, now).unwrap_or_default();
+    events.into_iter().map(|event| Event::Step { step: fact.step.clone(), event }).collect()
+}
+
+/// What it means that the journal refused `Intended` of `step`, because the live run `other` claims the same.
+pub fn claim_clash(state: &RunState, step: &StepKey, other: crate::ids::RunId, now: Timestamp) -> Vec<Event> {
+    let events = facts::claim_clash(state, step, other, now).unwrap_or_default();
+    events.into_iter().map(|event| Event::Step { step: step.clone(), event }).collect()
+}
+
+/// Digest of a value in its canonical form: keys sorted, no blanks.
+pub(crate) fn digest_of(value: &Value) -> Digest {
+    let mut text = String::new();
+    canonical(value, &mut text);
+    Digest::of(text.as_bytes())
+}
+
+fn canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Array(items) => {
+            text.push('[');
+            for (position, item) in items.iter().enumerate() {
+                if position > 0 {
+                    text.push(',');
+                }
+                canonical(item, text);
+            }
+            text.push(']');
+        }
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            text.push('{');
+            for (position, (key, item)) in entries.into_iter().enumerate() {
+                if position > 0 {
+                    text.push(',');
+                }
+                text.push_str(&Value::String(key.clone()).to_string());
+                text.push(':');
+                canonical(item, text);
+            }
+            text.push('}');
+        }
+        scalar => text.push_str(&scalar.to_string()),
+    }
 }

@@ -17,6 +17,7 @@ mod ids;
 mod journal;
 mod perform;
 mod registry;
+mod schedule;
 mod signal;
 mod state;
 mod step;
@@ -27,7 +28,9 @@ pub use backend::{
     Parked, RunSummary, Runs, Settled, SqliteBackend, Started, StopToken, Stopper,
 };
 pub use clock::{Clock, SystemClock, VirtualClock};
-pub use decide::{Effect, decide, interpret, take_signal};
+pub use decide::{
+    Command, Effect, SignalRefused, check_signal, claim_clash, decide, interpret, legal_commands, take_signal,
+};
 pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent};
 pub use failure::{Certainty, FailureClass, StepError};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};

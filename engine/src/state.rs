@@ -175,6 +175,76 @@ impl RunState {
         claims.iter().find_map(|claim| self.foreign.get(claim).copied())
     }
 
+    /// How many phases may be performed at the same time.
+    pub(crate) fn performs(&self) -> usize {
+        self.performs
+    }
+
+    /// Items about which something is to be recorded.
+    pub(crate) fn records(&self) -> impl Iterator<Item = ItemId> + '_ {
+        self.agenda.records()
+    }
+
+    /// Steps that are due, in the order in which they became so.
+    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = ItemId> + '_ {
+        self.agenda.due(now)
+    }
+
+    /// When the next step becomes due.
+    pub(crate) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.agenda.next_after(now)
+    }
+
+    /// Intents whose outcome is not known: step, direction, attempt.
+    pub(crate) fn intents(&self) -> impl Iterator<Item = (&StepKey, Way, u32)> {
+        self.tally.intended.iter().filter_map(|id| {
+            let item = self.item(*id);
+            match &item.step()?.state {
+                StepState::Intended { way, attempt, .. } => Some((&item.key, *way, *attempt)),
+                _ => None,
+            }
+        })
+    }
+
+    /// Items that are not at rest: what moves, waits, has failed, or needs a person.
+    pub(crate) fn restless(&self) -> Vec<ItemId> {
+        let tally = &self.tally;
+        let sets = [&tally.working, &tally.waiting, &tally.failed, &tally.undecided, &tally.stopped];
+        sets.into_iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Steps that are under way and have no write whose outcome is open, once what was not sent is withdrawn.
+    pub(crate) fn begun_without_write(&self, in_flight: &[StepKey]) -> Vec<ItemId> {
+        let sent = |key: &StepKey| in_flight.contains(key);
+        let tally = &self.tally;
+        let sets = [&tally.working, &tally.waiting, &tally.undecided];
+        let under_way = sets.into_iter().flatten().copied().collect::<BTreeSet<_>>();
+        under_way
+            .into_iter()
+            .filter(|id| {
+                let item = self.item(*id);
+                item.step().is_some_and(|record| match &record.state {
+                    StepState::Intended { .. } => !sent(&item.key),
+                    state => !state.is_open_attempt(),
+                })
+            })
+            .collect()
+    }
+
+    /// Steps that were left out without outputs which others read.
+    pub(crate) fn withheld(&self) -> Vec<ItemId> {
+        let ids = (0..self.items.len()).map(|index| ItemId(u32::try_from(index).unwrap_or(u32::MAX)));
+        ids.filter(|id| {
+            let item = self.item(*id);
+            let skipped = matches!(
+                item.step().map(|record| &record.state),
+                Some(StepState::Skipped { output: None, .. })
+            );
+            skipped && !item.dependents.is_empty()
+        })
+        .collect()
+    }
+
     pub(crate) fn item(&self, id: ItemId) -> &Item {
         &self.items[id.0 as usize]
     }

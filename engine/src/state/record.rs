@@ -140,6 +140,9 @@ impl StepRecord {
         match event {
             StepEvent::Waiting { wait, phase, since, deadline, .. } => {
                 self.refused(was_intended);
+                if matches!(self.state, StepState::Uncertain { .. }) {
+                    self.unsettled = false;
+                }
                 if wait.kind != WaitKind::Limit {
                     self.failures = Failures::default();
                 }
@@ -258,14 +261,26 @@ impl StepRecord {
         self.write_ended = Some(ended);
         self.failures.count += 1;
         self.failures.since.get_or_insert(ended);
-        self.unsettled = true;
-        self.ownership.was_absent |= self.ownership.absent_now;
+        if matches!(self.state, StepState::Intended { way: Way::Forward, .. }) {
+            self.unsettled = true;
+            self.ownership.was_absent |= self.ownership.absent_now;
+        }
+    }
+
+    /// Its turn has come to be taken back: what failed or waited on the way forward does not count.
+    pub(crate) fn begin_back(&mut self) {
+        self.failures = Failures::default();
+        self.failed_looks = 0;
+        self.waits.clear();
+        self.decided = None;
+        self.last_error = None;
     }
 
     /// An intended write certainly did not happen.
     fn refused(&mut self, was_intended: Option<Way>) {
         if was_intended == Some(Way::Forward) {
             self.ownership.owed = self.ownership.owed_before;
+            self.ownership.absent_now = false;
         }
     }
 }

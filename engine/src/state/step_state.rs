@@ -281,15 +281,19 @@ impl StepState {
                 })
             }
             StepEvent::Waiting { wait, phase, since, look_again, deadline } => {
-                (may_stop && way == Some(phase.way())).then(|| {
-                    StepState::Waiting(Box::new(Waiting {
-                        wait: wait.clone(),
-                        phase: *phase,
-                        since: *since,
-                        look_again: *look_again,
-                        deadline: *deadline,
-                    }))
-                })
+                // From Uncertain only by evidence: something is there, on its way.
+                let proven = looking == Some(*phase) && phase.way().verify() == *phase;
+                ((may_stop || proven) && way == Some(phase.way()) && *self != StepState::Skipping).then(
+                    || {
+                        StepState::Waiting(Box::new(Waiting {
+                            wait: wait.clone(),
+                            phase: *phase,
+                            since: *since,
+                            look_again: *look_again,
+                            deadline: *deadline,
+                        }))
+                    },
+                )
             }
             StepEvent::NeedsDecision { decision, phase } => (looking
                 .is_some_and(|looking| !looking.writes())
@@ -405,18 +409,7 @@ impl StepState {
                 (may || *self == StepState::Pending)
                     .then(|| StepState::Failed { error: Box::new(error.clone()), phase: *phase })
             }
-            StepEvent::SkipAsked { .. } => {
-                let may = match self {
-                    StepState::Pending | StepState::Failed { .. } => true,
-                    StepState::Probing { way } => *way == Way::Forward,
-                    StepState::Waiting(waiting) => waiting.phase.way() == Way::Forward,
-                    StepState::NeedsDecision { phase, .. } | StepState::RetryWait { phase, .. } => {
-                        phase.way() == Way::Forward
-                    }
-                    _ => false,
-                };
-                may.then_some(StepState::Skipping)
-            }
+            StepEvent::SkipAsked { .. } => self.next_would_skip().then_some(StepState::Skipping),
             StepEvent::Skipped { output, seen } => (*self == StepState::Skipping)
                 .then(|| StepState::Skipped { output: output.clone().map(Arc::new), seen: seen.clone() }),
             StepEvent::Cancelled => {
@@ -586,6 +579,18 @@ impl StepState {
                 | StepState::NotApplicable
                 | StepState::Skipped { .. }
         )
+    }
+
+    /// Whether a person may leave it out: nothing that it sent is open.
+    pub(crate) fn next_would_skip(&self) -> bool {
+        match self {
+            StepState::Pending | StepState::Failed { .. } => true,
+            StepState::Probing { way } => *way == Way::Forward,
+            StepState::Waiting(waiting) => waiting.phase == Phase::Probe,
+            StepState::NeedsDecision { phase, .. } => phase.way() == Way::Forward,
+            StepState::RetryWait { phase, .. } => matches!(phase, Phase::Probe | Phase::Apply),
+            _ => false,
+        }
     }
 
     /// Its name: stable, for machines.

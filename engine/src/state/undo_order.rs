@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::ids::Seq;
 use crate::state::RunState;
-use crate::state::item::{Item, ItemId};
+use crate::state::item::ItemId;
 use crate::state::step_state::{Change, StepState, Way};
 
 /// Steps that are still to be taken back.
@@ -24,11 +24,6 @@ impl UndoOrder {
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.remaining.is_empty()
-    }
-
-    /// How many are left.
-    pub(crate) fn left(&self) -> usize {
-        self.remaining.len()
     }
 }
 
@@ -74,6 +69,9 @@ impl RunState {
                     self.leave_undo(id);
                     let _fits = self.change(id, Change::NothingToTakeBack, at);
                 } else {
+                    if let Some(record) = self.item_mut(id).step_mut() {
+                        record.begin_back();
+                    }
                     let _fits = self.change(id, Change::TakeBack, at);
                 }
             }
@@ -96,18 +94,6 @@ impl RunState {
             self.undo.by_begin.remove(&(begun, id));
             self.undo.by_end.remove(&(end, id));
         }
-    }
-
-    /// Steps whose undo is owed and not settled.
-    pub(crate) fn owed(&self) -> usize {
-        self.items
-            .iter()
-            .filter_map(Item::step)
-            .filter(|record| {
-                record.ownership.owed
-                    && !matches!(record.state, StepState::Undone(_) | StepState::Kept { .. })
-            })
-            .count()
     }
 }
 

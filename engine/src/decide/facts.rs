@@ -1,0 +1,265 @@
+//! What a fact means for the step it speaks of.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use twinspan_plans::{Digest, EffectClass, StepDef};
+
+use crate::decide::digest_of;
+use crate::event::{Evidence, Origin, ReadProof, StepEvent};
+use crate::failure::Certainty;
+use crate::ids::{RunId, StepKey};
+use crate::perform::{Fact, Seen};
+use crate::state::item::Item;
+use crate::state::record::StepRecord;
+use crate::state::{Goal, RunState, StepState};
+use crate::step::{ClaimKey, Decision, Marker, Observed, Phase, Undone};
+use crate::wait::{Wait, WaitKind};
+
+/// One step and what was just learned of it.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'a> {
+    pub(super) state: &'a RunState,
+    pub(super) item: &'a Item,
+    pub(super) record: &'a StepRecord,
+    pub(super) step: &'a StepDef,
+    pub(super) run: RunId,
+    pub(super) now: Timestamp,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn of(state: &'a RunState, key: &StepKey, now: Timestamp) -> Option<Self> {
+        let id = state.lookup(key)?;
+        let item = state.item(id);
+        Some(Case {
+            state,
+            item,
+            record: item.step()?,
+            step: state.plan().node(item.node).step()?,
+            run: state.run()?,
+            now,
+        })
+    }
+
+    /// Whether the marker is this run's.
+    pub(super) fn is_ours(&self, marker: &Marker) -> bool {
+        matches!(marker, Marker::Of(run) if *run == self.run.short())
+    }
+
+    /// The other run that a marker names.
+    pub(super) fn foreign<'m>(&self, marker: &'m Marker) -> Option<&'m str> {
+        match marker {
+            Marker::Of(run) if *run != self.run.short() => Some(run),
+            _ => None,
+        }
+    }
+
+    /// How what was read is known.
+    pub(super) fn evidence(&self, fact: &Fact, seen: Digest, marker: Marker) -> Evidence {
+        let read = fact.exchanges.iter().rev().find_map(|exchange| {
+            let status = exchange.status.filter(|_| !exchange.write)?;
+            Some(ReadProof { verb: exchange.verb.clone(), target: exchange.target.clone(), status })
+        });
+        let also =
+            self.record.seen.iter().map(|(at, what)| (format!("seen at {at}"), what.clone())).collect();
+        let write_ended = self.record.write_ended.filter(|_| self.record.ownership.owed);
+        Evidence { read_began: fact.began, write_ended, seen, marker, read, also }
+    }
+
+    /// Who made what is there now.
+    pub(super) fn origin(&self, marker: &Marker) -> Origin {
+        let own = self.record.ownership;
+        if self.step.effect == EffectClass::Read {
+            return Origin::Observed;
+        }
+        if !own.owed {
+            return Origin::FoundInPlace;
+        }
+        match marker {
+            Marker::Of(_) if self.is_ours(marker) => {
+                if own.was_absent {
+                    Origin::Made
+                } else {
+                    Origin::Changed
+                }
+            }
+            Marker::Of(_) => Origin::FoundInPlace,
+            Marker::NoPlace if own.accepted_onto_nothing => Origin::Made,
+            Marker::NoPlace | Marker::None if own.was_absent => Origin::Unproven,
+            Marker::NoPlace | Marker::None => Origin::Changed,
+        }
+    }
+
+    pub(super) fn undecided(&self, decision: Decision, phase: Phase) -> StepEvent {
+        StepEvent::NeedsDecision { decision, phase }
+    }
+
+    pub(super) fn foreign_owner(&self, other: &str, phase: Phase) -> StepEvent {
+        self.undecided(
+            Decision {
+                what: format!("it carries the marker of run {other}, not of this run"),
+                advice: "ask who runs that; adopt it as it is, or abort this step".to_owned(),
+                differences: Vec::new(),
+            },
+            phase,
+        )
+    }
+
+    /// Announces the write, unless something stands against it.
+    pub(super) fn intend(&self, pre_image: Digest, was_absent: bool, claims: &[ClaimKey]) -> Vec<StepEvent> {
+        let record = self.record;
+        if !self.state.may_send() || self.state.control().goal != Goal::Finish {
+            return Vec::new();
+        }
+        if let Some(given_up) = self.exhausted() {
+            return vec![given_up];
+        }
+        if self.step.effect == EffectClass::PostUnsafe && record.unsettled && record.decided.is_none() {
+            return vec![self.unsafe_repeat(Phase::Probe)];
+        }
+        if let Some(other) = self.state.foreign_claim(claims) {
+            return vec![self.claimed_by(other)];
+        }
+        if let (Some(gate), None) = (&self.step.approval, &record.approval) {
+            let who = if gate.by.is_empty() { "an operator".to_owned() } else { gate.by.join(" or ") };
+            let wait = Wait::new(WaitKind::Approval, "its change has to be approved")
+                .who(who)
+                .action(format!("twinspan approve {} {}", self.run.short(), self.item.key));
+            return vec![self.waiting(wait, Phase::Probe)];
+        }
+        let Some(call) = &record.call else { return Vec::new() };
+        let digest = digest_of(&json!({
+            "kind": self.step.uses,
+            "identity": call.identities,
+            "params": *call.params,
+            "pre_image": pre_image,
+        }));
+        vec![StepEvent::Intended {
+            attempt: record.attempts + 1,
+            phase: Phase::Apply,
+            digest,
+            pre_image,
+            was_absent,
+            epoch: self.state.epoch(),
+            claims: if record.claims.is_empty() { claims.to_vec() } else { Vec::new() },
+            found: None,
+        }]
+    }
+
+    pub(super) fn claimed_by(&self, other: RunId) -> StepEvent {
+        let wait =
+            Wait::new(WaitKind::Claim, format!("run {} changes the same thing just now", other.short()))
+                .who(format!("run {}", other.short()))
+                .action(format!("twinspan show {}", other.short()));
+        self.waiting(wait, Phase::Probe)
+    }
+
+    /// A write that must not be repeated, of which nobody knows whether it happened.
+    pub(super) fn unsafe_repeat(&self, phase: Phase) -> StepEvent {
+        let last = self.record.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+        self.undecided(
+            Decision {
+                what: format!("it was sent, and its answer is unknown{last}"),
+                advice: "find out whether it took effect: adopt if it did, overwrite to send it again, \
+                         abort otherwise"
+                    .to_owned(),
+                differences: Vec::new(),
+            },
+            phase,
+        )
+    }
+
+    fn skipped(&self, fact: &Fact) -> StepEvent {
+        let (found, seen) = match &fact.result {
+            Err(error) => (None, format!("its check failed: {error}")),
+            Ok(Seen::Checked { observed, .. }) => match observed {
+                Observed::Absent => (None, "absent".to_owned()),
+                Observed::Converging { wait, .. } => (None, format!("on its way: {}", wait.what)),
+                Observed::Conflict(decision) => (None, format!("in conflict: {}", decision.what)),
+                Observed::Differs { output, .. } => (Some(output), "there, but not as wanted".to_owned()),
+                Observed::Present { output, .. } => (Some(output), "there, as wanted".to_owned()),
+            },
+            Ok(Seen::Applied { .. } | Seen::Undone(_)) => (None, "not looked at".to_owned()),
+        };
+        StepEvent::Skipped { output: self.skip_output(found), seen }
+    }
+
+    /// Outputs of a step that is left out: what was read, and over it what the person says.
+    pub(super) fn skip_output(&self, found: Option<&Value>) -> Option<Value> {
+        let mut fields = match found {
+            Some(Value::Object(fields)) => fields.clone(),
+            _ => Map::new(),
+        };
+        fields.extend(self.record.provided.iter().map(|(name, value)| (name.clone(), value.clone())));
+        (found.is_some() || !fields.is_empty()).then_some(Value::Object(fields))
+    }
+}
+
+/// The events of a fact; `None`: it is not waited for.
+pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option<Vec<StepEvent>> {
+    let case = Case::of(state, &fact.step, now)?;
+    let record = case.record;
+    if state.outcome().is_some()
+        || record.state.phase() != Some(fact.phase)
+        || super::attempt_of(&record.state, fact.phase, record.attempts) != fact.attempt
+    {
+        return None;
+    }
+    // Only a read that began after the write ended says anything about it (I2).
+    let after_write = matches!(fact.phase, Phase::Verify | Phase::UndoVerify);
+    if after_write && record.write_ended.is_some_and(|ended| fact.began < ended) {
+        return None;
+    }
+    if record.state == StepState::Skipping {
+        return Some(vec![case.skipped(fact)]);
+    }
+    let mut events = match &fact.result {
+        Ok(Seen::Checked { observed, readiness, claims }) => match fact.phase {
+            Phase::Probe => case.probed(fact, observed, readiness.as_ref(), claims),
+            Phase::Verify => case.verified(fact, observed),
+            Phase::UndoProbe => case.undo_probed(fact, observed, claims),
+            Phase::UndoVerify => case.undo_verified(fact, observed),
+            Phase::Apply | Phase::Undo => return None,
+        },
+        Ok(Seen::Applied { receipt }) if fact.phase == Phase::Apply => vec![StepEvent::Accepted {
+            attempt: fact.attempt,
+            phase: fact.phase,
+            ended: fact.ended,
+            receipt: receipt.clone(),
+        }],
+        Ok(Seen::Undone(Undone::Removed)) if fact.phase == Phase::Undo => vec![StepEvent::Accepted {
+            attempt: fact.attempt,
+            phase: fact.phase,
+            ended: fact.ended,
+            receipt: None,
+        }],
+        Ok(Seen::Undone(Undone::Kept(reason))) if fact.phase == Phase::Undo => {
+            vec![StepEvent::Kept { reason: reason.clone() }]
+        }
+        Ok(_) => return None,
+        Err(error) if fact.phase.writes() && error.certainty == Certainty::Unknown => {
+            vec![case.uncertain(error, fact.ended)]
+        }
+        Err(error) => vec![case.failed(error, fact.phase)],
+    };
+    // Nothing begins any more: what would be tried again is not.
+    if state.control().goal == Goal::Cancel
+        && matches!(
+            events.last(),
+            Some(StepEvent::RetryWait { phase, .. } | StepEvent::Waiting { phase, .. }) if *phase != Phase::Verify
+        )
+    {
+        events.push(StepEvent::Cancelled);
+    }
+    Some(events)
+}
+
+/// The events of a claim that the journal refused.
+pub(super) fn claim_clash(
+    state: &RunState,
+    step: &StepKey,
+    other: RunId,
+    now: Timestamp,
+) -> Option<Vec<StepEvent>> {
+    let case = Case::of(state, step, now)?;
+    (case.record.state.phase() == Some(Phase::Probe)).then(|| vec![case.claimed_by(other)])
+}

@@ -1,0 +1,214 @@
+//! What a failure means, by its class; how waits and retries are bounded.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::decide::facts::Case;
+use crate::decide::limits;
+use crate::event::StepEvent;
+use crate::failure::{FailureClass, StepError};
+use crate::state::{StepState, Way};
+use crate::step::Phase;
+use crate::wait::{Wait, WaitKind};
+
+/// Code of the error of a step that waited too long.
+const GAVE_UP: &str = "GaveUpWaiting";
+
+impl Case<'_> {
+    /// A time from now.
+    pub(super) fn later(&self, after: Duration) -> Timestamp {
+        self.now.saturating_add(after).unwrap_or(Timestamp::MAX)
+    }
+
+    /// A failure after which it is certain that nothing was changed.
+    pub(super) fn failed(&self, error: &StepError, phase: Phase) -> StepEvent {
+        if let StepState::Uncertain { attempt, ended, way, .. } = &self.record.state {
+            // The look failed, not the write: what is unknown stays unknown until a look succeeds (U1).
+            let error = self.worded(error);
+            let count = self.record.failed_looks + 1;
+            let after = match &error.wait {
+                Some(wait) => wait
+                    .look_again
+                    .or(error.retry_after)
+                    .unwrap_or_else(|| limits::look(wait.kind).delay(count)),
+                None => self.retry_delay(count, &error),
+            };
+            return StepEvent::Uncertain {
+                attempt: *attempt,
+                phase: way.write(),
+                error: Some(error),
+                ended: *ended,
+                look_again: self.later(after),
+            };
+        }
+        // A write that was refused begins again with a look.
+        let again = if phase.writes() { phase.way().probe() } else { phase };
+        match error.class {
+            FailureClass::Transient | FailureClass::ConflictRetryable | FailureClass::ReplicationLag => {
+                self.try_again(error.clone(), phase)
+            }
+            FailureClass::Throttled => {
+                let mut wait = self.words(error, WaitKind::Limit);
+                wait.look_again = error.retry_after.or(wait.look_again);
+                self.waiting(wait, again)
+            }
+            FailureClass::Propagation => {
+                let mut wait = self.words(error, WaitKind::Remote);
+                wait.look_again = Some(wait.look_again.unwrap_or(limits::PROPAGATION_LOOK));
+                self.waiting_within(wait, again, Some(limits::PROPAGATION), Some(error))
+            }
+            FailureClass::Credential => self.waiting(self.words(error, WaitKind::Credential), again),
+            FailureClass::NeedsPerson => self.waiting(self.words(error, WaitKind::Person), again),
+            FailureClass::Permission => self.waiting(self.words(error, WaitKind::Permission), again),
+            FailureClass::Policy | FailureClass::PlanWrong | FailureClass::Bug => {
+                self.stopped(error.clone(), phase)
+            }
+        }
+    }
+
+    /// Sent, and nobody knows.
+    pub(super) fn uncertain(&self, error: &StepError, ended: Timestamp) -> StepEvent {
+        // The look settles it, so the first comes soon whatever the class of the failure.
+        let delay = self.retry_delay(1, error);
+        let way = self.record.state.way().unwrap_or(Way::Forward);
+        StepEvent::Uncertain {
+            attempt: self.record.attempts,
+            phase: way.write(),
+            error: Some(StepError { wait: None, ..error.clone() }),
+            ended,
+            look_again: self.later(delay),
+        }
+    }
+
+    /// The end of the way: the step fails, or its undo stops.
+    pub(super) fn stopped(&self, error: StepError, phase: Phase) -> StepEvent {
+        match phase.way() {
+            Way::Forward => StepEvent::Failed { error, phase },
+            Way::Back => StepEvent::UndoStopped { error },
+        }
+    }
+
+    /// Tries again by the schedule, unless it has been tried long or often enough.
+    pub(super) fn try_again(&self, error: StepError, phase: Phase) -> StepEvent {
+        let failures = self.record.failures.count + 1;
+        let since = self.record.failures.since.unwrap_or(self.now);
+        if self.is_too_much(failures, since) {
+            return self.stopped(self.given_up(&error, failures, since), phase);
+        }
+        StepEvent::RetryWait {
+            until: self.later(self.retry_delay(failures, &error)),
+            error,
+            phase,
+            failures,
+            since,
+        }
+    }
+
+    /// The write was accepted, and a read does not show it.
+    pub(super) fn not_visible(&self, what: &str, phase: Phase) -> StepEvent {
+        self.try_again(StepError::new(FailureClass::ReplicationLag, what), phase)
+    }
+
+    /// Whether another write would be one too many.
+    pub(super) fn exhausted(&self) -> Option<StepEvent> {
+        let failures = self.record.failures;
+        let (since, error) = (failures.since?, self.record.last_error.as_ref()?);
+        self.is_too_much(failures.count, since)
+            .then(|| self.stopped(self.given_up(error, failures.count, since), Phase::Probe))
+    }
+
+    fn is_too_much(&self, failures: u32, since: Timestamp) -> bool {
+        let (attempts, within) = limits::bounds(self.step);
+        let late =
+            within.and_then(|within| since.checked_add(within).ok()).is_some_and(|end| self.now >= end);
+        late || attempts.is_some_and(|attempts| failures >= attempts)
+    }
+
+    fn given_up(&self, error: &StepError, failures: u32, since: Timestamp) -> StepError {
+        let times = if failures == 1 { "once".to_owned() } else { format!("{failures} times") };
+        StepError {
+            message: format!("{error} (failed {times} since {since})"),
+            hint: Some(error.hint.clone().unwrap_or_else(|| self.retry_hint())),
+            ..error.clone()
+        }
+    }
+
+    fn retry_hint(&self) -> String {
+        format!("when the cause is gone: twinspan retry {} {}", self.run.short(), self.item.key)
+    }
+
+    pub(super) fn retry_delay(&self, count: u32, error: &StepError) -> Duration {
+        let seed = format!("{}/{}/{}/{}", self.state.seed(), self.run, self.item.key, self.record.attempts);
+        let delay = limits::retry(self.step).jittered(count, &seed);
+        error.retry_after.map_or(delay, |told| told.max(delay))
+    }
+
+    /// The error with the words of the wait that its class means, where it means one.
+    fn worded(&self, error: &StepError) -> StepError {
+        let kind = match error.class {
+            FailureClass::Throttled => WaitKind::Limit,
+            FailureClass::Credential => WaitKind::Credential,
+            FailureClass::NeedsPerson => WaitKind::Person,
+            FailureClass::Permission => WaitKind::Permission,
+            _ => return StepError { wait: None, ..error.clone() },
+        };
+        error.clone().wait(self.words(error, kind))
+    }
+
+    fn words(&self, error: &StepError, kind: WaitKind) -> Wait {
+        match &error.wait {
+            Some(wait) => (**wait).clone(),
+            None => {
+                let wait = Wait::new(kind, error.message.clone());
+                match &error.hint {
+                    Some(hint) => wait.action(hint.clone()),
+                    None => wait,
+                }
+            }
+        }
+    }
+
+    /// Waits, and is looked at again; deadlines stay where the first look of this kind of wait put them.
+    pub(super) fn waiting(&self, wait: Wait, phase: Phase) -> StepEvent {
+        let bound = limits::give_up_after(self.step, wait.kind);
+        self.waiting_within(wait, phase, bound, None)
+    }
+
+    fn waiting_within(
+        &self,
+        wait: Wait,
+        phase: Phase,
+        bound: Option<Duration>,
+        cause: Option<&StepError>,
+    ) -> StepEvent {
+        let mark = self.record.wait_mark(wait.kind, bound.is_some());
+        let since = mark.map_or(self.now, |mark| mark.since);
+        let deadline = match mark {
+            Some(mark) => mark.deadline,
+            None => bound.map(|bound| self.later(bound)),
+        };
+        if deadline.is_some_and(|deadline| self.now >= deadline) {
+            let class = match (wait.kind, cause) {
+                (_, Some(cause)) => cause.class,
+                (WaitKind::Permission, _) => FailureClass::Permission,
+                (WaitKind::Credential, _) => FailureClass::Credential,
+                (WaitKind::Person | WaitKind::Approval, _) => FailureClass::NeedsPerson,
+                _ => FailureClass::Transient,
+            };
+            let error = StepError {
+                causes: cause.map(|cause| cause.causes.clone()).unwrap_or_default(),
+                references: cause.map(|cause| cause.references.clone()).unwrap_or_default(),
+                ..StepError::new(class, format!("gave up waiting (since {since}): {}", wait.what))
+            };
+            let hint = wait.action.clone().map_or_else(
+                || self.retry_hint(),
+                |action| format!("{action}; then twinspan retry {} {}", self.run.short(), self.item.key),
+            );
+            return self.stopped(error.code(GAVE_UP).hint(hint), phase);
+        }
+        let looks = mark.map_or(0, |mark| mark.looks);
+        let after = wait.look_again.unwrap_or_else(|| limits::look(wait.kind).delay(looks + 1));
+        StepEvent::Waiting { wait, phase, since, look_again: self.later(after), deadline }
+    }
+}

@@ -1,0 +1,185 @@
+//! What a look at the other side means on the way forward: before the write and after it.
+
+use serde_json::Value;
+use twinspan_plans::EffectClass;
+
+use crate::decide::facts::Case;
+use crate::decide::{digest_of, limits};
+use crate::event::{Origin, StepEvent};
+use crate::failure::{FailureClass, StepError};
+use crate::perform::Fact;
+use crate::signal::Choice;
+use crate::state::StepState;
+use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Phase, Readiness};
+
+impl Case<'_> {
+    /// A look before the write.
+    pub(super) fn probed(
+        &self,
+        fact: &Fact,
+        observed: &Observed<Value>,
+        readiness: Option<&Readiness>,
+        claims: &[ClaimKey],
+    ) -> Vec<StepEvent> {
+        let reads = self.step.effect == EffectClass::Read;
+        let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
+        let decided = self.record.decided;
+        let replace = matches!(decided, Some(Choice::Overwrite | Choice::Recreate));
+        match observed {
+            Observed::Present { output, marker } => {
+                let foreign = self.foreign(marker);
+                match decided {
+                    Some(Choice::Recreate) if !reads => self.intend(pre_image, false, claims),
+                    Some(Choice::Overwrite) if !reads && foreign.is_some() => {
+                        self.intend(pre_image, false, claims)
+                    }
+                    Some(Choice::Adopt) => vec![self.in_place(fact, output, marker)],
+                    _ => vec![match foreign {
+                        Some(other) => self.foreign_owner(other, Phase::Probe),
+                        None => self.in_place(fact, output, marker),
+                    }],
+                }
+            }
+            Observed::Converging { wait, marker } => match self.foreign(marker) {
+                Some(other) if decided != Some(Choice::Adopt) => {
+                    vec![self.foreign_owner(other, Phase::Probe)]
+                }
+                // What this run sent and could not prove is proven by what is on its way now.
+                _ if self.record.ownership.owed => vec![self.waiting(wait.clone(), Phase::Verify)],
+                _ => vec![self.waiting(wait.clone(), Phase::Probe)],
+            },
+            Observed::Conflict(decision) => {
+                if replace && !reads {
+                    return self.intend(pre_image, false, claims);
+                }
+                vec![self.undecided(decision.clone(), Phase::Probe)]
+            }
+            Observed::Differs { output, differences, marker } => {
+                if decided == Some(Choice::Adopt) {
+                    return vec![self.in_place(fact, output, marker)];
+                }
+                if replace && !reads {
+                    return self.when_ready(readiness, || self.intend(pre_image, false, claims));
+                }
+                vec![self.undecided(self.differs(differences, marker), Phase::Probe)]
+            }
+            Observed::Absent if decided == Some(Choice::Adopt) && self.record.unsettled => {
+                // Nothing can be read of it; a person says that it took effect.
+                let evidence = self.evidence(fact, pre_image, Marker::NoPlace);
+                let output = self.skip_output(None).unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+                vec![StepEvent::Done { output, origin: Origin::Claimed, evidence }]
+            }
+            Observed::Absent if reads => self.when_ready(readiness, || {
+                let error = StepError::plan_wrong("not found")
+                    .hint("create it or correct what the plan asks for; then retry the step");
+                vec![StepEvent::Failed { error, phase: Phase::Probe }]
+            }),
+            Observed::Absent => self.when_ready(readiness, || self.intend(pre_image, true, claims)),
+        }
+    }
+
+    fn when_ready(
+        &self,
+        readiness: Option<&Readiness>,
+        then: impl FnOnce() -> Vec<StepEvent>,
+    ) -> Vec<StepEvent> {
+        match readiness {
+            Some(Readiness::Waiting(wait)) => vec![self.waiting(wait.clone(), Phase::Probe)],
+            Some(Readiness::Ready) | None => then(),
+        }
+    }
+
+    /// It is there: found so, or made by a write whose outcome was not known until now.
+    fn in_place(&self, fact: &Fact, output: &Value, marker: &Marker) -> StepEvent {
+        let evidence = self.evidence(fact, digest_of(output), marker.clone());
+        let output = output.clone();
+        if self.record.ownership.owed || self.step.effect == EffectClass::Read {
+            StepEvent::Done { output, origin: self.origin(marker), evidence }
+        } else {
+            StepEvent::AlreadySo { output, evidence }
+        }
+    }
+
+    fn differs(&self, differences: &[Difference], marker: &Marker) -> Decision {
+        let whose = match marker {
+            Marker::Of(_) if self.is_ours(marker) => ", made by this run and changed since".to_owned(),
+            Marker::Of(other) => format!(", and carries the marker of run {other}"),
+            Marker::NoPlace | Marker::None => String::new(),
+        };
+        let fields = differences.iter().map(|difference| difference.field.as_str()).collect::<Vec<_>>();
+        Decision {
+            what: format!("it is there, but not as wanted ({}){whose}", fields.join(", ")),
+            advice: "adopt it as it is, overwrite it, or abort this step".to_owned(),
+            differences: differences.to_vec(),
+        }
+    }
+
+    /// A look after the write.
+    pub(super) fn verified(&self, fact: &Fact, observed: &Observed<Value>) -> Vec<StepEvent> {
+        match observed {
+            Observed::Present { output, marker } => match self.foreign(marker) {
+                Some(other) => vec![self.foreign_owner(other, Phase::Verify)],
+                None => vec![StepEvent::Done {
+                    output: output.clone(),
+                    origin: self.origin(marker),
+                    evidence: self.evidence(fact, digest_of(output), marker.clone()),
+                }],
+            },
+            Observed::Converging { wait, marker } => match self.foreign(marker) {
+                Some(other) => vec![self.foreign_owner(other, Phase::Verify)],
+                None => vec![self.waiting(wait.clone(), Phase::Verify)],
+            },
+            Observed::Conflict(decision) => vec![self.undecided(decision.clone(), Phase::Verify)],
+            Observed::Differs { differences, marker, .. } => {
+                if self.may_be_stale(fact) {
+                    return vec![self.not_visible("what was there before is still read", Phase::Verify)];
+                }
+                vec![self.undecided(self.differs(differences, marker), Phase::Verify)]
+            }
+            Observed::Absent => vec![self.absent_after_write(fact)],
+        }
+    }
+
+    /// A read so soon after an accepted write may show what was before.
+    fn may_be_stale(&self, fact: &Fact) -> bool {
+        let settled = self.record.write_ended.and_then(|ended| ended.checked_add(fact.rules.settle).ok());
+        !matches!(self.record.state, StepState::Uncertain { .. })
+            && settled.is_some_and(|settled| fact.began < settled)
+    }
+
+    fn absent_after_write(&self, fact: &Fact) -> StepEvent {
+        let StepState::Uncertain { ended, absent, error, .. } = &self.record.state else {
+            if self.step.effect == EffectClass::PostUnsafe {
+                return self.unsafe_repeat(Phase::Verify);
+            }
+            return self.not_visible("accepted, but not there yet", Phase::Verify);
+        };
+        match self.step.effect {
+            EffectClass::PostUnsafe => return self.unsafe_repeat(Phase::Verify),
+            EffectClass::CreateNamed | EffectClass::PostWithProbe => {
+                let settled = ended.checked_add(fact.rules.settle).unwrap_or(*ended);
+                let agrees = absent.since.is_some_and(|since| fact.began > since);
+                if fact.began < settled || !agrees {
+                    let soon = self.later(limits::AGREEING);
+                    return StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) };
+                }
+            }
+            EffectClass::Read | EffectClass::PutSame | EffectClass::PutIfMatch => {}
+        }
+        // It did not happen, and that is known now: another attempt may follow, after another look.
+        let error = error.as_deref().cloned().unwrap_or_else(|| {
+            StepError::new(
+                FailureClass::Transient,
+                "the driver ended while it was being sent; it did not arrive",
+            )
+        });
+        let count = self.record.failures.count.max(1);
+        StepEvent::RetryWait {
+            until: self.later(self.retry_delay(count, &error)),
+            error,
+            phase: Phase::Apply,
+            failures: count,
+            since: self.record.failures.since.unwrap_or(self.now),
+        }
+    }
+}

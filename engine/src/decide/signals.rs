@@ -1,0 +1,376 @@
+//! What a person's wish means, whether it fits, and which wishes fit now.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::event::{Event, Outcome, StepEvent};
+use crate::failure::{FailureClass, StepError};
+use crate::ids::StepKey;
+use crate::signal::{Actor, Choice, Signal, SignalRow};
+use crate::state::item::ItemId;
+use crate::state::{BlockState, Goal, RunState, StepState, Way};
+use crate::step::{Approval, Phase};
+use crate::wait::WaitKind;
+
+/// Why a signal does not fit the run as it stands; a sentence for the person who sends it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct SignalRefused {
+    /// What is the matter.
+    pub what: String,
+    /// What fits instead.
+    pub hint: Option<String>,
+}
+
+/// Something that a person can do with a run as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The command's verb.
+    pub verb: &'static str,
+    /// For which step.
+    pub step: Option<StepKey>,
+    /// Why one would.
+    pub why: String,
+}
+
+fn refused<T>(what: impl Into<String>, hint: Option<&str>) -> Result<T, SignalRefused> {
+    Err(SignalRefused { what: what.into(), hint: hint.map(str::to_owned) })
+}
+
+/// Whether `signal` fits the run now. One that does not is still taken and journaled when it arrives, without effect.
+pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<(), SignalRefused> {
+    let goal = state.control().goal;
+    let ended = state.outcome();
+    let not_after_end = |verb: &str| match ended {
+        Some(Outcome::Succeeded) => refused(
+            format!("the run has succeeded; there is nothing to {verb}"),
+            Some("`undo` takes back what it made"),
+        ),
+        Some(Outcome::Cancelled) => refused(
+            format!("the run was cancelled; there is nothing to {verb}"),
+            Some("`undo` takes back what it made; start a new run to go on"),
+        ),
+        Some(Outcome::Undone) => {
+            refused(format!("the run was undone; there is nothing to {verb}"), Some("start a new run"))
+        }
+        None => Ok(()),
+    };
+    match signal {
+        Signal::Pause => not_after_end("pause"),
+        Signal::Resume => {
+            not_after_end("resume")?;
+            if goal == Goal::Cancel {
+                return refused("the run is being cancelled", Some("`undo` takes back what it made"));
+            }
+            Ok(())
+        }
+        Signal::Cancel => {
+            not_after_end("cancel")?;
+            if goal == Goal::Undo {
+                return refused("the run is being undone", Some("`pause` stops that for the time being"));
+            }
+            Ok(())
+        }
+        Signal::Undo => {
+            if ended == Some(Outcome::Undone) {
+                return refused("the run was undone already", None);
+            }
+            if goal == Goal::Undo {
+                return refused("the run is being undone already", Some("`resume` drives it on"));
+            }
+            Ok(())
+        }
+        Signal::Retry { step: None } => not_after_end("retry"),
+        Signal::Retry { step: Some(step) } => {
+            not_after_end("retry")?;
+            let id = known(state, step)?;
+            if is_retryable(state, id) {
+                Ok(())
+            } else {
+                refused(format!("{step} is {}: there is nothing to retry", name(state, id)), None)
+            }
+        }
+        Signal::Approve { step } | Signal::Reject { step } => {
+            not_after_end("approve")?;
+            let id = known(state, step)?;
+            let waits = matches!(
+                step_state(state, id),
+                Some(StepState::Waiting(waiting)) if waiting.wait.kind == WaitKind::Approval
+            );
+            if !waits {
+                return refused(
+                    format!("{step} is {}: it does not wait for approval", name(state, id)),
+                    None,
+                );
+            }
+            let gate = state.plan().node(state.item(id).node).step().and_then(|step| step.approval.as_ref());
+            let own = state.starter() == Some(actor);
+            if matches!(signal, Signal::Approve { .. }) && own && gate.is_some_and(|gate| gate.not_starter) {
+                return refused(
+                    format!("{step} may not be approved by {actor}, who started the run"),
+                    Some("somebody else approves it"),
+                );
+            }
+            Ok(())
+        }
+        Signal::Skip { step, values } => {
+            not_after_end("skip")?;
+            if goal != Goal::Finish {
+                return refused("the run does not go forward; nothing is left out of it", None);
+            }
+            let id = known(state, step)?;
+            let Some(step_state) = step_state(state, id) else {
+                return refused(format!("{step} is a block; skip its steps one by one"), None);
+            };
+            if step_state.next_would_skip() {
+                known_outputs(state, id, step, values.keys())
+            } else if step_state.is_open_attempt() {
+                refused(
+                    format!("{step} is {}: its write has to be settled first", step_state.name()),
+                    Some("wait for the next look, or `retry` it to look now"),
+                )
+            } else {
+                refused(format!("{step} is {} and cannot be left out", step_state.name()), None)
+            }
+        }
+        Signal::Decide { step, .. } => {
+            not_after_end("decide")?;
+            let id = known(state, step)?;
+            match step_state(state, id) {
+                Some(StepState::NeedsDecision { .. }) => Ok(()),
+                _ => refused(format!("{step} is {}: it needs no decision", name(state, id)), None),
+            }
+        }
+        Signal::Provide { step, output, .. } => {
+            not_after_end("provide")?;
+            let id = known(state, step)?;
+            match step_state(state, id) {
+                None => refused(format!("{step} is a block and has no outputs of its own"), None),
+                Some(state) if matches!(state, StepState::AlreadySo(_) | StepState::Done(_)) => {
+                    refused(format!("{step} is {}: its outputs were read", state.name()), None)
+                }
+                Some(_) => known_outputs(state, id, step, std::iter::once(output)),
+            }
+        }
+    }
+}
+
+fn known(state: &RunState, step: &StepKey) -> Result<ItemId, SignalRefused> {
+    match state.lookup(step) {
+        Some(id) => Ok(id),
+        None => refused(format!("the run has no step {step}"), Some("`show` lists its steps")),
+    }
+}
+
+fn known_outputs<'n>(
+    state: &RunState,
+    id: ItemId,
+    step: &StepKey,
+    mut names: impl Iterator<Item = &'n String>,
+) -> Result<(), SignalRefused> {
+    let outputs = state.plan().node(state.item(id).node).step().map(|step| &step.outputs);
+    let Some(twinspan_plans::Type::Record(fields)) = outputs else { return Ok(()) };
+    match names.find(|name| fields.iter().all(|field| field.name != **name)) {
+        Some(name) => {
+            let known = fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
+            refused(format!("{step} has no output {name} (it has: {known})"), None)
+        }
+        None => Ok(()),
+    }
+}
+
+fn step_state(state: &RunState, id: ItemId) -> Option<&StepState> {
+    state.item(id).step().map(|record| &record.state)
+}
+
+fn name(state: &RunState, id: ItemId) -> &'static str {
+    step_state(state, id).map_or("a block", StepState::name)
+}
+
+fn is_retryable(state: &RunState, id: ItemId) -> bool {
+    let item = state.item(id);
+    match item.step().map(|record| &record.state) {
+        None => matches!(item.block_state(), Some(BlockState::Failed(_))) && item.unmet == 0,
+        // What never began because its needs cannot be found stays so, whoever asks.
+        Some(StepState::Failed { .. }) => item.begun.is_some() || item.unmet == 0,
+        Some(state) => matches!(
+            state,
+            StepState::Waiting(_)
+                | StepState::RetryWait { .. }
+                | StepState::Uncertain { .. }
+                | StepState::UndoStopped { .. }
+        ),
+    }
+}
+
+/// What a signal means: the events to append (`SignalTaken` first). `in_flight`: steps whose write is on its way. A
+/// signal that was taken before means nothing; one that does not fit is taken without effect.
+pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now: Timestamp) -> Vec<Event> {
+    if state.knows_signal(row.id) {
+        return Vec::new();
+    }
+    let mut events = vec![Event::SignalTaken {
+        id: row.id,
+        actor: row.actor.clone(),
+        reason: row.reason.clone(),
+        signal: row.signal.clone(),
+    }];
+    let fits = check_signal(state, &row.signal, &row.actor).is_ok();
+    let mut of = |step: &StepKey, event: StepEvent| events.push(Event::Step { step: step.clone(), event });
+    match &row.signal {
+        // Whoever asks for a pause waits for the acknowledgement, even if there is nothing left to pause.
+        Signal::Pause => {
+            unsent(state, in_flight, &mut of);
+            events.push(Event::Acknowledged { in_flight: in_flight.to_vec() });
+        }
+        Signal::Cancel => {
+            if fits {
+                unsent(state, in_flight, &mut of);
+                for id in state.begun_without_write(in_flight) {
+                    of(&state.item(id).key, StepEvent::Cancelled);
+                }
+            }
+            events.push(Event::Acknowledged { in_flight: in_flight.to_vec() });
+        }
+        _ if !fits => {}
+        Signal::Resume => {}
+        Signal::Undo => unsent(state, in_flight, &mut of),
+        Signal::Approve { step } => of(
+            step,
+            StepEvent::Approved(Approval { by: row.actor.to_string(), at: now, reason: row.reason.clone() }),
+        ),
+        Signal::Reject { step } => {
+            of(step, StepEvent::Rejected { by: row.actor.to_string(), reason: row.reason.clone() });
+        }
+        Signal::Retry { step: Some(step) } => of(step, StepEvent::LookNow),
+        Signal::Retry { step: None } => {
+            for id in state.restless().into_iter().filter(|id| is_retryable(state, *id)) {
+                of(&state.item(id).key, StepEvent::LookNow);
+            }
+        }
+        Signal::Skip { step, values } => {
+            of(
+                step,
+                StepEvent::SkipAsked {
+                    by: row.actor.clone(),
+                    reason: row.reason.clone(),
+                    values: values.clone(),
+                },
+            );
+            // Nothing can be looked at before it is known with which parameters.
+            let blind = state
+                .lookup(step)
+                .and_then(|id| state.item(id).step())
+                .is_some_and(|record| record.call.is_none());
+            if blind {
+                let output = (!values.is_empty())
+                    .then(|| values.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
+                of(
+                    step,
+                    StepEvent::Skipped {
+                        output,
+                        seen: "not looked at: what it needs is not known yet".to_owned(),
+                    },
+                );
+            }
+        }
+        Signal::Decide { step, choice } => {
+            let back = state
+                .lookup(step)
+                .and_then(|id| step_state(state, id))
+                .is_some_and(|state| state.way() == Some(Way::Back));
+            of(
+                step,
+                StepEvent::Decided { choice: *choice, by: row.actor.clone(), reason: row.reason.clone() },
+            );
+            match (choice, back) {
+                (Choice::Abort | Choice::Adopt, true) => {
+                    of(step, StepEvent::Kept { reason: format!("left in place by {}", row.actor) });
+                }
+                (Choice::Abort, false) => {
+                    let why = row.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+                    let error =
+                        StepError::new(FailureClass::PlanWrong, format!("given up by {}{why}", row.actor));
+                    of(step, StepEvent::Failed { error, phase: Phase::Probe });
+                }
+                (Choice::Adopt | Choice::Overwrite | Choice::Recreate, _) => {}
+            }
+        }
+        Signal::Provide { step, output, value } => of(
+            step,
+            StepEvent::Provided { output: output.clone(), value: value.clone(), by: row.actor.clone() },
+        ),
+    }
+    events
+}
+
+/// Intents whose write was not handed to the performer yet are withdrawn: their probe is old when the run goes on.
+fn unsent(state: &RunState, in_flight: &[StepKey], of: &mut impl FnMut(&StepKey, StepEvent)) {
+    let in_flight: BTreeSet<&StepKey> = in_flight.iter().collect();
+    for (key, way, attempt) in state.intents() {
+        if !in_flight.contains(key) {
+            of(key, StepEvent::NotSent { attempt, phase: way.write() });
+        }
+    }
+}
+
+/// What can be done with the run now; never empty (I14).
+pub fn legal_commands(state: &RunState) -> Vec<Command> {
+    let mut commands = Vec::new();
+    let mut add = |verb, step: Option<&StepKey>, why: &str| {
+        commands.push(Command { verb, step: step.cloned(), why: why.to_owned() });
+    };
+    match state.outcome() {
+        Some(Outcome::Undone) => {
+            add("report", None, "it is over: what was made is gone, or kept with a reason");
+            return commands;
+        }
+        Some(Outcome::Succeeded) => {
+            add("verify", None, "it is done: reads everything again");
+            add("undo", None, "takes back what it made");
+            return commands;
+        }
+        Some(Outcome::Cancelled) => {
+            add("undo", None, "takes back what it made");
+            return commands;
+        }
+        None => {}
+    }
+    for id in state.restless() {
+        let item = state.item(id);
+        match step_state(state, id) {
+            Some(StepState::Waiting(waiting)) if waiting.wait.kind == WaitKind::Approval => {
+                add("approve", Some(&item.key), "lets it go on");
+                add("reject", Some(&item.key), "refuses it");
+            }
+            Some(StepState::NeedsDecision { .. }) => {
+                add("decide", Some(&item.key), "settles what was found");
+            }
+            Some(_) | None if is_retryable(state, id) => add("retry", Some(&item.key), "tries again now"),
+            _ => {}
+        }
+        if step_state(state, id).is_some_and(StepState::next_would_skip) {
+            add("skip", Some(&item.key), "leaves it out");
+        }
+    }
+    for id in state.withheld() {
+        add("provide", Some(&state.item(id).key), "states the output that others read");
+    }
+    let control = state.control();
+    if control.pause.is_some() {
+        add("resume", None, "goes on");
+    } else if control.goal == Goal::Cancel {
+        add("resume", None, "drives it to its end");
+    } else {
+        add("resume", None, "drives it on");
+        add("pause", None, "sends nothing more");
+    }
+    if control.goal == Goal::Finish {
+        add("cancel", None, "ends it where it is");
+    }
+    if control.goal != Goal::Undo {
+        add("undo", None, "takes back what it made");
+    }
+    commands
+}

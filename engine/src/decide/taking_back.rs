@@ -1,0 +1,171 @@
+//! What a look means on the way back: undo removes what ownership proves, and nothing else.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::decide::facts::Case;
+use crate::decide::{digest_of, limits};
+use crate::event::{Origin, StepEvent};
+use crate::failure::{FailureClass, StepError};
+use crate::perform::Fact;
+use crate::signal::Choice;
+use crate::state::StepState;
+use crate::step::{ClaimKey, Decision, Marker, Observed, Phase};
+use crate::wait::Wait;
+
+impl Case<'_> {
+    /// A look before anything is removed.
+    pub(super) fn undo_probed(
+        &self,
+        fact: &Fact,
+        observed: &Observed<Value>,
+        _claims: &[ClaimKey],
+    ) -> Vec<StepEvent> {
+        if let Some(reason) = fact.rules.keeps {
+            return vec![StepEvent::Kept { reason: reason.to_owned() }];
+        }
+        let overwrite = matches!(self.record.decided, Some(Choice::Overwrite | Choice::Recreate));
+        match observed {
+            Observed::Absent => vec![self.gone(fact)],
+            Observed::Present { output, marker } => self.remove_if_ours(observed, output, marker, overwrite),
+            Observed::Differs { output, differences, marker } => {
+                if self.is_ours(marker) && !overwrite {
+                    let fields: Vec<&str> =
+                        differences.iter().map(|difference| difference.field.as_str()).collect();
+                    let decision = Decision {
+                        what: format!("this run made it, and it was changed since ({})", fields.join(", ")),
+                        advice: "overwrite to remove it all the same, adopt to leave it in place".to_owned(),
+                        differences: differences.clone(),
+                    };
+                    return vec![self.undecided(decision, Phase::UndoProbe)];
+                }
+                self.remove_if_ours(observed, output, marker, overwrite)
+            }
+            Observed::Converging { wait, marker } => match &self.record.proof {
+                Some(proof) => self.remove_if_ours(observed, &proof.output, marker, overwrite),
+                None => vec![self.waiting(Wait::remote(wait.what.clone()), Phase::UndoProbe)],
+            },
+            Observed::Conflict(decision) => match &self.record.proof {
+                Some(proof) if overwrite => self.remove(observed, &proof.output),
+                _ => vec![self.undecided(decision.clone(), Phase::UndoProbe)],
+            },
+        }
+    }
+
+    fn remove_if_ours(
+        &self,
+        observed: &Observed<Value>,
+        found: &Value,
+        marker: &Marker,
+        overwrite: bool,
+    ) -> Vec<StepEvent> {
+        let kept = |reason: String| vec![StepEvent::Kept { reason }];
+        if let Some(other) = self.foreign(marker) {
+            return kept(format!("it carries the marker of run {other}"));
+        }
+        match (self.origin(marker), marker) {
+            (Origin::Made, _) => self.remove(observed, found),
+            (Origin::Changed, Marker::Of(_)) if overwrite => self.remove(observed, found),
+            (Origin::Changed, _) => kept("it was there before this run changed it".to_owned()),
+            (Origin::Unproven, Marker::None) => kept(
+                "it does not carry this run's marker (any more): this run may not have made it".to_owned(),
+            ),
+            (Origin::Unproven, _) => {
+                kept("no answer said that this run made it, and it has no place for a marker".to_owned())
+            }
+            (Origin::FoundInPlace, _) => kept("it was there before this run".to_owned()),
+            (Origin::Observed | Origin::Claimed, _) => kept("this run made nothing here".to_owned()),
+        }
+    }
+
+    fn remove(&self, observed: &Observed<Value>, found: &Value) -> Vec<StepEvent> {
+        if !self.state.may_send() {
+            return Vec::new();
+        }
+        if let Some(given_up) = self.exhausted() {
+            return vec![match given_up {
+                StepEvent::Failed { error, .. } => StepEvent::UndoStopped { error },
+                other => other,
+            }];
+        }
+        let Some(call) = &self.record.call else { return Vec::new() };
+        let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
+        let digest = digest_of(&json!({
+            "kind": self.step.uses,
+            "identity": call.identities,
+            "params": *call.params,
+            "pre_image": pre_image,
+            "undo": true,
+        }));
+        vec![StepEvent::Intended {
+            attempt: self.record.attempts + 1,
+            phase: Phase::Undo,
+            digest,
+            pre_image,
+            was_absent: false,
+            epoch: self.state.epoch(),
+            claims: Vec::new(),
+            found: Some(found.clone()),
+        }]
+    }
+
+    /// A look after the removal.
+    pub(super) fn undo_verified(&self, fact: &Fact, observed: &Observed<Value>) -> Vec<StepEvent> {
+        if matches!(observed, Observed::Absent) {
+            return vec![self.gone(fact)];
+        }
+        if matches!(self.record.state, StepState::Uncertain { .. }) {
+            // It is still there: the removal did not happen, or not yet. A look decides whether it is sent again.
+            let error = self.record.last_error.as_deref().cloned().unwrap_or_else(|| {
+                StepError::new(FailureClass::Transient, "the driver ended while it was being removed")
+            });
+            let count = self.record.failures.count.max(1);
+            return vec![StepEvent::RetryWait {
+                until: self.later(self.retry_delay(count, &error)),
+                error,
+                phase: Phase::Undo,
+                failures: count,
+                since: self.record.failures.since.unwrap_or(self.now),
+            }];
+        }
+        let accepted = self.record.ownership.removal_accepted;
+        let (what, phase) = if accepted {
+            ("its removal was accepted, and it is still there", Phase::UndoVerify)
+        } else {
+            ("it was gone, and is there again", Phase::UndoProbe)
+        };
+        let error = StepError::new(FailureClass::ReplicationLag, what).hint(format!(
+            "look at it in the other side's own tools; remove it there, or: twinspan retry {} {}",
+            self.run.short(),
+            self.item.key
+        ));
+        vec![self.try_again(error, phase)]
+    }
+
+    /// Nothing is there: believed when two reads agree, some time apart.
+    fn gone(&self, fact: &Fact) -> StepEvent {
+        let (absent, ended) = match &self.record.state {
+            StepState::Uncertain { absent, ended, .. } | StepState::Verifying { absent, ended, .. } => {
+                (*absent, Some(*ended))
+            }
+            _ => (Default::default(), self.record.write_ended),
+        };
+        // A removal whose answer was lost may still arrive; after one that was accepted, agreeing reads suffice.
+        let settled = match (&self.record.state, ended) {
+            (StepState::Uncertain { .. }, Some(ended)) => {
+                ended.checked_add(fact.rules.settle.max(limits::AGREEING)).unwrap_or(ended)
+            }
+            _ => fact.began,
+        };
+        let agrees = absent
+            .since
+            .and_then(|since| since.checked_add(limits::AGREEING).ok())
+            .is_some_and(|since| fact.began >= since);
+        if agrees && fact.began >= settled {
+            let seen = digest_of(&Value::String("absent".to_owned()));
+            return StepEvent::Undone { evidence: self.evidence(fact, seen, Marker::None) };
+        }
+        let soon = self.later(limits::AGREEING);
+        StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) }
+    }
+}
