@@ -20,6 +20,8 @@ mod service_principal;
 mod sign_in;
 mod static_member;
 mod virtual_networks;
+#[cfg(test)]
+pub(crate) mod wire_test;
 
 use std::sync::Arc;
 
@@ -57,4 +59,119 @@ pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
 /// Whether the attempt takes back: then a thing counts as there in whatever state it is.
 pub(crate) fn undoing(cx: &StepCx<'_>) -> bool {
     matches!(cx.phase, Phase::UndoProbe | Phase::Undo | Phase::UndoVerify)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+
+    fn kinds() -> Registry {
+        registry(Bench::new().azure, CommandPolicy::deny())
+    }
+
+    #[test]
+    fn every_field_has_a_type_that_plans_know() {
+        assert_eq!(kinds().problems(), &[] as &[String]);
+    }
+
+    #[test]
+    fn every_kind_of_the_reference_is_there() {
+        let registry = kinds();
+        let names: Vec<&str> = registry.kinds().map(|kind| kind.name).collect();
+        let wanted = [
+            "approval",
+            "arm.resource",
+            "avnm.connection-status",
+            "avnm.group-members",
+            "avnm.network-group",
+            "avnm.network-manager",
+            "avnm.network-manager-connection",
+            "avnm.scope-connection",
+            "avnm.static-member",
+            "azure.permissions",
+            "azure.resource-provider",
+            "azure.role-assignment",
+            "azure.scope",
+            "azure.sign-in",
+            "azure.virtual-networks",
+            "command",
+            "delay",
+            "entra.guest-user",
+            "entra.invitation-accepted",
+            "entra.service-principal",
+        ];
+        assert_eq!(names, wanted);
+    }
+
+    #[test]
+    fn everything_is_described() {
+        fn described(place: &str, schema: &Value) {
+            let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+            for (name, field) in properties {
+                let about = field.get("description").and_then(Value::as_str).unwrap_or_default();
+                assert!(about.len() > 5, "{place}.{name} has no description");
+                described(&format!("{place}.{name}"), field);
+                if let Some(items) = field.get("items") {
+                    described(&format!("{place}.{name}[]"), items);
+                }
+            }
+        }
+        for kind in kinds().kinds() {
+            described(kind.name, &kind.params);
+            described(kind.name, &kind.outputs);
+            assert!(
+                !kind.summary.ends_with('.') && kind.summary.starts_with(char::is_uppercase),
+                "{}",
+                kind.name
+            );
+        }
+    }
+
+    /// Examples are made without checks; here they are read as a plan's parameters are.
+    fn example_is_read<S: twinspan_engine::Step>() {
+        let written = serde_json::to_value(S::example()).unwrap();
+        let read: Result<S::Params, _> = serde_json::from_value(written.clone());
+        let read = read.unwrap_or_else(|error| panic!("{}: {error}", S::KIND));
+        assert_eq!(serde_json::to_value(read).unwrap(), written, "{}", S::KIND);
+    }
+
+    #[test]
+    fn every_example_can_be_read() {
+        example_is_read::<approval::Approval>();
+        example_is_read::<arm_resource::ArmResource>();
+        example_is_read::<command::Command>();
+        example_is_read::<connection_status::ConnectionStatus>();
+        example_is_read::<delay::Delay>();
+        example_is_read::<group_members::GroupMembers>();
+        example_is_read::<guest_user::GuestUser>();
+        example_is_read::<invitation_accepted::InvitationAccepted>();
+        example_is_read::<network_group::NetworkGroup>();
+        example_is_read::<network_manager::NetworkManager>();
+        example_is_read::<network_manager_connection::NetworkManagerConnection>();
+        example_is_read::<permissions::Permissions>();
+        example_is_read::<resource_provider::ResourceProvider>();
+        example_is_read::<role_assignment::RoleAssignment>();
+        example_is_read::<scope::Scope>();
+        example_is_read::<scope_connection::ScopeConnection>();
+        example_is_read::<service_principal::ServicePrincipal>();
+        example_is_read::<sign_in::SignIn>();
+        example_is_read::<static_member::StaticMember>();
+        example_is_read::<virtual_networks::VirtualNetworks>();
+    }
+
+    #[test]
+    fn the_shipped_plans_fit_the_kinds() {
+        let registry = kinds();
+        for name in ["cross-tenant-connection", "hello-durable"] {
+            let path = format!("{}/../plans/library/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read(&path).unwrap();
+            let document = twinspan_plans::parse(&path, &text).unwrap();
+            let compiled = twinspan_plans::compile(&document, registry.catalog());
+            let problems = compiled.err().map(|problems| format!("{problems:?}"));
+            assert_eq!(problems, None, "{name}");
+        }
+    }
 }

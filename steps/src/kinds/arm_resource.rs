@@ -30,7 +30,7 @@ pub(crate) struct Params {
     /// Api-version of its type, for example 2024-10-01.
     api_version: String,
     /// What is sent, and what must be found again: every field given here, others are nobody's business.
-    #[schemars(with = "Value")]
+    #[schemars(with = "Value", extend("x-twinspan-type" = "any"))]
     body: Map<String, Value>,
 }
 
@@ -40,6 +40,7 @@ pub(crate) struct Output {
     /// The resource.
     id: ResourceId,
     /// What Azure says of it.
+    #[schemars(extend("x-twinspan-type" = "any"))]
     body: Value,
 }
 

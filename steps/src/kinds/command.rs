@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process;
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Exchange, FailureClass, Identities, Marker, Observed,
+    Applied, ClaimKey, Decision, EffectClass, Exchange, FailureClass, Identities, Marker, Observed, Phase,
     Readiness, Step, StepCx, StepError, Undone,
 };
 
@@ -229,10 +229,10 @@ impl Step for Command {
             })?;
             return present(output);
         }
-        // The first look comes before anything was run; a later one without an answer cannot tell.
-        if cx.attempt > 1 {
+        // A look after the write finds the answer, or the answer was lost: then nothing can tell whether it was done.
+        if cx.phase == Phase::Verify {
             return Ok(Observed::Conflict(Decision {
-                what: format!("program {} may have run before, and its answer was lost", params.program),
+                what: format!("program {} may have run, and its answer was lost", params.program),
                 advice:
                     "look whether its work is done; then decide recreate to run it again, or skip the step"
                         .to_owned(),

@@ -237,3 +237,136 @@ impl Step for ConnectionStatus {
         Ok(Undone::Kept("nothing was made here".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::default_world;
+    use crate::kinds::wire_test::{Attempt, asked, wait};
+    use twinspan_engine::Phase;
+
+    const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+    const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
+
+    /// The two halves and the manager as they are when all is well.
+    fn healthy() -> [serde_json::Value; 3] {
+        [
+            json!({ "properties": { "tenantId": TENANT, "resourceId": TARGET, "connectionState": "Connected" } }),
+            json!({ "properties": { "networkManagerId": default_world::MANAGER, "connectionState": "Connected" } }),
+            json!({ "properties": { "networkManagerScopes": { "crossTenantScopes": [
+                { "tenantId": TENANT, "managementGroups": [], "subscriptions": [TARGET] }] } } }),
+        ]
+    }
+
+    async fn seen(answers: &[serde_json::Value; 3], waited: Duration) -> (Observed<Output>, Bench) {
+        let bench = Bench::new();
+        for answer in answers {
+            let status = if answer.get("error").is_some() { 404 } else { 200 };
+            bench.script.answer(status, answer);
+        }
+        let mut attempt = Attempt::new(&bench, Phase::Probe);
+        attempt.identities = Some(vec![bench.central.clone(), bench.target.clone()]);
+        attempt.waited = waited;
+        let kind = ConnectionStatus { azure: Arc::clone(&bench.azure) };
+        let seen = attempt.check(&kind, &ConnectionStatus::example()).await.unwrap();
+        (seen, bench)
+    }
+
+    #[tokio::test]
+    async fn both_ends_and_the_manager_are_read_each_as_its_own_identity() {
+        let (seen, bench) = seen(&healthy(), Duration::ZERO).await;
+        let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
+        assert_eq!((output.state.as_str(), output.scope.path()), ("Connected", TARGET));
+        let tenants: Vec<String> =
+            bench.script.requests().iter().map(|request| request.token("authorization").unwrap().1).collect();
+        let central = "11111111-0000-0000-0000-00000000000c";
+        assert_eq!(tenants, [central, TENANT, central]);
+        assert!(asked(&bench)[2].starts_with(&format!("GET {}?", default_world::MANAGER)));
+    }
+
+    #[tokio::test]
+    async fn connected_at_both_ends_is_not_enough() {
+        let mut eager = healthy();
+        eager[2]["properties"]["networkManagerScopes"]["crossTenantScopes"] = json!([]);
+        let wait = wait(seen(&eager, Duration::ZERO).await.0);
+        assert!(wait.what.contains("does not list subscription bbbbbbbb"), "{}", wait.what);
+    }
+
+    #[tokio::test]
+    async fn pending_is_waited_for_less_and_less_often() {
+        for (waited, again) in [(0, 5), (60, 15), (3600, 30)] {
+            let mut half = healthy();
+            half[0]["properties"]["connectionState"] = json!("Pending");
+            let wait = wait(seen(&half, Duration::from_secs(waited)).await.0);
+            assert_eq!(
+                wait.what,
+                "both halves are there and match; scope connection to-central is listed as Pending"
+            );
+            assert_eq!(wait.look_again, Some(Duration::from_secs(again)));
+        }
+    }
+
+    #[tokio::test]
+    async fn halves_that_name_different_things_are_told_apart() {
+        let cases = [
+            (0, "tenantId", "33333333-0000-0000-0000-00000000000f", "tenant named by the scope connection"),
+            (
+                0,
+                "resourceId",
+                "/subscriptions/cccccccc-0000-0000-0000-000000000001",
+                "scope named by the scope connection",
+            ),
+            (1, "networkManagerId", "", "network manager named by the network manager connection"),
+        ];
+        for (which, name, value, field) in cases {
+            let mut wrong = healthy();
+            wrong[which]["properties"][name] = json!(value);
+            let (seen, _) = seen(&wrong, Duration::ZERO).await;
+            let Observed::Conflict(decision) = seen else { panic!("{seen:?}") };
+            let fields: Vec<&str> = decision.differences.iter().map(|d| d.field.as_str()).collect();
+            assert_eq!(fields, [field]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_heal_and_what_is_gone_need_a_decision() {
+        let mut diagnoses = Vec::new();
+        for (which, state) in [(0, "Conflict"), (1, "Conflict"), (1, "Revoked"), (0, "Rejected")] {
+            let mut bad = healthy();
+            bad[which]["properties"]["connectionState"] = json!(state);
+            let (seen, _) = seen(&bad, Duration::ZERO).await;
+            let Observed::Conflict(decision) = seen else { panic!("{seen:?}") };
+            assert!(decision.what.contains(state), "{}", decision.what);
+            diagnoses.push(decision.what);
+        }
+        for which in 0..3 {
+            let mut gone = healthy();
+            gone[which] = json!({ "error": { "code": "NotFound", "message": "" } });
+            let (seen, _) = seen(&gone, Duration::ZERO).await;
+            let Observed::Conflict(decision) = seen else { panic!("{seen:?}") };
+            assert!(decision.what.ends_with("is gone"), "{}", decision.what);
+            diagnoses.push(decision.what);
+        }
+        diagnoses.sort();
+        diagnoses.dedup();
+        assert_eq!(diagnoses.len(), 7, "each has its own words");
+    }
+
+    #[test]
+    fn the_scope_is_read_off_the_connection() {
+        let group = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
+        let params = Params {
+            network_manager_connection: format!(
+                "{group}/providers/Microsoft.Network/networkManagerConnections/to-central"
+            )
+            .parse()
+            .unwrap(),
+            ..ConnectionStatus::example()
+        };
+        assert_eq!(params.scope().unwrap().path(), group);
+        assert_eq!(params.manager().unwrap(), default_world::manager());
+    }
+}

@@ -132,3 +132,72 @@ impl Step for GroupMembers {
         Ok(Undone::Kept("nothing was made here".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, wait};
+    use twinspan_engine::Phase;
+
+    fn member(id: &str, state: &str) -> serde_json::Value {
+        json!({ "name": "m", "properties": { "resourceId": id, "region": "westeurope", "provisioningState": state } })
+    }
+
+    async fn seen(pages: &[serde_json::Value]) -> (Observed<Output>, Vec<String>) {
+        let bench = Bench::new();
+        for (index, page) in pages.iter().enumerate() {
+            let next = if index + 1 < pages.len() {
+                format!(
+                    "https://management.azure.com{}/staticMembers?api-version=2024-10-01&$skipToken=2",
+                    default_world::group()
+                )
+            } else {
+                String::new()
+            };
+            bench.script.answer(200, &json!({ "value": page, "nextLink": next }));
+        }
+        let params = Params {
+            group: default_world::group(),
+            expect: vec![default_world::spoke(), default_world::hub()],
+        };
+        let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind, &params).await.unwrap();
+        (seen, asked(&bench))
+    }
+
+    #[tokio::test]
+    async fn every_wanted_network_is_looked_for_on_every_page() {
+        let (spoke, hub) = (default_world::spoke().key(), default_world::hub().key());
+        let other = hub.replace("vnet-hub", "vnet-other");
+        let (seen, asked) = seen(&[
+            json!([member(&hub, "Succeeded"), member(&other, "Failed")]),
+            json!([member(&spoke, "Succeeded")]),
+        ])
+        .await;
+        let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
+        let names: Vec<&str> = output.members.iter().map(|member| member.virtual_network.name()).collect();
+        assert_eq!((names, output.others), (vec!["vnet-app", "vnet-hub"], 1));
+        assert_eq!(asked.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_or_on_its_way_is_waited_for_by_name() {
+        let (empty, _) = seen(&[json!([])]).await;
+        assert_eq!(wait(empty).what, "members of group ng-spokes not listed yet: vnet-app, vnet-hub");
+        let (half, _) = seen(&[json!([member(default_world::hub().path(), "Updating")])]).await;
+        assert_eq!(
+            wait(half).what,
+            "members of group ng-spokes not listed yet: vnet-app; on their way: vnet-hub Updating"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_failed_member_needs_a_decision() {
+        let (seen, _) = seen(&[json!([member(default_world::hub().path(), "Failed")])]).await;
+        let Observed::Conflict(decision) = seen else { panic!("{seen:?}") };
+        assert_eq!(decision.what, "members of group ng-spokes are not provisioned: vnet-hub Failed");
+    }
+}

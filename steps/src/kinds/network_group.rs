@@ -171,3 +171,62 @@ impl Step for NetworkGroup {
         Ok(Undone::Removed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, body, params, wait};
+    use twinspan_engine::Phase;
+
+    fn kind(bench: &Bench) -> NetworkGroup {
+        NetworkGroup { azure: Arc::clone(&bench.azure) }
+    }
+
+    async fn seen(properties: serde_json::Value, phase: Phase) -> Observed<Output> {
+        let bench = Bench::new();
+        bench.script.answer(200, &json!({ "name": "ng-spokes", "etag": "", "properties": properties }));
+        Attempt::new(&bench, phase).check(&kind(&bench), &NetworkGroup::example()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_group_is_judged_by_what_it_groups_and_how_far_it_is() {
+        let old = seen(json!({ "provisioningState": "Succeeded" }), Phase::Probe).await;
+        assert!(
+            matches!(&old, Observed::Present { output, .. } if output.member_type == "VirtualNetwork"),
+            "{old:?}"
+        );
+        let other = seen(json!({ "memberType": "Subnet" }), Phase::Probe).await;
+        assert!(
+            matches!(&other, Observed::Differs { differences, .. } if differences[0].found == "Subnet"),
+            "{other:?}"
+        );
+        let early = seen(json!({ "provisioningState": "Updating" }), Phase::Verify).await;
+        assert_eq!(wait(early).what, "network group ng-spokes is Updating");
+        let failed = seen(json!({ "provisioningState": "Failed" }), Phase::Verify).await;
+        assert!(matches!(failed, Observed::Differs { .. }), "{failed:?}");
+        let going = seen(json!({ "provisioningState": "Deleting" }), Phase::UndoVerify).await;
+        assert!(matches!(going, Observed::Present { .. }), "{going:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_sent() {
+        let bench = Bench::new();
+        bench.script.answer(200, &json!({ "properties": {} })).answer_with(202, &[], "");
+        let params: Params = params(
+            json!({ "network_manager": default_world::MANAGER, "name": "ng-spokes", "member_type": "Subnet" }),
+        );
+        Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &params).await.unwrap();
+        assert_eq!(
+            body(&bench),
+            json!({ "properties": { "memberType": "Subnet", "description": "[twinspan:00000007]" } })
+        );
+        let output =
+            Output { id: params.id().unwrap(), name: params.name.clone(), member_type: "Subnet".to_owned() };
+        Attempt::new(&bench, Phase::Undo).undo(&kind(&bench), &params, &output).await.unwrap();
+        let path = format!("{}/networkGroups/ng-spokes?api-version=2024-10-01", default_world::MANAGER);
+        assert_eq!(asked(&bench), [format!("PUT {path}"), format!("DELETE {path}")], "without force");
+    }
+}

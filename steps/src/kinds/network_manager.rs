@@ -51,7 +51,7 @@ pub(crate) struct Create {
     /// Words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
-    /// Tags.
+    /// Tags that it gets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
 }
@@ -305,5 +305,107 @@ impl Step for NetworkManager {
         // Without `force`: a manager that still has children or deployed configurations is not torn down by the way.
         self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
         Ok(Undone::Removed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, body, params, wait};
+    use twinspan_engine::Phase;
+
+    const MANAGER: &str = default_world::MANAGER;
+    const SUBSCRIPTION: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
+
+    fn kind(bench: &Bench) -> NetworkManager {
+        NetworkManager { azure: Arc::clone(&bench.azure) }
+    }
+
+    fn to_create() -> Params {
+        params(json!({ "id": MANAGER, "create": { "location": "westeurope", "scopes": [SUBSCRIPTION],
+            "scope_accesses": ["Connectivity", "SecurityAdmin"], "tags": { "owner": "net" } } }))
+    }
+
+    fn found(tag: &str) -> serde_json::Value {
+        json!({ "id": MANAGER, "name": "nm-group", "location": "West Europe", "tags": { "twinspan": tag }, "etag": "",
+            "properties": { "provisioningState": "Succeeded", "networkManagerScopeAccesses": ["SecurityAdmin", "Connectivity"],
+                "networkManagerScopes": { "managementGroups": [], "crossTenantScopes": [],
+                    "subscriptions": [SUBSCRIPTION.to_uppercase()] } } })
+    }
+
+    #[tokio::test]
+    async fn one_that_is_there_is_found_with_its_place() {
+        let bench = Bench::new();
+        bench.script.answer(200, &found("1a2b3c4d"));
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &to_create()).await.unwrap();
+        let Observed::Present { output, marker } = seen else { panic!("{seen:?}") };
+        assert_eq!(marker, Marker::Of("1a2b3c4d".to_owned()));
+        assert_eq!(
+            serde_json::to_value(output).unwrap(),
+            json!({ "id": MANAGER, "name": "nm-group", "subscription": SUBSCRIPTION, "resource_group": "rg-network",
+                "location": "West Europe", "scope_accesses": ["SecurityAdmin", "Connectivity"] })
+        );
+        assert_eq!(asked(&bench), [format!("GET {MANAGER}?api-version=2024-10-01")]);
+    }
+
+    #[tokio::test]
+    async fn one_that_lacks_what_the_plan_asks_for_differs() {
+        let bench = Bench::new();
+        let mut other = found("nobody");
+        other["properties"]["networkManagerScopes"]["subscriptions"] = json!([]);
+        other["properties"]["networkManagerScopeAccesses"] = json!(["Connectivity"]);
+        other["location"] = json!("northeurope");
+        bench.script.answer(200, &other);
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &to_create()).await.unwrap();
+        let Observed::Differs { differences, marker, .. } = seen else { panic!("{seen:?}") };
+        let fields: Vec<&str> = differences.iter().map(|difference| difference.field.as_str()).collect();
+        assert_eq!(fields, ["location", "scopes", "scope accesses"]);
+        assert_eq!(marker, Marker::None);
+    }
+
+    #[tokio::test]
+    async fn one_on_its_way_is_waited_for_and_taken_back_all_the_same() {
+        let bench = Bench::new();
+        let mut early = found("1a2b3c4d");
+        early["properties"]["provisioningState"] = json!("Updating");
+        bench.script.answer(200, &early).answer(200, &early);
+        let seen = Attempt::new(&bench, Phase::Verify).check(&kind(&bench), &to_create()).await.unwrap();
+        assert_eq!(wait(seen).what, "network manager nm-group is Updating");
+        let seen = Attempt::new(&bench, Phase::UndoProbe).check(&kind(&bench), &to_create()).await.unwrap();
+        assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn without_create_it_must_be_there() {
+        let bench = Bench::new();
+        bench.script.answer(404, &json!({ "error": { "code": "ResourceNotFound", "message": "" } }));
+        let attempt = Attempt::new(&bench, Phase::Probe);
+        let (kind, params) = (kind(&bench), NetworkManager::example());
+        assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
+        let error = attempt.precondition(&kind, &params).await.unwrap_err();
+        assert!(error.message.contains("does not exist, as central"), "{error}");
+        assert!(attempt.apply(&kind, &params).await.is_err());
+        assert_eq!(bench.script.requests().len(), 1, "nothing was sent");
+    }
+
+    #[tokio::test]
+    async fn it_is_made_with_our_tag_and_taken_back_without_force() {
+        let bench = Bench::new();
+        bench.script.answer(200, &found("x")).answer(200, &found("x")).answer_with(202, &[], "");
+        let (attempt, kind, params) = (Attempt::new(&bench, Phase::Apply), kind(&bench), to_create());
+        attempt.apply(&kind, &params).await.unwrap();
+        assert_eq!(
+            body(&bench),
+            json!({ "location": "westeurope", "tags": { "owner": "net", "twinspan": "00000007" }, "properties": {
+                "networkManagerScopes": { "managementGroups": [], "subscriptions": [SUBSCRIPTION] },
+                "networkManagerScopeAccesses": ["Connectivity", "SecurityAdmin"] } })
+        );
+        let seen = attempt.check(&kind, &params).await.unwrap();
+        let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
+        Attempt::new(&bench, Phase::Undo).undo(&kind, &params, &output).await.unwrap();
+        assert_eq!(asked(&bench)[2], format!("DELETE {MANAGER}?api-version=2024-10-01"));
     }
 }

@@ -138,3 +138,66 @@ impl Step for NetworkManagerConnection {
         Ok(Undone::Removed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, body, params};
+    use twinspan_engine::Phase;
+
+    fn kind(bench: &Bench) -> NetworkManagerConnection {
+        NetworkManagerConnection { azure: Arc::clone(&bench.azure) }
+    }
+
+    fn found(manager: &str, state: &str) -> serde_json::Value {
+        json!({ "name": "to-central", "location": "", "properties": { "networkManagerId": manager, "connectionState": state,
+            "description": "" } })
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_at_a_subscription_and_at_a_management_group() {
+        let group = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
+        for scope in ["/subscriptions/bbbbbbbb-0000-0000-0000-000000000001", group] {
+            let bench = Bench::new();
+            bench.script.answer(200, &found(default_world::MANAGER, "Pending")).answer_with(204, &[], "");
+            let params: Params = params(json!({ "scope": scope, "name": "to-central",
+                "network_manager": default_world::MANAGER, "description": "ticket 7" }));
+            Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &params).await.unwrap();
+            assert_eq!(
+                body(&bench),
+                json!({ "properties": { "networkManagerId": default_world::MANAGER,
+                    "description": "ticket 7 [twinspan:00000007]" } })
+            );
+            let output =
+                Output { id: params.id().unwrap(), name: params.name.clone(), state: "Pending".to_owned() };
+            Attempt::new(&bench, Phase::Undo).undo(&kind(&bench), &params, &output).await.unwrap();
+            let path = format!(
+                "{scope}/providers/Microsoft.Network/networkManagerConnections/to-central?api-version=2024-10-01"
+            );
+            assert_eq!(asked(&bench), [format!("PUT {path}"), format!("DELETE {path}")]);
+        }
+    }
+
+    #[tokio::test]
+    async fn another_manager_differs_and_revoked_can_be_taken_back() {
+        let check = async |manager: &str, state: &str, phase| {
+            let bench = Bench::new();
+            bench.script.answer(200, &found(manager, state));
+            let params = NetworkManagerConnection::example();
+            Attempt::new(&bench, phase).check(&kind(&bench), &params).await.unwrap()
+        };
+        let own = default_world::MANAGER.to_lowercase();
+        assert!(matches!(check(&own, "Pending", Phase::Verify).await, Observed::Present { .. }));
+        // Recorded: stored connections with an empty manager id exist.
+        let seen = check("", "Pending", Phase::Probe).await;
+        assert!(
+            matches!(&seen, Observed::Differs { differences, .. } if differences[0].found.is_empty()),
+            "{seen:?}"
+        );
+        assert!(matches!(check(&own, "Revoked", Phase::Verify).await, Observed::Conflict(_)));
+        assert!(matches!(check(&own, "Revoked", Phase::UndoProbe).await, Observed::Present { .. }));
+    }
+}

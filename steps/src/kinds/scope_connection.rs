@@ -158,3 +158,109 @@ impl Step for ScopeConnection {
         Ok(Undone::Removed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, body};
+    use twinspan_engine::Phase;
+
+    const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+
+    fn kind(bench: &Bench) -> ScopeConnection {
+        ScopeConnection { azure: Arc::clone(&bench.azure) }
+    }
+
+    fn found(state: &str) -> serde_json::Value {
+        json!({ "name": "to-central", "type": "Microsoft.Network/networkManagers/scopeConnections", "properties": {
+            "tenantId": "22222222-0000-0000-0000-00000000000F", "resourceId": TARGET.trim_start_matches('/').to_uppercase(),
+            "description": "made by hand [twinspan:1a2b3c4d]", "connectionState": state } })
+    }
+
+    async fn seen(phase: Phase, answer: &serde_json::Value) -> Observed<Output> {
+        let bench = Bench::new();
+        bench.script.answer(200, answer);
+        Attempt::new(&bench, phase).check(&kind(&bench), &ScopeConnection::example()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn pending_and_connected_are_both_right() {
+        for state in ["Pending", "Connected"] {
+            let Observed::Present { output, marker } = seen(Phase::Verify, &found(state)).await else {
+                panic!("{state}")
+            };
+            assert_eq!(output.state, state);
+            assert_eq!(output.id.name(), "to-central");
+            assert_eq!(marker, Marker::Of("1a2b3c4d".to_owned()));
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_points_elsewhere_differs() {
+        let mut other = found("Connected");
+        other["properties"]["tenantId"] = json!("33333333-0000-0000-0000-00000000000f");
+        other["properties"]["resourceId"] = json!("/subscriptions/cccccccc-0000-0000-0000-000000000001");
+        let seen = seen(Phase::Probe, &other).await;
+        let Observed::Differs { differences, .. } = seen else { panic!("{seen:?}") };
+        assert_eq!(differences.len(), 2);
+        assert_eq!(differences[0].found, "33333333-0000-0000-0000-00000000000f");
+    }
+
+    #[tokio::test]
+    async fn a_state_that_does_not_heal_needs_a_decision_but_can_be_taken_back() {
+        for state in ["Conflict", "Revoked", "Rejected"] {
+            assert!(matches!(seen(Phase::Verify, &found(state)).await, Observed::Conflict(_)), "{state}");
+            assert!(
+                matches!(seen(Phase::UndoProbe, &found(state)).await, Observed::Present { .. }),
+                "{state}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn both_makers_of_404_mean_absent() {
+        for code in ["ResourceNotFound", "NotFound"] {
+            let bench = Bench::new();
+            bench.script.answer(404, &json!({ "error": { "message": "gone", "code": code } }));
+            let seen =
+                Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &ScopeConnection::example()).await;
+            assert_eq!(seen.unwrap(), Observed::Absent, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_sent() {
+        let bench = Bench::new();
+        bench.script.answer(200, &found("Pending")).answer_with(200, &[], "");
+        let (attempt, kind, params) =
+            (Attempt::new(&bench, Phase::Apply), kind(&bench), ScopeConnection::example());
+        attempt.apply(&kind, &params).await.unwrap();
+        let path = format!("{}/scopeConnections/to-central?api-version=2024-10-01", default_world::MANAGER);
+        assert_eq!(
+            body(&bench),
+            json!({ "properties": { "tenantId": "22222222-0000-0000-0000-00000000000f", "resourceId": TARGET,
+                "description": "[twinspan:00000007]" } })
+        );
+        let request = &bench.script.requests()[0];
+        assert!(
+            !request.headers.contains_key("x-ms-authorization-auxiliary"),
+            "an intent needs no right in the target"
+        );
+        let output =
+            Output { id: params.id().unwrap(), name: params.name.clone(), state: "Pending".to_owned() };
+        Attempt::new(&bench, Phase::Undo).undo(&kind, &params, &output).await.unwrap();
+        assert_eq!(asked(&bench), [format!("PUT {path}"), format!("DELETE {path}")]);
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_leaves_the_write_unknown() {
+        let bench = Bench::new();
+        bench.script.answer(500, &json!({ "error": { "code": "InternalServerError", "message": "" } }));
+        let (kind, params) = (kind(&bench), ScopeConnection::example());
+        let error = Attempt::new(&bench, Phase::Apply).apply(&kind, &params).await.unwrap_err();
+        assert_eq!(error.certainty, twinspan_engine::Certainty::Unknown);
+    }
+}

@@ -203,3 +203,145 @@ impl Step for StaticMember {
         Ok(Undone::Removed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, body, params, wait};
+    use twinspan_engine::Phase;
+
+    const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
+
+    fn kind(bench: &Bench) -> StaticMember {
+        StaticMember { azure: Arc::clone(&bench.azure) }
+    }
+
+    fn of_spoke() -> Params {
+        params(json!({ "group": default_world::group(), "virtual_network": SPOKE }))
+    }
+
+    fn member(name: &str, state: &str) -> serde_json::Value {
+        json!({ "name": name, "location": "", "etag": "", "properties": { "resourceId": SPOKE.to_uppercase(),
+            "region": "westeurope", "provisioningState": state } })
+    }
+
+    async fn seen(listed: serde_json::Value, phase: Phase) -> Observed<Output> {
+        let bench = Bench::new();
+        bench.script.answer(200, &json!({ "value": listed, "nextLink": "" }));
+        Attempt::new(&bench, phase).check(&kind(&bench), &of_spoke()).await.unwrap()
+    }
+
+    #[test]
+    fn names_repeat_and_tell_networks_of_the_same_name_apart() {
+        let network = |group: &str, name: &str| -> ResourceId {
+            format!(
+                "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/{group}/providers/Microsoft.Network/virtualNetworks/{name}"
+            )
+            .parse()
+            .unwrap()
+        };
+        let one = member_name(&network("rg-a", "vnet-app")).unwrap();
+        assert_eq!(one, member_name(&network("RG-A", "vnet-app")).unwrap());
+        assert_ne!(one, member_name(&network("rg-b", "vnet-app")).unwrap());
+        assert!(one.as_str().starts_with("vnet-app-") && one.as_str().len() == 17, "{one}");
+        let long = member_name(&network("rg", &"n".repeat(80))).unwrap();
+        assert_eq!(long.as_str().len(), 64);
+        assert_eq!(
+            member_name(&network("rg", "_é")).unwrap().as_str().len(),
+            8,
+            "what cannot begin a name is left out"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_network_is_found_under_any_name() {
+        let seen = seen(json!([member("ANM_x1", "Succeeded")]), Phase::Probe).await;
+        let Observed::Present { output, marker } = seen else { panic!("{seen:?}") };
+        assert_eq!((output.name.as_str(), output.region.as_str()), ("ANM_x1", "westeurope"));
+        assert_eq!(marker, Marker::NoPlace);
+    }
+
+    #[tokio::test]
+    async fn only_succeeded_is_done() {
+        assert_eq!(seen(json!([]), Phase::Verify).await, Observed::Absent);
+        let wait = wait(seen(json!([member("m", "Updating")]), Phase::Verify).await);
+        assert_eq!(wait.what, "virtual network vnet-app is listed in group ng-spokes, Updating");
+        let failed = seen(json!([member("m", "Failed")]), Phase::Verify).await;
+        assert!(matches!(failed, Observed::Differs { .. }), "{failed:?}");
+        let failed = seen(json!([member("m", "Failed")]), Phase::UndoProbe).await;
+        assert!(matches!(failed, Observed::Present { .. }), "{failed:?}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_before_the_subscription_is_in_scope() {
+        let bench = Bench::new();
+        let connected = json!([{ "tenantId": "22222222-0000-0000-0000-00000000000f", "managementGroups": [],
+            "subscriptions": ["/subscriptions/bbbbbbbb-0000-0000-0000-000000000001"] }]);
+        for across in [json!([]), connected] {
+            bench.script.answer(
+                200,
+                &json!({ "properties": { "networkManagerScopes": {
+                    "managementGroups": ["/providers/Microsoft.Management/managementGroups/central"],
+                    "crossTenantScopes": across } } }),
+            );
+        }
+        let mut attempt = Attempt::new(&bench, Phase::Probe);
+        attempt.auxiliary = true;
+        let early = attempt.precondition(&kind(&bench), &of_spoke()).await.unwrap();
+        let Readiness::Waiting(wait) = early else { panic!("{early:?}") };
+        assert!(wait.what.contains("would be accepted without any effect"), "{}", wait.what);
+        assert_eq!(attempt.precondition(&kind(&bench), &of_spoke()).await.unwrap(), Readiness::Ready);
+        assert!(asked(&bench)[0].starts_with(&format!("GET {}?", default_world::MANAGER)));
+    }
+
+    #[tokio::test]
+    async fn the_auxiliary_token_goes_with_the_write_only() {
+        let bench = Bench::new();
+        bench.script.answer(200, &member("m", "Updating")).answer_with(200, &[], "");
+        let mut attempt = Attempt::new(&bench, Phase::Apply);
+        attempt.auxiliary = true;
+        attempt.apply(&kind(&bench), &of_spoke()).await.unwrap();
+        assert_eq!(body(&bench), json!({ "properties": { "resourceId": SPOKE } }));
+        let id = of_spoke().member().unwrap();
+        let output = Output {
+            name: id.name().parse().unwrap(),
+            id: id.clone(),
+            virtual_network: of_spoke().virtual_network,
+            region: String::new(),
+        };
+        attempt.undo(&kind(&bench), &of_spoke(), &output).await.unwrap();
+        let requests = bench.script.requests();
+        let auxiliary =
+            |at: usize| requests[at].token("x-ms-authorization-auxiliary").map(|(_, tenant)| tenant);
+        assert_eq!(auxiliary(0).as_deref(), Some("22222222-0000-0000-0000-00000000000f"));
+        assert_eq!(auxiliary(1), None);
+        let query = "?api-version=2024-10-01";
+        assert_eq!(asked(&bench), [format!("PUT {id}{query}"), format!("DELETE {id}{query}")]);
+    }
+
+    #[tokio::test]
+    async fn a_missing_auxiliary_token_is_the_plans_mistake() {
+        let bench = Bench::new();
+        let message = "The client has permission to perform action 'Microsoft.Network/virtualNetworks/write' on scope 'x', \
+                       however the current tenant 'c' is not authorized to access linked subscription 's'.";
+        bench
+            .script
+            .answer(403, &json!({ "error": { "code": "LinkedAuthorizationFailed", "message": message } }));
+        let error = Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &of_spoke()).await.unwrap_err();
+        assert_eq!(error.class, FailureClass::PlanWrong);
+        assert!(error.hint.unwrap().contains("`auxiliary:`"));
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_gone_has_no_member_to_take_back() {
+        let bench = Bench::new();
+        let gone = json!({ "error": { "code": "NotFound", "message": "" } });
+        bench.script.answer(404, &gone).answer(404, &gone);
+        let undone = Attempt::new(&bench, Phase::UndoVerify).check(&kind(&bench), &of_spoke()).await;
+        assert_eq!(undone.unwrap(), Observed::Absent);
+        assert!(Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &of_spoke()).await.is_err());
+    }
+}

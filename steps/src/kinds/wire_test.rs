@@ -1,0 +1,115 @@
+//! One phase of a kind against a scripted Azure: what is sent, and what an answer means.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use twinspan_engine::{
+    Applied, AttemptLog, Identity, Observed, Phase, Readiness, Step, StepCx, StepError, Undone,
+};
+
+use crate::azure::scripted::Bench;
+
+/// A bench, and what differs from an ordinary attempt.
+pub(crate) struct Attempt<'a> {
+    pub(crate) bench: &'a Bench,
+    pub(crate) phase: Phase,
+    /// `central` unless set.
+    pub(crate) identities: Option<Vec<Identity>>,
+    pub(crate) auxiliary: bool,
+    pub(crate) receipt: Option<Value>,
+    pub(crate) needed_receipts: Vec<Value>,
+    /// How long the step has been ready.
+    pub(crate) waited: Duration,
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(bench: &'a Bench, phase: Phase) -> Self {
+        Attempt {
+            bench,
+            phase,
+            identities: None,
+            auxiliary: false,
+            receipt: None,
+            needed_receipts: Vec::new(),
+            waited: Duration::ZERO,
+        }
+    }
+
+    fn cx<'x>(&'x self, log: &'x AttemptLog) -> StepCx<'x> {
+        let usual = self.bench.cx(self.phase, log);
+        StepCx {
+            identities: self.identities.as_deref().unwrap_or(usual.identities),
+            auxiliary: usual.auxiliary.filter(|_| self.auxiliary),
+            receipt: self.receipt.as_ref(),
+            needed_receipts: &self.needed_receipts,
+            since: usual.since.checked_sub(self.waited).unwrap(),
+            ..usual
+        }
+    }
+
+    pub(crate) async fn check<S: Step>(
+        &self,
+        kind: &S,
+        params: &S::Params,
+    ) -> Result<Observed<S::Output>, StepError> {
+        let log = AttemptLog::new(self.phase);
+        kind.check(&self.cx(&log), params).await
+    }
+
+    pub(crate) async fn precondition<S: Step>(
+        &self,
+        kind: &S,
+        params: &S::Params,
+    ) -> Result<Readiness, StepError> {
+        let log = AttemptLog::new(self.phase);
+        kind.precondition(&self.cx(&log), params).await
+    }
+
+    pub(crate) async fn apply<S: Step>(&self, kind: &S, params: &S::Params) -> Result<Applied, StepError> {
+        let log = AttemptLog::new(Phase::Apply);
+        kind.apply(&self.cx(&log), params).await
+    }
+
+    pub(crate) async fn undo<S: Step>(
+        &self,
+        kind: &S,
+        params: &S::Params,
+        found: &S::Output,
+    ) -> Result<Undone, StepError> {
+        let log = AttemptLog::new(Phase::Undo);
+        kind.undo(&self.cx(&log), params, found).await
+    }
+}
+
+/// Parameters as a plan gives them.
+pub(crate) fn params<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+/// What was asked, as `VERB /path?query`, with spaces as people write them.
+pub(crate) fn asked(bench: &Bench) -> Vec<String> {
+    bench
+        .script
+        .requests()
+        .iter()
+        .map(|request| {
+            let path = request.address.splitn(4, '/').nth(3).unwrap();
+            let path = path.replace("%20", " ").replace("%27", "'").replace("%2B", "+");
+            format!("{} /{path}", request.verb)
+        })
+        .collect()
+}
+
+/// Body of the last request.
+pub(crate) fn body(bench: &Bench) -> Value {
+    bench.script.requests().last().unwrap().body.clone()
+}
+
+/// The one wait that a check reports.
+pub(crate) fn wait<O: std::fmt::Debug>(observed: Observed<O>) -> twinspan_engine::Wait {
+    match observed {
+        Observed::Converging { wait, .. } => wait,
+        other => panic!("no wait but {other:?}"),
+    }
+}
