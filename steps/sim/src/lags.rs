@@ -27,6 +27,8 @@ pub struct Lags {
     pub delete: SignedDuration,
     /// Commit → deployed.
     pub deployment: SignedDuration,
+    /// A manager deleted within this time of one of its connections poisons its scope; zero: never.
+    pub poison: SignedDuration,
     /// Member or deployment → visible in Resource Graph and effective lists.
     pub effective: SignedDuration,
     /// How long a token lasts.
@@ -60,6 +62,7 @@ impl Lags {
             graph: SignedDuration::ZERO,
             delete: SignedDuration::ZERO,
             deployment: SignedDuration::ZERO,
+            poison: SignedDuration::ZERO,
             effective: SignedDuration::ZERO,
             token: SignedDuration::from_mins(60),
         }

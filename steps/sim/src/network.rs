@@ -1,31 +1,202 @@
-//! Microsoft.Network.
+//! Microsoft.Network: network managers and what belongs to them, and virtual networks.
+
+use serde_json::json;
 
 use crate::arm::ArmPath;
 use crate::caller::Caller;
+use crate::hierarchy::{Place, key};
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-/// Everything of this provider.
-#[derive(Default)]
-pub(crate) struct Network {}
+mod call;
+mod commits;
+mod configurations;
+mod connections;
+mod dialect;
+mod effective;
+mod groups;
+mod handshake;
+mod managers;
+mod members;
+mod operations;
+mod resource;
+mod store;
+mod virtual_networks;
+
+pub(crate) use effective::memberships;
+pub(crate) use handshake::settle;
+pub(crate) use store::Network;
+
+use call::Call;
+use dialect::Dialect;
+use resource::{Kind, Resource};
 
 /// A request to `…/providers/Microsoft.Network/…` that is not about registration. Its scope exists, belongs to the
 /// caller's tenant, and its api-version is given. What the caller may do is asked here.
-pub(crate) fn handle(_world: &mut World, _caller: &Caller, _request: &Request, _path: &ArmPath) -> Handled {
-    Err(Reply::gateway_error(404, "InvalidResourceType", "The resource type could not be found."))
+pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
+    handshake::settle(world, request.at);
+    let words = path.words();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let id = spelled(&path.scope, &path.rest);
+    let call = Call { world, caller, request, path, dialect: Dialect::of(request), id };
+    check_place(&call, &words)?;
+    check_names(&call)?;
+    route(call, &words)
+}
+
+fn route(mut call: Call<'_>, words: &[&str]) -> Handled {
+    let method = call.request.method.as_str();
+    let only = |wanted: &str, handled: fn(&Call<'_>) -> Handled, call: &Call<'_>| {
+        if method == wanted { handled(call) } else { Err(Reply::method_not_allowed()) }
+    };
+    match words {
+        [.., "operationresults", operation] if method == "GET" => {
+            call.authorize("networkManagers/read")?;
+            operations::poll(&mut call, operation)
+        }
+        ["networkmanagers"] => only("GET", managers::list, &call),
+        ["networkmanagers", _] => managers::handle(&mut call),
+        ["networkmanagers", _, "commit"] if method == "POST" => commits::commit(&mut call),
+        ["networkmanagers", _, "listdeploymentstatus"] => only("POST", commits::status, &call),
+        ["networkmanagers", _, "listactiveconnectivityconfigurations"] => {
+            only("POST", effective::active_configurations, &call)
+        }
+        ["networkmanagers", _, "scopeconnections"] => {
+            only("GET", |call| connections::list(call, Kind::ScopeConnection), &call)
+        }
+        ["networkmanagers", _, "scopeconnections", _] => connections::scope_connections(&mut call),
+        ["networkmanagers", _, "networkgroups"] => only("GET", groups::list, &call),
+        ["networkmanagers", _, "networkgroups", _] => groups::handle(&mut call),
+        ["networkmanagers", _, "networkgroups", _, "staticmembers"] => only("GET", members::list, &call),
+        ["networkmanagers", _, "networkgroups", _, "staticmembers", _] => members::handle(&mut call),
+        ["networkmanagers", _, "connectivityconfigurations"] => only("GET", configurations::list, &call),
+        ["networkmanagers", _, "connectivityconfigurations", _] => configurations::handle(&mut call),
+        ["networkmanagerconnections"] => only("GET", |call| connections::list(call, Kind::Connection), &call),
+        ["networkmanagerconnections", _] => connections::connections(&mut call),
+        ["virtualnetworks"] => only("GET", virtual_networks::list, &call),
+        ["virtualnetworks", _] => virtual_networks::handle(&mut call),
+        ["virtualnetworks", _, "listnetworkmanagereffectiveconnectivityconfigurations"] => {
+            let network = call.id.rsplit_once('/').map_or("", |(network, _)| network).to_owned();
+            if method != "POST" {
+                return Err(Reply::method_not_allowed());
+            }
+            effective::effective_configurations(&call, &network)
+        }
+        _ => Err(Reply::gateway_error(
+            404,
+            "InvalidResourceType",
+            &format!(
+                "The resource type '{}' could not be found in the namespace 'Microsoft.Network'.",
+                call.path.rest.iter().step_by(2).map(String::as_str).collect::<Vec<_>>().join("/")
+            ),
+        )),
+    }
+}
+
+/// An id with the provider's own spelling of its types.
+fn spelled(scope: &str, rest: &[String]) -> String {
+    const TYPES: [&str; 7] = [
+        "networkManagers",
+        "scopeConnections",
+        "networkGroups",
+        "staticMembers",
+        "connectivityConfigurations",
+        "networkManagerConnections",
+        "virtualNetworks",
+    ];
+    let mut id = format!("{}/providers/Microsoft.Network", scope.trim_end_matches('/'));
+    for (at, segment) in rest.iter().enumerate() {
+        let known = TYPES.into_iter().find(|t| at % 2 == 0 && t.eq_ignore_ascii_case(segment));
+        id.push('/');
+        id.push_str(known.unwrap_or(segment));
+    }
+    id
+}
+
+/// Types live in resource groups, connections in subscriptions and management groups; a resource group must exist.
+fn check_place(call: &Call<'_>, words: &[&str]) -> Result<(), Reply> {
+    let unsuitable = || {
+        let message = format!("The resource type is not available at scope '{}'.", call.path.scope);
+        Reply::gateway_error(404, "InvalidResourceType", &message)
+    };
+    match (&call.path.place, words) {
+        (Place::Subscription { subscription, resource_group: Some(group) }, [first, ..])
+            if *first != "networkmanagerconnections" =>
+        {
+            let known = call.world.hierarchy.subscription(subscription);
+            if known.is_some_and(|s| s.resource_groups.contains_key(group)) {
+                return Ok(());
+            }
+            let name = call.path.scope.rsplit('/').next().unwrap_or_default();
+            let message = format!("Resource group '{name}' could not be found.");
+            Err(Reply::gateway_error(404, "ResourceGroupNotFound", &message))
+        }
+        (Place::Subscription { resource_group: None, .. }, ["networkmanagers" | "virtualnetworks"]) => Ok(()),
+        (
+            Place::Subscription { resource_group: None, .. } | Place::ManagementGroup(_),
+            ["networkmanagerconnections", ..],
+        ) => Ok(()),
+        _ => Err(unsuitable()),
+    }
+}
+
+/// Names as the documents allow them for managers; assumed for everything below.
+fn check_names(call: &Call<'_>) -> Result<(), Reply> {
+    if call.request.method != http::Method::PUT {
+        return Ok(());
+    }
+    let bad = |name: &&String| {
+        let inner = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        let first = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+        let last = name.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+        name.len() > 80 || !first || !last || !name.chars().all(inner)
+    };
+    match call.path.rest.iter().skip(1).step_by(2).find(bad) {
+        None => Ok(()),
+        Some(name) => Err(Reply::error(
+            400,
+            "InvalidResourceName",
+            &format!(
+                "Resource name {name} is invalid. The name can be up to 80 characters long. It must begin with a word \
+                 character, and it must end with a word character or with '_'."
+            ),
+        )),
+    }
 }
 
 /// A virtual network of a world's description. `id` is its full id.
-pub(crate) fn place_virtual_network(_world: &mut World, _id: &str, _location: &str, _prefixes: &[String]) {}
+pub(crate) fn place_virtual_network(world: &mut World, id: &str, location: &str, prefixes: &[String]) {
+    let mut network = place(world, Kind::VirtualNetwork, id, location);
+    network.properties.insert("addressSpace".to_owned(), json!({ "addressPrefixes": prefixes }));
+    network.properties.insert("subnets".to_owned(), json!([]));
+    world.network.insert(network);
+}
 
 /// A network manager of a world's description with its own scope: ids of subscriptions and management groups.
-pub(crate) fn place_network_manager(_world: &mut World, _id: &str, _location: &str, _scopes: &[String]) {}
+pub(crate) fn place_network_manager(world: &mut World, id: &str, location: &str, scopes: &[String]) {
+    let mut manager = place(world, Kind::Manager, id, location);
+    let (groups, subscriptions): (Vec<&String>, Vec<&String>) =
+        scopes.iter().partition(|s| matches!(Place::of(s), Place::ManagementGroup(_)));
+    let scopes = json!({ "managementGroups": groups, "subscriptions": subscriptions });
+    manager.properties.insert("networkManagerScopes".to_owned(), scopes);
+    manager.properties.insert("networkManagerScopeAccesses".to_owned(), json!(["Connectivity"]));
+    world.network.insert(manager);
+}
+
+fn place(world: &mut World, kind: Kind, id: &str, location: &str) -> Resource {
+    let (guid, revision) = (world.draw(), world.draw());
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let mut resource = Resource::new(kind, id.to_owned(), guid, revision, at);
+    resource.location = commits::normal(location);
+    resource
+}
 
 /// A resource group is gone: so is what was in it. `id` is the resource group's.
-pub(crate) fn resource_group_deleted(_world: &mut World, _id: &str) {}
-
-/// What exists, without times and drawn names: two runs that did the same have the same.
-pub(crate) fn snapshot(_world: &World) -> serde_json::Value {
-    serde_json::Value::Null
+pub(crate) fn resource_group_deleted(world: &mut World, id: &str) {
+    let at = world.latest();
+    call::remove(world, &key(id), at, at);
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! One request to the provider, with what its handlers share.
+
+use serde_json::{Map, Value, json};
+
+use super::dialect::Dialect;
+use super::operations::{self, End, Operation};
+use super::resource::{Kind, Resource};
+use crate::arm::ArmPath;
+use crate::authorization::authorize;
+use crate::caller::Caller;
+use crate::hierarchy::key;
+use crate::ledger::Change;
+use crate::lies::Lie;
+use crate::reply::{Handled, Reply};
+use crate::request::Request;
+use crate::world::World;
+
+pub(super) struct Call<'a> {
+    pub(super) world: &'a mut World,
+    pub(super) caller: &'a Caller,
+    pub(super) request: &'a Request,
+    pub(super) path: &'a ArmPath,
+    pub(super) dialect: Dialect,
+    /// Id of what the path names, in the provider's own spelling of the types.
+    pub(super) id: String,
+}
+
+impl Call<'_> {
+    /// 403 unless the caller may do this (`networkManagers/read`) on what the path names.
+    pub(super) fn authorize(&self, action: &str) -> Result<(), Reply> {
+        let action = format!("Microsoft.Network/{action}");
+        authorize(self.world, self.caller, self.request, &action, &self.id)
+    }
+
+    /// 403 unless the caller may `read`, `write` or `delete` things of this kind here.
+    pub(super) fn authorize_kind(&self, kind: Kind, verb: &str) -> Result<(), Reply> {
+        let action = format!("{}/{verb}", kind.name());
+        authorize(self.world, self.caller, self.request, &action, &self.id)
+    }
+
+    /// The gateway's 404: it knows by itself that there is no such resource.
+    pub(super) fn gateway_not_found(&self, id: &str) -> Reply {
+        let (group, resource) = match id.split_once("/providers/") {
+            Some((scope, resource)) => (scope.rsplit('/').next().unwrap_or_default(), resource),
+            None => ("", id),
+        };
+        Reply::resource_not_found(resource, group)
+    }
+
+    /// The provider's 404; message before code, and two spaces in the previews.
+    pub(super) fn provider_not_found(&self, id: &str) -> Reply {
+        let gap = if self.dialect.preview() { "  " } else { " " };
+        let message = format!("Resource{gap}[{id}] does not exist or has been deleted");
+        Reply::json(404, json!({ "error": { "message": message, "code": "NotFound" } }))
+    }
+
+    /// `force=true`.
+    pub(super) fn forced(&self) -> bool {
+        self.request.query("force").is_some_and(|force| force.eq_ignore_ascii_case("true"))
+    }
+
+    pub(super) fn bad_request(message: &str) -> Reply {
+        Reply::json(400, json!({ "error": { "message": message, "code": "BadRequest" } }))
+    }
+
+    /// The network manager that the path lies under; 404 by the gateway where there is none.
+    pub(super) fn manager(&self) -> Result<&Resource, Reply> {
+        let id = self.manager_id();
+        self.world.network.seen(&id).ok_or_else(|| self.gateway_not_found(&id))
+    }
+
+    /// Id of the network manager that the path is or lies under.
+    pub(super) fn manager_id(&self) -> String {
+        let name = self.path.rest.get(1).map(String::as_str).unwrap_or_default();
+        format!("{}/providers/Microsoft.Network/networkManagers/{name}", self.path.scope)
+    }
+
+    /// The body's `properties`; none is as good as empty.
+    pub(super) fn properties(&self) -> Result<Map<String, Value>, Reply> {
+        let body = self.request.json()?;
+        match body.get("properties") {
+            None | Some(Value::Null) if body.is_object() => Ok(Map::new()),
+            Some(Value::Object(properties)) => Ok(properties.clone()),
+            _ => Err(Reply::error(
+                400,
+                "InvalidRequestFormat",
+                "Cannot parse the request: 'properties' must be an object.",
+            )),
+        }
+    }
+
+    /// 412 where the condition in the headers does not hold.
+    pub(super) fn check_conditions(&self) -> Result<(), Reply> {
+        let existing = self.world.network.get(&self.id);
+        let failed = |what: &str| {
+            let message = format!("Precondition failed: {what} for resource [{}].", self.id);
+            Err(Reply::error(412, "PreconditionFailed", &message))
+        };
+        if let Some(wanted) = self.request.header("if-match") {
+            let etag = existing.map(Resource::etag);
+            let matches =
+                etag.is_some_and(|etag| wanted == "*" || wanted.split(',').any(|w| w.trim() == etag));
+            if !matches {
+                return failed("the etag does not match");
+            }
+        }
+        if self.request.header("if-none-match") == Some("*") && existing.is_some() {
+            return failed("it exists");
+        }
+        Ok(())
+    }
+
+    /// The resource to write: the one that exists, or a new one.
+    pub(super) fn draft(&mut self, kind: Kind) -> (Resource, Change) {
+        let at = self.request.at;
+        let revision = self.world.draw();
+        let (mut resource, change) = match self.world.network.get(&self.id) {
+            Some(existing) => (existing.clone(), Change::Updated),
+            None => {
+                let guid = self.world.draw();
+                (Resource::new(kind, self.id.clone(), guid, revision, at), Change::Created)
+            }
+        };
+        resource.written_by(self.caller, at, revision);
+        (resource, change)
+    }
+
+    /// One page of the kind at the path, each shown by `show`.
+    pub(super) fn list(&self, kind: Kind, show: impl Fn(&Self, &Resource) -> Value) -> Handled {
+        let scope = self.id.rsplit_once("/").map_or("", |(scope, _)| scope);
+        let scope = scope.strip_suffix("/providers/Microsoft.Network").unwrap_or(scope);
+        let items = self.world.network.below(scope, kind).map(|r| show(self, r)).collect();
+        crate::paging::page(self.request, &self.world.hosts.arm, items).map(Reply::ok)
+    }
+
+    /// DELETE of what the path names, and of all below it. `background`: 202 with an address, else 200.
+    pub(super) fn delete(&mut self, kind: Kind, background: Option<End>) -> Handled {
+        let at = self.request.at;
+        self.authorize_kind(kind, "delete")?;
+        if self.world.network.seen(&self.id).is_none() {
+            return Ok(Reply::empty(204));
+        }
+        let id = self.id.clone();
+        let gone = at.saturating_add(self.world.lags.delete).unwrap_or(at);
+        let already = self.world.network.get(&id).is_none();
+        let change = if already || self.world.tells(Lie::DeleteDeletesNothing) {
+            Change::None
+        } else {
+            remove(self.world, &id, at, gone);
+            Change::Deleted
+        };
+        let Some(end) = background else { return Ok(Reply::empty(200).changed(change)) };
+        let operation = Operation { under: id.clone(), end, done: gone, polls: 1, looked: 0 };
+        let address = operations::begin(self, &id, operation);
+        Ok(Reply::accepted(&address).with("retry-after", "1").changed(change))
+    }
+}
+
+/// Takes a resource and all below it out of the world: links break at once, the rest is gone at `gone`.
+pub(super) fn remove(world: &mut World, id: &str, at: jiff::Timestamp, gone: jiff::Timestamp) {
+    for key in world.network.tree(id) {
+        let Some(resource) = world.network.get_mut(&key) else { continue };
+        if resource.gone.is_some() {
+            continue;
+        }
+        resource.gone = Some(gone);
+        if resource.kind.is_half() {
+            super::handshake::half_removed(world, &key, at);
+        }
+    }
+    let manager = key(id);
+    world.network.deployments.retain(|d| d.manager != manager);
+    world.network.purge(at);
+}

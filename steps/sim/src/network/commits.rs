@@ -1,0 +1,173 @@
+//! Commits: the goal state of a region for one type of configuration, and how far it has come.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::operations::{self, End, Operation};
+use super::resource::Kind;
+use super::store::Deployment;
+use crate::hierarchy::key;
+use crate::ledger::Change;
+use crate::reply::{Handled, Reply};
+use crate::world::World;
+
+const TYPES: [&str; 4] = ["SecurityAdmin", "Connectivity", "SecurityUser", "Routing"];
+
+/// A commit is not listed at once.
+const UNLISTED: SignedDuration = SignedDuration::from_secs(1);
+
+/// `POST …/commit`.
+pub(super) fn commit(call: &mut Call<'_>) -> Handled {
+    call.authorize("networkManagers/commit/action")?;
+    let manager = call.manager()?.id.clone();
+    let body = call.request.json()?;
+    let regions = texts(&body, "targetLocations");
+    if regions.is_empty() {
+        return Err(Call::bad_request("Required property 'targetLocations' not found in the commit."));
+    }
+    let kind = body.get("commitType").and_then(Value::as_str).unwrap_or_default();
+    let Some(kind) = TYPES.into_iter().find(|t| t.eq_ignore_ascii_case(kind)) else {
+        return Err(Call::bad_request(&format!(
+            "The commit type [{kind}] is none of [{}].",
+            TYPES.join(", ")
+        )));
+    };
+    let configurations = texts(&body, "configurationIds");
+    for id in &configurations {
+        let known = call.world.network.get(id).is_some_and(|r| r.kind == Kind::Configuration);
+        if kind == "Connectivity" && !(known && key(id).starts_with(&format!("{}/", key(&manager)))) {
+            return Err(Call::bad_request(&format!("The configuration [{id}] does not exist.")));
+        }
+    }
+    let at = call.request.at;
+    let mut change = Change::None;
+    for region in &regions {
+        let deployment = Deployment {
+            manager: key(&manager),
+            region: normal(region),
+            kind: kind.to_owned(),
+            configurations: configurations.clone(),
+            committed: at,
+        };
+        let before = latest(call.world, &deployment.manager, &deployment.region, kind);
+        if before.map_or(&[][..], |d| d.configurations.as_slice()) != configurations {
+            change = Change::Updated;
+        }
+        call.world.network.deployments.push(deployment);
+    }
+    let commit = call.world.draw();
+    let operation = Operation { under: manager.clone(), end: End::Done, done: at, polls: 0, looked: 0 };
+    let address = operations::begin(call, &manager, operation);
+    let body = json!({
+        "configurationIds": configurations,
+        "targetLocations": regions,
+        "commitType": kind,
+        "commitId": format!("{manager}/commit/{commit}"),
+    });
+    Ok(Reply::json(202, body).with("location", &address).changed(change))
+}
+
+/// `POST …/listDeploymentStatus`.
+pub(super) fn status(call: &Call<'_>) -> Handled {
+    call.authorize("networkManagers/listDeploymentStatus/action")?;
+    let manager = key(&call.manager()?.id);
+    let body = call.request.json()?;
+    let at = call.request.at;
+    let regions = texts(&body, "regions");
+    let kinds = texts(&body, "deploymentTypes");
+    let mut items = Vec::new();
+    for (region, kind) in targets(call.world, &manager) {
+        let region_asked = regions.is_empty() || regions.iter().any(|r| normal(r) == region);
+        let kind_asked = kinds.is_empty() || kinds.iter().any(|k| k.eq_ignore_ascii_case(&kind));
+        let Some(deployment) = latest(call.world, &manager, &region, &kind) else { continue };
+        let done = finished(call.world, deployment, at);
+        let listed = deployment.committed.saturating_add(UNLISTED).is_ok_and(|from| from <= at);
+        // What was taken away is listed only while it is being taken away.
+        if !region_asked || !kind_asked || !listed || (done && deployment.configurations.is_empty()) {
+            continue;
+        }
+        items.push(json!({
+            "commitTime": deployment.committed.to_string(),
+            "region": deployment.region,
+            "deploymentStatus": if done { "Deployed" } else { "Deploying" },
+            "configurationIds": deployment.configurations,
+            "deploymentType": deployment.kind,
+            "errorMessage": "",
+        }));
+    }
+    Ok(Reply::ok(tokened(&body, items)))
+}
+
+/// A page of a list that is asked for by POST: 20 at a time, the rest by `skipToken` in the body.
+pub(super) fn tokened(body: &Value, items: Vec<Value>) -> Value {
+    let skip =
+        body.get("skipToken").and_then(Value::as_str).and_then(|t| t.parse::<usize>().ok()).unwrap_or(0);
+    let next = if items.len() > skip.saturating_add(20) { (skip + 20).to_string() } else { String::new() };
+    json!({ "skipToken": next, "value": items.into_iter().skip(skip).take(20).collect::<Vec<_>>() })
+}
+
+/// Regions and types that were ever committed for a manager.
+fn targets(world: &World, manager: &str) -> Vec<(String, String)> {
+    let mut targets: Vec<(String, String)> = Vec::new();
+    for deployment in world.network.deployments.iter().filter(|d| d.manager == manager) {
+        let target = (deployment.region.clone(), deployment.kind.clone());
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    targets
+}
+
+fn latest<'a>(world: &'a World, manager: &str, region: &str, kind: &str) -> Option<&'a Deployment> {
+    let of = |d: &&Deployment| d.manager == manager && d.region == region && d.kind == kind;
+    world.network.deployments.iter().rev().find(of)
+}
+
+fn finished(world: &World, deployment: &Deployment, at: Timestamp) -> bool {
+    deployment.committed.saturating_add(world.lags.deployment).is_ok_and(|done| done <= at)
+}
+
+/// What a region of a manager has: the last commit that is finished, of each region.
+pub(super) fn active(world: &World, manager: &str, kind: &str, at: Timestamp) -> Vec<Deployment> {
+    let manager = key(manager);
+    let mut found = Vec::new();
+    for (region, of) in targets(world, &manager).into_iter().filter(|(_, k)| k == kind) {
+        let done = |d: &&Deployment| {
+            d.manager == manager && d.region == region && d.kind == of && finished(world, d, at)
+        };
+        found.extend(world.network.deployments.iter().rev().find(done).cloned());
+    }
+    found
+}
+
+/// Whether the last commit of any region names the configuration.
+pub(super) fn deployed_anywhere(world: &World, manager: &str, configuration: &str) -> bool {
+    let manager = key(manager);
+    targets(world, &manager).iter().any(|(region, kind)| {
+        let last = latest(world, &manager, region, kind);
+        last.is_some_and(|d| d.configurations.iter().any(|c| key(c) == key(configuration)))
+    })
+}
+
+/// Commits every region again without the configuration: what a forced deletion does first.
+pub(super) fn withdraw(world: &mut World, manager: &str, configuration: &str, at: Timestamp) {
+    let manager = key(manager);
+    for (region, kind) in targets(world, &manager) {
+        let Some(last) = latest(world, &manager, &region, &kind).cloned() else { continue };
+        if last.configurations.iter().any(|c| key(c) == key(configuration)) {
+            let rest = last.configurations.iter().filter(|c| key(c) != key(configuration)).cloned().collect();
+            world.network.deployments.push(Deployment { configurations: rest, committed: at, ..last });
+        }
+    }
+}
+
+/// A region as it is compared: `West US 2` is `westus2`.
+pub(super) fn normal(region: &str) -> String {
+    region.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
+}
+
+pub(super) fn texts(body: &Value, name: &str) -> Vec<String> {
+    let list = body.get(name).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}

@@ -1,0 +1,70 @@
+//! What differs between api-versions.
+
+use crate::request::Request;
+
+/// The shape of the answers that a client asked for. Versions are dates, so they are compared as text; what is newer
+/// than everything known gets the newest shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Dialect {
+    /// 2021-02-01-preview.
+    First,
+    /// 2021-05-01-preview.
+    Second,
+    /// 2022-02-01-preview and 2022-04-01-preview.
+    LatePreview,
+    /// 2022-01-01: the first that is no preview; the previews of 2022 are older in shape.
+    Ga,
+    /// Everything since.
+    Current,
+    /// 2024-07-01 and later: deleting a configuration goes on in the background.
+    Latest,
+}
+
+impl Dialect {
+    pub(super) fn of(request: &Request) -> Dialect {
+        let version = request.api_version().unwrap_or_default().to_ascii_lowercase();
+        let preview = version.ends_with("-preview");
+        match version.get(..10).unwrap_or_default() {
+            date if preview && date < "2021-05-01" => Dialect::First,
+            date if preview && date < "2022-01-01" => Dialect::Second,
+            date if preview && date < "2023-01-01" => Dialect::LatePreview,
+            date if date <= "2022-01-01" => Dialect::Ga,
+            date if date < "2024-07-01" => Dialect::Current,
+            _ => Dialect::Latest,
+        }
+    }
+
+    /// Previews: groups list their members, and a connection in the manager's own scope waits for its other half.
+    pub(super) fn preview(self) -> bool {
+        self < Dialect::Ga
+    }
+
+    /// Until 2022-01-01: `displayName`, and an empty `location` where there is none.
+    pub(super) fn early(self) -> bool {
+        self <= Dialect::Ga
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn previews_of_2022_are_older_in_shape_than_the_release_of_that_year() {
+        let of = |version: &str| {
+            let uri = format!("https://a/?api-version={version}");
+            let request = http::Request::builder().uri(uri).body(Bytes::new()).unwrap();
+            Dialect::of(&Request::new(request, Timestamp::UNIX_EPOCH))
+        };
+        assert_eq!(of("2021-02-01-preview"), Dialect::First);
+        assert_eq!(of("2021-05-01-preview"), Dialect::Second);
+        assert_eq!(of("2022-04-01-Preview"), Dialect::LatePreview);
+        assert_eq!(of("2022-01-01"), Dialect::Ga);
+        assert_eq!(of("2023-09-01"), Dialect::Current);
+        assert_eq!(of("2024-10-01"), Dialect::Latest);
+        assert_eq!(of("2031-01-01"), Dialect::Latest);
+    }
+}

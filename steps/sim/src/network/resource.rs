@@ -1,0 +1,167 @@
+//! What every resource of the provider has, and how it is shown.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::caller::{Caller, PrincipalKind};
+
+/// The types that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Manager,
+    ScopeConnection,
+    Connection,
+    Group,
+    Member,
+    Configuration,
+    VirtualNetwork,
+}
+
+impl Kind {
+    /// The type's full name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Manager => "Microsoft.Network/networkManagers",
+            Kind::ScopeConnection => "Microsoft.Network/networkManagers/scopeConnections",
+            Kind::Connection => "Microsoft.Network/networkManagerConnections",
+            Kind::Group => "Microsoft.Network/networkManagers/networkGroups",
+            Kind::Member => "Microsoft.Network/networkManagers/networkGroups/staticMembers",
+            Kind::Configuration => "Microsoft.Network/networkManagers/connectivityConfigurations",
+            Kind::VirtualNetwork => "Microsoft.Network/virtualNetworks",
+        }
+    }
+
+    /// Name of the collection, as the provider spells it.
+    pub(crate) fn collection(self) -> &'static str {
+        self.name().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether connections and their states are about it.
+    pub(crate) fn is_half(self) -> bool {
+        matches!(self, Kind::ScopeConnection | Kind::Connection)
+    }
+}
+
+/// How far a half of a connection has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Link {
+    #[default]
+    Pending,
+    Connected,
+    Conflict,
+    Revoked,
+}
+
+impl Link {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Link::Pending => "Pending",
+            Link::Connected => "Connected",
+            Link::Conflict => "Conflict",
+            Link::Revoked => "Revoked",
+        }
+    }
+}
+
+/// One resource, as it was last written.
+#[derive(Clone, Debug)]
+pub(crate) struct Resource {
+    pub(crate) kind: Kind,
+    /// Full id, in the spelling of the request that created it.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) location: String,
+    pub(crate) tags: Value,
+    /// What the client gave, and what is never given back to it under another name.
+    pub(crate) properties: Map<String, Value>,
+    pub(crate) guid: Uuid,
+    /// Changes with every write: what the etag is made of.
+    pub(crate) revision: Uuid,
+    pub(crate) written: Timestamp,
+    by: String,
+    by_kind: &'static str,
+    /// Deleted, and gone from then on.
+    pub(crate) gone: Option<Timestamp>,
+    /// Halves: since when this link is asked for. Members: since when this network is asked for.
+    pub(crate) since: Timestamp,
+    /// Halves.
+    pub(crate) link: Link,
+    /// Halves: connected because the manager's own scope covers it, not because the other half exists.
+    pub(crate) by_own_scope: bool,
+    /// Halves: written in a version that knows that shortcut.
+    pub(crate) shortcut: bool,
+    /// Groups: has ever had a member.
+    pub(crate) had_members: bool,
+}
+
+impl Resource {
+    pub(crate) fn new(kind: Kind, id: String, guid: Uuid, revision: Uuid, at: Timestamp) -> Self {
+        let name = id.rsplit('/').next().unwrap_or_default().to_owned();
+        Resource {
+            kind,
+            id,
+            name,
+            location: String::new(),
+            tags: json!({}),
+            properties: Map::new(),
+            guid,
+            revision,
+            written: at,
+            by: "world".to_owned(),
+            by_kind: "Application",
+            gone: None,
+            since: at,
+            link: Link::Pending,
+            by_own_scope: false,
+            shortcut: false,
+            had_members: false,
+        }
+    }
+
+    /// A write: who and when. `createdAt` follows too, as it does in Azure.
+    pub(crate) fn written_by(&mut self, caller: &Caller, at: Timestamp, revision: Uuid) {
+        self.written = at;
+        self.revision = revision;
+        self.by = caller.holder.name.clone();
+        self.by_kind = match caller.holder.kind {
+            PrincipalKind::User => "User",
+            PrincipalKind::ServicePrincipal => "Application",
+        };
+    }
+
+    /// A text property; empty where it was not given.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.properties.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A property that is a list of texts.
+    pub(crate) fn texts(&self, name: &str) -> Vec<&str> {
+        let list = self.properties.get(name).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// The etag as reads give it, quotes included. Replies to writes carry an empty one.
+    pub(crate) fn etag(&self) -> String {
+        let hex = self.revision.simple().to_string();
+        let (first, rest) = hex.split_at(8);
+        format!("\"{first}-0000-0200-0000-{}0000\"", rest.get(..8).unwrap_or_default())
+    }
+
+    pub(crate) fn system_data(&self) -> Value {
+        let at = format!("{:.7}", self.written);
+        json!({
+            "createdBy": self.by,
+            "createdByType": self.by_kind,
+            "createdAt": at,
+            "lastModifiedBy": self.by,
+            "lastModifiedByType": self.by_kind,
+            "lastModifiedAt": at,
+        })
+    }
+
+    /// Whether it exists at that time.
+    pub(crate) fn exists(&self, at: Timestamp) -> bool {
+        self.gone.is_none_or(|gone| gone > at)
+    }
+}

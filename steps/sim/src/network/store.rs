@@ -1,0 +1,84 @@
+//! All resources of the provider, by id.
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+
+use super::operations::Operation;
+use super::resource::{Kind, Resource};
+use crate::hierarchy::key;
+
+/// One commit: what the regions were told to have.
+#[derive(Clone, Debug)]
+pub(crate) struct Deployment {
+    /// Key of the manager.
+    pub(crate) manager: String,
+    pub(crate) region: String,
+    /// `Connectivity` and so on, as spelled.
+    pub(crate) kind: String,
+    pub(crate) configurations: Vec<String>,
+    pub(crate) committed: Timestamp,
+}
+
+/// Everything of this provider.
+#[derive(Default)]
+pub(crate) struct Network {
+    /// By id in lower case.
+    resources: IndexMap<String, Resource>,
+    /// By the last segment of their address.
+    pub(super) operations: IndexMap<String, Operation>,
+    /// In the order of their commits.
+    pub(super) deployments: Vec<Deployment>,
+    /// Scopes in lower case in which no manager can be made any more.
+    pub(super) poisoned: Vec<String>,
+    /// Managers in lower case, with the time at which one of their connections was last deleted.
+    pub(super) disconnected: IndexMap<String, Timestamp>,
+}
+
+impl Network {
+    /// The resource with this id, unless it is on its way out.
+    pub(crate) fn get(&self, id: &str) -> Option<&Resource> {
+        self.seen(id).filter(|r| r.gone.is_none())
+    }
+
+    /// The resource with this id, as a read finds it: also when it is on its way out.
+    pub(crate) fn seen(&self, id: &str) -> Option<&Resource> {
+        self.resources.get(&key(id))
+    }
+
+    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Resource> {
+        self.resources.get_mut(&key(id))
+    }
+
+    pub(crate) fn insert(&mut self, resource: Resource) {
+        self.resources.insert(key(&resource.id), resource);
+    }
+
+    /// All resources of a kind directly or indirectly below `scope`, in the order of their making.
+    pub(crate) fn below(&self, scope: &str, kind: Kind) -> impl Iterator<Item = &Resource> {
+        let prefix = format!("{}/", key(scope).trim_end_matches('/'));
+        self.resources.iter().filter(move |(k, r)| r.kind == kind && k.starts_with(&prefix)).map(|(_, r)| r)
+    }
+
+    /// Those of a kind that are not on their way out, wherever they are.
+    pub(crate) fn all(&self, kind: Kind) -> impl Iterator<Item = &Resource> {
+        self.resources.values().filter(move |r| r.kind == kind && r.gone.is_none())
+    }
+
+    /// Keys of this resource and of all below it.
+    pub(super) fn tree(&self, id: &str) -> Vec<String> {
+        let own = key(id);
+        let prefix = format!("{own}/");
+        self.resources.keys().filter(|k| **k == own || k.starts_with(&prefix)).cloned().collect()
+    }
+
+    /// Forgets what is gone by then.
+    pub(super) fn purge(&mut self, at: Timestamp) {
+        self.resources.retain(|_, r| r.exists(at));
+    }
+
+    /// Ids, as spelled, of what lies below `id`.
+    pub(crate) fn ids_below(&self, id: &str) -> Vec<String> {
+        let prefix = format!("{}/", key(id));
+        self.resources.iter().filter(|(k, _)| k.starts_with(&prefix)).map(|(_, r)| r.id.clone()).collect()
+    }
+}
