@@ -194,8 +194,14 @@ fn place(world: &mut World, kind: Kind, id: &str, location: &str) -> Resource {
 
 /// A resource group is gone: so is what was in it. `id` is the resource group's.
 pub(crate) fn resource_group_deleted(world: &mut World, id: &str) {
-    let at = world.latest();
+    // The time of the request that does this.
+    let at = world.time(jiff::Timestamp::MIN);
     call::remove(world, &key(id), at, at);
+}
+
+/// What exists, without times and drawn names: two runs that did the same have the same.
+pub(crate) fn snapshot(world: &World) -> serde_json::Value {
+    world.network.snapshot()
 }
 
 #[cfg(test)]

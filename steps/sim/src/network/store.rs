@@ -1,7 +1,10 @@
 //! All resources of the provider, by id.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::operations::Operation;
 use super::resource::{Kind, Resource};
@@ -74,6 +77,33 @@ impl Network {
     /// Forgets what is gone by then.
     pub(super) fn purge(&mut self, at: Timestamp) {
         self.resources.retain(|_, r| r.exists(at));
+    }
+
+    /// What exists and what the regions were last told to have, in an order that does not depend on the order of making.
+    pub(super) fn snapshot(&self) -> Value {
+        let resources: BTreeMap<&String, Value> = self
+            .resources
+            .iter()
+            .filter(|(_, r)| r.gone.is_none())
+            .map(|(key, r)| {
+                let mut shown = json!({
+                    "type": r.kind.name(),
+                    "location": r.location,
+                    "tags": r.tags,
+                    "properties": r.properties,
+                });
+                if r.kind.is_half() {
+                    shown["connectionState"] = json!(r.link.name());
+                }
+                (key, shown)
+            })
+            .collect();
+        let mut deployed: BTreeMap<String, &Vec<String>> = BTreeMap::new();
+        for d in &self.deployments {
+            deployed.insert(format!("{} {} {}", d.manager, d.region, d.kind), &d.configurations);
+        }
+        deployed.retain(|_, configurations| !configurations.is_empty());
+        json!({ "resources": resources, "deployed": deployed, "poisoned": self.poisoned })
     }
 
     /// Ids, as spelled, of what lies below `id`.
