@@ -32,11 +32,6 @@ impl Kind {
         }
     }
 
-    /// Name of the collection, as the provider spells it.
-    pub(crate) fn collection(self) -> &'static str {
-        self.name().rsplit('/').next().unwrap_or_default()
-    }
-
     /// Whether connections and their states are about it.
     pub(crate) fn is_half(self) -> bool {
         matches!(self, Kind::ScopeConnection | Kind::Connection)
