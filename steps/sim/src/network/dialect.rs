@@ -57,7 +57,7 @@ mod tests {
         let of = |version: &str| {
             let uri = format!("https://a/?api-version={version}");
             let request = http::Request::builder().uri(uri).body(Bytes::new()).unwrap();
-            Dialect::of(&Request::new(request, Timestamp::UNIX_EPOCH))
+            Dialect::of(&Request::new(request, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH))
         };
         assert_eq!(of("2021-02-01-preview"), Dialect::First);
         assert_eq!(of("2021-05-01-preview"), Dialect::Second);
