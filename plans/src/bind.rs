@@ -232,7 +232,6 @@ fn inputs_of(template: &Template) -> BTreeSet<&str> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::fixture;
 
@@ -276,5 +275,126 @@ mod tests {
                 assert_eq!(bound["connection_name"], "to-central");
             }
         }
+    }
+
+    const FLEET: &str = "twinspan: 1\nname: fleet\ninputs:\n  tenants:\n    type: map\n    of:\n      id: { type: tenant-id }\n      contact: { type: email, optional: true }\n  \
+        targets:\n    type: map\n    of:\n      tenant: { type: key-of, of: tenants }\n      scope: { type: scope }\n      ring: { type: choice, of: [pilot, rest] }\n      networks: { type: list, of: resource-id }\n  \
+        who: { type: email, optional: true }\n  ask: { type: bool, default: false }\n  pause: { type: duration, default: 1m }\n  count: { type: int, optional: true }\n  \
+        token: { type: string, secret: true, optional: true }\nidentities:\n  central: { contact: \"${{ inputs.who or 'nobody@contoso.example' }}\" }\nsteps:\n  - id: mail\n    uses: entra.guest-user\n    as: central\n    \
+        when: ${{ inputs.ask }}\n    with: { email: \"${{ inputs.who }}\" }\n  - id: rest\n    uses: delay\n    with: { for: \"${{ inputs.pause }}\" }\n  - id: connect\n    for_each: ${{ inputs.targets }}\n    \
+        identities:\n      target: { tenant: \"${{ inputs.tenants[each.value.tenant].id }}\" }\n    steps:\n      - id: look\n        uses: azure.scope\n        as: target\n        with: { scope: \"${{ each.value.scope }}\" }\n      \
+        - id: networks\n        for_each: ${{ each.value.networks }}\n        uses: approval\n        with: { show: \"${{ each.outer.key }} ${{ each.value }} ${{ inputs.count }} ${{ inputs.token }}\" }\n";
+
+    const VNET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v";
+
+    fn fleet() -> Plan {
+        plan(FLEET.as_bytes())
+    }
+
+    fn good() -> String {
+        format!(
+            "tenants: {{ fabrikam: {{ id: 22222222-0000-0000-0000-00000000000f }} }}\ntargets:\n  prod:\n    tenant: fabrikam\n    \
+             scope: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001\n    ring: pilot\n    networks: [{VNET}1, {VNET}2]\n"
+        )
+    }
+
+    #[test]
+    fn values_come_from_files_tables_and_the_command_line() {
+        let plan = fleet();
+        let mut raw = RawInputs::new();
+        let csv = format!(
+            "key,tenant,scope,ring,networks\r\nprod,fabrikam,/subscriptions/bbbbbbbb-0000-0000-0000-000000000001,pilot,{VNET}1;{VNET}2\r\n"
+        );
+        let mut read =
+            |name: &str| if name == "targets.csv" { Ok(csv.clone().into_bytes()) } else { no_file(name) };
+        let yaml = "tenants: { fabrikam: { id: 22222222-0000-0000-0000-00000000000f } }\ntargets: { file: targets.csv }\ncount: 3\ntoken: { file: token.txt }\n";
+        raw.file("inputs.yaml", yaml.as_bytes(), &mut read).unwrap();
+        raw.assignment("count=4").unwrap();
+        raw.assignment("ask=true").unwrap();
+        raw.assignment("who=a=b@contoso.example").unwrap();
+        let bound = serde_json::to_value(plan.bind(&raw).unwrap()).unwrap();
+        assert_eq!(bound["targets"]["prod"]["networks"][1], format!("{VNET}2"));
+        assert_eq!(bound["count"], 4, "what is added later wins");
+        assert_eq!(bound["ask"], true);
+        assert_eq!(bound["who"], "a=b@contoso.example");
+        assert_eq!(bound["pause"], "1m");
+        assert_eq!(bound["token"], serde_json::json!({ "file": "token.txt" }), "a secret stays a reference");
+        let names: Vec<&String> = bound.as_object().unwrap().keys().collect();
+        assert_eq!(
+            names,
+            ["tenants", "targets", "who", "ask", "pause", "count", "token"],
+            "in the plan's order"
+        );
+        bind(&plan, &good()).unwrap();
+        let json = serde_json::to_string(&bound["targets"]).unwrap();
+        let again =
+            bind(&plan, &format!("{{\"targets\": {json}, \"tenants\": {}}}", bound["tenants"])).unwrap();
+        assert_eq!(again["targets"], bound["targets"], "JSON is read like YAML");
+    }
+
+    #[test]
+    fn every_wrong_input_is_said_with_its_place() {
+        let plan = fleet();
+        let mut all = String::new();
+        let base = good();
+        let cases = [
+            ("nothing given", String::new()),
+            ("unknown input", format!("{base}tenant: x\n")),
+            ("wrong types", format!("{base}ask: maybe\npause: 5\ncount: many\nwho: nobody\n")),
+            ("list for a map", "tenants: []\ntargets: {}\n".to_owned()),
+            ("unknown field, missing field", base.replace("scope:", "scop:")),
+            ("choice", base.replace("pilot", "pilott")),
+            ("unknown key of a map", base.replace("tenant: fabrikam", "tenant: fabricam")),
+            ("key that names no instance", base.replace("prod:", "\"pro d\":")),
+            ("wrong item of a list", base.replace(&format!("{VNET}2"), "vnet-2")),
+            ("element twice", base.replace("v2]", "V1]").replace("v1]", "V1]")),
+            ("reference in a value", format!("{base}who: ${{{{ inputs.x }}}}\n")),
+            ("optional input that an applicable step needs", format!("{base}ask: true\n")),
+            ("secret written down", format!("{base}token: hunter2\n")),
+        ];
+        for (name, text) in cases {
+            all.push_str(&format!("## {name}\n{}", bind(&plan, &text).unwrap_err()));
+        }
+        assert!(!all.contains("hunter2"));
+        let tables = [
+            ("table: unknown and missing column", "key,tenant,scop,ring,networks\n".to_owned()),
+            ("table: wrong cells", "key,tenant,scope,ring,networks\na,nobody,/x,third,\nb,fabrikam,,rest,x;y\n".to_owned()),
+            ("table: key twice", "key,tenant,scope,ring,networks\na,fabrikam,/subscriptions/bbbbbbbb-0000-0000-0000-000000000001,rest,\na,,,,\n".to_owned()),
+            ("table: too many cells", "key,tenant,scope,ring,networks\na,b,c,d,e,f\n".to_owned()),
+        ];
+        for (name, text) in tables {
+            let mut raw = RawInputs::new();
+            raw.file("inputs.yaml", base.as_bytes(), &mut no_file).unwrap();
+            raw.csv("targets", "targets.csv", text.as_bytes()).unwrap();
+            all.push_str(&format!("## {name}\n{}", plan.bind(&raw).unwrap_err().render(false)));
+        }
+        let mut raw = RawInputs::new();
+        all.push_str(&format!(
+            "## no equals sign\n{}",
+            raw.assignment("identity").unwrap_err().render(false)
+        ));
+        all.push_str(&format!(
+            "## file that cannot be read\n{}",
+            raw.file("i.yaml", b"targets: { file: t.csv }\n", &mut |_| Err("no such file".to_owned()))
+                .unwrap_err()
+                .render(false)
+        ));
+        raw.csv("who", "who.csv", b"a\nb\n").unwrap();
+        all.push_str(&format!("## table for a text\n{}", plan.bind(&raw).unwrap_err().render(false)));
+        raw.assignment("token=[hunter2").unwrap();
+        let found = plan.bind(&raw).unwrap_err();
+        assert!(found.iter().any(|one| one.code == "TS0406"));
+        assert!(!found.render(false).contains("hunter2") && !found.to_json().to_string().contains("hunter2"));
+        insta::assert_snapshot!("bad_inputs", all);
+    }
+
+    #[test]
+    fn an_optional_input_is_needed_only_where_a_step_applies() {
+        let plan = plan(&library("cross-tenant-connection.yaml"));
+        let text = String::from_utf8(library("cross-tenant-connection.inputs.yaml")).unwrap();
+        let guest = text.replace("admin_email:", "# admin_email:");
+        assert!(bind(&plan, &guest).unwrap_err().contains("the step `guest` needs the input `admin_email`"));
+        let app = text.replace("identity:        guest", "identity: service-principal");
+        assert!(bind(&plan, &app).unwrap_err().contains("the step `app` needs the input `app_id`"));
     }
 }

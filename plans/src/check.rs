@@ -210,7 +210,6 @@ fn conjuncts(condition: &Expr) -> Vec<&Expr> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::fixture;
 

@@ -47,6 +47,22 @@ impl Place {
         Place { source: Arc::clone(source), span: start..end }
     }
 
+    /// The same place in a copy of the text that hides what stands there: a secret must not be shown again.
+    pub(crate) fn hidden(source: &Arc<Source>, span: Range<usize>) -> Self {
+        let Place { span, .. } = Place::new(source, span);
+        let stars: String = source.text[span.clone()]
+            .chars()
+            .flat_map(|c| {
+                // As many bytes as before, so that every place stays where it is.
+                let star = if c == '\n' { '\n' } else { '*' };
+                std::iter::repeat_n(star, c.len_utf8())
+            })
+            .collect();
+        let mut text = source.text.clone();
+        text.replace_range(span.clone(), &stars);
+        Place { source: Arc::new(Source { name: source.name.clone(), text }), span }
+    }
+
     /// Line and column of its beginning, both from 1; the column counts characters.
     pub fn line_column(&self) -> (usize, usize) {
         let before = &self.source.text[..self.span.start];

@@ -14,6 +14,7 @@ use crate::plan::{Ensure, RetryPolicy};
 use crate::yaml;
 
 pub(crate) use decode::{Decoder, Text};
+pub(crate) use inputs::TYPE_NAMES;
 
 /// A plan file that could be read. What is wrong with its shape is reported by [`crate::compile`], together with what is
 /// wrong with its meaning.

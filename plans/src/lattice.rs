@@ -34,6 +34,19 @@ impl fmt::Display for Type {
     }
 }
 
+/// A type with its article.
+pub(crate) fn article(ty: &Type) -> String {
+    match ty {
+        Type::Any => "a value".to_owned(),
+        Type::Integer => "a whole number".to_owned(),
+        Type::Boolean => "true or false".to_owned(),
+        Type::Choice(words) => format!("one of {}", words.join(", ")),
+        Type::String => "text".to_owned(),
+        Type::Email => "a mail address".to_owned(),
+        _ => format!("a {ty}"),
+    }
+}
+
 /// Whether its values are text.
 pub(crate) fn is_text(ty: &Type) -> bool {
     !matches!(ty, Type::Any | Type::Integer | Type::Boolean | Type::List(_) | Type::Map(_) | Type::Record(_))
@@ -210,7 +223,6 @@ fn resource_type(id: &str) -> Result<String, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::catalog::Field;
 

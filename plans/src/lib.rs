@@ -4,6 +4,8 @@
 //! text ─parse─▶ Document ─compile(Catalog)─▶ Plan ─bind(inputs)─▶ Inputs
 //! ```
 
+#[cfg(test)]
+mod bad_plans;
 mod bind;
 mod canonical;
 mod catalog;
@@ -21,6 +23,8 @@ mod outline;
 mod plan;
 mod reference;
 mod render;
+#[cfg(test)]
+mod robustness;
 mod schema;
 mod yaml;
 

@@ -484,7 +484,6 @@ impl Parser {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
 
     fn one(text: &str) -> Reference {

@@ -19,6 +19,8 @@ use crate::diagnostic::{Diagnostic, Place, Source};
 pub(crate) const MAX_BYTES: usize = 10 * 1024 * 1024;
 /// Deepest nesting of lists and mappings. Deeper plans do not occur; the limit keeps recursion bounded.
 const MAX_DEPTH: usize = 64;
+/// Stack for reading: about ten times what that depth needs.
+const STACK: usize = 32 * 1024 * 1024;
 /// Values that aliases may repeat in all.
 const MAX_REPEATED: usize = 100_000;
 
@@ -113,6 +115,22 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Option<Node>, Diagnostic> {
             .at(Place::new(source, tab..tab + 1), "tab")
             .help("indent with spaces; YAML does not allow tabs"));
     }
+    // The deserializer recurses for each level, through frames that are large in a debug build. It gets a stack of its
+    // own, so that the depth that is allowed does not hang on the thread of whoever calls.
+    let read = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("plan file".to_owned()).stack_size(STACK);
+        let handle = thread.spawn_scoped(scope, || deserialize(source)).ok()?;
+        handle.join().ok()
+    });
+    read.unwrap_or_else(|| {
+        Err(Diagnostic::error("TS0004", "the file could not be read as YAML")
+            .at(Place::new(source, 0..0), "the parser gave up")
+            .help("check indentation, quotes and brackets, half of the file at a time"))
+    })
+}
+
+fn deserialize(source: &Arc<Source>) -> Result<Option<Node>, Diagnostic> {
+    let text = source.text.as_str();
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
@@ -405,54 +423,45 @@ mod tests {
         read(&source("plan.yaml", text.as_bytes())?)
     }
 
+    fn json(text: &str) -> serde_json::Value {
+        tree(text).unwrap().unwrap().to_json()
+    }
+
     #[test]
-    fn probe() {
-        for text in [
-            "a: {id: ${{ inputs.x }} }\n",
-            "a: [ ${{ inputs.x }} ]\n",
-            "a: { b: 1, id: x${{ inputs.x }} }\n",
-            "a: no\nb: on\nc: 012\nd: 1_000\ne: 1e3\nf: 0x1f\ng: 2026-11-23\nh: ~\ni: true\nj: 1.5\nk: 99999999999999999999\nl: .inf\nm: True\nn: 1:30\no: null\n",
-            "1: a\ntrue: b\n",
-            "a:\n\t- b\n",
-            "a: \tb\n",
-            "a: b: c\n",
-            "a: [1, 2\n",
-            "a: \"x\n",
-            "a: &x [*x]\n",
-            "a: *b\n",
-            "a: 1\nb: 2\na: 3\n",
-            "---\na: 1\n---\nb: 1\n",
-            "a: !foo x\n",
-            "? [a, b]\n: c\n",
-            "a: |\n  x\n  y\nb: >-\n  p\n  q\n\nc: 'it''s'\nd: \"e\\u00e9 f\"\n",
-            "<<: {a: 1}\n",
-            "~: 1\n",
-            "a: 1\n b: 2\n",
-        ] {
-            println!("{text:?}");
-            match tree(text) {
-                Ok(Some(node)) => {
-                    println!("  {}", node.to_json());
-                    if let Value::Map(m) = &node.value {
-                        for e in m {
-                            println!("   {:?} {:?}", &text[e.key_span.clone()], &text[e.value.span.clone()]);
-                        }
-                    }
-                }
-                Ok(None) => println!("  none"),
-                Err(d) => println!("{}", crate::Diagnostics::from(d).render(false)),
-            }
-        }
-        for deep in [
-            "[".repeat(20_000),
-            "- ".repeat(20_000),
-            "{a: ".repeat(20_000),
-            (0..20_000).map(|i| format!("{}a:\n", " ".repeat(i))).collect::<String>(),
-            format!(
-                "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n"
-            ),
-        ] {
-            println!("{}", crate::Diagnostics::from(tree(&deep).unwrap_err()).to_json());
-        }
+    fn only_plain_numbers_and_booleans_are_no_text() {
+        let text = "a: no\nb: on\nc: 012\nd: 1_000\ne: y\nf: 2026-11-23\ng: ~\nh: true\ni: 15\nj: 1:30\nk: .inf\nl: \"1\"\n";
+        assert_eq!(
+            json(text),
+            serde_json::json!({
+                "a": "no", "b": "on", "c": "012", "d": "1_000", "e": "y", "f": "2026-11-23", "g": null, "h": true,
+                "i": 15, "j": "1:30", "k": ".inf", "l": "1",
+            })
+        );
+    }
+
+    #[test]
+    fn places_are_those_of_the_text() {
+        let text = "a: {b: 'x y', c: [1, \"é\"]} # z\ndé: plain text\ne: |\n  p\n  q\n";
+        let Value::Map(entries) = tree(text).unwrap().unwrap().value else { panic!("no mapping") };
+        let cut = |span: &Range<usize>| &text[span.clone()];
+        assert_eq!(cut(&entries[1].key_span), "dé");
+        assert_eq!(cut(&entries[1].value.span), "plain text");
+        let Value::Map(inner) = &entries[0].value.value else { panic!("no mapping") };
+        assert_eq!(cut(&inner[0].value.span), "'x y'");
+        let Value::List(items) = &inner[1].value.value else { panic!("no list") };
+        assert_eq!(cut(&items[1].span), "\"é\"");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        assert_eq!(json("\u{feff}a: b\n"), serde_json::json!({ "a": "b" }));
+    }
+
+    #[test]
+    fn a_tab_inside_text_is_no_mistake() {
+        assert_eq!(
+            json("a: |\n  x\n  \ty\nb: \"c\td\"\n"),
+            serde_json::json!({ "a": "x\n\ty\n", "b": "c\td" })
+        );
     }
 }

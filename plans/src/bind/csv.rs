@@ -111,7 +111,6 @@ fn quoted(text: &str, open: usize) -> Option<(String, usize)> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn cells(text: &str) -> Vec<Vec<String>> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::catalog::{Field, Type};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
-use crate::lattice::{Misfit, check_text, is_text};
+use crate::lattice::{Misfit, article, check_text, is_text};
 use crate::plan::InputDef;
 use crate::reference::has_reference;
 use crate::yaml::{self, Node, Value};
@@ -39,7 +39,7 @@ impl Reader<'_> {
             Given::Table { name: place, table } => match &def.ty {
                 Type::Map(inner) => self.table(inner, table),
                 other => {
-                    let message = format!("`{name}` is a {other}: only a map is read from a table");
+                    let message = format!("`{name}` is {}: only a map is read from a table", article(other));
                     self.problems.push(
                         Diagnostic::error("TS0407", message)
                             .at(place.clone(), "given as a table")
@@ -60,6 +60,11 @@ impl Reader<'_> {
         }
         let source = Arc::new(Source { name: format!("--input {name}"), text: text.to_owned() });
         match yaml::read(&source) {
+            // The parser's own words would show the text.
+            Err(_) if def.secret => {
+                let node = Node { span: 0..text.len(), value: Value::Text(text.to_owned()) };
+                self.secret(name, &source, &node)
+            }
             Err(problem) => {
                 self.problems.push(problem);
                 None
@@ -96,20 +101,9 @@ impl Reader<'_> {
         if good {
             return Some(node.to_json());
         }
-        // The place covers the name only: a secret that was written down must not be shown again.
-        let span = match &node.value {
-            Value::Map(entries) => {
-                entries.first().map_or(node.span.start..node.span.start, |e| e.key_span.clone())
-            }
-            _ => node.span.start..node.span.start,
-        };
-        let source = match &node.value {
-            Value::Map(_) => Arc::clone(source),
-            _ => Arc::new(Source { name: source.name.clone(), text: String::new() }),
-        };
         self.problems.push(
             Diagnostic::error("TS0406", format!("`{name}` is a secret: say where it lies, not what it is"))
-                .at(Place::new(&source, span), "")
+                .at(Place::hidden(source, node.span.clone()), "not shown here")
                 .help(format!(
                     "write `{name}: {{ env: VARIABLE }}`, `{{ file: PATH }}` or `{{ command: [program, argument] }}`"
                 )),
@@ -183,7 +177,7 @@ impl Reader<'_> {
                 let written = &source.text[place.span.clone()];
                 let help = format!("write it in quotes: \"{written}\"");
                 self.problems.push(
-                    Diagnostic::error("TS0403", format!("{what} must be a {ty}"))
+                    Diagnostic::error("TS0403", format!("{what} must be {}", article(ty)))
                         .at(place, format!("this is {}", node.what()))
                         .help(help),
                 );
@@ -191,7 +185,7 @@ impl Reader<'_> {
             }
             (ty, _) => {
                 self.problems.push(
-                    Diagnostic::error("TS0403", format!("{what} must be a {ty}"))
+                    Diagnostic::error("TS0403", format!("{what} must be {}", article(ty)))
                         .at(place, format!("this is {}", node.what()))
                         .help(example(ty)),
                 );
@@ -401,7 +395,7 @@ impl AtPlace for Diagnostic {
 
 fn misfit_of(what: &str, ty: &Type, misfit: Misfit, where_: &str) -> Diagnostic {
     let nowhere = Arc::new(Source { name: String::new(), text: String::new() });
-    let mut diagnostic = Diagnostic::error("TS0403", format!("{what} must be a {ty}{where_}"))
+    let mut diagnostic = Diagnostic::error("TS0403", format!("{what} must be {}{where_}", article(ty)))
         .at(Place::new(&nowhere, 0..0), misfit.why)
         .help(misfit.help);
     diagnostic.suggestion = misfit.suggestion;

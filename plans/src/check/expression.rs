@@ -452,7 +452,7 @@ impl Checker<'_> {
             );
         }
         let (segments, ty, below) = self.walk(reader, &ty, parts, None, origin, needs);
-        let mut absent = (below && !is_any).then(|| Absent::Output(id));
+        let mut absent = (below && !is_any).then_some(Absent::Output(id));
         if self.has_condition(at) {
             if reader.lenient {
                 absent = Some(Absent::Condition);

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::catalog::{Field, Type};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Expr, Template};
-use crate::lattice::{Misfit, check_text, is_text};
+use crate::lattice::{Misfit, article, check_text, is_text};
 use crate::reference::{Piece, has_reference, pieces};
 use crate::yaml::{Node, Value};
 
@@ -158,7 +158,7 @@ impl Checker<'_> {
         let start = span.start..span.start + 1;
         let diagnostic = Diagnostic::error("TS0303", format!("{what} needs the parameter `{}`", field.name))
             .at(self.place(&start), "missing in what begins here")
-            .help(format!("add `{}:`, {}{about}", field.name, field.ty));
+            .help(format!("add `{}:`, {}{about}", field.name, article(&field.ty)));
         self.problem(diagnostic);
     }
 
@@ -264,17 +264,5 @@ impl Checker<'_> {
             .help(help);
         self.problem(diagnostic);
         Template::Expr(Expr::Literal(Json::Null))
-    }
-}
-
-/// A type with its article.
-pub(super) fn article(ty: &Type) -> String {
-    match ty {
-        Type::Any => "a value".to_owned(),
-        Type::Integer => "a whole number".to_owned(),
-        Type::Boolean => "true or false".to_owned(),
-        Type::Choice(words) => format!("one of {}", words.join(", ")),
-        Type::Email | Type::String => format!("a value of type {ty}"),
-        _ => format!("a {ty}"),
     }
 }

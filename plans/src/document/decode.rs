@@ -52,6 +52,10 @@ impl Decoder {
         Place::new(&self.source, span.clone())
     }
 
+    pub(crate) fn hidden(&self, span: &Range<usize>) -> Place {
+        Place::hidden(&self.source, span.clone())
+    }
+
     pub(crate) fn problem(&mut self, diagnostic: Diagnostic) {
         self.problems.push(diagnostic);
     }

@@ -41,7 +41,7 @@ impl Decoder {
             let default = fields.get("default").cloned();
             if let (Some(default), true) = (&default, secret) {
                 let diagnostic = Diagnostic::error("TS0406", "a secret has no default")
-                    .at(self.place(&default.span), "would be written in the plan")
+                    .at(self.hidden(&default.span), "would be written in the plan")
                     .help("give it with the inputs, as `{ env: NAME }`, `{ file: PATH }` or `{ command: [...] }`");
                 self.problem(diagnostic);
             }
@@ -72,7 +72,7 @@ impl Decoder {
             decoder.problem(diagnostic);
             Type::Any
         };
-        let ty = match (name.value.as_str(), of) {
+        match (name.value.as_str(), of) {
             ("choice", Some(of)) => {
                 let words = self.list(&of.value, "`of` of a choice").unwrap_or_default();
                 let words: Vec<String> =
@@ -106,8 +106,7 @@ impl Decoder {
                 }
                 ty.unwrap_or(Type::Any)
             }
-        };
-        ty
+        }
     }
 
     /// What a list or a map is made of: the name of a type, `{ type: … }`, or named fields each with a type.
