@@ -9,6 +9,8 @@ mod limits;
 mod looking;
 mod signals;
 mod taking_back;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 use serde_json::Value;

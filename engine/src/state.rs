@@ -285,15 +285,17 @@ impl RunState {
         let (was_active, is_active) = (before.is_working(), now.is_working());
         let (was_failed, is_failed) =
             (matches!(before, StepState::Failed { .. }), matches!(now, StepState::Failed { .. }));
-        if now.is_met() {
-            self.todo.push(Task::Met(id));
-        }
+        let met = now.is_met();
         self.tally.moved(id, &before, now);
         if was_active != is_active {
             self.activity(id, is_active);
         }
         if was_failed != is_failed {
             self.failure(id, is_failed);
+        }
+        // Drawn first: what goes on inside an element keeps its place before another element is let in.
+        if met {
+            self.todo.push(Task::Met(id));
         }
     }
 

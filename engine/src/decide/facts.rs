@@ -9,6 +9,7 @@ use crate::event::{Evidence, Origin, ReadProof, StepEvent};
 use crate::failure::Certainty;
 use crate::ids::{RunId, StepKey};
 use crate::perform::{Fact, Seen};
+use crate::signal::Choice;
 use crate::state::item::Item;
 use crate::state::record::StepRecord;
 use crate::state::{Goal, RunState, StepState};
@@ -113,7 +114,8 @@ impl<'a> Case<'a> {
         if let Some(given_up) = self.exhausted() {
             return vec![given_up];
         }
-        if self.step.effect == EffectClass::PostUnsafe && record.unsettled && record.decided.is_none() {
+        let ordered = matches!(record.decided, Some(Choice::Overwrite | Choice::Recreate));
+        if self.step.effect == EffectClass::PostUnsafe && record.unsettled && !ordered {
             return vec![self.unsafe_repeat(Phase::Probe)];
         }
         if let Some(other) = self.state.foreign_claim(claims) {

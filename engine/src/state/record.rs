@@ -172,10 +172,7 @@ impl StepRecord {
                     self.seen.push((at, wait.what.clone()));
                 }
             }
-            StepEvent::NeedsDecision { .. } => {
-                self.unsettled = self.unsettled && matches!(self.state, StepState::Uncertain { .. });
-                self.decided = None;
-            }
+            StepEvent::NeedsDecision { .. } => self.decided = None,
             StepEvent::Intended { attempt, phase, was_absent, claims, .. } => {
                 self.attempts = *attempt;
                 self.failed_looks = 0;
@@ -219,7 +216,10 @@ impl StepRecord {
             }
             StepEvent::RetryWait { error, failures, since, .. } => {
                 self.refused(was_intended);
-                self.unsettled = false;
+                // Out of Uncertain only by reads that settled it; any other failure settles nothing.
+                if matches!(self.state, StepState::Uncertain { .. }) {
+                    self.unsettled = false;
+                }
                 self.failures = Failures { count: *failures, since: Some(*since) };
                 self.last_error = Some(Box::new(error.clone()));
             }
@@ -231,6 +231,7 @@ impl StepRecord {
             }
             StepEvent::Failed { error, .. } => {
                 self.refused(was_intended);
+                self.decided = None;
                 self.last_error = Some(Box::new(error.clone()));
             }
             StepEvent::UndoStopped { error } => self.last_error = Some(Box::new(error.clone())),

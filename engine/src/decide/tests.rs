@@ -1,0 +1,14 @@
+//! The rules, driven through a small world without clock, journal or tasks.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod back;
+mod crashes;
+mod forward;
+mod graph;
+mod people;
+mod plans;
+mod random;
+mod rig;
+mod uncertain;
+mod world;

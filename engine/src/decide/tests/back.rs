@@ -1,0 +1,191 @@
+//! Undo: removes what ownership proves, in reverse order, and says what it keeps.
+
+use twinspan_plans::EffectClass::{CreateNamed, PutSame, Read};
+
+use super::plans::{Draft, chain, seconds};
+use super::rig::Rig;
+use super::world::{Change, Fault, thing, transient};
+use crate::failure::{FailureClass, StepError};
+use crate::perform::KindRules;
+use crate::signal::{Choice, Signal};
+use crate::state::{RunStatus, StepState};
+use crate::step::{Marker, Phase};
+
+fn removed(rig: &Rig) -> Vec<&str> {
+    let ledger = rig.world.ledger.iter();
+    ledger.filter(|(_, change)| *change == Change::Removed).map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn everything_made_is_removed_in_reverse_order_and_proven_gone() {
+    let mut rig = Rig::new(chain(&[PutSame, Read, CreateNamed, PutSame]));
+    rig.world.things.insert("s1".to_owned(), thing(Marker::NoPlace));
+    rig.drive();
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.status(), RunStatus::Undoing);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed(&rig), ["s3", "s2", "s0"]);
+    assert_eq!(rig.world.things.keys().collect::<Vec<_>>(), ["s1"]);
+    let StepState::Undone(evidence) = rig.step("s2") else { panic!("not undone") };
+    assert_eq!(evidence.read.as_ref().unwrap().target, "/things/s2");
+    assert_eq!(rig.step("s1").name(), "done");
+    assert_eq!(
+        rig.events_of("s3")[3..],
+        ["intended", "accepted", "still-absent", "undone"],
+        "reads what is there, removes it, and two reads agree that it is gone"
+    );
+}
+
+#[test]
+fn order_holds_through_blocks_and_steps_that_made_nothing() {
+    let mut draft = Draft::default();
+    let a = draft.step("a", None, PutSame);
+    let heading = draft.block("heading", None);
+    let look = draft.step("look", Some(heading), Read);
+    let c = draft.step("c", None, PutSame);
+    draft.needs(look, a);
+    draft.needs(c, heading);
+    let mut rig = Rig::new(draft.plan());
+    rig.world.things.insert("look".to_owned(), thing(Marker::NoPlace));
+    rig.drive();
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed(&rig), ["c", "a"]);
+}
+
+#[test]
+fn what_was_found_in_place_is_not_touched() {
+    let mut rig = Rig::new(chain(&[PutSame, PutSame]));
+    rig.world.things.insert("s0".to_owned(), thing(Marker::None));
+    rig.drive();
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed(&rig), ["s1"]);
+    assert_eq!(rig.step("s0").name(), "already-so");
+}
+
+#[test]
+fn what_is_not_provably_ours_is_kept_with_the_reason() {
+    // The marker is gone, or another run's.
+    for (marker, words) in [(Marker::None, "marker"), (Marker::Of("deadbeef".to_owned()), "deadbeef")] {
+        let mut rig = Rig::new(chain(&[PutSame]));
+        rig.drive();
+        rig.world.things.get_mut("s0").unwrap().marker = marker;
+        rig.send("me", Signal::Undo);
+        assert_eq!(rig.drive(), RunStatus::Undone);
+        assert!(matches!(rig.step("s0"), StepState::Kept { reason } if reason.contains(words)));
+        assert!(removed(&rig).is_empty());
+    }
+    // No place for a marker, and no answer to the write.
+    let mut rig = Rig::new(chain(&[PutSame]));
+    rig.world.no_place = true;
+    rig.fault("s0", Phase::Apply, Fault::AppliedThenLost);
+    rig.drive();
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert!(matches!(rig.step("s0"), StepState::Kept { .. }));
+    // No place for a marker, but our write onto nothing was accepted.
+    let mut rig = Rig::new(chain(&[PutSame]));
+    rig.world.no_place = true;
+    rig.drive();
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed(&rig), ["s0"]);
+}
+
+#[test]
+fn kinds_that_keep_say_why() {
+    let mut rig = Rig::new(chain(&[PutSame]));
+    rig.drive();
+    rig.world.rules = KindRules { settle: seconds(0), keeps: Some("a registration is shared") };
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert!(matches!(rig.step("s0"), StepState::Kept { reason } if reason == "a registration is shared"));
+    let mut rig = Rig::new(chain(&[PutSame]));
+    rig.drive();
+    rig.fault("s0", Phase::Undo, Fault::Keeps);
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(rig.step("s0").name(), "kept");
+}
+
+#[test]
+fn a_removal_that_removes_nothing_stops_and_says_so() {
+    let mut rig = Rig::new(chain(&[PutSame, PutSame]));
+    rig.drive();
+    rig.fault("s1", Phase::Undo, Fault::DeletesNothing);
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::UndoStopped);
+    let StepState::UndoStopped { error } = rig.step("s1") else { panic!("not stopped") };
+    assert!(error.message.contains("still there"), "{error}");
+    assert_eq!(rig.world.things.len(), 2, "what it needed stays");
+    rig.send("me", Signal::Retry { step: Some("s1".into()) });
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert!(rig.world.things.is_empty());
+}
+
+#[test]
+fn a_lost_removal_is_settled_by_looking() {
+    for fault in [Fault::AppliedThenLost, Fault::LostBefore, Fault::Refused(transient())] {
+        let mut rig = Rig::new(chain(&[PutSame]));
+        rig.drive();
+        rig.fault("s0", Phase::Undo, fault.clone());
+        rig.send("me", Signal::Undo);
+        assert_eq!(rig.drive(), RunStatus::Undone, "{fault:?}");
+        assert_eq!(rig.world.count("s0", Change::Removed), 1);
+    }
+}
+
+#[test]
+fn an_uncertain_write_is_settled_before_it_is_taken_back() {
+    for fault in [Fault::AppliedThenLost, Fault::LostBefore, Fault::ArrivesLate(seconds(20))] {
+        let mut rig = Rig::new(chain(&[PutSame, CreateNamed]));
+        rig.world.rules = KindRules { settle: seconds(60), keeps: None };
+        rig.fault("s1", Phase::Apply, fault.clone());
+        while rig.step("s1").name() != "uncertain" {
+            rig.turn();
+        }
+        rig.send("me", Signal::Undo);
+        assert_eq!(rig.drive(), RunStatus::Undone, "{fault:?}");
+        assert!(rig.world.things.is_empty(), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_step_that_was_always_refused_is_not_looked_at() {
+    let mut rig = Rig::new(chain(&[PutSame, PutSame]));
+    rig.fault("s1", Phase::Apply, Fault::Refused(StepError::new(FailureClass::Policy, "locked")));
+    rig.drive();
+    let looks = rig.world.performed.len();
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert!(rig.world.performed[looks..].iter().all(|(step, _)| step == "s0"));
+    assert_eq!(rig.step("s1").name(), "failed");
+}
+
+#[test]
+fn what_was_changed_since_needs_a_decision() {
+    for (choice, end, left) in [(Choice::Overwrite, "undone", 0), (Choice::Adopt, "kept", 1)] {
+        let mut rig = Rig::new(chain(&[PutSame]));
+        rig.drive();
+        rig.world.things.get_mut("s0").unwrap().differs = true;
+        rig.send("me", Signal::Undo);
+        assert_eq!(rig.drive(), RunStatus::UndoStopped);
+        rig.send("me", Signal::Decide { step: "s0".into(), choice });
+        assert_eq!(rig.drive(), RunStatus::Undone);
+        assert_eq!((rig.step("s0").name(), rig.world.things.len()), (end, left));
+    }
+}
+
+#[test]
+fn undo_can_be_paused() {
+    let mut rig = Rig::new(chain(&[PutSame, PutSame]));
+    rig.drive();
+    rig.send("me", Signal::Undo);
+    rig.turn();
+    rig.send("me", Signal::Pause);
+    assert_eq!(rig.drive(), RunStatus::Paused);
+    rig.send("me", Signal::Resume);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert!(rig.world.things.is_empty());
+}

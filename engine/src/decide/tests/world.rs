@@ -1,0 +1,217 @@
+//! The other side: things by name, and what can go wrong on the way to them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::failure::{FailureClass, StepError};
+use crate::perform::{Fact, Job, KindRules, Seen};
+use crate::step::{ClaimKey, Decision, Exchange, Marker, Observed, Phase, Readiness, Undone};
+use crate::wait::Wait;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Thing {
+    pub(super) marker: Marker,
+    /// On its way until then.
+    pub(super) ready: Timestamp,
+    pub(super) conflict: bool,
+    pub(super) differs: bool,
+}
+
+/// What goes wrong, once.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Fault {
+    /// The write arrives, its answer does not.
+    AppliedThenLost,
+    /// The write does not arrive, and nobody says so.
+    LostBefore,
+    /// The write arrives this much later, its answer never.
+    ArrivesLate(Duration),
+    /// A definite no, or a read that fails.
+    Refused(StepError),
+    /// A look finds this instead.
+    Sees(Box<Observed<Value>>),
+    /// `precondition` says so.
+    NotReady(Wait),
+    /// The removal is accepted, and nothing is removed.
+    DeletesNothing,
+    /// The removal is declined for a reason.
+    Keeps,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Created,
+    Updated,
+    Removed,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct World {
+    pub(super) things: BTreeMap<String, Thing>,
+    pub(super) ledger: Vec<(String, Change)>,
+    pub(super) faults: BTreeMap<(String, Phase), VecDeque<Fault>>,
+    late: Vec<(Timestamp, String, Thing)>,
+    /// Kinds whose things have no place for a marker.
+    pub(super) no_place: bool,
+    pub(super) rules: KindRules,
+    /// How long a thing is on its way.
+    pub(super) converge: Duration,
+    pub(super) performed: Vec<(String, Phase)>,
+}
+
+pub(super) fn thing(marker: Marker) -> Thing {
+    Thing { marker, ready: Timestamp::UNIX_EPOCH, conflict: false, differs: false }
+}
+
+pub(super) fn transient() -> StepError {
+    StepError::new(FailureClass::Transient, "connection reset")
+}
+
+impl World {
+    pub(super) fn fault(&mut self, step: &str, phase: Phase, fault: Fault) {
+        self.faults.entry((step.to_owned(), phase)).or_default().push_back(fault);
+    }
+
+    pub(super) fn count(&self, step: &str, change: Change) -> usize {
+        self.ledger.iter().filter(|(name, what)| name == step && *what == change).count()
+    }
+
+    fn arrive(&mut self, now: Timestamp) {
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.late).into_iter().partition(|(at, ..)| *at <= now);
+        self.late = later;
+        for (_, name, thing) in due {
+            self.put(&name, thing);
+        }
+    }
+
+    fn put(&mut self, name: &str, thing: Thing) {
+        let change = if self.things.insert(name.to_owned(), thing).is_some() {
+            Change::Updated
+        } else {
+            Change::Created
+        };
+        self.ledger.push((name.to_owned(), change));
+    }
+
+    fn observe(&self, name: &str, now: Timestamp) -> Observed<Value> {
+        let Some(thing) = self.things.get(name) else { return Observed::Absent };
+        let marker = thing.marker.clone();
+        let output = json!({ "id": format!("/things/{name}") });
+        if thing.conflict {
+            return Observed::Conflict(Decision {
+                what: "somebody else's".to_owned(),
+                advice: "ask".to_owned(),
+                differences: Vec::new(),
+            });
+        }
+        if thing.differs {
+            return Observed::Differs { output, differences: Vec::new(), marker };
+        }
+        if thing.ready > now {
+            return Observed::Converging { wait: Wait::remote("it is Pending"), marker };
+        }
+        Observed::Present { output, marker }
+    }
+
+    pub(super) fn perform(&mut self, job: &Job, now: Timestamp) -> Fact {
+        self.arrive(now);
+        let name = job.step.to_string();
+        self.performed.push((name.clone(), job.phase));
+        let fault = self.faults.get_mut(&(name.clone(), job.phase)).and_then(VecDeque::pop_front);
+        let result = match job.phase {
+            Phase::Apply => self.apply(job, &name, fault, now),
+            Phase::Undo => self.undo(&name, fault),
+            _ => self.look(job, &name, fault, now),
+        };
+        let exchange = Exchange {
+            verb: if job.phase.writes() { "PUT" } else { "GET" }.to_owned(),
+            target: format!("/things/{name}"),
+            status: result.is_ok().then_some(200),
+            began: now,
+            ended: now,
+            identity: "me".to_owned(),
+            write: job.phase.writes(),
+            references: Vec::new(),
+            sent: None,
+            received: None,
+        };
+        Fact {
+            step: job.step.clone(),
+            phase: job.phase,
+            attempt: job.attempt,
+            began: now,
+            ended: now,
+            result,
+            exchanges: vec![exchange],
+            rules: self.rules.clone(),
+        }
+    }
+
+    fn look(
+        &mut self,
+        job: &Job,
+        name: &str,
+        fault: Option<Fault>,
+        now: Timestamp,
+    ) -> Result<Seen, StepError> {
+        let mut readiness = (job.phase == Phase::Probe).then_some(Readiness::Ready);
+        let mut observed = self.observe(name, now);
+        match fault {
+            Some(Fault::Refused(error)) => return Err(error),
+            Some(Fault::Sees(seen)) => observed = *seen,
+            Some(Fault::NotReady(wait)) => readiness = Some(Readiness::Waiting(wait)),
+            _ => {}
+        }
+        Ok(Seen::Checked { observed, readiness, claims: vec![ClaimKey(format!("/things/{name}"))] })
+    }
+
+    fn apply(
+        &mut self,
+        job: &Job,
+        name: &str,
+        fault: Option<Fault>,
+        now: Timestamp,
+    ) -> Result<Seen, StepError> {
+        let marker = if self.no_place { Marker::NoPlace } else { Marker::Of(job.run.short()) };
+        let ready = now.checked_add(self.converge).unwrap();
+        let thing = Thing { ready, ..thing(marker) };
+        match fault {
+            Some(Fault::Refused(error)) => return Err(error),
+            Some(Fault::LostBefore) => return Err(transient().unknown()),
+            Some(Fault::AppliedThenLost) => {
+                self.put(name, thing);
+                return Err(transient().unknown());
+            }
+            Some(Fault::ArrivesLate(after)) => {
+                self.late.push((now.checked_add(after).unwrap(), name.to_owned(), thing));
+                return Err(transient().unknown());
+            }
+            _ => self.put(name, thing),
+        }
+        Ok(Seen::Applied { receipt: Some(json!(format!("receipt of {name}"))) })
+    }
+
+    fn undo(&mut self, name: &str, fault: Option<Fault>) -> Result<Seen, StepError> {
+        let mut remove = || {
+            if self.things.remove(name).is_some() {
+                self.ledger.push((name.to_owned(), Change::Removed));
+            }
+        };
+        match fault {
+            Some(Fault::Refused(error)) => return Err(error),
+            Some(Fault::LostBefore) => return Err(transient().unknown()),
+            Some(Fault::AppliedThenLost) => {
+                remove();
+                return Err(transient().unknown());
+            }
+            Some(Fault::DeletesNothing) => {}
+            Some(Fault::Keeps) => return Ok(Seen::Undone(Undone::Kept("others use it".to_owned()))),
+            _ => remove(),
+        }
+        Ok(Seen::Undone(Undone::Removed))
+    }
+}
