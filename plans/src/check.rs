@@ -225,4 +225,77 @@ mod tests {
             assert_eq!(compiled.warnings.render(false), "");
         }
     }
+
+    fn plan(text: &str) -> Plan {
+        let document = crate::parse("plan.yaml", text.as_bytes()).unwrap();
+        compile(&document, &fixture::catalog()).unwrap_or_else(|found| panic!("{}", found.render(false))).plan
+    }
+
+    fn find(plan: &Plan, path: &str) -> NodeId {
+        let at = (0..plan.nodes.len()).find(|at| plan.path(NodeId(u32::try_from(*at).unwrap())) == path);
+        NodeId(u32::try_from(at.unwrap()).unwrap())
+    }
+
+    const FLEET: &str = "  - { id: first, uses: approval, with: {} }\n  - id: prepare\n    for_each: ${{ inputs.tenants }}\n    steps:\n      - { id: app, uses: delay, with: { for: 1s } }\n      \
+        - { id: after, uses: approval, with: { show: \"${{ steps.app.began }} ${{ steps.first.by }}\" } }\n  - id: heading\n    title: Words\n    steps:\n      - id: connect\n        for_each: ${{ inputs.list }}\n        \
+        needs: [\"prepare[${{ each.value }}]\"]\n        parallel: 2\n        steps:\n          - { id: read, uses: approval, with: { show: \"${{ steps.prepare[each.value].app.over }}\" } }\n          \
+        - id: many\n            for_each: ${{ inputs.list }}\n            uses: approval\n            with: { show: \"${{ each.outer.value }} ${{ each.value }}\" }\n      \
+        - { id: all, uses: approval, needs: [connect, heading-2], with: {} }\n  - id: heading-2\n    steps:\n      - { id: last, uses: delay, with: { for: 1s } }\n";
+
+    #[test]
+    fn needs_choose_instances_as_the_engine_reads_them() {
+        let plan = plan(&fixture::plan(FLEET));
+        let needs = |path: &str| plan.node(find(&plan, path)).needs.clone();
+        let each = |depth| Expr::EachValue { depth, path: Vec::new() };
+        let prepare = find(&plan, "prepare");
+        assert_eq!(needs("connect"), [Need { node: prepare, keys: vec![each(0)], reads_output: false }]);
+        // A sibling of the same instance has no key, nor has what is outside.
+        let siblings = needs("prepare[].after");
+        assert!(siblings.iter().all(|need| need.keys.is_empty() && need.reads_output));
+        assert_eq!(siblings.len(), 2);
+        let read = needs("connect[].read");
+        assert_eq!(
+            read,
+            [Need { node: find(&plan, "prepare[].app"), keys: vec![each(0)], reads_output: true }]
+        );
+        let all: Vec<NodeId> = needs("all").iter().map(|need| need.node).collect();
+        assert_eq!(all, [find(&plan, "connect"), find(&plan, "heading-2")]);
+    }
+
+    #[test]
+    fn the_digest_is_of_the_meaning() {
+        let digest = |steps: &str| plan(&fixture::plan(steps)).digest;
+        let one = digest(
+            "  - { id: a, uses: delay, with: { for: 1s } }\n  - { id: b, uses: delay, needs: [a], with: { for: 2s } }\n",
+        );
+        let written_otherwise = digest(
+            "  # a comment\n  - id: b\n    title: Second\n    needs: [a]\n    uses: delay\n    with:\n      for: \"2s\"\n  - { id: a, uses: delay, note: x, with: { for: 1s } }\n",
+        );
+        assert_eq!(one, written_otherwise);
+        for other in [
+            "  - { id: a, uses: delay, with: { for: 3s } }\n  - { id: b, uses: delay, needs: [a], with: { for: 2s } }\n",
+            "  - { id: a, uses: delay, with: { for: 1s } }\n  - { id: b, uses: delay, with: { for: 2s } }\n",
+            "  - { id: a, uses: delay, with: { for: 1s } }\n  - { id: b, uses: delay, needs: [a], give_up_after: 1h, with: { for: 2s } }\n",
+            "  - { id: a, uses: delay, when: \"${{ inputs.flag }}\", with: { for: 1s } }\n  - { id: b, uses: delay, needs: [a], with: { for: 2s } }\n",
+        ] {
+            assert_ne!(one, digest(other), "{other}");
+        }
+        let before = plan(&fixture::plan(FLEET));
+        let after = plan(&fixture::plan(
+            &FLEET.replace("{ for: 1s } }\n      - { id: after", "{ for: 2s } }\n      - { id: after"),
+        ));
+        let changed: Vec<String> = (0..u32::try_from(before.nodes.len()).unwrap())
+            .map(NodeId)
+            .filter(|id| before.definition_digest(*id) != after.definition_digest(*id))
+            .map(|id| before.path(id))
+            .collect();
+        assert_eq!(changed, ["prepare[].app"], "one step changed, one digest changed");
+    }
+
+    #[test]
+    fn a_reader_with_the_same_condition_may_read() {
+        let guarded = "  - { id: a, uses: delay, when: \"${{ inputs.flag }}\", with: { for: 1s } }\n  - id: h\n    when: ${{ inputs.flag and inputs.word == 'x' }}\n    steps:\n      \
+            - { id: b, uses: approval, with: { show: \"${{ steps.a.began }}\" } }\n  - { id: c, uses: approval, with: { show: \"${{ steps.a.began or 'never' }}\" } }\n";
+        plan(&fixture::plan(guarded));
+    }
 }

@@ -252,3 +252,95 @@ fn walk(value: &Value, path: &[Segment], scope: &dyn Scope) -> Result<Option<Val
     }
     Ok(Some(at.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    struct Given(Value);
+
+    impl Scope for Given {
+        fn input(&self, name: &str) -> Option<&Value> {
+            self.0.get(name)
+        }
+        fn each(&self, depth: u32) -> Option<(&str, &Value)> {
+            (depth == 0).then_some(("k", &self.0))
+        }
+        fn outputs(&self, _node: NodeId, keys: &[String]) -> Option<Value> {
+            keys.is_empty().then(|| json!({ "id": "out" }))
+        }
+        fn run_id(&self) -> &str {
+            "run"
+        }
+    }
+
+    fn input(name: &str) -> Expr {
+        Expr::Input { name: name.to_owned(), path: Vec::new() }
+    }
+
+    fn given() -> Given {
+        Given(
+            json!({ "list": ["a", "b"], "text": "t", "no": false, "yes": true, "number": 7, "map": { "t": { "id": 1 } } }),
+        )
+    }
+
+    #[test]
+    fn a_reference_to_a_list_is_spliced_and_what_is_absent_is_left_out() {
+        let template = Template::Map(vec![
+            (
+                "all".into(),
+                Template::List(vec![
+                    Template::Expr(input("list")),
+                    Template::Expr(input("absent")),
+                    Template::Expr(Expr::Literal(json!(["c"]))),
+                    Template::Expr(input("text")),
+                ]),
+            ),
+            ("gone".into(), Template::Expr(input("absent"))),
+        ]);
+        assert_eq!(template.resolve(&given()), Ok(Some(json!({ "all": ["a", "b", ["c"], "t"] }))));
+    }
+
+    #[test]
+    fn or_takes_the_first_that_is_present() {
+        let or = |parts: Vec<Expr>| Expr::Or(parts).eval(&given());
+        assert_eq!(or(vec![input("absent"), input("text"), input("number")]), Ok(Some(json!("t"))));
+        assert_eq!(or(vec![input("no"), input("yes")]), Ok(Some(json!(true))));
+        assert_eq!(or(vec![input("absent"), input("no")]), Ok(Some(json!(false))));
+        assert_eq!(or(vec![input("absent"), input("missing")]), Ok(None));
+    }
+
+    #[test]
+    fn conditions() {
+        let equal =
+            |left, right, negated| Expr::Equal { left: Box::new(left), right: Box::new(right), negated };
+        assert_eq!(equal(input("text"), Expr::Literal(json!("t")), false).truth(&given()), Ok(true));
+        assert_eq!(equal(input("text"), input("absent"), true).truth(&given()), Ok(true));
+        assert_eq!(Expr::Not(Box::new(input("absent"))).truth(&given()), Ok(true));
+        assert_eq!(Expr::And(vec![input("yes"), input("no")]).truth(&given()), Ok(false));
+        assert_eq!(input("text").truth(&given()), Err(EvalError::NotBoolean(json!("t"))));
+    }
+
+    #[test]
+    fn paths_keys_and_texts() {
+        let keyed = |key| Expr::Input {
+            name: "map".into(),
+            path: vec![Segment::Key(Box::new(key)), Segment::Field("id".into())],
+        };
+        assert_eq!(keyed(input("text")).eval(&given()), Ok(Some(json!(1))));
+        assert_eq!(
+            keyed(Expr::Literal(json!("u"))).eval(&given()),
+            Err(EvalError::NoSuchKey { key: "u".into(), known: vec!["t".into()] })
+        );
+        let text = |parts| Expr::Concat(parts).eval(&given());
+        assert_eq!(
+            text(vec![Expr::Literal(json!("x-")), input("number"), Expr::EachKey(0)]),
+            Ok(Some(json!("x-7k")))
+        );
+        assert_eq!(text(vec![Expr::Literal(json!("x-")), input("absent")]), Ok(None));
+        assert_eq!(Expr::EachKey(1).eval(&given()), Err(EvalError::NoEach));
+        assert_eq!(Expr::RunId.eval(&given()), Ok(Some(json!("run"))));
+    }
+}
