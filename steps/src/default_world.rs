@@ -7,7 +7,7 @@ pub(crate) const TARGET_TENANT: TenantId = TenantId::known(0x22222222_0000_0000_
 /// The multi-tenant application.
 pub(crate) const APPLICATION: Guid = Guid::known(0x33333333_0000_0000_0000_00000000000a);
 /// The target tenant's own administrator, as its tenant knows the account.
-pub(crate) const TARGET_ADMINISTRATOR: Guid = Guid::known(0x22222222_0000_0000_0001_000000000001);
+pub(crate) const TARGET_ADMINISTRATOR: Guid = Guid::known(0xffffffff_1111_0000_0000_000000000001);
 pub(crate) const TARGET_NAME: &str = "fabrikam-prod-weu";
 pub(crate) const CONNECTION: &str = "to-central";
 

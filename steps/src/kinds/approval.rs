@@ -117,3 +117,41 @@ impl Step for Approval {
         Ok(Undone::Kept("an approval stays in the record".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, wait};
+    use twinspan_engine::Phase;
+
+    #[tokio::test]
+    async fn the_wait_names_who_and_the_exact_commands() {
+        let bench = Bench::new();
+        let wait =
+            wait(Attempt::new(&bench, Phase::Probe).check(&Approval, &Approval::example()).await.unwrap());
+        assert_eq!(wait.kind, WaitKind::Approval);
+        assert_eq!(wait.what, "approval: two virtual networks join the group");
+        assert_eq!(wait.who.as_deref(), Some("anybody but who started the run"));
+        assert_eq!(
+            wait.action.as_deref(),
+            Some("twinspan approve 00000000-0000-0000-0000-000000000007 step")
+        );
+    }
+
+    #[tokio::test]
+    async fn an_approval_that_was_given_opens_the_gate() {
+        let bench = Bench::new();
+        let given = twinspan_engine::Approval { by: "nina".to_owned(), at: bench_now(&bench), reason: None };
+        let log = twinspan_engine::AttemptLog::new(Phase::Probe);
+        let cx = StepCx { approval: Some(&given), ..bench.cx(Phase::Probe, &log) };
+        let seen = Approval.check(&cx, &Params::default()).await.unwrap();
+        assert!(matches!(&seen, Observed::Present { output, .. } if output.by == "nina"), "{seen:?}");
+    }
+
+    fn bench_now(bench: &Bench) -> jiff::Timestamp {
+        use twinspan_engine::Clock;
+        bench.clock.now()
+    }
+}

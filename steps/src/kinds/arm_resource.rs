@@ -176,3 +176,55 @@ impl Step for ArmResource {
         Ok(Undone::Removed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, body, params, wait};
+    use twinspan_engine::Phase;
+
+    fn wanted() -> Params {
+        params(
+            json!({ "id": "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-x", "api_version": "2022-09-01",
+            "body": { "location": "westeurope", "tags": { "a": "b" }, "properties": { "list": [{ "id": "/subscriptions/X/y" }] } } }),
+        )
+    }
+
+    fn seen(found: serde_json::Value) -> Observed<Output> {
+        observed(&wanted(), found, false)
+    }
+
+    #[test]
+    fn what_is_wanted_is_a_part_of_what_is_found() {
+        let same = json!({ "id": "x", "location": "West Europe", "tags": { "a": "b", "more": "1" },
+            "properties": { "provisioningState": "Succeeded", "List": [{ "id": "subscriptions/x/Y", "etag": "" }] } });
+        assert!(matches!(seen(same.clone()), Observed::Present { .. }));
+        let mut other = same.clone();
+        other["tags"] = json!({ "a": "c" });
+        other["properties"]["List"] = json!([]);
+        let Observed::Differs { differences, .. } = seen(other) else { panic!() };
+        let fields: Vec<&str> = differences.iter().map(|difference| difference.field.as_str()).collect();
+        assert_eq!(fields, ["tags.a", "properties.list"]);
+        let mut early = same;
+        early["properties"]["provisioningState"] = json!("Creating");
+        assert!(wait(seen(early.clone())).what.ends_with("is Creating"));
+        assert!(matches!(observed(&wanted(), early, true), Observed::Present { .. }));
+    }
+
+    #[tokio::test]
+    async fn what_is_sent() {
+        let bench = Bench::new();
+        bench.script.answer(201, &json!({})).answer_with(202, &[], "");
+        let kind = ArmResource { azure: Arc::clone(&bench.azure) };
+        let attempt = Attempt::new(&bench, Phase::Apply);
+        attempt.apply(&kind, &wanted()).await.unwrap();
+        assert_eq!(body(&bench), serde_json::Value::Object(wanted().body));
+        let output = Output { id: wanted().id, body: json!({}) };
+        attempt.undo(&kind, &wanted(), &output).await.unwrap();
+        let path = format!("{}?api-version=2022-09-01", wanted().id);
+        assert_eq!(asked(&bench), [format!("PUT {path}"), format!("DELETE {path}")]);
+    }
+}

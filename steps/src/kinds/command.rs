@@ -270,3 +270,108 @@ fn receipt(output: &Output) -> Result<Value, StepError> {
         StepError::new(FailureClass::Bug, format!("the answer of the program cannot be kept: {error}"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, params};
+    use twinspan_engine::Phase;
+
+    fn kind(allowed: &[&str]) -> Command {
+        Command { policy: CommandPolicy::allow(allowed.iter().map(PathBuf::from)) }
+    }
+
+    fn shell(script: &str, check: Option<&str>) -> Params {
+        let mut value = json!({ "program": "/bin/sh", "args": ["-c", script] });
+        if let Some(check) = check {
+            value["check"] = json!({ "program": "/bin/sh", "args": ["-c", check] });
+        }
+        params(value)
+    }
+
+    #[tokio::test]
+    async fn only_allowed_programs_by_absolute_path_are_run() {
+        let bench = Bench::new();
+        let attempt = Attempt::new(&bench, Phase::Probe);
+        let error = attempt.precondition(&kind(&[]), &shell("true", None)).await.unwrap_err();
+        assert_eq!(error.class, FailureClass::Policy);
+        assert_eq!(error.hint.as_deref(), Some("allow it in twinspan.toml: [command] allow = [\"/bin/sh\"]"));
+        assert!(attempt.apply(&kind(&[]), &shell("true", None)).await.is_err());
+        let relative: Params = params(json!({ "program": "sh" }));
+        assert!(attempt.precondition(&kind(&["sh"]), &relative).await.is_err());
+        let with_check: Params = params(json!({ "program": "/bin/sh", "check": { "program": "/bin/true" } }));
+        let other = attempt.check(&kind(&["/bin/sh"]), &with_check).await;
+        assert_eq!(other.unwrap_err().class, FailureClass::Policy, "a check is a program too");
+    }
+
+    #[tokio::test]
+    async fn a_check_says_done_not_done_or_broken() {
+        let bench = Bench::new();
+        let attempt = Attempt::new(&bench, Phase::Probe);
+        let check = async |script| attempt.check(&kind(&["/bin/sh"]), &shell("true", Some(script))).await;
+        assert!(
+            matches!(check("echo yes; exit 0").await, Ok(Observed::Present { output, .. }) if output.stdout == "yes\n")
+        );
+        assert_eq!(check("exit 1").await.unwrap(), Observed::Absent);
+        let error = check("echo broken >&2; exit 3").await.unwrap_err();
+        assert_eq!(error.message, "check program /bin/sh ended with 3: broken");
+    }
+
+    #[tokio::test]
+    async fn without_a_check_only_the_kept_answer_proves_it() {
+        let bench = Bench::new();
+        let (kind, params) = (kind(&["/bin/sh"]), shell("echo \"$TWINSPAN_STEP $HOME\"; cat", None));
+        let mut attempt = Attempt::new(&bench, Phase::Probe);
+        assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
+        attempt.phase = Phase::Verify;
+        let lost = attempt.check(&kind, &params).await.unwrap();
+        assert!(matches!(lost, Observed::Conflict(_)), "{lost:?}");
+        attempt.receipt = attempt.apply(&kind, &params).await.unwrap().receipt;
+        let seen = attempt.check(&kind, &params).await.unwrap();
+        // No environment of ours, nothing to read from.
+        assert!(
+            matches!(&seen, Observed::Present { output, .. } if output.stdout == "step \n" && output.ran),
+            "{seen:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_chatty_program_is_read_to_its_end_and_cut() {
+        let bench = Bench::new();
+        let params = shell("head -c 300000 /dev/zero | tr '\\0' x", None);
+        let applied = Attempt::new(&bench, Phase::Apply).apply(&kind(&["/bin/sh"]), &params).await.unwrap();
+        let output: Output = serde_json::from_value(applied.receipt.unwrap()).unwrap();
+        assert_eq!(output.stdout.len(), KEPT);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_says_so_and_one_that_is_killed_is_unknown() {
+        let bench = Bench::new();
+        let attempt = Attempt::new(&bench, Phase::Apply);
+        let kind = kind(&["/bin/sh", "/no/such/program"]);
+        let failed = attempt.apply(&kind, &shell("echo no >&2; exit 7", None)).await.unwrap_err();
+        assert_eq!(failed.message, "program /bin/sh ended with 7: no");
+        let killed = attempt.apply(&kind, &shell("kill -9 $$", None)).await.unwrap_err();
+        assert_eq!(killed.certainty, twinspan_engine::Certainty::Unknown);
+        let missing =
+            attempt.apply(&kind, &params(json!({ "program": "/no/such/program" }))).await.unwrap_err();
+        assert!(missing.message.starts_with("program /no/such/program cannot be started"), "{missing}");
+    }
+
+    #[tokio::test]
+    async fn a_rehearsal_runs_nothing_and_says_so() {
+        let bench = Bench::new();
+        let kind = Command { policy: CommandPolicy::pretend() };
+        let params = shell("exit 1", Some("exit 3"));
+        let mut attempt = Attempt::new(&bench, Phase::Probe);
+        assert_eq!(attempt.precondition(&kind, &params).await.unwrap(), Readiness::Ready);
+        assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
+        attempt.receipt = attempt.apply(&kind, &params).await.unwrap().receipt;
+        attempt.phase = Phase::Verify;
+        let seen = attempt.check(&kind, &params).await.unwrap();
+        assert!(matches!(&seen, Observed::Present { output, .. } if !output.ran), "{seen:?}");
+    }
+}

@@ -85,3 +85,26 @@ impl Step for Delay {
         Ok(Undone::Kept("time that has passed stays passed".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, wait};
+    use twinspan_engine::Phase;
+
+    #[tokio::test]
+    async fn the_rest_of_the_time_is_waited_for() {
+        let bench = Bench::new();
+        let mut attempt = Attempt::new(&bench, Phase::Probe);
+        attempt.waited = Duration::from_secs(599);
+        let wait = wait(attempt.check(&Delay, &Delay::example()).await.unwrap());
+        assert_eq!((wait.kind, wait.look_again), (WaitKind::Timer, Some(Duration::from_secs(1))));
+        for waited in [600, 86_400] {
+            attempt.waited = Duration::from_secs(waited);
+            let seen = attempt.check(&Delay, &Delay::example()).await.unwrap();
+            assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
+        }
+    }
+}

@@ -225,3 +225,107 @@ impl Step for GuestUser {
         Ok(Undone::Removed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, body, params};
+    use twinspan_engine::Phase;
+
+    const GUEST: &str = "ffffffff-1111-0000-0000-000000000002";
+    const LINK: &str = "https://login.microsoftonline.com/redeem?rd=CANARY-link";
+
+    fn kind(bench: &Bench) -> GuestUser {
+        GuestUser { azure: Arc::clone(&bench.azure) }
+    }
+
+    fn user(id: &str) -> serde_json::Value {
+        json!({ "id": id, "mail": "nina.network@contoso.example", "externalUserState": "PendingAcceptance" })
+    }
+
+    #[tokio::test]
+    async fn a_person_is_looked_up_by_address_first() {
+        let bench = Bench::new();
+        bench.script.answer(200, &json!({ "value": [] })).answer(200, &json!({ "value": [user(GUEST)] }));
+        let attempt = Attempt::new(&bench, Phase::Probe);
+        let (kind, params) = (kind(&bench), GuestUser::example());
+        assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
+        let seen = attempt.check(&kind, &params).await.unwrap();
+        let Observed::Present { output, marker } = seen else { panic!("{seen:?}") };
+        assert_eq!(
+            (output.object_id.to_string().as_str(), output.state.as_str()),
+            (GUEST, "PendingAcceptance")
+        );
+        assert_eq!(marker, Marker::NoPlace);
+        let first = &asked(&bench)[0];
+        assert!(
+            first.starts_with(
+                "GET /v1.0/users?$filter=mail eq 'nina.network@contoso.example' or otherMails/any("
+            ),
+            "{first}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_invitation_keeps_its_link_as_a_receipt_only() {
+        let bench = Bench::new();
+        bench.script.answer(
+            201,
+            &json!({ "id": "x", "inviteRedeemUrl": LINK, "status": "PendingAcceptance", "invitedUser": { "id": GUEST } }),
+        );
+        bench.script.answer(200, &user(GUEST)).answer_with(204, &[], "");
+        let params = GuestUser::example();
+        let applied = Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &params).await.unwrap();
+        assert_eq!(
+            body(&bench),
+            json!({ "invitedUserEmailAddress": "nina.network@contoso.example", "sendInvitationMessage": true,
+                "inviteRedirectUrl": "https://myapplications.microsoft.com/?tenantid=11111111-0000-0000-0000-00000000000c" })
+        );
+        let receipt: InvitationReceipt = serde_json::from_value(applied.receipt.clone().unwrap()).unwrap();
+        assert_eq!((receipt.redeem_url.as_str(), receipt.guest.to_string().as_str()), (LINK, GUEST));
+        let mut attempt = Attempt::new(&bench, Phase::Verify);
+        attempt.receipt = applied.receipt;
+        let seen = attempt.check(&kind(&bench), &params).await.unwrap();
+        let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
+        assert!(!serde_json::to_string(&output).unwrap().contains("CANARY"));
+        attempt.undo(&kind(&bench), &params, &output).await.unwrap();
+        let asked = asked(&bench);
+        assert!(asked[1].starts_with(&format!("GET /v1.0/users/{GUEST}?$select=")), "by id: {}", asked[1]);
+        assert_eq!(asked[2], format!("DELETE /v1.0/users/{GUEST}"));
+    }
+
+    #[tokio::test]
+    async fn two_accounts_with_one_address_need_a_decision() {
+        let bench = Bench::new();
+        bench
+            .script
+            .answer(200, &json!({ "value": [user(GUEST), user("ffffffff-1111-0000-0000-000000000003")] }));
+        let seen =
+            Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &GuestUser::example()).await.unwrap();
+        assert!(
+            matches!(&seen, Observed::Conflict(d) if d.what.starts_with("2 accounts have the address")),
+            "{seen:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_invited_is_found_out_before() {
+        let bench = Bench::new();
+        let params: Params = params(json!({ "email": "nina+x@contoso.example" }));
+        let error =
+            Attempt::new(&bench, Phase::Probe).precondition(&kind(&bench), &params).await.unwrap_err();
+        assert_eq!(error.class, FailureClass::PlanWrong);
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_may_have_invited() {
+        let bench = Bench::new();
+        bench.script.fault(crate::azure::TransportFault::Lost("reset".to_owned()));
+        let error =
+            Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &GuestUser::example()).await.unwrap_err();
+        assert_eq!(error.certainty, twinspan_engine::Certainty::Unknown);
+    }
+}

@@ -142,3 +142,102 @@ fn not_let_in(error: &StepError) -> bool {
         ["AADSTS50020", "AADSTS16003", "AADSTS50034", "AADSTS51004", "AADSTS50014", "AADSTS90072"];
     error.code.as_deref().is_some_and(|code| NOT_YET.contains(&code))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, wait};
+    use twinspan_engine::Phase;
+
+    const GUEST: &str = "ffffffff-1111-0000-0000-000000000001";
+    const LINK: &str = "https://login.microsoftonline.com/redeem?rd=1";
+
+    fn kind(bench: &Bench) -> InvitationAccepted {
+        InvitationAccepted { azure: Arc::clone(&bench.azure) }
+    }
+
+    fn user(state: serde_json::Value) -> serde_json::Value {
+        json!({ "id": GUEST, "externalUserState": state })
+    }
+
+    #[tokio::test]
+    async fn the_person_is_waited_for_with_the_link_of_our_invitation() {
+        let bench = Bench::new();
+        bench
+            .script
+            .answer(200, &user(json!("PendingAcceptance")))
+            .answer(200, &user(json!("PendingAcceptance")));
+        let mut attempt = Attempt::new(&bench, Phase::Probe);
+        let unknown = wait(attempt.check(&kind(&bench), &InvitationAccepted::example()).await.unwrap());
+        assert_eq!(
+            (unknown.kind, unknown.link, unknown.look_again),
+            (WaitKind::Person, None, Some(Duration::from_secs(30)))
+        );
+        attempt.needed_receipts = vec![
+            json!("another step's"),
+            json!({ "guest": "ffffffff-1111-0000-0000-000000000009", "email": "x@y.example", "redeem_url": "https://other" }),
+            json!({ "guest": GUEST, "email": "nina@contoso.example", "redeem_url": LINK }),
+        ];
+        attempt.waited = Duration::from_secs(86_400);
+        let ours = wait(attempt.check(&kind(&bench), &InvitationAccepted::example()).await.unwrap());
+        assert_eq!((ours.who.as_deref(), ours.link.as_deref()), (Some("nina@contoso.example"), Some(LINK)));
+        assert_eq!(ours.look_again, Some(Duration::from_secs(600)));
+    }
+
+    #[tokio::test]
+    async fn accepted_or_never_invited_is_done() {
+        for (state, said) in [(json!("Accepted"), "Accepted"), (json!(null), "NotInvited")] {
+            let bench = Bench::new();
+            bench.script.answer(200, &user(state));
+            let seen = Attempt::new(&bench, Phase::Probe)
+                .check(&kind(&bench), &InvitationAccepted::example())
+                .await
+                .unwrap();
+            assert!(matches!(&seen, Observed::Present { output, .. } if output.state == said), "{seen:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_is_not_let_in_has_not_accepted_but_a_second_factor_is_another_matter() {
+        for (number, waits) in [(50020, true), (50076, false)] {
+            let bench = Bench::new();
+            let refusal = json!({ "error": "invalid_grant", "error_codes": [number],
+                "error_description": format!("AADSTS{number}: no") });
+            bench.script.token_answer(400, &[], &refusal.to_string());
+            let seen =
+                Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &InvitationAccepted::example()).await;
+            match seen {
+                Ok(seen) => assert!(waits && wait(seen).what.contains("has not been accepted")),
+                Err(error) => {
+                    assert!(!waits && error.class == FailureClass::NeedsPerson, "{number}: {error:?}")
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_may_not_read_the_directory_proves_it_by_its_own_token() {
+        let denied = json!({ "error": { "code": "Authorization_RequestDenied", "message": "" } });
+        let bench = Bench::new();
+        bench.script.answer(403, &denied);
+        let error = Attempt::new(&bench, Phase::Probe)
+            .check(&kind(&bench), &InvitationAccepted::example())
+            .await
+            .unwrap_err();
+        assert_eq!(error.class, FailureClass::Permission, "signed in as somebody else");
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_is_not_seen_is_not_taken_for_accepted() {
+        let bench = Bench::new();
+        bench.script.answer(404, &json!({ "error": { "code": "Request_ResourceNotFound", "message": "" } }));
+        let seen = Attempt::new(&bench, Phase::Probe)
+            .check(&kind(&bench), &InvitationAccepted::example())
+            .await
+            .unwrap();
+        assert_eq!(wait(seen).kind, WaitKind::Remote);
+    }
+}

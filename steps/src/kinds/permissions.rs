@@ -116,3 +116,57 @@ impl Step for Permissions {
         Ok(Undone::Kept("nothing was made here".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, wait};
+    use twinspan_engine::Phase;
+
+    #[tokio::test]
+    async fn a_missing_permission_is_waited_for_with_the_command_that_gives_it() {
+        let bench = Bench::new();
+        let given =
+            |action: &str| json!({ "value": [{ "actions": [action], "notActions": [] }], "nextLink": "" });
+        bench.script.answer(200, &given("*/read")).answer(200, &given("Microsoft.Network/*"));
+        let (kind, params) = (Permissions { azure: Arc::clone(&bench.azure) }, Permissions::example());
+        let attempt = Attempt::new(&bench, Phase::Probe);
+        let wait = wait(attempt.check(&kind, &params).await.unwrap());
+        assert!(
+            wait.what.contains("may not do Microsoft.Network/networkManagers/scopeConnections/write"),
+            "{}",
+            wait.what
+        );
+        assert_eq!(
+            wait.action.unwrap(),
+            format!(
+                "az role assignment create --assignee-object-id oid-in-11111111-0000-0000-0000-00000000000c --role \
+                 'Network Contributor' --scope {}",
+                default_world::MANAGER
+            )
+        );
+        assert!(wait.who.unwrap().contains("11111111-0000-0000-0000-00000000000c"));
+        let seen = attempt.check(&kind, &params).await.unwrap();
+        assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
+        let path = format!("{}/providers/Microsoft.Authorization/permissions", default_world::MANAGER);
+        assert_eq!(asked(&bench)[0], format!("GET {path}?api-version=2022-04-01"));
+    }
+
+    #[test]
+    fn the_role_is_the_smallest_that_is_known() {
+        for (actions, role) in [
+            (&["Microsoft.Network/virtualNetworks/read", "Microsoft.Compute/x/read"][..], "Reader"),
+            (&["Microsoft.Network/virtualNetworks/write"][..], "Network Contributor"),
+            (
+                &["Microsoft.Authorization/roleAssignments/write"][..],
+                "Role Based Access Control Administrator",
+            ),
+            (&["Microsoft.Network/x/write", "Microsoft.Compute/x/write"][..], "ROLE"),
+        ] {
+            assert_eq!(role_for(actions), role);
+        }
+    }
+}

@@ -155,3 +155,75 @@ impl Step for ResourceProvider {
         Ok(Undone::Kept(KEEPS.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, params, wait};
+    use twinspan_engine::Phase;
+
+    const GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
+
+    fn kind(bench: &Bench) -> ResourceProvider {
+        ResourceProvider { azure: Arc::clone(&bench.azure) }
+    }
+
+    #[tokio::test]
+    async fn a_subscription_says_how_far_it_is() {
+        let bench = Bench::new();
+        for state in ["NotRegistered", "Registering", "Registered"] {
+            bench
+                .script
+                .answer(200, &json!({ "namespace": "Microsoft.Network", "registrationState": state }));
+        }
+        let (attempt, kind, params) =
+            (Attempt::new(&bench, Phase::Probe), kind(&bench), ResourceProvider::example());
+        assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
+        assert!(
+            wait(attempt.check(&kind, &params).await.unwrap())
+                .what
+                .starts_with("Microsoft.Network is Registering")
+        );
+        assert!(matches!(attempt.check(&kind, &params).await.unwrap(), Observed::Present { .. }));
+        let path = format!("{}/providers/Microsoft.Network", default_world::central());
+        assert_eq!(asked(&bench)[0], format!("GET {path}?api-version=2025-04-01"));
+    }
+
+    #[tokio::test]
+    async fn a_management_group_is_told_and_the_answer_is_kept() {
+        let bench = Bench::new();
+        bench.script.answer_with(200, &[], "").answer(200, &json!({ "value": [], "nextLink": "" }));
+        let params: Params = params(json!({ "scope": GROUP, "namespace": "Microsoft.Network" }));
+        let mut attempt = Attempt::new(&bench, Phase::Verify);
+        assert_eq!(
+            attempt.check(&kind(&bench), &params).await.unwrap(),
+            Observed::Absent,
+            "nothing says that it is"
+        );
+        attempt.receipt = attempt.apply(&kind(&bench), &params).await.unwrap().receipt;
+        let seen = attempt.check(&kind(&bench), &params).await.unwrap();
+        assert!(matches!(&seen, Observed::Present { output, .. } if output.state == "Requested"), "{seen:?}");
+        let path = format!("{GROUP}/providers/Microsoft.Network");
+        assert_eq!(
+            asked(&bench),
+            [
+                format!("POST {path}/register?api-version=2025-04-01"),
+                format!("GET {path}/networkManagerConnections?api-version=2024-10-01"),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn it_is_kept_and_a_name_that_leaves_the_path_is_refused() {
+        let bench = Bench::new();
+        let params: Params = params(json!({ "scope": GROUP, "namespace": "../x" }));
+        assert!(Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &params).await.is_err());
+        let found = Output { scope: params.scope.clone(), namespace: String::new(), state: String::new() };
+        let undone = Attempt::new(&bench, Phase::Undo).undo(&kind(&bench), &params, &found).await.unwrap();
+        assert_eq!(undone, Undone::Kept(KEEPS.to_owned()));
+        assert!(bench.script.requests().is_empty());
+    }
+}

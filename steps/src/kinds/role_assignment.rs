@@ -260,3 +260,134 @@ impl Step for RoleAssignment {
         Ok(Undone::Removed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, body, params};
+    use twinspan_engine::Phase;
+
+    const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+    const ROLE: &str = "4d97b98b-1d4f-4787-a291-c67834d212e7";
+    const PRINCIPAL: &str = "ffffffff-1111-0000-0000-000000000001";
+
+    fn kind(bench: &Bench) -> RoleAssignment {
+        RoleAssignment { azure: Arc::clone(&bench.azure) }
+    }
+
+    fn wanted(satisfied_by: &str) -> Params {
+        params(json!({ "scope": TARGET, "role": "Network Contributor", "principal": PRINCIPAL,
+            "expect_name": "fabrikam-prod-weu", "satisfied_by": satisfied_by }))
+    }
+
+    fn given(scope: &str, to: &str) -> serde_json::Value {
+        json!({ "id": format!("{TARGET}/providers/Microsoft.Authorization/roleAssignments/{to}"), "properties": {
+            "scope": scope, "principalId": to, "description": "[twinspan:1a2b3c4d]",
+            "roleDefinitionId": format!("/providers/Microsoft.Authorization/roleDefinitions/{ROLE}") } })
+    }
+
+    fn role() -> serde_json::Value {
+        json!({ "value": [{ "id": format!("{TARGET}/providers/Microsoft.Authorization/roleDefinitions/{ROLE}"),
+            "properties": { "roleName": "Network Contributor" } }] })
+    }
+
+    fn absent(bench: &Bench) {
+        bench.script.answer(404, &json!({ "error": { "code": "RoleAssignmentNotFound", "message": "" } }));
+    }
+
+    #[tokio::test]
+    async fn the_name_is_always_the_same_and_the_role_is_looked_up() {
+        let bench = Bench::new();
+        bench
+            .script
+            .answer(200, &role())
+            .answer(200, &json!({ "id": PRINCIPAL }))
+            .answer(201, &given(TARGET, PRINCIPAL));
+        Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &wanted("direct")).await.unwrap();
+        assert_eq!(
+            body(&bench),
+            json!({ "properties": { "principalId": PRINCIPAL, "principalType": "User", "description": "[twinspan:00000007]",
+                "roleDefinitionId": format!("{TARGET}/providers/Microsoft.Authorization/roleDefinitions/{ROLE}") } })
+        );
+        let asked = asked(&bench);
+        assert!(
+            asked[0].contains("/roleDefinitions?$filter=roleName eq 'Network Contributor'"),
+            "{}",
+            asked[0]
+        );
+        let name = wanted("direct").name();
+        assert!(
+            asked[2].starts_with(&format!(
+                "PUT {TARGET}/providers/Microsoft.Authorization/roleAssignments/{name}?"
+            ))
+        );
+        let mut shouting = wanted("effective");
+        shouting.scope = TARGET.to_uppercase().parse().unwrap();
+        assert_eq!(shouting.name(), name);
+    }
+
+    #[tokio::test]
+    async fn a_group_or_a_scope_above_satisfies_only_effective() {
+        let group = "ffffffff-3333-0000-0000-000000000001";
+        for (scope, to) in
+            [(TARGET, group), ("/providers/Microsoft.Management/managementGroups/mg", PRINCIPAL)]
+        {
+            for (satisfied_by, present) in [("effective", true), ("direct", false)] {
+                let bench = Bench::new();
+                absent(&bench);
+                bench.script.answer(200, &role()).answer(200, &json!({ "value": [given(scope, to)] }));
+                let attempt = Attempt::new(&bench, Phase::Probe);
+                let seen = attempt.check(&kind(&bench), &wanted(satisfied_by)).await.unwrap();
+                assert_eq!(
+                    matches!(seen, Observed::Present { .. }),
+                    present,
+                    "{scope} {satisfied_by}: {seen:?}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn taking_back_looks_only_at_the_own_name() {
+        let bench = Bench::new();
+        absent(&bench);
+        let seen =
+            Attempt::new(&bench, Phase::UndoVerify).check(&kind(&bench), &wanted("effective")).await.unwrap();
+        assert_eq!(seen, Observed::Absent);
+        assert_eq!(bench.script.requests().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_wrong_subscription_is_found_out_before_the_write() {
+        let bench = Bench::new();
+        let tenant = "11111111-0000-0000-0000-00000000000c";
+        for name in ["fabrikam-test", "fabrikam-prod-weu"] {
+            bench.script.answer(200, &json!({ "displayName": name, "tenantId": tenant, "state": "Enabled" }));
+        }
+        let attempt = Attempt::new(&bench, Phase::Probe);
+        let error = attempt.precondition(&kind(&bench), &wanted("direct")).await.unwrap_err();
+        assert!(error.message.contains("is called \"fabrikam-test\""), "{error}");
+        assert_eq!(attempt.precondition(&kind(&bench), &wanted("direct")).await.unwrap(), Readiness::Ready);
+        let mut below = wanted("direct");
+        below.scope = default_world::spoke().path().parse().unwrap();
+        assert_eq!(attempt.precondition(&kind(&bench), &below).await.unwrap(), Readiness::Ready);
+        assert_eq!(bench.script.requests().len(), 2, "a name is not compared below a subscription");
+    }
+
+    #[tokio::test]
+    async fn already_given_is_adopted_and_a_new_account_is_waited_for() {
+        for (status, code, class) in [
+            (409, "RoleAssignmentExists", None),
+            (400, "PrincipalNotFound", Some(FailureClass::ReplicationLag)),
+        ] {
+            let bench = Bench::new();
+            bench.script.answer(200, &role()).answer(200, &json!({ "id": PRINCIPAL }));
+            bench.script.answer(status, &json!({ "error": { "code": code, "message": "" } }));
+            let applied = Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &wanted("direct")).await;
+            assert_eq!(applied.err().map(|error| error.class), class, "{code}");
+        }
+    }
+}

@@ -122,3 +122,62 @@ impl Step for Scope {
         Ok(Undone::Kept("nothing was made here".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, params, wait};
+    use twinspan_engine::Phase;
+
+    const CENTRAL_TENANT: &str = "11111111-0000-0000-0000-00000000000c";
+
+    async fn seen(
+        scope: &str,
+        status: u16,
+        answer: serde_json::Value,
+    ) -> (Result<Observed<Output>, StepError>, String) {
+        let bench = Bench::new();
+        bench.script.answer(status, &answer);
+        let kind = Scope { azure: Arc::clone(&bench.azure) };
+        let params: Params = params(json!({ "scope": scope, "expect_name": "fabrikam-prod-weu" }));
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind, &params).await;
+        (seen, asked(&bench).remove(0))
+    }
+
+    fn subscription(state: &str, tenant: &str) -> serde_json::Value {
+        json!({ "displayName": "fabrikam-prod-weu", "tenantId": tenant, "state": state })
+    }
+
+    const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+
+    #[tokio::test]
+    async fn both_kinds_of_scope_are_read() {
+        let (found, asked) = seen(SUBSCRIPTION, 200, subscription("Warned", CENTRAL_TENANT)).await;
+        assert!(
+            matches!(found.unwrap(), Observed::Present { output, .. } if output.kind == Kind::Subscription)
+        );
+        assert_eq!(asked, format!("GET {SUBSCRIPTION}?api-version=2022-12-01"));
+        let group = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
+        let answer = json!({ "name": "mg-fabrikam", "properties": { "displayName": "fabrikam-prod-weu", "tenantId": CENTRAL_TENANT } });
+        let (found, asked) = seen(group, 200, answer).await;
+        assert!(
+            matches!(found.unwrap(), Observed::Present { output, .. } if output.kind == Kind::ManagementGroup)
+        );
+        assert_eq!(asked, format!("GET {group}?api-version=2023-04-01"));
+    }
+
+    #[tokio::test]
+    async fn the_wrong_tenant_ends_it_and_a_disabled_subscription_waits() {
+        let (other, _) =
+            seen(SUBSCRIPTION, 200, subscription("Enabled", "22222222-0000-0000-0000-00000000000f")).await;
+        assert!(other.unwrap_err().message.contains("not in tenant 11111111-"));
+        let (disabled, _) = seen(SUBSCRIPTION, 200, subscription("Disabled", CENTRAL_TENANT)).await;
+        assert_eq!(wait(disabled.unwrap()).kind, WaitKind::Person);
+        let (unseen, _) =
+            seen(SUBSCRIPTION, 404, json!({ "error": { "code": "ResourceNotFound", "message": "" } })).await;
+        assert_eq!(wait(unseen.unwrap()).kind, WaitKind::Permission);
+    }
+}

@@ -134,3 +134,72 @@ impl Step for ServicePrincipal {
         Ok(Undone::Removed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, body};
+    use twinspan_engine::Phase;
+
+    const OBJECT: &str = "ffffffff-2222-0000-0000-000000000001";
+
+    fn kind(bench: &Bench) -> ServicePrincipal {
+        ServicePrincipal { azure: Arc::clone(&bench.azure) }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_and_sent() {
+        let bench = Bench::new();
+        let made = json!({ "id": OBJECT, "displayName": "network-automation", "accountEnabled": true });
+        bench.script.answer(200, &json!({ "value": [] })).answer(201, &made).answer(200, &made).answer_with(
+            204,
+            &[],
+            "",
+        );
+        let (kind, params) = (kind(&bench), ServicePrincipal::example());
+        let mut attempt = Attempt::new(&bench, Phase::Probe);
+        assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
+        attempt.receipt = attempt.apply(&kind, &params).await.unwrap().receipt;
+        assert_eq!(body(&bench), json!({ "appId": "33333333-0000-0000-0000-00000000000a" }));
+        let seen = attempt.check(&kind, &params).await.unwrap();
+        let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
+        attempt.undo(&kind, &params, &output).await.unwrap();
+        let asked = asked(&bench);
+        assert!(
+            asked[0].starts_with("GET /v1.0/servicePrincipals?$filter=appId eq '33333333-"),
+            "{}",
+            asked[0]
+        );
+        assert!(
+            asked[2].starts_with(&format!("GET /v1.0/servicePrincipals/{OBJECT}?")),
+            "by id: {}",
+            asked[2]
+        );
+        assert_eq!(asked[3], format!("DELETE /v1.0/servicePrincipals/{OBJECT}"));
+    }
+
+    #[tokio::test]
+    async fn a_disabled_one_needs_a_decision_and_can_be_taken_back() {
+        for (phase, conflict) in [(Phase::Probe, true), (Phase::UndoProbe, false)] {
+            let bench = Bench::new();
+            bench.script.answer(200, &json!({ "value": [{ "id": OBJECT, "accountEnabled": false }] }));
+            let seen =
+                Attempt::new(&bench, phase).check(&kind(&bench), &ServicePrincipal::example()).await.unwrap();
+            assert_eq!(matches!(seen, Observed::Conflict(_)), conflict, "{seen:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_application_of_one_tenant_says_so() {
+        let bench = Bench::new();
+        bench.script.answer(400, &json!({ "error": { "code": "Request_BadRequest", "message": "no" } }));
+        let error = Attempt::new(&bench, Phase::Apply)
+            .apply(&kind(&bench), &ServicePrincipal::example())
+            .await
+            .unwrap_err();
+        assert!(error.hint.unwrap().contains("(multi-tenant)"));
+    }
+}

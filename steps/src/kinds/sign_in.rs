@@ -119,3 +119,53 @@ impl Step for SignIn {
         Ok(Undone::Kept("nothing was made here".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+    use crate::azure::scripted::{Bench, TARGET};
+    use crate::kinds::wire_test::{Attempt, wait};
+    use twinspan_engine::Phase;
+
+    const ACCOUNT: &str = "ffffffff-1111-0000-0000-000000000001";
+
+    fn judged(object_id: Option<&str>, tenant: &str) -> Result<Observed<Output>, StepError> {
+        let signed_in = SignedIn {
+            object_id: object_id.map(str::to_owned),
+            tenant: Some(tenant.to_owned()),
+            application: None,
+            account: Some("nina@contoso.example".to_owned()),
+        };
+        judge(&SignIn::example(), &Bench::new().target, signed_in)
+    }
+
+    #[test]
+    fn only_the_right_account_in_the_right_tenant_will_do() {
+        let seen = judged(Some(&ACCOUNT.to_uppercase()), TARGET).unwrap();
+        assert!(
+            matches!(&seen, Observed::Present { output, .. } if output.object_id.to_string() == ACCOUNT),
+            "{seen:?}"
+        );
+        let other = wait(judged(Some("ffffffff-1111-0000-0000-000000000009"), TARGET).unwrap());
+        assert!(
+            other.what.contains("the plan needs object id ffffffff-1111-0000-0000-000000000001"),
+            "{}",
+            other.what
+        );
+        assert!(other.action.unwrap().starts_with(&format!("az login --tenant {TARGET} ")));
+        let elsewhere = wait(judged(Some(ACCOUNT), "11111111-0000-0000-0000-00000000000c").unwrap());
+        assert!(elsewhere.what.starts_with("signed in to tenant 11111111-"), "{}", elsewhere.what);
+        assert_eq!(judged(None, TARGET).unwrap_err().class, FailureClass::PlanWrong);
+    }
+
+    #[tokio::test]
+    async fn a_refused_sign_in_keeps_its_own_words() {
+        let bench = Bench::new();
+        let refusal = r#"{"error":"interaction_required","error_codes":[50076],"error_description":"AADSTS50076: mfa"}"#;
+        bench.script.token_answer(400, &[], refusal);
+        let kind = SignIn { azure: Arc::clone(&bench.azure) };
+        let error = Attempt::new(&bench, Phase::Probe).check(&kind, &SignIn::example()).await.unwrap_err();
+        assert_eq!((error.class, error.code.as_deref()), (FailureClass::NeedsPerson, Some("AADSTS50076")));
+    }
+}

@@ -162,3 +162,62 @@ impl Step for VirtualNetworks {
         Ok(Undone::Kept("nothing was made here".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, params};
+    use twinspan_engine::Phase;
+
+    fn kind(bench: &Bench) -> VirtualNetworks {
+        VirtualNetworks { azure: Arc::clone(&bench.azure) }
+    }
+
+    #[tokio::test]
+    async fn regions_and_addresses_are_kept() {
+        let bench = Bench::new();
+        bench.script.answer(
+            200,
+            &json!({ "name": "vnet-app", "location": "westeurope",
+                "properties": { "addressSpace": { "addressPrefixes": ["10.1.0.0/16"] } } }),
+        );
+        let attempt = Attempt::new(&bench, Phase::Probe);
+        let seen = attempt.check(&kind(&bench), &VirtualNetworks::example()).await.unwrap();
+        let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
+        assert_eq!(
+            (output.regions, output.networks[0].address_prefixes.join(",")),
+            (vec!["westeurope".to_owned()], "10.1.0.0/16".to_owned())
+        );
+        assert_eq!(asked(&bench), [format!("GET {}?api-version=2024-10-01", default_world::spoke())]);
+        let none = attempt.check(&kind(&bench), &params(json!({ "ids": [] }))).await.unwrap();
+        assert!(matches!(none, Observed::Present { output, .. } if output.networks.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_is_said_before_anything_is_asked() {
+        let bench = Bench::new();
+        let attempt = Attempt::new(&bench, Phase::Probe);
+        for wrong in [
+            json!({ "ids": [default_world::hub()], "within": default_world::target() }),
+            json!({ "ids": [default_world::manager()] }),
+        ] {
+            let error = attempt.check(&kind(&bench), &params(wrong)).await.unwrap_err();
+            assert!(error.message.contains("virtual network"), "{error}");
+        }
+        assert!(bench.script.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_network_that_is_not_there_is_named() {
+        let bench = Bench::new();
+        bench.script.answer(404, &json!({ "error": { "code": "ResourceNotFound", "message": "" } }));
+        let error = Attempt::new(&bench, Phase::Probe)
+            .check(&kind(&bench), &VirtualNetworks::example())
+            .await
+            .unwrap_err();
+        assert!(error.message.contains("does not see /subscriptions/bbbbbbbb"), "{error}");
+    }
+}
