@@ -28,6 +28,7 @@ pub use signals::{Command, SignalRefused, check_signal, legal_commands, take_sig
 
 /// What the driver has to do next.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept in numbers")]
 pub enum Effect {
     /// Append this event (then fold it and ask again).
     Record(Event),

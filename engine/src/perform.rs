@@ -1,5 +1,8 @@
 //! Carries out one phase of one step through the registry, and reports what was seen as a fact.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -83,6 +86,7 @@ pub struct KindRules {
 
 /// What a phase reports when it did not fail.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one for each performed phase, taken apart at once")]
 pub enum Seen {
     /// Probe, Verify, UndoProbe, UndoVerify: what `check` found, and whether `apply` may be sent (asked only in Probe,
     /// when what is wanted is not there), with what the step would claim.

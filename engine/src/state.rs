@@ -6,8 +6,10 @@
 //! ```
 
 pub(crate) mod agenda;
+mod folding;
 pub(crate) mod graph;
 pub(crate) mod item;
+mod needs;
 pub(crate) mod record;
 pub(crate) mod scope;
 pub(crate) mod status;
@@ -21,18 +23,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use twinspan_plans::{NodeId, Plan};
 
-use crate::event::{Event, Outcome, Recorded, RunStarted, StepEvent};
+use crate::event::{Event, Outcome, RunStarted};
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
-use crate::signal::{Actor, Signal};
+use crate::signal::Actor;
 use crate::state::agenda::Agenda;
 use crate::state::graph::Task;
 use crate::state::item::{Item, ItemId};
 use crate::state::status::Tally;
-use crate::state::step_state::Change;
 use crate::state::undo_order::UndoOrder;
 use crate::step::ClaimKey;
-use crate::wait::WaitKind;
 
+pub use crate::state::folding::fold;
 pub use crate::state::item::BlockState;
 pub use crate::state::status::RunStatus;
 pub use crate::state::step_state::{Absence, Proof, StepState, Waiting, Way};
@@ -264,244 +265,6 @@ impl RunState {
     /// Whether new work may begin or be sent.
     pub(crate) fn may_send(&self) -> bool {
         self.outcome.is_none() && self.control.pause.is_none() && self.control.goal != Goal::Cancel
-    }
-
-    /// Puts a step into a state and keeps everything that is derived from it.
-    fn set_step(&mut self, id: ItemId, next: StepState, at: Timestamp) {
-        let Some(record) = self.items[id.0 as usize].step_mut() else { return };
-        let before = std::mem::replace(&mut record.state, next);
-        let slot = record.slot.take();
-        if let StepState::AlreadySo(proof) | StepState::Done(proof) = &record.state {
-            record.proof = Some(Arc::clone(proof));
-        }
-        record.slot = match record.state.phase() {
-            Some(_) => Some(self.agenda.put(id, slot, record.state.due(), at)),
-            None => {
-                self.agenda.remove(slot);
-                None
-            }
-        };
-        let now = &record.state;
-        let (was_active, is_active) = (before.is_working(), now.is_working());
-        let (was_failed, is_failed) =
-            (matches!(before, StepState::Failed { .. }), matches!(now, StepState::Failed { .. }));
-        let met = now.is_met();
-        self.tally.moved(id, &before, now);
-        if was_active != is_active {
-            self.activity(id, is_active);
-        }
-        if was_failed != is_failed {
-            self.failure(id, is_failed);
-        }
-        // Drawn first: what goes on inside an element keeps its place before another element is let in.
-        if met {
-            self.todo.push(Task::Met(id));
-        }
-    }
-
-    fn change(&mut self, id: ItemId, change: Change<'_>, at: Timestamp) -> Result<(), IllegalTransition> {
-        let Some(record) = self.items[id.0 as usize].step() else { return Ok(()) };
-        match record.state.next(change, at) {
-            Some(next) => {
-                self.set_step(id, next, at);
-                Ok(())
-            }
-            None => Err(IllegalTransition {
-                item: self.items[id.0 as usize].key.to_string(),
-                state: record.state.name(),
-                event: match change {
-                    Change::NeedsMet => "needs-met",
-                    Change::NotApplicable => "not-applicable",
-                    Change::DriverTook => "driver-took",
-                    Change::TakeBack => "take-back",
-                    Change::NothingToTakeBack => "nothing-to-take-back",
-                    Change::Event(event) => event.name(),
-                },
-            }),
-        }
-    }
-
-    fn unknown(&self, key: &StepKey, event: &'static str) -> IllegalTransition {
-        IllegalTransition { item: key.to_string(), state: "unknown", event }
-    }
-
-    fn fold_step(
-        &mut self,
-        key: &StepKey,
-        event: &StepEvent,
-        at: Timestamp,
-    ) -> Result<(), IllegalTransition> {
-        let id = self.lookup(key).ok_or_else(|| self.unknown(key, event.name()))?;
-        self.recorded(id);
-        let item = self.item_mut(id);
-        let begun = item.begun.is_some();
-        if item.block_state().is_some() {
-            return self.fold_block(id, event, at);
-        }
-        let Some(record) = item.step_mut() else { return Ok(()) };
-        // Checked before anything is noted, so that an event that does not fit leaves no trace.
-        if record.state.next(Change::Event(event), at).is_none() {
-            return self.change(id, Change::Event(event), at);
-        }
-        record.note(event, at);
-        // What never began (its condition could not be evaluated) begins anew, not in the middle.
-        if *event == StepEvent::LookNow && !begun && matches!(record.state, StepState::Failed { .. }) {
-            self.set_step(id, StepState::Pending, at);
-            self.todo.push(Task::Begin(id));
-            return Ok(());
-        }
-        let unresolved = record.call.is_none();
-        self.change(id, Change::Event(event), at)?;
-        if *event == StepEvent::LookNow && unresolved {
-            self.prepare_call(id);
-        }
-        if self.control.goal == Goal::Undo {
-            self.undo_moved(id);
-        }
-        Ok(())
-    }
-
-    /// A block fails when its condition or its elements cannot be evaluated, and is asked again by a person.
-    fn fold_block(&mut self, id: ItemId, event: &StepEvent, _at: Timestamp) -> Result<(), IllegalTransition> {
-        let item = self.item_mut(id);
-        let next = match (item.block_state(), event) {
-            (Some(BlockState::Closed | BlockState::Open), StepEvent::Failed { error, .. }) => {
-                BlockState::Failed(Box::new(error.clone()))
-            }
-            (Some(BlockState::Failed(_)), StepEvent::LookNow) => BlockState::Closed,
-            _ => {
-                return Err(IllegalTransition {
-                    item: item.key.to_string(),
-                    state: "block",
-                    event: event.name(),
-                });
-            }
-        };
-        let failed = next != BlockState::Closed;
-        if let Some(state) = item.block_state_mut() {
-            *state = next;
-        }
-        item.begun = None;
-        self.tally.block_failed(id, failed);
-        self.failure(id, failed);
-        if !failed {
-            self.todo.push(Task::Begin(id));
-        }
-        Ok(())
-    }
-
-    fn fold_signal(&mut self, actor: &Actor, reason: Option<&str>, signal: &Signal, at: Timestamp) {
-        match signal {
-            Signal::Pause if self.control.pause.is_none() => {
-                self.control.pause = Some(Pause { by: actor.clone(), reason: reason.map(str::to_owned), at });
-            }
-            Signal::Resume => {
-                self.control.pause = None;
-                if self.control.goal != Goal::Cancel {
-                    self.control.fence = None;
-                }
-            }
-            Signal::Cancel if self.control.goal == Goal::Finish && self.outcome.is_none() => {
-                self.control.goal = Goal::Cancel;
-            }
-            Signal::Undo if self.control.goal != Goal::Undo => {
-                self.control.goal = Goal::Undo;
-                self.control.fence = None;
-                self.control.pause = None;
-                self.outcome = None;
-                self.begin_undo(at);
-            }
-            _ => {}
-        }
-    }
-
-    fn driver_took(&mut self, at: Timestamp) {
-        let sending: Vec<ItemId> = self.tally.intended.iter().copied().collect();
-        for id in sending {
-            if let Some(record) = self.item_mut(id).step_mut() {
-                record.became_uncertain(at);
-            }
-            // `DriverTook` fits every state.
-            let _fits = self.change(id, Change::DriverTook, at);
-        }
-        let waiting: Vec<ItemId> = self.tally.waiting.iter().copied().collect();
-        for id in waiting {
-            let item = &mut self.items[id.0 as usize];
-            let Some(record) = item.step_mut() else { continue };
-            // A new driver looks once at everything that waits; only a rate limit is still a rate limit.
-            if record.state.wait().is_some_and(|wait| wait.kind != WaitKind::Limit) {
-                let slot = record.slot.take();
-                record.slot = Some(self.agenda.put(id, slot, None, at));
-            }
-        }
-    }
-}
-
-/// Takes an event in. Adds no rule of its own: everything that the event means is in the event.
-pub fn fold(state: &mut RunState, recorded: &Recorded) -> Result<(), IllegalTransition> {
-    let at = recorded.at;
-    state.seq = recorded.seq;
-    if state.head.is_none() && !matches!(recorded.event, Event::RunStarted(_)) {
-        return Err(IllegalTransition {
-            item: "the run".to_owned(),
-            state: "not started",
-            event: recorded.event.name(),
-        });
-    }
-    match &recorded.event {
-        Event::RunStarted(started) => state.fold_started(started, at)?,
-        Event::DriverTook { epoch, driver, program, .. } => {
-            state.epoch = *epoch;
-            state.driver = Some(driver.clone());
-            state.program = Some(program.clone());
-            state.driver_took(at);
-        }
-        Event::Expanded { item, elements } => {
-            let id = state.lookup(item).ok_or_else(|| state.unknown(item, "expanded"))?;
-            state.recorded(id);
-            state.expand(id, elements, at)?;
-        }
-        Event::NotApplicable { item } => {
-            let id = state.lookup(item).ok_or_else(|| state.unknown(item, "not-applicable"))?;
-            state.recorded(id);
-            state.not_applicable(id, at);
-        }
-        Event::Step { step, event } => state.fold_step(step, event, at)?,
-        Event::SignalTaken { id, actor, reason, signal } => {
-            state.signals.insert(*id);
-            state.fold_signal(actor, reason.as_deref(), signal, at);
-        }
-        Event::Acknowledged { in_flight } => {
-            state.control.fence = Some(in_flight.iter().cloned().collect());
-        }
-        Event::RunEnded { outcome } => state.outcome = Some(*outcome),
-    }
-    state.run_tasks(at);
-    if state.control.goal == Goal::Undo {
-        state.pump_undo(at);
-        state.run_tasks(at);
-    }
-    state.changed = Some(at);
-    Ok(())
-}
-
-impl RunState {
-    fn fold_started(&mut self, started: &RunStarted, at: Timestamp) -> Result<(), IllegalTransition> {
-        if self.head.is_some() {
-            return Err(IllegalTransition {
-                item: "the run".to_owned(),
-                state: "started",
-                event: "run-started",
-            });
-        }
-        self.head = Some(Head { run_id: started.run.to_string(), started: started.clone() });
-        self.started = Some(at);
-        if started.paused {
-            self.control.pause = Some(Pause { by: started.starter.clone(), reason: None, at });
-            self.control.fence = Some(BTreeSet::new());
-        }
-        self.plant();
-        Ok(())
     }
 }
 

@@ -1,7 +1,5 @@
 //! The rules, driven through a small world without clock, journal or tasks.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 mod back;
 mod crashes;
 mod forward;

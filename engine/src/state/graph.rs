@@ -1,18 +1,18 @@
 //! Who needs whom: makes the items of a run, finds what a need means, and lets begin what may begin. Everything works
 //! through a list of tasks instead of recursion, because a chain of needs can be as long as the run.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::Value;
-use twinspan_plans::expr::{Expr, Segment};
+
 use twinspan_plans::{NodeId, NodeKind};
 
 use crate::failure::StepError;
 use crate::ids::StepKey;
-use crate::state::item::{BlockState, Collection, Item, ItemId, Lookup, Role, Verdict, element_key};
+use crate::state::item::{BlockState, Item, ItemId, Lookup, Role, Verdict};
+use crate::state::needs::{reads_each, withheld};
 use crate::state::record::StepRecord;
 use crate::state::scope::ItemScope;
 use crate::state::step_state::{Change, StepState};
@@ -140,150 +140,8 @@ impl RunState {
         }
     }
 
-    fn link(&mut self, id: ItemId) {
-        let plan = Arc::clone(&self.plan);
-        let item = self.item(id);
-        let node = plan.node(item.node);
-        let collection = matches!(item.role, Role::Collection(_));
-        let element = item.is_element();
-        for (position, need) in node.needs.iter().enumerate() {
-            // Needs of a `for_each` that speak of the element are its elements'; the others are its own.
-            if node.for_each.is_some() {
-                let of_element = need.keys.iter().any(reads_each);
-                if (collection && of_element) || (element && !of_element) {
-                    continue;
-                }
-            }
-            if need.keys.iter().any(reads_outputs) {
-                self.item_mut(id).late.push(position);
-            } else {
-                self.find_need(id, position);
-            }
-        }
-    }
-
-    /// Begins to look up what a need of `reader` means.
-    fn find_need(&mut self, reader: ItemId, position: usize) {
-        let plan = Arc::clone(&self.plan);
-        let node = self.item(reader).node;
-        let Some(need) = plan.node(node).needs.get(position) else { return };
-        let mut keys = VecDeque::with_capacity(need.keys.len());
-        for key in &need.keys {
-            match key.eval_key(&ItemScope::of(self, reader)) {
-                Ok(key) => keys.push_back(key),
-                Err(error) => {
-                    return self.wrong(reader, StepError::plan_wrong(format!("`needs`: {error}")));
-                }
-            }
-        }
-        let mut path = Vec::new();
-        let mut at = Some(need.node);
-        while let Some(here) = at {
-            path.push(here);
-            at = plan.node(here).parent;
-        }
-        path.reverse();
-        self.item_mut(reader).unmet += 1;
-        self.follow(Lookup {
-            reader,
-            reads_output: need.reads_output,
-            path: path.into(),
-            depth: 0,
-            at: None,
-            keys,
-        });
-    }
-
-    /// Follows a lookup until it has found items, or waits for a collection to be expanded.
-    fn follow(&mut self, mut lookup: Lookup) {
-        while lookup.depth < lookup.path.len() {
-            let node = lookup.path[lookup.depth];
-            let last = lookup.depth + 1 == lookup.path.len();
-            if let Some(around) = self.enclosing(lookup.reader, node) {
-                lookup.at = Some(around);
-                lookup.depth += 1;
-                continue;
-            }
-            let Some(found) = self.by_node.get(&(lookup.at, node)).copied() else {
-                return self.wrong(
-                    lookup.reader,
-                    StepError::plan_wrong("`needs` names something that the plan does not have"),
-                );
-            };
-            let Role::Collection(collection) = &self.item(found).role else {
-                lookup.at = Some(found);
-                lookup.depth += 1;
-                continue;
-            };
-            if last && lookup.keys.is_empty() {
-                lookup.at = Some(found);
-                lookup.depth += 1;
-                continue;
-            }
-            match collection.state {
-                BlockState::NotApplicable => {
-                    lookup.at = Some(found);
-                    break;
-                }
-                BlockState::Open => {}
-                BlockState::Closed | BlockState::Failed(_) => {
-                    if let Some(collection) = self.item_mut(found).collection_mut() {
-                        collection.blocked.push(lookup);
-                    }
-                    return;
-                }
-            }
-            lookup.depth += 1;
-            if let Some(key) = lookup.keys.pop_front() {
-                let instances = &collection.instances;
-                match instances.get(&key).or_else(|| instances.get(&element_key(&key))) {
-                    Some(element) => lookup.at = Some(*element),
-                    None => {
-                        let known = instances.keys().take(10).cloned().collect::<Vec<_>>().join(", ");
-                        let name = &self.item(found).key;
-                        let error = StepError::plan_wrong(format!(
-                            "`needs`: {name} has no element {key:?} (there are: {known})"
-                        ));
-                        return self.wrong(lookup.reader, error);
-                    }
-                }
-            } else {
-                // All elements are meant: one need becomes as many as there are elements.
-                let elements: Vec<ItemId> = instances_of(collection);
-                let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
-                self.item_mut(lookup.reader).unmet += count;
-                for element in elements {
-                    self.follow(Lookup { at: Some(element), ..lookup.clone() });
-                }
-                self.todo.push(Task::Release(lookup.reader));
-                return;
-            }
-        }
-        let Some(target) = lookup.at else { return };
-        self.item_mut(lookup.reader).targets.push(target);
-        let item = self.item_mut(target);
-        if item.met.is_some() && (!lookup.reads_output || !withheld(item)) {
-            self.todo.push(Task::Release(lookup.reader));
-        } else {
-            item.dependents.push((lookup.reader, lookup.reads_output));
-        }
-    }
-
-    /// The instance of `node` that `item` lies in.
-    pub(crate) fn enclosing(&self, item: ItemId, node: NodeId) -> Option<ItemId> {
-        let mut at = self.item(item).parent;
-        while let Some(id) = at {
-            let here = self.item(id);
-            if here.node == node && !matches!(here.role, Role::Collection(_)) {
-                return Some(id);
-            }
-            at = here.parent;
-        }
-        None
-    }
-
     /// Something about the item cannot be evaluated: `decide` records that it fails.
-    fn wrong(&mut self, id: ItemId, error: StepError) {
+    pub(crate) fn wrong(&mut self, id: ItemId, error: StepError) {
         self.judge(id, Verdict::Wrong(error));
     }
 
@@ -557,35 +415,4 @@ impl RunState {
             }
         }
     }
-}
-
-fn instances_of(collection: &Collection) -> Vec<ItemId> {
-    collection.instances.values().copied().collect()
-}
-
-/// Whether the item is met only for those who read nothing of it.
-fn withheld(item: &Item) -> bool {
-    matches!(item.step().map(|record| &record.state), Some(StepState::Skipped { output: None, .. }))
-}
-
-fn any(expr: &Expr, test: &dyn Fn(&Expr) -> bool) -> bool {
-    let in_path =
-        |path: &[Segment]| path.iter().any(|segment| matches!(segment, Segment::Key(key) if any(key, test)));
-    test(expr)
-        || match expr {
-            Expr::Literal(_) | Expr::EachKey(_) | Expr::RunId => false,
-            Expr::Input { path, .. } | Expr::EachValue { path, .. } => in_path(path),
-            Expr::Output { keys, path, .. } => keys.iter().any(|key| any(key, test)) || in_path(path),
-            Expr::Or(list) | Expr::And(list) | Expr::Concat(list) => list.iter().any(|part| any(part, test)),
-            Expr::Not(inner) => any(inner, test),
-            Expr::Equal { left, right, .. } => any(left, test) || any(right, test),
-        }
-}
-
-fn reads_each(expr: &Expr) -> bool {
-    any(expr, &|part| matches!(part, Expr::EachKey(_) | Expr::EachValue { .. }))
-}
-
-fn reads_outputs(expr: &Expr) -> bool {
-    any(expr, &|part| matches!(part, Expr::Output { .. }))
 }

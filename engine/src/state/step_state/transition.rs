@@ -1,0 +1,286 @@
+//! The one function that changes a step's state; an event that does not fit is refused.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::event::{Origin, StepEvent};
+use crate::failure::{FailureClass, StepError};
+use crate::state::step_state::{Absence, Change, Proof, StepState, Waiting, Way};
+use crate::step::Phase;
+use crate::wait::WaitKind;
+
+impl StepState {
+    /// The state after `change`; the only place where a step changes its state. `None`: the change does not fit.
+    pub(crate) fn next(&self, change: Change<'_>, at: Timestamp) -> Option<StepState> {
+        match change {
+            Change::NeedsMet => match self {
+                StepState::Pending => Some(StepState::Probing { way: Way::Forward }),
+                _ => None,
+            },
+            Change::NotApplicable => match self {
+                StepState::Pending => Some(StepState::NotApplicable),
+                _ => None,
+            },
+            Change::DriverTook => Some(match self {
+                StepState::Intended { way, attempt, .. } => StepState::Uncertain {
+                    way: *way,
+                    attempt: *attempt,
+                    error: None,
+                    ended: at,
+                    look_again: at,
+                    absent: Absence::default(),
+                },
+                other => other.clone(),
+            }),
+            Change::TakeBack => match self {
+                StepState::Intended { .. } | StepState::Uncertain { .. } => None,
+                _ => Some(StepState::Probing { way: Way::Back }),
+            },
+            Change::NothingToTakeBack => match self {
+                StepState::Intended { .. } | StepState::Uncertain { .. } => None,
+                StepState::Probing { .. }
+                | StepState::Waiting(_)
+                | StepState::RetryWait { .. }
+                | StepState::Skipping
+                | StepState::Verifying { .. } => Some(StepState::Cancelled),
+                other => Some(other.clone()),
+            },
+            Change::Event(event) => self.after(event, at),
+        }
+    }
+
+    fn after(&self, event: &StepEvent, at: Timestamp) -> Option<StepState> {
+        let looking = self.phase();
+        let way = self.way();
+        let may_stop = way.is_some() && !matches!(self, StepState::Uncertain { .. });
+        match event {
+            StepEvent::AlreadySo { output, evidence } => {
+                let looked = looking == Some(Phase::Probe) && !matches!(self, StepState::Skipping);
+                looked.then(|| {
+                    StepState::AlreadySo(Arc::new(Proof {
+                        output: output.clone(),
+                        origin: Origin::FoundInPlace,
+                        evidence: evidence.clone(),
+                    }))
+                })
+            }
+            StepEvent::Waiting { wait, phase, since, look_again, deadline } => {
+                // From Uncertain only by evidence: something is there, on its way.
+                let proven = looking == Some(*phase) && phase.way().verify() == *phase;
+                ((may_stop || proven) && way == Some(phase.way()) && *self != StepState::Skipping).then(
+                    || {
+                        StepState::Waiting(Box::new(Waiting {
+                            wait: wait.clone(),
+                            phase: *phase,
+                            since: *since,
+                            look_again: *look_again,
+                            deadline: *deadline,
+                        }))
+                    },
+                )
+            }
+            StepEvent::NeedsDecision { decision, phase } => (looking
+                .is_some_and(|looking| !looking.writes())
+                && way == Some(phase.way()))
+            .then(|| StepState::NeedsDecision {
+                decision: Box::new(decision.clone()),
+                phase: *phase,
+                since: at,
+            }),
+            StepEvent::Intended { attempt, phase, epoch, found, .. } => (phase.writes()
+                && looking == Some(phase.way().probe())
+                && *self != StepState::Skipping)
+                .then(|| StepState::Intended {
+                    way: phase.way(),
+                    attempt: *attempt,
+                    epoch: *epoch,
+                    found: found.clone().map(Arc::new),
+                }),
+            StepEvent::NotSent { attempt, phase } => match self {
+                StepState::Intended { way, attempt: mine, .. } if mine == attempt && *way == phase.way() => {
+                    Some(StepState::Probing { way: *way })
+                }
+                _ => None,
+            },
+            StepEvent::Accepted { attempt, phase, ended, .. } => match self {
+                StepState::Intended { way, attempt: mine, .. } if mine == attempt && *way == phase.way() => {
+                    Some(StepState::Verifying {
+                        way: *way,
+                        attempt: *attempt,
+                        ended: *ended,
+                        look_again: *ended,
+                        absent: Absence::default(),
+                    })
+                }
+                _ => None,
+            },
+            StepEvent::Uncertain { attempt, phase, error, ended, look_again } => {
+                let absent = match self {
+                    StepState::Intended { way, attempt: mine, .. }
+                        if mine == attempt && *way == phase.way() =>
+                    {
+                        Absence::default()
+                    }
+                    StepState::Uncertain { way, attempt: mine, absent, .. }
+                        if mine == attempt && *way == phase.way() =>
+                    {
+                        *absent
+                    }
+                    _ => return None,
+                };
+                Some(StepState::Uncertain {
+                    way: phase.way(),
+                    attempt: *attempt,
+                    error: error.clone().map(Box::new),
+                    ended: *ended,
+                    look_again: *look_again,
+                    absent,
+                })
+            }
+            StepEvent::StillAbsent { read_began, look_again } => match self {
+                StepState::Uncertain { way, attempt, error, ended, absent, .. } => {
+                    Some(StepState::Uncertain {
+                        way: *way,
+                        attempt: *attempt,
+                        error: error.clone(),
+                        ended: *ended,
+                        look_again: *look_again,
+                        absent: absent.and_a_read(*read_began),
+                    })
+                }
+                StepState::Verifying { way: Way::Back, attempt, ended, absent, .. } => {
+                    Some(StepState::Verifying {
+                        way: Way::Back,
+                        attempt: *attempt,
+                        ended: *ended,
+                        look_again: *look_again,
+                        absent: absent.and_a_read(*read_began),
+                    })
+                }
+                // Nothing is there although nothing was sent: the absence has to last all the same.
+                _ if looking.is_some_and(|looking| looking.way() == Way::Back && !looking.writes()) => {
+                    Some(StepState::Verifying {
+                        way: Way::Back,
+                        attempt: 0,
+                        ended: *read_began,
+                        look_again: *look_again,
+                        absent: Absence::default().and_a_read(*read_began),
+                    })
+                }
+                _ => None,
+            },
+            StepEvent::RetryWait { error, phase, failures, since, until } => {
+                (way == Some(phase.way()) && *self != StepState::Skipping).then(|| StepState::RetryWait {
+                    error: Box::new(error.clone()),
+                    phase: *phase,
+                    failures: *failures,
+                    since: *since,
+                    until: *until,
+                })
+            }
+            StepEvent::Done { output, origin, evidence } => {
+                let looked = matches!(looking, Some(Phase::Probe | Phase::Verify));
+                (looked && *self != StepState::Skipping).then(|| {
+                    StepState::Done(Arc::new(Proof {
+                        output: output.clone(),
+                        origin: origin.clone(),
+                        evidence: evidence.clone(),
+                    }))
+                })
+            }
+            StepEvent::Failed { error, phase } => {
+                let may = may_stop && way == Some(Way::Forward) && *self != StepState::Skipping;
+                (may || *self == StepState::Pending)
+                    .then(|| StepState::Failed { error: Box::new(error.clone()), phase: *phase })
+            }
+            StepEvent::SkipAsked { .. } => self.next_would_skip().then_some(StepState::Skipping),
+            StepEvent::Skipped { output, seen } => (*self == StepState::Skipping)
+                .then(|| StepState::Skipped { output: output.clone().map(Arc::new), seen: seen.clone() }),
+            StepEvent::Cancelled => {
+                let may = match self {
+                    StepState::Pending | StepState::Skipping => true,
+                    StepState::Probing { way } => *way == Way::Forward,
+                    StepState::Waiting(waiting) => waiting.phase.way() == Way::Forward,
+                    StepState::NeedsDecision { phase, .. } | StepState::RetryWait { phase, .. } => {
+                        phase.way() == Way::Forward
+                    }
+                    _ => false,
+                };
+                may.then_some(StepState::Cancelled)
+            }
+            StepEvent::Approved(_) => match self {
+                StepState::Waiting(waiting) if waiting.wait.kind == WaitKind::Approval => {
+                    Some(StepState::Probing { way: waiting.phase.way() })
+                }
+                _ => None,
+            },
+            StepEvent::Rejected { by, reason } => match self {
+                StepState::Waiting(waiting) if waiting.wait.kind == WaitKind::Approval => {
+                    let why = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                    Some(StepState::Failed {
+                        error: Box::new(StepError::new(
+                            FailureClass::PlanWrong,
+                            format!("rejected by {by}{why}"),
+                        )),
+                        phase: waiting.phase,
+                    })
+                }
+                _ => None,
+            },
+            StepEvent::LookNow => match self {
+                StepState::Waiting(waiting) => Some(StepState::Waiting(Box::new(Waiting {
+                    look_again: at,
+                    since: at,
+                    deadline: None,
+                    ..(**waiting).clone()
+                }))),
+                StepState::RetryWait { error, phase, .. } => Some(StepState::RetryWait {
+                    error: error.clone(),
+                    phase: *phase,
+                    failures: 0,
+                    since: at,
+                    until: at,
+                }),
+                StepState::Uncertain { way, attempt, error, ended, absent, .. } => {
+                    Some(StepState::Uncertain {
+                        way: *way,
+                        attempt: *attempt,
+                        error: error.clone(),
+                        ended: *ended,
+                        look_again: at,
+                        absent: *absent,
+                    })
+                }
+                StepState::Failed { .. } => Some(StepState::Probing { way: Way::Forward }),
+                StepState::UndoStopped { .. } => Some(StepState::Probing { way: Way::Back }),
+                _ => None,
+            },
+            StepEvent::Decided { .. } => match self {
+                StepState::NeedsDecision { phase, .. } => Some(StepState::Probing { way: phase.way() }),
+                _ => None,
+            },
+            StepEvent::Provided { output, value, .. } => Some(match self {
+                StepState::Skipped { output: before, seen } => {
+                    let mut fields = match before.as_deref() {
+                        Some(Value::Object(fields)) => fields.clone(),
+                        _ => serde_json::Map::new(),
+                    };
+                    fields.insert(output.clone(), value.clone());
+                    StepState::Skipped { output: Some(Arc::new(Value::Object(fields))), seen: seen.clone() }
+                }
+                other => other.clone(),
+            }),
+            StepEvent::Undone { evidence } => {
+                let looked = matches!(looking, Some(Phase::UndoProbe | Phase::UndoVerify));
+                looked.then(|| StepState::Undone(Box::new(evidence.clone())))
+            }
+            StepEvent::Kept { reason } => {
+                (may_stop && way == Some(Way::Back)).then(|| StepState::Kept { reason: reason.clone() })
+            }
+            StepEvent::UndoStopped { error } => (may_stop && way == Some(Way::Back))
+                .then(|| StepState::UndoStopped { error: Box::new(error.clone()) }),
+        }
+    }
+}
