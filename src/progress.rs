@@ -3,7 +3,7 @@
 
 mod live;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +68,8 @@ struct Followed {
     next: Seq,
     plan: Arc<Plan>,
     nodes: BTreeMap<StepKey, NodeId>,
-    heading: Vec<NodeId>,
+    /// Headings that were said: each once, also when steps of several are under way.
+    headings: BTreeSet<NodeId>,
     /// The last wait that was said, for each step: looking again is no change.
     waits: BTreeMap<StepKey, WaitView>,
     name: Option<String>,
@@ -92,7 +93,7 @@ impl<'a> Progress<'a> {
                 next,
                 plan: Arc::clone(state.plan()),
                 nodes: BTreeMap::new(),
-                heading: Vec::new(),
+                headings: BTreeSet::new(),
                 waits: BTreeMap::new(),
                 name: (runs.len() > 1).then(|| run.short()),
             });
@@ -102,11 +103,6 @@ impl<'a> Progress<'a> {
             (_, Stamps::Real) => ui.live().map(LiveLines::new),
         };
         Ok(Progress { ui, backend, stamps, runs: followed, turn: 0, live, said: None })
-    }
-
-    /// How far each run was shown.
-    pub(crate) fn shown(&self) -> Vec<(RunId, Seq)> {
-        self.runs.iter().map(|followed| (followed.run, followed.next)).collect()
     }
 
     /// Waits for news of one run, and says it. Returns after each look; dropping it between loses nothing.
@@ -269,22 +265,16 @@ impl Followed {
     /// Headings that begin with this step.
     fn enter(&mut self, key: &StepKey) -> Vec<String> {
         let Some(node) = self.node(key) else { return Vec::new() };
-        let headings = self.plan.headings(node);
-        if headings == self.heading || headings.is_empty() {
-            return Vec::new();
+        let mut lines = Vec::new();
+        for heading in self.plan.headings(node) {
+            if !self.headings.insert(heading) {
+                continue;
+            }
+            let block = self.plan.node(heading);
+            let title = block.title.as_deref().unwrap_or(&block.id);
+            lines.push(format!("{STRONG}{title}{STRONG:#}"));
+            lines.extend(block.note.as_deref().map(|note| format!("           {DIM}{note}{DIM:#}")));
         }
-        let lines = headings
-            .iter()
-            .enumerate()
-            .filter(|(depth, heading)| self.heading.get(*depth) != Some(*heading))
-            .flat_map(|(_, heading)| {
-                let block = self.plan.node(*heading);
-                let title = block.title.as_deref().unwrap_or(&block.id);
-                let note = block.note.as_deref().map(|note| format!("           {DIM}{note}{DIM:#}"));
-                [Some(format!("{STRONG}{title}{STRONG:#}")), note].into_iter().flatten()
-            })
-            .collect();
-        self.heading = headings;
         lines
     }
 

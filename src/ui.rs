@@ -106,7 +106,7 @@ impl Ui {
 
     /// Text on stdout.
     pub(crate) fn text(&self, text: &str) -> Result<(), CommandError> {
-        let mut write = || {
+        let write = || {
             let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
             stdout.write_all(text.as_bytes())?;
             stdout.flush()

@@ -58,7 +58,7 @@ impl UndoView {
                 Some(Origin::Made | Origin::Changed) | None if item.is_owed() => removes.push(Removed {
                     step,
                     kind: item.uses().unwrap_or_default().to_owned(),
-                    id: id_of(item.outputs()),
+                    id: id_of(item.outputs()).unwrap_or("(looked for when it comes to that)").to_owned(),
                     uncertain: item.origin().is_none(),
                 }),
                 Some(Origin::Made | Origin::Changed) | None => {}

@@ -17,7 +17,6 @@ mod wait;
 
 pub(crate) use event::{EventView, Words, origin_word, signal_word, step};
 pub(crate) use run::{Facts, RunView};
-pub(crate) use status::wait_word;
 pub(crate) use step::{EvidenceView, StepView, id_of};
 pub(crate) use summary::RunsView;
 pub(crate) use time::{between, span, stamp};

@@ -67,7 +67,7 @@ fn text(step: &StepView, events: &[twinspan_engine::Recorded], seen: &[(jiff::Ti
         let _ = writeln!(text, "{:10} {}", "origin", origin_word(origin));
     }
     if let Some(evidence) = &step.evidence {
-        let _ = writeln!(text, "{:10} {}", "proven by", evidence.text());
+        let _ = writeln!(text, "{:10} {}", "proven by", evidence.whole());
         let _ = writeln!(text, "{:10} the read began {}", "", stamp(evidence.read_began));
         if let Some(ended) = evidence.write_ended {
             let order = if evidence.read_after_last_write { "before that read" } else { "AFTER that read" };

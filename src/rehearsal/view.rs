@@ -44,8 +44,10 @@ struct ClockView {
 /// One heading of the document.
 #[derive(Serialize)]
 struct HeadingView {
-    /// Titles, outermost first; empty for steps outside every block.
-    heading: Vec<String>,
+    /// The block's title; empty for steps outside every block.
+    title: String,
+    /// Titles of all blocks around the steps, outermost first.
+    path: Vec<String>,
     steps: Vec<ProvenView>,
 }
 
@@ -85,8 +87,12 @@ impl RehearsalView {
                 evidence: step.evidence.clone(),
             };
             match headings.last_mut() {
-                Some(last) if last.heading == step.headings => last.steps.push(proven),
-                _ => headings.push(HeadingView { heading: step.headings.clone(), steps: vec![proven] }),
+                Some(last) if last.path == step.headings => last.steps.push(proven),
+                _ => headings.push(HeadingView {
+                    title: step.headings.last().cloned().unwrap_or_default(),
+                    path: step.headings.clone(),
+                    steps: vec![proven],
+                }),
             }
         }
         RehearsalView {

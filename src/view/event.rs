@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use twinspan_engine::{Event, Evidence, Origin, Outcome, Recorded, RunId, Signal, StepEvent, StepKey};
 
+use super::step::shortened;
 use super::time::{between, stamp};
 use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT};
 
@@ -170,8 +171,7 @@ impl Words {
 pub(crate) fn proof(evidence: &Evidence) -> String {
     match &evidence.read {
         Some(read) => {
-            let path = read.target.split_once('?').map_or(read.target.as_str(), |(path, _)| path);
-            format!("{} {path} → {}", read.verb, read.status)
+            format!("{} {} → {}", read.verb, shortened(&read.target), read.status)
         }
         None => format!("seen at {}", stamp(evidence.read_began)),
     }

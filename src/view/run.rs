@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{RunId, RunState, RunStatus};
+use twinspan_engine::{Origin, RunId, RunState, RunStatus, WaitKind};
 
 use super::status::{self, StatusView};
 use super::step::StepView;
@@ -30,8 +30,11 @@ pub(crate) struct RunView {
     pub(crate) driver: Option<String>,
     pub(crate) counts: Counts,
     pub(crate) steps: Vec<StepView>,
-    /// What was made or changed in the cloud, oldest first.
+    /// What was made or changed in the cloud and is there as far as is known, in the order of the plan.
     pub(crate) made: Vec<MadeView>,
+    /// What was taken back, and what undo kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) taken_back: Vec<MadeView>,
     pub(crate) waiting: Vec<WaitView>,
     /// Steps that nothing was done for.
     pub(crate) untouched: Vec<String>,
@@ -60,8 +63,36 @@ pub(crate) struct Counts {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct MadeView {
     pub(crate) step: String,
+    /// `made`, `changed`, `sent` (not proven yet); of undo `removed`, `kept`.
     pub(crate) change: &'static str,
     pub(crate) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+impl MadeView {
+    fn of(step: &StepView) -> Option<Self> {
+        if matches!(step.state, "undone" | "kept") {
+            return None;
+        }
+        let change = match (&step.origin, step.owed) {
+            (Some(Origin::Made), _) => "made",
+            (Some(Origin::Changed), _) => "changed",
+            (None, true) => "sent",
+            _ => return None,
+        };
+        let reason = (change == "sent").then(|| "sent, and not proven yet".to_owned());
+        Some(MadeView { step: step.step.clone(), change, id: step.id(), reason })
+    }
+
+    fn taken_back(step: &StepView) -> Option<Self> {
+        let change = match step.state {
+            "undone" => "removed",
+            "kept" => "kept",
+            _ => return None,
+        };
+        Some(MadeView { step: step.step.clone(), change, id: step.id(), reason: step.reason.clone() })
+    }
 }
 
 /// What a view needs beside the state.
@@ -77,16 +108,8 @@ impl RunView {
     pub(crate) fn new(state: &RunState, facts: &Facts<'_>) -> Self {
         let plan = state.plan();
         let steps: Vec<StepView> = state.steps().map(|item| StepView::new(plan, item)).collect();
-        let made = steps
-            .iter()
-            .filter_map(|step| {
-                let change = match step.origin {
-                    Some(twinspan_engine::Origin::Changed) => "changed",
-                    _ => "made",
-                };
-                Some(MadeView { step: step.step.clone(), change, id: step.changed_id()? })
-            })
-            .collect();
+        let made = steps.iter().filter_map(MadeView::of).collect();
+        let taken_back = steps.iter().filter_map(MadeView::taken_back).collect();
         let waiting: Vec<WaitView> = steps.iter().filter_map(|step| step.waiting.clone()).collect();
         let untouched: Vec<String> =
             steps.iter().filter(|step| step.state == "pending").map(|step| step.step.clone()).collect();
@@ -107,6 +130,7 @@ impl RunView {
             counts: Counts::of(&steps),
             next: next(facts, &steps),
             made,
+            taken_back,
             waiting,
             untouched,
             steps,
@@ -145,10 +169,8 @@ fn exit(status: &RunStatus, steps: &[StepView]) -> Exit {
         RunStatus::Waiting { .. } => {
             let mut waits = steps.iter().filter_map(|step| step.waiting.as_ref()).peekable();
             let refused = waits.peek().is_some()
-                && waits.all(|wait| {
-                    wait.wait.kind == twinspan_engine::WaitKind::Credential
-                        && wait.wait.what.contains("refused")
-                });
+                && waits
+                    .all(|wait| wait.wait.kind == WaitKind::Credential && wait.wait.what.contains("refused"));
             if refused { Exit::SignInRefused } else { Exit::Waiting }
         }
         other => status::exit(other),
@@ -156,28 +178,31 @@ fn exit(status: &RunStatus, steps: &[StepView]) -> Exit {
 }
 
 /// The engine's code of a wait that was given up.
-pub(crate) const GAVE_UP: &str = "gave-up-waiting";
+pub(crate) const GAVE_UP: &str = "GaveUpWaiting";
 
 /// Commands that make sense now; there is always one.
 fn next(facts: &Facts<'_>, steps: &[StepView]) -> Vec<String> {
     let run = facts.run.short();
     let mut commands = Vec::new();
+    let mut failed = Vec::new();
     for step in steps {
-        if let Some(wait) = &step.waiting
-            && wait.wait.kind == twinspan_engine::WaitKind::Approval
-        {
+        if step.waiting.as_ref().is_some_and(|wait| wait.wait.kind == WaitKind::Approval) {
             commands.push(format!("twinspan approve {run} {}", step.step));
         }
         if step.decision.is_some() {
             commands.push(format!("twinspan decide {run} {} adopt|overwrite|recreate|abort", step.step));
         }
         if matches!(step.state, "failed" | "undo-stopped") {
-            commands.push(format!("twinspan why {run} {}", step.step));
-            commands.push(format!("twinspan retry {run} {}", step.step));
+            failed.push(&step.step);
         }
     }
-    if commands.len() > 6 {
-        commands.truncate(6);
+    commands.truncate(6);
+    if let [first, rest @ ..] = &failed[..] {
+        commands.push(format!("twinspan why {run} {first}"));
+        commands.push(match rest {
+            [] => format!("twinspan retry {run} {first}"),
+            _ => format!("twinspan retry {run}"),
+        });
     }
     match facts.status {
         RunStatus::Succeeded { .. } => commands.push(format!("twinspan undo {run} --preview")),

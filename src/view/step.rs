@@ -45,6 +45,8 @@ pub(crate) struct StepView {
     pub(crate) decision: Option<Decision>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<StepError>,
+    /// Undo has to look at it: a write was sent, and it is not certain that it never happened.
+    pub(crate) owed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) approval: Option<Approval>,
     /// Why undo kept it, or what its check saw when it was skipped.
@@ -103,12 +105,19 @@ impl From<&Evidence> for EvidenceView {
 }
 
 impl EvidenceView {
+    /// The whole address, with its parameters.
+    pub(crate) fn whole(&self) -> String {
+        match (&self.method, &self.path, self.status) {
+            (Some(method), Some(path), Some(status)) => format!("{method} {path} → {status}"),
+            _ => self.text(),
+        }
+    }
+
     /// `GET … → 200`.
     pub(crate) fn text(&self) -> String {
         match (&self.method, &self.path, self.status) {
             (Some(method), Some(path), Some(status)) => {
-                let path = path.split_once('?').map_or(path.as_str(), |(path, _)| path);
-                format!("{method} {path} → {status}")
+                format!("{method} {} → {status}", shortened(path))
             }
             _ => format!("seen at {}", super::time::stamp(self.read_began)),
         }
@@ -148,6 +157,7 @@ impl StepView {
             retry: None,
             decision: None,
             error: item.last_error().cloned(),
+            owed: item.is_owed(),
             approval: item.approval().cloned(),
             reason: None,
         };
@@ -191,17 +201,40 @@ impl StepView {
         matches!(self.state, "done" | "already-so")
     }
 
-    /// The id of what this run made or changed.
-    pub(crate) fn changed_id(&self) -> Option<String> {
-        if !self.is_done() || !matches!(self.origin, Some(Origin::Made | Origin::Changed)) {
-            return None;
-        }
-        Some(id_of(self.output.as_ref()))
+    /// The id of what it is about; where it has none of its own, the address of the read that proved it.
+    pub(crate) fn id(&self) -> String {
+        id_of(self.output.as_ref())
+            .map(str::to_owned)
+            .or_else(|| self.evidence.as_ref()?.path.clone())
+            .unwrap_or_else(|| "-".to_owned())
     }
 }
 
-/// The id in an output; a step without one is named by its state.
-pub(crate) fn id_of(output: Option<&Value>) -> String {
+/// The id in an output.
+pub(crate) fn id_of(output: Option<&Value>) -> Option<&str> {
     let field = |name: &str| output.and_then(|output| output.get(name)).and_then(Value::as_str);
-    field("id").or_else(|| field("object_id")).unwrap_or("(it has no id of its own)").to_owned()
+    field("id").or_else(|| field("object_id"))
+}
+
+/// The end of a long path: what tells one resource from another. The whole of it is in `why` and in JSON.
+pub(crate) fn shortened(path: &str) -> String {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    if path.chars().count() <= 48 {
+        return path.to_owned();
+    }
+    let mut segments: Vec<&str> = path.rsplit('/').take(2).collect();
+    segments.reverse();
+    format!("…/{}", segments.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn a_long_path_keeps_its_end() {
+        assert_eq!(shortened("/subscriptions/a?api-version=1"), "/subscriptions/a");
+        let long = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/providers/Microsoft.Network/networkManagers/nm";
+        assert_eq!(shortened(long), "…/networkManagers/nm");
+    }
 }

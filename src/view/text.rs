@@ -65,6 +65,7 @@ impl RunView {
             names(&done)
         );
         self.changes(&mut text);
+        self.taken_back(&mut text);
         for wait in &self.waiting {
             for line in wait.lines(self.now) {
                 let _ = writeln!(text, "{line}");
@@ -91,6 +92,18 @@ impl RunView {
         text
     }
 
+    fn taken_back(&self, text: &mut String) {
+        if self.taken_back.is_empty() {
+            return;
+        }
+        let _ = writeln!(text, "taken back");
+        let width = self.taken_back.iter().map(|step| step.step.chars().count()).max().unwrap_or(0).min(32);
+        for step in &self.taken_back {
+            let reason = step.reason.as_deref().map(|reason| format!("  ({reason})")).unwrap_or_default();
+            let _ = writeln!(text, "  {:8} {:width$}  {}{reason}", step.change, step.step, step.id);
+        }
+    }
+
     fn changes(&self, text: &mut String) {
         if self.made.is_empty() {
             let _ = writeln!(text, "{:10} nothing in the cloud", "changed");
@@ -99,7 +112,8 @@ impl RunView {
         let _ = writeln!(text, "{:10} in the cloud:", "changed");
         let width = self.made.iter().map(|made| made.step.chars().count()).max().unwrap_or(0).min(32);
         for made in &self.made {
-            let _ = writeln!(text, "  {:8} {:width$}  {}", made.change, made.step, made.id);
+            let reason = made.reason.as_deref().map(|reason| format!("  ({reason})")).unwrap_or_default();
+            let _ = writeln!(text, "  {:8} {:width$}  {}{reason}", made.change, made.step, made.id);
         }
     }
 }
