@@ -2,6 +2,8 @@
 //!
 //! The recordings are data beside the project; `TWINSPAN_AZURE_DATA` says where.
 
+#![expect(clippy::unwrap_used, reason = "a recording that cannot be read fails the test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
