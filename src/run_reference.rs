@@ -35,12 +35,37 @@ pub(crate) async fn find_or_only(backend: &dyn Backend, text: Option<&str>) -> R
     }
 }
 
+/// The run that `text` names, or the only open one, or the only one of the journal.
+pub(crate) async fn find_or_latest(backend: &dyn Backend, text: Option<&str>) -> Result<RunId, CommandError> {
+    let open = backend.list(Filter { open: true, ..Filter::default() }).await.map_err(failures::backend)?;
+    match (text, &open[..]) {
+        (None, []) => find_or_only_of_all(backend, None).await,
+        _ => find_or_only(backend, text).await,
+    }
+}
+
+/// The run that `text` names, or the only one of the journal, ended or not.
+pub(crate) async fn find_or_only_of_all(
+    backend: &dyn Backend,
+    text: Option<&str>,
+) -> Result<RunId, CommandError> {
+    if let Some(text) = text {
+        return find(backend, text).await;
+    }
+    let runs = backend.list(Filter::default()).await.map_err(failures::backend)?;
+    match &runs[..] {
+        [] => Err(CommandError::not_found("there is no run in this journal")),
+        [only] => Ok(only.run),
+        several => Err(several_runs(&format!("there are {} runs", several.len()), several)),
+    }
+}
+
 fn matches(run: RunId, text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     !text.is_empty()
         && (run.0.to_string().starts_with(&text)
             || run.0.simple().to_string().starts_with(&text)
-            || run.short() == text)
+            || run.short().starts_with(&text))
 }
 
 /// Lists runs of which one has to be chosen.
@@ -64,7 +89,7 @@ mod tests {
     #[test]
     fn beginnings_and_the_last_eight_digits_name_a_run() {
         let run = RunId(uuid::Uuid::from_u128(0x0193_5a00_0000_7000_8000_0000_1a2b_3c4d));
-        for text in ["01935a00", "01935a00-0000", "01935a000000", "1a2b3c4d", "1A2B3C4D"] {
+        for text in ["01935a00", "01935a00-0000", "01935a000000", "1a2b3c4d", "1A2B3C4D", "1a2b"] {
             assert!(matches(run, text), "{text}");
         }
         for text in ["", "2b3c4d", "01935b"] {

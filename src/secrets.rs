@@ -57,8 +57,6 @@ async fn run(words: &[String]) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use secrecy::ExposeSecret;
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use twinspan_engine::{Origin, RunId, RunState, StepState};
+use twinspan_engine::{ItemView, Origin, Registry, RunId, RunState, StepState};
 
 use crate::ui::{DIM, STRONG, WAIT};
 use crate::view::{SCHEMA, id_of};
@@ -34,8 +34,13 @@ struct Kept {
     reason: String,
 }
 
+/// Why undo never takes back what this kind made.
+fn keeps_always(registry: &Registry, item: ItemView<'_>) -> Option<&'static str> {
+    registry.kind(item.uses()?)?.rules().keeps
+}
+
 impl UndoView {
-    pub(crate) fn new(run: RunId, state: &RunState) -> Self {
+    pub(crate) fn new(run: RunId, state: &RunState, registry: &Registry) -> Self {
         let mut removes = Vec::new();
         let mut keeps = Vec::new();
         let mut items: Vec<_> = state.steps().collect();
@@ -55,12 +60,15 @@ impl UndoView {
                     keeps.push(Kept { step, reason: "that this run made it is not proven".to_owned() });
                 }
                 Some(Origin::Observed | Origin::Claimed) => {}
-                Some(Origin::Made | Origin::Changed) | None if item.is_owed() => removes.push(Removed {
+                Some(Origin::Made | Origin::Changed) | None if item.is_owed() => match keeps_always(registry, item) {
+                    Some(reason) => keeps.push(Kept { step, reason: reason.to_owned() }),
+                    None => removes.push(Removed {
                     step,
                     kind: item.uses().unwrap_or_default().to_owned(),
                     id: id_of(item.outputs()).unwrap_or("(looked for when it comes to that)").to_owned(),
                     uncertain: item.origin().is_none(),
                 }),
+                },
                 Some(Origin::Made | Origin::Changed) | None => {}
             }
         }

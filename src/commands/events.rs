@@ -35,7 +35,7 @@ struct EventsView<'a> {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.existing()?;
-    let run = run_reference::find_or_only(&*backend, args.run.run.as_deref()).await?;
+    let run = run_reference::find_or_latest(&*backend, args.run.run.as_deref()).await?;
     if !args.follow {
         let mut events = drive::events(&*backend, run).await?;
         events.retain(|recorded| recorded.seq.0 >= args.from);

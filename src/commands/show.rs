@@ -19,7 +19,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.existing()?;
-    let run = run_reference::find_or_only(&*backend, args.run.run.as_deref()).await?;
+    let run = run_reference::find_or_latest(&*backend, args.run.run.as_deref()).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     // The list knows what the events cannot: whether a driver is alive.
     let listed = backend.list(Filter::default()).await.map_err(failures::backend)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use twinspan_engine::{
-    Backend, DriveOptions, Filter, Performer, RunId, Seq, Signal, SignalId, SignalRow, SystemClock,
+    Backend, DriveOptions, Performer, Seq, Signal, SignalId, SignalRow, SystemClock,
 };
 
 use crate::app::App;
@@ -37,9 +37,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let reader = app.existing()?;
-    let run = the_run(&*reader, args.run.as_deref()).await?;
+    let run = run_reference::find_or_only_of_all(&*reader, args.run.as_deref()).await?;
     let state = reader.load(run).await.map_err(failures::backend)?;
-    let preview = UndoView::new(run, &state);
+    let preview = UndoView::new(run, &state, &*step_kinds::described()?);
     if args.preview {
         ui.data(&preview, || preview.text())?;
         return Ok(Exit::Done);
@@ -77,17 +77,4 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let options = DriveOptions { until_blocked: args.until_blocked, steal: false };
     let driven = driver.drive(ui, &[run], &from, options).await?;
     driver.close(ui, &driven).await
-}
-
-/// The run that is meant; without a name the only one of the journal, ended or not.
-async fn the_run(backend: &dyn Backend, text: Option<&str>) -> Result<RunId, CommandError> {
-    if let Some(text) = text {
-        return run_reference::find(backend, text).await;
-    }
-    let runs = backend.list(Filter::default()).await.map_err(failures::backend)?;
-    match &runs[..] {
-        [] => Err(CommandError::not_found("there is no run in this journal")),
-        [only] => Ok(only.run),
-        several => Err(run_reference::several_runs(&format!("there are {} runs", several.len()), several)),
-    }
 }

@@ -44,7 +44,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         event => step(event) == Some(&key),
     });
     let step = StepView::new(state.plan(), item);
-    let text = text(&step, &events, &item.seen().to_vec());
+    let text = text(&step, &events, item.seen());
     let view = WhyView {
         schema: SCHEMA,
         run: run.to_string(),

@@ -307,8 +307,6 @@ fn article(value: Entry<'_, '_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use twinspan_steps::CredentialKind;
 
     use super::*;

@@ -134,8 +134,6 @@ fn choice<T: Copy>(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use twinspan_steps::CredentialKind;
 
     use super::*;

@@ -13,6 +13,7 @@ use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT};
 #[derive(Serialize)]
 pub(crate) struct EventView<'a> {
     schema: u32,
+    r#type: &'static str,
     run: String,
     seq: u64,
     at: Timestamp,
@@ -29,6 +30,7 @@ impl<'a> EventView<'a> {
         let words = Words::of(&recorded.event, recorded.at);
         EventView {
             schema: super::SCHEMA,
+            r#type: "event",
             run: run.to_string(),
             seq: recorded.seq.0,
             at: recorded.at,

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 #[derive(Debug, Serialize)]
 pub(crate) struct RunView {
     pub(crate) schema: u32,
+    pub(crate) r#type: &'static str,
     pub(crate) run: String,
     pub(crate) short: String,
     pub(crate) name: String,
@@ -116,6 +117,7 @@ impl RunView {
         let ends = exit(facts.status, &steps);
         RunView {
             schema: super::SCHEMA,
+            r#type: "run",
             run: facts.run.to_string(),
             short: facts.run.short(),
             name: plan.name.clone(),

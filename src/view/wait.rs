@@ -7,7 +7,7 @@
 //! ```
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use twinspan_engine::{Wait, WaitKind};
 
 use super::status::wait_word;
@@ -22,8 +22,35 @@ pub(crate) struct WaitView {
     pub(crate) look_again: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deadline: Option<Timestamp>,
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "words")]
     pub(crate) wait: Wait,
+}
+
+/// What is shown of a wait itself; its own `look_again` is a span, and the view has the time.
+#[derive(Serialize)]
+struct WaitWords<'a> {
+    kind: WaitKind,
+    what: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    who: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    otherwise: Option<&'a str>,
+}
+
+fn words<S: Serializer>(wait: &Wait, serializer: S) -> Result<S::Ok, S::Error> {
+    WaitWords {
+        kind: wait.kind,
+        what: &wait.what,
+        who: wait.who.as_deref(),
+        action: wait.action.as_deref(),
+        link: wait.link.as_deref(),
+        otherwise: wait.otherwise.as_deref(),
+    }
+    .serialize(serializer)
 }
 
 /// Width of the first two columns: room for the longest label, and for most ids.
