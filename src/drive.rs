@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::failures;
 use crate::interrupts::Interrupts;
-use crate::progress::{Progress, Stamps};
+use crate::progress::{Progress, SaidHeadings, Stamps};
 use crate::ui::Ui;
 use crate::view::{Facts, RunView, SCHEMA};
 
@@ -23,6 +23,7 @@ pub(crate) struct Driver {
     pub(crate) performer: Arc<Performer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stamps: Stamps,
+    pub(crate) headings: SaidHeadings,
 }
 
 /// Where the runs stand when driving stopped.
@@ -42,7 +43,7 @@ impl Driver {
         options: DriveOptions,
     ) -> Result<Driven, CommandError> {
         let (mut interrupts, token) = Interrupts::listen()?;
-        let mut progress = Progress::new(ui, &*self.backend, self.stamps, runs, from).await?;
+        let mut progress = Progress::new(ui, &*self.backend, self.stamps, &self.headings, runs, from).await?;
         let parked = {
             let performer = Arc::clone(&self.performer);
             let these = Runs::These(runs.to_vec());

@@ -4,7 +4,7 @@
 mod live;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -51,11 +51,23 @@ pub(crate) fn elapsed(seconds: i64) -> String {
     if days == 0 { format!("+{clock}") } else { format!("+{days}d {clock}") }
 }
 
+/// Headings that were said: each once, also when steps of several are under way, and when a run is driven on.
+#[derive(Debug, Default)]
+pub(crate) struct SaidHeadings(Mutex<BTreeSet<(RunId, NodeId)>>);
+
+impl SaidHeadings {
+    /// Whether it is to be said now.
+    fn say(&self, run: RunId, heading: NodeId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((run, heading))
+    }
+}
+
 /// Follows runs and says what happens.
 pub(crate) struct Progress<'a> {
     ui: &'a Ui,
     backend: &'a dyn Backend,
     stamps: Stamps,
+    headings: &'a SaidHeadings,
     runs: Vec<Followed>,
     turn: usize,
     live: Option<LiveLines>,
@@ -68,8 +80,6 @@ struct Followed {
     next: Seq,
     plan: Arc<Plan>,
     nodes: BTreeMap<StepKey, NodeId>,
-    /// Headings that were said: each once, also when steps of several are under way.
-    headings: BTreeSet<NodeId>,
     /// The last wait that was said, for each step: looking again is no change.
     waits: BTreeMap<StepKey, WaitView>,
     name: Option<String>,
@@ -81,6 +91,7 @@ impl<'a> Progress<'a> {
         ui: &'a Ui,
         backend: &'a dyn Backend,
         stamps: Stamps,
+        headings: &'a SaidHeadings,
         runs: &[RunId],
         from: &[(RunId, Seq)],
     ) -> Result<Self, CommandError> {
@@ -93,7 +104,6 @@ impl<'a> Progress<'a> {
                 next,
                 plan: Arc::clone(state.plan()),
                 nodes: BTreeMap::new(),
-                headings: BTreeSet::new(),
                 waits: BTreeMap::new(),
                 name: (runs.len() > 1).then(|| run.short()),
             });
@@ -102,7 +112,7 @@ impl<'a> Progress<'a> {
             (Output::Jsonl, _) | (_, Stamps::Since(_)) => None,
             (_, Stamps::Real) => ui.live().map(LiveLines::new),
         };
-        Ok(Progress { ui, backend, stamps, runs: followed, turn: 0, live, said: None })
+        Ok(Progress { ui, backend, stamps, headings, runs: followed, turn: 0, live, said: None })
     }
 
     /// Waits for news of one run, and says it. Returns after each look; dropping it between loses nothing.
@@ -178,7 +188,7 @@ impl<'a> Progress<'a> {
             return;
         }
         let about = step(&recorded.event);
-        for heading in about.map(|step| followed.enter(step)).unwrap_or_default() {
+        for heading in about.map(|step| followed.enter(step, self.headings)).unwrap_or_default() {
             self.ui.talk(&heading);
         }
         let time = self.stamps.text(recorded.at);
@@ -263,11 +273,11 @@ impl Followed {
     }
 
     /// Headings that begin with this step.
-    fn enter(&mut self, key: &StepKey) -> Vec<String> {
+    fn enter(&mut self, key: &StepKey, said: &SaidHeadings) -> Vec<String> {
         let Some(node) = self.node(key) else { return Vec::new() };
         let mut lines = Vec::new();
         for heading in self.plan.headings(node) {
-            if !self.headings.insert(heading) {
+            if !said.say(self.run, heading) {
                 continue;
             }
             let block = self.plan.node(heading);

@@ -60,15 +60,19 @@ impl UndoView {
                     keeps.push(Kept { step, reason: "that this run made it is not proven".to_owned() });
                 }
                 Some(Origin::Observed | Origin::Claimed) => {}
-                Some(Origin::Made | Origin::Changed) | None if item.is_owed() => match keeps_always(registry, item) {
-                    Some(reason) => keeps.push(Kept { step, reason: reason.to_owned() }),
-                    None => removes.push(Removed {
-                    step,
-                    kind: item.uses().unwrap_or_default().to_owned(),
-                    id: id_of(item.outputs()).unwrap_or("(looked for when it comes to that)").to_owned(),
-                    uncertain: item.origin().is_none(),
-                }),
-                },
+                Some(Origin::Made | Origin::Changed) | None if item.is_owed() => {
+                    match keeps_always(registry, item) {
+                        Some(reason) => keeps.push(Kept { step, reason: reason.to_owned() }),
+                        None => removes.push(Removed {
+                            step,
+                            kind: item.uses().unwrap_or_default().to_owned(),
+                            id: id_of(item.outputs())
+                                .unwrap_or("(looked for when it comes to that)")
+                                .to_owned(),
+                            uncertain: item.origin().is_none(),
+                        }),
+                    }
+                }
                 Some(Origin::Made | Origin::Changed) | None => {}
             }
         }

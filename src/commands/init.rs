@@ -24,7 +24,10 @@ const INPUTS: &str = include_str!("../../plans/library/cross-tenant-connection.i
 const CONFIGURATION: &str = include_str!("init/twinspan.toml");
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
-    let folder = app.folder.join(args.folder.unwrap_or_default());
+    let folder = match args.folder {
+        Some(folder) => app.folder.join(folder),
+        None => app.folder.clone(),
+    };
     std::fs::create_dir_all(&folder)
         .map_err(|error| CommandError::file(Exit::Failed, "the folder", &folder, &error))?;
     let mut written = Vec::new();

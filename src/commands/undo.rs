@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use twinspan_engine::{
-    Backend, DriveOptions, Performer, Seq, Signal, SignalId, SignalRow, SystemClock,
-};
+use twinspan_engine::{Backend, DriveOptions, Performer, Seq, Signal, SignalId, SignalRow, SystemClock};
 
 use crate::app::App;
 use crate::arguments::ReasonArg;
 use crate::drive::Driver;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::progress::Stamps;
+use crate::progress::{SaidHeadings, Stamps};
 use crate::ui::{STRONG, Ui};
 use crate::undo_preview::UndoView;
 use crate::{failures, run_reference, step_kinds};
@@ -72,6 +70,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         performer: Arc::new(Performer::new(registry, clock.clone())),
         clock,
         stamps: Stamps::Real,
+        headings: SaidHeadings::default(),
     };
     let from = [(run, Seq(state.seq().0 + 1))];
     let options = DriveOptions { until_blocked: args.until_blocked, steal: false };

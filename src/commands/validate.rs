@@ -21,6 +21,11 @@ pub(crate) struct Args {
     inputs: InputArgs,
 }
 
+/// `1 step`, `2 steps`.
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
     let registry = step_kinds::described()?;
     let file = plan_file::read(ui, &args.plan, registry.catalog())?;
@@ -50,9 +55,11 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
     ui.data(&view, || {
         let checked = if bound { "inputs checked" } else { "inputs not checked: none given" };
         format!(
-            "{GOOD}valid{GOOD:#}  {}: {steps} steps in {blocks} blocks, {} inputs ({checked})\ndigest {}\n",
+            "{GOOD}valid{GOOD:#}  {}: {} in {}, {} ({checked})\ndigest {}\n",
             file.plan.name,
-            file.plan.inputs.len(),
+            count(steps, "step"),
+            count(blocks, "block"),
+            count(file.plan.inputs.len(), "input"),
             file.plan.digest,
         )
     })?;

@@ -34,6 +34,8 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Configuration, Vec<Finding
     }
     let configuration =
         if errors.is_empty() { reader.top(table.get_ref()) } else { Configuration::default() };
+    // In the order of the text, whatever order the tables come in.
+    reader.findings.sort_by_key(|finding| (finding.line, finding.column));
     if reader.findings.is_empty() { Ok(configuration) } else { Err(reader.findings) }
 }
 

@@ -21,7 +21,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::failures;
 use crate::plan_file::PlanFile;
-use crate::progress::Stamps;
+use crate::progress::{SaidHeadings, Stamps};
 use crate::simulated::InProcessWorld;
 use crate::ui::Ui;
 
@@ -103,6 +103,7 @@ impl Stage {
             performer: Arc::new(Performer::new(registry, clock.clone())),
             clock: clock.clone(),
             stamps: Stamps::Since(began),
+            headings: SaidHeadings::default(),
         };
         Ok(Stage {
             driver,

@@ -141,6 +141,10 @@ impl Words {
                 WAIT,
                 format!("{error}; failure {failures}, again in {}", between(at, *until)),
             ),
+            // What is only read belongs to nobody: the read says it all.
+            StepEvent::Done { origin: Origin::Observed, evidence, .. } => {
+                Words::new("done", GOOD, proof(evidence))
+            }
             StepEvent::Done { origin, evidence, .. } => {
                 Words::new("done", GOOD, format!("{}; {}", origin_word(origin), proof(evidence)))
             }

@@ -1,3 +1,7 @@
 //! Whole-program tests: one binary, so that they link once. Run a part with `cargo test --test it house`.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod house;
+mod reference;
+mod transcripts;
