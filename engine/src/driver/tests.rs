@@ -1,0 +1,326 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+//! Runs driven end to end in the world of [`super::trial`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::trial::{Trial, chain, new_run, plan_of};
+use crate::backend::{
+    Backend, BackendError, DriveOptions, Filter, Opening, Runs, Settled, SqliteBackend, Started, StopToken,
+};
+use crate::clock::{Clock as _, SystemClock};
+use crate::event::{Event, StepEvent};
+use crate::ids::{RunId, Seq, SignalId};
+use crate::journal::{CutPoint, CutPoints};
+use crate::perform::Performer;
+use crate::signal::{Actor, Signal, SignalRow};
+use crate::state::RunStatus;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn signal(run: RunId, signal: Signal) -> SignalRow {
+    SignalRow { id: SignalId::new(), run, actor: Actor("olaf".to_owned()), reason: None, signal }
+}
+
+fn succeeded() -> RunStatus {
+    RunStatus::Succeeded { skipped: 0 }
+}
+
+#[tokio::test]
+async fn a_chain_is_made_once_and_costs_one_commit_a_step() {
+    let trial = Trial::new();
+    let backend = trial.open();
+    let new = trial.run(1, &chain(20));
+    let run = new.run;
+    assert_eq!(backend.start(new.clone()).await.unwrap(), Started::New);
+    assert_eq!(backend.start(new).await.unwrap(), Started::Already);
+    let parked = trial.drive(&backend, run).await.unwrap();
+    assert_eq!(parked.runs, [(run, succeeded())]);
+    let wanted: Vec<String> = (0..20).map(|number| format!("s{number}")).collect();
+    assert_eq!(trial.world.ledger(), wanted);
+    let report = backend.verify_journal(run).unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    // The start, the driver, an intent for each step, the end.
+    assert!(report.commits <= 20 + 4, "{} commits", report.commits);
+    assert_eq!(backend.transcripts(run).unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_journal() {
+    let mut heads = BTreeSet::new();
+    for _ in 0..2 {
+        let trial = Trial::new();
+        let backend = trial.open();
+        let new = trial.run(7, &chain(5));
+        backend.start(new.clone()).await.unwrap();
+        trial.drive(&backend, new.run).await.unwrap();
+        heads.insert(backend.verify_journal(new.run).unwrap().head);
+    }
+    assert_eq!(heads.len(), 1);
+}
+
+/// Cuts once, at one commit.
+struct CutAt {
+    commit: u64,
+    point: CutPoint,
+    commits: AtomicU64,
+}
+
+impl CutPoints for CutAt {
+    fn cut(&self, commit: u64, point: CutPoint) -> bool {
+        self.commits.fetch_max(commit, Ordering::Relaxed);
+        commit == self.commit && point == self.point
+    }
+}
+
+#[tokio::test]
+async fn cut_at_every_commit_a_run_still_ends_with_every_effect_once() {
+    let mut cases = 0;
+    for point in [CutPoint::BeforeCommit, CutPoint::BeforeAnswer, CutPoint::AfterAnswer] {
+        for commit in 1.. {
+            let trial = Trial::new();
+            let cut = Arc::new(CutAt { commit, point, commits: AtomicU64::new(0) });
+            let new = trial.run(1, &chain(3));
+            let backend = SqliteBackend::open(&trial.path(), trial.opening().cut_points(cut.clone())).unwrap();
+            let first = match backend.start(new.clone()).await {
+                Ok(_) => trial.drive(&backend, new.run).await.map(drop),
+                Err(error) => Err(error),
+            };
+            drop(backend);
+            let was_cut = cut.commits.load(Ordering::Relaxed) >= commit;
+            if !was_cut {
+                first.unwrap();
+                break;
+            }
+            cases += 1;
+            let backend = trial.open();
+            backend.start(new.clone()).await.unwrap();
+            let before = backend.summary(new.run).unwrap();
+            let parked = trial.drive(&backend, new.run).await.unwrap();
+            let place = format!("{point:?} of commit {commit}, {before:?}");
+            assert_eq!(parked.runs, [(new.run, succeeded())], "{place}");
+            assert_eq!(trial.world.ledger(), ["s0", "s1", "s2"], "{place}");
+            assert_eq!(backend.verify_journal(new.run).unwrap().problems, Vec::<String>::new(), "{place}");
+        }
+    }
+    assert!(cases >= 15, "{cases} cases");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_settled_by_a_look() {
+    let trial = Trial::new();
+    trial.world.lose.lock().unwrap().insert("s1".to_owned());
+    let backend = trial.open();
+    let new = trial.run(1, &chain(3));
+    backend.start(new.clone()).await.unwrap();
+    let parked = trial.drive(&backend, new.run).await.unwrap();
+    assert_eq!(parked.runs, [(new.run, succeeded())]);
+    assert_eq!(trial.world.ledger(), ["s0", "s1", "s2"]);
+    let events = backend.read(new.run, Seq(1), None).await.unwrap();
+    assert!(events.iter().any(|recorded| matches!(
+        &recorded.event,
+        Event::Step { event: StepEvent::Uncertain { .. }, .. }
+    )));
+}
+
+#[tokio::test]
+async fn a_wait_for_a_person_parks_and_goes_on_later() {
+    let trial = Trial::new();
+    let backend = trial.open();
+    let text = plan_of(
+        "  - id: ask\n    uses: person\n    with: { act: accept }\n  - id: make\n    uses: thing\n    needs: [ask]\n    \
+         with: { name: made, value: v }\n",
+    );
+    let new = trial.run(1, &text);
+    backend.start(new.clone()).await.unwrap();
+    let parked = trial.drive(&backend, new.run).await.unwrap();
+    assert!(matches!(&parked.runs[..], [(_, RunStatus::Waiting { .. })]), "{parked:?}");
+    assert_eq!(trial.world.ledger(), Vec::<String>::new());
+    assert_eq!(backend.summary(new.run).unwrap().driver, None);
+    trial.world.act("accept");
+    let parked = trial.drive(&backend, new.run).await.unwrap();
+    assert_eq!(parked.runs, [(new.run, succeeded())]);
+    assert_eq!(trial.world.ledger(), ["made"]);
+}
+
+/// A live backend on the machine's own clock.
+fn live(trial: &Trial) -> Arc<SqliteBackend> {
+    Arc::new(SqliteBackend::open(&trial.path(), Opening::live(Arc::clone(&trial.registry))).unwrap())
+}
+
+fn live_performer(trial: &Trial) -> Arc<Performer> {
+    Arc::new(Performer::new(Arc::clone(&trial.registry), Arc::new(SystemClock)))
+}
+
+const SLOW: &str = "  - id: a\n    uses: thing\n    with: { name: a, value: v, slow: true }\n  - id: b\n    uses: thing\n    \
+                    needs: [a]\n    with: { name: b, value: v }\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pause_names_what_is_in_flight_and_sends_nothing_after() {
+    let trial = Trial::new();
+    let backend = live(&trial);
+    let new = new_run(&trial.registry, 1, &plan_of(SLOW));
+    let run = new.run;
+    backend.start(new).await.unwrap();
+    let (_stopper, stop) = StopToken::new();
+    let driving = tokio::spawn({
+        let (backend, performer) = (Arc::clone(&backend), live_performer(&trial));
+        async move { backend.drive(Runs::These(vec![run]), performer, DriveOptions::default(), stop).await }
+    });
+    let mut on_the_way = trial.world.on_the_way.subscribe();
+    on_the_way.wait_for(|count| *count == 1).await.unwrap();
+    // A second driver is told who has the run.
+    let (_other, stop) = StopToken::new();
+    let second = live(&trial);
+    let refused = second.drive(Runs::These(vec![run]), live_performer(&trial), DriveOptions::default(), stop).await;
+    assert!(matches!(refused, Err(BackendError::Held { .. })), "{refused:?}");
+    let settled = second.signal_and_settle(signal(run, Signal::Pause), MINUTE).await.unwrap();
+    assert_eq!(settled, Settled::ByDriver);
+    let events = backend.read(run, Seq(1), None).await.unwrap();
+    let acknowledged = events.iter().find_map(|recorded| match &recorded.event {
+        Event::Acknowledged { in_flight } => Some(in_flight.clone()),
+        _ => None,
+    });
+    assert_eq!(acknowledged.unwrap(), ["a".into()]);
+    trial.world.gate.add_permits(1);
+    let parked = driving.await.unwrap().unwrap();
+    assert_eq!(parked.runs, [(run, RunStatus::Paused)]);
+    assert_eq!(trial.world.ledger(), ["a"]);
+    // Nobody drives it now: the command takes the signal in by itself.
+    let settled = second.signal_and_settle(signal(run, Signal::Resume), MINUTE).await.unwrap();
+    assert_eq!(settled, Settled::Here);
+    let (_stopper, stop) = StopToken::new();
+    let parked = second
+        .drive(Runs::These(vec![run]), live_performer(&trial), DriveOptions::default(), stop)
+        .await
+        .unwrap();
+    assert_eq!(parked.runs, [(run, succeeded())]);
+    assert_eq!(trial.world.ledger(), ["a", "b"]);
+    assert_eq!(second.verify_journal(run).unwrap().problems, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_stop_lets_the_write_in_flight_end_and_two_do_not() {
+    for asks in [1, 2] {
+        let trial = Trial::new();
+        let backend = live(&trial);
+        let new = new_run(&trial.registry, 1, &plan_of(SLOW));
+        let run = new.run;
+        backend.start(new).await.unwrap();
+        let (stopper, stop) = StopToken::new();
+        let driving = tokio::spawn({
+            let (backend, performer) = (Arc::clone(&backend), live_performer(&trial));
+            async move { backend.drive(Runs::These(vec![run]), performer, DriveOptions::default(), stop).await }
+        });
+        let mut on_the_way = trial.world.on_the_way.subscribe();
+        on_the_way.wait_for(|count| *count == 1).await.unwrap();
+        for _ in 0..asks {
+            stopper.stop();
+        }
+        if asks == 1 {
+            trial.world.gate.add_permits(1);
+        }
+        let parked = driving.await.unwrap().unwrap();
+        assert!(parked.stopped);
+        assert_eq!(trial.world.ledger().len(), 2 - asks, "asked {asks} times");
+        trial.world.gate.add_permits(1);
+        let (_stopper, stop) = StopToken::new();
+        let parked = backend
+            .drive(Runs::These(vec![run]), live_performer(&trial), DriveOptions::default(), stop)
+            .await
+            .unwrap();
+        assert_eq!(parked.runs, [(run, succeeded())]);
+        assert_eq!(trial.world.ledger(), ["a", "b"]);
+    }
+}
+
+#[tokio::test]
+async fn two_runs_that_claim_the_same_take_turns() {
+    let trial = Trial::new();
+    let backend = trial.open();
+    let text = plan_of(
+        "  - id: make\n    uses: thing\n    with: { name: shared, value: v, claim: true }\n  - id: ask\n    uses: person\n    \
+         needs: [make]\n    with: { act: accept }\n",
+    );
+    for number in [1, 2] {
+        backend.start(trial.run(number, &text)).await.unwrap();
+    }
+    let (one, two) = (RunId::of_seed(1), RunId::of_seed(2));
+    trial.drive(&backend, one).await.unwrap();
+    assert_eq!(trial.world.ledger(), ["shared"]);
+    trial.world.act("accept");
+    trial.drive(&backend, one).await.unwrap();
+    // The first run has ended and holds nothing any more.
+    let parked = trial.drive(&backend, two).await.unwrap();
+    assert_eq!(parked.runs, [(two, succeeded())]);
+    for run in [one, two] {
+        assert_eq!(backend.verify_journal(run).unwrap().problems, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_runs_are_driven_together() {
+    let trial = Trial::new();
+    let backend = trial.open();
+    let text = chain(2);
+    let runs: Vec<RunId> = (0..1000).map(RunId::of_seed).collect();
+    for number in 0..1000 {
+        backend.start(trial.run(number, &text)).await.unwrap();
+    }
+    let (_stopper, stop) = StopToken::new();
+    let options = DriveOptions { until_blocked: true, steal: false };
+    let parked = backend.drive(Runs::All, trial.performer(), options, stop).await.unwrap();
+    assert_eq!(parked.runs.len(), 1000);
+    let listed = backend.list(Filter { open: true, limit: None }).await.unwrap();
+    assert!(listed.is_empty(), "{} are still open", listed.len());
+    for run in runs.iter().step_by(100) {
+        assert_eq!(backend.verify_journal(*run).unwrap().problems, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_sending() {
+    let trial = Trial::new();
+    let new = trial.run(1, &chain(500));
+    let backend = SqliteBackend::open(&trial.path(), trial.opening().page_limit(40)).unwrap();
+    backend.start(new.clone()).await.unwrap();
+    let failed = trial.drive(&backend, new.run).await;
+    assert!(matches!(failed, Err(BackendError::NotWritable(_))), "{failed:?}");
+    let sent = trial.world.ledger().len();
+    assert!(sent > 0 && sent < 500, "{sent}");
+    // Everything that was sent had its intent in the journal.
+    let events = backend.read(new.run, Seq(1), None).await.unwrap();
+    let intents = events
+        .iter()
+        .filter(|recorded| matches!(&recorded.event, Event::Step { event: StepEvent::Intended { .. }, .. }))
+        .count();
+    assert!(sent <= intents, "{sent} sent, {intents} intended");
+    let again = trial.drive(&backend, new.run).await;
+    assert!(matches!(again, Err(BackendError::NotWritable(_))), "{again:?}");
+    assert_eq!(trial.world.ledger().len(), sent);
+    drop(backend);
+    let backend = trial.open();
+    let parked = trial.drive(&backend, new.run).await.unwrap();
+    assert_eq!(parked.runs, [(new.run, succeeded())]);
+    assert_eq!(trial.world.ledger().len(), 500);
+}
+
+#[tokio::test]
+async fn a_long_wait_takes_no_time() {
+    let trial = Trial::new();
+    let backend = trial.open();
+    let text =
+        plan_of("  - id: ask\n    uses: person\n    give-up-after: 2d\n    with: { act: never }\n");
+    let new = trial.run(1, &text);
+    backend.start(new.clone()).await.unwrap();
+    let (_stopper, stop) = StopToken::new();
+    let parked = backend
+        .drive(Runs::These(vec![new.run]), trial.performer(), DriveOptions::default(), stop)
+        .await
+        .unwrap();
+    assert!(matches!(&parked.runs[..], [(_, RunStatus::Halted { .. })]), "{parked:?}");
+    let passed = trial.clock.now().duration_since(super::trial::noon());
+    assert!(passed.as_hours() >= 48, "{passed}");
+}
