@@ -94,11 +94,15 @@ impl SqliteBackend {
         place.journal.verify(run, |row, events| {
             let plan = place.plans.of(&place.journal, row).map_err(|error| error.to_string())?;
             let mut state = RunState::new(plan);
+            // The status that is kept is that of the last commit of events; taking the lease is not one.
+            let mut status = state.status(Timestamp::UNIX_EPOCH);
             for recorded in events {
                 fold(&mut state, recorded).map_err(|error| format!("event {}: {error}", recorded.seq.0))?;
+                if !matches!(recorded.event, Event::DriverTook { .. }) {
+                    status = state.status(recorded.at);
+                }
             }
-            let last = Timestamp::from_microsecond(row.changed).map_err(|error| error.to_string())?;
-            Ok(summary_of(&state.status(last)))
+            Ok(summary_of(&status))
         })
     }
 

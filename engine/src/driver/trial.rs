@@ -2,7 +2,6 @@
 //! reached it. The ledger is the oracle, never the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use crate::wait::{Wait, WaitKind};
 /// The world.
 #[derive(Debug)]
 pub(crate) struct World {
-    things: Mutex<BTreeMap<String, (String, String)>>,
+    things: Mutex<BTreeMap<String, String>>,
     ledger: Mutex<Vec<String>>,
     /// What persons have done.
     acts: Mutex<BTreeSet<String>>,
@@ -56,14 +55,20 @@ impl World {
         self.ledger.lock().unwrap().clone()
     }
 
-    /// Everything that is there.
-    pub(crate) fn things(&self) -> Vec<String> {
-        self.things.lock().unwrap().keys().cloned().collect()
-    }
-
     /// A person does what a step waits for.
     pub(crate) fn act(&self, what: &str) {
         self.acts.lock().unwrap().insert(what.to_owned());
+    }
+}
+
+impl ThingParams {
+    /// What is claimed belongs to all runs and says of nobody that he made it; everything else is a run's own.
+    fn place(&self, cx: &StepCx<'_>) -> String {
+        if self.claim { self.name.clone() } else { format!("{}/{}", cx.run, self.name) }
+    }
+
+    fn marker(&self, cx: &StepCx<'_>) -> Marker {
+        if self.claim { Marker::NoPlace } else { Marker::Of(cx.run.short()) }
     }
 }
 
@@ -111,14 +116,16 @@ impl Step for Thing {
         Ok(Readiness::Ready)
     }
 
-    async fn check(&self, _cx: &StepCx<'_>, params: &ThingParams) -> Result<Observed<ThingOutput>, StepError> {
+    async fn check(
+        &self,
+        cx: &StepCx<'_>,
+        params: &ThingParams,
+    ) -> Result<Observed<ThingOutput>, StepError> {
         let things = self.0.things.lock().unwrap();
-        Ok(match things.get(&params.name) {
-            None => Observed::Absent,
-            Some((_, run)) => Observed::Present {
-                output: ThingOutput { name: params.name.clone() },
-                marker: Marker::Of(run.clone()),
-            },
+        Ok(if things.contains_key(&params.place(cx)) {
+            Observed::Present { output: ThingOutput { name: params.name.clone() }, marker: params.marker(cx) }
+        } else {
+            Observed::Absent
         })
     }
 
@@ -129,7 +136,7 @@ impl Step for Thing {
             self.0.on_the_way.send_modify(|count| *count += 1);
             self.0.gate.acquire().await.unwrap().forget();
         }
-        self.0.things.lock().unwrap().insert(params.name.clone(), (params.value.clone(), cx.run.short()));
+        self.0.things.lock().unwrap().insert(params.place(cx), params.value.clone());
         self.0.ledger.lock().unwrap().push(params.name.clone());
         cx.log.record(Exchange {
             verb: "PUT".to_owned(),
@@ -156,7 +163,7 @@ impl Step for Thing {
         _found: &ThingOutput,
     ) -> Result<Undone, StepError> {
         cx.log.take_write(&params.name)?;
-        self.0.things.lock().unwrap().remove(&params.name);
+        self.0.things.lock().unwrap().remove(&params.place(cx));
         self.0.ledger.lock().unwrap().push(format!("-{}", params.name));
         Ok(Undone::Removed)
     }
@@ -195,7 +202,11 @@ impl Step for Person {
         Ok(Readiness::Waiting(Wait::new(WaitKind::Person, format!("{} is not done", params.act))))
     }
 
-    async fn check(&self, _cx: &StepCx<'_>, params: &PersonParams) -> Result<Observed<PersonOutput>, StepError> {
+    async fn check(
+        &self,
+        _cx: &StepCx<'_>,
+        params: &PersonParams,
+    ) -> Result<Observed<PersonOutput>, StepError> {
         if self.0.acts.lock().unwrap().contains(&params.act) {
             return Ok(Observed::Present { output: PersonOutput {}, marker: Marker::NoPlace });
         }
@@ -241,7 +252,8 @@ pub(crate) fn plan_of(steps: &str) -> String {
 }
 
 pub(crate) fn compiled(text: &str, registry: &Registry) -> Arc<Plan> {
-    let document = parse("trial.yaml", text.as_bytes()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+    let document =
+        parse("trial.yaml", text.as_bytes()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
     let compiled =
         compile(&document, registry.catalog()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
     Arc::new(compiled.plan)
@@ -307,9 +319,4 @@ pub(crate) fn new_run(registry: &Registry, number: u64, text: &str) -> NewRun {
         paused: false,
         seed: number,
     }
-}
-
-/// The bytes of a journal that nobody has open.
-pub(crate) fn bytes_of(path: &Path) -> Vec<u8> {
-    std::fs::read(path).unwrap()
 }

@@ -48,7 +48,10 @@ impl Driver {
                         recorded = true;
                     }
                     Effect::Perform(job) => asked.jobs.push(job),
-                    Effect::WakeAt(at) => wake = Some(wake.map_or(at, |wake: jiff::Timestamp| wake.min(at))),
+                    Effect::WakeAt(at) => {
+                        let at = not_before(at);
+                        wake = Some(wake.map_or(at, |wake: jiff::Timestamp| wake.min(at)));
+                    }
                     Effect::Finished(_) => asked.finished = true,
                 }
             }
@@ -257,4 +260,10 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// The first whole microsecond that is not before `at`: a run's time has no smaller part.
+fn not_before(at: jiff::Timestamp) -> jiff::Timestamp {
+    let whole = crate::journal::whole_microseconds(at);
+    if whole < at { whole.saturating_add(jiff::SignedDuration::from_micros(1)).unwrap_or(at) } else { whole }
 }
