@@ -89,7 +89,7 @@ enum News {
     /// A commit was made, or not.
     Committed { slot: usize, outcome: Result<Result<(), Refusal>, WriteFailure> },
     /// A phase was performed.
-    Landed(Landed),
+    Landed(Box<Landed>),
 }
 
 struct Driver {
@@ -116,7 +116,7 @@ struct Driver {
     called: BTreeSet<usize>,
     timers: BinaryHeap<Reverse<(Timestamp, usize)>>,
     /// Phases to be performed; on a virtual clock they wait here until nothing else is going on.
-    ready: Vec<(usize, Box<Job>)>,
+    ready: Vec<(usize, Job)>,
     posting: Vec<Box<dyn Write>>,
     /// Runs whose events wait for company.
     lingering: VecDeque<(tokio::time::Instant, usize)>,
@@ -235,7 +235,7 @@ impl Driver {
                 self.commits -= 1;
                 self.hear_committed(slot, outcome?)
             }
-            News::Landed(landed) => self.land(landed),
+            News::Landed(landed) => self.land(*landed),
         }
     }
 

@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::watch;
 use twinspan_plans::Digest;
 
 use crate::backend::{BackendError, Durability, Mode, Opening};
@@ -48,7 +47,6 @@ pub(crate) struct Journal {
     mode: Mode,
     writer: Option<Writer>,
     readers: Mutex<Vec<Connection>>,
-    committed: watch::Receiver<u64>,
 }
 
 /// A file, before anything is done to it.
@@ -76,7 +74,6 @@ impl Journal {
             place::make_file(&path)?;
         }
         let found = identify(&path)?;
-        let (committing, committed) = watch::channel(0);
         let writer = if reading {
             match found {
                 Found::Ours(schema::VERSION) => None,
@@ -92,27 +89,17 @@ impl Journal {
                     .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
                     .map_err(|error| unusable(&path, error))?;
             }
-            let writer =
-                Writer::new(connection, opening.cut.clone(), committing).map_err(place::not_writable)?;
+            let writer = Writer::new(connection, opening.cut.clone()).map_err(place::not_writable)?;
             Some(writer)
         };
-        let journal = Journal { path, mode: opening.mode, writer, readers: Mutex::default(), committed };
+        let journal = Journal { path, mode: opening.mode, writer, readers: Mutex::default() };
         // A reader is opened now, so that a file that cannot be read is refused here.
         journal.read(read::data_version)?;
         Ok(journal)
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(crate) fn mode(&self) -> Mode {
         self.mode
-    }
-
-    /// Counts this process's commits.
-    pub(crate) fn committed(&self) -> watch::Receiver<u64> {
-        self.committed.clone()
     }
 
     /// Why nothing is written any more, if so.

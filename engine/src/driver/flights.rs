@@ -65,7 +65,7 @@ impl Driver {
         let Some(performer) = self.performer.clone() else { return };
         if !self.clock.is_virtual() {
             for (slot, job) in std::mem::take(&mut self.ready) {
-                self.begin_flight(&performer, slot, *job).await;
+                self.begin_flight(&performer, slot, job).await;
             }
             return;
         }
@@ -82,7 +82,7 @@ impl Driver {
                 return;
             }
             let Some(key) = self.take_off(slot, &job) else { continue };
-            let fact = performer.perform(*job).await;
+            let fact = performer.perform(job).await;
             landed.push(Landed { slot, key, fact });
         }
         landed.sort_by(|one, other| {
@@ -90,7 +90,7 @@ impl Driver {
         });
         for landed in landed {
             // The receiver is this driver's own.
-            drop(self.sender.send(News::Landed(landed)));
+            drop(self.sender.send(News::Landed(Box::new(landed))));
         }
     }
 
@@ -112,12 +112,12 @@ impl Driver {
         let sender = self.sender.clone();
         match first {
             // The receiver is this driver's own.
-            Poll::Ready(fact) => drop(sender.send(News::Landed(Landed { slot, key, fact }))),
+            Poll::Ready(fact) => drop(sender.send(News::Landed(Box::new(Landed { slot, key, fact })))),
             Poll::Pending => {
                 let landing = key.clone();
                 let task = tokio::spawn(async move {
                     let fact = performing.await;
-                    drop(sender.send(News::Landed(Landed { slot, key: landing, fact })));
+                    drop(sender.send(News::Landed(Box::new(Landed { slot, key: landing, fact }))));
                 });
                 if let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) {
                     run.flights.insert(key, Flight::Task(task.abort_handle()));

@@ -1,4 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
 //! Runs driven end to end in the world of [`super::trial`].
 
 use std::collections::BTreeSet;

@@ -116,11 +116,7 @@ impl Step for Thing {
         Ok(Readiness::Ready)
     }
 
-    async fn check(
-        &self,
-        cx: &StepCx<'_>,
-        params: &ThingParams,
-    ) -> Result<Observed<ThingOutput>, StepError> {
+    async fn check(&self, cx: &StepCx<'_>, params: &ThingParams) -> Result<Observed<ThingOutput>, StepError> {
         let things = self.0.things.lock().unwrap();
         Ok(if things.contains_key(&params.place(cx)) {
             Observed::Present { output: ThingOutput { name: params.name.clone() }, marker: params.marker(cx) }

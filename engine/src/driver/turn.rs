@@ -18,7 +18,7 @@ const LINGER: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// What came of asking.
 struct Asked {
-    jobs: Vec<Box<Job>>,
+    jobs: Vec<Job>,
     finished: bool,
 }
 
@@ -47,7 +47,7 @@ impl Driver {
                         run.record(event, clock)?;
                         recorded = true;
                     }
-                    Effect::Perform(job) => asked.jobs.push(job),
+                    Effect::Perform(job) => asked.jobs.push(*job),
                     Effect::WakeAt(at) => {
                         let at = not_before(at);
                         wake = Some(wake.map_or(at, |wake: jiff::Timestamp| wake.min(at)));
@@ -67,7 +67,7 @@ impl Driver {
     }
 
     /// Hands on what may be performed now: a write only when its intent is durable, the lease holds and no signal waits.
-    fn sort_out(&mut self, slot: usize, jobs: Vec<Box<Job>>) -> Result<(), BackendError> {
+    fn sort_out(&mut self, slot: usize, jobs: Vec<Job>) -> Result<(), BackendError> {
         if self.performer.is_none() {
             return Ok(());
         }

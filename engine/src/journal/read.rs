@@ -193,19 +193,24 @@ pub(crate) fn check_beside(digests: &[Digest], part: i64, body: &[u8]) -> Result
     }
 }
 
-/// What is kept beside a run's events: (its commit's first event, its part, kind, bytes).
-pub(crate) fn beside(connection: &Connection, row: Row) -> Result<Vec<(u64, i64, i64, Vec<u8>)>, Error> {
+/// Something that is kept beside a run's events.
+pub(crate) struct Beside {
+    /// Number of the first event of its commit.
+    pub(crate) commit: u64,
+    pub(crate) part: i64,
+    pub(crate) kind: i64,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What is kept beside a run's events.
+pub(crate) fn beside(connection: &Connection, row: Row) -> Result<Vec<Beside>, Error> {
     connection
         .prepare_cached(
             "SELECT commit_seq, part, kind, body FROM beside WHERE run = ?1 ORDER BY commit_seq, part",
         )?
         .query_map([row.0], |row| {
-            Ok((
-                u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default(),
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-            ))
+            let commit = u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
+            Ok(Beside { commit, part: row.get(1)?, kind: row.get(2)?, body: row.get(3)? })
         })?
         .collect()
 }
@@ -232,7 +237,6 @@ pub(crate) fn beside_digests(
 /// A signal that nobody took in yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
-    pub(crate) row: Row,
     pub(crate) run: RunId,
     /// The signal, as JSON.
     pub(crate) body: String,
@@ -243,11 +247,11 @@ pub(crate) fn inbox(connection: &Connection, row: Option<Row>) -> Result<Vec<Wai
     let of = if row.is_some() { "AND inbox.run = ?1" } else { "AND ?1 IS NULL" };
     connection
         .prepare_cached(&format!(
-            "SELECT runs.id, runs.run, body FROM inbox JOIN runs ON runs.id = inbox.run
+            "SELECT runs.run, body FROM inbox JOIN runs ON runs.id = inbox.run
              WHERE taken = 0 {of} ORDER BY number"
         ))?
         .query_map([row.map(|row| row.0)], |row| {
-            Ok(Waiting { row: Row(row.get(0)?), run: RunId::from_bytes(row.get(1)?), body: row.get(2)? })
+            Ok(Waiting { run: RunId::from_bytes(row.get(0)?), body: row.get(1)? })
         })?
         .collect()
 }

@@ -1,4 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
 //! The file: what is refused, what is detected, what is kept.
 
 use std::fs;
@@ -293,7 +292,7 @@ async fn a_lease_of_another_host_is_only_stolen() {
     let trial = Trial::new();
     let run = small(&trial).await;
     let journal = Journal::open(&trial.path(), &trial.opening()).unwrap();
-    let lock = DriverLock::new(journal.path()).unwrap();
+    let lock = DriverLock::new(&trial.path()).unwrap();
     let elsewhere = commit::Holder { host: "elsewhere".to_owned(), ..lock.holder().clone() };
     let before = journal.write(move |connection| commit::enter_driver(connection, &elsewhere)).await.unwrap();
     take(&journal, run, before).await.unwrap();

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use super::body::{SideKind, Transcript, unpack_transcript};
 use super::commit::{Row, Summary};
-use super::read::{ReadError, RunRow, beside, beside_digests, check_beside, events, find};
+use super::read::{Beside, ReadError, RunRow, beside, beside_digests, check_beside, events, find};
 use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{RunId, Seq};
 
@@ -114,7 +114,7 @@ fn check_claims(
 pub(crate) fn transcripts(connection: &Connection, row: Row) -> Result<Vec<Transcript>, ReadError> {
     let digests = beside_digests(connection, row)?;
     let mut found = Vec::new();
-    for (commit, part, kind, body) in beside(connection, row)? {
+    for Beside { commit, part, kind, body } in beside(connection, row)? {
         check_beside(digests.get(&commit).map_or(&[][..], Vec::as_slice), part, &body)?;
         if kind == SideKind::Transcript.number() {
             found.push(unpack_transcript(&body).map_err(|error| ReadError::Damaged(error.to_string()))?);

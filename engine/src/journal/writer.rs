@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::watch;
 
 use super::cut::{CutPoint, CutPoints};
 
@@ -95,14 +94,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(
-        connection: Connection,
-        cut: Option<Arc<dyn CutPoints>>,
-        committed: watch::Sender<u64>,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn new(connection: Connection, cut: Option<Arc<dyn CutPoints>>) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let broken = Arc::new(OnceLock::new());
-        let state = State { connection, cut, committed, broken: Arc::clone(&broken), commits: 0 };
+        let state = State { connection, cut, broken: Arc::clone(&broken), commits: 0 };
         let thread =
             std::thread::Builder::new().name("journal".to_owned()).spawn(move || state.run(&receiver))?;
         Ok(Writer { sender: Some(sender), thread: Some(thread), broken })
@@ -141,7 +136,6 @@ impl Drop for Writer {
 struct State {
     connection: Connection,
     cut: Option<Arc<dyn CutPoints>>,
-    committed: watch::Sender<u64>,
     broken: Arc<OnceLock<WriteFailure>>,
     commits: u64,
 }
@@ -197,7 +191,6 @@ impl State {
             tracing::error!(%failure, "the journal cannot be written; nothing is sent any more");
             return Err(self.fail(failure));
         }
-        self.committed.send_modify(|commits| *commits += 1);
         if self.cut_here(CutPoint::BeforeAnswer) {
             return Err(self.fail(WriteFailure::Cut));
         }
