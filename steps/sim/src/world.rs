@@ -412,4 +412,6 @@ impl World {
 }
 
 #[cfg(test)]
+mod flow_tests;
+#[cfg(test)]
 mod tests;
