@@ -11,6 +11,7 @@ mod arguments;
 mod clouds;
 mod commands;
 mod configuration;
+mod diagnostics;
 pub mod docs;
 mod drive;
 mod environment;
@@ -61,6 +62,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(manner, &environment);
+    diagnostics::install(manner.verbose, ui.colored());
     let result = run(&ui, environment, cli);
     let exit = match result {
         Ok(exit) => exit,

@@ -14,7 +14,7 @@ pub(crate) struct UndoView {
     schema: u32,
     run: String,
     short: String,
-    /// Newest first: the order in which they are looked at.
+    /// Newest first. The engine's own order (what depends on a thing goes before it) decides.
     removes: Vec<Removed>,
     keeps: Vec<Kept>,
 }
@@ -84,7 +84,7 @@ impl UndoView {
         if self.removes.is_empty() {
             let _ = writeln!(text, "nothing to take back: run {} made nothing", self.short);
         } else {
-            let _ = writeln!(text, "{STRONG}run {} would take back, in this order{STRONG:#}", self.short);
+            let _ = writeln!(text, "{STRONG}undo of run {} would take back{STRONG:#}", self.short);
         }
         let width =
             self.removes.iter().map(|removed| removed.step.chars().count()).max().unwrap_or(0).min(32);

@@ -74,6 +74,14 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     };
     let from = [(run, Seq(state.seq().0 + 1))];
     let options = DriveOptions { until_blocked: args.until_blocked, steal: false };
-    let driven = driver.drive(ui, &[run], &from, options).await?;
+    let driven = match driver.drive(ui, &[run], &from, options).await {
+        // Its live driver has the request in the inbox, and takes it back there.
+        Err(error) if error.exit == Exit::Held => {
+            ui.talk(&format!("{}: it is asked to take the run back", error.message));
+            ui.talk(&format!("next: twinspan events {} --follow", run.short()));
+            return Ok(Exit::Waiting);
+        }
+        driven => driven?,
+    };
     driver.close(ui, &driven).await
 }
