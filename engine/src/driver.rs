@@ -19,6 +19,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -126,7 +127,7 @@ struct Driver {
     news: UnboundedReceiver<News>,
     watch: Watch,
     next_look: tokio::time::Instant,
-    parked: Vec<(RunId, RunStatus)>,
+    parked: IndexMap<RunId, RunStatus>,
     stopping: bool,
 }
 
@@ -169,7 +170,7 @@ impl Driver {
             news,
             watch,
             next_look: tokio::time::Instant::now(),
-            parked: Vec::new(),
+            parked: IndexMap::new(),
             stopping: false,
         })
     }
@@ -208,7 +209,7 @@ impl Driver {
     }
 
     fn parked(&mut self, stopped: bool) -> Parked {
-        let mut runs = std::mem::take(&mut self.parked);
+        let mut runs: Vec<_> = std::mem::take(&mut self.parked).into_iter().collect();
         let now = self.clock.now();
         runs.extend(self.live.iter().flatten().map(|run| (run.id, run.state.status(now))));
         Parked { runs, stopped }

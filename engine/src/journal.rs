@@ -15,6 +15,8 @@ mod words;
 mod writer;
 
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};

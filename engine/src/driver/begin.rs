@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexSet;
 use jiff::Timestamp;
 
 use super::run::LiveRun;
@@ -23,7 +24,7 @@ impl Driver {
                 if let Some(error) = missing {
                     return Err(error);
                 }
-                self.ask_for(runs);
+                self.ask_for(runs.iter().copied());
             }
             Runs::All => {
                 self.all = true;
@@ -39,22 +40,20 @@ impl Driver {
         let called: Vec<RunId> =
             self.place.journal.inbox(None)?.into_iter().map(|waiting| waiting.run).collect();
         let open = self.place.journal.open_runs(self.row)?;
-        let parked: Vec<RunId> = self.parked.iter().map(|(run, _)| *run).collect();
-        let mut runs: Vec<RunId> = open.into_iter().filter(|run| !parked.contains(run)).collect();
-        for run in called {
-            if !runs.contains(&run) {
-                runs.push(run);
-            }
-        }
+        let mut runs: IndexSet<RunId> =
+            open.into_iter().filter(|run| !self.parked.contains_key(run)).collect();
+        runs.extend(called);
         runs.retain(|run| !self.slots.contains_key(run) && !self.asked.contains(run));
-        self.parked.retain(|(run, _)| !runs.contains(run));
-        self.ask_for(&runs);
+        if !runs.is_empty() {
+            self.parked.retain(|run, _| !runs.contains(run));
+        }
+        self.ask_for(runs);
         Ok(())
     }
 
-    fn ask_for(&mut self, runs: &[RunId]) {
+    fn ask_for(&mut self, runs: impl IntoIterator<Item = RunId>) {
         let death = Arc::new(self.place.journal.death());
-        for &run in runs {
+        for run in runs {
             if !self.asked.insert(run) {
                 continue;
             }

@@ -97,8 +97,12 @@ impl Driver {
     /// A queued phase begins, unless its run is gone or it was called off.
     fn take_off(&mut self, slot: usize, job: &Job) -> Option<FlightKey> {
         let key = FlightKey::of(job);
-        let flight = self.live.get_mut(slot)?.as_mut()?.flights.get_mut(&key)?;
+        let run = self.live.get_mut(slot)?.as_mut()?;
+        let flight = run.flights.get_mut(&key).filter(|flight| !flight.has_begun())?;
         *flight = Flight::Here;
+        if job.phase.writes() {
+            run.sent(&job.step);
+        }
         self.flights += 1;
         Some(key)
     }

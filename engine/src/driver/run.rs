@@ -1,6 +1,6 @@
 //! One run in the hands of the driver.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{RunId, Seq, SignalId, StepKey};
 use crate::journal::{Append, Lease, Row, Transcript, pack_commit, whole_microseconds};
 use crate::state::{RunState, fold};
-use crate::step::ClaimKey;
+use crate::step::{ClaimKey, Phase};
 
 /// One run in the hands of the driver. Its state is ahead of the journal by what is in `buffer` and on its way.
 pub(super) struct LiveRun {
@@ -32,8 +32,8 @@ pub(super) struct LiveRun {
     durable: Seq,
     /// A commit up to here is on its way.
     committing: Option<Seq>,
-    /// The latest intent of each step that has one here.
-    intents: HashMap<StepKey, Seq>,
+    /// Intents of this driver that were not sent yet.
+    unsent: BTreeMap<StepKey, Unsent>,
     pub(super) flights: HashMap<FlightKey, Flight>,
     /// Something in the buffer must not wait.
     pub(super) urgent: bool,
@@ -42,6 +42,14 @@ pub(super) struct LiveRun {
     /// The run was given up with the commit that is on its way.
     pub(super) releasing: bool,
     pub(super) wake: Option<Timestamp>,
+}
+
+/// An intent that was not sent yet.
+#[derive(Clone, Copy, Debug)]
+struct Unsent {
+    seq: Seq,
+    attempt: u32,
+    phase: Phase,
 }
 
 impl LiveRun {
@@ -60,7 +68,7 @@ impl LiveRun {
             taking: Vec::new(),
             durable: last.0,
             committing: None,
-            intents: HashMap::new(),
+            unsent: BTreeMap::new(),
             flights: HashMap::new(),
             urgent: false,
             lingering: false,
@@ -81,9 +89,15 @@ impl LiveRun {
         fold(&mut self.state, &recorded)
             .map_err(|error| BackendError::Damaged(format!("run {}: {error}", self.id)))?;
         self.last = (seq, at);
-        if let Event::Step { step, event: StepEvent::Intended { claims, .. } } = &recorded.event {
-            self.intents.insert(step.clone(), seq);
-            self.claims.extend(claims.iter().cloned());
+        if let Event::Step { step, event } = &recorded.event {
+            match event {
+                StepEvent::Intended { attempt, phase, claims, .. } => {
+                    self.unsent.insert(step.clone(), Unsent { seq, attempt: *attempt, phase: *phase });
+                    self.claims.extend(claims.iter().cloned());
+                }
+                StepEvent::NotSent { .. } => drop(self.unsent.remove(step)),
+                _ => {}
+            }
         }
         self.urgent |= !can_wait(&recorded.event);
         self.buffer.push(recorded);
@@ -111,7 +125,7 @@ impl LiveRun {
 
     /// Whether the intent to write for `step` is durable.
     pub(super) fn is_durable(&self, step: &StepKey) -> bool {
-        self.intents.get(step).is_none_or(|seq| *seq <= self.durable)
+        self.unsent.get(step).is_none_or(|unsent| unsent.seq <= self.durable)
     }
 
     pub(super) fn is_committing(&self) -> bool {
@@ -158,8 +172,6 @@ impl LiveRun {
             self.durable = seq;
         }
         self.taking.clear();
-        let durable = self.durable;
-        self.intents.retain(|_, seq| *seq > durable);
     }
 
     /// Steps whose write is on its way.
@@ -172,6 +184,21 @@ impl LiveRun {
             .collect();
         steps.sort_by(|one, other| one.0.cmp(&other.0));
         steps
+    }
+
+    /// A write begins.
+    pub(super) fn sent(&mut self, step: &StepKey) {
+        self.unsent.remove(step);
+    }
+
+    /// Takes intents back that were never sent: that nothing was sent is known here, and nowhere else.
+    pub(super) fn withdraw(&mut self, clock: Timestamp) -> Result<(), BackendError> {
+        self.clear_queue();
+        for (step, Unsent { attempt, phase, .. }) in std::mem::take(&mut self.unsent) {
+            let event = StepEvent::NotSent { attempt, phase };
+            self.record(Event::Step { step, event }, clock)?;
+        }
+        Ok(())
     }
 
     /// How many phases are being performed.

@@ -6,7 +6,6 @@ use super::run::LiveRun;
 use super::{Driver, News};
 use crate::backend::BackendError;
 use crate::decide::{Effect, decide, take_signal};
-use crate::event::{Event, StepEvent};
 use crate::journal::{Journal, Refusal};
 use crate::perform::Job;
 use crate::signal::SignalRow;
@@ -25,6 +24,13 @@ struct Asked {
 impl Driver {
     /// Asks what is next for a run, and does it.
     pub(super) fn turn(&mut self, slot: usize) -> Result<(), BackendError> {
+        let clock = self.clock.now();
+        if let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut)
+            && !run.releasing
+            && (self.stopping || !run.state.may_send())
+        {
+            run.withdraw(clock)?;
+        }
         let Some(asked) = self.ask(slot)? else { return Ok(()) };
         self.sort_out(slot, asked.jobs)?;
         let park = self.may_park(slot, asked.finished);
@@ -68,20 +74,13 @@ impl Driver {
 
     /// Hands on what may be performed now: a write only when its intent is durable, the lease holds and no signal waits.
     fn sort_out(&mut self, slot: usize, jobs: Vec<Job>) -> Result<(), BackendError> {
-        if self.performer.is_none() {
+        if self.performer.is_none() || self.stopping {
             return Ok(());
         }
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
         let mut may_send = None;
         for job in jobs {
             if run.flights.contains_key(&FlightKey::of(&job)) {
-                continue;
-            }
-            if self.stopping {
-                if job.phase.writes() {
-                    let event = StepEvent::NotSent { attempt: job.attempt, phase: job.phase };
-                    run.record(Event::Step { step: job.step.clone(), event }, self.clock.now())?;
-                }
                 continue;
             }
             if job.phase.writes() {
@@ -185,7 +184,7 @@ impl Driver {
                     let status = run.state.status(run.now(self.clock.now()));
                     let id = run.id;
                     self.forget(slot);
-                    self.parked.push((id, status));
+                    self.parked.insert(id, status);
                 } else {
                     self.touched.insert(slot);
                 }
@@ -233,6 +232,9 @@ impl Driver {
                 run.record(event, clock)?;
             }
             run.take(signal.id);
+            // What was handed out before the signal is asked for again, by the rules as they are now.
+            run.clear_queue();
+            self.ready.retain(|(of, _)| *of != slot);
             self.touched.insert(slot);
         }
         Ok(())
