@@ -1,0 +1,131 @@
+//! `twinspan sim` in a process of its own, and its control endpoints.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::program::{Ended, Home, wait_for};
+
+/// A running simulated Azure.
+pub(crate) struct Azure {
+    pub(crate) ready: Value,
+    client: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
+    _child: Ended,
+    _home: Home,
+}
+
+/// One write that reached the world.
+#[derive(Clone, Debug)]
+pub(crate) struct Effect {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) change: String,
+}
+
+impl Azure {
+    pub(crate) fn start(arguments: &[&str]) -> Azure {
+        let home = Home::new();
+        let ready_file = home.path().join("ready.json");
+        let mut all = vec!["sim", "--listen", "127.0.0.1:0", "--ready", ready_file.to_str().unwrap()];
+        all.extend(arguments);
+        let child = home.command(&all).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut child = Ended(child);
+        let text = wait_for("the simulator's ready file", Duration::from_secs(30), || {
+            if let Some(status) = child.0.try_wait().unwrap() {
+                panic!("the simulator ended with {status}");
+            }
+            fs::read_to_string(&ready_file).ok()
+        });
+        let ready: Value = serde_json::from_str(&text).unwrap();
+        let root = fs::read(ready["ca_file"].as_str().unwrap()).unwrap();
+        let client = reqwest::Client::builder()
+            .tls_certs_merge([reqwest::Certificate::from_pem(&root).unwrap()])
+            .build()
+            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Azure { ready, client, runtime, _child: child, _home: home }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.ready["arm"].as_str().unwrap());
+        self.runtime.block_on(async {
+            let answer = self.client.get(url).send().await.unwrap().error_for_status().unwrap();
+            answer.json().await.unwrap()
+        })
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.ready["arm"].as_str().unwrap());
+        self.runtime.block_on(async {
+            let answer = self.client.post(url).json(body).send().await.unwrap().error_for_status().unwrap();
+            let bytes = answer.bytes().await.unwrap();
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+        })
+    }
+
+    pub(crate) fn redeem(&self, email: &str) {
+        self.post("/_sim/redeem", &json!({ "email": email }));
+    }
+
+    pub(crate) fn advance(&self, by: &str) {
+        self.post("/_sim/clock", &json!({ "advance": by }));
+    }
+
+    pub(crate) fn ledger(&self) -> Vec<Effect> {
+        let ledger = self.get("/_sim/ledger");
+        let text = |effect: &Value, key: &str| effect[key].as_str().unwrap_or_default().to_owned();
+        let effects = ledger["effects"].as_array().unwrap().iter();
+        effects
+            .map(|effect| Effect {
+                method: text(effect, "method"),
+                path: text(effect, "path"),
+                change: text(effect, "change"),
+            })
+            .collect()
+    }
+
+    /// How often each thing was created, by lower-case path (the invitation by its path too).
+    pub(crate) fn created(&self) -> BTreeMap<String, usize> {
+        let mut created = BTreeMap::new();
+        for effect in self.ledger() {
+            if effect.change == "created" {
+                *created.entry(effect.path.to_lowercase()).or_default() += 1;
+            }
+        }
+        created
+    }
+
+    /// A `twinspan.toml` that points every identity of the shipped plan at this world.
+    pub(crate) fn configuration(&self) -> String {
+        let ready = &self.ready;
+        let text = |value: &Value| toml::Value::String(value.as_str().unwrap().to_owned()).to_string();
+        let mut config = format!(
+            "[cloud]\nname = \"custom\"\narm = {}\nlogin = {}\ngraph = {}\nroot_certificate = {}\n",
+            text(&ready["arm"]),
+            text(&ready["login"]),
+            text(&ready["graph"]),
+            text(&ready["ca_file"]),
+        );
+        for (name, identity) in ready["identities"].as_object().unwrap() {
+            config.push_str(&format!(
+                "[identities.{name}]\ncredential = \"client-secret\"\nclient_id = {}\nclient_secret = {{ file = \"{name}.secret\" }}\n",
+                text(&identity["client_id"]),
+            ));
+        }
+        config
+    }
+
+    /// A user's folder that is configured for this world.
+    pub(crate) fn home(&self) -> Home {
+        let home = Home::new();
+        home.write("twinspan.toml", self.configuration());
+        for (name, identity) in self.ready["identities"].as_object().unwrap() {
+            home.write(&format!("{name}.secret"), identity["client_secret"].as_str().unwrap());
+        }
+        home
+    }
+}

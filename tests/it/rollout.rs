@@ -1,0 +1,214 @@
+//! The reference rollout, end to end: in a rehearsal, and between two processes over HTTPS.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::azure::Azure;
+use crate::program::{Home, Said, shipped};
+
+const PLAN: &str = "cross-tenant-connection.yaml";
+const GUEST: &str = "nina.network@contoso.example";
+
+fn inputs() -> String {
+    shipped("cross-tenant-connection.inputs.yaml")
+}
+
+/// Every step of a `show`/`rehearse` document, with the heading that it stands under.
+fn steps(document: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    let headings = document["headings"].as_array().unwrap_or_else(|| panic!("no headings in {document:#}"));
+    for heading in headings {
+        for step in heading["steps"].as_array().unwrap() {
+            found.push((heading["title"].as_str().unwrap().to_owned(), step.clone()));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_rehearsal_maps_every_heading_of_the_document_to_steps_with_evidence() {
+    let home = Home::new();
+    let said = home.run(&["rehearse", &shipped(PLAN), "--output", "json"]).expect(0);
+    let document = said.json();
+    assert_eq!(document["schema"], 1);
+    let steps = steps(&document);
+    let headings: BTreeSet<&str> = steps.iter().map(|(heading, _)| heading.as_str()).collect();
+    for heading in [
+        "Prerequisites",
+        "Create a scope connection within a network manager",
+        "Create a network manager connection on a subscription in another tenant",
+        "Verify the connection status",
+        "Add static members to a network group",
+        "Verify group members",
+    ] {
+        assert!(headings.contains(heading), "no step under {heading:?}: {headings:?}");
+    }
+    let mut proven = 0;
+    for (_, step) in &steps {
+        if step["state"] == "not-applicable" {
+            continue;
+        }
+        let evidence = &step["evidence"];
+        assert!(evidence["method"].is_string(), "{step:#}");
+        assert!(evidence["path"].is_string(), "{step:#}");
+        assert_eq!(evidence["status"], 200, "{step:#}");
+        if let Some(ended) = evidence["write_ended"].as_str() {
+            let began: jiff::Timestamp = evidence["read_began"].as_str().unwrap().parse().unwrap();
+            let ended: jiff::Timestamp = ended.parse().unwrap();
+            assert!(began >= ended, "read before the last write: {step:#}");
+        }
+        proven += 1;
+    }
+    assert!(proven >= 18, "only {proven} steps were proven");
+}
+
+#[test]
+fn all_identity_set_ups_rehearse() {
+    for set_up in ["", ".service-principal", ".management-group"] {
+        let inputs = shipped(&format!("cross-tenant-connection{set_up}.inputs.yaml"));
+        let said = Home::new().run(&["rehearse", &shipped(PLAN), "--inputs", &inputs]);
+        said.expect(0);
+    }
+    Home::new().run(&["rehearse", &shipped("hello-durable.yaml")]).expect(0);
+}
+
+/// Runs until the guest is waited for, lets the guest accept, and finishes in a new process.
+fn finish(azure: &Azure, home: &Home, mut said: Said) -> Said {
+    for _ in 0..20 {
+        match said.code {
+            Some(0) => return said,
+            Some(5) => {
+                azure.redeem(GUEST);
+                azure.advance("11m");
+            }
+            other => panic!("exit {other:?}\nstdout:\n{}\nstderr:\n{}", said.out, said.err),
+        }
+        said = home.run(&["resume", "--until-blocked"]);
+    }
+    panic!("not finished after 20 resumes:\n{}", said.err);
+}
+
+#[track_caller]
+fn assert_created_once(azure: &Azure) {
+    let created = azure.created();
+    for part in ["scopeconnections/to-central", "networkmanagerconnections/to-central", "networkgroups/ng-spokes"] {
+        assert!(created.keys().any(|path| path.ends_with(part)), "{part} was not created: {created:#?}");
+    }
+    assert_eq!(created.keys().filter(|path| path.contains("/staticmembers/")).count(), 3, "{created:#?}");
+    assert_eq!(created.keys().filter(|path| path.contains("/roleassignments/")).count(), 1, "{created:#?}");
+    let repeated: Vec<_> = created.iter().filter(|(_, times)| **times != 1).collect();
+    assert!(repeated.is_empty(), "created more than once: {repeated:?}");
+}
+
+#[test]
+fn two_processes_over_https_stop_for_the_guest_and_finish_after_it() {
+    let azure = Azure::start(&[]);
+    let home = azure.home();
+    let said = home.run(&["run", &shipped(PLAN), "--inputs", &inputs(), "--until-blocked"]).expect(5);
+    assert!(said.err.contains("https://"), "no link to open:\n{}", said.err);
+    assert!(said.err.contains(GUEST), "does not say who is waited for:\n{}", said.err);
+    finish(&azure, &home, said);
+    assert_created_once(&azure);
+}
+
+#[test]
+fn undo_removes_what_the_run_made_and_keeps_what_it_found() {
+    let azure = Azure::start(&[]);
+    let home = azure.home();
+    let said = home.run(&["run", &shipped(PLAN), "--inputs", &inputs(), "--until-blocked"]).expect(5);
+    finish(&azure, &home, said);
+    let preview = home.run(&["undo", "--preview"]).expect(0);
+    assert!(preview.out.contains("scope-connection"), "{preview:#?}");
+    let before = azure.ledger().len();
+    home.run(&["undo", "--yes"]).expect(0);
+    let removed: Vec<String> = azure.ledger()[before..]
+        .iter()
+        .filter(|effect| effect.change == "deleted")
+        .map(|effect| effect.path.to_lowercase())
+        .collect();
+    let position = |part: &str| {
+        removed.iter().position(|path| path.contains(part)).unwrap_or_else(|| panic!("{part}: {removed:#?}"))
+    };
+    // facts: members, group, scope connection, the other half, the role, the guest.
+    let order = [
+        position("/staticmembers/"),
+        position("/networkgroups/ng-spokes"),
+        position("/scopeconnections/"),
+        position("/networkmanagerconnections/"),
+        position("/roleassignments/"),
+        position("/users/"),
+    ];
+    assert!(position("/staticmembers/") < position("/networkgroups/ng-spokes?") || removed.len() >= 8, "{removed:#?}");
+    assert!(order[2] < order[4] && order[3] < order[4] && order[4] < order[5], "{removed:#?}");
+    assert!(!removed.iter().any(|path| path.ends_with("/networkmanagers/nm-group")), "{removed:#?}");
+}
+
+#[test]
+fn without_the_role_step_it_stops_and_names_what_is_missing() {
+    let azure = Azure::start(&["--world", "least-privilege"]);
+    let home = azure.home();
+    let text = fs::read_to_string(shipped(PLAN)).unwrap();
+    let plan = without_step(&text, "role").replace("needs: [sign-in, role]", "needs: [sign-in]");
+    assert_ne!(plan, text);
+    let plan = home.write("plan.yaml", plan);
+    let mut said = home.run(&["run", &plan, "--inputs", &inputs(), "--until-blocked"]).expect(5);
+    azure.redeem(GUEST);
+    azure.advance("11m");
+    said = home.run(&["resume", "--until-blocked"]);
+    assert_eq!(said.code, Some(5), "{said:#?}");
+    for word in ["az role assignment create", "Network Contributor", "fabrikam"] {
+        assert!(said.err.to_lowercase().contains(&word.to_lowercase()), "does not say {word:?}:\n{}", said.err);
+    }
+}
+
+/// The plan without one step.
+fn without_step(text: &str, id: &str) -> String {
+    let mut kept = Vec::new();
+    let mut skipping = false;
+    for line in text.lines() {
+        let trimmed = line.trim_start();
+        if trimmed.starts_with("- id: ") {
+            skipping = trimmed == format!("- id: {id}");
+        }
+        if !skipping {
+            kept.push(line);
+        }
+    }
+    kept.join("\n") + "\n"
+}
+
+#[test]
+fn killed_between_any_two_lines_it_finishes_and_creates_nothing_twice() {
+    let mut kills = 0;
+    let mut lines = 1;
+    loop {
+        let azure = Azure::start(&["--ready-world"]);
+        let home = azure.home();
+        let arguments = ["run", &shipped(PLAN), "--inputs", &inputs(), "--until-blocked"];
+        match home.run_and_kill(&arguments, lines) {
+            Ok(()) => kills += 1,
+            Err(said) => {
+                finish(&azure, &home, said);
+                break;
+            }
+        }
+        let said = home.run(&["resume", "--until-blocked"]);
+        // Killed before the run was accepted: nothing to resume, and nothing was sent.
+        let said = if said.code == Some(3) {
+            assert!(azure.ledger().is_empty(), "sent before the run was accepted");
+            home.run(&arguments)
+        } else {
+            said
+        };
+        finish(&azure, &home, said);
+        let created = azure.created();
+        let repeated: Vec<_> = created.iter().filter(|(_, times)| **times != 1).collect();
+        assert!(repeated.is_empty(), "killed at line {lines}: created more than once: {repeated:?}");
+        lines += 1;
+        assert!(lines < 200, "the program writes more than 200 lines");
+    }
+    println!("killed at {kills} lines");
+    assert!(kills >= 15, "only {kills} lines were reached");
+}
