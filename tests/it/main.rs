@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod azure;
 mod house;
+mod program;
 mod reference;
+mod rollout;
 mod transcripts;

@@ -25,7 +25,8 @@ pub(crate) struct Said {
 impl Said {
     /// stdout as one JSON document.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("stdout is not JSON ({error}): {self:#?}"))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("stdout is not JSON ({error}): {self:#?}"))
     }
 
     /// Panics with the whole conversation unless the exit code is `code`.

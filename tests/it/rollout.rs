@@ -93,7 +93,9 @@ fn finish(azure: &Azure, home: &Home, mut said: Said) -> Said {
 #[track_caller]
 fn assert_created_once(azure: &Azure) {
     let created = azure.created();
-    for part in ["scopeconnections/to-central", "networkmanagerconnections/to-central", "networkgroups/ng-spokes"] {
+    for part in
+        ["scopeconnections/to-central", "networkmanagerconnections/to-central", "networkgroups/ng-spokes"]
+    {
         assert!(created.keys().any(|path| path.ends_with(part)), "{part} was not created: {created:#?}");
     }
     assert_eq!(created.keys().filter(|path| path.contains("/staticmembers/")).count(), 3, "{created:#?}");
@@ -140,7 +142,10 @@ fn undo_removes_what_the_run_made_and_keeps_what_it_found() {
         position("/roleassignments/"),
         position("/users/"),
     ];
-    assert!(position("/staticmembers/") < position("/networkgroups/ng-spokes?") || removed.len() >= 8, "{removed:#?}");
+    assert!(
+        position("/staticmembers/") < position("/networkgroups/ng-spokes?") || removed.len() >= 8,
+        "{removed:#?}"
+    );
     assert!(order[2] < order[4] && order[3] < order[4] && order[4] < order[5], "{removed:#?}");
     assert!(!removed.iter().any(|path| path.ends_with("/networkmanagers/nm-group")), "{removed:#?}");
 }
@@ -159,7 +164,11 @@ fn without_the_role_step_it_stops_and_names_what_is_missing() {
     said = home.run(&["resume", "--until-blocked"]);
     assert_eq!(said.code, Some(5), "{said:#?}");
     for word in ["az role assignment create", "Network Contributor", "fabrikam"] {
-        assert!(said.err.to_lowercase().contains(&word.to_lowercase()), "does not say {word:?}:\n{}", said.err);
+        assert!(
+            said.err.to_lowercase().contains(&word.to_lowercase()),
+            "does not say {word:?}:\n{}",
+            said.err
+        );
     }
 }
 
