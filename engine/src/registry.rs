@@ -1,7 +1,7 @@
 //! All step kinds, by name: one line each. Erasure lives here and nowhere else.
 
 mod erased;
-mod types;
+mod schema_type;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,8 +57,8 @@ impl Registry {
     pub fn with<S: Step>(mut self, step: S) -> Self {
         let params = schema::<S::Params>(false);
         let outputs = schema::<S::Output>(true);
-        let (param_fields, param_problems) = types::fields(&params);
-        let (output_fields, output_problems) = types::fields(&outputs);
+        let (param_fields, param_problems) = schema_type::fields(&params);
+        let (output_fields, output_problems) = schema_type::fields(&outputs);
         self.problems.extend(param_problems.iter().map(|what| format!("{}, parameter {what}", S::KIND)));
         self.problems.extend(output_problems.iter().map(|what| format!("{}, output {what}", S::KIND)));
         let example = serde_json::to_value(S::example()).unwrap_or_else(|error| {

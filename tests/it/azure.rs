@@ -21,7 +21,6 @@ pub(crate) struct Azure {
 /// One write that reached the world.
 #[derive(Clone, Debug)]
 pub(crate) struct Effect {
-    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) change: String,
 }
@@ -79,13 +78,7 @@ impl Azure {
         let ledger = self.get("/_sim/ledger");
         let text = |effect: &Value, key: &str| effect[key].as_str().unwrap_or_default().to_owned();
         let effects = ledger["effects"].as_array().unwrap().iter();
-        effects
-            .map(|effect| Effect {
-                method: text(effect, "method"),
-                path: text(effect, "path"),
-                change: text(effect, "change"),
-            })
-            .collect()
+        effects.map(|effect| Effect { path: text(effect, "path"), change: text(effect, "change") }).collect()
     }
 
     /// How often each thing was created, by lower-case path (the invitation by its path too).

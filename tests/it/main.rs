@@ -1,6 +1,6 @@
 //! Whole-program tests: one binary, so that they link once. Run a part with `cargo test --test it house`.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod azure;
 mod house;

@@ -62,6 +62,10 @@ impl Home {
         path.to_str().unwrap().to_owned()
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the search path is all that the program gets of this machine"
+    )]
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_twinspan"));
         command
@@ -107,6 +111,10 @@ impl Home {
 }
 
 /// Waits for `ready`, looking often; panics with `what` after `limit`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process is waited for: only the real clock bounds that"
+)]
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();

@@ -149,19 +149,19 @@ fn duplicate_elements_fail_the_collection() {
     assert!(matches!(rig.drive(), RunStatus::Halted { .. }));
 }
 
-/// prepare for each tenant; connect for each target, after its own tenant only.
+/// prepare for each owner; connect for each target, after its own owner only.
 fn fleet() -> Draft {
     let mut draft = Draft::default();
     let prepare = draft.block("prepare", None);
-    draft.node(prepare).for_each = Some(input("tenants"));
+    draft.node(prepare).for_each = Some(input("owners"));
     let app = draft.step("app", Some(prepare), PutSame);
     let connect = draft.block("connect", None);
     draft.node(connect).for_each = Some(input("targets"));
-    let tenant = || Expr::EachValue { depth: 0, path: Vec::new() };
-    draft.need(connect, prepare, vec![tenant()], false);
+    let owner = || Expr::EachValue { depth: 0, path: Vec::new() };
+    draft.need(connect, prepare, vec![owner()], false);
     let link = draft.step("link", Some(connect), PutSame);
-    draft.need(link, app, vec![tenant()], true);
-    draft.def(link).with = Template::Expr(output(app, vec![tenant()]));
+    draft.need(link, app, vec![owner()], true);
+    draft.def(link).with = Template::Expr(output(app, vec![owner()]));
     let all = draft.step("all", None, Read);
     draft.need(all, link, Vec::new(), true);
     draft.def(all).with = Template::Expr(Expr::Output { node: link, keys: Vec::new(), path: Vec::new() });
@@ -170,7 +170,7 @@ fn fleet() -> Draft {
 
 #[test]
 fn a_keyed_need_waits_for_its_own_element_only() {
-    let values = json!({ "tenants": { "t1": {}, "t2": {} }, "targets": { "a": "t1", "b": "t2", "c": "t1" } });
+    let values = json!({ "owners": { "t1": {}, "t2": {} }, "targets": { "a": "t1", "b": "t2", "c": "t1" } });
     let mut rig = Rig::with_inputs(fleet().plan(), inputs(values));
     rig.world.things.insert("all".to_owned(), super::world::thing(crate::step::Marker::NoPlace));
     let locked = StepError::new(FailureClass::Policy, "locked");
@@ -192,7 +192,7 @@ fn a_keyed_need_waits_for_its_own_element_only() {
 
 #[test]
 fn an_unknown_key_fails_the_reader_with_the_known_ones() {
-    let values = json!({ "tenants": { "t1": {} }, "targets": { "a": "t1", "b": "t9" } });
+    let values = json!({ "owners": { "t1": {} }, "targets": { "a": "t1", "b": "t9" } });
     let mut rig = Rig::with_inputs(fleet().plan(), inputs(values));
     rig.drive();
     assert_eq!(rig.step("connect[a].link").name(), "done");
