@@ -138,6 +138,8 @@ impl Type {
             ("choice", Some(words)) => {
                 Type::Choice(words.split(',').map(|word| word.trim().to_owned()).collect())
             }
+            ("list", Some(of)) => Type::List(Box::new(Type::parse(of)?)),
+            ("map", Some(of)) => Type::Map(Box::new(Type::parse(of)?)),
             _ => return None,
         })
     }

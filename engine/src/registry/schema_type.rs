@@ -80,7 +80,7 @@ impl<'a> Mapper<'a> {
         };
         let list = names_type(map, "array");
         if let Some(text) = map.get(KEYWORD) {
-            return match text.as_str().and_then(parse) {
+            return match text.as_str().and_then(Type::parse) {
                 // On a list the word speaks of the items, unless it says list itself.
                 Some(ty) if list && !matches!(ty, Type::List(_) | Type::Any) => Type::List(Box::new(ty)),
                 Some(ty) => ty,
@@ -159,34 +159,6 @@ fn choice(map: &Map<String, Value>) -> Option<Vec<String>> {
         words.extend(choice(variant.as_object()?)?);
     }
     Some(words)
-}
-
-/// Reads `resource-id(Microsoft.Network/networkManagers)`, `choice(a,b)`, `list(guid)`, `email` …
-fn parse(text: &str) -> Option<Type> {
-    let (name, argument) = match text.split_once('(') {
-        Some((name, rest)) => (name, Some(rest.strip_suffix(')')?)),
-        None => (text, None),
-    };
-    Some(match (name.trim(), argument) {
-        ("any", None) => Type::Any,
-        ("string", None) => Type::String,
-        ("integer", None) => Type::Integer,
-        ("boolean", None) => Type::Boolean,
-        ("duration", None) => Type::Duration,
-        ("resource-id", of) => Type::ResourceId(of.map(str::to_owned)),
-        ("scope", None) => Type::Scope,
-        ("tenant-id", None) => Type::TenantId,
-        ("guid", None) => Type::Guid,
-        ("email", None) => Type::Email,
-        ("url", None) => Type::Url,
-        ("name", None) => Type::Name,
-        ("choice", Some(words)) => {
-            Type::Choice(words.split(',').map(|word| word.trim().to_owned()).collect())
-        }
-        ("list", Some(of)) => Type::List(Box::new(parse(of)?)),
-        ("map", Some(of)) => Type::Map(Box::new(parse(of)?)),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
