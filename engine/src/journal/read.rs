@@ -34,9 +34,11 @@ pub(crate) struct RunRow {
     pub(crate) next: u64,
     pub(crate) head: Hash,
     pub(crate) driver: Option<i64>,
+    pub(crate) epoch: u64,
 }
 
-const RUN: &str = "SELECT id, run, plan, name, started, changed, open, status, next, head, driver FROM runs";
+const RUN: &str =
+    "SELECT id, run, plan, name, started, changed, open, status, next, head, driver, epoch FROM runs";
 
 fn run_row(row: &SqlRow<'_>) -> Result<RunRow, Error> {
     Ok(RunRow {
@@ -51,6 +53,7 @@ fn run_row(row: &SqlRow<'_>) -> Result<RunRow, Error> {
         next: u64::try_from(row.get::<_, i64>(8)?).unwrap_or_default(),
         head: row.get(9)?,
         driver: row.get(10)?,
+        epoch: u64::try_from(row.get::<_, i64>(11)?).unwrap_or_default(),
     })
 }
 

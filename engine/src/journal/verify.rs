@@ -5,7 +5,9 @@ use rusqlite::Connection;
 
 use super::body::{SideKind, Transcript, unpack_transcript};
 use super::commit::{Row, Summary};
-use super::read::{Beside, ReadError, RunRow, beside, beside_digests, check_beside, events, find};
+use super::read::{
+    Beside, ReadError, RunRow, beside, beside_digests, check_beside, events, find, plan_digest, plan_text,
+};
 use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{RunId, Seq};
 
@@ -62,6 +64,7 @@ pub(crate) fn verify(
     if chain.events.last().is_some_and(|last| last.at.as_microsecond() != row.changed) {
         report.problems.push("the list of runs has another time of the last event".to_owned());
     }
+    check_row(&moment, &row, &chain.events, &mut report.problems)?;
     match fold(&row, &chain.events) {
         Ok(summary) => {
             if summary.open != row.open {
@@ -77,6 +80,44 @@ pub(crate) fn verify(
     }
     check_claims(&moment, &row, &chain.events, &mut report.problems)?;
     Ok(Some(report))
+}
+
+/// The run's row says what its events say: name, plan, times, epoch.
+fn check_row(
+    connection: &Connection,
+    row: &RunRow,
+    events: &[Recorded],
+    problems: &mut Vec<String>,
+) -> Result<(), ReadError> {
+    let Some(Recorded { event: Event::RunStarted(started), at, .. }) = events.first() else {
+        problems.push("the record does not begin with the start of the run".to_owned());
+        return Ok(());
+    };
+    // Found by its number, not by its id: an index and its table may disagree in a damaged file.
+    let listed: [u8; 16] = connection
+        .prepare_cached("SELECT run FROM runs WHERE id = ?1")?
+        .query_row([row.row.0], |row| row.get(0))?;
+    if started.run != row.run
+        || listed != *row.run.0.as_bytes()
+        || started.name != row.name
+        || at.as_microsecond() != row.started
+    {
+        problems.push("the list of runs has another id, name or start".to_owned());
+    }
+    if plan_digest(connection, row.plan)? != started.plan {
+        problems.push("the run's row names another plan than its first event".to_owned());
+    }
+    if let Err(error) = plan_text(connection, row.plan) {
+        problems.push(error.to_string());
+    }
+    let epoch = events.iter().rev().find_map(|recorded| match &recorded.event {
+        Event::DriverTook { epoch, .. } => Some(epoch.0),
+        _ => None,
+    });
+    if epoch.unwrap_or_default() != row.epoch {
+        problems.push("the run's row has another epoch than its events".to_owned());
+    }
+    Ok(())
 }
 
 /// An open run holds what its intents claimed; one that ended, nothing.
