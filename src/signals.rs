@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use twinspan_engine::{
     Backend, ItemKind, RunId, Settled, Signal, SignalId, SignalRow, SqliteBackend, StepKey, WaitKind,
+    check_signal,
 };
 
 use crate::app::App;
@@ -33,6 +34,15 @@ pub(crate) async fn send(
     reason: Option<String>,
 ) -> Result<Exit, CommandError> {
     let asked = signal_word(&signal);
+    // A driver takes in what does not fit, without effect; whoever asks is told at once.
+    let state = backend.load(run).await.map_err(failures::backend)?;
+    if let Err(refused) = check_signal(&state, &signal, &app.actor()) {
+        let error = CommandError::usage(refused.what);
+        return Err(match refused.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        });
+    }
     let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason, signal };
     let id = row.id;
     let settled = backend.signal_and_settle(row, PATIENCE).await.map_err(failures::backend)?;

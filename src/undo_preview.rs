@@ -14,7 +14,7 @@ pub(crate) struct UndoView {
     schema: u32,
     run: String,
     short: String,
-    /// Newest first. The engine's own order (what depends on a thing goes before it) decides.
+    /// In the engine's order: what depends on a thing goes before it.
     removes: Vec<Removed>,
     keeps: Vec<Kept>,
 }
@@ -43,10 +43,10 @@ impl UndoView {
     pub(crate) fn new(run: RunId, state: &RunState, registry: &Registry) -> Self {
         let mut removes = Vec::new();
         let mut keeps = Vec::new();
-        let mut items: Vec<_> = state.steps().collect();
-        // Proven last, taken back first.
-        items.sort_by_key(|item| std::cmp::Reverse(item.evidence().map(|evidence| evidence.read_began)));
-        for item in items {
+        let planned = state.undo_plan();
+        let known: std::collections::HashSet<_> = planned.iter().map(|item| item.key().clone()).collect();
+        let others = state.steps().filter(|item| !known.contains(item.key()));
+        for item in planned.into_iter().chain(others) {
             let step = item.key().to_string();
             if matches!(item.state(), Some(StepState::Undone(_))) {
                 keeps.push(Kept { step, reason: "taken back already".to_owned() });

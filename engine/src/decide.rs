@@ -100,6 +100,8 @@ fn job(state: &RunState, id: ItemId) -> Option<Job> {
     let phase = record.state.phase()?;
     match (state.control().goal, phase.way()) {
         (Goal::Finish, Way::Forward) | (Goal::Undo, Way::Back) => {}
+        // Removed on the way forward, to be made anew.
+        (Goal::Finish, Way::Back) if record.replacing => {}
         // Before a write of unknown outcome can be taken back, it has to be known.
         (Goal::Undo, Way::Forward) if matches!(record.state, StepState::Uncertain { .. }) => {}
         _ => return None,

@@ -275,6 +275,11 @@ pub enum StepEvent {
         /// Who.
         by: Actor,
     },
+    /// Removed by a person's decision to make it anew, and proven gone: it begins again with a look.
+    Removed {
+        /// How it is known.
+        evidence: Evidence,
+    },
     /// Taken back, and proven gone.
     Undone {
         /// How it is known.

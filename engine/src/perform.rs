@@ -18,7 +18,7 @@ use crate::failure::{Certainty, FailureClass, StepError};
 use crate::ids::{RunId, StepKey};
 use crate::registry::{Kind, Registry};
 use crate::step::{
-    Approval, AttemptLog, ClaimKey, Exchange, Identity, Observed, Phase, Readiness, StepCx, Undone,
+    Approval, AttemptLog, ClaimKey, Dwell, Exchange, Identity, Observed, Phase, Readiness, StepCx, Undone,
 };
 
 /// One phase of one step, with everything that it needs.
@@ -82,6 +82,8 @@ pub struct KindRules {
     pub settle: Duration,
     /// Why undo always keeps what this kind made; `None`: it is taken back.
     pub keeps: Option<&'static str>,
+    /// How long after the last removal in its run it may be removed, and why; `None`: at once.
+    pub dwell: Option<Dwell>,
 }
 
 /// What a phase reports when it did not fail.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use twinspan_plans::{Catalog, EffectClass, KindSpec};
 
 use crate::perform::KindRules;
-use crate::step::Step;
+use crate::step::{Dwell, Step};
 
 pub(crate) use erased::DynStep;
 
@@ -38,6 +38,8 @@ pub struct Kind {
     pub settle: Duration,
     /// Why undo always keeps what it made; `None`: it is taken back.
     pub keeps: Option<&'static str>,
+    /// How long after the last removal in its run it may be removed, and why; `None`: at once.
+    pub dwell: Option<Dwell>,
     /// Parameters that are right in the simulator's default world.
     pub example: Value,
     /// JSON Schema of its parameters.
@@ -72,6 +74,7 @@ impl Registry {
             effect: S::EFFECT,
             settle: S::SETTLE,
             keeps: S::KEEPS,
+            dwell: S::DWELL,
             example,
             params,
             outputs,
@@ -83,6 +86,7 @@ impl Registry {
             name: S::KIND.to_owned(),
             summary: S::SUMMARY.to_owned(),
             effect: S::EFFECT,
+            undo_before: S::UNDO_BEFORE.iter().map(|kind| (*kind).to_owned()).collect(),
             identities: S::IDENTITIES,
             auxiliary: S::AUXILIARY,
             params: param_fields,
@@ -120,7 +124,7 @@ impl Kind {
 
     /// What the engine's rules need to know of it.
     pub fn rules(&self) -> KindRules {
-        KindRules { settle: self.settle, keeps: self.keeps }
+        KindRules { settle: self.settle, keeps: self.keeps, dwell: self.dwell }
     }
 }
 

@@ -48,6 +48,9 @@ pub enum Signal {
     Approve {
         /// The step.
         step: StepKey,
+        /// For whom the person speaks: one of those whom the gate names. It is stated, not proven, and recorded.
+        #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+        speaks_for: Option<String>,
     },
     /// Refuse it.
     Reject {

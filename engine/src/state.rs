@@ -66,6 +66,8 @@ pub struct RunState {
     todo: Vec<Task>,
     signals: HashSet<SignalId>,
     undo: UndoOrder,
+    /// When something of this run was last proven gone.
+    removed: Option<Timestamp>,
     foreign: HashMap<ClaimKey, RunId>,
     performs: usize,
 }
@@ -147,6 +149,7 @@ impl RunState {
             todo: Vec::new(),
             signals: HashSet::new(),
             undo: UndoOrder::default(),
+            removed: None,
             foreign: HashMap::new(),
             performs: PERFORMS,
         }
@@ -174,6 +177,11 @@ impl RunState {
 
     pub(crate) fn foreign_claim(&self, claims: &[ClaimKey]) -> Option<RunId> {
         claims.iter().find_map(|claim| self.foreign.get(claim).copied())
+    }
+
+    /// When something of this run was last proven gone.
+    pub(crate) fn removed_at(&self) -> Option<Timestamp> {
+        self.removed
     }
 
     /// How many phases may be performed at the same time.

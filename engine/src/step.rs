@@ -38,6 +38,11 @@ pub trait Step: Send + Sync + 'static {
     const AUXILIARY: bool = false;
     /// Why undo always keeps what this kind made; `None`: it is taken back.
     const KEEPS: Option<&'static str> = None;
+    /// Kinds whose steps, where they need a step of this kind, are nevertheless taken back *after* it. Undo goes
+    /// backwards through the plan's needs; this is for what the other side wants removed in the order it was made.
+    const UNDO_BEFORE: &'static [&'static str] = &[];
+    /// What must not be removed too soon after other removals of the same run; `None`: nothing to fear.
+    const DWELL: Option<Dwell> = None;
 
     /// Parameters, after references are resolved.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
@@ -81,6 +86,15 @@ pub trait Step: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Undone, StepError>> + Send;
 }
 
+/// How long a thing has to stand after the last removal in its run before it is removed itself, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dwell {
+    /// How long.
+    pub after: Duration,
+    /// Why, for the person who waits: "removed sooner, …".
+    pub why: &'static str,
+}
+
 /// A thing that at most one live run may change, normalised by the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -108,8 +122,17 @@ pub enum Observed<O> {
         /// Whether a marker was found.
         marker: Marker,
     },
-    /// Another owner or a state that does not heal: a person decides.
+    /// Somebody else's, or not to be told apart: a person decides.
     Conflict(Decision),
+    /// There and as wanted, in a state that does not heal by itself: a person decides.
+    Broken {
+        /// What is there.
+        output: O,
+        /// What is the matter, and whom to ask.
+        decision: Decision,
+        /// Whether a marker was found.
+        marker: Marker,
+    },
     /// There, under our name, and not as wanted.
     Differs {
         /// What is there.
@@ -263,6 +286,9 @@ pub struct Exchange {
 pub struct Approval {
     /// Who gave it.
     pub by: String,
+    /// For whom that person spoke, where it was said.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub speaks_for: Option<String>,
     /// When.
     pub at: Timestamp,
     /// Why.

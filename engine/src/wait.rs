@@ -28,6 +28,17 @@ pub enum WaitKind {
     Timer,
 }
 
+/// Who may open a gate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approvers {
+    /// Identities of the plan, or persons; empty: anyone who may use the journal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
+    /// Whoever started the run may not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_starter: bool,
+}
+
 /// One wait, worded for people. Every wait looks the same: what, who, what to do, and what then happens by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
@@ -50,6 +61,9 @@ pub struct Wait {
     /// When to look again; `None`: the engine's schedule for the kind of wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_again: Option<Duration>,
+    /// Of a gate: who may open it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvers: Option<Approvers>,
 }
 
 impl Wait {
@@ -63,7 +77,23 @@ impl Wait {
             link: None,
             otherwise: None,
             look_again: None,
+            approvers: None,
         }
+    }
+
+    /// A gate that one of `approvers` opens.
+    pub fn approval(what: impl Into<String>, approvers: Approvers) -> Self {
+        let by = match &approvers.by[..] {
+            [] if approvers.not_starter => "anybody".to_owned(),
+            [] => "anybody who may use this journal".to_owned(),
+            by => by.join(" or "),
+        };
+        let who = match approvers.not_starter {
+            true if approvers.by.is_empty() => format!("{by} but who started the run"),
+            true => format!("{by} (not who started the run)"),
+            false => by,
+        };
+        Wait { approvers: Some(approvers), ..Wait::new(WaitKind::Approval, what).who(who) }
     }
 
     /// The other side needs time.

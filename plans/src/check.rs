@@ -7,6 +7,7 @@
 mod expression;
 mod names;
 mod order;
+mod path;
 mod step;
 mod template;
 

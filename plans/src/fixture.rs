@@ -114,6 +114,7 @@ pub(crate) fn catalog() -> Catalog {
             name: name.to_owned(),
             summary: String::new(),
             effect,
+            undo_before: Vec::new(),
             identities,
             auxiliary: name == "avnm.static-member",
             params: fields(params),

@@ -117,6 +117,8 @@ pub struct StepDef {
     pub uses: String,
     /// Effect class of the kind, from the catalogue.
     pub effect: EffectClass,
+    /// Kinds whose steps, where they need this one, are nevertheless taken back after it; from the catalogue.
+    pub undo_before: Vec<String>,
     /// Who does it. The first acts; the others are for kinds that read in several places. Empty for `approval`, `delay`.
     pub identities: Vec<IdentityId>,
     /// Whose auxiliary token goes along.

@@ -17,6 +17,9 @@ pub(crate) struct Args {
     /// The step
     #[arg(value_name = "STEP")]
     step: String,
+    /// Speak for this identity or person: one of those who may approve. It is recorded, and not proven
+    #[arg(long = "as", value_name = "NAME")]
+    speaks_for: Option<String>,
     #[command(flatten)]
     reason: ReasonArg,
 }
@@ -25,5 +28,6 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let backend = app.backend()?;
     let run = signals::open_run(&backend, Some(&args.run.run)).await?;
     let step = signals::step_waiting_for_approval(&backend, run, &args.step).await?;
-    signals::send(ui, app, &backend, run, Signal::Approve { step }, args.reason.reason).await
+    let signal = Signal::Approve { step, speaks_for: args.speaks_for };
+    signals::send(ui, app, &backend, run, signal, args.reason.reason).await
 }

@@ -111,6 +111,7 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         | StepEvent::Skipped { .. }
         | StepEvent::Cancelled
         | StepEvent::Rejected { .. }
+        | StepEvent::Removed { .. }
         | StepEvent::Undone { .. }
         | StepEvent::Kept { .. }
         | StepEvent::UndoStopped { .. } => None,

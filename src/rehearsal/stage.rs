@@ -168,10 +168,17 @@ impl Stage {
 
     /// People do what is waited for; whether anybody did anything.
     async fn people_act(&mut self, ui: &Ui, state: &RunState) -> Result<bool, CommandError> {
-        let waits: Vec<(WaitKind, StepKey)> =
-            state.waits().iter().map(|open| (open.wait.kind, open.step.key().clone())).collect();
+        let waits = state.waits();
+        let gates: Vec<(StepKey, Option<String>)> = waits
+            .iter()
+            .filter(|open| open.wait.kind == WaitKind::Approval)
+            .map(|open| {
+                let approvers = open.wait.approvers.as_ref();
+                (open.step.key().clone(), approvers.and_then(|approvers| approvers.by.first().cloned()))
+            })
+            .collect();
         let mut acted = false;
-        if waits.iter().any(|(kind, _)| *kind == WaitKind::Person) {
+        if waits.iter().any(|open| open.wait.kind == WaitKind::Person) {
             self.clock.advance(people::ANSWERS_MAIL_AFTER);
             for email in people::addresses(&self.inputs) {
                 let now = self.clock.now();
@@ -181,10 +188,12 @@ impl Stage {
                 }
             }
         }
-        for (_, step) in waits.into_iter().filter(|(kind, _)| *kind == WaitKind::Approval) {
+        for (step, named) in gates {
             self.clock.advance(people::READS_FOR);
-            self.signal(Signal::Approve { step: step.clone() }, people::approver()).await?;
-            self.note(ui, format!("{} approves {step}", people::approver()));
+            let for_whom = named.as_deref().map(|named| format!(" for {named}")).unwrap_or_default();
+            let signal = Signal::Approve { step: step.clone(), speaks_for: named };
+            self.signal(signal, people::approver()).await?;
+            self.note(ui, format!("{} approves {step}{for_whom}", people::approver()));
             acted = true;
         }
         Ok(acted)

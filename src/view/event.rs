@@ -152,7 +152,11 @@ impl Words {
             StepEvent::SkipAsked { by, .. } => Words::quiet("skip", format!("asked by {by}")),
             StepEvent::Skipped { seen, .. } => Words::new("skipped", WAIT, seen.clone()),
             StepEvent::Cancelled => Words::new("cancelled", DIM, ""),
-            StepEvent::Approved(approval) => Words::new("approved", GOOD, format!("by {}", approval.by)),
+            StepEvent::Approved(approval) => {
+                let named = approval.speaks_for.as_deref();
+                let named = named.map(|named| format!(" for {named}")).unwrap_or_default();
+                Words::new("approved", GOOD, format!("by {}{named}", approval.by))
+            }
             StepEvent::Rejected { by, reason } => {
                 let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 Words::new("rejected", BAD, format!("by {by}{reason}"))
@@ -163,6 +167,9 @@ impl Words {
             }
             StepEvent::Provided { output, by, .. } => {
                 Words::new("provided", STRONG, format!("{output} by {by}; a claim until a check proves it"))
+            }
+            StepEvent::Removed { evidence } => {
+                Words::new("removed", WAIT, format!("to be made anew; gone: {}", proof(evidence)))
             }
             StepEvent::Undone { evidence } => {
                 Words::new("undone", GOOD, format!("gone; {}", proof(evidence)))
@@ -211,7 +218,8 @@ pub(crate) fn signal_word(signal: &Signal) -> String {
         Signal::Pause => "pause".to_owned(),
         Signal::Resume => "resume".to_owned(),
         Signal::Cancel => "cancel".to_owned(),
-        Signal::Approve { step } => format!("approve {step}"),
+        Signal::Approve { step, speaks_for: None } => format!("approve {step}"),
+        Signal::Approve { step, speaks_for: Some(named) } => format!("approve {step} for {named}"),
         Signal::Reject { step } => format!("reject {step}"),
         Signal::Retry { step: Some(step) } => format!("retry {step}"),
         Signal::Retry { step: None } => "retry".to_owned(),

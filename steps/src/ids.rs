@@ -4,14 +4,16 @@
 //! Their JSON schemas carry `x-twinspan-type`: the registry reads the plan's type from it.
 
 mod resource;
+mod scope;
 mod text;
 
 use twinspan_engine::StepError;
 
 pub use resource::{
-    AnyResource, ConnectionScope, NetworkGroups, NetworkManagerConnections, NetworkManagers, ResourceId,
-    ResourceType, Scope, ScopeConnections, ScopeKind,
+    AnyResource, NetworkGroups, NetworkManagerConnections, NetworkManagers, ResourceId, ResourceType,
+    ScopeConnections,
 };
+pub use scope::{ConnectionScope, Scope, ScopeKind};
 pub use text::{Email, Guid, HumanDuration, ResourceName, TenantId, Url};
 
 /// Why a text is not what it should be: a fragment that names the text.

@@ -122,7 +122,12 @@ fn undo_removes_what_the_run_made_and_keeps_what_it_found() {
     let said = home.run(&["run", &shipped(PLAN), "--inputs", &inputs(), "--until-blocked"]).expect(5);
     finish(&azure, &home, said);
     let preview = home.run(&["undo", "--preview"]).expect(0);
-    assert!(preview.out.contains("scope-connection"), "{preview:#?}");
+    let line = |step: &str| {
+        let found = preview.out.lines().position(|line| line.split_whitespace().nth(1) == Some(step));
+        found.unwrap_or_else(|| panic!("{step} is not announced:\n{}", preview.out))
+    };
+    let announced = ["group", "scope-connection", "network-manager-connection", "role", "guest"].map(line);
+    assert!(announced.is_sorted(), "{}", preview.out);
     let before = azure.ledger().len();
     home.run(&["undo", "--yes"]).expect(0);
     let removed: Vec<String> = azure.ledger()[before..]
@@ -139,7 +144,9 @@ fn undo_removes_what_the_run_made_and_keeps_what_it_found() {
     let halves = [position("/scopeconnections/"), position("/networkmanagerconnections/")];
     assert!(target_members.iter().all(|member| halves.iter().all(|half| member < half)), "{removed:#?}");
     assert!(last("/staticmembers/") < last("/networkgroups/ng-spokes"), "{removed:#?}");
-    assert!(halves.iter().all(|half| *half < position("/roleassignments/")), "{removed:#?}");
+    assert!(last("/networkgroups/ng-spokes") < halves[0], "{removed:#?}");
+    // Microsoft's order: the central half first.
+    assert!(halves[0] < halves[1] && halves[1] < position("/roleassignments/"), "{removed:#?}");
     assert!(position("/roleassignments/") < position("/users/"), "{removed:#?}");
     assert_eq!(removed.len(), 8, "{removed:#?}");
     assert!(!removed.iter().any(|path| path.ends_with("/networkmanagers/nm-group")), "{removed:#?}");

@@ -14,7 +14,7 @@ use crate::state::item::Item;
 use crate::state::record::StepRecord;
 use crate::state::{Goal, RunState, StepState};
 use crate::step::{ClaimKey, Decision, Marker, Observed, Phase, Undone};
-use crate::wait::{Wait, WaitKind};
+use crate::wait::{Approvers, Wait, WaitKind};
 
 /// One step and what was just learned of it.
 #[derive(Clone, Copy)]
@@ -107,43 +107,79 @@ impl<'a> Case<'a> {
 
     /// Announces the write, unless something stands against it.
     pub(super) fn intend(&self, pre_image: Digest, was_absent: bool, claims: &[ClaimKey]) -> Vec<StepEvent> {
-        let record = self.record;
         if !self.state.may_send() || self.state.control().goal != Goal::Finish {
             return Vec::new();
         }
-        if let Some(given_up) = self.exhausted() {
-            return vec![given_up];
+        if let Some(obstacle) = self.obstacle(claims) {
+            return vec![obstacle];
+        }
+        self.announce(Phase::Apply, pre_image, was_absent, claims, None)
+    }
+
+    /// Announces the removal of what is there, so that it can be made anew.
+    pub(super) fn replace(&self, pre_image: Digest, found: &Value, claims: &[ClaimKey]) -> Vec<StepEvent> {
+        if !self.state.may_send() || self.state.control().goal != Goal::Finish {
+            return Vec::new();
+        }
+        if let Some(obstacle) = self.obstacle(claims) {
+            return vec![obstacle];
+        }
+        self.announce(Phase::Undo, pre_image, false, claims, Some(found))
+    }
+
+    /// What stands against a write on the way forward.
+    fn obstacle(&self, claims: &[ClaimKey]) -> Option<StepEvent> {
+        let record = self.record;
+        if let Some(given_up) = self.exhausted(Phase::Probe) {
+            return Some(given_up);
         }
         let ordered = matches!(record.decided, Some(Choice::Overwrite | Choice::Recreate));
         if self.step.effect == EffectClass::PostUnsafe && record.unsettled && !ordered {
-            return vec![self.unsafe_repeat(Phase::Probe)];
+            return Some(self.unsafe_repeat(Phase::Probe));
         }
         if let Some(other) = self.state.foreign_claim(claims) {
-            return vec![self.claimed_by(other)];
+            return Some(self.claimed_by(other));
         }
         if let (Some(gate), None) = (&self.step.approval, &record.approval) {
-            let who = if gate.by.is_empty() { "an operator".to_owned() } else { gate.by.join(" or ") };
-            let wait = Wait::new(WaitKind::Approval, "its change has to be approved")
-                .who(who)
-                .action(format!("twinspan approve {} {}", self.run.short(), self.item.key));
-            return vec![self.waiting(wait, Phase::Probe)];
+            let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
+            let wait = Wait::approval("its change has to be approved", approvers).action(format!(
+                "twinspan approve {} {}",
+                self.run.short(),
+                self.item.key
+            ));
+            return Some(self.waiting(wait, Phase::Probe));
         }
-        let Some(call) = &record.call else { return Vec::new() };
-        let digest = digest_of(&json!({
+        None
+    }
+
+    /// The intent, with the digest of everything that decides what is sent.
+    pub(super) fn announce(
+        &self,
+        phase: Phase,
+        pre_image: Digest,
+        was_absent: bool,
+        claims: &[ClaimKey],
+        found: Option<&Value>,
+    ) -> Vec<StepEvent> {
+        let Some(call) = &self.record.call else { return Vec::new() };
+        let mut sent = json!({
             "kind": self.step.uses,
             "identity": call.identities,
             "params": *call.params,
             "pre_image": pre_image,
-        }));
+        });
+        if phase == Phase::Undo {
+            sent["undo"] = Value::Bool(true);
+        }
         vec![StepEvent::Intended {
-            attempt: record.attempts + 1,
-            phase: Phase::Apply,
-            digest,
+            attempt: self.record.attempts + 1,
+            phase,
+            digest: digest_of(&sent),
             pre_image,
             was_absent,
             epoch: self.state.epoch(),
-            claims: if record.claims.is_empty() { claims.to_vec() } else { Vec::new() },
-            found: None,
+            claims: if self.record.claims.is_empty() { claims.to_vec() } else { Vec::new() },
+            found: found.cloned(),
         }]
     }
 
@@ -177,6 +213,9 @@ impl<'a> Case<'a> {
                 Observed::Absent => (None, "absent".to_owned()),
                 Observed::Converging { wait, .. } => (None, format!("on its way: {}", wait.what)),
                 Observed::Conflict(decision) => (None, format!("in conflict: {}", decision.what)),
+                Observed::Broken { output, decision, .. } => {
+                    (Some(output), format!("there, in a state that does not heal: {}", decision.what))
+                }
                 Observed::Differs { output, .. } => (Some(output), "there, but not as wanted".to_owned()),
                 Observed::Present { output, .. } => (Some(output), "there, as wanted".to_owned()),
             },
@@ -234,9 +273,7 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option
             ended: fact.ended,
             receipt: None,
         }],
-        Ok(Seen::Undone(Undone::Kept(reason))) if fact.phase == Phase::Undo => {
-            vec![StepEvent::Kept { reason: reason.clone() }]
-        }
+        Ok(Seen::Undone(Undone::Kept(reason))) if fact.phase == Phase::Undo => vec![case.keeps(reason)],
         Ok(_) => return None,
         Err(error) if fact.phase.writes() && error.certainty == Certainty::Unknown => {
             vec![case.uncertain(error, fact.ended)]

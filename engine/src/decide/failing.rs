@@ -84,8 +84,8 @@ impl Case<'_> {
     /// The end of the way: the step fails, or its undo stops.
     pub(super) fn stopped(&self, error: StepError, phase: Phase) -> StepEvent {
         match phase.way() {
-            Way::Forward => StepEvent::Failed { error, phase },
-            Way::Back => StepEvent::UndoStopped { error },
+            Way::Back if !self.record.replacing => StepEvent::UndoStopped { error },
+            Way::Forward | Way::Back => StepEvent::Failed { error, phase },
         }
     }
 
@@ -110,12 +110,12 @@ impl Case<'_> {
         self.try_again(StepError::new(FailureClass::ReplicationLag, what), phase)
     }
 
-    /// Whether another write would be one too many.
-    pub(super) fn exhausted(&self) -> Option<StepEvent> {
+    /// Whether another write would be one too many, after a look of `phase`.
+    pub(super) fn exhausted(&self, phase: Phase) -> Option<StepEvent> {
         let failures = self.record.failures;
         let (since, error) = (failures.since?, self.record.last_error.as_ref()?);
         self.is_too_much(failures.count, since)
-            .then(|| self.stopped(self.given_up(error, failures.count, since), Phase::Probe))
+            .then(|| self.stopped(self.given_up(error, failures.count, since), phase))
     }
 
     fn is_too_much(&self, failures: u32, since: Timestamp) -> bool {

@@ -24,12 +24,11 @@ impl Case<'_> {
         let reads = self.step.effect == EffectClass::Read;
         let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
         let decided = self.record.decided;
-        let replace = matches!(decided, Some(Choice::Overwrite | Choice::Recreate));
         match observed {
             Observed::Present { output, marker } => {
                 let foreign = self.foreign(marker);
                 match decided {
-                    Some(Choice::Recreate) if !reads => self.intend(pre_image, false, claims),
+                    Some(Choice::Recreate) if !reads => self.replace(pre_image, output, claims),
                     Some(Choice::Overwrite) if !reads && foreign.is_some() => {
                         self.intend(pre_image, false, claims)
                     }
@@ -49,16 +48,32 @@ impl Case<'_> {
                 _ => vec![self.waiting(wait.clone(), Phase::Probe)],
             },
             Observed::Conflict(decision) => {
-                if replace && !reads {
+                if decided == Some(Choice::Overwrite) && !reads {
                     return self.intend(pre_image, false, claims);
                 }
-                vec![self.undecided(decision.clone(), Phase::Probe)]
+                let mut decision = decision.clone();
+                if decided == Some(Choice::Recreate) {
+                    decision.advice = format!(
+                        "what is there cannot be removed from here, so it was not made anew; {}",
+                        decision.advice
+                    );
+                }
+                vec![self.undecided(decision, Phase::Probe)]
             }
+            Observed::Broken { output, decision, marker } => match decided {
+                Some(Choice::Recreate) if !reads => self.replace(pre_image, output, claims),
+                Some(Choice::Overwrite) if !reads => self.intend(pre_image, false, claims),
+                Some(Choice::Adopt) => vec![self.in_place(fact, output, marker)],
+                _ => vec![self.undecided(decision.clone(), Phase::Probe)],
+            },
             Observed::Differs { output, differences, marker } => {
                 if decided == Some(Choice::Adopt) {
                     return vec![self.in_place(fact, output, marker)];
                 }
-                if replace && !reads {
+                if decided == Some(Choice::Recreate) && !reads {
+                    return self.when_ready(readiness, || self.replace(pre_image, output, claims));
+                }
+                if decided == Some(Choice::Overwrite) && !reads {
                     return self.when_ready(readiness, || self.intend(pre_image, false, claims));
                 }
                 vec![self.undecided(self.differs(differences, marker), Phase::Probe)]
@@ -109,7 +124,8 @@ impl Case<'_> {
         let fields = differences.iter().map(|difference| difference.field.as_str()).collect::<Vec<_>>();
         Decision {
             what: format!("it is there, but not as wanted ({}){whose}", fields.join(", ")),
-            advice: "adopt it as it is, overwrite it, or abort this step".to_owned(),
+            advice: "adopt it as it is, overwrite it, recreate it (remove it first), or abort this step"
+                .to_owned(),
             differences: differences.to_vec(),
         }
     }
@@ -129,7 +145,9 @@ impl Case<'_> {
                 Some(other) => vec![self.foreign_owner(other, Phase::Verify)],
                 None => vec![self.waiting(wait.clone(), Phase::Verify)],
             },
-            Observed::Conflict(decision) => vec![self.undecided(decision.clone(), Phase::Verify)],
+            Observed::Conflict(decision) | Observed::Broken { decision, .. } => {
+                vec![self.undecided(decision.clone(), Phase::Verify)]
+            }
             Observed::Differs { differences, marker, .. } => {
                 if self.may_be_stale(fact) {
                     return vec![self.not_visible("what was there before is still read", Phase::Verify)];

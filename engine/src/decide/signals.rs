@@ -11,7 +11,7 @@ use crate::signal::{Actor, Choice, Signal, SignalRow};
 use crate::state::item::ItemId;
 use crate::state::{BlockState, Goal, RunState, StepState, Way};
 use crate::step::{Approval, Phase};
-use crate::wait::WaitKind;
+use crate::wait::{Approvers, WaitKind};
 
 /// Why a signal does not fit the run as it stands; a sentence for the person who sends it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,28 +91,22 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
                 refused(format!("{step} is {}: there is nothing to retry", name(state, id)), None)
             }
         }
-        Signal::Approve { step } | Signal::Reject { step } => {
+        Signal::Approve { step, .. } | Signal::Reject { step } => {
             not_after_end("approve")?;
             let id = known(state, step)?;
-            let waits = matches!(
-                step_state(state, id),
-                Some(StepState::Waiting(waiting)) if waiting.wait.kind == WaitKind::Approval
-            );
-            if !waits {
+            let wait = step_state(state, id).and_then(StepState::wait);
+            let Some(wait) = wait.filter(|wait| wait.kind == WaitKind::Approval) else {
                 return refused(
                     format!("{step} is {}: it does not wait for approval", name(state, id)),
                     None,
                 );
+            };
+            match (signal, &wait.approvers) {
+                (Signal::Approve { speaks_for, .. }, Some(approvers)) => {
+                    may_approve(state, step, approvers, actor, speaks_for.as_deref())
+                }
+                _ => Ok(()),
             }
-            let gate = state.plan().node(state.item(id).node).step().and_then(|step| step.approval.as_ref());
-            let own = state.starter() == Some(actor);
-            if matches!(signal, Signal::Approve { .. }) && own && gate.is_some_and(|gate| gate.not_starter) {
-                return refused(
-                    format!("{step} may not be approved by {actor}, who started the run"),
-                    Some("somebody else approves it"),
-                );
-            }
-            Ok(())
         }
         Signal::Skip { step, values } => {
             not_after_end("skip")?;
@@ -152,6 +146,37 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
                 }
                 Some(_) => known_outputs(state, id, step, std::iter::once(output)),
             }
+        }
+    }
+}
+
+/// A gate opens for those whom it names. Who somebody is, is what the machine says; for whom they speak, they state.
+fn may_approve(
+    state: &RunState,
+    step: &StepKey,
+    approvers: &Approvers,
+    actor: &Actor,
+    speaks_for: Option<&str>,
+) -> Result<(), SignalRefused> {
+    if approvers.not_starter && state.starter() == Some(actor) {
+        return refused(
+            format!("{step} may not be approved by {actor}, who started the run"),
+            Some("somebody else approves it"),
+        );
+    }
+    let is_named = |name: &str| approvers.by.iter().any(|named| named.eq_ignore_ascii_case(name));
+    match speaks_for {
+        _ if approvers.by.is_empty() => Ok(()),
+        Some(named) if is_named(named) => Ok(()),
+        None if is_named(&actor.0) => Ok(()),
+        _ => {
+            let who = approvers.by.join(" or ");
+            let named = approvers.by.first().map_or("NAME", String::as_str);
+            let stated = speaks_for.map(|named| format!(" for {named}")).unwrap_or_default();
+            refused(
+                format!("{step} is to be approved by {who}; {actor} cannot{stated}"),
+                Some(&format!("if you are {who} or speak for them: --as {named} (it is recorded)")),
+            )
         }
     }
 }
@@ -236,9 +261,14 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
         _ if !fits => {}
         Signal::Resume => {}
         Signal::Undo => unsent(state, in_flight, &mut of),
-        Signal::Approve { step } => of(
+        Signal::Approve { step, speaks_for } => of(
             step,
-            StepEvent::Approved(Approval { by: row.actor.to_string(), at: now, reason: row.reason.clone() }),
+            StepEvent::Approved(Approval {
+                by: row.actor.to_string(),
+                speaks_for: speaks_for.clone(),
+                at: now,
+                reason: row.reason.clone(),
+            }),
         ),
         Signal::Reject { step } => {
             of(step, StepEvent::Rejected { by: row.actor.to_string(), reason: row.reason.clone() });

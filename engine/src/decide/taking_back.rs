@@ -1,7 +1,8 @@
 //! What a look means on the way back: undo removes what ownership proves, and nothing else.
 
+use std::time::Duration;
+
 use serde_json::Value;
-use serde_json::json;
 
 use crate::decide::facts::Case;
 use crate::decide::{digest_of, limits};
@@ -9,9 +10,9 @@ use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::perform::Fact;
 use crate::signal::Choice;
-use crate::state::StepState;
+use crate::state::{Goal, StepState};
 use crate::step::{ClaimKey, Decision, Marker, Observed, Phase};
-use crate::wait::Wait;
+use crate::wait::{Wait, WaitKind};
 
 impl Case<'_> {
     /// A look before anything is removed.
@@ -22,12 +23,17 @@ impl Case<'_> {
         _claims: &[ClaimKey],
     ) -> Vec<StepEvent> {
         if let Some(reason) = fact.rules.keeps {
-            return vec![StepEvent::Kept { reason: reason.to_owned() }];
+            return vec![self.keeps(reason)];
+        }
+        if self.record.replacing {
+            return self.replace_again(fact, observed);
         }
         let overwrite = matches!(self.record.decided, Some(Choice::Overwrite | Choice::Recreate));
         match observed {
             Observed::Absent => vec![self.gone(fact)],
-            Observed::Present { output, marker } => self.remove_if_ours(observed, output, marker, overwrite),
+            Observed::Present { output, marker } | Observed::Broken { output, marker, .. } => {
+                self.remove_if_ours(fact, observed, output, marker, overwrite)
+            }
             Observed::Differs { output, differences, marker } => {
                 if self.is_ours(marker) && !overwrite {
                     let fields: Vec<&str> =
@@ -39,21 +45,49 @@ impl Case<'_> {
                     };
                     return vec![self.undecided(decision, Phase::UndoProbe)];
                 }
-                self.remove_if_ours(observed, output, marker, overwrite)
+                self.remove_if_ours(fact, observed, output, marker, overwrite)
             }
             Observed::Converging { wait, marker } => match &self.record.proof {
-                Some(proof) => self.remove_if_ours(observed, &proof.output, marker, overwrite),
+                Some(proof) => self.remove_if_ours(fact, observed, &proof.output, marker, overwrite),
                 None => vec![self.waiting(Wait::remote(wait.what.clone()), Phase::UndoProbe)],
             },
             Observed::Conflict(decision) => match &self.record.proof {
-                Some(proof) if overwrite => self.remove(observed, &proof.output),
+                Some(proof) if overwrite => self.remove(fact, observed, &proof.output),
                 _ => vec![self.undecided(decision.clone(), Phase::UndoProbe)],
             },
         }
     }
 
+    /// Undo leaves it. What was to be made anew cannot be, then.
+    pub(super) fn keeps(&self, reason: &str) -> StepEvent {
+        if self.record.replacing {
+            let error = StepError::plan_wrong(format!("it cannot be removed to be made anew: {reason}"));
+            return StepEvent::Failed { error, phase: Phase::Undo };
+        }
+        StepEvent::Kept { reason: reason.to_owned() }
+    }
+
+    /// A look on the way forward, when a removal that a person ordered has to be sent again.
+    fn replace_again(&self, fact: &Fact, observed: &Observed<Value>) -> Vec<StepEvent> {
+        match observed {
+            Observed::Absent => vec![self.gone(fact)],
+            Observed::Present { output, .. }
+            | Observed::Differs { output, .. }
+            | Observed::Broken { output, .. } => self.remove(fact, observed, output),
+            Observed::Converging { wait, .. } => {
+                vec![self.waiting(Wait::remote(wait.what.clone()), Phase::UndoProbe)]
+            }
+            Observed::Conflict(decision) => {
+                let error = StepError::plan_wrong(format!("it was to be made anew: {}", decision.what))
+                    .hint(decision.advice.clone());
+                vec![StepEvent::Failed { error, phase: Phase::UndoProbe }]
+            }
+        }
+    }
+
     fn remove_if_ours(
         &self,
+        fact: &Fact,
         observed: &Observed<Value>,
         found: &Value,
         marker: &Marker,
@@ -64,8 +98,8 @@ impl Case<'_> {
             return kept(format!("it carries the marker of run {other}"));
         }
         match (self.origin(marker), marker) {
-            (Origin::Made, _) => self.remove(observed, found),
-            (Origin::Changed, Marker::Of(_)) if overwrite => self.remove(observed, found),
+            (Origin::Made, _) => self.remove(fact, observed, found),
+            (Origin::Changed, Marker::Of(_)) if overwrite => self.remove(fact, observed, found),
             (Origin::Changed, _) => kept("it was there before this run changed it".to_owned()),
             (Origin::Unproven, Marker::None) => kept(
                 "it does not carry this run's marker (any more): this run may not have made it".to_owned(),
@@ -78,35 +112,26 @@ impl Case<'_> {
         }
     }
 
-    fn remove(&self, observed: &Observed<Value>, found: &Value) -> Vec<StepEvent> {
+    fn remove(&self, fact: &Fact, observed: &Observed<Value>, found: &Value) -> Vec<StepEvent> {
         if !self.state.may_send() {
             return Vec::new();
         }
-        if let Some(given_up) = self.exhausted() {
-            return vec![match given_up {
-                StepEvent::Failed { error, .. } => StepEvent::UndoStopped { error },
-                other => other,
-            }];
+        if let Some(given_up) = self.exhausted(Phase::UndoProbe) {
+            return vec![given_up];
         }
-        let Some(call) = &self.record.call else { return Vec::new() };
+        if let Some(wait) = self.dwell(fact) {
+            return vec![self.waiting(wait, Phase::UndoProbe)];
+        }
         let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
-        let digest = digest_of(&json!({
-            "kind": self.step.uses,
-            "identity": call.identities,
-            "params": *call.params,
-            "pre_image": pre_image,
-            "undo": true,
-        }));
-        vec![StepEvent::Intended {
-            attempt: self.record.attempts + 1,
-            phase: Phase::Undo,
-            digest,
-            pre_image,
-            was_absent: false,
-            epoch: self.state.epoch(),
-            claims: Vec::new(),
-            found: Some(found.clone()),
-        }]
+        self.announce(Phase::Undo, pre_image, false, &[], Some(found))
+    }
+
+    /// Removed too soon after what depended on it, some things take harm.
+    fn dwell(&self, fact: &Fact) -> Option<Wait> {
+        let dwell = fact.rules.dwell?;
+        let until = self.state.removed_at()?.checked_add(dwell.after).ok()?;
+        let left = Duration::try_from(until.duration_since(self.now)).ok().filter(|left| !left.is_zero())?;
+        Some(Wait::new(WaitKind::Timer, dwell.why).look_again(left))
     }
 
     /// A look after the removal.
@@ -163,7 +188,13 @@ impl Case<'_> {
             .is_some_and(|since| fact.began >= since);
         if agrees && fact.began >= settled {
             let seen = digest_of(&Value::String("absent".to_owned()));
-            return StepEvent::Undone { evidence: self.evidence(fact, seen, Marker::None) };
+            let evidence = self.evidence(fact, seen, Marker::None);
+            // While the run is taken back nothing is made anew.
+            return if self.record.replacing && self.state.control().goal == Goal::Finish {
+                StepEvent::Removed { evidence }
+            } else {
+                StepEvent::Undone { evidence }
+            };
         }
         let soon = self.later(limits::AGREEING);
         StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) }

@@ -7,6 +7,7 @@ mod graph;
 mod people;
 mod plans;
 mod random;
+mod recreate;
 mod rig;
 mod uncertain;
 mod world;

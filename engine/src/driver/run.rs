@@ -228,6 +228,7 @@ fn can_wait(event: &Event) -> bool {
                 | StepEvent::Intended { .. }
                 | StepEvent::Accepted { .. }
                 | StepEvent::Done { .. }
+                | StepEvent::Removed { .. }
                 | StepEvent::Undone { .. }
         ),
         _ => false,

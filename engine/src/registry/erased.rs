@@ -94,6 +94,9 @@ fn erase<S: Step>(observed: Observed<S::Output>) -> Result<Observed<Value>, Step
         Observed::Absent => Observed::Absent,
         Observed::Converging { wait, marker } => Observed::Converging { wait, marker },
         Observed::Conflict(decision) => Observed::Conflict(decision),
+        Observed::Broken { output, decision, marker } => {
+            Observed::Broken { output: plain(output)?, decision, marker }
+        }
         Observed::Differs { output, differences, marker } => {
             Observed::Differs { output: plain(output)?, differences, marker }
         }

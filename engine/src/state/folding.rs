@@ -105,6 +105,9 @@ impl RunState {
             return Ok(());
         }
         let unresolved = record.call.is_none();
+        if matches!(event, StepEvent::Undone { .. } | StepEvent::Removed { .. }) {
+            self.removed = Some(at);
+        }
         self.change(id, Change::Event(event), at)?;
         if *event == StepEvent::LookNow && unresolved {
             self.prepare_call(id);

@@ -31,6 +31,8 @@ pub(crate) struct StepRecord {
     pub(crate) receipt: Option<Value>,
     /// How a person settled the last decision; used once.
     pub(crate) decided: Option<Choice>,
+    /// What is there is being removed on the way forward, because a person wants it made anew.
+    pub(crate) replacing: bool,
     /// Outputs that a person stated.
     pub(crate) provided: BTreeMap<String, Value>,
     pub(crate) ownership: Ownership,
@@ -104,6 +106,7 @@ impl StepRecord {
             approval: None,
             receipt: None,
             decided: None,
+            replacing: false,
             provided: BTreeMap::new(),
             ownership: Ownership::default(),
             unsettled: false,
@@ -177,6 +180,9 @@ impl StepRecord {
                 self.attempts = *attempt;
                 self.failed_looks = 0;
                 self.decided = None;
+                if *phase == Phase::Undo && self.state.way() == Some(Way::Forward) {
+                    self.replacing = true;
+                }
                 if *phase == Phase::Apply {
                     let own = &mut self.ownership;
                     own.owed_before = own.owed;
@@ -232,6 +238,7 @@ impl StepRecord {
             StepEvent::Failed { error, .. } => {
                 self.refused(was_intended);
                 self.decided = None;
+                self.replacing = false;
                 self.last_error = Some(Box::new(error.clone()));
             }
             StepEvent::UndoStopped { error } => self.last_error = Some(Box::new(error.clone())),
@@ -248,6 +255,14 @@ impl StepRecord {
             StepEvent::Decided { choice, .. } => self.decided = Some(*choice),
             StepEvent::Provided { output, value, .. } => {
                 self.provided.insert(output.clone(), value.clone());
+            }
+            StepEvent::Removed { .. } => {
+                // Whoever made what was there: it is gone, and what comes next is made by this run.
+                self.replacing = false;
+                self.ownership = Ownership::default();
+                self.failures = Failures::default();
+                self.waits.clear();
+                self.last_error = None;
             }
             StepEvent::StillAbsent { .. }
             | StepEvent::Skipped { .. }
@@ -274,6 +289,7 @@ impl StepRecord {
         self.failed_looks = 0;
         self.waits.clear();
         self.decided = None;
+        self.replacing = false;
         self.last_error = None;
     }
 

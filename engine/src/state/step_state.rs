@@ -379,6 +379,7 @@ impl StepEvent {
             StepEvent::LookNow => "look-now",
             StepEvent::Decided { .. } => "decided",
             StepEvent::Provided { .. } => "provided",
+            StepEvent::Removed { .. } => "removed",
             StepEvent::Undone { .. } => "undone",
             StepEvent::Kept { .. } => "kept",
             StepEvent::UndoStopped { .. } => "undo-stopped",

@@ -1,6 +1,16 @@
-//! In which order steps are taken back: a step only after everything that began once it was done. Whatever depends on
-//! it did, so this is the reverse order of dependency, read off the journal.
+//! In which order steps are taken back: a step only after everything that depends on it. The plan's graph of needs is
+//! walked backwards, through blocks and through steps that made nothing.
+//!
+//! ```text
+//! forward   target ─▶ reader          block opens ─▶ what is in it ─▶ block closes
+//! back      reader before target      (the same arrows, from their ends)
+//! ```
+//!
+//! One rule of kinds bends this: a kind may say that its steps go *before* certain kinds that depend on them
+//! ([`crate::step::Step::UNDO_BEFORE`]). Then the arrow between the two is turned, and whatever depended on the later
+//! one is gone before either.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
@@ -9,71 +19,210 @@ use crate::ids::Seq;
 use crate::state::RunState;
 use crate::state::item::ItemId;
 use crate::state::step_state::{Change, StepState, Way};
+use crate::state::view::ItemView;
 
 /// Steps that are still to be taken back.
 #[derive(Debug, Default)]
 pub(crate) struct UndoOrder {
-    /// When each of them began and was done.
-    remaining: HashMap<ItemId, (Seq, Seq)>,
-    by_begin: BTreeSet<(Seq, ItemId)>,
-    /// Those whose turn has not come, by when they were done.
-    by_end: BTreeSet<(Seq, ItemId)>,
+    graph: Graph,
+    /// Steps whose turn has come and that have not begun: newest first.
+    turn: BTreeSet<(Reverse<Seq>, ItemId)>,
+    /// Steps that are not taken back yet.
+    left: BTreeSet<ItemId>,
 }
 
 impl UndoOrder {
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.remaining.is_empty()
+        self.left.is_empty()
     }
 }
 
+/// Who goes before whom on the way back. Every item is two nodes, its opening and its closing. On the way back the
+/// closing comes first: that is where a step is taken back.
+#[derive(Debug, Default)]
+struct Graph {
+    /// Nodes that may go once this one is gone.
+    behind: Vec<Vec<u32>>,
+    /// How many nodes have to go before this one.
+    ahead: Vec<u32>,
+}
+
+impl Graph {
+    fn of_items(count: usize) -> Self {
+        Graph { behind: vec![Vec::new(); 2 * count], ahead: vec![0; 2 * count] }
+    }
+
+    /// Forward, `later` comes after `earlier`: on the way back it goes first.
+    fn add(&mut self, earlier: u32, later: u32) {
+        self.behind[later as usize].push(earlier);
+        self.ahead[earlier as usize] += 1;
+    }
+
+    /// The node is gone: the nodes that may go now.
+    fn gone(&mut self, node: u32) -> Vec<u32> {
+        let behind = std::mem::take(&mut self.behind[node as usize]);
+        let mut free = Vec::new();
+        for earlier in behind {
+            let ahead = &mut self.ahead[earlier as usize];
+            *ahead = ahead.saturating_sub(1);
+            if *ahead == 0 {
+                free.push(earlier);
+            }
+        }
+        free
+    }
+
+    /// Nodes that wait for nothing.
+    fn free(&self) -> Vec<u32> {
+        let nodes = self.ahead.iter().zip(0_u32..);
+        nodes.filter(|(ahead, _)| **ahead == 0).map(|(_, node)| node).collect()
+    }
+
+    /// Whether every node gets its turn.
+    fn is_acyclic(&self) -> bool {
+        let mut rest = Graph { behind: self.behind.clone(), ahead: self.ahead.clone() };
+        let mut open = rest.free();
+        let mut seen = 0;
+        while let Some(node) = open.pop() {
+            seen += 1;
+            open.extend(rest.gone(node));
+        }
+        seen == self.ahead.len()
+    }
+}
+
+fn opening(id: ItemId) -> u32 {
+    2 * id.0
+}
+
+fn closing(id: ItemId) -> u32 {
+    2 * id.0 + 1
+}
+
 impl RunState {
+    fn all_items(&self) -> impl Iterator<Item = ItemId> + use<> {
+        (0..u32::try_from(self.items.len()).unwrap_or(u32::MAX)).map(ItemId)
+    }
+
+    fn undo_graph(&self) -> Graph {
+        let turned = self.turned();
+        let graph = self.graph_with(&turned);
+        // A plan can be written so that the rule of a kind contradicts its needs; then the needs win.
+        if turned.is_empty() || graph.is_acyclic() { graph } else { self.graph_with(&HashMap::new()) }
+    }
+
+    /// Steps that go later than something they need, with what goes before them.
+    fn turned(&self) -> HashMap<ItemId, Vec<ItemId>> {
+        let mut turned: HashMap<ItemId, Vec<ItemId>> = HashMap::new();
+        for id in self.all_items() {
+            let Some(later) = self.plan().node(self.item(id).node).step() else { continue };
+            if self.item(id).step().is_none() {
+                continue;
+            }
+            for target in &self.item(id).targets {
+                let Some(earlier) = self.plan().node(self.item(*target).node).step() else { continue };
+                if self.item(*target).step().is_some() && earlier.undo_before.contains(&later.uses) {
+                    turned.entry(id).or_default().push(*target);
+                }
+            }
+        }
+        turned
+    }
+
+    fn graph_with(&self, turned: &HashMap<ItemId, Vec<ItemId>>) -> Graph {
+        let mut graph = Graph::of_items(self.items.len());
+        for id in self.all_items() {
+            let item = self.item(id);
+            graph.add(opening(id), closing(id));
+            if let Some(parent) = item.parent {
+                graph.add(opening(parent), opening(id));
+                graph.add(closing(id), closing(parent));
+            }
+            for target in &item.targets {
+                let first = turned.get(target).into_iter().flatten();
+                for before in first.filter(|before| **before != id) {
+                    graph.add(closing(*before), opening(id));
+                }
+                if turned.get(&id).is_some_and(|before| before.contains(target)) {
+                    graph.add(closing(id), opening(*target));
+                } else {
+                    graph.add(closing(*target), opening(id));
+                }
+            }
+            // Whoever needs the block around the later one depends on both.
+            for before in turned.get(&id).into_iter().flatten() {
+                let around = self.blocks_around(*before);
+                for block in self.blocks_around(id).into_iter().filter(|block| !around.contains(block)) {
+                    graph.add(closing(*before), closing(block));
+                }
+            }
+        }
+        graph
+    }
+
+    fn blocks_around(&self, id: ItemId) -> Vec<ItemId> {
+        let mut around = Vec::new();
+        let mut at = self.item(id).parent;
+        while let Some(block) = at {
+            around.push(block);
+            at = self.item(block).parent;
+        }
+        around
+    }
+
     /// Finds what has to be taken back; ends the waits of everything else.
     pub(crate) fn begin_undo(&mut self, at: Timestamp) {
-        let mut order = UndoOrder::default();
-        let ids = (0..self.items.len()).map(|index| ItemId(u32::try_from(index).unwrap_or(u32::MAX)));
-        for id in ids.collect::<Vec<_>>() {
-            let item = self.item(id);
-            let met = item.met.unwrap_or(Seq(u64::MAX));
-            let begun = item.begun.map_or(Seq(0), |(_, seq)| seq);
+        let mut left = BTreeSet::new();
+        for id in self.all_items() {
             self.recorded(id);
             let Some(record) = self.item(id).step() else { continue };
             if record.ownership.owed {
-                order.remaining.insert(id, (begun, met));
-                order.by_begin.insert((begun, id));
-                order.by_end.insert((met, id));
+                left.insert(id);
             } else {
                 // What may have been sent is owed; nothing else is open here.
                 let _fits = self.change(id, Change::NothingToTakeBack, at);
             }
         }
-        self.undo = order;
+        self.undo = UndoOrder { graph: self.undo_graph(), turn: BTreeSet::new(), left };
+        let free = self.undo.graph.free();
+        self.let_go(free);
+    }
+
+    /// These nodes may go: a step that is to be taken back has its turn, everything else is gone at once.
+    fn let_go(&mut self, mut free: Vec<u32>) {
+        while let Some(node) = free.pop() {
+            let id = ItemId(node / 2);
+            if node == closing(id) && self.undo.left.contains(&id) {
+                let begun = self.item(id).begun.map_or(Seq(0), |(_, seq)| seq);
+                self.undo.turn.insert((Reverse(begun), id));
+            } else {
+                free.extend(self.undo.graph.gone(node));
+            }
+        }
     }
 
     /// Lets everything be taken back whose turn has come.
     pub(crate) fn pump_undo(&mut self, at: Timestamp) {
-        while let Some((latest, _)) = self.undo.by_begin.last().copied() {
-            let ready: Vec<(Seq, ItemId)> = self
-                .undo
-                .by_end
-                .range((std::ops::Bound::Excluded((latest, ItemId(u32::MAX))), std::ops::Bound::Unbounded))
-                .copied()
-                .filter(|(_, id)| self.item(*id).step().is_some_and(|record| !is_sent(&record.state)))
-                .collect();
-            if ready.is_empty() {
-                return;
-            }
-            for (end, id) in ready {
-                self.undo.by_end.remove(&(end, id));
-                if self.item(id).step().is_some_and(|record| !record.ownership.owed) {
-                    self.leave_undo(id);
-                    let _fits = self.change(id, Change::NothingToTakeBack, at);
-                } else {
-                    if let Some(record) = self.item_mut(id).step_mut() {
-                        record.begin_back();
-                    }
-                    let _fits = self.change(id, Change::TakeBack, at);
+        loop {
+            let ready = self.undo.turn.iter().copied().find(|(_, id)| {
+                // What was sent has to be settled before it is taken back.
+                self.item(*id).step().is_some_and(|record| !is_sent(&record.state))
+            });
+            let Some(turn) = ready else { return };
+            self.undo.turn.remove(&turn);
+            let id = turn.1;
+            let owed = self.item_mut(id).step_mut().is_some_and(|record| {
+                if record.ownership.owed {
+                    record.begin_back();
                 }
+                record.ownership.owed
+            });
+            if owed {
+                let _fits = self.change(id, Change::TakeBack, at);
+            } else {
+                let _fits = self.change(id, Change::NothingToTakeBack, at);
+                self.leave_undo(id);
             }
         }
     }
@@ -90,9 +239,35 @@ impl RunState {
     }
 
     fn leave_undo(&mut self, id: ItemId) {
-        if let Some((begun, end)) = self.undo.remaining.remove(&id) {
-            self.undo.by_begin.remove(&(begun, id));
-            self.undo.by_end.remove(&(end, id));
+        if self.undo.left.remove(&id) {
+            let free = self.undo.graph.gone(closing(id));
+            self.let_go(free);
+        }
+    }
+
+    /// Steps that undo has to look at, in its order as far as it is fixed; where it is not, the newest first.
+    pub fn undo_plan(&self) -> Vec<ItemView<'_>> {
+        let mut graph = self.undo_graph();
+        let owed = |id: ItemId| {
+            let item = self.item(id);
+            let open = |state: &StepState| !matches!(state, StepState::Undone(_) | StepState::Kept { .. });
+            item.step().is_some_and(|record| record.ownership.owed && open(&record.state))
+        };
+        let mut turn: BTreeSet<(Reverse<Seq>, ItemId)> = BTreeSet::new();
+        let mut free = graph.free();
+        let mut plan = Vec::new();
+        loop {
+            while let Some(node) = free.pop() {
+                let id = ItemId(node / 2);
+                if node == closing(id) && owed(id) {
+                    turn.insert((Reverse(self.item(id).begun.map_or(Seq(0), |(_, seq)| seq)), id));
+                } else {
+                    free.extend(graph.gone(node));
+                }
+            }
+            let Some((_, id)) = turn.pop_first() else { return plan };
+            plan.push(self.view(id));
+            free.extend(graph.gone(closing(id)));
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identities, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
-    Wait, WaitKind,
+    Applied, Approvers, ClaimKey, EffectClass, Identities, Marker, Observed, Readiness, Step, StepCx,
+    StepError, Undone, Wait,
 };
 
 use crate::people;
@@ -21,7 +21,8 @@ pub(crate) struct Params {
     /// What the person reads before approving.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     show: Option<String>,
-    /// Who approves: an identity of the plan, or a person's name.
+    /// Who approves: an identity of the plan, or a person's name. Whoever approves is that person by the machine's
+    /// account, or says to speak for them (`--as`); that is recorded, and not proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<String>,
     /// Who may not: the person who started the run.
@@ -43,6 +44,9 @@ pub(crate) enum NotBy {
 pub(crate) struct Output {
     /// Who approved.
     by: String,
+    /// For whom that person spoke, where it was said.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    speaks_for: Option<String>,
     /// When, in UTC.
     at: String,
     /// Why, where it was said.
@@ -57,14 +61,11 @@ fn wait(cx: &StepCx<'_>, params: &Params) -> Wait {
         Some(show) => format!("approval: {show}"),
         None => "approval".to_owned(),
     };
-    let who = match (&params.by, params.not) {
-        (Some(by), None) => by.clone(),
-        (Some(by), Some(NotBy::Starter)) => format!("{by} (not who started the run)"),
-        (None, Some(NotBy::Starter)) => "anybody but who started the run".to_owned(),
-        (None, None) => "anybody who may use this journal".to_owned(),
+    let approvers = Approvers {
+        by: params.by.iter().cloned().collect(),
+        not_starter: params.not == Some(NotBy::Starter),
     };
-    Wait::new(WaitKind::Approval, what)
-        .who(who)
+    Wait::approval(what, approvers)
         .action(format!("twinspan approve {run} {step}"))
         .otherwise(format!("twinspan reject {run} {step} --reason TEXT"))
 }
@@ -100,6 +101,7 @@ impl Step for Approval {
             Some(given) => Observed::Present {
                 output: Output {
                     by: given.by.clone(),
+                    speaks_for: given.speaks_for.clone(),
                     at: given.at.to_string(),
                     reason: given.reason.clone(),
                 },
@@ -124,7 +126,7 @@ mod tests {
     use super::*;
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, wait};
-    use twinspan_engine::Phase;
+    use twinspan_engine::{Phase, WaitKind};
 
     #[tokio::test]
     async fn the_wait_names_who_and_the_exact_commands() {
@@ -143,7 +145,12 @@ mod tests {
     #[tokio::test]
     async fn an_approval_that_was_given_opens_the_gate() {
         let bench = Bench::new();
-        let given = twinspan_engine::Approval { by: "nina".to_owned(), at: bench_now(&bench), reason: None };
+        let given = twinspan_engine::Approval {
+            by: "nina".to_owned(),
+            speaks_for: None,
+            at: bench_now(&bench),
+            reason: None,
+        };
         let log = twinspan_engine::AttemptLog::new(Phase::Probe);
         let cx = StepCx { approval: Some(&given), ..bench.cx(Phase::Probe, &log) };
         let seen = Approval.check(&cx, &Params::default()).await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, Marker, Observed, Readiness, Step, StepCx,
+    Applied, ClaimKey, Decision, Difference, Dwell, EffectClass, Marker, Observed, Readiness, Step, StepCx,
     StepError, Undone, Wait,
 };
 
@@ -251,6 +251,11 @@ impl Step for NetworkManager {
     const SUMMARY: &'static str = "Find a network manager, or make it where the plan says how";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(30);
+    const DWELL: Option<Dwell> = Some(Dwell {
+        after: Duration::from_secs(60),
+        why: "a network manager that is removed right after its connections can leave their subscription unusable as \
+              a scope for good (Azure/azure-rest-api-specs#23188)",
+    });
 
     type Params = Params;
     type Output = Output;

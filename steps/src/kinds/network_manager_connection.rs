@@ -83,7 +83,7 @@ impl Params {
         if !undoing(cx) {
             let half = format!("network manager connection {} of {}", self.name, self.scope.words());
             if let Some(decision) = state.diagnosis(&half) {
-                return Ok(Observed::Conflict(decision));
+                return Ok(Observed::Broken { output, decision, marker });
             }
         }
         Ok(Observed::Present { output, marker })
@@ -197,7 +197,7 @@ mod tests {
             matches!(&seen, Observed::Differs { differences, .. } if differences[0].found.is_empty()),
             "{seen:?}"
         );
-        assert!(matches!(check(&own, "Revoked", Phase::Verify).await, Observed::Conflict(_)));
+        assert!(matches!(check(&own, "Revoked", Phase::Verify).await, Observed::Broken { .. }));
         assert!(matches!(check(&own, "Revoked", Phase::UndoProbe).await, Observed::Present { .. }));
     }
 }

@@ -94,14 +94,14 @@ impl Params {
         let marker = Marker::in_description(Some(&found.description));
         let differences = self.differences(&found);
         let state = &found.connection_state;
+        let output = Output { id: self.id()?, name: self.name.clone(), state: state.to_string() };
         if differences.is_empty() && !undoing(cx) {
             let half =
                 format!("scope connection {} of network manager {}", self.name, self.network_manager.name());
             if let Some(decision) = state.diagnosis(&half) {
-                return Ok(Observed::Conflict(decision));
+                return Ok(Observed::Broken { output, decision, marker });
             }
         }
-        let output = Output { id: self.id()?, name: self.name.clone(), state: state.to_string() };
         Ok(if differences.is_empty() {
             Observed::Present { output, marker }
         } else {
@@ -115,6 +115,8 @@ impl Step for ScopeConnection {
     const SUMMARY: &'static str = "Create a scope connection within a network manager";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
+    // Microsoft's order: the central half goes first, while the target's half still names the network manager.
+    const UNDO_BEFORE: &'static [&'static str] = &["avnm.network-manager-connection"];
 
     type Params = Params;
     type Output = Output;
@@ -212,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn a_state_that_does_not_heal_needs_a_decision_but_can_be_taken_back() {
         for state in ["Conflict", "Revoked", "Rejected"] {
-            assert!(matches!(seen(Phase::Verify, &found(state)).await, Observed::Conflict(_)), "{state}");
+            assert!(matches!(seen(Phase::Verify, &found(state)).await, Observed::Broken { .. }), "{state}");
             assert!(
                 matches!(seen(Phase::UndoProbe, &found(state)).await, Observed::Present { .. }),
                 "{state}"

@@ -5,11 +5,12 @@ use twinspan_plans::EffectClass::{CreateNamed, PutSame, Read};
 use super::plans::{Draft, chain, seconds};
 use super::rig::Rig;
 use super::world::{Change, Fault, thing, transient};
+use crate::event::Event;
 use crate::failure::{FailureClass, StepError};
 use crate::perform::KindRules;
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Marker, Phase};
+use crate::step::{Dwell, Marker, Phase};
 
 fn removed(rig: &Rig) -> Vec<&str> {
     let ledger = rig.world.ledger.iter();
@@ -97,7 +98,7 @@ fn what_is_not_provably_ours_is_kept_with_the_reason() {
 fn kinds_that_keep_say_why() {
     let mut rig = Rig::new(chain(&[PutSame]));
     rig.drive();
-    rig.world.rules = KindRules { settle: seconds(0), keeps: Some("a registration is shared") };
+    rig.world.rules = KindRules { settle: seconds(0), keeps: Some("a registration is shared"), dwell: None };
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert!(matches!(rig.step("s0"), StepState::Kept { reason } if reason == "a registration is shared"));
@@ -140,7 +141,7 @@ fn a_lost_removal_is_settled_by_looking() {
 fn an_uncertain_write_is_settled_before_it_is_taken_back() {
     for fault in [Fault::AppliedThenLost, Fault::LostBefore, Fault::ArrivesLate(seconds(20))] {
         let mut rig = Rig::new(chain(&[PutSame, CreateNamed]));
-        rig.world.rules = KindRules { settle: seconds(60), keeps: None };
+        rig.world.rules = KindRules { settle: seconds(60), keeps: None, dwell: None };
         rig.fault("s1", Phase::Apply, fault.clone());
         while rig.step("s1").name() != "uncertain" {
             rig.turn();
@@ -188,4 +189,84 @@ fn undo_can_be_paused() {
     rig.send("me", Signal::Resume);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert!(rig.world.things.is_empty());
+}
+
+/// `other` needs `half`, and `reader` needs only `other`, through its block.
+fn two_halves(rule: bool, contradicts: bool) -> Rig {
+    let mut draft = Draft::default();
+    let base = draft.step("base", None, PutSame);
+    let first = draft.block("first", None);
+    let half = draft.step("half", Some(first), CreateNamed);
+    let second = draft.block("second", None);
+    let other = draft.step("other", Some(second), PutSame);
+    let reader = draft.step("reader", None, PutSame);
+    draft.needs(half, base);
+    draft.needs(other, half);
+    draft.needs(reader, second);
+    if rule {
+        draft.def(half).undo_before = vec!["PutSame".to_owned()];
+    }
+    if contradicts {
+        draft.needs(second, first);
+    }
+    Rig::new(draft.plan())
+}
+
+#[test]
+fn a_kind_may_go_before_what_needs_it_and_after_everything_else() {
+    for (rule, contradicts, order) in [
+        (false, false, ["reader", "other", "half", "base"]),
+        (true, false, ["reader", "half", "other", "base"]),
+        // The plan says more than the kind: its needs win.
+        (true, true, ["reader", "other", "half", "base"]),
+    ] {
+        let mut rig = two_halves(rule, contradicts);
+        rig.drive();
+        let planned: Vec<_> = rig.state.undo_plan().iter().map(|item| item.key().to_string()).collect();
+        assert_eq!(planned, order, "announced");
+        rig.send("me", Signal::Undo);
+        assert_eq!(rig.drive(), RunStatus::Undone);
+        assert_eq!(removed(&rig), order, "done");
+        assert!(rig.state.undo_plan().is_empty());
+    }
+}
+
+#[test]
+fn what_does_not_depend_on_each_other_is_not_held_up_by_each_other() {
+    let mut draft = Draft::default();
+    draft.step("a", None, PutSame);
+    let b = draft.step("b", None, PutSame);
+    let c = draft.step("c", None, PutSame);
+    draft.needs(c, b);
+    let mut rig = Rig::new(draft.plan());
+    rig.drive();
+    rig.fault("c", Phase::Undo, Fault::DeletesNothing);
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::UndoStopped);
+    assert_eq!(removed(&rig), ["a"]);
+    rig.send("me", Signal::Retry { step: Some("c".into()) });
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed(&rig), ["a", "c", "b"]);
+}
+
+#[test]
+fn what_takes_harm_from_haste_is_removed_a_while_after_the_rest() {
+    let mut rig = Rig::new(chain(&[PutSame, PutSame]));
+    rig.drive();
+    let dwell = Dwell { after: seconds(60), why: "the other side needs a moment" };
+    rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    let at = |step: &str, name: &str| {
+        let found = rig.events.iter().rev().find(|recorded| {
+            matches!(&recorded.event, Event::Step { step: of, event } if &*of.0 == step && event.name() == name)
+        });
+        found.unwrap_or_else(|| panic!("{step} has no {name}\n{}", rig.story())).at
+    };
+    assert_eq!(at("s0", "intended").duration_since(at("s1", "undone")).as_secs(), 60);
+    assert_eq!(
+        rig.events_of("s1").iter().filter(|name| **name == "waiting").count(),
+        0,
+        "nothing was removed before"
+    );
 }

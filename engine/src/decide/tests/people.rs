@@ -26,7 +26,7 @@ fn a_gate_holds_the_write_until_it_is_approved() {
     let mut rig = gated(false);
     assert_eq!(rig.drive(), RunStatus::Waiting { on: vec![WaitKind::Approval] });
     assert!(rig.world.ledger.is_empty());
-    rig.send("boss", Signal::Approve { step: "a".into() });
+    rig.send("boss", Signal::Approve { step: "a".into(), speaks_for: None });
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(rig.state.find(&"a".into()).unwrap().approval().unwrap().by, "boss");
 }
@@ -35,13 +35,34 @@ fn a_gate_holds_the_write_until_it_is_approved() {
 fn who_started_may_not_approve_where_the_plan_says_so() {
     let mut rig = gated(true);
     rig.drive();
-    let approve = Signal::Approve { step: "a".into() };
+    let approve = Signal::Approve { step: "a".into(), speaks_for: None };
     let refused = check_signal(&rig.state, &approve, &Actor("starter".to_owned())).unwrap_err();
     assert!(refused.what.contains("starter"));
     rig.send("starter", approve.clone());
     assert_eq!(rig.drive(), RunStatus::Waiting { on: vec![WaitKind::Approval] });
     rig.send("boss", approve);
     assert_eq!(rig.drive(), SUCCEEDED);
+}
+
+#[test]
+fn only_those_whom_the_gate_names_open_it() {
+    let mut rig = gated(false);
+    rig.drive();
+    let approve = |speaks_for: Option<&str>| Signal::Approve {
+        step: "a".into(),
+        speaks_for: speaks_for.map(str::to_owned),
+    };
+    let refused = check_signal(&rig.state, &approve(None), &Actor("me".to_owned())).unwrap_err();
+    assert_eq!(refused.what, "a is to be approved by boss; me cannot");
+    assert!(refused.hint.unwrap().contains("--as boss"));
+    for wrong in [None, Some("intern")] {
+        rig.send("me", approve(wrong));
+        assert_eq!(rig.drive(), RunStatus::Waiting { on: vec![WaitKind::Approval] }, "{wrong:?}");
+    }
+    rig.send("me", approve(Some("boss")));
+    assert_eq!(rig.drive(), SUCCEEDED);
+    let given = rig.state.find(&"a".into()).unwrap().approval().unwrap().clone();
+    assert_eq!((given.by.as_str(), given.speaks_for.as_deref()), ("me", Some("boss")));
 }
 
 #[test]
@@ -219,8 +240,8 @@ fn signals_that_do_not_fit_say_why() {
     let rig = Rig::new(chain(&[PutSame]));
     let me = Actor("me".to_owned());
     for (signal, words) in [
-        (Signal::Approve { step: "s0".into() }, "does not wait for approval"),
-        (Signal::Approve { step: "nonsense".into() }, "no step nonsense"),
+        (Signal::Approve { step: "s0".into(), speaks_for: None }, "does not wait for approval"),
+        (Signal::Approve { step: "nonsense".into(), speaks_for: None }, "no step nonsense"),
         (Signal::Retry { step: Some("s0".into()) }, "nothing to retry"),
         (Signal::Decide { step: "s0".into(), choice: crate::signal::Choice::Adopt }, "needs no decision"),
     ] {

@@ -58,6 +58,7 @@ impl Draft {
         let step = StepDef {
             uses: format!("{effect:?}"),
             effect,
+            undo_before: Vec::new(),
             identities: Vec::new(),
             auxiliary: None,
             with: Template::Map(vec![("name".to_owned(), Template::Expr(Expr::Literal(json!(id))))]),

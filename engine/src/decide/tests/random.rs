@@ -104,7 +104,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => Just(Act::Send(Signal::Resume)),
         1 => Just(Act::Send(Signal::Cancel)),
         1 => Just(Act::Send(Signal::Undo)),
-        2 => of(|step| Signal::Approve { step }),
+        2 => of(|step| Signal::Approve { step, speaks_for: Some("boss".to_owned()) }),
         1 => of(|step| Signal::Reject { step }),
         2 => of(|step| Signal::Retry { step: Some(step) }),
         1 => Just(Act::Send(Signal::Retry { step: None })),
@@ -116,7 +116,7 @@ fn act() -> impl Strategy<Value = Act> {
 fn rig(faults: &[(usize, Phase, Fault)]) -> Rig {
     let inputs: IndexMap<_, _> = [("list".to_owned(), json!(["x", "y"]))].into_iter().collect();
     let mut rig = Rig::with_inputs(plan(), inputs);
-    rig.world.rules = KindRules { settle: seconds(30), keeps: None };
+    rig.world.rules = KindRules { settle: seconds(30), keeps: None, dwell: None };
     rig.world.converge = seconds(3);
     rig.world.things.insert("look".to_owned(), thing(Marker::NoPlace));
     for (step, phase, fault) in faults {
@@ -145,7 +145,9 @@ fn finish(rig: &mut Rig) -> RunStatus {
                         StepState::NeedsDecision { .. } => {
                             rig.send("me", Signal::Decide { step, choice: Choice::Overwrite });
                         }
-                        StepState::Waiting(_) => rig.send("me", Signal::Approve { step }),
+                        StepState::Waiting(_) => {
+                            rig.send("me", Signal::Approve { step, speaks_for: Some("boss".to_owned()) })
+                        }
                         _ => {}
                     }
                 }

@@ -134,7 +134,8 @@ impl Rig {
         if job.phase == Phase::Probe && control.goal == crate::state::Goal::Finish {
             assert_eq!(item.waits_for(), Vec::<&StepKey>::new(), "I7: {} begins before its needs", job.step);
         }
-        if job.phase == Phase::Undo {
+        // On the way forward a person has ordered the removal.
+        if job.phase == Phase::Undo && control.goal == crate::state::Goal::Undo {
             let mine = self.world.things.get(&*job.step.0);
             let ours = mine.is_none_or(|thing| {
                 thing.marker == crate::step::Marker::NoPlace

@@ -89,8 +89,9 @@ impl StepState {
                 phase: *phase,
                 since: at,
             }),
+            // A removal may follow a look on the way forward: a person wants it made anew.
             StepEvent::Intended { attempt, phase, epoch, found, .. } => (phase.writes()
-                && looking == Some(phase.way().probe())
+                && (looking == Some(phase.way().probe()) || looking == Some(Phase::Probe))
                 && *self != StepState::Skipping)
                 .then(|| StepState::Intended {
                     way: phase.way(),
@@ -191,7 +192,7 @@ impl StepState {
                 })
             }
             StepEvent::Failed { error, phase } => {
-                let may = may_stop && way == Some(Way::Forward) && *self != StepState::Skipping;
+                let may = may_stop && *self != StepState::Skipping;
                 (may || *self == StepState::Pending)
                     .then(|| StepState::Failed { error: Box::new(error.clone()), phase: *phase })
             }
@@ -199,15 +200,15 @@ impl StepState {
             StepEvent::Skipped { output, seen } => (*self == StepState::Skipping)
                 .then(|| StepState::Skipped { output: output.clone().map(Arc::new), seen: seen.clone() }),
             StepEvent::Cancelled => {
-                let may = match self {
-                    StepState::Pending | StepState::Skipping => true,
-                    StepState::Probing { way } => *way == Way::Forward,
-                    StepState::Waiting(waiting) => waiting.phase.way() == Way::Forward,
-                    StepState::NeedsDecision { phase, .. } | StepState::RetryWait { phase, .. } => {
-                        phase.way() == Way::Forward
-                    }
-                    _ => false,
-                };
+                let may = matches!(
+                    self,
+                    StepState::Pending
+                        | StepState::Skipping
+                        | StepState::Probing { .. }
+                        | StepState::Waiting(_)
+                        | StepState::NeedsDecision { .. }
+                        | StepState::RetryWait { .. }
+                );
                 may.then_some(StepState::Cancelled)
             }
             StepEvent::Approved(_) => match self {
@@ -272,6 +273,8 @@ impl StepState {
                 }
                 other => other.clone(),
             }),
+            StepEvent::Removed { .. } => matches!(looking, Some(Phase::UndoProbe | Phase::UndoVerify))
+                .then_some(StepState::Probing { way: Way::Forward }),
             StepEvent::Undone { evidence } => {
                 let looked = matches!(looking, Some(Phase::UndoProbe | Phase::UndoVerify));
                 looked.then(|| StepState::Undone(Box::new(evidence.clone())))

@@ -1,0 +1,147 @@
+//! `decide … recreate`: what is there is removed first, and what comes next is made by this run.
+
+use twinspan_plans::EffectClass::PutSame;
+
+use super::plans::chain;
+use super::rig::{Death, Rig};
+use super::world::{Change, Fault, thing, transient};
+use crate::event::{Event, Origin};
+use crate::signal::{Choice, Signal};
+use crate::state::{RunStatus, StepState};
+use crate::step::{Decision, Marker, Observed, Phase};
+
+const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+
+/// Something of another is in the way, and a person has said: anew.
+fn decided() -> Rig {
+    let mut rig = Rig::new(chain(&[PutSame, PutSame]));
+    let mut other = thing(Marker::None);
+    other.differs = true;
+    rig.world.things.insert("s0".to_owned(), other);
+    rig.drive();
+    assert_eq!(rig.step("s0").name(), "needs-decision");
+    rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Recreate });
+    rig
+}
+
+fn ledger_of(rig: &Rig, step: &str) -> Vec<Change> {
+    rig.world.ledger.iter().filter(|(name, _)| name == step).map(|(_, change)| *change).collect()
+}
+
+#[test]
+fn it_is_removed_proven_gone_and_made_anew() {
+    let mut rig = decided();
+    assert_eq!(rig.drive(), SUCCEEDED);
+    assert_eq!(ledger_of(&rig, "s0"), [Change::Removed, Change::Created]);
+    assert_eq!(
+        rig.events_of("s0")[1..],
+        ["decided", "intended", "accepted", "still-absent", "removed", "intended", "accepted", "done"]
+    );
+    assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Made));
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert!(rig.world.things.is_empty(), "what was made anew is this run's own");
+}
+
+#[test]
+fn a_lost_removal_is_settled_by_looking() {
+    for fault in [Fault::AppliedThenLost, Fault::LostBefore, Fault::Refused(transient())] {
+        let mut rig = decided();
+        rig.fault("s0", Phase::Undo, fault.clone());
+        assert_eq!(rig.drive(), SUCCEEDED, "{fault:?}\n{}", rig.story());
+        assert_eq!(ledger_of(&rig, "s0"), [Change::Removed, Change::Created], "{fault:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_removed_fails_the_step_and_can_be_decided_again() {
+    for (fault, words) in [(Fault::Keeps, "others use it"), (Fault::DeletesNothing, "still there")] {
+        let mut rig = decided();
+        rig.fault("s0", Phase::Undo, fault.clone());
+        assert!(matches!(rig.drive(), RunStatus::Halted { .. }), "{fault:?}\n{}", rig.story());
+        let StepState::Failed { error, .. } = rig.step("s0") else { panic!("{}", rig.story()) };
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(rig.step("s1").name(), "pending");
+        rig.send("me", Signal::Retry { step: Some("s0".into()) });
+        rig.drive();
+        assert_eq!(rig.step("s0").name(), "needs-decision", "what was decided counted once");
+        rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Recreate });
+        assert_eq!(rig.drive(), SUCCEEDED);
+    }
+}
+
+#[test]
+fn every_prefix_can_be_taken_over() {
+    let mut clean = decided();
+    let begin = clean.events.len();
+    clean.drive();
+    let mut cases = 0;
+    for length in begin..=clean.events.len() {
+        for death in [Death::After(length), Death::Before(length)] {
+            let mut rig = decided();
+            rig.death = Some(death);
+            assert_eq!(rig.drive(), SUCCEEDED, "{death:?}\n{}", rig.story());
+            assert_eq!(ledger_of(&rig, "s0"), [Change::Removed, Change::Created], "{death:?}");
+            cases += 1;
+        }
+    }
+    assert!(cases >= 20, "{cases} cases");
+}
+
+#[test]
+fn it_can_be_cancelled_paused_and_undone_at_every_event() {
+    let mut clean = decided();
+    let begin = clean.events.len();
+    clean.drive();
+    let end = clean.events.iter().position(|recorded| {
+        matches!(&recorded.event, Event::Step { step, event } if &*step.0 == "s0" && event.name() == "done")
+    });
+    for length in begin..end.unwrap() {
+        for signal in [Signal::Cancel, Signal::Pause, Signal::Undo] {
+            let mut rig = decided();
+            while rig.events.len() < length {
+                rig.turn();
+            }
+            rig.send("me", signal.clone());
+            let status = rig.drive();
+            match signal {
+                Signal::Pause => {
+                    assert_eq!(status, RunStatus::Paused, "{}", rig.story());
+                    rig.send("me", Signal::Resume);
+                    assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
+                    assert_eq!(ledger_of(&rig, "s0"), [Change::Removed, Change::Created]);
+                }
+                Signal::Cancel => {
+                    assert!(matches!(status, RunStatus::Cancelled { .. }), "{status:?}\n{}", rig.story());
+                }
+                _ => assert_eq!(status, RunStatus::Undone, "{}", rig.story()),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_state_that_does_not_heal_can_be_made_anew_and_is_never_made_anew_unasked() {
+    let mut rig = Rig::new(chain(&[PutSame]));
+    rig.world.things.insert("s0".to_owned(), thing(Marker::None));
+    let broken = Observed::Broken {
+        output: serde_json::json!({ "id": "/things/s0" }),
+        decision: Decision {
+            what: "it is Revoked".to_owned(),
+            advice: "ask the owner".to_owned(),
+            differences: Vec::new(),
+        },
+        marker: Marker::None,
+    };
+    for _ in 0..2 {
+        rig.fault("s0", Phase::Probe, Fault::Sees(Box::new(broken.clone())));
+    }
+    rig.drive();
+    assert!(
+        matches!(rig.step("s0"), StepState::NeedsDecision { decision, .. } if decision.what == "it is Revoked")
+    );
+    assert!(rig.world.ledger.is_empty());
+    rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Recreate });
+    assert_eq!(rig.drive(), SUCCEEDED);
+    assert_eq!(ledger_of(&rig, "s0"), [Change::Removed, Change::Created]);
+}
