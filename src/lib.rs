@@ -6,6 +6,7 @@
 //!
 //! Only [`main`] is for the binary; [`docs`] is for the test that keeps `docs/reference` up to date.
 
+mod advice;
 mod app;
 mod arguments;
 mod clouds;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use twinspan_plans::{Catalog, Diagnostics, Inputs, Plan, RawInputs};
 
+use crate::advice;
 use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -77,12 +78,14 @@ pub(crate) fn add_file(ui: &Ui, raw: &mut RawInputs, path: &Path) -> Result<(), 
         .map_err(|found| invalid(ui, "the inputs", path, &found))
 }
 
-/// Checks inputs against the plan.
+/// Checks inputs against the plan, and says what is worth knowing of the two.
 pub(crate) fn bind(ui: &Ui, file: &PlanFile, raw: &RawInputs) -> Result<Inputs, CommandError> {
-    file.plan.bind(raw).map_err(|found| {
+    let inputs = file.plan.bind(raw).map_err(|found| {
         diagnosed(ui, format!("the inputs of {} do not fit its plan", file.path.display()), &found)
             .hint("give them with --inputs FILE or --input NAME=VALUE")
-    })
+    })?;
+    advice::say(ui, &advice::of(&file.plan, &inputs));
+    Ok(inputs)
 }
 
 fn bytes(path: &Path, what: &str) -> Result<Vec<u8>, CommandError> {

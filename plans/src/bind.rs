@@ -20,6 +20,7 @@ use crate::expr::{Expr, Scope, Segment, Template};
 use crate::plan::{InputDef, Inputs, NodeId, Plan};
 
 pub use given::{RawInputs, ReadFile};
+pub use needed::KnownParams;
 
 impl Plan {
     /// Checks what was given, fills in defaults, and says everything that is missing or wrong at once.

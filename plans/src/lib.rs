@@ -28,7 +28,7 @@ mod robustness;
 mod schema;
 mod yaml;
 
-pub use bind::{RawInputs, ReadFile};
+pub use bind::{KnownParams, RawInputs, ReadFile};
 pub use catalog::{Catalog, EffectClass, Field, Identities, KindSpec, Type};
 pub use check::{Compiled, compile};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity, Source};

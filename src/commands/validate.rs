@@ -9,7 +9,7 @@ use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{GOOD, Ui, document};
-use crate::{plan_file, step_kinds};
+use crate::{advice, plan_file, step_kinds};
 
 /// Check a plan without any network access
 #[derive(Debug, clap::Args)]
@@ -32,9 +32,10 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
     let raw = plan_file::given(ui, &args.inputs)?;
     // Without inputs the plan alone is checked: which ones are missing is `run`'s to say.
     let bound = !raw.is_empty();
-    if bound {
-        plan_file::bind(ui, &file, &raw)?;
-    }
+    let advice = match bound {
+        true => advice::of(&file.plan, &plan_file::bind(ui, &file, &raw)?),
+        false => Vec::new(),
+    };
     let outline = file.plan.outline();
     let steps = outline.iter().filter(|item| item.uses.is_some()).count();
     let blocks = outline.len() - steps;
@@ -51,6 +52,7 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
         "inputs": file.plan.inputs.len(),
         "inputs_checked": bound,
         "diagnostics": file.warnings.to_json(),
+        "advice": advice,
     }));
     ui.data(&view, || {
         let checked = if bound { "inputs checked" } else { "inputs not checked: none given" };

@@ -329,6 +329,62 @@ fn a_run_from_start_to_end_by_hand() {
 }
 
 #[test]
+fn a_gate_opens_for_whom_the_plan_names_and_not_for_who_started() {
+    let gated = "twinspan: 1\nname: gated\nsteps:\n  - id: go\n    uses: approval\n    with: { by: boss, not: starter }\n";
+    let folder = Folder::new().file("plan.yaml", gated);
+    let said = |line: &str| {
+        let output = folder.command(line).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (exit, err) = said("run plan.yaml --actor nina --until-blocked");
+    assert_eq!(exit, 5, "{err}");
+    assert!(err.contains("boss (not who started the run)"), "{err}");
+    let runs = folder.command("list --output json").output().unwrap();
+    let runs: serde_json::Value = serde_json::from_slice(&runs.stdout).unwrap();
+    let run = runs["runs"][0]["short"].as_str().unwrap().to_owned();
+    for (who, words) in [
+        ("--actor nina --as boss", "nina, who started the run"),
+        ("--actor guest", "is to be approved by boss; guest cannot"),
+        ("--actor guest --as intern", "guest cannot for intern"),
+    ] {
+        let (exit, err) = said(&format!("approve {run} go {who}"));
+        assert_eq!(exit, 64, "{who}: {err}");
+        assert!(err.contains(words), "{who}: {err}");
+    }
+    assert_eq!(said(&format!("approve {run} go --actor guest --as boss")).0, 0);
+    let (exit, err) = said("resume");
+    assert_eq!(exit, 0, "{err}");
+    let why = folder.command(&format!("why {run} go")).output().unwrap();
+    let why = String::from_utf8(why.stdout).unwrap();
+    assert!(why.contains("by guest for boss"), "{why}");
+    let (exit, err) = said(&format!("skip {run} go"));
+    assert!(exit == 64 && err.contains("the run has succeeded"), "a request that does not fit: {err}");
+}
+
+#[test]
+fn a_role_too_low_for_the_connection_is_warned_about() {
+    let plan = library("cross-tenant-connection.yaml");
+    let inputs = library("cross-tenant-connection.inputs.yaml");
+    let folder = Folder::new();
+    let network = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/\
+                   virtualNetworks/vnet-app";
+    for (role_scope, warned) in [("", false), (network, true)] {
+        let given = if warned { format!("--input role_scope={role_scope}") } else { String::new() };
+        let line = format!("validate {plan} --inputs {inputs} --output json {given}");
+        let output = folder.command(&line).output().unwrap();
+        let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let advice = view["advice"].as_array().unwrap();
+        assert_eq!(advice.len(), usize::from(warned), "{view:#}");
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            err.contains("the step `network-manager-connection`, which needs the role"),
+            warned,
+            "{err}"
+        );
+    }
+}
+
+#[test]
 fn a_signal_parks_the_run_and_resume_goes_on() {
     for (signal, exit) in [("-INT", 130), ("-TERM", 143)] {
         let folder = Folder::new().file("plan.yaml", SMALL.replace("1s", "1h"));

@@ -9,14 +9,41 @@ use serde_json::Value as Json;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::expr::{EvalError, Expr, Segment, Template};
 use crate::lattice::element_identity;
-use crate::plan::{NodeId, NodeKind, Plan};
+use crate::plan::{Inputs, NodeId, NodeKind, Plan};
 
 use super::{InputScope, inputs_of};
 
 pub(super) fn check(plan: &Plan, inputs: &IndexMap<String, Json>, problems: &mut Diagnostics) {
-    let mut look = Look { plan, inputs, problems, said: BTreeSet::new() };
+    let mut look = Look { plan, inputs, problems, said: BTreeSet::new(), known: Vec::new() };
     for root in &plan.roots {
         look.node(*root, &[]);
+    }
+}
+
+/// Parameters of applicable steps whose values the inputs give alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownParams {
+    /// The step.
+    pub node: NodeId,
+    /// The values, by name; what is known only while the plan runs is not among them.
+    pub values: IndexMap<String, Json>,
+}
+
+impl Plan {
+    /// What is known of each step (of each instance of one) before the run.
+    pub fn known_params(&self, inputs: &Inputs) -> Vec<KnownParams> {
+        let mut problems = Diagnostics::default();
+        let mut look = Look {
+            plan: self,
+            inputs: &inputs.0,
+            problems: &mut problems,
+            said: BTreeSet::new(),
+            known: Vec::new(),
+        };
+        for root in &self.roots {
+            look.node(*root, &[]);
+        }
+        look.known
     }
 }
 
@@ -25,6 +52,7 @@ struct Look<'a> {
     inputs: &'a IndexMap<String, Json>,
     problems: &'a mut Diagnostics,
     said: BTreeSet<String>,
+    known: Vec<KnownParams>,
 }
 
 impl Look<'_> {
@@ -76,13 +104,16 @@ impl Look<'_> {
             NodeKind::Block(block) => block.children.iter().for_each(|child| self.node(*child, elements)),
             NodeKind::Step(step) => {
                 let Template::Map(entries) = &step.with else { return };
+                let mut values = IndexMap::new();
                 for (name, template) in entries {
                     if template_depends_on_run(template) {
                         continue;
                     }
                     let scope = InputScope { inputs: self.inputs, elements };
                     match template.resolve(&scope) {
-                        Ok(Some(_)) => {}
+                        Ok(Some(value)) => {
+                            values.insert(name.clone(), value);
+                        }
                         Ok(None) if step.required.contains(name) => {
                             let read = inputs_of(template);
                             let names: Vec<String> = read
@@ -96,6 +127,7 @@ impl Look<'_> {
                         Err(error) => self.no_value(&node.id, name, &error),
                     }
                 }
+                self.known.push(KnownParams { node: id, values });
             }
         }
     }
