@@ -11,7 +11,7 @@ use twinspan_plans::{NodeId, NodeKind};
 
 use crate::failure::StepError;
 use crate::ids::StepKey;
-use crate::state::item::{BlockState, Item, ItemId, Lookup, Role, Verdict};
+use crate::state::item::{BlockState, Collection, Item, ItemId, Lookup, Role, Verdict};
 use crate::state::needs::{reads_each, withheld};
 use crate::state::record::StepRecord;
 use crate::state::scope::ItemScope;
@@ -342,30 +342,24 @@ impl RunState {
 
     /// Something below and including `id` moves, or has stopped moving: counted in every element around it.
     pub(crate) fn activity(&mut self, id: ItemId, begins: bool) {
-        let mut at = Some(id);
-        while let Some(here) = at {
-            let item = self.item_mut(here);
-            at = item.parent;
-            if !item.is_element() {
-                continue;
-            }
-            let before = item.active;
-            item.active = if begins { before + 1 } else { before.saturating_sub(1) };
-            let turned = (before == 0) != (item.active == 0);
-            let Some(collection) = at else { continue };
-            if turned && let Some(counts) = self.item_mut(collection).collection_mut() {
-                if begins {
-                    counts.running += 1;
-                } else {
-                    counts.running = counts.running.saturating_sub(1);
-                    self.todo.push(Task::Pump(collection));
-                }
-            }
-        }
+        self.count_around(id, begins, |item| &mut item.active, |collection| &mut collection.running);
     }
 
     /// Something below and including `id` has failed, or goes on after all.
     pub(crate) fn failure(&mut self, id: ItemId, fails: bool) {
+        self.count_around(id, fails, |item| &mut item.failures, |collection| &mut collection.failed);
+    }
+
+    /// Counts one more or one less in every element around `id`, and elements that count at all in their collections.
+    /// Where there is one less, another element may begin.
+    fn count_around(
+        &mut self,
+        id: ItemId,
+        more: bool,
+        inside: fn(&mut Item) -> &mut u32,
+        elements: fn(&mut Collection) -> &mut u32,
+    ) {
+        let step = |count: &mut u32| *count = if more { *count + 1 } else { count.saturating_sub(1) };
         let mut at = Some(id);
         while let Some(here) = at {
             let item = self.item_mut(here);
@@ -373,15 +367,14 @@ impl RunState {
             if !item.is_element() {
                 continue;
             }
-            let before = item.failures;
-            item.failures = if fails { before + 1 } else { before.saturating_sub(1) };
-            let turned = (before == 0) != (item.failures == 0);
+            let count = inside(item);
+            let before = *count;
+            step(count);
+            let turned = (before == 0) != (*count == 0);
             let Some(collection) = at else { continue };
             if turned && let Some(counts) = self.item_mut(collection).collection_mut() {
-                if fails {
-                    counts.failed += 1;
-                } else {
-                    counts.failed = counts.failed.saturating_sub(1);
+                step(elements(counts));
+                if !more {
                     self.todo.push(Task::Pump(collection));
                 }
             }
