@@ -150,3 +150,17 @@ fn accepted_and_not_visible_is_waited_for_within_bounds() {
     assert!(matches!(rig.drive(), RunStatus::Halted { .. }));
     assert!(rig.state.find(&"s0".into()).unwrap().is_owed());
 }
+
+#[test]
+fn a_look_that_succeeds_ends_the_wait_of_the_one_before() {
+    let mut rig = Rig::new(chain(&[CreateNamed]));
+    rig.world.rules = KindRules { settle: seconds(60), keeps: None, dwell: None };
+    rig.fault("s0", Phase::Apply, Fault::LostBefore);
+    rig.fault("s0", Phase::Verify, Fault::Refused(StepError::new(FailureClass::Credential, "signed out")));
+    assert_eq!(rig.drive(), RunStatus::Waiting { on: vec![crate::wait::WaitKind::Credential] });
+    while rig.events_of("s0").last() != Some(&"still-absent") {
+        rig.turn();
+    }
+    assert_eq!(rig.status(), RunStatus::Running, "nobody is waited for any more");
+    assert_eq!(rig.drive(), SUCCEEDED);
+}

@@ -142,10 +142,12 @@ impl StepState {
             }
             StepEvent::StillAbsent { read_began, look_again } => match self {
                 StepState::Uncertain { way, attempt, error, ended, absent, .. } => {
+                    // This look succeeded: what the one before it waited for is there.
+                    let error = error.clone().map(|error| Box::new(StepError { wait: None, ..*error }));
                     Some(StepState::Uncertain {
                         way: *way,
                         attempt: *attempt,
-                        error: error.clone(),
+                        error,
                         ended: *ended,
                         look_again: *look_again,
                         absent: absent.and_a_read(*read_began),
