@@ -56,11 +56,11 @@ impl App {
         }
     }
 
-    /// Who acts.
+    /// Who acts: as told, else the account's name, else its number (services and containers often have no name).
     pub(crate) fn actor(&self) -> Actor {
         let named = self.global.actor.clone().or_else(|| self.environment.get("TWINSPAN_ACTOR"));
         let user = || self.environment.get("USER").or_else(|| self.environment.get("LOGNAME"));
-        Actor(named.or_else(user).unwrap_or_else(|| "unknown".to_owned()))
+        Actor(named.or_else(user).unwrap_or_else(account))
     }
 
     /// The journal, for reading; `None`: there is none yet.
@@ -101,4 +101,14 @@ impl App {
         Ok(CommandError::not_found(format!("there is no journal at {}", path.display()))
             .hint("`twinspan run PLAN` makes it; another one is named with --journal PATH"))
     }
+}
+
+#[cfg(unix)]
+fn account() -> String {
+    format!("uid {}", rustix::process::getuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn account() -> String {
+    "unknown".to_owned()
 }

@@ -65,12 +65,11 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         manual: args.manual,
         commands,
         journal: app.journal_flag(),
-        starter: app.actor(),
     };
     let mut stage = Stage::set(&file, inputs, props).await?;
     let mut driven = stage.play(ui).await?;
     if args.undo && driven.stopped.is_none() {
-        driven = stage.take_back(ui, app.actor()).await?;
+        driven = stage.take_back(ui).await?;
     }
     let view = stage.view(&driven).await?;
     ui.data(&view, || view.text())?;

@@ -23,6 +23,11 @@ pub(crate) struct Act {
     pub(crate) what: String,
 }
 
+/// Who runs it: the same on every machine, so that the same seed gives the same journal.
+pub(super) fn operator() -> Actor {
+    Actor("operator (rehearsed)".to_owned())
+}
+
 /// Who approves: never the person who started the run.
 pub(super) fn approver() -> Actor {
     Actor("approver (rehearsed)".to_owned())

@@ -47,7 +47,6 @@ pub(crate) struct Props {
     pub(crate) commands: CommandPolicy,
     /// Keep the journal here.
     pub(crate) journal: Option<PathBuf>,
-    pub(crate) starter: Actor,
 }
 
 /// A rehearsal that can be played.
@@ -93,7 +92,7 @@ impl Stage {
             plan: Arc::clone(&file.plan),
             text: Arc::clone(&file.text),
             inputs: inputs.clone(),
-            starter: props.starter,
+            starter: people::operator(),
             paused: false,
             seed: props.seed,
         };
@@ -151,8 +150,8 @@ impl Stage {
     }
 
     /// Takes back everything that was made, and plays that.
-    pub(crate) async fn take_back(&mut self, ui: &Ui, actor: Actor) -> Result<Driven, CommandError> {
-        self.signal(Signal::Undo, actor).await?;
+    pub(crate) async fn take_back(&mut self, ui: &Ui) -> Result<Driven, CommandError> {
+        self.signal(Signal::Undo, people::operator()).await?;
         self.play(ui).await
     }
 
