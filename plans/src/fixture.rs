@@ -79,13 +79,13 @@ pub(crate) fn catalog() -> Catalog {
             PutSame,
             One,
             "network_manager: nm, name: name, tenant: tenant, scope: scope",
-            "id: sc",
+            "id: sc, state",
         ),
         (
             "avnm.network-manager-connection",
             PutSame,
             One,
-            "scope: scope, name: name, network_manager: nm",
+            "scope: scope, name: name, network_manager: nm, scope_connection_state?",
             "id: nmc",
         ),
         (

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 use twinspan_engine::Decision;
 
@@ -30,6 +31,28 @@ pub(crate) struct Found<P: Default> {
     /// What it says of itself.
     #[serde(deserialize_with = "or_default")]
     pub(crate) properties: P,
+    /// When it was written.
+    #[serde(rename = "systemData", deserialize_with = "or_default")]
+    pub(crate) system_data: SystemData,
+}
+
+/// When a resource was written, by the service's clock. A resource of an old version does not say.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct SystemData {
+    /// The last write: an update resets `createdAt` too, so that would be no better.
+    #[serde(deserialize_with = "or_default")]
+    last_modified_at: String,
+}
+
+impl SystemData {
+    /// How long ago the last write was, at `now` of the same clock; `None`: it does not say, or the clocks behind the
+    /// service disagree by more than they can.
+    pub(crate) fn age(&self, now: Timestamp) -> Option<SignedDuration> {
+        const SKEW: SignedDuration = SignedDuration::from_secs(5);
+        let written: Timestamp = self.last_modified_at.parse().ok()?;
+        Some(now.duration_since(written)).filter(|age| *age > -SKEW)
+    }
 }
 
 /// Reads null like a missing field.

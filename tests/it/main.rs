@@ -4,6 +4,7 @@
 
 mod azure;
 mod house;
+mod lies;
 mod program;
 mod reference;
 mod rollout;

@@ -380,6 +380,8 @@ impl World {
             Body::Json(_) => put("content-type", "application/json; charset=utf-8"),
             Body::Other { content_type, .. } => put("content-type", content_type),
         }
+        // This world's time: what a resource says of itself is compared with it.
+        put("date", &request.at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
         put("x-ms-request-id", &id);
         put("x-ms-correlation-request-id", request.header("x-ms-correlation-request-id").unwrap_or(&id));
         if let Some(own) = request.client_request_id() {

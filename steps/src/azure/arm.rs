@@ -1,7 +1,8 @@
 //! Azure Resource Manager.
 
 use azure_core::http::Url;
-use http::Method;
+use http::{Method, header};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use twinspan_engine::{Identity, StepCx, StepError};
@@ -44,6 +45,16 @@ impl<'a> Arm<'a> {
     ///
     /// A subscription that is not found is an error: a caller without any role on it is told the same.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, api: &str) -> Result<Option<T>, StepError> {
+        Ok(self.get_dated(path, api).await?.map(|(found, _)| found))
+    }
+
+    /// GET, and when the service says that it answered: what it says of its own times is compared with that, not with
+    /// this machine's clock.
+    pub(crate) async fn get_dated<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        api: &str,
+    ) -> Result<Option<(T, Timestamp)>, StepError> {
         let call = Call::read(Service::Arm, Method::GET, self.address(path, api, &[])?);
         let answer = self.caller.send(&call).await?;
         if answer.is_absent() {
@@ -52,7 +63,10 @@ impl<'a> Arm<'a> {
         if !answer.succeeded() {
             return Err(self.caller.refused(&call, &answer)?);
         }
-        self.caller.decode(&call, &answer).map(Some)
+        let said = answer.headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        let at = said.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
+        let at = at.unwrap_or_else(|| self.caller.cx.now());
+        self.caller.decode(&call, &answer).map(|found| Some((found, at)))
     }
 
     /// GET of a list with extra query parameters (unencoded), all pages.

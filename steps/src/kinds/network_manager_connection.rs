@@ -6,14 +6,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, Decision, Difference, EffectClass, Marker, Observed, Phase, Readiness, Step, StepCx,
+    StepError, Undone,
 };
 
-use crate::avnm::{API, Body, Found, ManagerConnection as Wire, same_path};
+use crate::avnm::{API, Body, ConnectionState, Found, ManagerConnection as Wire, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::undoing;
+use crate::people;
 
 /// `avnm.network-manager-connection`
 pub(crate) struct NetworkManagerConnection {
@@ -30,6 +32,10 @@ pub(crate) struct Params {
     name: ResourceName,
     /// The network manager of the central tenant.
     network_manager: ResourceId<NetworkManagers>,
+    /// State in which the scope connection was read (output `state` of its step). Where it says Connected although the
+    /// scope has no half that names the network manager, nothing is written and a person decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope_connection_state: Option<String>,
     /// Words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
@@ -68,6 +74,30 @@ impl Params {
         }
     }
 
+    /// Where the halves of `scope` are.
+    fn list_path(&self) -> String {
+        format!("{}/providers/Microsoft.Network/networkManagerConnections", self.scope.path())
+    }
+
+    /// What is wrong where the other half says Connected and there is none here.
+    fn connected_alone(&self, tenant: &str) -> Decision {
+        let manager = self.network_manager.name();
+        Decision {
+            what: format!(
+                "the scope connection of network manager {manager} says Connected, but {} in {tenant} has no network manager \
+                 connection that names this manager: one half alone is no connection, and nothing was written here",
+                self.scope.words()
+            ),
+            advice: format!(
+                "ask the central tenant's administrator whether the own scope of {manager} covers {}: Azure then says \
+                 Connected without the target's consent, and this is no cross-tenant connection. If the half here was \
+                 removed meanwhile, or is to be made all the same: overwrite; otherwise abort",
+                self.scope.words()
+            ),
+            differences: Vec::new(),
+        }
+    }
+
     fn observed(&self, cx: &StepCx<'_>, found: Wire) -> Result<Observed<Output>, StepError> {
         let marker = Marker::in_description(Some(&found.description));
         let state = &found.connection_state;
@@ -90,6 +120,31 @@ impl Params {
     }
 }
 
+impl NetworkManagerConnection {
+    /// There is no half of this name: whether that fits what the other half said.
+    ///
+    /// Once both halves exist, a connection that came about without consent looks like a right one, so this is the last
+    /// moment that shows it. The state comes from the other step, which read it as the central tenant's identity: this
+    /// one need not be able to read there.
+    async fn absent(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let said = params.scope_connection_state.clone().map(ConnectionState::from);
+        if cx.phase != Phase::Probe || said != Some(ConnectionState::Connected) {
+            return Ok(Observed::Absent);
+        }
+        let identity = cx.identity()?;
+        let all: Vec<Found<Wire>> = self.azure.arm(cx, identity).list(&params.list_path(), API, &[]).await?;
+        // The target's administrator may have made it under another name.
+        let named = |half: &Found<Wire>| {
+            same_path(&half.properties.network_manager_id, params.network_manager.path())
+        };
+        Ok(if all.iter().any(named) {
+            Observed::Absent
+        } else {
+            Observed::Conflict(params.connected_alone(&people::place(identity)))
+        })
+    }
+}
+
 impl Step for NetworkManagerConnection {
     const KIND: &'static str = "avnm.network-manager-connection";
     const SUMMARY: &'static str =
@@ -105,6 +160,7 @@ impl Step for NetworkManagerConnection {
             scope: default_world::target(),
             name: ResourceName::known(default_world::CONNECTION),
             network_manager: default_world::manager(),
+            scope_connection_state: None,
             description: None,
         }
     }
@@ -122,7 +178,7 @@ impl Step for NetworkManagerConnection {
             self.azure.arm(cx, cx.identity()?).get(params.id()?.path(), API).await?;
         match found {
             Some(found) => params.observed(cx, found.properties),
-            None => Ok(Observed::Absent),
+            None => self.absent(cx, params).await,
         }
     }
 
@@ -146,7 +202,6 @@ mod tests {
     use super::*;
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, asked, body, params};
-    use twinspan_engine::Phase;
 
     fn kind(bench: &Bench) -> NetworkManagerConnection {
         NetworkManagerConnection { azure: Arc::clone(&bench.azure) }
@@ -178,6 +233,42 @@ mod tests {
                 "{scope}/providers/Microsoft.Network/networkManagerConnections/to-central?api-version=2024-10-01"
             );
             assert_eq!(asked(&bench), [format!("PUT {path}"), format!("DELETE {path}")]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_half_that_says_connected_alone_needs_a_decision_before_anything_is_written() {
+        let other = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/networkManagers/other";
+        let alone = vec![found(other, "Connected"), found("", "Pending")];
+        let elsewhere = vec![found(&default_world::MANAGER.to_uppercase(), "Connected")];
+        for (said, phase, halves, conflict) in [
+            (Some("Connected"), Phase::Probe, Some(alone), true),
+            (Some("Connected"), Phase::Probe, Some(vec![]), true),
+            (Some("Connected"), Phase::Probe, Some(elsewhere), false),
+            (Some("Connected"), Phase::UndoVerify, None, false),
+            (Some("Pending"), Phase::Probe, None, false),
+            (None, Phase::Probe, None, false),
+        ] {
+            let bench = Bench::new();
+            bench.script.answer(404, &json!({ "error": { "message": "gone", "code": "NotFound" } }));
+            if let Some(halves) = &halves {
+                bench.script.answer(200, &json!({ "value": halves, "nextLink": "" }));
+            }
+            let mut params = NetworkManagerConnection::example();
+            params.scope_connection_state = said.map(str::to_owned);
+            let mut attempt = Attempt::new(&bench, phase);
+            attempt.identities = Some(vec![bench.target.clone()]);
+            let seen = attempt.check(&kind(&bench), &params).await.unwrap();
+            assert_eq!(asked(&bench).len(), 1 + usize::from(halves.is_some()));
+            match seen {
+                Observed::Conflict(decision) if conflict => {
+                    for word in ["says Connected", "subscription bbbbbbbb", "22222222", "nm-group"] {
+                        assert!(decision.what.contains(word), "{word}: {}", decision.what);
+                    }
+                }
+                Observed::Absent if !conflict => {}
+                other => panic!("{said:?} {phase:?}: {other:?}"),
+            }
         }
     }
 

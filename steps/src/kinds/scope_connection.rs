@@ -3,17 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
     Applied, ClaimKey, Difference, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+    Wait,
 };
 
-use crate::avnm::{API, Body, Found, ScopeConnection as Wire, same_path};
+use crate::avnm::{API, Body, ConnectionState, Found, ScopeConnection as Wire, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName, ScopeConnections, TenantId};
 use crate::kinds::undoing;
+
+/// How long after a write its state is believed.
+///
+/// The document has a person see that the new scope connection is listed as Pending: that the target has a say. Azure
+/// says Pending right after the write whatever follows, and Connected two seconds later where it needs no second half
+/// (recorded), so an earlier look would show nothing.
+const DECIDED_AFTER: SignedDuration = SignedDuration::from_secs(3);
 
 /// `avnm.scope-connection`
 pub(crate) struct ScopeConnection {
@@ -44,7 +53,8 @@ pub(crate) struct Output {
     id: ResourceId<ScopeConnections>,
     /// Its name.
     name: ResourceName,
-    /// State when it was read: Pending until the other half is there, then Connected.
+    /// State when it was read, some seconds after it was written at the earliest: Pending until the other half is there,
+    /// then Connected. The step that makes the other half reads it.
     state: String,
 }
 
@@ -90,7 +100,13 @@ impl Params {
         all
     }
 
-    fn observed(&self, cx: &StepCx<'_>, found: Wire) -> Result<Observed<Output>, StepError> {
+    /// `age`: how long ago it was written, where that is known.
+    fn observed(
+        &self,
+        cx: &StepCx<'_>,
+        found: Wire,
+        age: Option<SignedDuration>,
+    ) -> Result<Observed<Output>, StepError> {
         let marker = Marker::in_description(Some(&found.description));
         let differences = self.differences(&found);
         let state = &found.connection_state;
@@ -100,6 +116,14 @@ impl Params {
                 format!("scope connection {} of network manager {}", self.name, self.network_manager.name());
             if let Some(decision) = state.diagnosis(&half) {
                 return Ok(Observed::Broken { output, decision, marker });
+            }
+            let left = age.map_or(SignedDuration::ZERO, |age| DECIDED_AFTER - age);
+            if *state != ConnectionState::Connected && left.is_positive() {
+                let wait = Wait::remote(format!(
+                    "{half} was written a moment ago and is listed as {state}; a read this soon may not be Azure's last word"
+                ))
+                .look_again(left.unsigned_abs());
+                return Ok(Observed::Converging { wait, marker });
             }
         }
         Ok(if differences.is_empty() {
@@ -140,10 +164,10 @@ impl Step for ScopeConnection {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let found: Option<Found<Wire>> =
-            self.azure.arm(cx, cx.identity()?).get(params.id()?.path(), API).await?;
+        let found: Option<(Found<Wire>, Timestamp)> =
+            self.azure.arm(cx, cx.identity()?).get_dated(params.id()?.path(), API).await?;
         match found {
-            Some(found) => params.observed(cx, found.properties),
+            Some((found, at)) => params.observed(cx, found.properties, found.system_data.age(at)),
             None => Ok(Observed::Absent),
         }
     }
@@ -167,7 +191,7 @@ mod tests {
 
     use super::*;
     use crate::azure::scripted::Bench;
-    use crate::kinds::wire_test::{Attempt, asked, body};
+    use crate::kinds::wire_test::{Attempt, asked, body, wait};
     use twinspan_engine::Phase;
 
     const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
@@ -197,6 +221,33 @@ mod tests {
             assert_eq!(output.state, state);
             assert_eq!(output.id.name(), "to-central");
             assert_eq!(marker, Marker::Of("1a2b3c4d".to_owned()));
+        }
+    }
+
+    /// As `found`, written and answered at these times of the same hour.
+    async fn dated(phase: Phase, state: &str, written: &str, answered: &str) -> Observed<Output> {
+        let mut answer = found(state);
+        answer["systemData"] = json!({ "createdAt": "2026-01-01T00:00:00Z", "lastModifiedAt": format!("2026-11-23T08:{written}Z") });
+        let date = format!("Mon, 23 Nov 2026 08:{answered} GMT");
+        let bench = Bench::new();
+        bench.script.answer_with(200, &[("date", &date)], &answer.to_string());
+        Attempt::new(&bench, phase).check(&kind(&bench), &ScopeConnection::example()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn pending_is_believed_some_seconds_after_the_write_by_the_services_own_clock() {
+        let wait = wait(dated(Phase::Verify, "Pending", "00:10.5000000", "00:10").await);
+        assert_eq!(wait.look_again, Some(Duration::from_millis(3500)));
+        assert!(wait.what.contains("is listed as Pending"), "{}", wait.what);
+        for (phase, state, written, answered) in [
+            (Phase::Verify, "Pending", "00:10.5000000", "00:14"),
+            (Phase::Verify, "Connected", "00:10.5000000", "00:10"),
+            (Phase::UndoProbe, "Pending", "00:10.5000000", "00:10"),
+            // Clocks that disagree by minutes tell nothing, and nobody waits for them.
+            (Phase::Verify, "Pending", "30:00.0000000", "00:10"),
+        ] {
+            let seen = dated(phase, state, written, answered).await;
+            assert!(matches!(seen, Observed::Present { .. }), "{state} at {answered}: {seen:?}");
         }
     }
 

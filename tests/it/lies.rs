@@ -1,0 +1,167 @@
+//! A rehearsal in a world that is wrong on purpose: what the program makes of each way of being wrong.
+
+use std::fs;
+
+use crate::program::{Home, Said, shipped};
+
+const PLAN: &str = "cross-tenant-connection.yaml";
+
+/// Rehearses `plan` with the example inputs in a world that tells `lie`.
+fn rehearse(home: &Home, plan: &str, lie: Option<&str>, more: &[&str]) -> Said {
+    let inputs = shipped("cross-tenant-connection.inputs.yaml");
+    let mut arguments = vec!["rehearse", plan, "--inputs", &inputs];
+    if let Some(lie) = lie {
+        arguments.extend(["--lie", lie]);
+    }
+    arguments.extend(more);
+    home.run(&arguments)
+}
+
+/// The reference plan in a world that tells `lie`: it ends with `code`, and its closing words hold all of `words`.
+#[track_caller]
+fn noticed(lie: &str, more: &[&str], code: i32, words: &[&str]) -> Said {
+    let said = rehearse(&Home::new(), &shipped(PLAN), Some(lie), more).expect(code);
+    for word in words {
+        assert!(said.out.contains(word), "{lie}: does not say {word:?}:\n{}", said.out);
+    }
+    said
+}
+
+/// One half says Connected and there is no other: found before the other half is written, since afterwards both look right.
+#[track_caller]
+fn noticed_at_the_missing_half(lie: &str) {
+    let said = noticed(
+        lie,
+        &[],
+        1,
+        &[
+            "decide     network-manager-connection",
+            "the scope connection of network manager nm-group says Connected, but subscription \
+             bbbbbbbb-0000-0000-0000-000000000001 in tenant 22222222-0000-0000-0000-00000000000f has no network manager \
+             connection that names this manager",
+            "nothing was written here",
+            "network-manager-connection adopt|overwrite|recreate|abort",
+        ],
+    );
+    assert!(!said.out.contains("made     network-manager-connection"), "{}", said.out);
+}
+
+#[test]
+fn eager_connected_is_noticed_before_the_other_half_is_written() {
+    noticed_at_the_missing_half("eager-connected");
+}
+
+#[test]
+fn one_half_enough_is_noticed_before_the_other_half_is_written() {
+    noticed_at_the_missing_half("one-half-enough");
+}
+
+/// A plan that does not hand the state on reaches the check of both ends, which asks the manager too.
+#[test]
+fn eager_connected_is_noticed_by_the_managers_own_list() {
+    let home = Home::new();
+    let plan = changed(&home, "          scope_connection_state:", "          # ");
+    let said = rehearse(&home, &plan, Some("eager-connected"), &[]).expect(6);
+    for word in [
+        "failed     connected  gave up waiting",
+        "both halves say Connected, but network manager nm-group does not list subscription \
+         bbbbbbbb-0000-0000-0000-000000000001",
+    ] {
+        assert!(said.out.contains(word), "does not say {word:?}:\n{}", said.out);
+    }
+}
+
+#[test]
+fn an_empty_list_is_no_proof_of_a_member() {
+    let said = noticed(
+        "empty-list",
+        &[],
+        1,
+        &["failed     members[vnet-app", "accepted, but not there yet", "retry"],
+    );
+    assert!(said.out.contains("(sent, and not proven yet)"), "{}", said.out);
+}
+
+#[test]
+fn a_member_that_never_settles_is_waited_for_and_given_up() {
+    noticed(
+        "member-never-settles",
+        &[],
+        6,
+        &["gave up waiting", "virtual network vnet-app is listed in group ng-spokes, Updating", "retry"],
+    );
+}
+
+#[test]
+fn a_role_that_never_takes_effect_is_waited_for_with_who_gives_what() {
+    noticed(
+        "role-never-effective",
+        &[],
+        5,
+        &[
+            "waiting  target-scope",
+            "Owner or User Access Administrator of /subscriptions/bbbbbbbb-0000-0000-0000-000000000001",
+            "may not do Microsoft.Resources/subscriptions/read",
+            "az role assignment create",
+            "status     waiting for permission",
+        ],
+    );
+}
+
+#[test]
+fn a_delete_that_deletes_nothing_stops_the_undo() {
+    noticed(
+        "delete-deletes-nothing",
+        &["--undo"],
+        1,
+        &[
+            "undo stop  members[vnet-app",
+            "its removal was accepted, and it is still there",
+            "remove it there, or: twinspan retry",
+            "status     undo stopped",
+        ],
+    );
+}
+
+/// The reference plan with one change.
+fn changed(home: &Home, from: &str, to: &str) -> String {
+    let text = fs::read_to_string(shipped(PLAN)).unwrap();
+    assert!(text.contains(from), "{from:?} is not in the plan");
+    home.write("plan.yaml", text.replacen(from, to, 1))
+}
+
+/// What a right client does works either way, so the lie shows only where the plan is wrong: that is refused in a world
+/// that tells the truth, and passes in one that lies.
+#[track_caller]
+fn invisible_to_a_right_client(lie: &str, from: &str, to: &str, code: i32, words: &[&str]) {
+    rehearse(&Home::new(), &shipped(PLAN), Some(lie), &[]).expect(0);
+    let home = Home::new();
+    let wrong = changed(&home, from, to);
+    let said = rehearse(&home, &wrong, None, &[]).expect(code);
+    for word in words {
+        assert!(said.out.contains(word), "{lie}: does not say {word:?}:\n{}", said.out);
+    }
+    rehearse(&home, &wrong, Some(lie), &[]).expect(0);
+}
+
+#[test]
+fn without_the_auxiliary_token_only_a_lying_world_takes_a_member() {
+    invisible_to_a_right_client(
+        "no-auxiliary-check",
+        "        auxiliary: target ",
+        "        # ",
+        1,
+        &["members[vnet-app", "LinkedAuthorizationFailed"],
+    );
+}
+
+#[test]
+fn with_a_token_of_the_wrong_tenant_only_a_lying_world_answers() {
+    invisible_to_a_right_client(
+        "any-tenant-token",
+        "        uses: azure.virtual-networks\n        as: target\n",
+        "        uses: azure.virtual-networks\n        as: central\n",
+        1,
+        &["failed     target-networks", "InvalidAuthenticationTokenTenant"],
+    );
+}
