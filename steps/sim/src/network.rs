@@ -65,7 +65,9 @@ fn route(mut call: Call<'_>, words: &[&str]) -> Handled {
         ["networkmanagers", _, "scopeconnections"] => {
             only("GET", |call| connections::list(call, Kind::ScopeConnection), &call)
         }
-        ["networkmanagers", _, "scopeconnections", _] => connections::scope_connections(&mut call),
+        ["networkmanagers", _, "scopeconnections", _] => {
+            connections::handle(&mut call, Kind::ScopeConnection)
+        }
         ["networkmanagers", _, "networkgroups"] => only("GET", groups::list, &call),
         ["networkmanagers", _, "networkgroups", _] => groups::handle(&mut call),
         ["networkmanagers", _, "networkgroups", _, "staticmembers"] => only("GET", members::list, &call),
@@ -73,7 +75,7 @@ fn route(mut call: Call<'_>, words: &[&str]) -> Handled {
         ["networkmanagers", _, "connectivityconfigurations"] => only("GET", configurations::list, &call),
         ["networkmanagers", _, "connectivityconfigurations", _] => configurations::handle(&mut call),
         ["networkmanagerconnections"] => only("GET", |call| connections::list(call, Kind::Connection), &call),
-        ["networkmanagerconnections", _] => connections::connections(&mut call),
+        ["networkmanagerconnections", _] => connections::handle(&mut call, Kind::Connection),
         ["virtualnetworks"] => only("GET", virtual_networks::list, &call),
         ["virtualnetworks", _] => virtual_networks::handle(&mut call),
         ["virtualnetworks", _, "listnetworkmanagereffectiveconnectivityconfigurations"] => {

@@ -69,6 +69,23 @@ impl Call<'_> {
         self.world.network.seen(&id).ok_or_else(|| self.gateway_not_found(&id))
     }
 
+    /// 404 where what a thing of this kind lies under is not there: by the gateway for a network manager, by the provider
+    /// for a group.
+    pub(super) fn parent(&self, kind: Kind) -> Result<(), Reply> {
+        match kind {
+            Kind::Manager | Kind::Connection | Kind::VirtualNetwork => Ok(()),
+            Kind::ScopeConnection | Kind::Group | Kind::Configuration => self.manager().map(|_| ()),
+            Kind::Member => self.group().map(|_| ()),
+        }
+    }
+
+    /// The network group that the path lies under.
+    pub(super) fn group(&self) -> Result<&Resource, Reply> {
+        self.manager()?;
+        let id = self.id.split("/staticMembers").next().unwrap_or_default();
+        self.world.network.seen(id).ok_or_else(|| self.provider_not_found(id))
+    }
+
     /// Id of the network manager that the path is or lies under.
     pub(super) fn manager_id(&self) -> String {
         let name = self.path.rest.get(1).map(String::as_str).unwrap_or_default();
@@ -125,8 +142,44 @@ impl Call<'_> {
         (resource, change)
     }
 
+    /// The properties that are to be written, once it is clear that they may be.
+    pub(super) fn to_write(&self, kind: Kind) -> Result<Map<String, Value>, Reply> {
+        self.authorize_kind(kind, "write")?;
+        self.parent(kind)?;
+        self.check_conditions()?;
+        self.properties()
+    }
+
+    /// Keeps a draft with its new properties, and answers with it; what stays the same is no change.
+    pub(super) fn keep(
+        &mut self,
+        (mut draft, change): (Resource, Change),
+        properties: Map<String, Value>,
+        show: impl Fn(&Self, &Resource) -> Value,
+    ) -> Handled {
+        let change = if draft.properties == properties { Change::None } else { change };
+        draft.properties = properties;
+        let mut body = show(self, &draft);
+        // Replies to writes carry an empty one.
+        body["etag"] = json!("");
+        self.world.network.insert(draft);
+        Ok(Reply::ok(body).changed(change))
+    }
+
+    /// GET of what the path names.
+    pub(super) fn read(&self, kind: Kind, show: impl Fn(&Self, &Resource) -> Value) -> Handled {
+        self.authorize_kind(kind, "read")?;
+        self.parent(kind)?;
+        match self.world.network.seen(&self.id) {
+            Some(found) => Ok(Reply::ok(show(self, found))),
+            None => Err(self.provider_not_found(&self.id)),
+        }
+    }
+
     /// One page of the kind at the path, each shown by `show`.
     pub(super) fn list(&self, kind: Kind, show: impl Fn(&Self, &Resource) -> Value) -> Handled {
+        self.authorize_kind(kind, "read")?;
+        self.parent(kind)?;
         let scope = self.id.rsplit_once("/").map_or("", |(scope, _)| scope);
         let scope = scope.strip_suffix("/providers/Microsoft.Network").unwrap_or(scope);
         let items = self.world.network.below(scope, kind).map(|r| show(self, r)).collect();

@@ -9,20 +9,12 @@ use super::operations::End;
 use super::resource::{Kind, Resource};
 use crate::authorization::authorize_linked;
 use crate::hierarchy::key;
-use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
 
 /// `connectivityConfigurations/{name}`.
 pub(super) fn handle(call: &mut Call<'_>) -> Handled {
     match call.request.method.as_str() {
-        "GET" => {
-            call.authorize_kind(Kind::Configuration, "read")?;
-            call.manager()?;
-            match call.world.network.seen(&call.id) {
-                Some(found) => Ok(Reply::ok(shown(call, found, true))),
-                None => Err(call.provider_not_found(&call.id)),
-            }
-        }
+        "GET" => call.read(Kind::Configuration, shown),
         "PUT" => put(call),
         "DELETE" => delete(call),
         _ => Err(Reply::method_not_allowed()),
@@ -31,9 +23,7 @@ pub(super) fn handle(call: &mut Call<'_>) -> Handled {
 
 /// `connectivityConfigurations` of a manager.
 pub(super) fn list(call: &Call<'_>) -> Handled {
-    call.authorize_kind(Kind::Configuration, "read")?;
-    call.manager()?;
-    call.list(Kind::Configuration, |call, configuration| shown(call, configuration, true))
+    call.list(Kind::Configuration, shown)
 }
 
 /// Keys of the groups that a configuration applies to.
@@ -52,11 +42,7 @@ fn ids_in(properties: &Map<String, Value>, list: &str, field: &str) -> Vec<Strin
 }
 
 fn put(call: &mut Call<'_>) -> Handled {
-    call.authorize_kind(Kind::Configuration, "write")?;
-    call.manager()?;
-    call.check_conditions()?;
-    let given = call.properties()?;
-    let properties = normal(&given)?;
+    let properties = normal(&call.to_write(Kind::Configuration)?)?;
     for hub in items(&properties, "hubs").filter_map(|h| h.get("resourceId").and_then(Value::as_str)) {
         let action = "Microsoft.Network/virtualNetworks/write";
         authorize_linked(call.world, call.caller, call.request, action, &call.id, hub)?;
@@ -66,12 +52,8 @@ fn put(call: &mut Call<'_>) -> Handled {
             return Err(Call::bad_request(&format!("The network group [{group}] does not exist.")));
         }
     }
-    let (mut configuration, change) = call.draft(Kind::Configuration);
-    let change = if configuration.properties == properties { Change::None } else { change };
-    configuration.properties = properties;
-    let body = shown(call, &configuration, false);
-    call.world.network.insert(configuration);
-    Ok(Reply::ok(body).changed(change))
+    let draft = call.draft(Kind::Configuration);
+    call.keep(draft, properties, shown)
 }
 
 fn items<'a>(properties: &'a Map<String, Value>, list: &str) -> impl Iterator<Item = &'a Value> {
@@ -175,13 +157,6 @@ pub(super) fn properties_shown(call: &Call<'_>, configuration: &Resource) -> Map
     properties
 }
 
-fn shown(call: &Call<'_>, configuration: &Resource, etag: bool) -> Value {
-    json!({
-        "name": configuration.name,
-        "id": configuration.id,
-        "type": Kind::Configuration.name(),
-        "etag": if etag { configuration.etag() } else { String::new() },
-        "properties": properties_shown(call, configuration),
-        "systemData": configuration.system_data(),
-    })
+fn shown(call: &Call<'_>, configuration: &Resource) -> Value {
+    configuration.shown(properties_shown(call, configuration))
 }

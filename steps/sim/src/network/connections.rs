@@ -10,49 +10,29 @@ use crate::hierarchy::{Place, key};
 use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
 
-/// `scopeConnections`.
-pub(super) fn scope_connections(call: &mut Call<'_>) -> Handled {
-    call.authorize_kind(Kind::ScopeConnection, verb(call))?;
-    call.manager()?;
-    one(call, Kind::ScopeConnection)
-}
-
-/// `networkManagerConnections` of a subscription or a management group.
-pub(super) fn connections(call: &mut Call<'_>) -> Handled {
-    call.authorize_kind(Kind::Connection, verb(call))?;
-    one(call, Kind::Connection)
-}
-
-fn verb(call: &Call<'_>) -> &'static str {
+/// One half: of `scopeConnections` of a manager, or of `networkManagerConnections` of a subscription or a management
+/// group.
+pub(super) fn handle(call: &mut Call<'_>, kind: Kind) -> Handled {
     match call.request.method.as_str() {
-        "PUT" => "write",
-        "DELETE" => "delete",
-        _ => "read",
-    }
-}
-
-fn one(call: &mut Call<'_>, kind: Kind) -> Handled {
-    match call.request.method.as_str() {
-        "GET" => match call.world.network.seen(&call.id) {
-            Some(found) => Ok(Reply::ok(shown(call, found))),
-            None => Err(call.provider_not_found(&call.id)),
-        },
+        "GET" => call.read(kind, shown),
         "PUT" => put(call, kind),
-        "DELETE" => call.delete(kind, None),
+        "DELETE" => {
+            call.authorize_kind(kind, "delete")?;
+            call.parent(kind)?;
+            call.delete(kind, None)
+        }
         _ => Err(Reply::method_not_allowed()),
     }
 }
 
 /// Lists of either kind.
 pub(super) fn list(call: &Call<'_>, kind: Kind) -> Handled {
-    call.authorize_kind(kind, "read")?;
-    if kind == Kind::ScopeConnection {
-        call.manager()?;
-    }
     call.list(kind, shown)
 }
 
 fn put(call: &mut Call<'_>, kind: Kind) -> Handled {
+    call.authorize_kind(kind, "write")?;
+    call.parent(kind)?;
     let given = call.properties()?;
     let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut properties = Map::new();

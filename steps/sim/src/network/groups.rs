@@ -12,14 +12,7 @@ use crate::reply::{Handled, Reply};
 /// `networkGroups/{name}`.
 pub(super) fn handle(call: &mut Call<'_>) -> Handled {
     match call.request.method.as_str() {
-        "GET" => {
-            call.authorize_kind(Kind::Group, "read")?;
-            call.manager()?;
-            match call.world.network.seen(&call.id) {
-                Some(found) => Ok(Reply::ok(shown(call, found, true))),
-                None => Err(call.provider_not_found(&call.id)),
-            }
-        }
+        "GET" => call.read(Kind::Group, shown),
         "PUT" => put(call),
         "DELETE" => delete(call),
         _ => Err(Reply::method_not_allowed()),
@@ -28,16 +21,11 @@ pub(super) fn handle(call: &mut Call<'_>) -> Handled {
 
 /// `networkGroups` of a manager.
 pub(super) fn list(call: &Call<'_>) -> Handled {
-    call.authorize_kind(Kind::Group, "read")?;
-    call.manager()?;
-    call.list(Kind::Group, |call, group| shown(call, group, true))
+    call.list(Kind::Group, shown)
 }
 
 fn put(call: &mut Call<'_>) -> Handled {
-    call.authorize_kind(Kind::Group, "write")?;
-    call.manager()?;
-    call.check_conditions()?;
-    let given = call.properties()?;
+    let given = call.to_write(Kind::Group)?;
     let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default();
     let member_type = match text("memberType") {
         "" => "VirtualNetwork",
@@ -54,18 +42,14 @@ fn put(call: &mut Call<'_>) -> Handled {
     let listed = given.get("groupMembers").filter(|m| m.is_array()).cloned();
     properties.insert("groupMembers".to_owned(), listed.unwrap_or_else(|| json!([])));
     properties.insert("conditionalMembership".to_owned(), json!(text("conditionalMembership")));
-    let (mut group, change) = call.draft(Kind::Group);
+    let (group, change) = call.draft(Kind::Group);
     let members = call.world.network.below(&group.id, Kind::Member).next().is_some();
     if change == Change::Updated && members && group.text("memberType") != member_type {
         return Err(Call::bad_request(
             "The member type of a network group that has members cannot be changed.",
         ));
     }
-    let change = if group.properties == properties { Change::None } else { change };
-    group.properties = properties;
-    let body = shown(call, &group, false);
-    call.world.network.insert(group);
-    Ok(Reply::ok(body).changed(change))
+    call.keep((group, change), properties, shown)
 }
 
 fn delete(call: &mut Call<'_>) -> Handled {
@@ -111,13 +95,6 @@ pub(super) fn properties_shown(call: &Call<'_>, group: &Resource) -> Map<String,
     properties
 }
 
-fn shown(call: &Call<'_>, group: &Resource, etag: bool) -> Value {
-    json!({
-        "name": group.name,
-        "id": group.id,
-        "type": Kind::Group.name(),
-        "etag": if etag { group.etag() } else { String::new() },
-        "properties": properties_shown(call, group),
-        "systemData": group.system_data(),
-    })
+fn shown(call: &Call<'_>, group: &Resource) -> Value {
+    group.shown(properties_shown(call, group))
 }

@@ -30,7 +30,6 @@ pub(super) fn handle(call: &mut Call<'_>) -> Handled {
 
 /// `networkManagers` of a resource group or a subscription.
 pub(super) fn list(call: &Call<'_>) -> Handled {
-    call.authorize_kind(Kind::Manager, "read")?;
     call.list(Kind::Manager, |call, manager| shown(call, manager, true))
 }
 

@@ -15,14 +15,7 @@ use crate::world::World;
 /// `staticMembers/{name}`.
 pub(super) fn handle(call: &mut Call<'_>) -> Handled {
     match call.request.method.as_str() {
-        "GET" => {
-            call.authorize_kind(Kind::Member, "read")?;
-            group(call)?;
-            match call.world.network.seen(&call.id) {
-                Some(found) => Ok(Reply::ok(shown(call, found))),
-                None => Err(call.provider_not_found(&call.id)),
-            }
-        }
+        "GET" => call.read(Kind::Member, shown),
         "PUT" => put(call),
         "DELETE" => call.delete(Kind::Member, None),
         _ => Err(Reply::method_not_allowed()),
@@ -31,24 +24,16 @@ pub(super) fn handle(call: &mut Call<'_>) -> Handled {
 
 /// `staticMembers` of a group.
 pub(super) fn list(call: &Call<'_>) -> Handled {
-    call.authorize_kind(Kind::Member, "read")?;
-    group(call)?;
+    let listed = call.list(Kind::Member, shown)?;
     if call.world.tells(Lie::EmptyList) {
         return Ok(Reply::ok(json!({ "nextLink": "", "value": [] })));
     }
-    call.list(Kind::Member, shown)
-}
-
-/// The group that the path lies under.
-fn group<'a>(call: &'a Call<'_>) -> Result<&'a Resource, Reply> {
-    call.manager()?;
-    let id = call.id.split("/staticMembers").next().unwrap_or_default();
-    call.world.network.seen(id).ok_or_else(|| call.provider_not_found(id))
+    Ok(listed)
 }
 
 fn put(call: &mut Call<'_>) -> Handled {
     call.authorize_kind(Kind::Member, "write")?;
-    let (group_id, member_type) = group(call).map(|g| (g.id.clone(), g.text("memberType").to_owned()))?;
+    let (group_id, member_type) = call.group().map(|g| (g.id.clone(), g.text("memberType").to_owned()))?;
     let given = call.properties()?;
     let wanted = given.get("resourceId").and_then(Value::as_str).unwrap_or_default().to_owned();
     check_network(&wanted, &member_type)?;
@@ -142,18 +127,11 @@ fn strip_region(body: &mut Value) {
 
 fn shown(call: &Call<'_>, member: &Resource) -> Value {
     let (state, region) = state(call.world, member, call.request.at);
-    let mut body = json!({
-        "name": member.name,
-        "id": member.id,
-        "type": Kind::Member.name(),
-        "etag": member.etag(),
-        "properties": {
-            "resourceId": member.text("resourceId"),
-            "provisioningState": state,
-            region_name(call.dialect): region,
-        },
-        "systemData": member.system_data(),
-    });
+    let mut body = member.shown(Map::from_iter([
+        ("resourceId".to_owned(), json!(member.text("resourceId"))),
+        ("provisioningState".to_owned(), json!(state)),
+        (region_name(call.dialect).to_owned(), json!(region)),
+    ]));
     if call.dialect.preview() {
         strip_region(&mut body);
     }

@@ -155,6 +155,18 @@ impl Resource {
         })
     }
 
+    /// As the provider shows everything below a manager that has an etag.
+    pub(crate) fn shown(&self, properties: Map<String, Value>) -> Value {
+        json!({
+            "name": self.name,
+            "id": self.id,
+            "type": self.kind.name(),
+            "etag": self.etag(),
+            "properties": properties,
+            "systemData": self.system_data(),
+        })
+    }
+
     /// Whether it exists at that time.
     pub(crate) fn exists(&self, at: Timestamp) -> bool {
         self.gone.is_none_or(|gone| gone > at)
