@@ -3,12 +3,16 @@
 //! Reading puts up with what the service really answers: empty strings for what is not set, null lists, states that are
 //! not in its own list, ids in another case.
 
+pub(crate) mod child;
+mod connection;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
-use twinspan_engine::Decision;
+
+pub(crate) use connection::{ConnectionState, Half, NamesManager, NamesScope};
 
 use crate::ids::{ConnectionScope, Guid, TenantId};
 
@@ -133,39 +137,6 @@ impl Scopes {
     }
 }
 
-/// Properties of a scope connection: the half in the central tenant.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(crate) struct ScopeConnection {
-    /// The other tenant.
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) tenant_id: String,
-    /// Its subscription or management group.
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) resource_id: String,
-    /// For people; ends with our marker where we made it.
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) description: String,
-    /// How far it is.
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) connection_state: ConnectionState,
-}
-
-/// Properties of a network manager connection: the half in the target tenant.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(crate) struct ManagerConnection {
-    /// The network manager of the other tenant.
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) network_manager_id: String,
-    /// For people; ends with our marker where we made it.
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) description: String,
-    /// How far it is.
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) connection_state: ConnectionState,
-}
-
 /// Properties of a network group.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -235,85 +206,6 @@ impl fmt::Display for Provisioning {
     }
 }
 
-/// State of one half of a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub(crate) enum ConnectionState {
-    /// Both halves exist and match: the scope is managed.
-    Connected,
-    /// The other half is missing, or does not match.
-    Pending,
-    /// Another network manager has the scope with the same feature.
-    Conflict,
-    /// Was connected; the other half was removed.
-    Revoked,
-    /// In Azure's list of states; documented nowhere.
-    Rejected,
-    /// A state that this program does not know.
-    Other(String),
-}
-
-impl Default for ConnectionState {
-    fn default() -> Self {
-        ConnectionState::Other(String::new())
-    }
-}
-
-impl From<String> for ConnectionState {
-    fn from(text: String) -> Self {
-        match text.as_str() {
-            "Connected" => ConnectionState::Connected,
-            "Pending" => ConnectionState::Pending,
-            "Conflict" => ConnectionState::Conflict,
-            "Revoked" => ConnectionState::Revoked,
-            "Rejected" => ConnectionState::Rejected,
-            _ => ConnectionState::Other(text),
-        }
-    }
-}
-
-impl fmt::Display for ConnectionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ConnectionState::Connected => "Connected",
-            ConnectionState::Pending => "Pending",
-            ConnectionState::Conflict => "Conflict",
-            ConnectionState::Revoked => "Revoked",
-            ConnectionState::Rejected => "Rejected",
-            ConnectionState::Other(text) if text.is_empty() => "no state",
-            ConnectionState::Other(text) => text,
-        })
-    }
-}
-
-impl ConnectionState {
-    /// What a state that does not heal by itself means, and what to do. `half`: "scope connection to-central".
-    pub(crate) fn diagnosis(&self, half: &str) -> Option<Decision> {
-        let (what, advice) = match self {
-            ConnectionState::Connected | ConnectionState::Pending | ConnectionState::Other(_) => return None,
-            ConnectionState::Conflict => (
-                "another network manager already has this scope with the same feature",
-                "ask the owner of the scope to remove it from the other network manager's scope (Azure portal: Network \
-                 Manager > Network managers > Scope), then have the connection made anew: this state does not heal",
-            ),
-            ConnectionState::Revoked => (
-                "it was connected, and the other half was removed since",
-                "ask the other tenant's administrator whether that was meant; if not, both halves are made anew",
-            ),
-            ConnectionState::Rejected => (
-                "the other side rejected it",
-                "ask the other tenant's administrator why; Azure documents no way back but to remove the connection and \
-                 make it anew",
-            ),
-        };
-        Some(Decision {
-            what: format!("{half} is {self}: {what}"),
-            advice: advice.to_owned(),
-            differences: Vec::new(),
-        })
-    }
-}
-
 /// Whether two paths name the same thing: without regard to case and outer slashes.
 pub(crate) fn same_path(one: &str, other: &str) -> bool {
     one.trim_matches('/').eq_ignore_ascii_case(other.trim_matches('/'))
@@ -332,17 +224,6 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_connection_is_read() {
-        let found: Found<ManagerConnection> = read(json!({
-            "id": "/providers/Microsoft.Management/managementGroups/anotherMG/providers/Microsoft.Network/networkManagerConnections/c",
-            "name": "c", "type": "Microsoft.Network/networkManagerConnections", "location": "",
-            "properties": { "networkManagerId": "/subscriptions/x", "connectionState": "Pending", "description": "" }
-        }));
-        assert_eq!(found.properties.connection_state, ConnectionState::Pending);
-        assert_eq!(found.properties.description, "");
-    }
-
-    #[test]
     fn what_azure_leaves_out_or_nulls_or_invents_is_read() {
         let found: Found<Manager> = read(json!({ "name": "nm", "tags": null, "properties": {
             "networkManagerScopes": { "managementGroups": null, "crossTenantScopes": [] },
@@ -350,8 +231,6 @@ mod tests {
         assert_eq!(found.properties.provisioning_state, Provisioning::Underway("Levitating".to_owned()));
         let found: Found<Member> = read(json!({}));
         assert_eq!(found.properties.provisioning_state, Provisioning::Succeeded);
-        let found: Found<ScopeConnection> = read(json!({ "properties": { "connectionState": "Frozen" } }));
-        assert_eq!(found.properties.connection_state.to_string(), "Frozen");
     }
 
     #[test]
@@ -373,24 +252,5 @@ mod tests {
         assert!(scopes.may_hold(own, None));
         let stranger: Guid = "cccccccc-0000-0000-0000-000000000001".parse().unwrap();
         assert!(!scopes.may_hold(stranger, None) && !scopes.may_hold(stranger, Some(tenant)));
-    }
-
-    #[test]
-    fn every_state_that_does_not_heal_has_its_own_diagnosis() {
-        let diagnosis = |state: &str| ConnectionState::from(state.to_owned()).diagnosis("connection c");
-        for state in ["Connected", "Pending", "", "Frozen"] {
-            assert_eq!(diagnosis(state), None, "{state}");
-        }
-        let texts: std::collections::BTreeSet<String> = ["Conflict", "Revoked", "Rejected"]
-            .iter()
-            .map(|state| diagnosis(state).unwrap().advice)
-            .collect();
-        assert_eq!(texts.len(), 3);
-        assert!(
-            diagnosis("Conflict")
-                .unwrap()
-                .what
-                .starts_with("connection c is Conflict: another network manager")
-        );
     }
 }

@@ -10,14 +10,15 @@ use twinspan_engine::{
     Step, StepCx, StepError, Undone, Wait,
 };
 
-use crate::avnm::{
-    API, ConnectionState, Found, Manager, ManagerConnection, ScopeConnection as ScopeHalf, same_path,
-};
+use crate::avnm::{API, ConnectionState, Found, Half, Manager, NamesManager, NamesScope, same_path};
 use crate::azure::Azure;
 use crate::ids::{
     ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ScopeConnections, TenantId,
 };
 use crate::people;
+
+type ScopeHalf = Half<NamesScope>;
+type ManagerHalf = Half<NamesManager>;
 
 /// `avnm.connection-status`
 pub(crate) struct ConnectionStatus {
@@ -50,7 +51,7 @@ pub(crate) struct Output {
 /// Everything that was read, before it is judged.
 struct Seen {
     scope_half: Option<ScopeHalf>,
-    manager_half: Option<ManagerConnection>,
+    manager_half: Option<ManagerHalf>,
     manager: Option<Manager>,
 }
 
@@ -77,24 +78,24 @@ fn mismatch(
     params: &Params,
     tenant: TenantId,
     scope_half: &ScopeHalf,
-    manager_half: &ManagerConnection,
+    manager_half: &ManagerHalf,
 ) -> Result<Vec<Difference>, StepError> {
     let mut all = Vec::new();
     let mut differs = |field: &str, wanted: String, found: &str| {
         all.push(Difference { field: field.to_owned(), wanted, found: found.to_owned() });
     };
     let (scope, manager) = (params.scope()?, params.manager()?);
-    if scope_half.tenant_id.parse() != Ok(tenant) {
-        differs("tenant named by the scope connection", tenant.to_string(), &scope_half.tenant_id);
+    if scope_half.names.tenant_id.parse() != Ok(tenant) {
+        differs("tenant named by the scope connection", tenant.to_string(), &scope_half.names.tenant_id);
     }
-    if !same_path(&scope_half.resource_id, scope.path()) {
-        differs("scope named by the scope connection", scope.to_string(), &scope_half.resource_id);
+    if !same_path(&scope_half.names.resource_id, scope.path()) {
+        differs("scope named by the scope connection", scope.to_string(), &scope_half.names.resource_id);
     }
-    if !same_path(&manager_half.network_manager_id, manager.path()) {
+    if !same_path(&manager_half.names.network_manager_id, manager.path()) {
         differs(
             "network manager named by the network manager connection",
             manager.to_string(),
-            &manager_half.network_manager_id,
+            &manager_half.names.network_manager_id,
         );
     }
     Ok(all)
@@ -218,7 +219,7 @@ impl Step for ConnectionStatus {
         let (central, target) = (cx.identity()?, Self::reader(cx)?);
         let arm = self.azure.arm(cx, central);
         let scope_half: Option<Found<ScopeHalf>> = arm.get(params.scope_connection.path(), API).await?;
-        let manager_half: Option<Found<ManagerConnection>> =
+        let manager_half: Option<Found<ManagerHalf>> =
             self.azure.arm(cx, target).get(params.network_manager_connection.path(), API).await?;
         let manager: Option<Found<Manager>> = arm.get(params.manager()?.path(), API).await?;
         let seen = Seen {

@@ -10,7 +10,8 @@ use twinspan_engine::{
     Wait,
 };
 
-use crate::avnm::{API, Body, Found, Group as Wire, Provisioning};
+use crate::avnm::child::{self, Child};
+use crate::avnm::{Group as Wire, Provisioning};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, NetworkManagers, ResourceId, ResourceName};
@@ -80,12 +81,10 @@ impl Params {
         Ok(self.network_manager.child("networkGroups", self.name.as_str())?)
     }
 
-    fn body(&self, cx: &StepCx<'_>) -> Body<Wanted> {
-        Body {
-            properties: Wanted {
-                member_type: self.member_type,
-                description: cx.describe(self.description.as_deref().unwrap_or_default()),
-            },
+    fn wanted(&self, cx: &StepCx<'_>) -> Wanted {
+        Wanted {
+            member_type: self.member_type,
+            description: child::description(cx, self.description.as_deref()),
         }
     }
 
@@ -143,7 +142,7 @@ impl Step for NetworkGroup {
     }
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
-        params.id().iter().map(|id| ClaimKey(id.key())).collect()
+        child::claims(params.id())
     }
 
     async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
@@ -151,24 +150,17 @@ impl Step for NetworkGroup {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let found: Option<Found<Wire>> =
-            self.azure.arm(cx, cx.identity()?).get(params.id()?.path(), API).await?;
-        match found {
-            Some(found) => params.observed(cx, found.properties),
-            None => Ok(Observed::Absent),
-        }
+        let found = Child::new(&self.azure, cx, params.id()?)?.read().await?;
+        found.map_or(Ok(Observed::Absent), |found| params.observed(cx, found.properties))
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
-        let _: Found<Wire> =
-            self.azure.arm(cx, cx.identity()?).put(params.id()?.path(), API, &params.body(cx)).await?;
-        Ok(Applied::default())
+        Child::new(&self.azure, cx, params.id()?)?.write(params.wanted(cx)).await
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        // Without `force`, which would undeploy configurations of others that use the group.
-        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
-        Ok(Undone::Removed)
+        // Its `force` would undeploy configurations of others that use the group.
+        Child::new(&self.azure, cx, found.id.clone())?.remove().await
     }
 }
 

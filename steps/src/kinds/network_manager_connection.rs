@@ -6,16 +6,19 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, Marker, Observed, Phase, Readiness, Step, StepCx,
+    Applied, ClaimKey, Decision, Difference, EffectClass, Observed, Phase, Readiness, Step, StepCx,
     StepError, Undone,
 };
 
-use crate::avnm::{API, Body, ConnectionState, Found, ManagerConnection as Wire, same_path};
+use crate::avnm::child::{self, Child};
+use crate::avnm::{ConnectionState, Half, NamesManager, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::undoing;
 use crate::people;
+
+type Wire = Half<NamesManager>;
 
 /// `avnm.network-manager-connection`
 pub(crate) struct NetworkManagerConnection {
@@ -65,18 +68,15 @@ impl Params {
         Ok(format!("{scope}/providers/Microsoft.Network/networkManagerConnections/{}", self.name).parse()?)
     }
 
-    fn body(&self, cx: &StepCx<'_>) -> Body<Wanted<'_>> {
-        Body {
-            properties: Wanted {
-                network_manager_id: self.network_manager.path(),
-                description: cx.describe(self.description.as_deref().unwrap_or_default()),
-            },
+    fn wanted(&self, cx: &StepCx<'_>) -> Wanted<'_> {
+        Wanted {
+            network_manager_id: self.network_manager.path(),
+            description: child::description(cx, self.description.as_deref()),
         }
     }
 
-    /// Where the halves of `scope` are.
-    fn list_path(&self) -> String {
-        format!("{}/providers/Microsoft.Network/networkManagerConnections", self.scope.path())
+    fn names_ours(&self, half: &Wire) -> bool {
+        same_path(&half.names.network_manager_id, self.network_manager.path())
     }
 
     /// What is wrong where the other half says Connected and there is none here.
@@ -98,25 +98,16 @@ impl Params {
         }
     }
 
-    fn observed(&self, cx: &StepCx<'_>, found: Wire) -> Result<Observed<Output>, StepError> {
-        let marker = Marker::in_description(Some(&found.description));
-        let state = &found.connection_state;
-        let output = Output { id: self.id()?, name: self.name.clone(), state: state.to_string() };
-        if !same_path(&found.network_manager_id, self.network_manager.path()) {
-            let differences = vec![Difference {
-                field: "network manager".to_owned(),
-                wanted: self.network_manager.to_string(),
-                found: found.network_manager_id,
-            }];
-            return Ok(Observed::Differs { output, differences, marker });
-        }
-        if !undoing(cx) {
-            let half = format!("network manager connection {} of {}", self.name, self.scope.words());
-            if let Some(decision) = state.diagnosis(&half) {
-                return Ok(Observed::Broken { output, decision, marker });
-            }
-        }
-        Ok(Observed::Present { output, marker })
+    fn observed(&self, cx: &StepCx<'_>, half: &Wire) -> Result<Observed<Output>, StepError> {
+        let words = format!("network manager connection {} of {}", self.name, self.scope.words());
+        let state = half.connection_state.to_string();
+        let output = Output { id: self.id()?, name: self.name.clone(), state };
+        let difference = (!self.names_ours(half)).then(|| Difference {
+            field: "network manager".to_owned(),
+            wanted: self.network_manager.to_string(),
+            found: half.names.network_manager_id.clone(),
+        });
+        Ok(half.observed(output, difference.into_iter().collect(), &words, undoing(cx)))
     }
 }
 
@@ -126,22 +117,20 @@ impl NetworkManagerConnection {
     /// Once both halves exist, a connection that came about without consent looks like a right one, so this is the last
     /// moment that shows it. The state comes from the other step, which read it as the central tenant's identity: this
     /// one need not be able to read there.
-    async fn absent(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+    async fn absent(
+        cx: &StepCx<'_>,
+        params: &Params,
+        own: &Child<'_, NetworkManagerConnections>,
+    ) -> Result<Observed<Output>, StepError> {
         let said = params.scope_connection_state.clone().map(ConnectionState::from);
         if cx.phase != Phase::Probe || said != Some(ConnectionState::Connected) {
             return Ok(Observed::Absent);
         }
-        let identity = cx.identity()?;
-        let all: Vec<Found<Wire>> = self.azure.arm(cx, identity).list(&params.list_path(), API, &[]).await?;
         // The target's administrator may have made it under another name.
-        let named = |half: &Found<Wire>| {
-            same_path(&half.properties.network_manager_id, params.network_manager.path())
-        };
-        Ok(if all.iter().any(named) {
-            Observed::Absent
-        } else {
-            Observed::Conflict(params.connected_alone(&people::place(identity)))
-        })
+        if own.siblings().await?.iter().any(|half| params.names_ours(half)) {
+            return Ok(Observed::Absent);
+        }
+        Ok(Observed::Conflict(params.connected_alone(&people::place(cx.identity()?))))
     }
 }
 
@@ -166,7 +155,7 @@ impl Step for NetworkManagerConnection {
     }
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
-        params.id().iter().map(|id| ClaimKey(id.key())).collect()
+        child::claims(params.id())
     }
 
     async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
@@ -174,24 +163,19 @@ impl Step for NetworkManagerConnection {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let found: Option<Found<Wire>> =
-            self.azure.arm(cx, cx.identity()?).get(params.id()?.path(), API).await?;
-        match found {
-            Some(found) => params.observed(cx, found.properties),
-            None => self.absent(cx, params).await,
+        let own = Child::new(&self.azure, cx, params.id()?)?;
+        match own.read().await? {
+            Some(found) => params.observed(cx, &found.properties),
+            None => Self::absent(cx, params, &own).await,
         }
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
-        // The answer always says Pending; only a read tells.
-        let _: Found<Wire> =
-            self.azure.arm(cx, cx.identity()?).put(params.id()?.path(), API, &params.body(cx)).await?;
-        Ok(Applied::default())
+        Child::new(&self.azure, cx, params.id()?)?.write(params.wanted(cx)).await
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
-        Ok(Undone::Removed)
+        Child::new(&self.azure, cx, found.id.clone())?.remove().await
     }
 }
 

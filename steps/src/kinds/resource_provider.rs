@@ -14,7 +14,7 @@ use twinspan_engine::{
     Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone, Wait,
 };
 
-use crate::avnm::{self, Found, ManagerConnection, or_default};
+use crate::avnm::{self, Found, Half, NamesManager, or_default};
 use crate::azure::{Arm, Azure};
 use crate::default_world;
 use crate::ids::ConnectionScope;
@@ -106,7 +106,7 @@ impl Params {
         }
         if self.namespace.eq_ignore_ascii_case("Microsoft.Network") {
             let path = format!("{}/networkManagerConnections", self.path()?);
-            let _: Vec<Found<ManagerConnection>> = arm.list(&path, avnm::API, &[]).await?;
+            let _: Vec<Found<Half<NamesManager>>> = arm.list(&path, avnm::API, &[]).await?;
         }
         Ok(self.present("Requested"))
     }

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
-    Wait,
+    Applied, ClaimKey, Difference, EffectClass, Observed, Readiness, Step, StepCx, StepError, Undone, Wait,
 };
 
-use crate::avnm::{API, Body, ConnectionState, Found, ScopeConnection as Wire, same_path};
+use crate::avnm::child::{self, Child, Read};
+use crate::avnm::{ConnectionState, Half, NamesScope, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName, ScopeConnections, TenantId};
 use crate::kinds::undoing;
+
+type Wire = Half<NamesScope>;
 
 /// How long after a write its state is believed.
 ///
@@ -71,17 +73,15 @@ impl Params {
         Ok(self.network_manager.child("scopeConnections", self.name.as_str())?)
     }
 
-    fn body(&self, cx: &StepCx<'_>) -> Body<Wanted<'_>> {
-        Body {
-            properties: Wanted {
-                tenant_id: self.tenant,
-                resource_id: self.scope.path(),
-                description: cx.describe(self.description.as_deref().unwrap_or_default()),
-            },
+    fn wanted(&self, cx: &StepCx<'_>) -> Wanted<'_> {
+        Wanted {
+            tenant_id: self.tenant,
+            resource_id: self.scope.path(),
+            description: child::description(cx, self.description.as_deref()),
         }
     }
 
-    fn differences(&self, found: &Wire) -> Vec<Difference> {
+    fn differences(&self, found: &NamesScope) -> Vec<Difference> {
         let mut all = Vec::new();
         if found.tenant_id.parse() != Ok(self.tenant) {
             all.push(Difference {
@@ -100,36 +100,24 @@ impl Params {
         all
     }
 
-    /// `age`: how long ago it was written, where that is known.
-    fn observed(
-        &self,
-        cx: &StepCx<'_>,
-        found: Wire,
-        age: Option<SignedDuration>,
-    ) -> Result<Observed<Output>, StepError> {
-        let marker = Marker::in_description(Some(&found.description));
-        let differences = self.differences(&found);
-        let state = &found.connection_state;
+    fn observed(&self, cx: &StepCx<'_>, found: &Read<Wire>) -> Result<Observed<Output>, StepError> {
+        let (half, taken_back) = (&found.properties, undoing(cx));
+        let words =
+            format!("scope connection {} of network manager {}", self.name, self.network_manager.name());
+        let state = &half.connection_state;
         let output = Output { id: self.id()?, name: self.name.clone(), state: state.to_string() };
-        if differences.is_empty() && !undoing(cx) {
-            let half =
-                format!("scope connection {} of network manager {}", self.name, self.network_manager.name());
-            if let Some(decision) = state.diagnosis(&half) {
-                return Ok(Observed::Broken { output, decision, marker });
-            }
-            let left = age.map_or(SignedDuration::ZERO, |age| DECIDED_AFTER - age);
-            if *state != ConnectionState::Connected && left.is_positive() {
+        let observed = half.observed(output, self.differences(&half.names), &words, taken_back);
+        let left = found.age.map_or(SignedDuration::ZERO, |age| DECIDED_AFTER - age);
+        let early = *state != ConnectionState::Connected && left.is_positive();
+        Ok(match observed {
+            Observed::Present { marker, .. } if early && !taken_back => {
                 let wait = Wait::remote(format!(
-                    "{half} was written a moment ago and is listed as {state}; a read this soon may not be Azure's last word"
+                    "{words} was written a moment ago and is listed as {state}; a read this soon may not be Azure's last word"
                 ))
                 .look_again(left.unsigned_abs());
-                return Ok(Observed::Converging { wait, marker });
+                Observed::Converging { wait, marker }
             }
-        }
-        Ok(if differences.is_empty() {
-            Observed::Present { output, marker }
-        } else {
-            Observed::Differs { output, differences, marker }
+            other => other,
         })
     }
 }
@@ -156,7 +144,7 @@ impl Step for ScopeConnection {
     }
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
-        params.id().iter().map(|id| ClaimKey(id.key())).collect()
+        child::claims(params.id())
     }
 
     async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
@@ -164,24 +152,16 @@ impl Step for ScopeConnection {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let found: Option<(Found<Wire>, Timestamp)> =
-            self.azure.arm(cx, cx.identity()?).get_dated(params.id()?.path(), API).await?;
-        match found {
-            Some((found, at)) => params.observed(cx, found.properties, found.system_data.age(at)),
-            None => Ok(Observed::Absent),
-        }
+        let found = Child::new(&self.azure, cx, params.id()?)?.read().await?;
+        found.map_or(Ok(Observed::Absent), |found| params.observed(cx, &found))
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
-        // The answer always says Pending; only a read tells.
-        let _: Found<Wire> =
-            self.azure.arm(cx, cx.identity()?).put(params.id()?.path(), API, &params.body(cx)).await?;
-        Ok(Applied::default())
+        Child::new(&self.azure, cx, params.id()?)?.write(params.wanted(cx)).await
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
-        Ok(Undone::Removed)
+        Child::new(&self.azure, cx, found.id.clone())?.remove().await
     }
 }
 
@@ -192,7 +172,7 @@ mod tests {
     use super::*;
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, asked, body, wait};
-    use twinspan_engine::Phase;
+    use twinspan_engine::{Marker, Phase};
 
     const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
 

@@ -1,0 +1,65 @@
+//! One resource of the provider under a name that the plan gives: read, written and removed alike, whatever it is.
+
+use jiff::SignedDuration;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use twinspan_engine::{Applied, ClaimKey, StepCx, StepError, Undone};
+
+use super::{API, Body, Found};
+use crate::azure::{Arm, Azure};
+use crate::ids::{ResourceId, ResourceType};
+
+/// One such resource, as the identity that acts.
+pub(crate) struct Child<'a, T: ResourceType> {
+    arm: Arm<'a>,
+    id: ResourceId<T>,
+}
+
+/// What was read of it.
+pub(crate) struct Read<P> {
+    /// What it says of itself.
+    pub(crate) properties: P,
+    /// How long ago it was written, by the service's own clock; `None`: it does not say.
+    pub(crate) age: Option<SignedDuration>,
+}
+
+impl<'a, T: ResourceType> Child<'a, T> {
+    pub(crate) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, id: ResourceId<T>) -> Result<Self, StepError> {
+        Ok(Child { arm: azure.arm(cx, cx.identity()?), id })
+    }
+
+    /// `None`: it is not there.
+    pub(crate) async fn read<P: Default + DeserializeOwned>(&self) -> Result<Option<Read<P>>, StepError> {
+        let found = self.arm.get_dated::<Found<P>>(self.id.path(), API).await?;
+        Ok(found.map(|(found, at)| Read { age: found.system_data.age(at), properties: found.properties }))
+    }
+
+    /// All of its kind that stand beside it.
+    pub(crate) async fn siblings<P: Default + DeserializeOwned>(&self) -> Result<Vec<P>, StepError> {
+        let (beside, _) = self.id.path().rsplit_once('/').unwrap_or_default();
+        let all: Vec<Found<P>> = self.arm.list(beside, API, &[]).await?;
+        Ok(all.into_iter().map(|found| found.properties).collect())
+    }
+
+    /// The one write. What it answers is not looked at: it says Pending, and an empty etag, whatever is there then.
+    pub(crate) async fn write(self, properties: impl Serialize + Sync) -> Result<Applied, StepError> {
+        let _: serde::de::IgnoredAny = self.arm.put(self.id.path(), API, &Body { properties }).await?;
+        Ok(Applied::default())
+    }
+
+    /// The one write that takes it back. Without `force`, which takes along what others have built on it.
+    pub(crate) async fn remove(self) -> Result<Undone, StepError> {
+        self.arm.delete(self.id.path(), API, &[]).await?;
+        Ok(Undone::Removed)
+    }
+}
+
+/// Whoever writes it claims it.
+pub(crate) fn claims<T: ResourceType>(id: Result<ResourceId<T>, StepError>) -> Vec<ClaimKey> {
+    id.iter().map(|id| ClaimKey(id.key())).collect()
+}
+
+/// The description that is written: the plan's words and this run's marker.
+pub(crate) fn description(cx: &StepCx<'_>, words: Option<&str>) -> String {
+    cx.describe(words.unwrap_or_default())
+}
