@@ -35,6 +35,8 @@ pub use credentials::{
     SecretReader, SecretRef,
 };
 pub use graph::Graph;
+pub(crate) use party::Party;
+pub(crate) use permission::READS_GROUPS;
 pub use wire::{InProcess, TransportFault, Wire, WireError};
 
 use std::time::Duration;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use twinspan_engine::{FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
 
+use crate::azure::Party;
 use crate::ids::TenantId;
 
 /// The tenant that `identity` acts in.
@@ -18,12 +19,7 @@ pub(crate) fn tenant(identity: &Identity) -> Result<TenantId, StepError> {
 
 /// "target-admin (it@fabrikam.example) in tenant 2222…"
 pub(crate) fn who(identity: &Identity) -> String {
-    let contact =
-        identity.attributes.get("contact").map(|contact| format!(" ({contact})")).unwrap_or_default();
-    match identity.attributes.get("tenant") {
-        Some(tenant) => format!("{}{contact} in tenant {tenant}", identity.name),
-        None => format!("{}{contact}", identity.name),
-    }
+    Party::of(identity).map_or_else(|_| identity.name.clone(), |party| party.person())
 }
 
 /// The tenant in words: "tenant 2222…".

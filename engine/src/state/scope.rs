@@ -146,6 +146,9 @@ impl RunState {
                 None => {}
             }
         }
+        if let Some(about) = &definition.about {
+            attributes.insert("about".to_owned(), about.clone());
+        }
         Ok(Identity { name: definition.name.clone(), attributes })
     }
 

@@ -186,6 +186,11 @@ pub(crate) fn refused(
     let application = credential.client_id().unwrap_or("the application");
     let sign_in = format!("az login --tenant {tenant}");
     let admin = format!("an Entra administrator of tenant {tenant}");
+    // Only the Azure CLI signs in as whoever sits here.
+    let holder = match credential {
+        Credential::AzureCli => party.you(),
+        _ => party.person(),
+    };
     // What was seen, class, who ends it, and how.
     let (seen, class, who, action) = match case {
         Some(Case::NotInvited) => (
@@ -201,14 +206,10 @@ pub(crate) fn refused(
             format!("accept the invitation to tenant {tenant}, or have it sent again; then {sign_in}"),
         ),
         Some(Case::SecondFactor) => {
-            ("multifactor sign-in required", FailureClass::NeedsPerson, party.to_string(), sign_in)
+            ("multifactor sign-in required", FailureClass::NeedsPerson, holder, sign_in)
         }
-        Some(Case::SignInAgain) => {
-            ("the sign-in has ended", FailureClass::NeedsPerson, party.to_string(), sign_in)
-        }
-        Some(Case::Unfinished) => {
-            ("a sign-in is not finished", FailureClass::NeedsPerson, party.to_string(), sign_in)
-        }
+        Some(Case::SignInAgain) => ("the sign-in has ended", FailureClass::NeedsPerson, holder, sign_in),
+        Some(Case::Unfinished) => ("a sign-in is not finished", FailureClass::NeedsPerson, holder, sign_in),
         Some(Case::ConditionalAccess) => (
             "blocked by Conditional Access",
             FailureClass::Policy,
@@ -295,7 +296,7 @@ pub(crate) fn refused(
         None => (
             "the sign-in is refused",
             FailureClass::NeedsPerson,
-            party.to_string(),
+            holder,
             match credential {
                 Credential::AzureCli => sign_in,
                 _ => format!("check the credential of identity {} in twinspan.toml", party.name),
@@ -386,7 +387,7 @@ mod tests {
     const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
 
     fn party() -> Party<'static> {
-        Party { name: "target", contact: Some("nina@contoso.example"), tenant: TENANT }
+        Party { name: "target", contact: Some("nina@contoso.example"), about: None, tenant: TENANT }
     }
 
     fn application() -> Credential {
@@ -532,6 +533,7 @@ mod tests {
         assert_eq!(failure.class, NeedsPerson);
         let wait = failure.wait.unwrap();
         assert_eq!(wait.what, "multifactor sign-in required (AADSTS50076)");
+        assert_eq!(wait.who.unwrap(), format!("you (nina@contoso.example) in tenant {TENANT}"));
         assert_eq!(wait.action.unwrap(), format!("az login --tenant {TENANT}"));
         assert!(wait.otherwise.unwrap().ends_with("correlation id c-2, 2026-11-23 08:31:07Z"));
         assert_eq!(Refusal::from_cli("Please run 'az login' to setup account."), None);

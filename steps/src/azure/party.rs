@@ -9,6 +9,8 @@ use twinspan_engine::{FailureClass, Identity, StepError};
 pub(crate) struct Party<'a> {
     pub(crate) name: &'a str,
     pub(crate) contact: Option<&'a str>,
+    /// Who that is, in the plan's words.
+    pub(crate) about: Option<&'a str>,
     pub(crate) tenant: &'a str,
 }
 
@@ -23,7 +25,32 @@ impl<'a> Party<'a> {
             )
             .hint(format!("say `tenant:` for identity {} in the plan", identity.name))
         })?;
-        Ok(Party { name: &identity.name, contact: attribute("contact"), tenant })
+        Ok(Party { name: &identity.name, contact: attribute("contact"), about: attribute("about"), tenant })
+    }
+
+    /// The identity as a wait names it: whoever reads that may not know the plan, so what the plan says of it goes along
+    /// where it gives no address. "target-admin (Own administrator of the target managed tenant) in tenant 2222…".
+    pub(crate) fn person(&self) -> String {
+        match self.contact.or_else(|| self.gist()) {
+            Some(who) => format!("{} ({who}) in tenant {}", self.name, self.tenant),
+            None => self.to_string(),
+        }
+    }
+
+    /// The same where the person before this machine is meant: "you (nina@contoso.example) in tenant 2222…".
+    pub(crate) fn you(&self) -> String {
+        let who = match (self.contact, self.gist()) {
+            (Some(contact), _) => contact.to_owned(),
+            (None, Some(gist)) => format!("{}: {gist}", self.name),
+            (None, None) => self.name.to_owned(),
+        };
+        format!("you ({who}) in tenant {}", self.tenant)
+    }
+
+    /// What the plan says of it, up to the first comma, bracket or full stop.
+    fn gist(&self) -> Option<&'a str> {
+        let about = self.about?.split([',', ';', '(', '.']).next().unwrap_or_default().trim();
+        Some(about).filter(|about| !about.is_empty())
     }
 }
 
@@ -33,5 +60,30 @@ impl fmt::Display for Party<'_> {
             Some(contact) => write!(f, "{} ({contact}) in tenant {}", self.name, self.tenant),
             None => write!(f, "{} in tenant {}", self.name, self.tenant),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: &str = "22222222-0000-0000-0000-00000000000f";
+
+    #[test]
+    fn a_person_is_named_by_address_else_by_what_the_plan_says() {
+        let about =
+            Some("Own administrator of the target managed tenant, may invite (usually another person)");
+        let with = |contact, about| Party { name: "target-admin", contact, about, tenant: T };
+        let both = with(Some("it@fabrikam.example"), about);
+        assert_eq!(both.person(), format!("target-admin (it@fabrikam.example) in tenant {T}"));
+        assert_eq!(both.you(), format!("you (it@fabrikam.example) in tenant {T}"));
+        assert_eq!(both.person(), both.to_string());
+        let gist = "Own administrator of the target managed tenant";
+        assert_eq!(with(None, about).person(), format!("target-admin ({gist}) in tenant {T}"));
+        assert_eq!(with(None, about).you(), format!("you (target-admin: {gist}) in tenant {T}"));
+        assert_eq!(with(None, Some("(see the wiki)")).person(), format!("target-admin in tenant {T}"));
+        assert_eq!(with(None, None).you(), format!("you (target-admin) in tenant {T}"));
+        // Errors stay short.
+        assert_eq!(with(None, about).to_string(), format!("target-admin in tenant {T}"));
     }
 }

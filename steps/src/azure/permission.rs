@@ -41,6 +41,8 @@ impl Missing {
         let action = self.action.as_deref().unwrap_or("what this step does");
         let place = self.scope.as_deref().unwrap_or("the scope of this step");
         let role = self.action.as_deref().map_or("Network Contributor", role_for);
+        // Who has been given all that the document asks for would not expect this one.
+        let reads_group = role == READS_GROUPS;
         let object = self.object_id.as_deref().or(claims.oid.as_deref());
         let assignee = match (object, claims.principal_type()) {
             (Some(id), Some(kind)) => {
@@ -55,12 +57,18 @@ impl Missing {
             shell_word(scope.as_deref().unwrap_or("SCOPE"))
         );
         let owner = scope.as_deref().unwrap_or("the scope");
-        let wait = Wait::new(WaitKind::Permission, format!("{party} may not do {action} on {place}"))
+        let wait = Wait::new(WaitKind::Permission, format!("{} may not do {action} on {place}", party.person()))
             .who(format!("an Owner or User Access Administrator of {owner} in tenant {tenant}"))
             .action(command.clone())
             .otherwise(format!(
-                "a role given through Privileged Identity Management may have ended; a new one takes up to 10 minutes \
-                 in tenant {tenant}"
+                "{}a role given through Privileged Identity Management may have ended; a new one takes up to 10 minutes \
+                 in tenant {tenant}",
+                if reads_group {
+                    "Network Contributor is not enough to read a management group: Management Group Reader is given beside \
+                     it; "
+                } else {
+                    ""
+                }
             ));
         StepError::new(FailureClass::Permission, seen).hint(command).wait(wait)
     }
@@ -88,7 +96,7 @@ pub(crate) fn of_graph(seen: String, verb: &str, path: &str, party: Party<'_>) -
     );
     let wait = Wait::new(
         WaitKind::Permission,
-        format!("{party} may not {verb} {} in Microsoft Graph", collection.unwrap_or(path)),
+        format!("{} may not {verb} {} in Microsoft Graph", party.person(), collection.unwrap_or(path)),
     )
     .who(format!("a Privileged Role Administrator of tenant {tenant}"))
     .action(action.clone())
@@ -98,6 +106,9 @@ pub(crate) fn of_graph(seen: String, verb: &str, path: &str, party: Party<'_>) -
     StepError::new(FailureClass::Permission, seen).hint(action).wait(wait)
 }
 
+/// Allows only to read management groups. Network Contributor does not allow that.
+pub(crate) const READS_GROUPS: &str = "Management Group Reader";
+
 /// The smallest built-in role that is known to allow `action`.
 fn role_for(action: &str) -> &'static str {
     let action = action.to_ascii_lowercase();
@@ -105,7 +116,7 @@ fn role_for(action: &str) -> &'static str {
     match provider {
         "microsoft.authorization" if !action.ends_with("/read") => "Role Based Access Control Administrator",
         "microsoft.network" => "Network Contributor",
-        "microsoft.management" if action.ends_with("/read") => "Management Group Reader",
+        "microsoft.management" if action.ends_with("/read") => READS_GROUPS,
         "microsoft.management" => "Management Group Contributor",
         _ if action.ends_with("/read") => "Reader",
         _ => "Contributor",

@@ -151,7 +151,7 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
             if let Some(wait) = &mut error.wait {
                 wait.what = format!(
                     "subscription {subscription} does not exist, or {} has no role on it",
-                    situation.party
+                    situation.party.person()
                 );
                 wait.otherwise = Some(format!(
                     "check the id of the subscription in the inputs: it must belong to tenant {tenant}"
@@ -219,7 +219,7 @@ fn unauthorized(situation: &Situation<'_>, headers: &HeaderMap, words: &Words, s
         let command = format!("az login --tenant {}", party.tenant);
         return StepError::new(FailureClass::NeedsPerson, seen).hint(command.clone()).wait(
             Wait::new(WaitKind::Person, "a stronger sign-in is required (claims challenge)")
-                .who(party.to_string())
+                .who(party.person())
                 .action(command)
                 .otherwise(format!("the Entra administrator of tenant {}: sign-in log", party.tenant)),
         );
@@ -337,14 +337,14 @@ mod tests {
     fn classed(write: bool, auxiliary: bool, status: u16, headers: &[(&str, &str)], body: &str) -> StepError {
         let claims =
             |oid: &str| serde_json::from_value::<Claims>(json!({"oid": oid, "idtyp": "app"})).unwrap();
-        let other = [(Party { name: "target", contact: None, tenant: T }, claims("oid-in-t"))];
+        let other = [(Party { name: "target", contact: None, about: None, tenant: T }, claims("oid-in-t"))];
         let own = claims("oid-in-c");
         let situation = Situation {
             service: Service::Arm,
             verb: if write { "PUT" } else { "GET" },
             path: MEMBER,
             write,
-            party: Party { name: "central", contact: Some("nina@contoso.example"), tenant: C },
+            party: Party { name: "central", contact: Some("nina@contoso.example"), about: None, tenant: C },
             claims: &own,
             auxiliary: if auxiliary { &other } else { &[] },
             now: "2026-11-23T08:00:00Z".parse().unwrap(),

@@ -360,9 +360,11 @@ fn configuration(party: Party<'_>, what: &str, action: String) -> StepError {
 }
 
 fn waiting(party: Party<'_>, what: String, action: String) -> StepError {
-    let wait = Wait::new(WaitKind::Credential, what.clone())
-        .who(format!("whoever holds the credential of {party}"))
-        .action(action.clone());
+    waiting_for(format!("whoever holds the credential of {}", party.person()), what, action)
+}
+
+fn waiting_for(who: String, what: String, action: String) -> StepError {
+    let wait = Wait::new(WaitKind::Credential, what.clone()).who(who).action(action.clone());
     StepError::new(FailureClass::Credential, what).hint(action).wait(wait)
 }
 
@@ -372,8 +374,8 @@ fn azure_cli(party: Party<'_>, text: &str) -> StepError {
     let lower = said.to_ascii_lowercase();
     let sign_in = format!("az login --tenant {}", party.tenant);
     if lower.contains("not found on path") || lower.contains("no such file") {
-        return waiting(
-            party,
+        return waiting_for(
+            party.you(),
             format!("sign-in as {party}: the Azure CLI is not installed, or not on PATH"),
             format!("install the Azure CLI (https://aka.ms/azure-cli), then {sign_in}"),
         );
@@ -386,7 +388,7 @@ fn azure_cli(party: Party<'_>, text: &str) -> StepError {
             format!("sign-in as {party} through the Azure CLI: {said}"),
         );
     }
-    waiting(party, format!("sign-in as {party} through the Azure CLI: {said}"), sign_in)
+    waiting_for(party.you(), format!("sign-in as {party} through the Azure CLI: {said}"), sign_in)
 }
 
 #[cfg(unix)]

@@ -10,7 +10,7 @@ use twinspan_engine::{
     Wait, WaitKind,
 };
 
-use crate::azure::Azure;
+use crate::azure::{Azure, READS_GROUPS};
 use crate::default_world;
 use crate::hierarchy::{self, Seen};
 use crate::ids::{ConnectionScope, TenantId};
@@ -60,6 +60,8 @@ fn judge(params: &Params, identity: &Identity, seen: Option<Seen>) -> Result<Obs
     let tenant = people::tenant(identity)?;
     let marker = Marker::NoPlace;
     let Some(seen) = seen else {
+        // The least that lets it be seen: a group's own reader role, and what the connection needs anyway.
+        let role = if params.scope.is_management_group() { READS_GROUPS } else { "Network Contributor" };
         let wait = people::missing_right(
             format!(
                 "{} does not exist, or {} has no role on it",
@@ -67,7 +69,7 @@ fn judge(params: &Params, identity: &Identity, seen: Option<Seen>) -> Result<Obs
                 people::who(identity)
             ),
             format!("an Owner of {} in tenant {tenant}", params.scope),
-            people::assign_command(None, "Network Contributor", params.scope.path()),
+            people::assign_command(None, role, params.scope.path()),
         );
         return Ok(Observed::Converging { wait, marker });
     };
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, asked, params, wait};
-    use twinspan_engine::Phase;
+    use twinspan_engine::{FailureClass, Phase};
 
     const CENTRAL_TENANT: &str = "11111111-0000-0000-0000-00000000000c";
 
@@ -179,5 +181,26 @@ mod tests {
         let (unseen, _) =
             seen(SUBSCRIPTION, 404, json!({ "error": { "code": "ResourceNotFound", "message": "" } })).await;
         assert_eq!(wait(unseen.unwrap()).kind, WaitKind::Permission);
+    }
+
+    /// The role that the document asks for need not let its holder read the group itself.
+    #[tokio::test]
+    async fn a_management_group_that_is_not_readable_asks_for_the_least_role_that_reads_it() {
+        let group = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
+        let refusal = json!({ "error": { "code": "AuthorizationFailed", "message": format!(
+            "The client 'nina@contoso.example' with object id '33333333-0000-0000-0000-00000000000a' does not have \
+             authorization to perform action 'Microsoft.Management/managementGroups/read' over scope '{group}' or the scope \
+             is invalid. If access was recently granted, please refresh your credentials.") } });
+        let (refused, _) = seen(group, 403, refusal).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.class, FailureClass::Permission);
+        let (unseen, _) =
+            seen(group, 404, json!({ "error": { "code": "ResourceNotFound", "message": "" } })).await;
+        for wait in [*refused.wait.unwrap(), wait(unseen.unwrap())] {
+            let (action, who) = (wait.action.unwrap(), wait.who.unwrap());
+            assert!(action.contains("--role 'Management Group Reader' --scope"), "{action}");
+            assert!(action.ends_with(group), "{action}");
+            assert!(who.contains("Owner") && who.contains(group), "{who}");
+        }
     }
 }
