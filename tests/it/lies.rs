@@ -166,3 +166,83 @@ fn with_a_token_of_the_wrong_tenant_only_a_lying_world_answers() {
         &["failed     target-networks", "InvalidAuthenticationTokenTenant"],
     );
 }
+
+/// Both halves, made by something that is not these steps, then found by them. NAME: of the half in the target.
+const BY_HAND: &str = r#"twinspan: 1
+name: by-hand
+summary: Both halves were made in the portal
+inputs:
+  central_tenant: { type: tenant-id }
+  target_tenant: { type: tenant-id }
+identities:
+  central: { tenant: "${{ inputs.central_tenant }}" }
+  target-admin: { tenant: "${{ inputs.target_tenant }}" }
+steps:
+  - id: registered
+    uses: azure.resource-provider
+    as: target-admin
+    with: { scope: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001, namespace: Microsoft.Network }
+  - id: central-by-hand
+    uses: arm.resource
+    as: central
+    with:
+      id: /subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/scopeConnections/to-central
+      api_version: "2024-10-01"
+      body: { properties: { tenantId: 22222222-0000-0000-0000-00000000000f, resourceId: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001 } }
+  - id: target-by-hand
+    uses: arm.resource
+    as: target-admin
+    needs: [registered]
+    with:
+      id: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001/providers/Microsoft.Network/networkManagerConnections/by-hand
+      api_version: "2024-10-01"
+      body: { properties: { networkManagerId: /subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group } }
+  - id: pause
+    uses: delay
+    needs: [central-by-hand, target-by-hand]
+    with: { for: 10s }
+  - id: scope-connection
+    uses: avnm.scope-connection
+    as: central
+    needs: [pause]
+    with:
+      network_manager: /subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group
+      name: to-central
+      tenant: 22222222-0000-0000-0000-00000000000f
+      scope: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001
+  - id: network-manager-connection
+    uses: avnm.network-manager-connection
+    as: target-admin
+    with:
+      scope: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001
+      name: NAME
+      network_manager: /subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group
+      scope_connection_state: ${{ steps.scope-connection.state }}
+  - id: connected
+    uses: avnm.connection-status
+    as: [central, target-admin]
+    with:
+      scope_connection: ${{ steps.scope-connection.id }}
+      network_manager_connection: ${{ steps.network-manager-connection.id }}
+"#;
+
+#[test]
+fn a_connection_that_stands_already_raises_no_alarm() {
+    for (name, said_of_it) in [("by-hand", "already so"), ("to-central", "done")] {
+        let home = Home::new();
+        let plan = home.write("plan.yaml", BY_HAND.replace("NAME", name));
+        let said = home
+            .run(&[
+                "rehearse",
+                &plan,
+                "--input",
+                "central_tenant=11111111-0000-0000-0000-00000000000c",
+                "--input",
+                "target_tenant=22222222-0000-0000-0000-00000000000f",
+            ])
+            .expect(0);
+        let line = said.out.lines().find(|line| line.contains(" network-manager-connection ")).unwrap();
+        assert!(line.trim_start().starts_with(said_of_it), "{name}: {line}");
+        assert!(said.out.contains("already so     scope-connection"), "{}", said.out);
+    }
+}
