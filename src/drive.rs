@@ -125,9 +125,12 @@ struct RunViews<'a> {
 fn show(ui: &Ui, views: &[RunView]) -> Result<(), CommandError> {
     match (ui.output(), views) {
         (Output::Jsonl, _) => views.iter().try_for_each(|view| ui.line(view)),
-        (_, [view]) => ui.data(view, || view.closing()),
+        (_, [view]) => ui.data(view, || view.closing(ui.width())),
         (_, views) => ui.data(&RunViews { schema: SCHEMA, runs: views }, || {
-            views.iter().map(|view| format!("\nrun {} {}{}", view.short, view.name, view.closing())).collect()
+            views
+                .iter()
+                .map(|view| format!("\nrun {} {}{}", view.short, view.name, view.closing(ui.width())))
+                .collect()
         }),
     }
     .or_else(|error| if error.broken_pipe { Ok(()) } else { Err(error) })

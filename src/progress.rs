@@ -15,12 +15,15 @@ use crate::arguments::Output;
 use crate::error::CommandError;
 use crate::failures;
 use crate::ui::{DIM, STRONG, Ui};
-use crate::view::{EventView, WaitView, Words, between, stamp, step};
+use crate::view::{EventView, Page, WaitView, Words, between, stamp, step};
 
 use live::LiveLines;
 
 /// Without a change for this long, a line says that it is still at work.
 const HEARTBEAT: SignedDuration = SignedDuration::from_secs(30);
+
+/// Wait lines and notes stand under the words of the line before them, in a rehearsal.
+const MARGIN: usize = 11;
 
 /// How long one read of the journal waits for news.
 const READ: Duration = Duration::from_millis(500);
@@ -189,7 +192,7 @@ impl<'a> Progress<'a> {
         }
         let about = step(&recorded.event);
         for heading in about.map(|step| followed.enter(step, self.headings)).unwrap_or_default() {
-            self.ui.talk(&heading);
+            self.ui.talk(&self.ui.talk_width().wrapped(&heading, MARGIN));
         }
         let time = self.stamps.text(recorded.at);
         let run = followed.name.as_deref().map(|name| format!("{name} ")).unwrap_or_default();
@@ -197,17 +200,18 @@ impl<'a> Progress<'a> {
         let subject = about.map(|step| format!("{STRONG}{step}{STRONG:#}  ")).unwrap_or_default();
         let title = about.and_then(|step| followed.title(step)).filter(|_| title_helps(&recorded.event));
         let title = title.map(|title| format!("{title}  ")).unwrap_or_default();
-        self.ui.talk(&format!(
+        let line = format!(
             "{DIM}{time:>9}{DIM:#}  {run}{style}{:10}{style:#}  {subject}{title}{DIM}{}{DIM:#}",
             words.label, words.text
-        ));
+        );
+        talk(self.ui, &time, &line);
         if let Event::Step { event: StepEvent::Waiting { wait, .. }, step } = &recorded.event
             && (wait.action.is_some() || wait.link.is_some())
             && let Some(shown) = followed.waits.get(step)
         {
-            for line in shown.lines(recorded.at) {
-                self.ui.talk(&format!("           {line}"));
-            }
+            let mut page = Page::indented(self.ui.talk_width(), MARGIN);
+            shown.write(&mut page, recorded.at);
+            self.ui.talk(page.into_text().trim_end());
         }
     }
 
@@ -236,8 +240,15 @@ impl<'a> Progress<'a> {
                 )
             }
         };
-        self.ui.talk(&format!("{DIM}{:>9}  still at it  {words}{DIM:#}", self.stamps.text(now)));
+        let time = self.stamps.text(now);
+        talk(self.ui, &time, &format!("{DIM}{time:>9}  still at it  {words}{DIM:#}"));
     }
+}
+
+/// A line that begins with a time; what has no room goes on under the words after it.
+fn talk(ui: &Ui, time: &str, line: &str) {
+    let indent = time.chars().count().max(9) + 2;
+    ui.talk(&ui.talk_width().wrapped(line, indent));
 }
 
 /// A title is said where a step comes to something, not at each turn of it.
@@ -283,7 +294,7 @@ impl Followed {
             let block = self.plan.node(heading);
             let title = block.title.as_deref().unwrap_or(&block.id);
             lines.push(format!("{STRONG}{title}{STRONG:#}"));
-            lines.extend(block.note.as_deref().map(|note| format!("           {DIM}{note}{DIM:#}")));
+            lines.extend(block.note.as_deref().map(|note| format!("{:MARGIN$}{DIM}{note}{DIM:#}", "")));
         }
         lines
     }

@@ -1,6 +1,7 @@
 //! What people and programs see: data on stdout, talk on stderr, one writer.
 
 mod style;
+mod width;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +16,7 @@ use crate::environment::Environment;
 use crate::error::CommandError;
 
 pub(crate) use style::{BAD, DIM, GOOD, STRONG, WAIT};
+pub(crate) use width::Width;
 
 /// How to talk: settled once, from flags, environment and configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +35,8 @@ pub(crate) struct Ui {
     live: Option<MultiProgress>,
     colored: bool,
     interactive: bool,
+    width: Width,
+    talk_width: Width,
 }
 
 impl Ui {
@@ -59,6 +63,8 @@ impl Ui {
             live,
             colored: stderr_choice == ColorChoice::Always,
             interactive: talks_to_terminal && io::stdin().is_terminal() && !quiet,
+            width: Width::of_stdout(),
+            talk_width: Width::of_stderr(),
         }
     }
 
@@ -73,6 +79,16 @@ impl Ui {
     /// Whether what goes to stderr may carry colour.
     pub(crate) fn colored(&self) -> bool {
         self.colored
+    }
+
+    /// How long a line of the result may be.
+    pub(crate) fn width(&self) -> Width {
+        self.width
+    }
+
+    /// How long a line on stderr may be.
+    pub(crate) fn talk_width(&self) -> Width {
+        self.talk_width
     }
 
     /// Whether a question may be asked.

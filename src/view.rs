@@ -7,19 +7,23 @@
 //! ```
 
 mod event;
+mod page;
 mod run;
 mod status;
 mod step;
 mod summary;
 mod text;
 mod time;
+mod transcript;
 mod wait;
 
 pub(crate) use event::{EventView, Words, origin_word, signal_word, step};
+pub(crate) use page::Page;
 pub(crate) use run::{Facts, RunView};
 pub(crate) use step::{EvidenceView, StepView, id_of};
 pub(crate) use summary::RunsView;
 pub(crate) use time::{between, span, stamp};
+pub(crate) use transcript::{TranscriptView, write_transcripts};
 pub(crate) use wait::WaitView;
 
 /// Version of the JSON contract.

@@ -69,7 +69,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     if args.paused {
         let status = twinspan_engine::RunStatus::Paused;
         let view = driver.view(run, &status).await?;
-        ui.data(&view, || view.closing())?;
+        ui.data(&view, || view.closing(ui.width()))?;
         return Ok(Exit::Done);
     }
     let options = DriveOptions { until_blocked: args.until_blocked, steal: false };

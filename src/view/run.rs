@@ -41,6 +41,9 @@ pub(crate) struct RunView {
     pub(crate) untouched: Vec<String>,
     /// Commands that make sense now.
     pub(crate) next: Vec<String>,
+    /// What shows ids whole that a terminal has no room for.
+    #[serde(skip)]
+    pub(crate) whole_ids: String,
     #[serde(skip)]
     pub(crate) ends: Exit,
     #[serde(skip)]
@@ -131,6 +134,7 @@ impl RunView {
             driver: facts.driver.map(str::to_owned),
             counts: Counts::of(&steps),
             next: next(facts, &steps),
+            whole_ids: format!("twinspan show {} --output json", facts.run.short()),
             made,
             taken_back,
             waiting,

@@ -8,3 +8,4 @@ mod program;
 mod reference;
 mod rollout;
 mod transcripts;
+mod why;
