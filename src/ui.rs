@@ -30,8 +30,8 @@ pub(crate) struct Manner {
 /// The two streams.
 pub(crate) struct Ui {
     manner: Manner,
-    stdout: Mutex<AutoStream<io::Stdout>>,
-    stderr: Mutex<AutoStream<io::Stderr>>,
+    stdout: Mutex<Box<dyn Write + Send>>,
+    stderr: Mutex<Box<dyn Write + Send>>,
     live: Option<MultiProgress>,
     colored: bool,
     interactive: bool,
@@ -58,14 +58,27 @@ impl Ui {
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
         Ui {
             manner,
-            stdout: Mutex::new(AutoStream::new(io::stdout(), choose(io::stdout().is_terminal()))),
-            stderr: Mutex::new(AutoStream::new(io::stderr(), stderr_choice)),
+            stdout: Mutex::new(Box::new(AutoStream::new(io::stdout(), choose(io::stdout().is_terminal())))),
+            stderr: Mutex::new(Box::new(AutoStream::new(io::stderr(), stderr_choice))),
             live,
             colored: stderr_choice == ColorChoice::Always,
             interactive: talks_to_terminal && io::stdin().is_terminal() && !quiet,
             width: Width::of_stdout(),
             talk_width: Width::of_stderr(),
         }
+    }
+
+    /// A user interface whose talk a test can read, without colours.
+    #[cfg(test)]
+    pub(crate) fn overheard() -> (Self, Overheard) {
+        let mut ui = Ui::new(Manner::default(), &Environment::Memory([].into()));
+        let heard = Overheard::default();
+        ui.live = None;
+        ui.talk_width = Width::WHOLE;
+        ui.stderr = Mutex::new(Box::new(anstream::StripStream::new(
+            Box::new(heard.clone()) as Box<dyn Write + Send>
+        )));
+        (ui, heard)
     }
 
     pub(crate) fn output(&self) -> Output {
@@ -240,4 +253,29 @@ pub(crate) fn document(fields: Value) -> Value {
         whole.extend(fields);
     }
     whole
+}
+
+/// What was said on stderr.
+#[cfg(test)]
+#[derive(Clone, Default)]
+pub(crate) struct Overheard(std::sync::Arc<Mutex<Vec<u8>>>);
+
+#[cfg(test)]
+impl Overheard {
+    /// What was said since it was asked last.
+    pub(crate) fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap()
+    }
+}
+
+#[cfg(test)]
+impl Write for Overheard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -24,7 +24,7 @@ pub(crate) use step::{EvidenceView, StepView, id_of};
 pub(crate) use summary::RunsView;
 pub(crate) use time::{between, span, stamp};
 pub(crate) use transcript::{TranscriptView, write_transcripts};
-pub(crate) use wait::WaitView;
+pub(crate) use wait::{ReminderView, WaitView};
 
 /// Version of the JSON contract.
 pub(crate) const SCHEMA: u32 = 1;

@@ -21,7 +21,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::failures;
 use crate::plan_file::PlanFile;
-use crate::progress::{SaidHeadings, Stamps};
+use crate::progress::{Said, Stamps};
 use crate::simulated::InProcessWorld;
 use crate::ui::Ui;
 
@@ -102,7 +102,7 @@ impl Stage {
             performer: Arc::new(Performer::new(registry, clock.clone())),
             clock: clock.clone(),
             stamps: Stamps::Since(began),
-            headings: SaidHeadings::default(),
+            said: Said::default(),
         };
         Ok(Stage {
             driver,

@@ -43,7 +43,7 @@ fn words(status: &RunStatus) -> String {
             }
             format!("halted: {}", parts.join(", "))
         }
-        RunStatus::Interrupted => "interrupted: its driver is gone".to_owned(),
+        RunStatus::Interrupted => "interrupted: nobody drives it".to_owned(),
         RunStatus::Undoing => "being taken back".to_owned(),
         RunStatus::UndoStopped => "undo stopped".to_owned(),
         RunStatus::Succeeded { skipped: 0 } => "done".to_owned(),

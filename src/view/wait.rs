@@ -8,7 +8,7 @@
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
-use twinspan_engine::{Wait, WaitKind};
+use twinspan_engine::{RunId, Wait, WaitKind};
 
 use super::page::Page;
 use super::status::wait_word;
@@ -25,6 +25,23 @@ pub(crate) struct WaitView {
     pub(crate) deadline: Option<Timestamp>,
     #[serde(flatten, serialize_with = "words")]
     pub(crate) wait: Wait,
+}
+
+/// A wait that somebody is to be reminded of, as a line for programs.
+#[derive(Serialize)]
+pub(crate) struct ReminderView<'a> {
+    schema: u32,
+    r#type: &'static str,
+    run: RunId,
+    at: Timestamp,
+    #[serde(flatten)]
+    wait: &'a WaitView,
+}
+
+impl<'a> ReminderView<'a> {
+    pub(crate) fn new(run: RunId, at: Timestamp, wait: &'a WaitView) -> Self {
+        ReminderView { schema: super::SCHEMA, r#type: "reminder", run, at, wait }
+    }
 }
 
 /// What is shown of a wait itself; its own `look_again` is a span, and the view has the time.
