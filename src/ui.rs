@@ -68,16 +68,22 @@ impl Ui {
         }
     }
 
-    /// A user interface whose talk a test can read, without colours.
+    /// A user interface whose two streams a test can read, without colours.
     #[cfg(test)]
-    pub(crate) fn overheard() -> (Self, Overheard) {
-        let mut ui = Ui::new(Manner::default(), &Environment::Memory([].into()));
+    pub(crate) fn overheard(output: Output) -> (Self, Overheard) {
+        let manner = Manner { output, color: Color::Never, non_interactive: true, verbose: 0 };
         let heard = Overheard::default();
-        ui.live = None;
-        ui.talk_width = Width::WHOLE;
-        ui.stderr = Mutex::new(Box::new(anstream::StripStream::new(
-            Box::new(heard.clone()) as Box<dyn Write + Send>
-        )));
+        let stream = || {
+            Mutex::new(Box::new(AutoStream::never(Box::new(heard.clone()) as Box<dyn Write + Send>))
+                as Box<dyn Write + Send>)
+        };
+        let ui = Ui {
+            stdout: stream(),
+            stderr: stream(),
+            width: Width::WHOLE,
+            talk_width: Width::WHOLE,
+            ..Ui::new(manner, &Environment::Memory([].into()))
+        };
         (ui, heard)
     }
 
@@ -255,14 +261,14 @@ pub(crate) fn document(fields: Value) -> Value {
     whole
 }
 
-/// What was said on stderr.
+/// What was written to either stream.
 #[cfg(test)]
 #[derive(Clone, Default)]
 pub(crate) struct Overheard(std::sync::Arc<Mutex<Vec<u8>>>);
 
 #[cfg(test)]
 impl Overheard {
-    /// What was said since it was asked last.
+    /// What was written since it was asked last.
     pub(crate) fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap()
     }

@@ -41,8 +41,8 @@ struct Waiting {
     _folder: tempfile::TempDir,
 }
 
-async fn waiting() -> Waiting {
-    let (ui, heard) = Ui::overheard();
+async fn waiting(output: Output) -> Waiting {
+    let (ui, heard) = Ui::overheard(output);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.yaml");
     std::fs::write(&path, GATED).unwrap();
@@ -89,7 +89,7 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 #[tokio::test]
 async fn after_each_half_minute_of_silence_it_says_what_is_waited_for() {
-    let waiting = waiting().await;
+    let waiting = waiting(Output::Text).await;
     let said = Said::default();
     let mut progress = waiting.progress(Stamps::Real, &said).await;
     assert!(waiting.heard.take().contains("waiting  go"), "the wait itself comes first");
@@ -103,7 +103,7 @@ async fn after_each_half_minute_of_silence_it_says_what_is_waited_for() {
 
 #[tokio::test]
 async fn somebody_who_is_waited_for_is_reminded_as_the_plan_says() {
-    let waiting = waiting().await;
+    let waiting = waiting(Output::Text).await;
     let said = Said::default();
     let mut progress = waiting.progress(Stamps::Real, &said).await;
     let first = waiting.heard.take();
@@ -120,7 +120,7 @@ async fn somebody_who_is_waited_for_is_reminded_as_the_plan_says() {
 
 #[tokio::test]
 async fn in_a_rehearsal_looking_again_makes_time_pass() {
-    let waiting = waiting().await;
+    let waiting = waiting(Output::Text).await;
     let said = Said::default();
     let began = waiting.clock.now();
     let mut progress = waiting.progress(Stamps::Since(began), &said).await;
@@ -145,4 +145,19 @@ async fn in_a_rehearsal_looking_again_makes_time_pass() {
     again.at = began + SignedDuration::from_hours(72);
     next.say_all(0, std::slice::from_ref(&again)).unwrap();
     assert!(waiting.heard.take().contains("+3d 0:00:00  reminder go"));
+}
+
+#[tokio::test]
+async fn a_program_is_reminded_by_a_line_of_its_own() {
+    let waiting = waiting(Output::Jsonl).await;
+    let said = Said::default();
+    let mut progress = waiting.progress(Stamps::Real, &said).await;
+    waiting.heard.take();
+    let line = waiting.after(SignedDuration::from_hours(24), &mut progress);
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["type"], &line["step"], &line["kind"]),
+        (&"reminder".into(), &"go".into(), &"approval".into())
+    );
+    assert_eq!(line["run"], waiting.run.to_string());
 }

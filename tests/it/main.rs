@@ -8,5 +8,6 @@ mod house;
 mod program;
 mod reference;
 mod rollout;
+mod terminal;
 mod transcripts;
 mod why;
