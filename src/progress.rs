@@ -375,7 +375,7 @@ impl Followed {
 }
 
 /// The plan's node of a key: `connect[x].role` is `connect` at the top, then `role` inside that `for_each`.
-fn node_of(plan: &Plan, key: &StepKey) -> Option<NodeId> {
+pub(crate) fn node_of(plan: &Plan, key: &StepKey) -> Option<NodeId> {
     let mut scope: Option<NodeId> = None;
     let mut found = None;
     for segment in segments(&key.0) {

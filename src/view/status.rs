@@ -74,6 +74,22 @@ pub(crate) fn ended(status: &RunStatus) -> bool {
     matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone)
 }
 
+/// Somebody has to act before anything moves.
+pub(crate) fn is_blocked(status: &RunStatus) -> bool {
+    match status {
+        RunStatus::Waiting { on } => on.iter().all(|kind| kind.needs_somebody()),
+        RunStatus::Halted { .. } | RunStatus::Paused | RunStatus::UndoStopped => true,
+        RunStatus::Queued
+        | RunStatus::Running
+        | RunStatus::Draining
+        | RunStatus::Interrupted
+        | RunStatus::Undoing
+        | RunStatus::Succeeded { .. }
+        | RunStatus::Cancelled { .. }
+        | RunStatus::Undone => false,
+    }
+}
+
 /// How a command ends that drove a run until it stood like this.
 pub(crate) fn exit(status: &RunStatus) -> Exit {
     match status {

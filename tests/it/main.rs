@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod azure;
+mod config;
 mod exits;
 mod house;
 mod program;
@@ -10,4 +11,5 @@ mod reference;
 mod rollout;
 mod terminal;
 mod transcripts;
+mod wait;
 mod why;
