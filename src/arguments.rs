@@ -124,6 +124,8 @@ pub(crate) enum Command {
     Init(commands::init::Args),
     /// Show each setting in force and where it was said
     Config(commands::config::Args),
+    /// Look the journal, this machine and the configuration over
+    Doctor(commands::doctor::Args),
     /// Print completions for a shell
     Completions(commands::completions::Args),
     /// Print the manual page

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod config_show;
 pub(crate) mod decide;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod init;
@@ -59,6 +60,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, Co
         Command::Sim(args) => sim::run(ui, app, args).await,
         Command::Init(args) => init::run(ui, app, args).await,
         Command::Config(args) => config::run(ui, app, args).await,
+        Command::Doctor(args) => doctor::run(ui, app, args).await,
         Command::Completions(args) => completions::run(ui, app, args).await,
         Command::Man(args) => man::run(ui, app, args).await,
     }

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use twinspan_steps::{CredentialKind, IdentitySettings};
 
 pub(crate) use layers::{Layers, Sources, load};
-pub(crate) use settings::{Origin, Setting, settings, variable};
+pub(crate) use settings::{Origin, Setting, kind_name, settings, variable};
 
 /// Everything that can be configured; what is absent was not said.
 #[derive(Clone, Debug, Default, PartialEq)]

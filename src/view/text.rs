@@ -213,6 +213,14 @@ impl StepView {
     }
 }
 
+/// `1 step`, `2 steps`.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}
+
 /// A state as people read it.
 fn state_words(state: &str) -> &str {
     match state {
