@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use twinspan_engine::{Actor, Opening, Registry, SqliteBackend};
 
 use crate::arguments::Global;
-use crate::configuration::{self, Configuration, Sources};
+use crate::configuration::{self, Configuration, Layers, Sources};
 use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::{failures, step_kinds};
@@ -16,12 +16,12 @@ pub(crate) struct App {
     pub(crate) environment: Environment,
     pub(crate) folder: PathBuf,
     global: Global,
-    configuration: OnceLock<Configuration>,
+    layers: OnceLock<(Layers, Configuration)>,
 }
 
 impl App {
     pub(crate) fn new(environment: Environment, folder: PathBuf, global: Global) -> Self {
-        App { environment, folder, global, configuration: OnceLock::new() }
+        App { environment, folder, global, layers: OnceLock::new() }
     }
 
     /// `--journal` as given, for commands whose default is not the user's journal.
@@ -29,17 +29,32 @@ impl App {
         self.global.journal.clone()
     }
 
-    /// Flag, environment, project, user; in this order.
+    /// Environment, project, user; in this order.
     pub(crate) fn configuration(&self) -> Result<&Configuration, CommandError> {
-        if let Some(configuration) = self.configuration.get() {
-            return Ok(configuration);
+        Ok(&self.loaded()?.1)
+    }
+
+    /// The same, layer by layer.
+    pub(crate) fn layers(&self) -> Result<&Layers, CommandError> {
+        Ok(&self.loaded()?.0)
+    }
+
+    fn loaded(&self) -> Result<&(Layers, Configuration), CommandError> {
+        if let Some(loaded) = self.layers.get() {
+            return Ok(loaded);
         }
-        let configuration = configuration::load(&Sources {
+        let layers = configuration::load(&Sources {
             environment: &self.environment,
             explicit: self.global.config.as_deref(),
             folder: &self.folder,
         })?;
-        Ok(self.configuration.get_or_init(|| configuration))
+        let merged = layers.clone().merged();
+        Ok(self.layers.get_or_init(|| (layers, merged)))
+    }
+
+    /// What was said on the command line.
+    pub(crate) fn global(&self) -> &Global {
+        &self.global
     }
 
     /// Where the journal lies.

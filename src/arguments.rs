@@ -110,6 +110,8 @@ pub(crate) enum Command {
     Events(commands::events::Args),
     /// Show the evidence for one step
     Why(commands::why::Args),
+    /// Wait until a run stands as asked; for scripts
+    Wait(commands::wait::Args),
     /// List the step kinds, or describe one
     Steps(commands::steps::Args),
     /// Print the JSON Schema of plan files
@@ -120,6 +122,10 @@ pub(crate) enum Command {
     Sim(commands::sim::Args),
     /// Write a starter plan, its inputs and a configuration
     Init(commands::init::Args),
+    /// Show each setting in force and where it was said
+    Config(commands::config::Args),
+    /// Look the journal, this machine and the configuration over
+    Doctor(commands::doctor::Args),
     /// Print completions for a shell
     Completions(commands::completions::Args),
     /// Print the manual page

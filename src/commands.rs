@@ -3,7 +3,10 @@
 pub(crate) mod approve;
 pub(crate) mod cancel;
 pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod config_show;
 pub(crate) mod decide;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod init;
@@ -22,6 +25,7 @@ pub(crate) mod skip;
 pub(crate) mod steps;
 pub(crate) mod undo;
 pub(crate) mod validate;
+pub(crate) mod wait;
 pub(crate) mod why;
 
 use crate::app::App;
@@ -48,12 +52,15 @@ pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, Co
         Command::List(args) => list::run(ui, app, args).await,
         Command::Show(args) => show::run(ui, app, args).await,
         Command::Events(args) => events::run(ui, app, args).await,
+        Command::Wait(args) => wait::run(ui, app, args).await,
         Command::Why(args) => why::run(ui, app, args).await,
         Command::Steps(args) => steps::run(ui, app, args).await,
         Command::Schema(args) => schema::run(ui, app, args).await,
         Command::Explain(args) => explain::run(ui, app, args).await,
         Command::Sim(args) => sim::run(ui, app, args).await,
         Command::Init(args) => init::run(ui, app, args).await,
+        Command::Config(args) => config::run(ui, app, args).await,
+        Command::Doctor(args) => doctor::run(ui, app, args).await,
         Command::Completions(args) => completions::run(ui, app, args).await,
         Command::Man(args) => man::run(ui, app, args).await,
     }

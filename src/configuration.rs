@@ -4,17 +4,20 @@
 //! flag > environment > project > user > default
 //! ```
 //!
-//! `file` reads one file and finds every mistake in it; `layers` finds the files and lays the layers over each other.
+//! `file` reads one file and finds every mistake in it; `layers` finds the files and lays the layers over each other;
+//! `settings` says of each value in force where it was said.
 
 mod file;
 mod layers;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use twinspan_steps::{CredentialKind, IdentitySettings};
 
-pub(crate) use layers::{Sources, load};
+pub(crate) use layers::{Layers, Sources, load};
+pub(crate) use settings::{Origin, Setting, kind_name, settings, variable};
 
 /// Everything that can be configured; what is absent was not said.
 #[derive(Clone, Debug, Default, PartialEq)]

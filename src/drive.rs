@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::failures;
 use crate::interrupts::Interrupts;
-use crate::progress::{Progress, SaidHeadings, Stamps};
+use crate::progress::{Progress, Said, Stamps};
 use crate::ui::Ui;
 use crate::view::{Facts, RunView, SCHEMA};
 
@@ -23,7 +23,7 @@ pub(crate) struct Driver {
     pub(crate) performer: Arc<Performer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stamps: Stamps,
-    pub(crate) headings: SaidHeadings,
+    pub(crate) said: Said,
 }
 
 /// Where the runs stand when driving stopped.
@@ -43,7 +43,7 @@ impl Driver {
         options: DriveOptions,
     ) -> Result<Driven, CommandError> {
         let (mut interrupts, token) = Interrupts::listen()?;
-        let mut progress = Progress::new(ui, &*self.backend, self.stamps, &self.headings, runs, from).await?;
+        let mut progress = Progress::new(ui, &*self.backend, self.stamps, &self.said, runs, from).await?;
         let parked = {
             let performer = Arc::clone(&self.performer);
             let these = Runs::These(runs.to_vec());
@@ -63,7 +63,11 @@ impl Driver {
         };
         progress.catch_up().await?;
         let runs = match parked {
-            Some(Parked { runs, .. }) => runs,
+            // What would still move has nobody to move it.
+            Some(Parked { runs, stopped: true }) => {
+                runs.into_iter().map(|(run, status)| (run, status.undriven())).collect()
+            }
+            Some(Parked { runs, stopped: false }) => runs,
             None => runs.iter().map(|run| (*run, RunStatus::Interrupted)).collect(),
         };
         Ok(Driven { runs, stopped: interrupts.exit() })
@@ -125,9 +129,12 @@ struct RunViews<'a> {
 fn show(ui: &Ui, views: &[RunView]) -> Result<(), CommandError> {
     match (ui.output(), views) {
         (Output::Jsonl, _) => views.iter().try_for_each(|view| ui.line(view)),
-        (_, [view]) => ui.data(view, || view.closing()),
+        (_, [view]) => ui.data(view, || view.closing(ui.width())),
         (_, views) => ui.data(&RunViews { schema: SCHEMA, runs: views }, || {
-            views.iter().map(|view| format!("\nrun {} {}{}", view.short, view.name, view.closing())).collect()
+            views
+                .iter()
+                .map(|view| format!("\nrun {} {}{}", view.short, view.name, view.closing(ui.width())))
+                .collect()
         }),
     }
     .or_else(|error| if error.broken_pipe { Ok(()) } else { Err(error) })

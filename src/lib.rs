@@ -14,6 +14,7 @@ mod commands;
 mod configuration;
 mod diagnostics;
 pub mod docs;
+mod doctor;
 mod drive;
 mod environment;
 mod error;

@@ -1,13 +1,16 @@
 //! What happens, while it happens: on a terminal one live line for each step that moves, otherwise one line for each
 //! change and a heartbeat.
 
+mod heartbeat;
 mod live;
+mod said;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use serde::Serialize;
 use twinspan_engine::{Backend, Clock, Event, Recorded, RunId, Seq, StepEvent, StepKey};
 use twinspan_plans::{NodeId, Plan};
 
@@ -15,12 +18,15 @@ use crate::arguments::Output;
 use crate::error::CommandError;
 use crate::failures;
 use crate::ui::{DIM, STRONG, Ui};
-use crate::view::{EventView, WaitView, Words, between, stamp, step};
+use crate::view::{EventView, Page, ReminderView, WaitView, Words, between, stamp, step};
 
+use heartbeat::Heartbeat;
 use live::LiveLines;
+pub(crate) use said::Said;
+use said::Saying;
 
-/// Without a change for this long, a line says that it is still at work.
-const HEARTBEAT: SignedDuration = SignedDuration::from_secs(30);
+/// Wait lines and notes stand under the words of the line before them, in a rehearsal.
+const MARGIN: usize = 11;
 
 /// How long one read of the journal waits for news.
 const READ: Duration = Duration::from_millis(500);
@@ -51,27 +57,16 @@ pub(crate) fn elapsed(seconds: i64) -> String {
     if days == 0 { format!("+{clock}") } else { format!("+{days}d {clock}") }
 }
 
-/// Headings that were said: each once, also when steps of several are under way, and when a run is driven on.
-#[derive(Debug, Default)]
-pub(crate) struct SaidHeadings(Mutex<BTreeSet<(RunId, NodeId)>>);
-
-impl SaidHeadings {
-    /// Whether it is to be said now.
-    fn say(&self, run: RunId, heading: NodeId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((run, heading))
-    }
-}
-
 /// Follows runs and says what happens.
 pub(crate) struct Progress<'a> {
     ui: &'a Ui,
     backend: &'a dyn Backend,
     stamps: Stamps,
-    headings: &'a SaidHeadings,
+    said: &'a Said,
     runs: Vec<Followed>,
     turn: usize,
     live: Option<LiveLines>,
-    said: Option<Timestamp>,
+    heartbeat: Heartbeat,
 }
 
 /// One run, and how far it has been read.
@@ -91,7 +86,7 @@ impl<'a> Progress<'a> {
         ui: &'a Ui,
         backend: &'a dyn Backend,
         stamps: Stamps,
-        headings: &'a SaidHeadings,
+        said: &'a Said,
         runs: &[RunId],
         from: &[(RunId, Seq)],
     ) -> Result<Self, CommandError> {
@@ -112,7 +107,16 @@ impl<'a> Progress<'a> {
             (Output::Jsonl, _) | (_, Stamps::Since(_)) => None,
             (_, Stamps::Real) => ui.live().map(LiveLines::new),
         };
-        Ok(Progress { ui, backend, stamps, headings, runs: followed, turn: 0, live, said: None })
+        Ok(Progress {
+            ui,
+            backend,
+            stamps,
+            said,
+            runs: followed,
+            turn: 0,
+            live,
+            heartbeat: Heartbeat::default(),
+        })
     }
 
     /// Waits for news of one run, and says it. Returns after each look; dropping it between loses nothing.
@@ -129,10 +133,25 @@ impl<'a> Progress<'a> {
             .await
             .map_err(failures::backend)?;
         self.say_all(self.turn, &news)?;
-        if let Some(live) = &mut self.live {
-            live.tick(clock.now());
-        } else if matches!(self.stamps, Stamps::Real) {
-            self.heartbeat(clock.now());
+        self.tick(clock.now())
+    }
+
+    /// Time passed: countdowns, reminders, a sign of life. In a rehearsal only events make time pass.
+    fn tick(&mut self, now: Timestamp) -> Result<(), CommandError> {
+        if !matches!(self.stamps, Stamps::Real) {
+            return Ok(());
+        }
+        for position in 0..self.runs.len() {
+            let waits: Vec<StepKey> = self.runs[position].waits.keys().cloned().collect();
+            for step in waits {
+                if self.runs[position].saying(&step, self.said, now) == Saying::Reminder {
+                    self.remind(position, &step, now)?;
+                }
+            }
+        }
+        match &mut self.live {
+            Some(live) => live.tick(now),
+            None => self.beat(now),
         }
         Ok(())
     }
@@ -158,38 +177,57 @@ impl<'a> Progress<'a> {
 
     fn say_all(&mut self, position: usize, news: &[Recorded]) -> Result<(), CommandError> {
         for recorded in news {
-            self.runs[position].next = Seq(recorded.seq.0 + 1);
+            let followed = &mut self.runs[position];
+            followed.next = Seq(recorded.seq.0 + 1);
+            let saying = followed.take(&recorded.event, self.said, recorded.at);
+            let run = followed.run;
             if self.ui.output() == Output::Jsonl {
-                let view = EventView::new(self.runs[position].run, recorded);
-                match self.ui.line(&view) {
-                    // Nobody reads it any more: the run goes on all the same.
-                    Err(error) if error.broken_pipe => {}
-                    other => other?,
-                }
-                continue;
+                self.line(&EventView::new(run, recorded))?;
+            } else {
+                self.say(position, recorded, saying);
             }
-            self.say(position, recorded);
+            if let (Saying::Reminder, Some(step)) = (saying, step(&recorded.event)) {
+                self.remind(position, step, recorded.at)?;
+            }
         }
         Ok(())
     }
 
-    fn say(&mut self, position: usize, recorded: &Recorded) {
-        self.said = Some(recorded.at);
+    /// A line for programs.
+    fn line<T: Serialize>(&self, view: &T) -> Result<(), CommandError> {
+        match self.ui.line(view) {
+            // Nobody reads it any more: the run goes on all the same.
+            Err(error) if error.broken_pipe => Ok(()),
+            other => other,
+        }
+    }
+
+    /// An event in words; of a wait that was said before, nothing.
+    fn say(&mut self, position: usize, recorded: &Recorded, saying: Saying) {
+        self.heartbeat.said(recorded.at);
         let followed = &mut self.runs[position];
-        followed.learn(&recorded.event);
         if let (Some(live), Event::Step { step, event }) = (&mut self.live, &recorded.event) {
             live.take(followed.name.as_deref(), step, event, recorded.at);
         }
         let words = Words::of(&recorded.event, recorded.at);
-        if words.quiet && self.ui.verbose() == 0 {
-            return;
-        }
-        if !followed.is_news(&recorded.event) {
+        if saying != Saying::News || (words.quiet && self.ui.verbose() == 0) {
             return;
         }
         let about = step(&recorded.event);
-        for heading in about.map(|step| followed.enter(step, self.headings)).unwrap_or_default() {
-            self.ui.talk(&heading);
+        for heading in about.map(|step| followed.enter(step, self.said)).unwrap_or_default() {
+            self.ui.talk(&self.ui.talk_width().wrapped(&heading, MARGIN));
+        }
+        if let Some(wait) = about.and_then(|step| followed.waits.get(step))
+            && (wait.wait.action.is_some() || wait.wait.link.is_some())
+        {
+            return say_wait(
+                self.ui,
+                &self.stamps.text(recorded.at),
+                followed.name.as_deref(),
+                wait,
+                "waiting",
+                recorded.at,
+            );
         }
         let time = self.stamps.text(recorded.at);
         let run = followed.name.as_deref().map(|name| format!("{name} ")).unwrap_or_default();
@@ -197,29 +235,29 @@ impl<'a> Progress<'a> {
         let subject = about.map(|step| format!("{STRONG}{step}{STRONG:#}  ")).unwrap_or_default();
         let title = about.and_then(|step| followed.title(step)).filter(|_| title_helps(&recorded.event));
         let title = title.map(|title| format!("{title}  ")).unwrap_or_default();
-        self.ui.talk(&format!(
+        let line = format!(
             "{DIM}{time:>9}{DIM:#}  {run}{style}{:10}{style:#}  {subject}{title}{DIM}{}{DIM:#}",
             words.label, words.text
-        ));
-        if let Event::Step { event: StepEvent::Waiting { wait, .. }, step } = &recorded.event
-            && (wait.action.is_some() || wait.link.is_some())
-            && let Some(shown) = followed.waits.get(step)
-        {
-            for line in shown.lines(recorded.at) {
-                self.ui.talk(&format!("           {line}"));
-            }
-        }
+        );
+        talk(self.ui, &time, &line);
     }
 
-    fn heartbeat(&mut self, now: Timestamp) {
-        let Some(said) = self.said else {
-            self.said = Some(now);
-            return;
-        };
-        if now.duration_since(said) < HEARTBEAT || self.ui.output() == Output::Jsonl {
+    /// The wait lines again.
+    fn remind(&mut self, position: usize, step: &StepKey, now: Timestamp) -> Result<(), CommandError> {
+        let followed = &self.runs[position];
+        let Some(wait) = followed.waits.get(step) else { return Ok(()) };
+        if self.ui.output() == Output::Jsonl {
+            return self.line(&ReminderView::new(followed.run, now, wait));
+        }
+        say_wait(self.ui, &self.stamps.text(now), followed.name.as_deref(), wait, "reminder", now);
+        self.heartbeat.said(now);
+        Ok(())
+    }
+
+    fn beat(&mut self, now: Timestamp) {
+        if self.ui.output() == Output::Jsonl || !self.heartbeat.is_due(now) {
             return;
         }
-        self.said = Some(now);
         let waits: Vec<&WaitView> = self.runs.iter().flat_map(|followed| followed.waits.values()).collect();
         let words = match waits.first() {
             None => "at work".to_owned(),
@@ -236,8 +274,25 @@ impl<'a> Progress<'a> {
                 )
             }
         };
-        self.ui.talk(&format!("{DIM}{:>9}  still at it  {words}{DIM:#}", self.stamps.text(now)));
+        let time = self.stamps.text(now);
+        talk(self.ui, &time, &format!("{DIM}{time:>9}  still at it  {words}{DIM:#}"));
     }
+}
+
+/// A line that begins with a time; what has no room goes on under the words after it.
+fn talk(ui: &Ui, time: &str, line: &str) {
+    let indent = time.chars().count().max(9) + 2;
+    ui.talk(&ui.talk_width().wrapped(line, indent));
+}
+
+/// The lines of a wait, with the time (and the run, where there are several) before the first.
+fn say_wait(ui: &Ui, time: &str, run: Option<&str>, wait: &WaitView, label: &str, now: Timestamp) {
+    let run = run.map(|run| format!("{run} ")).unwrap_or_default();
+    let margin = time.chars().count().max(9) + 2 + run.chars().count();
+    let mut page = Page::indented(ui.talk_width(), margin);
+    wait.write_as(label, &mut page, now);
+    let lines = page.into_text();
+    ui.talk(&format!("{DIM}{time:>9}{DIM:#}  {run}{}", lines.trim()));
 }
 
 /// A title is said where a step comes to something, not at each turn of it.
@@ -273,34 +328,29 @@ impl Followed {
     }
 
     /// Headings that begin with this step.
-    fn enter(&mut self, key: &StepKey, said: &SaidHeadings) -> Vec<String> {
+    fn enter(&mut self, key: &StepKey, said: &Said) -> Vec<String> {
         let Some(node) = self.node(key) else { return Vec::new() };
         let mut lines = Vec::new();
         for heading in self.plan.headings(node) {
-            if !said.say(self.run, heading) {
+            if !said.heading(self.run, heading) {
                 continue;
             }
             let block = self.plan.node(heading);
             let title = block.title.as_deref().unwrap_or(&block.id);
             lines.push(format!("{STRONG}{title}{STRONG:#}"));
-            lines.extend(block.note.as_deref().map(|note| format!("           {DIM}{note}{DIM:#}")));
+            lines.extend(block.note.as_deref().map(|note| format!("{:MARGIN$}{DIM}{note}{DIM:#}", "")));
         }
         lines
     }
 
-    /// Keeps what the heartbeat and the wait lines tell.
-    fn learn(&mut self, event: &Event) {
-        let Event::Step { step, event } = event else { return };
-        if !matches!(event, StepEvent::Waiting { .. }) {
-            self.waits.remove(step);
-        }
-    }
-
-    /// Whether it says anything that was not said before; remembers waits.
-    fn is_news(&mut self, event: &Event) -> bool {
-        let Event::Step { step, event: StepEvent::Waiting { wait, since, look_again, deadline, .. } } = event
-        else {
-            return true;
+    /// Keeps what the heartbeat and the wait lines tell; what there is to say of the event.
+    fn take(&mut self, event: &Event, said: &Said, at: Timestamp) -> Saying {
+        let Event::Step { step, event } = event else { return Saying::News };
+        let StepEvent::Waiting { wait, since, look_again, deadline, .. } = event else {
+            if self.waits.remove(step).is_some() {
+                said.wait_ended(self.run, step);
+            }
+            return Saying::News;
         };
         let shown = WaitView {
             step: step.to_string(),
@@ -309,14 +359,23 @@ impl Followed {
             deadline: *deadline,
             wait: wait.clone(),
         };
-        let before = self.waits.insert(step.clone(), shown);
-        // Looking again is no change; other words are.
-        before.is_none_or(|before| before.wait.kind != wait.kind || before.wait.what != wait.what)
+        self.waits.insert(step.clone(), shown);
+        self.saying(step, said, at)
+    }
+
+    /// What there is to say at `now` of a step's wait.
+    fn saying(&mut self, step: &StepKey, said: &Said, now: Timestamp) -> Saying {
+        let remind =
+            self.node(step).and_then(|node| self.plan.node(node).step()).and_then(|step| step.remind);
+        match self.waits.get(step) {
+            Some(wait) => said.wait(self.run, step, &wait.wait, wait.since, remind, now),
+            None => Saying::Nothing,
+        }
     }
 }
 
 /// The plan's node of a key: `connect[x].role` is `connect` at the top, then `role` inside that `for_each`.
-fn node_of(plan: &Plan, key: &StepKey) -> Option<NodeId> {
+pub(crate) fn node_of(plan: &Plan, key: &StepKey) -> Option<NodeId> {
     let mut scope: Option<NodeId> = None;
     let mut found = None;
     for segment in segments(&key.0) {
@@ -351,18 +410,4 @@ fn segments(key: &str) -> Vec<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dot_in_a_key_does_not_end_a_segment() {
-        assert_eq!(segments("connect[a.b].role"), ["connect[a.b]", "role"]);
-        assert_eq!(segments("role"), ["role"]);
-    }
-
-    #[test]
-    fn virtual_time_is_counted_from_the_beginning() {
-        assert_eq!(elapsed(754), "+0:12:34");
-        assert_eq!(elapsed(90_061), "+1d 1:01:01");
-    }
-}
+mod tests;

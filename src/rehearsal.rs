@@ -12,3 +12,4 @@ mod stage;
 mod view;
 
 pub(crate) use stage::{Props, Stage};
+pub(crate) use view::Next;

@@ -1,6 +1,7 @@
 //! What people and programs see: data on stdout, talk on stderr, one writer.
 
 mod style;
+mod width;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +16,7 @@ use crate::environment::Environment;
 use crate::error::CommandError;
 
 pub(crate) use style::{BAD, DIM, GOOD, STRONG, WAIT};
+pub(crate) use width::Width;
 
 /// How to talk: settled once, from flags, environment and configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,11 +30,13 @@ pub(crate) struct Manner {
 /// The two streams.
 pub(crate) struct Ui {
     manner: Manner,
-    stdout: Mutex<AutoStream<io::Stdout>>,
-    stderr: Mutex<AutoStream<io::Stderr>>,
+    stdout: Mutex<Box<dyn Write + Send>>,
+    stderr: Mutex<Box<dyn Write + Send>>,
     live: Option<MultiProgress>,
     colored: bool,
     interactive: bool,
+    width: Width,
+    talk_width: Width,
 }
 
 impl Ui {
@@ -54,12 +58,33 @@ impl Ui {
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
         Ui {
             manner,
-            stdout: Mutex::new(AutoStream::new(io::stdout(), choose(io::stdout().is_terminal()))),
-            stderr: Mutex::new(AutoStream::new(io::stderr(), stderr_choice)),
+            stdout: Mutex::new(Box::new(AutoStream::new(io::stdout(), choose(io::stdout().is_terminal())))),
+            stderr: Mutex::new(Box::new(AutoStream::new(io::stderr(), stderr_choice))),
             live,
             colored: stderr_choice == ColorChoice::Always,
             interactive: talks_to_terminal && io::stdin().is_terminal() && !quiet,
+            width: Width::of_stdout(),
+            talk_width: Width::of_stderr(),
         }
+    }
+
+    /// A user interface whose two streams a test can read, without colours.
+    #[cfg(test)]
+    pub(crate) fn overheard(output: Output) -> (Self, Overheard) {
+        let manner = Manner { output, color: Color::Never, non_interactive: true, verbose: 0 };
+        let heard = Overheard::default();
+        let stream = || {
+            Mutex::new(Box::new(AutoStream::never(Box::new(heard.clone()) as Box<dyn Write + Send>))
+                as Box<dyn Write + Send>)
+        };
+        let ui = Ui {
+            stdout: stream(),
+            stderr: stream(),
+            width: Width::WHOLE,
+            talk_width: Width::WHOLE,
+            ..Ui::new(manner, &Environment::Memory([].into()))
+        };
+        (ui, heard)
     }
 
     pub(crate) fn output(&self) -> Output {
@@ -73,6 +98,16 @@ impl Ui {
     /// Whether what goes to stderr may carry colour.
     pub(crate) fn colored(&self) -> bool {
         self.colored
+    }
+
+    /// How long a line of the result may be.
+    pub(crate) fn width(&self) -> Width {
+        self.width
+    }
+
+    /// How long a line on stderr may be.
+    pub(crate) fn talk_width(&self) -> Width {
+        self.talk_width
     }
 
     /// Whether a question may be asked.
@@ -224,4 +259,29 @@ pub(crate) fn document(fields: Value) -> Value {
         whole.extend(fields);
     }
     whole
+}
+
+/// What was written to either stream.
+#[cfg(test)]
+#[derive(Clone, Default)]
+pub(crate) struct Overheard(std::sync::Arc<Mutex<Vec<u8>>>);
+
+#[cfg(test)]
+impl Overheard {
+    /// What was written since it was asked last.
+    pub(crate) fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap()
+    }
+}
+
+#[cfg(test)]
+impl Write for Overheard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -7,20 +7,26 @@
 //! ```
 
 mod event;
+mod page;
 mod run;
 mod status;
 mod step;
 mod summary;
 mod text;
 mod time;
+mod transcript;
 mod wait;
 
 pub(crate) use event::{EventView, Words, origin_word, signal_word, step};
+pub(crate) use page::Page;
 pub(crate) use run::{Facts, RunView};
+pub(crate) use status::{ended, is_blocked};
 pub(crate) use step::{EvidenceView, StepView, id_of};
 pub(crate) use summary::RunsView;
+pub(crate) use text::counted;
 pub(crate) use time::{between, span, stamp};
-pub(crate) use wait::WaitView;
+pub(crate) use transcript::{TranscriptView, write_transcripts};
+pub(crate) use wait::{ReminderView, WaitView};
 
 /// Version of the JSON contract.
 pub(crate) const SCHEMA: u32 = 1;

@@ -34,7 +34,7 @@ pub use decide::{
 pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent};
 pub use failure::{Certainty, FailureClass, StepError};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
-pub use journal::{CutPoint, CutPoints, Transcript};
+pub use journal::{CutPoint, CutPoints, Examination, Transcript, examine as examine_journal};
 pub use perform::{Fact, Job, KindRules, Performer, Seen};
 pub use registry::{Kind, Registry};
 pub use signal::{Actor, Choice, Signal, SignalRow};

@@ -39,6 +39,18 @@ pub struct Approvers {
     pub not_starter: bool,
 }
 
+impl WaitKind {
+    /// Whether somebody has to act before it ends; the others end by themselves.
+    pub fn needs_somebody(self) -> bool {
+        match self {
+            WaitKind::Person | WaitKind::Approval | WaitKind::Credential | WaitKind::Permission => true,
+            WaitKind::Remote | WaitKind::Window | WaitKind::Limit | WaitKind::Claim | WaitKind::Timer => {
+                false
+            }
+        }
+    }
+}
+
 /// One wait, worded for people. Every wait looks the same: what, who, what to do, and what then happens by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {

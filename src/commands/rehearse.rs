@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::rehearsal::{Props, Stage};
+use crate::rehearsal::{Next, Props, Stage};
 use crate::simulated::{self, WorldChoice};
 use crate::ui::Ui;
 use crate::{plan_file, step_kinds};
@@ -71,8 +71,9 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     if args.undo && driven.stopped.is_none() {
         driven = stage.take_back(ui).await?;
     }
-    let view = stage.view(&driven).await?;
-    ui.data(&view, || view.text())?;
+    let next = Next { plan: &args.plan, journal: app.journal_flag() };
+    let view = stage.view(&driven, &next).await?;
+    ui.data(&view, || view.text(ui.width()))?;
     Ok(driven.stopped.unwrap_or(view.exit()))
 }
 

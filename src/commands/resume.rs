@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::drive::Driver;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::progress::{SaidHeadings, Stamps};
+use crate::progress::{Said, Stamps};
 use crate::ui::{STRONG, Ui};
 use crate::{failures, run_reference, step_kinds};
 
@@ -67,7 +67,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         performer: Arc::new(Performer::new(registry, clock.clone())),
         clock,
         stamps: Stamps::Real,
-        headings: SaidHeadings::default(),
+        said: Said::default(),
     };
     let options = DriveOptions { until_blocked: args.until_blocked, steal: args.steal };
     let driven = driver.drive(ui, &runs, &from, options).await?;

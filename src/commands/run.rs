@@ -11,7 +11,7 @@ use crate::arguments::{InputArgs, Output};
 use crate::drive::Driver;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::progress::{SaidHeadings, Stamps};
+use crate::progress::{Said, Stamps};
 use crate::ui::{STRONG, Ui, document};
 use crate::{failures, plan_file, step_kinds};
 
@@ -64,12 +64,12 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         performer: Arc::new(Performer::new(registry, clock.clone())),
         clock,
         stamps: Stamps::Real,
-        headings: SaidHeadings::default(),
+        said: Said::default(),
     };
     if args.paused {
         let status = twinspan_engine::RunStatus::Paused;
         let view = driver.view(run, &status).await?;
-        ui.data(&view, || view.closing())?;
+        ui.data(&view, || view.closing(ui.width()))?;
         return Ok(Exit::Done);
     }
     let options = DriveOptions { until_blocked: args.until_blocked, steal: false };

@@ -28,6 +28,6 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let status = listed.as_ref().map_or_else(|| state.status(now), |summary| summary.status.clone());
     let driver = listed.as_ref().and_then(|summary| summary.driver.as_deref());
     let view = RunView::new(&state, &Facts { run, status: &status, driver, now });
-    ui.data(&view, || view.text())?;
+    ui.data(&view, || view.text(ui.width()))?;
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use crate::arguments::ReasonArg;
 use crate::drive::Driver;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::progress::{SaidHeadings, Stamps};
+use crate::progress::{Said, Stamps};
 use crate::ui::{STRONG, Ui};
 use crate::undo_preview::UndoView;
 use crate::{failures, run_reference, step_kinds};
@@ -70,7 +70,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         performer: Arc::new(Performer::new(registry, clock.clone())),
         clock,
         stamps: Stamps::Real,
-        headings: SaidHeadings::default(),
+        said: Said::default(),
     };
     let from = [(run, Seq(state.seq().0 + 1))];
     let options = DriveOptions { until_blocked: args.until_blocked, steal: false };

@@ -9,6 +9,7 @@ use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{GOOD, Ui, document};
+use crate::view::counted;
 use crate::{advice, plan_file, step_kinds};
 
 /// Check a plan without any network access
@@ -19,11 +20,6 @@ pub(crate) struct Args {
     plan: PathBuf,
     #[command(flatten)]
     inputs: InputArgs,
-}
-
-/// `1 step`, `2 steps`.
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
@@ -59,9 +55,9 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
         format!(
             "{GOOD}valid{GOOD:#}  {}: {} in {}, {} ({checked})\ndigest {}\n",
             file.plan.name,
-            count(steps, "step"),
-            count(blocks, "block"),
-            count(file.plan.inputs.len(), "input"),
+            counted(steps, "step"),
+            counted(blocks, "block"),
+            counted(file.plan.inputs.len(), "input"),
             file.plan.digest,
         )
     })?;

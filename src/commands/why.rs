@@ -1,16 +1,17 @@
-//! `why`: the evidence for one step.
+//! `why`: the evidence for one step: what happened, what was asked of the other side and what it answered.
 
-use std::fmt::Write as _;
-
+use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{Backend, Clock, Event, SystemClock};
+use twinspan_engine::{Backend, Clock, Event, Recorded, SystemClock};
 
 use crate::app::App;
 use crate::arguments::RunArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{DIM, STRONG, Ui};
-use crate::view::{EventView, SCHEMA, StepView, Words, origin_word, stamp, step};
+use crate::view::{
+    EventView, Page, SCHEMA, StepView, TranscriptView, Words, origin_word, stamp, step, write_transcripts,
+};
 use crate::{drive, failures, run_reference, signals};
 
 /// Show the evidence for one step
@@ -30,6 +31,8 @@ struct WhyView<'a> {
     #[serde(flatten)]
     step: StepView,
     events: Vec<EventView<'a>>,
+    /// Requests and answers, oldest first; with `-v` their bodies too.
+    transcripts: Vec<TranscriptView>,
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
@@ -43,64 +46,75 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         Event::SignalTaken { signal, .. } => crate::view::signal_word(signal).contains(&*key.0),
         event => step(event) == Some(&key),
     });
-    let step = StepView::new(state.plan(), item);
-    let text = text(&step, &events, item.seen());
+    let transcripts = backend.transcripts(run).map_err(failures::backend)?;
     let view = WhyView {
         schema: SCHEMA,
         run: run.to_string(),
-        step,
+        step: StepView::new(state.plan(), item),
         events: events.iter().map(|recorded| EventView::new(run, recorded)).collect(),
+        transcripts: transcripts
+            .iter()
+            .filter(|transcript| transcript.step == key)
+            .map(|transcript| TranscriptView::new(transcript, ui.verbose() > 0))
+            .collect(),
     };
-    ui.data(&view, || text)?;
+    ui.data(&view, || text(ui, &view, &events, item.seen()))?;
     Ok(Exit::Done)
 }
 
-fn text(step: &StepView, events: &[twinspan_engine::Recorded], seen: &[(jiff::Timestamp, String)]) -> String {
-    let mut text = format!("{STRONG}{}{STRONG:#}  {} ({})\n", step.step, step.state, step.kind);
-    if let Some(title) = &step.title {
-        let _ = writeln!(text, "{title}");
-    }
-    if !step.identities.is_empty() {
-        let _ = writeln!(text, "{:10} {}", "as", step.identities.join(", "));
-    }
-    if let Some(origin) = &step.origin {
-        let _ = writeln!(text, "{:10} {}", "origin", origin_word(origin));
-    }
-    if let Some(evidence) = &step.evidence {
-        let _ = writeln!(text, "{:10} {}", "proven by", evidence.whole());
-        let _ = writeln!(text, "{:10} the read began {}", "", stamp(evidence.read_began));
-        if let Some(ended) = evidence.write_ended {
-            let order = if evidence.read_after_last_write { "before that read" } else { "AFTER that read" };
-            let _ = writeln!(text, "{:10} the last write ended {}, {order}", "", stamp(ended));
-        }
-        let _ = writeln!(text, "{:10} digest of what was read: {}", "", evidence.seen);
-        for (name, what) in &evidence.also {
-            let _ = writeln!(text, "{:10} {name}: {what}", "");
-        }
-    }
-    for (at, what) in seen {
-        let _ = writeln!(text, "{:10} {} {what}", "seen", stamp(*at));
-    }
-    if !step.waits_for.is_empty() {
-        let _ = writeln!(text, "{:10} {}", "needs", step.waits_for.join(", "));
-    }
-    if let Some(wait) = &step.waiting {
-        for line in wait.lines(SystemClock.now()) {
-            let _ = writeln!(text, "{line}");
-        }
-    }
-    step.trouble(&mut text);
-    let _ = writeln!(text, "\n{STRONG}what happened{STRONG:#}");
+fn text(ui: &Ui, view: &WhyView<'_>, events: &[Recorded], seen: &[(Timestamp, String)]) -> String {
+    let mut page = Page::new(ui.width());
+    about(&view.step, seen, &mut page);
+    page.line(0, &format!("\n{STRONG}what happened{STRONG:#}"));
     for recorded in events {
         let words = Words::of(&recorded.event, recorded.at);
         let style = words.style;
-        let _ = writeln!(
-            text,
-            "{DIM}{}{DIM:#}  {style}{:10}{style:#}  {}",
-            stamp(recorded.at),
-            words.label,
-            words.text
-        );
+        let at = stamp(recorded.at);
+        page.line(22, &format!("{DIM}{at}{DIM:#}  {style}{:10}{style:#}  {}", words.label, words.text));
     }
-    text
+    if !view.transcripts.is_empty() {
+        page.line(0, &format!("\n{STRONG}what was asked and answered{STRONG:#}"));
+        write_transcripts(&view.transcripts, &mut page);
+        if ui.verbose() == 0 {
+            page.line(0, &format!("{DIM}(-v shows the bodies, without secrets){DIM:#}"));
+        }
+    }
+    page.into_text()
+}
+
+/// Where the step stands, and how that is known.
+fn about(step: &StepView, seen: &[(Timestamp, String)], page: &mut Page) {
+    page.line(11, &format!("{STRONG}{}{STRONG:#}  {} ({})", step.step, step.state, step.kind));
+    if let Some(title) = &step.title {
+        page.line(0, title);
+    }
+    let mut fact = |label: &str, text: &str| page.line(11, &format!("{label:10} {text}"));
+    if !step.identities.is_empty() {
+        fact("as", &step.identities.join(", "));
+    }
+    if let Some(origin) = &step.origin {
+        fact("origin", origin_word(origin));
+    }
+    if let Some(evidence) = &step.evidence {
+        fact("proven by", &evidence.whole());
+        fact("", &format!("the read began {}", stamp(evidence.read_began)));
+        if let Some(ended) = evidence.write_ended {
+            let order = if evidence.read_after_last_write { "before that read" } else { "AFTER that read" };
+            fact("", &format!("the last write ended {}, {order}", stamp(ended)));
+        }
+        fact("", &format!("digest of what was read: {}", evidence.seen));
+        for (name, what) in &evidence.also {
+            fact("", &format!("{name}: {what}"));
+        }
+    }
+    for (at, what) in seen {
+        fact("seen", &format!("{} {what}", stamp(*at)));
+    }
+    if !step.waits_for.is_empty() {
+        fact("needs", &step.waits_for.join(", "));
+    }
+    if let Some(wait) = &step.waiting {
+        wait.write(page, SystemClock.now());
+    }
+    step.trouble(page);
 }

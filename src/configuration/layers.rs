@@ -24,21 +24,37 @@ pub(crate) struct Sources<'a> {
     pub(crate) folder: &'a Path,
 }
 
+/// What each layer says; the files with their paths, where they are there.
+#[derive(Clone, Debug)]
+pub(crate) struct Layers {
+    pub(crate) environment: Configuration,
+    pub(crate) project: Option<(PathBuf, Configuration)>,
+    pub(crate) user: Option<(PathBuf, Configuration)>,
+}
+
+impl Layers {
+    /// All of them, laid over each other.
+    pub(crate) fn merged(self) -> Configuration {
+        let said = |layer: Option<(PathBuf, Configuration)>| layer.map(|(_, said)| said).unwrap_or_default();
+        self.environment.over(said(self.project).over(said(self.user)))
+    }
+}
+
 /// All layers but the flags.
-pub(crate) fn load(sources: &Sources<'_>) -> Result<Configuration, CommandError> {
+pub(crate) fn load(sources: &Sources<'_>) -> Result<Layers, CommandError> {
     let mut findings = Vec::new();
     let project = match project_file(sources) {
-        Some(path) => read(&path, sources.explicit.is_some(), &mut findings)?,
-        None => Configuration::default(),
+        Some(path) => read(&path, sources.explicit.is_some(), &mut findings)?.map(|said| (path, said)),
+        None => None,
     };
-    let user = match sources.environment.configuration_folder() {
-        Some(folder) => read(&folder.join(FILE_NAME), false, &mut findings)?,
-        None => Configuration::default(),
+    let user = match sources.environment.configuration_folder().map(|folder| folder.join(FILE_NAME)) {
+        Some(path) => read(&path, false, &mut findings)?.map(|said| (path, said)),
+        None => None,
     };
-    let files = project.over(user);
-    let environment = from_environment(sources.environment, &files, &mut findings);
+    let files = Layers { environment: Configuration::default(), project, user };
+    let environment = from_environment(sources.environment, &files.clone().merged(), &mut findings);
     if findings.is_empty() {
-        return Ok(environment.over(files));
+        return Ok(Layers { environment, ..files });
     }
     let text = findings.iter().map(Finding::text).collect();
     let count = findings.len();
@@ -57,18 +73,23 @@ fn project_file(sources: &Sources<'_>) -> Option<PathBuf> {
     sources.folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
 }
 
-fn read(path: &Path, must_exist: bool, findings: &mut Vec<Finding>) -> Result<Configuration, CommandError> {
+/// What a file says; `None`: it is not there.
+fn read(
+    path: &Path,
+    must_exist: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Configuration>, CommandError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {
-            return Ok(Configuration::default());
+            return Ok(None);
         }
         Err(error) => return Err(CommandError::file(Exit::Usage, "the configuration", path, &error)),
     };
-    Ok(file::read(path, &text).unwrap_or_else(|found| {
+    Ok(Some(file::read(path, &text).unwrap_or_else(|found| {
         findings.extend(found);
         Configuration::default()
-    }))
+    })))
 }
 
 /// `TWINSPAN_*`. The name of an identity cannot be read back from a variable, so those that the files name (and
@@ -162,7 +183,7 @@ mod tests {
                 .into(),
         );
         let sources = Sources { environment: &environment, explicit: None, folder: &project };
-        let configuration = load(&sources).unwrap();
+        let configuration = load(&sources).unwrap().merged();
         let central = &configuration.identities["central"].everywhere;
         assert_eq!(central.credential, Some(CredentialKind::None));
         assert_eq!(central.client_id.as_deref(), Some("p"));

@@ -75,7 +75,8 @@ impl LiveLines {
 impl Line {
     fn show(&self, now: Timestamp) {
         let until = self.until.map(|until| format!(", looks again in {}", between(now, until)));
-        let words = format!("{} ({}{})", self.words, between(self.since, now), until.unwrap_or_default());
+        // The times come first: words that are too long are cut at the terminal's end.
+        let words = format!("({}{}) {}", between(self.since, now), until.unwrap_or_default(), self.words);
         self.bar.set_message(words);
     }
 }

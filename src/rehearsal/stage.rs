@@ -15,13 +15,13 @@ use twinspan_steps::{Azure, Cloud, CommandPolicy, Wire, registry};
 
 use super::credentials;
 use super::people::{self, Act};
-use super::view::RehearsalView;
+use super::view::{Next, RehearsalView};
 use crate::drive::{Driven, Driver};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::failures;
 use crate::plan_file::PlanFile;
-use crate::progress::{SaidHeadings, Stamps};
+use crate::progress::{Said, Stamps};
 use crate::simulated::InProcessWorld;
 use crate::ui::Ui;
 
@@ -102,7 +102,7 @@ impl Stage {
             performer: Arc::new(Performer::new(registry, clock.clone())),
             clock: clock.clone(),
             stamps: Stamps::Since(began),
-            headings: SaidHeadings::default(),
+            said: Said::default(),
         };
         Ok(Stage {
             driver,
@@ -156,10 +156,11 @@ impl Stage {
     }
 
     /// What was rehearsed.
-    pub(crate) async fn view(&self, driven: &Driven) -> Result<RehearsalView, CommandError> {
+    pub(crate) async fn view(&self, driven: &Driven, next: &Next<'_>) -> Result<RehearsalView, CommandError> {
         let queued = RunStatus::Queued;
         let status = driven.runs.first().map_or(&queued, |(_, status)| status);
-        let run = self.driver.view(self.run, status).await?;
+        let mut run = self.driver.view(self.run, status).await?;
+        next.put(&mut run);
         let (requests, writes) = self.world.with(|world| (world.requests().len(), world.effects().len()));
         let ended = self.clock.now();
         Ok(RehearsalView::new(run, self.seed, (self.began, ended), &self.acts, requests, writes))

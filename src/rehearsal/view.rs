@@ -1,6 +1,7 @@
 //! What a rehearsal shows: the document's headings, each with its steps and their evidence, and the virtual clock.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,7 +9,7 @@ use twinspan_engine::Origin;
 
 use super::people::Act;
 use crate::exit::Exit;
-use crate::ui::{DIM, STRONG};
+use crate::ui::{DIM, STRONG, Width};
 use crate::view::{EvidenceView, RunView, SCHEMA, span};
 
 /// A whole rehearsal.
@@ -65,6 +66,32 @@ struct ProvenView {
     evidence: Option<EvidenceView>,
 }
 
+/// What can be done after a rehearsal: its run is played out, and its journal is none that a run goes on in.
+pub(crate) struct Next<'a> {
+    pub(crate) plan: &'a Path,
+    /// The journal that is kept.
+    pub(crate) journal: Option<PathBuf>,
+}
+
+impl Next<'_> {
+    pub(super) fn put(&self, run: &mut RunView) {
+        let plan = self.plan.display();
+        let troubled = run.steps.iter().find(|step| step.error.is_some() || step.decision.is_some());
+        run.next = match (troubled, &self.journal) {
+            (Some(step), Some(journal)) => {
+                vec![format!("twinspan --journal {} why {} {}", journal.display(), run.short, step.step)]
+            }
+            (Some(step), None) => vec![
+                format!("twinspan rehearse {plan} --journal FILE"),
+                format!("twinspan --journal FILE why {} {}", run.short, step.step),
+            ],
+            (None, _) if run.status.ended => vec![format!("twinspan run {plan} --inputs FILE")],
+            (None, _) => vec![format!("twinspan rehearse {plan}")],
+        };
+        run.whole_ids = "--output json".to_owned();
+    }
+}
+
 impl RehearsalView {
     /// `clock`: when it began and ended.
     pub(super) fn new(
@@ -115,21 +142,21 @@ impl RehearsalView {
         self.run.ends
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn text(&self, width: Width) -> String {
         let mut text = format!("{STRONG}rehearsal{STRONG:#}  {}\n", self.run.summary);
         if let Some(document) = &self.document {
             let _ = writeln!(text, "{DIM}{document}{DIM:#}");
         }
-        text.push_str(&self.run.outline());
-        text.push_str(&self.run.closing());
-        let _ = writeln!(
-            text,
+        text.push_str(&self.run.outline(width));
+        text.push_str(&self.run.closing(width));
+        let clock = format!(
             "{:10} {} of virtual time; {} requests, {} of them writes; nothing left this machine",
             "clock",
             span(self.clock.elapsed_seconds),
             self.requests,
             self.writes
         );
+        let _ = writeln!(text, "{}", width.wrapped(&clock, 11));
         text
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{Origin, RunId, RunState, RunStatus, WaitKind};
+use twinspan_engine::{Origin, RunId, RunState, RunStatus, Wait, WaitKind};
 
 use super::status::{self, StatusView};
 use super::step::StepView;
@@ -41,6 +41,9 @@ pub(crate) struct RunView {
     pub(crate) untouched: Vec<String>,
     /// Commands that make sense now.
     pub(crate) next: Vec<String>,
+    /// What shows ids whole that a terminal has no room for.
+    #[serde(skip)]
+    pub(crate) whole_ids: String,
     #[serde(skip)]
     pub(crate) ends: Exit,
     #[serde(skip)]
@@ -131,6 +134,7 @@ impl RunView {
             driver: facts.driver.map(str::to_owned),
             counts: Counts::of(&steps),
             next: next(facts, &steps),
+            whole_ids: format!("twinspan show {} --output json", facts.run.short()),
             made,
             taken_back,
             waiting,
@@ -170,13 +174,17 @@ fn exit(status: &RunStatus, steps: &[StepView]) -> Exit {
         }
         RunStatus::Waiting { .. } => {
             let mut waits = steps.iter().filter_map(|step| step.waiting.as_ref()).peekable();
-            let refused = waits.peek().is_some()
-                && waits
-                    .all(|wait| wait.wait.kind == WaitKind::Credential && wait.wait.what.contains("refused"));
+            let refused = waits.peek().is_some() && waits.all(|wait| is_refused_sign_in(&wait.wait));
             if refused { Exit::SignInRefused } else { Exit::Waiting }
         }
         other => status::exit(other),
     }
+}
+
+/// This machine has a credential, and it is refused. Having none is a wait like any other: somebody else acts there.
+fn is_refused_sign_in(wait: &Wait) -> bool {
+    wait.kind == WaitKind::Credential
+        && (wait.what.contains("refused") || wait.what.starts_with("sign-in as "))
 }
 
 /// The engine's code of a wait that was given up.

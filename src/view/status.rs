@@ -43,7 +43,7 @@ fn words(status: &RunStatus) -> String {
             }
             format!("halted: {}", parts.join(", "))
         }
-        RunStatus::Interrupted => "interrupted: its driver is gone".to_owned(),
+        RunStatus::Interrupted => "interrupted: nobody drives it".to_owned(),
         RunStatus::Undoing => "being taken back".to_owned(),
         RunStatus::UndoStopped => "undo stopped".to_owned(),
         RunStatus::Succeeded { skipped: 0 } => "done".to_owned(),
@@ -72,6 +72,22 @@ pub(crate) fn wait_word(kind: WaitKind) -> &'static str {
 /// Nothing is left to do.
 pub(crate) fn ended(status: &RunStatus) -> bool {
     matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone)
+}
+
+/// Somebody has to act before anything moves.
+pub(crate) fn is_blocked(status: &RunStatus) -> bool {
+    match status {
+        RunStatus::Waiting { on } => on.iter().all(|kind| kind.needs_somebody()),
+        RunStatus::Halted { .. } | RunStatus::Paused | RunStatus::UndoStopped => true,
+        RunStatus::Queued
+        | RunStatus::Running
+        | RunStatus::Draining
+        | RunStatus::Interrupted
+        | RunStatus::Undoing
+        | RunStatus::Succeeded { .. }
+        | RunStatus::Cancelled { .. }
+        | RunStatus::Undone => false,
+    }
 }
 
 /// How a command ends that drove a run until it stood like this.

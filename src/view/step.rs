@@ -205,7 +205,7 @@ impl StepView {
     pub(crate) fn id(&self) -> String {
         id_of(self.output.as_ref())
             .map(str::to_owned)
-            .or_else(|| self.evidence.as_ref()?.path.clone())
+            .or_else(|| self.evidence.as_ref()?.path.as_deref().map(without_query).map(str::to_owned))
             .unwrap_or_else(|| "-".to_owned())
     }
 }
@@ -218,13 +218,17 @@ pub(crate) fn id_of(output: Option<&Value>) -> Option<&str> {
 
 /// The end of a long path: what tells one resource from another. The whole of it is in `why` and in JSON.
 pub(crate) fn shortened(path: &str) -> String {
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let path = without_query(path);
     if path.chars().count() <= 48 {
         return path.to_owned();
     }
     let mut segments: Vec<&str> = path.rsplit('/').take(2).collect();
     segments.reverse();
     format!("…/{}", segments.join("/"))
+}
+
+fn without_query(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
 }
 
 #[cfg(test)]

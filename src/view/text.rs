@@ -1,21 +1,23 @@
 //! A run in words.
 
-use std::fmt::Write as _;
-
-use super::run::RunView;
+use super::page::Page;
+use super::run::{MadeView, RunView};
 use super::step::StepView;
 use super::time::{between, stamp};
-use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT};
+use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT, Width};
 
 /// Most names in one line of a summary.
 const NAMES: usize = 8;
 
+/// Width of the labels of a summary, with the space after them.
+const LABEL: usize = 11;
+
 impl RunView {
     /// Everything: the head, each heading with its steps, and the closing summary.
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn text(&self, width: Width) -> String {
         let mut text = self.head();
-        text.push_str(&self.outline());
-        text.push_str(&self.closing());
+        text.push_str(&self.outline(width));
+        text.push_str(&self.closing(width));
         text
     }
 
@@ -33,94 +35,91 @@ impl RunView {
     }
 
     /// Headings and titles in the document's words, ids beside them.
-    pub(crate) fn outline(&self) -> String {
-        let mut text = String::new();
+    pub(crate) fn outline(&self, width: Width) -> String {
+        let mut page = Page::new(width);
         let mut shown: &[String] = &[];
-        let width = self.steps.iter().map(|step| step.step.chars().count()).max().unwrap_or(0).min(32);
+        let names = names_width(width, self.steps.iter().map(|step| step.step.as_str()));
         for step in &self.steps {
             if step.headings != shown {
                 for (depth, heading) in step.headings.iter().enumerate() {
                     if shown.get(depth) != Some(heading) {
-                        let _ = writeln!(text, "\n{}{STRONG}{heading}{STRONG:#}", "  ".repeat(depth));
+                        page.line(0, "");
+                        let left = 2 * depth;
+                        page.line(left, &format!("{:left$}{STRONG}{heading}{STRONG:#}", ""));
                     }
                 }
                 shown = &step.headings;
             }
-            let _ = writeln!(text, "{}{}", "  ".repeat(step.headings.len().max(1)), step.line(width));
+            step.outline(2 * step.headings.len().max(1), names, &mut page);
         }
-        text
+        page.into_text()
     }
 
     /// What every stop ends with: done / changed / waiting or failed, why, next / untouched.
-    pub(crate) fn closing(&self) -> String {
-        let mut text = String::from("\n");
+    pub(crate) fn closing(&self, width: Width) -> String {
+        let mut page = Page::new(width);
+        page.line(0, "");
         let done: Vec<&str> =
             self.steps.iter().filter(|step| step.is_done()).map(|step| step.step.as_str()).collect();
         let applicable = self.counts.steps - self.counts.not_applicable;
-        let _ = writeln!(
-            text,
-            "{GOOD}{:10}{GOOD:#} {} of {applicable} steps{}",
-            "done",
-            done.len(),
-            names(&done)
+        page.line(
+            LABEL,
+            &format!("{GOOD}{:10}{GOOD:#} {} of {applicable} steps{}", "done", done.len(), names(&done)),
         );
-        self.changes(&mut text);
-        self.taken_back(&mut text);
+        if self.made.is_empty() {
+            page.line(LABEL, &format!("{:10} nothing in the cloud", "changed"));
+        } else {
+            page.line(LABEL, &format!("{:10} in the cloud:", "changed"));
+            self.things(&mut page, &self.made);
+        }
+        if !self.taken_back.is_empty() {
+            page.line(LABEL, "taken back");
+            self.things(&mut page, &self.taken_back);
+        }
         for wait in &self.waiting {
-            for line in wait.lines(self.now) {
-                let _ = writeln!(text, "{line}");
-            }
+            wait.write(&mut page, self.now);
         }
         for step in &self.steps {
-            step.trouble(&mut text);
+            step.trouble(&mut page);
         }
         if !self.untouched.is_empty() {
             let untouched: Vec<&str> = self.untouched.iter().map(String::as_str).collect();
-            let _ = writeln!(
-                text,
-                "{DIM}{:10}{DIM:#} {} steps{}",
-                "untouched",
-                untouched.len(),
-                names(&untouched)
-            );
+            let names = names(&untouched);
+            page.line(LABEL, &format!("{DIM}{:10}{DIM:#} {} steps{names}", "untouched", untouched.len()));
         }
-        let _ = writeln!(text, "{STRONG}{:10}{STRONG:#} {}", "status", self.status.words);
+        page.line(LABEL, &format!("{STRONG}{:10}{STRONG:#} {}", "status", self.status.words));
         for (position, command) in self.next.iter().enumerate() {
             let label = if position == 0 { "next" } else { "" };
-            let _ = writeln!(text, "{STRONG}{label:10}{STRONG:#} {command}");
+            page.whole(&format!("{STRONG}{label:10}{STRONG:#} {command}"));
         }
-        text
+        page.into_text()
     }
 
-    fn taken_back(&self, text: &mut String) {
-        if self.taken_back.is_empty() {
-            return;
+    /// Things that were made, changed or taken back, with their ids: on a terminal the end of each.
+    fn things(&self, page: &mut Page, things: &[MadeView]) {
+        let names = names_width(page.width(), things.iter().map(|thing| thing.step.as_str()));
+        let mut shortened = false;
+        for thing in things {
+            let taken = 2 + 8 + 1 + names.max(thing.step.chars().count()) + 2;
+            let id = page.width().end_of(&thing.id, taken);
+            shortened |= id.len() < thing.id.len();
+            let reason = thing.reason.as_deref().map(|reason| format!("  ({reason})")).unwrap_or_default();
+            page.line(13, &format!("  {:8} {:names$}  {id}{reason}", thing.change, thing.step));
         }
-        let _ = writeln!(text, "taken back");
-        let width = self.taken_back.iter().map(|step| step.step.chars().count()).max().unwrap_or(0).min(32);
-        for step in &self.taken_back {
-            let reason = step.reason.as_deref().map(|reason| format!("  ({reason})")).unwrap_or_default();
-            let _ = writeln!(text, "  {:8} {:width$}  {}{reason}", step.change, step.step, step.id);
-        }
-    }
-
-    fn changes(&self, text: &mut String) {
-        if self.made.is_empty() {
-            let _ = writeln!(text, "{:10} nothing in the cloud", "changed");
-            return;
-        }
-        let _ = writeln!(text, "{:10} in the cloud:", "changed");
-        let width = self.made.iter().map(|made| made.step.chars().count()).max().unwrap_or(0).min(32);
-        for made in &self.made {
-            let reason = made.reason.as_deref().map(|reason| format!("  ({reason})")).unwrap_or_default();
-            let _ = writeln!(text, "  {:8} {:width$}  {}{reason}", made.change, made.step, made.id);
+        if shortened {
+            page.line(13, &format!("  {DIM}{:8} whole ids: {}{DIM:#}", "", self.whole_ids));
         }
     }
 }
 
+/// Room for the names of steps: one very long name does not push everything to the right.
+fn names_width<'a>(width: Width, names: impl Iterator<Item = &'a str>) -> usize {
+    names.map(|name| name.chars().count()).max().unwrap_or(0).min(32).min(width.part(4))
+}
+
 impl StepView {
-    /// `done        scope-connection   Create cross-tenant connection … ; GET … → 200`
-    fn line(&self, width: usize) -> String {
+    /// `done        scope-connection   Create cross-tenant connection …  GET … → 200`
+    fn outline(&self, left: usize, names: usize, page: &mut Page) {
         let style = match self.state {
             "done" | "already-so" | "undone" => GOOD,
             "failed" | "undo-stopped" | "needs-decision" | "undo-needs-decision" => BAD,
@@ -129,72 +128,96 @@ impl StepView {
             _ => DIM,
         };
         let title = self.title.as_deref().unwrap_or(&self.kind);
+        let state = state_words(self.state);
+        let line = format!("{:left$}{style}{state:14}{style:#} {:names$}  {title}", "", self.step);
         let how = match (&self.evidence, &self.reason) {
-            (Some(evidence), _) => format!("  {DIM}{}{DIM:#}", evidence.text()),
-            (None, Some(reason)) => format!("  {DIM}{reason}{DIM:#}"),
-            (None, None) => String::new(),
+            (Some(evidence), _) => evidence.text(),
+            (None, Some(reason)) => reason.clone(),
+            (None, None) => return page.line(left + 15 + names + 2, &line),
         };
-        format!("{style}{:14}{style:#} {:width$}  {title}{how}", state_words(self.state), self.step)
+        let both = format!("{line}  {DIM}{how}{DIM:#}");
+        if page.width().holds(&both) {
+            return page.whole(&both);
+        }
+        // Under the title: the state and the name stand before it.
+        let under = left + 15 + names + 2;
+        page.line(under, &line);
+        page.line(under, &format!("{:under$}{DIM}{how}{DIM:#}", ""));
     }
 
     /// What went wrong, or what has to be decided.
-    pub(crate) fn trouble(&self, text: &mut String) {
+    pub(crate) fn trouble(&self, page: &mut Page) {
         match self.state {
             "failed" | "undo-stopped" => {
                 let Some(error) = &self.error else { return };
-                let _ = writeln!(
-                    text,
-                    "{BAD}{:10}{BAD:#} {STRONG}{}{STRONG:#}  {error}",
-                    state_words(self.state),
-                    self.step
+                page.line(
+                    LABEL,
+                    &format!(
+                        "{BAD}{:10}{BAD:#} {STRONG}{}{STRONG:#}  {error}",
+                        state_words(self.state),
+                        self.step
+                    ),
                 );
                 for cause in &error.causes {
-                    let _ = writeln!(text, "{:10} because {cause}", "");
+                    page.line(LABEL, &format!("{:10} because {cause}", ""));
                 }
                 for (name, value) in &error.references {
-                    let _ = writeln!(text, "{:10} {DIM}{name} {value}{DIM:#}", "");
+                    page.line(LABEL, &format!("{:10} {DIM}{name} {value}{DIM:#}", ""));
                 }
                 if let Some(hint) = &error.hint {
-                    let _ = writeln!(text, "{:10} do: {hint}", "");
+                    page.line(LABEL + 4, &format!("{:10} do: {hint}", ""));
                 }
             }
             "retry-wait" | "undo-retry-wait" | "uncertain" | "undo-uncertain" => {
                 if let Some(error) = &self.error {
-                    let _ = writeln!(
-                        text,
-                        "{WAIT}{:10}{WAIT:#} {STRONG}{}{STRONG:#}  {error}",
-                        state_words(self.state),
-                        self.step
+                    page.line(
+                        LABEL,
+                        &format!(
+                            "{WAIT}{:10}{WAIT:#} {STRONG}{}{STRONG:#}  {error}",
+                            state_words(self.state),
+                            self.step
+                        ),
                     );
                 }
                 if let (Some(retry), Some(since)) = (&self.retry, self.since) {
-                    let _ = writeln!(
-                        text,
-                        "{:10} failure {} in {}; again at {}",
-                        "",
-                        retry.failures,
-                        between(since, retry.until),
-                        stamp(retry.until)
+                    page.line(
+                        LABEL,
+                        &format!(
+                            "{:10} failure {} in {}; again at {}",
+                            "",
+                            retry.failures,
+                            between(since, retry.until),
+                            stamp(retry.until)
+                        ),
                     );
                 }
             }
             _ => {}
         }
         if let Some(decision) = &self.decision {
-            let _ = writeln!(
-                text,
-                "{BAD}{:10}{BAD:#} {STRONG}{}{STRONG:#}  {}",
-                "decide", self.step, decision.what
+            page.line(
+                LABEL,
+                &format!("{BAD}{:10}{BAD:#} {STRONG}{}{STRONG:#}  {}", "decide", self.step, decision.what),
             );
             for difference in &decision.differences {
-                let _ = writeln!(
-                    text,
-                    "{:10} {}: wanted {}, found {}",
-                    "", difference.field, difference.wanted, difference.found
+                page.line(
+                    LABEL,
+                    &format!(
+                        "{:10} {}: wanted {}, found {}",
+                        "", difference.field, difference.wanted, difference.found
+                    ),
                 );
             }
-            let _ = writeln!(text, "{:10} {}", "", decision.advice);
+            page.line(LABEL, &format!("{:10} {}", "", decision.advice));
         }
+    }
+}
+
+/// `1 step`, `2 steps`.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
     }
 }
 

@@ -8,8 +8,9 @@
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
-use twinspan_engine::{Wait, WaitKind};
+use twinspan_engine::{RunId, Wait, WaitKind};
 
+use super::page::Page;
 use super::status::wait_word;
 use super::time::{between, since, stamp};
 use crate::ui::{DIM, STRONG, WAIT};
@@ -24,6 +25,23 @@ pub(crate) struct WaitView {
     pub(crate) deadline: Option<Timestamp>,
     #[serde(flatten, serialize_with = "words")]
     pub(crate) wait: Wait,
+}
+
+/// A wait that somebody is to be reminded of, as a line for programs.
+#[derive(Serialize)]
+pub(crate) struct ReminderView<'a> {
+    schema: u32,
+    r#type: &'static str,
+    run: RunId,
+    at: Timestamp,
+    #[serde(flatten)]
+    wait: &'a WaitView,
+}
+
+impl<'a> ReminderView<'a> {
+    pub(crate) fn new(run: RunId, at: Timestamp, wait: &'a WaitView) -> Self {
+        ReminderView { schema: super::SCHEMA, r#type: "reminder", run, at, wait }
+    }
 }
 
 /// What is shown of a wait itself; its own `look_again` is a span, and the view has the time.
@@ -56,10 +74,17 @@ fn words<S: Serializer>(wait: &Wait, serializer: S) -> Result<S::Ok, S::Error> {
 /// Width of the first two columns: room for the longest label, and for most ids.
 const LABEL: usize = 8;
 const STEP: usize = 9;
+/// Where the words begin.
+const INDENT: usize = LABEL + 1 + STEP + 1;
 
 impl WaitView {
     /// The lines; `now` decides whether a day is named.
-    pub(crate) fn lines(&self, now: Timestamp) -> Vec<String> {
+    pub(crate) fn write(&self, page: &mut Page, now: Timestamp) {
+        self.write_as("waiting", page, now);
+    }
+
+    /// The same under another label: what was said before is said again.
+    pub(crate) fn write_as(&self, label: &str, page: &mut Page, now: Timestamp) {
         let wait = &self.wait;
         let who = match (&wait.who, wait.kind) {
             (Some(who), _) => format!("{who}: "),
@@ -67,40 +92,51 @@ impl WaitView {
             (None, WaitKind::Timer) => String::new(),
             (None, kind) => format!("{}: ", wait_word(kind)),
         };
-        let mut lines = vec![format!(
-            "{WAIT}{:LABEL$}{WAIT:#} {STRONG}{:STEP$}{STRONG:#} {who}{}      {DIM}since {}{DIM:#}",
-            "waiting",
-            self.step,
-            wait.what,
-            since(self.since, now)
-        )];
-        let indent = " ".repeat(LABEL + 1);
+        page.line(
+            INDENT,
+            &format!(
+                "{WAIT}{label:LABEL$}{WAIT:#} {STRONG}{:STEP$}{STRONG:#} {who}{}      {DIM}since {}{DIM:#}",
+                self.step,
+                wait.what,
+                since(self.since, now)
+            ),
+        );
+        let left = " ".repeat(LABEL + 1);
         let again = self.again(now);
         let mut acts: Vec<(&str, &str)> = Vec::new();
         acts.extend(wait.action.as_deref().map(|action| ("do", action)));
         acts.extend(
             wait.link.as_deref().map(|link| (if wait.action.is_some() { "link" } else { "open" }, link)),
         );
-        match acts.len() {
-            0 => lines.push(format!("{indent}{:STEP$} {DIM}{again}{DIM:#}", "then")),
-            count => {
-                for (position, (label, text)) in acts.into_iter().enumerate() {
-                    let then = if position + 1 == count {
-                        format!("            {DIM}then nothing: {again}{DIM:#}")
-                    } else {
-                        String::new()
-                    };
-                    lines.push(format!("{indent}{label:STEP$} {text}{then}"));
-                }
-            }
+        let Some(((label, text), before)) = acts.split_last() else {
+            page.line(INDENT, &format!("{left}{:STEP$} {DIM}{again}{DIM:#}", "then"));
+            return self.write_rest(page);
+        };
+        for (label, text) in before {
+            page.whole(&format!("{left}{label:STEP$} {text}"));
         }
-        if let Some(otherwise) = &wait.otherwise {
-            lines.push(format!("{indent}refused again?  {otherwise}"));
+        let act = format!("{left}{label:STEP$} {text}");
+        let then = format!("{act}            {DIM}then nothing: {again}{DIM:#}");
+        if page.width().holds(&then) {
+            page.whole(&then);
+        } else {
+            page.whole(&act);
+            page.line(INDENT, &format!("{left}{:STEP$} {DIM}nothing: {again}{DIM:#}", "then"));
+        }
+        self.write_rest(page);
+    }
+
+    fn write_rest(&self, page: &mut Page) {
+        let left = " ".repeat(LABEL + 1);
+        if let Some(otherwise) = &self.wait.otherwise {
+            page.line(INDENT, &format!("{left}refused again?  {otherwise}"));
         }
         if let Some(deadline) = self.deadline {
-            lines.push(format!("{indent}{:STEP$} {DIM}gives up at {}{DIM:#}", "until", stamp(deadline)));
+            page.line(
+                INDENT,
+                &format!("{left}{:STEP$} {DIM}gives up at {}{DIM:#}", "until", stamp(deadline)),
+            );
         }
-        lines
     }
 
     fn again(&self, now: Timestamp) -> String {

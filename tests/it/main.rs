@@ -3,9 +3,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod azure;
+mod config;
+mod doctor;
+mod exits;
 mod house;
 mod lies;
 mod program;
 mod reference;
 mod rollout;
+mod terminal;
 mod transcripts;
+mod wait;
+mod why;

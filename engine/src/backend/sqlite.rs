@@ -195,13 +195,11 @@ fn summarise(journal: &Journal, row: &RunRow, death: &Death) -> Result<RunSummar
         Some(driver) => journal.driver(driver, death)?,
         None => None,
     };
-    let working = matches!(status, RunStatus::Running | RunStatus::Draining | RunStatus::Undoing);
     let waiting = matches!(status, RunStatus::Waiting { .. });
     let (status, driver) = match driver {
         Some((name, true)) => (status, Some(name)),
-        Some((_, false)) if working || waiting => (RunStatus::Interrupted, None),
-        None if working => (RunStatus::Interrupted, None),
-        _ => (status, None),
+        Some((_, false)) if waiting => (RunStatus::Interrupted, None),
+        _ => (status.undriven(), None),
     };
     let time = |at: i64| Timestamp::from_microsecond(at).map_err(|error| damaged(&error));
     Ok(RunSummary {

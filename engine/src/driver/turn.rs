@@ -10,7 +10,6 @@ use crate::journal::{Journal, Refusal};
 use crate::perform::Job;
 use crate::signal::SignalRow;
 use crate::state::RunStatus;
-use crate::wait::WaitKind;
 
 /// How long an event that can wait for company does.
 const LINGER: std::time::Duration = std::time::Duration::from_millis(50);
@@ -118,16 +117,7 @@ impl Driver {
         }
         match run.state.status(run.now(self.clock.now())) {
             RunStatus::Waiting { on } => {
-                self.options.until_blocked
-                    && on.iter().all(|kind| {
-                        matches!(
-                            kind,
-                            WaitKind::Person
-                                | WaitKind::Approval
-                                | WaitKind::Credential
-                                | WaitKind::Permission
-                        )
-                    })
+                self.options.until_blocked && on.iter().all(|kind| kind.needs_somebody())
             }
             RunStatus::Running | RunStatus::Undoing | RunStatus::Draining | RunStatus::Queued => {
                 if run.wake.is_none() && !run.is_committing() && !run.has_news() {

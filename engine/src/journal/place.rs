@@ -118,6 +118,30 @@ fn keep_private(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether only its owner may read and write it.
+#[cfg(unix)]
+pub(crate) fn is_private(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(fs::metadata(path)?.permissions().mode() & 0o077 == 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_private(_path: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// Bytes that are free for this user on the disk of `path`, where that can be asked.
+#[cfg(unix)]
+pub(crate) fn free(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn free(_path: &Path) -> Option<u64> {
+    None
+}
+
 #[cfg(target_os = "linux")]
 fn refuse_remote(folder: &Path) -> Result<(), BackendError> {
     // Where the list of mounts cannot be read, the settings that are read back have to do.

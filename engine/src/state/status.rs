@@ -36,7 +36,7 @@ pub enum RunStatus {
         /// Steps that need a decision.
         undecided: Vec<StepKey>,
     },
-    /// Work is left and its driver is dead.
+    /// Work is left, and nobody drives it.
     Interrupted,
     /// Being taken back.
     Undoing,
@@ -54,6 +54,17 @@ pub enum RunStatus {
     },
     /// Ended: taken back.
     Undone,
+}
+
+impl RunStatus {
+    /// The same where nobody drives the run: what would move has nobody to move it.
+    #[must_use]
+    pub fn undriven(self) -> Self {
+        match self {
+            RunStatus::Running | RunStatus::Draining | RunStatus::Undoing => RunStatus::Interrupted,
+            other => other,
+        }
+    }
 }
 
 /// Which steps are where; kept with every change of state.

@@ -323,6 +323,35 @@ impl StepState {
         }
     }
 
+    /// Every name that a state can have.
+    pub const NAMES: [&'static str; 25] = [
+        "pending",
+        "not-applicable",
+        "probing",
+        "waiting",
+        "needs-decision",
+        "intended",
+        "uncertain",
+        "verifying",
+        "retry-wait",
+        "already-so",
+        "done",
+        "failed",
+        "skipping",
+        "skipped",
+        "cancelled",
+        "undo-probing",
+        "undo-waiting",
+        "undo-needs-decision",
+        "undo-intended",
+        "undo-uncertain",
+        "undo-verifying",
+        "undo-retry-wait",
+        "undone",
+        "kept",
+        "undo-stopped",
+    ];
+
     /// Its name: stable, for machines.
     pub fn name(&self) -> &'static str {
         let back = self.way() == Some(Way::Back);

@@ -102,6 +102,10 @@ impl Rig {
         }
         self.events.push(recorded);
         assert!(!legal_commands(&self.state).is_empty(), "I14: no legal command\n{}", self.story());
+        for step in self.state.steps() {
+            let name = step.state().map_or("pending", StepState::name);
+            assert!(StepState::NAMES.contains(&name), "a state has a name that nobody can wait for: {name}");
+        }
     }
 
     /// Looks at what an event claims.

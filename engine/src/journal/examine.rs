@@ -1,0 +1,106 @@
+//! Looks a journal over without changing anything in it: its settings as they read back, its structure, its place.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::connect::{Use, connect, unusable};
+use super::schema;
+use super::{Found, identify, nothing_there, place, too_old};
+use crate::backend::{BackendError, Durability};
+
+/// What was found of a journal as a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examination {
+    /// The settings of a connection that writes, each read back after it was made.
+    pub settings: Vec<(&'static str, String)>,
+    /// What is wrong with the file's structure, as SQLite tells it; empty: nothing.
+    pub problems: Vec<String>,
+    /// Version of the file's format.
+    pub version: i32,
+    /// Version of SQLite.
+    pub sqlite: &'static str,
+    /// Bytes of the file and of its write-ahead log.
+    pub bytes: u64,
+    /// Only its owner may read and write it.
+    pub private: bool,
+    /// Bytes that are free on its disk for this user; `None`: not known here.
+    pub free: Option<u64>,
+}
+
+/// Most problems of the structure that are told: a damaged file has thousands.
+const MOST_PROBLEMS: u32 = 20;
+
+const SETTINGS: [&str; 8] = [
+    "journal_mode",
+    "synchronous",
+    "foreign_keys",
+    "busy_timeout",
+    "trusted_schema",
+    "cell_size_check",
+    "mmap_size",
+    "journal_size_limit",
+];
+
+/// Looks the journal at `path` over.
+pub fn examine(path: &Path) -> Result<Examination, BackendError> {
+    let path = place::prepare(path, false)?;
+    place::expect_file(&path)?;
+    let version = match identify(&path)? {
+        Found::Ours(schema::VERSION) => schema::VERSION,
+        Found::Ours(_) => return Err(too_old(&path)),
+        Found::Empty => return Err(nothing_there(&path)),
+    };
+    // As a run opens it: a setting that does not take is refused here, too.
+    let connection = connect(&path, Use::Write(Durability::Full))?;
+    let look = |connection: &Connection| -> Result<_, rusqlite::Error> {
+        let mut settings = Vec::new();
+        for name in SETTINGS {
+            settings.push((name, setting(connection, name)?));
+        }
+        Ok((settings, problems(connection)?))
+    };
+    let (settings, problems) = look(&connection).map_err(|error| unusable(&path, error))?;
+    Ok(Examination {
+        settings,
+        problems,
+        version,
+        sqlite: rusqlite::version(),
+        bytes: size(&path) + size(&with_suffix(&path, "-wal")),
+        private: place::is_private(&path).map_err(place::not_writable)?,
+        free: place::free(&path),
+    })
+}
+
+fn setting(connection: &Connection, name: &str) -> Result<String, rusqlite::Error> {
+    connection.pragma_query_value(None, name, |row| {
+        row.get::<_, i64>(0).map(|number| number.to_string()).or_else(|_| row.get::<_, String>(0))
+    })
+}
+
+fn problems(connection: &Connection) -> Result<Vec<String>, rusqlite::Error> {
+    let mut problems: Vec<String> = connection
+        .prepare(&format!("PRAGMA integrity_check({MOST_PROBLEMS})"))?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    problems.retain(|problem| problem != "ok");
+    let orphans: Vec<String> = connection
+        .prepare("PRAGMA foreign_key_check")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    if let Some(table) = orphans.first() {
+        problems.push(format!("{} rows belong to nothing, the first in table {table}", orphans.len()));
+    }
+    Ok(problems)
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,209 @@
+//! `wait`: for scripts. Returns when a run stands as asked; somebody else drives it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use twinspan_engine::{
+    Backend, Clock, ItemKind, RunId, RunState, RunStatus, Seq, SqliteBackend, StepKey, StepState,
+    SystemClock, fold,
+};
+
+use crate::app::App;
+use crate::arguments::RunArg;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::{DIM, GOOD, Ui, WAIT};
+use crate::view::{Facts, RunView, ended, is_blocked};
+use crate::{failures, progress, run_reference};
+
+/// Wait until a run stands as asked. It is not driven by this
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 it stands as asked (--for done: the run's own end, so 1 after cancel), \
+                        1 it ended and can never stand so, 6 --timeout passed."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: RunArg,
+    /// done: it ended. blocked: somebody has to act, or it is halted or paused. STEP=STATE: a step is there
+    /// (done also where it was found so)
+    #[arg(long = "for", value_name = "done|blocked|STEP=STATE")]
+    wanted: String,
+    /// Give up after this long: 30s, 10m, 2h (default: never)
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+}
+
+/// One read of the journal waits so long for news. It returns at once when some come.
+const READ: Duration = Duration::from_secs(60);
+
+/// What is waited for.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    Done,
+    Blocked,
+    Step(StepKey, String),
+}
+
+/// How it went, and the run as it stands.
+#[derive(Serialize)]
+struct WaitedView<'a> {
+    wanted: &'a str,
+    /// It stands so. False: the time passed, or it ended and never will.
+    met: bool,
+    timed_out: bool,
+    #[serde(flatten)]
+    run: &'a RunView,
+}
+
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    let limit = args.timeout.as_deref().map(limit).transpose()?;
+    let wanted = Wanted::parse(&args.wanted)?;
+    let backend = app.existing()?;
+    let run = run_reference::find(&*backend, &args.run.run).await?;
+    let mut state = backend.load(run).await.map_err(failures::backend)?;
+    wanted.check(run, &state)?;
+    let deadline = limit.map(|limit| SystemClock.now().saturating_add(limit).unwrap_or(Timestamp::MAX));
+    let mut told = false;
+    loop {
+        let now = SystemClock.now();
+        let summary = backend.summary(run).map_err(failures::backend)?;
+        let status = state.status(now);
+        let met = wanted.is_met(&state, &status);
+        let late = deadline.is_some_and(|deadline| now >= deadline);
+        if met || ended(&status) || late {
+            let shown = if met || ended(&status) { status } else { summary.status };
+            let facts = Facts { run, status: &shown, driver: summary.driver.as_deref(), now };
+            let view = RunView::new(&state, &facts);
+            let waited = WaitedView { wanted: &args.wanted, met, timed_out: !met && late, run: &view };
+            ui.data(&waited, || waited.text(ui))?;
+            return Ok(waited.exit(&wanted));
+        }
+        if summary.driver.is_none() && !told {
+            told = true;
+            ui.talk(&format!("nobody drives run {}; `twinspan resume {}` does", run.short(), run.short()));
+        }
+        let left = deadline.and_then(|deadline| Duration::try_from(deadline.duration_since(now)).ok());
+        take_in_news(&backend, run, &mut state, left.map_or(READ, |left| left.min(READ))).await?;
+    }
+}
+
+/// Waits for events of the run, and folds them in.
+async fn take_in_news(
+    backend: &SqliteBackend,
+    run: RunId,
+    state: &mut RunState,
+    wait: Duration,
+) -> Result<(), CommandError> {
+    let news = backend.read(run, Seq(state.seq().0 + 1), Some(wait)).await.map_err(failures::backend)?;
+    for recorded in &news {
+        fold(state, recorded).map_err(|error| {
+            CommandError::new(
+                Exit::JournalNotWritable,
+                format!("the record of run {} is damaged", run.short()),
+            )
+            .cause(&error)
+            .hint("`twinspan doctor` says more")
+        })?;
+    }
+    Ok(())
+}
+
+fn limit(text: &str) -> Result<Duration, CommandError> {
+    twinspan_plans::parse_duration(text).ok_or_else(|| {
+        CommandError::usage(format!("--timeout {text} is no length of time")).hint("write 30s, 10m or 2h")
+    })
+}
+
+impl Wanted {
+    fn parse(text: &str) -> Result<Self, CommandError> {
+        match (text, text.rsplit_once('=')) {
+            ("done", _) => Ok(Wanted::Done),
+            ("blocked", _) => Ok(Wanted::Blocked),
+            (_, Some((step, state))) if StepState::NAMES.contains(&state) => {
+                Ok(Wanted::Step(StepKey::from(step), state.to_owned()))
+            }
+            (_, Some((_, state))) => Err(CommandError::usage(format!("a step has no state {state}"))
+                .hint(format!("its states are {}", StepState::NAMES.join(", ")))),
+            (_, None) => Err(CommandError::usage(format!("--for {text} is not known"))
+                .hint("write --for done, --for blocked, or --for STEP=STATE")),
+        }
+    }
+
+    /// The step is one of the plan: what is misspelt never comes.
+    fn check(&self, run: RunId, state: &RunState) -> Result<(), CommandError> {
+        let Wanted::Step(step, _) = self else { return Ok(()) };
+        let known = match state.find(step) {
+            Some(item) => item.kind() == ItemKind::Step,
+            // Elements of a `for_each` come with the run.
+            None => progress::node_of(state.plan(), step)
+                .is_some_and(|node| state.plan().node(node).step().is_some()),
+        };
+        if known {
+            return Ok(());
+        }
+        Err(CommandError::not_found(format!("run {} has no step {step}", run.short()))
+            .hint(format!("`twinspan show {}` lists its steps", run.short())))
+    }
+
+    fn is_met(&self, state: &RunState, status: &RunStatus) -> bool {
+        match self {
+            Wanted::Done => ended(status),
+            Wanted::Blocked => is_blocked(status),
+            Wanted::Step(step, wanted) => {
+                let there = state.find(step).and_then(|item| item.state());
+                let so = wanted == "done" && matches!(there, Some(StepState::AlreadySo(_)));
+                so || there.map_or("pending", StepState::name) == wanted
+            }
+        }
+    }
+}
+
+impl WaitedView<'_> {
+    fn exit(&self, wanted: &Wanted) -> Exit {
+        match (self.met, self.timed_out) {
+            (true, _) if *wanted == Wanted::Done => self.run.ends,
+            (true, _) => Exit::Done,
+            (false, true) => Exit::GaveUp,
+            (false, false) => Exit::Failed,
+        }
+    }
+
+    fn text(&self, ui: &Ui) -> String {
+        let run = &self.run;
+        let (style, word) = match (self.met, self.timed_out) {
+            (true, _) => (GOOD, "met"),
+            (false, true) => (WAIT, "timed out"),
+            (false, false) => (WAIT, "ended"),
+        };
+        let line = format!(
+            "{style}{word:10}{style:#} {}  {DIM}run {}: {}{DIM:#}",
+            self.wanted, run.short, run.status.words
+        );
+        let mut text = ui.width().wrapped(&line, 11);
+        text.push('\n');
+        if !self.met {
+            text.push_str(&run.closing(ui.width()));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_may_hold_an_equals_sign() {
+        assert_eq!(Wanted::parse("done").unwrap(), Wanted::Done);
+        assert_eq!(
+            Wanted::parse("members[a=b]=already-so").unwrap(),
+            Wanted::Step(StepKey::from("members[a=b]"), "already-so".to_owned())
+        );
+        for (text, words) in [("go", "--for go"), ("go=dnoe", "no state dnoe"), ("", "--for ")] {
+            let error = Wanted::parse(text).unwrap_err();
+            assert!(error.message.contains(words) && !error.hints.is_empty(), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The journal: its file, its settings, and the record of every run in it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::Timestamp;
+use twinspan_engine::{
+    Backend, BackendError, Examination, Filter, Opening, RunSummary, SqliteBackend, examine_journal,
+};
+
+use super::{Check, machine};
+use crate::view::counted;
+use crate::{failures, step_kinds};
+
+/// What other checks want to know of the journal.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// There is no journal.
+    pub(super) missing: bool,
+    /// When the newest event of all runs happened.
+    pub(super) newest: Option<Timestamp>,
+    /// Identities of the plans of open runs.
+    pub(super) identities: BTreeSet<String>,
+}
+
+/// Looks the journal over.
+pub(super) async fn check(path: &Path, checks: &mut Vec<Check>) -> Found {
+    if !path.exists() {
+        checks.push(Check::note("journal", format!("there is none at {}: `run` makes it", path.display())));
+        return Found { missing: true, ..Found::default() };
+    }
+    let examined = match examine_journal(path) {
+        Ok(examined) => examined,
+        Err(error) => {
+            checks.push(Check::failed("journal", &failures::backend(error)));
+            return Found::default();
+        }
+    };
+    checks.push(Check::ok(
+        "journal",
+        format!(
+            "{}, {}, format {}, SQLite {}",
+            path.display(),
+            machine::size(examined.bytes),
+            examined.version,
+            examined.sqlite
+        ),
+    ));
+    check_file(path, &examined, checks);
+    let open = || -> Result<SqliteBackend, BackendError> {
+        let registry = step_kinds::described().map_err(|error| BackendError::Damaged(error.message))?;
+        SqliteBackend::open(path, Opening::reading(registry))
+    };
+    match open() {
+        Ok(backend) => check_records(&backend, checks).await,
+        Err(error) => {
+            checks.push(Check::failed("record", &failures::backend(error)));
+            Found::default()
+        }
+    }
+}
+
+fn check_file(path: &Path, examined: &Examination, checks: &mut Vec<Check>) {
+    let settings: Vec<String> =
+        examined.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    checks.push(Check::ok("settings", format!("read back as made: {}", settings.join(", "))));
+    checks.push(if examined.problems.is_empty() {
+        Check::ok("integrity", "SQLite finds nothing wrong with the file")
+    } else {
+        Check::wrong("integrity", examined.problems.join("; "), KEEP_A_COPY)
+    });
+    checks.push(if examined.private {
+        Check::ok("permissions", "only its owner may read it")
+    } else {
+        let action = format!("chmod 600 {}", path.display());
+        Check::wrong("permissions", "others on this machine may read the journal", action)
+    });
+    checks.extend(examined.free.map(machine::check_space));
+}
+
+/// What can be done about a record that does not fit.
+const KEEP_A_COPY: &str =
+    "keep a copy of the file and its -wal; take the last good copy of it, or report this";
+
+/// The record of every run: hash chain, numbering, and that the tables say what the events say.
+async fn check_records(backend: &SqliteBackend, checks: &mut Vec<Check>) -> Found {
+    let runs = match backend.list(Filter::default()).await {
+        Ok(runs) => runs,
+        Err(error) => {
+            checks.push(Check::failed("record", &failures::backend(error)));
+            return Found::default();
+        }
+    };
+    let mut found = Found { newest: runs.iter().map(|run| run.changed).max(), ..Found::default() };
+    let (mut commits, mut events, mut wrong) = (0, 0, 0);
+    for summary in &runs {
+        let problems = match backend.verify_journal(summary.run) {
+            Ok(report) => {
+                commits += report.commits;
+                events += report.events;
+                report.problems
+            }
+            Err(error) => vec![error.to_string()],
+        };
+        if !problems.is_empty() {
+            wrong += 1;
+            let seen = format!("run {} {}: {}", summary.run.short(), summary.name, problems.join("; "));
+            checks.push(Check::wrong("record", seen, KEEP_A_COPY));
+        }
+        take_identities(backend, summary, &mut found.identities).await;
+    }
+    if wrong == 0 {
+        checks.push(Check::ok(
+            "record",
+            format!(
+                "{} with {events} events in {commits} commits: every hash fits, the tables say what the events say",
+                counted(runs.len(), "run")
+            ),
+        ));
+    }
+    found
+}
+
+/// Whose credentials the open runs need.
+async fn take_identities(backend: &SqliteBackend, run: &RunSummary, identities: &mut BTreeSet<String>) {
+    if !crate::view::ended(&run.status)
+        && let Ok(state) = backend.load(run.run).await
+    {
+        identities.extend(state.plan().identities.iter().map(|identity| identity.name.clone()));
+    }
+}

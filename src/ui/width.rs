@@ -1,0 +1,143 @@
+//! How long a line may be: on a terminal its width, elsewhere as long as it is. Who reads from a pipe or a file gets every
+//! id whole.
+
+use std::io::{self, IsTerminal};
+
+use terminal_size::terminal_size_of;
+
+/// A terminal that says less (or nothing) is not believed.
+const NARROWEST: usize = 40;
+
+/// How long a line may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Width(usize);
+
+impl Width {
+    /// As long as it is.
+    pub(crate) const WHOLE: Width = Width(usize::MAX);
+
+    pub(super) fn of_stdout() -> Self {
+        let stdout = io::stdout();
+        if stdout.is_terminal() { Width::reported(terminal_size_of(&stdout)) } else { Width::WHOLE }
+    }
+
+    pub(super) fn of_stderr() -> Self {
+        let stderr = io::stderr();
+        if stderr.is_terminal() { Width::reported(terminal_size_of(&stderr)) } else { Width::WHOLE }
+    }
+
+    fn reported(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Self {
+        match size {
+            Some((terminal_size::Width(columns), _)) if usize::from(columns) >= NARROWEST => {
+                Width(usize::from(columns))
+            }
+            _ => Width::WHOLE,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn columns(columns: usize) -> Self {
+        Width(columns)
+    }
+
+    /// What is left beside a margin.
+    pub(crate) fn less(self, margin: usize) -> Self {
+        if self == Width::WHOLE { self } else { Width(self.0.saturating_sub(margin).max(NARROWEST)) }
+    }
+
+    /// One of so many parts of a line.
+    pub(crate) fn part(self, parts: usize) -> usize {
+        self.0 / parts
+    }
+
+    /// Whether a line is short enough.
+    pub(crate) fn holds(self, line: &str) -> bool {
+        visible(line) <= self.0
+    }
+
+    /// `line` on as many lines as it takes, broken between words; all but the first begin `indent` spaces from the left.
+    /// A word that is longer than a line stays whole: a command or a link that is broken cannot be copied.
+    pub(crate) fn wrapped(self, line: &str, indent: usize) -> String {
+        if self.holds(line) {
+            return line.to_owned();
+        }
+        let mut wrapped = String::with_capacity(line.len() + 64);
+        let mut column = 0;
+        for word in line.split_inclusive(' ') {
+            let letters = visible(word.trim_end_matches(' '));
+            if column > indent && column + letters > self.0 {
+                wrapped.truncate(wrapped.trim_end_matches(' ').len());
+                wrapped.push('\n');
+                wrapped.push_str(&" ".repeat(indent));
+                column = indent;
+            }
+            // Padding between columns belongs before a line break, not behind it.
+            if column == indent && letters == 0 && column > 0 {
+                continue;
+            }
+            wrapped.push_str(word);
+            column += visible(word);
+        }
+        wrapped.truncate(wrapped.trim_end_matches(' ').len());
+        wrapped
+    }
+
+    /// The end of a long id that fits beside `taken` columns: it tells one resource from another. At least its last
+    /// segment stays.
+    pub(crate) fn end_of(self, id: &str, taken: usize) -> String {
+        let room = self.0.saturating_sub(taken);
+        if id.chars().count() <= room {
+            return id.to_owned();
+        }
+        let ends = id.match_indices('/').map(|(at, _)| &id[at..]).filter(|end| end.len() > 1);
+        let mut last = None;
+        for end in ends {
+            last = Some(end);
+            if end.chars().count() < room {
+                break;
+            }
+        }
+        last.map_or_else(|| id.to_owned(), |end| format!("…{end}"))
+    }
+}
+
+/// How many columns a text takes; colours take none.
+fn visible(text: &str) -> usize {
+    anstream::adapter::strip_str(text).map(|part| part.chars().count()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::{STRONG, WAIT};
+
+    #[test]
+    fn lines_break_between_words_and_colours_take_no_room() {
+        let line =
+            format!("{WAIT}waiting{WAIT:#}  {STRONG}sign-in{STRONG:#}   nina: multifactor sign-in required");
+        assert_eq!(Width::WHOLE.wrapped(&line, 9), line);
+        let wrapped = Width::columns(40).wrapped(&line, 9);
+        let plain: String = anstream::adapter::strip_str(&wrapped).collect();
+        assert_eq!(plain, "waiting  sign-in   nina: multifactor\n         sign-in required");
+    }
+
+    #[test]
+    fn what_has_no_space_stays_whole() {
+        let link = format!("open  https://login.example/{}", "x".repeat(60));
+        assert_eq!(Width::columns(40).wrapped(&link, 6), link);
+        let after = format!("{link} then nothing");
+        assert_eq!(Width::columns(40).wrapped(&after, 6), format!("{link}\n      then nothing"));
+    }
+
+    #[test]
+    fn of_a_long_id_its_end_is_shown() {
+        let id = "/subscriptions/aaaaaaaa/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm";
+        assert_eq!(Width::WHOLE.end_of(id, 30), id);
+        assert_eq!(Width::columns(80).end_of(id, 30), "…/providers/Microsoft.Network/networkManagers/nm");
+        assert_eq!(Width::columns(40).end_of(id, 39), "…/nm");
+        assert_eq!(
+            Width::columns(40).end_of("e0cc7755-53d4-5030-a37d-f00c0a32975d", 30),
+            "e0cc7755-53d4-5030-a37d-f00c0a32975d"
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! `config`: each setting in force, where it was said, and no secret.
+
+use serde_json::{Value, json};
+
+use crate::program::Home;
+
+const PROJECT: &str = "\
+[identities.central]
+credential = \"azure-cli\"
+[identities.target]
+credential = \"client-secret\"
+client_id = \"33333333-0000-0000-0000-00000000000a\"
+client_secret = { command = [\"/bin/vault\", \"canary-77aa\"] }
+[identities.target.\"22222222-0000-0000-0000-00000000000f\"]
+client_secret = { env = \"TARGET_SECRET\" }
+[command]
+allow = [\"/bin/true\"]
+";
+
+fn home() -> Home {
+    let home = Home::new();
+    home.write("twinspan.toml", PROJECT);
+    std::fs::create_dir_all(home.path().join(".config/twinspan")).unwrap();
+    home.write(
+        ".config/twinspan/twinspan.toml",
+        "[identities.central]\ncredential = \"none\"\n[cloud]\nname = \"us-government\"\n",
+    );
+    home
+}
+
+/// The value of a setting, and the layer that said it.
+fn setting(view: &Value, key: &str) -> (Value, Value) {
+    let settings = view["settings"].as_array().unwrap();
+    let found = settings.iter().find(|setting| setting["key"] == key);
+    let found = found.unwrap_or_else(|| panic!("no {key} in {view:#}"));
+    (found["value"].clone(), found["from"]["layer"].clone())
+}
+
+#[test]
+fn flag_over_environment_over_project_over_user_over_default() {
+    let home = home();
+    let view = home.run(&["config", "--output", "json"]).expect(0).json();
+    assert_eq!(view["schema"], 1);
+    for (key, value, layer) in [
+        ("journal", json!(home.journal()), "environment"),
+        ("identities.central.credential", json!("azure-cli"), "project"),
+        ("cloud.name", json!("us-government"), "user"),
+        ("command.allow", json!(["/bin/true"]), "project"),
+        ("output", json!("json"), "flag"),
+        ("color", json!("auto"), "default"),
+    ] {
+        assert_eq!(setting(&view, key), (value, json!(layer)), "{key}");
+    }
+    let over = home
+        .command(&["config", "--output", "json", "--journal", "flag.db"])
+        .env("TWINSPAN_IDENTITIES_CENTRAL_CREDENTIAL", "managed-identity")
+        .env("TWINSPAN_CLOUD_NAME", "china")
+        .output()
+        .unwrap();
+    let view: Value = serde_json::from_slice(&over.stdout).unwrap();
+    assert_eq!(setting(&view, "journal"), (json!("flag.db"), json!("flag")));
+    assert_eq!(
+        setting(&view, "identities.central.credential"),
+        (json!("managed-identity"), json!("environment"))
+    );
+    assert_eq!(setting(&view, "cloud.name"), (json!("china"), json!("environment")));
+    let view = Home::new().run(&["config", "--output", "json"]).expect(0).json();
+    assert_eq!(setting(&view, "cloud.name"), (json!("public"), json!("default")));
+    assert_eq!(setting(&view, "command.allow"), (json!([]), json!("default")));
+}
+
+#[test]
+fn of_a_secret_only_its_place_is_shown() {
+    let home = home();
+    for output in ["text", "json", "jsonl"] {
+        let said = home
+            .command(&["config", "--output", output])
+            .env("TARGET_SECRET", "canary-9c2e")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        assert!(!said.contains("canary"), "{said}");
+        assert!(said.contains("TARGET_SECRET") && said.contains("/bin/vault"), "{said}");
+    }
+    let text = home.run(&["config", "--actor", "nina"]).expect(0).out;
+    let real = std::fs::canonicalize(home.path()).unwrap();
+    let text =
+        text.replace(real.to_str().unwrap(), "[HOME]").replace(home.path().to_str().unwrap(), "[HOME]");
+    // How long the path of a test's folder is decides on the width of a column.
+    insta::with_settings!({ filters => [("  +", "  ")] }, { insta::assert_snapshot!("config_text", text) });
+}
+
+#[test]
+fn a_mistake_is_told_with_its_place() {
+    let home = Home::new();
+    home.write("twinspan.toml", "[cloud]\nname = \"mars\"\n");
+    let said = home.run(&["config"]).expect(64);
+    assert!(said.err.contains("twinspan.toml:2:8"), "{}", said.err);
+}

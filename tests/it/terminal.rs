@@ -1,0 +1,192 @@
+//! What somebody at a terminal sees: live lines while something is waited for, and lines no wider than the terminal.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::program::{Ended, Home, shipped, wait_for};
+
+/// A pseudo-terminal with a program on it.
+struct Terminal {
+    child: Ended,
+    shown: String,
+    news: Receiver<Vec<u8>>,
+}
+
+impl Terminal {
+    /// Runs the program on a terminal that is `columns` wide.
+    fn run(home: &Home, columns: u16, arguments: &[&str]) -> Terminal {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let size = Winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&master, size).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let no_terminal_of_ours = i32::try_from(OpenptFlags::NOCTTY.bits()).unwrap();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(no_terminal_of_ours);
+        let side = || Stdio::from(options.open(OsStr::from_bytes(name.to_bytes())).unwrap());
+        let mut command = home.command(arguments);
+        command.env("TERM", "xterm-256color").stdin(side()).stdout(side()).stderr(side());
+        let child = Ended(command.spawn().unwrap());
+        // Until the command is dropped this process holds the program's side open, too.
+        drop(command);
+        let (sender, news) = channel();
+        let mut reader = File::from(master);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // When the program's side is closed, reading fails: that is the end.
+            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                if sender.send(bytes[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Terminal { child, shown: String::new(), news }
+    }
+
+    /// Reads until all of `words` were shown.
+    #[track_caller]
+    fn until(&mut self, words: &[&str]) {
+        let what = format!("{words:?} on the terminal");
+        wait_for(&what, Duration::from_secs(30), || {
+            self.read();
+            let shown = without_escapes(&self.shown);
+            words.iter().all(|words| shown.contains(words)).then_some(())
+        });
+    }
+
+    /// Reads to the end; the exit code.
+    #[track_caller]
+    fn end(&mut self) -> Option<i32> {
+        let status = wait_for("the program's end", Duration::from_secs(60), || {
+            self.read();
+            self.child.0.try_wait().unwrap()
+        });
+        while let Ok(bytes) = self.news.recv() {
+            self.shown.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        status.code()
+    }
+
+    fn read(&mut self) {
+        while let Ok(bytes) = self.news.try_recv() {
+            self.shown.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    /// The lines that were shown for good, without colours.
+    fn lines(&self) -> Vec<String> {
+        let plain = without_escapes(&self.shown);
+        // A live line is overwritten from its beginning: what stays is what was written last.
+        plain
+            .split('\n')
+            .map(|line| line.trim_end_matches('\r').rsplit('\r').next().unwrap().to_owned())
+            .collect()
+    }
+}
+
+/// Text without colours and cursor movements.
+fn without_escapes(text: &str) -> String {
+    let mut plain = String::new();
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '\u{1b}' {
+            // `ESC [ … letter`: everything up to the letter belongs to it.
+            letters.find(|letter| letter.is_ascii_alphabetic());
+        } else {
+            plain.push(letter);
+        }
+    }
+    plain
+}
+
+const GATED: &str = "\
+twinspan: 1
+name: gated
+summary: A timer and a gate
+steps:
+  - { id: rest, uses: delay, with: { for: 1h } }
+  - { id: go, uses: approval, with: { show: the list } }
+";
+
+#[test]
+fn each_step_that_moves_has_a_live_line_that_counts_and_goes_away() {
+    let home = Home::new();
+    let plan = home.write("plan.yaml", GATED);
+    let mut terminal = Terminal::run(&home, 100, &["run", &plan]);
+    // Each line says what is waited for, who, for how long by now, and when it is looked at again; it counts.
+    terminal.until(&["rest (0 s, looks again in", "go (1 s, looks again in", "go (2 s, looks again in"]);
+    terminal.until(&["waits for anybody who may use this journal: approval: the list"]);
+    let run = home.run(&["list", "--output", "json"]).expect(0).json();
+    let run = run["runs"][0]["short"].as_str().unwrap().to_owned();
+    // Somebody approves in another window: its line goes away, and what happened stays.
+    home.run(&["approve", &run, "go"]).expect(0);
+    terminal.until(&["approve go by", "approved", "done        go"]);
+    home.run(&["skip", &run, "rest"]).expect(0);
+    assert_eq!(terminal.end(), Some(0), "{}", terminal.shown);
+    let lines = terminal.lines();
+    assert!(
+        lines.iter().any(|line| line.contains("2 of 2 steps") || line.contains("done, 1 skipped")),
+        "{lines:#?}"
+    );
+    let last = lines.iter().rposition(|line| line.contains("looks again in"));
+    let closing = lines.iter().rposition(|line| line.starts_with("status")).unwrap();
+    assert!(last.is_none_or(|last| last < closing), "a live line stayed: {lines:#?}");
+    assert!(!terminal.shown.contains("still at it"), "a terminal needs no heartbeat");
+}
+
+#[test]
+fn in_a_pipe_and_under_ci_there_is_no_live_line() {
+    let home = Home::new();
+    let plan = home.write("plan.yaml", GATED.replace("1h", "1s").replace("  - { id: go", "  # - { id: go"));
+    let said = home.run(&["run", &plan]).expect(0);
+    assert!(!said.err.contains('\u{1b}') && !said.err.contains("waits for"), "{}", said.err);
+    let mut terminal = Terminal::run(&home, 100, &["run", &plan, "--non-interactive"]);
+    assert_eq!(terminal.end(), Some(0), "{}", terminal.shown);
+    assert!(!terminal.shown.contains("waits for"), "{}", terminal.shown);
+}
+
+/// The deepest column at which words begin.
+const WIDEST_INDENT: usize = 52;
+
+#[test]
+fn no_line_is_wider_than_the_terminal_but_what_is_to_be_copied() {
+    for columns in [80_u16, 120] {
+        let home = Home::new();
+        let mut terminal =
+            Terminal::run(&home, columns, &["rehearse", &shipped("cross-tenant-connection.yaml")]);
+        assert_eq!(terminal.end(), Some(0), "{}", terminal.shown);
+        let lines = terminal.lines();
+        assert!(lines.len() > 60, "{lines:#?}");
+        for line in &lines {
+            let words = line.split_whitespace().map(|word| word.chars().count());
+            // A command or a link stays whole, and so does a word that is wider than its column.
+            let copied =
+                ["do   ", "link ", "open ", "next ", "inputs:"].iter().any(|label| line.contains(label))
+                    || words.max().unwrap_or(0) + WIDEST_INDENT > usize::from(columns);
+            assert!(line.chars().count() <= usize::from(columns) || copied, "{columns}: {line}");
+        }
+        let text = lines.join("\n");
+        assert!(
+            text.contains("/staticMembers/vnet-hub-d06ab663")
+                && !text.contains("networkManagers/nm-group/networkGroups/ng-spokes/staticMembers/"),
+            "{text}"
+        );
+        assert!(text.contains("whole ids: --output json"), "{text}");
+    }
+    // Whoever reads from a pipe gets everything.
+    let said = Home::new().run(&["rehearse", &shipped("cross-tenant-connection.yaml")]).expect(0);
+    assert!(said.out.contains(
+        "/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-spokes/staticMembers/vnet-hub-d06ab663\n"
+    ));
+    assert!(!said.out.contains("whole ids"), "{}", said.out);
+}
