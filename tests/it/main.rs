@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod azure;
+mod conformance;
 mod house;
 mod program;
 mod reference;
