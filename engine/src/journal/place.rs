@@ -182,12 +182,12 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let root = tempfile::tempdir().unwrap();
         let path = prepare(&root.path().join("state/journal.db"), true).unwrap();
-        make_file(&path).unwrap();
+        make_file(&path, Durability::Full).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        make_file(&path).unwrap();
+        make_file(&path, Durability::Full).unwrap();
         assert_eq!(mode(&path), 0o600);
     }
 }

@@ -307,7 +307,8 @@ impl Process {
             let waits = state.waits();
             for open in &waits {
                 if open.wait.kind == WaitKind::Approval {
-                    self.signal(run, Signal::Approve { step: open.step.key().clone() }).await?;
+                    self.signal(run, Signal::Approve { step: open.step.key().clone(), speaks_for: None })
+                        .await?;
                 } else {
                     stops.push(Stop::Waited(open.wait.kind, open.wait.what.clone()));
                 }
