@@ -4,7 +4,8 @@
 //! arguments ─▶ commands/<verb> ─▶ plans, engine, steps ─▶ view ─▶ ui (text | JSON) ─▶ exit code
 //! ```
 //!
-//! Only [`main`] is for the binary; [`docs`] is for the test that keeps `docs/reference` up to date.
+//! Only [`main`] is for the binary; [`docs`] is for the test that keeps `docs/reference` up to date, and
+//! [`InProcessWorld`] for those that hold kinds and simulator together.
 
 mod advice;
 mod app;
@@ -46,6 +47,8 @@ use environment::Environment;
 use error::CommandError;
 use exit::Exit;
 use ui::{Manner, Ui};
+
+pub use simulated::InProcessWorld;
 
 /// Runs one command and says how the process ends. Nothing is made before the command line is understood.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {

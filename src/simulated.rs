@@ -10,7 +10,7 @@ use twinspan_sim::World;
 use crate::error::CommandError;
 use crate::exit::Exit;
 
-pub(crate) use in_process::InProcessWorld;
+pub use in_process::InProcessWorld;
 pub(crate) use served::Served;
 
 /// Which world to begin with.

@@ -39,6 +39,8 @@ use run::LiveRun;
 pub(crate) struct Place {
     pub(crate) journal: Arc<Journal>,
     pub(crate) plans: Arc<PlanCache>,
+    /// Events that may wait for company do.
+    pub(crate) lingers: bool,
 }
 
 impl Place {

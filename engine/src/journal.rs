@@ -49,8 +49,9 @@ use writer::{Writer, task};
 pub(crate) struct Journal {
     path: PathBuf,
     mode: Mode,
-    writer: Option<Writer>,
+    // Before the writer: who closes last folds the log into the file, and syncs as its connection is told to.
     readers: Mutex<Vec<Connection>>,
+    writer: Option<Writer>,
 }
 
 /// A file, before anything is done to it.
@@ -75,7 +76,7 @@ impl Journal {
         if reading {
             place::expect_file(&path)?;
         } else {
-            place::make_file(&path)?;
+            place::make_file(&path, opening.durability)?;
         }
         let found = identify(&path)?;
         let writer = if reading {
@@ -387,7 +388,7 @@ fn bring_up_to_date(
         let mut backup = path.as_os_str().to_owned();
         backup.push(format!(".v{version}"));
         let backup = PathBuf::from(backup);
-        place::make_file(&backup)?;
+        place::make_file(&backup, Durability::Full)?;
         connection.execute("VACUUM INTO ?1", [backup.to_string_lossy()]).map_err(fail)?;
     }
     let purpose = if opening.mode == Mode::Live { "runs" } else { "rehearsal" };

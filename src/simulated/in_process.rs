@@ -9,18 +9,19 @@ use twinspan_sim::{ConnectionFault, World};
 use twinspan_steps::{InProcess, TransportFault};
 
 /// A world and the clock that it lives by.
-pub(crate) struct InProcessWorld {
+pub struct InProcessWorld {
     world: Mutex<World>,
     clock: Arc<VirtualClock>,
 }
 
 impl InProcessWorld {
-    pub(crate) fn new(world: World, clock: Arc<VirtualClock>) -> Self {
+    /// `world`, where it is as late as on `clock`.
+    pub fn new(world: World, clock: Arc<VirtualClock>) -> Self {
         InProcessWorld { world: Mutex::new(world), clock }
     }
 
     /// Asks or changes the world directly, as the simulator's control does.
-    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+    pub fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

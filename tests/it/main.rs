@@ -4,6 +4,7 @@
 
 mod azure;
 mod config;
+mod conformance;
 mod doctor;
 mod exits;
 mod house;

@@ -37,6 +37,7 @@ pub struct Opening {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cut: Option<Arc<dyn CutPoints>>,
     pub(crate) page_limit: Option<u32>,
+    pub(crate) lingers: bool,
 }
 
 impl Opening {
@@ -49,6 +50,7 @@ impl Opening {
             clock: Arc::new(SystemClock),
             cut: None,
             page_limit: None,
+            lingers: true,
         }
     }
 
@@ -80,6 +82,14 @@ impl Opening {
     #[must_use]
     pub fn cut_points(mut self, cut: Arc<dyn CutPoints>) -> Self {
         self.cut = Some(cut);
+        self
+    }
+
+    /// Commits at once what a driver otherwise lets wait for company, so that the journal can be cut off wherever a slow
+    /// answer may leave it, not only between two writes.
+    #[must_use]
+    pub fn without_lingering(mut self) -> Self {
+        self.lingers = false;
         self
     }
 

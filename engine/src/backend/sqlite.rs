@@ -49,7 +49,8 @@ impl SqliteBackend {
     pub fn open(path: &Path, opening: Opening) -> Result<Self, BackendError> {
         let journal = Arc::new(Journal::open(path, &opening)?);
         let plans = Arc::new(PlanCache::new(opening.registry));
-        Ok(SqliteBackend { place: Place { journal, plans }, clock: opening.clock })
+        let place = Place { journal, plans, lingers: opening.lingers };
+        Ok(SqliteBackend { place, clock: opening.clock })
     }
 
     /// Sends a signal and returns when it is in force: taken in by the run's live driver or, where there is none, by

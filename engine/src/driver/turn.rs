@@ -138,7 +138,8 @@ impl Driver {
         }
         // Nothing under way will bring company.
         let alone = run.is_idle() && run.has_news();
-        if !(park || run.urgent || alone) {
+        let now = !self.place.lingers && run.has_news();
+        if !(park || run.urgent || alone || now) {
             if run.has_news() && !run.lingering {
                 run.lingering = true;
                 self.lingering.push_back((tokio::time::Instant::now() + LINGER, slot));

@@ -51,16 +51,18 @@ fn settings(connection: &Connection, usage: Use) -> Result<Option<String>, rusql
         vec![("foreign_keys", 1), ("trusted_schema", 0), ("cell_size_check", 1), ("mmap_size", 0)];
     match usage {
         Use::Write(durability) => {
-            let mode: String =
-                connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-            if !mode.eq_ignore_ascii_case("wal") {
-                return Ok(Some("journal_mode=WAL".to_owned()));
-            }
             let synchronous = match durability {
                 Durability::Full => 2,
                 Durability::Normal => 1,
                 Durability::Off => 0,
             };
+            // Before the mode, too: changing that syncs the file several times.
+            connection.pragma_update(None, "synchronous", synchronous)?;
+            let mode: String =
+                connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+            if !mode.eq_ignore_ascii_case("wal") {
+                return Ok(Some("journal_mode=WAL".to_owned()));
+            }
             numbers.push(("synchronous", synchronous));
             numbers.push(("journal_size_limit", 64 * 1024 * 1024));
             if cfg!(target_os = "macos") && durability == Durability::Full {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Durability};
 
 /// File systems on other machines: their locks and syncs do not hold what a journal needs.
 const REMOTE: &[&str] = &[
@@ -65,12 +65,13 @@ pub(crate) fn not_writable(error: io::Error) -> BackendError {
 }
 
 /// Makes the file, empty and private, unless it is there; and makes one that is there private.
-pub(crate) fn make_file(path: &Path) -> Result<(), BackendError> {
+pub(crate) fn make_file(path: &Path, durability: Durability) -> Result<(), BackendError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
+        Ok(_) if durability == Durability::Off => Ok(()),
         Ok(file) => file.sync_all().and_then(|()| sync_folder(path)).map_err(not_writable),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             keep_private(path).map_err(not_writable)
@@ -205,12 +206,12 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let root = tempfile::tempdir().unwrap();
         let path = prepare(&root.path().join("state/journal.db"), true).unwrap();
-        make_file(&path).unwrap();
+        make_file(&path, Durability::Full).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        make_file(&path).unwrap();
+        make_file(&path, Durability::Full).unwrap();
         assert_eq!(mode(&path), 0o600);
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     match (request.method.as_str(), request.path.trim_end_matches('/')) {
         ("GET", "/_sim/ledger") => Ok(Reply::ok(json!({ "effects": world.effects() }))),
         ("GET", "/_sim/requests") => Ok(Reply::ok(json!({ "requests": world.requests() }))),
-        ("GET", "/_sim/state") => Ok(Reply::ok(world.snapshot())),
+        ("GET", "/_sim/state") => Ok(state(world, request)),
         ("GET", "/_sim/mails") => Ok(mails(world)),
         ("POST", "/_sim/redeem") => redeem(world, request),
         ("GET", "/_sim/faults") => Ok(Reply::ok(json!({ "faults": world.faults() }))),
@@ -66,6 +66,12 @@ fn bad(message: &str) -> Reply {
 
 fn read<T: serde::de::DeserializeOwned>(request: &Request) -> Result<T, Reply> {
     serde_json::from_slice(&request.body).map_err(|error| bad(&error.to_string()))
+}
+
+/// What exists by now, also where nobody has looked since it came about.
+fn state(world: &mut World, request: &Request) -> Reply {
+    crate::network::settle(world, request.at);
+    Reply::ok(world.snapshot())
 }
 
 /// Every invitation that was mailed.

@@ -5,11 +5,11 @@ use http::{Method, header};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use twinspan_engine::{Identity, StepCx, StepError};
+use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
 
-use super::Azure;
-use super::caller::{Call, Caller};
+use super::caller::{Answer, Call, Caller};
 use super::cloud::{Cloud, Service};
+use super::{Azure, redaction, references};
 
 /// Azure Resource Manager, as one identity, within one attempt.
 ///
@@ -21,12 +21,10 @@ pub struct Arm<'a> {
 /// How a DELETE was answered. None of them proves that the thing is gone: only a read does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    /// 200: accepted.
+    /// 200, and 204, which some services say when there was nothing: accepted.
     Accepted,
     /// 202: goes on in the background.
     Started,
-    /// 204: there was nothing.
-    NothingThere,
 }
 
 impl<'a> Arm<'a> {
@@ -133,16 +131,31 @@ impl<'a> Arm<'a> {
 }
 
 impl Caller<'_> {
-    /// Sends a DELETE; what is not there is not an error.
+    /// Sends a DELETE. What is to be removed was read just before: that it is not there is no answer to rely on, so
+    /// another look follows.
     pub(super) async fn deleted(&self, call: &Call) -> Result<Deletion, StepError> {
         let answer = self.send(call).await?;
         match answer.status {
             202 => Ok(Deletion::Started),
-            204 => Ok(Deletion::NothingThere),
-            _ if answer.is_absent() => Ok(Deletion::NothingThere),
+            _ if answer.is_absent() => Err(self.nothing_there(call, &answer)),
             _ if answer.succeeded() => Ok(Deletion::Accepted),
             _ => Err(self.refused(call, &answer)?),
         }
+    }
+
+    fn nothing_there(&self, call: &Call, answer: &Answer) -> StepError {
+        let mut error = StepError::new(
+            FailureClass::ReplicationLag,
+            format!(
+                "{} {} as {}: {}, there is nothing to remove, and a moment ago there was",
+                call.verb,
+                redaction::target(call.url.path()),
+                self.identity.name,
+                answer.status
+            ),
+        );
+        error.references = references(&answer.headers);
+        error
     }
 }
 

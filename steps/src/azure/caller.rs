@@ -172,6 +172,10 @@ impl<'a> Caller<'a> {
     /// The answer as a type. Its text is not quoted: it may hold what must not be kept.
     pub(crate) fn decode<T: DeserializeOwned>(&self, call: &Call, answer: &Answer) -> Result<T, StepError> {
         let body: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
+        // Every answer of these services is an object, also a list; but serde fills a struct from an array, too.
+        if body.trim_ascii_start().starts_with(b"[") {
+            return Err(self.unreadable(call, answer, "", "expected an object"));
+        }
         let mut json = serde_json::Deserializer::from_slice(body);
         let error = match serde_path_to_error::deserialize(&mut json) {
             Ok(value) => return Ok(value),
@@ -197,6 +201,10 @@ impl<'a> Caller<'a> {
                 None => "it has another shape".to_owned(),
             }
         };
+        Err(self.unreadable(call, answer, &place, &reason))
+    }
+
+    fn unreadable(&self, call: &Call, answer: &Answer, place: &str, reason: &str) -> StepError {
         let mut error = StepError::new(
             FailureClass::Transient,
             format!(
@@ -208,7 +216,7 @@ impl<'a> Caller<'a> {
             ),
         );
         error.references = references(&answer.headers);
-        Err(if call.write { error.unknown() } else { error })
+        if call.write { error.unknown() } else { error }
     }
 
     async fn tokens(&self, service: Service) -> Result<Tokens, StepError> {

@@ -157,9 +157,10 @@ impl Step for ArmResource {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let found: Option<Value> =
+        // A resource has fields: an answer without any proves nothing of it.
+        let found: Option<Map<String, Value>> =
             self.azure.arm(cx, cx.identity()?).get(params.id.path(), &params.api_version).await?;
-        Ok(found.map_or(Observed::Absent, |found| observed(params, found, undoing(cx))))
+        Ok(found.map_or(Observed::Absent, |found| observed(params, Value::Object(found), undoing(cx))))
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
@@ -212,6 +213,17 @@ mod tests {
         early["properties"]["provisioningState"] = json!("Creating");
         assert!(wait(seen(early.clone())).what.ends_with("is Creating"));
         assert!(matches!(observed(&wanted(), early, true), Observed::Present { .. }));
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_fields_says_nothing_about_the_resource() {
+        let bench = Bench::new();
+        bench.script.answer_with(202, &[], "").answer(200, &json!([{ "location": "westeurope" }]));
+        let kind = ArmResource { azure: Arc::clone(&bench.azure) };
+        for _ in 0..2 {
+            let error = Attempt::new(&bench, Phase::Probe).check(&kind, &wanted()).await.unwrap_err();
+            assert_eq!(error.class, twinspan_engine::FailureClass::Transient, "{error}");
+        }
     }
 
     #[tokio::test]

@@ -107,7 +107,7 @@ impl Step for GroupMembers {
     type Output = Output;
 
     fn example() -> Params {
-        Params { group: default_world::group(), expect: vec![default_world::spoke()] }
+        Params { group: default_world::group(), expect: vec![default_world::hub()] }
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {

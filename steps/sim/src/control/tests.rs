@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::trial::{CENTRAL, CENTRAL_SUBSCRIPTION, FABRIKAM, NINA, Trial};
+use crate::trial::{CENTRAL, CENTRAL_SUBSCRIPTION, FABRIKAM, FABRIKAM_SUBSCRIPTION, NINA, Trial};
 
 #[test]
 fn faults_are_told_listed_and_taken_back() {
@@ -50,6 +50,24 @@ fn lies_and_lags_are_set_by_name() {
     assert_eq!(trial.world.lags().role, jiff::SignedDuration::from_secs(30));
     assert_eq!(trial.world.lags().connected, jiff::SignedDuration::from_secs(2), "others stay");
     assert_eq!(trial.control("POST", "lags", &json!({ "roll": "30s" })).status, 400);
+}
+
+#[test]
+fn the_state_is_that_of_now_also_where_nobody_looked_since() {
+    let mut trial = Trial::ready();
+    let (central, target) = (trial.arm_token("central", CENTRAL), trial.arm_token("target", FABRIKAM));
+    let manager = format!(
+        "{CENTRAL_SUBSCRIPTION}/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group"
+    );
+    let half = json!({ "properties": { "tenantId": FABRIKAM, "resourceId": FABRIKAM_SUBSCRIPTION } });
+    trial.arm(&central, "PUT", &format!("{manager}/scopeConnections/c"), &half);
+    let half = json!({ "properties": { "networkManagerId": manager } });
+    let path = format!("{FABRIKAM_SUBSCRIPTION}/providers/Microsoft.Network/networkManagerConnections/c");
+    trial.arm(&target, "PUT", &path, &half);
+    let pointer = format!("/network/resources/{}/connectionState", path.to_lowercase().replace('/', "~1"));
+    assert_eq!(trial.control("GET", "state", &Value::Null).text(&pointer), "Pending");
+    trial.wait(2);
+    assert_eq!(trial.control("GET", "state", &Value::Null).text(&pointer), "Connected");
 }
 
 #[test]

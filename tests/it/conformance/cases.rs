@@ -1,0 +1,215 @@
+//! With what each kind is tried: its own example, and the world in which that example fits: everything is there but
+//! what the kind makes. A kind that is not named here acts as `central` in the shipped world and needs nothing first.
+
+use serde_json::{Value, json};
+use twinspan_engine::{EffectClass, Identities, Registry};
+use twinspan_sim::World;
+
+/// One step of a plan.
+#[derive(Clone, Debug)]
+pub(super) struct Act {
+    pub(super) kind: String,
+    pub(super) params: Value,
+    pub(super) identities: Vec<&'static str>,
+    pub(super) auxiliary: Option<&'static str>,
+}
+
+/// A kind, tried in one way.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    /// The kind, and in which way where there are several.
+    pub(super) name: String,
+    pub(super) world: fn() -> World,
+    /// What another run makes beforehand.
+    pub(super) first: Vec<Act>,
+    pub(super) act: Act,
+    pub(super) effect: EffectClass,
+    /// Why undo leaves in place what it made.
+    pub(super) keeps: Option<&'static str>,
+    /// It is found in place at first sight, though its kind may write.
+    pub(super) only_found: bool,
+}
+
+/// A way of trying a kind.
+#[derive(Clone)]
+struct Setting {
+    /// Added to the kind's name.
+    way: &'static str,
+    world: fn() -> World,
+    identities: &'static [&'static str],
+    auxiliary: Option<&'static str>,
+    /// Kinds whose examples are carried out first, each in the first way that is named for it.
+    first: &'static [&'static str],
+    /// Instead of the example.
+    params: Option<Value>,
+    only_found: bool,
+}
+
+const USUAL: Setting = Setting {
+    way: "",
+    world: shipped,
+    identities: &["central"],
+    auxiliary: None,
+    first: &[],
+    params: None,
+    only_found: false,
+};
+
+const NETWORK: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network";
+const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
+/// In parameters: a file that nobody else uses.
+pub(super) const SCRATCH: &str = "{scratch}";
+
+fn settings(kind: &str) -> Vec<Setting> {
+    let target_admin = Setting { identities: &["target-admin"], ..USUAL };
+    match kind {
+        "avnm.network-manager" => vec![
+            Setting { only_found: true, ..USUAL },
+            Setting {
+                way: "made",
+                params: Some(json!({
+                    "id": format!("{NETWORK}/networkManagers/nm-second"),
+                    "create": {
+                        "location": "westeurope",
+                        "scopes": ["/subscriptions/aaaaaaaa-0000-0000-0000-000000000001"],
+                        "scope_accesses": ["SecurityAdmin"],
+                    },
+                })),
+                ..USUAL
+            },
+        ],
+        "avnm.network-manager-connection" => {
+            vec![Setting { world: ready, identities: &["target"], ..USUAL }]
+        }
+        "avnm.connection-status" => vec![Setting {
+            world: ready,
+            identities: &["central", "target"],
+            first: &["avnm.scope-connection", "avnm.network-manager-connection"],
+            ..USUAL
+        }],
+        "avnm.static-member" => vec![
+            Setting { first: &["avnm.network-group"], ..USUAL },
+            Setting {
+                way: "across tenants",
+                world: ready,
+                auxiliary: Some("target"),
+                first: &[
+                    "avnm.scope-connection",
+                    "avnm.network-manager-connection",
+                    "avnm.connection-status",
+                    "avnm.network-group",
+                ],
+                params: Some(json!({
+                    "group": format!("{NETWORK}/networkManagers/nm-group/networkGroups/ng-spokes"),
+                    "virtual_network": SPOKE,
+                })),
+                ..USUAL
+            },
+        ],
+        "avnm.group-members" => {
+            vec![Setting { first: &["avnm.network-group", "avnm.static-member"], ..USUAL }]
+        }
+        "azure.resource-provider" => vec![
+            Setting { only_found: true, ..USUAL },
+            Setting { way: "not registered", world: unregistered, ..USUAL },
+        ],
+        "azure.role-assignment"
+        | "azure.scope"
+        | "azure.sign-in"
+        | "azure.virtual-networks"
+        | "entra.guest-user"
+        | "entra.invitation-accepted"
+        | "entra.service-principal" => vec![target_admin],
+        // The example's file belongs to the whole machine; and how often it ran can be counted here.
+        "command" => vec![Setting {
+            params: Some(json!({
+                "program": "/bin/sh",
+                "args": ["-c", format!("echo ran >> '{SCRATCH}'")],
+                "check": { "program": "/usr/bin/test", "args": ["-e", SCRATCH] },
+            })),
+            ..USUAL
+        }],
+        _ => vec![USUAL],
+    }
+}
+
+fn shipped() -> World {
+    World::shipped().unwrap()
+}
+
+fn ready() -> World {
+    World::ready().unwrap()
+}
+
+fn unregistered() -> World {
+    let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
+    let central = world.pointer_mut("/tenants/0/subscriptions/0/registered").unwrap();
+    *central = json!([]);
+    World::from_json(&world.to_string()).unwrap()
+}
+
+/// Every way of every kind.
+pub(super) fn all(registry: &Registry) -> Vec<Case> {
+    let act = |kind: &str, setting: &Setting| {
+        let known = registry.kind(kind).unwrap_or_else(|| panic!("there is no kind {kind} any more"));
+        let identities = match registry.catalog().kinds[kind].identities {
+            Identities::None => Vec::new(),
+            Identities::One | Identities::Several => setting.identities.to_vec(),
+        };
+        let params = setting.params.clone().unwrap_or_else(|| known.example.clone());
+        Act { kind: kind.to_owned(), params, identities, auxiliary: setting.auxiliary }
+    };
+    let mut cases = Vec::new();
+    for kind in registry.kinds() {
+        for setting in settings(kind.name) {
+            let way = if setting.way.is_empty() { String::new() } else { format!(", {}", setting.way) };
+            cases.push(Case {
+                name: format!("{}{way}", kind.name),
+                world: setting.world,
+                first: setting.first.iter().map(|kind| act(kind, &settings(kind)[0])).collect(),
+                act: act(kind.name, &setting),
+                effect: kind.effect,
+                keeps: kind.keeps,
+                only_found: setting.only_found,
+            });
+        }
+    }
+    cases
+}
+
+/// A plan of these steps, one after the other. JSON is YAML, too.
+pub(super) fn plan(acts: &[&Act], scratch: &str) -> String {
+    let steps: Vec<Value> = acts
+        .iter()
+        .enumerate()
+        .map(|(number, act)| {
+            let params = act.params.to_string().replace(SCRATCH, scratch);
+            let params: Value = serde_json::from_str(&params).unwrap();
+            let mut step = json!({ "id": format!("s{number}"), "uses": act.kind, "with": params });
+            match act.identities[..] {
+                [] => {}
+                [one] => step["as"] = json!(one),
+                _ => step["as"] = json!(act.identities),
+            }
+            if let Some(auxiliary) = act.auxiliary {
+                step["auxiliary"] = json!(auxiliary);
+            }
+            if number > 0 {
+                step["needs"] = json!([format!("s{}", number - 1)]);
+            }
+            step
+        })
+        .collect();
+    let [central, target] = ["11111111-0000-0000-0000-00000000000c", "22222222-0000-0000-0000-00000000000f"];
+    json!({
+        "twinspan": 1,
+        "name": "conformance",
+        "identities": {
+            "central": { "tenant": central },
+            "target-admin": { "tenant": target },
+            "target": { "tenant": target },
+        },
+        "steps": steps,
+    })
+    .to_string()
+}

@@ -1,0 +1,337 @@
+//! Where a case is played: a simulated world in virtual time, a journal, and processes that come and go.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use twinspan::InProcessWorld;
+use twinspan_engine::{
+    Actor, Backend, BackendError, BoxFuture, Choice, Clock, CutPoints, DriveOptions, FailureClass, NewRun,
+    Opening, Performer, Registry, RunId, RunState, RunStatus, Runs, Signal, SignalId, SignalRow,
+    SqliteBackend, StepKey, StepState, StopToken, VirtualClock, WaitKind,
+};
+use twinspan_plans::{Inputs, compile, parse};
+use twinspan_sim::{Change, Fault, FaultName, Hosts, World};
+use twinspan_steps::{
+    Azure, Cloud, CommandPolicy, CredentialKind, CredentialSettings, Credentials, IdentitySettings,
+    InProcess, SecretReader, SecretRef, TransportFault, Wire, registry,
+};
+
+use super::cases::{Act, Case, plan};
+
+const ARM: &str = "https://arm.twinspan.invalid";
+const LOGIN: &str = "https://login.twinspan.invalid";
+const GRAPH: &str = "https://graph.twinspan.invalid";
+
+/// Everything that outlives a process.
+pub(super) struct Stage {
+    pub(super) world: Arc<InProcessWorld>,
+    pub(super) way: Arc<Way>,
+    clock: Arc<VirtualClock>,
+    folder: TempDir,
+}
+
+/// The way into the world: counts the calls, and lets one go wrong.
+pub(super) struct Way {
+    world: Arc<InProcessWorld>,
+    state: Mutex<WayState>,
+}
+
+#[derive(Default)]
+struct WayState {
+    calls: Vec<String>,
+    fault: Option<(usize, FaultName)>,
+}
+
+/// What lives until it is killed.
+pub(super) struct Process {
+    backend: SqliteBackend,
+    performer: Arc<Performer>,
+}
+
+/// Where a run stopped before its end, and needed somebody.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Stop {
+    /// It waited.
+    Waited(WaitKind, String),
+    /// A step failed, or its undo stopped.
+    Failed(FailureClass, String),
+    /// A person had to decide, and took what is there as it is.
+    Adopted(String),
+    /// It does not end, whatever is done.
+    Stuck(String),
+}
+
+impl Way {
+    /// From here on calls are counted, and the one with this number (from 0) goes wrong.
+    pub(super) fn begin(&self, fault: Option<(usize, FaultName)>) {
+        *self.state.lock().unwrap() = WayState { calls: Vec::new(), fault };
+    }
+
+    /// Every call since then: method and path.
+    pub(super) fn calls(&self) -> Vec<String> {
+        self.state.lock().unwrap().calls.clone()
+    }
+}
+
+impl InProcess for Way {
+    fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportFault>> {
+        let mut state = self.state.lock().unwrap();
+        let number = state.calls.len();
+        state.calls.push(format!("{} {}", request.method(), request.uri().path()));
+        if let Some((_, fault)) = state.fault.filter(|(at, _)| *at == number) {
+            let method = request.method().to_string();
+            let told = Fault { method, path_contains: String::new(), fault, times: 1 };
+            self.world.with(|world| world.add_faults([told]));
+        }
+        drop(state);
+        self.world.call(request)
+    }
+}
+
+/// The world's own secrets, by client id.
+struct Secrets(BTreeMap<String, String>);
+
+impl SecretReader for Secrets {
+    fn read<'a>(&'a self, secret: &'a SecretRef) -> BoxFuture<'a, Result<SecretString, String>> {
+        let found = match secret {
+            SecretRef::Env(client_id) => self.0.get(client_id).cloned(),
+            SecretRef::File(_) | SecretRef::Command(_) => None,
+        };
+        Box::pin(async move { found.map(SecretString::from).ok_or_else(|| "no such secret".to_owned()) })
+    }
+}
+
+fn credentials(world: &World) -> Credentials {
+    let ready = world.introduction("");
+    let mut settings: BTreeMap<String, IdentitySettings> = BTreeMap::new();
+    let mut secrets = BTreeMap::new();
+    for identity in ["central", "target-admin", "target"] {
+        for label in ["central", "target"] {
+            let tenant = ready["tenants"][label]["id"].as_str().unwrap();
+            let Some(sign_in) = world.sign_in(identity, tenant) else { continue };
+            let entry = CredentialSettings {
+                credential: Some(CredentialKind::ClientSecret),
+                client_id: Some(sign_in.client_id.clone()),
+                client_secret: Some(SecretRef::Env(sign_in.client_id.clone())),
+                ..CredentialSettings::default()
+            };
+            settings.entry(identity.to_owned()).or_default().tenants.insert(tenant.to_owned(), entry);
+            secrets.insert(sign_in.client_id, sign_in.client_secret);
+        }
+    }
+    Credentials::new(settings, Arc::new(Secrets(secrets)))
+}
+
+/// The kinds of the program, acting in this world.
+fn kinds(world: &World, way: Arc<dyn InProcess>) -> Registry {
+    let cloud = Cloud::custom(ARM, LOGIN, GRAPH).unwrap();
+    let azure = Azure::new(cloud, credentials(world), Wire::in_process(way));
+    let programs = ["/bin/sh", "/usr/bin/test"].map(PathBuf::from);
+    registry(Arc::new(azure), CommandPolicy::allow(programs))
+}
+
+/// The kinds of the program, to be asked about and not to act.
+pub(super) fn described() -> Registry {
+    let world = World::shipped().unwrap();
+    let clock = Arc::new(VirtualClock::new(Timestamp::UNIX_EPOCH));
+    kinds(&World::shipped().unwrap(), Arc::new(InProcessWorld::new(world, clock)))
+}
+
+impl Stage {
+    /// A world in which everything is there but what the case makes.
+    pub(super) async fn set(case: &Case) -> Self {
+        let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        let clock = Arc::new(VirtualClock::new(began));
+        let mut world = (case.world)();
+        world.set_hosts(Hosts { arm: ARM.to_owned(), login: LOGIN.to_owned(), graph: GRAPH.to_owned() });
+        let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
+        let way = Arc::new(Way { world: Arc::clone(&world), state: Mutex::default() });
+        let stage = Stage { world, way, clock, folder: tempfile::tempdir().unwrap() };
+        if !case.first.is_empty() {
+            let acts: Vec<&Act> = case.first.iter().collect();
+            let process = stage.process(None);
+            let run = stage.accept(&process, &acts, 99).await.unwrap();
+            let stops = process.finish(run).await.unwrap();
+            assert_eq!(stops, [], "{}: what has to be there first could not be made", case.name);
+        }
+        stage.way.begin(None);
+        stage
+    }
+
+    /// A new process: nothing is remembered but what is in the journal.
+    pub(super) fn process(&self, cut: Option<Arc<dyn CutPoints>>) -> Process {
+        let kinds = Arc::new(self.world.with(|world| kinds(world, self.way.clone())));
+        let mut opening = Opening::rehearsal(Arc::clone(&kinds), self.clock.clone());
+        if let Some(cut) = cut {
+            opening = opening.cut_points(cut).without_lingering();
+        }
+        let backend = SqliteBackend::open(&self.folder.path().join("journal.db"), opening).unwrap();
+        Process { backend, performer: Arc::new(Performer::new(kinds, self.clock.clone())) }
+    }
+
+    async fn accept(&self, process: &Process, acts: &[&Act], number: u64) -> Result<RunId, BackendError> {
+        let text = plan(acts, self.scratch().to_str().unwrap());
+        let document = parse("conformance.yaml", text.as_bytes())
+            .unwrap_or_else(|errors| panic!("{text}\n{}", errors.render(false)));
+        let compiled = compile(&document, process.performer.registry().catalog())
+            .unwrap_or_else(|errors| panic!("{text}\n{}", errors.render(false)));
+        let run = RunId::of_seed(number);
+        let new = NewRun {
+            run,
+            plan: Arc::new(compiled.plan),
+            text: text.into(),
+            inputs: Inputs::default(),
+            starter: Actor("nina".to_owned()),
+            paused: false,
+            seed: number,
+        };
+        process.backend.start(new).await.map(|_| run)
+    }
+
+    /// The case's own plan, as the run of this number.
+    pub(super) async fn start(
+        &self,
+        process: &Process,
+        case: &Case,
+        number: u64,
+    ) -> Result<RunId, BackendError> {
+        self.accept(process, &[&case.act], number).await
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.folder.path().join("scratch")
+    }
+
+    /// What exists once everything has settled. Mails are not part of it: none can be taken back.
+    pub(super) fn what_exists(&self) -> Value {
+        self.clock.advance(SignedDuration::from_mins(1));
+        let request = Request::get(format!("{ARM}/_sim/state")).body(Bytes::new()).unwrap();
+        let answer = self.world.with(|world| world.handle(request, self.clock.now())).unwrap();
+        let mut exists: Value = serde_json::from_slice(answer.body()).unwrap();
+        if let Some(fields) = exists.as_object_mut() {
+            assert!(fields.remove("mails").is_some() && fields.contains_key("network"), "{fields:?}");
+        }
+        json!({ "azure": exists, "command": std::fs::read_to_string(self.scratch()).ok() })
+    }
+
+    /// How many writes have arrived so far.
+    pub(super) fn writes(&self) -> usize {
+        self.world.with(|world| world.effects().len())
+    }
+
+    /// What writes changed since then. One that was delivered twice on its way is one write of ours; names that the
+    /// directory draws are left out.
+    pub(super) fn changes_since(&self, writes: usize) -> Vec<String> {
+        self.world.with(|world| {
+            let mut seen = Vec::new();
+            let mut changes = Vec::new();
+            for effect in &world.effects()[writes..] {
+                let delivery = (&effect.client_request_id, &effect.method, &effect.path);
+                if effect.change != Change::None && !seen.contains(&delivery) {
+                    seen.push(delivery);
+                    changes.push(format!("{} {} {:?}", effect.method, undrawn(&effect.path), effect.change));
+                }
+            }
+            changes
+        })
+    }
+
+    /// The last write that changed something, if no read that was answered came after it.
+    pub(super) fn unread_write(&self) -> Option<String> {
+        self.world.with(|world| {
+            let last = world.effects().iter().rfind(|effect| effect.change != Change::None)?;
+            let requests = world.requests();
+            let at = requests.iter().rposition(|request| {
+                (&request.method, &request.path) == (&last.method, &last.path)
+                    && request.client_request_id == last.client_request_id
+            })?;
+            let read = requests[at..]
+                .iter()
+                .any(|request| request.method == "GET" && matches!(request.status, 200 | 404));
+            (!read).then(|| format!("{} {}", last.method, last.path))
+        })
+    }
+}
+
+fn undrawn(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((list @ ("/v1.0/users" | "/v1.0/servicePrincipals"), _)) => list,
+        _ => path,
+    }
+}
+
+impl Process {
+    /// Where the step that is tried stands.
+    pub(super) async fn step(&self, run: RunId) -> Option<StepState> {
+        self.state(run).await.find(&StepKey::from("s0"))?.state().cloned()
+    }
+
+    async fn state(&self, run: RunId) -> RunState {
+        self.backend.load(run).await.unwrap()
+    }
+
+    /// What is wrong with the journal.
+    pub(super) fn problems(&self, run: RunId) -> Vec<String> {
+        self.backend.verify_journal(run).unwrap().problems
+    }
+
+    pub(super) async fn signal(&self, run: RunId, signal: Signal) -> Result<(), BackendError> {
+        let actor = Actor("olaf".to_owned());
+        self.backend.signal(SignalRow { id: SignalId::new(), run, actor, reason: None, signal }).await
+    }
+
+    async fn drive(&self, run: RunId) -> Result<RunStatus, BackendError> {
+        let (_stopper, stop) = StopToken::new();
+        let options = DriveOptions { until_blocked: true, steal: false };
+        let performer = Arc::clone(&self.performer);
+        let parked = self.backend.drive(Runs::These(vec![run]), performer, options, stop).await?;
+        Ok(parked.runs[0].1.clone())
+    }
+
+    /// Drives a run to its end. Approves what waits for approval; looks again, retries, or adopts where it stopped.
+    pub(super) async fn finish(&self, run: RunId) -> Result<Vec<Stop>, BackendError> {
+        let mut stops = Vec::new();
+        for _ in 0..5 {
+            let status = self.drive(run).await?;
+            if matches!(status, RunStatus::Succeeded { .. } | RunStatus::Undone) {
+                return Ok(stops);
+            }
+            let state = self.state(run).await;
+            let waits = state.waits();
+            for open in &waits {
+                if open.wait.kind == WaitKind::Approval {
+                    self.signal(run, Signal::Approve { step: open.step.key().clone(), speaks_for: None })
+                        .await?;
+                } else {
+                    stops.push(Stop::Waited(open.wait.kind, open.wait.what.clone()));
+                }
+            }
+            for item in state.steps() {
+                match item.state() {
+                    Some(StepState::Failed { error, .. } | StepState::UndoStopped { error }) => {
+                        stops.push(Stop::Failed(error.class, error.message.clone()));
+                        self.signal(run, Signal::Retry { step: None }).await?;
+                    }
+                    Some(StepState::NeedsDecision { decision, .. }) => {
+                        stops.push(Stop::Adopted(decision.what.clone()));
+                        let (step, choice) = (item.key().clone(), Choice::Adopt);
+                        self.signal(run, Signal::Decide { step, choice }).await?;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let state = self.state(run).await;
+        let stands: Vec<String> =
+            state.steps().filter_map(|item| Some(format!("{} is {:?}", item.key(), item.state()?))).collect();
+        stops.push(Stop::Stuck(stands.join("; ")));
+        Ok(stops)
+    }
+}
