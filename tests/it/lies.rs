@@ -40,7 +40,7 @@ fn noticed_at_the_missing_half(lie: &str) {
              bbbbbbbb-0000-0000-0000-000000000001 in tenant 22222222-0000-0000-0000-00000000000f has no network manager \
              connection that names this manager",
             "nothing was written here",
-            "network-manager-connection adopt|overwrite|recreate|abort",
+            "overwrite; otherwise abort",
         ],
     );
     assert!(!said.out.contains("made     network-manager-connection"), "{}", said.out);
