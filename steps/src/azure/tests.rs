@@ -458,9 +458,7 @@ async fn every_request_says_whom_its_tokens_made_us() {
     let arm = bench.azure.arm(&cx, &bench.central).auxiliary(&bench.target);
     arm.put::<_, Value>("/x", "1", &json!({})).await.unwrap();
     let exchanges = serde_json::to_value(log.into_exchanges()).unwrap();
-    let who = |identity: &str, tenant: &str| {
-        json!({"identity": identity, "application": "app", "object_id": format!("oid-in-{tenant}"), "tenant": tenant})
-    };
+    let who = |identity: &str, tenant: &str| json!({"identity": identity, "application": "app", "object_id": format!("oid-in-{tenant}"), "tenant": tenant});
     let [central, target] = [who("central", CENTRAL), who("target", TARGET)];
     assert_eq!(exchanges[0]["acted_as"], json!([central]), "the sign-in");
     assert_eq!(exchanges[1]["acted_as"], json!([target]));

@@ -66,7 +66,11 @@ async fn it_signs_in_to_its_own_tenant_only() {
     let error = bench.get().await.0.unwrap_err();
     assert_eq!(error.class, FailureClass::Credential);
     let wait = error.wait.unwrap();
-    assert!(wait.what.contains(&format!("belongs to tenant {TARGET} and signs in to no other")), "{}", wait.what);
+    assert!(
+        wait.what.contains(&format!("belongs to tenant {TARGET} and signs in to no other")),
+        "{}",
+        wait.what
+    );
     assert!(wait.action.unwrap().contains(&format!("[identities.central.\"{CENTRAL}\"]")));
     assert_eq!(bench.script.requests().len(), 1, "the token of another tenant is not used");
 }

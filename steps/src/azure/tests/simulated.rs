@@ -51,9 +51,10 @@ impl Stage {
 
     /// The world's application, with a certificate in a file.
     fn with_certificate() -> Self {
-        Stage::new(World::ready().unwrap(), |path| {
-            json!({"default": {"credential": "client-certificate", "client_id": APP, "certificate": path}})
-        })
+        Stage::new(
+            World::ready().unwrap(),
+            |path| json!({"default": {"credential": "client-certificate", "client_id": APP, "certificate": path}}),
+        )
     }
 
     fn write_pem(&self, pem: &str) {
@@ -100,7 +101,9 @@ async fn a_certificate_that_is_not_registered_or_a_clock_that_is_wrong_is_refuse
     stage.write_pem(&stranger);
     let error = stage.sign_in().await.unwrap_err();
     assert_eq!((error.class, error.code.as_deref()), (FailureClass::Credential, Some("AADSTS700027")));
-    assert!(error.wait.unwrap().action.unwrap().starts_with(&format!("az ad app credential reset --id {APP}")));
+    assert!(
+        error.wait.unwrap().action.unwrap().starts_with(&format!("az ad app credential reset --id {APP}"))
+    );
 
     stage.write_pem(&stage.new_certificate());
     let wrong = stage.simulated.now.lock().unwrap().checked_add(SignedDuration::from_mins(11)).unwrap();
@@ -118,7 +121,8 @@ async fn a_file_that_is_no_certificate_with_its_key_says_what_is_wrong_and_nothi
     let (_, other) = halves(&second);
     let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     let short = format!("-----BEGIN PRIVATE KEY-----\nQ0FOQVJZ\n-----END PRIVATE KEY-----\n{certificate}");
-    let curve = format!("-----BEGIN EC PRIVATE KEY-----\nQ0FOQVJZ\n-----END EC PRIVATE KEY-----\n{certificate}");
+    let curve =
+        format!("-----BEGIN EC PRIVATE KEY-----\nQ0FOQVJZ\n-----END EC PRIVATE KEY-----\n{certificate}");
     for (pem, said) in [
         ("hunter2", "holds no private key in PEM form"),
         (certificate, "holds no private key in PEM form"),
@@ -145,10 +149,11 @@ async fn a_file_that_is_no_certificate_with_its_key_says_what_is_wrong_and_nothi
 }
 
 /// The table of refusals in Microsoft's reference, by who can end it.
-const PERSON: &[u32] = &[50076, 50074, 50079, 50072, 50078, 50173, 70008, 700082, 70043, 50132, 50133, 50089, 70016];
+const PERSON: &[u32] =
+    &[50076, 50074, 50079, 50072, 50078, 50173, 70008, 700082, 70043, 50132, 50133, 50089, 70016];
 const ADMINISTRATOR: &[u32] = &[
-    50020, 16003, 50034, 51004, 50014, 90072, 50158, 53000, 53001, 53003, 53004, 530032, 50131, 50005, 500213, 50105,
-    65001, 90094, 90008, 700016, 700011, 500011,
+    50020, 16003, 50034, 51004, 50014, 90072, 50158, 53000, 53001, 53003, 53004, 530032, 50131, 50005,
+    500213, 50105, 65001, 90094, 90008, 700016, 700011, 500011,
 ];
 const HOME: &[u32] = &[500212];
 const CONFIGURATION: &[u32] = &[7000215, 70002, 7000222, 700027, 70001, 50194];
@@ -161,9 +166,10 @@ async fn every_documented_refusal_reaches_the_one_who_can_end_it_and_then_it_goe
     let person = format!("central (nina@contoso.example) in tenant {CENTRAL}");
     let administrator = format!("an Entra administrator of tenant {CENTRAL}");
     let home = "an Entra administrator of the home tenant of nina@contoso.example".to_owned();
-    let stage = Stage::new(World::ready().unwrap(), |path| {
-        json!({"default": {"credential": "client-secret", "client_id": APP, "client_secret": {"file": path}}})
-    });
+    let stage = Stage::new(
+        World::ready().unwrap(),
+        |path| json!({"default": {"credential": "client-secret", "client_id": APP, "client_secret": {"file": path}}}),
+    );
     let application = stage.simulated.world.lock().unwrap().application().unwrap();
     std::fs::write(stage.folder.path().join("app.pem"), application.client_secret).unwrap();
     let rows: [(&[u32], FailureClass, Option<WaitKind>, &str); 7] = [
@@ -188,7 +194,9 @@ async fn every_documented_refusal_reaches_the_one_who_can_end_it_and_then_it_goe
                 assert!(wait.what.ends_with(&format!("(AADSTS{code})")), "{wait:?}");
                 assert!(wait.action.is_some_and(|action| !action.is_empty()), "{code}");
                 let otherwise = wait.otherwise.unwrap();
-                assert!(otherwise.contains(", correlation id ") && otherwise.contains(", 2026-11-23 08:00:00Z"));
+                assert!(
+                    otherwise.contains(", correlation id ") && otherwise.contains(", 2026-11-23 08:00:00Z")
+                );
             }
             cases += 1;
         }
