@@ -21,7 +21,7 @@ use crate::{clouds, plan_file, step_kinds};
 
 /// Which identities, in which tenants.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct CheckArgs {
     /// Check the identities of this plan (default: those of the configuration)
     #[arg(value_name = "PLAN")]
     plan: Option<PathBuf>,
@@ -74,7 +74,7 @@ enum State {
     NoAnswer,
 }
 
-pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+pub(crate) async fn run(ui: &Ui, app: &App, args: CheckArgs) -> Result<Exit, CommandError> {
     let azure = clouds::live(app.configuration()?, &app.environment)?;
     let (identities, no_tenant) = chosen(ui, &azure, &args)?;
     let mut sign_ins = Vec::new();
@@ -102,7 +102,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
 }
 
 /// Identities with their tenants, and names of those without one.
-fn chosen(ui: &Ui, azure: &Azure, args: &Args) -> Result<(Vec<Identity>, Vec<String>), CommandError> {
+fn chosen(ui: &Ui, azure: &Azure, args: &CheckArgs) -> Result<(Vec<Identity>, Vec<String>), CommandError> {
     if let Some(wrong) = args.tenant.iter().find(|tenant| uuid::Uuid::try_parse(tenant).is_err()) {
         return Err(CommandError::usage(format!("--tenant {wrong} is not a tenant's id"))
             .hint("write it as 11111111-2222-3333-4444-555555555555"));
@@ -140,6 +140,10 @@ fn chosen(ui: &Ui, azure: &Azure, args: &Args) -> Result<(Vec<Identity>, Vec<Str
     if identities.is_empty() && no_tenant.is_empty() {
         return Err(CommandError::usage("no identity is configured")
             .hint("add [identities.NAME] to twinspan.toml; `twinspan init` writes a starter"));
+    }
+    if identities.is_empty() {
+        return Err(CommandError::usage(format!("no tenant is known for {}", no_tenant.join(", ")))
+            .hint("give a plan (twinspan config --check PLAN --inputs FILE) or --tenant TENANT-ID"));
     }
     Ok((identities, no_tenant))
 }

@@ -278,7 +278,7 @@ pub(crate) fn refused(
             renew(credential, application, party.name),
         ),
         Some(Case::AssertionTime) => (
-            "the assertion that stands for a secret is too old or from the future",
+            "refused: the assertion that stands for a secret is too old or from the future",
             FailureClass::Credential,
             "whoever keeps this machine".to_owned(),
             match credential {
@@ -289,19 +289,19 @@ pub(crate) fn refused(
             },
         ),
         Some(Case::NotFederated) => (
-            "the application does not trust this platform's token",
+            "refused: the application does not trust this platform's token",
             FailureClass::Credential,
             format!("the owner of application {application}"),
             federate(application, &refusal.description),
         ),
         Some(Case::Disabled) => (
-            "the application is switched off",
+            "refused: the application is switched off",
             FailureClass::Credential,
             format!("an application administrator of tenant {tenant}"),
             format!("{sign_in} && az ad sp update --id {application} --set accountEnabled=true"),
         ),
         Some(Case::SingleTenant) => (
-            "the application is for its own tenant only",
+            "refused: the application is for its own tenant only",
             FailureClass::Credential,
             format!("the owner of application {application}"),
             format!("az ad app update --id {application} --sign-in-audience AzureADMultipleOrgs"),
@@ -355,8 +355,12 @@ pub(crate) fn refused(
         FailureClass::Credential => WaitKind::Credential,
         _ => return error,
     };
+    let log = match case {
+        Some(Case::OutboundBlocked) => "the account's home tenant".to_owned(),
+        _ => format!("tenant {tenant}"),
+    };
     let otherwise = format!(
-        "{} of tenant {tenant}: sign-in log{}{}",
+        "{} of {log}: sign-in log{}{}",
         if kind == WaitKind::Person { "the Entra administrator" } else { "an application administrator" },
         refusal.correlation.as_ref().map(|id| format!(", correlation id {id}")).unwrap_or_default(),
         refusal.timestamp.as_ref().map(|at| format!(", {at}")).unwrap_or_default(),
