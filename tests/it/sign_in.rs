@@ -25,15 +25,19 @@ fn configured(azure: &Azure, credential: &str) -> Home {
     home
 }
 
-/// `config --check` for one tenant, with more of an environment.
-fn check(home: &Home, tenant: &str, environment: &[(&str, &str)]) -> Said {
-    let mut command = home.command(&["config", "--check", "--tenant", tenant, "--output", "json"]);
-    let output = command.envs(environment.iter().copied()).output().unwrap();
+/// Runs to the end, with more of an environment.
+fn run_with(home: &Home, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
+    let output = home.command(arguments).envs(environment.iter().copied()).output().unwrap();
     Said {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// `config --check` for one tenant.
+fn check(home: &Home, tenant: &str, environment: &[(&str, &str)]) -> Said {
+    run_with(home, &["config", "--check", "--tenant", tenant, "--output", "json"], environment)
 }
 
 #[track_caller]
@@ -89,6 +93,14 @@ fn a_plan_is_checked_for_each_identity_in_its_tenant() {
         ("target", FABRIKAM, "refused"),
     ];
     assert_eq!(states, wanted, "nobody has invited the guest yet");
+    // Times, ids of requests and the world's ports differ each time.
+    insta::assert_json_snapshot!(document, {
+        ".sign_ins[].expires" => "[time]",
+        ".sign_ins[].error.hint" => "[invitation]",
+        ".sign_ins[].error.references" => "[ids]",
+        ".sign_ins[].error.wait.action" => "[invitation]",
+        ".sign_ins[].error.wait.otherwise" => "[where to look]",
+    });
     let said = home.run(&arguments).expect(4);
     for word in [
         "nina.network@contoso.example",
@@ -411,6 +423,65 @@ fn a_run_records_as_whom_it_acted_and_refuses_the_wrong_account() {
     ] {
         assert!(said.err.contains(word) || said.out.contains(word), "does not say {word:?}: {said:#?}");
     }
+}
+
+/// An `az` that has several accounts and uses the one whose token lies in a file.
+#[cfg(unix)]
+#[test]
+fn of_several_accounts_of_the_azure_cli_the_right_one_is_asked_for_and_then_it_goes_on() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let azure = Azure::start(&["--ready-world"]);
+    let home = configured(&azure, "credential = \"azure-cli\"");
+    let az = home.write("az", "#!/bin/sh\ncat \"$HOME/token.json\"\n");
+    std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let use_account = |identity: &str| {
+        let token = azure.token(Some(identity), FABRIKAM);
+        let said = json!({ "accessToken": token, "expires_on": 4_102_444_800_u64, "tokenType": "Bearer" });
+        home.write("token.json", said.to_string());
+    };
+    let path = format!("{}:/usr/bin:/bin", home.path().display());
+    let environment = [("PATH", path.as_str())];
+    let plan = home.write("plan.yaml", plan());
+
+    use_account("target-admin");
+    let said =
+        run_with(&home, &["run", &plan, "--until-blocked", "--output", "json"], &environment).expect(5);
+    let document = said.json();
+    let wait = &document["waiting"][0];
+    assert_eq!((wait["step"].as_str(), wait["kind"].as_str()), (Some("account"), Some("person")), "{wait:#}");
+    let what = wait["what"].as_str().unwrap();
+    assert!(
+        what.contains("as iam@fabrikam.example (object id ffffffff-1111-0000-0000-000000000001)"),
+        "{what}"
+    );
+    assert!(what.ends_with(&format!("the plan needs object id {NINA_AT_FABRIKAM}")), "{what}");
+    assert_eq!(
+        wait["action"].as_str().unwrap(),
+        format!(
+            "az login --tenant {FABRIKAM}, and choose nina.network@contoso.example (object id {NINA_AT_FABRIKAM})"
+        )
+    );
+    assert_eq!(
+        document["untouched"],
+        json!(["before", "gate", "connect"]),
+        "nothing is done as the wrong one"
+    );
+
+    use_account("target");
+    let run = document["short"].as_str().unwrap();
+    let said =
+        run_with(&home, &["resume", run, "--until-blocked", "--output", "json"], &environment).expect(5);
+    assert_eq!(said.json()["acted_as"][0]["object_id"], NINA_AT_FABRIKAM);
+    // The journal and whatever lies beside it.
+    let folder = home.journal().parent().unwrap().to_owned();
+    let kept: Vec<u8> = std::fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|entry| std::fs::read(entry.unwrap().path()).ok())
+        .flatten()
+        .collect();
+    let holds = |text: &str| kept.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(holds("two-looks") && !holds("eyJ"), "no token is kept");
 }
 
 #[test]
