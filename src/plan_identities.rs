@@ -40,7 +40,10 @@ impl PlanIdentities {
                 Ok(Some(Value::String(text))) => Some((name.clone(), text)),
                 _ => None,
             });
-            let identity = Identity { name: definition.name.clone(), attributes: attributes.collect() };
+            // As a run has it: what the plan says of somebody goes along.
+            let about = definition.about.iter().map(|about| ("about".to_owned(), about.clone()));
+            let attributes = attributes.chain(about).collect();
+            let identity = Identity { name: definition.name.clone(), attributes };
             if identity.attributes.contains_key("tenant") && !self.known.contains(&identity) {
                 self.known.push(identity);
             }

@@ -8,6 +8,9 @@ use crate::ui::Ui;
 
 /// Show each setting in force and where it was said, or sign in as each identity; no secret
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes of --check: 0 signed in or left to somebody else, 1 no answer, 4 refused, 64 nothing to try."
+)]
 pub(crate) struct Args {
     /// Sign in as each identity, and show as whom, for which tenant, until when
     #[arg(long)]

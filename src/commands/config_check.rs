@@ -1,6 +1,5 @@
 //! `config --check`: signs in as each identity and shows as whom. Nothing secret is shown.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -16,8 +15,11 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::plan_identities::PlanIdentities;
 use crate::ui::{BAD, GOOD, Ui, WAIT};
-use crate::view::SCHEMA;
+use crate::view::{Page, SCHEMA};
 use crate::{clouds, plan_file, step_kinds};
+
+/// Where what is said of a sign-in stands.
+const INDENT: usize = 15;
 
 /// Which identities, in which tenants.
 #[derive(Debug, clap::Args)]
@@ -30,6 +32,15 @@ pub(crate) struct CheckArgs {
     /// Sign in to this tenant (can be repeated; default: the tenants of the plan, or those with a table of their own)
     #[arg(long, value_name = "TENANT-ID")]
     tenant: Vec<String>,
+}
+
+impl CheckArgs {
+    pub(crate) fn is_given(&self) -> bool {
+        self.plan.is_some()
+            || !self.tenant.is_empty()
+            || !self.inputs.input.is_empty()
+            || !self.inputs.inputs.is_empty()
+    }
 }
 
 #[derive(Serialize)]
@@ -97,7 +108,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: CheckArgs) -> Result<Exit, Com
         sign_ins,
         no_tenant,
     };
-    ui.data(&view, || view.text())?;
+    ui.data(&view, || view.text(ui))?;
     Ok(exit)
 }
 
@@ -204,7 +215,7 @@ impl SignInView {
         view
     }
 
-    fn text(&self, text: &mut String) {
+    fn text(&self, page: &mut Page) {
         let (style, word) = match self.state {
             State::SignedIn => (GOOD, "signed in"),
             State::NoCredential => (WAIT, "no credential"),
@@ -212,14 +223,13 @@ impl SignInView {
             State::NoAnswer => (BAD, "no answer"),
         };
         let credential = self.credential.unwrap_or("not configured");
-        let _ = writeln!(
-            text,
-            "{style}{word:13}{style:#}  {}  {credential}, tenant {}",
-            self.identity, self.tenant
+        page.line(
+            INDENT,
+            &format!("{style}{word:13}{style:#}  {}  {credential}, tenant {}", self.identity, self.tenant),
         );
         let mut line = |label: &str, what: Option<&str>| {
             if let Some(what) = what {
-                let _ = writeln!(text, "  {label:11}  {what}");
+                page.line(INDENT, &format!("  {label:11}  {what}"));
             }
         };
         line("account", self.account.as_deref());
@@ -230,25 +240,26 @@ impl SignInView {
         line("why", Some(&error.message));
         let wait: Option<&Wait> = error.wait.as_deref();
         line("who", wait.and_then(|wait| wait.who.as_deref()));
-        line("do", wait.and_then(|wait| wait.action.as_deref()).or(error.hint.as_deref()));
         line("otherwise", wait.and_then(|wait| wait.otherwise.as_deref()));
+        // Somebody will copy it.
+        if let Some(action) = wait.and_then(|wait| wait.action.as_deref()).or(error.hint.as_deref()) {
+            page.whole(&format!("  {:11}  {action}", "do"));
+        }
     }
 }
 
 impl View {
-    fn text(&self) -> String {
-        let mut text = String::new();
+    fn text(&self, ui: &Ui) -> String {
+        let mut page = Page::new(ui.width());
         for sign_in in &self.sign_ins {
-            sign_in.text(&mut text);
+            sign_in.text(&mut page);
         }
         for name in &self.no_tenant {
-            let _ = writeln!(text, "{WAIT}{:13}{WAIT:#}  {name}  no tenant is known for it", "not tried");
-            let _ = writeln!(
-                text,
-                "  {:11}  give a plan (twinspan config --check PLAN --inputs FILE) or --tenant TENANT-ID",
-                "do"
+            page.line(
+                INDENT,
+                &format!("{WAIT}{:13}{WAIT:#}  {name}  its tenant is not known before the run", "not tried"),
             );
         }
-        text
+        page.into_text()
     }
 }

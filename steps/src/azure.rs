@@ -45,7 +45,6 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use jiff::Timestamp;
-use party::Party;
 use tokens::Tokens;
 use twinspan_engine::{Identity, StepCx, StepError};
 use uuid::Uuid;

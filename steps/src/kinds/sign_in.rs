@@ -10,7 +10,7 @@ use twinspan_engine::{
     StepError, Undone, Wait, WaitKind,
 };
 
-use crate::azure::{Azure, Cloud, CredentialKind, SignedIn};
+use crate::azure::{Azure, Cloud, CredentialKind, Party, SignedIn};
 use crate::default_world;
 use crate::ids::{Guid, TenantId};
 use crate::people;
@@ -66,7 +66,11 @@ fn judge(
                     "signed in to tenant {tenant} as {named} (object id {object_id}); the plan needs object id {wanted}"
                 ),
             )
-            .who(people::who(identity))
+            .who(match signed_in.credential {
+                // Only the Azure CLI signs in as whoever sits here.
+                CredentialKind::AzureCli => Party::of(identity)?.you(),
+                _ => people::who(identity),
+            })
             .action(right_account(cloud, identity, &signed_in, tenant, wanted))
             .look_again(Duration::from_secs(30));
             Ok(Observed::Converging { wait, marker: Marker::NoPlace })
