@@ -122,7 +122,7 @@ pub(crate) enum Command {
     Sim(commands::sim::Args),
     /// Write a starter plan, its inputs and a configuration
     Init(commands::init::Args),
-    /// Show each setting in force and where it was said
+    /// Show each setting in force and where it was said, or sign in as each identity
     Config(commands::config::Args),
     /// Look the journal, this machine and the configuration over
     Doctor(commands::doctor::Args),

@@ -54,3 +54,46 @@ fn cloud(settings: &CloudSettings) -> Result<Cloud, CommandError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cloud_that_is_configured_is_the_one_that_is_used() {
+        for (name, wanted, login) in [
+            (None, "public", "https://login.microsoftonline.com"),
+            (Some(CloudName::Public), "public", "https://login.microsoftonline.com"),
+            (Some(CloudName::UsGovernment), "us-government", "https://login.microsoftonline.us"),
+            (Some(CloudName::China), "china", "https://login.partner.microsoftonline.cn"),
+            (Some(CloudName::Custom), "custom", "https://login.example"),
+        ] {
+            let custom = (name == Some(CloudName::Custom)).then_some(());
+            let address = |host: &str| custom.map(|()| format!("https://{host}.example"));
+            let settings = CloudSettings {
+                name,
+                arm: address("arm"),
+                login: address("login"),
+                graph: address("graph"),
+                root_certificate: None,
+            };
+            let cloud = cloud(&settings).unwrap();
+            assert_eq!((cloud.name(), cloud.login()), (wanted, login));
+        }
+        // From variables, which no reader of a file has checked.
+        let settings = CloudSettings {
+            name: Some(CloudName::Custom),
+            arm: Some("https://arm.example".to_owned()),
+            login: Some("http://login.example".to_owned()),
+            ..CloudSettings::default()
+        };
+        let error = cloud(&settings).unwrap_err();
+        assert_eq!((error.exit, error.message.as_str()), (Exit::Usage, "cloud \"custom\" needs `graph`"));
+        let settings = CloudSettings { graph: Some("https://graph.example".to_owned()), ..settings };
+        let error = cloud(&settings).unwrap_err();
+        assert!(
+            error.causes[0].contains("login = \"http://login.example\" must begin with https://"),
+            "{error:?}"
+        );
+    }
+}

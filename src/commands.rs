@@ -4,6 +4,7 @@ pub(crate) mod approve;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod config_check;
 pub(crate) mod config_show;
 pub(crate) mod decide;
 pub(crate) mod doctor;

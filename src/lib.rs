@@ -24,6 +24,7 @@ mod failures;
 mod interrupts;
 mod panics;
 mod plan_file;
+mod plan_identities;
 mod progress;
 mod rehearsal;
 mod run_reference;

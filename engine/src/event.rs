@@ -13,7 +13,7 @@ use twinspan_plans::{Digest, Inputs};
 use crate::failure::StepError;
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
 use crate::signal::{Actor, Choice, Signal};
-use crate::step::{Approval, ClaimKey, Decision, Marker, Phase};
+use crate::step::{ActedAs, Approval, ClaimKey, Decision, Marker, Phase};
 use crate::wait::Wait;
 
 /// An event as it is stored: where, when, what.
@@ -175,6 +175,9 @@ pub enum StepEvent {
         /// What only this answer carries.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         receipt: Option<Value>,
+        /// As whom it was sent.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        acted_as: Vec<ActedAs>,
     },
     /// Sent, answer unknown.
     Uncertain {
@@ -330,6 +333,9 @@ pub struct Evidence {
     /// The deciding read, where there was one: verb, target, status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadProof>,
+    /// As whom it was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acted_as: Vec<ActedAs>,
     /// What else was seen on the way that is worth keeping ("seen Pending at …"), by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub also: BTreeMap<String, String>,

@@ -43,8 +43,8 @@ pub use state::{
     Proof, RunState, RunStatus, StepState, Waiting, Way, fold,
 };
 pub use step::{
-    Applied, Approval, AttemptLog, ClaimKey, Decision, Difference, Dwell, Exchange, Identity, Marker,
-    Observed, Phase, Readiness, Step, StepCx, Undone,
+    ActedAs, Applied, Approval, AttemptLog, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,
+    Marker, Observed, Phase, Readiness, Step, StepCx, Undone,
 };
 pub use twinspan_plans::{Digest, EffectClass, Identities};
 pub use wait::{Approvers, Wait, WaitKind};

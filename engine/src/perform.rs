@@ -18,7 +18,8 @@ use crate::failure::{Certainty, FailureClass, StepError};
 use crate::ids::{RunId, StepKey};
 use crate::registry::{Kind, Registry};
 use crate::step::{
-    Approval, AttemptLog, ClaimKey, Dwell, Exchange, Identity, Observed, Phase, Readiness, StepCx, Undone,
+    ActedAs, Approval, AttemptLog, ClaimKey, Dwell, Exchange, Identity, Observed, Phase, Readiness, StepCx,
+    Undone,
 };
 
 /// One phase of one step, with everything that it needs.
@@ -73,6 +74,19 @@ pub struct Fact {
     pub exchanges: Vec<Exchange>,
     /// What the kind says of itself.
     pub rules: KindRules,
+}
+
+impl Fact {
+    /// As whom its requests were sent, each once.
+    pub(crate) fn acted_as(&self) -> Vec<ActedAs> {
+        let mut all: Vec<ActedAs> = Vec::new();
+        for acted_as in self.exchanges.iter().flat_map(|exchange| &exchange.acted_as) {
+            if !all.contains(acted_as) {
+                all.push(acted_as.clone());
+            }
+        }
+        all
+    }
 }
 
 /// What the rules need to know of a kind, told with every fact so that the rules need no registry.

@@ -253,6 +253,16 @@ impl Phase {
     }
 }
 
+/// An identity as the other side knows it: what its credential says of itself, never the credential.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ActedAs {
+    /// Name of the identity in the plan.
+    pub identity: String,
+    /// Ids in the other side's terms, by name.
+    #[serde(flatten)]
+    pub ids: BTreeMap<String, String>,
+}
+
 /// One request and its answer, without secrets: the transcript of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
@@ -268,6 +278,9 @@ pub struct Exchange {
     pub ended: Timestamp,
     /// Name of the identity that it was sent as.
     pub identity: String,
+    /// Whom the other side took the sender for, and those whose tokens went along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acted_as: Vec<ActedAs>,
     /// Sent something that may change the other side.
     pub write: bool,
     /// Ids that find it in the other side's logs.

@@ -1,15 +1,31 @@
 //! `config`: what is configured.
 
 use crate::app::App;
-use crate::commands::config_show;
+use crate::commands::{config_check, config_show};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::Ui;
 
-/// Show each setting in force and where it was said; no secret
+/// Show each setting in force and where it was said, or sign in as each identity; no secret
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(
+    after_help = "Exit codes of --check: 0 signed in or left to somebody else, 1 no answer, 4 refused, 64 nothing to try."
+)]
+pub(crate) struct Args {
+    /// Sign in as each identity, and show as whom, for which tenant, until when
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    sign_ins: config_check::CheckArgs,
+}
 
-pub(crate) async fn run(ui: &Ui, app: &App, _args: Args) -> Result<Exit, CommandError> {
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    if args.check {
+        return config_check::run(ui, app, args.sign_ins).await;
+    }
+    if args.sign_ins.is_given() {
+        return Err(CommandError::usage("a plan, inputs and tenants are for signing in")
+            .hint("twinspan config --check PLAN --inputs FILE"));
+    }
     config_show::run(ui, app).await
 }

@@ -92,6 +92,10 @@ fn about(step: &StepView, seen: &[(Timestamp, String)], page: &mut Page) {
     if !step.identities.is_empty() {
         fact("as", &step.identities.join(", "));
     }
+    for who in &step.acted_as {
+        let ids = who.ids.iter().map(|(name, id)| format!("{} {id}", name.replace('_', " ")));
+        fact("acted as", &format!("{}: {}", who.identity, ids.collect::<Vec<_>>().join(", ")));
+    }
     if let Some(origin) = &step.origin {
         fact("origin", origin_word(origin));
     }

@@ -118,13 +118,19 @@ fn from_environment(
         let variable = |field: &str| {
             format!("TWINSPAN_IDENTITIES_{}_{field}", name.to_ascii_uppercase().replace('-', "_"))
         };
-        let secret = variable("CLIENT_SECRET");
+        // The variable itself is the secret's place: it is read again at use, never kept here.
+        let secret = |field| {
+            let name = variable(field);
+            environment.get(&name).map(|_| SecretRef::Env(name))
+        };
         let settings = CredentialSettings {
             credential: choice(environment, &variable("CREDENTIAL"), &CREDENTIALS, findings),
             client_id: environment.get(&variable("CLIENT_ID")),
-            // The variable itself is the secret's place: it is read again at use, never kept here.
-            client_secret: environment.get(&secret).map(|_| SecretRef::Env(secret)),
-            ..CredentialSettings::default()
+            client_secret: secret("CLIENT_SECRET"),
+            certificate: environment.path(&variable("CERTIFICATE")),
+            token_file: environment.path(&variable("TOKEN_FILE")),
+            service_connection: environment.get(&variable("SERVICE_CONNECTION")),
+            system_access_token: secret("SYSTEM_ACCESS_TOKEN"),
         };
         if settings != CredentialSettings::default() {
             found.identities.entry(name.to_owned()).or_default().everywhere = settings;
@@ -178,14 +184,19 @@ mod tests {
         .unwrap();
         let home = folder.path().join("home").display().to_string();
         let environment = Environment::Memory(
-            [("HOME", home.as_str()), ("TWINSPAN_IDENTITIES_CENTRAL_CREDENTIAL", "none")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+            [
+                ("HOME", home.as_str()),
+                ("TWINSPAN_IDENTITIES_CENTRAL_CREDENTIAL", "client-certificate"),
+                ("TWINSPAN_IDENTITIES_CENTRAL_CERTIFICATE", "/keys/app.pem"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
         );
         let sources = Sources { environment: &environment, explicit: None, folder: &project };
         let configuration = load(&sources).unwrap().merged();
         let central = &configuration.identities["central"].everywhere;
-        assert_eq!(central.credential, Some(CredentialKind::None));
+        assert_eq!(central.credential, Some(CredentialKind::ClientCertificate));
+        assert_eq!(central.certificate, Some("/keys/app.pem".into()));
         assert_eq!(central.client_id.as_deref(), Some("p"));
         assert_eq!(configuration.journal, Some(user.join("u.db")));
         assert_eq!(configuration.command_allow, Some(vec!["/p".into()]));

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{Origin, RunId, RunState, RunStatus, Wait, WaitKind};
+use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, Wait, WaitKind};
 
 use super::status::{self, StatusView};
 use super::step::StepView;
@@ -29,6 +29,10 @@ pub(crate) struct RunView {
     pub(crate) starter: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) driver: Option<String>,
+    /// Whom the other side took the run's identities for, each once. More than one account of an identity in one
+    /// place: it changed while the run went on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) acted_as: Vec<ActedAs>,
     pub(crate) counts: Counts,
     pub(crate) steps: Vec<StepView>,
     /// What was made or changed in the cloud and is there as far as is known, in the order of the plan.
@@ -48,6 +52,14 @@ pub(crate) struct RunView {
     pub(crate) ends: Exit,
     #[serde(skip)]
     pub(crate) now: Timestamp,
+}
+
+/// Each account that acted, once, by name of the identity.
+fn acted_as(steps: &[StepView]) -> Vec<ActedAs> {
+    let mut all: Vec<ActedAs> = steps.iter().flat_map(|step| step.acted_as.iter().cloned()).collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 /// How many steps stand how.
@@ -132,6 +144,7 @@ impl RunView {
             changed: state.changed().unwrap_or(facts.now),
             starter: state.starter().map(ToString::to_string).unwrap_or_default(),
             driver: facts.driver.map(str::to_owned),
+            acted_as: acted_as(&steps),
             counts: Counts::of(&steps),
             next: next(facts, &steps),
             whole_ids: format!("twinspan show {} --output json", facts.run.short()),

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use twinspan_engine::{Approval, Decision, Evidence, ItemView, Marker, Origin, StepError, StepState};
+use twinspan_engine::{
+    ActedAs, Approval, Decision, Evidence, ItemView, Marker, Origin, StepError, StepState,
+};
 use twinspan_plans::{NodeId, Plan};
 
 use super::wait::WaitView;
@@ -22,6 +24,9 @@ pub(crate) struct StepView {
     /// Names of the identities; the first acts.
     #[serde(rename = "as", skip_serializing_if = "Vec::is_empty")]
     pub(crate) identities: Vec<String>,
+    /// Whom the other side took these identities for when it was done and proven.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) acted_as: Vec<ActedAs>,
     /// Name of its state.
     pub(crate) state: &'static str,
     #[serde(skip_serializing_if = "is_zero")]
@@ -140,6 +145,7 @@ impl StepView {
             headings: plan.headings(item.node_id()).into_iter().map(heading).collect(),
             kind: item.uses().unwrap_or_default().to_owned(),
             identities: identities.iter().map(|id| plan.identity(*id).name.clone()).collect(),
+            acted_as: item.acted_as().to_vec(),
             state: item.state().map_or("pending", StepState::name),
             attempts: item.attempts(),
             since: item.since(),

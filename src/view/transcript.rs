@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use twinspan_engine::{Exchange, Phase, Transcript};
+use twinspan_engine::{ActedAs, Exchange, Phase, Transcript};
 
 use super::page::Page;
 use super::time::{between, stamp};
@@ -36,6 +36,9 @@ pub(crate) struct RequestView {
     took_ms: i64,
     /// Name of the identity that it was sent as.
     identity: String,
+    /// Whom the other side took it for, and those whose tokens went along.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    acted_as: Vec<ActedAs>,
     /// It may have changed the other side.
     write: bool,
     /// Ids that find it in the other side's logs.
@@ -112,6 +115,7 @@ impl RequestView {
             took_ms: i64::try_from(exchange.ended.duration_since(exchange.began).as_millis())
                 .unwrap_or(i64::MAX),
             identity: exchange.identity.clone(),
+            acted_as: exchange.acted_as.clone(),
             write: exchange.write,
             ids: exchange.references.iter().map(id).collect(),
             sent: body(&exchange.sent),
@@ -222,6 +226,7 @@ mod tests {
                 began,
                 ended: began + SignedDuration::from_millis(12),
                 identity: "central".to_owned(),
+                acted_as: Vec::new(),
                 write: false,
                 references: ["request-id", "x-ms-request-id"]
                     .map(|name| (name.to_owned(), format!("r{second}")))

@@ -11,11 +11,13 @@
 mod arm;
 mod authority;
 mod caller;
+mod certificate;
 mod claims;
 mod cloud;
 mod credentials;
 mod entra;
 mod graph;
+mod no_credential;
 mod paging;
 mod party;
 mod permission;
@@ -65,6 +67,10 @@ pub struct SignedIn {
     pub application: Option<String>,
     /// `upn` or `unique_name` or `preferred_username`
     pub account: Option<String>,
+    /// How it signed in.
+    pub credential: CredentialKind,
+    /// When the token ends; it is renewed before.
+    pub expires: Timestamp,
 }
 
 impl Azure {
@@ -94,13 +100,23 @@ impl Azure {
 
     /// Signs in as `identity` with a fresh token and says who that is.
     pub async fn sign_in(&self, cx: &StepCx<'_>, identity: &Identity) -> Result<SignedIn, StepError> {
-        let claims = self.tokens.fresh(cx, identity, Service::Arm).await?.claims;
+        let party = Party::of(identity)?;
+        let token = self.tokens.fresh(cx, identity, Service::Arm).await?;
+        let credential = self.credentials().of(party.name, party.tenant);
+        let claims = token.claims;
         Ok(SignedIn {
             application: claims.application().map(str::to_owned),
             account: claims.account().map(str::to_owned),
             object_id: claims.oid,
             tenant: claims.tid,
+            credential: credential.map_or(CredentialKind::None, |credential| credential.kind()),
+            expires: token.expires,
         })
+    }
+
+    /// Who signs in how, as configured.
+    pub fn credentials(&self) -> &Credentials {
+        self.tokens.credentials()
     }
 }
 

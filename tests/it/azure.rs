@@ -66,6 +66,38 @@ impl Azure {
         })
     }
 
+    /// A token for Azure Resource Manager, of an identity of the ready file or of the application (`None`).
+    pub(crate) fn token(&self, identity: Option<&str>, tenant: &str) -> String {
+        let who = identity.map_or(&self.ready, |name| &self.ready["identities"][name]);
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}&scope={}/.default",
+            who["client_id"].as_str().unwrap(),
+            who["client_secret"].as_str().unwrap(),
+            self.ready["arm"].as_str().unwrap(),
+        );
+        let url = format!("{}/{tenant}/oauth2/v2.0/token", self.ready["login"].as_str().unwrap());
+        self.runtime.block_on(async {
+            let request = self.client.post(url).header("content-type", "application/x-www-form-urlencoded");
+            let answer = request.body(form).send().await.unwrap().error_for_status().unwrap();
+            let answer: Value = answer.json().await.unwrap();
+            answer["access_token"].as_str().unwrap().to_owned()
+        })
+    }
+
+    /// A request to Azure Resource Manager, as the holder of `token`.
+    pub(crate) fn arm(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let url = format!("{}{path}", self.ready["arm"].as_str().unwrap());
+        self.runtime.block_on(async {
+            let mut request = self.client.request(method.parse().unwrap(), url).bearer_auth(token);
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let answer = request.send().await.unwrap().error_for_status().unwrap();
+            let bytes = answer.bytes().await.unwrap();
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+        })
+    }
+
     pub(crate) fn redeem(&self, email: &str) {
         self.post("/_sim/redeem", &json!({ "email": email }));
     }

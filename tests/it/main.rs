@@ -12,6 +12,7 @@ mod lies;
 mod program;
 mod reference;
 mod rollout;
+mod sign_in;
 mod terminal;
 mod transcripts;
 mod wait;

@@ -63,7 +63,7 @@ impl<'a> Case<'a> {
         let also =
             self.record.seen.iter().map(|(at, what)| (format!("seen at {at}"), what.clone())).collect();
         let write_ended = self.record.write_ended.filter(|_| self.record.ownership.owed);
-        Evidence { read_began: fact.began, write_ended, seen, marker, read, also }
+        Evidence { read_began: fact.began, write_ended, seen, marker, read, acted_as: fact.acted_as(), also }
     }
 
     /// Who made what is there now.
@@ -266,12 +266,14 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option
             phase: fact.phase,
             ended: fact.ended,
             receipt: receipt.clone(),
+            acted_as: fact.acted_as(),
         }],
         Ok(Seen::Undone(Undone::Removed)) if fact.phase == Phase::Undo => vec![StepEvent::Accepted {
             attempt: fact.attempt,
             phase: fact.phase,
             ended: fact.ended,
             receipt: None,
+            acted_as: fact.acted_as(),
         }],
         Ok(Seen::Undone(Undone::Kept(reason))) if fact.phase == Phase::Undo => vec![case.keeps(reason)],
         Ok(_) => return None,

@@ -145,6 +145,7 @@ impl Step for Thing {
                 began,
                 ended: cx.now(),
                 identity: "nobody".to_owned(),
+                acted_as: Vec::new(),
                 write: true,
                 references: Vec::new(),
                 sent: None,

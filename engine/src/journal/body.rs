@@ -108,13 +108,14 @@ fn without_receipt(event: &Event) -> Option<(Event, Value)> {
     match event {
         Event::Step {
             step,
-            event: StepEvent::Accepted { attempt, phase, ended, receipt: Some(receipt) },
+            event: StepEvent::Accepted { attempt, phase, ended, receipt: Some(receipt), acted_as },
         } => {
             let kept = StepEvent::Accepted {
                 attempt: *attempt,
                 phase: *phase,
                 ended: *ended,
                 receipt: Some(json!("receipt-kept")),
+                acted_as: acted_as.clone(),
             };
             Some((Event::Step { step: step.clone(), event: kept }, receipt.clone()))
         }

@@ -184,6 +184,9 @@ pub(crate) const WORDS: &[&str] = &[
     "true",
     "false",
     "receipt-kept",
+    "acted_as",
+    "object_id",
+    "application",
 ];
 
 #[cfg(test)]

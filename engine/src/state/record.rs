@@ -10,7 +10,7 @@ use crate::event::StepEvent;
 use crate::failure::StepError;
 use crate::signal::Choice;
 use crate::state::step_state::{Proof, StepState, Way};
-use crate::step::{Approval, ClaimKey, Identity, Phase};
+use crate::step::{ActedAs, Approval, ClaimKey, Identity, Phase};
 use crate::wait::WaitKind;
 
 /// One step: its state, and what outlives it.
@@ -33,6 +33,8 @@ pub(crate) struct StepRecord {
     pub(crate) decided: Option<Choice>,
     /// What is there is being removed on the way forward, because a person wants it made anew.
     pub(crate) replacing: bool,
+    /// As whom it was done and proven, each once.
+    pub(crate) acted_as: Vec<ActedAs>,
     /// Outputs that a person stated.
     pub(crate) provided: BTreeMap<String, Value>,
     pub(crate) ownership: Ownership,
@@ -107,6 +109,7 @@ impl StepRecord {
             receipt: None,
             decided: None,
             replacing: false,
+            acted_as: Vec::new(),
             provided: BTreeMap::new(),
             ownership: Ownership::default(),
             unsettled: false,
@@ -195,7 +198,8 @@ impl StepRecord {
                 }
             }
             StepEvent::NotSent { .. } => self.refused(was_intended),
-            StepEvent::Accepted { phase, ended, receipt, .. } => {
+            StepEvent::Accepted { phase, ended, receipt, acted_as, .. } => {
+                self.acted_as(acted_as);
                 self.write_ended = Some(*ended);
                 self.failures = Failures::default();
                 self.waits.clear();
@@ -229,7 +233,8 @@ impl StepRecord {
                 self.failures = Failures { count: *failures, since: Some(*since) };
                 self.last_error = Some(Box::new(error.clone()));
             }
-            StepEvent::AlreadySo { .. } | StepEvent::Done { .. } => {
+            StepEvent::AlreadySo { evidence, .. } | StepEvent::Done { evidence, .. } => {
+                self.acted_as(&evidence.acted_as);
                 self.unsettled = false;
                 self.failures = Failures::default();
                 self.waits.clear();
@@ -267,8 +272,16 @@ impl StepRecord {
             StepEvent::StillAbsent { .. }
             | StepEvent::Skipped { .. }
             | StepEvent::Cancelled
-            | StepEvent::Undone { .. }
             | StepEvent::Kept { .. } => {}
+            StepEvent::Undone { evidence } => self.acted_as(&evidence.acted_as),
+        }
+    }
+
+    fn acted_as(&mut self, seen: &[ActedAs]) {
+        for one in seen {
+            if !self.acted_as.contains(one) {
+                self.acted_as.push(one.clone());
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::signal::Actor;
 use crate::state::item::{Item, ItemId, Role};
 use crate::state::step_state::{Proof, StepState, Way};
 use crate::state::{BlockState, Control, RunState};
-use crate::step::{Approval, ClaimKey, Identity};
+use crate::step::{ActedAs, Approval, ClaimKey, Identity};
 use crate::wait::Wait;
 
 /// What an item of a run is.
@@ -393,6 +393,11 @@ impl<'a> ItemView<'a> {
     /// Whether undo has to look at it.
     pub fn is_owed(self) -> bool {
         self.item().step().is_some_and(|record| record.ownership.owed)
+    }
+
+    /// As whom it was done and proven, each once.
+    pub fn acted_as(self) -> &'a [ActedAs] {
+        self.item().step().map_or(&[], |record| &record.acted_as)
     }
 
     /// Outputs that a person stated.

@@ -52,6 +52,8 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
             Ok(Reply::ok(json!(world.lags())))
         }
         ("POST", "/_sim/barriers") => barrier(world, request),
+        ("POST", "/_sim/certificates") => certificate(world, request),
+        ("POST", "/_sim/federated-tokens") => federated_token(world, request),
         _ => Err(Reply::error(
             404,
             "NotFound",
@@ -119,6 +121,34 @@ fn barrier(world: &mut World, request: &Request) -> Handled {
     let code = body.get("code").and_then(Value::as_u64).and_then(|c| u32::try_from(c).ok());
     world.set_barrier(&client_id, tenant, code);
     Ok(Reply::ok(json!({ "client_id": client_id, "tenant": tenant, "code": code })))
+}
+
+/// `{"client_id"}`: a new certificate of that application, registered, with its key.
+fn certificate(world: &mut World, request: &Request) -> Handled {
+    let body = request.json()?;
+    let Some(client_id) = body.get("client_id").and_then(Value::as_str) else {
+        return Err(bad("'client_id' is missing"));
+    };
+    let pem = world.new_certificate(client_id, request.arrived).map_err(|error| bad(&error.to_string()))?;
+    Ok(Reply::ok(json!({ "client_id": client_id, "pem": pem })))
+}
+
+/// `{"issuer", "subject"}`, perhaps `{"audience"}`: what that issuer gives that subject. With `{"client_id"}` the
+/// application trusts such tokens from now on.
+fn federated_token(world: &mut World, request: &Request) -> Handled {
+    let body = request.json()?;
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let (Some(issuer), Some(subject)) = (text("issuer"), text("subject")) else {
+        return Err(bad("'issuer' or 'subject' is missing"));
+    };
+    let audience = text("audience").unwrap_or("api://AzureADTokenExchange");
+    if let Some(client_id) = text("client_id")
+        && !world.trust_issuer(client_id, issuer, subject, audience)
+    {
+        return Err(bad(&format!("there is no application '{client_id}'")));
+    }
+    let token = world.federated_token(issuer, subject, audience, request.arrived);
+    Ok(Reply::ok(json!({ "token": token })))
 }
 
 #[cfg(test)]

@@ -107,8 +107,18 @@ pub(crate) struct Application {
     /// Tenant of the registration, lower case.
     pub(crate) home: String,
     pub(crate) multi_tenant: bool,
-    /// Issuer and subject of assertions that stand for a secret.
-    pub(crate) federated: Vec<(String, String)>,
+    /// Certificates (DER) whose key may sign assertions that stand for a secret.
+    pub(crate) certificates: Vec<Vec<u8>>,
+    /// Tokens of others that stand for a secret.
+    pub(crate) federated: Vec<Federated>,
+}
+
+/// A federated credential: whose token, about whom and for whom, an application may sign in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Federated {
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) audience: String,
 }
 
 /// A refusal of sign-in that policy makes, by AADSTS number.
@@ -155,6 +165,10 @@ impl Directory {
 
     pub(crate) fn application(&self, app_id: &str) -> Option<&Application> {
         self.applications.iter().find(|a| a.app_id.eq_ignore_ascii_case(app_id))
+    }
+
+    pub(crate) fn application_mut(&mut self, app_id: &str) -> Option<&mut Application> {
+        self.applications.iter_mut().find(|a| a.app_id.eq_ignore_ascii_case(app_id))
     }
 
     pub(crate) fn barrier(&self, client_id: &str, tenant: &str) -> Option<u32> {

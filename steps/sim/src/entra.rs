@@ -2,10 +2,12 @@
 //!
 //! Owns the root path of its host. People of a world sign in with a secret, as applications do.
 
+mod assertions;
+pub(crate) mod certificates;
 mod refusals;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::directory::ExternalState;
 use crate::ledger::Change;
@@ -15,6 +17,7 @@ use crate::service::Service;
 use crate::tokens::{self, Claims};
 use crate::world::World;
 
+pub use certificates::NoCertificate;
 use refusals::refuse;
 
 /// A request to the login host.
@@ -120,7 +123,9 @@ fn token(world: &mut World, request: &Request, tenant: &str, first_version: bool
             return Err(refuse(world, request, 900_144, text));
         }
     }
-    authenticate(world, request, &form, &client_id, &tenant)?;
+    if let Err((code, text)) = authenticate(world, &form, &client_id, &tenant, request.at) {
+        return Err(refuse(world, request, code, &text));
+    }
     let subject = subject(world, request, &client_id, &tenant)?;
     if let Some(code) = world.directory.barrier(&client_id, &tenant) {
         return Err(refuse(world, request, code, refusals::text_of(code)));
@@ -136,44 +141,35 @@ fn home_of(world: &World, client_id: &str) -> Option<String> {
 
 /// The secret, or an assertion that stands for one.
 fn authenticate(
-    world: &mut World,
-    request: &Request,
+    world: &World,
     form: &Form,
     client_id: &str,
     tenant: &str,
-) -> Result<(), Reply> {
-    let person = world.directory.person(client_id).map(|p| (p.client_secret.clone(), Vec::new()));
-    let application =
-        world.directory.application(client_id).map(|a| (a.client_secret.clone(), a.federated.clone()));
-    let Some((secret, federated)) = person.or(application) else {
-        return Err(refuse(world, request, 700_016, &no_such_application(client_id, tenant)));
+    at: Timestamp,
+) -> Result<(), assertions::Refusal> {
+    let person = world.directory.person(client_id);
+    let application = world.directory.application(client_id);
+    let secret = person.map(|p| &p.client_secret).or(application.map(|a| &a.client_secret));
+    let Some(secret) = secret else {
+        return Err((700_016, no_such_application(client_id, tenant)));
     };
-    match (form.get("client_secret"), form.get("client_assertion")) {
-        (Some(given), _) if given == secret => Ok(()),
-        (Some(_), _) => {
-            let text = format!(
+    match (form.get("client_secret"), form.get("client_assertion"), application) {
+        (Some(given), ..) if given == secret => Ok(()),
+        (Some(_), ..) => Err((
+            7_000_215,
+            format!(
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret \
                  value, not the client secret ID, for a secret added to app '{client_id}'."
-            );
-            Err(refuse(world, request, 7_000_215, &text))
+            ),
+        )),
+        (None, Some(assertion), Some(application)) => {
+            assertions::check(world, application, assertion, tenant, at)
         }
-        (None, Some(assertion)) => {
-            let claims = tokens::read_unproven(assertion).unwrap_or(Value::Null);
-            let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            if federated.contains(&(claim("iss"), claim("sub"))) {
-                return Ok(());
-            }
-            let text = format!(
-                "No matching federated identity record found for presented assertion issuer '{}' and subject '{}'.",
-                claim("iss"),
-                claim("sub")
-            );
-            Err(refuse(world, request, 700_213, &text))
-        }
-        (None, None) => {
-            let text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
-            Err(refuse(world, request, 7_000_218, text))
-        }
+        (None, ..) => Err((
+            7_000_218,
+            "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+                .to_owned(),
+        )),
     }
 }
 

@@ -56,6 +56,7 @@ mod trial;
 mod world;
 mod worlds;
 
+pub use entra::NoCertificate;
 pub use faults::{ConnectionFault, Fault, FaultName};
 pub use lags::Lags;
 pub use ledger::{Change, Effect, Seen};

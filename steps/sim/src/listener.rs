@@ -25,6 +25,7 @@ mod ready;
 mod served;
 mod socket;
 
+pub(crate) use certificate::valid_around;
 pub use ready::write_ready;
 pub use served::Served;
 

@@ -45,6 +45,13 @@ impl Hosts {
             .map(|(_, service)| service)
     }
 
+    /// The path of an address of the sign-in host, lower case and without a slash at its end.
+    pub(crate) fn login_path(&self, address: &str) -> Option<String> {
+        let uri: Uri = address.parse().ok()?;
+        let at_login = self.service_of(uri.authority()?.as_str()) == Some(Service::Login);
+        at_login.then(|| uri.path().trim_end_matches('/').to_ascii_lowercase())
+    }
+
     /// Whether `audience` names `service`, in any of the spellings that clients use.
     pub(crate) fn is_audience(&self, audience: &str, service: Service) -> bool {
         let (base, others): (&str, &[&str]) = match service {

@@ -1,15 +1,17 @@
-//! The wire as `azure_identity` sees it, for one token request. It remembers the answer, because that library forgets
-//! the status of an error that is not JSON and counts a token's life on the machine's own clock.
+//! The wire as `azure_identity` sees it, for one token. It remembers the answers, because that library forgets the
+//! status of an error that is not JSON and counts a token's life on the machine's own clock; and it lets a secret go to
+//! the cloud's own sign-in only.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
-use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request};
+use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request, Url};
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::wire::{TransportFault, Wire};
 
@@ -20,14 +22,31 @@ const LONGEST_LIFE: u64 = 7 * 24 * 3600;
 #[derive(Debug)]
 pub(crate) struct Authority {
     wire: Wire,
+    /// Where the cloud's sign-in is.
+    login: Url,
+    /// Whether the platform that the program runs on is asked too: it names its own address.
+    platform: bool,
     request_id: String,
-    seen: Mutex<Option<Seen>>,
+    seen: Mutex<Vec<Seen>>,
+    refused: Notify,
 }
 
-/// How the last request of the conversation ended.
+/// Who answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The cloud's sign-in.
+    Login,
+    /// The identity service of the machine, or of the pipeline.
+    Platform,
+}
+
+/// How one request of the conversation ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
+    pub(crate) place: Place,
     pub(crate) verb: &'static str,
+    /// Scheme, host and port.
+    pub(crate) host: String,
     pub(crate) target: String,
     pub(crate) end: Result<Reply, TransportFault>,
 }
@@ -44,17 +63,34 @@ pub(crate) struct Reply {
 }
 
 impl Authority {
-    pub(crate) fn new(wire: Wire, request_id: String) -> Self {
-        Authority { wire, request_id, seen: Mutex::default() }
+    pub(crate) fn new(wire: Wire, login: Url, platform: bool, request_id: String) -> Self {
+        Authority { wire, login, platform, request_id, seen: Mutex::default(), refused: Notify::new() }
     }
 
-    pub(crate) fn seen(&self) -> Option<Seen> {
+    /// Every request, oldest first.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn remember(&self, request: &Request, end: Result<Reply, TransportFault>) {
-        let seen = Seen { verb: request.method().as_str(), target: request.url().path().to_owned(), end };
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    /// Comes back once a request got no yes.
+    pub(crate) async fn refused(&self) {
+        self.refused.notified().await;
+    }
+
+    fn remember(&self, request: &Request, place: Place, end: Result<Reply, TransportFault>) {
+        let yes = end.as_ref().is_ok_and(|reply| (200..300).contains(&reply.status));
+        let url = request.url();
+        let seen = Seen {
+            place,
+            verb: request.method().as_str(),
+            host: url.origin().ascii_serialization(),
+            target: url.path().to_owned(),
+            end,
+        };
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+        if !yes {
+            self.refused.notify_one();
+        }
     }
 }
 
@@ -65,6 +101,12 @@ impl HttpClient for Authority {
         let Body::Bytes(body) = request.body() else {
             return Err(not_ours("a token request has no stream"));
         };
+        let place =
+            if request.url().origin() == self.login.origin() { Place::Login } else { Place::Platform };
+        // What proves who we are stands in the body: it goes to the cloud's own sign-in, and to nobody else.
+        if place == Place::Platform && !(self.platform && body.is_empty()) {
+            return Err(not_ours("a token request to a host that is not the cloud's sign-in was stopped"));
+        }
         let mut builder = http::Request::builder()
             .method(request.method().as_str())
             .uri(request.url().as_str())
@@ -79,7 +121,7 @@ impl HttpClient for Authority {
                 let (parts, body) = answer.into_parts();
                 let reply = Reply::of(parts.status.as_u16(), &parts.headers, &body);
                 let unbelievable = parts.status.is_success() && reply.life.is_none() && claims_a_life(&body);
-                self.remember(request, Ok(reply));
+                self.remember(request, place, Ok(reply));
                 if unbelievable {
                     return Err(Error::with_message(
                         ErrorKind::DataConversion,
@@ -100,7 +142,7 @@ impl HttpClient for Authority {
             Err(fault) => {
                 let kind = if fault.may_have_arrived() { ErrorKind::Io } else { ErrorKind::Connection };
                 let text = fault.to_string();
-                self.remember(request, Err(fault));
+                self.remember(request, place, Err(fault));
                 Err(Error::with_message(kind, text))
             }
         }
@@ -114,14 +156,18 @@ impl Reply {
         let life = json
             .as_ref()
             .filter(|_| success)
-            .and_then(|json| json.get("expires_in")?.as_u64())
+            // The machine's own identity service writes numbers as text.
+            .and_then(|json| {
+                let life = json.get("expires_in")?;
+                life.as_u64().or_else(|| life.as_str()?.parse().ok())
+            })
             .filter(|seconds| *seconds <= LONGEST_LIFE)
             .map(Duration::from_secs);
         Reply { status, headers: headers.clone(), refusal: json.filter(|_| !success), life }
     }
 }
 
-/// Whether the answer says how long the token lives; the machine's own identity service says until when instead.
+/// Whether the answer says how long the token lives; a machine's identity service may say until when instead.
 fn claims_a_life(body: &Bytes) -> bool {
     serde_json::from_slice::<Value>(body)
         .is_ok_and(|json| json.get("expires_in").is_some_and(Value::is_number))

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use twinspan_engine::{Exchange, FailureClass, Identity, StepCx, StepError};
+use twinspan_engine::{ActedAs, Exchange, FailureClass, Identity, StepCx, StepError};
 
 use super::claims::Claims;
 use super::cloud::Service;
@@ -157,6 +157,7 @@ impl<'a> Caller<'a> {
             .map(|(identity, claims)| Ok((Party::of(identity)?, claims.clone())))
             .collect::<Result<Vec<_>, StepError>>()?;
         let situation = Situation {
+            cloud: &self.azure.cloud,
             service: call.service,
             verb: call.verb.as_str(),
             path: call.url.path(),
@@ -244,7 +245,7 @@ impl<'a> Caller<'a> {
     async fn once(&self, call: &Call, party: Party<'_>, tokens: &Tokens) -> Result<Answer, StepError> {
         let id = self.id(call);
         let request = self.request(call, tokens, &id.1)?;
-        let mut record = Record::begin(self.cx, call, party, id.clone());
+        let mut record = Record::begin(self.cx, call, party, self.acted_as(tokens), id.clone());
         let answer = self.azure.wire.send(request, call.write).await;
         match answer {
             Ok(answer) => {
@@ -274,6 +275,14 @@ impl<'a> Caller<'a> {
                 })
             }
         }
+    }
+
+    /// Whom the tokens of a request make us: its own first.
+    fn acted_as(&self, tokens: &Tokens) -> Vec<ActedAs> {
+        let own = tokens.primary.claims.acted_as(&self.identity.name);
+        let others = self.auxiliary.iter().zip(&tokens.auxiliary);
+        let others = others.filter_map(|(identity, token)| token.claims.acted_as(&identity.name));
+        own.into_iter().chain(others).collect()
     }
 
     /// Our own id of the request: its header and value. A write's is the attempt's, also after a crash.
@@ -342,7 +351,13 @@ struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn begin(cx: &'a StepCx<'a>, call: &Call, party: Party<'_>, id: (String, String)) -> Self {
+    fn begin(
+        cx: &'a StepCx<'a>,
+        call: &Call,
+        party: Party<'_>,
+        acted_as: Vec<ActedAs>,
+        id: (String, String),
+    ) -> Self {
         let began = cx.now();
         Record {
             cx,
@@ -353,6 +368,7 @@ impl<'a> Record<'a> {
                 began,
                 ended: began,
                 identity: party.name.to_owned(),
+                acted_as,
                 write: call.write,
                 references: vec![id],
                 sent: call.body.as_ref().map(redaction::body),

@@ -1,7 +1,12 @@
 //! What a token says of itself. Read for messages and for the sign-in check; the services decide what it is worth.
 
+use std::collections::BTreeMap;
+
 use azure_core::base64;
 use serde::Deserialize;
+use twinspan_engine::ActedAs;
+
+use super::redaction;
 
 /// The claims that we read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -34,6 +39,19 @@ impl Claims {
 
     pub(crate) fn account(&self) -> Option<&str> {
         self.upn.as_deref().or(self.unique_name.as_deref()).or(self.preferred_username.as_deref())
+    }
+
+    /// Whom the other side takes the holder for, as the run records it; `None`: the token does not say.
+    pub(crate) fn acted_as(&self, identity: &str) -> Option<ActedAs> {
+        let ids: BTreeMap<String, String> = [
+            ("object_id", self.oid.as_deref()),
+            ("tenant", self.tid.as_deref()),
+            ("application", self.application()),
+        ]
+        .into_iter()
+        .filter_map(|(name, id)| Some((name.to_owned(), redaction::line(id?))))
+        .collect();
+        (!ids.is_empty()).then(|| ActedAs { identity: identity.to_owned(), ids })
     }
 
     /// As role assignments name it; `None`: the token does not say.

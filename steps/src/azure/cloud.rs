@@ -111,6 +111,25 @@ impl Cloud {
         self.login.as_str().trim_end_matches('/')
     }
 
+    pub(crate) fn login_url(&self) -> &Url {
+        &self.login
+    }
+
+    /// Where a token for `tenant` is asked for.
+    pub(crate) fn token_address(&self, tenant: &str) -> String {
+        format!("{}/{tenant}/oauth2/v2.0/token", self.login())
+    }
+
+    /// What a person types to sign in to `tenant`.
+    pub(crate) fn az_login(&self, tenant: &str) -> String {
+        let cloud = match self.name.as_str() {
+            "us-government" => "az cloud set --name AzureUSGovernment && ",
+            "china" => "az cloud set --name AzureChinaCloud && ",
+            _ => "",
+        };
+        format!("{cloud}az login --tenant {tenant}")
+    }
+
     pub(crate) fn trusted_root(&self) -> Option<&[u8]> {
         self.root_certificate.as_deref()
     }

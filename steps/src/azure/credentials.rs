@@ -102,6 +102,13 @@ pub enum Credential {
         /// Where its secret is.
         client_secret: SecretRef,
     },
+    /// An application and its certificate.
+    ClientCertificate {
+        /// The application.
+        client_id: String,
+        /// Where certificate and key are, PEM.
+        certificate: PathBuf,
+    },
     /// A federated token that the platform puts in a file. What is not given comes from the platform's variables.
     WorkloadIdentity {
         /// The application.
@@ -114,15 +121,57 @@ pub enum Credential {
         /// The user-assigned identity.
         client_id: Option<String>,
     },
+    /// A service connection of Azure Pipelines.
+    AzurePipelines {
+        /// The application of the service connection.
+        client_id: String,
+        /// Its id in Azure DevOps.
+        service_connection: String,
+        /// Where the pipeline's own token is.
+        system_access_token: SecretRef,
+    },
     /// None on this machine.
     None,
 }
 
+/// The variable in which a pipeline finds its own token.
+const SYSTEM_ACCESS_TOKEN: &str = "SYSTEM_ACCESSTOKEN";
+
+impl CredentialKind {
+    /// As the configuration says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            CredentialKind::AzureCli => "azure-cli",
+            CredentialKind::ClientSecret => "client-secret",
+            CredentialKind::ClientCertificate => "client-certificate",
+            CredentialKind::WorkloadIdentity => "workload-identity",
+            CredentialKind::ManagedIdentity => "managed-identity",
+            CredentialKind::AzurePipelines => "azure-pipelines",
+            CredentialKind::None => "none",
+        }
+    }
+}
+
 impl Credential {
+    /// Which kind.
+    pub fn kind(&self) -> CredentialKind {
+        match self {
+            Credential::AzureCli => CredentialKind::AzureCli,
+            Credential::ClientSecret { .. } => CredentialKind::ClientSecret,
+            Credential::ClientCertificate { .. } => CredentialKind::ClientCertificate,
+            Credential::WorkloadIdentity { .. } => CredentialKind::WorkloadIdentity,
+            Credential::ManagedIdentity { .. } => CredentialKind::ManagedIdentity,
+            Credential::AzurePipelines { .. } => CredentialKind::AzurePipelines,
+            Credential::None => CredentialKind::None,
+        }
+    }
+
     /// The application that it signs in as, where the configuration says it.
     pub fn client_id(&self) -> Option<&str> {
         match self {
-            Credential::ClientSecret { client_id, .. } => Some(client_id),
+            Credential::ClientSecret { client_id, .. }
+            | Credential::ClientCertificate { client_id, .. }
+            | Credential::AzurePipelines { client_id, .. } => Some(client_id),
             Credential::WorkloadIdentity { client_id, .. } | Credential::ManagedIdentity { client_id } => {
                 client_id.as_deref()
             }
@@ -150,14 +199,6 @@ pub enum CredentialError {
         /// The key.
         key: &'static str,
     },
-    /// Known, and not supported by this version.
-    #[error("identity {identity}: credential {kind} is not supported yet")]
-    NotYet {
-        /// The identity.
-        identity: String,
-        /// Kind of credential.
-        kind: &'static str,
-    },
 }
 
 /// Credentials of every identity, and how secrets are read.
@@ -183,6 +224,13 @@ impl Credentials {
         self.secrets.as_ref()
     }
 
+    /// Names of the identities that are configured, with the tenants that have a table of their own.
+    pub fn configured(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        self.identities
+            .iter()
+            .map(|(name, settings)| (name.as_str(), settings.tenants.keys().map(String::as_str).collect()))
+    }
+
     /// The credential of `identity` in `tenant`.
     pub fn of(&self, identity: &str, tenant: &str) -> Result<Credential, CredentialError> {
         let not_configured = || CredentialError::NotConfigured { identity: identity.to_owned() };
@@ -198,15 +246,18 @@ impl Credentials {
             .map_or_else(CredentialSettings::default, |(_, here)| here.clone());
         let merged = here.over(&settings.everywhere);
         let kind = merged.credential.ok_or_else(not_configured)?;
-        let missing = |kind, key| CredentialError::Missing { identity: identity.to_owned(), kind, key };
-        let not_yet = |kind| CredentialError::NotYet { identity: identity.to_owned(), kind };
+        let missing =
+            |key| CredentialError::Missing { identity: identity.to_owned(), kind: kind.name(), key };
+        let client_id = || merged.client_id.clone().ok_or_else(|| missing("client_id"));
         match kind {
             CredentialKind::AzureCli => Ok(Credential::AzureCli),
             CredentialKind::ClientSecret => Ok(Credential::ClientSecret {
-                client_id: merged.client_id.ok_or_else(|| missing("client-secret", "client_id"))?,
-                client_secret: merged
-                    .client_secret
-                    .ok_or_else(|| missing("client-secret", "client_secret"))?,
+                client_id: client_id()?,
+                client_secret: merged.client_secret.clone().ok_or_else(|| missing("client_secret"))?,
+            }),
+            CredentialKind::ClientCertificate => Ok(Credential::ClientCertificate {
+                client_id: client_id()?,
+                certificate: merged.certificate.clone().ok_or_else(|| missing("certificate"))?,
             }),
             CredentialKind::WorkloadIdentity => Ok(Credential::WorkloadIdentity {
                 client_id: merged.client_id,
@@ -215,8 +266,17 @@ impl Credentials {
             CredentialKind::ManagedIdentity => {
                 Ok(Credential::ManagedIdentity { client_id: merged.client_id })
             }
-            CredentialKind::ClientCertificate => Err(not_yet("client-certificate")),
-            CredentialKind::AzurePipelines => Err(not_yet("azure-pipelines")),
+            CredentialKind::AzurePipelines => Ok(Credential::AzurePipelines {
+                client_id: client_id()?,
+                service_connection: merged
+                    .service_connection
+                    .clone()
+                    .ok_or_else(|| missing("service_connection"))?,
+                system_access_token: merged
+                    .system_access_token
+                    .clone()
+                    .unwrap_or_else(|| SecretRef::Env(SYSTEM_ACCESS_TOKEN.to_owned())),
+            }),
             CredentialKind::None => Ok(Credential::None),
         }
     }
@@ -292,11 +352,15 @@ mod tests {
     fn what_is_missing_is_named() {
         let credentials = credentials(json!({
             "central": {"credential": "client-secret", "client_id": "app"},
-            "target": {"credential": "client-certificate"},
+            "target": {"credential": "client-certificate", "client_id": "app"},
+            "ci": {"credential": "azure-pipelines", "client_id": "app"},
+            "app": {"credential": "client-certificate", "certificate": "app.pem"},
         }));
         let message = |identity| credentials.of(identity, "t").unwrap_err().to_string();
         assert_eq!(message("central"), "identity central: credential client-secret needs client_secret");
-        assert_eq!(message("target"), "identity target: credential client-certificate is not supported yet");
+        assert_eq!(message("target"), "identity target: credential client-certificate needs certificate");
+        assert_eq!(message("ci"), "identity ci: credential azure-pipelines needs service_connection");
+        assert_eq!(message("app"), "identity app: credential client-certificate needs client_id");
         assert_eq!(message("nobody"), "no credential is configured for identity nobody");
     }
 

@@ -52,6 +52,12 @@ enum Case {
     NoServicePrincipal,
     /// Secret, certificate or assertion.
     BadCredential,
+    /// The assertion's time is over, or not yet come: one of the two clocks is wrong.
+    AssertionTime,
+    /// The application does not trust the issuer of the federated token for this subject.
+    NotFederated,
+    /// The application is switched off.
+    Disabled,
     /// There is no such tenant in this cloud.
     NoTenant,
     /// The account or tenant lives in another national cloud.
@@ -66,7 +72,7 @@ enum Case {
     Slow,
 }
 
-const CASES: [(Case, &[u32]); 17] = [
+const CASES: [(Case, &[u32]); 20] = [
     (Case::NotInvited, &[50020, 16003]),
     (Case::NotAccepted, &[50034, 51004, 50014, 90072]),
     (Case::SecondFactor, &[50076, 50074, 50079, 50072, 50078]),
@@ -75,8 +81,11 @@ const CASES: [(Case, &[u32]); 17] = [
     (Case::InboundBlocked, &[500213]),
     (Case::NotAssigned, &[50105]),
     (Case::Consent, &[65001, 90094, 90008]),
-    (Case::NoServicePrincipal, &[700016, 700011, 500011]),
-    (Case::BadCredential, &[7000215, 70002, 7000222, 700027, 70001]),
+    (Case::NoServicePrincipal, &[700016, 700011, 500011, 7000229]),
+    (Case::BadCredential, &[7000215, 70002, 7000222, 700027, 700021, 700023, 50013]),
+    (Case::AssertionTime, &[700024]),
+    (Case::NotFederated, &[700211, 700212, 700213]),
+    (Case::Disabled, &[70001, 7000112]),
     (Case::NoTenant, &[90002]),
     (Case::OtherCloud, &[90038, 900382, 900432]),
     (Case::SingleTenant, &[50194]),
@@ -178,13 +187,18 @@ pub(crate) fn refused(
     let status = refusal.status.unwrap_or_default();
     let case = match status {
         429 => Some(Case::Slow),
-        500.. => Some(Case::Transient),
+        500.. => refusal.case().filter(|case| *case == Case::Slow).or(Some(Case::Transient)),
         _ => refusal.case(),
     };
     let tenant = party.tenant;
-    let contact = party.contact.unwrap_or("the account");
     let application = credential.client_id().unwrap_or("the application");
-    let sign_in = format!("az login --tenant {tenant}");
+    let account = match (party.contact, credential.client_id()) {
+        (Some(contact), _) => contact.to_owned(),
+        (None, Some(client)) => format!("application {client}"),
+        (None, None) => "the account".to_owned(),
+    };
+    let contact = account.as_str();
+    let sign_in = cloud.az_login(tenant);
     let admin = format!("an Entra administrator of tenant {tenant}");
     // Only the Azure CLI signs in as whoever sits here.
     let holder = match credential {
@@ -197,7 +211,7 @@ pub(crate) fn refused(
             "the account is not in the tenant",
             FailureClass::NeedsPerson,
             admin,
-            invite(cloud, tenant, party.contact.unwrap_or("ADDRESS")),
+            invite(cloud, &sign_in, party.contact.unwrap_or("ADDRESS")),
         ),
         Some(Case::NotAccepted) => (
             "the account is not found in the tenant, or its invitation is not accepted",
@@ -212,7 +226,7 @@ pub(crate) fn refused(
         Some(Case::Unfinished) => ("a sign-in is not finished", FailureClass::NeedsPerson, holder, sign_in),
         Some(Case::ConditionalAccess) => (
             "blocked by Conditional Access",
-            FailureClass::Policy,
+            FailureClass::NeedsPerson,
             admin,
             format!(
                 "look at the failed sign-in of {contact} in the sign-in log of tenant {tenant}: it names the policy"
@@ -253,7 +267,7 @@ pub(crate) fn refused(
             FailureClass::NeedsPerson,
             admin,
             match credential.client_id() {
-                Some(client) => format!("az login --tenant {tenant} && az ad sp create --id {client}"),
+                Some(client) => format!("{sign_in} && az ad sp create --id {client}"),
                 None => consent(cloud, tenant, credential),
             },
         ),
@@ -261,13 +275,33 @@ pub(crate) fn refused(
             "the application's secret or certificate is refused",
             FailureClass::Credential,
             "whoever keeps this machine's configuration".to_owned(),
-            format!(
-                "az ad app credential reset --id {application} --append, and put the new secret where identity {} reads it",
-                party.name
-            ),
+            renew(credential, application, party.name),
+        ),
+        Some(Case::AssertionTime) => (
+            "refused: the assertion that stands for a secret is too old or from the future",
+            FailureClass::Credential,
+            "whoever keeps this machine".to_owned(),
+            match credential {
+                Credential::ClientCertificate { .. } => {
+                    "set this machine's clock right (timedatectl)".to_owned()
+                }
+                _ => format!("have the platform put a new token where identity {} reads it", party.name),
+            },
+        ),
+        Some(Case::NotFederated) => (
+            "refused: the application does not trust this platform's token",
+            FailureClass::Credential,
+            format!("the owner of application {application}"),
+            federate(application, &refusal.description),
+        ),
+        Some(Case::Disabled) => (
+            "refused: the application is switched off",
+            FailureClass::Credential,
+            format!("an application administrator of tenant {tenant}"),
+            format!("{sign_in} && az ad sp update --id {application} --set accountEnabled=true"),
         ),
         Some(Case::SingleTenant) => (
-            "the application is for its own tenant only",
+            "refused: the application is for its own tenant only",
             FailureClass::Credential,
             format!("the owner of application {application}"),
             format!("az ad app update --id {application} --sign-in-audience AzureADMultipleOrgs"),
@@ -317,12 +351,16 @@ pub(crate) fn refused(
         error = error.hint(action.clone());
     }
     let kind = match class {
-        FailureClass::NeedsPerson | FailureClass::Policy => WaitKind::Person,
+        FailureClass::NeedsPerson => WaitKind::Person,
         FailureClass::Credential => WaitKind::Credential,
         _ => return error,
     };
+    let log = match case {
+        Some(Case::OutboundBlocked) => "the account's home tenant".to_owned(),
+        _ => format!("tenant {tenant}"),
+    };
     let otherwise = format!(
-        "{} of tenant {tenant}: sign-in log{}{}",
+        "{} of {log}: sign-in log{}{}",
         if kind == WaitKind::Person { "the Entra administrator" } else { "an application administrator" },
         refusal.correlation.as_ref().map(|id| format!(", correlation id {id}")).unwrap_or_default(),
         refusal.timestamp.as_ref().map(|at| format!(", {at}")).unwrap_or_default(),
@@ -330,12 +368,49 @@ pub(crate) fn refused(
     error.wait(Wait::new(kind, format!("{seen} ({code})")).who(who).action(action).otherwise(otherwise))
 }
 
-fn invite(cloud: &Cloud, tenant: &str, address: &str) -> String {
+fn invite(cloud: &Cloud, sign_in: &str, address: &str) -> String {
     let graph = cloud.base(Service::Graph).as_str().trim_end_matches('/');
     let body = json!({"invitedUserEmailAddress": address, "inviteRedirectUrl": "https://portal.azure.com"});
     format!(
-        "az login --tenant {tenant} && az rest --method POST --url {graph}/v1.0/invitations --body {}",
+        "{sign_in} && az rest --method POST --url {graph}/v1.0/invitations --body {}",
         shell_word(&body.to_string())
+    )
+}
+
+/// How the application's own proof is renewed.
+fn renew(credential: &Credential, application: &str, identity: &str) -> String {
+    match credential {
+        Credential::ClientCertificate { certificate, .. } => format!(
+            "az ad app credential reset --id {application} --append --cert @{}, with the certificate alone in that file",
+            shell_word(&certificate.with_extension("cer").display().to_string())
+        ),
+        Credential::WorkloadIdentity { .. } | Credential::AzurePipelines { .. } => format!(
+            "compare the federated credentials of application {application} with the platform's token: az ad app \
+             federated-credential list --id {application}"
+        ),
+        _ => format!(
+            "az ad app credential reset --id {application} --append, and put the new secret where identity {identity} \
+             reads it"
+        ),
+    }
+}
+
+/// Lets the application trust the token that was presented.
+fn federate(application: &str, description: &str) -> String {
+    // The description names what did not fit.
+    let named = |label: &str, otherwise: &'static str| {
+        let value = description.split_once(label).and_then(|(_, rest)| rest.split('\'').nth(1));
+        value.filter(|value| !value.is_empty()).unwrap_or(otherwise).to_owned()
+    };
+    let parameters = json!({
+        "name": "twinspan",
+        "issuer": named("issuer", "ISSUER"),
+        "subject": named("subject", "SUBJECT"),
+        "audiences": ["api://AzureADTokenExchange"],
+    });
+    format!(
+        "az ad app federated-credential create --id {application} --parameters {}",
+        shell_word(&parameters.to_string())
     )
 }
 
@@ -382,7 +457,7 @@ fn after_line(text: &str, label: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use FailureClass::{Credential as Config, NeedsPerson, PlanWrong, Policy, Throttled, Transient};
+    use FailureClass::{Credential as Config, NeedsPerson, PlanWrong, Throttled, Transient};
 
     const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
 
@@ -433,23 +508,44 @@ mod tests {
             (
                 &[50158, 53000, 53001, 53003, 53004, 530032, 50131, 50005],
                 "invalid_grant",
-                Policy,
+                NeedsPerson,
                 admin,
                 "sign-in log",
             ),
-            (&[53003], "interaction_required", Policy, admin, "sign-in log"),
+            (&[53003], "interaction_required", NeedsPerson, admin, "sign-in log"),
             (&[500212], "invalid_grant", NeedsPerson, "home tenant of nina@", "allow outbound access"),
             (&[500213], "invalid_grant", NeedsPerson, admin, "allow inbound access"),
             (&[50105], "invalid_grant", NeedsPerson, admin, "assign nina@"),
             (&[65001, 90094, 90008], "invalid_grant", NeedsPerson, admin, "adminconsent?client_id=app-1"),
-            (&[700016, 700011], "unauthorized_client", NeedsPerson, admin, "az ad sp create --id app-1"),
+            (
+                &[700016, 700011, 7000229],
+                "unauthorized_client",
+                NeedsPerson,
+                admin,
+                "az ad sp create --id app-1",
+            ),
             (&[500011], "invalid_resource", NeedsPerson, admin, "az ad sp create --id app-1"),
             (
-                &[7000215, 70002, 7000222, 700027, 70001],
+                &[7000215, 70002, 7000222, 700027, 700021, 700023, 50013],
                 "invalid_client",
                 Config,
                 "this machine's configuration",
                 "az ad app credential reset --id app-1",
+            ),
+            (&[700024], "invalid_client", Config, "whoever keeps this machine", "put a new token"),
+            (
+                &[700211, 700212, 700213],
+                "invalid_client",
+                Config,
+                "owner of application app-1",
+                "az ad app federated-credential create --id app-1",
+            ),
+            (
+                &[70001, 7000112],
+                "unauthorized_client",
+                Config,
+                "application administrator of tenant 22222222",
+                "az ad sp update --id app-1 --set accountEnabled=true",
             ),
             (&[90002], "invalid_request", PlanWrong, "", "check tenant 22222222"),
             (&[90038, 900382, 900432], "invalid_request", PlanWrong, "", "[cloud]"),
@@ -509,7 +605,7 @@ mod tests {
             ("consent_required", NeedsPerson),
             ("unauthorized_client", NeedsPerson),
             ("invalid_client", Config),
-            ("access_denied", Policy),
+            ("access_denied", NeedsPerson),
             ("something_new", NeedsPerson),
         ] {
             assert_eq!(answer(400, error, 999_999, &application()).class, class, "{error}");
@@ -519,8 +615,52 @@ mod tests {
     #[test]
     fn the_status_wins_where_it_says_that_nobody_decided() {
         assert_eq!(answer(503, "invalid_grant", 50076, &application()).class, Transient);
+        assert_eq!(answer(503, "temporarily_unavailable", 50196, &application()).class, Throttled);
         assert_eq!(answer(429, "invalid_grant", 50076, &application()).class, Throttled);
         assert!(answer(429, "x", 90055, &application()).retry_after.is_some());
+    }
+
+    #[test]
+    fn a_refused_proof_is_renewed_where_it_comes_from() {
+        let certificate =
+            Credential::ClientCertificate { client_id: "app-1".into(), certificate: "/keys/app.pem".into() };
+        let failure = answer(401, "invalid_client", 700_027, &certificate);
+        assert!(
+            failure
+                .hint
+                .unwrap()
+                .starts_with("az ad app credential reset --id app-1 --append --cert @/keys/app.cer")
+        );
+        let failure = answer(401, "invalid_client", 700_024, &certificate);
+        assert!(failure.hint.unwrap().contains("clock"));
+        let federated = Credential::WorkloadIdentity { client_id: Some("app-1".into()), token_file: None };
+        let body = json!({
+            "error": "invalid_client", "error_codes": [700211],
+            "error_description": "AADSTS700211: No matching federated identity record found for presented assertion \
+                issuer 'https://ci.example'.",
+        });
+        let refusal = Refusal::from_json(401, &body).unwrap();
+        let failure = refused(party(), &federated, &Cloud::named("public").unwrap(), &refusal);
+        let action = failure.hint.unwrap();
+        assert!(action.contains(r#""issuer":"https://ci.example","subject":"SUBJECT""#), "{action}");
+    }
+
+    #[test]
+    fn in_another_cloud_the_cli_is_pointed_there_first() {
+        for (name, cli) in [("us-government", "AzureUSGovernment"), ("china", "AzureChinaCloud")] {
+            let body = json!({"error": "interaction_required", "error_codes": [50076]});
+            let refusal = Refusal::from_json(400, &body).unwrap();
+            let cloud = Cloud::named(name).unwrap();
+            let failure = refused(party(), &Credential::AzureCli, &cloud, &refusal);
+            assert_eq!(
+                failure.hint.unwrap(),
+                format!("az cloud set --name {cli} && az login --tenant {TENANT}")
+            );
+            let body = json!({"error": "invalid_grant", "error_codes": [65001]});
+            let refusal = Refusal::from_json(400, &body).unwrap();
+            let failure = refused(party(), &application(), &cloud, &refusal);
+            assert!(failure.hint.unwrap().contains(cloud.login()));
+        }
     }
 
     #[test]

@@ -61,8 +61,8 @@ impl Missing {
             .who(format!("an Owner or User Access Administrator of {owner} in tenant {tenant}"))
             .action(command.clone())
             .otherwise(format!(
-                "{}a role given through Privileged Identity Management may have ended; a new one takes up to 10 minutes \
-                 in tenant {tenant}",
+                "{}if the role comes through Privileged Identity Management it may have ended: activate it again (My roles, \
+                 Azure resources); it takes up to 10 minutes in tenant {tenant}",
                 if reads_group {
                     "Network Contributor is not enough to read a management group: Management Group Reader is given beside \
                      it; "

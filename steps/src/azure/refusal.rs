@@ -6,13 +6,14 @@ use serde_json::Value;
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::claims::Claims;
-use super::cloud::Service;
+use super::cloud::{Cloud, Service};
 use super::party::Party;
 use super::permission::{self, Missing};
 use super::{redaction, references, retry_after};
 
 /// What was asked, and as whom.
 pub(crate) struct Situation<'a> {
+    pub(crate) cloud: &'a Cloud,
     pub(crate) service: Service,
     pub(crate) verb: &'a str,
     pub(crate) path: &'a str,
@@ -213,10 +214,10 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
 }
 
 fn unauthorized(situation: &Situation<'_>, headers: &HeaderMap, words: &Words, seen: String) -> StepError {
-    let Situation { party, .. } = situation;
+    let Situation { party, cloud, .. } = situation;
     let challenge = challenge(headers).unwrap_or_default();
     if challenge.contains("claims=\"") {
-        let command = format!("az login --tenant {}", party.tenant);
+        let command = cloud.az_login(party.tenant);
         return StepError::new(FailureClass::NeedsPerson, seen).hint(command.clone()).wait(
             Wait::new(WaitKind::Person, "a stronger sign-in is required (claims challenge)")
                 .who(party.person())
@@ -340,6 +341,7 @@ mod tests {
         let other = [(Party { name: "target", contact: None, about: None, tenant: T }, claims("oid-in-t"))];
         let own = claims("oid-in-c");
         let situation = Situation {
+            cloud: &Cloud::named("public").unwrap(),
             service: Service::Arm,
             verb: if write { "PUT" } else { "GET" },
             path: MEMBER,

@@ -90,6 +90,15 @@ impl Script {
         requests.iter().map(|request| format!("{} {}", tenant_of(request), scope_of(request))).collect()
     }
 
+    /// Scheme and host of the token requests.
+    pub(crate) fn token_hosts(&self) -> Vec<String> {
+        let requests = self.token_requests.lock().unwrap();
+        let host = |request: &Request<Bytes>| {
+            format!("{}://{}", request.uri().scheme_str().unwrap(), request.uri().authority().unwrap())
+        };
+        requests.iter().map(host).collect()
+    }
+
     /// Bodies of the token requests.
     pub(crate) fn token_bodies(&self) -> Vec<String> {
         let requests = self.token_requests.lock().unwrap();
@@ -201,6 +210,9 @@ impl SecretReader for Secrets {
         Box::pin(async move {
             match secret {
                 SecretRef::Env(name) if name == "MISSING" => Err("it is not set".to_owned()),
+                SecretRef::File(path) => {
+                    std::fs::read_to_string(path).map(Into::into).map_err(|error| error.to_string())
+                }
                 _ => Ok(SECRET.to_owned().into()),
             }
         })

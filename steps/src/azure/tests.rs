@@ -1,5 +1,8 @@
 //! What the client sends, keeps and hides, against a scripted Azure.
 
+mod clouds;
+mod platform;
+mod simulated;
 mod sockets;
 
 use std::time::Duration;
@@ -444,6 +447,23 @@ async fn signing_in_takes_a_new_token_and_says_who_it_is() {
     let exchanges = log.into_exchanges();
     assert_eq!(exchanges[0].target, format!("/{TARGET}/oauth2/v2.0/token"));
     assert_eq!((exchanges[0].status, exchanges[0].write), (Some(200), false));
+}
+
+#[tokio::test]
+async fn every_request_says_whom_its_tokens_made_us() {
+    let bench = Bench::new();
+    bench.script.answer(200, &json!({}));
+    let log = AttemptLog::new(Phase::Apply);
+    let cx = bench.cx(Phase::Apply, &log);
+    let arm = bench.azure.arm(&cx, &bench.central).auxiliary(&bench.target);
+    arm.put::<_, Value>("/x", "1", &json!({})).await.unwrap();
+    let exchanges = serde_json::to_value(log.into_exchanges()).unwrap();
+    let who = |identity: &str, tenant: &str| json!({"identity": identity, "application": "app", "object_id": format!("oid-in-{tenant}"), "tenant": tenant});
+    let [central, target] = [who("central", CENTRAL), who("target", TARGET)];
+    assert_eq!(exchanges[0]["acted_as"], json!([central]), "the sign-in");
+    assert_eq!(exchanges[1]["acted_as"], json!([target]));
+    assert_eq!(exchanges[2]["acted_as"], json!([central, target]), "the write, with its auxiliary token");
+    assert!(!exchanges.to_string().contains(IN_TOKENS));
 }
 
 #[tokio::test]

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use azure_core::cloud::CustomConfiguration;
 use azure_core::credentials::{AccessToken, Secret, TokenCredential};
-use azure_core::http::{ClientOptions, HttpClient, RetryOptions, Transport};
+use azure_core::http::{ClientMethodOptions, ClientOptions, HttpClient, RetryOptions, Transport};
 use azure_identity::{
-    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
+    AzureCliCredential, AzureCliCredentialOptions, AzurePipelinesCredential, AzurePipelinesCredentialOptions,
+    ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
     ClientSecretCredentialOptions, Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
     UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
@@ -21,13 +22,16 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::sync::Mutex;
-use twinspan_engine::{Exchange, FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
+use twinspan_engine::{ActedAs, Exchange, FailureClass, Identity, StepCx, StepError};
+use uuid::Uuid;
 
-use super::authority::{Authority, Seen};
+use super::authority::{Authority, Place, Seen};
+use super::certificate::Certificate;
 use super::claims::Claims;
 use super::cloud::{Cloud, Service};
-use super::credentials::{Credential, CredentialError, Credentials};
+use super::credentials::{Credential, Credentials, SecretRef};
 use super::entra::{self, Refusal};
+use super::no_credential::{azure_cli, configuration, none, not_usable, other_tenant, platform};
 use super::party::Party;
 use super::redaction;
 use super::retry_after;
@@ -41,6 +45,7 @@ const RENEW_BEFORE: Duration = Duration::from_mins(5);
 pub(crate) struct Token {
     secret: SecretString,
     renew_at: Timestamp,
+    pub(crate) expires: Timestamp,
     pub(crate) claims: Claims,
 }
 
@@ -73,6 +78,10 @@ pub(crate) struct Tokens {
 impl Tokens {
     pub(crate) fn new(cloud: Cloud, credentials: Credentials, wire: Wire) -> Self {
         Tokens { cloud, credentials, wire, executor: None, slots: StdMutex::default() }
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// A token that lives for at least a few minutes. Steps that ask for the same one at the same time share a request.
@@ -130,14 +139,35 @@ impl Tokens {
         let began = cx.now();
         let scope = self.cloud.scope(service);
         let request_id = super::request_id(cx, "token", &format!("{}/{}/{scope}", party.name, party.tenant));
-        let authority = Arc::new(Authority::new(self.wire.clone(), request_id));
-        let source = self.source(&credential, party, &authority).await?;
-        let result = source.get_token(&[&scope], None).await;
+        let on_platform =
+            matches!(credential, Credential::ManagedIdentity { .. } | Credential::AzurePipelines { .. });
+        let authority = Arc::new(Authority::new(
+            self.wire.clone(),
+            self.cloud.login_url().clone(),
+            on_platform,
+            request_id.clone(),
+        ));
+        let source = self.source(&credential, party, &authority, &request_id, began).await?;
+        // The library asks a machine's identity service again by itself, for a minute of the machine's own clock.
+        // Asking again is the engine's.
+        let scopes = [scope.as_str()];
+        let result = tokio::select! {
+            biased;
+            result = source.get_token(&scopes, None) => result.map_err(|error| outermost(&error)),
+            () = authority.refused() => Err("the identity service gave no token".to_owned()),
+        };
         let seen = authority.seen();
-        cx.log.record(exchange(cx, began, party, &credential, &scope, seen.as_ref(), result.is_ok()));
-        match result {
-            Ok(token) => Ok(keep(cx.now(), &token, seen.as_ref())),
-            Err(error) => Err(self.refused(cx.now(), party, &credential, seen.as_ref(), &outermost(&error))),
+        let token = result.map(|token| keep(cx.now(), &token, seen.last()));
+        let claims = token.as_ref().ok().map(|token| &token.claims);
+        for exchange in exchanges(cx, began, party, &credential, &scope, &seen, claims) {
+            cx.log.record(exchange);
+        }
+        let token = token.map_err(|text| self.refused(cx.now(), party, &credential, seen.last(), &text))?;
+        match &token.claims.tid {
+            Some(issued_by) if is_another(issued_by, party.tenant) => {
+                Err(other_tenant(party, &credential, issued_by))
+            }
+            _ => Ok(token),
         }
     }
 
@@ -146,6 +176,8 @@ impl Tokens {
         credential: &Credential,
         party: Party<'_>,
         authority: &Arc<Authority>,
+        request_id: &str,
+        now: Timestamp,
     ) -> Result<Arc<dyn TokenCredential>, StepError> {
         let options = || {
             let mut custom = CustomConfiguration::default();
@@ -157,6 +189,7 @@ impl Tokens {
                 ..ClientOptions::default()
             }
         };
+        let with_assertion = || ClientAssertionCredentialOptions { client_options: options() };
         let made: azure_core::Result<Arc<dyn TokenCredential>> = match credential {
             Credential::None => return Err(none(party)),
             Credential::AzureCli => AzureCliCredential::new(Some(AzureCliCredentialOptions {
@@ -166,15 +199,8 @@ impl Tokens {
             }))
             .map(|made| made as _),
             Credential::ClientSecret { client_id, client_secret } => {
-                let secret = self.credentials.secrets().read(client_secret).await.map_err(|reason| {
-                    configuration(
-                        party,
-                        &format!(
-                            "the client secret of {party} cannot be read from {client_secret}: {reason}"
-                        ),
-                        format!("put the secret of application {client_id} into {client_secret}"),
-                    )
-                })?;
+                let what = format!("the secret of application {client_id}");
+                let secret = self.secret(party, client_secret, &what).await?;
                 ClientSecretCredential::new(
                     party.tenant,
                     client_id.clone(),
@@ -183,9 +209,35 @@ impl Tokens {
                 )
                 .map(|made| made as _)
             }
+            Credential::ClientCertificate { client_id, certificate: path } => {
+                let what = format!("the certificate of application {client_id} and its key, in PEM form,");
+                let pem = self.secret(party, &SecretRef::File(path.clone()), &what).await?;
+                let unusable = |reason: &str| {
+                    configuration(
+                        party,
+                        &format!(
+                            "the certificate of {party} in file {} cannot be used: {reason}",
+                            path.display()
+                        ),
+                        format!("put {what} into file {}", path.display()),
+                    )
+                };
+                let certificate = Certificate::read(&pem).map_err(unusable)?;
+                let audience = self.cloud.token_address(party.tenant);
+                let assertion = certificate
+                    .assertion(client_id, &audience, request_id, now)
+                    .ok_or_else(|| unusable("its key does not sign"))?;
+                ClientAssertionCredential::new(
+                    party.tenant.to_owned(),
+                    client_id.clone(),
+                    Assertion(assertion),
+                    Some(with_assertion()),
+                )
+                .map(|made| made as _)
+            }
             Credential::WorkloadIdentity { client_id, token_file } => {
                 WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
-                    credential_options: ClientAssertionCredentialOptions { client_options: options() },
+                    credential_options: with_assertion(),
                     client_id: client_id.clone(),
                     tenant_id: Some(party.tenant.to_owned()),
                     token_file_path: token_file.clone(),
@@ -199,12 +251,42 @@ impl Tokens {
                 }))
                 .map(|made| made as _)
             }
+            Credential::AzurePipelines { client_id, service_connection, system_access_token } => {
+                let secret = self.secret(party, system_access_token, "the pipeline's own token").await?;
+                AzurePipelinesCredential::new(
+                    party.tenant.to_owned(),
+                    client_id.clone(),
+                    service_connection,
+                    secret.expose_secret().to_owned(),
+                    Some(AzurePipelinesCredentialOptions { credential_options: with_assertion() }),
+                )
+                .map(|made| made as _)
+            }
         };
         made.map_err(|error| {
             configuration(
                 party,
-                &format!("the credential of {party} cannot be used: {}", outermost(&error)),
+                &format!(
+                    "credential {} of {party} cannot be used: {}",
+                    credential.kind().name(),
+                    outermost(&error)
+                ),
                 format!("look at [identities.{}] in twinspan.toml", party.name),
+            )
+        })
+    }
+
+    async fn secret(
+        &self,
+        party: Party<'_>,
+        place: &SecretRef,
+        what: &str,
+    ) -> Result<SecretString, StepError> {
+        self.credentials.secrets().read(place).await.map_err(|reason| {
+            configuration(
+                party,
+                &format!("the credential of {party} cannot be read from {place}: {reason}"),
+                format!("put {what} into {place}"),
             )
         })
     }
@@ -219,16 +301,20 @@ impl Tokens {
         text: &str,
     ) -> StepError {
         let login = self.cloud.login();
-        let Some(seen) = seen else {
-            return match Refusal::from_cli(text) {
-                Some(refusal) => entra::refused(party, credential, &self.cloud, &refusal),
-                None if matches!(credential, Credential::AzureCli) => azure_cli(party, text),
-                None => configuration(
-                    party,
-                    &format!("sign-in as {party}: {}", redaction::line(text)),
-                    format!("look at [identities.{}] in twinspan.toml", party.name),
-                ),
-            };
+        let seen = match seen {
+            Some(seen) if seen.place == Place::Login => seen,
+            Some(seen) => return platform(party, credential, seen, now),
+            None => {
+                return match Refusal::from_cli(text) {
+                    Some(refusal) => entra::refused(party, credential, &self.cloud, &refusal),
+                    None if matches!(credential, Credential::AzureCli) => azure_cli(party, &self.cloud, text),
+                    None => configuration(
+                        party,
+                        &format!("sign-in as {party}: {}", redaction::line(text)),
+                        format!("look at [identities.{}] in twinspan.toml", party.name),
+                    ),
+                };
+            }
         };
         let reply = match &seen.end {
             Ok(reply) => reply,
@@ -262,10 +348,31 @@ impl Tokens {
     }
 }
 
+/// What signs in instead of a secret, for one request.
+struct Assertion(SecretString);
+
+impl fmt::Debug for Assertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Assertion")
+    }
+}
+
+#[async_trait::async_trait]
+impl ClientAssertion for Assertion {
+    async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        Ok(self.0.expose_secret().to_owned())
+    }
+}
+
+/// Whether a token is of another tenant than it should be; a tenant that is named by a domain cannot be compared.
+fn is_another(issued_by: &str, tenant: &str) -> bool {
+    Uuid::try_parse(tenant).is_ok() && !issued_by.eq_ignore_ascii_case(tenant)
+}
+
 fn keep(now: Timestamp, token: &AccessToken, seen: Option<&Seen>) -> Token {
     let life = match seen.and_then(|seen| seen.end.as_ref().ok()?.life) {
         Some(life) => life,
-        // The Azure CLI says until when, on the machine's clock, which is the engine's wherever a CLI is used.
+        // The Azure CLI and some machines say until when, on the machine's clock, which is the engine's there.
         None => {
             let seconds = token.expires_on.unix_timestamp().saturating_sub(now.as_second());
             Duration::from_secs(seconds.try_into().unwrap_or(0))
@@ -274,53 +381,57 @@ fn keep(now: Timestamp, token: &AccessToken, seen: Option<&Seen>) -> Token {
     let early = RENEW_BEFORE.min(life / 2);
     Token {
         renew_at: now.checked_add(life - early).unwrap_or(now),
+        expires: now.checked_add(life).unwrap_or(now),
         claims: Claims::of(token.token.secret()),
         secret: token.token.secret().to_owned().into(),
     }
 }
 
-fn exchange(
+/// The record of a sign-in: every request of it, and of the last one whom it made us.
+fn exchanges(
     cx: &StepCx<'_>,
     began: Timestamp,
     party: Party<'_>,
     credential: &Credential,
     scope: &str,
-    seen: Option<&Seen>,
-    succeeded: bool,
-) -> Exchange {
-    let mut exchange = Exchange {
-        verb: "POST".to_owned(),
-        target: String::new(),
+    seen: &[Seen],
+    claims: Option<&Claims>,
+) -> Vec<Exchange> {
+    let exchange = |verb: &str, target: String, acted_as: Vec<ActedAs>| Exchange {
+        verb: verb.to_owned(),
+        target,
         status: None,
         began,
         ended: cx.now(),
         identity: party.name.to_owned(),
+        acted_as,
         write: false,
         references: Vec::new(),
         sent: None,
         received: None,
     };
-    match seen {
-        Some(seen) => {
-            seen.verb.clone_into(&mut exchange.verb);
-            exchange.target = redaction::target(&seen.target);
-            exchange.sent = Some(json!({"scope": scope, "client_id": credential.client_id()}));
-            match &seen.end {
-                Ok(reply) => {
-                    exchange.status = Some(reply.status);
-                    exchange.references = super::references(&reply.headers);
-                    exchange.received = reply.refusal.as_ref().map(redaction::body);
-                }
-                Err(fault) => exchange.received = Some(json!({"fault": fault.to_string()})),
-            }
-        }
-        None => {
-            "az".clone_into(&mut exchange.verb);
-            exchange.target = format!("account get-access-token --tenant {} --scope {scope}", party.tenant);
-            exchange.received = Some(json!({"succeeded": succeeded}));
-        }
+    let acted_as: Vec<ActedAs> = claims.and_then(|claims| claims.acted_as(party.name)).into_iter().collect();
+    if matches!(credential, Credential::AzureCli) {
+        let target = format!("account get-access-token --tenant {} --scope {scope}", party.tenant);
+        let received = Some(json!({"succeeded": claims.is_some()}));
+        return vec![Exchange { received, ..exchange("az", target, acted_as) }];
     }
-    exchange
+    let last = seen.len().saturating_sub(1);
+    let of_one = |(position, seen): (usize, &Seen)| {
+        let acted_as = if position == last { acted_as.clone() } else { Vec::new() };
+        let mut exchange = exchange(seen.verb, redaction::target(&seen.target), acted_as);
+        exchange.sent = Some(json!({"scope": scope, "client_id": credential.client_id()}));
+        match &seen.end {
+            Ok(reply) => {
+                exchange.status = Some(reply.status);
+                exchange.references = super::references(&reply.headers);
+                exchange.received = reply.refusal.as_ref().map(redaction::body);
+            }
+            Err(fault) => exchange.received = Some(json!({"fault": fault.to_string()})),
+        }
+        exchange
+    };
+    seen.iter().enumerate().map(of_one).collect()
 }
 
 /// The message of an error of the library. Its debug form holds the raw answer and is never used.
@@ -328,67 +439,6 @@ fn outermost(error: &azure_core::Error) -> String {
     let text = error.to_string();
     let text = text.split("\nTo troubleshoot").next().unwrap_or_default();
     text.split_once("authentication failed.").map_or(text, |(_, rest)| rest).trim().to_owned()
-}
-
-fn none(party: Party<'_>) -> StepError {
-    let what = format!("this machine has no credential for {party}");
-    let action = format!(
-        "twinspan resume on a machine that has one, or set [identities.{}] in twinspan.toml",
-        party.name
-    );
-    waiting(party, what, action)
-}
-
-fn not_usable(party: Party<'_>, error: &CredentialError) -> StepError {
-    let name = party.name;
-    let action = match error {
-        CredentialError::NotConfigured { .. } => {
-            format!("add [identities.{name}] with `credential = \"azure-cli\"` or another to twinspan.toml")
-        }
-        CredentialError::Missing { key, .. } => format!("add {key} to [identities.{name}] in twinspan.toml"),
-        CredentialError::NotYet { .. } => {
-            format!(
-                "use client-secret, azure-cli, workload-identity or managed-identity in [identities.{name}]"
-            )
-        }
-    };
-    configuration(party, &format!("{error} (tenant {})", party.tenant), action)
-}
-
-fn configuration(party: Party<'_>, what: &str, action: String) -> StepError {
-    waiting(party, redaction::line(what), action)
-}
-
-fn waiting(party: Party<'_>, what: String, action: String) -> StepError {
-    waiting_for(format!("whoever holds the credential of {}", party.person()), what, action)
-}
-
-fn waiting_for(who: String, what: String, action: String) -> StepError {
-    let wait = Wait::new(WaitKind::Credential, what.clone()).who(who).action(action.clone());
-    StepError::new(FailureClass::Credential, what).hint(action).wait(wait)
-}
-
-/// The Azure CLI's own troubles, in its own words.
-fn azure_cli(party: Party<'_>, text: &str) -> StepError {
-    let said = redaction::line(text);
-    let lower = said.to_ascii_lowercase();
-    let sign_in = format!("az login --tenant {}", party.tenant);
-    if lower.contains("not found on path") || lower.contains("no such file") {
-        return waiting_for(
-            party.you(),
-            format!("sign-in as {party}: the Azure CLI is not installed, or not on PATH"),
-            format!("install the Azure CLI (https://aka.ms/azure-cli), then {sign_in}"),
-        );
-    }
-    let network =
-        ["max retries exceeded", "failed to establish", "connection", "timed out", "name resolution"];
-    if !lower.contains("az login") && network.iter().any(|word| lower.contains(word)) {
-        return StepError::new(
-            FailureClass::Transient,
-            format!("sign-in as {party} through the Azure CLI: {said}"),
-        );
-    }
-    waiting_for(party.you(), format!("sign-in as {party} through the Azure CLI: {said}"), sign_in)
 }
 
 #[cfg(unix)]

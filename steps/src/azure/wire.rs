@@ -140,9 +140,27 @@ impl Wire {
     ) -> Result<Response<Bytes>, TransportFault> {
         match &self.0 {
             Way::InProcess(service) => service.call(request).await,
+            // The machine's own identity service: no proxy reaches it, and none may see what it says. Asked too seldom
+            // to keep a connection for it.
+            Way::Sockets { .. } if is_link_local(request.uri()) => {
+                let client = reqwest::Client::builder()
+                    .no_proxy()
+                    .retry(reqwest::retry::never())
+                    .redirect(reqwest::redirect::Policy::none())
+                    .connect_timeout(CONNECT_WITHIN)
+                    .build()
+                    .map_err(|error| TransportFault::Refused(causes(&error)))?;
+                over_sockets(&client, request).await
+            }
             Way::Sockets { reads, writes } => over_sockets(if write { writes } else { reads }, request).await,
         }
     }
+}
+
+/// `169.254.0.0/16`: addresses of the machine's own platform.
+fn is_link_local(address: &http::Uri) -> bool {
+    let host = address.host().and_then(|host| host.parse::<std::net::Ipv4Addr>().ok());
+    host.is_some_and(|host| host.is_link_local())
 }
 
 async fn over_sockets(

@@ -160,6 +160,7 @@ impl Command {
             began,
             ended: cx.now(),
             identity: "this machine".to_owned(),
+            acted_as: Vec::new(),
             write,
             references: Vec::new(),
             sent: None,

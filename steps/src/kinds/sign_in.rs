@@ -10,7 +10,7 @@ use twinspan_engine::{
     StepError, Undone, Wait, WaitKind,
 };
 
-use crate::azure::{Azure, SignedIn};
+use crate::azure::{Azure, Cloud, CredentialKind, Party, SignedIn};
 use crate::default_world;
 use crate::ids::{Guid, TenantId};
 use crate::people;
@@ -41,30 +41,15 @@ pub(crate) struct Output {
     account: Option<String>,
 }
 
-fn login(tenant: TenantId) -> String {
-    format!("az login --tenant {tenant}")
-}
-
-fn judge(params: &Params, identity: &Identity, signed_in: SignedIn) -> Result<Observed<Output>, StepError> {
+fn judge(
+    cloud: &Cloud,
+    params: &Params,
+    identity: &Identity,
+    signed_in: SignedIn,
+) -> Result<Observed<Output>, StepError> {
     let tenant = people::tenant(identity)?;
     let object_id: Option<Guid> = signed_in.object_id.as_deref().and_then(|id| id.parse().ok());
     let account = signed_in.account.clone().or_else(|| signed_in.application.clone());
-    let named = account.as_deref().unwrap_or("an account without a name");
-    let wait = |what: String| Observed::Converging {
-        wait: Wait::new(WaitKind::Person, what)
-            .who(people::who(identity))
-            .action(format!(
-                "{} with the right account, or correct identities.{} in twinspan.toml",
-                login(tenant),
-                identity.name
-            ))
-            .look_again(Duration::from_secs(30)),
-        marker: Marker::NoPlace,
-    };
-    let issued_by = signed_in.tenant.as_deref().and_then(|id| id.parse::<TenantId>().ok());
-    if let Some(other) = issued_by.filter(|other| *other != tenant) {
-        return Ok(wait(format!("signed in to tenant {other} as {named}; the plan needs tenant {tenant}")));
-    }
     let Some(object_id) = object_id else {
         return Err(StepError::new(
             FailureClass::PlanWrong,
@@ -73,14 +58,51 @@ fn judge(params: &Params, identity: &Identity, signed_in: SignedIn) -> Result<Ob
         .hint("use another credential for this identity"));
     };
     match params.expect_principal {
-        Some(wanted) if wanted != object_id => Ok(wait(format!(
-            "signed in to tenant {tenant} as {named} (object id {object_id}); the plan needs object id {wanted}"
-        ))),
+        Some(wanted) if wanted != object_id => {
+            let named = account.as_deref().unwrap_or("an account without a name");
+            let wait = Wait::new(
+                WaitKind::Person,
+                format!(
+                    "signed in to tenant {tenant} as {named} (object id {object_id}); the plan needs object id {wanted}"
+                ),
+            )
+            .who(match signed_in.credential {
+                // Only the Azure CLI signs in as whoever sits here.
+                CredentialKind::AzureCli => Party::of(identity)?.you(),
+                _ => people::who(identity),
+            })
+            .action(right_account(cloud, identity, &signed_in, tenant, wanted))
+            .look_again(Duration::from_secs(30));
+            Ok(Observed::Converging { wait, marker: Marker::NoPlace })
+        }
         _ => {
             let output = Output { tenant, object_id, account };
             Ok(Observed::Present { output, marker: Marker::NoPlace })
         }
     }
+}
+
+/// What makes the right account sign in: a person chooses among several, an application has only itself.
+fn right_account(
+    cloud: &Cloud,
+    identity: &Identity,
+    signed_in: &SignedIn,
+    tenant: TenantId,
+    wanted: Guid,
+) -> String {
+    if signed_in.credential == CredentialKind::AzureCli {
+        let right = match identity.attributes.get("contact") {
+            Some(contact) => format!("{contact} (object id {wanted})"),
+            None => format!("the account with object id {wanted}"),
+        };
+        return format!("{}, and choose {right}", cloud.az_login(&tenant.to_string()));
+    }
+    format!(
+        "correct [identities.{}] in twinspan.toml ({}): its application{} must have object id {wanted} in tenant {tenant}",
+        identity.name,
+        signed_in.credential.name(),
+        signed_in.application.as_ref().map(|id| format!(" {id}")).unwrap_or_default()
+    )
 }
 
 impl Step for SignIn {
@@ -108,7 +130,7 @@ impl Step for SignIn {
         let identity = cx.identity()?;
         // A refusal carries its own words: who must do what, and whom to ask.
         let signed_in = self.azure.sign_in(cx, identity).await?;
-        judge(params, identity, signed_in)
+        judge(self.azure.cloud(), params, identity, signed_in)
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
@@ -130,33 +152,54 @@ mod tests {
 
     const ACCOUNT: &str = "ffffffff-1111-0000-0000-000000000001";
 
-    fn judged(object_id: Option<&str>, tenant: &str) -> Result<Observed<Output>, StepError> {
+    fn judged(
+        object_id: Option<&str>,
+        cloud: &str,
+        credential: CredentialKind,
+    ) -> Result<Observed<Output>, StepError> {
         let signed_in = SignedIn {
             object_id: object_id.map(str::to_owned),
-            tenant: Some(tenant.to_owned()),
-            application: None,
-            account: Some("nina@contoso.example".to_owned()),
+            tenant: Some(TARGET.to_owned()),
+            application: Some("app-1".to_owned()),
+            account: Some("eve@contoso.example".to_owned()),
+            credential,
+            expires: "2026-11-23T09:00:00Z".parse().unwrap(),
         };
-        judge(&SignIn::example(), &Bench::new().target, signed_in)
+        judge(&Cloud::named(cloud).unwrap(), &SignIn::example(), &Bench::new().target, signed_in)
     }
 
     #[test]
-    fn only_the_right_account_in_the_right_tenant_will_do() {
-        let seen = judged(Some(&ACCOUNT.to_uppercase()), TARGET).unwrap();
+    fn only_the_right_account_will_do_and_the_wait_says_how_it_signs_in() {
+        let seen = judged(Some(&ACCOUNT.to_uppercase()), "public", CredentialKind::AzureCli).unwrap();
         assert!(
             matches!(&seen, Observed::Present { output, .. } if output.object_id.to_string() == ACCOUNT),
             "{seen:?}"
         );
-        let other = wait(judged(Some("ffffffff-1111-0000-0000-000000000009"), TARGET).unwrap());
-        assert!(
-            other.what.contains("the plan needs object id ffffffff-1111-0000-0000-000000000001"),
-            "{}",
-            other.what
+        let wrong = "ffffffff-1111-0000-0000-000000000009";
+        let other = wait(judged(Some(wrong), "public", CredentialKind::AzureCli).unwrap());
+        assert_eq!(
+            other.what,
+            format!(
+                "signed in to tenant {TARGET} as eve@contoso.example (object id {wrong}); the plan needs object id \
+                 {ACCOUNT}"
+            )
         );
-        assert!(other.action.unwrap().starts_with(&format!("az login --tenant {TARGET} ")));
-        let elsewhere = wait(judged(Some(ACCOUNT), "11111111-0000-0000-0000-00000000000c").unwrap());
-        assert!(elsewhere.what.starts_with("signed in to tenant 11111111-"), "{}", elsewhere.what);
-        assert_eq!(judged(None, TARGET).unwrap_err().class, FailureClass::PlanWrong);
+        assert_eq!(
+            other.action.unwrap(),
+            format!("az login --tenant {TARGET}, and choose nina@contoso.example (object id {ACCOUNT})")
+        );
+        let other = wait(judged(Some(wrong), "china", CredentialKind::AzureCli).unwrap());
+        assert!(other.action.unwrap().starts_with("az cloud set --name AzureChinaCloud && az login"));
+        let other = wait(judged(Some(wrong), "public", CredentialKind::ClientCertificate).unwrap());
+        let action = other.action.unwrap();
+        assert!(
+            action.starts_with(
+                "correct [identities.target] in twinspan.toml (client-certificate): its application app-1"
+            ),
+            "{action}"
+        );
+        let nobody = judged(None, "public", CredentialKind::AzureCli).unwrap_err();
+        assert_eq!(nobody.class, FailureClass::PlanWrong);
     }
 
     #[tokio::test]

@@ -134,6 +134,7 @@ impl World {
             began: now,
             ended: now,
             identity: "me".to_owned(),
+            acted_as: Vec::new(),
             write: job.phase.writes(),
             references: Vec::new(),
             sent: None,

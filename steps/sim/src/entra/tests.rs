@@ -124,24 +124,71 @@ fn policy_refuses_one_person_in_one_tenant() {
     }
 }
 
-#[test]
-fn a_registered_assertion_stands_for_the_secret() {
-    let mut world: Value = serde_json::from_str(crate::World::example_json()).unwrap();
-    world["applications"][0]["federated"] =
-        json!([{ "issuer": "https://ci.example", "subject": "repo:main" }]);
-    let mut trial = Trial::of(crate::World::from_json(&world.to_string()).unwrap());
+/// The answer to an assertion of the world's application in its home tenant.
+fn with_assertion(trial: &mut Trial, assertion: &str) -> crate::trial::Got {
     let url = format!("https://login.microsoftonline.com/{CENTRAL}/oauth2/v2.0/token");
-    // {"iss":"https://ci.example","sub":"repo:main"} and {"iss":"https://ci.example","sub":"x"}
-    for (payload, status) in [
-        ("eyJpc3MiOiJodHRwczovL2NpLmV4YW1wbGUiLCJzdWIiOiJyZXBvOm1haW4ifQ", 200),
-        ("eyJpc3MiOiJodHRwczovL2NpLmV4YW1wbGUiLCJzdWIiOiJ4In0", 401),
+    let form = format!(
+        "grant_type=client_credentials&client_id={APP}&scope={ARM}&client_assertion={assertion}\
+         &client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+    );
+    trial.raw("POST", &url, &[], form).unwrap()
+}
+
+#[test]
+fn a_token_of_a_trusted_issuer_stands_for_the_secret_while_it_is_good() {
+    let mut trial = Trial::shipped();
+    let mut issued = |body: Value| {
+        let got = trial.control("POST", "federated-tokens", &body);
+        assert_eq!(got.status, 200, "{}", got.body);
+        got.text("/token").to_owned()
+    };
+    let (issuer, subject) = ("https://ci.example", "repo:main");
+    let foreign = issued(json!({ "issuer": "https://evil.example", "subject": subject }));
+    let good = issued(json!({ "client_id": APP, "issuer": issuer, "subject": subject }));
+    let other = issued(json!({ "issuer": issuer, "subject": "repo:fork" }));
+    let elsewhere = issued(json!({ "issuer": issuer, "subject": subject, "audience": "api://other" }));
+    let (text, _) = good.rsplit_once('.').unwrap();
+    let forged = format!("{text}.{}", foreign.rsplit_once('.').unwrap().1);
+    for (token, code) in [
+        (&foreign, 700_211),
+        (&other, 700_213),
+        (&elsewhere, 700_212),
+        (&forged, 50013),
+        (&"a.b".to_owned(), 50027),
     ] {
-        let form = format!(
-            "grant_type=client_credentials&client_id={APP}&scope={ARM}&client_assertion=e30.{payload}.sig\
-             &client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
-        );
-        assert_eq!(trial.raw("POST", &url, &[], form).unwrap().status, status);
+        let got = with_assertion(&mut trial, token);
+        assert_eq!((got.status, refusal(&got)), (401, (code, "invalid_client")), "{token}");
     }
+    assert_eq!(with_assertion(&mut trial, &good).status, 200);
+    trial.wait(3600 + 301);
+    let got = with_assertion(&mut trial, &good);
+    assert_eq!(refusal(&got).0, 700_024, "an hour later");
+}
+
+#[test]
+fn an_application_may_have_certificates() {
+    let mut trial = Trial::shipped();
+    let got = trial.control("POST", "certificates", &json!({ "client_id": APP }));
+    let pem = got.text("/pem").to_owned();
+    for part in ["BEGIN PRIVATE KEY", "BEGIN CERTIFICATE"] {
+        assert!(pem.contains(part), "no {part}");
+    }
+    let got = trial.control("POST", "certificates", &json!({ "client_id": "nobody" }));
+    assert_eq!((got.status, got.message()), (400, "there is no application 'nobody'"));
+
+    let mut world: Value = serde_json::from_str(crate::World::example_json()).unwrap();
+    world["applications"][0]["certificates"] = json!([pem]);
+    let of_file = crate::World::from_json(&world.to_string()).unwrap();
+    assert_eq!(
+        of_file.directory.applications[0].certificates,
+        trial.world.directory.applications[0].certificates
+    );
+    world["applications"][0]["certificates"] = json!(["-----BEGIN NOTHING-----"]);
+    let Err(error) = crate::World::from_json(&world.to_string()) else { panic!("that is no certificate") };
+    assert!(error.to_string().contains(APP), "{error}");
+    // A signature of the key is checked by the client's own tests: nobody else makes one.
+    let unsigned = "eyJhbGciOiJQUzI1NiJ9.eyJpc3MiOiIzMzMzMzMzMy0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMGEifQ.AAAA";
+    assert_eq!(refusal(&with_assertion(&mut trial, unsigned)).0, 700_027);
 }
 
 #[test]

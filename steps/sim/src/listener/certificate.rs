@@ -63,7 +63,7 @@ impl Authority {
     }
 }
 
-fn valid_around(params: &mut CertificateParams, now: Timestamp) -> Result<(), ListenError> {
+pub(crate) fn valid_around(params: &mut CertificateParams, now: Timestamp) -> Result<(), ListenError> {
     let today = now.to_zoned(TimeZone::UTC).date();
     let from = today.checked_sub(1.day()).map_err(fail)?;
     // Long enough for a soak, short enough for verifiers that refuse long-lived server certificates.

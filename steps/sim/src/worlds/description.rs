@@ -30,6 +30,9 @@ pub(super) struct ApplicationEntry {
     pub(super) home: String,
     #[serde(default)]
     pub(super) multi_tenant: bool,
+    /// PEM.
+    #[serde(default)]
+    pub(super) certificates: Vec<String>,
     #[serde(default)]
     pub(super) federated: Vec<FederatedEntry>,
 }
@@ -39,6 +42,13 @@ pub(super) struct ApplicationEntry {
 pub(super) struct FederatedEntry {
     pub(super) issuer: String,
     pub(super) subject: String,
+    #[serde(default = "token_exchange")]
+    pub(super) audience: String,
+}
+
+/// The audience that Microsoft's documents recommend.
+fn token_exchange() -> String {
+    "api://AzureADTokenExchange".to_owned()
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -5,12 +5,15 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::authorization::{Assignment, role_by_name};
-use crate::directory::{Application, ExternalState, Person, ServicePrincipal, Tenant, User};
+use crate::directory::{Application, ExternalState, Federated, Person, ServicePrincipal, Tenant, User};
+use crate::entra::certificates;
 use crate::hierarchy::{ManagementGroup, Place, Registration, ResourceGroup, Subscription};
 use crate::network;
 use crate::world::World;
 use crate::worlds::Label;
-use crate::worlds::description::{Description, GuestState, RoleEntry, SubscriptionEntry, TenantEntry};
+use crate::worlds::description::{
+    Description, FederatedEntry, GuestState, RoleEntry, SubscriptionEntry, TenantEntry,
+};
 
 /// Why a description is no world.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,14 @@ pub enum WorldError {
     },
 }
 
+fn federated(entry: &FederatedEntry) -> Federated {
+    Federated {
+        issuer: entry.issuer.clone(),
+        subject: entry.subject.clone(),
+        audience: entry.audience.clone(),
+    }
+}
+
 pub(super) fn read(text: &str) -> Result<Description, WorldError> {
     Ok(serde_json::from_str(text)?)
 }
@@ -62,14 +73,23 @@ pub(super) fn build(description: &Description) -> Result<World, WorldError> {
         place_tenant(&mut world, entry)?;
     }
     for entry in &description.applications {
-        known_tenant(&world, &format!("application {}", entry.app_id), &entry.home)?;
+        let place = format!("application {}", entry.app_id);
+        known_tenant(&world, &place, &entry.home)?;
+        let certificates = entry.certificates.iter().map(|pem| {
+            certificates::read(pem).ok_or_else(|| WorldError::Malformed {
+                place: place.clone(),
+                value: pem.lines().next().unwrap_or_default().to_owned(),
+                wanted: "the beginning of a certificate in PEM form",
+            })
+        });
         world.directory.applications.push(Application {
             app_id: guid("application", &entry.app_id)?,
             client_secret: entry.client_secret.clone(),
             display_name: entry.display_name.clone(),
             home: entry.home.to_ascii_lowercase(),
             multi_tenant: entry.multi_tenant,
-            federated: entry.federated.iter().map(|f| (f.issuer.clone(), f.subject.clone())).collect(),
+            certificates: certificates.collect::<Result<_, _>>()?,
+            federated: entry.federated.iter().map(federated).collect(),
         });
     }
     for entry in &description.people {

@@ -1,0 +1,265 @@
+//! `config --check`: signs in as each identity and shows as whom. Nothing secret is shown.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use twinspan_engine::{
+    AttemptLog, Clock, FailureClass, Identity, Phase, RunId, StepCx, StepError, StepKey, SystemClock, Wait,
+};
+use twinspan_steps::{Azure, Credential, CredentialError, SignedIn};
+
+use crate::app::App;
+use crate::arguments::InputArgs;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::plan_identities::PlanIdentities;
+use crate::ui::{BAD, GOOD, Ui, WAIT};
+use crate::view::{Page, SCHEMA};
+use crate::{clouds, plan_file, step_kinds};
+
+/// Where what is said of a sign-in stands.
+const INDENT: usize = 15;
+
+/// Which identities, in which tenants.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// Check the identities of this plan (default: those of the configuration)
+    #[arg(value_name = "PLAN")]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: InputArgs,
+    /// Sign in to this tenant (can be repeated; default: the tenants of the plan, or those with a table of their own)
+    #[arg(long, value_name = "TENANT-ID")]
+    tenant: Vec<String>,
+}
+
+impl CheckArgs {
+    pub(crate) fn is_given(&self) -> bool {
+        self.plan.is_some()
+            || !self.tenant.is_empty()
+            || !self.inputs.input.is_empty()
+            || !self.inputs.inputs.is_empty()
+    }
+}
+
+#[derive(Serialize)]
+struct View {
+    schema: u32,
+    r#type: &'static str,
+    cloud: String,
+    sign_ins: Vec<SignInView>,
+    /// Identities that could not be tried: no tenant is known for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    no_tenant: Vec<String>,
+}
+
+/// One identity in one tenant.
+#[derive(Serialize)]
+struct SignInView {
+    identity: String,
+    tenant: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'static str>,
+    state: State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<StepError>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    SignedIn,
+    /// `none`, or nothing configured: its steps wait for somebody else.
+    NoCredential,
+    Refused,
+    /// Nobody said no; nobody answered, or not now.
+    NoAnswer,
+}
+
+pub(crate) async fn run(ui: &Ui, app: &App, args: CheckArgs) -> Result<Exit, CommandError> {
+    let azure = clouds::live(app.configuration()?, &app.environment)?;
+    let (identities, no_tenant) = chosen(ui, &azure, &args)?;
+    let mut sign_ins = Vec::new();
+    for identity in &identities {
+        let result = sign_in(&azure, identity).await;
+        sign_ins.push(SignInView::new(&azure, identity, result));
+    }
+    let is = |state| sign_ins.iter().any(|view: &SignInView| view.state == state);
+    let exit = if is(State::Refused) {
+        Exit::SignInRefused
+    } else if is(State::NoAnswer) {
+        Exit::Failed
+    } else {
+        Exit::Done
+    };
+    let view = View {
+        schema: SCHEMA,
+        r#type: "sign-ins",
+        cloud: azure.cloud().name().to_owned(),
+        sign_ins,
+        no_tenant,
+    };
+    ui.data(&view, || view.text(ui))?;
+    Ok(exit)
+}
+
+/// Identities with their tenants, and names of those without one.
+fn chosen(ui: &Ui, azure: &Azure, args: &CheckArgs) -> Result<(Vec<Identity>, Vec<String>), CommandError> {
+    if let Some(wrong) = args.tenant.iter().find(|tenant| uuid::Uuid::try_parse(tenant).is_err()) {
+        return Err(CommandError::usage(format!("--tenant {wrong} is not a tenant's id"))
+            .hint("write it as 11111111-2222-3333-4444-555555555555"));
+    }
+    let only = |tenant: &str| {
+        args.tenant.is_empty() || args.tenant.iter().any(|one| one.eq_ignore_ascii_case(tenant))
+    };
+    if let Some(path) = &args.plan {
+        let file = plan_file::read(ui, path, step_kinds::described()?.catalog())?;
+        let raw = plan_file::given(ui, &args.inputs)?;
+        let inputs = plan_file::bind(ui, &file, &raw)?;
+        let mut found = PlanIdentities::of(&file.plan, &inputs);
+        found.known.retain(|identity| only(&identity.attributes["tenant"]));
+        return Ok((found.known, found.later));
+    }
+    if !args.inputs.input.is_empty() || !args.inputs.inputs.is_empty() {
+        return Err(CommandError::usage("inputs are for a plan, and none is given")
+            .hint("twinspan config --check PLAN --inputs FILE"));
+    }
+    let mut identities = Vec::new();
+    let mut no_tenant = Vec::new();
+    for (name, own) in azure.credentials().configured() {
+        let tenants: Vec<&str> = match args.tenant.as_slice() {
+            [] => own,
+            given => given.iter().map(String::as_str).collect(),
+        };
+        if tenants.is_empty() {
+            no_tenant.push(name.to_owned());
+        }
+        identities.extend(tenants.into_iter().map(|tenant| Identity {
+            name: name.to_owned(),
+            attributes: [("tenant".to_owned(), tenant.to_owned())].into(),
+        }));
+    }
+    if identities.is_empty() && no_tenant.is_empty() {
+        return Err(CommandError::usage("no identity is configured")
+            .hint("add [identities.NAME] to twinspan.toml; `twinspan init` writes a starter"));
+    }
+    if identities.is_empty() {
+        return Err(CommandError::usage(format!("no tenant is known for {}", no_tenant.join(", ")))
+            .hint("give a plan (twinspan config --check PLAN --inputs FILE) or --tenant TENANT-ID"));
+    }
+    Ok((identities, no_tenant))
+}
+
+async fn sign_in(azure: &Azure, identity: &Identity) -> Result<SignedIn, StepError> {
+    let clock = SystemClock;
+    let log = AttemptLog::new(Phase::Probe);
+    let step = StepKey::from("config-check");
+    let cx = StepCx {
+        run: RunId::new(),
+        step: &step,
+        phase: Phase::Probe,
+        attempt: 1,
+        identities: std::slice::from_ref(identity),
+        auxiliary: None,
+        since: clock.now(),
+        approval: None,
+        receipt: None,
+        needed_receipts: &[],
+        clock: &clock,
+        log: &log,
+    };
+    azure.sign_in(&cx, identity).await
+}
+
+impl SignInView {
+    fn new(azure: &Azure, identity: &Identity, result: Result<SignedIn, StepError>) -> Self {
+        let tenant = identity.attributes.get("tenant").cloned().unwrap_or_default();
+        let configured = azure.credentials().of(&identity.name, &tenant);
+        let lacks = matches!(configured, Ok(Credential::None) | Err(CredentialError::NotConfigured { .. }));
+        let mut view = SignInView {
+            identity: identity.name.clone(),
+            tenant,
+            credential: configured.ok().map(|credential| credential.kind().name()),
+            state: State::SignedIn,
+            object_id: None,
+            account: None,
+            application: None,
+            expires: None,
+            error: None,
+        };
+        match result {
+            Ok(signed_in) => {
+                view.object_id = signed_in.object_id;
+                view.account = signed_in.account;
+                view.application = signed_in.application;
+                view.expires = Some(signed_in.expires);
+            }
+            Err(error) => {
+                view.state = match error.class {
+                    _ if lacks => State::NoCredential,
+                    FailureClass::Transient | FailureClass::Throttled => State::NoAnswer,
+                    _ => State::Refused,
+                };
+                view.error = Some(error);
+            }
+        }
+        view
+    }
+
+    fn text(&self, page: &mut Page) {
+        let (style, word) = match self.state {
+            State::SignedIn => (GOOD, "signed in"),
+            State::NoCredential => (WAIT, "no credential"),
+            State::Refused => (BAD, "refused"),
+            State::NoAnswer => (BAD, "no answer"),
+        };
+        let credential = self.credential.unwrap_or("not configured");
+        page.line(
+            INDENT,
+            &format!("{style}{word:13}{style:#}  {}  {credential}, tenant {}", self.identity, self.tenant),
+        );
+        let mut line = |label: &str, what: Option<&str>| {
+            if let Some(what) = what {
+                page.line(INDENT, &format!("  {label:11}  {what}"));
+            }
+        };
+        line("account", self.account.as_deref());
+        line("object id", self.object_id.as_deref());
+        line("application", self.application.as_deref());
+        line("until", self.expires.map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()).as_deref());
+        let Some(error) = &self.error else { return };
+        line("why", Some(&error.message));
+        let wait: Option<&Wait> = error.wait.as_deref();
+        line("who", wait.and_then(|wait| wait.who.as_deref()));
+        line("otherwise", wait.and_then(|wait| wait.otherwise.as_deref()));
+        // Somebody will copy it.
+        if let Some(action) = wait.and_then(|wait| wait.action.as_deref()).or(error.hint.as_deref()) {
+            page.whole(&format!("  {:11}  {action}", "do"));
+        }
+    }
+}
+
+impl View {
+    fn text(&self, ui: &Ui) -> String {
+        let mut page = Page::new(ui.width());
+        for sign_in in &self.sign_ins {
+            sign_in.text(&mut page);
+        }
+        for name in &self.no_tenant {
+            page.line(
+                INDENT,
+                &format!("{WAIT}{:13}{WAIT:#}  {name}  its tenant is not known before the run", "not tried"),
+            );
+        }
+        page.into_text()
+    }
+}

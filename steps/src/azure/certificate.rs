@@ -1,0 +1,96 @@
+//! An application's certificate and its key, and the assertions that they sign in place of a secret.
+//!
+//! The form is that of Microsoft's "Application authentication certificate credentials": RSA with PSS padding, the
+//! certificate named by its SHA-256 thumbprint.
+
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
+use aws_lc_rs::signature::{KeyPair as _, RSA_PSS_SHA256};
+use azure_core::base64;
+use jiff::Timestamp;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// How long an assertion is good. It is used at once; Entra's documents say at most ten minutes.
+const SECONDS: i64 = 300;
+
+/// A certificate and the key that belongs to it.
+pub(crate) struct Certificate {
+    key: RsaKeyPair,
+    /// Base64url of the SHA-256 digest of the certificate.
+    thumbprint: String,
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").field("thumbprint", &self.thumbprint).finish_non_exhaustive()
+    }
+}
+
+impl Certificate {
+    /// From PEM text with the key and its certificate; a chain may stand beside them. The error says what is wrong with
+    /// it, and nothing of what is in it.
+    pub(crate) fn read(pem: &SecretString) -> Result<Self, &'static str> {
+        let pem = pem.expose_secret().as_bytes();
+        let key = match PrivateKeyDer::from_pem_slice(pem) {
+            Ok(PrivateKeyDer::Pkcs8(der)) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
+            Ok(PrivateKeyDer::Pkcs1(der)) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
+            Ok(_) => return Err("its key is not an RSA key, and Entra takes no other"),
+            Err(_) if is_encrypted(pem) => {
+                return Err(
+                    "its key is encrypted; decrypt it (openssl pkey) or use the secret store's own file",
+                );
+            }
+            Err(_) => return Err("it holds no private key in PEM form"),
+        };
+        let key = key.map_err(|_| "its key is not an RSA key of 2048 to 8192 bits")?;
+        let public = key.public_key();
+        let mut certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).peekable();
+        if certificates.peek().is_none() {
+            return Err("it holds no certificate in PEM form");
+        }
+        let own = certificates
+            .find(|certificate| holds(certificate.as_ref(), public.as_ref()))
+            .ok_or("its certificate belongs to another key")?;
+        Ok(Certificate { key, thumbprint: url_safe(Sha256::digest(own.as_ref())) })
+    }
+
+    /// Says, to whoever reads `audience`, that this is application `client_id`. `id` must not repeat.
+    pub(crate) fn assertion(
+        &self,
+        client_id: &str,
+        audience: &str,
+        id: &str,
+        now: Timestamp,
+    ) -> Option<SecretString> {
+        let now = now.as_second();
+        let header = json!({"alg": "PS256", "typ": "JWT", "x5t#S256": self.thumbprint});
+        let claims = json!({
+            "aud": audience, "iss": client_id, "sub": client_id, "jti": id,
+            "iat": now, "nbf": now, "exp": now + SECONDS,
+        });
+        let text = format!("{}.{}", url_safe(header.to_string()), url_safe(claims.to_string()));
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key.sign(&RSA_PSS_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).ok()?;
+        Some(format!("{text}.{}", url_safe(&signature)).into())
+    }
+}
+
+/// Base64url without padding, as every part of a token is.
+fn url_safe(bytes: impl AsRef<[u8]>) -> String {
+    base64::encode_url_safe(bytes).trim_end_matches('=').to_owned()
+}
+
+fn is_encrypted(pem: &[u8]) -> bool {
+    String::from_utf8_lossy(pem).lines().any(|line| line.contains("ENCRYPTED"))
+}
+
+/// Whether a certificate is for this public key: RSA's own form of it stands in the certificate as it is.
+fn holds(certificate: &[u8], public: &[u8]) -> bool {
+    certificate.windows(public.len()).any(|part| part == public)
+}

@@ -1,0 +1,179 @@
+//! Sign-in that this machine cannot try, or that its own platform refuses: what is missing, and who provides it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
+
+use super::authority::Seen;
+use super::cloud::Cloud;
+use super::credentials::{Credential, CredentialError};
+use super::party::Party;
+use super::{redaction, retry_after};
+
+/// `credential = "none"`.
+pub(crate) fn none(party: Party<'_>) -> StepError {
+    let what = format!("this machine has no credential for {party}");
+    let action = format!(
+        "twinspan resume on a machine that has one, or set [identities.{}] in twinspan.toml",
+        party.name
+    );
+    waiting(party, what, action)
+}
+
+/// The configuration does not describe a whole credential.
+pub(crate) fn not_usable(party: Party<'_>, error: &CredentialError) -> StepError {
+    let name = party.name;
+    let action = match error {
+        CredentialError::NotConfigured { .. } => {
+            format!("add [identities.{name}] with `credential = \"azure-cli\"` or another to twinspan.toml")
+        }
+        CredentialError::Missing { key, .. } => format!("add {key} to [identities.{name}] in twinspan.toml"),
+    };
+    configuration(party, &format!("{error} (tenant {})", party.tenant), action)
+}
+
+/// The configuration is whole, and does not work here.
+pub(crate) fn configuration(party: Party<'_>, what: &str, action: String) -> StepError {
+    waiting(party, redaction::line(what), action)
+}
+
+/// A token of another tenant than the one asked for: only a machine's own identity does that.
+pub(crate) fn other_tenant(party: Party<'_>, credential: &Credential, issued_by: &str) -> StepError {
+    let what = match credential {
+        Credential::ManagedIdentity { .. } => format!(
+            "the managed identity of this machine belongs to tenant {issued_by} and signs in to no other; {party} acts in \
+             tenant {}",
+            party.tenant
+        ),
+        _ => format!(
+            "asked for a token of tenant {} as {party}, and got one of tenant {issued_by}",
+            party.tenant
+        ),
+    };
+    let action = format!(
+        "set another credential for [identities.{}.\"{}\"] in twinspan.toml: client-certificate or workload-identity of \
+         a multi-tenant application",
+        party.name, party.tenant
+    );
+    waiting(party, what, action)
+}
+
+/// The Azure CLI's own troubles, in its own words.
+pub(crate) fn azure_cli(party: Party<'_>, cloud: &Cloud, text: &str) -> StepError {
+    let said = redaction::line(text);
+    let lower = said.to_ascii_lowercase();
+    let sign_in = cloud.az_login(party.tenant);
+    if lower.contains("not found on path") || lower.contains("no such file") {
+        return waiting_for(
+            party.you(),
+            format!("sign-in as {party}: the Azure CLI is not installed, or not on PATH"),
+            format!("install the Azure CLI (https://aka.ms/azure-cli), then {sign_in}"),
+        );
+    }
+    let network =
+        ["max retries exceeded", "failed to establish", "connection", "timed out", "name resolution"];
+    if !lower.contains("az login") && network.iter().any(|word| lower.contains(word)) {
+        return StepError::new(
+            FailureClass::Transient,
+            format!("sign-in as {party} through the Azure CLI: {said}"),
+        );
+    }
+    waiting_for(party.you(), format!("sign-in as {party} through the Azure CLI: {said}"), sign_in)
+}
+
+/// The identity service of the machine, or of the pipeline, gave no token.
+pub(crate) fn platform(party: Party<'_>, credential: &Credential, seen: &Seen, now: Timestamp) -> StepError {
+    let name = party.name;
+    let host = &seen.host;
+    let pipeline = match credential {
+        Credential::AzurePipelines { service_connection, .. } => Some(service_connection),
+        _ => None,
+    };
+    let reply = match &seen.end {
+        Ok(reply) => reply,
+        Err(fault) if pipeline.is_some() => {
+            return StepError::new(
+                FailureClass::Transient,
+                format!("sign-in as {party}: the identity service of Azure Pipelines at {host}: {fault}"),
+            )
+            .hint(fault.advice(host));
+        }
+        Err(fault) => {
+            return waiting(
+                party,
+                format!(
+                    "sign-in as {party}: no identity service of Azure answers on this machine ({host}: {fault})"
+                ),
+                format!(
+                    "run twinspan resume on an Azure machine that has a managed identity, or set another credential in \
+                     [identities.{name}]"
+                ),
+            );
+        }
+    };
+    let status = reply.status;
+    let (what, action) = match (status, pipeline, credential.client_id()) {
+        (429, ..) => {
+            let mut error = StepError::new(
+                FailureClass::Throttled,
+                format!("sign-in as {party}: the identity service at {host} asks to slow down"),
+            );
+            error.retry_after = retry_after(&reply.headers, now).or(Some(Duration::from_secs(5)));
+            return error;
+        }
+        // A page instead of a token: nobody is signed in there.
+        (200..400 | 401, Some(_), _) => (
+            format!("Azure Pipelines does not accept the pipeline's own token (status {status})"),
+            "map SYSTEM_ACCESSTOKEN: $(System.AccessToken) into the environment of the pipeline's step; it ends with the \
+             job, so go on in a new job with twinspan resume"
+                .to_owned(),
+        ),
+        (400..500, Some(connection), _) => (
+            format!("Azure Pipelines gives no token for service connection {connection} (status {status})"),
+            format!(
+                "check the id of service connection {connection}, and let this pipeline use it: Project settings, Service \
+                 connections, Security"
+            ),
+        ),
+        (400 | 403, None, Some(client)) => (
+            format!("the user-assigned identity {client} is not assigned to this machine (status {status})"),
+            format!(
+                "az vm identity assign --resource-group GROUP --name MACHINE --identities RESOURCE-ID-OF-{client}, or \
+                 correct client_id in [identities.{name}]"
+            ),
+        ),
+        (400 | 403, None, None) => (
+            format!("this machine has no system-assigned identity (status {status})"),
+            format!(
+                "az vm identity assign --resource-group GROUP --name MACHINE, or say client_id of a user-assigned one in \
+                 [identities.{name}]"
+            ),
+        ),
+        (401 | 404 | 405, None, _) => (
+            format!("what answers at {host} is no identity service of Azure (status {status})"),
+            format!(
+                "run twinspan resume on an Azure machine that has a managed identity, or set another credential in \
+                 [identities.{name}]"
+            ),
+        ),
+        _ => {
+            return StepError::new(
+                FailureClass::Transient,
+                format!("sign-in as {party}: the identity service at {host} answered with status {status}"),
+            );
+        }
+    };
+    let mut error = waiting(party, format!("sign-in as {party}: {what}"), action);
+    error.references = super::references(&reply.headers);
+    error
+}
+
+fn waiting(party: Party<'_>, what: String, action: String) -> StepError {
+    waiting_for(format!("whoever holds the credential of {}", party.person()), what, action)
+}
+
+fn waiting_for(who: String, what: String, action: String) -> StepError {
+    let wait = Wait::new(WaitKind::Credential, what.clone()).who(who).action(action.clone());
+    StepError::new(FailureClass::Credential, what).hint(action).wait(wait)
+}
