@@ -130,6 +130,21 @@ impl RunState {
         Ok(Call { params: Arc::new(params), identities, auxiliary })
     }
 
+    /// Identities that a step of this item could act as, but for those that it does act as. One that cannot be resolved is
+    /// nobody.
+    pub(crate) fn other_identities(&self, id: ItemId, own: &[Identity]) -> Vec<Identity> {
+        if own.is_empty() {
+            return Vec::new();
+        }
+        let all = self.plan.identities.iter().zip(0..).map(|(definition, at)| (definition, IdentityId(at)));
+        let seen =
+            |declared_in: Option<NodeId>| declared_in.is_none_or(|node| self.enclosing(id, node).is_some());
+        all.filter(|(definition, _)| seen(definition.declared_in))
+            .filter_map(|(_, at)| self.resolve_identity(id, at).ok())
+            .filter(|identity| !own.contains(identity))
+            .collect()
+    }
+
     fn resolve_identity(&self, id: ItemId, identity: IdentityId) -> Result<Identity, StepError> {
         let definition = self.plan.identity(identity);
         // An identity speaks of the block that declares it, not of the step that uses it.

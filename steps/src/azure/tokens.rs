@@ -32,6 +32,7 @@ use super::party::Party;
 use super::redaction;
 use super::retry_after;
 use super::wire::Wire;
+use crate::people::shell_word;
 
 /// A token is renewed when it has less than this to live, as the Azure CLI does.
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
@@ -93,6 +94,16 @@ impl Tokens {
         Ok(token)
     }
 
+    /// Whether there is a complete credential.
+    pub(crate) fn serves(&self, cx: &StepCx<'_>, identity: &Identity) -> Result<(), StepError> {
+        let party = Party::of(identity)?;
+        match self.credentials.of(party.name, party.tenant) {
+            Ok(Credential::None) => Err(none(cx, party)),
+            Ok(_) => Ok(()),
+            Err(error) => Err(not_usable(party, &error)),
+        }
+    }
+
     /// A new token, whatever is held: rights that were just given are in new tokens only.
     pub(crate) async fn fresh(
         &self,
@@ -131,7 +142,7 @@ impl Tokens {
         let scope = self.cloud.scope(service);
         let request_id = super::request_id(cx, "token", &format!("{}/{}/{scope}", party.name, party.tenant));
         let authority = Arc::new(Authority::new(self.wire.clone(), request_id));
-        let source = self.source(&credential, party, &authority).await?;
+        let source = self.source(cx, &credential, party, &authority).await?;
         let result = source.get_token(&[&scope], None).await;
         let seen = authority.seen();
         cx.log.record(exchange(cx, began, party, &credential, &scope, seen.as_ref(), result.is_ok()));
@@ -143,6 +154,7 @@ impl Tokens {
 
     async fn source(
         &self,
+        cx: &StepCx<'_>,
         credential: &Credential,
         party: Party<'_>,
         authority: &Arc<Authority>,
@@ -158,7 +170,7 @@ impl Tokens {
             }
         };
         let made: azure_core::Result<Arc<dyn TokenCredential>> = match credential {
-            Credential::None => return Err(none(party)),
+            Credential::None => return Err(none(cx, party)),
             Credential::AzureCli => AzureCliCredential::new(Some(AzureCliCredentialOptions {
                 tenant_id: Some(party.tenant.to_owned()),
                 executor: self.executor.clone(),
@@ -330,13 +342,17 @@ fn outermost(error: &azure_core::Error) -> String {
     text.split_once("authentication failed.").map_or(text, |(_, rest)| rest).trim().to_owned()
 }
 
-fn none(party: Party<'_>) -> StepError {
+fn none(cx: &StepCx<'_>, party: Party<'_>) -> StepError {
     let what = format!("this machine has no credential for {party}");
-    let action = format!(
-        "twinspan resume on a machine that has one, or set [identities.{}] in twinspan.toml",
-        party.name
-    );
-    waiting(party, what, action)
+    let action = format!("twinspan hand-over {} --as {}", cx.run, shell_word(party.name));
+    let wait = Wait::new(WaitKind::Credential, what.clone())
+        .who(format!("whoever holds the credential of {party}"))
+        .action(action.clone())
+        .otherwise(format!(
+            "twinspan resume on a machine that has the credential, or set [identities.{}] in twinspan.toml",
+            party.name
+        ));
+    StepError::new(FailureClass::Credential, what).hint(action).wait(wait)
 }
 
 fn not_usable(party: Party<'_>, error: &CredentialError) -> StepError {
