@@ -16,6 +16,7 @@ use crate::hand_over::{Act, HandOver, Variable, any_text};
 use crate::ids::{RunId, StepKey};
 use crate::registry::Registry;
 use crate::state::item::{Role, element_key};
+use crate::state::scope::identity_of;
 use crate::state::{RunState, StepState};
 use crate::step::{AttemptLog, Identity, Phase, StepCx};
 
@@ -235,14 +236,9 @@ impl Ahead<'_> {
         let depth = definition.declared_in.map_or(0, |block| self.plan.scopes(block).len());
         let outer = place.outermost(depth);
         let reader = Reader::new(self.state, &self.known, &outer, None);
-        let mut attributes = BTreeMap::new();
-        for (name, expr) in &definition.attributes {
-            if let Ok(Some(value)) = expr.eval(&reader) {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                attributes.insert(name.clone(), text);
-            }
-        }
-        Identity { name: definition.name.clone(), attributes }
+        // One that cannot be read is still somebody: its name says who.
+        identity_of(definition, &reader)
+            .unwrap_or_else(|_| Identity { name: definition.name.clone(), attributes: BTreeMap::new() })
     }
 
     fn outlook(&self, step: &StepDef, place: &Place, key: &StepKey, identities: &[Identity]) -> Outlook {
