@@ -100,6 +100,10 @@ pub(crate) enum Command {
     Skip(commands::skip::Args),
     /// Settle a step that needs a decision
     Decide(commands::decide::Args),
+    /// State an output that cannot be read: a claim, until a check proves it
+    Provide(commands::provide::Args),
+    /// Show what an identity has to do, as a page or a script for its owner
+    HandOver(commands::hand_over::Args),
     /// Take back what a run made
     Undo(commands::undo::Args),
     /// List the runs of the journal

@@ -10,10 +10,12 @@ pub(crate) mod decide;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod hand_over;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod pause;
+pub(crate) mod provide;
 pub(crate) mod rehearse;
 pub(crate) mod reject;
 pub(crate) mod resume;
@@ -49,6 +51,8 @@ pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, Co
         Command::Retry(args) => retry::run(ui, app, args).await,
         Command::Skip(args) => skip::run(ui, app, args).await,
         Command::Decide(args) => decide::run(ui, app, args).await,
+        Command::Provide(args) => provide::run(ui, app, args).await,
+        Command::HandOver(args) => hand_over::run(ui, app, args).await,
         Command::Undo(args) => undo::run(ui, app, args).await,
         Command::List(args) => list::run(ui, app, args).await,
         Command::Show(args) => show::run(ui, app, args).await,

@@ -143,7 +143,7 @@ fn effect(effect: EffectClass) -> &'static str {
     }
 }
 
-fn type_text(ty: &Type) -> String {
+pub(crate) fn type_text(ty: &Type) -> String {
     match ty {
         Type::Any => "anything".to_owned(),
         Type::String => "string".to_owned(),

@@ -122,11 +122,13 @@ fn job(state: &RunState, id: ItemId) -> Option<Job> {
         attempt: attempt_of(&record.state, phase, record.attempts),
         params: std::sync::Arc::clone(&call.params),
         identities: call.identities.clone(),
+        others: state.other_identities(id, &call.identities),
         auxiliary: call.auxiliary.clone(),
         since: record.since?,
         approval: record.approval.clone(),
         receipt: record.receipt.clone(),
         needed_receipts: needed_receipts.collect(),
+        stated: record.stated_values(),
         found,
         timeout: step.timeout.unwrap_or(limits::TIMEOUT),
     })

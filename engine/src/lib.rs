@@ -13,6 +13,7 @@ mod decide;
 mod driver;
 mod event;
 mod failure;
+mod hand_over;
 mod ids;
 mod journal;
 mod perform;
@@ -33,6 +34,9 @@ pub use decide::{
 };
 pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent};
 pub use failure::{Certainty, FailureClass, StepError};
+pub use hand_over::{
+    Act, Back, Find, Fits, Foreseen, HandOver, Make, Outlook, Request, Task, Variable, foresee,
+};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
 pub use journal::{CutPoint, CutPoints, Examination, Transcript, examine as examine_journal};
 pub use perform::{Fact, Job, KindRules, Performer, Seen};
@@ -40,7 +44,7 @@ pub use registry::{Kind, Registry};
 pub use signal::{Actor, Choice, Signal, SignalRow};
 pub use state::{
     Absence, BlockState, Control, Counts, Goal, IllegalTransition, ItemKind, ItemView, OpenWait, Pause,
-    Proof, RunState, RunStatus, StepState, Waiting, Way, fold,
+    Proof, RunState, RunStatus, Stated, StepState, Waiting, Way, fold,
 };
 pub use step::{
     ActedAs, Applied, Approval, AttemptLog, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,

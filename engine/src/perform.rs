@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -39,6 +40,8 @@ pub struct Job {
     pub params: Arc<Value>,
     /// Who does it; the first acts.
     pub identities: Vec<Identity>,
+    /// The plan's other identities, as far as they are known.
+    pub others: Vec<Identity>,
     /// Whose token goes along.
     pub auxiliary: Option<Identity>,
     /// When the step was first ready.
@@ -49,6 +52,8 @@ pub struct Job {
     pub receipt: Option<Value>,
     /// Receipts of the steps that this one needs directly.
     pub needed_receipts: Vec<Value>,
+    /// Outputs that a person stated.
+    pub stated: BTreeMap<String, Value>,
     /// For Undo: what the undo probe found.
     pub found: Option<Arc<Value>>,
     /// Longest time for this attempt.
@@ -184,11 +189,14 @@ impl Performer {
             phase: job.phase,
             attempt: job.attempt,
             identities: &job.identities,
+            others: &job.others,
             auxiliary: job.auxiliary.as_ref(),
             since: job.since,
             approval: job.approval.as_ref(),
             receipt: job.receipt.as_ref(),
             needed_receipts: &job.needed_receipts,
+            stated: &job.stated,
+            unknown: &[],
             clock: &*self.clock,
             log,
         };

@@ -12,8 +12,10 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 use twinspan_plans::{Catalog, EffectClass, KindSpec};
 
+use crate::failure::StepError;
+use crate::hand_over::HandOver;
 use crate::perform::KindRules;
-use crate::step::{Dwell, Step};
+use crate::step::{Dwell, Step, StepCx};
 
 pub(crate) use erased::DynStep;
 
@@ -40,6 +42,8 @@ pub struct Kind {
     pub keeps: Option<&'static str>,
     /// How long after the last removal in its run it may be removed, and why; `None`: at once.
     pub dwell: Option<Dwell>,
+    /// Parameters that no write depends on.
+    pub only_checked: &'static [&'static str],
     /// Parameters that are right in the simulator's default world.
     pub example: Value,
     /// JSON Schema of its parameters.
@@ -74,6 +78,7 @@ impl Registry {
             effect: S::EFFECT,
             settle: S::SETTLE,
             keeps: S::KEEPS,
+            only_checked: S::ONLY_CHECKED,
             dwell: S::DWELL,
             example,
             params,
@@ -120,6 +125,11 @@ impl Registry {
 impl Kind {
     pub(crate) fn step(&self) -> &Arc<dyn DynStep> {
         &self.step
+    }
+
+    /// What a person does instead of a step with these parameters.
+    pub fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError> {
+        self.step.hand_over(cx, params)
     }
 
     /// What the engine's rules need to know of it.

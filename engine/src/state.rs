@@ -35,6 +35,7 @@ use crate::step::ClaimKey;
 
 pub use crate::state::folding::fold;
 pub use crate::state::item::BlockState;
+pub use crate::state::record::Stated;
 pub use crate::state::status::RunStatus;
 pub use crate::state::step_state::{Absence, Proof, StepState, Waiting, Way};
 pub use crate::state::view::{Counts, ItemKind, ItemView, OpenWait};

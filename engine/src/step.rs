@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::failure::{FailureClass, StepError};
+use crate::hand_over::{HandOver, Variable};
 use crate::ids::{RunId, StepKey};
 use crate::wait::Wait;
 
@@ -43,6 +44,8 @@ pub trait Step: Send + Sync + 'static {
     const UNDO_BEFORE: &'static [&'static str] = &[];
     /// What must not be removed too soon after other removals of the same run; `None`: nothing to fear.
     const DWELL: Option<Dwell> = None;
+    /// Parameters that no write depends on: a hand-over does without those that nobody knows yet.
+    const ONLY_CHECKED: &'static [&'static str] = &[];
 
     /// Parameters, after references are resolved.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
@@ -84,6 +87,13 @@ pub trait Step: Send + Sync + 'static {
         params: &Self::Params,
         found: &Self::Output,
     ) -> impl Future<Output = Result<Undone, StepError>> + Send;
+
+    /// What a person does instead, where this program may not act; nothing is read or sent. A kind that only looks needs
+    /// nothing done.
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Self::Params) -> Result<HandOver, StepError> {
+        let _ = (cx, params);
+        Ok(HandOver::default())
+    }
 }
 
 /// How long a thing has to stand after the last removal in its run before it is removed itself, and why.
@@ -321,6 +331,8 @@ pub struct StepCx<'a> {
     pub attempt: u32,
     /// Who does it; the first acts.
     pub identities: &'a [Identity],
+    /// The plan's other identities: one of them may look where the first cannot. Only the first ever writes.
+    pub others: &'a [Identity],
     /// Whose token goes along.
     pub auxiliary: Option<&'a Identity>,
     /// When the step was first ready: `delay` counts from here.
@@ -331,6 +343,10 @@ pub struct StepCx<'a> {
     pub receipt: Option<&'a Value>,
     /// Receipts of the steps that this one needs directly (a redeem link is shown by the step that waits for it).
     pub needed_receipts: &'a [Value],
+    /// Outputs that a person stated: claims, which a read may prove.
+    pub stated: &'a BTreeMap<String, Value>,
+    /// Values that a GUID stands in for, because nobody knows them yet; empty but in a hand-over.
+    pub unknown: &'a [Variable],
     /// The time; never the machine's own.
     pub clock: &'a dyn Clock,
     /// Where requests are recorded, and where the permission for the one write is.

@@ -22,6 +22,13 @@ use crate::plan::{InputDef, Inputs, NodeId, Plan};
 pub use given::{RawInputs, ReadFile};
 pub use needed::KnownParams;
 
+impl Type {
+    /// Whether a value is of this type, or why not.
+    pub fn check(&self, value: &Json) -> Result<(), String> {
+        value::check_json(self, value)
+    }
+}
+
 impl Plan {
     /// Checks what was given, fills in defaults, and says everything that is missing or wrong at once.
     pub fn bind(&self, given: &RawInputs) -> Result<Inputs, Diagnostics> {

@@ -31,7 +31,7 @@ mod yaml;
 pub use bind::{KnownParams, RawInputs, ReadFile};
 pub use catalog::{Catalog, EffectClass, Field, Identities, KindSpec, Type};
 pub use check::{Compiled, compile};
-pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity, Source};
+pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity, Source, nearest};
 pub use digest::Digest;
 pub use document::{Document, parse};
 pub use duration::parse_duration;

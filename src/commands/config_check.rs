@@ -163,17 +163,21 @@ async fn sign_in(azure: &Azure, identity: &Identity) -> Result<SignedIn, StepErr
     let clock = SystemClock;
     let log = AttemptLog::new(Phase::Probe);
     let step = StepKey::from("config-check");
+    let stated = std::collections::BTreeMap::new();
     let cx = StepCx {
         run: RunId::new(),
         step: &step,
         phase: Phase::Probe,
         attempt: 1,
         identities: std::slice::from_ref(identity),
+        others: &[],
         auxiliary: None,
         since: clock.now(),
         approval: None,
         receipt: None,
         needed_receipts: &[],
+        stated: &stated,
+        unknown: &[],
         clock: &clock,
         log: &log,
     };

@@ -114,6 +114,9 @@ fn about(step: &StepView, seen: &[(Timestamp, String)], page: &mut Page) {
     for (at, what) in seen {
         fact("seen", &format!("{} {what}", stamp(*at)));
     }
+    for claim in &step.claimed {
+        fact("claimed", &format!("{} ({})", claim.words(), stamp(claim.at)));
+    }
     if !step.waits_for.is_empty() {
         fact("needs", &step.waits_for.join(", "));
     }

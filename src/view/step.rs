@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
-    ActedAs, Approval, Decision, Evidence, ItemView, Marker, Origin, StepError, StepState,
+    ActedAs, Approval, Decision, Evidence, ItemView, Marker, Origin, Stated, StepError, StepState,
 };
 use twinspan_plans::{NodeId, Plan};
 
@@ -37,6 +37,9 @@ pub(crate) struct StepView {
     pub(crate) origin: Option<Origin>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output: Option<Value>,
+    /// Outputs that a person stated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) claimed: Vec<ClaimView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) evidence: Option<EvidenceView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +67,49 @@ pub(crate) struct StepView {
 pub(crate) struct RetryView {
     pub(crate) failures: u32,
     pub(crate) until: Timestamp,
+}
+
+/// An output that a person stated.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ClaimView {
+    pub(crate) output: String,
+    pub(crate) value: Value,
+    pub(crate) by: String,
+    pub(crate) at: Timestamp,
+    /// What a check read in its place; the claim is proven where they are the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) read: Option<Value>,
+}
+
+impl ClaimView {
+    fn of(item: ItemView<'_>) -> Vec<Self> {
+        let read = |output: &str| match item.state() {
+            Some(StepState::AlreadySo(proof) | StepState::Done(proof)) if proof.origin != Origin::Claimed => {
+                proof.output.get(output).cloned()
+            }
+            _ => None,
+        };
+        let stated = item.stated().into_iter().flatten();
+        let view = |(output, stated): (&String, &Stated)| ClaimView {
+            output: output.clone(),
+            value: stated.value.clone(),
+            by: stated.by.to_string(),
+            at: stated.at,
+            read: read(output),
+        };
+        stated.map(view).collect()
+    }
+
+    /// `object_id = ffffffff-…, claimed by nina, not proven yet`
+    pub(crate) fn words(&self) -> String {
+        let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let proof = match &self.read {
+            None => "not proven yet".to_owned(),
+            Some(read) if *read == self.value => "proven".to_owned(),
+            Some(read) => format!("but it was read as {}", shown(read)),
+        };
+        format!("{} = {}, claimed by {}, {proof}", self.output, shown(&self.value), self.by)
+    }
 }
 
 /// How a state is known.
@@ -151,6 +197,7 @@ impl StepView {
             since: item.since(),
             origin: item.origin().cloned(),
             output: item.outputs().cloned(),
+            claimed: ClaimView::of(item),
             evidence: item.evidence().map(EvidenceView::from),
             waiting: item.open_wait().map(|open| WaitView {
                 step: item.key().to_string(),

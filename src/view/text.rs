@@ -130,18 +130,25 @@ impl StepView {
         let title = self.title.as_deref().unwrap_or(&self.kind);
         let state = state_words(self.state);
         let line = format!("{:left$}{style}{state:14}{style:#} {:names$}  {title}", "", self.step);
+        // Under the title: the state and the name stand before it.
+        let under = left + 15 + names + 2;
+        self.title_line(&line, under, page);
+        for claim in &self.claimed {
+            page.line(under, &format!("{:under$}{WAIT}{}{WAIT:#}", "", claim.words()));
+        }
+    }
+
+    fn title_line(&self, line: &str, under: usize, page: &mut Page) {
         let how = match (&self.evidence, &self.reason) {
             (Some(evidence), _) => evidence.text(),
             (None, Some(reason)) => reason.clone(),
-            (None, None) => return page.line(left + 15 + names + 2, &line),
+            (None, None) => return page.line(under, line),
         };
         let both = format!("{line}  {DIM}{how}{DIM:#}");
         if page.width().holds(&both) {
             return page.whole(&both);
         }
-        // Under the title: the state and the name stand before it.
-        let under = left + 15 + names + 2;
-        page.line(under, &line);
+        page.line(under, line);
         page.line(under, &format!("{:under$}{DIM}{how}{DIM:#}", ""));
     }
 

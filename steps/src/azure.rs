@@ -98,6 +98,11 @@ impl Azure {
         Graph::new(self, cx, identity)
     }
 
+    /// Whether this machine has a credential for `identity`; nothing is sent.
+    pub(crate) fn serves(&self, cx: &StepCx<'_>, identity: &Identity) -> Result<(), StepError> {
+        self.tokens.serves(cx, identity)
+    }
+
     /// Signs in as `identity` with a fresh token and says who that is.
     pub async fn sign_in(&self, cx: &StepCx<'_>, identity: &Identity) -> Result<SignedIn, StepError> {
         let party = Party::of(identity)?;

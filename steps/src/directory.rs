@@ -42,6 +42,11 @@ pub(crate) struct ServicePrincipal {
 }
 
 impl User {
+    /// Whether this is its address.
+    pub(crate) fn has_address(&self, address: &str) -> bool {
+        self.mail.as_deref().is_some_and(|mail| mail.eq_ignore_ascii_case(address))
+    }
+
     /// Whether an invitation is open.
     pub(crate) fn is_pending(&self) -> bool {
         self.external_user_state.as_deref() == Some("PendingAcceptance")
@@ -58,6 +63,12 @@ pub(crate) fn literal(text: &str) -> String {
     text.replace('\'', "''")
 }
 
+/// A filter for users with this address, as their own or as another one.
+pub(crate) fn with_address(address: &str) -> String {
+    let address = literal(address);
+    format!("mail eq '{address}' or otherMails/any(m:m eq '{address}')")
+}
+
 /// The user with this object id.
 pub(crate) async fn user(graph: &Graph<'_>, id: Guid) -> Result<Option<User>, StepError> {
     graph.get(&format!("/users/{id}"), &[("$select", USER_FIELDS)]).await
@@ -65,8 +76,7 @@ pub(crate) async fn user(graph: &Graph<'_>, id: Guid) -> Result<Option<User>, St
 
 /// Users with this address, as their own or as another one.
 pub(crate) async fn users_by_address(graph: &Graph<'_>, address: &str) -> Result<Vec<User>, StepError> {
-    let address = literal(address);
-    let filter = format!("mail eq '{address}' or otherMails/any(m:m eq '{address}')");
+    let filter = with_address(address);
     graph.list("/users", &[("$filter", &filter), ("$select", USER_FIELDS)]).await
 }
 

@@ -1,5 +1,6 @@
 //! All step kinds: one file each, one line each.
 
+mod acting;
 mod approval;
 mod arm_resource;
 mod command;
@@ -7,6 +8,8 @@ mod connection_status;
 mod delay;
 mod group_members;
 mod guest_user;
+#[cfg(test)]
+mod hand_over_test;
 mod invitation_accepted;
 mod network_group;
 mod network_manager;
@@ -29,28 +32,32 @@ use twinspan_engine::{Phase, Registry, StepCx};
 
 use crate::azure::Azure;
 use crate::command_policy::CommandPolicy;
+use acting::Acting;
 
 /// All kinds, in the order of the reference.
 pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
     let azure = || Arc::clone(&azure);
     Registry::new()
-        .with(network_manager::NetworkManager { azure: azure() })
+        .with(Acting { azure: azure(), kind: network_manager::NetworkManager { azure: azure() } })
         .with(permissions::Permissions { azure: azure() })
-        .with(guest_user::GuestUser { azure: azure() })
-        .with(service_principal::ServicePrincipal { azure: azure() })
-        .with(role_assignment::RoleAssignment { azure: azure() })
-        .with(invitation_accepted::InvitationAccepted { azure: azure() })
+        .with(Acting { azure: azure(), kind: guest_user::GuestUser { azure: azure() } })
+        .with(Acting { azure: azure(), kind: service_principal::ServicePrincipal { azure: azure() } })
+        .with(Acting { azure: azure(), kind: role_assignment::RoleAssignment { azure: azure() } })
+        .with(Acting { azure: azure(), kind: invitation_accepted::InvitationAccepted { azure: azure() } })
         .with(sign_in::SignIn { azure: azure() })
         .with(scope::Scope { azure: azure() })
         .with(virtual_networks::VirtualNetworks { azure: azure() })
-        .with(resource_provider::ResourceProvider { azure: azure() })
-        .with(scope_connection::ScopeConnection { azure: azure() })
-        .with(network_manager_connection::NetworkManagerConnection { azure: azure() })
+        .with(Acting { azure: azure(), kind: resource_provider::ResourceProvider { azure: azure() } })
+        .with(Acting { azure: azure(), kind: scope_connection::ScopeConnection { azure: azure() } })
+        .with(Acting {
+            azure: azure(),
+            kind: network_manager_connection::NetworkManagerConnection { azure: azure() },
+        })
         .with(connection_status::ConnectionStatus { azure: azure() })
-        .with(network_group::NetworkGroup { azure: azure() })
-        .with(static_member::StaticMember { azure: azure() })
+        .with(Acting { azure: azure(), kind: network_group::NetworkGroup { azure: azure() } })
+        .with(Acting { azure: azure(), kind: static_member::StaticMember { azure: azure() } })
         .with(group_members::GroupMembers { azure: azure() })
-        .with(arm_resource::ArmResource { azure: azure() })
+        .with(Acting { azure: azure(), kind: arm_resource::ArmResource { azure: azure() } })
         .with(approval::Approval)
         .with(delay::Delay)
         .with(command::Command { policy: commands })

@@ -5,6 +5,7 @@ mod azure;
 mod command_policy;
 mod default_world;
 mod directory;
+mod hand_over;
 mod hierarchy;
 pub mod ids;
 mod kinds;
@@ -17,4 +18,5 @@ pub use azure::{
     TransportFault, Wire, WireError,
 };
 pub use command_policy::CommandPolicy;
+pub use hand_over::{ARM, GRAPH};
 pub use kinds::registry;

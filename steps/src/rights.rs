@@ -167,7 +167,7 @@ pub(crate) async fn role(arm: &Arm<'_>, scope: &Scope, role: &str) -> Result<Rol
 }
 
 /// Path of a role assignment.
-pub(crate) fn assignment_path(scope: &Scope, name: Guid) -> String {
+pub(crate) fn assignment_path(scope: &Scope, name: impl std::fmt::Display) -> String {
     format!("{}/{name}", below(scope, "roleAssignments"))
 }
 

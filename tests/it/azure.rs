@@ -146,8 +146,15 @@ impl Azure {
 
     /// A user's folder that is configured for this world.
     pub(crate) fn home(&self) -> Home {
+        self.home_without("")
+    }
+
+    /// The same, without a credential for one identity.
+    pub(crate) fn home_without(&self, nobody: &str) -> Home {
         let home = Home::new();
-        home.write("twinspan.toml", self.configuration());
+        let nobodys = format!("[identities.{nobody}]\ncredential = \"client-secret\"");
+        let none = format!("[identities.{nobody}]\ncredential = \"none\"");
+        home.write("twinspan.toml", self.configuration().replace(&nobodys, &none));
         for (name, identity) in self.ready["identities"].as_object().unwrap() {
             home.write(&format!("{name}.secret"), identity["client_secret"].as_str().unwrap());
         }

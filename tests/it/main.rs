@@ -7,6 +7,7 @@ mod config;
 mod conformance;
 mod doctor;
 mod exits;
+mod hand_over;
 mod house;
 mod lies;
 mod program;

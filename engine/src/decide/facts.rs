@@ -230,7 +230,7 @@ impl<'a> Case<'a> {
             Some(Value::Object(fields)) => fields.clone(),
             _ => Map::new(),
         };
-        fields.extend(self.record.provided.iter().map(|(name, value)| (name.clone(), value.clone())));
+        fields.extend(self.record.provided.iter().map(|(name, stated)| (name.clone(), stated.value.clone())));
         (found.is_some() || !fields.is_empty()).then_some(Value::Object(fields))
     }
 }

@@ -110,11 +110,13 @@ fn perform(phase: Phase, params: Value, found: Option<Value>) -> Result<Seen, St
         attempt: 1,
         params: Arc::new(params),
         identities: Vec::new(),
+        others: Vec::new(),
         auxiliary: None,
         since: Timestamp::UNIX_EPOCH,
         approval: None,
         receipt: None,
         needed_receipts: Vec::new(),
+        stated: Default::default(),
         found: found.map(Arc::new),
         timeout: Duration::from_secs(300),
     };

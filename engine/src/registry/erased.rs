@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::backend::BoxFuture;
 use crate::failure::{FailureClass, StepError};
+use crate::hand_over::HandOver;
 use crate::perform::Seen;
 use crate::step::{Observed, Phase, Step, StepCx};
 
@@ -21,6 +22,8 @@ pub(crate) trait DynStep: Send + Sync {
         params: &'a Value,
         found: Option<&'a Value>,
     ) -> BoxFuture<'a, Result<Seen, StepError>>;
+    /// What a person does instead.
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError>;
 }
 
 impl<S: Step> DynStep for S {
@@ -66,6 +69,10 @@ impl<S: Step> DynStep for S {
             })?;
             Ok(Seen::Undone(Step::undo(self, cx, &params, &found).await?))
         })
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError> {
+        Step::hand_over(self, cx, &decode_params::<S>(params)?)
     }
 }
 

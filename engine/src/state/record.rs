@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::event::StepEvent;
 use crate::failure::StepError;
-use crate::signal::Choice;
+use crate::signal::{Actor, Choice};
 use crate::state::step_state::{Proof, StepState, Way};
 use crate::step::{ActedAs, Approval, ClaimKey, Identity, Phase};
 use crate::wait::WaitKind;
@@ -36,7 +36,7 @@ pub(crate) struct StepRecord {
     /// As whom it was done and proven, each once.
     pub(crate) acted_as: Vec<ActedAs>,
     /// Outputs that a person stated.
-    pub(crate) provided: BTreeMap<String, Value>,
+    pub(crate) provided: BTreeMap<String, Stated>,
     pub(crate) ownership: Ownership,
     /// A write was answered by nobody, and no read has settled it.
     pub(crate) unsettled: bool,
@@ -50,6 +50,17 @@ pub(crate) struct StepRecord {
     pub(crate) call: Option<Arc<Call>>,
     /// Place on the agenda.
     pub(crate) slot: Option<(Timestamp, u64)>,
+}
+
+/// An output that a person stated: a claim, until a read proves it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stated {
+    /// Its value.
+    pub value: Value,
+    /// Who said so.
+    pub by: Actor,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Failures in a row.
@@ -135,6 +146,11 @@ impl StepRecord {
             StepState::Skipped { output, .. } => output.as_deref(),
             _ => None,
         }
+    }
+
+    /// Outputs that a person stated.
+    pub(crate) fn stated_values(&self) -> BTreeMap<String, Value> {
+        self.provided.iter().map(|(output, stated)| (output.clone(), stated.value.clone())).collect()
     }
 
     /// Takes in what an event says beside the change of state; called before the state changes.
@@ -247,7 +263,11 @@ impl StepRecord {
                 self.last_error = Some(Box::new(error.clone()));
             }
             StepEvent::UndoStopped { error } => self.last_error = Some(Box::new(error.clone())),
-            StepEvent::SkipAsked { values, .. } => self.provided.extend(values.clone()),
+            StepEvent::SkipAsked { values, by, .. } => {
+                for (output, value) in values {
+                    self.state_output(output, value, by, at);
+                }
+            }
             StepEvent::Approved(approval) => {
                 self.approval = Some(approval.clone());
                 self.waits.clear();
@@ -258,9 +278,7 @@ impl StepRecord {
                 self.waits.clear();
             }
             StepEvent::Decided { choice, .. } => self.decided = Some(*choice),
-            StepEvent::Provided { output, value, .. } => {
-                self.provided.insert(output.clone(), value.clone());
-            }
+            StepEvent::Provided { output, value, by } => self.state_output(output, value, by, at),
             StepEvent::Removed { .. } => {
                 // Whoever made what was there: it is gone, and what comes next is made by this run.
                 self.replacing = false;
@@ -304,6 +322,11 @@ impl StepRecord {
         self.decided = None;
         self.replacing = false;
         self.last_error = None;
+    }
+
+    fn state_output(&mut self, output: &str, value: &Value, by: &Actor, at: Timestamp) {
+        let stated = Stated { value: value.clone(), by: by.clone(), at };
+        self.provided.insert(output.to_owned(), stated);
     }
 
     /// An intended write certainly did not happen.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use twinspan_plans::expr::{EvalError, Expr, Scope};
-use twinspan_plans::{IdentityId, NodeId};
+use twinspan_plans::{IdentityDef, IdentityId, NodeId};
 
 use crate::failure::StepError;
 use crate::state::RunState;
@@ -130,26 +130,26 @@ impl RunState {
         Ok(Call { params: Arc::new(params), identities, auxiliary })
     }
 
+    /// Identities that a step of this item could act as, but for those that it does act as. One that cannot be resolved is
+    /// nobody.
+    pub(crate) fn other_identities(&self, id: ItemId, own: &[Identity]) -> Vec<Identity> {
+        if own.is_empty() {
+            return Vec::new();
+        }
+        let all = self.plan.identities.iter().zip(0..).map(|(definition, at)| (definition, IdentityId(at)));
+        let seen =
+            |declared_in: Option<NodeId>| declared_in.is_none_or(|node| self.enclosing(id, node).is_some());
+        all.filter(|(definition, _)| seen(definition.declared_in))
+            .filter_map(|(_, at)| self.resolve_identity(id, at).ok())
+            .filter(|identity| !own.contains(identity))
+            .collect()
+    }
+
     fn resolve_identity(&self, id: ItemId, identity: IdentityId) -> Result<Identity, StepError> {
         let definition = self.plan.identity(identity);
         // An identity speaks of the block that declares it, not of the step that uses it.
         let place = definition.declared_in.and_then(|node| self.enclosing(id, node));
-        let scope = ItemScope { state: self, item: place };
-        let mut attributes = BTreeMap::new();
-        for (name, expr) in &definition.attributes {
-            let value = expr.eval(&scope).map_err(|error| {
-                StepError::plan_wrong(format!("identity {}, {name}: {error}", definition.name))
-            })?;
-            match value {
-                Some(Value::String(text)) => drop(attributes.insert(name.clone(), text)),
-                Some(other) => drop(attributes.insert(name.clone(), other.to_string())),
-                None => {}
-            }
-        }
-        if let Some(about) = &definition.about {
-            attributes.insert("about".to_owned(), about.clone());
-        }
-        Ok(Identity { name: definition.name.clone(), attributes })
+        identity_of(definition, &ItemScope { state: self, item: place })
     }
 
     /// The elements of a `for_each`, keyed; a duplicate is an error.
@@ -187,4 +187,23 @@ impl RunState {
         }
         Ok(elements)
     }
+}
+
+/// An identity with what the plan says of it, read through `scope`.
+pub(crate) fn identity_of(definition: &IdentityDef, scope: &dyn Scope) -> Result<Identity, StepError> {
+    let mut attributes = BTreeMap::new();
+    for (name, expr) in &definition.attributes {
+        let value = expr.eval(scope).map_err(|error| {
+            StepError::plan_wrong(format!("identity {}, {name}: {error}", definition.name))
+        })?;
+        match value {
+            Some(Value::String(text)) => drop(attributes.insert(name.clone(), text)),
+            Some(other) => drop(attributes.insert(name.clone(), other.to_string())),
+            None => {}
+        }
+    }
+    if let Some(about) = &definition.about {
+        attributes.insert("about".to_owned(), about.clone());
+    }
+    Ok(Identity { name: definition.name.clone(), attributes })
 }

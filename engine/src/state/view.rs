@@ -11,6 +11,7 @@ use crate::failure::StepError;
 use crate::ids::{Epoch, RunId, Seq, StepKey};
 use crate::signal::Actor;
 use crate::state::item::{Item, ItemId, Role};
+use crate::state::record::Stated;
 use crate::state::step_state::{Proof, StepState, Way};
 use crate::state::{BlockState, Control, RunState};
 use crate::step::{ActedAs, Approval, ClaimKey, Identity};
@@ -400,8 +401,8 @@ impl<'a> ItemView<'a> {
         self.item().step().map_or(&[], |record| &record.acted_as)
     }
 
-    /// Outputs that a person stated.
-    pub fn provided(self) -> Option<&'a BTreeMap<String, Value>> {
+    /// Outputs that a person stated: claims, until the step is proven.
+    pub fn stated(self) -> Option<&'a BTreeMap<String, Stated>> {
         self.item().step().map(|record| &record.provided)
     }
 

@@ -3,22 +3,27 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
+use twinspan_engine::{FailureClass, StepCx, StepError, Wait, WaitKind};
 
 use super::authority::Seen;
 use super::cloud::Cloud;
 use super::credentials::{Credential, CredentialError};
 use super::party::Party;
 use super::{redaction, retry_after};
+use crate::people::shell_word;
 
 /// `credential = "none"`.
-pub(crate) fn none(party: Party<'_>) -> StepError {
+pub(crate) fn none(cx: &StepCx<'_>, party: Party<'_>) -> StepError {
     let what = format!("this machine has no credential for {party}");
-    let action = format!(
-        "twinspan resume on a machine that has one, or set [identities.{}] in twinspan.toml",
-        party.name
-    );
-    waiting(party, what, action)
+    let action = format!("twinspan hand-over {} --as {}", cx.run, shell_word(party.name));
+    let wait = Wait::new(WaitKind::Credential, what.clone())
+        .who(format!("whoever holds the credential of {party}"))
+        .action(action.clone())
+        .otherwise(format!(
+            "twinspan resume on a machine that has the credential, or set [identities.{}] in twinspan.toml",
+            party.name
+        ));
+    StepError::new(FailureClass::Credential, what).hint(action).wait(wait)
 }
 
 /// The configuration does not describe a whole credential.

@@ -29,6 +29,8 @@ pub(crate) const SECRET: &str = "CANARY-secret";
 /// Stands in every token.
 pub(crate) const IN_TOKENS: &str = "CANARYtoken";
 
+static NOTHING_STATED: BTreeMap<String, Value> = BTreeMap::new();
+
 type Answered = Result<Response<Bytes>, TransportFault>;
 
 /// What is answered, in order, and what was asked.
@@ -274,11 +276,14 @@ impl Bench {
             phase,
             attempt: 1,
             identities: std::slice::from_ref(&self.central),
+            others: &[],
             auxiliary: Some(&self.target),
             since: self.clock.now(),
             approval: None,
             receipt: None,
             needed_receipts: &[],
+            stated: &NOTHING_STATED,
+            unknown: &[],
             clock: &self.clock,
             log,
         }

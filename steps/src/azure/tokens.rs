@@ -102,6 +102,16 @@ impl Tokens {
         Ok(token)
     }
 
+    /// Whether there is a complete credential.
+    pub(crate) fn serves(&self, cx: &StepCx<'_>, identity: &Identity) -> Result<(), StepError> {
+        let party = Party::of(identity)?;
+        match self.credentials.of(party.name, party.tenant) {
+            Ok(Credential::None) => Err(none(cx, party)),
+            Ok(_) => Ok(()),
+            Err(error) => Err(not_usable(party, &error)),
+        }
+    }
+
     /// A new token, whatever is held: rights that were just given are in new tokens only.
     pub(crate) async fn fresh(
         &self,
@@ -147,7 +157,7 @@ impl Tokens {
             on_platform,
             request_id.clone(),
         ));
-        let source = self.source(&credential, party, &authority, &request_id, began).await?;
+        let source = self.source(cx, &credential, party, &authority, &request_id, began).await?;
         // The library asks a machine's identity service again by itself, for a minute of the machine's own clock.
         // Asking again is the engine's.
         let scopes = [scope.as_str()];
@@ -173,6 +183,7 @@ impl Tokens {
 
     async fn source(
         &self,
+        cx: &StepCx<'_>,
         credential: &Credential,
         party: Party<'_>,
         authority: &Arc<Authority>,
@@ -191,7 +202,7 @@ impl Tokens {
         };
         let with_assertion = || ClientAssertionCredentialOptions { client_options: options() };
         let made: azure_core::Result<Arc<dyn TokenCredential>> = match credential {
-            Credential::None => return Err(none(party)),
+            Credential::None => return Err(none(cx, party)),
             Credential::AzureCli => AzureCliCredential::new(Some(AzureCliCredentialOptions {
                 tenant_id: Some(party.tenant.to_owned()),
                 executor: self.executor.clone(),

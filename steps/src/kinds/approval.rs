@@ -5,8 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, Approvers, ClaimKey, EffectClass, Identities, Marker, Observed, Readiness, Step, StepCx,
-    StepError, Undone, Wait,
+    Act, Applied, Approvers, Back, ClaimKey, EffectClass, HandOver, Identities, Marker, Observed, Readiness,
+    Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::people;
@@ -117,6 +117,21 @@ impl Step for Approval {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("an approval stays in the record".to_owned()))
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let wait = wait(cx, params);
+        let speaking =
+            params.by.as_deref().map(|by| format!(" --as {}", people::shell_word(by))).unwrap_or_default();
+        let task = Task {
+            what: format!("Say yes or no to: {}", params.show.as_deref().unwrap_or("this step")),
+            privilege: wait.who.into_iter().collect(),
+            acts: wait.action.map(|action| Act::Command(format!("{action}{speaking}"))).into_iter().collect(),
+            back: Back { words: "an approval stays in the record".to_owned(), request: None },
+            ..Task::default()
+        };
+        let proof = "the approval in the run's journal".to_owned();
+        Ok(HandOver { task: Some(task), proof, actor: params.by.clone(), ..HandOver::default() })
     }
 }
 

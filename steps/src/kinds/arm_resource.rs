@@ -7,14 +7,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
-    Wait,
+    Act, Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Step, StepCx,
+    StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{Provisioning, same_path};
 use crate::azure::Azure;
 use crate::ids::ResourceId;
 use crate::kinds::undoing;
+use crate::{hand_over, people};
 
 /// `arm.resource`
 pub(crate) struct ArmResource {
@@ -175,6 +176,23 @@ impl Step for ArmResource {
     async fn undo(&self, cx: &StepCx<'_>, params: &Params, found: &Output) -> Result<Undone, StepError> {
         self.azure.arm(cx, cx.identity()?).delete(found.id.path(), &params.api_version, &[]).await?;
         Ok(Undone::Removed)
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let task = Task {
+            what: format!("Create {}", params.id),
+            privilege: vec![format!("to write {}: for example Contributor on its resource group", params.id)],
+            ..Task::default()
+        };
+        let mut said = hand_over::resource(params.id.path(), &params.api_version, &params.body, task)?;
+        let auxiliary = cx.auxiliary.map(people::tenant).transpose()?.map(|tenant| tenant.to_string());
+        for act in said.task.iter_mut().flat_map(|task| &mut task.acts) {
+            if let Act::Make(make) = act {
+                make.write.auxiliary.clone_from(&auxiliary);
+            }
+        }
+        said.outputs.insert("id", hand_over::text(&params.id));
+        Ok(said)
     }
 }
 

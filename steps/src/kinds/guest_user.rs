@@ -4,22 +4,23 @@
 //! needed once. A person is never mailed twice: the address is looked up first, and an invitation whose answer was lost is
 //! looked for before it is repeated. The link that accepts it is in the answer only, so it is kept as a receipt.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, FailureClass, Marker, Observed, Readiness, Step, StepCx,
-    StepError, Undone,
+    Act, Applied, Back, ClaimKey, Decision, EffectClass, FailureClass, Find, HandOver, Make, Marker,
+    Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 
 use crate::avnm::or_default;
-use crate::azure::Azure;
+use crate::azure::{Azure, SignedIn};
 use crate::default_world;
 use crate::directory::{self, User};
 use crate::ids::{Email, Guid, TenantId, Url};
-use crate::people;
+use crate::{hand_over, people};
 
 /// `entra.guest-user`
 pub(crate) struct GuestUser {
@@ -53,7 +54,8 @@ pub(crate) struct Output {
     id: Guid,
     /// Object id in this tenant: what roles are given to. Not the object id at home.
     object_id: Guid,
-    /// PendingAcceptance, Accepted, or NotInvited for an account that needed no invitation.
+    /// PendingAcceptance, Accepted, NotInvited for an account that needed no invitation, or SignedIn where only that could
+    /// be seen.
     state: String,
     /// Address of the person.
     email: Email,
@@ -136,6 +138,18 @@ impl Params {
         Ok(Applied { receipt: Some(receipt) })
     }
 
+    /// The account that signed in, if it is the guest: as its home tenant names it, or as a guest is named here.
+    fn itself(&self, signed_in: &SignedIn) -> Option<Observed<Output>> {
+        let account = signed_in.account.as_deref()?.to_lowercase();
+        let email = self.email.as_str().to_lowercase();
+        let as_guest = format!("{}#ext#@", email.replace('@', "_"));
+        let object_id: Guid = signed_in.object_id.as_deref()?.parse().ok()?;
+        let output =
+            Output { id: object_id, object_id, state: "SignedIn".to_owned(), email: self.email.clone() };
+        (account == email || account.starts_with(&as_guest))
+            .then_some(Observed::Present { output, marker: Marker::NoPlace })
+    }
+
     fn observed(&self, found: Vec<User>) -> Result<Observed<Output>, StepError> {
         match found.as_slice() {
             [] => Ok(Observed::Absent),
@@ -207,7 +221,22 @@ impl Step for GuestUser {
         {
             return params.observed(vec![user]);
         }
-        params.observed(directory::users_by_address(&graph, params.email.as_str()).await?)
+        // What a person stated is believed as far as the account has the address.
+        let stated = cx.stated.get("object_id").or_else(|| cx.stated.get("id"));
+        if let Some(id) = stated.and_then(|id| Guid::deserialize(id).ok())
+            && let Ok(Some(user)) = directory::user(&graph, id).await
+            && user.has_address(params.email.as_str())
+        {
+            return params.observed(vec![user]);
+        }
+        match directory::users_by_address(&graph, params.email.as_str()).await {
+            // Let in, but not to the directory: an account that is looked for by itself is there.
+            Err(error) if error.class == FailureClass::Permission => {
+                let signed_in = self.azure.sign_in(cx, cx.identity()?).await?;
+                params.itself(&signed_in).ok_or(error)
+            }
+            found => params.observed(found?),
+        }
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
@@ -223,6 +252,54 @@ impl Step for GuestUser {
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
         self.azure.graph(cx, cx.identity()?).delete(&format!("/users/{}", found.object_id)).await?;
         Ok(Undone::Removed)
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let tenant = people::tenant(cx.identity()?)?;
+        let words = format!("object id of the guest {}", params.email);
+        let guest = Variable::of(cx, "object_id", words, Some("User"));
+        let by_address = Request {
+            query: vec![
+                ("$filter", directory::with_address(params.email.as_str())),
+                ("$select", "id".to_owned()),
+            ],
+            ..hand_over::graph("GET", "/users")
+        };
+        let find = Find { list: Some("value"), take: "id", ..Find::default() };
+        let invite = hand_over::with_body(hand_over::graph("POST", "/invitations"), &params.body(tenant))?;
+        let make = Make {
+            yields: Some((guest.clone(), "invitedUser.id")),
+            pass_on: Some(("inviteRedeemUrl", params.email.to_string())),
+            ..hand_over::make((by_address, find), invite)
+        };
+        let remove = hand_over::graph("DELETE", &format!("/users/{}", guest.stand_in));
+        let task = Task {
+            what: format!(
+                "Invite {} as a guest of tenant {tenant}, unless the account is there",
+                params.email
+            ),
+            privilege: vec![
+                "the Entra role Guest Inviter, or a tenant in which members may invite guests".to_owned(),
+                "an application: Microsoft Graph's User.Invite.All (and User.Read.All to look)".to_owned(),
+            ],
+            by_hand: Some("Entra admin centre: Users, New user, Invite external user".to_owned()),
+            acts: vec![Act::Make(make)],
+            back: Back {
+                words: "removes the guest with everything it was given: only if nobody else uses it"
+                    .to_owned(),
+                request: Some(remove),
+            },
+        };
+        Ok(HandOver {
+            task: Some(task),
+            proof: format!("a user of tenant {tenant} has the address {}, or signs in with it", params.email),
+            outputs: BTreeMap::from([
+                ("id", hand_over::text(&guest.stand_in)),
+                ("object_id", hand_over::text(&guest.stand_in)),
+                ("email", hand_over::text(&params.email)),
+            ]),
+            actor: None,
+        })
     }
 }
 
@@ -318,6 +395,43 @@ mod tests {
         let error =
             Attempt::new(&bench, Phase::Probe).precondition(&kind(&bench), &params).await.unwrap_err();
         assert_eq!(error.class, FailureClass::PlanWrong);
+    }
+
+    #[tokio::test]
+    async fn who_may_not_list_accounts_is_itself_the_proof_or_sees_what_a_person_stated() {
+        let denied = json!({ "error": { "code": "Authorization_RequestDenied", "message": "" } });
+        let me = |claim: &str, account: &str| {
+            let payload = azure_core::base64::encode_url_safe(
+                json!({ "oid": GUEST, "tid": "t", claim: account, "scp": "x" }).to_string(),
+            );
+            json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": format!("e30.{payload}.x") })
+                .to_string()
+        };
+        for (claim, account, itself) in [
+            ("unique_name", "Nina.Network@contoso.example", true),
+            ("upn", "nina.network_contoso.example#EXT#@fabrikam.example", true),
+            ("upn", "somebody@contoso.example", false),
+        ] {
+            let bench = Bench::new();
+            bench.script.answer(403, &denied).token_answer(200, &[], &me(claim, account));
+            bench.script.token_answer(200, &[], &me(claim, account));
+            let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &GuestUser::example()).await;
+            match seen {
+                Ok(Observed::Present { output, .. }) => {
+                    assert!(itself && output.object_id.to_string() == GUEST && output.state == "SignedIn");
+                }
+                other => {
+                    assert!(!itself && other.unwrap_err().class == FailureClass::Permission, "{account}")
+                }
+            }
+        }
+        let bench = Bench::new();
+        bench.script.answer(200, &user(GUEST));
+        let log = twinspan_engine::AttemptLog::new(Phase::Probe);
+        let stated = BTreeMap::from([("object_id".to_owned(), json!(GUEST))]);
+        let cx = StepCx { stated: &stated, ..bench.cx(Phase::Probe, &log) };
+        let seen = kind(&bench).check(&cx, &GuestUser::example()).await.unwrap();
+        assert!(matches!(seen, Observed::Present { .. }), "by its id alone: {seen:?}");
     }
 
     #[tokio::test]

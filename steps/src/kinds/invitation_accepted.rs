@@ -1,13 +1,14 @@
 //! `entra.invitation-accepted`: a guest has accepted the invitation. There is no API to accept: a person opens the link.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, FailureClass, Identity, Marker, Observed, Readiness, Step, StepCx,
-    StepError, Undone, Wait, WaitKind,
+    Act, Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Identity, Marker, Observed, Readiness,
+    Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
 };
 
 use crate::azure::Azure;
@@ -15,7 +16,7 @@ use crate::default_world;
 use crate::directory;
 use crate::ids::Guid;
 use crate::kinds::guest_user::InvitationReceipt;
-use crate::people;
+use crate::{hand_over, people};
 
 /// `entra.invitation-accepted`
 pub(crate) struct InvitationAccepted {
@@ -132,6 +133,27 @@ impl Step for InvitationAccepted {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let identity = cx.identity()?;
+        let wait = wait(cx, params, identity);
+        let task = Task {
+            what: format!(
+                "Accept the invitation to {}: only the invited person can",
+                people::place(identity)
+            ),
+            privilege: wait.who.into_iter().collect(),
+            by_hand: wait.action,
+            acts: vec![Act::Person { link: wait.link }],
+            back: Back {
+                words: "the guest leaves under https://myaccount.microsoft.com/organizations".to_owned(),
+                request: None,
+            },
+        };
+        let proof = "the guest's state in the directory is Accepted, or the guest signs in".to_owned();
+        let outputs = BTreeMap::from([("guest", hand_over::text(params.guest))]);
+        Ok(HandOver { task: Some(task), proof, outputs, actor: None })
     }
 }
 

@@ -1,19 +1,21 @@
 //! `avnm.network-group`: a network group of a network manager, found or made.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
-    Wait,
+    Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Step, StepCx,
+    StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child};
-use crate::avnm::{Group as Wire, Provisioning};
+use crate::avnm::{API, Body, Group as Wire, Provisioning};
 use crate::azure::Azure;
 use crate::default_world;
+use crate::hand_over;
 use crate::ids::{NetworkGroups, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::undoing;
 
@@ -161,6 +163,33 @@ impl Step for NetworkGroup {
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
         // Its `force` would undeploy configurations of others that use the group.
         Child::new(&self.azure, cx, found.id.clone())?.remove().await
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let id = params.id()?;
+        let task = Task {
+            what: format!(
+                "Create the network group {} in network manager {}",
+                params.name,
+                params.network_manager.name()
+            ),
+            privilege: vec![format!(
+                "Microsoft.Network/networkManagers/networkGroups/write on {}: Network Contributor",
+                params.network_manager
+            )],
+            by_hand: Some(format!(
+                "Azure portal: network manager {}, Network groups, Create",
+                params.network_manager.name()
+            )),
+            ..Task::default()
+        };
+        let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
+        let outputs = BTreeMap::from([
+            ("id", hand_over::text(&id)),
+            ("name", hand_over::text(&params.name)),
+            ("member_type", hand_over::text(params.member_type.as_str())),
+        ]);
+        Ok(HandOver { outputs, ..said })
     }
 }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, Dwell, EffectClass, Marker, Observed, Readiness, Step, StepCx,
-    StepError, Undone, Wait,
+    Applied, ClaimKey, Decision, Difference, Dwell, EffectClass, HandOver, Marker, Observed, Readiness, Step,
+    StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{API, Found, Manager, Provisioning, same_path};
 use crate::azure::Azure;
 use crate::default_world;
+use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::undoing;
 
@@ -310,6 +311,31 @@ impl Step for NetworkManager {
         // Without `force`: a manager that still has children or deployed configurations is not torn down by the way.
         self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
         Ok(Undone::Removed)
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let mut outputs = BTreeMap::from([
+            ("id", hand_over::text(&params.id)),
+            ("name", hand_over::text(params.id.name())),
+            ("resource_group", hand_over::text(params.id.resource_group().unwrap_or_default())),
+        ]);
+        let subscription = params.id.subscription().map(ConnectionScope::of_subscription);
+        outputs.extend(subscription.map(|subscription| ("subscription", hand_over::text(subscription))));
+        let Some(create) = &params.create else {
+            return Ok(HandOver { proof: format!("GET {}", params.id), outputs, ..HandOver::default() });
+        };
+        let task = Task {
+            what: format!("Create network manager {} in {}", params.id.name(), create.location),
+            privilege: vec![format!(
+                "Microsoft.Network/networkManagers/write on the resource group of {}, and on every scope that it manages: \
+                 Network Contributor",
+                params.id
+            )],
+            by_hand: Some("Azure portal: Network managers, Create".to_owned()),
+            ..Task::default()
+        };
+        let said = hand_over::resource(params.id.path(), API, &body(create, cx.run.short()), task)?;
+        Ok(HandOver { outputs, ..said })
     }
 }
 

@@ -1,19 +1,21 @@
 //! `avnm.network-manager-connection`: a scope of the target tenant lets a network manager of another tenant manage it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, Observed, Phase, Readiness, Step, StepCx,
-    StepError, Undone,
+    Applied, ClaimKey, Decision, Difference, EffectClass, HandOver, Observed, Phase, Readiness, Step, StepCx,
+    StepError, Task, Undone,
 };
 
 use crate::avnm::child::{self, Child};
-use crate::avnm::{ConnectionState, Half, NamesManager, same_path};
+use crate::avnm::{API, Body, ConnectionState, Half, NamesManager, same_path};
 use crate::azure::Azure;
 use crate::default_world;
+use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::undoing;
 use crate::people;
@@ -141,6 +143,8 @@ impl Step for NetworkManagerConnection {
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
 
+    const ONLY_CHECKED: &'static [&'static str] = &["scope_connection_state"];
+
     type Params = Params;
     type Output = Output;
 
@@ -176,6 +180,19 @@ impl Step for NetworkManagerConnection {
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
         Child::new(&self.azure, cx, found.id.clone())?.remove().await
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let id = params.id()?;
+        let task = Task {
+            what: format!("Create the connection {} on {}, to network manager {}", params.name, params.scope.words(), params.network_manager),
+            privilege: vec![format!("Microsoft.Network/networkManagerConnections/write at {}: Network Contributor", params.scope.path())],
+            by_hand: Some("Azure portal, signed in to this tenant: Network managers, Cross-tenant connections, Create a connection".to_owned()),
+            ..Task::default()
+        };
+        let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
+        let outputs = BTreeMap::from([("id", hand_over::text(&id)), ("name", hand_over::text(&params.name))]);
+        Ok(HandOver { outputs, ..said })
     }
 }
 

@@ -4,6 +4,7 @@
 //! there the answer to the request is kept as its receipt, and a read of the provider's own resources at the group shows that
 //! it answers there. Registering twice does no harm.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +12,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone, Wait,
+    Act, Applied, Back, ClaimKey, EffectClass, Find, Fits, HandOver, Make, Marker, Observed, Readiness, Step,
+    StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{self, Found, Half, NamesManager, or_default};
 use crate::azure::{Arm, Azure};
 use crate::default_world;
 use crate::ids::ConnectionScope;
-use crate::people;
+use crate::{hand_over, people};
 
 const API: &str = "2025-04-01";
 const KEEPS: &str = "a registration serves everything in the subscription or management group";
@@ -153,6 +155,44 @@ impl Step for ResourceProvider {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept(KEEPS.to_owned()))
+    }
+
+    fn hand_over(&self, _cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let path = params.path()?;
+        let register = hand_over::arm("POST", format!("{path}/register"), API);
+        let having = vec![("registrationState", Fits::Is("Registered".to_owned()))];
+        let look =
+            (hand_over::arm("GET", &path, API), Find { having, ..hand_over::its("registrationState") });
+        let group = params.scope.is_management_group();
+        // Azure tells nothing about a management group; to register twice does no harm.
+        let looks = if group { Vec::new() } else { vec![look.clone()] };
+        let make = Make { look: looks, ..hand_over::make(look, register) };
+        let task = Task {
+            what: format!("Register {} on {}", params.namespace, params.scope.words()),
+            privilege: vec![format!(
+                "{}/register/action at {}: for example Contributor, for Microsoft.Network Network Contributor",
+                params.namespace,
+                params.scope.path()
+            )],
+            by_hand: (!group)
+                .then(|| format!("Azure portal: the subscription, Resource providers, {}", params.namespace)),
+            acts: vec![Act::Make(make)],
+            back: Back { words: format!("not taken back: {KEEPS}"), request: None },
+        };
+        let proof = if group {
+            "nothing: Azure has no read for it; say `twinspan skip` for this step with the reason".to_owned()
+        } else {
+            format!("GET {path}: Registered")
+        };
+        Ok(HandOver {
+            task: Some(task),
+            proof,
+            outputs: BTreeMap::from([
+                ("scope", hand_over::text(&params.scope)),
+                ("namespace", hand_over::text(&params.namespace)),
+            ]),
+            actor: None,
+        })
     }
 }
 

@@ -1,13 +1,14 @@
 //! `azure.role-assignment`: an account has a role at a scope.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, FailureClass, Identity, Marker, Observed, Readiness, Step, StepCx,
-    StepError, Undone,
+    Act, Applied, Back, ClaimKey, EffectClass, FailureClass, Find, Fits, HandOver, Identity, Make, Marker,
+    Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use crate::default_world;
 use crate::ids::{ConnectionScope, Guid, ResourceId, Scope, ScopeKind};
 use crate::kinds::undoing;
 use crate::rights::{self, RoleAssignment as Wire, RoleDefinition, WantedAssignment};
-use crate::{directory, hierarchy, people};
+use crate::{directory, hand_over, hierarchy, people};
 
 /// Namespace of the names that role assignments get.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0002);
@@ -102,8 +103,11 @@ impl PrincipalType {
 impl Params {
     /// The name that a repetition chooses again: one for each scope, principal and role.
     fn name(&self) -> Guid {
-        let text = format!("{}|{}|{}", self.scope.key(), self.principal, self.role.to_lowercase());
-        Guid::from(Uuid::new_v5(&NAMESPACE, text.as_bytes()))
+        Guid::from(Uuid::new_v5(&NAMESPACE, self.named_after().as_bytes()))
+    }
+
+    fn named_after(&self) -> String {
+        format!("{}|{}|{}", self.scope.key(), self.principal, self.role.to_lowercase())
     }
 
     fn path(&self) -> String {
@@ -113,14 +117,14 @@ impl Params {
     fn body<'a>(
         &self,
         cx: &StepCx<'_>,
-        role: &'a RoleDefinition,
-        kind: Option<PrincipalType>,
+        role: &'a str,
+        kind: Option<&'static str>,
     ) -> Body<WantedAssignment<'a>> {
         Body {
             properties: WantedAssignment {
-                role_definition_id: &role.id,
+                role_definition_id: role,
                 principal_id: self.principal,
-                principal_type: kind.map(PrincipalType::as_str),
+                principal_type: kind,
                 description: cx.describe(self.description.as_deref().unwrap_or_default()),
             },
         }
@@ -147,6 +151,35 @@ impl Params {
                 direct.or_else(|| listed.iter().find(|found| found.reaches(role, &self.scope)))
             }
         }
+    }
+}
+
+/// The role's GUID by its name, for a script: the variable's stand-in, and what finds it.
+fn learn_role(cx: &StepCx<'_>, params: &Params) -> (String, Act) {
+    let variable = Variable::of(cx, "role", format!("id of the role {}", params.role), None);
+    let filter = format!("roleName eq '{}'", directory::literal(&params.role));
+    let path = format!("{}/providers/Microsoft.Authorization/roleDefinitions", params.scope.path());
+    let mut ask = hand_over::arm("GET", path, rights::API);
+    ask.query.push(("$filter", filter));
+    let find = Find { list: Some("value"), take: "name", ..Find::default() };
+    (variable.stand_in.clone(), Act::Learn { variable, ask, find })
+}
+
+impl Params {
+    /// How a script sees that the role is given.
+    fn given_already(&self, role_id: &str) -> (Request, Find) {
+        let path = format!("{}/providers/Microsoft.Authorization/roleAssignments", self.scope.path());
+        let mut ask = hand_over::arm("GET", path, rights::API);
+        let mut having = vec![("properties.roleDefinitionId", Fits::EndsWith(format!("/{role_id}")))];
+        let filter = match self.satisfied_by {
+            SatisfiedBy::Effective => format!("assignedTo('{}')", self.principal),
+            SatisfiedBy::Direct => {
+                having.push(("properties.scope", Fits::Is(self.scope.path().to_owned())));
+                format!("principalId eq '{}'", self.principal)
+            }
+        };
+        ask.query.push(("$filter", filter));
+        (ask, Find { list: Some("value"), having, take: "id" })
     }
 }
 
@@ -245,8 +278,9 @@ impl Step for RoleAssignment {
         let arm = self.azure.arm(cx, identity);
         let role = rights::role(&arm, &params.scope, &params.role).await?;
         let kind = self.principal_type(cx, identity, params).await?;
-        let answer: Result<Wire, StepError> =
-            arm.put(&params.path(), rights::API, &params.body(cx, &role, kind)).await;
+        let answer: Result<Wire, StepError> = arm
+            .put(&params.path(), rights::API, &params.body(cx, &role.id, kind.map(PrincipalType::as_str)))
+            .await;
         match answer {
             Ok(_) => Ok(Applied::default()),
             // Given already, under another name: the read that follows finds and adopts it.
@@ -258,6 +292,81 @@ impl Step for RoleAssignment {
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
         self.azure.arm(cx, cx.identity()?).delete(found.id.path(), rights::API, &[]).await?;
         Ok(Undone::Removed)
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let principal = params.principal.to_string();
+        let unknown = cx.unknown.iter().find(|variable| variable.stand_in == principal);
+        let mut acts = Vec::new();
+        let role_id = params.role.rsplit('/').next().unwrap_or_default();
+        let role_id = if role_id.parse::<Guid>().is_ok() {
+            role_id.to_owned()
+        } else {
+            let (variable, learn) = learn_role(cx, params);
+            acts.push(learn);
+            variable
+        };
+        let path = match unknown {
+            None => params.path(),
+            // The name comes from the principal, whom nobody knows yet.
+            Some(_) => {
+                let variable = Variable::of(cx, "name", "name of the role assignment", None);
+                let path = rights::assignment_path(&params.scope, &variable.stand_in);
+                acts.push(Act::Name { variable, namespace: NAMESPACE, text: params.named_after() });
+                path
+            }
+        };
+        let kind =
+            params.principal_type.map(PrincipalType::as_str).or_else(|| unknown.and_then(|known| known.sort));
+        let definition = format!("/providers/Microsoft.Authorization/roleDefinitions/{role_id}");
+        let put = hand_over::arm("PUT", &path, rights::API);
+        let make = Make {
+            not_yet: &["PrincipalNotFound"],
+            there: &["RoleAssignmentExists"],
+            ..hand_over::make(
+                params.given_already(&role_id),
+                hand_over::with_body(put, &params.body(cx, &definition, kind))?,
+            )
+        };
+        acts.push(Act::Make(make));
+        let who = unknown.map_or_else(
+            || format!("account {principal}"),
+            |unknown| {
+                let words = unknown.words.strip_prefix("object id of ").unwrap_or(&unknown.words);
+                words.to_owned()
+            },
+        );
+        let task = Task {
+            what: format!("Give {who} the role {} at {}, unless it has it", params.role, params.scope.path()),
+            privilege: vec![
+                format!("the role Role Based Access Control Administrator at {}", params.scope.path()),
+                "or User Access Administrator, or Owner (Microsoft.Authorization/roleAssignments/write)"
+                    .to_owned(),
+            ],
+            by_hand: Some(format!(
+                "Azure portal: {}, Access control (IAM), Add role assignment",
+                params.scope.words()
+            )),
+            acts,
+            back: Back {
+                words: "takes the role away; steps that use it stop working".to_owned(),
+                request: Some(hand_over::arm("DELETE", &path, rights::API)),
+            },
+        };
+        let how = match params.satisfied_by {
+            SatisfiedBy::Effective => "there or above, to the account or a group of it",
+            SatisfiedBy::Direct => "there, to the account itself",
+        };
+        Ok(HandOver {
+            task: Some(task),
+            proof: format!("role assignments at {}: {} is given {how}", params.scope.path(), params.role),
+            outputs: BTreeMap::from([
+                ("id", hand_over::text(path)),
+                ("role", hand_over::text(&params.role)),
+                ("given_to", hand_over::text(principal)),
+            ]),
+            actor: None,
+        })
     }
 }
 

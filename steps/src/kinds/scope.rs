@@ -1,20 +1,21 @@
 //! `azure.scope`: a subscription or management group lies in the tenant that is meant, and can be used.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identity, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
-    Wait, WaitKind,
+    Applied, ClaimKey, EffectClass, HandOver, Identity, Marker, Observed, Readiness, Step, StepCx, StepError,
+    Undone, Wait, WaitKind,
 };
 
 use crate::azure::{Azure, READS_GROUPS};
 use crate::default_world;
 use crate::hierarchy::{self, Seen};
 use crate::ids::{ConnectionScope, TenantId};
-use crate::people;
+use crate::{hand_over, people};
 
 /// `azure.scope`
 pub(crate) struct Scope {
@@ -122,6 +123,11 @@ impl Step for Scope {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn hand_over(&self, _cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let outputs = BTreeMap::from([("id", hand_over::text(&params.scope))]);
+        Ok(HandOver { proof: format!("GET {}", params.scope.path()), outputs, ..HandOver::default() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `avnm.scope-connection`: the central network manager asks to manage a scope of another tenant.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,13 +8,15 @@ use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, Observed, Readiness, Step, StepCx, StepError, Undone, Wait,
+    Applied, ClaimKey, Difference, EffectClass, HandOver, Observed, Readiness, Step, StepCx, StepError, Task,
+    Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child, Read};
-use crate::avnm::{ConnectionState, Half, NamesScope, same_path};
+use crate::avnm::{API, Body, ConnectionState, Half, NamesScope, same_path};
 use crate::azure::Azure;
 use crate::default_world;
+use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName, ScopeConnections, TenantId};
 use crate::kinds::undoing;
 
@@ -162,6 +165,31 @@ impl Step for ScopeConnection {
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
         Child::new(&self.azure, cx, found.id.clone())?.remove().await
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let id = params.id()?;
+        let task = Task {
+            what: format!(
+                "Create the cross-tenant connection {} on network manager {}, to {} of tenant {}",
+                params.name,
+                params.network_manager.name(),
+                params.scope.words(),
+                params.tenant
+            ),
+            privilege: vec![format!(
+                "Microsoft.Network/networkManagers/scopeConnections/write on {}: Network Contributor",
+                params.network_manager
+            )],
+            by_hand: Some(format!(
+                "Azure portal: network manager {}, Cross-tenant connections, Create",
+                params.network_manager.name()
+            )),
+            ..Task::default()
+        };
+        let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
+        let outputs = BTreeMap::from([("id", hand_over::text(&id)), ("name", hand_over::text(&params.name))]);
+        Ok(HandOver { outputs, ..said })
     }
 }
 

@@ -1,21 +1,22 @@
 //! `entra.service-principal`: a multi-tenant application is known in a tenant, found or made.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, FailureClass, Marker, Observed, Readiness, Step, StepCx,
-    StepError, Undone,
+    Act, Applied, Back, ClaimKey, Decision, EffectClass, FailureClass, Find, HandOver, Make, Marker,
+    Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 
-use crate::azure::Azure;
+use crate::azure::{Azure, SignedIn};
 use crate::default_world;
 use crate::directory::{self, ServicePrincipal as Wire};
 use crate::ids::Guid;
 use crate::kinds::undoing;
-use crate::people;
+use crate::{hand_over, people};
 
 /// `entra.service-principal`
 pub(crate) struct ServicePrincipal {
@@ -50,6 +51,18 @@ struct Wanted {
 }
 
 impl Params {
+    /// What signed in, if it is the application.
+    fn itself(&self, signed_in: &SignedIn) -> Option<Observed<Output>> {
+        let application: Guid = signed_in.application.as_deref()?.parse().ok()?;
+        let id: Guid = signed_in.object_id.as_deref()?.parse().ok()?;
+        // An account that signs in through an application (the Azure CLI, say) is not the application.
+        if application != self.app_id || signed_in.account.is_some() {
+            return None;
+        }
+        let output = Output { id, object_id: id, app_id: self.app_id, display_name: self.app_id.to_string() };
+        Some(Observed::Present { output, marker: Marker::NoPlace })
+    }
+
     fn observed(&self, found: Option<Wire>, undoing: bool) -> Result<Observed<Output>, StepError> {
         let Some(found) = found else { return Ok(Observed::Absent) };
         if found.account_enabled == Some(false) && !undoing {
@@ -100,8 +113,14 @@ impl Step for ServicePrincipal {
         {
             return params.observed(Some(found), undoing(cx));
         }
-        let found = directory::service_principals_of(&graph, params.app_id).await?;
-        params.observed(found.into_iter().next(), undoing(cx))
+        match directory::service_principals_of(&graph, params.app_id).await {
+            // Let in, but not to the directory: an application that is looked for by itself is there.
+            Err(error) if error.class == FailureClass::Permission => {
+                let signed_in = self.azure.sign_in(cx, cx.identity()?).await?;
+                params.itself(&signed_in).ok_or(error)
+            }
+            found => params.observed(found?.into_iter().next(), undoing(cx)),
+        }
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
@@ -132,6 +151,53 @@ impl Step for ServicePrincipal {
             .delete(&format!("/servicePrincipals/{}", found.object_id))
             .await?;
         Ok(Undone::Removed)
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let tenant = people::tenant(cx.identity()?)?;
+        let words = format!("object id of the service principal of application {}", params.app_id);
+        let made = Variable::of(cx, "object_id", words, Some("ServicePrincipal"));
+        let filter = format!("appId eq '{}'", params.app_id);
+        let by_application = Request {
+            query: vec![("$filter", filter), ("$select", "id".to_owned())],
+            ..hand_over::graph("GET", "/servicePrincipals")
+        };
+        let find = Find { list: Some("value"), take: "id", ..Find::default() };
+        let create = hand_over::with_body(
+            hand_over::graph("POST", "/servicePrincipals"),
+            &Wanted { app_id: params.app_id },
+        )?;
+        let make =
+            Make { yields: Some((made.clone(), "id")), ..hand_over::make((by_application, find), create) };
+        let consent =
+            format!("{}/{tenant}/adminconsent?client_id={}", self.azure.cloud().login(), params.app_id);
+        let remove = hand_over::graph("DELETE", &format!("/servicePrincipals/{}", made.stand_in));
+        let task = Task {
+            what: format!("Let application {} be known in tenant {tenant}, unless it is", params.app_id),
+            privilege: vec![
+                "the Entra role Cloud Application Administrator".to_owned(),
+                "an application: Microsoft Graph's Application.ReadWrite.All".to_owned(),
+            ],
+            by_hand: Some(format!("open {consent}")),
+            acts: vec![Act::Make(make)],
+            back: Back {
+                words: "removes the application from this tenant with everything it was given".to_owned(),
+                request: Some(remove),
+            },
+        };
+        Ok(HandOver {
+            task: Some(task),
+            proof: format!(
+                "application {} has a service principal in tenant {tenant}, or signs in there",
+                params.app_id
+            ),
+            outputs: BTreeMap::from([
+                ("id", hand_over::text(&made.stand_in)),
+                ("object_id", hand_over::text(&made.stand_in)),
+                ("app_id", hand_over::text(params.app_id)),
+            ]),
+            actor: None,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `avnm.static-member`: a virtual network becomes a static member of a network group.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, FailureClass, Marker, Observed, Readiness, Step, StepCx,
-    StepError, Undone, Wait,
+    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Marker,
+    Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{API, Body, Found, Manager, Member as Wire, Provisioning, same_path};
@@ -16,7 +17,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId, ResourceName};
 use crate::kinds::undoing;
-use crate::people;
+use crate::{hand_over, people};
 
 /// `avnm.static-member`
 pub(crate) struct StaticMember {
@@ -71,6 +72,22 @@ fn member_name(network: &ResourceId) -> Result<ResourceName, StepError> {
 impl Params {
     fn member(&self) -> Result<ResourceId, StepError> {
         Ok(self.group.child("staticMembers", member_name(&self.virtual_network)?.as_str())?)
+    }
+
+    /// For a script: a member outside the manager's scope is accepted without any effect.
+    fn connected(&self, tenant: &str) -> Act {
+        let having = vec![("tenantId", Fits::Is(tenant.to_owned()))];
+        Act::Require {
+            ask: hand_over::arm("GET", self.group.above(1), API),
+            find: Find {
+                list: Some("properties.networkManagerScopes.crossTenantScopes"),
+                having,
+                take: "tenantId",
+            },
+            missing: format!(
+                "tenant {tenant} is not connected to the network manager yet: run this again when it is"
+            ),
+        }
     }
 
     fn body(&self) -> Body<Wanted<'_>> {
@@ -201,6 +218,56 @@ impl Step for StaticMember {
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
         self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
         Ok(Undone::Removed)
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let member = params.member()?;
+        let network = params.virtual_network.name();
+        let auxiliary = cx.auxiliary.map(people::tenant).transpose()?.map(|tenant| tenant.to_string());
+        let mut privilege = vec![format!(
+            "Microsoft.Network/networkManagers/networkGroups/staticMembers/write on {}: Network Contributor",
+            params.group
+        )];
+        if let Some(tenant) = &auxiliary {
+            privilege.push(format!(
+                "and, signed in to tenant {tenant} too, Microsoft.Network/virtualNetworks/write on {}: Network Contributor",
+                params.virtual_network
+            ));
+        }
+        let mut acts: Vec<Act> = auxiliary.iter().map(|tenant| params.connected(tenant)).collect();
+        let put = Request { auxiliary, ..hand_over::arm("PUT", member.path(), API) };
+        let list = hand_over::arm("GET", format!("{}/staticMembers", params.group.path()), API);
+        let having = vec![("properties.resourceId", Fits::Is(params.virtual_network.path().to_owned()))];
+        let find = Find { list: Some("value"), having, take: "id" };
+        let make = hand_over::make((list, find), hand_over::with_body(put, &params.body())?);
+        acts.push(Act::Make(make));
+        let task = Task {
+            what: format!(
+                "Add virtual network {network} to network group {}, once its subscription is listed as Connected",
+                params.group.name()
+            ),
+            privilege,
+            by_hand: Some(format!(
+                "Azure portal: network group {}, Add virtual networks, Manually add members",
+                params.group.name()
+            )),
+            acts,
+            back: Back {
+                words: "takes the network out of the group; what is deployed to the group leaves it"
+                    .to_owned(),
+                request: Some(hand_over::arm("DELETE", member.path(), API)),
+            },
+        };
+        Ok(HandOver {
+            task: Some(task),
+            proof: format!("GET {}/staticMembers: {network} is listed, Succeeded", params.group.path()),
+            outputs: BTreeMap::from([
+                ("id", hand_over::text(&member)),
+                ("name", hand_over::text(member.name())),
+                ("virtual_network", hand_over::text(&params.virtual_network)),
+            ]),
+            actor: None,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, AttemptLog, Identity, Observed, Phase, Readiness, Step, StepCx, StepError, Undone,
+    Applied, AttemptLog, HandOver, Identity, Observed, Phase, Readiness, Step, StepCx, StepError, Undone,
 };
 
 use crate::azure::scripted::Bench;
@@ -69,6 +69,11 @@ impl<'a> Attempt<'a> {
     pub(crate) async fn apply<S: Step>(&self, kind: &S, params: &S::Params) -> Result<Applied, StepError> {
         let log = AttemptLog::new(Phase::Apply);
         kind.apply(&self.cx(&log), params).await
+    }
+
+    pub(crate) fn hand_over<S: Step>(&self, kind: &S, params: &S::Params) -> Result<HandOver, StepError> {
+        let log = AttemptLog::new(self.phase);
+        kind.hand_over(&self.cx(&log), params)
     }
 
     pub(crate) async fn undo<S: Step>(

@@ -1,0 +1,75 @@
+//! `hand-over`: what an identity still has to do, for whoever has its credential.
+
+use clap::ValueEnum;
+use twinspan_engine::{Backend, Foreseen, Goal, Outlook, RunState, SystemClock, foresee};
+use twinspan_plans::nearest;
+
+use crate::app::App;
+use crate::arguments::RunArg;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::hand_over::{self, HandOverView};
+use crate::ui::Ui;
+use crate::{failures, run_reference, step_kinds};
+
+/// Show what an identity has to do, as a page or a script for its owner
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: RunArg,
+    /// The identity of the plan (or the person an approval names)
+    #[arg(long = "as", value_name = "IDENTITY")]
+    identity: String,
+    /// Write a page, or a script that can be run again
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+/// How it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A page for the terminal; with --output json, its data
+    Text,
+    /// A script for a POSIX shell and the Azure CLI
+    Az,
+    /// A script for PowerShell and the module Az.Accounts
+    Powershell,
+    /// A page to mail or print: one file, no script
+    Html,
+}
+
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    let backend = app.existing()?;
+    let run = run_reference::find(&*backend, &args.run.run).await?;
+    let state = backend.load(run).await.map_err(failures::backend)?;
+    let foreseen = match goes_forward(&state) {
+        true => foresee(&state, step_kinds::live(app)?.as_ref(), &SystemClock),
+        false => Vec::new(),
+    };
+    let named = |step: &Foreseen| match &step.outlook {
+        Outlook::Known(said) => said.actor.as_deref() == Some(&args.identity),
+        Outlook::NotYet(_) => false,
+    };
+    let known: Vec<&str> = state.plan().identities.iter().map(|identity| identity.name.as_str()).collect();
+    if !known.contains(&args.identity.as_str()) && !foreseen.iter().any(named) {
+        let message = format!("plan {} has no identity {}", state.name(), args.identity);
+        let error = CommandError::not_found(message);
+        return Err(match nearest(&args.identity, known.iter().copied()) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error.hint(format!("it has: {}", known.join(", "))),
+        });
+    }
+    let view = HandOverView::new(&state, run, &args.identity, foreseen);
+    match args.format {
+        Format::Text => ui.data(&view, || hand_over::text(&view))?,
+        Format::Az => ui.text(&hand_over::az(&view))?,
+        Format::Powershell => ui.text(&hand_over::powershell(&view))?,
+        Format::Html => ui.text(&hand_over::html(&view))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// A run that has ended, or is being taken back, has nothing to hand over.
+fn goes_forward(state: &RunState) -> bool {
+    state.outcome().is_none() && state.control().goal == Goal::Finish
+}

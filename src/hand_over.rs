@@ -1,0 +1,21 @@
+//! What an identity still has to do in a run, for people who install nothing of ours: one structure, four views.
+//!
+//! ```text
+//! RunState ─foresee─▶ what each kind says ─▶ HandOverView, a page for each tenant ─┬─▶ text, JSON
+//!                                                                                 ├─▶ HTML
+//!                                                                                 ├─▶ POSIX sh with the Azure CLI
+//!                                                                                 └─▶ PowerShell with Az
+//! ```
+
+mod az;
+mod html;
+mod page;
+mod powershell;
+mod text;
+mod words;
+
+pub(crate) use az::script as az;
+pub(crate) use html::html;
+pub(crate) use page::HandOverView;
+pub(crate) use powershell::script as powershell;
+pub(crate) use text::text;

@@ -1,0 +1,321 @@
+//! The script for POSIX sh and the Azure CLI. Only `az rest` and other core commands: no extension has to be there. Bases
+//! of addresses come from `az cloud show`, so the script works in every cloud that the CLI is signed in to.
+
+use std::fmt::Write as _;
+
+use twinspan_engine::{Act, Find, Fits, Make, Request, Variable};
+use twinspan_steps::GRAPH;
+use uuid::Uuid;
+
+use super::page::{HandOverView, Page, TaskView};
+use super::words::{self, filled, readable};
+
+const HEAD: &str = r#"set -eu
+
+say() { printf '%s\n' "$*" >&2; }
+problem=$(mktemp)
+trap 'rm -f "$problem"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# look RESOURCE URL QUERY: puts what is there into $found; nothing, if it is not there. Any other trouble ends the script.
+look() {
+  if found=$(az rest --method get --resource "$1" --url "$2" --query "$3" --output tsv 2>"$problem"); then
+    if [ "$found" = None ]; then found=; fi
+  elif grep -qi -e 'not found' -e 'notfound' "$problem"; then
+    found=
+  else
+    cat "$problem" >&2
+    exit 1
+  fi
+}
+
+# send METHOD RESOURCE URL BODY QUERY NOT-YET THERE: puts the answer's part into $found. A refusal that matches NOT-YET is
+# tried again for ten minutes; one that matches THERE is as good as done.
+send() {
+  tries=0
+  until found=$(az rest --method "$1" --resource "$2" --url "$3" ${4:+--body "$4"} \
+    ${auxiliary:+--headers "$auxiliary"} --query "$5" --output tsv 2>"$problem"); do
+    if [ -n "$7" ] && grep -qE "$7" "$problem"; then
+      found=
+      return 0
+    fi
+    if [ -z "$6" ] || [ "$tries" -ge 60 ] || ! grep -qE "$6" "$problem"; then
+      cat "$problem" >&2
+      exit 1
+    fi
+    tries=$((tries + 1))
+    say '  not yet; again in 10 seconds'
+    sleep 10
+  done
+}
+
+line() { printf '%s\n' "$found" | sed -n "$1p"; }
+"#;
+
+const UUID5: &str = r#"
+sha1() {
+  if command -v sha1sum >/dev/null; then sha1sum; elif command -v shasum >/dev/null; then shasum; else openssl dgst -sha1 -r; fi
+}
+
+# uuid5 NAMESPACE TEXT: the UUID (version 5) of TEXT; NAMESPACE as octal escapes.
+uuid5() {
+  digest=$({ printf "$1"; printf '%s' "$2"; } | sha1 | cut -c1-32)
+  variant=$(printf '%x' "$((0x$(printf '%s' "$digest" | cut -c17) & 3 | 8))")
+  printf '%s-%s-5%s-%s%s-%s\n' "$(printf '%s' "$digest" | cut -c1-8)" "$(printf '%s' "$digest" | cut -c9-12)" \
+    "$(printf '%s' "$digest" | cut -c14-16)" "$variant" "$(printf '%s' "$digest" | cut -c18-20)" \
+    "$(printf '%s' "$digest" | cut -c21-32)"
+}
+"#;
+
+const BASES: &str = r#"
+arm=$(az cloud show --query endpoints.resourceManager --output tsv)
+arm=${arm%/}
+graph=$(az cloud show --query endpoints.microsoftGraphResourceId --output tsv)
+graph=${graph%/}
+auxiliary=
+"#;
+
+/// The whole script.
+pub(crate) fn script(view: &HandOverView) -> String {
+    let mut text = String::from("#!/bin/sh\n");
+    let mut say = |line: &str| comment(&mut text, line);
+    say(&view.summary);
+    if let Some(document) = &view.document {
+        say(document);
+    }
+    say(&format!(
+        "What {} has to do, in run {} of plan {}, written by twinspan {}.",
+        view.identity,
+        view.short,
+        view.plan,
+        env!("CARGO_PKG_VERSION")
+    ));
+    say("It may be run any number of times: what is there is left as it is. It holds no secret.");
+    say("Needed: the Azure CLI (https://aka.ms/azure-cli), signed in as this says when it is run.");
+    text.push_str(HEAD);
+    if view.pages.iter().any(names_something) {
+        text.push_str(UUID5);
+    }
+    text.push_str(BASES);
+    if view.is_empty() {
+        text.push_str("\nsay 'There is nothing left to do.'\n");
+    }
+    for page in &view.pages {
+        section(&mut text, view, page);
+    }
+    text
+}
+
+fn comment(text: &mut String, line: &str) {
+    let _ = writeln!(text, "# {}", one_line(line));
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn names_something(page: &Page) -> bool {
+    page.tasks.iter().flat_map(|task| &task.task.acts).any(|act| matches!(act, Act::Name { .. }))
+}
+
+fn section(text: &mut String, view: &HandOverView, page: &Page) {
+    let variables = page.variables();
+    text.push('\n');
+    comment(text, &format!("---- {} ----", page.place(&view.identity)));
+    for line in words::left_out(page) {
+        comment(text, &line);
+    }
+    let does = |task: &&TaskView| task.task.acts.iter().any(|act| matches!(act, Act::Make(_)));
+    let tasks: Vec<&TaskView> = page.tasks.iter().filter(does).collect();
+    if tasks.is_empty() {
+        return;
+    }
+    if let Some(tenant) = &page.tenant {
+        let sign_in = format!("az login --tenant {tenant} --allow-no-subscriptions");
+        let (sign_in, end) = match view.pages.len() {
+            1 => (format!("sign in first: {sign_in}"), "; exit 1"),
+            _ => (format!("left out, as the CLI is signed in elsewhere: tenant {tenant} ({sign_in})"), ""),
+        };
+        let (tenant, sign_in) = (quoted(tenant, &[]), quoted(&sign_in, &[]));
+        let _ = writeln!(
+            text,
+            "if [ \"$(az account show --query tenantId --output tsv 2>\"$problem\" || true)\" != {tenant} ]; then\n  \
+             say {sign_in}{end}\nelse"
+        );
+    }
+    for task in &tasks {
+        text.push('\n');
+        comment(text, &format!("{}: {}", task.step, task.why));
+        for line in words::before(task) {
+            comment(text, &readable(&line, &variables));
+        }
+        comment(text, &format!("twinspan sees it by: {}", readable(&task.proof, &variables)));
+        let what = readable(&task.task.what, &variables);
+        let _ = writeln!(text, "say {}", quoted(&one_line(&format!("{}: {what}", task.step)), &[]));
+        for act in &task.task.acts {
+            self::act(text, act, &variables);
+        }
+    }
+    let _ = writeln!(
+        text,
+        "\nsay {}",
+        quoted("Done. Whoever runs the plan sees it: nothing has to be reported.", &[])
+    );
+    taking_back(text, &tasks, &variables);
+    if page.tenant.is_some() {
+        text.push_str("fi\n");
+    }
+}
+
+/// Only said: a script that removes what it may not have made would be a trap.
+fn taking_back(text: &mut String, tasks: &[&TaskView], variables: &[Variable]) {
+    let print = "printf '%s\\n'";
+    let _ = writeln!(text, "{print} 'To take it back, in this order:'");
+    for task in tasks.iter().rev() {
+        let back = &task.task.back;
+        let words = format!("# {}: {}", task.step, readable(&back.words, variables));
+        let _ = writeln!(text, "{print} {}", quoted(&one_line(&words), &[]));
+        if let Some(request) = &back.request {
+            let base = base(request);
+            let target =
+                filled(&words::target(request), variables, |variable| format!("${{{}}}", variable.name));
+            // What the shell reads in double quotes stays what it is; a path holds none of it but variables.
+            let _ = writeln!(
+                text,
+                "{print} \"az rest --method delete --resource ${base} --url '${base}{target}'\""
+            );
+        }
+    }
+}
+
+fn act(text: &mut String, act: &Act, variables: &[Variable]) {
+    match act {
+        Act::Learn { variable, ask, find } => {
+            let _ = writeln!(text, "look {}", asked(ask, find, variables));
+            let missing = format!("  there is no {}", variable.words);
+            let _ = writeln!(text, "if [ -z \"$found\" ]; then say {}; exit 1; fi", quoted(&missing, &[]));
+            let _ = writeln!(text, "{}=$(line 1)", variable.name);
+        }
+        Act::Require { ask, find, missing } => {
+            let _ = writeln!(text, "look {}", asked(ask, find, variables));
+            let missing = quoted(&format!("  {missing}"), &[]);
+            let _ = writeln!(text, "if [ -z \"$found\" ]; then say {missing}; exit 1; fi");
+        }
+        Act::Name { variable, namespace, text: named } => {
+            let _ = writeln!(
+                text,
+                "{}=$(uuid5 '{}' {})",
+                variable.name,
+                octal(namespace),
+                quoted(named, variables)
+            );
+        }
+        Act::Make(make) => self::make(text, make, variables),
+        Act::Command(_) | Act::Person { .. } => {}
+    }
+}
+
+fn make(text: &mut String, make: &Make, variables: &[Variable]) {
+    let mut indent = "";
+    for (position, (ask, find)) in make.look.iter().enumerate() {
+        let look = format!("look {}", asked(ask, find, variables));
+        let _ = match position {
+            0 => writeln!(text, "{look}"),
+            _ => writeln!(text, "if [ -z \"$found\" ]; then {look}; fi"),
+        };
+        indent = "  ";
+    }
+    if !make.look.is_empty() {
+        text.push_str("if [ -n \"$found\" ]; then\n  say \"  it is there: $(line 1)\"\nelse\n");
+    }
+    if let Some(tenant) = &make.write.auxiliary {
+        let tenant = quoted(tenant, variables);
+        let _ = writeln!(
+            text,
+            "{indent}auxiliary=\"x-ms-authorization-auxiliary=Bearer $(az account get-access-token --tenant {tenant} \
+             --resource \"$arm/\" --query accessToken --output tsv)\""
+        );
+    }
+    let request = &make.write;
+    let base = base(request);
+    let body = request.body.as_ref().map(words::body).unwrap_or_default();
+    // Its first line is what later steps need, its second what is passed on.
+    let yields = make.yields.as_ref().map_or("id", |(_, field)| field);
+    let query = match make.pass_on {
+        Some((field, _)) => format!("[{yields}, {field}]"),
+        None => yields.to_owned(),
+    };
+    let _ = writeln!(
+        text,
+        "{indent}send {} \"${base}\" \"${base}\"{} \\\n{indent}  {} {} '{}' '{}'",
+        request.verb.to_ascii_lowercase(),
+        quoted(&words::target(request), variables),
+        quoted(&body, variables),
+        quoted(&query, &[]),
+        make.not_yet.join("|"),
+        make.there.join("|"),
+    );
+    if request.auxiliary.is_some() {
+        let _ = writeln!(text, "{indent}auxiliary=");
+    }
+    let _ = writeln!(text, "{indent}say '  done'");
+    if let Some((_, to)) = &make.pass_on {
+        let words = quoted(&format!("  pass this link on to {to}: "), &[]);
+        let _ = writeln!(text, "{indent}say {words}\"$(line 2)\"");
+    }
+    if !make.look.is_empty() {
+        text.push_str("fi\n");
+    }
+    if let Some((variable, _)) = &make.yields {
+        let _ = writeln!(text, "{}=$(line 1)", variable.name);
+    }
+}
+
+fn base(request: &Request) -> &'static str {
+    if request.service == GRAPH { "graph" } else { "arm" }
+}
+
+/// The arguments of `look`.
+fn asked(request: &Request, find: &Find, variables: &[Variable]) -> String {
+    let base = base(request);
+    format!(
+        "\"${base}\" \"${base}\"{} \\\n  {}",
+        quoted(&words::target(request), variables),
+        quoted(&query(find), variables)
+    )
+}
+
+/// A JMESPath for what is looked for.
+fn query(find: &Find) -> String {
+    let conditions: Vec<String> = find
+        .having
+        .iter()
+        .map(|(field, fits)| {
+            let text = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
+            match fits {
+                Fits::Is(value) => format!("{field} == '{}'", text(value)),
+                // A field that is not there has no end to look at.
+                Fits::EndsWith(value) => format!("{field} && ends_with({field}, '{}')", text(value)),
+            }
+        })
+        .collect();
+    let list = find.list.unwrap_or("[@]");
+    match (find.list, conditions.is_empty()) {
+        (None, true) => find.take.to_owned(),
+        (Some(_), true) => format!("{list}[].{} | [0]", find.take),
+        (_, false) => format!("{list}[?{}].{} | [0]", conditions.join(" && "), find.take),
+    }
+}
+
+/// A word of the shell; variables stand outside of the quotes.
+fn quoted(text: &str, variables: &[Variable]) -> String {
+    let text = format!("'{}'", text.replace('\'', "'\\''"));
+    filled(&text, variables, |variable| format!("'\"${}\"'", variable.name))
+}
+
+fn octal(namespace: &Uuid) -> String {
+    namespace.as_bytes().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "\\{byte:03o}");
+        text
+    })
+}

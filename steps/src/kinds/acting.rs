@@ -1,0 +1,192 @@
+//! Around each kind that an administrator may do by hand: where this machine has no credential for the identity that acts,
+//! another identity of the same tenant looks whether it was done, and nothing is begun.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use twinspan_engine::{
+    Applied, ClaimKey, Dwell, EffectClass, FailureClass, HandOver, Identities, Identity, Observed, Readiness,
+    Step, StepCx, StepError, Undone,
+};
+
+use crate::azure::Azure;
+
+/// A kind, looked at through whoever can.
+pub(crate) struct Acting<S> {
+    pub(crate) azure: Arc<Azure>,
+    pub(crate) kind: S,
+}
+
+impl<S: Step> Acting<S> {
+    /// Looks as the others of the tenant, one after the other. What none of them can see waits for the credential.
+    async fn check_as_others(
+        &self,
+        cx: &StepCx<'_>,
+        params: &S::Params,
+        mut missing: StepError,
+    ) -> Result<Observed<S::Output>, StepError> {
+        let own = cx.identity()?.attributes.get("tenant");
+        let others = cx.others.iter().filter(|other| other.attributes.get("tenant") == own);
+        for other in others.filter(|other| self.azure.serves(cx, other).is_ok()) {
+            let mut identities: Vec<Identity> = cx.identities.to_vec();
+            if let Some(first) = identities.first_mut() {
+                first.clone_from(other);
+            }
+            match self.kind.check(&StepCx { identities: &identities, ..*cx }, params).await {
+                // Its own troubles are not this step's: what is missing is the one who acts.
+                Err(error)
+                    if matches!(
+                        error.class,
+                        FailureClass::Permission | FailureClass::NeedsPerson | FailureClass::Credential
+                    ) =>
+                {
+                    if let Some(wait) = &mut missing.wait {
+                        let code = error.code.map(|code| format!(" ({code})")).unwrap_or_default();
+                        wait.what =
+                            format!("{}; {} cannot see yet whether it was done{code}", wait.what, other.name);
+                    }
+                }
+                seen => return seen,
+            }
+        }
+        Err(missing)
+    }
+}
+
+impl<S: Step> Step for Acting<S> {
+    const KIND: &'static str = S::KIND;
+    const SUMMARY: &'static str = S::SUMMARY;
+    const EFFECT: EffectClass = S::EFFECT;
+    const SETTLE: Duration = S::SETTLE;
+    const IDENTITIES: Identities = S::IDENTITIES;
+    const AUXILIARY: bool = S::AUXILIARY;
+    const KEEPS: Option<&'static str> = S::KEEPS;
+    const UNDO_BEFORE: &'static [&'static str] = S::UNDO_BEFORE;
+    const DWELL: Option<Dwell> = S::DWELL;
+    const ONLY_CHECKED: &'static [&'static str] = S::ONLY_CHECKED;
+
+    type Params = S::Params;
+    type Output = S::Output;
+
+    fn example() -> S::Params {
+        S::example()
+    }
+
+    fn claims(&self, cx: &StepCx<'_>, params: &S::Params) -> Vec<ClaimKey> {
+        self.kind.claims(cx, params)
+    }
+
+    async fn precondition(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<Readiness, StepError> {
+        self.azure.serves(cx, cx.identity()?)?;
+        self.kind.precondition(cx, params).await
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<Observed<S::Output>, StepError> {
+        match self.azure.serves(cx, cx.identity()?) {
+            Ok(()) => self.kind.check(cx, params).await,
+            Err(missing) => self.check_as_others(cx, params, missing).await,
+        }
+    }
+
+    async fn apply(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<Applied, StepError> {
+        self.kind.apply(cx, params).await
+    }
+
+    async fn undo(
+        &self,
+        cx: &StepCx<'_>,
+        params: &S::Params,
+        found: &S::Output,
+    ) -> Result<Undone, StepError> {
+        self.kind.undo(cx, params, found).await
+    }
+
+    fn hand_over(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<HandOver, StepError> {
+        self.kind.hand_over(cx, params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::azure::scripted::{Bench, TARGET};
+    use crate::kinds::service_principal::ServicePrincipal;
+    use twinspan_engine::{AttemptLog, Phase, WaitKind};
+
+    const OBJECT: &str = "ffffffff-2222-0000-0000-000000000001";
+
+    /// `admin` has no credential here, `target` of the same tenant has one.
+    fn bench() -> (Bench, Vec<Identity>) {
+        let bench = Bench::with(json!({
+            "admin": { "credential": "none" },
+            "default": { "credential": "client-secret", "client_id": "app", "client_secret": { "env": "SECRET" } },
+        }));
+        let mut admin = bench.target.clone();
+        admin.name = "admin".to_owned();
+        (bench, vec![admin])
+    }
+
+    async fn looked(bench: &Bench, admin: &[Identity]) -> Result<bool, StepError> {
+        let kind = Acting {
+            azure: Arc::clone(&bench.azure),
+            kind: ServicePrincipal { azure: Arc::clone(&bench.azure) },
+        };
+        let log = AttemptLog::new(Phase::Probe);
+        let others = [bench.central.clone(), bench.target.clone()];
+        let cx = StepCx { identities: admin, others: &others, ..bench.cx(Phase::Probe, &log) };
+        let seen = kind.check(&cx, &ServicePrincipal::example()).await?;
+        let present = matches!(seen, Observed::Present { .. });
+        if !present {
+            let readiness = kind.precondition(&cx, &ServicePrincipal::example()).await;
+            assert_eq!(readiness.unwrap_err().class, FailureClass::Credential, "nothing is begun");
+        }
+        Ok(present)
+    }
+
+    /// What the trait has a default for would be lost here without a word.
+    #[test]
+    fn everything_of_a_kind_is_handed_through() {
+        let engine = include_str!("../../../engine/src/step.rs");
+        let (_, step) = engine.split_once("pub trait Step").unwrap();
+        let (step, _) = step.split_once("\n}\n").unwrap();
+        let (_, own) = include_str!("acting.rs").split_once("impl<S: Step> Step for Acting<S>").unwrap();
+        let (own, _) = own.split_once("\n}\n").unwrap();
+        let named = |text: &str, line: &str| {
+            let item = line.trim().split([':', '(', ' ', ';']).take(2).collect::<Vec<_>>().join(" ");
+            text.contains(&item)
+        };
+        let items = step.lines().filter(|line| {
+            ["    const ", "    fn ", "    type "].iter().any(|start| line.starts_with(start))
+        });
+        let items: Vec<&str> = items.collect();
+        assert!(items.len() > 15, "{items:#?}");
+        let lost: Vec<&&str> = items.iter().filter(|item| !named(own, item)).collect();
+        assert!(lost.is_empty(), "not handed through: {lost:#?}");
+    }
+
+    #[tokio::test]
+    async fn another_identity_of_the_tenant_looks_and_does_not_act() {
+        let (bench, admin) = bench();
+        let found = json!({ "value": [{ "id": OBJECT, "displayName": "app", "accountEnabled": true }] });
+        bench.script.answer(200, &json!({ "value": [] })).answer(200, &found);
+        assert!(!looked(&bench, &admin).await.unwrap());
+        assert!(looked(&bench, &admin).await.unwrap());
+        let tokens = bench.script.token_requests();
+        assert!(tokens.iter().all(|token| token.starts_with(TARGET)), "never in another tenant: {tokens:?}");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_else_may_see_waits_for_the_credential_with_the_hand_over() {
+        let (bench, admin) = bench();
+        let refusal = json!({ "error": "invalid_grant", "error_codes": [50020], "error_description": "AADSTS50020: no" });
+        bench.script.token_answer(400, &[], &refusal.to_string());
+        let error = looked(&bench, &admin).await.unwrap_err();
+        assert_eq!(error.class, FailureClass::Credential);
+        let wait = error.wait.unwrap();
+        assert_eq!(wait.kind, WaitKind::Credential);
+        let action = wait.action.unwrap();
+        assert_eq!(action, "twinspan hand-over 00000000-0000-0000-0000-000000000007 --as admin");
+    }
+}
