@@ -61,7 +61,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }
     let view = HandOverView::new(&state, run, &args.identity, foreseen);
     match args.format {
-        Format::Text => ui.data(&view, || hand_over::text(&view))?,
+        Format::Text => ui.data(&view, || hand_over::text(&view, ui.width()))?,
         Format::Az => ui.text(&hand_over::az(&view))?,
         Format::Powershell => ui.text(&hand_over::powershell(&view))?,
         Format::Html => ui.text(&hand_over::html(&view))?,

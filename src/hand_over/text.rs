@@ -1,67 +1,68 @@
 //! The page as text, for the operator's screen: the only view that may show a link which is sensitive.
 
-use std::fmt::Write as _;
-
 use twinspan_engine::{Act, Request, Variable};
 
 use super::page::{HandOverView, Page, TaskView};
 use super::words::{self, readable};
-use crate::ui::{DIM, STRONG};
+use crate::ui::{DIM, STRONG, Width};
+use crate::view;
+
+/// Where the text of a labelled line begins.
+const INDENT: usize = 13;
 
 /// Everything, for a terminal.
-pub(crate) fn text(view: &HandOverView) -> String {
-    let mut text = format!("{STRONG}hand-over{STRONG:#}  {} (run {})\n", view.summary, view.short);
+pub(crate) fn text(view: &HandOverView, width: Width) -> String {
+    let mut text = view::Page::new(width);
+    text.line(11, &format!("{STRONG}hand-over{STRONG:#}  {} (run {})", view.summary, view.short));
     if let Some(document) = &view.document {
-        let _ = writeln!(text, "{DIM}{document}{DIM:#}");
+        text.whole(&format!("{DIM}{document}{DIM:#}"));
     }
     if view.is_empty() {
-        let _ = writeln!(text, "\nThere is nothing left to do for {}.", view.identity);
+        text.line(0, &format!("\nThere is nothing left to do for {}.", view.identity));
     }
     for page in &view.pages {
         one(&mut text, view, page);
     }
-    text
+    text.into_text()
 }
 
-fn one(text: &mut String, view: &HandOverView, page: &Page) {
-    let _ = writeln!(text, "\n{STRONG}For {}{STRONG:#}", page.place(&view.identity));
+fn one(text: &mut view::Page, view: &HandOverView, page: &Page) {
+    text.line(0, &format!("\n{STRONG}For {}{STRONG:#}", page.place(&view.identity)));
     if let Some(about) = &view.about {
-        let _ = writeln!(text, "{about}");
+        text.line(0, about);
     }
     let variables = page.variables();
     for (position, task) in page.tasks.iter().enumerate() {
-        let _ = writeln!(text, "\n{STRONG}{}. {}{STRONG:#}  ({})", position + 1, task.why, task.step);
+        text.line(3, &format!("\n{STRONG}{}. {}{STRONG:#}  ({})", position + 1, task.why, task.step));
         section(text, task, &variables);
     }
     for later in &page.not_yet {
-        let _ = writeln!(text, "\n{STRONG}later: {}{STRONG:#}  ({})", later.why, later.step);
-        let _ = writeln!(text, "   {:9} {}", "because", later.until);
+        text.line(3, &format!("\n{STRONG}later: {}{STRONG:#}  ({})", later.why, later.step));
+        labelled(text, "because", &later.until);
     }
     if !page.looks.is_empty() {
-        let _ = writeln!(text, "\ntwinspan itself looks, as soon as it can sign in:");
+        text.line(0, "\ntwinspan itself looks, as soon as it can sign in:");
         for look in &page.looks {
-            let _ = writeln!(text, "   {}  ({})", look.why, look.step);
+            text.line(3, &format!("   {}  ({})", look.why, look.step));
         }
     }
     if page.tasks.is_empty() {
         return;
     }
     let (run, identity) = (&view.short, &view.identity);
-    let _ = writeln!(text, "\n{:12} {}", "as a script", words::command(run, identity, "az"));
-    let _ = writeln!(text, "{:12} {}", "", words::command(run, identity, "powershell"));
-    let _ = writeln!(text, "{:12} {}", "as a page", words::command(run, identity, "html"));
-    let _ = writeln!(
-        text,
-        "{:12} nothing: the run sees it and goes on by itself, or with `twinspan resume {run}`",
-        "then"
-    );
+    text.whole(&format!("\n{:12} {}", "as a script", words::command(run, identity, "az")));
+    text.whole(&format!("{:12} {}", "", words::command(run, identity, "powershell")));
+    text.whole(&format!("{:12} {}", "as a page", words::command(run, identity, "html")));
+    let then = format!("nothing: the run sees it and goes on by itself, or with `twinspan resume {run}`");
+    text.line(INDENT, &format!("{:12} {then}", "then"));
 }
 
-fn section(text: &mut String, task: &TaskView, variables: &[Variable]) {
-    let shown = |text: &str| readable(text, variables);
-    let mut line = |label: &str, what: &str| {
-        let _ = writeln!(text, "   {label:9} {}", shown(what));
-    };
+fn labelled(text: &mut view::Page, label: &str, what: &str) {
+    text.line(INDENT, &format!("   {label:9} {what}"));
+}
+
+fn section(text: &mut view::Page, task: &TaskView, variables: &[Variable]) {
+    let mut line = |label: &str, what: &str| labelled(text, label, &readable(what, variables));
     line("do", &task.task.what);
     if !task.after.is_empty() {
         line("after", &task.after.join(", "));
