@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, Wait, WaitKind};
+use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, Wait, WaitKind, legal_commands};
 
 use super::status::{self, StatusView};
 use super::step::StepView;
@@ -41,6 +41,9 @@ pub(crate) struct RunView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) taken_back: Vec<MadeView>,
     pub(crate) waiting: Vec<WaitView>,
+    /// Steps that were skipped although a later step reads an output of theirs: somebody has to state it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) withheld: Vec<String>,
     /// Steps that nothing was done for.
     pub(crate) untouched: Vec<String>,
     /// Commands that make sense now.
@@ -130,6 +133,9 @@ impl RunView {
         let untouched: Vec<String> =
             steps.iter().filter(|step| step.state == "pending").map(|step| step.step.clone()).collect();
         let ends = exit(facts.status, &steps);
+        let commands = legal_commands(state).into_iter();
+        let provide = commands.filter(|command| command.verb == "provide");
+        let withheld: Vec<String> = provide.filter_map(|command| Some(command.step?.to_string())).collect();
         RunView {
             schema: super::SCHEMA,
             r#type: "run",
@@ -146,7 +152,8 @@ impl RunView {
             driver: facts.driver.map(str::to_owned),
             acted_as: acted_as(&steps),
             counts: Counts::of(&steps),
-            next: next(facts, &steps),
+            next: next(facts, &steps, &withheld),
+            withheld,
             whole_ids: format!("twinspan show {} --output json", facts.run.short()),
             made,
             taken_back,
@@ -204,7 +211,7 @@ fn is_refused_sign_in(wait: &Wait) -> bool {
 pub(crate) const GAVE_UP: &str = "GaveUpWaiting";
 
 /// Commands that make sense now; there is always one.
-fn next(facts: &Facts<'_>, steps: &[StepView]) -> Vec<String> {
+fn next(facts: &Facts<'_>, steps: &[StepView], withheld: &[String]) -> Vec<String> {
     let run = facts.run.short();
     let mut commands = Vec::new();
     let mut failed = Vec::new();
@@ -213,13 +220,29 @@ fn next(facts: &Facts<'_>, steps: &[StepView]) -> Vec<String> {
             commands.push(format!("twinspan approve {run} {}", step.step));
         }
         if step.decision.is_some() {
-            commands.push(format!("twinspan decide {run} {} adopt|overwrite|recreate|abort", step.step));
+            let choices = match (step.state, step.reads) {
+                ("undo-needs-decision", _) => "adopt",
+                (_, true) => "abort",
+                (_, false) => "adopt|overwrite|recreate|abort",
+            };
+            commands.push(format!("twinspan retry {run} {}", step.step));
+            commands.push(format!("twinspan decide {run} {} {choices}", step.step));
+            if step.reads && step.state == "needs-decision" {
+                // What it found may be mended only by making anew what an earlier step made.
+                commands.push(format!("twinspan undo {run} --preview"));
+            }
         }
         if matches!(step.state, "failed" | "undo-stopped") {
             failed.push(&step.step);
         }
     }
+    commands.extend(withheld.iter().map(|step| format!("twinspan provide {run} {step}.OUTPUT=VALUE")));
     commands.truncate(6);
+    // What a run that ended left failed or undecided stays so.
+    if status::ended(facts.status) {
+        commands.clear();
+        failed.clear();
+    }
     if let [first, rest @ ..] = &failed[..] {
         commands.push(format!("twinspan why {run} {first}"));
         commands.push(match rest {

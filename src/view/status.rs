@@ -39,7 +39,12 @@ fn words(status: &RunStatus) -> String {
                 parts.push(format!("{} failed", failed.len()));
             }
             if !undecided.is_empty() {
-                parts.push(format!("{} need a decision", undecided.len()));
+                let need = if undecided.len() == 1 { "needs" } else { "need" };
+                parts.push(format!("{} {need} a decision", undecided.len()));
+            }
+            if parts.is_empty() {
+                // The reader of an output that a skipped step has not.
+                parts.push("an output of a skipped step is missing".to_owned());
             }
             format!("halted: {}", parts.join(", "))
         }

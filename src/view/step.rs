@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
-    ActedAs, Approval, Decision, Evidence, ItemView, Marker, Origin, Stated, StepError, StepState,
+    ActedAs, Approval, Decision, EffectClass, Evidence, ItemView, Marker, Origin, Stated, StepError,
+    StepState,
 };
 use twinspan_plans::{NodeId, Plan};
 
@@ -57,6 +58,9 @@ pub(crate) struct StepView {
     pub(crate) owed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) approval: Option<Approval>,
+    /// It only reads: there is nothing that it could write over.
+    #[serde(skip)]
+    pub(crate) reads: bool,
     /// Why undo kept it, or what its check saw when it was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
@@ -212,6 +216,7 @@ impl StepView {
             error: item.last_error().cloned(),
             owed: item.is_owed(),
             approval: item.approval().cloned(),
+            reads: node.step().is_some_and(|step| step.effect == EffectClass::Read),
             reason: None,
         };
         if view.state == "pending" {

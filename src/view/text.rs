@@ -82,10 +82,17 @@ impl RunView {
         for step in &self.steps {
             step.trouble(&mut page);
         }
+        for step in &self.withheld {
+            let why = "was skipped, and a later step reads an output of it: somebody has to state that";
+            page.line(LABEL, &format!("{WAIT}{:10}{WAIT:#} {STRONG}{step}{STRONG:#}  {why}", "missing"));
+        }
         if !self.untouched.is_empty() {
             let untouched: Vec<&str> = self.untouched.iter().map(String::as_str).collect();
             let names = names(&untouched);
-            page.line(LABEL, &format!("{DIM}{:10}{DIM:#} {} steps{names}", "untouched", untouched.len()));
+            page.line(
+                LABEL,
+                &format!("{DIM}{:10}{DIM:#} {}{names}", "untouched", counted(untouched.len(), "step")),
+            );
         }
         page.line(LABEL, &format!("{STRONG}{:10}{STRONG:#} {}", "status", self.status.words));
         for (position, command) in self.next.iter().enumerate() {

@@ -52,12 +52,14 @@ impl Case<'_> {
                     return self.intend(pre_image, false, claims);
                 }
                 let mut decision = decision.clone();
-                if decided == Some(Choice::Recreate) {
-                    decision.advice = format!(
-                        "what is there cannot be removed from here, so it was not made anew; {}",
-                        decision.advice
-                    );
-                }
+                let in_vain = match decided {
+                    Some(Choice::Recreate) => {
+                        "what is there cannot be removed from here, so it was not made anew; "
+                    }
+                    Some(Choice::Adopt) => "there is nothing that could be taken as it is; ",
+                    _ => "",
+                };
+                decision.advice.insert_str(0, in_vain);
                 vec![self.undecided(decision, Phase::Probe)]
             }
             Observed::Broken { output, decision, marker } => match decided {

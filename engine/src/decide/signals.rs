@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use twinspan_plans::EffectClass;
 
 use crate::event::{Event, Outcome, StepEvent};
 use crate::failure::{FailureClass, StepError};
@@ -128,11 +129,21 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
                 refused(format!("{step} is {} and cannot be left out", step_state.name()), None)
             }
         }
-        Signal::Decide { step, .. } => {
+        Signal::Decide { step, choice } => {
             not_after_end("decide")?;
             let id = known(state, step)?;
-            match step_state(state, id) {
-                Some(StepState::NeedsDecision { .. }) => Ok(()),
+            let node = state.plan().node(state.item(id).node);
+            let reads = node.step().is_some_and(|step| step.effect == EffectClass::Read);
+            match (step_state(state, id), choice) {
+                (Some(StepState::NeedsDecision { .. }), Choice::Overwrite | Choice::Recreate) if reads => {
+                    refused(
+                        format!("{step} only reads: it can neither overwrite nor recreate what it found"),
+                        Some(
+                            "when it is mended, `retry` looks again; `skip` leaves the step out, `decide … abort` gives it up",
+                        ),
+                    )
+                }
+                (Some(StepState::NeedsDecision { .. }), _) => Ok(()),
                 _ => refused(format!("{step} is {}: it needs no decision", name(state, id)), None),
             }
         }
@@ -224,6 +235,7 @@ fn is_retryable(state: &RunState, id: ItemId) -> bool {
             StepState::Waiting(_)
                 | StepState::RetryWait { .. }
                 | StepState::Uncertain { .. }
+                | StepState::NeedsDecision { .. }
                 | StepState::UndoStopped { .. }
         ),
     }
@@ -376,6 +388,7 @@ pub fn legal_commands(state: &RunState) -> Vec<Command> {
             }
             Some(StepState::NeedsDecision { .. }) => {
                 add("decide", Some(&item.key), "settles what was found");
+                add("retry", Some(&item.key), "looks again: it may be mended");
             }
             Some(_) | None if is_retryable(state, id) => add("retry", Some(&item.key), "tries again now"),
             _ => {}

@@ -276,6 +276,11 @@ impl StepRecord {
             StepEvent::LookNow => {
                 self.failures = Failures::default();
                 self.waits.clear();
+                // Only a look is asked for: an answer that came to nothing before is not carried out by it.
+                if matches!(&self.state, StepState::NeedsDecision { phase, .. } if phase.way() == Way::Forward)
+                {
+                    self.decided = None;
+                }
             }
             StepEvent::Decided { choice, .. } => self.decided = Some(*choice),
             StepEvent::Provided { output, value, by } => self.state_output(output, value, by, at),

@@ -5,11 +5,12 @@ use twinspan_plans::EffectClass::{CreateNamed, PutSame, Read};
 use super::plans::{Draft, chain, seconds};
 use super::rig::Rig;
 use super::world::{Change, Fault, thing, transient};
+use crate::decide::check_signal;
 use crate::event::{Event, Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
-use crate::signal::{Choice, Signal};
+use crate::signal::{Actor, Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Marker, Phase};
+use crate::step::{Decision, Marker, Observed, Phase};
 use crate::wait::{Wait, WaitKind};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
@@ -223,6 +224,64 @@ fn what_differs_is_overwritten_adopted_or_given_up_by_a_person() {
             assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Changed));
         }
     }
+}
+
+fn conflict() -> Fault {
+    Fault::Sees(Box::new(Observed::Conflict(Decision {
+        what: "another has it".to_owned(),
+        advice: "ask its owner".to_owned(),
+        differences: Vec::new(),
+    })))
+}
+
+#[test]
+fn a_retry_looks_again_where_a_decision_was_needed_and_carries_none_out() {
+    let mut rig = Rig::new(chain(&[PutSame]));
+    let mut there = thing(Marker::None);
+    there.differs = true;
+    rig.world.things.insert("s0".to_owned(), there);
+    rig.fault("s0", Phase::Probe, conflict());
+    rig.drive();
+    rig.fault("s0", Phase::Probe, conflict());
+    rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Recreate });
+    rig.drive();
+    let StepState::NeedsDecision { decision, .. } = rig.step("s0") else { panic!("{}", rig.story()) };
+    assert_eq!(
+        decision.advice,
+        "what is there cannot be removed from here, so it was not made anew; ask its owner"
+    );
+    // The conflict is over, and something is there that differs: what was decided of the conflict is not done to it.
+    rig.send("me", Signal::Retry { step: Some("s0".into()) });
+    rig.drive();
+    assert_eq!(rig.step("s0").name(), "needs-decision");
+    assert!(rig.world.ledger.is_empty(), "{}", rig.story());
+    // And now it is as wanted.
+    rig.world.things.insert("s0".to_owned(), thing(Marker::None));
+    rig.send("me", Signal::Retry { step: None });
+    assert_eq!(rig.drive(), SUCCEEDED);
+    assert_eq!(rig.step("s0").name(), "already-so");
+    assert!(rig.world.ledger.is_empty(), "{}", rig.story());
+}
+
+#[test]
+fn what_only_reads_offers_nothing_to_overwrite_and_nothing_to_adopt_in_a_conflict() {
+    let mut rig = Rig::new(chain(&[Read]));
+    rig.fault("s0", Phase::Probe, conflict());
+    rig.drive();
+    let me = Actor("me".to_owned());
+    for choice in [Choice::Overwrite, Choice::Recreate] {
+        let refused =
+            check_signal(&rig.state, &Signal::Decide { step: "s0".into(), choice }, &me).unwrap_err();
+        assert!(refused.what.contains("only reads") && refused.hint.is_some(), "{refused:?}");
+    }
+    rig.fault("s0", Phase::Probe, conflict());
+    rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Adopt });
+    rig.drive();
+    let StepState::NeedsDecision { decision, .. } = rig.step("s0") else { panic!("{}", rig.story()) };
+    assert_eq!(decision.advice, "there is nothing that could be taken as it is; ask its owner");
+    rig.world.things.insert("s0".to_owned(), thing(Marker::NoPlace));
+    rig.send("me", Signal::Retry { step: Some("s0".into()) });
+    assert_eq!(rig.drive(), SUCCEEDED);
 }
 
 #[test]

@@ -258,6 +258,8 @@ impl StepState {
                 }
                 StepState::Failed { .. } => Some(StepState::Probing { way: Way::Forward }),
                 StepState::UndoStopped { .. } => Some(StepState::Probing { way: Way::Back }),
+                // Whoever was asked may have mended it, and then there is nothing left to decide.
+                StepState::NeedsDecision { phase, .. } => Some(StepState::Probing { way: phase.way() }),
                 _ => None,
             },
             StepEvent::Decided { .. } => match self {
