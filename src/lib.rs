@@ -21,6 +21,7 @@ mod environment;
 mod error;
 mod exit;
 mod failures;
+mod held_commit;
 mod interrupts;
 mod panics;
 mod plan_file;

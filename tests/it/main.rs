@@ -8,6 +8,7 @@ mod conformance;
 mod doctor;
 mod exits;
 mod house;
+mod kill_windows;
 mod lies;
 mod program;
 mod reference;

@@ -14,6 +14,16 @@ pub(crate) struct Home {
     dir: TempDir,
 }
 
+/// One event of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Happened {
+    /// Empty: it is about the run.
+    pub(crate) step: String,
+    /// `intended`, `driver-took` …
+    pub(crate) name: String,
+    pub(crate) fields: Value,
+}
+
 /// What a command said.
 #[derive(Debug)]
 pub(crate) struct Said {
@@ -89,6 +99,24 @@ impl Home {
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// What happened in the only run, oldest first.
+    pub(crate) fn events(&self) -> Vec<Happened> {
+        let document = self.run(&["events", "--output", "json"]).expect(0).json();
+        let events = document["events"].as_array().unwrap().iter().map(|event| {
+            let about = &event["event"];
+            let (step, about) = match about.get("step") {
+                Some(step) => (step["step"].as_str().unwrap().to_owned(), &step["event"]),
+                None => (String::new(), about),
+            };
+            let name = match about {
+                Value::Object(fields) => fields.keys().next().unwrap().clone(),
+                name => name.as_str().unwrap().to_owned(),
+            };
+            Happened { step, fields: about[&name].clone(), name }
+        });
+        events.collect()
     }
 
     /// Runs until the program has written its `lines`-th line to stderr, then kills it. `None`: it ended by itself

@@ -31,7 +31,7 @@ impl Origin for Echo {
             "/closed" => Reply::Closed,
             "/reset" => Reply::Reset,
             "/silence" => Reply::Silence,
-            "/slow" => Reply::Slow(response, Duration::from_millis(1)),
+            "/slow" => Reply::Later(Duration::from_millis(1), Box::new(|| Reply::Whole(response))),
             _ => Reply::Whole(response),
         }
     }
