@@ -155,6 +155,46 @@ pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -
     }
 }
 
+/// A process that is watched while it runs.
+pub(crate) struct Watched {
+    child: Ended,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl Watched {
+    /// Starts; what it says goes to files, as nobody reads a pipe while it runs.
+    pub(crate) fn start(home: &Home, name: &str, arguments: &[&str]) -> Watched {
+        let file = |what: &str| home.path().join(format!("{name}.{what}"));
+        let (out, err) = (file("out"), file("err"));
+        let mut command = home.command(arguments);
+        command.stdout(fs::File::create(&out).unwrap()).stderr(fs::File::create(&err).unwrap());
+        Watched { child: Ended(command.spawn().unwrap()), out, err }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.0.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Said {
+        let code = self.child.0.wait().unwrap().code();
+        let text = |path: &Path| fs::read_to_string(path).unwrap();
+        Said { code, out: text(&self.out), err: text(&self.err) }
+    }
+}
+
 /// Ends a child when the test ends, however it ends.
 pub(crate) struct Ended(pub(crate) Child);
 
