@@ -160,7 +160,7 @@ pub struct Held {
     pub after: SignedDuration,
     pub(crate) number: u64,
     pub(crate) service: Service,
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
 }
 
 /// How the world handles a request for which a fault was told.

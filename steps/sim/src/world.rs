@@ -187,6 +187,7 @@ impl World {
             Course::Held => {
                 let number = self.hold(&request);
                 let (before, after) = (told.before, told.after);
+                let request = Box::new(request);
                 Err(ConnectionFault::Held(Held { before, after, number, service, request }))
             }
             Course::Unreached(fault) => Err(fault),
@@ -227,7 +228,7 @@ impl World {
 
     /// Does what a slow request asks for, at `now`. Its answer is under way until [`World::let_out`].
     pub fn let_in(&mut self, held: &Held, now: Timestamp) -> Answer {
-        let request = Request { arrived: now, at: self.time(now), ..held.request.clone() };
+        let request = Request { arrived: now, at: self.time(now), ..(*held.request).clone() };
         let reply = self.serve(held.service, &request);
         for waiting in self.ledger.in_flight.iter_mut().filter(|waiting| waiting.number == held.number) {
             waiting.done = true;
