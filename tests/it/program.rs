@@ -188,8 +188,11 @@ impl Watched {
     }
 
     /// Waits for its end.
+    #[track_caller]
     pub(crate) fn end(mut self) -> Said {
-        let code = self.child.0.wait().unwrap().code();
+        let status =
+            wait_for("the program to end", Duration::from_secs(120), || self.child.0.try_wait().unwrap());
+        let code = status.code();
         let text = |path: &Path| fs::read_to_string(path).unwrap();
         Said { code, out: text(&self.out), err: text(&self.err) }
     }
