@@ -9,7 +9,7 @@ use crate::arguments::Global;
 use crate::configuration::{self, Configuration, Layers, Sources};
 use crate::environment::Environment;
 use crate::error::CommandError;
-use crate::{failures, step_kinds};
+use crate::{failures, held_commit, step_kinds};
 
 /// The program's surroundings.
 pub(crate) struct App {
@@ -107,7 +107,8 @@ impl App {
     /// The journal, for driving runs with the kinds of `registry`; made if it is not there.
     pub(crate) fn open(&self, registry: Arc<Registry>) -> Result<Arc<SqliteBackend>, CommandError> {
         let path = self.journal()?;
-        let backend = SqliteBackend::open(&path, Opening::live(registry)).map_err(failures::backend)?;
+        let opening = held_commit::opening(Opening::live(registry), &self.environment)?;
+        let backend = SqliteBackend::open(&path, opening).map_err(failures::backend)?;
         Ok(Arc::new(backend))
     }
 

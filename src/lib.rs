@@ -22,6 +22,7 @@ mod error;
 mod exit;
 mod failures;
 mod hand_over;
+mod held_commit;
 mod interrupts;
 mod panics;
 mod plan_file;

@@ -1,7 +1,6 @@
 //! The simulated Azure: which world, and how it is reached, from sockets or from this process.
 
 mod in_process;
-mod served;
 
 use std::path::Path;
 
@@ -11,7 +10,6 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 
 pub use in_process::InProcessWorld;
-pub(crate) use served::Served;
 
 /// Which world to begin with.
 #[derive(Clone, Debug, Default, clap::Args)]

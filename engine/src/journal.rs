@@ -11,6 +11,7 @@ mod packed;
 mod place;
 mod read;
 mod schema;
+mod upgrade;
 mod verify;
 mod words;
 mod writer;
@@ -43,6 +44,7 @@ pub(crate) use writer::{Write, WriteFailure};
 
 use connect::{Use, connect, foreign, unusable};
 use read::ReadError;
+use schema::Schema;
 use writer::{Writer, task};
 
 /// The journal.
@@ -65,6 +67,11 @@ enum Found {
 impl Journal {
     /// Opens the file; makes it, unless it is only read.
     pub(crate) fn open(path: &Path, opening: &Opening) -> Result<Self, BackendError> {
+        Self::open_as(path, opening, schema::CURRENT)
+    }
+
+    /// Opens the file as a program with these tables does.
+    fn open_as(path: &Path, opening: &Opening, schema: Schema) -> Result<Self, BackendError> {
         if cfg!(windows) && opening.mode == Mode::Live {
             return Err(BackendError::Refused {
                 message: "runs cannot be driven on Windows yet".to_owned(),
@@ -78,16 +85,18 @@ impl Journal {
         } else {
             place::make_file(&path, opening.durability)?;
         }
-        let found = identify(&path)?;
+        let found = identify(&path, schema)?;
         let writer = if reading {
             match found {
-                Found::Ours(schema::VERSION) => None,
+                Found::Ours(version) if version == schema.version() => None,
                 Found::Ours(_) => return Err(too_old(&path)),
                 Found::Empty => return Err(nothing_there(&path)),
             }
         } else {
             let mut connection = connect(&path, Use::Write(opening.durability))?;
-            bring_up_to_date(&mut connection, &path, &found, opening)?;
+            if !matches!(found, Found::Ours(version) if version == schema.version()) {
+                upgrade::bring_up_to_date(&mut connection, &path, opening, schema)?;
+            }
             refuse_other_purpose(&connection, &path, opening)?;
             if let Some(pages) = opening.page_limit {
                 connection
@@ -340,7 +349,7 @@ impl From<WriteFailure> for BackendError {
 }
 
 /// Looks at a file without changing it.
-fn identify(path: &Path) -> Result<Found, BackendError> {
+fn identify(path: &Path, schema: Schema) -> Result<Found, BackendError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let look = || -> Result<(i32, i32, i64, String), rusqlite::Error> {
         let connection = Connection::open_with_flags(path, flags)?;
@@ -349,7 +358,7 @@ fn identify(path: &Path) -> Result<Found, BackendError> {
         let number = |name| connection.pragma_query_value(None, name, |row| row.get(0));
         let (application, version) = (number("application_id")?, number("user_version")?);
         let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        let written_by = if application == schema::APPLICATION && version > schema::VERSION {
+        let written_by = if application == schema::APPLICATION && version > schema.version() {
             connection
                 .query_row("SELECT value FROM header WHERE key = 'written_by'", [], |row| row.get(0))
                 .unwrap_or_else(|_| "a later version of twinspan".to_owned())
@@ -360,7 +369,7 @@ fn identify(path: &Path) -> Result<Found, BackendError> {
     };
     match look().map_err(|error| unusable(path, error))? {
         (0, 0, 0, _) => Ok(Found::Empty),
-        (schema::APPLICATION, version, _, written_by) if version > schema::VERSION => {
+        (schema::APPLICATION, version, _, written_by) if version > schema.version() => {
             Err(BackendError::Refused {
                 message: format!(
                     "{} was written by {written_by}, which is newer than this program",
@@ -372,28 +381,6 @@ fn identify(path: &Path) -> Result<Found, BackendError> {
         (schema::APPLICATION, version, _, _) if version > 0 => Ok(Found::Ours(version)),
         _ => Err(foreign(path)),
     }
-}
-
-fn bring_up_to_date(
-    connection: &mut Connection,
-    path: &Path,
-    found: &Found,
-    opening: &Opening,
-) -> Result<(), BackendError> {
-    let fail = |error| unusable(path, error);
-    if let Found::Ours(version) = found {
-        if *version == schema::VERSION {
-            return Ok(());
-        }
-        let mut backup = path.as_os_str().to_owned();
-        backup.push(format!(".v{version}"));
-        let backup = PathBuf::from(backup);
-        place::make_file(&backup, Durability::Full)?;
-        connection.execute("VACUUM INTO ?1", [backup.to_string_lossy()]).map_err(fail)?;
-    }
-    let purpose = if opening.mode == Mode::Live { "runs" } else { "rehearsal" };
-    let durability = word(opening.durability);
-    schema::migrate(connection, &[("purpose", purpose), ("durability", durability)]).map_err(fail)
 }
 
 fn word(durability: Durability) -> &'static str {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 use twinspan_engine::{Clock, SystemClock};
-use twinspan_sim::listener::{Bound, Options, write_ready};
+use twinspan_sim::listener::{Bound, Options, Served, write_ready};
 
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::interrupts::Interrupts;
-use crate::simulated::{self, Served, WorldChoice};
+use crate::simulated::{self, WorldChoice};
 use crate::ui::{STRONG, Ui, document};
 
 /// Serve the simulated Azure on loopback
@@ -52,7 +52,7 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
     let bound = Bound::bind(&options).await.map_err(refuse)?;
     world.set_hosts(bound.hosts().clone());
     let ready = world.introduction(&bound.ca_file().display().to_string());
-    let running = bound.serve(Arc::new(Served::new(world)));
+    let running = bound.serve(Arc::new(Served::new(world, || SystemClock.now())));
     if let Some(path) = &args.ready {
         write_ready(path, &ready).map_err(refuse)?;
     }

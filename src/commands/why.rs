@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{Backend, Clock, Event, Recorded, SystemClock};
+use twinspan_engine::{Backend, Clock, Event, Recorded, StepEvent, SystemClock};
 
 use crate::app::App;
 use crate::arguments::RunArg;
@@ -42,9 +42,16 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let state = backend.load(run).await.map_err(failures::backend)?;
     let item = state.find(&key).ok_or_else(|| CommandError::not_found(format!("no step {key}")))?;
     let mut events = drive::events(&*backend, run).await?;
+    // A driver that took over is evidence where a write was open: its answer went to the one before.
+    let mut open = false;
     events.retain(|recorded| match &recorded.event {
         Event::SignalTaken { signal, .. } => crate::view::signal_word(signal).contains(&*key.0),
-        event => step(event) == Some(&key),
+        Event::DriverTook { .. } => open,
+        event if step(event) == Some(&key) => {
+            open = matches!(event, Event::Step { event: StepEvent::Intended { .. }, .. });
+            true
+        }
+        _ => false,
     });
     let transcripts = backend.transcripts(run).map_err(failures::backend)?;
     let view = WhyView {
@@ -67,7 +74,10 @@ fn text(ui: &Ui, view: &WhyView<'_>, events: &[Recorded], seen: &[(Timestamp, St
     about(&view.step, seen, &mut page);
     page.line(0, &format!("\n{STRONG}what happened{STRONG:#}"));
     for recorded in events {
-        let words = Words::of(&recorded.event, recorded.at);
+        let mut words = Words::of(&recorded.event, recorded.at);
+        if let Event::DriverTook { .. } = recorded.event {
+            words.text.push_str(" took over: what was sent before may have arrived, and is looked for");
+        }
         let style = words.style;
         let at = stamp(recorded.at);
         page.line(22, &format!("{DIM}{at}{DIM:#}  {style}{:10}{style:#}  {}", words.label, words.text));

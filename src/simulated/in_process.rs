@@ -42,8 +42,12 @@ impl InProcess for InProcessWorld {
                 Err(ConnectionFault::Truncated(_)) => {
                     Err(TransportFault::Truncated("connection closed".to_owned()))
                 }
-                Err(ConnectionFault::Slow(answer, by)) => {
-                    self.clock.advance(by);
+                Err(ConnectionFault::Held(held)) => {
+                    self.clock.advance(held.before);
+                    let now = self.clock.now();
+                    let answer = self.with(|world| world.let_in(&held, now));
+                    self.clock.advance(held.after);
+                    self.with(|world| world.let_out(&held));
                     Ok(answer)
                 }
             }

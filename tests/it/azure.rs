@@ -25,6 +25,23 @@ pub(crate) struct Effect {
     pub(crate) change: String,
 }
 
+/// One request that the world took in, reads too.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    /// In lower case.
+    pub(crate) path: String,
+}
+
+/// A slow request that has arrived and is not answered yet.
+#[derive(Clone, Debug)]
+pub(crate) struct InFlight {
+    /// In lower case.
+    pub(crate) path: String,
+    /// Only its answer is missing.
+    pub(crate) done: bool,
+}
+
 impl Azure {
     pub(crate) fn start(arguments: &[&str]) -> Azure {
         let home = Home::new();
@@ -111,6 +128,51 @@ impl Azure {
         let text = |effect: &Value, key: &str| effect[key].as_str().unwrap_or_default().to_owned();
         let effects = ledger["effects"].as_array().unwrap().iter();
         effects.map(|effect| Effect { path: text(effect, "path"), change: text(effect, "change") }).collect()
+    }
+
+    /// Every request so far, except for tokens.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        let all = self.get("/_sim/requests");
+        let all = all["requests"].as_array().unwrap().iter().map(|request| Request {
+            method: request["method"].as_str().unwrap().to_owned(),
+            path: request["path"].as_str().unwrap().to_lowercase(),
+        });
+        all.filter(|request| !request.path.ends_with("/token")).collect()
+    }
+
+    pub(crate) fn in_flight(&self) -> Vec<InFlight> {
+        let all = self.get("/_sim/in-flight");
+        let all = all["requests"].as_array().unwrap().iter().map(|request| InFlight {
+            path: request["path"].as_str().unwrap().to_lowercase(),
+            done: request["done"].as_bool().unwrap(),
+        });
+        all.collect()
+    }
+
+    /// Returns when every slow request was answered.
+    pub(crate) fn drained(&self) {
+        wait_for("slow requests to end", Duration::from_secs(30), || {
+            self.in_flight().is_empty().then_some(())
+        });
+    }
+
+    /// These faults, and no others.
+    pub(crate) fn set_faults(&self, faults: &Value) {
+        self.delete("/_sim/faults");
+        self.post("/_sim/faults", faults);
+    }
+
+    /// Nothing takes time any more but what faults say.
+    pub(crate) fn without_lags(&self) {
+        let none = json!({ "connected": "0s", "member": "0s", "principal": "0s", "principal_untyped": "0s", "role": "0s" });
+        self.post("/_sim/lags", &none);
+    }
+
+    fn delete(&self, path: &str) {
+        let url = format!("{}{path}", self.ready["arm"].as_str().unwrap());
+        self.runtime.block_on(async {
+            self.client.delete(url).send().await.unwrap().error_for_status().unwrap();
+        });
     }
 
     /// How often each thing was created, by lower-case path (the invitation by its path too).

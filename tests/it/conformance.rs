@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
-use twinspan_engine::{BackendError, CutPoint, CutPoints, EffectClass, RunId, Signal, StepState};
+use twinspan_engine::{BackendError, CutPoint, CutPoints, EffectClass, Recorded, RunId, Signal, StepState};
 
 use cases::Case;
 use stage::{Process, Stage, Stop};
@@ -158,7 +158,7 @@ impl CutAt {
 }
 
 impl CutPoints for CutAt {
-    fn cut(&self, commit: u64, point: CutPoint) -> bool {
+    fn cut(&self, commit: u64, point: CutPoint, _events: &[Recorded]) -> bool {
         self.commits.fetch_max(commit, Ordering::Relaxed);
         commit == self.commit && point == self.point
     }

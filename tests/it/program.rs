@@ -14,6 +14,16 @@ pub(crate) struct Home {
     dir: TempDir,
 }
 
+/// One event of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Happened {
+    /// Empty: it is about the run.
+    pub(crate) step: String,
+    /// `intended`, `driver-took` …
+    pub(crate) name: String,
+    pub(crate) fields: Value,
+}
+
 /// What a command said.
 #[derive(Debug)]
 pub(crate) struct Said {
@@ -91,6 +101,24 @@ impl Home {
         }
     }
 
+    /// What happened in the only run, oldest first.
+    pub(crate) fn events(&self) -> Vec<Happened> {
+        let document = self.run(&["events", "--output", "json"]).expect(0).json();
+        let events = document["events"].as_array().unwrap().iter().map(|event| {
+            let about = &event["event"];
+            let (step, about) = match about.get("step") {
+                Some(step) => (step["step"].as_str().unwrap().to_owned(), &step["event"]),
+                None => (String::new(), about),
+            };
+            let name = match about {
+                Value::Object(fields) => fields.keys().next().unwrap().clone(),
+                name => name.as_str().unwrap().to_owned(),
+            };
+            Happened { step, fields: about[&name].clone(), name }
+        });
+        events.collect()
+    }
+
     /// Runs until the program has written its `lines`-th line to stderr, then kills it. `None`: it ended by itself
     /// before; then its conversation is in the error.
     pub(crate) fn run_and_kill(&self, arguments: &[&str], lines: usize) -> Result<(), Said> {
@@ -124,6 +152,49 @@ pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -
         }
         assert!(began.elapsed() < limit, "waited {limit:?} for {what}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A process that is watched while it runs.
+pub(crate) struct Watched {
+    child: Ended,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl Watched {
+    /// Starts; what it says goes to files, as nobody reads a pipe while it runs.
+    pub(crate) fn start(home: &Home, name: &str, arguments: &[&str]) -> Watched {
+        let file = |what: &str| home.path().join(format!("{name}.{what}"));
+        let (out, err) = (file("out"), file("err"));
+        let mut command = home.command(arguments);
+        command.stdout(fs::File::create(&out).unwrap()).stderr(fs::File::create(&err).unwrap());
+        Watched { child: Ended(command.spawn().unwrap()), out, err }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.0.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Said {
+        let status =
+            wait_for("the program to end", Duration::from_secs(120), || self.child.0.try_wait().unwrap());
+        let code = status.code();
+        let text = |path: &Path| fs::read_to_string(path).unwrap();
+        Said { code, out: text(&self.out), err: text(&self.err) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::backend::{
     Backend, BackendError, DriveOptions, Filter, Opening, Runs, Settled, SqliteBackend, Started, StopToken,
 };
 use crate::clock::{Clock as _, SystemClock};
-use crate::event::{Event, StepEvent};
+use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{RunId, Seq, SignalId};
 use crate::journal::{CutPoint, CutPoints};
 use crate::perform::Performer;
@@ -68,7 +68,7 @@ struct CutAt {
 }
 
 impl CutPoints for CutAt {
-    fn cut(&self, commit: u64, point: CutPoint) -> bool {
+    fn cut(&self, commit: u64, point: CutPoint, _events: &[Recorded]) -> bool {
         self.commits.fetch_max(commit, Ordering::Relaxed);
         commit == self.commit && point == self.point
     }

@@ -1,5 +1,7 @@
 //! Cutting the journal off as a killed process would: what crash tests and certificates are made of.
 
+use crate::event::Recorded;
+
 /// Where a commit can be cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CutPoint {
@@ -13,6 +15,7 @@ pub enum CutPoint {
 
 /// Decides where the journal is cut off. From there on nothing is written and every call fails.
 pub trait CutPoints: Send + Sync {
-    /// Whether to cut here; `commit` counts the commits since the journal was opened, from 1.
-    fn cut(&self, commit: u64, point: CutPoint) -> bool;
+    /// Whether to cut here; `commit` counts the commits since the journal was opened, from 1. The journal waits for the
+    /// answer: a test that kills the process from outside may hold it here for ever.
+    fn cut(&self, commit: u64, point: CutPoint, events: &[Recorded]) -> bool;
 }

@@ -47,8 +47,8 @@ const SETTINGS: [&str; 8] = [
 pub fn examine(path: &Path) -> Result<Examination, BackendError> {
     let path = place::prepare(path, false)?;
     place::expect_file(&path)?;
-    let version = match identify(&path)? {
-        Found::Ours(schema::VERSION) => schema::VERSION,
+    let version = match identify(&path, schema::CURRENT)? {
+        Found::Ours(version) if version == schema::CURRENT.version() => version,
         Found::Ours(_) => return Err(too_old(&path)),
         Found::Empty => return Err(nothing_there(&path)),
     };

@@ -94,6 +94,13 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
+/// Gives a finished file its name, durably; what had that name before is gone.
+pub(crate) fn rename(file: &Path, name: &Path) -> io::Result<()> {
+    File::open(file)?.sync_all()?;
+    fs::rename(file, name)?;
+    sync_folder(name)
+}
+
 /// A name is durable when its folder is.
 fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix)

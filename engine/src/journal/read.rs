@@ -160,6 +160,25 @@ pub(crate) fn events(connection: &Connection, run: &RunRow, from: Seq) -> Result
     Ok(chain)
 }
 
+/// Number of the newest commit of all runs; 0: there is none.
+pub(crate) fn newest_commit(connection: &Connection) -> Result<i64, Error> {
+    connection.prepare_cached("SELECT ifnull(max(id), 0) FROM commits")?.query_row([], |row| row.get(0))
+}
+
+/// Events of all runs in the commits after number `after`, unchecked.
+pub(crate) fn events_after(connection: &Connection, after: i64) -> Result<Vec<Recorded>, Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT seq, at, body FROM commits WHERE id > ?1 ORDER BY id")?;
+    let mut rows = statement.query([after])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let seq = Seq(u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default());
+        let body = row.get_ref(2)?.as_blob()?;
+        events.extend(unpack_commit(seq, row.get(1)?, body).into_iter().flat_map(|unpacked| unpacked.events));
+    }
+    Ok(events)
+}
+
 /// A receipt that was left out of an export is not there; one that is there is what was stored.
 fn give_receipt_back(
     connection: &Connection,

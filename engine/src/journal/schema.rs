@@ -1,17 +1,20 @@
 //! The tables, and how an older file comes up to date.
 
-use rusqlite::{Connection, Error, TransactionBehavior};
+use rusqlite::{Connection, Error};
 
 /// Marks the file as ours ("twSp").
 pub(crate) const APPLICATION: i32 = 0x7477_5370;
-/// Version of the tables that this program writes.
-pub(crate) const VERSION: i32 = 1;
 
-/// What brings a file from version `n` to `n + 1`; the first one makes it. A released one never changes.
-const MIGRATIONS: &[&str] = &[VERSION_1];
+/// The tables of a program: what brings a file from version `n` to `n + 1`; the first one makes it. A released one never
+/// changes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schema(pub(super) &'static [&'static str]);
+
+/// The tables of this program.
+pub(crate) const CURRENT: Schema = Schema(&[VERSION_1]);
 
 /// `header` keeps its shape for ever: an older program reads from it who wrote a newer file.
-const VERSION_1: &str = "
+pub(super) const VERSION_1: &str = "
 CREATE TABLE header (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 -- What a plan says, once for all runs of it.
@@ -63,26 +66,38 @@ CREATE TRIGGER beside_stay BEFORE UPDATE ON beside BEGIN SELECT RAISE(ABORT, 'tr
 CREATE TRIGGER beside_kept BEFORE DELETE ON beside BEGIN SELECT RAISE(ABORT, 'transcripts are never removed'); END;
 ";
 
-/// Brings the file from `from` to [`VERSION`], all in one transaction; `header` is written into a new file.
-pub(crate) fn migrate(connection: &mut Connection, header: &[(&str, &str)]) -> Result<(), Error> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Asked again inside: another process may have been first.
-    let from: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for migration in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or(0)) {
-        transaction.execute_batch(migration)?;
+impl Schema {
+    /// Version of these tables.
+    pub(crate) fn version(self) -> i32 {
+        i32::try_from(self.0.len()).unwrap_or(i32::MAX)
     }
-    if from == 0 {
-        for (key, value) in header {
-            transaction.execute("INSERT INTO header (key, value) VALUES (?1, ?2)", (key, value))?;
+
+    /// Brings a file from version `from` to this one, in the transaction of `connection`; `header` is written into a new
+    /// file.
+    pub(crate) fn migrate(
+        self,
+        connection: &Connection,
+        from: i32,
+        header: &[(&str, &str)],
+    ) -> Result<(), Error> {
+        for migration in self.0.iter().skip(usize::try_from(from).unwrap_or(0)) {
+            connection.execute_batch(migration)?;
         }
-        transaction.pragma_update(None, "application_id", APPLICATION)?;
-    }
-    if from < VERSION {
-        transaction.execute(
+        if from == 0 {
+            for (key, value) in header {
+                connection.execute("INSERT INTO header (key, value) VALUES (?1, ?2)", (key, value))?;
+            }
+            connection.pragma_update(None, "application_id", APPLICATION)?;
+        }
+        connection.execute(
             "INSERT OR REPLACE INTO header (key, value) VALUES ('written_by', ?1)",
             [concat!("twinspan ", env!("CARGO_PKG_VERSION"))],
         )?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+        connection.pragma_update(None, "user_version", self.version())
     }
-    transaction.commit()
+}
+
+/// Version of the tables of a file.
+pub(crate) fn version_of(connection: &Connection) -> Result<i32, Error> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

@@ -67,7 +67,7 @@ fn foreign_and_newer_files_are_refused_and_stay_as_they_are() {
     drop(open(&trial, live(&trial)).unwrap());
     let meddler = meddle(&trial);
     meddler.execute("UPDATE header SET value = 'twinspan 9.1.0' WHERE key = 'written_by'", []).unwrap();
-    meddler.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
+    meddler.pragma_update(None, "user_version", schema::CURRENT.version() + 1).unwrap();
     drop(meddler);
     assert!(refusal(open(&trial, live(&trial))).contains("twinspan 9.1.0"));
     assert!(refusal(open(&trial, Opening::reading(Arc::clone(&trial.registry)))).contains("twinspan 9.1.0"));

@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, ErrorCode};
 
 use super::cut::{CutPoint, CutPoints};
+use super::read;
+use crate::event::Recorded;
 
 /// At most this many writes in one commit: it bounds what a crash can take back, and the memory of the log.
 const LARGEST_GROUP: usize = 4096;
@@ -97,7 +99,7 @@ impl Writer {
     pub(crate) fn new(connection: Connection, cut: Option<Arc<dyn CutPoints>>) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let broken = Arc::new(OnceLock::new());
-        let state = State { connection, cut, broken: Arc::clone(&broken), commits: 0 };
+        let state = State { connection, cut, broken: Arc::clone(&broken), commits: 0, events: Vec::new() };
         let thread =
             std::thread::Builder::new().name("journal".to_owned()).spawn(move || state.run(&receiver))?;
         Ok(Writer { sender: Some(sender), thread: Some(thread), broken })
@@ -138,6 +140,8 @@ struct State {
     cut: Option<Arc<dyn CutPoints>>,
     broken: Arc<OnceLock<WriteFailure>>,
     commits: u64,
+    /// What the commit at hand holds: read only for who may cut it off.
+    events: Vec<Recorded>,
 }
 
 impl State {
@@ -162,7 +166,7 @@ impl State {
     }
 
     fn cut_here(&self, point: CutPoint) -> bool {
-        self.cut.as_ref().is_some_and(|cut| cut.cut(self.commits, point))
+        self.cut.as_ref().is_some_and(|cut| cut.cut(self.commits, point, &self.events))
     }
 
     /// From here on nothing is written: a second try after a failed sync may succeed without the data being there.
@@ -173,19 +177,12 @@ impl State {
     fn commit(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), WriteFailure> {
         self.begin()?;
         self.commits += 1;
-        if self.cut_here(CutPoint::BeforeCommit) {
-            // The writes do run: what they would answer is part of what is cut off.
-            for write in group.iter_mut() {
-                drop(write.run(&self.connection));
-            }
+        let written = self.write(group);
+        if written.is_ok() && self.cut_here(CutPoint::BeforeCommit) {
             self.roll_back();
             return Err(self.fail(WriteFailure::Cut));
         }
-        let done = group
-            .iter_mut()
-            .try_for_each(|write| write.run(&self.connection))
-            .and_then(|()| self.connection.execute_batch("COMMIT"));
-        if let Err(error) = done {
+        if let Err(error) = written.and_then(|()| self.connection.execute_batch("COMMIT")) {
             self.roll_back();
             let failure = WriteFailure::from(error);
             tracing::error!(%failure, "the journal cannot be written; nothing is sent any more");
@@ -194,6 +191,19 @@ impl State {
         if self.cut_here(CutPoint::BeforeAnswer) {
             return Err(self.fail(WriteFailure::Cut));
         }
+        Ok(())
+    }
+
+    fn write(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), rusqlite::Error> {
+        let write = |group: &mut [Box<dyn Write>], connection: &Connection| {
+            group.iter_mut().try_for_each(|write| write.run(connection))
+        };
+        if self.cut.is_none() {
+            return write(group, &self.connection);
+        }
+        let before = read::newest_commit(&self.connection)?;
+        write(group, &self.connection)?;
+        self.events = read::events_after(&self.connection, before)?;
         Ok(())
     }
 

@@ -15,6 +15,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     match (request.method.as_str(), request.path.trim_end_matches('/')) {
         ("GET", "/_sim/ledger") => Ok(Reply::ok(json!({ "effects": world.effects() }))),
         ("GET", "/_sim/requests") => Ok(Reply::ok(json!({ "requests": world.requests() }))),
+        ("GET", "/_sim/in-flight") => Ok(Reply::ok(json!({ "requests": world.in_flight() }))),
         ("GET", "/_sim/state") => Ok(state(world, request)),
         ("GET", "/_sim/mails") => Ok(mails(world)),
         ("POST", "/_sim/redeem") => redeem(world, request),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::Change;
 use crate::reply::{Body, Reply};
+use crate::request::Request;
 use crate::service::Service;
 use crate::world::Answer;
 
@@ -23,6 +24,26 @@ pub struct Fault {
     /// How often.
     #[serde(default = "once")]
     pub times: u32,
+    /// `slow`: how long the request lies there before it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<SignedDuration>,
+    /// `slow`: how long its answer takes after that; 3 s when neither is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<SignedDuration>,
+}
+
+impl Fault {
+    /// This fault, once, for requests whose method and path fit.
+    pub fn once(method: &str, path_contains: &str, fault: FaultName) -> Self {
+        Fault {
+            method: method.to_owned(),
+            path_contains: path_contains.to_owned(),
+            fault,
+            times: 1,
+            before: None,
+            after: None,
+        }
+    }
 }
 
 fn any_method() -> String {
@@ -47,7 +68,7 @@ pub enum FaultName {
     AppliedThenLost,
     /// Done; half of the answer's body arrives.
     TruncatedBody,
-    /// Done; the answer takes its time.
+    /// Lies there for `before`, is done, and is answered `after` that: it is done even if the client is gone by then.
     Slow,
     /// Done twice, as by a repeating proxy; the second answer arrives.
     DeliveredTwice,
@@ -126,8 +147,20 @@ pub enum ConnectionFault {
     AnswerLost,
     /// The request is done; head and half of the body are sent, then the connection is closed.
     Truncated(Answer),
-    /// The request is done; the answer comes after this time.
-    Slow(Answer, SignedDuration),
+    /// The request has arrived and lies there: [`World::let_in`](crate::World::let_in) does it, when its time has come.
+    Held(Held),
+}
+
+/// A request that has arrived and is not done yet.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// How long it lies there.
+    pub before: SignedDuration,
+    /// How long its answer takes after that.
+    pub after: SignedDuration,
+    pub(crate) number: u64,
+    pub(crate) service: Service,
+    pub(crate) request: Box<Request>,
 }
 
 /// How the world handles a request for which a fault was told.
@@ -138,21 +171,29 @@ pub(crate) enum Course {
     Refused(Reply),
     /// It is done, `twice` or once, and then this happens to the answer.
     Applied { twice: bool, then: After },
+    /// It is done later.
+    Held,
 }
 
 pub(crate) enum After {
     Answer,
     Lose,
     Truncate,
-    Delay(SignedDuration),
     Replace(Reply),
 }
 
-/// How long a slow answer takes.
+/// How long a slow answer takes when nothing was said.
 const SLOW: SignedDuration = SignedDuration::from_secs(3);
 
+/// A fault that applies to one request.
+pub(crate) struct Told {
+    pub(crate) fault: FaultName,
+    pub(crate) before: SignedDuration,
+    pub(crate) after: SignedDuration,
+}
+
 /// The fault that applies to this request, if any; counts it down.
-pub(crate) fn take(faults: &mut Vec<Fault>, method: &str, path: &str) -> Option<FaultName> {
+pub(crate) fn take(faults: &mut Vec<Fault>, method: &str, path: &str) -> Option<Told> {
     let path = path.to_ascii_lowercase();
     let at = faults.iter().position(|fault| {
         fault.times > 0
@@ -161,11 +202,15 @@ pub(crate) fn take(faults: &mut Vec<Fault>, method: &str, path: &str) -> Option<
     })?;
     let fault = faults.get_mut(at)?;
     fault.times -= 1;
-    let name = fault.fault;
+    let told = Told {
+        fault: fault.fault,
+        before: fault.before.unwrap_or_default(),
+        after: fault.after.unwrap_or(if fault.before.is_none() { SLOW } else { SignedDuration::ZERO }),
+    };
     if fault.times == 0 {
         faults.remove(at);
     }
-    Some(name)
+    Some(told)
 }
 
 /// What `fault` means for a request to `service`. `operation` is the address of an operation that fails.
@@ -179,7 +224,7 @@ pub(crate) fn course(fault: FaultName, service: Service, operation: impl FnOnce(
         FaultName::TimeoutBeforeSend => Course::Unreached(ConnectionFault::TimedOut),
         FaultName::AppliedThenLost => applied(After::Lose),
         FaultName::TruncatedBody => applied(After::Truncate),
-        FaultName::Slow => applied(After::Delay(SLOW)),
+        FaultName::Slow => Course::Held,
         FaultName::DeliveredTwice => Course::Applied { twice: true, then: After::Answer },
         FaultName::Status401Expired => match service {
             Service::Graph => refused(
@@ -270,17 +315,14 @@ mod tests {
 
     #[test]
     fn a_fault_hits_only_what_fits_and_only_so_often() {
-        let mut faults = vec![Fault {
-            method: "PUT".into(),
-            path_contains: "/ScopeConnections/".into(),
-            fault: FaultName::Status500,
-            times: 2,
-        }];
-        assert_eq!(take(&mut faults, "GET", "/x/scopeConnections/a"), None);
-        assert_eq!(take(&mut faults, "PUT", "/x/networkGroups/a"), None);
-        assert_eq!(take(&mut faults, "PUT", "/x/scopeconnections/a"), Some(FaultName::Status500));
-        assert_eq!(take(&mut faults, "put", "/x/scopeConnections/a"), Some(FaultName::Status500));
-        assert_eq!(take(&mut faults, "PUT", "/x/scopeConnections/a"), None);
+        let told = Fault { times: 2, ..Fault::once("PUT", "/ScopeConnections/", FaultName::Status500) };
+        let mut faults = vec![told];
+        let mut take = |method, path| super::take(&mut faults, method, path).map(|told| told.fault);
+        assert_eq!(take("GET", "/x/scopeConnections/a"), None);
+        assert_eq!(take("PUT", "/x/networkGroups/a"), None);
+        assert_eq!(take("PUT", "/x/scopeconnections/a"), Some(FaultName::Status500));
+        assert_eq!(take("put", "/x/scopeConnections/a"), Some(FaultName::Status500));
+        assert_eq!(take("PUT", "/x/scopeConnections/a"), None);
     }
 
     #[test]

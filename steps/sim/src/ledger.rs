@@ -22,7 +22,7 @@ pub enum Change {
 pub struct Effect {
     /// Position in the ledger, from 1.
     pub seq: u64,
-    /// When it arrived, on the world's clock.
+    /// When it was taken in, on the world's clock.
     pub at: Timestamp,
     /// Tenant whose directory or subscription it was for.
     pub tenant: String,
@@ -41,7 +41,7 @@ pub struct Effect {
 pub struct Seen {
     /// Position, from 1.
     pub seq: u64,
-    /// When it arrived, on the world's clock.
+    /// When it was taken in, on the world's clock.
     pub at: Timestamp,
     /// HTTP method.
     pub method: String,
@@ -53,9 +53,29 @@ pub struct Seen {
     pub client_request_id: Option<String>,
 }
 
-/// Both lists.
+/// A slow request that has arrived and is not answered yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InFlight {
+    /// Counts the slow requests, from 1.
+    pub number: u64,
+    /// When it arrived, on the world's clock.
+    pub at: Timestamp,
+    /// HTTP method.
+    pub method: String,
+    /// Path without the query.
+    pub path: String,
+    /// `x-ms-client-request-id`, as sent.
+    pub client_request_id: Option<String>,
+    /// Whether it was done; then only its answer is missing.
+    pub done: bool,
+}
+
+/// The lists.
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) effects: Vec<Effect>,
     pub(crate) requests: Vec<Seen>,
+    pub(crate) in_flight: Vec<InFlight>,
+    /// How many requests were slow so far.
+    pub(crate) slow: u64,
 }

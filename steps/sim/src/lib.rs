@@ -57,9 +57,9 @@ mod world;
 mod worlds;
 
 pub use entra::NoCertificate;
-pub use faults::{ConnectionFault, Fault, FaultName};
+pub use faults::{ConnectionFault, Fault, FaultName, Held};
 pub use lags::Lags;
-pub use ledger::{Change, Effect, Seen};
+pub use ledger::{Change, Effect, InFlight, Seen};
 pub use lies::Lie;
 pub use service::{Hosts, Service};
 pub use world::{Answer, World};

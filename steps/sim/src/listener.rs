@@ -30,12 +30,11 @@ pub use ready::write_ready;
 pub use served::Served;
 
 /// How one request ends on the socket.
-#[derive(Debug)]
 pub enum Reply {
     /// The answer, whole.
     Whole(Response<Bytes>),
-    /// The answer, whole, after this much real time.
-    Slow(Response<Bytes>, Duration),
+    /// What this says, after this much real time; also when the client is gone by then.
+    Later(Duration, Box<dyn FnOnce() -> Reply + Send>),
     /// Status and headers of the answer and half of its body; then the connection is cut.
     Half(Response<Bytes>),
     /// No answer; the connection is closed without TLS's farewell.

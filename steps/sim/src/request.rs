@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::reply::Reply;
 
 /// One request, taken apart.
+#[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// Decoded path, as the client spelled it.

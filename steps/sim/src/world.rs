@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::authorization::Grants;
 use crate::directory::{Barrier, Directory, ExternalState};
-use crate::faults::{self, After, ConnectionFault, Course, Fault};
+use crate::faults::{self, After, ConnectionFault, Course, Fault, Held};
 use crate::hierarchy::{Hierarchy, key, management_group_id};
 use crate::lags::Lags;
-use crate::ledger::{Change, Effect, Ledger, Seen};
+use crate::ledger::{Change, Effect, InFlight, Ledger, Seen};
 use crate::lies::Lie;
 use crate::network::{self, Network};
 use crate::reply::{Body, Reply};
@@ -178,12 +178,18 @@ impl World {
             let reply = crate::control::handle(self, &request).unwrap_or_else(|refusal| refusal);
             return Ok(self.answer(Some(service), &request, reply));
         }
-        let Some(fault) = faults::take(&mut self.faults, request.method.as_str(), &request.path) else {
+        let Some(told) = faults::take(&mut self.faults, request.method.as_str(), &request.path) else {
             let reply = self.serve(service, &request);
             return Ok(self.answer(Some(service), &request, reply));
         };
         let location = format!("{}{}", self.hosts.arm, crate::arm::FAILED_OPERATION);
-        match faults::course(fault, service, || location) {
+        match faults::course(told.fault, service, || location) {
+            Course::Held => {
+                let number = self.hold(&request);
+                let (before, after) = (told.before, told.after);
+                let request = Box::new(request);
+                Err(ConnectionFault::Held(Held { before, after, number, service, request }))
+            }
             Course::Unreached(fault) => Err(fault),
             Course::Refused(reply) => {
                 self.record(service, &request, reply.status, Change::None);
@@ -200,13 +206,44 @@ impl World {
                     After::Truncate => {
                         Err(ConnectionFault::Truncated(self.answer(Some(service), &request, reply)))
                     }
-                    After::Delay(by) => {
-                        Err(ConnectionFault::Slow(self.answer(Some(service), &request, reply), by))
-                    }
                     After::Replace(other) => Ok(self.answer(Some(service), &request, other)),
                 }
             }
         }
+    }
+
+    /// A slow request has arrived.
+    fn hold(&mut self, request: &Request) -> u64 {
+        self.ledger.slow += 1;
+        self.ledger.in_flight.push(InFlight {
+            number: self.ledger.slow,
+            at: request.at,
+            method: request.method.to_string(),
+            path: request.path.clone(),
+            client_request_id: request.client_request_id().map(str::to_owned),
+            done: false,
+        });
+        self.ledger.slow
+    }
+
+    /// Does what a slow request asks for, at `now`. Its answer is under way until [`World::let_out`].
+    pub fn let_in(&mut self, held: &Held, now: Timestamp) -> Answer {
+        let request = Request { arrived: now, at: self.time(now), ..(*held.request).clone() };
+        let reply = self.serve(held.service, &request);
+        for waiting in self.ledger.in_flight.iter_mut().filter(|waiting| waiting.number == held.number) {
+            waiting.done = true;
+        }
+        self.answer(Some(held.service), &request, reply)
+    }
+
+    /// The answer of a slow request has left.
+    pub fn let_out(&mut self, held: &Held) {
+        self.ledger.in_flight.retain(|waiting| waiting.number != held.number);
+    }
+
+    /// Slow requests that have arrived and are not answered yet.
+    pub fn in_flight(&self) -> &[InFlight] {
+        &self.ledger.in_flight
     }
 
     fn service_of(&self, request: &http::Request<Bytes>) -> Option<Service> {

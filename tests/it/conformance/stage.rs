@@ -87,8 +87,7 @@ impl InProcess for Way {
         state.calls.push(format!("{} {}", request.method(), request.uri().path()));
         if let Some((_, fault)) = state.fault.filter(|(at, _)| *at == number) {
             let method = request.method().to_string();
-            let told = Fault { method, path_contains: String::new(), fault, times: 1 };
-            self.world.with(|world| world.add_faults([told]));
+            self.world.with(|world| world.add_faults([Fault::once(&method, "", fault)]));
         }
         drop(state);
         self.world.call(request)

@@ -98,12 +98,8 @@ async fn exchange(request: Request<Incoming>, host: &Host, cut: &Cut) -> Result<
         Ok(request) => request,
         Err(status) => return Ok(refuse(status)),
     };
-    match host.origin.answer(request) {
+    match in_its_time(host.origin.answer(request)).await {
         Reply::Whole(response) => Ok(response.map(|body| Either::Left(Full::new(body)))),
-        Reply::Slow(response, time) => {
-            pause(time).await;
-            Ok(response.map(|body| Either::Left(Full::new(body))))
-        }
         Reply::Half(response) => {
             let cut = cut.clone();
             Ok(response.map(|body| Either::Right(HalfBody::new(body, cut))))
@@ -116,8 +112,24 @@ async fn exchange(request: Request<Incoming>, host: &Host, cut: &Cut) -> Result<
             cut.reset();
             Err(Severed)
         }
-        Reply::Silence => std::future::pending().await,
+        Reply::Silence | Reply::Later(..) => std::future::pending().await,
     }
+}
+
+/// Waits for what is said later. A task of its own does: a request that has arrived is done whether or not its client
+/// is still there.
+async fn in_its_time(reply: Reply) -> Reply {
+    let Reply::Later(..) = reply else { return reply };
+    let waiting = tokio::spawn(async move {
+        let mut reply = reply;
+        while let Reply::Later(time, then) = reply {
+            pause(time).await;
+            reply = then();
+        }
+        reply
+    });
+    // A panic there was reported by the hook already.
+    waiting.await.unwrap_or(Reply::Reset)
 }
 
 /// Collects the body and makes the URI absolute, with the host that the port stands for whatever name the client used.

@@ -1,26 +1,27 @@
 //! The world behind the sockets.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Origin, Reply};
-use crate::faults::ConnectionFault;
-use crate::world::World;
+use crate::faults::{ConnectionFault, Held};
+use crate::world::{Answer, World};
 
 /// A world that many connections ask, one request at a time, on the caller's clock.
+#[derive(Clone)]
 pub struct Served {
-    world: Mutex<World>,
-    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    world: Arc<Mutex<World>>,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
 impl Served {
     /// `clock` says what time it is; the world's own `advance` comes on top.
     pub fn new(world: World, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Served { world: Mutex::new(world), clock: Box::new(clock) }
+        Served { world: Arc::new(Mutex::new(world)), clock: Arc::new(clock) }
     }
 
     /// The world, while nobody else asks it.
@@ -28,21 +29,41 @@ impl Served {
         // A request that panicked has left the world between two states at worst; the next one is still answered.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Does what a slow request asks for when its time has come; its answer has a time of its own.
+    fn hold(&self, held: Held) -> Reply {
+        let (served, before) = (self.clone(), real(held.before));
+        let let_in = move || {
+            let now = (served.clock)();
+            let (answer, after) = (served.world().let_in(&held, now), real(held.after));
+            Reply::Later(after, Box::new(move || served.let_out(&held, answer)))
+        };
+        Reply::Later(before, Box::new(let_in))
+    }
+
+    fn let_out(&self, held: &Held, answer: Answer) -> Reply {
+        self.world().let_out(held);
+        Reply::Whole(answer)
+    }
+}
+
+fn real(time: SignedDuration) -> Duration {
+    Duration::try_from(time).unwrap_or_default()
 }
 
 impl Origin for Served {
     fn answer(&self, request: Request<Bytes>) -> Reply {
         let now = (self.clock)();
-        match self.world().handle(request, now) {
+        // A value of its own: the world is free again before anything is said.
+        let handled = self.world().handle(request, now);
+        match handled {
             Ok(answer) => Reply::Whole(answer),
             // A request whose head was read can no longer be refused: the client sees a connection that ends early.
             Err(ConnectionFault::Refused | ConnectionFault::Reset) => Reply::Reset,
             Err(ConnectionFault::TimedOut) => Reply::Silence,
             Err(ConnectionFault::AnswerLost) => Reply::Closed,
             Err(ConnectionFault::Truncated(answer)) => Reply::Half(answer),
-            Err(ConnectionFault::Slow(answer, by)) => {
-                Reply::Slow(answer, Duration::try_from(by).unwrap_or_default())
-            }
+            Err(ConnectionFault::Held(held)) => self.hold(held),
         }
     }
 }

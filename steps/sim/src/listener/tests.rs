@@ -18,6 +18,8 @@ use super::*;
 #[derive(Default)]
 struct Echo {
     asked: AtomicUsize,
+    /// Requests to `/held` that were done when their time had come; those who look at it wait for a change.
+    done: tokio::sync::watch::Sender<usize>,
 }
 
 impl Origin for Echo {
@@ -31,7 +33,15 @@ impl Origin for Echo {
             "/closed" => Reply::Closed,
             "/reset" => Reply::Reset,
             "/silence" => Reply::Silence,
-            "/slow" => Reply::Slow(response, Duration::from_millis(1)),
+            "/held" => {
+                let done = self.done.clone();
+                let then = move || {
+                    done.send_modify(|count| *count += 1);
+                    Reply::Whole(response)
+                };
+                Reply::Later(Duration::from_millis(30), Box::new(then))
+            }
+            "/slow" => Reply::Later(Duration::from_millis(1), Box::new(|| Reply::Whole(response))),
             _ => Reply::Whole(response),
         }
     }
@@ -126,6 +136,24 @@ async fn closed_and_reset_give_no_byte_of_an_answer_although_the_origin_was_aske
     let (seen, end) = get(&running, &arm, "/slow").await;
     end.unwrap();
     assert!(seen.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_request_that_has_arrived_is_done_although_its_client_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (running, echo) = served(&dir).await;
+    let arm = running.hosts().arm.clone();
+    let mut done = echo.done.subscribe();
+    let mut stream = dial(&running, &arm, "localhost", b"http/1.1").await;
+    stream.write_all(b"PUT /held HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    let arrived = tokio::time::timeout(Duration::from_secs(10), async {
+        while echo.asked.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    arrived.await.unwrap();
+    drop(stream);
+    tokio::time::timeout(Duration::from_secs(10), done.wait_for(|count| *count == 1)).await.unwrap().unwrap();
 }
 
 #[tokio::test]

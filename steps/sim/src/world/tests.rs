@@ -16,8 +16,7 @@ fn url() -> String {
 fn put_with(fault: FaultName) -> (Trial, Result<crate::trial::Got, ConnectionFault>) {
     let mut trial = Trial::shipped();
     let token = trial.arm_token("central", CENTRAL);
-    let told = Fault { method: "PUT".into(), path_contains: "RG-NEW".into(), fault, times: 1 };
-    trial.world.add_faults([told]);
+    trial.world.add_faults([Fault::once("PUT", "RG-NEW", fault)]);
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str()), ("x-ms-client-request-id", "attempt-1")];
     let got = trial.raw("PUT", &url(), &headers, r#"{"location":"westeurope"}"#);
@@ -39,9 +38,9 @@ fn each_fault_does_what_its_name_says_and_only_once() {
         use Change::{Created, None as Nothing, Updated};
         let expected: (bool, &[Change], Option<u16>) = match fault {
             FaultName::Refused | FaultName::Reset | FaultName::TimeoutBeforeSend => (false, &[], None),
-            FaultName::AppliedThenLost | FaultName::TruncatedBody | FaultName::Slow => {
-                (true, &[Created], None)
-            }
+            // A slow request lies there until it is let in.
+            FaultName::Slow => (false, &[], None),
+            FaultName::AppliedThenLost | FaultName::TruncatedBody => (true, &[Created], None),
             FaultName::DeliveredTwice => (true, &[Created, Updated], Some(200)),
             FaultName::Status401Expired => (false, &[Nothing], Some(401)),
             FaultName::Status403 => (false, &[Nothing], Some(403)),
@@ -62,8 +61,10 @@ fn each_fault_does_what_its_name_says_and_only_once() {
             | (FaultName::Reset, Err(ConnectionFault::Reset))
             | (FaultName::TimeoutBeforeSend, Err(ConnectionFault::TimedOut))
             | (FaultName::AppliedThenLost, Err(ConnectionFault::AnswerLost)) => {}
-            (FaultName::TruncatedBody, Err(ConnectionFault::Truncated(answer)))
-            | (FaultName::Slow, Err(ConnectionFault::Slow(answer, _))) => assert_eq!(answer.status(), 201),
+            (FaultName::TruncatedBody, Err(ConnectionFault::Truncated(answer))) => {
+                assert_eq!(answer.status(), 201);
+            }
+            (FaultName::Slow, Err(ConnectionFault::Held(held))) => assert_eq!(held.after.as_secs(), 3),
             (FaultName::Throttle, Ok(got)) => assert_eq!(got.header("retry-after"), "7"),
             (FaultName::ThrottleNoHeader, Ok(got)) => assert_eq!(got.header("retry-after"), ""),
             (FaultName::Status503Html, Ok(got)) => assert_eq!(got.header("content-type"), "text/html"),
@@ -74,6 +75,25 @@ fn each_fault_does_what_its_name_says_and_only_once() {
         }
         assert!(trial.world.faults().is_empty(), "{fault:?}");
     }
+}
+
+#[test]
+fn a_slow_request_is_seen_before_it_is_done_and_until_it_is_answered() {
+    let (mut trial, got) = put_with(FaultName::Slow);
+    let Err(ConnectionFault::Held(held)) = got else { panic!("{got:?}") };
+    let seen = |trial: &Trial| {
+        trial.world.in_flight().iter().map(|waiting| (waiting.path.clone(), waiting.done)).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&trial), [(GROUP.to_owned(), false)]);
+    assert!(!exists(&mut trial));
+    trial.wait(2);
+    let now = trial.now;
+    let answer = trial.world.let_in(&held, now);
+    assert_eq!(answer.status(), 201);
+    assert_eq!(seen(&trial), [(GROUP.to_owned(), true)]);
+    assert_eq!(trial.world.effects().iter().map(|effect| effect.at).collect::<Vec<_>>(), [now]);
+    trial.world.let_out(&held);
+    assert_eq!(seen(&trial), []);
 }
 
 #[test]
@@ -89,13 +109,7 @@ fn an_operation_that_was_accepted_and_fails_says_so_where_it_is_looked_at() {
 #[test]
 fn a_fault_of_the_sign_in_service_has_its_shape() {
     let mut trial = Trial::shipped();
-    let told = Fault {
-        method: "POST".into(),
-        path_contains: "/oauth2/v2.0/token".into(),
-        fault: FaultName::Status500,
-        times: 1,
-    };
-    trial.world.add_faults([told]);
+    trial.world.add_faults([Fault::once("POST", "/oauth2/v2.0/token", FaultName::Status500)]);
     let got = trial.ask_token("central", CENTRAL, "https://management.azure.com/.default");
     assert_eq!((got.status, got.text("/error")), (500, "temporarily_unavailable"));
     assert_eq!(trial.ask_token("central", CENTRAL, "https://management.azure.com/.default").status, 200);

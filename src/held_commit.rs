@@ -1,0 +1,91 @@
+//! Test builds only: holds the journal at a chosen commit, so that a test can kill the process there from outside.
+//!
+//! `TWINSPAN_HOLD_COMMIT` lists the places, one a line: `before-commit intended STEP`, `after-commit intended STEP`,
+//! `before-commit accepted STEP`. The first that is reached is written to the file `TWINSPAN_HOLD_FILE`; from there on the
+//! journal does nothing more. A release build does not look at these variables.
+
+use twinspan_engine::Opening;
+
+use crate::environment::Environment;
+use crate::error::CommandError;
+
+#[cfg(debug_assertions)]
+pub(crate) use places::opening;
+
+#[cfg(not(debug_assertions))]
+pub(crate) fn opening(opening: Opening, _environment: &Environment) -> Result<Opening, CommandError> {
+    Ok(opening)
+}
+
+#[cfg(debug_assertions)]
+mod places {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use twinspan_engine::{CutPoint, CutPoints, Event, Phase, Recorded, StepEvent};
+
+    use super::{CommandError, Environment, Opening};
+
+    /// The same way of opening, held where the environment says.
+    pub(crate) fn opening(opening: Opening, environment: &Environment) -> Result<Opening, CommandError> {
+        let (Some(places), Some(file)) =
+            (environment.get("TWINSPAN_HOLD_COMMIT"), environment.path("TWINSPAN_HOLD_FILE"))
+        else {
+            return Ok(opening);
+        };
+        let places = places.lines().map(Place::read).collect::<Result<_, _>>()?;
+        Ok(opening.cut_points(Arc::new(HeldCommit { places, file })))
+    }
+
+    struct HeldCommit {
+        places: Vec<Place>,
+        file: PathBuf,
+    }
+
+    /// One moment in the life of a step's write.
+    struct Place {
+        point: CutPoint,
+        event: fn(&StepEvent) -> bool,
+        step: String,
+        text: String,
+    }
+
+    impl Place {
+        fn read(text: &str) -> Result<Self, CommandError> {
+            let wrong = || CommandError::usage(format!("TWINSPAN_HOLD_COMMIT: {text:?} is no place"));
+            let mut words = text.splitn(3, ' ');
+            let point = match words.next() {
+                Some("before-commit") => CutPoint::BeforeCommit,
+                Some("after-commit") => CutPoint::BeforeAnswer,
+                _ => return Err(wrong()),
+            };
+            let event: fn(&StepEvent) -> bool = match words.next() {
+                Some("intended") => |event| matches!(event, StepEvent::Intended { phase: Phase::Apply, .. }),
+                Some("accepted") => |event| matches!(event, StepEvent::Accepted { phase: Phase::Apply, .. }),
+                _ => return Err(wrong()),
+            };
+            let step = words.next().ok_or_else(wrong)?.to_owned();
+            Ok(Place { point, event, step, text: text.to_owned() })
+        }
+
+        fn is_in(&self, recorded: &Recorded) -> bool {
+            matches!(&recorded.event, Event::Step { step, event } if *step.0 == *self.step && (self.event)(event))
+        }
+    }
+
+    impl CutPoints for HeldCommit {
+        fn cut(&self, _commit: u64, point: CutPoint, events: &[Recorded]) -> bool {
+            let reached = self
+                .places
+                .iter()
+                .find(|place| place.point == point && events.iter().any(|recorded| place.is_in(recorded)));
+            let Some(place) = reached else { return false };
+            if let Err(error) = std::fs::write(&self.file, &place.text) {
+                tracing::error!(%error, "what waits for this place is not told of it");
+            }
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
