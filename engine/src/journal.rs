@@ -418,7 +418,8 @@ fn refuse_other_purpose(connection: &Connection, path: &Path, opening: &Opening)
         (Mode::Live, _) => return refused(format!("{} is the journal of a rehearsal", path.display())),
         (Mode::Rehearsal, _) => return refused(format!("{} is a journal of real runs", path.display())),
     }
-    if durability != word(opening.durability) {
+    // How a rehearsal or a benchmark is written from here on is its own matter: nobody relies on what is in it.
+    if opening.mode == Mode::Live && durability != word(opening.durability) {
         return refused(format!(
             "{} was made with durability {durability}; this needs {}",
             path.display(),
