@@ -27,7 +27,7 @@ use crate::backend::plans::PlanCache;
 use crate::backend::{BackendError, DriveOptions, Parked, Runs, StopToken};
 use crate::clock::Clock;
 use crate::ids::RunId;
-use crate::journal::{DriverLock, Journal, Refusal, Taken, Watch, Write, WriteFailure};
+use crate::journal::{DriverLock, Journal, Look, Refusal, Taken, Watch, Write, WriteFailure};
 use crate::perform::{Job, Performer};
 use crate::state::{RunState, RunStatus, fold};
 
@@ -126,6 +126,8 @@ struct Driver {
     sender: UnboundedSender<News>,
     news: UnboundedReceiver<News>,
     watch: Watch,
+    /// Asked before writes are sent.
+    look: Look,
     next_look: tokio::time::Instant,
     parked: IndexMap<RunId, RunStatus>,
     stopping: bool,
@@ -139,7 +141,7 @@ impl Driver {
         options: DriveOptions,
         stop: StopToken,
     ) -> Result<Self, BackendError> {
-        let watch = place.journal.watch()?;
+        let (watch, look) = (place.journal.watch()?, place.journal.look()?);
         let (lock, row) = place.journal.enter_driver().await?;
         // The same seed gives the same journal: a rehearsal does not say on which machine it was.
         let label = if clock.is_virtual() { "rehearsal".to_owned() } else { lock.holder().name() };
@@ -169,6 +171,7 @@ impl Driver {
             sender,
             news,
             watch,
+            look,
             next_look: tokio::time::Instant::now(),
             parked: IndexMap::new(),
             stopping: false,
@@ -186,11 +189,9 @@ impl Driver {
             while let Ok(news) = self.news.try_recv() {
                 self.hear(news)?;
             }
-            while let Some(slot) = self.touched.pop_first() {
-                self.turn(slot)?;
-            }
+            self.take_turns().await?;
             self.answer_calls()?;
-            self.perform_ready().await;
+            self.perform_in_order().await;
             self.post();
             if !self.touched.is_empty() || !self.unread.is_empty() {
                 continue;

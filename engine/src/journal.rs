@@ -7,6 +7,7 @@ mod connect;
 mod cut;
 mod driver_lock;
 mod examine;
+mod look;
 mod packed;
 mod place;
 mod read;
@@ -37,6 +38,7 @@ pub(crate) use commit::{Append, Lease, NewRow, Refusal, Row, Summary, Taken};
 pub use cut::{CutPoint, CutPoints};
 pub(crate) use driver_lock::{Death, DriverLock};
 pub use examine::{Examination, examine};
+pub(crate) use look::Look;
 pub(crate) use read::{Chain, RunRow, Waiting};
 pub use verify::JournalReport;
 pub(crate) use writer::{Write, WriteFailure};
@@ -262,11 +264,6 @@ impl Journal {
         Ok(self.read(|connection| read::is_taken(connection, id))?.unwrap_or(false))
     }
 
-    /// Whether a write may be sent under `lease`.
-    pub(crate) fn may_send(&self, row: Row, lease: Lease) -> Result<bool, BackendError> {
-        self.read(|connection| read::may_send(connection, row, lease.driver, lease.epoch))
-    }
-
     /// Whether `lease` still holds.
     pub(crate) fn still_holds(&self, row: Row, lease: Lease) -> Result<bool, BackendError> {
         self.read(|connection| read::still_holds(connection, row, lease.driver, lease.epoch))
@@ -300,6 +297,11 @@ impl Journal {
         fold: impl FnOnce(&RunRow, &[Recorded]) -> Result<Summary, String>,
     ) -> Result<JournalReport, BackendError> {
         self.try_read(|connection| verify::verify(connection, run, fold))?.ok_or(BackendError::NoSuchRun(run))
+    }
+
+    /// What is asked before writes are sent.
+    pub(crate) fn look(&self) -> Result<Look, BackendError> {
+        Ok(Look::new(connect(&self.path, Use::Read)?))
     }
 
     /// A connection that watches for the commits of others.

@@ -265,10 +265,13 @@ async fn a_driver_that_lost_its_lease_writes_nothing() {
     // Its lock is gone, but it does not know.
     drop(zombie_lock);
     assert_eq!(backend.summary(run).unwrap().driver, None);
+    let mut look = journal.look().unwrap();
+    assert!(look.may_send(taken.row, taken.lease).unwrap());
+    look.end().unwrap();
     let over = take(&journal, run, other).await.unwrap();
     assert_eq!(over.lease, Lease { driver: other, epoch: 2 });
-    assert!(!journal.may_send(taken.row, taken.lease).unwrap());
-    assert!(journal.may_send(over.row, over.lease).unwrap());
+    assert!(!look.may_send(taken.row, taken.lease).unwrap());
+    assert!(look.may_send(over.row, over.lease).unwrap());
     let (_, packed) = took(Seq(4), noon().as_microsecond(), 9, false).unwrap();
     let late = |lease| Append {
         row: taken.row,
