@@ -46,7 +46,8 @@ pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
     if let Some(outcome) = state.outcome() {
         return vec![Effect::Finished(outcome)];
     }
-    let mut effects = Vec::new();
+    // One thing to do and one time to wake up at: what most states come to.
+    let mut effects = Vec::with_capacity(2);
     if state.is_complete() {
         let outcome = match state.control().goal {
             Goal::Finish => Outcome::Succeeded,

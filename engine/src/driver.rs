@@ -31,6 +31,7 @@ use crate::journal::{DriverLock, Journal, Look, Refusal, Taken, Watch, Write, Wr
 use crate::perform::{Job, Performer};
 use crate::state::{RunState, RunStatus, fold};
 
+use begin::Asking;
 use flights::Landed;
 use run::LiveRun;
 
@@ -110,8 +111,12 @@ struct Driver {
     slots: HashMap<RunId, usize>,
     /// Leases that were taken and whose runs are not read yet.
     unread: VecDeque<(RunId, Taken)>,
-    /// Leases that were asked for.
+    /// Leases that were asked for, or are about to be.
     asked: HashSet<RunId>,
+    /// Those that are about to be.
+    wanted: VecDeque<RunId>,
+    /// How many leases are on their way, and how many are asked for next.
+    asking: Asking,
     touched: BTreeSet<usize>,
     /// Runs that could not send: a signal waits for them, or their lease is lost.
     called: BTreeSet<usize>,
@@ -160,6 +165,8 @@ impl Driver {
             slots: HashMap::new(),
             unread: VecDeque::new(),
             asked: HashSet::new(),
+            wanted: VecDeque::new(),
+            asking: Asking::default(),
             touched: BTreeSet::new(),
             called: BTreeSet::new(),
             timers: BinaryHeap::new(),
@@ -185,15 +192,15 @@ impl Driver {
                 return Ok(self.parked(true));
             }
             self.hear_stop();
-            self.read_some()?;
             while let Ok(news) = self.news.try_recv() {
                 self.hear(news)?;
             }
+            self.read_some()?;
             self.take_turns().await?;
             self.answer_calls()?;
             self.perform_in_order().await;
             self.post();
-            if !self.touched.is_empty() || !self.unread.is_empty() {
+            if !self.touched.is_empty() || self.has_room() {
                 continue;
             }
             if self.is_done() {

@@ -79,7 +79,9 @@ impl Journal {
         } else {
             place::make_file(&path)?;
         }
-        let found = identify(&path)?;
+        // Open until the others are: the first one to come reads the log again after a kill, and the last one to go puts it
+        // into the file.
+        let (found, first) = identify(&path)?;
         let writer = if reading {
             match found {
                 Found::Ours(schema::VERSION) => None,
@@ -101,6 +103,7 @@ impl Journal {
         let journal = Journal { path, mode: opening.mode, writer, readers: Mutex::default() };
         // A reader is opened now, so that a file that cannot be read is refused here.
         journal.read(read::data_version)?;
+        drop(first);
         Ok(journal)
     }
 
@@ -341,9 +344,9 @@ impl From<WriteFailure> for BackendError {
 }
 
 /// Looks at a file without changing it.
-fn identify(path: &Path) -> Result<Found, BackendError> {
+fn identify(path: &Path) -> Result<(Found, Connection), BackendError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let look = || -> Result<(i32, i32, i64, String), rusqlite::Error> {
+    let look = || -> Result<(i32, i32, i64, String, Connection), rusqlite::Error> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "query_only", 1)?;
@@ -357,11 +360,11 @@ fn identify(path: &Path) -> Result<Found, BackendError> {
         } else {
             String::new()
         };
-        Ok((application, version, tables, written_by))
+        Ok((application, version, tables, written_by, connection))
     };
     match look().map_err(|error| unusable(path, error))? {
-        (0, 0, 0, _) => Ok(Found::Empty),
-        (schema::APPLICATION, version, _, written_by) if version > schema::VERSION => {
+        (0, 0, 0, _, connection) => Ok((Found::Empty, connection)),
+        (schema::APPLICATION, version, _, written_by, _) if version > schema::VERSION => {
             Err(BackendError::Refused {
                 message: format!(
                     "{} was written by {written_by}, which is newer than this program",
@@ -370,7 +373,9 @@ fn identify(path: &Path) -> Result<Found, BackendError> {
                 hint: format!("use {written_by} or later"),
             })
         }
-        (schema::APPLICATION, version, _, _) if version > 0 => Ok(Found::Ours(version)),
+        (schema::APPLICATION, version, _, _, connection) if version > 0 => {
+            Ok((Found::Ours(version), connection))
+        }
         _ => Err(foreign(path)),
     }
 }

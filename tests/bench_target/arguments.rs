@@ -11,6 +11,8 @@ pub(crate) enum Workload {
     Fresh { workflows: u32, steps: u32 },
     /// What an earlier process left, to its end.
     Resume,
+    /// New workflows that wait for a person, until the other end of standard input is closed.
+    Idle { workflows: u32 },
     /// Nothing is run: every record is checked from end to end.
     Audit,
 }
@@ -82,9 +84,10 @@ impl Arguments {
             "FILL" => of((10_000, 10)),
             "COLD" => of((1, 1)),
             "RESUME" => Workload::Resume,
+            "IDLE" => Workload::Idle { workflows: workflows.unwrap_or(1000) },
             "AUDIT" => Workload::Audit,
             _ => {
-                let wanted = "W1, W2, RESUME, FILL, COLD or AUDIT";
+                let wanted = "W1, W2, RESUME, FILL, COLD, IDLE or AUDIT";
                 return Err(Misuse::Wrong("--workload".to_owned(), workload, wanted));
             }
         };

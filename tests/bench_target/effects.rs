@@ -71,7 +71,18 @@ impl Effects {
 /// The time that the benchmark itself reads: nanoseconds of the machine's monotonic clock.
 #[cfg(unix)]
 pub(crate) fn monotonic() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    nanoseconds(rustix::time::ClockId::Monotonic)
+}
+
+/// Nanoseconds for which this process had a processor.
+#[cfg(unix)]
+pub(crate) fn busy() -> u64 {
+    nanoseconds(rustix::time::ClockId::ProcessCPUTime)
+}
+
+#[cfg(unix)]
+fn nanoseconds(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
     let part = |value: i64| u64::try_from(value).unwrap_or_default();
     part(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(time.tv_nsec))
 }
@@ -79,5 +90,11 @@ pub(crate) fn monotonic() -> u64 {
 /// Nothing is measured where the benchmark cannot run.
 #[cfg(not(unix))]
 pub(crate) fn monotonic() -> u64 {
+    0
+}
+
+/// Nothing is measured where the benchmark cannot run.
+#[cfg(not(unix))]
+pub(crate) fn busy() -> u64 {
     0
 }

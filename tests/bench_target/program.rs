@@ -8,6 +8,7 @@
 mod arguments;
 mod audit;
 mod effects;
+mod idle;
 mod record_step;
 #[cfg(test)]
 mod tests;
@@ -52,13 +53,20 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let effects = Arc::new(Effects::open(&arguments.effects)?);
     // As the program has it.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    if arguments.workload == Workload::Audit {
-        let audit = runtime.block_on(audit::audit(arguments, &effects))?;
-        return say(&format!("{audit}\n"));
-    }
-    let backend = runtime.block_on(workload::perform(arguments, effects, &|event| {
-        say(&format!("{{\"ev\":\"{event}\",\"t_ns\":{}}}\n", effects::monotonic()))
-    }))?;
+    let tell = |event: &str| {
+        let (time, busy) = (effects::monotonic(), effects::busy());
+        say(&format!("{{\"ev\":\"{event}\",\"t_ns\":{time},\"cpu_ns\":{busy}}}\n"))
+    };
+    let backend = match arguments.workload {
+        Workload::Audit => {
+            let audit = runtime.block_on(audit::audit(arguments, &effects))?;
+            return say(&format!("{audit}\n"));
+        }
+        Workload::Idle { workflows } => return runtime.block_on(idle::idle(arguments, workflows, &tell)),
+        Workload::Fresh { .. } | Workload::Resume => {
+            runtime.block_on(workload::perform(arguments, effects, &tell))?
+        }
+    };
     // The benchmark looks at this process until it closes the other end.
     std::io::stdin().read_to_end(&mut Vec::new())?;
     drop(backend);

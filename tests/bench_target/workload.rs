@@ -1,5 +1,6 @@
 //! What is measured: runs are accepted, driven to their end, and every one of them has to succeed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -8,7 +9,7 @@ use twinspan_engine::{
     Actor, Backend, CutPoints, DriveOptions, NewRun, Opening, Performer, Registry, RunId, RunStatus, Runs,
     SqliteBackend, StopToken, SystemClock,
 };
-use twinspan_plans::Inputs;
+use twinspan_plans::{Inputs, Plan};
 
 use crate::Failure;
 use crate::arguments::{Arguments, Workload};
@@ -40,7 +41,7 @@ pub(crate) async fn perform_until(
     let registry = registry(effects);
     let runs = match arguments.workload {
         Workload::Fresh { workflows, steps } => new_runs(arguments, &registry, workflows, steps)?,
-        Workload::Resume | Workload::Audit => Vec::new(),
+        Workload::Resume | Workload::Idle { .. } | Workload::Audit => Vec::new(),
     };
     let mut opening = opening(arguments, Arc::clone(&registry));
     if let Some(cut) = cut {
@@ -48,14 +49,7 @@ pub(crate) async fn perform_until(
     }
     let backend = Arc::new(SqliteBackend::open(&arguments.folder.join("journal.db"), opening)?);
     say("open")?;
-    let mut starting = JoinSet::new();
-    for run in runs {
-        let backend = Arc::clone(&backend);
-        starting.spawn(async move { backend.start(run).await });
-    }
-    while let Some(started) = starting.join_next().await {
-        started??;
-    }
+    submit(&backend, runs).await?;
     say("submitted")?;
     let performer = Arc::new(Performer::new(registry, Arc::new(SystemClock)));
     let options = DriveOptions { until_blocked: true, steal: false };
@@ -70,6 +64,19 @@ pub(crate) async fn perform_until(
     Ok(backend)
 }
 
+/// Has every run accepted durably, all of them at once.
+pub(crate) async fn submit(backend: &Arc<SqliteBackend>, runs: Vec<NewRun>) -> Result<(), Failure> {
+    let mut starting = JoinSet::new();
+    for run in runs {
+        let backend = Arc::clone(backend);
+        starting.spawn(async move { backend.start(run).await });
+    }
+    while let Some(started) = starting.join_next().await {
+        started??;
+    }
+    Ok(())
+}
+
 fn new_runs(
     arguments: &Arguments,
     registry: &Registry,
@@ -77,17 +84,22 @@ fn new_runs(
     steps: u32,
 ) -> Result<Vec<NewRun>, Failure> {
     let (plan, text) = plan(registry, steps)?;
+    Ok(runs_of(&plan, &text, arguments.first..arguments.first.saturating_add(workflows)))
+}
+
+/// New runs of a plan that takes a workflow's number.
+pub(crate) fn runs_of(plan: &Arc<Plan>, text: &Arc<str>, numbers: Range<u32>) -> Vec<NewRun> {
     let run = |number: u32| {
         let run = RunId::new();
         NewRun {
             run,
-            plan: Arc::clone(&plan),
-            text: Arc::clone(&text),
+            plan: Arc::clone(plan),
+            text: Arc::clone(text),
             inputs: Inputs(IndexMap::from([(WORKFLOW.to_owned(), number.into())])),
             starter: Actor("benchmark".to_owned()),
             paused: false,
             seed: run.0.as_u64_pair().1,
         }
     };
-    Ok((arguments.first..arguments.first.saturating_add(workflows)).map(run).collect())
+    numbers.map(run).collect()
 }

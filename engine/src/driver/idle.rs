@@ -15,6 +15,7 @@ impl Driver {
         if self.stop.asked() > 0 && !self.stopping {
             self.stopping = true;
             self.ready.clear();
+            self.want_no_more();
             for (slot, run) in self.live.iter_mut().enumerate() {
                 if let Some(run) = run {
                     run.clear_queue();
