@@ -131,6 +131,8 @@ struct Driver {
     sender: UnboundedSender<News>,
     news: UnboundedReceiver<News>,
     watch: Watch,
+    /// A look at the journal may show something that was not seen yet.
+    stirred: bool,
     /// Asked before writes are sent.
     look: Look,
     next_look: tokio::time::Instant,
@@ -178,6 +180,7 @@ impl Driver {
             sender,
             news,
             watch,
+            stirred: true,
             look,
             next_look: tokio::time::Instant::now(),
             parked: IndexMap::new(),
@@ -238,6 +241,8 @@ impl Driver {
     }
 
     fn hear(&mut self, news: News) -> Result<(), BackendError> {
+        // Who is busy does not get to hear what the system tells.
+        self.stirred = true;
         match news {
             News::Taken { run, outcome } => self.hear_taken(run, outcome?),
             News::Committed { slot, outcome } => {

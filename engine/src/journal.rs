@@ -13,6 +13,7 @@ mod place;
 mod read;
 mod schema;
 mod verify;
+mod watch;
 mod words;
 mod writer;
 
@@ -41,6 +42,7 @@ pub use examine::{Examination, examine};
 pub(crate) use look::Look;
 pub(crate) use read::{Chain, RunRow, Waiting};
 pub use verify::JournalReport;
+pub(crate) use watch::Watch;
 pub(crate) use writer::{Write, WriteFailure};
 
 use connect::{Use, connect, foreign, unusable};
@@ -309,28 +311,7 @@ impl Journal {
 
     /// A connection that watches for the commits of others.
     pub(crate) fn watch(&self) -> Result<Watch, BackendError> {
-        Ok(Watch { connection: connect(&self.path, Use::Read)?, seen: -1 })
-    }
-}
-
-/// Watches for commits, of this process and of others.
-pub(crate) struct Watch {
-    connection: Connection,
-    seen: i64,
-}
-
-impl Watch {
-    /// Whether something was committed since the last look; the first look says yes.
-    pub(crate) fn changed(&mut self) -> bool {
-        match read::data_version(&self.connection) {
-            Ok(version) if version == self.seen => false,
-            Ok(version) => {
-                self.seen = version;
-                true
-            }
-            // What is wrong shows when the change is read.
-            Err(_) => true,
-        }
+        Ok(Watch::new(&self.path, connect(&self.path, Use::Read)?))
     }
 }
 
