@@ -65,7 +65,7 @@ pub(crate) async fn drive(
     stop: StopToken,
 ) -> Result<Parked, BackendError> {
     let clock = Arc::clone(performer.clock());
-    let mut driver = Driver::new(place, clock, Some(performer), options, stop).await?;
+    let mut driver = Driver::new(place, clock, Some(performer), options, stop)?;
     let result = match driver.begin(&runs).await {
         Ok(()) => driver.work().await,
         Err(error) => Err(error),
@@ -76,7 +76,7 @@ pub(crate) async fn drive(
 /// Takes in what waits in the inbox of a run that nobody drives, and gives the run up again.
 pub(crate) async fn settle(place: &Place, run: RunId, clock: Arc<dyn Clock>) -> Result<(), BackendError> {
     let (_stopper, stop) = StopToken::new();
-    let mut driver = Driver::new(place, clock, None, DriveOptions::default(), stop).await?;
+    let mut driver = Driver::new(place, clock, None, DriveOptions::default(), stop)?;
     let result = match driver.begin(&Runs::These(vec![run])).await {
         Ok(()) => driver.work().await,
         Err(error) => Err(error),
@@ -104,7 +104,6 @@ struct Driver {
     /// Runs that start later are driven, too.
     all: bool,
     lock: DriverLock,
-    row: i64,
     /// For people, in the journal.
     label: String,
     live: Vec<Option<Box<LiveRun>>>,
@@ -141,7 +140,7 @@ struct Driver {
 }
 
 impl Driver {
-    async fn new(
+    fn new(
         place: &Place,
         clock: Arc<dyn Clock>,
         performer: Option<Arc<Performer>>,
@@ -149,7 +148,7 @@ impl Driver {
         stop: StopToken,
     ) -> Result<Self, BackendError> {
         let (watch, look) = (place.journal.watch()?, place.journal.look()?);
-        let (lock, row) = place.journal.enter_driver().await?;
+        let lock = place.journal.new_driver()?;
         // The same seed gives the same journal: a rehearsal does not say on which machine it was.
         let label = if clock.is_virtual() { "rehearsal".to_owned() } else { lock.holder().name() };
         let (sender, news) = unbounded_channel();
@@ -161,7 +160,6 @@ impl Driver {
             stop,
             all: false,
             lock,
-            row,
             label,
             live: Vec::new(),
             slots: HashMap::new(),
@@ -232,7 +230,7 @@ impl Driver {
             run.abort();
         }
         if self.place.journal.broken().is_none()
-            && let Err(error) = self.place.journal.leave_driver(self.row).await
+            && let Err(error) = self.place.journal.leave_driver(self.lock.holder().id).await
         {
             tracing::warn!(%error, "the leases of this driver could not be given up; they end with it");
         }

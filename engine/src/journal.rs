@@ -18,8 +18,6 @@ mod words;
 mod writer;
 
 #[cfg(test)]
-mod speed;
-#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
@@ -30,12 +28,12 @@ use twinspan_plans::Digest;
 
 use crate::backend::{BackendError, Durability, Mode, Opening};
 use crate::event::Recorded;
-use crate::ids::{RunId, Seq, SignalId};
+use crate::ids::{DriverId, RunId, Seq, SignalId};
 use crate::step::ClaimKey;
 
 pub use body::Transcript;
 pub(crate) use body::{Packed, pack_commit, whole_microseconds};
-pub(crate) use commit::{Append, Lease, NewRow, Refusal, Row, Summary, Taken};
+pub(crate) use commit::{Append, Holder, Lease, NewRow, Refusal, Row, Summary, Taken};
 pub use cut::{CutPoint, CutPoints};
 pub(crate) use driver_lock::{Death, DriverLock};
 pub use examine::{Examination, examine};
@@ -178,16 +176,13 @@ impl Journal {
         self.write(move |connection| commit::put_signal(connection, id, run, &body)).await
     }
 
-    /// Makes a lock of a new driver and enters it.
-    pub(crate) async fn enter_driver(&self) -> Result<(DriverLock, i64), BackendError> {
-        let lock = DriverLock::new(&self.path).map_err(place::not_writable)?;
-        let holder = lock.holder().clone();
-        let row = self.write(move |connection| commit::enter_driver(connection, &holder)).await?;
-        Ok((lock, row))
+    /// Makes a lock of a new driver.
+    pub(crate) fn new_driver(&self) -> Result<DriverLock, BackendError> {
+        DriverLock::new(&self.path).map_err(place::not_writable)
     }
 
     /// Gives up everything that a driver holds.
-    pub(crate) async fn leave_driver(&self, driver: i64) -> Result<(), BackendError> {
+    pub(crate) async fn leave_driver(&self, driver: DriverId) -> Result<(), BackendError> {
         self.write(move |connection| commit::leave_driver(connection, driver)).await
     }
 
@@ -195,13 +190,13 @@ impl Journal {
     pub(crate) fn taking(
         &self,
         run: RunId,
-        driver: i64,
+        taker: Holder,
         steal: bool,
         death: Arc<Death>,
         took: impl FnOnce(Seq, i64, u64, bool) -> Option<(Recorded, Packed)> + Send + 'static,
         answer: impl FnOnce(Result<Result<Taken, Refusal>, WriteFailure>) + Send + 'static,
     ) -> Box<dyn Write> {
-        task(move |connection| commit::take_lease(connection, run, driver, steal, &death, took), answer)
+        task(move |connection| commit::take_lease(connection, run, &taker, steal, &death, took), answer)
     }
 
     /// A write that appends events.
@@ -228,7 +223,7 @@ impl Journal {
     }
 
     /// Open runs that `driver` does not have.
-    pub(crate) fn open_runs(&self, driver: i64) -> Result<Vec<RunId>, BackendError> {
+    pub(crate) fn open_runs(&self, driver: DriverId) -> Result<Vec<RunId>, BackendError> {
         self.read(|connection| read::open_runs(connection, driver))
     }
 

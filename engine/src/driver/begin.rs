@@ -60,7 +60,7 @@ impl Driver {
     pub(super) fn ask_for_open(&mut self) -> Result<(), BackendError> {
         let called: Vec<RunId> =
             self.place.journal.inbox(None)?.into_iter().map(|waiting| waiting.run).collect();
-        let open = self.place.journal.open_runs(self.row)?;
+        let open = self.place.journal.open_runs(self.lock.holder().id)?;
         let mut runs: IndexSet<RunId> =
             open.into_iter().filter(|run| !self.parked.contains_key(run)).collect();
         runs.extend(called);
@@ -104,7 +104,7 @@ impl Driver {
             let steal = self.options.steal;
             self.posting.push(self.place.journal.taking(
                 run,
-                self.row,
+                self.lock.holder().clone(),
                 steal,
                 Arc::clone(&death),
                 took,
