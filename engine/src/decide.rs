@@ -46,7 +46,8 @@ pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
     if let Some(outcome) = state.outcome() {
         return vec![Effect::Finished(outcome)];
     }
-    let mut effects = Vec::new();
+    // One thing to do and one time to wake up at: what most states come to.
+    let mut effects = Vec::with_capacity(2);
     if state.is_complete() {
         let outcome = match state.control().goal {
             Goal::Finish => Outcome::Succeeded,
@@ -158,37 +159,42 @@ pub fn claim_clash(state: &RunState, step: &StepKey, other: crate::ids::RunId, n
 
 /// Digest of a value in its canonical form: keys sorted, no blanks.
 pub(crate) fn digest_of(value: &Value) -> Digest {
-    let mut text = String::new();
+    let mut text = Vec::with_capacity(128);
     canonical(value, &mut text);
-    Digest::of(text.as_bytes())
+    Digest::of(&text)
 }
 
-fn canonical(value: &Value, text: &mut String) {
+fn canonical(value: &Value, text: &mut Vec<u8>) {
     match value {
         Value::Array(items) => {
-            text.push('[');
+            text.push(b'[');
             for (position, item) in items.iter().enumerate() {
                 if position > 0 {
-                    text.push(',');
+                    text.push(b',');
                 }
                 canonical(item, text);
             }
-            text.push(']');
+            text.push(b']');
         }
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
             entries.sort_by_key(|(key, _)| *key);
-            text.push('{');
+            text.push(b'{');
             for (position, (key, item)) in entries.into_iter().enumerate() {
                 if position > 0 {
-                    text.push(',');
+                    text.push(b',');
                 }
-                text.push_str(&Value::String(key.clone()).to_string());
-                text.push(':');
+                plain(key, text);
+                text.push(b':');
                 canonical(item, text);
             }
-            text.push('}');
+            text.push(b'}');
         }
-        scalar => text.push_str(&scalar.to_string()),
+        scalar => plain(scalar, text),
     }
+}
+
+fn plain(value: impl serde::Serialize, text: &mut Vec<u8>) {
+    let written = serde_json::to_writer(text, &value);
+    debug_assert!(written.is_ok(), "a text or a number can always be written into memory");
 }

@@ -27,10 +27,11 @@ use crate::backend::plans::PlanCache;
 use crate::backend::{BackendError, DriveOptions, Parked, Runs, StopToken};
 use crate::clock::Clock;
 use crate::ids::RunId;
-use crate::journal::{DriverLock, Journal, Refusal, Taken, Watch, Write, WriteFailure};
+use crate::journal::{DriverLock, Journal, Look, Refusal, Taken, Watch, Write, WriteFailure};
 use crate::perform::{Job, Performer};
 use crate::state::{RunState, RunStatus, fold};
 
+use begin::Asking;
 use flights::Landed;
 use run::LiveRun;
 
@@ -66,7 +67,7 @@ pub(crate) async fn drive(
     stop: StopToken,
 ) -> Result<Parked, BackendError> {
     let clock = Arc::clone(performer.clock());
-    let mut driver = Driver::new(place, clock, Some(performer), options, stop).await?;
+    let mut driver = Driver::new(place, clock, Some(performer), options, stop)?;
     let result = match driver.begin(&runs).await {
         Ok(()) => driver.work().await,
         Err(error) => Err(error),
@@ -77,7 +78,7 @@ pub(crate) async fn drive(
 /// Takes in what waits in the inbox of a run that nobody drives, and gives the run up again.
 pub(crate) async fn settle(place: &Place, run: RunId, clock: Arc<dyn Clock>) -> Result<(), BackendError> {
     let (_stopper, stop) = StopToken::new();
-    let mut driver = Driver::new(place, clock, None, DriveOptions::default(), stop).await?;
+    let mut driver = Driver::new(place, clock, None, DriveOptions::default(), stop)?;
     let result = match driver.begin(&Runs::These(vec![run])).await {
         Ok(()) => driver.work().await,
         Err(error) => Err(error),
@@ -105,15 +106,18 @@ struct Driver {
     /// Runs that start later are driven, too.
     all: bool,
     lock: DriverLock,
-    row: i64,
     /// For people, in the journal.
     label: String,
     live: Vec<Option<Box<LiveRun>>>,
     slots: HashMap<RunId, usize>,
     /// Leases that were taken and whose runs are not read yet.
     unread: VecDeque<(RunId, Taken)>,
-    /// Leases that were asked for.
+    /// Leases that were asked for, or are about to be.
     asked: HashSet<RunId>,
+    /// Those that are about to be.
+    wanted: VecDeque<RunId>,
+    /// How many leases are on their way, and how many are asked for next.
+    asking: Asking,
     touched: BTreeSet<usize>,
     /// Runs that could not send: a signal waits for them, or their lease is lost.
     called: BTreeSet<usize>,
@@ -128,21 +132,25 @@ struct Driver {
     sender: UnboundedSender<News>,
     news: UnboundedReceiver<News>,
     watch: Watch,
+    /// A look at the journal may show something that was not seen yet.
+    stirred: bool,
+    /// Asked before writes are sent.
+    look: Look,
     next_look: tokio::time::Instant,
     parked: IndexMap<RunId, RunStatus>,
     stopping: bool,
 }
 
 impl Driver {
-    async fn new(
+    fn new(
         place: &Place,
         clock: Arc<dyn Clock>,
         performer: Option<Arc<Performer>>,
         options: DriveOptions,
         stop: StopToken,
     ) -> Result<Self, BackendError> {
-        let watch = place.journal.watch()?;
-        let (lock, row) = place.journal.enter_driver().await?;
+        let (watch, look) = (place.journal.watch()?, place.journal.look()?);
+        let lock = place.journal.new_driver()?;
         // The same seed gives the same journal: a rehearsal does not say on which machine it was.
         let label = if clock.is_virtual() { "rehearsal".to_owned() } else { lock.holder().name() };
         let (sender, news) = unbounded_channel();
@@ -154,12 +162,13 @@ impl Driver {
             stop,
             all: false,
             lock,
-            row,
             label,
             live: Vec::new(),
             slots: HashMap::new(),
             unread: VecDeque::new(),
             asked: HashSet::new(),
+            wanted: VecDeque::new(),
+            asking: Asking::default(),
             touched: BTreeSet::new(),
             called: BTreeSet::new(),
             timers: BinaryHeap::new(),
@@ -171,6 +180,8 @@ impl Driver {
             sender,
             news,
             watch,
+            stirred: true,
+            look,
             next_look: tokio::time::Instant::now(),
             parked: IndexMap::new(),
             stopping: false,
@@ -184,17 +195,15 @@ impl Driver {
                 return Ok(self.parked(true));
             }
             self.hear_stop();
-            self.read_some()?;
             while let Ok(news) = self.news.try_recv() {
                 self.hear(news)?;
             }
-            while let Some(slot) = self.touched.pop_first() {
-                self.turn(slot)?;
-            }
+            self.read_some()?;
+            self.take_turns().await?;
             self.answer_calls()?;
-            self.perform_ready().await;
+            self.perform_in_order().await;
             self.post();
-            if !self.touched.is_empty() || !self.unread.is_empty() {
+            if !self.touched.is_empty() || self.has_room() {
                 continue;
             }
             if self.is_done() {
@@ -223,7 +232,7 @@ impl Driver {
             run.abort();
         }
         if self.place.journal.broken().is_none()
-            && let Err(error) = self.place.journal.leave_driver(self.row).await
+            && let Err(error) = self.place.journal.leave_driver(self.lock.holder().id).await
         {
             tracing::warn!(%error, "the leases of this driver could not be given up; they end with it");
         }
@@ -232,6 +241,8 @@ impl Driver {
     }
 
     fn hear(&mut self, news: News) -> Result<(), BackendError> {
+        // Who is busy does not get to hear what the system tells.
+        self.stirred = true;
         match news {
             News::Taken { run, outcome } => self.hear_taken(run, outcome?),
             News::Committed { slot, outcome } => {

@@ -7,17 +7,17 @@ mod connect;
 mod cut;
 mod driver_lock;
 mod examine;
+mod look;
 mod packed;
 mod place;
 mod read;
 mod schema;
 mod upgrade;
 mod verify;
+mod watch;
 mod words;
 mod writer;
 
-#[cfg(test)]
-mod speed;
 #[cfg(test)]
 mod tests;
 
@@ -29,17 +29,19 @@ use twinspan_plans::Digest;
 
 use crate::backend::{BackendError, Durability, Mode, Opening};
 use crate::event::Recorded;
-use crate::ids::{RunId, Seq, SignalId};
+use crate::ids::{DriverId, RunId, Seq, SignalId};
 use crate::step::ClaimKey;
 
 pub use body::Transcript;
 pub(crate) use body::{Packed, pack_commit, whole_microseconds};
-pub(crate) use commit::{Append, Lease, NewRow, Refusal, Row, Summary, Taken};
+pub(crate) use commit::{Append, Holder, Lease, NewRow, Refusal, Row, Summary, Taken};
 pub use cut::{CutPoint, CutPoints};
 pub(crate) use driver_lock::{Death, DriverLock};
 pub use examine::{Examination, examine};
+pub(crate) use look::Look;
 pub(crate) use read::{Chain, RunRow, Waiting};
 pub use verify::JournalReport;
+pub(crate) use watch::Watch;
 pub(crate) use writer::{Write, WriteFailure};
 
 use connect::{Use, connect, foreign, unusable};
@@ -85,7 +87,9 @@ impl Journal {
         } else {
             place::make_file(&path, opening.durability)?;
         }
-        let found = identify(&path, schema)?;
+        // Open until the others are: the first one to come reads the log again after a kill, and the last one to go puts it
+        // into the file.
+        let (found, first) = identify(&path, schema)?;
         let writer = if reading {
             match found {
                 Found::Ours(version) if version == schema.version() => None,
@@ -109,6 +113,7 @@ impl Journal {
         let journal = Journal { path, mode: opening.mode, writer, readers: Mutex::default() };
         // A reader is opened now, so that a file that cannot be read is refused here.
         journal.read(read::data_version)?;
+        drop(first);
         Ok(journal)
     }
 
@@ -181,16 +186,13 @@ impl Journal {
         self.write(move |connection| commit::put_signal(connection, id, run, &body)).await
     }
 
-    /// Makes a lock of a new driver and enters it.
-    pub(crate) async fn enter_driver(&self) -> Result<(DriverLock, i64), BackendError> {
-        let lock = DriverLock::new(&self.path).map_err(place::not_writable)?;
-        let holder = lock.holder().clone();
-        let row = self.write(move |connection| commit::enter_driver(connection, &holder)).await?;
-        Ok((lock, row))
+    /// Makes a lock of a new driver.
+    pub(crate) fn new_driver(&self) -> Result<DriverLock, BackendError> {
+        DriverLock::new(&self.path).map_err(place::not_writable)
     }
 
     /// Gives up everything that a driver holds.
-    pub(crate) async fn leave_driver(&self, driver: i64) -> Result<(), BackendError> {
+    pub(crate) async fn leave_driver(&self, driver: DriverId) -> Result<(), BackendError> {
         self.write(move |connection| commit::leave_driver(connection, driver)).await
     }
 
@@ -198,13 +200,13 @@ impl Journal {
     pub(crate) fn taking(
         &self,
         run: RunId,
-        driver: i64,
+        taker: Holder,
         steal: bool,
         death: Arc<Death>,
         took: impl FnOnce(Seq, i64, u64, bool) -> Option<(Recorded, Packed)> + Send + 'static,
         answer: impl FnOnce(Result<Result<Taken, Refusal>, WriteFailure>) + Send + 'static,
     ) -> Box<dyn Write> {
-        task(move |connection| commit::take_lease(connection, run, driver, steal, &death, took), answer)
+        task(move |connection| commit::take_lease(connection, run, &taker, steal, &death, took), answer)
     }
 
     /// A write that appends events.
@@ -231,7 +233,7 @@ impl Journal {
     }
 
     /// Open runs that `driver` does not have.
-    pub(crate) fn open_runs(&self, driver: i64) -> Result<Vec<RunId>, BackendError> {
+    pub(crate) fn open_runs(&self, driver: DriverId) -> Result<Vec<RunId>, BackendError> {
         self.read(|connection| read::open_runs(connection, driver))
     }
 
@@ -272,11 +274,6 @@ impl Journal {
         Ok(self.read(|connection| read::is_taken(connection, id))?.unwrap_or(false))
     }
 
-    /// Whether a write may be sent under `lease`.
-    pub(crate) fn may_send(&self, row: Row, lease: Lease) -> Result<bool, BackendError> {
-        self.read(|connection| read::may_send(connection, row, lease.driver, lease.epoch))
-    }
-
     /// Whether `lease` still holds.
     pub(crate) fn still_holds(&self, row: Row, lease: Lease) -> Result<bool, BackendError> {
         self.read(|connection| read::still_holds(connection, row, lease.driver, lease.epoch))
@@ -312,30 +309,14 @@ impl Journal {
         self.try_read(|connection| verify::verify(connection, run, fold))?.ok_or(BackendError::NoSuchRun(run))
     }
 
+    /// What is asked before writes are sent.
+    pub(crate) fn look(&self) -> Result<Look, BackendError> {
+        Ok(Look::new(connect(&self.path, Use::Read)?))
+    }
+
     /// A connection that watches for the commits of others.
     pub(crate) fn watch(&self) -> Result<Watch, BackendError> {
-        Ok(Watch { connection: connect(&self.path, Use::Read)?, seen: -1 })
-    }
-}
-
-/// Watches for commits, of this process and of others.
-pub(crate) struct Watch {
-    connection: Connection,
-    seen: i64,
-}
-
-impl Watch {
-    /// Whether something was committed since the last look; the first look says yes.
-    pub(crate) fn changed(&mut self) -> bool {
-        match read::data_version(&self.connection) {
-            Ok(version) if version == self.seen => false,
-            Ok(version) => {
-                self.seen = version;
-                true
-            }
-            // What is wrong shows when the change is read.
-            Err(_) => true,
-        }
+        Ok(Watch::new(&self.path, connect(&self.path, Use::Read)?))
     }
 }
 
@@ -349,9 +330,9 @@ impl From<WriteFailure> for BackendError {
 }
 
 /// Looks at a file without changing it.
-fn identify(path: &Path, schema: Schema) -> Result<Found, BackendError> {
+fn identify(path: &Path, schema: Schema) -> Result<(Found, Connection), BackendError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let look = || -> Result<(i32, i32, i64, String), rusqlite::Error> {
+    let look = || -> Result<(i32, i32, i64, String, Connection), rusqlite::Error> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "query_only", 1)?;
@@ -365,11 +346,11 @@ fn identify(path: &Path, schema: Schema) -> Result<Found, BackendError> {
         } else {
             String::new()
         };
-        Ok((application, version, tables, written_by))
+        Ok((application, version, tables, written_by, connection))
     };
     match look().map_err(|error| unusable(path, error))? {
-        (0, 0, 0, _) => Ok(Found::Empty),
-        (schema::APPLICATION, version, _, written_by) if version > schema.version() => {
+        (0, 0, 0, _, connection) => Ok((Found::Empty, connection)),
+        (schema::APPLICATION, version, _, written_by, _) if version > schema.version() => {
             Err(BackendError::Refused {
                 message: format!(
                     "{} was written by {written_by}, which is newer than this program",
@@ -378,7 +359,9 @@ fn identify(path: &Path, schema: Schema) -> Result<Found, BackendError> {
                 hint: format!("use {written_by} or later"),
             })
         }
-        (schema::APPLICATION, version, _, _) if version > 0 => Ok(Found::Ours(version)),
+        (schema::APPLICATION, version, _, _, connection) if version > 0 => {
+            Ok((Found::Ours(version), connection))
+        }
         _ => Err(foreign(path)),
     }
 }
@@ -406,7 +389,8 @@ fn refuse_other_purpose(connection: &Connection, path: &Path, opening: &Opening)
         (Mode::Live, _) => return refused(format!("{} is the journal of a rehearsal", path.display())),
         (Mode::Rehearsal, _) => return refused(format!("{} is a journal of real runs", path.display())),
     }
-    if durability != word(opening.durability) {
+    // How a rehearsal or a benchmark is written from here on is its own matter: nobody relies on what is in it.
+    if opening.mode == Mode::Live && durability != word(opening.durability) {
         return refused(format!(
             "{} was made with durability {durability}; this needs {}",
             path.display(),

@@ -131,9 +131,8 @@ impl SqliteBackend {
         };
         let at = whole_microseconds(self.clock.now());
         let first = Recorded { seq: Seq(1), at, event: Event::RunStarted(Box::new(started)) };
-        let mut state = RunState::new(Arc::clone(&new.plan));
-        fold(&mut state, &first).map_err(|error| BackendError::Damaged(error.to_string()))?;
-        let summary = summary_of(&state.status(at));
+        // What the first event comes to, without the graph of all steps.
+        let summary = summary_of(&if new.paused { RunStatus::Paused } else { RunStatus::Queued });
         let packed = pack_commit(std::slice::from_ref(&first), &[]).map_err(unencodable)?;
         let Some(first) = packed else { return Ok(Started::Already) };
         self.place.plans.put(digest, new.plan);

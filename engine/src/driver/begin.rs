@@ -15,6 +15,27 @@ use crate::journal::{Refusal, Taken, pack_commit, whole_microseconds};
 /// So many runs are read before those that were read may move: the first one does not wait for the thousandth.
 const READ_AT_ONCE: usize = 16;
 
+/// So many runs move by themselves at a time: more of them would only wait for the same disk, each with all that it
+/// knows in memory. Runs that wait for an answer, a time or a person do not count.
+const MOVING_AT_ONCE: usize = 256;
+
+/// Leases are asked for in parcels that grow from this one, so that the first run does not wait for the thousandth.
+const FIRST_PARCEL: usize = 16;
+const LARGEST_PARCEL: usize = 512;
+
+/// How many leases are on their way, and how many are asked for next.
+#[derive(Debug)]
+pub(super) struct Asking {
+    underway: usize,
+    next: usize,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Asking { underway: 0, next: FIRST_PARCEL }
+    }
+}
+
 impl Driver {
     /// Asks for the leases.
     pub(super) async fn begin(&mut self, runs: &Runs) -> Result<(), BackendError> {
@@ -39,7 +60,7 @@ impl Driver {
     pub(super) fn ask_for_open(&mut self) -> Result<(), BackendError> {
         let called: Vec<RunId> =
             self.place.journal.inbox(None)?.into_iter().map(|waiting| waiting.run).collect();
-        let open = self.place.journal.open_runs(self.row)?;
+        let open = self.place.journal.open_runs(self.lock.holder().id)?;
         let mut runs: IndexSet<RunId> =
             open.into_iter().filter(|run| !self.parked.contains_key(run)).collect();
         runs.extend(called);
@@ -52,11 +73,23 @@ impl Driver {
     }
 
     fn ask_for(&mut self, runs: impl IntoIterator<Item = RunId>) {
-        let death = Arc::new(self.place.journal.death());
         for run in runs {
-            if !self.asked.insert(run) {
-                continue;
+            if self.asked.insert(run) {
+                self.wanted.push_back(run);
             }
+        }
+        self.ask_more();
+    }
+
+    /// Asks for the next leases, unless some are on their way.
+    fn ask_more(&mut self) {
+        if self.asking.underway > 0 || self.wanted.is_empty() {
+            return;
+        }
+        let death = Arc::new(self.place.journal.death());
+        let parcel = self.asking.next.min(self.wanted.len());
+        self.asking = Asking { underway: parcel, next: (2 * self.asking.next).min(LARGEST_PARCEL) };
+        for run in self.wanted.drain(..parcel) {
             let (now, label) = (whole_microseconds(self.clock.now()), self.label.clone());
             let took = move |seq, changed: i64, epoch, stolen| {
                 let at = Timestamp::from_microsecond(changed).map_or(now, |changed| changed.max(now));
@@ -71,12 +104,19 @@ impl Driver {
             let steal = self.options.steal;
             self.posting.push(self.place.journal.taking(
                 run,
-                self.row,
+                self.lock.holder().clone(),
                 steal,
                 Arc::clone(&death),
                 took,
                 answer,
             ));
+        }
+    }
+
+    /// Leases that were not asked for yet are not asked for any more.
+    pub(super) fn want_no_more(&mut self) {
+        for run in self.wanted.drain(..) {
+            self.asked.remove(&run);
         }
     }
 
@@ -86,6 +126,8 @@ impl Driver {
         outcome: Result<Taken, Refusal>,
     ) -> Result<(), BackendError> {
         self.asked.remove(&run);
+        self.asking.underway = self.asking.underway.saturating_sub(1);
+        self.ask_more();
         match outcome {
             Ok(taken) => {
                 self.unread.push_back((run, taken));
@@ -97,9 +139,17 @@ impl Driver {
         }
     }
 
+    /// Whether there is a run to be read, and one more may move.
+    pub(super) fn has_room(&self) -> bool {
+        !self.unread.is_empty() && self.commits + self.touched.len() < MOVING_AT_ONCE
+    }
+
     /// Reads some of the runs whose leases were taken.
     pub(super) fn read_some(&mut self) -> Result<(), BackendError> {
         for _ in 0..READ_AT_ONCE {
+            if !self.has_room() {
+                break;
+            }
             let Some((run, taken)) = self.unread.pop_front() else { break };
             let slot = self.live.len();
             self.live.push(None);

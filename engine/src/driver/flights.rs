@@ -46,6 +46,55 @@ impl Flight {
     }
 }
 
+/// What is under way in one run. So few that looking at each is faster than any table.
+#[derive(Debug, Default)]
+pub(super) struct Flights(Vec<(FlightKey, Flight)>);
+
+impl Flights {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this phase of this job is under way.
+    pub(super) fn has(&self, job: &Job) -> bool {
+        self.0.iter().any(|(key, _)| key.is_of(job))
+    }
+
+    pub(super) fn insert(&mut self, key: FlightKey, flight: Flight) {
+        match self.0.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, there)) => *there = flight,
+            None => self.0.push((key, flight)),
+        }
+    }
+
+    /// Ends one; false when it is not under way (any more).
+    fn remove(&mut self, key: &FlightKey) -> bool {
+        match self.0.iter().position(|(other, _)| other == key) {
+            Some(at) => {
+                self.0.swap_remove(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A queued phase begins here.
+    fn begin(&mut self, job: &Job) -> Option<FlightKey> {
+        let (key, flight) = self.0.iter_mut().find(|(key, flight)| key.is_of(job) && !flight.has_begun())?;
+        *flight = Flight::Here;
+        Some(key.clone())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(FlightKey, Flight)> {
+        self.0.iter()
+    }
+
+    /// Calls off what has not begun.
+    pub(super) fn clear_queue(&mut self) {
+        self.0.retain(|(_, flight)| flight.has_begun());
+    }
+}
+
 /// A phase that was performed.
 pub(super) struct Landed {
     slot: usize,
@@ -57,21 +106,23 @@ impl FlightKey {
     pub(super) fn of(job: &Job) -> Self {
         FlightKey { step: job.step.clone(), phase: job.phase, attempt: job.attempt }
     }
+
+    fn is_of(&self, job: &Job) -> bool {
+        self.phase == job.phase && self.attempt == job.attempt && self.step == job.step
+    }
 }
 
 impl Driver {
-    /// Begins what is ready. On a virtual clock one after the other, in a fixed order, when nothing else is going on.
-    pub(super) async fn perform_ready(&mut self) {
+    /// On a virtual clock: begins what is ready, one after the other, in a fixed order, when nothing else is going on.
+    pub(super) async fn perform_in_order(&mut self) {
+        if !self.clock.is_virtual()
+            || self.commits > 0
+            || !self.posting.is_empty()
+            || !self.touched.is_empty()
+        {
+            return;
+        }
         let Some(performer) = self.performer.clone() else { return };
-        if !self.clock.is_virtual() {
-            for (slot, job) in std::mem::take(&mut self.ready) {
-                self.begin_flight(&performer, slot, job).await;
-            }
-            return;
-        }
-        if self.commits > 0 || !self.posting.is_empty() || !self.touched.is_empty() {
-            return;
-        }
         let mut ready = std::mem::take(&mut self.ready);
         ready.sort_by(|(slot, job), (other_slot, other)| {
             (slot, FlightKey::of(job)).cmp(&(other_slot, FlightKey::of(other)))
@@ -94,12 +145,22 @@ impl Driver {
         }
     }
 
+    /// On a real clock: begins what is ready. What is answered without waiting lands here and now.
+    pub(super) async fn perform_now(&mut self) -> Result<(), BackendError> {
+        let Some(performer) = self.performer.clone() else { return Ok(()) };
+        let mut ready = std::mem::take(&mut self.ready);
+        for (slot, job) in ready.drain(..) {
+            self.begin_flight(&performer, slot, job).await?;
+        }
+        // What lands asks for a turn, and only a turn makes something ready: the list is still empty, and serves again.
+        self.ready = ready;
+        Ok(())
+    }
+
     /// A queued phase begins, unless its run is gone or it was called off.
     fn take_off(&mut self, slot: usize, job: &Job) -> Option<FlightKey> {
-        let key = FlightKey::of(job);
         let run = self.live.get_mut(slot)?.as_mut()?;
-        let flight = run.flights.get_mut(&key).filter(|flight| !flight.has_begun())?;
-        *flight = Flight::Here;
+        let key = run.flights.begin(job)?;
         if job.phase.writes() {
             run.sent(&job.step);
         }
@@ -108,33 +169,36 @@ impl Driver {
     }
 
     /// What can be answered without waiting lands at once; the rest becomes a task.
-    async fn begin_flight(&mut self, performer: &Arc<Performer>, slot: usize, job: Job) {
-        let Some(key) = self.take_off(slot, &job) else { return };
+    async fn begin_flight(
+        &mut self,
+        performer: &Arc<Performer>,
+        slot: usize,
+        job: Job,
+    ) -> Result<(), BackendError> {
+        let Some(key) = self.take_off(slot, &job) else { return Ok(()) };
         let performer = Arc::clone(performer);
         let mut performing = Box::pin(async move { performer.perform(job).await });
         let first = std::future::poll_fn(|cx| Poll::Ready(performing.as_mut().poll(cx))).await;
-        let sender = self.sender.clone();
-        match first {
-            // The receiver is this driver's own.
-            Poll::Ready(fact) => drop(sender.send(News::Landed(Box::new(Landed { slot, key, fact })))),
-            Poll::Pending => {
-                let landing = key.clone();
-                let task = tokio::spawn(async move {
-                    let fact = performing.await;
-                    drop(sender.send(News::Landed(Box::new(Landed { slot, key: landing, fact }))));
-                });
-                if let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) {
-                    run.flights.insert(key, Flight::Task(task.abort_handle()));
-                }
-            }
+        if let Poll::Ready(fact) = first {
+            return self.land(Landed { slot, key, fact });
         }
+        let (sender, landing) = (self.sender.clone(), key.clone());
+        let task = tokio::spawn(async move {
+            let fact = performing.await;
+            // The receiver is this driver's own.
+            drop(sender.send(News::Landed(Box::new(Landed { slot, key: landing, fact }))));
+        });
+        if let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) {
+            run.flights.insert(key, Flight::Task(task.abort_handle()));
+        }
+        Ok(())
     }
 
     /// What was seen becomes events.
     pub(super) fn land(&mut self, landed: Landed) -> Result<(), BackendError> {
         let Landed { slot, key, fact } = landed;
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
-        if run.flights.remove(&key).is_none() {
+        if !run.flights.remove(&key) {
             return Ok(());
         }
         self.flights = self.flights.saturating_sub(1);

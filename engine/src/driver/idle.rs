@@ -6,8 +6,10 @@ use super::Driver;
 use crate::backend::BackendError;
 use crate::clock::pause;
 
-/// How often the journal is asked whether somebody else wrote to it: a signal is seen within this time.
+/// The journal is asked at most this often whether somebody else wrote to it: a signal is seen within this time.
 const LOOK: Duration = Duration::from_millis(100);
+/// The journal is asked at least this often, whatever the system tells of it.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
 impl Driver {
     /// Once asked to stop, nothing begins any more.
@@ -15,6 +17,7 @@ impl Driver {
         if self.stop.asked() > 0 && !self.stopping {
             self.stopping = true;
             self.ready.clear();
+            self.want_no_more();
             for (slot, run) in self.live.iter_mut().enumerate() {
                 if let Some(run) = run {
                     run.clear_queue();
@@ -31,7 +34,7 @@ impl Driver {
 
     async fn wait_really(&mut self) -> Result<(), BackendError> {
         let now = tokio::time::Instant::now();
-        let mut until = self.next_look;
+        let mut until = if self.stirred { self.next_look } else { self.next_look + LONGEST_LOOK };
         if let Some((at, _)) = self.lingering.front() {
             until = until.min(*at);
         }
@@ -44,6 +47,10 @@ impl Driver {
             biased;
             news = self.news.recv() => news,
             () = self.stop.asked_for(level) => None,
+            () = self.watch.stirs(), if !self.stirred => {
+                self.stirred = true;
+                None
+            }
             () = pause(until.saturating_duration_since(now)) => None,
         };
         if let Some(news) = news {
@@ -59,8 +66,9 @@ impl Driver {
         while let Some((_, slot)) = self.lingering.pop_front_if(|(at, _)| *at <= now) {
             self.end_lingering(slot)?;
         }
-        if now >= self.next_look {
+        if now >= self.next_look && self.stirred || now >= self.next_look + LONGEST_LOOK {
             self.next_look = now + LOOK;
+            self.stirred = false;
             self.look_for_signals()?;
         }
         Ok(())

@@ -1,10 +1,10 @@
 //! One run in the hands of the driver.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::flights::{Flight, FlightKey};
+use super::flights::Flights;
 use crate::backend::BackendError;
 use crate::backend::sqlite::{summary_of, unencodable};
 use crate::event::{Event, Recorded, StepEvent};
@@ -34,7 +34,7 @@ pub(super) struct LiveRun {
     committing: Option<Seq>,
     /// Intents of this driver that were not sent yet.
     unsent: BTreeMap<StepKey, Unsent>,
-    pub(super) flights: HashMap<FlightKey, Flight>,
+    pub(super) flights: Flights,
     /// Something in the buffer must not wait.
     pub(super) urgent: bool,
     /// Waits in the driver's list of those that wait for company.
@@ -69,7 +69,7 @@ impl LiveRun {
             durable: last.0,
             committing: None,
             unsent: BTreeMap::new(),
-            flights: HashMap::new(),
+            flights: Flights::default(),
             urgent: false,
             lingering: false,
             releasing: false,
@@ -203,17 +203,17 @@ impl LiveRun {
 
     /// How many phases are being performed.
     pub(super) fn begun(&self) -> usize {
-        self.flights.values().filter(|flight| flight.has_begun()).count()
+        self.flights.iter().filter(|(_, flight)| flight.has_begun()).count()
     }
 
     /// Calls off what has not begun.
     pub(super) fn clear_queue(&mut self) {
-        self.flights.retain(|_, flight| flight.has_begun());
+        self.flights.clear_queue();
     }
 
     /// Ends what is in flight: its outcome is not known then.
     pub(super) fn abort(&self) {
-        self.flights.values().for_each(Flight::abort);
+        self.flights.iter().for_each(|(_, flight)| flight.abort());
     }
 }
 

@@ -34,8 +34,6 @@ pub(crate) struct World {
     pub(crate) gate: Semaphore,
     /// How many slow writes are on their way.
     pub(crate) on_the_way: tokio::sync::watch::Sender<usize>,
-    /// Whether requests are recorded.
-    pub(crate) silent: std::sync::atomic::AtomicBool,
     /// Writes whose answer is lost, once each.
     pub(crate) lose: Mutex<BTreeSet<String>>,
 }
@@ -48,7 +46,6 @@ impl World {
             acts: Mutex::default(),
             gate: Semaphore::new(0),
             on_the_way: tokio::sync::watch::channel(0).0,
-            silent: std::sync::atomic::AtomicBool::new(false),
             lose: Mutex::default(),
         })
     }
@@ -137,21 +134,19 @@ impl Step for Thing {
         }
         self.0.things.lock().unwrap().insert(params.place(cx), params.value.clone());
         self.0.ledger.lock().unwrap().push(params.name.clone());
-        if !self.0.silent.load(std::sync::atomic::Ordering::Relaxed) {
-            cx.log.record(Exchange {
-                verb: "PUT".to_owned(),
-                target: format!("/things/{}", params.name),
-                status: Some(200),
-                began,
-                ended: cx.now(),
-                identity: "nobody".to_owned(),
-                acted_as: Vec::new(),
-                write: true,
-                references: Vec::new(),
-                sent: None,
-                received: None,
-            });
-        }
+        cx.log.record(Exchange {
+            verb: "PUT".to_owned(),
+            target: format!("/things/{}", params.name),
+            status: Some(200),
+            began,
+            ended: cx.now(),
+            identity: "nobody".to_owned(),
+            acted_as: Vec::new(),
+            write: true,
+            references: Vec::new(),
+            sent: None,
+            received: None,
+        });
         if self.0.lose.lock().unwrap().remove(&params.name) {
             return Err(StepError::new(FailureClass::Transient, "the answer was lost").unknown());
         }

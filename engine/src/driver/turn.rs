@@ -20,7 +20,38 @@ struct Asked {
     finished: bool,
 }
 
+/// So many turns are taken before others are heard, and before the writer gets what was decided: it writes while the
+/// driver goes on.
+const TURNS_AT_ONCE: usize = 64;
+/// So many turns a run takes one after the other. While it does, all of it is at hand; what needs a commit or an answer
+/// ends it earlier.
+const TURNS_IN_A_ROW: usize = 16;
+
 impl Driver {
+    /// Gives a turn to the runs that something happened to.
+    pub(super) async fn take_turns(&mut self) -> Result<(), BackendError> {
+        if self.clock.is_virtual() {
+            while let Some(slot) = self.touched.pop_first() {
+                self.turn(slot)?;
+            }
+            return self.look.end();
+        }
+        let mut left = TURNS_AT_ONCE;
+        while left > 0
+            && let Some(slot) = self.touched.pop_first()
+        {
+            left -= 1;
+            for _ in 0..TURNS_IN_A_ROW {
+                self.turn(slot)?;
+                self.perform_now().await?;
+                if !self.touched.remove(&slot) {
+                    break;
+                }
+            }
+        }
+        self.look.end()
+    }
+
     /// Asks what is next for a run, and does it.
     pub(super) fn turn(&mut self, slot: usize) -> Result<(), BackendError> {
         let clock = self.clock.now();
@@ -79,7 +110,7 @@ impl Driver {
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
         let mut may_send = None;
         for job in jobs {
-            if run.flights.contains_key(&FlightKey::of(&job)) {
+            if run.flights.has(&job) {
                 continue;
             }
             if job.phase.writes() {
@@ -89,7 +120,7 @@ impl Driver {
                 }
                 let may = match may_send {
                     Some(may) => may,
-                    None => *may_send.insert(self.place.journal.may_send(run.row, run.lease)?),
+                    None => *may_send.insert(self.look.may_send(run.row, run.lease)?),
                 };
                 if !may {
                     // A signal waits, or the lease is lost: one or the other shows when the inbox is read.

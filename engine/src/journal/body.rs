@@ -1,6 +1,7 @@
 //! The bytes of one commit: its events, and the digests of what is kept beside them.
 
 use jiff::Timestamp;
+use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_json::{Value, json};
 use twinspan_plans::Digest;
 
@@ -16,6 +17,8 @@ pub(crate) fn whole_microseconds(at: Timestamp) -> Timestamp {
 
 /// First byte of every body. Another encoding gets another byte.
 const FORMAT: u8 = 1;
+/// Bytes that are set aside for a body: that of a step in a chain fits.
+const TYPICAL: usize = 384;
 /// A transcript that would be longer loses the bodies of its requests, then its requests.
 const LONGEST_TRANSCRIPT: usize = 64 * 1024;
 
@@ -72,6 +75,41 @@ pub(crate) struct Packed {
     pub(crate) side: Vec<Side>,
 }
 
+/// What one commit says, in the order of its bytes.
+struct Body<'a> {
+    events: &'a [Recorded],
+    /// Events that are written in another form than they have: their receipts are kept beside them.
+    changed: &'a [(Seq, Event)],
+    side: &'a [Side],
+    base: i64,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut all = serializer.serialize_seq(Some(1 + self.side.len()))?;
+        all.serialize_element(&Events(self))?;
+        for side in self.side {
+            all.serialize_element(&Digest::of(&side.body))?;
+        }
+        all.end()
+    }
+}
+
+struct Events<'a>(&'a Body<'a>);
+
+impl Serialize for Events<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Body { events, changed, base, .. } = self.0;
+        let mut items = serializer.serialize_seq(Some(2 * events.len()))?;
+        for recorded in *events {
+            items.serialize_element(&(recorded.at.as_microsecond() - base))?;
+            let other = changed.iter().find(|(seq, _)| *seq == recorded.seq);
+            items.serialize_element(other.map_or(&recorded.event, |(_, event)| event))?;
+        }
+        items.end()
+    }
+}
+
 /// Packs the events of one commit; `None` when there are none.
 pub(crate) fn pack_commit(
     events: &[Recorded],
@@ -83,28 +121,23 @@ pub(crate) fn pack_commit(
     for transcript in transcripts {
         side.push(Side { kind: SideKind::Transcript, seq: first.seq, body: pack_transcript(transcript)? });
     }
-    let mut items = Vec::with_capacity(2 * events.len());
+    let mut changed = Vec::new();
     for recorded in events {
-        items.push(Value::from(recorded.at.as_microsecond() - base));
-        items.push(match without_receipt(&recorded.event) {
-            None => serde_json::to_value(&recorded.event)?,
-            Some((event, receipt)) => {
-                let mut body = Vec::new();
-                pack(&receipt, 0, &mut body);
-                side.push(Side { kind: SideKind::Receipt, seq: recorded.seq, body });
-                serde_json::to_value(&event)?
-            }
-        });
+        if let Some((event, receipt)) = without_receipt(&recorded.event) {
+            let mut body = Vec::new();
+            pack(receipt, 0, &mut body)?;
+            side.push(Side { kind: SideKind::Receipt, seq: recorded.seq, body });
+            changed.push((recorded.seq, event));
+        }
     }
-    let mut all = vec![Value::Array(items)];
-    all.extend(side.iter().map(|side| Value::String(Digest::of(&side.body).to_string())));
-    let mut body = vec![FORMAT];
-    pack(&Value::Array(all), base, &mut body);
+    let mut body = Vec::with_capacity(TYPICAL);
+    body.push(FORMAT);
+    pack(&Body { events, changed: &changed, side: &side, base }, base, &mut body)?;
     Ok(Some(Packed { seq: first.seq, at: base, last: last.at.as_microsecond(), body, side }))
 }
 
 /// A receipt leaves the event; that there is one stays in it.
-fn without_receipt(event: &Event) -> Option<(Event, Value)> {
+fn without_receipt(event: &Event) -> Option<(Event, &Value)> {
     match event {
         Event::Step {
             step,
@@ -117,7 +150,7 @@ fn without_receipt(event: &Event) -> Option<(Event, Value)> {
                 receipt: Some(json!("receipt-kept")),
                 acted_as: acted_as.clone(),
             };
-            Some((Event::Step { step: step.clone(), event: kept }, receipt.clone()))
+            Some((Event::Step { step: step.clone(), event: kept }, receipt))
         }
         _ => None,
     }
@@ -127,7 +160,7 @@ fn pack_transcript(transcript: &Transcript) -> Result<Vec<u8>, serde_json::Error
     let base = transcript.exchanges.first().map_or(0, |exchange| exchange.began.as_microsecond());
     let packed = |transcript: &Transcript| {
         let mut body = base.to_be_bytes().to_vec();
-        pack(&serde_json::to_value(transcript)?, base, &mut body);
+        pack(transcript, base, &mut body)?;
         Ok::<_, serde_json::Error>(body)
     };
     let body = packed(transcript)?;

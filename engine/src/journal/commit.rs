@@ -230,8 +230,16 @@ pub(crate) fn holder(connection: &Connection, driver: i64) -> Result<Option<Hold
         .optional()
 }
 
+/// The row of a driver; `None`: it has taken nothing yet.
+fn driver_row(connection: &Connection, id: DriverId) -> Result<Option<i64>, Error> {
+    connection
+        .prepare_cached("SELECT id FROM drivers WHERE uuid = ?1")?
+        .query_row([id.0.as_bytes()], |row| row.get(0))
+        .optional()
+}
+
 /// Enters a driver.
-pub(crate) fn enter_driver(connection: &Connection, holder: &Holder) -> Result<i64, Error> {
+fn enter_driver(connection: &Connection, holder: &Holder) -> Result<i64, Error> {
     connection.prepare_cached("INSERT INTO drivers (uuid, host, process) VALUES (?1, ?2, ?3)")?.execute((
         holder.id.0.as_bytes(),
         &holder.host,
@@ -241,7 +249,8 @@ pub(crate) fn enter_driver(connection: &Connection, holder: &Holder) -> Result<i
 }
 
 /// Gives up everything that a driver holds, and forgets it.
-pub(crate) fn leave_driver(connection: &Connection, driver: i64) -> Result<(), Error> {
+pub(crate) fn leave_driver(connection: &Connection, id: DriverId) -> Result<(), Error> {
+    let Some(driver) = driver_row(connection, id)? else { return Ok(()) };
     connection.prepare_cached("UPDATE runs SET driver = NULL WHERE driver = ?1")?.execute([driver])?;
     connection.prepare_cached("DELETE FROM drivers WHERE id = ?1")?.execute([driver])?;
     Ok(())
@@ -255,11 +264,11 @@ pub(crate) struct Taken {
 }
 
 /// Takes a run's lease and appends the event that `took` makes of (sequence number, time of the last event, epoch,
-/// stolen).
+/// stolen). A driver is entered with its first lease.
 pub(crate) fn take_lease(
     connection: &Connection,
     run: RunId,
-    driver: i64,
+    taker: &Holder,
     steal: bool,
     death: &Death,
     took: impl FnOnce(Seq, i64, u64, bool) -> Option<(Recorded, Packed)>,
@@ -273,7 +282,8 @@ pub(crate) fn take_lease(
         .optional()?;
     let Some((row, next, head, changed, before, epoch)) = found else { return Ok(Err(Refusal::NoSuchRun)) };
     let mut stolen = false;
-    if let Some(before) = before.filter(|before| *before != driver)
+    let known = driver_row(connection, taker.id)?;
+    if let Some(before) = before.filter(|before| Some(*before) != known)
         && let Some(holder) = holder(connection, before)?
     {
         let elsewhere = death.is_elsewhere(&holder);
@@ -286,6 +296,10 @@ pub(crate) fn take_lease(
     let seq = Seq(u64::try_from(next).unwrap_or_default());
     let row = Row(row);
     let Some((_, packed)) = took(seq, changed, epoch, stolen) else { return Ok(Err(Refusal::OutOfStep)) };
+    let driver = match known {
+        Some(driver) => driver,
+        None => enter_driver(connection, taker)?,
+    };
     let hash = insert(connection, row, run, &head, &packed)?;
     connection
         .prepare_cached(

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::backend::{BackendError, Durability};
@@ -47,6 +48,10 @@ pub(crate) fn connect(path: &Path, usage: Use) -> Result<Connection, BackendErro
 /// Makes the settings; returns the first one that did not read back as it was made.
 fn settings(connection: &Connection, usage: Use) -> Result<Option<String>, rusqlite::Error> {
     connection.busy_timeout(BUSY)?;
+    // A statement that could use a partial index is otherwise prepared anew each time that another value is bound to it.
+    if !connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)? {
+        return Ok(Some("enable_qpsg".to_owned()));
+    }
     let mut numbers: Vec<(&str, i64)> =
         vec![("foreign_keys", 1), ("trusted_schema", 0), ("cell_size_check", 1), ("mmap_size", 0)];
     match usage {

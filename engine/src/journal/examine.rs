@@ -47,7 +47,8 @@ const SETTINGS: [&str; 8] = [
 pub fn examine(path: &Path) -> Result<Examination, BackendError> {
     let path = place::prepare(path, false)?;
     place::expect_file(&path)?;
-    let version = match identify(&path, schema::CURRENT)? {
+    let (found, _open) = identify(&path, schema::CURRENT)?;
+    let version = match found {
         Found::Ours(version) if version == schema::CURRENT.version() => version,
         Found::Ours(_) => return Err(too_old(&path)),
         Found::Empty => return Err(nothing_there(&path)),

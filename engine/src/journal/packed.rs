@@ -1,20 +1,21 @@
-//! Bytes of what the journal keeps: MessagePack in which well-known words, times, digests and ids are short.
+//! Bytes of what the journal keeps: MessagePack in which well-known words, times, digests, ids and repeated texts are
+//! short.
 //!
 //! It stays self-describing: any MessagePack reader that has the list of [`WORDS`] reads it, and what comes out is the
 //! JSON that serde made. So an event may gain fields and variants without a new format. See
 //! `docs/decisions/2026-11-23-journal-encoding.md`.
 
-use std::collections::HashMap;
+mod reading;
+mod writing;
+
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
-use rmp::Marker;
-use rmp::encode::{self, ByteBuf, ValueWriteError};
-use serde_json::{Map, Number, Value};
 use twinspan_plans::Digest;
-use uuid::Uuid;
 
 use super::words::WORDS;
+
+pub(crate) use reading::unpack;
+pub(crate) use writing::pack;
 
 /// Extension type of a word: its number.
 const WORD: i8 = 1;
@@ -22,11 +23,68 @@ const WORD: i8 = 1;
 const TIME: i8 = 2;
 /// Extension type of a UUID.
 const ID: i8 = 3;
+/// Extension type of a digest that need not be written out: one of [`KnownDigest`].
+const DIGEST: i8 = 4;
+/// Extension type of a text that was written out before in the same body: its number there.
+const AGAIN: i8 = 5;
+/// Shorter texts are written out each time: the short form takes three bytes.
+const SHORTEST_AGAIN: usize = 3;
+/// So many texts of a body can be meant by their number.
+const MOST_AGAIN: usize = 256;
+/// Name of the field whose value's digest need not be written out after it.
+const OUTPUT: &str = "output";
 /// Deeper values are refused: no input may exhaust the stack.
 const DEEPEST: usize = 120;
 
-static NUMBERS: LazyLock<HashMap<&'static str, u8>> =
-    LazyLock::new(|| WORDS.iter().zip(0..=u8::MAX).map(|(word, number)| (*word, number)).collect());
+/// Digests that follow from what else is there. Their numbers are the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KnownDigest {
+    /// Of nothing found: what stands before most writes.
+    Absent = 0,
+    /// Of the value of the field `output` that stands last before it: what was read is what came out.
+    Output = 1,
+}
+
+static ABSENT: LazyLock<Digest> = LazyLock::new(|| Digest::of(b"\"absent\""));
+
+/// The words by their text: a table with few collisions, as every name and value is looked up here.
+struct Numbers([u16; Numbers::SLOTS]);
+
+static NUMBERS: LazyLock<Numbers> = LazyLock::new(Numbers::new);
+
+impl Numbers {
+    const SLOTS: usize = 1024;
+
+    fn new() -> Self {
+        let mut slots = [u16::MAX; Numbers::SLOTS];
+        for (word, number) in WORDS.iter().zip(0_u16..) {
+            let mut slot = Numbers::slot(word.as_bytes());
+            while slots[slot] != u16::MAX {
+                slot = (slot + 1) % Numbers::SLOTS;
+            }
+            slots[slot] = number;
+        }
+        Numbers(slots)
+    }
+
+    fn slot(word: &[u8]) -> usize {
+        let byte = |at: usize| usize::from(word.get(at).copied().unwrap_or_default());
+        let (length, last) = (word.len(), word.len().saturating_sub(1));
+        (length + byte(0) * 31 + byte(length / 2) * 389 + byte(last) * 769) % Numbers::SLOTS
+    }
+
+    fn of(&self, text: &str) -> Option<u8> {
+        let mut slot = Numbers::slot(text.as_bytes());
+        loop {
+            let number = usize::from(self.0[slot]);
+            let word = WORDS.get(number)?;
+            if *word == text {
+                return u8::try_from(number).ok();
+            }
+            slot = (slot + 1) % Numbers::SLOTS;
+        }
+    }
+}
 
 /// Bytes that are not a packed value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,255 +106,17 @@ pub(crate) enum Unreadable {
     Malformed,
 }
 
-/// Appends `value`; `base` is the time of the row, in microseconds.
-pub(crate) fn pack(value: &Value, base: i64, out: &mut Vec<u8>) {
-    let mut buffer = ByteBuf::from_vec(std::mem::take(out));
-    // A buffer in memory takes everything; a length beyond 32 bits cannot be held by one journal row in the first place.
-    let written = write(value, base, &mut buffer);
-    debug_assert!(written.is_ok(), "a buffer in memory takes everything");
-    *out = buffer.into_vec();
-}
-
-type Written = Result<(), ValueWriteError<std::convert::Infallible>>;
-
-fn write(value: &Value, base: i64, out: &mut ByteBuf) -> Written {
-    match value {
-        Value::Null => encode::write_nil(out).map_err(ValueWriteError::InvalidMarkerWrite),
-        Value::Bool(value) => encode::write_bool(out, *value).map_err(ValueWriteError::InvalidMarkerWrite),
-        Value::Number(number) => {
-            if let Some(number) = number.as_u64() {
-                encode::write_uint(out, number)?;
-            } else if let Some(number) = number.as_i64() {
-                encode::write_sint(out, number)?;
-            } else {
-                encode::write_f64(out, number.as_f64().unwrap_or_default())?;
-            }
-            Ok(())
-        }
-        Value::String(text) => write_text(text, base, out),
-        Value::Array(items) => {
-            encode::write_array_len(out, length(items.len()))?;
-            items.iter().try_for_each(|item| write(item, base, out))
-        }
-        Value::Object(fields) => {
-            encode::write_map_len(out, length(fields.len()))?;
-            fields.iter().try_for_each(|(key, value)| {
-                match NUMBERS.get(key.as_str()) {
-                    Some(number) => encode::write_uint(out, u64::from(*number)).map(drop)?,
-                    None => encode::write_str(out, key)?,
-                }
-                write(value, base, out)
-            })
-        }
-    }
-}
-
-fn length(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-/// Every short form is taken only where reading it back gives the very same text.
-fn write_text(text: &str, base: i64, out: &mut ByteBuf) -> Written {
-    if let Some(number) = NUMBERS.get(text) {
-        return write_ext(WORD, &[*number], out);
-    }
-    let bytes = text.as_bytes();
-    if bytes.len() == 64
-        && bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        && let Some(digest) = Digest::parse(text)
-    {
-        return encode::write_bin(out, &digest.0);
-    }
-    if bytes.len() == 36
-        && bytes[8] == b'-'
-        && let Ok(id) = Uuid::try_parse(text)
-        && id.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text
-    {
-        return write_ext(ID, id.as_bytes(), out);
-    }
-    if let Some(since) = microseconds_since(text, base) {
-        return if let Ok(since) = i8::try_from(since) {
-            write_ext(TIME, &since.to_be_bytes(), out)
-        } else if let Ok(since) = i16::try_from(since) {
-            write_ext(TIME, &since.to_be_bytes(), out)
-        } else if let Ok(since) = i32::try_from(since) {
-            write_ext(TIME, &since.to_be_bytes(), out)
-        } else {
-            write_ext(TIME, &since.to_be_bytes(), out)
-        };
-    }
-    encode::write_str(out, text)
-}
-
-fn microseconds_since(text: &str, base: i64) -> Option<i64> {
-    let bytes = text.as_bytes();
-    if !(20..=27).contains(&bytes.len())
-        || bytes[4] != b'-'
-        || bytes[10] != b'T'
-        || bytes.last() != Some(&b'Z')
-    {
-        return None;
-    }
-    let time: Timestamp = text.parse().ok()?;
-    let micros = time.as_microsecond();
-    let same = Timestamp::from_microsecond(micros).ok()?.to_string() == text;
-    if same { micros.checked_sub(base) } else { None }
-}
-
-fn write_ext(kind: i8, data: &[u8], out: &mut ByteBuf) -> Written {
-    encode::write_ext_meta(out, length(data.len()), kind)?;
-    out.as_mut_vec().extend_from_slice(data);
-    Ok(())
-}
-
-/// Reads one value that fills `bytes` whole.
-pub(crate) fn unpack(mut bytes: &[u8], base: i64) -> Result<Value, Unreadable> {
-    let value = read(&mut bytes, base, 0)?;
-    if bytes.is_empty() { Ok(value) } else { Err(Unreadable::Trailing) }
-}
-
-fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], Unreadable> {
-    let (taken, rest) = bytes.split_at_checked(length).ok_or(Unreadable::Short)?;
-    *bytes = rest;
-    Ok(taken)
-}
-
-fn number<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Unreadable> {
-    take(bytes, N)?.try_into().map_err(|_| Unreadable::Short)
-}
-
-fn size<const N: usize>(bytes: &mut &[u8]) -> Result<usize, Unreadable> {
-    Ok(number::<N>(bytes)?.iter().fold(0, |size, byte| (size << 8) | usize::from(*byte)))
-}
-
-fn read(bytes: &mut &[u8], base: i64, depth: usize) -> Result<Value, Unreadable> {
-    if depth > DEEPEST {
-        return Err(Unreadable::Deep);
-    }
-    Ok(match Marker::from_u8(number::<1>(bytes)?[0]) {
-        Marker::Null => Value::Null,
-        Marker::True => Value::Bool(true),
-        Marker::False => Value::Bool(false),
-        Marker::FixPos(value) => value.into(),
-        Marker::FixNeg(value) => value.into(),
-        Marker::U8 => u8::from_be_bytes(number(bytes)?).into(),
-        Marker::U16 => u16::from_be_bytes(number(bytes)?).into(),
-        Marker::U32 => u32::from_be_bytes(number(bytes)?).into(),
-        Marker::U64 => u64::from_be_bytes(number(bytes)?).into(),
-        Marker::I8 => i8::from_be_bytes(number(bytes)?).into(),
-        Marker::I16 => i16::from_be_bytes(number(bytes)?).into(),
-        Marker::I32 => i32::from_be_bytes(number(bytes)?).into(),
-        Marker::I64 => i64::from_be_bytes(number(bytes)?).into(),
-        Marker::F64 => Number::from_f64(f64::from_be_bytes(number(bytes)?))
-            .map(Value::Number)
-            .ok_or(Unreadable::Malformed)?,
-        Marker::FixStr(length) => text(take(bytes, length.into())?)?,
-        Marker::Str8 => sized_text::<1>(bytes)?,
-        Marker::Str16 => sized_text::<2>(bytes)?,
-        Marker::Str32 => sized_text::<4>(bytes)?,
-        Marker::Bin8 => {
-            let length = size::<1>(bytes)?;
-            let digest = take(bytes, length)?.try_into().map(Digest).map_err(|_| Unreadable::Unknown)?;
-            Value::String(digest.to_string())
-        }
-        Marker::FixArray(length) => array(bytes, length.into(), base, depth)?,
-        Marker::Array16 => {
-            let length = size::<2>(bytes)?;
-            array(bytes, length, base, depth)?
-        }
-        Marker::Array32 => {
-            let length = size::<4>(bytes)?;
-            array(bytes, length, base, depth)?
-        }
-        Marker::FixMap(length) => map(bytes, length.into(), base, depth)?,
-        Marker::Map16 => {
-            let length = size::<2>(bytes)?;
-            map(bytes, length, base, depth)?
-        }
-        Marker::Map32 => {
-            let length = size::<4>(bytes)?;
-            map(bytes, length, base, depth)?
-        }
-        Marker::FixExt1 => ext(bytes, 1, base)?,
-        Marker::FixExt2 => ext(bytes, 2, base)?,
-        Marker::FixExt4 => ext(bytes, 4, base)?,
-        Marker::FixExt8 => ext(bytes, 8, base)?,
-        Marker::FixExt16 => ext(bytes, 16, base)?,
-        Marker::F32
-        | Marker::Bin16
-        | Marker::Bin32
-        | Marker::Ext8
-        | Marker::Ext16
-        | Marker::Ext32
-        | Marker::Reserved => return Err(Unreadable::Unknown),
-    })
-}
-
-fn text(bytes: &[u8]) -> Result<Value, Unreadable> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::Malformed)?;
-    Ok(Value::String(text.to_owned()))
-}
-
-fn sized_text<const N: usize>(bytes: &mut &[u8]) -> Result<Value, Unreadable> {
-    let length = size::<N>(bytes)?;
-    text(take(bytes, length)?)
-}
-
-fn array(bytes: &mut &[u8], length: usize, base: i64, depth: usize) -> Result<Value, Unreadable> {
-    // The length is not trusted: each element takes at least one byte.
-    let mut items = Vec::with_capacity(length.min(bytes.len()));
-    for _ in 0..length {
-        items.push(read(bytes, base, depth + 1)?);
-    }
-    Ok(Value::Array(items))
-}
-
-fn map(bytes: &mut &[u8], length: usize, base: i64, depth: usize) -> Result<Value, Unreadable> {
-    let mut fields = Map::new();
-    for _ in 0..length {
-        let key = match read(bytes, base, depth + 1)? {
-            Value::String(key) => key,
-            Value::Number(number) => word(number.as_u64())?,
-            _ => return Err(Unreadable::Malformed),
-        };
-        fields.insert(key, read(bytes, base, depth + 1)?);
-    }
-    Ok(Value::Object(fields))
-}
-
-fn word(number: Option<u64>) -> Result<String, Unreadable> {
-    let number = number.and_then(|number| usize::try_from(number).ok()).ok_or(Unreadable::Unknown)?;
-    WORDS.get(number).map(|word| (*word).to_owned()).ok_or(Unreadable::Unknown)
-}
-
-fn ext(bytes: &mut &[u8], length: usize, base: i64) -> Result<Value, Unreadable> {
-    let kind = i8::from_be_bytes(number(bytes)?);
-    let data = take(bytes, length)?;
-    let text = match kind {
-        WORD if length == 1 => word(data.first().map(|number| u64::from(*number)))?,
-        ID => Uuid::from_slice(data).map_err(|_| Unreadable::Malformed)?.hyphenated().to_string(),
-        TIME if length <= 8 => {
-            let negative = data.first().is_some_and(|byte| byte & 0x80 != 0);
-            let start = if negative { -1 } else { 0 };
-            let since = data.iter().fold(start, |since: i64, byte| (since << 8) | i64::from(*byte));
-            let micros = base.checked_add(since).ok_or(Unreadable::Malformed)?;
-            Timestamp::from_microsecond(micros).map_err(|_| Unreadable::Malformed)?.to_string()
-        }
-        _ => return Err(Unreadable::Unknown),
-    };
-    Ok(Value::String(text))
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn round(value: &Value, base: i64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        pack(value, base, &mut bytes);
+        pack(value, base, &mut bytes).unwrap();
         assert_eq!(unpack(&bytes, base).as_ref(), Ok(value));
         bytes
     }
@@ -329,6 +149,73 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_from_what_else_is_there_is_not_written_out() {
+        let output = json!({ "id": "/things/one", "at": [1, 2] });
+        let seen = crate::decide::digest_of(&output).to_string();
+        let alone = round(&json!({ "output": output, "seen": null }), 0).len();
+        assert_eq!(round(&json!({ "output": output, "seen": seen }), 0).len(), alone + 2);
+        // Another output came between, or none came: it is written out.
+        assert_eq!(round(&json!([{ "output": output }, { "output": 1, "seen": seen }]), 0).len(), alone + 37);
+        assert_eq!(round(&json!({ "seen": seen }), 0).len(), 36);
+        assert_eq!(round(&json!(ABSENT.to_string()), 0).len(), 3);
+        // A text stands once.
+        assert_eq!(round(&json!(["scope-connection", "scope-connection"]), 0).len(), 1 + 17 + 3);
+        let many: Vec<String> = (0..600).map(|number| format!("text {}", number % 300)).collect();
+        round(&json!(many), 0);
+    }
+
+    #[test]
+    fn a_text_or_an_output_that_never_came_is_an_error() {
+        assert_eq!(unpack(&[0xd4, 5, 0], 0), Err(Unreadable::Malformed));
+        assert_eq!(unpack(&[0xd4, 4, 1], 0), Err(Unreadable::Malformed));
+        assert_eq!(unpack(&[0xd4, 4, 2], 0), Err(Unreadable::Unknown));
+        assert_eq!(unpack(&[0xd4, 6, 0], 0), Err(Unreadable::Unknown));
+    }
+
+    #[test]
+    fn what_serde_writes_comes_back_as_its_json() {
+        #[derive(serde::Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        enum Kind {
+            Unit,
+            New(u8),
+            Pair(i8, char),
+            Named { some: Option<f32>, none: Option<()> },
+        }
+        #[derive(serde::Serialize)]
+        struct Whole {
+            id: uuid::Uuid,
+            digest: Digest,
+            at: Timestamp,
+            span: std::time::Duration,
+            kinds: Vec<Kind>,
+            keys: std::collections::BTreeMap<i32, (bool, String)>,
+            unit: (),
+            #[serde(flatten)]
+            rest: std::collections::BTreeMap<String, f64>,
+        }
+        let whole = Whole {
+            id: uuid::Uuid::from_u128(0x0193_e3a4_7777_7abc_8def_0000_0000_0001),
+            digest: Digest::of(b"x"),
+            at: "2026-11-23T09:15:08.1234567Z".parse().unwrap(),
+            span: std::time::Duration::from_millis(1_500),
+            kinds: vec![
+                Kind::Unit,
+                Kind::New(7),
+                Kind::Pair(-7, 'é'),
+                Kind::Named { some: Some(0.5), none: None },
+            ],
+            keys: [(-1, (true, "status".to_owned()))].into(),
+            unit: (),
+            rest: [("x".to_owned(), f64::NAN), ("y".to_owned(), -1e300)].into(),
+        };
+        let mut bytes = Vec::new();
+        pack(&whole, 0, &mut bytes).unwrap();
+        assert_eq!(unpack(&bytes, 0), Ok(serde_json::to_value(&whole).unwrap()));
+        assert!(pack(&std::collections::BTreeMap::from([((1, 2), 3)]), 0, &mut bytes).is_err());
+    }
+
+    #[test]
     fn every_cut_is_an_error() {
         let bytes = round(&json!({ "step": "a", "event": { "done": [1, 2, { "x": "y" }] } }), 0);
         for end in 0..bytes.len() {
@@ -352,13 +239,17 @@ mod tests {
             any::<u64>().prop_map(Value::from),
             "[ -~]{0,40}".prop_map(Value::from),
             proptest::sample::select(WORDS).prop_map(Value::from),
+            proptest::sample::select(&["scope-connection", "abc", "\u{e9}"][..]).prop_map(Value::from),
+            Just(Value::from(ABSENT.to_string())),
+            "20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9})?Z"
+                .prop_map(Value::from),
             (-62_135_596_800_000_000_i64..=253_402_207_200_000_000)
                 .prop_map(|at| Timestamp::from_microsecond(at).unwrap().to_string().into()),
         ];
         leaf.prop_recursive(4, 40, 6, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                proptest::collection::hash_map("[a-z]{1,8}", inner, 0..6)
+                proptest::collection::hash_map("[a-z]{1,8}|output|seen", inner, 0..6)
                     .prop_map(|fields| Value::Object(fields.into_iter().collect())),
             ]
         })

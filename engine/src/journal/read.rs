@@ -8,7 +8,7 @@ use super::chain::{Hash, START, link};
 use super::commit::Row;
 use super::packed::Unreadable;
 use crate::event::{Event, Recorded, StepEvent};
-use crate::ids::{RunId, Seq};
+use crate::ids::{DriverId, RunId, Seq};
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -76,10 +76,13 @@ pub(crate) fn list(connection: &Connection, open: bool, limit: Option<usize>) ->
 }
 
 /// Open runs that nobody drives, or that a driver other than `driver` does, oldest first.
-pub(crate) fn open_runs(connection: &Connection, driver: i64) -> Result<Vec<RunId>, Error> {
+pub(crate) fn open_runs(connection: &Connection, driver: DriverId) -> Result<Vec<RunId>, Error> {
     connection
-        .prepare_cached("SELECT run FROM runs WHERE open = 1 AND driver IS NOT ?1 ORDER BY id")?
-        .query_map([driver], |row| row.get(0).map(RunId::from_bytes))?
+        .prepare_cached(
+            "SELECT run FROM runs WHERE open = 1
+             AND (driver IS NULL OR driver NOT IN (SELECT id FROM drivers WHERE uuid = ?1)) ORDER BY id",
+        )?
+        .query_map([driver.0.as_bytes()], |row| row.get(0).map(RunId::from_bytes))?
         .collect()
 }
 

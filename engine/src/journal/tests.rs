@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::commit::{self, Append, Lease, Refusal, Summary};
+use super::commit::{self, Append, Holder, Lease, Refusal, Summary};
 use super::driver_lock::DriverLock;
 use super::{Journal, schema};
 use crate::backend::{Backend, BackendError, Durability, Filter, Mode, Opening, SqliteBackend};
@@ -116,10 +116,9 @@ async fn small(trial: &Trial) -> RunId {
     backend.start(new).await.unwrap();
     let journal = Journal::open(&trial.path(), &trial.opening()).unwrap();
     for _ in 0..3 {
-        let (lock, driver) = journal.enter_driver().await.unwrap();
-        take(&journal, run, driver).await.unwrap();
-        journal.leave_driver(driver).await.unwrap();
-        drop(lock);
+        let lock = journal.new_driver().unwrap();
+        take(&journal, run, lock.holder()).await.unwrap();
+        journal.leave_driver(lock.holder().id).await.unwrap();
     }
     run
 }
@@ -132,10 +131,10 @@ fn took(seq: Seq, changed: i64, epoch: u64, stolen: bool) -> Option<(Recorded, s
     Some((recorded, packed))
 }
 
-async fn take(journal: &Journal, run: RunId, driver: i64) -> Result<super::Taken, Refusal> {
-    let death = journal.death();
+async fn take(journal: &Journal, run: RunId, driver: &Holder) -> Result<super::Taken, Refusal> {
+    let (death, driver) = (journal.death(), driver.clone());
     journal
-        .write(move |connection| commit::take_lease(connection, run, driver, false, &death, took))
+        .write(move |connection| commit::take_lease(connection, run, &driver, false, &death, took))
         .await
         .unwrap()
 }
@@ -254,22 +253,34 @@ async fn a_driver_that_lost_its_lease_writes_nothing() {
     let run = new.run;
     backend.start(new).await.unwrap();
     let journal = Journal::open(&trial.path(), &trial.opening()).unwrap();
-    let (zombie_lock, zombie) = journal.enter_driver().await.unwrap();
-    let taken = take(&journal, run, zombie).await.unwrap();
-    assert_eq!(taken.lease, Lease { driver: zombie, epoch: 1 });
-    let (_lock, other) = journal.enter_driver().await.unwrap();
+    let zombie_lock = journal.new_driver().unwrap();
+    let taken = take(&journal, run, zombie_lock.holder()).await.unwrap();
+    let zombie = taken.lease.driver;
+    assert_eq!(taken.lease.epoch, 1);
+    let lock = journal.new_driver().unwrap();
     // It is alive: nobody takes its run.
-    let refused = take(&journal, run, other).await.unwrap_err();
+    let refused = take(&journal, run, lock.holder()).await.unwrap_err();
     assert!(matches!(refused, Refusal::Held { elsewhere: false, .. }), "{refused:?}");
     assert_eq!(backend.summary(run).unwrap().driver, Some(zombie_lock.holder().name()));
     // Its lock is gone, but it does not know.
     drop(zombie_lock);
     assert_eq!(backend.summary(run).unwrap().driver, None);
-    let over = take(&journal, run, other).await.unwrap();
-    assert_eq!(over.lease, Lease { driver: other, epoch: 2 });
-    assert!(!journal.may_send(taken.row, taken.lease).unwrap());
-    assert!(journal.may_send(over.row, over.lease).unwrap());
-    let (_, packed) = took(Seq(4), noon().as_microsecond(), 9, false).unwrap();
+    let mut look = journal.look().unwrap();
+    assert!(look.may_send(taken.row, taken.lease).unwrap());
+    look.end().unwrap();
+    let over = take(&journal, run, lock.holder()).await.unwrap();
+    let other = over.lease.driver;
+    assert_eq!(over.lease.epoch, 2);
+    assert_ne!(other, zombie);
+    // Taken again by who has it: a new epoch, the same driver.
+    let again = take(&journal, run, lock.holder()).await.unwrap();
+    assert_eq!(again.lease, Lease { driver: other, epoch: 3 });
+    assert!(!look.may_send(over.row, over.lease).unwrap());
+    look.end().unwrap();
+    let over = again;
+    assert!(!look.may_send(taken.row, taken.lease).unwrap());
+    assert!(look.may_send(over.row, over.lease).unwrap());
+    let (_, packed) = took(Seq(5), noon().as_microsecond(), 9, false).unwrap();
     let late = |lease| Append {
         row: taken.row,
         run,
@@ -281,7 +292,7 @@ async fn a_driver_that_lost_its_lease_writes_nothing() {
         taken: Vec::new(),
         release: false,
     };
-    for lease in [taken.lease, Lease { driver: other, epoch: 1 }, Lease { driver: zombie, epoch: 2 }] {
+    for lease in [taken.lease, Lease { driver: other, epoch: 1 }, Lease { driver: zombie, epoch: 3 }] {
         let write = late(lease);
         let refused = journal.write(move |connection| commit::append(connection, &write)).await.unwrap();
         assert!(matches!(refused, Err(Refusal::Held { .. })), "{lease:?}");
@@ -296,22 +307,41 @@ async fn a_lease_of_another_host_is_only_stolen() {
     let run = small(&trial).await;
     let journal = Journal::open(&trial.path(), &trial.opening()).unwrap();
     let lock = DriverLock::new(&trial.path()).unwrap();
-    let elsewhere = commit::Holder { host: "elsewhere".to_owned(), ..lock.holder().clone() };
-    let before = journal.write(move |connection| commit::enter_driver(connection, &elsewhere)).await.unwrap();
-    take(&journal, run, before).await.unwrap();
+    let elsewhere = Holder { host: "elsewhere".to_owned(), ..lock.holder().clone() };
+    take(&journal, run, &elsewhere).await.unwrap();
     drop(lock);
-    let (_lock, driver) = journal.enter_driver().await.unwrap();
-    let refused = take(&journal, run, driver).await.unwrap_err();
+    let lock = journal.new_driver().unwrap();
+    let refused = take(&journal, run, lock.holder()).await.unwrap_err();
     assert!(matches!(refused, Refusal::Held { elsewhere: true, .. }), "{refused:?}");
-    let death = journal.death();
+    let (death, driver) = (journal.death(), lock.holder().clone());
     journal
-        .write(move |connection| commit::take_lease(connection, run, driver, true, &death, took))
+        .write(move |connection| commit::take_lease(connection, run, &driver, true, &death, took))
         .await
         .unwrap()
         .unwrap();
     let (_, chain) = journal.events(run, Seq(1)).unwrap();
     let last = chain.events.last().unwrap();
     assert!(matches!(last.event, Event::DriverTook { stolen: true, .. }), "{last:?}");
+}
+
+#[tokio::test]
+async fn a_watch_is_told_of_what_others_write_and_of_nothing_else() {
+    use std::future::Future as _;
+    use std::task::Poll;
+    let trial = Trial::new();
+    let run = small(&trial).await;
+    let (watching, other) = (trial.open(), Journal::open(&trial.path(), &trial.opening()).unwrap());
+    let mut watch = Journal::open(&trial.path(), &trial.opening()).unwrap().watch().unwrap();
+    assert!(watch.changed());
+    let quiet = std::future::poll_fn(|cx| {
+        Poll::Ready(std::pin::pin!(watch.stirs()).poll(cx).is_pending() || !cfg!(target_os = "linux"))
+    });
+    assert!(quiet.await, "nothing was written");
+    assert!(!watch.changed());
+    assert!(other.put_signal(crate::ids::SignalId::new(), run, "{}".to_owned()).await.unwrap());
+    tokio::time::timeout(std::time::Duration::from_secs(60), watch.stirs()).await.unwrap();
+    assert!(watch.changed());
+    drop(watching);
 }
 
 #[test]

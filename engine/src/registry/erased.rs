@@ -84,6 +84,10 @@ fn decode_params<S: Step>(params: &Value) -> Result<S::Params, StepError> {
 }
 
 fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
+    // Keeping the path costs more than the rest: it is asked for only when something is wrong.
+    if let Ok(read) = T::deserialize(value) {
+        return Ok(read);
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let place = if path == "." { String::new() } else { format!(".{path}") };

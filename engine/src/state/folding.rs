@@ -94,9 +94,9 @@ impl RunState {
         }
         let Some(record) = item.step_mut() else { return Ok(()) };
         // Checked before anything is noted, so that an event that does not fit leaves no trace.
-        if record.state.next(Change::Event(event), at).is_none() {
+        let Some(next) = record.state.next(Change::Event(event), at) else {
             return self.change(id, Change::Event(event), at);
-        }
+        };
         record.note(event, at);
         // What never began (its condition could not be evaluated) begins anew, not in the middle.
         if *event == StepEvent::LookNow && !begun && matches!(record.state, StepState::Failed { .. }) {
@@ -108,7 +108,7 @@ impl RunState {
         if matches!(event, StepEvent::Undone { .. } | StepEvent::Removed { .. }) {
             self.removed = Some(at);
         }
-        self.change(id, Change::Event(event), at)?;
+        self.set_step(id, next, at);
         if *event == StepEvent::LookNow && unresolved {
             self.prepare_call(id);
         }

@@ -1,0 +1,549 @@
+//! Writing packed bytes: straight from what serde says, without a tree of values in between.
+
+use std::convert::Infallible;
+use std::fmt::{Display, Write as _};
+
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use rmp::encode::{self, ByteBuf, ValueWriteError};
+use serde::ser::{self, Error as _, Serialize};
+use serde_json::Error;
+use twinspan_plans::Digest;
+use uuid::Uuid;
+
+use super::{
+    ABSENT, AGAIN, DEEPEST, DIGEST, ID, KnownDigest, MOST_AGAIN, NUMBERS, OUTPUT, SHORTEST_AGAIN, TIME, WORD,
+};
+use crate::decide::digest_of;
+
+/// Appends `value`; `base` is the time of the row, in microseconds.
+pub(crate) fn pack<T: Serialize + ?Sized>(value: &T, base: i64, out: &mut Vec<u8>) -> Result<(), Error> {
+    let buffer = ByteBuf::from_vec(std::mem::take(out));
+    let mut packer = Packer {
+        out: buffer,
+        base,
+        texts: Vec::new(),
+        output: None,
+        scratch: String::new(),
+        naming: false,
+        depth: 0,
+    };
+    let packed = value.serialize(&mut packer);
+    *out = packer.out.into_vec();
+    packed
+}
+
+/// Writes what serde says. It calls itself not human-readable, so that digests and ids come as bytes; everything else is
+/// written as its JSON would be.
+struct Packer {
+    out: ByteBuf,
+    base: i64,
+    /// Places of the texts that were written out.
+    texts: Vec<(usize, usize)>,
+    /// Digest of the last `output`.
+    output: Option<Digest>,
+    /// What is formatted before it is written.
+    scratch: String,
+    /// The next text is the name of a field.
+    naming: bool,
+    depth: usize,
+}
+
+type Written = Result<(), Error>;
+
+/// A buffer in memory takes everything; what is longer than 32 bits cannot be held by one row of the journal.
+fn taken<T>(written: Result<T, ValueWriteError<Infallible>>) -> Written {
+    written.map(drop).map_err(Error::custom)
+}
+
+impl Packer {
+    fn at(&self) -> usize {
+        self.out.as_slice().len()
+    }
+
+    fn ext(&mut self, kind: i8, data: &[u8]) -> Written {
+        let length = u32::try_from(data.len()).map_err(Error::custom)?;
+        taken(encode::write_ext_meta(&mut self.out, length, kind))?;
+        self.out.as_mut_vec().extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Only a text can be a name.
+    fn not_a_name(&self) -> Written {
+        if self.naming { Err(Error::custom("the name of a field has to be a text")) } else { Ok(()) }
+    }
+
+    fn number(&mut self, number: u64) -> Written {
+        if std::mem::take(&mut self.naming) {
+            return self.name(&number.to_string());
+        }
+        taken(encode::write_uint(&mut self.out, number))
+    }
+
+    fn name(&mut self, name: &str) -> Written {
+        match NUMBERS.of(name) {
+            Some(number) => taken(encode::write_uint(&mut self.out, u64::from(number))),
+            None => taken(encode::write_str(&mut self.out, name)),
+        }
+    }
+
+    /// Every short form is taken only where reading it back gives the very same text.
+    fn text(&mut self, text: &str) -> Written {
+        if let Some(number) = NUMBERS.of(text) {
+            return self.ext(WORD, &[number]);
+        }
+        let bytes = text.as_bytes();
+        if bytes.len() == 64
+            && bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            && let Some(digest) = Digest::parse(text)
+        {
+            return self.digest(digest);
+        }
+        if bytes.len() == 36
+            && bytes[8] == b'-'
+            && let Ok(id) = Uuid::try_parse(text)
+            && id.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text
+        {
+            return self.ext(ID, id.as_bytes());
+        }
+        if let Some(since) = microseconds(text).and_then(|at| at.checked_sub(self.base)) {
+            return if let Ok(since) = i8::try_from(since) {
+                self.ext(TIME, &since.to_be_bytes())
+            } else if let Ok(since) = i16::try_from(since) {
+                self.ext(TIME, &since.to_be_bytes())
+            } else if let Ok(since) = i32::try_from(since) {
+                self.ext(TIME, &since.to_be_bytes())
+            } else {
+                self.ext(TIME, &since.to_be_bytes())
+            };
+        }
+        if bytes.len() > SHORTEST_AGAIN {
+            let written = self.out.as_slice();
+            let before = self.texts.iter().position(|(from, to)| &written[*from..*to] == bytes);
+            if let Some(number) = before.and_then(|number| u8::try_from(number).ok()) {
+                return self.ext(AGAIN, &[number]);
+            }
+        }
+        taken(encode::write_str(&mut self.out, text))?;
+        if bytes.len() > SHORTEST_AGAIN && self.texts.len() < MOST_AGAIN {
+            let to = self.at();
+            self.texts.push((to - bytes.len(), to));
+        }
+        Ok(())
+    }
+
+    fn digest(&mut self, digest: Digest) -> Written {
+        if digest == *ABSENT {
+            return self.ext(DIGEST, &[KnownDigest::Absent as u8]);
+        }
+        if Some(digest) == self.output {
+            return self.ext(DIGEST, &[KnownDigest::Output as u8]);
+        }
+        taken(encode::write_bin(&mut self.out, &digest.0))
+    }
+
+    /// Begins a list or a map; where serde does not know its length, it is written afterwards.
+    fn begin(&mut self, length: Option<usize>, map: bool) -> Result<Nest<'_>, Error> {
+        self.not_a_name()?;
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(Error::custom("it is nested too deeply"));
+        }
+        let header = self.at();
+        let known = length.map(|length| u32::try_from(length).map_err(Error::custom)).transpose()?;
+        match (known, map) {
+            (Some(length), true) => taken(encode::write_map_len(&mut self.out, length))?,
+            (Some(length), false) => taken(encode::write_array_len(&mut self.out, length))?,
+            (None, map) => {
+                let marker = if map { 0xdf } else { 0xdd };
+                self.out.as_mut_vec().extend_from_slice(&[marker, 0, 0, 0, 0]);
+            }
+        }
+        Ok(Nest { packer: self, header, known, length: 0, of: None })
+    }
+
+    /// A variant that holds something: a map of its name and that.
+    fn variant(&mut self, variant: &'static str) -> Written {
+        self.not_a_name()?;
+        self.depth += 1;
+        taken(encode::write_map_len(&mut self.out, 1))?;
+        self.name(variant)
+    }
+
+    /// Writes a value whose name was written; what comes out may be meant by its digest afterwards.
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T, is_output: bool) -> Written {
+        value.serialize(&mut *self)?;
+        if is_output {
+            self.output = Some(digest_of(&serde_json::to_value(value)?));
+        }
+        Ok(())
+    }
+}
+
+/// Microseconds since 1970 of a time that is written as times are: in UTC, without a fraction that ends in zero.
+fn microseconds(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    if !matches!(bytes.len(), 20 | 22..=27) || bytes[10] != b'T' || bytes.last() != Some(&b'Z') {
+        return None;
+    }
+    let digits = |from: usize, to: usize| {
+        bytes[from..to].iter().try_fold(0_i32, |number, byte| {
+            byte.is_ascii_digit().then(|| number * 10 + i32::from(byte - b'0'))
+        })
+    };
+    let between = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
+    if between.iter().any(|(at, mark)| bytes[*at] != *mark) {
+        return None;
+    }
+    let micros = match bytes.len() {
+        20 => 0,
+        length => {
+            let places = u32::try_from(length - 21).ok()?;
+            let fraction = digits(20, length - 1)?;
+            if bytes[19] != b'.' || bytes[length - 2] == b'0' {
+                return None;
+            }
+            fraction * 10_i32.pow(6_u32.checked_sub(places)?)
+        }
+    };
+    let part = |from, to| i8::try_from(digits(from, to)?).ok();
+    let civil = DateTime::new(
+        i16::try_from(digits(0, 4)?).ok()?,
+        part(5, 7)?,
+        part(8, 10)?,
+        part(11, 13)?,
+        part(14, 16)?,
+        part(17, 19)?,
+        micros * 1_000,
+    );
+    Offset::UTC.to_timestamp(civil.ok()?).ok().map(|at| at.as_microsecond())
+}
+
+/// A list or a map that is being written.
+struct Nest<'p> {
+    packer: &'p mut Packer,
+    header: usize,
+    known: Option<u32>,
+    length: u32,
+    /// The variant whose value it is.
+    of: Option<&'static str>,
+}
+
+impl Nest<'_> {
+    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.length += 1;
+        value.serialize(&mut *self.packer)
+    }
+
+    fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Written {
+        self.length += 1;
+        self.packer.name(name)?;
+        self.packer.value(value, name == OUTPUT)
+    }
+
+    fn finish(self) -> Written {
+        self.packer.depth -= 1;
+        if let Some(variant) = self.of {
+            self.packer.depth -= 1;
+            if variant == OUTPUT {
+                self.packer.output = None;
+            }
+        }
+        match self.known {
+            Some(known) if known == self.length => Ok(()),
+            Some(_) => Err(Error::custom("a list or map has another length than it said")),
+            None => {
+                let length = self.length.to_be_bytes();
+                self.packer.out.as_mut_vec()[self.header + 1..self.header + 5].copy_from_slice(&length);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<'p> ser::Serializer for &'p mut Packer {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Nest<'p>;
+    type SerializeTuple = Nest<'p>;
+    type SerializeTupleStruct = Nest<'p>;
+    type SerializeTupleVariant = Nest<'p>;
+    type SerializeMap = Fields<'p>;
+    type SerializeStruct = Nest<'p>;
+    type SerializeStructVariant = Nest<'p>;
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    fn serialize_bool(self, value: bool) -> Written {
+        if std::mem::take(&mut self.naming) {
+            return self.name(if value { "true" } else { "false" });
+        }
+        encode::write_bool(&mut self.out, value).map_err(Error::custom)
+    }
+
+    fn serialize_i8(self, value: i8) -> Written {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i16(self, value: i16) -> Written {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i32(self, value: i32) -> Written {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i64(self, value: i64) -> Written {
+        if std::mem::take(&mut self.naming) {
+            return self.name(&value.to_string());
+        }
+        taken(encode::write_sint(&mut self.out, value))
+    }
+
+    fn serialize_u8(self, value: u8) -> Written {
+        self.number(value.into())
+    }
+
+    fn serialize_u16(self, value: u16) -> Written {
+        self.number(value.into())
+    }
+
+    fn serialize_u32(self, value: u32) -> Written {
+        self.number(value.into())
+    }
+
+    fn serialize_u64(self, value: u64) -> Written {
+        self.number(value)
+    }
+
+    fn serialize_f32(self, value: f32) -> Written {
+        self.serialize_f64(value.into())
+    }
+
+    fn serialize_f64(self, value: f64) -> Written {
+        self.not_a_name()?;
+        if value.is_finite() { taken(encode::write_f64(&mut self.out, value)) } else { self.serialize_unit() }
+    }
+
+    fn serialize_char(self, value: char) -> Written {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Written {
+        if std::mem::take(&mut self.naming) { self.name(value) } else { self.text(value) }
+    }
+
+    /// Bytes come from what is short as bytes and long as text: ids and digests.
+    fn serialize_bytes(self, value: &[u8]) -> Written {
+        self.not_a_name()?;
+        if let Ok(digest) = value.try_into() {
+            return self.digest(Digest(digest));
+        }
+        match Uuid::from_slice(value) {
+            Ok(id) => self.ext(ID, id.as_bytes()),
+            Err(error) => Err(Error::custom(error)),
+        }
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Written {
+        let mut text = std::mem::take(&mut self.scratch);
+        text.clear();
+        let written = match write!(text, "{value}") {
+            Ok(()) => self.serialize_str(&text),
+            Err(error) => Err(Error::custom(error)),
+        };
+        self.scratch = text;
+        written
+    }
+
+    fn serialize_none(self) -> Written {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Written {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Written {
+        self.not_a_name()?;
+        encode::write_nil(&mut self.out).map_err(Error::custom)
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Written {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(self, _name: &'static str, _index: u32, variant: &'static str) -> Written {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _name: &'static str, value: &T) -> Written {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Written {
+        self.variant(variant)?;
+        self.value(value, variant == OUTPUT)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn serialize_seq(self, length: Option<usize>) -> Result<Nest<'p>, Error> {
+        self.begin(length, false)
+    }
+
+    fn serialize_tuple(self, length: usize) -> Result<Nest<'p>, Error> {
+        self.begin(Some(length), false)
+    }
+
+    fn serialize_tuple_struct(self, _name: &'static str, length: usize) -> Result<Nest<'p>, Error> {
+        self.begin(Some(length), false)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        length: usize,
+    ) -> Result<Nest<'p>, Error> {
+        self.variant(variant)?;
+        Ok(Nest { of: Some(variant), ..self.begin(Some(length), false)? })
+    }
+
+    fn serialize_map(self, length: Option<usize>) -> Result<Fields<'p>, Error> {
+        Ok(Fields { nest: self.begin(length, true)?, is_output: false })
+    }
+
+    fn serialize_struct(self, _name: &'static str, length: usize) -> Result<Nest<'p>, Error> {
+        self.begin(Some(length), true)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        length: usize,
+    ) -> Result<Nest<'p>, Error> {
+        self.variant(variant)?;
+        Ok(Nest { of: Some(variant), ..self.begin(Some(length), true)? })
+    }
+}
+
+impl ser::SerializeSeq for Nest<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.item(value)
+    }
+
+    fn end(self) -> Written {
+        self.finish()
+    }
+}
+
+impl ser::SerializeTuple for Nest<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.item(value)
+    }
+
+    fn end(self) -> Written {
+        self.finish()
+    }
+}
+
+impl ser::SerializeTupleStruct for Nest<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.item(value)
+    }
+
+    fn end(self) -> Written {
+        self.finish()
+    }
+}
+
+impl ser::SerializeTupleVariant for Nest<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.item(value)
+    }
+
+    fn end(self) -> Written {
+        self.finish()
+    }
+}
+
+impl ser::SerializeStruct for Nest<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Written {
+        self.field(name, value)
+    }
+
+    fn end(self) -> Written {
+        self.finish()
+    }
+}
+
+impl ser::SerializeStructVariant for Nest<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Written {
+        self.field(name, value)
+    }
+
+    fn end(self) -> Written {
+        self.finish()
+    }
+}
+
+/// A map whose names come one by one.
+struct Fields<'p> {
+    nest: Nest<'p>,
+    /// The name that came last is that of an output.
+    is_output: bool,
+}
+
+impl ser::SerializeMap for Fields<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Written {
+        let packer = &mut *self.nest.packer;
+        let from = packer.at();
+        packer.naming = true;
+        name.serialize(&mut *packer)?;
+        let output = NUMBERS.of(OUTPUT).map(|number| [number]);
+        self.is_output = output.is_some_and(|output| packer.out.as_slice()[from..] == output);
+        self.nest.length += 1;
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.nest.packer.value(value, self.is_output)
+    }
+
+    fn end(self) -> Written {
+        self.nest.finish()
+    }
+}

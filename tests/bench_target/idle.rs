@@ -1,0 +1,114 @@
+//! What waiting costs: runs that wait for a person, and a driver that has nothing else to do.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, Backend, ClaimKey, DriveOptions, EffectClass, Filter, Identities, Marker, Observed, Performer,
+    Readiness, Registry, RunStatus, Runs, SqliteBackend, Step, StepCx, StepError, StopToken, SystemClock,
+    Undone, Wait, WaitKind,
+};
+use twinspan_plans::{compile, parse};
+
+use crate::Failure;
+use crate::arguments::Arguments;
+use crate::workload::{opening, runs_of, submit};
+
+/// Waits for a person who never comes.
+struct Ask;
+
+/// Parameters of `ask`: none.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+struct Params {}
+
+/// Outputs of `ask`: none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+struct Output {}
+
+impl Step for Ask {
+    const KIND: &'static str = "ask";
+    const SUMMARY: &'static str = "Wait for a person who never comes";
+    const EFFECT: EffectClass = EffectClass::Read;
+    const SETTLE: Duration = Duration::ZERO;
+    const IDENTITIES: Identities = Identities::None;
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params {}
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
+        Vec::new()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Observed<Output>, StepError> {
+        let wait = Wait::new(WaitKind::Person, "a person has to say yes").who("somebody");
+        Ok(Observed::Converging { wait, marker: Marker::NoPlace })
+    }
+
+    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
+        Err(StepError::plan_wrong("nothing is ever written"))
+    }
+
+    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
+        Ok(Undone::Kept("nothing was made".to_owned()))
+    }
+}
+
+const PLAN: &str = "twinspan: 1\nname: waiting\nsummary: Wait for a person\n\
+                    inputs:\n  workflow: { type: int, about: Number of the workflow }\n\
+                    steps:\n  - id: ask\n    uses: ask\n";
+
+/// Says `waiting` when every run waits, and `stopped` when the benchmark has closed its end: between the two lies what
+/// waiting cost.
+pub(crate) async fn idle(
+    arguments: &Arguments,
+    workflows: u32,
+    say: &dyn Fn(&str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let registry = Arc::new(Registry::new().with(Ask));
+    let compiled = parse("waiting.yaml", PLAN.as_bytes())
+        .and_then(|document| compile(&document, registry.catalog()))
+        .map_err(|errors| errors.render(false))?;
+    let backend = Arc::new(SqliteBackend::open(
+        &arguments.folder.join("journal.db"),
+        opening(arguments, Arc::clone(&registry)),
+    )?);
+    say("open")?;
+    let plan = Arc::new(compiled.plan);
+    submit(
+        &backend,
+        runs_of(&plan, &PLAN.into(), arguments.first..arguments.first.saturating_add(workflows)),
+    )
+    .await?;
+    say("submitted")?;
+    let performer = Arc::new(Performer::new(registry, Arc::new(SystemClock)));
+    let (stopper, stop) = StopToken::new();
+    let driving = tokio::spawn({
+        let backend = Arc::clone(&backend);
+        async move { backend.drive(Runs::All, performer, DriveOptions::default(), stop).await }
+    });
+    let mut looks = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        looks.tick().await;
+        let runs = backend.list(Filter::default()).await?;
+        if runs.iter().all(|run| matches!(run.status, RunStatus::Waiting { .. })) {
+            break;
+        }
+    }
+    say("waiting")?;
+    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    say("stopped")?;
+    stopper.stop();
+    driving.await??;
+    Ok(())
+}
