@@ -5,6 +5,7 @@
 mod azure;
 mod config;
 mod conformance;
+mod decisions;
 mod doctor;
 mod exits;
 mod hand_over;
