@@ -402,7 +402,7 @@ mod tests {
         let denied = json!({ "error": { "code": "Authorization_RequestDenied", "message": "" } });
         let me = |claim: &str, account: &str| {
             let payload = azure_core::base64::encode_url_safe(
-                json!({ "oid": GUEST, "tid": "t", claim: account, "scp": "x" }).to_string(),
+                json!({ "oid": GUEST, "tid": "22222222-0000-0000-0000-00000000000f", claim: account, "scp": "x" }).to_string(),
             );
             json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": format!("e30.{payload}.x") })
                 .to_string()
