@@ -402,7 +402,7 @@ mod tests {
         let denied = json!({ "error": { "code": "Authorization_RequestDenied", "message": "" } });
         let me = |claim: &str, account: &str| {
             let payload = azure_core::base64::encode_url_safe(
-                json!({ "oid": GUEST, "tid": "22222222-0000-0000-0000-00000000000f", claim: account, "scp": "x" }).to_string(),
+                json!({ "oid": GUEST, "tid": "11111111-0000-0000-0000-00000000000c", claim: account, "scp": "x" }).to_string(),
             );
             json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": format!("e30.{payload}.x") })
                 .to_string()
@@ -421,7 +421,10 @@ mod tests {
                     assert!(itself && output.object_id.to_string() == GUEST && output.state == "SignedIn");
                 }
                 other => {
-                    assert!(!itself && other.unwrap_err().class == FailureClass::Permission, "{account}")
+                    assert!(
+                        !itself && other.as_ref().is_err_and(|error| error.class == FailureClass::Permission),
+                        "{account}: {other:?}"
+                    )
                 }
             }
         }
