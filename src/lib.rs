@@ -33,6 +33,7 @@ mod run_reference;
 mod secrets;
 mod signals;
 mod simulated;
+mod stated_output;
 mod step_kinds;
 mod ui;
 mod undo_preview;

@@ -76,6 +76,9 @@ pub struct Wait {
     /// Of a gate: who may open it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvers: Option<Approvers>,
+    /// Of a credential: this machine has one, and it is not accepted. Having none is a wait for somebody else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 impl Wait {
@@ -90,6 +93,7 @@ impl Wait {
             otherwise: None,
             look_again: None,
             approvers: None,
+            refused: false,
         }
     }
 
@@ -111,6 +115,13 @@ impl Wait {
     /// The other side needs time.
     pub fn remote(what: impl Into<String>) -> Self {
         Wait::new(WaitKind::Remote, what)
+    }
+
+    /// Says that this machine's own credential is not accepted.
+    #[must_use]
+    pub fn refused(mut self) -> Self {
+        self.refused = true;
+        self
     }
 
     /// Says who can end it.

@@ -1,15 +1,14 @@
 //! `provide`: a person states an output that cannot be read.
 
-use serde_json::Value;
-use twinspan_engine::{Backend, ItemView, RunState, Signal, StepKey, check_signal};
-use twinspan_plans::{Field, Type, nearest};
+use twinspan_engine::{Backend, ItemView, RunState, Signal};
+use twinspan_plans::nearest;
 
 use crate::app::App;
 use crate::arguments::{ReasonArg, RunArg};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::Ui;
-use crate::{failures, signals};
+use crate::{failures, signals, stated_output};
 
 /// State an output that cannot be read: a claim, until a check proves it
 #[derive(Debug, clap::Args)]
@@ -28,13 +27,8 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let run = signals::open_run(&backend, Some(&args.run.run)).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     let (item, output, text) = split(&state, &args.stated)?;
-    let field = output_of(item, output)?;
-    let value = value(item.key(), field, text)?;
-    let signal = Signal::Provide { step: item.key().clone(), output: field.name.clone(), value };
-    if let Err(refused) = check_signal(&state, &signal, &app.actor()) {
-        let error = CommandError::usage(refused.what);
-        return Err(refused.hint.into_iter().fold(error, CommandError::hint));
-    }
+    let (output, value) = stated_output::of(item, output, text)?;
+    let signal = Signal::Provide { step: item.key().clone(), output, value };
     signals::send(ui, app, &backend, run, signal, args.reason.reason).await
 }
 
@@ -63,35 +57,4 @@ fn split<'a, 't>(
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint("`twinspan show RUN` lists its steps"),
     })
-}
-
-fn output_of<'a>(item: ItemView<'a>, name: &str) -> Result<&'a Field, CommandError> {
-    let fields = match item.node().step().map(|step| &step.outputs) {
-        Some(Type::Record(fields)) => fields.as_slice(),
-        _ => &[],
-    };
-    if let Some(field) = fields.iter().find(|field| field.name == name) {
-        return Ok(field);
-    }
-    let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-    let error = CommandError::not_found(format!("step {} has no output {name}", item.key()));
-    Err(match (nearest(name, known.iter().copied()), known.is_empty()) {
-        (Some(near), _) => error.hint(format!("did you mean {near}?")),
-        (None, true) => error,
-        (None, false) => error.hint(format!("it has: {}", known.join(", "))),
-    })
-}
-
-/// Text where the output is text, JSON otherwise; it has to fit the output's type.
-fn value(step: &StepKey, field: &Field, text: &str) -> Result<Value, CommandError> {
-    let plain = Value::String(text.to_owned());
-    if field.ty != Type::Any && field.ty.check(&plain).is_ok() {
-        return Ok(plain);
-    }
-    let value = serde_json::from_str(text).unwrap_or(plain);
-    match field.ty.check(&value) {
-        Ok(()) => Ok(value),
-        Err(why) => Err(CommandError::usage(format!("{text:?} does not fit {step}.{}: {why}", field.name))
-            .hint(format!("{} is {}: {}", field.name, crate::docs::type_text(&field.ty), field.about))),
-    }
 }

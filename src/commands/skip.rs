@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-use twinspan_engine::Signal;
+use twinspan_engine::{Backend, Signal};
 
 use crate::app::App;
 use crate::arguments::{ReasonArg, RunArg};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::signals;
 use crate::ui::Ui;
+use crate::{failures, signals, stated_output};
 
 /// Leave a step out
 #[derive(Debug, clap::Args)]
@@ -28,20 +27,21 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
-    let values = args.values.iter().map(|text| value(text)).collect::<Result<BTreeMap<_, _>, _>>()?;
     let backend = app.backend()?;
     let run = signals::open_run(&backend, Some(&args.run.run)).await?;
     let step = signals::step(&backend, run, &args.step).await?;
+    let state = backend.load(run).await.map_err(failures::backend)?;
+    let mut values = BTreeMap::new();
+    for text in &args.values {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(
+                CommandError::usage(format!("--value {text} has no `=`")).hint("write --value OUTPUT=VALUE")
+            );
+        };
+        if let Some(item) = state.find(&step) {
+            let (name, value) = stated_output::of(item, name, value)?;
+            values.insert(name, value);
+        }
+    }
     signals::send(ui, app, &backend, run, Signal::Skip { step, values }, args.reason.reason).await
-}
-
-/// JSON where it is JSON, text otherwise.
-fn value(text: &str) -> Result<(String, Value), CommandError> {
-    let Some((name, value)) = text.split_once('=') else {
-        return Err(
-            CommandError::usage(format!("--value {text} has no `=`")).hint("write --value OUTPUT=VALUE")
-        );
-    };
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-    Ok((name.to_owned(), value))
 }

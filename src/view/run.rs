@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, Wait, WaitKind, legal_commands};
+use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, WaitKind, legal_commands};
 
 use super::status::{self, StatusView};
 use super::step::StepView;
@@ -194,17 +194,11 @@ fn exit(status: &RunStatus, steps: &[StepView]) -> Exit {
         }
         RunStatus::Waiting { .. } => {
             let mut waits = steps.iter().filter_map(|step| step.waiting.as_ref()).peekable();
-            let refused = waits.peek().is_some() && waits.all(|wait| is_refused_sign_in(&wait.wait));
+            let refused = waits.peek().is_some() && waits.all(|wait| wait.wait.refused);
             if refused { Exit::SignInRefused } else { Exit::Waiting }
         }
         other => status::exit(other),
     }
-}
-
-/// This machine has a credential, and it is refused. Having none is a wait like any other: somebody else acts there.
-fn is_refused_sign_in(wait: &Wait) -> bool {
-    wait.kind == WaitKind::Credential
-        && (wait.what.contains("refused") || wait.what.starts_with("sign-in as "))
 }
 
 /// The engine's code of a wait that was given up.

@@ -365,7 +365,8 @@ pub(crate) fn refused(
         refusal.correlation.as_ref().map(|id| format!(", correlation id {id}")).unwrap_or_default(),
         refusal.timestamp.as_ref().map(|at| format!(", {at}")).unwrap_or_default(),
     );
-    error.wait(Wait::new(kind, format!("{seen} ({code})")).who(who).action(action).otherwise(otherwise))
+    let wait = Wait::new(kind, format!("{seen} ({code})")).who(who).action(action).otherwise(otherwise);
+    error.wait(if kind == WaitKind::Credential { wait.refused() } else { wait })
 }
 
 fn invite(cloud: &Cloud, sign_in: &str, address: &str) -> String {

@@ -35,7 +35,12 @@ pub(crate) fn not_usable(party: Party<'_>, error: &CredentialError) -> StepError
         }
         CredentialError::Missing { key, .. } => format!("add {key} to [identities.{name}] in twinspan.toml"),
     };
-    configuration(party, &format!("{error} (tenant {})", party.tenant), action)
+    let mut unusable = configuration(party, &format!("{error} (tenant {})", party.tenant), action);
+    if let (CredentialError::NotConfigured { .. }, Some(wait)) = (error, &mut unusable.wait) {
+        // As with "none": nothing was tried, and somebody else may have one.
+        wait.refused = false;
+    }
+    unusable
 }
 
 /// The configuration is whole, and does not work here.
@@ -179,6 +184,6 @@ fn waiting(party: Party<'_>, what: String, action: String) -> StepError {
 }
 
 fn waiting_for(who: String, what: String, action: String) -> StepError {
-    let wait = Wait::new(WaitKind::Credential, what.clone()).who(who).action(action.clone());
+    let wait = Wait::new(WaitKind::Credential, what.clone()).who(who).action(action.clone()).refused();
     StepError::new(FailureClass::Credential, what).hint(action).wait(wait)
 }

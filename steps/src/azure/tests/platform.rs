@@ -105,5 +105,6 @@ async fn each_refusal_of_it_has_its_words_and_is_asked_once() {
         let error = ask(&bench).await;
         assert_eq!(error.class, FailureClass::Credential);
         assert!(error.message.contains("no identity service of Azure answers on this machine"), "{error:?}");
+        assert!(error.wait.unwrap().refused, "this machine's own sign-in");
     }
 }
