@@ -120,7 +120,7 @@ fn a_skipped_step_whose_output_is_read_says_what_is_missing() {
     let run = |home: &Home| run_of(&home.run(&["run", &plan, "--output", "json"]).expect(1)).0;
     // The value given at once.
     let first = run(&home);
-    let refused = home.run(&["skip", &first, "hello", "--value", "out=hi"]).expect(64);
+    let refused = home.run(&["skip", &first, "hello", "--value", "out=hi"]).expect(3);
     assert!(refused.err.contains("it has: exit_code, stdout, ran"), "{}", refused.err);
     home.run(&["skip", &first, "hello", "--value", "stdout=hello by hand"]).expect(0);
     let said = home.run(&["resume", &first, "--until-blocked"]).expect(5);

@@ -123,16 +123,18 @@ impl ConnectionState {
             ConnectionState::Conflict => (
                 "another network manager already has this scope with the same feature",
                 "ask the owner of the scope to remove it from the other network manager's scope (Azure portal: Network \
-                 Manager > Network managers > Scope), then have the connection made anew: this state does not heal",
+                 Manager > Network managers > Scope), then decide recreate, which removes this half and makes it anew: \
+                 the state does not heal by itself",
             ),
             ConnectionState::Revoked => (
                 "it was connected, and the other half was removed since",
-                "ask the other tenant's administrator whether that was meant; if not, both halves are made anew",
+                "ask the other tenant's administrator whether that was meant; if not, decide recreate, which \
+                 removes this half and makes it anew (the other half is theirs to make)",
             ),
             ConnectionState::Rejected => (
                 "the other side rejected it",
                 "ask the other tenant's administrator why; Azure documents no way back but to remove the connection and \
-                 make it anew",
+                 make it anew: decide recreate",
             ),
         };
         Some(Decision {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use twinspan_engine::parse_duration;
 use uuid::Uuid;
 
 use super::NotValid;
@@ -279,7 +280,7 @@ impl HumanDuration {
 
 impl From<Duration> for HumanDuration {
     fn from(duration: Duration) -> Self {
-        HumanDuration(Duration::from_secs(duration.as_secs()))
+        HumanDuration(duration)
     }
 }
 
@@ -287,33 +288,16 @@ impl FromStr for HumanDuration {
     type Err = NotValid;
 
     fn from_str(text: &str) -> Result<Self, NotValid> {
-        let not_valid = || NotValid::new(text, "a duration such as 30s, 10m, 24h or 2d");
-        let mut rest = text;
-        let mut seconds: u64 = 0;
-        if rest.is_empty() {
-            return Err(not_valid());
-        }
-        while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(not_valid)?;
-            let (number, tail) = rest.split_at(digits);
-            let number: u64 = number.parse().map_err(|_| not_valid())?;
-            let unit = tail.get(..1).ok_or_else(not_valid)?;
-            let size = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(not_valid)?.1;
-            seconds = number.checked_mul(size).and_then(|n| seconds.checked_add(n)).ok_or_else(not_valid)?;
-            rest = &tail[1..];
-        }
-        // Beyond a century a timer is a slip of the pen, and time stamps would overflow.
-        if seconds > 100 * 366 * 86_400 {
-            return Err(not_valid());
-        }
-        Ok(HumanDuration(Duration::from_secs(seconds)))
+        parse_duration(text)
+            .map(HumanDuration)
+            .ok_or_else(|| NotValid::new(text, "a duration such as 30s, 10m, 24h or 2d"))
     }
 }
 
 impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0.as_secs();
-        if rest == 0 {
+        let (mut rest, milliseconds) = (self.0.as_secs(), self.0.subsec_millis());
+        if rest == 0 && milliseconds == 0 {
             return f.write_str("0s");
         }
         for (unit, size) in UNITS {
@@ -321,6 +305,9 @@ impl fmt::Display for HumanDuration {
                 write!(f, "{}{unit}", rest / size)?;
                 rest %= size;
             }
+        }
+        if milliseconds > 0 {
+            write!(f, "{milliseconds}ms")?;
         }
         Ok(())
     }
@@ -374,18 +361,21 @@ mod tests {
 
     #[test]
     fn durations_are_read_and_shown() {
-        for (text, seconds, shown) in [
-            ("30s", 30, "30s"),
-            ("90m", 5_400, "1h30m"),
-            ("1h30m", 5_400, "1h30m"),
-            ("2d", 172_800, "2d"),
+        for (text, milliseconds, shown) in [
+            ("30s", 30_000, "30s"),
+            ("90m", 5_400_000, "1h30m"),
+            ("1h30m", 5_400_000, "1h30m"),
+            ("2d", 172_800_000, "2d"),
+            ("1w", 604_800_000, "7d"),
+            ("1s 250ms", 1_250, "1s250ms"),
+            ("10ms", 10, "10ms"),
             ("0s", 0, "0s"),
         ] {
             let duration: HumanDuration = text.parse().unwrap();
-            assert_eq!(duration.get(), Duration::from_secs(seconds));
+            assert_eq!(duration.get(), Duration::from_millis(milliseconds));
             assert_eq!(duration.to_string(), shown);
         }
-        for wrong in ["", "5", "m", "5 m", "-5m", "5w", "99999999999999999999s", "99999d", "5é"] {
+        for wrong in ["", "5", "m", "5 m", "-5m", "5y", "99999999999999999999s", "99999d", "5é"] {
             assert!(wrong.parse::<HumanDuration>().is_err(), "{wrong:?}");
         }
     }
