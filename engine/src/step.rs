@@ -117,6 +117,8 @@ pub enum Readiness {
     Ready,
     /// Not yet, and why.
     Waiting(Wait),
+    /// A person decides first; `overwrite` sends it all the same.
+    Undecided(Decision),
 }
 
 /// What `check` found.

@@ -102,7 +102,12 @@ impl Case<'_> {
     ) -> Vec<StepEvent> {
         match readiness {
             Some(Readiness::Waiting(wait)) => vec![self.waiting(wait.clone(), Phase::Probe)],
-            Some(Readiness::Ready) | None => then(),
+            Some(Readiness::Undecided(decision))
+                if !matches!(self.record.decided, Some(Choice::Overwrite | Choice::Recreate)) =>
+            {
+                vec![self.undecided(decision.clone(), Phase::Probe)]
+            }
+            Some(Readiness::Ready | Readiness::Undecided(_)) | None => then(),
         }
     }
 

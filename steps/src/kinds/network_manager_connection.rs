@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, HandOver, Observed, Phase, Readiness, Step, StepCx,
+    Applied, ClaimKey, Decision, Difference, EffectClass, HandOver, Observed, Readiness, Step, StepCx,
     StepError, Task, Undone,
 };
 
@@ -113,29 +113,6 @@ impl Params {
     }
 }
 
-impl NetworkManagerConnection {
-    /// There is no half of this name: whether that fits what the other half said.
-    ///
-    /// Once both halves exist, a connection that came about without consent looks like a right one, so this is the last
-    /// moment that shows it. The state comes from the other step, which read it as the central tenant's identity: this
-    /// one need not be able to read there.
-    async fn absent(
-        cx: &StepCx<'_>,
-        params: &Params,
-        own: &Child<'_, NetworkManagerConnections>,
-    ) -> Result<Observed<Output>, StepError> {
-        let said = params.scope_connection_state.clone().map(ConnectionState::from);
-        if cx.phase != Phase::Probe || said != Some(ConnectionState::Connected) {
-            return Ok(Observed::Absent);
-        }
-        // The target's administrator may have made it under another name.
-        if own.siblings().await?.iter().any(|half| params.names_ours(half)) {
-            return Ok(Observed::Absent);
-        }
-        Ok(Observed::Conflict(params.connected_alone(&people::place(cx.identity()?))))
-    }
-}
-
 impl Step for NetworkManagerConnection {
     const KIND: &'static str = "avnm.network-manager-connection";
     const SUMMARY: &'static str =
@@ -162,15 +139,29 @@ impl Step for NetworkManagerConnection {
         child::claims(params.id())
     }
 
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
+    /// Whether a half that is missing here fits what the other half said.
+    ///
+    /// Once both halves exist, a connection that came about without consent looks like a right one, so this is the last
+    /// moment that shows it. The state comes from the other step, which read it as the central tenant's identity: this
+    /// one need not be able to read there.
+    async fn precondition(&self, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
+        let said = params.scope_connection_state.clone().map(ConnectionState::from);
+        if said != Some(ConnectionState::Connected) {
+            return Ok(Readiness::Ready);
+        }
+        // The target's administrator may have made it under another name.
+        let own = Child::new(&self.azure, cx, params.id()?)?;
+        if own.siblings().await?.iter().any(|half| params.names_ours(half)) {
+            return Ok(Readiness::Ready);
+        }
+        Ok(Readiness::Undecided(params.connected_alone(&people::place(cx.identity()?))))
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let own = Child::new(&self.azure, cx, params.id()?)?;
         match own.read().await? {
             Some(found) => params.observed(cx, &found.properties),
-            None => Self::absent(cx, params, &own).await,
+            None => Ok(Observed::Absent),
         }
     }
 
@@ -199,6 +190,7 @@ impl Step for NetworkManagerConnection {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use twinspan_engine::Phase;
 
     use super::*;
     use crate::azure::scripted::Bench;
@@ -242,33 +234,31 @@ mod tests {
         let other = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/networkManagers/other";
         let alone = vec![found(other, "Connected"), found("", "Pending")];
         let elsewhere = vec![found(&default_world::MANAGER.to_uppercase(), "Connected")];
-        for (said, phase, halves, conflict) in [
-            (Some("Connected"), Phase::Probe, Some(alone), true),
-            (Some("Connected"), Phase::Probe, Some(vec![]), true),
-            (Some("Connected"), Phase::Probe, Some(elsewhere), false),
-            (Some("Connected"), Phase::UndoVerify, None, false),
-            (Some("Pending"), Phase::Probe, None, false),
-            (None, Phase::Probe, None, false),
+        for (said, halves, undecided) in [
+            (Some("Connected"), Some(alone), true),
+            (Some("Connected"), Some(vec![]), true),
+            (Some("Connected"), Some(elsewhere), false),
+            (Some("Pending"), None, false),
+            (None, None, false),
         ] {
             let bench = Bench::new();
-            bench.script.answer(404, &json!({ "error": { "message": "gone", "code": "NotFound" } }));
             if let Some(halves) = &halves {
                 bench.script.answer(200, &json!({ "value": halves, "nextLink": "" }));
             }
             let mut params = NetworkManagerConnection::example();
             params.scope_connection_state = said.map(str::to_owned);
-            let mut attempt = Attempt::new(&bench, phase);
+            let mut attempt = Attempt::new(&bench, Phase::Probe);
             attempt.identities = Some(vec![bench.target.clone()]);
-            let seen = attempt.check(&kind(&bench), &params).await.unwrap();
-            assert_eq!(asked(&bench).len(), 1 + usize::from(halves.is_some()));
+            let seen = attempt.precondition(&kind(&bench), &params).await.unwrap();
+            assert_eq!(asked(&bench).len(), usize::from(halves.is_some()));
             match seen {
-                Observed::Conflict(decision) if conflict => {
+                Readiness::Undecided(decision) if undecided => {
                     for word in ["says Connected", "subscription bbbbbbbb", "22222222", "nm-group"] {
                         assert!(decision.what.contains(word), "{word}: {}", decision.what);
                     }
                 }
-                Observed::Absent if !conflict => {}
-                other => panic!("{said:?} {phase:?}: {other:?}"),
+                Readiness::Ready if !undecided => {}
+                other => panic!("{said:?}: {other:?}"),
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::event::{Event, Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::signal::{Actor, Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Decision, Marker, Observed, Phase};
+use crate::step::{Decision, Marker, Observed, Phase, Readiness};
 use crate::wait::{Wait, WaitKind};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
@@ -186,11 +186,28 @@ fn a_right_that_is_not_effective_yet_is_looked_at_for_a_quarter_of_an_hour() {
 #[test]
 fn not_ready_waits_before_the_write() {
     let mut rig = Rig::new(chain(&[PutSame]));
-    rig.fault("s0", Phase::Probe, Fault::NotReady(Wait::new(WaitKind::Permission, "missing right")));
+    let missing = Readiness::Waiting(Wait::new(WaitKind::Permission, "missing right"));
+    rig.fault("s0", Phase::Probe, Fault::NotReady(missing));
     assert_eq!(rig.drive(), RunStatus::Waiting { on: vec![WaitKind::Permission] });
     assert!(rig.world.ledger.is_empty());
     rig.look_on();
     assert_eq!(rig.drive(), SUCCEEDED);
+}
+
+#[test]
+fn what_a_person_lets_be_written_onto_nothing_is_this_runs_own() {
+    let decision =
+        Decision { what: "it looks odd".to_owned(), advice: "ask".to_owned(), differences: Vec::new() };
+    let mut rig = Rig::new(chain(&[PutSame]));
+    for _ in 0..2 {
+        rig.fault("s0", Phase::Probe, Fault::NotReady(Readiness::Undecided(decision.clone())));
+    }
+    rig.drive();
+    assert!(matches!(rig.step("s0"), StepState::NeedsDecision { .. }));
+    assert!(rig.world.ledger.is_empty());
+    rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Overwrite });
+    assert_eq!(rig.drive(), SUCCEEDED);
+    assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Made));
 }
 
 #[test]

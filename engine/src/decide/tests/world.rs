@@ -34,7 +34,7 @@ pub(super) enum Fault {
     /// A look finds this instead.
     Sees(Box<Observed<Value>>),
     /// `precondition` says so.
-    NotReady(Wait),
+    NotReady(Readiness),
     /// The removal is accepted, and nothing is removed.
     DeletesNothing,
     /// The removal is declined for a reason.
@@ -164,7 +164,7 @@ impl World {
         match fault {
             Some(Fault::Refused(error)) => return Err(error),
             Some(Fault::Sees(seen)) => observed = *seen,
-            Some(Fault::NotReady(wait)) => readiness = Some(Readiness::Waiting(wait)),
+            Some(Fault::NotReady(not_ready)) => readiness = Some(not_ready),
             _ => {}
         }
         Ok(Seen::Checked { observed, readiness, claims: vec![ClaimKey(format!("/things/{name}"))] })
