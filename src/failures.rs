@@ -8,7 +8,7 @@ use crate::exit::Exit;
 /// The one exhaustive table from the engine's errors to exit codes.
 pub(crate) fn backend(error: BackendError) -> CommandError {
     let exit = match &error {
-        BackendError::NoSuchRun(_) => Exit::NotFound,
+        BackendError::NoSuchRun(_) | BackendError::Empty(_) => Exit::NotFound,
         BackendError::Held { .. } => Exit::Held,
         BackendError::Refused { .. } | BackendError::NotWritable(_) | BackendError::Damaged(_) => {
             Exit::JournalNotWritable
@@ -21,6 +21,9 @@ pub(crate) fn backend(error: BackendError) -> CommandError {
         BackendError::Held { .. } => shown.hint(
             "it goes on there; if that host is gone for good, `twinspan resume RUN --steal` takes over",
         ),
+        BackendError::Empty(_) => {
+            shown.hint("`twinspan run PLAN` starts one; choose another journal with --journal")
+        }
         BackendError::Refused { hint, .. } => shown.hint(hint.clone()),
         BackendError::NotWritable(_) => {
             shown.hint("nothing was sent after that; make room or mend the disk, then `twinspan resume`")

@@ -191,6 +191,9 @@ pub enum BackendError {
         /// What the operator does next.
         hint: String,
     },
+    /// A journal in which no run was ever started is read.
+    #[error("{0} is empty: no run was started there")]
+    Empty(String),
     /// The journal cannot be written (full disk, I/O error); nothing was sent after that.
     #[error("the journal cannot be written")]
     NotWritable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -408,8 +408,5 @@ fn too_old(path: &Path) -> BackendError {
 }
 
 fn nothing_there(path: &Path) -> BackendError {
-    BackendError::Refused {
-        message: format!("{} is empty: no run was started there", path.display()),
-        hint: "`run` starts one; choose another journal with --journal".to_owned(),
-    }
+    BackendError::Empty(path.display().to_string())
 }

@@ -87,6 +87,10 @@ fn an_empty_file_is_a_new_journal() {
     let plan = home.write("plan.yaml", PLAN);
     fs::create_dir(home.path().join("state")).unwrap();
     fs::write(home.journal(), "").unwrap();
+    for command in ["list", "events", "show"] {
+        let said = home.run(&[command]).expect(3);
+        assert!(said.err.contains("no run was started there"), "{command}: {}", said.err);
+    }
     home.run(&["run", &plan]).expect(0);
     let list = home.run(&["list"]).expect(0);
     assert!(list.out.contains("done"), "{list:#?}");
