@@ -12,7 +12,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub(crate) use connection::{ConnectionState, Half, NamesManager, NamesScope};
+pub(crate) use connection::{Anew, ConnectionState, Half, NamesManager, NamesScope};
 
 use crate::ids::{ConnectionScope, Guid, TenantId};
 

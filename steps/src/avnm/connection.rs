@@ -57,7 +57,7 @@ impl<N: Default> Half<N> {
         if !differences.is_empty() {
             return Observed::Differs { output, differences, marker };
         }
-        match self.connection_state.diagnosis(words) {
+        match self.connection_state.diagnosis(words, Anew::Here) {
             Some(decision) if !taken_back => Observed::Broken { output, decision, marker },
             _ => Observed::Present { output, marker },
         }
@@ -115,33 +115,41 @@ impl fmt::Display for ConnectionState {
     }
 }
 
+/// How a half that does not heal is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Anew {
+    /// By the step that saw it: the half is its own.
+    Here,
+    /// By other steps: the one that saw it only reads.
+    Elsewhere,
+}
+
 impl ConnectionState {
-    /// What a state that does not heal by itself means, and what to do. `half`: "scope connection to-central".
-    pub(crate) fn diagnosis(&self, half: &str) -> Option<Decision> {
-        let (what, advice) = match self {
+    /// What a state that does not heal by itself means, and what to do. `half`: "scope connection to-central". `anew`: how
+    /// it is made anew from where it was seen.
+    pub(crate) fn diagnosis(&self, half: &str, anew: Anew) -> Option<Decision> {
+        let (what, ask) = match self {
             ConnectionState::Connected | ConnectionState::Pending | ConnectionState::Other(_) => return None,
             ConnectionState::Conflict => (
                 "another network manager already has this scope with the same feature",
                 "ask the owner of the scope to remove it from the other network manager's scope (Azure portal: Network \
-                 Manager > Network managers > Scope), then decide recreate, which removes this half and makes it anew: \
-                 the state does not heal by itself",
+                 Manager > Network managers > Scope); then",
             ),
             ConnectionState::Revoked => (
                 "it was connected, and the other half was removed since",
-                "ask the other tenant's administrator whether that was meant; if not, decide recreate, which \
-                 removes this half and makes it anew (the other half is theirs to make)",
+                "ask the other tenant's administrator whether that was meant; if not,",
             ),
             ConnectionState::Rejected => (
                 "the other side rejected it",
-                "ask the other tenant's administrator why; Azure documents no way back but to remove the connection and \
-                 make it anew: decide recreate",
+                "ask the other tenant's administrator why; Azure documents no way back but to make the connection anew:",
             ),
         };
-        Some(Decision {
-            what: format!("{half} is {self}: {what}"),
-            advice: advice.to_owned(),
-            differences: Vec::new(),
-        })
+        let then = match anew {
+            Anew::Here => "decide recreate, which removes this half and makes it anew",
+            Anew::Elsewhere => "undo the run and start it again",
+        };
+        let advice = format!("{ask} {then}: this state does not heal by itself");
+        Some(Decision { what: format!("{half} is {self}: {what}"), advice, differences: Vec::new() })
     }
 }
 
@@ -173,7 +181,8 @@ mod tests {
 
     #[test]
     fn every_state_that_does_not_heal_has_its_own_diagnosis() {
-        let diagnosis = |state: &str| ConnectionState::from(state.to_owned()).diagnosis("connection c");
+        let diagnosis =
+            |state: &str| ConnectionState::from(state.to_owned()).diagnosis("connection c", Anew::Here);
         for state in ["Connected", "Pending", "", "Frozen"] {
             assert_eq!(diagnosis(state), None, "{state}");
         }
@@ -182,6 +191,9 @@ mod tests {
             .map(|state| diagnosis(state).unwrap().advice)
             .collect();
         assert_eq!(texts.len(), 3);
+        assert!(texts.iter().all(|advice| advice.contains("decide recreate")), "{texts:?}");
+        let read = ConnectionState::Conflict.diagnosis("connection c", Anew::Elsewhere).unwrap();
+        assert!(!read.advice.contains("recreate"), "a step that only reads cannot: {}", read.advice);
         assert!(
             diagnosis("Conflict")
                 .unwrap()

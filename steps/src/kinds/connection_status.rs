@@ -10,7 +10,7 @@ use twinspan_engine::{
     Step, StepCx, StepError, Undone, Wait,
 };
 
-use crate::avnm::{API, ConnectionState, Found, Half, Manager, NamesManager, NamesScope, same_path};
+use crate::avnm::{API, Anew, ConnectionState, Found, Half, Manager, NamesManager, NamesScope, same_path};
 use crate::azure::Azure;
 use crate::ids::{
     ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ScopeConnections, TenantId,
@@ -146,7 +146,7 @@ fn judge(
     }
     let halves = [(&central, &scope_half.connection_state), (&target, &manager_half.connection_state)];
     for (half, state) in halves {
-        if let Some(decision) = state.diagnosis(half) {
+        if let Some(decision) = state.diagnosis(half, Anew::Elsewhere) {
             return Ok(Observed::Conflict(decision));
         }
     }
