@@ -11,6 +11,7 @@ mod az;
 mod html;
 mod page;
 mod powershell;
+mod remark;
 mod text;
 mod words;
 

@@ -8,6 +8,7 @@ use twinspan_steps::GRAPH;
 use uuid::Uuid;
 
 use super::page::{HandOverView, Page, TaskView};
+use super::remark::{comment, one_line};
 use super::words::{self, filled, readable};
 
 const HEAD: &str = r#"set -eu
@@ -104,14 +105,6 @@ pub(crate) fn script(view: &HandOverView) -> String {
         section(&mut text, view, page);
     }
     text
-}
-
-fn comment(text: &mut String, line: &str) {
-    let _ = writeln!(text, "# {}", one_line(line));
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn names_something(page: &Page) -> bool {

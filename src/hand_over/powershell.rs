@@ -6,6 +6,7 @@ use twinspan_engine::{Act, Find, Fits, Make, Request, Variable};
 use twinspan_steps::GRAPH;
 
 use super::page::{HandOverView, Page, TaskView};
+use super::remark::{comment, one_line};
 use super::words::{self, filled, readable};
 
 const HEAD: &str = r#"#Requires -Version 7.0
@@ -99,14 +100,6 @@ pub(crate) fn script(view: &HandOverView) -> String {
         section(&mut text, view, page);
     }
     text
-}
-
-fn comment(text: &mut String, line: &str) {
-    let _ = writeln!(text, "# {}", one_line(line));
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn section(text: &mut String, view: &HandOverView, page: &Page) {

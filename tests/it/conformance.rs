@@ -54,6 +54,27 @@ async fn undo(stage: &Stage, process: &Process, run: RunId) -> Vec<String> {
     stage.changes_since(writes)
 }
 
+/// In what a run that was cut off and driven on is not like one that was not: `expected` changes and what exists then.
+fn unlike(
+    place: &str,
+    stage: &Stage,
+    process: &Process,
+    run: RunId,
+    stops: &[Stop],
+    writes: usize,
+    expected: (&Vec<String>, &Value),
+) -> Vec<String> {
+    let changes = stage.changes_since(writes);
+    let problems = process.problems(run);
+    let claims = [
+        (stops.is_empty(), format!("stops at {stops:?}")),
+        (changes == *expected.0, format!("did {changes:?}, not {:?}", expected.0)),
+        (stage.what_exists() == *expected.1, "what exists is not what an undisturbed one leaves".to_owned()),
+        (problems.is_empty(), format!("its journal: {problems:?}")),
+    ];
+    claims.into_iter().filter(|(holds, _)| !holds).map(|(_, what)| format!("{place}: {what}")).collect()
+}
+
 /// Every kind, in every way that is named for it.
 fn cases() -> Vec<Case> {
     let cases = cases::all(&stage::described());
@@ -192,17 +213,9 @@ async fn cut_off_at_every_commit_another_process_finishes_it_and_nothing_is_done
                 let process = stage.process(None);
                 let run = stage.start(&process, case, 1).await.unwrap();
                 let stops = process.finish(run).await.unwrap();
-                let mut claim = |holds: bool, what: &str| {
-                    if !holds {
-                        wrong.push(format!("{}, {point:?} of commit {commit}: {what}", case.name));
-                    }
-                };
-                let changes = stage.changes_since(writes);
-                claim(stops.is_empty(), &format!("stops at {stops:?}"));
-                claim(changes == clean.changes, &format!("changed {changes:?}, not {:?}", clean.changes));
-                claim(stage.what_exists() == clean.after, "what exists is not what a whole run makes");
-                let problems = process.problems(run);
-                claim(problems.is_empty(), &format!("its journal: {problems:?}"));
+                let place = format!("{}, {point:?} of commit {commit}", case.name);
+                let expected = (&clean.changes, &clean.after);
+                wrong.extend(unlike(&place, &stage, &process, run, &stops, writes, expected));
             }
         }
     }
@@ -239,17 +252,9 @@ async fn an_undo_cut_off_at_every_commit_is_finished_by_another_process() {
                 cuts += 1;
                 let process = stage.process(None);
                 let stops = process.finish(run).await.unwrap();
-                let mut claim = |holds: bool, what: &str| {
-                    if !holds {
-                        wrong.push(format!("{}, {point:?} of commit {commit}: {what}", case.name));
-                    }
-                };
-                let removals = stage.changes_since(writes);
-                claim(stops.is_empty(), &format!("stops at {stops:?}"));
-                claim(removals == clean.removals, &format!("did {removals:?}, not {:?}", clean.removals));
-                claim(stage.what_exists() == clean.left, "what exists is not what a whole undo leaves");
-                let problems = process.problems(run);
-                claim(problems.is_empty(), &format!("its journal: {problems:?}"));
+                let place = format!("{}, undo, {point:?} of commit {commit}", case.name);
+                let expected = (&clean.removals, &clean.left);
+                wrong.extend(unlike(&place, &stage, &process, run, &stops, writes, expected));
             }
         }
     }

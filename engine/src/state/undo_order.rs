@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use crate::ids::Seq;
 use crate::state::RunState;
-use crate::state::item::ItemId;
+use crate::state::item::{Item, ItemId};
 use crate::state::step_state::{Change, StepState, Way};
 use crate::state::view::ItemView;
 
@@ -35,6 +35,34 @@ impl UndoOrder {
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.left.is_empty()
+    }
+
+    /// The order in which `left` is taken back; `begun` says when an item's needs were met.
+    fn new(graph: Graph, left: BTreeSet<ItemId>, begun: impl Fn(ItemId) -> Seq) -> Self {
+        let free = graph.free();
+        let mut order = UndoOrder { graph, turn: BTreeSet::new(), left };
+        order.let_go(free, begun);
+        order
+    }
+
+    /// These nodes may go: a step that is to be taken back has its turn, everything else is gone at once.
+    fn let_go(&mut self, mut free: Vec<u32>, begun: impl Fn(ItemId) -> Seq) {
+        while let Some(node) = free.pop() {
+            let id = ItemId(node / 2);
+            if node == closing(id) && self.left.contains(&id) {
+                self.turn.insert((Reverse(begun(id)), id));
+            } else {
+                free.extend(self.graph.gone(node));
+            }
+        }
+    }
+
+    /// A step is not to be taken back any more.
+    fn leave(&mut self, id: ItemId, begun: impl Fn(ItemId) -> Seq) {
+        if self.left.remove(&id) {
+            let free = self.graph.gone(closing(id));
+            self.let_go(free, begun);
+        }
     }
 }
 
@@ -184,22 +212,7 @@ impl RunState {
                 let _fits = self.change(id, Change::NothingToTakeBack, at);
             }
         }
-        self.undo = UndoOrder { graph: self.undo_graph(), turn: BTreeSet::new(), left };
-        let free = self.undo.graph.free();
-        self.let_go(free);
-    }
-
-    /// These nodes may go: a step that is to be taken back has its turn, everything else is gone at once.
-    fn let_go(&mut self, mut free: Vec<u32>) {
-        while let Some(node) = free.pop() {
-            let id = ItemId(node / 2);
-            if node == closing(id) && self.undo.left.contains(&id) {
-                let begun = self.item(id).begun.map_or(Seq(0), |(_, seq)| seq);
-                self.undo.turn.insert((Reverse(begun), id));
-            } else {
-                free.extend(self.undo.graph.gone(node));
-            }
-        }
+        self.undo = UndoOrder::new(self.undo_graph(), left, |id| begun(&self.items, id));
     }
 
     /// Lets everything be taken back whose turn has come.
@@ -239,37 +252,32 @@ impl RunState {
     }
 
     fn leave_undo(&mut self, id: ItemId) {
-        if self.undo.left.remove(&id) {
-            let free = self.undo.graph.gone(closing(id));
-            self.let_go(free);
-        }
+        let items = &self.items;
+        self.undo.leave(id, |id| begun(items, id));
     }
 
     /// Steps that undo has to look at, in its order as far as it is fixed; where it is not, the newest first.
     pub fn undo_plan(&self) -> Vec<ItemView<'_>> {
-        let mut graph = self.undo_graph();
-        let owed = |id: ItemId| {
-            let item = self.item(id);
-            let open = |state: &StepState| !matches!(state, StepState::Undone(_) | StepState::Kept { .. });
-            item.step().is_some_and(|record| record.ownership.owed && open(&record.state))
-        };
-        let mut turn: BTreeSet<(Reverse<Seq>, ItemId)> = BTreeSet::new();
-        let mut free = graph.free();
+        let owed = self.all_items().filter(|id| {
+            self.item(*id).step().is_some_and(|record| {
+                record.ownership.owed
+                    && !matches!(record.state, StepState::Undone(_) | StepState::Kept { .. })
+            })
+        });
+        let begun = |id| begun(&self.items, id);
+        let mut order = UndoOrder::new(self.undo_graph(), owed.collect(), begun);
         let mut plan = Vec::new();
-        loop {
-            while let Some(node) = free.pop() {
-                let id = ItemId(node / 2);
-                if node == closing(id) && owed(id) {
-                    turn.insert((Reverse(self.item(id).begun.map_or(Seq(0), |(_, seq)| seq)), id));
-                } else {
-                    free.extend(graph.gone(node));
-                }
-            }
-            let Some((_, id)) = turn.pop_first() else { return plan };
+        while let Some((_, id)) = order.turn.pop_first() {
             plan.push(self.view(id));
-            free.extend(graph.gone(closing(id)));
+            order.leave(id, begun);
         }
+        plan
     }
+}
+
+/// When the needs of an item were met.
+fn begun(items: &[Item], id: ItemId) -> Seq {
+    items[id.0 as usize].begun.map_or(Seq(0), |(_, seq)| seq)
 }
 
 /// Sent, with an outcome that is not known yet: it has to be settled before anything is taken back.

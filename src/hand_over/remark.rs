@@ -1,0 +1,23 @@
+//! Remarks in a script. What a plan says stays on the line of its `#`: a title with a line break must not become a command.
+
+use std::fmt::Write as _;
+
+pub(super) fn comment(text: &mut String, line: &str) {
+    let _ = writeln!(text, "# {}", one_line(line));
+}
+
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_break_leaves_the_remark() {
+        let mut text = String::new();
+        comment(&mut text, "a title\nrm -rf x\r\u{2028}y\u{85}z");
+        assert_eq!(text, "# a title rm -rf x y z\n");
+    }
+}
