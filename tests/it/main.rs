@@ -6,6 +6,7 @@ mod azure;
 mod config;
 mod conformance;
 mod decisions;
+mod deliberate_faults;
 mod doctor;
 mod exits;
 mod hand_over;

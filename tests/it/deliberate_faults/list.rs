@@ -1,0 +1,140 @@
+//! The faults, and the test that each turns red.
+
+/// Which end is made wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Simulator,
+    Client,
+}
+
+/// One fault.
+pub(super) struct Fault {
+    pub(super) end: End,
+    /// For people.
+    pub(super) what: &'static str,
+    pub(super) file: &'static str,
+    /// Occurs once in the file.
+    pub(super) from: &'static str,
+    pub(super) to: &'static str,
+    pub(super) package: &'static str,
+    /// Arguments that name the test's binary.
+    pub(super) binary: &'static [&'static str],
+    /// The test's whole name.
+    pub(super) test: &'static str,
+    /// The file that it is in.
+    pub(super) tests: &'static str,
+    /// Whether it needs `TWINSPAN_AZURE_DATA`.
+    pub(super) data: bool,
+}
+
+/// A simulated world that tells a lie from the beginning.
+const fn lie(what: &'static str, to: &'static str, test: &'static str, tests: &'static str) -> Fault {
+    Fault {
+        end: End::Simulator,
+        what,
+        file: "steps/sim/src/world.rs",
+        from: "lies: BTreeSet::new(),",
+        to,
+        package: "twinspan-sim",
+        binary: &["--lib"],
+        test,
+        tests,
+        data: false,
+    }
+}
+
+const fn client(
+    what: &'static str,
+    file: &'static str,
+    (from, to): (&'static str, &'static str),
+    test: &'static str,
+    tests: &'static str,
+) -> Fault {
+    Fault {
+        end: End::Client,
+        what,
+        file,
+        from,
+        to,
+        package: "twinspan-steps",
+        binary: &["--lib"],
+        test,
+        tests,
+        data: false,
+    }
+}
+
+pub(super) const FAULTS: &[Fault] = &[
+    lie(
+        "each half says Connected while the manager does not hold the scope",
+        "lies: BTreeSet::from([Lie::EagerConnected]),",
+        "network::tests::two_halves_that_name_each_other_become_connected_after_the_lag_and_show_on_the_manager",
+        "steps/sim/src/network/tests.rs",
+    ),
+    lie(
+        "one half of a connection is enough",
+        "lies: BTreeSet::from([Lie::OneHalfEnough]),",
+        "network::tests::halves_that_do_not_name_each_other_stay_pending",
+        "steps/sim/src/network/tests.rs",
+    ),
+    lie(
+        "a linked resource of another tenant needs no auxiliary token",
+        "lies: BTreeSet::from([Lie::NoAuxiliaryCheck]),",
+        "network::tests::groups::a_member_of_another_tenant_needs_the_auxiliary_token",
+        "steps/sim/src/network/tests/groups.rs",
+    ),
+    lie(
+        "a token of any tenant is good everywhere",
+        "lies: BTreeSet::from([Lie::AnyTenantToken]),",
+        "arm::tests::a_token_of_another_tenant_is_refused_and_the_right_issuer_named",
+        "steps/sim/src/arm/tests.rs",
+    ),
+    lie(
+        "DELETE answers 200 and removes nothing",
+        "lies: BTreeSet::from([Lie::DeleteDeletesNothing]),",
+        "network::tests::a_deleted_thing_is_still_read_until_the_lag_is_over_and_breaks_its_link_at_once",
+        "steps/sim/src/network/tests.rs",
+    ),
+    lie(
+        "lists of members are empty",
+        "lies: BTreeSet::from([Lie::EmptyList]),",
+        "network::tests::groups::a_member_is_updating_first_and_then_has_a_region",
+        "steps/sim/src/network/tests/groups.rs",
+    ),
+    lie(
+        "a static member stays Updating",
+        "lies: BTreeSet::from([Lie::MemberNeverSettles]),",
+        "network::tests::groups::a_member_is_updating_first_and_then_has_a_region",
+        "steps/sim/src/network/tests/groups.rs",
+    ),
+    lie(
+        "a role assignment is listed and never takes effect",
+        "lies: BTreeSet::from([Lie::RoleNeverEffective]),",
+        "authorization::tests::a_role_takes_ten_minutes_and_the_words_say_so",
+        "steps/sim/src/authorization/tests.rs",
+    ),
+    client(
+        "the auxiliary token is not sent",
+        "steps/src/azure/caller.rs",
+        ("if !tokens.auxiliary.is_empty() {", "if tokens.auxiliary.len() > 9 {"),
+        "azure::tests::a_write_carries_the_attempts_id_the_runs_id_and_both_tokens",
+        "steps/src/azure/tests.rs",
+    ),
+    client(
+        "only the other maker's 404 means absent",
+        "steps/src/azure/refusal.rs",
+        (
+            "words| !OTHER.contains(&words.code.as_str()))",
+            "words| words.code == \"ResourceNotFound\" && !OTHER.contains(&words.code.as_str()))",
+        ),
+        "azure::tests::both_makers_of_404_mean_absent_and_a_hidden_subscription_does_not",
+        "steps/src/azure/tests.rs",
+    ),
+    client(
+        "an empty link to the next page is followed",
+        "steps/src/azure/paging.rs",
+        (".filter(|link| !link.is_empty())", ""),
+        "azure::tests::pages_are_followed_on_our_host_only_and_not_for_ever",
+        "steps/src/azure/tests.rs",
+    ),
+];
