@@ -82,7 +82,7 @@ pub(crate) struct Counts {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct MadeView {
     pub(crate) step: String,
-    /// `made`, `changed`, `sent` (not proven yet); of undo `removed`, `kept`.
+    /// `made`, `changed`, `removed` by the plan's order, `sent` (not proven yet); of undo `removed`, `kept`.
     pub(crate) change: &'static str,
     pub(crate) id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +97,7 @@ impl MadeView {
         let change = match (&step.origin, step.owed) {
             (Some(Origin::Made), _) => "made",
             (Some(Origin::Changed), _) => "changed",
+            (Some(Origin::Removed), _) => "removed",
             (None, true) => "sent",
             _ => return None,
         };
