@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use twinspan_engine::{ItemView, Origin, Registry, RunId, RunState, StepState};
+use twinspan_engine::{Ensure, ItemView, Origin, Registry, RunId, RunState, StepState};
 
 use crate::ui::{DIM, STRONG, WAIT};
 use crate::view::{SCHEMA, id_of};
@@ -59,7 +59,15 @@ impl UndoView {
                 Some(Origin::Unproven) => {
                     keeps.push(Kept { step, reason: "that this run made it is not proven".to_owned() });
                 }
+                Some(Origin::Removed) => {
+                    let reason = "the plan wanted it gone: it is not brought back".to_owned();
+                    keeps.push(Kept { step, reason });
+                }
                 Some(Origin::Observed | Origin::Claimed) => {}
+                None if item.is_owed() && item.node().step().is_some_and(|step| step.ensure == Ensure::Absent) => {
+                    let reason = "its removal was sent by order of the plan: it is not brought back".to_owned();
+                    keeps.push(Kept { step, reason });
+                }
                 Some(Origin::Made | Origin::Changed) | None if item.is_owed() => {
                     match keeps_always(registry, item) {
                         Some(reason) => keeps.push(Kept { step, reason: reason.to_owned() }),

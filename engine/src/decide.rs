@@ -7,6 +7,7 @@ mod facts;
 mod failing;
 mod limits;
 mod looking;
+mod removing;
 mod signals;
 mod taking_back;
 #[cfg(test)]
@@ -120,6 +121,7 @@ fn job(state: &RunState, id: ItemId) -> Option<Job> {
         step: item.key.clone(),
         kind: step.uses.clone(),
         phase,
+        ensure: step.ensure,
         attempt: attempt_of(&record.state, phase, record.attempts),
         params: std::sync::Arc::clone(&call.params),
         identities: call.identities.clone(),

@@ -153,7 +153,7 @@ pub enum StepEvent {
         /// What this run now holds against other runs; only the first time.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         claims: Vec<ClaimKey>,
-        /// For Undo: what was just read, and is to be removed.
+        /// For a removal: what was just read, and is to be removed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found: Option<Value>,
     },
@@ -192,7 +192,7 @@ pub enum StepEvent {
         /// When the next look is due.
         look_again: Timestamp,
     },
-    /// A look at an uncertain write found nothing; an absence must last (two agreeing reads, the kind's settle time).
+    /// A look found nothing; an absence must last (reads that agree, after an uncertain write the kind's settle time).
     StillAbsent {
         /// When that read began.
         read_began: Timestamp,
@@ -316,6 +316,8 @@ pub enum Origin {
     Observed,
     /// A person said so.
     Claimed,
+    /// Nobody: the plan wanted it gone, and this run removed it.
+    Removed,
 }
 
 /// How a state is known: the read that proves it.
@@ -339,6 +341,18 @@ pub struct Evidence {
     /// What else was seen on the way that is worth keeping ("seen Pending at …"), by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub also: BTreeMap<String, String>,
+}
+
+impl Evidence {
+    /// Digest of nothing: what a read that found nothing has seen.
+    pub(crate) fn of_absence() -> Digest {
+        crate::decide::digest_of(&Value::String("absent".to_owned()))
+    }
+
+    /// Whether it proves that nothing is there.
+    pub fn is_of_absence(&self) -> bool {
+        self.seen == Evidence::of_absence()
+    }
 }
 
 /// The request that proved a state.

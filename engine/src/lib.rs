@@ -50,5 +50,5 @@ pub use step::{
     ActedAs, Applied, Approval, AttemptLog, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,
     Marker, Observed, Phase, Readiness, Step, StepCx, Undone,
 };
-pub use twinspan_plans::{Digest, EffectClass, Identities, parse_duration};
+pub use twinspan_plans::{Digest, EffectClass, Ensure, Identities, parse_duration};
 pub use wait::{Approvers, Wait, WaitKind};

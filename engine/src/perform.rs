@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use twinspan_plans::Ensure;
 
 use crate::clock::Clock;
 use crate::failure::{Certainty, FailureClass, StepError};
@@ -34,6 +35,8 @@ pub struct Job {
     pub kind: String,
     /// What for.
     pub phase: Phase,
+    /// Whether the thing is to be there, or to be gone.
+    pub ensure: Ensure,
     /// Number of the attempt, from 1.
     pub attempt: u32,
     /// Resolved parameters.
@@ -54,10 +57,22 @@ pub struct Job {
     pub needed_receipts: Vec<Value>,
     /// Outputs that a person stated.
     pub stated: BTreeMap<String, Value>,
-    /// For Undo: what the undo probe found.
+    /// For a removal: what the look before it found.
     pub found: Option<Arc<Value>>,
     /// Longest time for this attempt.
     pub timeout: Duration,
+}
+
+impl Job {
+    /// What the kind does: on its way to being gone, a thing is looked at and removed as in undo.
+    fn acting(&self) -> Phase {
+        match (self.ensure, self.phase) {
+            (Ensure::Absent, Phase::Probe) => Phase::UndoProbe,
+            (Ensure::Absent, Phase::Apply) => Phase::Undo,
+            (Ensure::Absent, Phase::Verify) => Phase::UndoVerify,
+            (_, phase) => phase,
+        }
+    }
 }
 
 /// What was seen.
@@ -186,7 +201,8 @@ impl Performer {
         let cx = StepCx {
             run: job.run,
             step: &job.step,
-            phase: job.phase,
+            phase: job.acting(),
+            ensure: job.ensure,
             attempt: job.attempt,
             identities: &job.identities,
             others: &job.others,
@@ -202,7 +218,7 @@ impl Performer {
         };
         let step = kind.step();
         let work = async {
-            match job.phase {
+            match job.acting() {
                 Phase::Apply => step.apply(&cx, &job.params).await,
                 Phase::Undo => step.undo(&cx, &job.params, job.found.as_deref()).await,
                 Phase::Probe | Phase::Verify | Phase::UndoProbe | Phase::UndoVerify => {

@@ -40,6 +40,8 @@ pub struct Kind {
     pub settle: Duration,
     /// Why undo always keeps what it made; `None`: it is taken back.
     pub keeps: Option<&'static str>,
+    /// Whether `ensure: absent` means something to it.
+    pub removable: bool,
     /// How long after the last removal in its run it may be removed, and why; `None`: at once.
     pub dwell: Option<Dwell>,
     /// Parameters that no write depends on.
@@ -71,6 +73,9 @@ impl Registry {
             self.problems.push(format!("{}, example cannot be written: {error}", S::KIND));
             Value::Null
         });
+        if S::REMOVABLE && (S::EFFECT == EffectClass::Read || S::KEEPS.is_some()) {
+            self.problems.push(format!("{} cannot be removed: it makes nothing, or keeps it", S::KIND));
+        }
         let kind = Kind {
             step: Arc::new(step),
             name: S::KIND,
@@ -78,6 +83,7 @@ impl Registry {
             effect: S::EFFECT,
             settle: S::SETTLE,
             keeps: S::KEEPS,
+            removable: S::REMOVABLE,
             only_checked: S::ONLY_CHECKED,
             dwell: S::DWELL,
             example,
@@ -91,6 +97,7 @@ impl Registry {
             name: S::KIND.to_owned(),
             summary: S::SUMMARY.to_owned(),
             effect: S::EFFECT,
+            removable: S::REMOVABLE,
             undo_before: S::UNDO_BEFORE.iter().map(|kind| (*kind).to_owned()).collect(),
             identities: S::IDENTITIES,
             auxiliary: S::AUXILIARY,

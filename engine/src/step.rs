@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use twinspan_plans::{EffectClass, Identities};
+use twinspan_plans::{EffectClass, Ensure, Identities};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -39,6 +39,8 @@ pub trait Step: Send + Sync + 'static {
     const AUXILIARY: bool = false;
     /// Why undo always keeps what this kind made; `None`: it is taken back.
     const KEEPS: Option<&'static str> = None;
+    /// Whether `ensure: absent` means something: what this kind makes can be found again and removed, whoever made it.
+    const REMOVABLE: bool = false;
     /// Kinds whose steps, where they need a step of this kind, are nevertheless taken back *after* it. Undo goes
     /// backwards through the plan's needs; this is for what the other side wants removed in the order it was made.
     const UNDO_BEFORE: &'static [&'static str] = &[];
@@ -80,7 +82,8 @@ pub trait Step: Send + Sync + 'static {
         params: &Self::Params,
     ) -> impl Future<Output = Result<Applied, StepError>> + Send;
 
-    /// Takes back what was made; `found` was read just now and is ours.
+    /// Removes what is there: what this run made and takes back, or (`cx.ensure` says absent) what the plan wants removed,
+    /// whoever made it. `found` was read just now.
     fn undo(
         &self,
         cx: &StepCx<'_>,
@@ -329,6 +332,9 @@ pub struct StepCx<'a> {
     pub step: &'a StepKey,
     /// What this attempt is for.
     pub phase: Phase,
+    /// Whether the thing is to be there, or to be gone. Where it is to be gone, looks and the write have the phases of
+    /// taking back, on the way forward too: a kind reads and removes in one way only.
+    pub ensure: Ensure,
     /// Number of the attempt, from 1.
     pub attempt: u32,
     /// Who does it; the first acts.

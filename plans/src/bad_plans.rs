@@ -71,12 +71,22 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             ),
         ),
         (
-            "not yet: waves, window, windows, change, absent",
-            "TS0110 TS0110 TS0110 TS0110 TS0110",
+            "not yet: waves, window, windows, change",
+            "TS0110 TS0110 TS0110 TS0110",
             head(
                 "change: { required: true }\nwindows:\n  w: { days: [tue], from: \"20:00\", to: \"23:00\", zone: Europe/Berlin }\nsteps:\n  - id: h\n    \
                  for_each: [x]\n    window: w\n    waves: { by: \"${{ each.value }}\", bake: 24h, waiting: left-behind }\n    steps:\n      - id: a\n        uses: delay\n        \
-                 ensure: absent\n        with: { for: 1s }\n",
+                 with: { for: 1s }\n",
+            ),
+        ),
+        ("removes what nobody makes", "TS0312", step("    uses: delay\n    ensure: absent\n    with: { for: 1s }\n")),
+        ("neither present nor absent", "TS0103", step("    uses: delay\n    ensure: gone\n    with: { for: 1s }\n")),
+        (
+            "reads what is removed",
+            "TS0213",
+            step(
+                "    uses: avnm.network-group\n    as: me\n    ensure: absent\n    with: { network_manager: /subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/networkManagers/nm, name: g }\n  - id: c\n    \
+                 uses: command\n    with: { program: \"${{ steps.b.id }}\" }\n",
             ),
         ),
         ("unknown type", "TS0107", head(&format!("inputs:\n  a: {{ type: tenantid, default: x }}\n{one}"))),

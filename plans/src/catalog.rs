@@ -100,6 +100,9 @@ pub struct KindSpec {
     /// Kinds whose steps, where they need one of this kind, are nevertheless taken back after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo_before: Vec<String>,
+    /// Whether `ensure: absent` means something to it: what it makes can be removed.
+    #[serde(default)]
+    pub removable: bool,
     /// Who it takes.
     pub identities: Identities,
     /// Whether `auxiliary` means something to it.

@@ -4,6 +4,7 @@ mod decode;
 mod inputs;
 mod steps;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +102,8 @@ pub(crate) struct StepDecl {
     pub(crate) auxiliary: Option<Text>,
     pub(crate) with: Option<yaml::Node>,
     pub(crate) ensure: Ensure,
+    /// Where it is written.
+    pub(crate) ensure_span: Option<Range<usize>>,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeout: Option<Duration>,
     pub(crate) give_up_after: Option<Duration>,

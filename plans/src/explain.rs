@@ -119,6 +119,10 @@ const CODES: &[(&str, &str)] = &[
         "A needed parameter reads an output that its kind does not always give. If it is absent when the step begins, the run stops there.",
     ),
     (
+        "TS0213",
+        "A reference reads an output of a step with `ensure: absent`. Such a step removes something, so there is nothing that it could put out. Read the step that finds the thing; to wait for the removal, name the step in `needs`.",
+    ),
+    (
         "TS0212",
         "Titles, notes and words for people are shown as they are written; a reference in them is not replaced.",
     ),
@@ -146,6 +150,10 @@ const CODES: &[(&str, &str)] = &[
     ),
     ("TS0310", "The input is declared, but nothing refers to it."),
     ("TS0311", "A parameter or default has a value of the wrong type."),
+    (
+        "TS0312",
+        "`ensure: absent` stands on a step whose kind makes nothing that could be removed: it only reads, waits for a person, or makes what is kept on purpose (a registration that others use). `twinspan steps KIND` says whether a kind can be removed.",
+    ),
     // Inputs.
     ("TS0401", "An input was given that the plan does not declare."),
     ("TS0402", "An input without a default was not given."),

@@ -115,6 +115,7 @@ pub(crate) fn catalog() -> Catalog {
             summary: String::new(),
             effect,
             undo_before: Vec::new(),
+            removable: effect != Read && !matches!(name, "azure.resource-provider" | "command"),
             identities,
             auxiliary: name == "avnm.static-member",
             params: fields(params),

@@ -168,6 +168,7 @@ async fn sign_in(azure: &Azure, identity: &Identity) -> Result<SignedIn, StepErr
         run: RunId::new(),
         step: &step,
         phase: Phase::Probe,
+        ensure: twinspan_engine::Ensure::Present,
         attempt: 1,
         identities: std::slice::from_ref(identity),
         others: &[],

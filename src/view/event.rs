@@ -114,7 +114,10 @@ impl Words {
 
     fn of_step(event: &StepEvent, at: Timestamp) -> Self {
         match event {
-            StepEvent::AlreadySo { evidence, .. } => Words::new("already so", GOOD, proof(evidence)),
+            StepEvent::AlreadySo { evidence, .. } => {
+                let label = if evidence.is_of_absence() { "already gone" } else { "already so" };
+                Words::new(label, GOOD, proof(evidence))
+            }
             StepEvent::Waiting { wait, look_again, .. } => {
                 let who = wait.who.as_deref().map(|who| format!("{who}: ")).unwrap_or_default();
                 Words::new(
@@ -135,12 +138,15 @@ impl Words {
                     None => format!("attempt {attempt} may have been sent before the driver stopped"),
                 },
             ),
-            StepEvent::StillAbsent { .. } => Words::quiet("looked", "nothing there yet"),
+            StepEvent::StillAbsent { .. } => Words::quiet("looked", "nothing is there"),
             StepEvent::RetryWait { error, failures, until, .. } => Words::new(
                 "retry",
                 WAIT,
                 format!("{error}; failure {failures}, again in {}", between(at, *until)),
             ),
+            StepEvent::Done { origin: Origin::Removed, evidence, .. } => {
+                Words::new("removed", GOOD, format!("gone; {}", proof(evidence)))
+            }
             // What is only read belongs to nobody: the read says it all.
             StepEvent::Done { origin: Origin::Observed, evidence, .. } => {
                 Words::new("done", GOOD, proof(evidence))
@@ -199,6 +205,7 @@ pub(crate) fn origin_word(origin: &Origin) -> &'static str {
         Origin::Unproven => "there, but that this run made it is not proven",
         Origin::Observed => "seen",
         Origin::Claimed => "claimed by a person",
+        Origin::Removed => "removed by this run",
     }
 }
 

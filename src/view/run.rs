@@ -82,7 +82,7 @@ pub(crate) struct Counts {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct MadeView {
     pub(crate) step: String,
-    /// `made`, `changed`, `sent` (not proven yet); of undo `removed`, `kept`.
+    /// `made`, `changed`, `removed` by the plan's order, `sent` (not proven yet); of undo `removed`, `kept`.
     pub(crate) change: &'static str,
     pub(crate) id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +97,7 @@ impl MadeView {
         let change = match (&step.origin, step.owed) {
             (Some(Origin::Made), _) => "made",
             (Some(Origin::Changed), _) => "changed",
+            (Some(Origin::Removed), _) => "removed",
             (None, true) => "sent",
             _ => return None,
         };
@@ -215,12 +216,16 @@ fn next(facts: &Facts<'_>, steps: &[StepView], withheld: &[String]) -> Vec<Strin
         }
         if step.decision.is_some() {
             let choices = match (step.state, step.reads) {
+                _ if step.ensure.is_some() => "overwrite|abort",
                 ("undo-needs-decision", _) => "adopt",
                 (_, true) => "abort",
                 (_, false) => "adopt|overwrite|recreate|abort",
             };
             commands.push(format!("twinspan retry {run} {}", step.step));
             commands.push(format!("twinspan decide {run} {} {choices}", step.step));
+            if step.ensure.is_some() {
+                commands.push(format!("twinspan skip {run} {}", step.step));
+            }
             if step.reads && step.state == "needs-decision" {
                 // What it found may be mended only by making anew what an earlier step made.
                 commands.push(format!("twinspan undo {run} --preview"));

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
-    ActedAs, Approval, Decision, EffectClass, Evidence, ItemView, Marker, Origin, Stated, StepError,
+    ActedAs, Approval, Decision, EffectClass, Ensure, Evidence, ItemView, Marker, Origin, Stated, StepError,
     StepState,
 };
 use twinspan_plans::{NodeId, Plan};
@@ -28,6 +28,9 @@ pub(crate) struct StepView {
     /// Whom the other side took these identities for when it was done and proven.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) acted_as: Vec<ActedAs>,
+    /// `absent`: the step wants the thing gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ensure: Option<&'static str>,
     /// Name of its state.
     pub(crate) state: &'static str,
     #[serde(skip_serializing_if = "is_zero")]
@@ -196,6 +199,7 @@ impl StepView {
             kind: item.uses().unwrap_or_default().to_owned(),
             identities: identities.iter().map(|id| plan.identity(*id).name.clone()).collect(),
             acted_as: item.acted_as().to_vec(),
+            ensure: node.step().filter(|step| step.ensure == Ensure::Absent).map(|_| "absent"),
             state: item.state().map_or("pending", StepState::name),
             attempts: item.attempts(),
             since: item.since(),
@@ -247,6 +251,7 @@ impl StepView {
             | StepState::Pending
             | StepState::NotApplicable
             | StepState::Probing { .. }
+            | StepState::Doubting { .. }
             | StepState::Intended { .. }
             | StepState::Verifying { .. }
             | StepState::Skipping

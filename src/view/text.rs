@@ -135,13 +135,22 @@ impl StepView {
             _ => DIM,
         };
         let title = self.title.as_deref().unwrap_or(&self.kind);
-        let state = state_words(self.state);
+        let state = self.state_words();
         let line = format!("{:left$}{style}{state:14}{style:#} {:names$}  {title}", "", self.step);
         // Under the title: the state and the name stand before it.
         let under = left + 15 + names + 2;
         self.title_line(&line, under, page);
         for claim in &self.claimed {
             page.line(under, &format!("{:under$}{WAIT}{}{WAIT:#}", "", claim.words()));
+        }
+    }
+
+    /// Its state in words; what a step that removes has done is called so.
+    fn state_words(&self) -> &'static str {
+        match (self.ensure, self.state) {
+            (Some("absent"), "done") => "removed",
+            (Some("absent"), "already-so") => "already gone",
+            (_, state) => state_words(state),
         }
     }
 
@@ -168,7 +177,7 @@ impl StepView {
                     LABEL,
                     &format!(
                         "{BAD}{:10}{BAD:#} {STRONG}{}{STRONG:#}  {error}",
-                        state_words(self.state),
+                        self.state_words(),
                         self.step
                     ),
                 );
@@ -188,7 +197,7 @@ impl StepView {
                         LABEL,
                         &format!(
                             "{WAIT}{:10}{WAIT:#} {STRONG}{}{STRONG:#}  {error}",
-                            state_words(self.state),
+                            self.state_words(),
                             self.step
                         ),
                     );
@@ -236,7 +245,7 @@ pub(crate) fn counted(number: usize, what: &str) -> String {
 }
 
 /// A state as people read it.
-fn state_words(state: &str) -> &str {
+fn state_words(state: &'static str) -> &'static str {
     match state {
         "already-so" => "already so",
         "not-applicable" => "not needed",

@@ -22,6 +22,9 @@ pub(crate) struct User {
     /// Sign-in name.
     #[serde(default)]
     pub(crate) user_principal_name: Option<String>,
+    /// Member or Guest.
+    #[serde(default)]
+    pub(crate) user_type: Option<String>,
     /// How far an invitation is; absent for who was never invited.
     #[serde(default)]
     pub(crate) external_user_state: Option<String>,
@@ -45,6 +48,12 @@ impl User {
     /// Whether this is its address.
     pub(crate) fn has_address(&self, address: &str) -> bool {
         self.mail.as_deref().is_some_and(|mail| mail.eq_ignore_ascii_case(address))
+    }
+
+    /// Whether it is an account of the tenant's own. One that does not say what it is (an account that is older than the
+    /// field) counts as such: it is not known to be a guest.
+    pub(crate) fn is_member(&self) -> bool {
+        !self.user_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("Guest"))
     }
 
     /// Whether an invitation is open.

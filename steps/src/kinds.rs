@@ -28,7 +28,7 @@ pub(crate) mod wire_test;
 
 use std::sync::Arc;
 
-use twinspan_engine::{Phase, Registry, StepCx};
+use twinspan_engine::{Ensure, Phase, Registry, StepCx};
 
 use crate::azure::Azure;
 use crate::command_policy::CommandPolicy;
@@ -66,6 +66,11 @@ pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
 /// Whether the attempt takes back: then a thing counts as there in whatever state it is.
 pub(crate) fn undoing(cx: &StepCx<'_>) -> bool {
     matches!(cx.phase, Phase::UndoProbe | Phase::Undo | Phase::UndoVerify)
+}
+
+/// Whether the plan wants the thing gone, whoever made it: then it is removed only if it is exactly what the plan describes.
+pub(crate) fn removing(cx: &StepCx<'_>) -> bool {
+    cx.ensure == Ensure::Absent
 }
 
 #[cfg(test)]

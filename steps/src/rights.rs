@@ -131,17 +131,30 @@ impl RoleAssignment {
         above && self.gives(role)
     }
 
+    /// Whether it speaks of `role` at `scope` itself, conditionally or not.
+    pub(crate) fn names(&self, role: &RoleDefinition, scope: &Scope) -> bool {
+        same_path(&self.properties.scope, scope.path()) && self.is_of(role)
+    }
+
+    /// The condition under which it gives the role.
+    pub(crate) fn condition(&self) -> Option<&str> {
+        self.properties.condition.as_deref().filter(|condition| !condition.is_empty())
+    }
+
     /// Whether it gives `role` at `scope` itself.
     pub(crate) fn is_at(&self, role: &RoleDefinition, scope: &Scope) -> bool {
         same_path(&self.properties.scope, scope.path()) && self.gives(role)
     }
 
-    /// The ids of one role differ by where it was looked up; the last piece is the role. A condition may exclude just what is
-    /// needed, so a conditional assignment does not count.
+    /// A condition may exclude just what is needed, so a conditional assignment does not count.
     fn gives(&self, role: &RoleDefinition) -> bool {
+        self.condition().is_none() && self.is_of(role)
+    }
+
+    /// The ids of one role differ by where it was looked up; the last piece is the role.
+    fn is_of(&self, role: &RoleDefinition) -> bool {
         let last = |id: &str| id.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-        self.properties.condition.as_deref().unwrap_or_default().is_empty()
-            && last(&self.properties.role_definition_id) == last(&role.id)
+        last(&self.properties.role_definition_id) == last(&role.id)
     }
 }
 

@@ -110,7 +110,7 @@ async fn a_second_run_writes_nothing_and_undo_takes_back_only_what_its_own_run_m
         if case.effect == EffectClass::Read || case.only_found {
             claim(changes.is_empty() && after == before, &format!("it only reads, and did {changes:?}"));
         } else {
-            claim(after != before, "it makes nothing");
+            claim(after != before, "it changes nothing");
             claim(stage.unread_write().is_none(), "its write was not followed by a read");
             writing.insert(case.act.kind.as_str());
         }

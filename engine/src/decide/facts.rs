@@ -128,13 +128,13 @@ impl<'a> Case<'a> {
     }
 
     /// What stands against a write on the way forward.
-    fn obstacle(&self, claims: &[ClaimKey]) -> Option<StepEvent> {
+    pub(super) fn obstacle(&self, claims: &[ClaimKey]) -> Option<StepEvent> {
         let record = self.record;
         if let Some(given_up) = self.exhausted(Phase::Probe) {
             return Some(given_up);
         }
         let ordered = matches!(record.decided, Some(Choice::Overwrite | Choice::Recreate));
-        if self.step.effect == EffectClass::PostUnsafe && record.unsettled && !ordered {
+        if self.step.effect == EffectClass::PostUnsafe && record.unsettled && !ordered && !self.removes() {
             return Some(self.unsafe_repeat(Phase::Probe));
         }
         if let Some(other) = self.state.foreign_claim(claims) {
@@ -142,7 +142,8 @@ impl<'a> Case<'a> {
         }
         if let (Some(gate), None) = (&self.step.approval, &record.approval) {
             let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
-            let wait = Wait::approval("its change has to be approved", approvers).action(format!(
+            let what = if self.removes() { "its removal" } else { "its change" };
+            let wait = Wait::approval(format!("{what} has to be approved"), approvers).action(format!(
                 "twinspan approve {} {}",
                 self.run.short(),
                 self.item.key
@@ -170,6 +171,9 @@ impl<'a> Case<'a> {
         });
         if phase == Phase::Undo {
             sent["undo"] = Value::Bool(true);
+        }
+        if self.removes() {
+            sent["ensure"] = Value::from("absent");
         }
         vec![StepEvent::Intended {
             attempt: self.record.attempts + 1,
@@ -217,11 +221,14 @@ impl<'a> Case<'a> {
                     (Some(output), format!("there, in a state that does not heal: {}", decision.what))
                 }
                 Observed::Differs { output, .. } => (Some(output), "there, but not as wanted".to_owned()),
+                Observed::Present { .. } if self.removes() => (None, "there, and left in place".to_owned()),
                 Observed::Present { output, .. } => (Some(output), "there, as wanted".to_owned()),
             },
             Ok(Seen::Applied { .. } | Seen::Undone(_)) => (None, "not looked at".to_owned()),
         };
-        StepEvent::Skipped { output: self.skip_output(found), seen }
+        // Of a step that removes nothing can be read.
+        let output = if self.removes() { None } else { self.skip_output(found) };
+        StepEvent::Skipped { output, seen }
     }
 
     /// Outputs of a step that is left out: what was read, and over it what the person says.
@@ -255,6 +262,8 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option
     }
     let mut events = match &fact.result {
         Ok(Seen::Checked { observed, readiness, claims }) => match fact.phase {
+            Phase::Probe if case.removes() => case.removal_probed(fact, observed, claims),
+            Phase::Verify if case.removes() => case.removal_verified(fact, observed),
             Phase::Probe => case.probed(fact, observed, readiness.as_ref(), claims),
             Phase::Verify => case.verified(fact, observed),
             Phase::UndoProbe => case.undo_probed(fact, observed, claims),
@@ -268,7 +277,7 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option
             receipt: receipt.clone(),
             acted_as: fact.acted_as(),
         }],
-        Ok(Seen::Undone(Undone::Removed)) if fact.phase == Phase::Undo => vec![StepEvent::Accepted {
+        Ok(Seen::Undone(Undone::Removed)) if fact.phase.writes() => vec![StepEvent::Accepted {
             attempt: fact.attempt,
             phase: fact.phase,
             ended: fact.ended,
@@ -276,6 +285,7 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option
             acted_as: fact.acted_as(),
         }],
         Ok(Seen::Undone(Undone::Kept(reason))) if fact.phase == Phase::Undo => vec![case.keeps(reason)],
+        Ok(Seen::Undone(Undone::Kept(reason))) if fact.phase == Phase::Apply => vec![case.declined(reason)],
         Ok(_) => return None,
         Err(error) if fact.phase.writes() && error.certainty == Certainty::Unknown => {
             vec![case.uncertain(error, fact.ended)]

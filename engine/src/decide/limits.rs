@@ -27,6 +27,9 @@ pub(super) const PROPAGATION_LOOK: Duration = seconds(30);
 const REMOTE: Duration = minutes(30);
 /// Between two reads that have to agree that something is gone.
 pub(super) const AGREEING: Duration = seconds(3);
+/// How many reads in a row have to agree that something is gone: a removal is answered before it is done, and the reads
+/// that follow go to copies of which some know it later.
+pub(super) const GONE: u32 = 3;
 
 const RETRY: Schedule = Schedule::new(seconds(1), seconds(60));
 const PEOPLE: Schedule = Schedule::new(seconds(30), minutes(10));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use twinspan_plans::EffectClass;
+use twinspan_plans::{EffectClass, Ensure};
 
 use crate::event::{Event, Outcome, StepEvent};
 use crate::failure::{FailureClass, StepError};
@@ -134,7 +134,16 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
             let id = known(state, step)?;
             let node = state.plan().node(state.item(id).node);
             let reads = node.step().is_some_and(|step| step.effect == EffectClass::Read);
+            let removes = node.step().is_some_and(|step| step.ensure == Ensure::Absent);
             match (step_state(state, id), choice) {
+                (Some(StepState::NeedsDecision { .. }), Choice::Adopt | Choice::Recreate) if removes => {
+                    refused(
+                        format!("{step} removes: there is nothing to adopt or to make anew"),
+                        Some(
+                            "`decide … overwrite` removes what is there all the same, `skip` leaves it in place, `decide … abort` stops here",
+                        ),
+                    )
+                }
                 (Some(StepState::NeedsDecision { .. }), Choice::Overwrite | Choice::Recreate) if reads => {
                     refused(
                         format!("{step} only reads: it can neither overwrite nor recreate what it found"),

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::decide::facts::Case;
 use crate::decide::{digest_of, limits};
-use crate::event::{Origin, StepEvent};
+use crate::event::{Evidence, Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::perform::Fact;
 use crate::signal::Choice;
-use crate::state::{Goal, StepState};
+use crate::state::{Goal, StepState, Way};
 use crate::step::{ClaimKey, Decision, Marker, Observed, Phase};
 use crate::wait::{Wait, WaitKind};
 
@@ -108,7 +108,7 @@ impl Case<'_> {
                 kept("no answer said that this run made it, and it has no place for a marker".to_owned())
             }
             (Origin::FoundInPlace, _) => kept("it was there before this run".to_owned()),
-            (Origin::Observed | Origin::Claimed, _) => kept("this run made nothing here".to_owned()),
+            (Origin::Observed | Origin::Claimed | Origin::Removed, _) => kept("this run made nothing here".to_owned()),
         }
     }
 
@@ -127,7 +127,7 @@ impl Case<'_> {
     }
 
     /// Removed too soon after what depended on it, some things take harm.
-    fn dwell(&self, fact: &Fact) -> Option<Wait> {
+    pub(super) fn dwell(&self, fact: &Fact) -> Option<Wait> {
         let dwell = fact.rules.dwell?;
         let until = self.state.removed_at()?.checked_add(dwell.after).ok()?;
         let left = Duration::try_from(until.duration_since(self.now)).ok().filter(|left| !left.is_zero())?;
@@ -140,18 +140,7 @@ impl Case<'_> {
             return vec![self.gone(fact)];
         }
         if matches!(self.record.state, StepState::Uncertain { .. }) {
-            // It is still there: the removal did not happen, or not yet. A look decides whether it is sent again.
-            let error = self.record.last_error.as_deref().cloned().unwrap_or_else(|| {
-                StepError::new(FailureClass::Transient, "the driver ended while it was being removed")
-            });
-            let count = self.record.failures.count.max(1);
-            return vec![StepEvent::RetryWait {
-                until: self.later(self.retry_delay(count, &error)),
-                error,
-                phase: Phase::Undo,
-                failures: count,
-                since: self.record.failures.since.unwrap_or(self.now),
-            }];
+            return vec![self.removed_nothing()];
         }
         let accepted = self.record.ownership.removal_accepted;
         let (what, phase) = if accepted {
@@ -159,20 +148,54 @@ impl Case<'_> {
         } else {
             ("it was gone, and is there again", Phase::UndoProbe)
         };
+        vec![self.still_there(what, phase)]
+    }
+
+    /// A removal whose outcome was not known, and it is still there: it did not happen, or not yet. A look decides whether
+    /// it is sent again.
+    pub(super) fn removed_nothing(&self) -> StepEvent {
+        let error = self.record.last_error.as_deref().cloned().unwrap_or_else(|| {
+            StepError::new(FailureClass::Transient, "the driver ended while it was being removed")
+        });
+        let count = self.record.failures.count.max(1);
+        let way = self.record.state.way().unwrap_or(Way::Back);
+        StepEvent::RetryWait {
+            until: self.later(self.retry_delay(count, &error)),
+            error,
+            phase: way.write(),
+            failures: count,
+            since: self.record.failures.since.unwrap_or(self.now),
+        }
+    }
+
+    /// What was removed is still read: that is looked at again, for a while.
+    pub(super) fn still_there(&self, what: &str, phase: Phase) -> StepEvent {
         let error = StepError::new(FailureClass::ReplicationLag, what).hint(format!(
             "look at it in the other side's own tools; remove it there, or: twinspan retry {} {}",
             self.run.short(),
             self.item.key
         ));
-        vec![self.try_again(error, phase)]
+        self.try_again(error, phase)
     }
 
-    /// Nothing is there: believed when two reads agree, some time apart.
     fn gone(&self, fact: &Fact) -> StepEvent {
+        match self.agreed_gone(fact) {
+            // While the run is taken back nothing is made anew.
+            Ok(evidence) if self.record.replacing && self.state.control().goal == Goal::Finish => {
+                StepEvent::Removed { evidence }
+            }
+            Ok(evidence) => StepEvent::Undone { evidence },
+            Err(look_again) => look_again,
+        }
+    }
+
+    /// Nothing is there: believed when reads agree, some time apart. Otherwise the event that asks for the next.
+    pub(super) fn agreed_gone(&self, fact: &Fact) -> Result<Evidence, StepEvent> {
         let (absent, ended) = match &self.record.state {
             StepState::Uncertain { absent, ended, .. } | StepState::Verifying { absent, ended, .. } => {
                 (*absent, Some(*ended))
             }
+            StepState::Doubting { absent, .. } => (*absent, self.record.write_ended),
             _ => (Default::default(), self.record.write_ended),
         };
         // A removal whose answer was lost may still arrive; after one that was accepted, agreeing reads suffice.
@@ -182,21 +205,14 @@ impl Case<'_> {
             }
             _ => fact.began,
         };
-        let agrees = absent
-            .since
-            .and_then(|since| since.checked_add(limits::AGREEING).ok())
-            .is_some_and(|since| fact.began >= since);
+        // A read that a person or a new driver asked for comes sooner than it should, and then counts for less.
+        let span = limits::AGREEING * (limits::GONE - 1);
+        let long = absent.since.and_then(|since| since.checked_add(span).ok());
+        let agrees = absent.reads + 1 >= limits::GONE && long.is_some_and(|long| fact.began >= long);
         if agrees && fact.began >= settled {
-            let seen = digest_of(&Value::String("absent".to_owned()));
-            let evidence = self.evidence(fact, seen, Marker::None);
-            // While the run is taken back nothing is made anew.
-            return if self.record.replacing && self.state.control().goal == Goal::Finish {
-                StepEvent::Removed { evidence }
-            } else {
-                StepEvent::Undone { evidence }
-            };
+            return Ok(self.evidence(fact, Evidence::of_absence(), Marker::None));
         }
         let soon = self.later(limits::AGREEING);
-        StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) }
+        Err(StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) })
     }
 }

@@ -8,6 +8,7 @@ mod people;
 mod plans;
 mod random;
 mod recreate;
+mod removing;
 mod rig;
 mod uncertain;
 mod world;

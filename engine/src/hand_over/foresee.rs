@@ -287,6 +287,7 @@ impl Ahead<'_> {
             run: self.run,
             step: key,
             phase: Phase::Probe,
+            ensure: step.ensure,
             attempt: record.map_or(1, |record| record.attempts + 1),
             identities,
             others: &[],

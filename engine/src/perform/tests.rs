@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use twinspan_plans::EffectClass;
+use twinspan_plans::{EffectClass, Ensure};
 
 use super::{Job, Performer, Seen};
 use crate::clock::Clock;
@@ -101,12 +101,22 @@ impl Step for Moody {
 }
 
 fn perform(phase: Phase, params: Value, found: Option<Value>) -> Result<Seen, StepError> {
+    perform_for(Ensure::Present, phase, params, found)
+}
+
+fn perform_for(
+    ensure: Ensure,
+    phase: Phase,
+    params: Value,
+    found: Option<Value>,
+) -> Result<Seen, StepError> {
     let performer = Performer::new(Arc::new(Registry::new().with(Moody)), Arc::new(Hasty));
     let job = Job {
         run: RunId(uuid::Uuid::from_u128(1)),
         step: "s".into(),
         kind: "test.moody".to_owned(),
         phase,
+        ensure,
         attempt: 1,
         params: Arc::new(params),
         identities: Vec::new(),
@@ -187,4 +197,16 @@ fn undo_is_told_what_was_found() {
     let kept = perform(Phase::Undo, mood("good"), Some(json!({ "id": "this" })));
     assert_eq!(kept, Ok(Seen::Undone(Undone::Kept("this".to_owned()))));
     assert_eq!(perform(Phase::Undo, mood("good"), None).unwrap_err().class, FailureClass::Bug);
+}
+
+#[test]
+fn what_is_to_be_gone_is_looked_at_and_removed_as_in_undo() {
+    let found = || Some(json!({ "id": "it" }));
+    let removed = perform_for(Ensure::Absent, Phase::Apply, mood("good"), found()).unwrap();
+    assert_eq!(removed, Seen::Undone(Undone::Kept("it".to_owned())), "its one write is the removal");
+    let seen = perform_for(Ensure::Absent, Phase::Probe, mood("bad"), None).unwrap();
+    assert!(
+        matches!(seen, Seen::Checked { observed: Observed::Absent, readiness: None, .. }),
+        "whether it could be made is not asked: {seen:?}"
+    );
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::event::{Event, Recorded, RunStarted, StepEvent};
+use crate::event::{Event, Origin, Recorded, RunStarted, StepEvent};
 use crate::ids::StepKey;
 use crate::signal::{Actor, Signal};
 use crate::state::graph::Task;
@@ -69,6 +69,7 @@ impl RunState {
                     Change::DriverTook => "driver-took",
                     Change::TakeBack => "take-back",
                     Change::NothingToTakeBack => "nothing-to-take-back",
+                    Change::StaysRemoved => "stays-removed",
                     Change::Event(event) => event.name(),
                 },
             }),
@@ -105,7 +106,12 @@ impl RunState {
             return Ok(());
         }
         let unresolved = record.call.is_none();
-        if matches!(event, StepEvent::Undone { .. } | StepEvent::Removed { .. }) {
+        if matches!(
+            event,
+            StepEvent::Undone { .. }
+                | StepEvent::Removed { .. }
+                | StepEvent::Done { origin: Origin::Removed, .. }
+        ) {
             self.removed = Some(at);
         }
         self.set_step(id, next, at);

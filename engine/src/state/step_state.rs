@@ -34,6 +34,13 @@ pub enum StepState {
         /// On, or back.
         way: Way,
     },
+    /// Nothing is there, which is what is wanted: believed once reads agree.
+    Doubting {
+        /// Reads that found nothing.
+        absent: Absence,
+        /// When the next look is due.
+        look_again: Timestamp,
+    },
     /// Waits, and is looked at again.
     Waiting(Box<Waiting>),
     /// A person has to decide.
@@ -53,7 +60,7 @@ pub enum StepState {
         attempt: u32,
         /// The driver that may send it.
         epoch: Epoch,
-        /// For undo: what is to be removed.
+        /// For a removal: what is to be removed.
         found: Option<Arc<Value>>,
     },
     /// Sent, answer unknown: only reads can tell.
@@ -81,7 +88,7 @@ pub enum StepState {
         ended: Timestamp,
         /// When the next look is due.
         look_again: Timestamp,
-        /// For undo: reads that found nothing.
+        /// For a removal: reads that found nothing.
         absent: Absence,
     },
     /// Tries again later.
@@ -181,6 +188,8 @@ pub(crate) enum Change<'a> {
     TakeBack,
     /// Its run is taken back, and it made nothing.
     NothingToTakeBack,
+    /// Its run is taken back, and what it removed by the plan's order does not come back.
+    StaysRemoved,
     /// An event of the step.
     Event(&'a StepEvent),
 }
@@ -232,7 +241,7 @@ impl StepState {
     pub fn phase(&self) -> Option<Phase> {
         match self {
             StepState::Probing { way } => Some(way.probe()),
-            StepState::Skipping => Some(Phase::Probe),
+            StepState::Skipping | StepState::Doubting { .. } => Some(Phase::Probe),
             StepState::Waiting(waiting) => Some(waiting.phase),
             // A write is never repeated without a look.
             StepState::RetryWait { phase, .. } if phase.writes() => Some(phase.way().probe()),
@@ -251,9 +260,9 @@ impl StepState {
                 None => waiting.look_again,
             }),
             StepState::RetryWait { until, .. } => Some(*until),
-            StepState::Uncertain { look_again, .. } | StepState::Verifying { look_again, .. } => {
-                Some(*look_again)
-            }
+            StepState::Uncertain { look_again, .. }
+            | StepState::Verifying { look_again, .. }
+            | StepState::Doubting { look_again, .. } => Some(*look_again),
             _ => None,
         }
     }
@@ -282,6 +291,7 @@ impl StepState {
     pub fn is_working(&self) -> bool {
         match self {
             StepState::Probing { .. }
+            | StepState::Doubting { .. }
             | StepState::Skipping
             | StepState::Intended { .. }
             | StepState::Verifying { .. }
@@ -314,7 +324,7 @@ impl StepState {
     /// Whether a person may leave it out: nothing that it sent is open.
     pub(crate) fn next_would_skip(&self) -> bool {
         match self {
-            StepState::Pending | StepState::Failed { .. } => true,
+            StepState::Pending | StepState::Doubting { .. } | StepState::Failed { .. } => true,
             StepState::Probing { way } => *way == Way::Forward,
             StepState::Waiting(waiting) => waiting.phase == Phase::Probe,
             StepState::NeedsDecision { phase, .. } => phase.way() == Way::Forward,
@@ -359,7 +369,7 @@ impl StepState {
             StepState::Pending => "pending",
             StepState::NotApplicable => "not-applicable",
             StepState::Probing { .. } if back => "undo-probing",
-            StepState::Probing { .. } => "probing",
+            StepState::Probing { .. } | StepState::Doubting { .. } => "probing",
             StepState::Waiting(_) if back => "undo-waiting",
             StepState::Waiting(_) => "waiting",
             StepState::NeedsDecision { .. } if back => "undo-needs-decision",

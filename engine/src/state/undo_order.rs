@@ -14,6 +14,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
+use twinspan_plans::Ensure;
 
 use crate::ids::Seq;
 use crate::state::RunState;
@@ -231,7 +232,12 @@ impl RunState {
                 }
                 record.ownership.owed
             });
-            if owed {
+            let removes =
+                self.plan().node(self.item(id).node).step().is_some_and(|step| step.ensure == Ensure::Absent);
+            if owed && removes {
+                let _fits = self.change(id, Change::StaysRemoved, at);
+                self.leave_undo(id);
+            } else if owed {
                 let _fits = self.change(id, Change::TakeBack, at);
             } else {
                 let _fits = self.change(id, Change::NothingToTakeBack, at);

@@ -241,6 +241,13 @@ impl Checker<'_> {
         let place = self.place(&origin.span(&whole.span));
         let need = Need { node: at, keys: keys.clone(), reads_output: true };
         needs.push(PlacedNeed { need, place: place.clone() });
+        if self.is_removed(at) {
+            let diagnostic = Diagnostic::error("TS0213", format!("`{id}` removes something and has no outputs"))
+                .at(place, "nothing is there to be read")
+                .help(format!("read the step that found or made it; to wait for `{id}` name it in `needs`"));
+            self.problem(diagnostic);
+            return Typed::unknown();
+        }
         if at == node {
             // The order of steps is checked later and says that a step needs itself.
             return Typed::unknown();
@@ -274,6 +281,12 @@ impl Checker<'_> {
     fn outputs(&self, node: NodeId) -> Option<Vec<Field>> {
         let crate::document::Body::Step(step) = &self.names.node(node).decl.body else { return None };
         self.catalog.kinds.get(&step.uses.value).map(|kind| kind.outputs.clone())
+    }
+
+    /// Whether a step says `ensure: absent`.
+    fn is_removed(&self, node: NodeId) -> bool {
+        let crate::document::Body::Step(step) = &self.names.node(node).decl.body else { return false };
+        step.ensure == crate::plan::Ensure::Absent
     }
 
     fn has_condition(&self, node: NodeId) -> bool {

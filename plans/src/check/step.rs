@@ -12,7 +12,8 @@ use crate::document::{Body, IdentityDecl, StepDecl, Text};
 use crate::expr::{Expr, Template};
 use crate::lattice::{element_identity, is_text};
 use crate::plan::{
-    ApprovalGate, BlockDef, IdentityDef, IdentityId, InputDef, Need, Node, NodeId, NodeKind, Plan, StepDef,
+    ApprovalGate, BlockDef, Ensure, IdentityDef, IdentityId, InputDef, Need, Node, NodeId, NodeKind, Plan,
+    StepDef,
 };
 use crate::reference::{has_reference, need};
 use crate::yaml::{Node as Yaml, Value};
@@ -296,6 +297,7 @@ impl<'d> Checker<'d> {
             }
             Some(kind) => {
                 self.who(decl, step, kind);
+                self.removable(step, kind);
                 let what = format!("`{}`", kind.name);
                 match &step.with {
                     Some(node) => self.record_template(reader, node, &kind.params, &what, needs),
@@ -322,7 +324,10 @@ impl<'d> Checker<'d> {
             give_up_after: step.give_up_after,
             remind: step.remind,
             approval,
-            outputs: Type::Record(kind.map(|kind| kind.outputs.clone()).unwrap_or_default()),
+            outputs: Type::Record(match step.ensure {
+                Ensure::Present => kind.map(|kind| kind.outputs.clone()).unwrap_or_default(),
+                Ensure::Absent => Vec::new(),
+            }),
         }
     }
 
@@ -356,6 +361,20 @@ impl<'d> Checker<'d> {
                 .help("remove `auxiliary`");
             self.problem(diagnostic);
         }
+    }
+
+    /// `ensure: absent` against what the kind can do.
+    fn removable(&mut self, step: &StepDecl, kind: &KindSpec) {
+        let (Ensure::Absent, false, Some(span)) = (step.ensure, kind.removable, &step.ensure_span) else {
+            return;
+        };
+        let kinds = self.catalog.kinds.values().filter(|kind| kind.removable);
+        let known: Vec<&str> = kinds.map(|kind| kind.name.as_str()).collect();
+        let message = format!("`{}` makes nothing that can be removed", kind.name);
+        let diagnostic = Diagnostic::error("TS0312", message)
+            .at(self.place(span), "cannot be carried out")
+            .help(format!("remove `ensure`; kinds that take it: {}", known.join(", ")));
+        self.problem(diagnostic);
     }
 
     fn identity_name(&mut self, scope: ScopeId, name: &Text) -> Option<IdentityId> {

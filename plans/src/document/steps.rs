@@ -168,15 +168,16 @@ impl Decoder {
 
     fn step(&mut self, fields: &Fields<'_>) -> Option<StepDecl> {
         let ensure = match fields.entry("ensure") {
-            None => Ensure::Present,
-            Some(entry) => self.ensure(entry),
+            None => (Ensure::Present, None),
+            Some(entry) => (self.ensure(entry), Some(entry.value.span.clone())),
         };
         Some(StepDecl {
             uses: fields.get("uses").and_then(|node| self.text(node))?,
             identities: fields.get("as").map(|node| self.texts(node, "`as`")).unwrap_or_default(),
             auxiliary: fields.get("auxiliary").and_then(|node| self.text(node)),
             with: fields.get("with").filter(|node| !matches!(node.value, Value::Null)).cloned(),
-            ensure,
+            ensure: ensure.0,
+            ensure_span: ensure.1,
             retry: fields.get("retry").map(|node| self.retry(node)).unwrap_or_default(),
             timeout: fields.get("timeout").and_then(|node| self.duration(node)),
             give_up_after: fields.get("give_up_after").and_then(|node| self.duration(node)),
@@ -188,15 +189,10 @@ impl Decoder {
     fn ensure(&mut self, entry: &Entry) -> Ensure {
         match &entry.value.value {
             Value::Text(word) if word == "present" => Ensure::Present,
-            Value::Text(word) if word == "absent" => {
-                let diagnostic = Diagnostic::error("TS0110", "`ensure: absent` is not yet supported")
-                    .at(self.place(&entry.value.span), "part of the format, but not yet carried out")
-                    .help("what a run made is taken back by `twinspan undo RUN`");
-                self.problem(diagnostic);
-                Ensure::Absent
-            }
+            Value::Text(word) if word == "absent" => Ensure::Absent,
             _ => {
-                self.wrong(&entry.value, "`ensure` is `present` or `absent`", "write `ensure: present`");
+                let help = "write `ensure: absent` where it is to be removed, else nothing";
+                self.wrong(&entry.value, "`ensure` is `present` or `absent`", help);
                 Ensure::Present
             }
         }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use twinspan_engine::{
-    AttemptLog, BoxFuture, Clock, Exchange, Identity, Phase, RunId, StepCx, StepError, StepKey,
+    AttemptLog, BoxFuture, Clock, Ensure, Exchange, Identity, Phase, RunId, StepCx, StepError, StepKey,
 };
 use uuid::Uuid;
 
@@ -274,6 +274,7 @@ impl Bench {
             run: self.run,
             step: &self.step,
             phase,
+            ensure: Ensure::Present,
             attempt: 1,
             identities: std::slice::from_ref(&self.central),
             others: &[],

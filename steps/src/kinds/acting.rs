@@ -61,6 +61,7 @@ impl<S: Step> Step for Acting<S> {
     const IDENTITIES: Identities = S::IDENTITIES;
     const AUXILIARY: bool = S::AUXILIARY;
     const KEEPS: Option<&'static str> = S::KEEPS;
+    const REMOVABLE: bool = S::REMOVABLE;
     const UNDO_BEFORE: &'static [&'static str] = S::UNDO_BEFORE;
     const DWELL: Option<Dwell> = S::DWELL;
     const ONLY_CHECKED: &'static [&'static str] = S::ONLY_CHECKED;

@@ -14,7 +14,7 @@ use twinspan_engine::{
 use crate::avnm::{Provisioning, same_path};
 use crate::azure::Azure;
 use crate::ids::ResourceId;
-use crate::kinds::undoing;
+use crate::kinds::{removing, undoing};
 use crate::{hand_over, people};
 
 /// `arm.resource`
@@ -30,7 +30,8 @@ pub(crate) struct Params {
     id: ResourceId,
     /// Api-version of its type, for example 2024-10-01.
     api_version: String,
-    /// What is sent, and what must be found again: every field given here, others are nobody's business.
+    /// What is sent, and what must be found again: every field given here, others are nobody's business. With
+    /// `ensure: absent` only what has these fields is removed; `{}` fits anything.
     #[schemars(with = "Value", extend("x-twinspan-type" = "any"))]
     body: Map<String, Value>,
 }
@@ -100,14 +101,16 @@ fn provisioning(found: &Value) -> Provisioning {
     state.and_then(Value::as_str).map(|text| text.to_owned().into()).unwrap_or_default()
 }
 
-fn observed(params: &Params, found: Value, undoing: bool) -> Observed<Output> {
+fn observed(params: &Params, found: Value, look: Look) -> Observed<Output> {
     let marker = Marker::NoPlace;
     let mut all = Vec::new();
     match provisioning(&found) {
-        _ if undoing => {
+        _ if look == Look::TakeBack => {
             let output = Output { id: params.id.clone(), body: found };
             return Observed::Present { output, marker };
         }
+        // In whatever state it is, it can be removed.
+        _ if look == Look::Remove => {}
         Provisioning::Underway(state) => {
             return Observed::Converging { wait: Wait::remote(format!("{} is {state}", params.id)), marker };
         }
@@ -127,11 +130,33 @@ fn observed(params: &Params, found: Value, undoing: bool) -> Observed<Output> {
     }
 }
 
+/// What a look is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// It is to be there, as the plan says.
+    Make,
+    /// This run made it, and it counts as there whatever has become of it.
+    TakeBack,
+    /// It is to be gone, if it is what the plan says.
+    Remove,
+}
+
+impl Look {
+    fn of(cx: &StepCx<'_>) -> Self {
+        match (removing(cx), undoing(cx)) {
+            (true, _) => Look::Remove,
+            (false, true) => Look::TakeBack,
+            (false, false) => Look::Make,
+        }
+    }
+}
+
 impl Step for ArmResource {
     const KIND: &'static str = "arm.resource";
     const SUMMARY: &'static str = "Create any Azure resource by its id and body";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(30);
+    const REMOVABLE: bool = true;
     const AUXILIARY: bool = true;
 
     type Params = Params;
@@ -161,7 +186,7 @@ impl Step for ArmResource {
         // A resource has fields: an answer without any proves nothing of it.
         let found: Option<Map<String, Value>> =
             self.azure.arm(cx, cx.identity()?).get(params.id.path(), &params.api_version).await?;
-        Ok(found.map_or(Observed::Absent, |found| observed(params, Value::Object(found), undoing(cx))))
+        Ok(found.map_or(Observed::Absent, |found| observed(params, Value::Object(found), Look::of(cx))))
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
@@ -213,7 +238,7 @@ mod tests {
     }
 
     fn seen(found: serde_json::Value) -> Observed<Output> {
-        observed(&wanted(), found, false)
+        observed(&wanted(), found, Look::Make)
     }
 
     #[test]
@@ -230,7 +255,7 @@ mod tests {
         let mut early = same;
         early["properties"]["provisioningState"] = json!("Creating");
         assert!(wait(seen(early.clone())).what.ends_with("is Creating"));
-        assert!(matches!(observed(&wanted(), early, true), Observed::Present { .. }));
+        assert!(matches!(observed(&wanted(), early, Look::TakeBack), Observed::Present { .. }));
     }
 
     #[tokio::test]

@@ -11,8 +11,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Decision, EffectClass, FailureClass, Find, HandOver, Make, Marker,
-    Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
+    Act, Applied, Back, ClaimKey, Decision, Difference, EffectClass, FailureClass, Find, HandOver, Make,
+    Marker, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 
 use crate::avnm::or_default;
@@ -20,6 +20,7 @@ use crate::azure::{Azure, SignedIn};
 use crate::default_world;
 use crate::directory::{self, User};
 use crate::ids::{Email, Guid, TenantId, Url};
+use crate::kinds::removing;
 use crate::{hand_over, people};
 
 /// `entra.guest-user`
@@ -32,7 +33,12 @@ pub(crate) struct GuestUser {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     /// Address of the person.
-    email: Email,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<Email>,
+    /// Object id of the account in this tenant, in place of the address: for an account that is there. Nobody is invited by
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    object_id: Option<Guid>,
     /// Let Microsoft mail the invitation. Without it only twinspan shows the link.
     #[serde(default)]
     send_invitation: bool,
@@ -57,8 +63,9 @@ pub(crate) struct Output {
     /// PendingAcceptance, Accepted, NotInvited for an account that needed no invitation, or SignedIn where only that could
     /// be seen.
     state: String,
-    /// Address of the person.
-    email: Email,
+    /// Address of the person; absent where the account has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<Email>,
 }
 
 /// What only the answer to an invitation carries.
@@ -104,14 +111,43 @@ struct Invited {
     id: String,
 }
 
+/// Whom the parameters mean.
+#[derive(Clone, Copy, Debug)]
+enum Who<'a> {
+    /// A person.
+    Address(&'a Email),
+    /// An account.
+    Account(Guid),
+}
+
 impl Params {
-    fn body(&self, tenant: TenantId) -> Wanted<'_> {
+    fn who(&self) -> Result<Who<'_>, StepError> {
+        match (&self.email, self.object_id) {
+            (Some(email), None) => Ok(Who::Address(email)),
+            (None, Some(id)) => Ok(Who::Account(id)),
+            (Some(_), Some(_)) => Err(StepError::plan_wrong("`email` and `object_id` are both given")
+                .hint("keep one: `email` finds or invites a person, `object_id` names an account that is there")),
+            (None, None) => Err(StepError::plan_wrong("neither `email` nor `object_id` is given")
+                .hint("give `email` to find or invite a person, or `object_id` for an account that is there")),
+        }
+    }
+
+    /// The address of the person who is invited.
+    fn address(&self) -> Result<&Email, StepError> {
+        match self.who()? {
+            Who::Address(email) => Ok(email),
+            Who::Account(id) => Err(StepError::plan_wrong(format!("there is no account with the object id {id}"))
+                .hint("check the id and the tenant; to invite the person give `email`")),
+        }
+    }
+
+    fn body<'a>(&'a self, email: &'a Email, tenant: TenantId) -> Wanted<'a> {
         let redirect = self.redirect.as_ref().map_or_else(
             || format!("https://myapplications.microsoft.com/?tenantid={tenant}"),
             |redirect| redirect.as_str().to_owned(),
         );
         Wanted {
-            invited_user_email_address: self.email.as_str(),
+            invited_user_email_address: email.as_str(),
             invite_redirect_url: redirect,
             send_invitation_message: self.send_invitation,
             invited_user_display_name: self.display_name.as_deref(),
@@ -122,14 +158,14 @@ impl Params {
         }
     }
 
-    fn receipt(&self, invitation: Invitation) -> Result<Applied, StepError> {
+    fn receipt(email: &Email, invitation: Invitation) -> Result<Applied, StepError> {
         let Some(guest) = invitation.invited_user.and_then(|user| user.id.parse().ok()) else {
             // Accepted all the same: the account is found by its address.
             return Ok(Applied::default());
         };
         let receipt = InvitationReceipt {
             guest,
-            email: self.email.to_string(),
+            email: email.to_string(),
             redeem_url: invitation.invite_redeem_url,
         };
         let receipt = serde_json::to_value(receipt).map_err(|error| {
@@ -139,24 +175,35 @@ impl Params {
     }
 
     /// The account that signed in, if it is the guest: as its home tenant names it, or as a guest is named here.
-    fn itself(&self, signed_in: &SignedIn) -> Option<Observed<Output>> {
+    fn itself(email: &Email, signed_in: &SignedIn) -> Option<Observed<Output>> {
         let account = signed_in.account.as_deref()?.to_lowercase();
-        let email = self.email.as_str().to_lowercase();
-        let as_guest = format!("{}#ext#@", email.replace('@', "_"));
+        let address = email.as_str().to_lowercase();
+        let as_guest = format!("{}#ext#@", address.replace('@', "_"));
         let object_id: Guid = signed_in.object_id.as_deref()?.parse().ok()?;
         let output =
-            Output { id: object_id, object_id, state: "SignedIn".to_owned(), email: self.email.clone() };
-        (account == email || account.starts_with(&as_guest))
+            Output { id: object_id, object_id, state: "SignedIn".to_owned(), email: Some(email.clone()) };
+        (account == address || account.starts_with(&as_guest))
             .then_some(Observed::Present { output, marker: Marker::NoPlace })
     }
 
-    fn observed(&self, found: Vec<User>) -> Result<Observed<Output>, StepError> {
+    /// `removing`: the plan wants it gone, and a guest only.
+    fn observed(&self, found: Vec<User>, removing: bool) -> Result<Observed<Output>, StepError> {
         match found.as_slice() {
             [] => Ok(Observed::Absent),
             [user] => {
                 let object_id: Guid = user.id.parse()?;
-                let output =
-                    Output { id: object_id, object_id, state: user.state(), email: self.email.clone() };
+                let own = || user.mail.as_deref().and_then(|mail| mail.parse().ok());
+                let email = self.email.clone().or_else(own);
+                let output = Output { id: object_id, object_id, state: user.state(), email };
+                if removing && user.is_member() {
+                    let difference = Difference {
+                        field: "user type".to_owned(),
+                        wanted: "Guest".to_owned(),
+                        found: user.user_type.clone().unwrap_or_else(|| "not said".to_owned()),
+                    };
+                    let differences = vec![difference];
+                    return Ok(Observed::Differs { output, differences, marker: Marker::NoPlace });
+                }
                 Ok(Observed::Present { output, marker: Marker::NoPlace })
             }
             several => {
@@ -167,7 +214,12 @@ impl Params {
                     })
                     .collect();
                 Ok(Observed::Conflict(Decision {
-                    what: format!("{} accounts have the address {}: {}", several.len(), self.email, names.join(", ")),
+                    what: format!(
+                        "{} accounts have the address {}: {}",
+                        several.len(),
+                        self.email.as_ref().map(ToString::to_string).unwrap_or_default(),
+                        names.join(", ")
+                    ),
                     advice: "ask the tenant's administrator which one is meant, and to take the address from the others"
                         .to_owned(),
                     differences: Vec::new(),
@@ -182,13 +234,15 @@ impl Step for GuestUser {
     const SUMMARY: &'static str = "Find a person's guest account in a tenant, or invite the person";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const SETTLE: Duration = Duration::from_secs(60);
+    const REMOVABLE: bool = true;
 
     type Params = Params;
     type Output = Output;
 
     fn example() -> Params {
         Params {
-            email: default_world::administrator(),
+            email: Some(default_world::administrator()),
+            object_id: None,
             send_invitation: true,
             redirect: None,
             display_name: None,
@@ -198,55 +252,67 @@ impl Step for GuestUser {
 
     fn claims(&self, cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
         let tenant = cx.identity().and_then(people::tenant);
-        tenant.iter().map(|tenant| ClaimKey(format!("{tenant}/users/{}", params.email.key()))).collect()
+        let named = match params.who() {
+            Ok(Who::Address(email)) => email.key(),
+            Ok(Who::Account(id)) => id.to_string(),
+            Err(_) => return Vec::new(),
+        };
+        tenant.iter().map(|tenant| ClaimKey(format!("{tenant}/users/{named}"))).collect()
     }
 
     async fn precondition(&self, _cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
-        match params.email.not_invitable() {
+        let email = params.address()?;
+        match email.not_invitable() {
             None => Ok(Readiness::Ready),
             Some(character) => Err(StepError::plan_wrong(format!(
-                "{} cannot be invited: Microsoft Entra takes no {character:?} before the @",
-                params.email
+                "{email} cannot be invited: Microsoft Entra takes no {character:?} before the @"
             ))
             .hint("use another address of the person")),
         }
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let graph = self.azure.graph(cx, cx.identity()?);
+        let (graph, removing) = (self.azure.graph(cx, cx.identity()?), removing(cx));
+        let email = match params.who()? {
+            Who::Address(email) => email,
+            Who::Account(id) => {
+                let found = directory::user(&graph, id).await?;
+                return params.observed(found.into_iter().collect(), removing);
+            }
+        };
         // By id first where the answer told it: an account is found by its address only some time later.
         let known = cx.receipt.and_then(|receipt| InvitationReceipt::deserialize(receipt).ok());
         if let Some(receipt) = known
             && let Some(user) = directory::user(&graph, receipt.guest).await?
         {
-            return params.observed(vec![user]);
+            return params.observed(vec![user], removing);
         }
         // What a person stated is believed as far as the account has the address.
         let stated = cx.stated.get("object_id").or_else(|| cx.stated.get("id"));
         if let Some(id) = stated.and_then(|id| Guid::deserialize(id).ok())
             && let Ok(Some(user)) = directory::user(&graph, id).await
-            && user.has_address(params.email.as_str())
+            && user.has_address(email.as_str())
         {
-            return params.observed(vec![user]);
+            return params.observed(vec![user], removing);
         }
-        match directory::users_by_address(&graph, params.email.as_str()).await {
+        match directory::users_by_address(&graph, email.as_str()).await {
             // Let in, but not to the directory: an account that is looked for by itself is there.
             Err(error) if error.class == FailureClass::Permission => {
                 let signed_in = self.azure.sign_in(cx, cx.identity()?).await?;
-                params.itself(&signed_in).ok_or(error)
+                Params::itself(email, &signed_in).ok_or(error)
             }
-            found => params.observed(found?),
+            found => params.observed(found?, removing),
         }
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
-        let identity = cx.identity()?;
+        let (identity, email) = (cx.identity()?, params.address()?);
         let invitation: Invitation = self
             .azure
             .graph(cx, identity)
-            .post("/invitations", &params.body(people::tenant(identity)?))
+            .post("/invitations", &params.body(email, people::tenant(identity)?))
             .await?;
-        params.receipt(invitation)
+        Params::receipt(email, invitation)
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
@@ -255,29 +321,26 @@ impl Step for GuestUser {
     }
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
-        let tenant = people::tenant(cx.identity()?)?;
-        let words = format!("object id of the guest {}", params.email);
+        let (tenant, email) = (people::tenant(cx.identity()?)?, params.address()?);
+        let words = format!("object id of the guest {email}");
         let guest = Variable::of(cx, "object_id", words, Some("User"));
         let by_address = Request {
             query: vec![
-                ("$filter", directory::with_address(params.email.as_str())),
+                ("$filter", directory::with_address(email.as_str())),
                 ("$select", "id".to_owned()),
             ],
             ..hand_over::graph("GET", "/users")
         };
         let find = Find { list: Some("value"), take: "id", ..Find::default() };
-        let invite = hand_over::with_body(hand_over::graph("POST", "/invitations"), &params.body(tenant))?;
+        let invite = hand_over::with_body(hand_over::graph("POST", "/invitations"), &params.body(email, tenant))?;
         let make = Make {
             yields: Some((guest.clone(), "invitedUser.id")),
-            pass_on: Some(("inviteRedeemUrl", params.email.to_string())),
+            pass_on: Some(("inviteRedeemUrl", email.to_string())),
             ..hand_over::make((by_address, find), invite)
         };
         let remove = hand_over::graph("DELETE", &format!("/users/{}", guest.stand_in));
         let task = Task {
-            what: format!(
-                "Invite {} as a guest of tenant {tenant}, unless the account is there",
-                params.email
-            ),
+            what: format!("Invite {email} as a guest of tenant {tenant}, unless the account is there"),
             privilege: vec![
                 "the Entra role Guest Inviter, or a tenant in which members may invite guests".to_owned(),
                 "an application: Microsoft Graph's User.Invite.All (and User.Read.All to look)".to_owned(),
@@ -292,11 +355,11 @@ impl Step for GuestUser {
         };
         Ok(HandOver {
             task: Some(task),
-            proof: format!("a user of tenant {tenant} has the address {}, or signs in with it", params.email),
+            proof: format!("a user of tenant {tenant} has the address {email}, or signs in with it"),
             outputs: BTreeMap::from([
                 ("id", hand_over::text(&guest.stand_in)),
                 ("object_id", hand_over::text(&guest.stand_in)),
-                ("email", hand_over::text(&params.email)),
+                ("email", hand_over::text(email)),
             ]),
             actor: None,
         })

@@ -130,6 +130,7 @@ impl Step for NetworkGroup {
     const SUMMARY: &'static str = "Create a network group if it is not there";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
+    const REMOVABLE: bool = true;
 
     type Params = Params;
     type Output = Output;

@@ -16,7 +16,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName};
-use crate::kinds::undoing;
+use crate::kinds::{removing, undoing};
 
 /// Tag that carries the marker: a network manager's description is shown to people and often edited.
 const TAG: &str = "twinspan";
@@ -252,6 +252,7 @@ impl Step for NetworkManager {
     const SUMMARY: &'static str = "Find a network manager, or make it where the plan says how";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(30);
+    const REMOVABLE: bool = true;
     const DWELL: Option<Dwell> = Some(Dwell {
         after: Duration::from_secs(60),
         why: "a network manager that is removed right after its connections can leave their subscription unusable as \
@@ -265,9 +266,10 @@ impl Step for NetworkManager {
         Params { id: default_world::manager(), create: None }
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
+    fn claims(&self, cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
         // One that is only looked up is shared by any number of runs.
-        params.create.iter().map(|_| ClaimKey(params.id.key())).collect()
+        let changes = params.create.is_some() || removing(cx);
+        changes.then(|| ClaimKey(params.id.key())).into_iter().collect()
     }
 
     async fn precondition(&self, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {

@@ -119,6 +119,7 @@ impl Step for NetworkManagerConnection {
         "Create a network manager connection on a subscription or management group of another tenant";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
+    const REMOVABLE: bool = true;
 
     const ONLY_CHECKED: &'static [&'static str] = &["scope_connection_state"];
 

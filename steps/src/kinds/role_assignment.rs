@@ -7,16 +7,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, EffectClass, FailureClass, Find, Fits, HandOver, Identity, Make, Marker,
+    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Identity, Make, Marker,
     Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 use uuid::Uuid;
 
 use crate::avnm::Body;
-use crate::azure::Azure;
+use crate::azure::{Arm, Azure};
 use crate::default_world;
 use crate::ids::{ConnectionScope, Guid, ResourceId, Scope, ScopeKind};
-use crate::kinds::undoing;
+use crate::kinds::{removing, undoing};
 use crate::rights::{self, RoleAssignment as Wire, RoleDefinition, WantedAssignment};
 use crate::{directory, hand_over, hierarchy, people};
 
@@ -184,6 +184,32 @@ impl Params {
 }
 
 impl RoleAssignment {
+    /// What a plan wants taken away: given at this very scope to this very account, under whatever name. What reaches the
+    /// scope from above, or through a group, was given to more than this.
+    async fn given_right_here(&self, arm: &Arm<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let role = rights::role(arm, &params.scope, &params.role).await?;
+        let listed = rights::assignments(arm, &params.scope, params.principal, false).await?;
+        let meant = listed.iter().filter(|found| {
+            found.names(&role, &params.scope) && found.properties.principal_id.parse() == Ok(params.principal)
+        });
+        // One with a condition was given by somebody who thought about it: it goes last, and not unasked.
+        let Some(found) = meant.min_by_key(|found| found.condition().is_some()) else {
+            return Ok(Observed::Absent);
+        };
+        let seen = params.present(found)?;
+        Ok(match (seen, found.condition()) {
+            (Observed::Present { output, marker }, Some(condition)) => {
+                let difference = Difference {
+                    field: "condition".to_owned(),
+                    wanted: "none".to_owned(),
+                    found: condition.to_owned(),
+                };
+                Observed::Differs { output, differences: vec![difference], marker }
+            }
+            (seen, _) => seen,
+        })
+    }
+
     /// What the principal is. Who may not read the directory leaves it to Azure, which then looks it up itself.
     async fn principal_type(
         &self,
@@ -214,6 +240,7 @@ impl Step for RoleAssignment {
     const SUMMARY: &'static str = "Give an account a role at a management group, a subscription or below";
     const EFFECT: EffectClass = EffectClass::CreateNamed;
     const SETTLE: Duration = Duration::from_secs(30);
+    const REMOVABLE: bool = true;
 
     type Params = Params;
     type Output = Output;
@@ -256,6 +283,9 @@ impl Step for RoleAssignment {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let arm = self.azure.arm(cx, cx.identity()?);
+        if removing(cx) {
+            return self.given_right_here(&arm, params).await;
+        }
         let named: Option<Wire> = arm.get(&params.path(), rights::API).await?;
         if let Some(named) = named {
             return params.present(&named);

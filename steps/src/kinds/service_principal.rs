@@ -85,6 +85,7 @@ impl Step for ServicePrincipal {
     const SUMMARY: &'static str = "Find an application's service principal in a tenant, or create it";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const SETTLE: Duration = Duration::from_secs(60);
+    const REMOVABLE: bool = true;
 
     type Params = Params;
     type Output = Output;

@@ -177,6 +177,7 @@ impl Step for StaticMember {
     const SUMMARY: &'static str = "Add a virtual network to a network group as a static member";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
+    const REMOVABLE: bool = true;
     const AUXILIARY: bool = true;
 
     type Params = Params;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, AttemptLog, HandOver, Identity, Observed, Phase, Readiness, Step, StepCx, StepError, Undone,
+    Applied, AttemptLog, Ensure, HandOver, Identity, Observed, Phase, Readiness, Step, StepCx, StepError, Undone,
 };
 
 use crate::azure::scripted::Bench;
@@ -19,6 +19,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) auxiliary: bool,
     pub(crate) receipt: Option<Value>,
     pub(crate) needed_receipts: Vec<Value>,
+    /// Whether the plan wants it there.
+    pub(crate) ensure: Ensure,
     /// How long the step has been ready.
     pub(crate) waited: Duration,
 }
@@ -32,8 +34,14 @@ impl<'a> Attempt<'a> {
             auxiliary: false,
             receipt: None,
             needed_receipts: Vec::new(),
+            ensure: Ensure::Present,
             waited: Duration::ZERO,
         }
+    }
+
+    /// A look before a removal that the plan orders.
+    pub(crate) fn removing(bench: &'a Bench) -> Self {
+        Attempt { ensure: Ensure::Absent, ..Attempt::new(bench, Phase::UndoProbe) }
     }
 
     fn cx<'x>(&'x self, log: &'x AttemptLog) -> StepCx<'x> {
@@ -43,6 +51,7 @@ impl<'a> Attempt<'a> {
             auxiliary: usual.auxiliary.filter(|_| self.auxiliary),
             receipt: self.receipt.as_ref(),
             needed_receipts: &self.needed_receipts,
+            ensure: self.ensure,
             since: usual.since.checked_sub(self.waited).unwrap(),
             ..usual
         }

@@ -12,6 +12,8 @@ pub(super) struct Act {
     pub(super) params: Value,
     pub(super) identities: Vec<&'static str>,
     pub(super) auxiliary: Option<&'static str>,
+    /// It is to be gone.
+    pub(super) absent: bool,
 }
 
 /// A kind, tried in one way.
@@ -28,6 +30,22 @@ pub(super) struct Case {
     pub(super) keeps: Option<&'static str>,
     /// It is found in place at first sight, though its kind may write.
     pub(super) only_found: bool,
+}
+
+impl Case {
+    /// The same thing, made by another run beforehand and now to be gone.
+    fn removed(&self) -> Case {
+        let mut first = self.first.clone();
+        first.push(self.act.clone());
+        Case {
+            name: format!("{}, absent", self.name),
+            first,
+            act: Act { absent: true, ..self.act.clone() },
+            keeps: Some("it was removed by order of the plan"),
+            only_found: false,
+            ..self.clone()
+        }
+    }
 }
 
 /// A way of trying a kind.
@@ -157,13 +175,13 @@ pub(super) fn all(registry: &Registry) -> Vec<Case> {
             Identities::One | Identities::Several => setting.identities.to_vec(),
         };
         let params = setting.params.clone().unwrap_or_else(|| known.example.clone());
-        Act { kind: kind.to_owned(), params, identities, auxiliary: setting.auxiliary }
+        Act { kind: kind.to_owned(), params, identities, auxiliary: setting.auxiliary, absent: false }
     };
     let mut cases = Vec::new();
     for kind in registry.kinds() {
         for setting in settings(kind.name) {
             let way = if setting.way.is_empty() { String::new() } else { format!(", {}", setting.way) };
-            cases.push(Case {
+            let made = Case {
                 name: format!("{}{way}", kind.name),
                 world: setting.world,
                 first: setting.first.iter().map(|kind| act(kind, &settings(kind)[0])).collect(),
@@ -171,7 +189,9 @@ pub(super) fn all(registry: &Registry) -> Vec<Case> {
                 effect: kind.effect,
                 keeps: kind.keeps,
                 only_found: setting.only_found,
-            });
+            };
+            cases.extend(kind.removable.then(|| made.removed()));
+            cases.push(made);
         }
     }
     cases
@@ -186,6 +206,9 @@ pub(super) fn plan(acts: &[&Act], scratch: &str) -> String {
             let params = act.params.to_string().replace(SCRATCH, scratch);
             let params: Value = serde_json::from_str(&params).unwrap();
             let mut step = json!({ "id": format!("s{number}"), "uses": act.kind, "with": params });
+            if act.absent {
+                step["ensure"] = json!("absent");
+            }
             match act.identities[..] {
                 [] => {}
                 [one] => step["as"] = json!(one),

@@ -32,8 +32,8 @@ fn everything_made_is_removed_in_reverse_order_and_proven_gone() {
     assert_eq!(rig.step("s1").name(), "done");
     assert_eq!(
         rig.events_of("s3")[3..],
-        ["intended", "accepted", "still-absent", "undone"],
-        "reads what is there, removes it, and two reads agree that it is gone"
+        ["intended", "accepted", "still-absent", "still-absent", "undone"],
+        "reads what is there, removes it, and three reads agree that it is gone"
     );
 }
 

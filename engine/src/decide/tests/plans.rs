@@ -79,6 +79,13 @@ impl Draft {
         self.add(id, parent, NodeKind::Step(Box::new(step)))
     }
 
+    /// A step that wants its thing gone.
+    pub(super) fn removal(&mut self, id: &str, parent: Option<NodeId>, effect: EffectClass) -> NodeId {
+        let step = self.step(id, parent, effect);
+        self.def(step).ensure = Ensure::Absent;
+        step
+    }
+
     pub(super) fn block(&mut self, id: &str, parent: Option<NodeId>) -> NodeId {
         self.add(id, parent, NodeKind::Block(BlockDef::default()))
     }

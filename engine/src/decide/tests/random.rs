@@ -19,7 +19,10 @@ use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
 use crate::step::{Marker, Phase};
 
-const STEPS: [&str; 6] = ["a", "each[x].b", "each[y].b", "each[x].c", "gate", "end"];
+const STEPS: [&str; 7] = ["a", "each[x].b", "each[y].b", "each[x].c", "gate", "end", "drop"];
+
+/// Steps whose things are made.
+const MAKE: usize = 6;
 
 fn plan() -> Arc<Plan> {
     let mut draft = Draft::default();
@@ -38,8 +41,10 @@ fn plan() -> Arc<Plan> {
     draft.approval(gate, false);
     let never = draft.step("never", None, PutSame);
     draft.node(never).when = Some(twinspan_plans::expr::Expr::Literal(json!(false)));
+    let drop = draft.removal("drop", None, PutSame);
+    draft.needs(drop, a);
     let end = draft.step("end", None, PutSame);
-    for needed in [each, gate, never] {
+    for needed in [each, gate, never, drop] {
         draft.needs(end, needed);
     }
     draft.plan()
@@ -119,6 +124,7 @@ fn rig(faults: &[(usize, Phase, Fault)]) -> Rig {
     rig.world.rules = KindRules { settle: seconds(30), keeps: None, dwell: None };
     rig.world.converge = seconds(3);
     rig.world.things.insert("look".to_owned(), thing(Marker::NoPlace));
+    rig.world.things.insert("drop".to_owned(), thing(Marker::Of("deadbeef".to_owned())));
     for (step, phase, fault) in faults {
         rig.fault(STEPS[*step], *phase, fault.clone());
     }
@@ -181,22 +187,30 @@ proptest! {
             }
         }
         let status = finish(&mut rig);
-        for name in STEPS {
+        for name in &STEPS[..MAKE] {
             let (made, changed, removed) = (
                 rig.world.count(name, Change::Created),
                 rig.world.count(name, Change::Updated),
                 rig.world.count(name, Change::Removed),
             );
             prop_assert!(made <= 1 && changed == 0, "{name}: {made} {changed}\n{}", rig.story());
-            if let Some(StepState::Done(_)) = rig.state.find(&name.into()).and_then(|item| item.state()) {
+            if let Some(StepState::Done(_)) = rig.state.find(&(*name).into()).and_then(|item| item.state()) {
                 prop_assert_eq!(made - removed, 1, "{}: phantom success", name);
             }
+        }
+        // What the plan wanted gone is removed once at most, and nothing brings it back.
+        let dropped = rig.world.count("drop", Change::Removed);
+        prop_assert!(dropped <= 1 && rig.world.ledger.iter().filter(|(name, _)| name == "drop").count() == dropped);
+        if let StepState::Done(_) = rig.step("drop") {
+            prop_assert_eq!(dropped, 1, "phantom removal\n{}", rig.story());
         }
         if matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. }) {
             rig.send("me", Signal::Undo);
             prop_assert_eq!(finish(&mut rig), RunStatus::Undone);
         }
-        let left: Vec<&String> = rig.world.things.keys().collect();
+        let mut left: Vec<&str> = rig.world.things.keys().map(String::as_str).collect();
+        prop_assert_eq!(left.contains(&"drop"), dropped == 0, "{}", rig.story());
+        left.retain(|name| *name != "drop");
         prop_assert_eq!(left, vec!["look"], "{}", rig.story());
     }
 

@@ -35,7 +35,17 @@ fn it_is_removed_proven_gone_and_made_anew() {
     assert_eq!(ledger_of(&rig, "s0"), [Change::Removed, Change::Created]);
     assert_eq!(
         rig.events_of("s0")[1..],
-        ["decided", "intended", "accepted", "still-absent", "removed", "intended", "accepted", "done"]
+        [
+            "decided",
+            "intended",
+            "accepted",
+            "still-absent",
+            "still-absent",
+            "removed",
+            "intended",
+            "accepted",
+            "done"
+        ]
     );
     assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Made));
     rig.send("me", Signal::Undo);

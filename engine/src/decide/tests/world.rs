@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use twinspan_plans::Ensure;
 
 use crate::failure::{FailureClass, StepError};
 use crate::perform::{Fact, Job, KindRules, Seen};
@@ -123,6 +124,7 @@ impl World {
         self.performed.push((name.clone(), job.phase));
         let fault = self.faults.get_mut(&(name.clone(), job.phase)).and_then(VecDeque::pop_front);
         let result = match job.phase {
+            Phase::Apply if job.ensure == Ensure::Absent => self.undo(&name, fault),
             Phase::Apply => self.apply(job, &name, fault, now),
             Phase::Undo => self.undo(&name, fault),
             _ => self.look(job, &name, fault, now),
@@ -159,7 +161,8 @@ impl World {
         fault: Option<Fault>,
         now: Timestamp,
     ) -> Result<Seen, StepError> {
-        let mut readiness = (job.phase == Phase::Probe).then_some(Readiness::Ready);
+        let forward = job.phase == Phase::Probe && job.ensure == Ensure::Present;
+        let mut readiness = forward.then_some(Readiness::Ready);
         let mut observed = self.observe(name, now);
         match fault {
             Some(Fault::Refused(error)) => return Err(error),

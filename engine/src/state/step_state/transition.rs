@@ -11,6 +11,10 @@ use crate::state::step_state::{Absence, Change, Proof, StepState, Waiting, Way};
 use crate::step::Phase;
 use crate::wait::WaitKind;
 
+/// Why undo leaves what a step with `ensure: absent` did.
+const STAYS_REMOVED: &str =
+    "it was removed by order of the plan; this run did not make it and cannot bring it back";
+
 impl StepState {
     /// The state after `change`; the only place where a step changes its state. `None`: the change does not fit.
     pub(crate) fn next(&self, change: Change<'_>, at: Timestamp) -> Option<StepState> {
@@ -41,11 +45,16 @@ impl StepState {
             Change::NothingToTakeBack => match self {
                 StepState::Intended { .. } | StepState::Uncertain { .. } => None,
                 StepState::Probing { .. }
+                | StepState::Doubting { .. }
                 | StepState::Waiting(_)
                 | StepState::RetryWait { .. }
                 | StepState::Skipping
                 | StepState::Verifying { .. } => Some(StepState::Cancelled),
                 other => Some(other.clone()),
+            },
+            Change::StaysRemoved => match self {
+                StepState::Intended { .. } | StepState::Uncertain { .. } => None,
+                _ => Some(StepState::Kept { reason: STAYS_REMOVED.to_owned() }),
             },
             Change::Event(event) => self.after(event, at),
         }
@@ -153,16 +162,33 @@ impl StepState {
                         absent: absent.and_a_read(*read_began),
                     })
                 }
-                StepState::Verifying { way: Way::Back, attempt, ended, absent, .. } => {
+                StepState::Verifying { way, attempt, ended, absent, .. } => {
                     Some(StepState::Verifying {
-                        way: Way::Back,
+                        way: *way,
                         attempt: *attempt,
                         ended: *ended,
                         look_again: *look_again,
                         absent: absent.and_a_read(*read_began),
                     })
                 }
-                // Nothing is there although nothing was sent: the absence has to last all the same.
+                StepState::Doubting { absent, .. } => Some(StepState::Doubting {
+                    absent: absent.and_a_read(*read_began),
+                    look_again: *look_again,
+                }),
+                StepState::Skipping => None,
+                // Nothing is there before anything was sent: the absence has to last all the same.
+                _ if looking == Some(Phase::Probe) => Some(StepState::Doubting {
+                    absent: Absence::default().and_a_read(*read_began),
+                    look_again: *look_again,
+                }),
+                _ if looking == Some(Phase::Verify) => Some(StepState::Verifying {
+                    way: Way::Forward,
+                    attempt: 0,
+                    ended: *read_began,
+                    look_again: *look_again,
+                    absent: Absence::default().and_a_read(*read_began),
+                }),
+                // The same on the way back.
                 _ if looking.is_some_and(|looking| looking.way() == Way::Back && !looking.writes()) => {
                     Some(StepState::Verifying {
                         way: Way::Back,
@@ -207,6 +233,7 @@ impl StepState {
                     StepState::Pending
                         | StepState::Skipping
                         | StepState::Probing { .. }
+                        | StepState::Doubting { .. }
                         | StepState::Waiting(_)
                         | StepState::NeedsDecision { .. }
                         | StepState::RetryWait { .. }
