@@ -108,6 +108,11 @@ impl RunState {
         if matches!(event, StepEvent::Undone { .. } | StepEvent::Removed { .. }) {
             self.removed = Some(at);
         }
+        if let StepEvent::Intended { claims, .. } = event {
+            for claim in claims {
+                self.claimants.entry(claim.clone()).or_default().push(id);
+            }
+        }
         self.set_step(id, next, at);
         if *event == StepEvent::LookNow && unresolved {
             self.prepare_call(id);
