@@ -70,6 +70,8 @@ pub struct RunState {
     /// When something of this run was last proven gone.
     removed: Option<Timestamp>,
     foreign: HashMap<ClaimKey, RunId>,
+    /// Steps of this run by what they claim.
+    claimants: HashMap<ClaimKey, Vec<ItemId>>,
     performs: usize,
 }
 
@@ -152,6 +154,7 @@ impl RunState {
             undo: UndoOrder::default(),
             removed: None,
             foreign: HashMap::new(),
+            claimants: HashMap::new(),
             performs: PERFORMS,
         }
     }
@@ -169,6 +172,16 @@ impl RunState {
     /// driver appends the event of [`crate::claim_clash`] instead.
     pub fn set_foreign_claims(&mut self, claims: HashMap<ClaimKey, RunId>) {
         self.foreign = claims;
+    }
+
+    /// Another step of this run that has sent a change of one of these, and has not proven it yet.
+    pub(crate) fn claimed_within(&self, claims: &[ClaimKey], by: &StepKey) -> Option<&StepKey> {
+        let holds = |id: &ItemId| {
+            let item = self.item(*id);
+            let state = item.step().map(|record| &record.state)?;
+            (item.key != *by && state.is_changing()).then_some(&item.key)
+        };
+        claims.iter().filter_map(|claim| self.claimants.get(claim)).flatten().find_map(holds)
     }
 
     /// Everything that this run claims against others, now.

@@ -57,8 +57,8 @@ pub trait Step: Send + Sync + 'static {
     /// Parameters that are right in the simulator's default world: for docs, schema and conformance.
     fn example() -> Self::Params;
 
-    /// What this step changes, in normalised form; two live runs never claim the same. Some names are unique only
-    /// where the identity acts, hence the context.
+    /// What this step changes, in normalised form; two live runs never claim the same, and two steps of a run never
+    /// change it at the same time. Some names are unique only where the identity acts, hence the context.
     fn claims(&self, cx: &StepCx<'_>, params: &Self::Params) -> Vec<ClaimKey>;
 
     /// Whether `apply` may be sent now. Asked only when `check` did not find what is wanted.
@@ -130,7 +130,7 @@ pub enum Readiness {
 pub enum Observed<O> {
     /// Not there.
     Absent,
-    /// There, on its way to what is wanted; nothing to do but wait.
+    /// There, on its way to what is wanted; nothing to do but wait. After a removal: on its way out.
     Converging {
         /// What it waits for.
         wait: Wait,

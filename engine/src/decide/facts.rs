@@ -140,6 +140,9 @@ impl<'a> Case<'a> {
         if let Some(other) = self.state.foreign_claim(claims) {
             return Some(self.claimed_by(other));
         }
+        if let Some(waiting) = self.claimed_within(claims, Phase::Probe) {
+            return Some(waiting);
+        }
         if let (Some(gate), None) = (&self.step.approval, &record.approval) {
             let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
             let what = if self.removes() { "its removal" } else { "its change" };
@@ -193,6 +196,22 @@ impl<'a> Case<'a> {
                 .who(format!("run {}", other.short()))
                 .action(format!("twinspan show {}", other.short()));
         self.waiting(wait, Phase::Probe)
+    }
+
+    /// Another step of this run is changing one of these: what this one read may be outdated before it writes.
+    pub(super) fn claimed_within(&self, claims: &[ClaimKey], phase: Phase) -> Option<StepEvent> {
+        let other = self.state.claimed_within(claims, &self.item.key)?;
+        let decision = self
+            .state
+            .find(other)
+            .is_some_and(|step| matches!(step.state(), Some(StepState::NeedsDecision { .. })));
+        let (kind, who) = if decision {
+            (WaitKind::Claim, "whoever decides about that step")
+        } else {
+            (WaitKind::Timer, "nobody: it goes on by itself when that step is done")
+        };
+        let what = format!("step {other} of this run changes the same thing just now");
+        Some(self.waiting(Wait::new(kind, what).who(who), phase))
     }
 
     /// A write that must not be repeated, of which nobody knows whether it happened.

@@ -122,6 +122,9 @@ impl Case<'_> {
         if let Some(wait) = self.dwell(fact) {
             return vec![self.waiting(wait, Phase::UndoProbe)];
         }
+        if let Some(waiting) = self.claimed_within(&self.record.claims, Phase::UndoProbe) {
+            return vec![waiting];
+        }
         let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
         self.announce(Phase::Undo, pre_image, false, &[], Some(found))
     }
@@ -138,6 +141,10 @@ impl Case<'_> {
     pub(super) fn undo_verified(&self, fact: &Fact, observed: &Observed<Value>) -> Vec<StepEvent> {
         if matches!(observed, Observed::Absent) {
             return vec![self.gone(fact)];
+        }
+        // The removal has begun, as far as can be read: nothing to do but wait.
+        if let Observed::Converging { wait, .. } = observed {
+            return vec![self.waiting(wait.clone(), Phase::UndoVerify)];
         }
         if matches!(self.record.state, StepState::Uncertain { .. }) {
             return vec![self.removed_nothing()];

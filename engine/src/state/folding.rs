@@ -114,6 +114,11 @@ impl RunState {
         ) {
             self.removed = Some(at);
         }
+        if let StepEvent::Intended { claims, .. } = event {
+            for claim in claims {
+                self.claimants.entry(claim.clone()).or_default().push(id);
+            }
+        }
         self.set_step(id, next, at);
         if *event == StepEvent::LookNow && unresolved {
             self.prepare_call(id);

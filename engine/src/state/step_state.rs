@@ -287,6 +287,13 @@ impl StepState {
         }
     }
 
+    /// Whether a change was announced or sent and is not proven yet, on or back.
+    pub(crate) fn is_changing(&self) -> bool {
+        let looking_after =
+            self.phase().is_some_and(|phase| !matches!(phase, Phase::Probe | Phase::UndoProbe));
+        looking_after || self.is_open_attempt()
+    }
+
     /// Whether it moves by itself, without anything from outside.
     pub fn is_working(&self) -> bool {
         match self {

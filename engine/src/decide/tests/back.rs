@@ -5,7 +5,7 @@ use twinspan_plans::EffectClass::{CreateNamed, PutSame, Read};
 use super::plans::{Draft, chain, seconds};
 use super::rig::Rig;
 use super::world::{Change, Fault, thing, transient};
-use crate::event::Event;
+use crate::event::{Event, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::perform::KindRules;
 use crate::signal::{Choice, Signal};
@@ -52,6 +52,57 @@ fn order_holds_through_blocks_and_steps_that_made_nothing() {
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert_eq!(removed(&rig), ["c", "a"]);
+}
+
+#[test]
+fn a_removal_that_goes_on_is_waited_for_and_not_sent_again() {
+    let mut rig = Rig::new(chain(&[PutSame, PutSame]));
+    rig.drive();
+    rig.fault("s1", Phase::Undo, Fault::GoesOn(std::time::Duration::from_secs(20 * 60)));
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed(&rig), ["s1", "s0"]);
+    let written = rig.events_of("s1").into_iter().filter(|name| *name == "intended").count();
+    assert_eq!(written, 2, "once there, once back");
+    assert!(rig.events_of("s1").contains(&"waiting"), "{:?}", rig.events_of("s1"));
+}
+
+#[test]
+fn two_steps_that_take_back_a_change_of_the_same_thing_do_it_one_after_the_other() {
+    let mut draft = Draft::default();
+    for name in ["a", "b"] {
+        draft.step(name, None, PutSame);
+    }
+    let mut rig = Rig::new(draft.plan());
+    rig.world.shared = true;
+    rig.world.converge = std::time::Duration::from_secs(60);
+    rig.drive();
+    for name in ["a", "b"] {
+        rig.fault(name, Phase::Undo, Fault::GoesOn(std::time::Duration::from_secs(60)));
+    }
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    let story = |way: Phase| {
+        let of_interest = rig.events.iter().filter_map(|recorded| match &recorded.event {
+            Event::Step { step, event: StepEvent::Intended { phase, .. } } if *phase == way => {
+                Some(format!("{step} begins"))
+            }
+            Event::Step { step, event: StepEvent::Done { .. } } if way == Phase::Apply => {
+                Some(format!("{step} ends"))
+            }
+            Event::Step { step, event: StepEvent::Undone { .. } } if way == Phase::Undo => {
+                Some(format!("{step} ends"))
+            }
+            _ => None,
+        });
+        of_interest.collect::<Vec<_>>()
+    };
+    for way in [Phase::Apply, Phase::Undo] {
+        let story = story(way);
+        let [first, ends, second, _] = &story[..] else { panic!("{story:?}") };
+        assert_eq!(first.replace("begins", "ends"), *ends, "{story:?}");
+        assert!(second.ends_with("begins") && second != first, "{story:?}");
+    }
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub(super) enum Fault {
     NotReady(Readiness),
     /// The removal is accepted, and nothing is removed.
     DeletesNothing,
+    /// The removal is accepted, and goes on for so long.
+    GoesOn(Duration),
     /// The removal is declined for a reason.
     Keeps,
 }
@@ -55,8 +57,12 @@ pub(super) struct World {
     pub(super) ledger: Vec<(String, Change)>,
     pub(super) faults: BTreeMap<(String, Phase), VecDeque<Fault>>,
     late: Vec<(Timestamp, String, Thing)>,
+    /// On their way out until then.
+    leaving: Vec<(Timestamp, String)>,
     /// Kinds whose things have no place for a marker.
     pub(super) no_place: bool,
+    /// All steps change this same thing.
+    pub(super) shared: bool,
     pub(super) rules: KindRules,
     /// How long a thing is on its way.
     pub(super) converge: Duration,
@@ -84,6 +90,13 @@ impl World {
         let (due, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.late).into_iter().partition(|(at, ..)| *at <= now);
         self.late = later;
+        let (gone, going): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.leaving).into_iter().partition(|(at, _)| *at <= now);
+        self.leaving = going;
+        for (_, name) in gone {
+            self.things.remove(&name);
+            self.ledger.push((name, Change::Removed));
+        }
         for (_, name, thing) in due {
             self.put(&name, thing);
         }
@@ -112,6 +125,9 @@ impl World {
         if thing.differs {
             return Observed::Differs { output, differences: Vec::new(), marker };
         }
+        if self.leaving.iter().any(|(_, leaving)| leaving == name) {
+            return Observed::Converging { wait: Wait::remote("it is being removed"), marker };
+        }
         if thing.ready > now {
             return Observed::Converging { wait: Wait::remote("it is Pending"), marker };
         }
@@ -126,7 +142,7 @@ impl World {
         let result = match job.phase {
             Phase::Apply if job.ensure == Ensure::Absent => self.undo(&name, fault),
             Phase::Apply => self.apply(job, &name, fault, now),
-            Phase::Undo => self.undo(&name, fault),
+            Phase::Undo => self.undo(&name, fault, now),
             _ => self.look(job, &name, fault, now),
         };
         let exchange = Exchange {
@@ -170,7 +186,8 @@ impl World {
             Some(Fault::NotReady(not_ready)) => readiness = Some(not_ready),
             _ => {}
         }
-        Ok(Seen::Checked { observed, readiness, claims: vec![ClaimKey(format!("/things/{name}"))] })
+        let changes = if self.shared { "shared" } else { name };
+        Ok(Seen::Checked { observed, readiness, claims: vec![ClaimKey(format!("/things/{changes}"))] })
     }
 
     fn apply(
@@ -199,7 +216,11 @@ impl World {
         Ok(Seen::Applied { receipt: Some(json!(format!("receipt of {name}"))) })
     }
 
-    fn undo(&mut self, name: &str, fault: Option<Fault>) -> Result<Seen, StepError> {
+    fn undo(&mut self, name: &str, fault: Option<Fault>, now: Timestamp) -> Result<Seen, StepError> {
+        if let Some(Fault::GoesOn(time)) = fault {
+            self.leaving.push((now.checked_add(time).unwrap(), name.to_owned()));
+            return Ok(Seen::Undone(Undone::Removed));
+        }
         let mut remove = || {
             if self.things.remove(name).is_some() {
                 self.ledger.push((name.to_owned(), Change::Removed));
