@@ -11,6 +11,7 @@ mod guest_user;
 #[cfg(test)]
 mod hand_over_test;
 mod invitation_accepted;
+mod member_effect;
 mod network_group;
 mod network_manager;
 mod network_manager_connection;
@@ -55,6 +56,7 @@ pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
         })
         .with(connection_status::ConnectionStatus { azure: azure() })
         .with(Acting { azure: azure(), kind: network_group::NetworkGroup { azure: azure() } })
+        .with(member_effect::MemberEffect { azure: azure() })
         .with(Acting { azure: azure(), kind: static_member::StaticMember { azure: azure() } })
         .with(group_members::GroupMembers { azure: azure() })
         .with(Acting { azure: azure(), kind: arm_resource::ArmResource { azure: azure() } })
@@ -93,6 +95,7 @@ mod tests {
             "arm.resource",
             "avnm.connection-status",
             "avnm.group-members",
+            "avnm.member-effect",
             "avnm.network-group",
             "avnm.network-manager",
             "avnm.network-manager-connection",
@@ -155,6 +158,7 @@ mod tests {
         example_is_read::<group_members::GroupMembers>();
         example_is_read::<guest_user::GuestUser>();
         example_is_read::<invitation_accepted::InvitationAccepted>();
+        example_is_read::<member_effect::MemberEffect>();
         example_is_read::<network_group::NetworkGroup>();
         example_is_read::<network_manager::NetworkManager>();
         example_is_read::<network_manager_connection::NetworkManagerConnection>();
