@@ -52,6 +52,13 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
             world.set_lags(lags);
             Ok(Reply::ok(json!(world.lags())))
         }
+        ("POST", "/_sim/deployment-failures") => {
+            let told: std::collections::BTreeMap<String, Option<String>> = read(request)?;
+            for (region, message) in told {
+                world.fail_deployments(&region, message.as_deref());
+            }
+            Ok(Reply::ok(json!({})))
+        }
         ("POST", "/_sim/barriers") => barrier(world, request),
         ("POST", "/_sim/certificates") => certificate(world, request),
         ("POST", "/_sim/federated-tokens") => federated_token(world, request),

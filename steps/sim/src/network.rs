@@ -1,7 +1,5 @@
 //! Microsoft.Network: network managers and what belongs to them, and virtual networks.
 
-use serde_json::json;
-
 use crate::arm::ArmPath;
 use crate::caller::Caller;
 use crate::hierarchy::{Place, key};
@@ -20,22 +18,33 @@ mod handshake;
 mod managers;
 mod members;
 mod operations;
+mod peerings;
+mod placed;
 mod resource;
 mod store;
 mod virtual_networks;
 
 pub(crate) use effective::memberships;
-pub(crate) use handshake::settle;
+pub(crate) use placed::{
+    Configured, Grouped, place_configuration, place_network_group, place_network_manager,
+    place_virtual_network,
+};
 pub(crate) use store::Network;
 
 use call::Call;
 use dialect::Dialect;
-use resource::{Kind, Resource};
+use resource::Kind;
+
+/// Decides everything that has fallen due by then.
+pub(crate) fn settle(world: &mut World, at: jiff::Timestamp) {
+    handshake::settle(world, at);
+    peerings::settle(world, at);
+}
 
 /// A request to `…/providers/Microsoft.Network/…` that is not about registration. Its scope exists, belongs to the
 /// caller's tenant, and its api-version is given. What the caller may do is asked here.
 pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
-    handshake::settle(world, request.at);
+    settle(world, request.at);
     let words = path.words();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let id = spelled(&path.scope, &path.rest);
@@ -165,33 +174,6 @@ fn check_names(call: &Call<'_>) -> Result<(), Reply> {
             ),
         )),
     }
-}
-
-/// A virtual network of a world's description. `id` is its full id.
-pub(crate) fn place_virtual_network(world: &mut World, id: &str, location: &str, prefixes: &[String]) {
-    let mut network = place(world, Kind::VirtualNetwork, id, location);
-    network.properties.insert("addressSpace".to_owned(), json!({ "addressPrefixes": prefixes }));
-    network.properties.insert("subnets".to_owned(), json!([]));
-    world.network.insert(network);
-}
-
-/// A network manager of a world's description with its own scope: ids of subscriptions and management groups.
-pub(crate) fn place_network_manager(world: &mut World, id: &str, location: &str, scopes: &[String]) {
-    let mut manager = place(world, Kind::Manager, id, location);
-    let (groups, subscriptions): (Vec<&String>, Vec<&String>) =
-        scopes.iter().partition(|s| matches!(Place::of(s), Place::ManagementGroup(_)));
-    let scopes = json!({ "managementGroups": groups, "subscriptions": subscriptions });
-    manager.properties.insert("networkManagerScopes".to_owned(), scopes);
-    manager.properties.insert("networkManagerScopeAccesses".to_owned(), json!(["Connectivity"]));
-    world.network.insert(manager);
-}
-
-fn place(world: &mut World, kind: Kind, id: &str, location: &str) -> Resource {
-    let (guid, revision) = (world.draw(), world.draw());
-    let at = jiff::Timestamp::UNIX_EPOCH;
-    let mut resource = Resource::new(kind, id.to_owned(), guid, revision, at);
-    resource.location = commits::normal(location);
-    resource
 }
 
 /// A resource group is gone: so is what was in it. `id` is the resource group's.

@@ -81,6 +81,12 @@ impl Reply {
         self
     }
 
+    /// Its words, where it is a refusal.
+    pub(crate) fn message(&self) -> String {
+        let Body::Json(body) = &self.body else { return String::new() };
+        body.pointer("/error/message").and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn body_bytes(&self) -> Bytes {
         match &self.body {
             Body::Empty => Bytes::new(),

@@ -137,6 +137,11 @@ impl World {
         }
     }
 
+    /// Commits to this region fail from now on, with this message; `None`: no longer.
+    pub fn fail_deployments(&mut self, region: &str, message: Option<&str>) {
+        self.network.fail_deployments(region, message);
+    }
+
     /// How long things take from now on.
     pub fn set_lags(&mut self, lags: Lags) {
         self.lags = lags;

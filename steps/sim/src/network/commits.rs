@@ -49,6 +49,7 @@ pub(super) fn commit(call: &mut Call<'_>) -> Handled {
             kind: kind.to_owned(),
             configurations: configurations.clone(),
             committed: at,
+            fails: call.world.network.failing.get(&normal(region)).cloned(),
         };
         let before = latest(call.world, &deployment.manager, &deployment.region, kind);
         if before.map_or(&[][..], |d| d.configurations.as_slice()) != configurations {
@@ -83,17 +84,23 @@ pub(super) fn status(call: &Call<'_>) -> Handled {
         let Some(deployment) = latest(call.world, &manager, &region, &kind) else { continue };
         let done = finished(call.world, deployment, at);
         let listed = deployment.committed.saturating_add(UNLISTED).is_ok_and(|from| from <= at);
-        // What was taken away is listed only while it is being taken away.
-        if !region_asked || !kind_asked || !listed || (done && deployment.configurations.is_empty()) {
+        // What was taken away is listed only while it is being taken away, or where that failed.
+        let gone = done && deployment.configurations.is_empty() && deployment.fails.is_none();
+        if !region_asked || !kind_asked || !listed || gone {
             continue;
         }
+        let status = match (&deployment.fails, done) {
+            (_, false) => "Deploying",
+            (Some(_), true) => "Failed",
+            (None, true) => "Deployed",
+        };
         items.push(json!({
             "commitTime": deployment.committed.to_string(),
             "region": deployment.region,
-            "deploymentStatus": if done { "Deployed" } else { "Deploying" },
+            "deploymentStatus": status,
             "configurationIds": deployment.configurations,
             "deploymentType": deployment.kind,
-            "errorMessage": "",
+            "errorMessage": deployment.fails.as_deref().filter(|_| done).unwrap_or_default(),
         }));
     }
     Ok(Reply::ok(tokened(&body, items)))
@@ -128,13 +135,17 @@ fn finished(world: &World, deployment: &Deployment, at: Timestamp) -> bool {
     deployment.committed.saturating_add(world.lags.deployment).is_ok_and(|done| done <= at)
 }
 
-/// What a region of a manager has: the last commit that is finished, of each region.
+/// What a region of a manager has: the last commit that is finished and did not fail, of each region.
 pub(super) fn active(world: &World, manager: &str, kind: &str, at: Timestamp) -> Vec<Deployment> {
     let manager = key(manager);
     let mut found = Vec::new();
     for (region, of) in targets(world, &manager).into_iter().filter(|(_, k)| k == kind) {
         let done = |d: &&Deployment| {
-            d.manager == manager && d.region == region && d.kind == of && finished(world, d, at)
+            d.manager == manager
+                && d.region == region
+                && d.kind == of
+                && d.fails.is_none()
+                && finished(world, d, at)
         };
         found.extend(world.network.deployments.iter().rev().find(done).cloned());
     }
@@ -157,9 +168,23 @@ pub(super) fn withdraw(world: &mut World, manager: &str, configuration: &str, at
         let Some(last) = latest(world, &manager, &region, &kind).cloned() else { continue };
         if last.configurations.iter().any(|c| key(c) == key(configuration)) {
             let rest = last.configurations.iter().filter(|c| key(c) != key(configuration)).cloned().collect();
-            world.network.deployments.push(Deployment { configurations: rest, committed: at, ..last });
+            world.network.deployments.push(Deployment {
+                configurations: rest,
+                committed: at,
+                fails: None,
+                ..last
+            });
         }
     }
+}
+
+/// What a region has from the beginning, besides what was placed there before.
+pub(super) fn place(world: &mut World, mut deployment: Deployment) {
+    let before = latest(world, &deployment.manager, &deployment.region, &deployment.kind);
+    if let Some(before) = before {
+        deployment.configurations.splice(0..0, before.configurations.iter().cloned());
+    }
+    world.network.deployments.push(deployment);
 }
 
 /// A region as it is compared: `West US 2` is `westus2`.

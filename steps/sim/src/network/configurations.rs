@@ -36,6 +36,13 @@ pub(super) fn hubs_of(configuration: &Resource) -> Vec<String> {
     ids_in(&configuration.properties, "hubs", "resourceId")
 }
 
+/// Keys of the groups for which a flag is `True`.
+pub(super) fn groups_with(configuration: &Resource, flag: &str) -> Vec<String> {
+    let groups = items(&configuration.properties, "appliesToGroups");
+    let flagged = groups.filter(|group| group.get(flag).and_then(Value::as_str) == Some("True"));
+    flagged.filter_map(|group| group.get("networkGroupId").and_then(Value::as_str)).map(key).collect()
+}
+
 fn ids_in(properties: &Map<String, Value>, list: &str, field: &str) -> Vec<String> {
     let items = properties.get(list).and_then(Value::as_array);
     items.into_iter().flatten().filter_map(|i| i.get(field).and_then(Value::as_str)).map(key).collect()
@@ -61,7 +68,7 @@ fn items<'a>(properties: &'a Map<String, Value>, list: &str) -> impl Iterator<It
 }
 
 /// The properties as they are kept: every flag `True` or `False`, defaults filled in.
-fn normal(given: &Map<String, Value>) -> Result<Map<String, Value>, Reply> {
+pub(super) fn normal(given: &Map<String, Value>) -> Result<Map<String, Value>, Reply> {
     let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default();
     let topology = one_of(text("connectivityTopology"), &["HubAndSpoke", "Mesh"], "connectivityTopology")?;
     let mut groups = Vec::new();

@@ -65,7 +65,7 @@ pub(super) fn effective_configurations(call: &Call<'_>, network: &str) -> Handle
 }
 
 /// What happened after that time is not seen yet.
-fn seen_at(world: &World, at: Timestamp) -> Option<Timestamp> {
+pub(super) fn seen_at(world: &World, at: Timestamp) -> Option<Timestamp> {
     at.checked_sub(world.lags.effective).ok()
 }
 
@@ -83,7 +83,7 @@ fn configuration_item(call: &Call<'_>, configuration: &Resource) -> Value {
 }
 
 /// Keys of the virtual networks that a group really has: settled members.
-fn members_of(world: &World, group: &str, at: Timestamp) -> Vec<String> {
+pub(super) fn members_of(world: &World, group: &str, at: Timestamp) -> Vec<String> {
     let settled = |m: &&Resource| m.gone.is_none() && members::state(world, m, at).0 == "Succeeded";
     let members = world.network.below(group, Kind::Member).filter(settled);
     members

@@ -20,6 +20,8 @@ pub(crate) struct Deployment {
     pub(crate) kind: String,
     pub(crate) configurations: Vec<String>,
     pub(crate) committed: Timestamp,
+    /// Ends in failure, with this message.
+    pub(crate) fails: Option<String>,
 }
 
 /// Everything of this provider.
@@ -31,6 +33,8 @@ pub(crate) struct Network {
     pub(super) operations: IndexMap<String, Operation>,
     /// In the order of their commits.
     pub(super) deployments: Vec<Deployment>,
+    /// Regions in which commits fail from now on, with their messages.
+    pub(crate) failing: IndexMap<String, String>,
     /// Scopes in lower case in which no manager can be made any more.
     pub(super) poisoned: Vec<String>,
     /// Managers in lower case, with the time at which one of their connections was last deleted.
@@ -38,6 +42,15 @@ pub(crate) struct Network {
 }
 
 impl Network {
+    /// Commits to this region fail from now on, with this message; `None`: no longer.
+    pub(crate) fn fail_deployments(&mut self, region: &str, message: Option<&str>) {
+        let region = super::commits::normal(region);
+        match message {
+            Some(message) => self.failing.insert(region, message.to_owned()),
+            None => self.failing.shift_remove(&region),
+        };
+    }
+
     /// The resource with this id, unless it is on its way out.
     pub(crate) fn get(&self, id: &str) -> Option<&Resource> {
         self.seen(id).filter(|r| r.gone.is_none())

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::operations::End;
+use super::peerings;
 use super::resource::{Kind, Resource};
 use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
@@ -14,7 +15,7 @@ pub(super) fn handle(call: &mut Call<'_>) -> Handled {
         "GET" => {
             call.authorize_kind(Kind::VirtualNetwork, "read")?;
             match call.world.network.seen(&call.id) {
-                Some(found) => Ok(Reply::ok(shown(found))),
+                Some(found) => Ok(Reply::ok(shown(call, found))),
                 None => Err(call.gateway_not_found(&call.id)),
             }
         }
@@ -27,7 +28,8 @@ pub(super) fn handle(call: &mut Call<'_>) -> Handled {
 /// `virtualNetworks` of a resource group or a subscription. These lists are not paged.
 pub(super) fn list(call: &Call<'_>) -> Handled {
     call.authorize_kind(Kind::VirtualNetwork, "read")?;
-    let found = call.world.network.below(&call.path.scope, Kind::VirtualNetwork).map(shown);
+    let found =
+        call.world.network.below(&call.path.scope, Kind::VirtualNetwork).map(|network| shown(call, network));
     Ok(Reply::ok(json!({ "value": found.collect::<Vec<_>>() })))
 }
 
@@ -67,6 +69,9 @@ fn put(call: &mut Call<'_>) -> Handled {
         }
     }
     properties.insert("subnets".to_owned(), json!(subnets));
+    if let Some(own) = existing.and_then(|e| e.properties.get(peerings::OWN)) {
+        properties.insert(peerings::OWN.to_owned(), own.clone());
+    }
     let (mut network, change) = call.draft(Kind::VirtualNetwork);
     let tags = body.get("tags").filter(|t| t.is_object()).cloned().unwrap_or_else(|| json!({}));
     let same = network.properties == properties && network.tags == tags;
@@ -74,15 +79,17 @@ fn put(call: &mut Call<'_>) -> Handled {
     network.properties = properties;
     network.tags = tags;
     network.location = location;
-    let body = shown(&network);
+    let body = shown(call, &network);
     call.world.network.insert(network);
     let change = if same && change == Change::Updated { Change::None } else { change };
     Ok(Reply::json(status, body).changed(change))
 }
 
-fn shown(network: &Resource) -> Value {
+fn shown(call: &Call<'_>, network: &Resource) -> Value {
     let mut properties = network.properties.clone();
-    properties.insert("virtualNetworkPeerings".to_owned(), json!([]));
+    properties.shift_remove(peerings::OWN);
+    let peerings = peerings::of(call.world, network, call.request.at);
+    properties.insert("virtualNetworkPeerings".to_owned(), json!(peerings));
     properties.insert("enableDdosProtection".to_owned(), json!(false));
     properties.insert("provisioningState".to_owned(), json!("Succeeded"));
     properties.insert("resourceGuid".to_owned(), json!(network.guid));

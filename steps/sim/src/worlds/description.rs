@@ -17,6 +17,8 @@ pub(super) struct Description {
     pub(super) applications: Vec<ApplicationEntry>,
     pub(super) people: Vec<PersonEntry>,
     pub(super) tenants: Vec<TenantEntry>,
+    /// Regions in which commits fail, and their messages.
+    pub(super) deployment_fails: IndexMap<String, String>,
     /// Names of the ready file (`central`, `target`) and the subscription that each stands for.
     pub(super) labels: IndexMap<String, String>,
 }
@@ -145,6 +147,40 @@ pub(super) struct NetworkManagerEntry {
     pub(super) resource_group: String,
     pub(super) location: String,
     pub(super) scopes: Vec<String>,
+    #[serde(default)]
+    pub(super) network_groups: Vec<NetworkGroupEntry>,
+    #[serde(default)]
+    pub(super) configurations: Vec<ConfigurationEntry>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NetworkGroupEntry {
+    pub(super) name: String,
+    /// Ids of virtual networks: its static members.
+    #[serde(default)]
+    pub(super) members: Vec<String>,
+}
+
+/// A connectivity configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigurationEntry {
+    pub(super) name: String,
+    /// `HubAndSpoke` or `Mesh`.
+    pub(super) topology: String,
+    /// Id of a virtual network.
+    #[serde(default)]
+    pub(super) hub: Option<String>,
+    /// Names of groups of the same manager.
+    pub(super) groups: Vec<String>,
+    #[serde(default)]
+    pub(super) directly_connected: bool,
+    #[serde(default)]
+    pub(super) delete_existing_peering: bool,
+    /// Regions in which it is deployed.
+    #[serde(default)]
+    pub(super) deployed: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -154,6 +190,9 @@ pub(super) struct VirtualNetworkEntry {
     pub(super) resource_group: String,
     pub(super) location: String,
     pub(super) address_prefixes: Vec<String>,
+    /// Names, and ids of the virtual networks that they lead to.
+    #[serde(default)]
+    pub(super) peerings: IndexMap<String, String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -202,6 +241,7 @@ impl Description {
         self.applications.extend(other.applications);
         self.people.extend(other.people);
         self.labels.extend(other.labels);
+        self.deployment_fails.extend(other.deployment_fails);
     }
 
     /// Nobody may do anything any more.

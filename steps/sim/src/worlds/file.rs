@@ -2,17 +2,18 @@
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::authorization::{Assignment, role_by_name};
 use crate::directory::{Application, ExternalState, Federated, Person, ServicePrincipal, Tenant, User};
 use crate::entra::certificates;
 use crate::hierarchy::{ManagementGroup, Place, Registration, ResourceGroup, Subscription};
-use crate::network;
+use crate::network::{self, Configured, Grouped};
 use crate::world::World;
 use crate::worlds::Label;
 use crate::worlds::description::{
-    Description, FederatedEntry, GuestState, RoleEntry, SubscriptionEntry, TenantEntry,
+    ConfigurationEntry, Description, FederatedEntry, GuestState, RoleEntry, SubscriptionEntry, TenantEntry,
 };
 
 /// Why a description is no world.
@@ -38,6 +39,14 @@ pub enum WorldError {
         what: &'static str,
         /// Its name.
         name: String,
+    },
+    /// Something that a service would not take.
+    #[error("{place}: {why}")]
+    Refused {
+        /// Where in the description.
+        place: String,
+        /// In the service's words.
+        why: String,
     },
     /// An id that cannot be read.
     #[error("{place}: '{value}' is not {wanted}")]
@@ -69,6 +78,9 @@ const ALWAYS: Timestamp = Timestamp::UNIX_EPOCH;
 pub(super) fn build(description: &Description) -> Result<World, WorldError> {
     let mut world = World::empty(description.seed);
     world.lags = description.lags.clone();
+    for (region, message) in &description.deployment_fails {
+        world.fail_deployments(region, Some(message));
+    }
     for entry in &description.tenants {
         place_tenant(&mut world, entry)?;
     }
@@ -105,7 +117,7 @@ pub(super) fn build(description: &Description) -> Result<World, WorldError> {
     name_applications(&mut world);
     for tenant in &description.tenants {
         for subscription in &tenant.subscriptions {
-            place_network(&mut world, subscription);
+            place_network(&mut world, subscription)?;
         }
     }
     for tenant in &description.tenants {
@@ -266,16 +278,57 @@ fn network_id(subscription: &str, resource_group: &str, kind: &str, name: &str) 
     )
 }
 
-fn place_network(world: &mut World, entry: &SubscriptionEntry) {
+fn place_network(world: &mut World, entry: &SubscriptionEntry) -> Result<(), WorldError> {
     let id = entry.id.to_ascii_lowercase();
     for vnet in &entry.virtual_networks {
         let vnet_id = network_id(&id, &vnet.resource_group, "virtualNetworks", &vnet.name);
-        network::place_virtual_network(world, &vnet_id, &vnet.location, &vnet.address_prefixes);
+        let peerings = vnet.peerings.clone().into_iter();
+        network::place_virtual_network(world, &vnet_id, &vnet.location, &vnet.address_prefixes, peerings);
     }
     for manager in &entry.network_managers {
         let manager_id = network_id(&id, &manager.resource_group, "networkManagers", &manager.name);
         network::place_network_manager(world, &manager_id, &manager.location, &manager.scopes);
+        for group in &manager.network_groups {
+            let described = Grouped { name: &group.name, members: &group.members };
+            network::place_network_group(world, &manager_id, &described);
+        }
+        for configuration in &manager.configurations {
+            let place = format!("configuration {} of {}", configuration.name, manager.name);
+            let known = |name: &&String| manager.network_groups.iter().any(|group| group.name == **name);
+            if let Some(name) = configuration.groups.iter().find(|name| !known(name)) {
+                return Err(WorldError::Unknown { place, what: "network group", name: name.clone() });
+            }
+            let described = Configured {
+                name: &configuration.name,
+                properties: properties_of(configuration, &manager_id),
+                deployed: &configuration.deployed,
+            };
+            network::place_configuration(world, &manager_id, &described)
+                .map_err(|why| WorldError::Refused { place, why })?;
+        }
     }
+    Ok(())
+}
+
+/// The properties that a client would give.
+fn properties_of(entry: &ConfigurationEntry, manager: &str) -> Map<String, Value> {
+    let connectivity =
+        if entry.directly_connected || entry.hub.is_none() { "DirectlyConnected" } else { "None" };
+    let groups = entry.groups.iter().map(|name| {
+        json!({ "networkGroupId": format!("{manager}/networkGroups/{name}"), "groupConnectivity": connectivity })
+    });
+    let hubs = entry.hub.iter();
+    let hubs =
+        hubs.map(|id| json!({ "resourceId": id, "resourceType": "Microsoft.Network/virtualNetworks" }));
+    Map::from_iter([
+        ("connectivityTopology".to_owned(), json!(entry.topology)),
+        ("appliesToGroups".to_owned(), groups.collect()),
+        ("hubs".to_owned(), hubs.collect()),
+        (
+            "deleteExistingPeering".to_owned(),
+            json!(if entry.delete_existing_peering { "True" } else { "False" }),
+        ),
+    ])
 }
 
 /// Service principals are called as their applications are.

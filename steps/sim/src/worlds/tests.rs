@@ -79,6 +79,46 @@ fn in_the_least_privileged_world_nobody_has_more_than_the_documents_ask_for() {
 }
 
 #[test]
+fn a_world_can_begin_with_a_configuration_that_is_deployed() {
+    let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
+    let hub = format!(
+        "{CENTRAL_SUBSCRIPTION}/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/vnet-hub"
+    );
+    let subscription = &mut world["tenants"][0]["subscriptions"][0];
+    let spoke = hub.replace("vnet-hub", "vnet-office");
+    subscription["virtual_networks"].as_array_mut().unwrap().push(json!({ "name": "vnet-office",
+        "resource_group": "rg-network", "location": "westeurope", "address_prefixes": ["10.8.0.0/16"] }));
+    let manager = &mut subscription["network_managers"][0];
+    manager["network_groups"] = json!([{ "name": "offices", "members": [spoke] }]);
+    manager["configurations"] = json!([{ "name": "star", "topology": "HubAndSpoke", "hub": hub,
+        "groups": ["offices"], "deployed": ["West Europe"] }]);
+    let mut trial = Trial::of(World::from_json(&world.to_string()).unwrap());
+    let token = trial.arm_token("central", CENTRAL);
+    let path = format!("{spoke}/listNetworkManagerEffectiveConnectivityConfigurations");
+    let effective = trial.arm(&token, "POST", &path, &json!({}));
+    assert_eq!(effective.list().len(), 1, "{}", effective.body);
+    assert!(
+        effective.text("/value/0/id").ends_with("/connectivityConfigurations/star"),
+        "{}",
+        effective.body
+    );
+    let network = trial.arm(&token, "GET", &spoke, &Value::Null);
+    assert!(
+        network.text("/properties/virtualNetworkPeerings/0/name").starts_with("ANM_"),
+        "{}",
+        network.body
+    );
+    let manager = &mut world["tenants"][0]["subscriptions"][0]["network_managers"][0];
+    manager["configurations"][0]["topology"] = json!("Ring");
+    let refused = World::from_json(&world.to_string()).err().unwrap().to_string();
+    assert!(refused.contains("configuration star of nm-group: The value [Ring]"), "{refused}");
+    let manager = &mut world["tenants"][0]["subscriptions"][0]["network_managers"][0];
+    manager["configurations"][0]["groups"] = json!(["nobody"]);
+    let refused = World::from_json(&world.to_string()).err().unwrap().to_string();
+    assert!(refused.contains("there is no network group 'nobody'"), "{refused}");
+}
+
+#[test]
 fn a_bad_description_says_what_is_wrong() {
     let good: Value = serde_json::from_str(World::example_json()).unwrap();
     let wrong = |pointer: &str, value: Value| {

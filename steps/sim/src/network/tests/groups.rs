@@ -227,6 +227,82 @@ fn a_forced_deletion_takes_the_configuration_out_of_its_deployment() {
     assert_eq!(status(&mut two), [Value::Null; 0]);
 }
 
+fn hub_and_spoke() -> Value {
+    json!({ "properties": {
+        "connectivityTopology": "HubAndSpoke",
+        "appliesToGroups": [{ "networkGroupId": group(), "groupConnectivity": "None", "useHubGateway": "True" }],
+        "hubs": [{ "resourceId": hub(), "resourceType": "Microsoft.Network/virtualNetworks" }],
+        "deleteExistingPeering": "True",
+    } })
+}
+
+fn peerings(got: &Got) -> Vec<(String, String)> {
+    let text = |peering: &Value, at: &str| {
+        peering.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let all = got.body["properties"]["virtualNetworkPeerings"].as_array().unwrap();
+    all.iter().map(|p| (text(p, "/name"), text(p, "/properties/remoteVirtualNetwork/id"))).collect()
+}
+
+#[test]
+fn a_hub_and_spoke_in_effect_peers_both_ends_and_deletes_what_was_there_for_good() {
+    let mut world: Value = serde_json::from_str(crate::World::example_json()).unwrap();
+    world["lags"] = serde_json::to_value(Lags::ready()).unwrap();
+    world["tenants"][0]["subscriptions"][0]["virtual_networks"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "name": "vnet-office", "resource_group": "rg-network", "location": "West Europe",
+            "address_prefixes": ["10.8.0.0/16"], "peerings": { "to-hub": hub() } }));
+    let mut two = Two::new();
+    two.trial = Trial::of(crate::World::from_json(&world.to_string()).unwrap());
+    two.central = two.trial.arm_token("central", CENTRAL);
+    let office = hub().replace("vnet-hub", "vnet-office");
+    two.add_group();
+    two.central("PUT", &member("office"), &member_body(&office));
+    assert_eq!(two.central("PUT", &configuration(), &hub_and_spoke()).status, 200);
+    two.trial.wait(3);
+    assert_eq!(peerings(&two.central("GET", &office, NONE)), [("to-hub".to_owned(), hub())]);
+    commit(&mut two, &[configuration()]);
+    let spoke = two.central("GET", &office, NONE);
+    let at_spoke = peerings(&spoke);
+    let at_hub = peerings(&two.central("GET", &hub(), NONE));
+    assert!(
+        at_spoke.len() == 1 && at_spoke[0].0.starts_with("ANM_") && at_spoke[0].1 == hub(),
+        "{at_spoke:?}"
+    );
+    assert_eq!(
+        spoke.body["properties"]["virtualNetworkPeerings"][0]["properties"]["useRemoteGateways"],
+        json!(true)
+    );
+    assert_eq!(at_hub, [(at_spoke[0].0.clone(), office.clone())]);
+    commit(&mut two, &[]);
+    assert_eq!(peerings(&two.central("GET", &office, NONE)), [], "what was deleted does not come back");
+    assert_eq!(peerings(&two.central("GET", &hub(), NONE)), []);
+}
+
+#[test]
+fn a_commit_fails_where_the_world_was_told_so_and_what_was_in_effect_stays() {
+    let mut two = Two::new();
+    two.connect();
+    two.add_group();
+    two.both("PUT", &member("app"), &member_body(APP_NETWORK));
+    two.central("PUT", &configuration(), &mesh());
+    two.trial.wait(2);
+    commit(&mut two, &[configuration()]);
+    let told = json!({ "West Europe": "the hub has no gateway" });
+    assert_eq!(two.trial.control("POST", "deployment-failures", &told).status, 200);
+    commit(&mut two, &[]);
+    two.trial.wait(2);
+    let failed = status(&mut two);
+    assert_eq!(failed[0]["deploymentStatus"], json!("Failed"));
+    assert_eq!(failed[0]["errorMessage"], json!("the hub has no gateway"));
+    assert_eq!(effective(&mut two), 1);
+    two.trial.control("POST", "deployment-failures", &json!({ "westeurope": null }));
+    commit(&mut two, &[]);
+    two.trial.wait(2);
+    assert_eq!(status(&mut two), [Value::Null; 0]);
+}
+
 #[test]
 fn commits_of_what_is_not_there_are_refused() {
     let mut two = Two::new();

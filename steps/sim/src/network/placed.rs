@@ -1,0 +1,112 @@
+//! What a world's description says is there from the beginning.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::resource::{Kind, Resource};
+use super::store::Deployment;
+use super::{commits, configurations};
+use crate::hierarchy::{Place, key};
+use crate::world::World;
+
+/// A network group of a description.
+pub(crate) struct Grouped<'a> {
+    pub(crate) name: &'a str,
+    /// Ids of virtual networks.
+    pub(crate) members: &'a [String],
+}
+
+/// A connectivity configuration of a description.
+pub(crate) struct Configured<'a> {
+    pub(crate) name: &'a str,
+    /// As a client would give them.
+    pub(crate) properties: Map<String, Value>,
+    /// Regions in which it is deployed.
+    pub(crate) deployed: &'a [String],
+}
+
+/// A virtual network. `id` is its full id; `peerings`: names and what they lead to.
+pub(crate) fn place_virtual_network(
+    world: &mut World,
+    id: &str,
+    location: &str,
+    prefixes: &[String],
+    peerings: impl Iterator<Item = (String, String)>,
+) {
+    let mut network = place(world, Kind::VirtualNetwork, id, location);
+    network.properties.insert("addressSpace".to_owned(), json!({ "addressPrefixes": prefixes }));
+    network.properties.insert("subnets".to_owned(), json!([]));
+    let peerings: Vec<Value> =
+        peerings.map(|(name, remote)| super::peerings::shown(&network.id, &name, &remote)).collect();
+    if !peerings.is_empty() {
+        network.properties.insert(super::peerings::OWN.to_owned(), json!(peerings));
+    }
+    world.network.insert(network);
+}
+
+/// A network manager with its own scope: ids of subscriptions and management groups.
+pub(crate) fn place_network_manager(world: &mut World, id: &str, location: &str, scopes: &[String]) {
+    let mut manager = place(world, Kind::Manager, id, location);
+    let (groups, subscriptions): (Vec<&String>, Vec<&String>) =
+        scopes.iter().partition(|s| matches!(Place::of(s), Place::ManagementGroup(_)));
+    let scopes = json!({ "managementGroups": groups, "subscriptions": subscriptions });
+    manager.properties.insert("networkManagerScopes".to_owned(), scopes);
+    manager.properties.insert("networkManagerScopeAccesses".to_owned(), json!(["Connectivity"]));
+    world.network.insert(manager);
+}
+
+/// A network group of the manager with this id, and its static members.
+pub(crate) fn place_network_group(world: &mut World, manager: &str, described: &Grouped<'_>) {
+    let id = format!("{manager}/networkGroups/{}", described.name);
+    let mut group = place(world, Kind::Group, &id, "");
+    for (name, value) in [
+        ("displayName", json!("")),
+        ("description", json!("")),
+        ("memberType", json!("VirtualNetwork")),
+        ("groupMembers", json!([])),
+        ("conditionalMembership", json!("")),
+    ] {
+        group.properties.insert(name.to_owned(), value);
+    }
+    group.had_members = !described.members.is_empty();
+    world.network.insert(group);
+    for (number, network) in described.members.iter().enumerate() {
+        let mut member = place(world, Kind::Member, &format!("{id}/staticMembers/ANM_{number:08x}"), "");
+        member.properties.insert("resourceId".to_owned(), json!(network));
+        world.network.insert(member);
+    }
+}
+
+/// A connectivity configuration of the manager with this id. `Err`: why it is none.
+pub(crate) fn place_configuration(
+    world: &mut World,
+    manager: &str,
+    described: &Configured<'_>,
+) -> Result<(), String> {
+    let id = format!("{manager}/connectivityConfigurations/{}", described.name);
+    let properties = configurations::normal(&described.properties).map_err(|refused| refused.message())?;
+    let mut configuration = place(world, Kind::Configuration, &id, "");
+    configuration.properties = properties;
+    world.network.insert(configuration);
+    for region in described.deployed {
+        commits::place(
+            world,
+            Deployment {
+                manager: key(manager),
+                region: commits::normal(region),
+                kind: "Connectivity".to_owned(),
+                configurations: vec![id.clone()],
+                committed: Timestamp::UNIX_EPOCH,
+                fails: None,
+            },
+        );
+    }
+    Ok(())
+}
+
+fn place(world: &mut World, kind: Kind, id: &str, location: &str) -> Resource {
+    let (guid, revision) = (world.draw(), world.draw());
+    let mut resource = Resource::new(kind, id.to_owned(), guid, revision, Timestamp::UNIX_EPOCH);
+    resource.location = commits::normal(location);
+    resource
+}
