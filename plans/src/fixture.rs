@@ -97,7 +97,20 @@ pub(crate) fn catalog() -> Catalog {
         ),
         ("avnm.network-group", PutSame, One, "network_manager: nm, name: name, member_type?", "id: group"),
         ("avnm.static-member", PutSame, One, "group: group, virtual_network: vnet", "id: id, region?: name"),
-        ("avnm.group-members", Read, One, "group: group, expect: list vnet", ""),
+        (
+            "avnm.member-effect",
+            Read,
+            Several,
+            "group: group, virtual_networks: list vnet, change?: choice add|remove",
+            "changes_traffic: bool, summary",
+        ),
+        (
+            "avnm.group-members",
+            Read,
+            Several,
+            "group: group, expect: list vnet, resource_graph?: bool",
+            "",
+        ),
         ("approval", Read, Nobody, "show?, by?, not?: choice starter", "by, at, reason?"),
         ("delay", Read, Nobody, "for: duration", "began, over"),
         (

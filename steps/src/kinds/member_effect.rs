@@ -2,6 +2,8 @@
 //! reads in both tenants; what it finds is for the person who approves.
 
 mod judgement;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::BTreeSet;
