@@ -70,7 +70,7 @@ pub(crate) fn catalog() -> Catalog {
             "id: id",
         ),
         ("entra.invitation-accepted", Read, One, "guest: guid", ""),
-        ("azure.sign-in", Read, One, "expect_principal?: guid", "object_id: guid"),
+        ("azure.sign-in", Read, One, "expect_principal?: guid, expect_application?: guid", "object_id: guid"),
         ("azure.scope", Read, One, "scope: scope, expect_name?", "id: scope, name"),
         ("azure.resource-provider", PutSame, One, "scope: scope, namespace", ""),
         ("azure.virtual-networks", Read, One, "ids: list vnet, within?: scope", "ids: list vnet"),
@@ -104,13 +104,7 @@ pub(crate) fn catalog() -> Catalog {
             "group: group, virtual_networks: list vnet, change?: choice add|remove",
             "changes_traffic: bool, summary",
         ),
-        (
-            "avnm.group-members",
-            Read,
-            Several,
-            "group: group, expect: list vnet, resource_graph?: bool",
-            "",
-        ),
+        ("avnm.group-members", Read, Several, "group: group, expect: list vnet, resource_graph?: bool", ""),
         ("approval", Read, Nobody, "show?, by?, not?: choice starter", "by, at, reason?"),
         ("delay", Read, Nobody, "for: duration", "began, over"),
         (

@@ -176,7 +176,9 @@ mod tests {
     #[test]
     fn the_shipped_plans_fit_the_kinds() {
         let registry = kinds();
-        for name in ["connect-many", "cross-tenant-connection", "hello-durable"] {
+        for name in
+            ["connect-many", "cross-tenant-connection", "hello-durable", "unattended-service-principal"]
+        {
             let path = format!("{}/../plans/library/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read(&path).unwrap();
             let document = twinspan_plans::parse(&path, &text).unwrap();

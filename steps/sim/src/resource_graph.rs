@@ -33,7 +33,8 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> H
         ));
     }
     let group = quoted_after(query, "networkgroupid").map(|id| key(&id));
-    let mentioned = quoted_after(query, "tostring(properties) contains").map(|text| text.to_ascii_lowercase());
+    let mentioned =
+        quoted_after(query, "tostring(properties) contains").map(|text| text.to_ascii_lowercase());
     let projected = lower.contains("project virtualnetworkid");
     let asked: Vec<String> = texts(&body, "subscriptions").iter().map(|s| s.to_ascii_lowercase()).collect();
     network::settle(world, request.at);

@@ -24,7 +24,11 @@ struct World {
 }
 
 fn id(name: &str) -> String {
-    if name == "vnet-hub" { default_world::hub().path().to_owned() } else { format!("{TARGET_NETWORKS}/{name}") }
+    if name == "vnet-hub" {
+        default_world::hub().path().to_owned()
+    } else {
+        format!("{TARGET_NETWORKS}/{name}")
+    }
 }
 
 fn network(region: &str, prefix: &str, peerings: &Value) -> Value {

@@ -352,7 +352,11 @@ fn resource_graph_shows_members_in_effect_to_their_own_tenant_after_the_lag() {
     assert_eq!(found.body["data"][0]["properties"]["GroupMemberships"][0]["NetworkGroupId"], group());
     let none = two.target("POST", path, &by_text("/networkGroups/of-nobody", json!({})));
     assert_eq!(none.body["data"], json!([]));
-    two.both("PUT", &member("data"), &member_body(&APP_NETWORK.replace("rg-app", "rg-data").replace("vnet-app", "vnet-data")));
+    two.both(
+        "PUT",
+        &member("data"),
+        &member_body(&APP_NETWORK.replace("rg-app", "rg-data").replace("vnet-app", "vnet-data")),
+    );
     two.trial.wait(100);
     let first = two.target("POST", path, &by_text(&group(), json!({ "$top": 1 })));
     let next = first.text("/$skipToken").to_owned();
