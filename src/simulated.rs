@@ -14,8 +14,9 @@ pub use in_process::InProcessWorld;
 /// Which world to begin with.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct WorldChoice {
-    /// Begin with this world: a JSON file, or `least-privilege` (default: the world of the shipped plan)
-    #[arg(long, value_name = "FILE|least-privilege")]
+    /// Begin with this world: a JSON file, `least-privilege`, or `ready`, where the prerequisites are met (default: the world
+    /// of the shipped plan)
+    #[arg(long, value_name = "FILE|least-privilege|ready")]
     world: Option<String>,
 }
 
@@ -24,6 +25,7 @@ pub(crate) fn world(choice: &WorldChoice, ready: bool) -> Result<World, CommandE
     let (built, name) = match choice.world.as_deref() {
         None if ready => (World::ready(), "ready"),
         None => (World::shipped(), "shipped"),
+        Some("ready") => (World::ready(), "ready"),
         Some("least-privilege") => (World::least_privilege(), "least-privilege"),
         Some(file) => {
             let path = Path::new(file);

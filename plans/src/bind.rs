@@ -271,6 +271,7 @@ mod tests {
             ("cross-tenant-connection", "cross-tenant-connection.service-principal"),
             ("cross-tenant-connection", "cross-tenant-connection.management-group"),
             ("hello-durable", "hello-durable"),
+            ("unattended-service-principal", "unattended-service-principal"),
         ] {
             let plan = plan(&library(&format!("{name}.yaml")));
             let text = String::from_utf8(library(&format!("{inputs}.inputs.yaml"))).unwrap();

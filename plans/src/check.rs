@@ -216,7 +216,9 @@ mod tests {
 
     #[test]
     fn shipped_plans_compile() {
-        for name in ["cross-tenant-connection", "hello-durable"] {
+        for name in
+            ["connect-many", "cross-tenant-connection", "hello-durable", "unattended-service-principal"]
+        {
             let path = format!("{}/library/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read(path).unwrap();
             let document = crate::parse(name, &text).unwrap();

@@ -3,8 +3,11 @@
 //! Reading puts up with what the service really answers: empty strings for what is not set, null lists, states that are
 //! not in its own list, ids in another case.
 
+pub(crate) mod addresses;
 pub(crate) mod child;
 mod connection;
+pub(crate) mod deployed;
+pub(crate) mod network;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -25,6 +25,7 @@ mod redaction;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod skip_token;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -11,6 +11,7 @@ mod guest_user;
 #[cfg(test)]
 mod hand_over_test;
 mod invitation_accepted;
+mod member_effect;
 mod network_group;
 mod network_manager;
 mod network_manager_connection;
@@ -55,6 +56,7 @@ pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
         })
         .with(connection_status::ConnectionStatus { azure: azure() })
         .with(Acting { azure: azure(), kind: network_group::NetworkGroup { azure: azure() } })
+        .with(member_effect::MemberEffect { azure: azure() })
         .with(Acting { azure: azure(), kind: static_member::StaticMember { azure: azure() } })
         .with(group_members::GroupMembers { azure: azure() })
         .with(Acting { azure: azure(), kind: arm_resource::ArmResource { azure: azure() } })
@@ -98,6 +100,7 @@ mod tests {
             "arm.resource",
             "avnm.connection-status",
             "avnm.group-members",
+            "avnm.member-effect",
             "avnm.network-group",
             "avnm.network-manager",
             "avnm.network-manager-connection",
@@ -160,6 +163,7 @@ mod tests {
         example_is_read::<group_members::GroupMembers>();
         example_is_read::<guest_user::GuestUser>();
         example_is_read::<invitation_accepted::InvitationAccepted>();
+        example_is_read::<member_effect::MemberEffect>();
         example_is_read::<network_group::NetworkGroup>();
         example_is_read::<network_manager::NetworkManager>();
         example_is_read::<network_manager_connection::NetworkManagerConnection>();
@@ -177,7 +181,9 @@ mod tests {
     #[test]
     fn the_shipped_plans_fit_the_kinds() {
         let registry = kinds();
-        for name in ["cross-tenant-connection", "hello-durable"] {
+        for name in
+            ["connect-many", "cross-tenant-connection", "hello-durable", "unattended-service-principal"]
+        {
             let path = format!("{}/../plans/library/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read(&path).unwrap();
             let document = twinspan_plans::parse(&path, &text).unwrap();

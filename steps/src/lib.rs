@@ -11,6 +11,7 @@ pub mod ids;
 mod kinds;
 mod people;
 mod rights;
+mod tenancy;
 
 pub use azure::{
     Arm, Azure, Cloud, CloudError, Credential, CredentialError, CredentialKind, CredentialSettings,

@@ -12,8 +12,11 @@ use crate::world::World;
 
 const TYPE: &str = "microsoft.network/networkgroupmemberships";
 
+/// Rows of a page, unless `$top` says fewer.
+const PAGE: usize = 1_000;
+
 /// `POST /providers/Microsoft.ResourceGraph/resources`. Understands the documented query for the members of a network
-/// group, and the same without its filter or its projection.
+/// group, the same without its filter or its projection, and a filter on the text of all properties.
 pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> Handled {
     if request.method != http::Method::POST {
         return Err(Reply::method_not_allowed());
@@ -30,6 +33,8 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> H
         ));
     }
     let group = quoted_after(query, "networkgroupid").map(|id| key(&id));
+    let mentioned =
+        quoted_after(query, "tostring(properties) contains").map(|text| text.to_ascii_lowercase());
     let projected = lower.contains("project virtualnetworkid");
     let asked: Vec<String> = texts(&body, "subscriptions").iter().map(|s| s.to_ascii_lowercase()).collect();
     network::settle(world, request.at);
@@ -63,7 +68,9 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> H
             .filter(|id| group.as_ref().is_none_or(|wanted| key(id) == *wanted))
             .map(|id| json!({ "NetworkGroupId": id, "MembershipType": "Static" }))
             .collect();
-        if !groups.is_empty() {
+        let properties = json!({ "GroupMemberships": groups });
+        let text = properties.to_string().to_ascii_lowercase();
+        if !groups.is_empty() && mentioned.as_ref().is_none_or(|wanted| text.contains(wanted)) {
             rows.push(json!({
                 "id": format!("{}/providers/Microsoft.Network/networkGroupMemberships/default", membership.network),
                 "name": "default",
@@ -71,18 +78,35 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> H
                 "location": membership.location,
                 "subscriptionId": subscription,
                 "tenantId": tenant,
-                "properties": { "GroupMemberships": groups },
+                "properties": properties,
             }));
         }
     }
-    let count = rows.len();
-    Ok(Reply::ok(json!({
-        "totalRecords": count,
-        "count": count,
-        "resultTruncated": "false",
+    Ok(Reply::ok(page(&body, rows)))
+}
+
+/// The page that is asked for. Where the next one is, is said only of rows that have an id, as the service does.
+fn page(body: &Value, rows: Vec<Value>) -> Value {
+    let option = |name: &str| body.get("options").and_then(|options| options.get(name));
+    let size = option("$top").and_then(Value::as_u64).and_then(|top| usize::try_from(top).ok());
+    let size = size.unwrap_or(PAGE).clamp(1, PAGE);
+    let skipped = option("$skipToken").and_then(Value::as_str).and_then(|token| token.parse::<usize>().ok());
+    let from = skipped.unwrap_or(0).min(rows.len());
+    let (total, has_ids) = (rows.len(), rows.iter().all(|row| row.get("id").is_some()));
+    let rows: Vec<Value> = rows.into_iter().skip(from).take(size).collect();
+    let end = from + rows.len();
+    let truncated = end < total && !has_ids;
+    let mut page = json!({
+        "totalRecords": total,
+        "count": rows.len(),
+        "resultTruncated": if truncated { "true" } else { "false" },
         "facets": [],
         "data": rows,
-    })))
+    });
+    if end < total && has_ids {
+        page["$skipToken"] = json!(end.to_string());
+    }
+    page
 }
 
 fn texts(body: &Value, name: &str) -> Vec<String> {

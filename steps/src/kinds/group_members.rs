@@ -1,4 +1,7 @@
-//! `avnm.group-members`: the virtual networks that were added are listed in the group.
+//! `avnm.group-members`: the virtual networks that were added are listed in the group; on request Azure Resource Graph is
+//! asked, too, in the tenant of each.
+
+mod resource_graph;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +9,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
-    Wait,
+    Applied, ClaimKey, Decision, EffectClass, Identities, Marker, Observed, Readiness, Step, StepCx,
+    StepError, Undone, Wait,
 };
 
 use crate::avnm::{API, Found, Member as Wire, Provisioning, same_path};
@@ -29,6 +32,10 @@ pub(crate) struct Params {
     group: ResourceId<NetworkGroups>,
     /// Virtual networks that must be listed. Others in the group are left alone.
     expect: Vec<ResourceId>,
+    /// Whether Azure Resource Graph must show them in the group as well, as the portal's "View group members" does. It is
+    /// asked as the identity of `as` whose tenant a virtual network lies in: as: [central, target].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    resource_graph: bool,
 }
 
 /// Outputs of `avnm.group-members`.
@@ -97,17 +104,35 @@ fn judge(cx: &StepCx<'_>, params: &Params, listed: Vec<Found<Wire>>) -> Observed
     Observed::Present { output: Output { members, others }, marker: Marker::NoPlace }
 }
 
+/// Listed, and not shown by Resource Graph.
+fn not_shown(cx: &StepCx<'_>, params: &Params, missing: &[&ResourceId]) -> Observed<Output> {
+    let names: Vec<&str> = missing.iter().map(|network| network.name()).collect();
+    let wait = Wait::remote(format!(
+        "members of group {} are listed; Azure Resource Graph, which lags, does not show {} in it yet",
+        params.group.name(),
+        names.join(", ")
+    ))
+    .look_again(people::pace(cx, Duration::from_secs(30), Duration::from_secs(120)))
+    .otherwise(
+        "a membership takes effect after about 10 minutes, and only where the virtual network lies in the connected scope: \
+         after half an hour look whether the connection is still listed as Connected. Without `resource_graph` the list of \
+         static members is enough",
+    );
+    Observed::Converging { wait, marker: Marker::NoPlace }
+}
+
 impl Step for GroupMembers {
     const KIND: &'static str = "avnm.group-members";
     const SUMMARY: &'static str = "Verify that virtual networks are listed as members of a network group";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const IDENTITIES: Identities = Identities::Several;
 
     type Params = Params;
     type Output = Output;
 
     fn example() -> Params {
-        Params { group: default_world::group(), expect: vec![default_world::hub()] }
+        Params { group: default_world::group(), expect: vec![default_world::hub()], resource_graph: false }
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
@@ -121,7 +146,15 @@ impl Step for GroupMembers {
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let path = format!("{}/staticMembers", params.group.path());
         let listed: Vec<Found<Wire>> = self.azure.arm(cx, cx.identity()?).list(&path, API, &[]).await?;
-        Ok(judge(cx, params, listed))
+        let judged = judge(cx, params, listed);
+        // The list is the gate; without it there is nothing to look for.
+        if !params.resource_graph || !matches!(judged, Observed::Present { .. }) {
+            return Ok(judged);
+        }
+        match resource_graph::missing(&self.azure, cx, &params.group, &params.expect).await? {
+            missing if missing.is_empty() => Ok(judged),
+            missing => Ok(not_shown(cx, params, &missing)),
+        }
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
@@ -138,7 +171,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::azure::scripted::Bench;
+    use crate::azure::scripted::{Bench, CENTRAL, TARGET};
     use crate::kinds::wire_test::{Attempt, asked, wait};
     use twinspan_engine::Phase;
 
@@ -159,10 +192,8 @@ mod tests {
             };
             bench.script.answer(200, &json!({ "value": page, "nextLink": next }));
         }
-        let params = Params {
-            group: default_world::group(),
-            expect: vec![default_world::spoke(), default_world::hub()],
-        };
+        let params =
+            Params { expect: vec![default_world::spoke(), default_world::hub()], ..GroupMembers::example() };
         let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
         let seen = Attempt::new(&bench, Phase::Probe).check(&kind, &params).await.unwrap();
         (seen, asked(&bench))
@@ -192,6 +223,55 @@ mod tests {
             wait(half).what,
             "members of group ng-spokes not listed yet: vnet-app; on their way: vnet-hub Updating"
         );
+    }
+
+    #[tokio::test]
+    async fn resource_graph_is_asked_in_each_tenant_once_the_list_is_right() {
+        let bench = Bench::new();
+        let (spoke, hub) = (default_world::spoke().key(), default_world::hub().key());
+        let params = Params {
+            expect: vec![default_world::spoke(), default_world::hub()],
+            resource_graph: true,
+            ..GroupMembers::example()
+        };
+        let mut attempt = Attempt::new(&bench, Phase::Probe);
+        attempt.identities = Some(vec![bench.central.clone(), bench.target.clone()]);
+        let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
+        let listed =
+            json!({ "value": [member(&hub, "Succeeded"), member(&spoke, "Succeeded")], "nextLink": "" });
+        let membership = |network: &str, list: &str, id: &str| {
+            json!({ "id": format!("{network}/providers/Microsoft.Network/networkGroupMemberships/default"),
+                "properties": { list: [{ id: "/other" }, { id: default_world::group().key() }] } })
+        };
+        let subscription = json!({ "displayName": "x", "tenantId": TARGET, "state": "Enabled" });
+        for shown in [false, true] {
+            bench.script.answer(200, &listed).answer(200, &subscription);
+            let rows = [membership(&spoke.to_uppercase(), "groupMemberships", "networkGroupId")];
+            let rows = if shown { &rows[..] } else { &[] };
+            // What the other tenant holds is not shown to this one.
+            bench.script.answer(200, &json!({ "data": rows }));
+            bench
+                .script
+                .answer(200, &json!({ "data": [membership(&hub, "GroupMemberships", "NetworkGroupId")] }));
+            let seen = attempt.check(&kind, &params).await.unwrap();
+            if shown {
+                assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
+            } else {
+                let wait = wait(seen);
+                assert!(wait.what.ends_with("does not show vnet-app in it yet"), "{}", wait.what);
+                assert_eq!(wait.kind, twinspan_engine::WaitKind::Remote);
+            }
+        }
+        let graph: Vec<(String, serde_json::Value)> = bench
+            .script
+            .requests()
+            .iter()
+            .filter(|request| request.verb == "POST")
+            .map(|request| (request.token("authorization").unwrap().1, request.body["subscriptions"].clone()))
+            .collect();
+        let [central, target] =
+            ["aaaaaaaa", "bbbbbbbb"].map(|id| json!([format!("{id}-0000-0000-0000-000000000001")]));
+        assert_eq!(graph[..2], [(TARGET.to_owned(), target), (CENTRAL.to_owned(), central)]);
     }
 
     #[tokio::test]

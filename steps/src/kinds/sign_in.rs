@@ -27,6 +27,9 @@ pub(crate) struct Params {
     /// Object id that the account must have in the tenant; any account unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expect_principal: Option<Guid>,
+    /// Application that must sign in, by its id, for plans that an application carries out; anybody unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expect_application: Option<Guid>,
 }
 
 /// Outputs of `azure.sign-in`.
@@ -75,11 +78,45 @@ fn judge(
             .look_again(Duration::from_secs(30));
             Ok(Observed::Converging { wait, marker: Marker::NoPlace })
         }
+        _ if let Some(wait) = other_application(params, identity, &signed_in, tenant) => {
+            Ok(Observed::Converging { wait, marker: Marker::NoPlace })
+        }
         _ => {
             let output = Output { tenant, object_id, account };
             Ok(Observed::Present { output, marker: Marker::NoPlace })
         }
     }
+}
+
+/// The wait for the right application, where another one signed in, or a person.
+fn other_application(
+    params: &Params,
+    identity: &Identity,
+    signed_in: &SignedIn,
+    tenant: TenantId,
+) -> Option<Wait> {
+    let wanted = params.expect_application?;
+    let application = signed_in.application.as_deref().and_then(|id| id.parse::<Guid>().ok());
+    if application == Some(wanted) {
+        return None;
+    }
+    let named = match (&signed_in.account, &signed_in.application) {
+        (Some(account), _) => account.clone(),
+        (None, Some(application)) => format!("application {application}"),
+        (None, None) => "an account without a name".to_owned(),
+    };
+    let wait = Wait::new(
+        WaitKind::Person,
+        format!("signed in to tenant {tenant} as {named}; the plan needs application {wanted}"),
+    )
+    .who("whoever keeps this machine's configuration")
+    .action(format!(
+        "name application {wanted} and its credential in [identities.{}] of twinspan.toml ({} there now)",
+        identity.name,
+        signed_in.credential.name()
+    ))
+    .look_again(Duration::from_secs(30));
+    Some(wait)
 }
 
 /// What makes the right account sign in: a person chooses among several, an application has only itself.
@@ -115,7 +152,7 @@ impl Step for SignIn {
     type Output = Output;
 
     fn example() -> Params {
-        Params { expect_principal: Some(default_world::TARGET_ADMINISTRATOR) }
+        Params { expect_principal: Some(default_world::TARGET_ADMINISTRATOR), expect_application: None }
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
@@ -200,6 +237,33 @@ mod tests {
         );
         let nobody = judged(None, "public", CredentialKind::AzureCli).unwrap_err();
         assert_eq!(nobody.class, FailureClass::PlanWrong);
+    }
+
+    #[test]
+    fn a_plan_for_an_application_is_not_carried_out_by_a_person() {
+        let application = default_world::APPLICATION;
+        let params = Params { expect_principal: None, expect_application: Some(application) };
+        let judged = |account: Option<&str>, signed_in_as: &str| {
+            let signed_in = SignedIn {
+                object_id: Some(ACCOUNT.to_owned()),
+                tenant: Some(TARGET.to_owned()),
+                application: Some(signed_in_as.to_owned()),
+                account: account.map(str::to_owned),
+                credential: CredentialKind::AzureCli,
+                expires: "2026-11-23T09:00:00Z".parse().unwrap(),
+            };
+            judge(&Cloud::named("public").unwrap(), &params, &Bench::new().target, signed_in).unwrap()
+        };
+        let right = application.to_string().to_uppercase();
+        assert!(matches!(judged(None, &right), Observed::Present { .. }));
+        let wait = wait(judged(Some("eve@contoso.example"), "04b07795-8ddb-461a-bbee-02f9e1bf7b46"));
+        assert_eq!(
+            wait.what,
+            format!(
+                "signed in to tenant {TARGET} as eve@contoso.example; the plan needs application {application}"
+            )
+        );
+        assert!(wait.action.unwrap().contains("[identities.target] of twinspan.toml (azure-cli there now)"));
     }
 
     #[tokio::test]

@@ -10,13 +10,12 @@ use twinspan_engine::{
     Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
 };
 
-use crate::avnm::{API, Found, or_default};
+use crate::avnm::network::{Network, TYPE};
+use crate::avnm::{API, Found};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ResourceId, Scope, ScopeKind};
 use crate::people;
-
-const TYPE: &str = "Microsoft.Network/virtualNetworks";
 
 /// `azure.virtual-networks`
 pub(crate) struct VirtualNetworks {
@@ -56,20 +55,6 @@ pub(crate) struct VirtualNetwork {
     /// Its region.
     region: String,
     /// Its address space.
-    address_prefixes: Vec<String>,
-}
-
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Wire {
-    #[serde(deserialize_with = "or_default")]
-    address_space: AddressSpace,
-}
-
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct AddressSpace {
-    #[serde(deserialize_with = "or_default")]
     address_prefixes: Vec<String>,
 }
 
@@ -126,13 +111,13 @@ impl Step for VirtualNetworks {
         let mut networks = Vec::with_capacity(params.ids.len());
         let mut missing = Vec::new();
         for id in &params.ids {
-            let found: Option<Found<Wire>> = arm.get(id.path(), API).await?;
+            let found: Option<Found<Network>> = arm.get(id.path(), API).await?;
             match found {
                 Some(found) => networks.push(VirtualNetwork {
                     id: id.clone(),
                     name: found.name,
                     region: found.location,
-                    address_prefixes: found.properties.address_space.address_prefixes,
+                    address_prefixes: found.properties.prefixes().to_vec(),
                 }),
                 None => missing.push(id.path()),
             }

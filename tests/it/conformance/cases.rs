@@ -127,6 +127,12 @@ fn settings(kind: &str) -> Vec<Setting> {
         "avnm.group-members" => {
             vec![Setting { first: &["avnm.network-group", "avnm.static-member"], ..USUAL }]
         }
+        "avnm.member-effect" => vec![Setting {
+            world: ready,
+            identities: &["central", "target"],
+            first: &["avnm.network-group"],
+            ..USUAL
+        }],
         "azure.resource-provider" => vec![
             Setting { only_found: true, ..USUAL },
             Setting { way: "not registered", world: unregistered, ..USUAL },

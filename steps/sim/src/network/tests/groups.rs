@@ -341,6 +341,29 @@ fn resource_graph_shows_members_in_effect_to_their_own_tenant_after_the_lag() {
     two.trial.wait(62);
     assert_eq!(rows(&mut two, true), json!([{ "virtualNetworkId": APP_NETWORK }]));
     assert_eq!(rows(&mut two, false), json!([]), "another tenant's token");
+    let by_text = |text: &str, options: Value| {
+        let query = format!(
+            "networkresources | where type =~ 'microsoft.network/networkgroupmemberships' | where tostring(properties) \
+             contains '{text}' | project id, properties"
+        );
+        json!({ "subscriptions": ["bbbbbbbb-0000-0000-0000-000000000001"], "query": query, "options": options })
+    };
+    let found = two.target("POST", path, &by_text(&group().to_uppercase(), json!({})));
+    assert_eq!(found.body["data"][0]["properties"]["GroupMemberships"][0]["NetworkGroupId"], group());
+    let none = two.target("POST", path, &by_text("/networkGroups/of-nobody", json!({})));
+    assert_eq!(none.body["data"], json!([]));
+    two.both(
+        "PUT",
+        &member("data"),
+        &member_body(&APP_NETWORK.replace("rg-app", "rg-data").replace("vnet-app", "vnet-data")),
+    );
+    two.trial.wait(100);
+    let first = two.target("POST", path, &by_text(&group(), json!({ "$top": 1 })));
+    let next = first.text("/$skipToken").to_owned();
+    let last = two.target("POST", path, &by_text(&group(), json!({ "$top": 1, "$skipToken": next })));
+    assert!(last.body.get("$skipToken").is_none(), "{}", last.body);
+    let ids = [first.text("/data/0/id"), last.text("/data/0/id")];
+    assert!(ids[0].contains("vnet-app") && ids[1].contains("vnet-data"), "{ids:?}");
     let other = two.target("POST", path, &json!({ "query": "resources | take 1" }));
     assert_eq!(other.refusal(), (400, "BadRequest"));
 }

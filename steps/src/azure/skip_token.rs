@@ -1,0 +1,135 @@
+//! Lists that are asked for by POST: where the next page is stands in the body, as a token, and not in a link.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use twinspan_engine::{FailureClass, StepError};
+
+use super::arm::Arm;
+
+/// More pages than any of these lists has.
+const MOST_PAGES: usize = 5_000;
+
+/// Api-version of Resource Graph.
+const RESOURCE_GRAPH_API: &str = "2024-04-01";
+
+/// One page. `value` is required: an answer without it is not an empty list.
+#[derive(Deserialize)]
+struct Page<T> {
+    value: Vec<T>,
+    #[serde(default, rename = "skipToken")]
+    next: Option<String>,
+}
+
+/// One page of Resource Graph.
+#[derive(Deserialize)]
+struct Rows<T> {
+    data: Vec<T>,
+    #[serde(default, rename = "$skipToken")]
+    next: Option<String>,
+}
+
+/// The tokens that were followed so far.
+#[derive(Default)]
+struct Followed(BTreeSet<String>);
+
+impl Followed {
+    /// `None`: that was the last page.
+    fn next(&mut self, token: Option<String>) -> Result<Option<String>, StepError> {
+        let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
+        if !self.0.insert(token.clone()) || self.0.len() > MOST_PAGES {
+            let what = format!("the pages of a list do not end (after {})", self.0.len());
+            return Err(StepError::new(FailureClass::Transient, what));
+        }
+        Ok(Some(token))
+    }
+}
+
+impl Arm<'_> {
+    /// POST that reads a list, all pages. `asked`: what is asked for, by name.
+    pub(crate) async fn query_list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        api: &str,
+        asked: &[(&str, Value)],
+    ) -> Result<Vec<T>, StepError> {
+        let mut body: Map<String, Value> =
+            asked.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let (mut all, mut followed) = (Vec::new(), Followed::default());
+        loop {
+            let page: Page<T> = self.query(path, api, &body).await?;
+            all.extend(page.value);
+            match followed.next(page.next)? {
+                Some(token) => body.insert("skipToken".to_owned(), json!(token)),
+                None => return Ok(all),
+            };
+        }
+    }
+
+    /// Asks Azure Resource Graph about these subscriptions, all pages. It shows what this identity may read in its own
+    /// tenant, and what happened a moment ago it does not show yet.
+    pub(crate) async fn resource_graph<T: DeserializeOwned>(
+        &self,
+        subscriptions: &[String],
+        query: &str,
+    ) -> Result<Vec<T>, StepError> {
+        let mut options = json!({ "resultFormat": "objectArray" });
+        let (mut all, mut followed) = (Vec::new(), Followed::default());
+        loop {
+            let body = json!({ "subscriptions": subscriptions, "query": query, "options": options });
+            let rows: Rows<T> =
+                self.query("/providers/Microsoft.ResourceGraph/resources", RESOURCE_GRAPH_API, &body).await?;
+            all.extend(rows.data);
+            match followed.next(rows.next)? {
+                Some(token) => options["$skipToken"] = json!(token),
+                None => return Ok(all),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use twinspan_engine::{AttemptLog, Phase};
+
+    const PATH: &str = "/subscriptions/s/listDeploymentStatus";
+
+    #[tokio::test]
+    async fn pages_are_followed_by_the_token_in_the_body() {
+        let bench = Bench::new();
+        bench.script.answer(200, &json!({ "value": [1, 2], "skipToken": "2" }));
+        bench.script.answer(200, &json!({ "value": [3], "skipToken": "" }));
+        let log = AttemptLog::new(Phase::Probe);
+        let cx = bench.cx(Phase::Probe, &log);
+        let arm = bench.azure.arm(&cx, &bench.central);
+        let all: Vec<u32> = arm.query_list(PATH, "1", &[("regions", json!(["westeurope"]))]).await.unwrap();
+        assert_eq!(all, [1, 2, 3]);
+        let bodies: Vec<Value> = bench.script.requests().into_iter().map(|seen| seen.body).collect();
+        let regions = json!({ "regions": ["westeurope"] });
+        assert_eq!(bodies, [regions.clone(), json!({ "regions": ["westeurope"], "skipToken": "2" })]);
+        bench.script.answer(200, &json!({ "value": [1], "skipToken": "same" }));
+        bench.script.answer(200, &json!({ "value": [1], "skipToken": "same" }));
+        let error = arm.query_list::<u32>(PATH, "1", &[]).await.unwrap_err();
+        assert!(error.message.contains("do not end"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn resource_graph_goes_on_by_its_own_token() {
+        let bench = Bench::new();
+        bench.script.answer(200, &json!({ "count": 1, "data": [{ "a": 1 }], "$skipToken": "next" }));
+        bench.script.answer(200, &json!({ "count": 1, "data": [{ "a": 2 }], "resultTruncated": "false" }));
+        let log = AttemptLog::new(Phase::Probe);
+        let cx = bench.cx(Phase::Probe, &log);
+        let arm = bench.azure.arm(&cx, &bench.target);
+        let rows: Vec<Value> = arm.resource_graph(&["s".to_owned()], "networkresources").await.unwrap();
+        assert_eq!(rows, [json!({ "a": 1 }), json!({ "a": 2 })]);
+        let bodies: Vec<Value> = bench.script.requests().into_iter().map(|seen| seen.body).collect();
+        assert_eq!(bodies[0]["subscriptions"], json!(["s"]));
+        assert_eq!(bodies[0]["options"], json!({ "resultFormat": "objectArray" }));
+        assert_eq!(bodies[1]["options"]["$skipToken"], "next");
+    }
+}

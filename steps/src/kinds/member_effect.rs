@@ -1,0 +1,316 @@
+//! `avnm.member-effect`: what deployed configurations will do to virtual networks that join or leave a network group. It
+//! reads in both tenants; what it finds is for the person who approves.
+
+mod judgement;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, Identities, Identity, Marker, Observed, Readiness, Step, StepCx,
+    StepError, Undone,
+};
+
+use crate::avnm::deployed::{self, Active, Connectivity};
+use crate::avnm::network::{Network, TYPE};
+use crate::avnm::{API, Found, Member, same_path};
+use crate::azure::Azure;
+use crate::default_world;
+use crate::ids::{NetworkGroups, ResourceId};
+use crate::people;
+use crate::tenancy::{self, Tenancy};
+use judgement::{Known, Reaching, Seen};
+
+/// `avnm.member-effect`
+pub(crate) struct MemberEffect {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `avnm.member-effect`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The network group.
+    group: ResourceId<NetworkGroups>,
+    /// The virtual networks. Each is read as the identity of `as` whose tenant it lies in.
+    virtual_networks: Vec<ResourceId>,
+    /// Whether they join the group (add) or leave it (remove).
+    #[serde(default, skip_serializing_if = "Change::is_add")]
+    change: Change,
+}
+
+/// What happens to the members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline, extend("x-twinspan-type" = "choice(add,remove)"))]
+pub(crate) enum Change {
+    /// They join.
+    #[default]
+    Add,
+    /// They leave.
+    Remove,
+}
+
+impl Change {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_add(&self) -> bool {
+        *self == Change::Add
+    }
+}
+
+/// Outputs of `avnm.member-effect`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// Whether anything that is deployed reaches, or may reach, one of the virtual networks.
+    changes_traffic: bool,
+    /// All of it in words, for the person who approves.
+    summary: String,
+    /// The connectivity configurations that reach them.
+    configurations: Vec<ResourceId>,
+    /// The regions in which those are deployed.
+    regions: Vec<String>,
+    /// Peerings that come.
+    peerings_added: Vec<Peering>,
+    /// Peerings that go.
+    peerings_removed: Vec<Peering>,
+    /// Address spaces that overlap where they are to be connected.
+    overlaps: Vec<Overlap>,
+    /// How many more virtual networks have a deployed configuration afterwards, which is what is charged for.
+    newly_billed: u32,
+    /// How many fewer.
+    no_longer_billed: u32,
+    /// Limits of the service that are passed.
+    limits: Vec<String>,
+    /// Virtual networks that are connected with them and could not be read by any identity of `as`.
+    unread: Vec<String>,
+}
+
+/// A peering between two virtual networks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct Peering {
+    /// Id of the virtual network that joins or leaves.
+    virtual_network: String,
+    /// Id of the one at the other end.
+    remote: String,
+    /// Name of the peering, where it is there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+/// Two prefixes that share addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct Overlap {
+    /// Id of the virtual network that joins.
+    virtual_network: String,
+    /// Its prefix.
+    prefix: String,
+    /// Id of the one that it is to be connected with.
+    other: String,
+    /// That one's prefix.
+    other_prefix: String,
+    /// Whether that one is the hub: then there will be no peering. Between members traffic is dropped.
+    hub: bool,
+}
+
+impl Params {
+    fn plausible(&self) -> Result<(), StepError> {
+        match self.virtual_networks.iter().find(|id| !id.is_a(TYPE)) {
+            Some(other) => Err(StepError::plan_wrong(format!("{other} is not the id of a virtual network"))
+                .hint("the effect of subnets cannot be foreseen; name their virtual networks")),
+            None => Ok(()),
+        }
+    }
+
+    fn manager(&self) -> &str {
+        self.group.above(1)
+    }
+}
+
+/// One look at both tenants.
+struct Look<'a> {
+    azure: &'a Azure,
+    cx: &'a StepCx<'a>,
+    params: &'a Params,
+    tenancy: Tenancy<'a>,
+}
+
+impl<'a> Look<'a> {
+    fn arm(&self, identity: &'a Identity) -> crate::azure::Arm<'a> {
+        self.azure.arm(self.cx, identity)
+    }
+
+    /// A network that the plan names: it must be there.
+    async fn moving(&mut self, id: &ResourceId) -> Result<Seen, StepError> {
+        let reader = self.tenancy.reader(id).await?;
+        let found: Option<Found<Network>> = self.arm(reader).get(id.path(), API).await?;
+        let found = found.ok_or_else(|| {
+            StepError::plan_wrong(format!("{} does not see {id}", people::who(reader)))
+                .hint("correct the list, or have the virtual network made, and retry the step")
+        })?;
+        Ok(Seen::new(id.path(), found))
+    }
+
+    /// Another one. What nobody here may read is said, and stops nothing.
+    async fn beside(&mut self, id: &str) -> Result<Option<Seen>, StepError> {
+        let Ok(id) = id.parse::<ResourceId>() else { return Ok(None) };
+        let read = async {
+            let reader = self.tenancy.reader(&id).await?;
+            self.arm(reader).get::<Found<Network>>(id.path(), API).await
+        };
+        match read.await {
+            Ok(found) => Ok(found.map(|found| Seen::new(id.path(), found))),
+            Err(error) if tenancy::is_elsewhere(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is in effect on a network now, of whatever manager.
+    async fn effective(&mut self, id: &ResourceId) -> Result<Vec<Active>, StepError> {
+        let path = format!("{id}/listNetworkManagerEffectiveConnectivityConfigurations");
+        let reader = self.tenancy.reader(id).await?;
+        self.arm(reader).query_list(&path, API, &[]).await
+    }
+
+    /// Everything that is known about those that move. Nothing is asked that cannot matter: members and hubs only where a
+    /// deployed configuration connects them.
+    async fn known(&mut self, moving: &[&ResourceId], members: &[Found<Member>]) -> Result<Known, StepError> {
+        let (group, manager) = (self.params.group.path(), self.params.manager());
+        let central = self.cx.identity()?;
+        let mut networks = Vec::with_capacity(moving.len());
+        for id in moving {
+            networks.push(self.moving(id).await?);
+        }
+        let regions: Vec<String> = networks
+            .iter()
+            .map(|network| network.region.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let arm = self.arm(central);
+        let configured: Vec<Found<Connectivity>> =
+            arm.list(&format!("{manager}/connectivityConfigurations"), API, &[]).await?;
+        let deployments = deployed::deployments(&arm, manager, &regions).await?;
+        let active = deployed::active(&arm, manager, &regions).await?;
+        let reaching = Reaching::of(group, manager, &configured, &deployments, active);
+        let mut known = Known {
+            change: self.params.change,
+            group: group.to_owned(),
+            applying: configured
+                .iter()
+                .filter(|found| found.properties.applies_to(group))
+                .map(|found| found.name.clone())
+                .collect(),
+            others: deployments
+                .into_iter()
+                .filter(|deployment| {
+                    !deployment.is_connectivity() && !deployment.configuration_ids.is_empty()
+                })
+                .collect(),
+            regions,
+            reaching,
+            moving: networks,
+            ..Known::default()
+        };
+        if known.reaching.is_empty() {
+            return Ok(known);
+        }
+        let staying: Vec<&str> = members
+            .iter()
+            .map(|member| member.properties.resource_id.as_str())
+            .filter(|id| !moving.iter().any(|moves| same_path(moves.path(), id)))
+            .collect();
+        known.members = staying.len();
+        let mut beside: Vec<String> =
+            known.reaching.iter().flat_map(Reaching::hubs).map(str::to_owned).collect();
+        if known.reaching.iter().any(|reaching| reaching.connects_members(group)) {
+            beside.extend(staying.iter().map(|id| (*id).to_owned()));
+        }
+        let read = |id: &str, known: &Known| {
+            known.beside.iter().chain(&known.moving).any(|seen| same_path(&seen.id, id))
+                || known.unread.iter().any(|unread| same_path(unread, id))
+        };
+        for id in beside {
+            if read(&id, &known) {
+                continue;
+            }
+            match self.beside(&id).await? {
+                Some(seen) => known.beside.push(seen),
+                None => known.unread.push(id),
+            }
+        }
+        for (at, id) in moving.iter().enumerate() {
+            if known.reached(at).next().is_some() {
+                known.moving[at].effective = self.effective(id).await?;
+            }
+        }
+        Ok(known)
+    }
+}
+
+impl Step for MemberEffect {
+    const KIND: &'static str = "avnm.member-effect";
+    const SUMMARY: &'static str = "Find out what deployed configurations will do to virtual networks that join or leave a network group";
+    const EFFECT: EffectClass = EffectClass::Read;
+    const SETTLE: Duration = Duration::ZERO;
+    const IDENTITIES: Identities = Identities::Several;
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params {
+            group: default_world::group(),
+            virtual_networks: vec![default_world::spoke(), default_world::hub()],
+            change: Change::Add,
+        }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
+        Vec::new()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        params.plausible()?;
+        let path = format!("{}/staticMembers", params.group);
+        let members: Vec<Found<Member>> = self.azure.arm(cx, cx.identity()?).list(&path, API, &[]).await?;
+        let is_member = |id: &ResourceId| {
+            members.iter().any(|member| same_path(&member.properties.resource_id, id.path()))
+        };
+        // The same network named twice moves once.
+        let mut moving: Vec<&ResourceId> = Vec::new();
+        for id in &params.virtual_networks {
+            if is_member(id) == (params.change == Change::Remove) && !moving.contains(&id) {
+                moving.push(id);
+            }
+        }
+        let output = if moving.is_empty() {
+            let summary = words::nothing_moves(params.change, params.group.name());
+            Output { summary, ..Output::default() }
+        } else {
+            let tenancy = Tenancy::new(&self.azure, cx, params.group.subscription())?;
+            let mut look = Look { azure: &self.azure, cx, params, tenancy };
+            look.known(&moving, &members).await?.judged()
+        };
+        Ok(Observed::Present { output, marker: Marker::NoPlace })
+    }
+
+    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
+        Err(people::never_writes(Self::KIND))
+    }
+
+    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
+        Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+}

@@ -1,0 +1,296 @@
+//! What follows from what was read.
+
+use std::collections::BTreeSet;
+
+use super::{Change, Output, Overlap, Peering, words};
+use crate::avnm::deployed::{self, Active, Connectivity, Deployment};
+use crate::avnm::network::Network;
+use crate::avnm::{Found, addresses, same_path};
+
+/// Members of a connected group, unless more was asked for.
+pub(super) const MOST_CONNECTED: usize = 250;
+/// Spokes of a hub.
+pub(super) const MOST_SPOKES: usize = 1_000;
+/// Connected groups that a virtual network is in.
+pub(super) const MOST_GROUPS: usize = 2;
+
+/// A virtual network that was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) id: String,
+    pub(super) region: String,
+    pub(super) properties: Network,
+    /// What is in effect on it now.
+    pub(super) effective: Vec<Active>,
+}
+
+/// A configuration that reaches the group's members in a region.
+#[derive(Clone, Debug)]
+pub(super) struct Reaching {
+    pub(super) id: String,
+    pub(super) region: String,
+    pub(super) properties: Connectivity,
+    /// It is on its way, and not in force yet.
+    pub(super) coming: bool,
+}
+
+/// Everything that was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) change: Change,
+    /// Id of the group.
+    pub(super) group: String,
+    /// Names of the configurations that apply to the group, deployed or not.
+    pub(super) applying: Vec<String>,
+    pub(super) reaching: Vec<Reaching>,
+    /// Deployments of other types.
+    pub(super) others: Vec<Deployment>,
+    /// Regions of those that move.
+    pub(super) regions: Vec<String>,
+    pub(super) moving: Vec<Seen>,
+    /// Hubs, and members that stay: those that could be read.
+    pub(super) beside: Vec<Seen>,
+    /// Ids of those that could not.
+    pub(super) unread: Vec<String>,
+    /// How many members stay.
+    pub(super) members: usize,
+}
+
+impl Seen {
+    pub(super) fn new(id: &str, found: Found<Network>) -> Self {
+        Seen {
+            id: id.to_owned(),
+            region: deployed::region(&found.location),
+            properties: found.properties,
+            effective: Vec::new(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        name(&self.id)
+    }
+
+    fn is_peered_with(&self, other: &str) -> bool {
+        self.properties.virtual_network_peerings.iter().any(|peering| same_path(peering.remote(), other))
+    }
+}
+
+impl Reaching {
+    /// `active`: what is in force; `configured`: all of the manager, for those that a deployment is only bringing.
+    pub(super) fn of(
+        group: &str,
+        manager: &str,
+        configured: &[Found<Connectivity>],
+        deployments: &[Deployment],
+        active: Vec<Active>,
+    ) -> Vec<Self> {
+        let mut all: Vec<Reaching> = active
+            .into_iter()
+            .map(|Active { id, region, properties }| Reaching {
+                id,
+                region: deployed::region(&region),
+                properties,
+                coming: false,
+            })
+            .collect();
+        for deployment in deployments.iter().filter(|of| of.is_connectivity() && of.is_coming()) {
+            let region = deployed::region(&deployment.region);
+            for id in &deployment.configuration_ids {
+                if all.iter().any(|known| same_path(&known.id, id) && known.region == region) {
+                    continue;
+                }
+                let of_id = |found: &&Found<Connectivity>| {
+                    same_path(&format!("{manager}/connectivityConfigurations/{}", found.name), id)
+                };
+                if let Some(found) = configured.iter().find(of_id) {
+                    let properties = found.properties.clone();
+                    all.push(Reaching { id: id.clone(), region: region.clone(), properties, coming: true });
+                }
+            }
+        }
+        all.retain(|reaching| reaching.properties.applies_to(group));
+        all
+    }
+
+    pub(super) fn name(&self) -> &str {
+        name(&self.id)
+    }
+
+    pub(super) fn hubs(&self) -> impl Iterator<Item = &str> {
+        self.properties.hubs()
+    }
+
+    pub(super) fn connects_members(&self, group: &str) -> bool {
+        self.properties.connects_members(group)
+    }
+}
+
+/// The last piece of an id.
+pub(super) fn name(id: &str) -> &str {
+    id.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+}
+
+impl Known {
+    /// What reaches the network that moves as number `at`.
+    pub(super) fn reached(&self, at: usize) -> impl Iterator<Item = &Reaching> {
+        let region = self.moving.get(at).map(|network| network.region.as_str()).unwrap_or_default();
+        self.reaching.iter().filter(move |reaching| reaching.region == region)
+    }
+
+    /// All networks that move and what reaches each.
+    fn each(&self) -> impl Iterator<Item = (&Seen, &Reaching)> {
+        self.moving
+            .iter()
+            .enumerate()
+            .flat_map(|(at, network)| self.reached(at).map(move |reaching| (network, reaching)))
+    }
+
+    fn hub_peerings(&self) -> impl Iterator<Item = (&Seen, &str)> {
+        self.each().flat_map(|(network, reaching)| {
+            reaching.hubs().filter(|hub| !same_path(hub, &network.id)).map(move |hub| (network, hub))
+        })
+    }
+
+    fn added(&self) -> Vec<Peering> {
+        let missing = self.hub_peerings().filter(|(network, hub)| !network.is_peered_with(hub));
+        let all: BTreeSet<Peering> = missing
+            .map(|(network, hub)| Peering {
+                virtual_network: network.id.clone(),
+                remote: hub.to_owned(),
+                name: None,
+            })
+            .collect();
+        all.into_iter().collect()
+    }
+
+    /// Joining: what gives way to the configuration. Leaving: what the configuration had made.
+    fn removed(&self) -> Vec<Peering> {
+        let mut all: BTreeSet<Peering> = BTreeSet::new();
+        for (network, reaching) in self.each() {
+            let of_manager = |remote: &str| reaching.hubs().any(|hub| same_path(hub, remote));
+            for peering in &network.properties.virtual_network_peerings {
+                let goes = match self.change {
+                    Change::Add => reaching.properties.delete_existing_peering && !peering.is_managed(),
+                    Change::Remove => peering.is_managed() && of_manager(peering.remote()),
+                };
+                if goes {
+                    all.insert(Peering {
+                        virtual_network: network.id.clone(),
+                        remote: peering.remote().to_owned(),
+                        name: Some(peering.name.clone()),
+                    });
+                }
+            }
+        }
+        all.into_iter().collect()
+    }
+
+    fn overlaps(&self) -> Vec<Overlap> {
+        let mut all: Vec<Overlap> = Vec::new();
+        let mut compare = |network: &Seen, other: &Seen, hub: bool| {
+            let (mine, theirs) = (network.properties.prefixes(), other.properties.prefixes());
+            let Some((prefix, other_prefix)) = addresses::overlap(mine, theirs) else { return };
+            let known = all.iter().any(|known| {
+                (same_path(&known.virtual_network, &network.id) && same_path(&known.other, &other.id))
+                    || (same_path(&known.virtual_network, &other.id) && same_path(&known.other, &network.id))
+            });
+            if !known {
+                all.push(Overlap {
+                    virtual_network: network.id.clone(),
+                    prefix: prefix.to_owned(),
+                    other: other.id.clone(),
+                    other_prefix: other_prefix.to_owned(),
+                    hub,
+                });
+            }
+        };
+        let everybody: Vec<&Seen> = self.moving.iter().chain(&self.beside).collect();
+        for (network, reaching) in self.each() {
+            for other in everybody.iter().filter(|other| !same_path(&other.id, &network.id)) {
+                let is_hub = reaching.hubs().any(|hub| same_path(hub, &other.id));
+                let connected = reaching.connects_members(&self.group)
+                    && (reaching.properties.across_regions(&self.group) || other.region == network.region);
+                if is_hub || connected {
+                    compare(network, other, is_hub);
+                }
+            }
+        }
+        all
+    }
+
+    /// Networks that nothing deployed reached before; or leaving, that nothing reaches any more.
+    fn billing(&self) -> u32 {
+        let changes =
+            |network: &Seen, mut reached: Box<dyn Iterator<Item = &Reaching> + '_>| match self.change {
+                Change::Add => network.effective.is_empty() && reached.next().is_some(),
+                Change::Remove => {
+                    let reached: Vec<&Reaching> = reached.collect();
+                    let ours = |active: &Active| reached.iter().any(|of| same_path(&of.id, &active.id));
+                    !reached.is_empty() && network.effective.iter().all(ours)
+                }
+            };
+        let count = self
+            .moving
+            .iter()
+            .enumerate()
+            .filter(|(at, network)| changes(network, Box::new(self.reached(*at))))
+            .count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    fn limits(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if self.change == Change::Remove {
+            return all;
+        }
+        let group = name(&self.group);
+        let after = self.members + self.moving.len();
+        if self.reaching.iter().any(|of| of.connects_members(&self.group)) && after > MOST_CONNECTED {
+            all.push(format!(
+                "group {group} will have {after} members, and a connected group holds {MOST_CONNECTED} unless Microsoft \
+                 raised that for you"
+            ));
+        }
+        if self.reaching.iter().any(|of| of.properties.has_hubs()) && after > MOST_SPOKES {
+            all.push(format!(
+                "group {group} will have {after} members, and a hub takes {MOST_SPOKES} spokes"
+            ));
+        }
+        for (at, network) in self.moving.iter().enumerate() {
+            let connecting = |of: &&Reaching| of.connects_members(&self.group);
+            let new = self.reached(at).filter(connecting).count();
+            // Which of its groups connect is not said; a mesh always does.
+            let before = network.effective.iter().filter(|active| !active.properties.has_hubs()).count();
+            if new > 0 && before + new > MOST_GROUPS {
+                all.push(format!(
+                    "{} will be in {} connected groups, and {MOST_GROUPS} are allowed",
+                    network.name(),
+                    before + new
+                ));
+            }
+        }
+        all
+    }
+
+    pub(super) fn judged(self) -> Output {
+        let mut output = Output {
+            changes_traffic: self.each().next().is_some() || !self.others.is_empty(),
+            peerings_added: if self.change == Change::Add { self.added() } else { Vec::new() },
+            peerings_removed: self.removed(),
+            overlaps: if self.change == Change::Add { self.overlaps() } else { Vec::new() },
+            limits: self.limits(),
+            unread: self.unread.clone(),
+            ..Output::default()
+        };
+        match self.change {
+            Change::Add => output.newly_billed = self.billing(),
+            Change::Remove => output.no_longer_billed = self.billing(),
+        }
+        let ids: BTreeSet<&str> = self.each().map(|(_, reaching)| reaching.id.as_str()).collect();
+        output.configurations = ids.into_iter().filter_map(|id| id.parse().ok()).collect();
+        let regions: BTreeSet<&str> = self.each().map(|(_, reaching)| reaching.region.as_str()).collect();
+        output.regions = regions.into_iter().map(str::to_owned).collect();
+        output.summary = words::summary(&self, &output);
+        output
+    }
+}
