@@ -140,7 +140,7 @@ impl World {
         self.performed.push((name.clone(), job.phase));
         let fault = self.faults.get_mut(&(name.clone(), job.phase)).and_then(VecDeque::pop_front);
         let result = match job.phase {
-            Phase::Apply if job.ensure == Ensure::Absent => self.undo(&name, fault),
+            Phase::Apply if job.ensure == Ensure::Absent => self.undo(&name, fault, now),
             Phase::Apply => self.apply(job, &name, fault, now),
             Phase::Undo => self.undo(&name, fault, now),
             _ => self.look(job, &name, fault, now),
