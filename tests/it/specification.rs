@@ -1,0 +1,142 @@
+//! Everything that steps send and that the simulator answers, against Microsoft's own OpenAPI files and Graph's CSDL.
+//!
+//! The files are data beside the project; `TWINSPAN_AZURE_DATA` says where. [`book::CONFORMANCE`] holds what the conformance
+//! tests say, who check it themselves; this test plays on its own what is needed to see every operation, so that an
+//! exception that nothing needs any more is found.
+
+mod blindness;
+pub(crate) mod book;
+mod checking;
+mod documents;
+mod entities;
+mod exceptions;
+mod operations;
+mod shipped;
+mod sweep;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use twinspan_engine::Signal;
+use twinspan_sim::FaultName;
+
+use crate::conformance::{Case, Stage, cases};
+use crate::fidelity;
+use book::{Book, Notes};
+use checking::Specification;
+use exceptions::EXCEPTIONS;
+
+const SKIPPED: &str = "skipped: TWINSPAN_AZURE_DATA is not set";
+
+/// Every kind in every way, forward and back, undisturbed.
+async fn play(case: &Case, book: &Arc<Book>) {
+    let stage = Stage::noted(case, book).await;
+    let process = stage.process(None);
+    let run = stage.start(&process, case, 1).await.unwrap();
+    process.finish(run).await.unwrap();
+    process.signal(run, Signal::Undo).await.unwrap();
+    process.finish(run).await.unwrap();
+}
+
+/// One kind, with every call failed in every way.
+async fn play_with_faults(case: &Case, book: &Arc<Book>) {
+    let clean = Stage::noted(case, book).await;
+    let process = clean.process(None);
+    let run = clean.start(&process, case, 1).await.unwrap();
+    process.finish(run).await.unwrap();
+    for at in 0..clean.way.calls().len() {
+        for fault in FaultName::ALL {
+            let stage = Stage::noted(case, book).await;
+            stage.way.begin(Some((at, fault)));
+            let process = stage.process(None);
+            let run = stage.start(&process, case, 1).await.unwrap();
+            process.finish(run).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn everything_that_is_sent_and_answered_is_as_microsofts_files_describe_it() {
+    let Some(specification) = book::specification() else {
+        println!("{SKIPPED}");
+        return;
+    };
+    let book = Arc::new(Book::default());
+    for case in &cases() {
+        play(case, &book).await;
+    }
+    let played = shipped::play_all(&book).await;
+    for one in &played {
+        let words =
+            if one.succeeded && one.undone { "done and taken back" } else { "played as far as it goes" };
+        println!("{}: {words}", one.name);
+        assert!(
+            !one.name.ends_with("world shipped") || one.succeeded && one.undone,
+            "{} does not end",
+            one.name
+        );
+    }
+    let sent = book.notes();
+    for case in cases().iter().filter(|case| case.name == "avnm.static-member, across tenants") {
+        play_with_faults(case, &book).await;
+    }
+    let swept = sweep::sweep(specification, &book);
+    let notes = book.notes();
+    let report = report(specification, &sent, &notes, &swept);
+    println!("{report}");
+    let unexplained = book.unexplained();
+    assert!(unexplained.is_empty(), "{} findings:\n{}", unexplained.len(), unexplained.join("\n"));
+    let needless: Vec<String> = EXCEPTIONS
+        .iter()
+        .filter(|exception| !notes.findings.keys().any(|finding| exception.explains(finding)))
+        .map(|exception| exception.parts.join(" … "))
+        .collect();
+    assert!(needless.is_empty(), "exceptions that nothing needs any more: {needless:#?}");
+    fidelity::keep(Path::new(env!("CARGO_MANIFEST_DIR")), "specification", &report);
+}
+
+/// What was seen, in Markdown.
+fn report(specification: &Specification, sent: &Notes, all: &Notes, swept: &BTreeSet<String>) -> String {
+    let mut text = String::new();
+    let arm: BTreeSet<&str> =
+        specification.operations.iter().map(|operation| operation.id.as_str()).collect();
+    let used: Vec<&String> = sent.operations.iter().collect();
+    let versions: BTreeSet<String> = specification
+        .operations
+        .iter()
+        .filter(|operation| sent.operations.contains(&operation.id))
+        .map(|operation| {
+            let provider =
+                operation.file.split('/').find(|part| part.starts_with("Microsoft.")).unwrap_or_default();
+            format!("{provider} {}", operation.version)
+        })
+        .collect();
+    let _ = writeln!(text, "| checked | count |\n|---|---|");
+    for (what, count) in [
+        ("requests that steps sent", all.requests),
+        ("answers of the simulator", all.responses),
+        ("operations that steps use, each of them seen", used.len()),
+        ("operations that the simulator does when it is asked directly", swept.len()),
+        ("operations in the files", arm.len()),
+        ("exceptions, each with its reason", EXCEPTIONS.len()),
+    ] {
+        let _ = writeln!(text, "| {what} | {count} |");
+    }
+    let versions: Vec<String> = versions.into_iter().collect();
+    let _ = writeln!(text, "\nApi-versions that are sent, and checked against: {}.", versions.join(", "));
+    let _ =
+        writeln!(text, "\nUsed: {}.", used.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", "));
+    let _ = writeln!(text, "\nException | Reason\n---|---");
+    for exception in EXCEPTIONS {
+        let parts: Vec<String> = exception.parts.iter().map(|part| format!("`{}`", part.trim())).collect();
+        let _ = writeln!(text, "{} | {}", parts.join(" "), exception.reason);
+    }
+    let _ = writeln!(text, "\nNot described by any of the files, and so not checked here:\n");
+    let reasons: BTreeMap<_, _> = all.undescribed.iter().collect();
+    for reason in reasons.keys() {
+        let _ = writeln!(text, "- {reason}");
+    }
+    text
+}
