@@ -9,9 +9,9 @@ pub(crate) fn keep(root: &Path, name: &str, text: &str) {
     let path = root.join("docs/reference/azure-fidelity.md");
     let page = fs::read_to_string(&path).unwrap();
     let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
-    let (before, rest) =
-        page.split_once(&begin).unwrap_or_else(|| panic!("no part {name} in {}", path.display()));
-    let (there, after) = rest.split_once(&end).unwrap_or_else(|| panic!("part {name} does not end"));
+    let parts = page.split_once(&begin).and_then(|(before, rest)| Some((before, rest.split_once(&end)?)));
+    assert!(parts.is_some(), "no part {name} in {}", path.display());
+    let Some((before, (there, after))) = parts else { return };
     let wanted = format!("\n{}\n\n", text.trim());
     if there == wanted {
         return;
