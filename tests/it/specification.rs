@@ -70,16 +70,14 @@ async fn everything_that_is_sent_and_answered_is_as_microsofts_files_describe_it
         play(case, &book).await;
     }
     let played = shipped::play_all(&book).await;
+    let mut ends: BTreeMap<&str, bool> = BTreeMap::new();
     for one in &played {
-        let words =
-            if one.succeeded && one.undone { "done and taken back" } else { "played as far as it goes" };
-        println!("{}: {words}", one.name);
-        assert!(
-            !one.name.ends_with("world shipped") || one.succeeded && one.undone,
-            "{} does not end",
-            one.name
-        );
+        let whole = one.succeeded && one.undone;
+        let words = if whole { "done and taken back" } else { "played as far as it goes" };
+        println!("{}, world {}: {words}", one.name, one.world);
+        *ends.entry(&one.name).or_default() |= whole;
     }
+    assert!(ends.values().all(|ends| *ends), "some do not end in any world: {ends:?}");
     let sent = book.notes();
     for case in cases().iter().filter(|case| case.name == "avnm.static-member, across tenants") {
         play_with_faults(case, &book).await;
@@ -122,6 +120,10 @@ fn the_newest_sdk_knows_the_same_operations() {
             )
         };
         let (method, path) = (newest["method"].as_str().unwrap(), newest["path"].as_str().unwrap());
+        // Of virtual networks the simulator has nothing but the network itself.
+        if !path.contains("etworkManager") && !path.ends_with("/virtualNetworks/{virtualNetworkName}") {
+            continue;
+        }
         let known = specification
             .operations
             .iter()

@@ -40,8 +40,9 @@ struct Play {
 
 /// How a play went.
 pub(super) struct Played {
-    /// Plan, inputs and world.
+    /// The file of inputs, or the plan that takes none.
     pub(super) name: String,
+    pub(super) world: &'static str,
     /// Everything was done.
     pub(super) succeeded: bool,
     /// And everything taken back.
@@ -147,7 +148,7 @@ pub(super) async fn play_all(book: &Arc<Book>) -> Vec<Played> {
         for name in ["shipped", "ready", "least-privilege"] {
             let file = play.inputs.as_ref().unwrap_or(&play.plan).file_name().unwrap().to_str().unwrap();
             let (succeeded, undone) = play.run(world(name), book).await;
-            all.push(Played { name: format!("{file}, world {name}"), succeeded, undone });
+            all.push(Played { name: file.to_owned(), world: name, succeeded, undone });
         }
     }
     all
