@@ -64,8 +64,11 @@ impl UndoView {
                     keeps.push(Kept { step, reason });
                 }
                 Some(Origin::Observed | Origin::Claimed) => {}
-                None if item.is_owed() && item.node().step().is_some_and(|step| step.ensure == Ensure::Absent) => {
-                    let reason = "its removal was sent by order of the plan: it is not brought back".to_owned();
+                None if item.is_owed()
+                    && item.node().step().is_some_and(|step| step.ensure == Ensure::Absent) =>
+                {
+                    let reason =
+                        "its removal was sent by order of the plan: it is not brought back".to_owned();
                     keeps.push(Kept { step, reason });
                 }
                 Some(Origin::Made | Origin::Changed) | None if item.is_owed() => {

@@ -79,8 +79,16 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
                  with: { for: 1s }\n",
             ),
         ),
-        ("removes what nobody makes", "TS0312", step("    uses: delay\n    ensure: absent\n    with: { for: 1s }\n")),
-        ("neither present nor absent", "TS0103", step("    uses: delay\n    ensure: gone\n    with: { for: 1s }\n")),
+        (
+            "removes what nobody makes",
+            "TS0312",
+            step("    uses: delay\n    ensure: absent\n    with: { for: 1s }\n"),
+        ),
+        (
+            "neither present nor absent",
+            "TS0103",
+            step("    uses: delay\n    ensure: gone\n    with: { for: 1s }\n"),
+        ),
         (
             "reads what is removed",
             "TS0213",

@@ -160,7 +160,10 @@ fn step(catalog: &Catalog, kinds: &[&str]) -> Value {
     );
     add("auxiliary", text("Whose token goes along"));
     add("with", json!({ "type": "object", "description": "Parameters" }));
-    add("ensure", json!({ "enum": ["present", "absent"], "description": "Whether it is to be there, or to be removed" }));
+    add(
+        "ensure",
+        json!({ "enum": ["present", "absent"], "description": "Whether it is to be there, or to be removed" }),
+    );
     add("timeout", duration("Of one attempt"));
     add("give_up_after", duration("How long a wait may last"));
     add("remind", duration("How often a waiting person is reminded"));

@@ -162,12 +162,22 @@ pub(crate) struct Member {
     /// The virtual network or subnet.
     #[serde(deserialize_with = "or_default")]
     pub(crate) resource_id: String,
-    /// Its region; empty until the member is provisioned.
+    /// Its region as the specification calls it.
     #[serde(deserialize_with = "or_default")]
-    pub(crate) region: String,
+    region: String,
+    /// Its region as every recorded answer calls it.
+    #[serde(deserialize_with = "or_default")]
+    location: String,
     /// How far it is.
     #[serde(deserialize_with = "or_default")]
     pub(crate) provisioning_state: Provisioning,
+}
+
+impl Member {
+    /// Its region; empty until the member is provisioned.
+    pub(crate) fn region(&self) -> &str {
+        if self.region.is_empty() { &self.location } else { &self.region }
+    }
 }
 
 /// The envelope of what is written.
@@ -232,6 +242,10 @@ mod tests {
             "networkManagerScopes": { "managementGroups": null, "crossTenantScopes": [] },
             "networkManagerScopeAccesses": ["Telepathy"], "provisioningState": "Levitating" } }));
         assert_eq!(found.properties.provisioning_state, Provisioning::Underway("Levitating".to_owned()));
+        let found: Found<Member> = read(json!({ "properties": { "location": "eastus2" } }));
+        assert_eq!(found.properties.region(), "eastus2");
+        let found: Found<Member> = read(json!({ "properties": { "location": "", "region": "westeurope" } }));
+        assert_eq!(found.properties.region(), "westeurope");
         let found: Found<Member> = read(json!({}));
         assert_eq!(found.properties.provisioning_state, Provisioning::Succeeded);
     }

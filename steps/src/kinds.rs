@@ -16,6 +16,8 @@ mod network_group;
 mod network_manager;
 mod network_manager_connection;
 mod permissions;
+#[cfg(test)]
+mod recorded_test;
 mod resource_provider;
 mod role_assignment;
 mod scope;

@@ -6,6 +6,9 @@ mod cases;
 mod faults;
 mod stage;
 
+pub(crate) use cases::Case;
+pub(crate) use stage::Stage;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 use twinspan_engine::{BackendError, CutPoint, CutPoints, EffectClass, Recorded, RunId, Signal, StepState};
 
-use cases::Case;
-use stage::{Process, Stage, Stop};
+use crate::specification::book::CONFORMANCE;
+use stage::{Process, Stop};
 
 /// What to do about a new kind that needs more than the usual.
 const SET_UP: &str = "say in tests/it/conformance/cases.rs who acts and what has to be there first";
@@ -76,16 +79,18 @@ fn unlike(
 }
 
 /// Every kind, in every way that is named for it.
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let cases = cases::all(&stage::described());
     let kinds: BTreeSet<&str> = cases.iter().map(|case| case.act.kind.as_str()).collect();
     assert_eq!(kinds.len(), stage::described().kinds().count());
     cases
 }
 
-/// Says everything that is wrong, not only the first.
+/// Says everything that is wrong, not only the first; what was sent and answered on the way is as Microsoft's files say.
 #[track_caller]
 fn nothing(wrong: &[String]) {
+    let undescribed = CONFORMANCE.unexplained();
+    assert!(undescribed.is_empty(), "not as Microsoft's files describe it:\n{}", undescribed.join("\n"));
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 

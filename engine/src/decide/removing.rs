@@ -41,9 +41,7 @@ impl Case<'_> {
             Observed::Present { output, .. } | Observed::Broken { output, .. } => {
                 self.order_removal(fact, observed, output, claims)
             }
-            Observed::Differs { output, .. } if ordered => {
-                self.order_removal(fact, observed, output, claims)
-            }
+            Observed::Differs { output, .. } if ordered => self.order_removal(fact, observed, output, claims),
             Observed::Differs { differences, .. } => {
                 vec![self.undecided(not_what_is_meant(differences), Phase::Probe)]
             }

@@ -108,7 +108,9 @@ impl Case<'_> {
                 kept("no answer said that this run made it, and it has no place for a marker".to_owned())
             }
             (Origin::FoundInPlace, _) => kept("it was there before this run".to_owned()),
-            (Origin::Observed | Origin::Claimed | Origin::Removed, _) => kept("this run made nothing here".to_owned()),
+            (Origin::Observed | Origin::Claimed | Origin::Removed, _) => {
+                kept("this run made nothing here".to_owned())
+            }
         }
     }
 

@@ -104,12 +104,7 @@ fn perform(phase: Phase, params: Value, found: Option<Value>) -> Result<Seen, St
     perform_for(Ensure::Present, phase, params, found)
 }
 
-fn perform_for(
-    ensure: Ensure,
-    phase: Phase,
-    params: Value,
-    found: Option<Value>,
-) -> Result<Seen, StepError> {
+fn perform_for(ensure: Ensure, phase: Phase, params: Value, found: Option<Value>) -> Result<Seen, StepError> {
     let performer = Performer::new(Arc::new(Registry::new().with(Moody)), Arc::new(Hasty));
     let job = Job {
         run: RunId(uuid::Uuid::from_u128(1)),

@@ -242,9 +242,12 @@ impl Checker<'_> {
         let need = Need { node: at, keys: keys.clone(), reads_output: true };
         needs.push(PlacedNeed { need, place: place.clone() });
         if self.is_removed(at) {
-            let diagnostic = Diagnostic::error("TS0213", format!("`{id}` removes something and has no outputs"))
-                .at(place, "nothing is there to be read")
-                .help(format!("read the step that found or made it; to wait for `{id}` name it in `needs`"));
+            let diagnostic =
+                Diagnostic::error("TS0213", format!("`{id}` removes something and has no outputs"))
+                    .at(place, "nothing is there to be read")
+                    .help(format!(
+                        "read the step that found or made it; to wait for `{id}` name it in `needs`"
+                    ));
             self.problem(diagnostic);
             return Typed::unknown();
         }

@@ -55,14 +55,18 @@ fn shown(value: &Value) -> String {
     if text.chars().count() > 200 { text.chars().take(197).chain("...".chars()).collect() } else { text }
 }
 
-/// Whether a found text says what was wanted: ids have no case, and a region may come back as its display name.
+/// Whether a found text says what was wanted: ids have no case, nor have yes and no in words, and a region may come back as
+/// its display name.
 fn same_text(field: &str, wanted: &str, found: &str) -> bool {
     let is_id = |text: &str| {
         let text = text.trim_start_matches('/').to_ascii_lowercase();
         text.starts_with("subscriptions/") || text.starts_with("providers/")
     };
     let region = |text: &str| text.to_lowercase().replace(' ', "");
+    // Azure answers "True" to "true" (recorded of connectivity configurations).
+    let is_truth = |text: &str| text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false");
     wanted == found
+        || (is_truth(wanted) && wanted.eq_ignore_ascii_case(found))
         || (is_id(wanted) && same_path(wanted, found))
         || (field == "location" && region(wanted) == region(found))
 }
@@ -256,6 +260,12 @@ mod tests {
         early["properties"]["provisioningState"] = json!("Creating");
         assert!(wait(seen(early.clone())).what.ends_with("is Creating"));
         assert!(matches!(observed(&wanted(), early, Look::TakeBack), Observed::Present { .. }));
+    }
+
+    #[test]
+    fn yes_and_no_in_words_have_no_case() {
+        assert!(same_text("isGlobal", "true", "True") && same_text("isGlobal", "False", "false"));
+        assert!(!same_text("isGlobal", "true", "False") && !same_text("name", "Truth", "truth"));
     }
 
     #[tokio::test]

@@ -69,7 +69,7 @@ fn judge(cx: &StepCx<'_>, params: &Params, listed: Vec<Found<Wire>>) -> Observed
             Some((Provisioning::Succeeded, found)) => members.push(ListedMember {
                 virtual_network: wanted.clone(),
                 name: found.name.clone(),
-                region: found.properties.region.clone(),
+                region: found.properties.region().to_owned(),
             }),
             Some((Provisioning::Underway(state), _)) => underway.push(format!("{} {state}", wanted.name())),
             Some((Provisioning::Failed(state), _)) => failed.push(format!("{} {state}", wanted.name())),

@@ -125,10 +125,12 @@ impl Params {
         match (&self.email, self.object_id) {
             (Some(email), None) => Ok(Who::Address(email)),
             (None, Some(id)) => Ok(Who::Account(id)),
-            (Some(_), Some(_)) => Err(StepError::plan_wrong("`email` and `object_id` are both given")
-                .hint("keep one: `email` finds or invites a person, `object_id` names an account that is there")),
-            (None, None) => Err(StepError::plan_wrong("neither `email` nor `object_id` is given")
-                .hint("give `email` to find or invite a person, or `object_id` for an account that is there")),
+            (Some(_), Some(_)) => Err(StepError::plan_wrong("`email` and `object_id` are both given").hint(
+                "keep one: `email` finds or invites a person, `object_id` names an account that is there",
+            )),
+            (None, None) => Err(StepError::plan_wrong("neither `email` nor `object_id` is given").hint(
+                "give `email` to find or invite a person, or `object_id` for an account that is there",
+            )),
         }
     }
 
@@ -136,8 +138,10 @@ impl Params {
     fn address(&self) -> Result<&Email, StepError> {
         match self.who()? {
             Who::Address(email) => Ok(email),
-            Who::Account(id) => Err(StepError::plan_wrong(format!("there is no account with the object id {id}"))
-                .hint("check the id and the tenant; to invite the person give `email`")),
+            Who::Account(id) => {
+                Err(StepError::plan_wrong(format!("there is no account with the object id {id}"))
+                    .hint("check the id and the tenant; to invite the person give `email`"))
+            }
         }
     }
 
@@ -163,11 +167,8 @@ impl Params {
             // Accepted all the same: the account is found by its address.
             return Ok(Applied::default());
         };
-        let receipt = InvitationReceipt {
-            guest,
-            email: email.to_string(),
-            redeem_url: invitation.invite_redeem_url,
-        };
+        let receipt =
+            InvitationReceipt { guest, email: email.to_string(), redeem_url: invitation.invite_redeem_url };
         let receipt = serde_json::to_value(receipt).map_err(|error| {
             StepError::new(FailureClass::Bug, format!("the invitation's answer cannot be kept: {error}"))
         })?;
@@ -325,14 +326,12 @@ impl Step for GuestUser {
         let words = format!("object id of the guest {email}");
         let guest = Variable::of(cx, "object_id", words, Some("User"));
         let by_address = Request {
-            query: vec![
-                ("$filter", directory::with_address(email.as_str())),
-                ("$select", "id".to_owned()),
-            ],
+            query: vec![("$filter", directory::with_address(email.as_str())), ("$select", "id".to_owned())],
             ..hand_over::graph("GET", "/users")
         };
         let find = Find { list: Some("value"), take: "id", ..Find::default() };
-        let invite = hand_over::with_body(hand_over::graph("POST", "/invitations"), &params.body(email, tenant))?;
+        let invite =
+            hand_over::with_body(hand_over::graph("POST", "/invitations"), &params.body(email, tenant))?;
         let make = Make {
             yields: Some((guest.clone(), "invitedUser.id")),
             pass_on: Some(("inviteRedeemUrl", email.to_string())),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Identity, Make, Marker,
-    Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
+    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Identity,
+    Make, Marker, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 use uuid::Uuid;
 

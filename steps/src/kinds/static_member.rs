@@ -109,7 +109,7 @@ impl Params {
             id: self.group.child("staticMembers", name.as_str())?,
             name,
             virtual_network: self.virtual_network.clone(),
-            region: found.properties.region,
+            region: found.properties.region().to_owned(),
         };
         Ok(match found.properties.provisioning_state {
             _ if undoing(cx) => Observed::Present { output, marker },

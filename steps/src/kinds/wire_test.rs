@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, AttemptLog, Ensure, HandOver, Identity, Observed, Phase, Readiness, Step, StepCx, StepError, Undone,
+    Applied, AttemptLog, Ensure, HandOver, Identity, Observed, Phase, Readiness, Step, StepCx, StepError,
+    Undone,
 };
 
 use crate::azure::scripted::Bench;

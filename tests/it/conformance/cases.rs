@@ -18,9 +18,9 @@ pub(super) struct Act {
 
 /// A kind, tried in one way.
 #[derive(Clone, Debug)]
-pub(super) struct Case {
+pub(crate) struct Case {
     /// The kind, and in which way where there are several.
-    pub(super) name: String,
+    pub(crate) name: String,
     pub(super) world: fn() -> World,
     /// What another run makes beforehand.
     pub(super) first: Vec<Act>,

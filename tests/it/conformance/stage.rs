@@ -24,22 +24,25 @@ use twinspan_steps::{
 };
 
 use super::cases::{Act, Case, plan};
+use crate::specification::book::{Book, CONFORMANCE};
 
 const ARM: &str = "https://arm.twinspan.invalid";
 const LOGIN: &str = "https://login.twinspan.invalid";
 const GRAPH: &str = "https://graph.twinspan.invalid";
 
 /// Everything that outlives a process.
-pub(super) struct Stage {
+pub(crate) struct Stage {
     pub(super) world: Arc<InProcessWorld>,
-    pub(super) way: Arc<Way>,
+    pub(crate) way: Arc<Way>,
     clock: Arc<VirtualClock>,
     folder: TempDir,
 }
 
 /// The way into the world: counts the calls, and lets one go wrong.
-pub(super) struct Way {
+pub(crate) struct Way {
     world: Arc<InProcessWorld>,
+    /// Holds what is said against Microsoft's files.
+    book: Arc<Book>,
     state: Mutex<WayState>,
 }
 
@@ -50,14 +53,14 @@ struct WayState {
 }
 
 /// What lives until it is killed.
-pub(super) struct Process {
+pub(crate) struct Process {
     backend: SqliteBackend,
     performer: Arc<Performer>,
 }
 
 /// Where a run stopped before its end, and needed somebody.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// It waited.
     Waited(WaitKind, String),
     /// A step failed, or its undo stopped.
@@ -70,12 +73,12 @@ pub(super) enum Stop {
 
 impl Way {
     /// From here on calls are counted, and the one with this number (from 0) goes wrong.
-    pub(super) fn begin(&self, fault: Option<(usize, FaultName)>) {
+    pub(crate) fn begin(&self, fault: Option<(usize, FaultName)>) {
         *self.state.lock().unwrap() = WayState { calls: Vec::new(), fault };
     }
 
     /// Every call since then: method and path.
-    pub(super) fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         self.state.lock().unwrap().calls.clone()
     }
 }
@@ -85,13 +88,25 @@ impl InProcess for Way {
         let mut state = self.state.lock().unwrap();
         let number = state.calls.len();
         state.calls.push(format!("{} {}", request.method(), request.uri().path()));
-        if let Some((_, fault)) = state.fault.filter(|(at, _)| *at == number) {
+        let fault = state.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
+        if let Some(fault) = fault {
             let method = request.method().to_string();
             self.world.with(|world| world.add_faults([Fault::once(&method, "", fault)]));
         }
         drop(state);
-        self.world.call(request)
+        self.book.through(&*self.world, request, fault.is_none_or(is_an_answer_of_azures))
     }
+}
+
+/// Whether what comes back then is something that Azure itself says.
+fn is_an_answer_of_azures(fault: FaultName) -> bool {
+    !matches!(
+        fault,
+        FaultName::Status503Html
+            | FaultName::AcceptedThenFailed
+            | FaultName::LostOperationUrl
+            | FaultName::WrongJson
+    )
 }
 
 /// The world's own secrets, by client id.
@@ -145,13 +160,19 @@ pub(super) fn described() -> Registry {
 
 impl Stage {
     /// A world in which everything is there but what the case makes.
-    pub(super) async fn set(case: &Case) -> Self {
+    pub(crate) async fn set(case: &Case) -> Self {
+        Stage::noted(case, &CONFORMANCE).await
+    }
+
+    /// The same, with what is said written into `book`.
+    pub(crate) async fn noted(case: &Case, book: &Arc<Book>) -> Self {
         let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
         let clock = Arc::new(VirtualClock::new(began));
         let mut world = (case.world)();
         world.set_hosts(Hosts { arm: ARM.to_owned(), login: LOGIN.to_owned(), graph: GRAPH.to_owned() });
         let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
-        let way = Arc::new(Way { world: Arc::clone(&world), state: Mutex::default() });
+        let way =
+            Arc::new(Way { world: Arc::clone(&world), book: Arc::clone(book), state: Mutex::default() });
         let stage = Stage { world, way, clock, folder: tempfile::tempdir().unwrap() };
         if !case.first.is_empty() {
             let acts: Vec<&Act> = case.first.iter().collect();
@@ -165,7 +186,7 @@ impl Stage {
     }
 
     /// A new process: nothing is remembered but what is in the journal.
-    pub(super) fn process(&self, cut: Option<Arc<dyn CutPoints>>) -> Process {
+    pub(crate) fn process(&self, cut: Option<Arc<dyn CutPoints>>) -> Process {
         let kinds = Arc::new(self.world.with(|world| kinds(world, self.way.clone())));
         let mut opening = Opening::rehearsal(Arc::clone(&kinds), self.clock.clone());
         if let Some(cut) = cut {
@@ -195,7 +216,7 @@ impl Stage {
     }
 
     /// The case's own plan, as the run of this number.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         &self,
         process: &Process,
         case: &Case,
@@ -281,7 +302,7 @@ impl Process {
         self.backend.verify_journal(run).unwrap().problems
     }
 
-    pub(super) async fn signal(&self, run: RunId, signal: Signal) -> Result<(), BackendError> {
+    pub(crate) async fn signal(&self, run: RunId, signal: Signal) -> Result<(), BackendError> {
         let actor = Actor("olaf".to_owned());
         self.backend.signal(SignalRow { id: SignalId::new(), run, actor, reason: None, signal }).await
     }
@@ -295,7 +316,7 @@ impl Process {
     }
 
     /// Drives a run to its end. Approves what waits for approval; looks again, retries, or adopts where it stopped.
-    pub(super) async fn finish(&self, run: RunId) -> Result<Vec<Stop>, BackendError> {
+    pub(crate) async fn finish(&self, run: RunId) -> Result<Vec<Stop>, BackendError> {
         let mut stops = Vec::new();
         for _ in 0..5 {
             let status = self.drive(run).await?;

@@ -52,9 +52,14 @@ fn what_is_there_is_removed_and_proven_gone_by_three_reads_whoever_made_it() {
         assert!(proof.evidence.is_of_absence());
         assert_eq!(proof.output, serde_json::json!({}));
         assert_eq!(rig.world.things.keys().collect::<Vec<_>>(), ["next"]);
-        let looks: Vec<_> = rig.events.iter().filter(|recorded| {
-            matches!(&recorded.event, Event::Step { event: StepEvent::StillAbsent { .. }, .. })
-        }).map(|recorded| recorded.at).collect();
+        let looks: Vec<_> = rig
+            .events
+            .iter()
+            .filter(|recorded| {
+                matches!(&recorded.event, Event::Step { event: StepEvent::StillAbsent { .. }, .. })
+            })
+            .map(|recorded| recorded.at)
+            .collect();
         assert_eq!(looks[1].duration_since(looks[0]).as_secs(), 3);
     }
 }
@@ -179,7 +184,9 @@ fn undo_says_that_it_cannot_bring_it_back_and_looks_at_nothing() {
     let looks = rig.world.performed.len();
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
-    assert!(matches!(rig.step("gone"), StepState::Kept { reason } if reason.contains("by order of the plan")));
+    assert!(
+        matches!(rig.step("gone"), StepState::Kept { reason } if reason.contains("by order of the plan"))
+    );
     assert!(rig.world.performed[looks..].iter().all(|(step, _)| step == "next"));
     assert!(rig.world.things.is_empty());
 }

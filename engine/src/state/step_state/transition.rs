@@ -162,15 +162,13 @@ impl StepState {
                         absent: absent.and_a_read(*read_began),
                     })
                 }
-                StepState::Verifying { way, attempt, ended, absent, .. } => {
-                    Some(StepState::Verifying {
-                        way: *way,
-                        attempt: *attempt,
-                        ended: *ended,
-                        look_again: *look_again,
-                        absent: absent.and_a_read(*read_began),
-                    })
-                }
+                StepState::Verifying { way, attempt, ended, absent, .. } => Some(StepState::Verifying {
+                    way: *way,
+                    attempt: *attempt,
+                    ended: *ended,
+                    look_again: *look_again,
+                    absent: absent.and_a_read(*read_began),
+                }),
                 StepState::Doubting { absent, .. } => Some(StepState::Doubting {
                     absent: absent.and_a_read(*read_began),
                     look_again: *look_again,

@@ -1,0 +1,619 @@
+//! What each kind makes of one recorded answer, beside what the answer says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, Step, StepError};
+
+use super::recording::{Exchange, Session};
+use crate::avnm::{API, Found, Half, Manager, NamesManager, NamesScope};
+use crate::azure::scripted::Bench;
+use crate::kinds::arm_resource::ArmResource;
+use crate::kinds::connection_status::ConnectionStatus;
+use crate::kinds::group_members::GroupMembers;
+use crate::kinds::network_group::NetworkGroup;
+use crate::kinds::network_manager::NetworkManager;
+use crate::kinds::network_manager_connection::NetworkManagerConnection;
+use crate::kinds::scope_connection::ScopeConnection;
+use crate::kinds::static_member::StaticMember;
+use crate::kinds::wire_test::{Attempt, asked, params};
+
+/// A subscription that no recording knows.
+const STRANGER: &str = "/subscriptions/99999999-0000-0000-0000-000000000001";
+
+/// What was concluded.
+pub(super) struct Conclusion {
+    /// Kind and request.
+    pub(super) asked: String,
+    /// What the bare JSON says.
+    pub(super) expected: String,
+    /// What the kind made of it.
+    pub(super) drawn: String,
+}
+
+/// Reads one session from its beginning.
+pub(super) struct Conclusions<'a> {
+    session: &'a Session,
+    /// The last answer about each thing, by its path in lower case.
+    last: BTreeMap<String, Value>,
+}
+
+/// What a kind is given.
+struct Shape {
+    params: Value,
+    /// What `undo` is given as found.
+    output: Value,
+    /// The kind finds the thing in a list.
+    listed: bool,
+}
+
+/// A bench that gives this answer next.
+fn answering(bench: &Bench, exchange: &Exchange) {
+    let headers: Vec<(&str, &str)> =
+        exchange.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    bench.script.answer_with(exchange.status, &headers, &exchange.text());
+}
+
+/// In a word or two.
+fn words<O: Serialize>(seen: Result<Observed<O>, StepError>) -> String {
+    match seen {
+        Ok(Observed::Absent) => "absent".to_owned(),
+        Ok(Observed::Converging { .. }) => "waits".to_owned(),
+        Ok(Observed::Conflict(_)) => "a person decides".to_owned(),
+        Ok(Observed::Broken { output, .. }) => {
+            format!("does not heal: {}", serde_json::to_value(output).unwrap()["state"].as_str().unwrap())
+        }
+        Ok(Observed::Differs { .. }) => "differs".to_owned(),
+        Ok(Observed::Present { output, .. }) => {
+            let output = serde_json::to_value(output).unwrap();
+            let state = output["state"].as_str().map(|state| format!(", {state}"));
+            format!("there{}", state.unwrap_or_default())
+        }
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(error: &StepError) -> String {
+    format!("refused: {}", error.code.as_deref().unwrap_or("without a code"))
+}
+
+/// The text in a field, if there is one that says something.
+fn said<'v>(value: &'v Value, field: &str) -> Option<&'v str> {
+    value[field].as_str().filter(|text| !text.is_empty())
+}
+
+/// What a state of a half means, from the list of the documents.
+fn half_means(state: &str) -> String {
+    match state {
+        "Pending" | "Connected" => format!("there, {state}"),
+        other => format!("does not heal: {other}"),
+    }
+}
+
+/// What a provisioning state means.
+fn provisioning_means(state: Option<&str>) -> &'static str {
+    match state {
+        None | Some("Succeeded") => "there",
+        Some("Failed" | "Canceled") => "differs",
+        Some(_) => "waits",
+    }
+}
+
+impl<'a> Conclusions<'a> {
+    pub(super) fn new(session: &'a Session) -> Self {
+        Conclusions { session, last: BTreeMap::new() }
+    }
+
+    /// Remembers what was said of a thing.
+    pub(super) fn passed(&mut self, exchange: &Exchange) {
+        if exchange.status == 200 && exchange.body["id"].is_string() {
+            self.last.insert(exchange.path.to_ascii_lowercase(), exchange.body.clone());
+        }
+    }
+
+    /// What is concluded from an answer, in each way that a step would ask for it.
+    pub(super) async fn of(&self, exchange: &Exchange) -> Vec<Conclusion> {
+        let kind = exchange.kind().unwrap();
+        let mut all = Vec::new();
+        match kind.rsplit('/').next().unwrap() {
+            "networkmanagers" if exchange.is_list() => {
+                let state = |item: &Found<Manager>| item.properties.provisioning_state.to_string();
+                all.push(
+                    listed(exchange, "network managers", state, |item| {
+                        said(&item["properties"], "provisioningState").unwrap_or("Succeeded").to_owned()
+                    })
+                    .await,
+                );
+            }
+            "networkmanagers" => {
+                let (shape, bench) = (manager(exchange), Bench::new());
+                let kind = NetworkManager { azure: Arc::clone(&bench.azure) };
+                all.push(self.one(&bench, kind, &shape, exchange).await);
+                all.extend(self.members_of(exchange).await);
+            }
+            "scopeconnections" if exchange.is_list() => {
+                let state = |item: &Found<Half<NamesScope>>| item.properties.connection_state.to_string();
+                all.push(listed(exchange, "scope connections", state, connection_state).await);
+            }
+            "scopeconnections" => {
+                let (shape, bench) = (self.scope_half(exchange), Bench::new());
+                let kind = ScopeConnection { azure: Arc::clone(&bench.azure) };
+                all.push(self.one(&bench, kind, &shape, exchange).await);
+                all.extend(self.without_consent(exchange).await);
+            }
+            "networkmanagerconnections" if exchange.is_list() => {
+                let state = |item: &Found<Half<NamesManager>>| item.properties.connection_state.to_string();
+                all.push(listed(exchange, "network manager connections", state, connection_state).await);
+                all.extend(siblings(exchange).await);
+            }
+            "networkmanagerconnections" => {
+                let (shape, bench) = (self.manager_half(exchange), Bench::new());
+                let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
+                all.push(self.one(&bench, kind, &shape, exchange).await);
+            }
+            "networkgroups" if exchange.is_list() => {
+                let state = |item: &Found<crate::avnm::Group>| item.properties.provisioning_state.to_string();
+                all.push(
+                    listed(exchange, "network groups", state, |item| {
+                        said(&item["properties"], "provisioningState").unwrap_or("Succeeded").to_owned()
+                    })
+                    .await,
+                );
+            }
+            "networkgroups" => {
+                let (shape, bench) = (self.group(exchange), Bench::new());
+                let kind = NetworkGroup { azure: Arc::clone(&bench.azure) };
+                all.push(self.one(&bench, kind, &shape, exchange).await);
+            }
+            "staticmembers" if exchange.is_list() => all.extend(members(exchange).await),
+            "staticmembers" => {
+                let (shape, bench) = (self.member(exchange), Bench::new());
+                let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+                all.push(self.one(&bench, kind, &shape, exchange).await);
+            }
+            "connectivityconfigurations" if exchange.is_list() => {
+                let state = |item: &Found<Value>| {
+                    item.properties["provisioningState"].as_str().unwrap_or_default().to_owned()
+                };
+                all.push(
+                    listed(exchange, "connectivity configurations", state, |item| {
+                        said(&item["properties"], "provisioningState").unwrap_or_default().to_owned()
+                    })
+                    .await,
+                );
+            }
+            "connectivityconfigurations" => {
+                let (shape, bench) = (self.configuration(exchange), Bench::new());
+                let kind = ArmResource { azure: Arc::clone(&bench.azure) };
+                all.push(self.one(&bench, kind, &shape, exchange).await);
+            }
+            "commit" => all.push(committed(exchange).await),
+            // listDeploymentStatus, listActive…, listNetworkManagerEffective…
+            query => all.push(queried(exchange, query).await),
+        }
+        all
+    }
+
+    /// A thing that is looked at, written or removed.
+    async fn one<S: Step>(&self, bench: &Bench, kind: S, shape: &Shape, exchange: &Exchange) -> Conclusion {
+        let known = self.known(exchange);
+        let (expected, drawn) = match exchange.method.as_str() {
+            "GET" => (expected(S::KIND, exchange), self.look(bench, &kind, shape, exchange).await),
+            "PUT" => {
+                let expected = match exchange.status {
+                    200 | 201 => "accepted; only a read says what is there".to_owned(),
+                    _ => format!("refused: {}", exchange.body["error"]["code"].as_str().unwrap()),
+                };
+                answering(bench, exchange);
+                let params: S::Params = params(shape.params.clone());
+                let written = Attempt::new(bench, Phase::Apply).apply(&kind, &params).await;
+                let drawn = match written {
+                    Ok(applied) if applied.receipt.is_none() => {
+                        "accepted; only a read says what is there".to_owned()
+                    }
+                    Ok(_) => "accepted, with a receipt".to_owned(),
+                    Err(error) => refused(&error),
+                };
+                (expected, drawn)
+            }
+            "DELETE" => {
+                ("removed, as a read says".to_owned(), removed(bench, &kind, shape, exchange, known).await)
+            }
+            other => panic!("{other} of {}", exchange.path),
+        };
+        let answered =
+            if exchange.method == "DELETE" { format!(" → {}", exchange.status) } else { String::new() };
+        Conclusion { asked: format!("`{}` {}{answered}", S::KIND, exchange.method), expected, drawn }
+    }
+
+    async fn look<S: Step>(&self, bench: &Bench, kind: &S, shape: &Shape, exchange: &Exchange) -> String {
+        if shape.listed {
+            let list = json!({ "value": [exchange.body], "nextLink": "" });
+            bench.script.answer(200, &list);
+        } else {
+            answering(bench, exchange);
+        }
+        let params: S::Params = params(shape.params.clone());
+        let seen = Attempt::new(bench, Phase::Verify).check(kind, &params).await;
+        assert_eq!(bench.script.requests().len(), 1, "one look at {}", exchange.path);
+        words(seen)
+    }
+
+    /// The last that was said of the thing, or of itself.
+    fn known(&self, exchange: &Exchange) -> Value {
+        if exchange.status == 200 && exchange.body["properties"].is_object() {
+            return exchange.body.clone();
+        }
+        let path = exchange.path.to_ascii_lowercase();
+        self.last.get(&path).cloned().unwrap_or_else(|| json!({ "properties": {} }))
+    }
+
+    fn scope_half(&self, exchange: &Exchange) -> Shape {
+        let (above, name) = cut(&exchange.path, "scopeConnections");
+        let known = self.known(exchange);
+        let tenant = said(&known["properties"], "tenantId").unwrap_or("11111111-0000-0000-0000-00000000000c");
+        let scope = said(&known["properties"], "resourceId").unwrap_or(STRANGER);
+        Shape {
+            params: json!({ "network_manager": above, "name": name, "tenant": tenant, "scope": scope }),
+            output: json!({ "id": exchange.path, "name": name, "state": "Pending" }),
+            listed: false,
+        }
+    }
+
+    fn manager_half(&self, exchange: &Exchange) -> Shape {
+        let (above, name) = cut(&exchange.path, "providers/Microsoft.Network/networkManagerConnections");
+        let known = self.known(exchange);
+        // One without a manager is nobody's: it cannot be what a plan wants.
+        let stranger =
+            format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/networkManagers/another");
+        let manager = said(&known["properties"], "networkManagerId").unwrap_or(&stranger);
+        Shape {
+            params: json!({ "scope": above, "name": name, "network_manager": manager }),
+            output: json!({ "id": exchange.path, "name": name, "state": "Pending" }),
+            listed: false,
+        }
+    }
+
+    fn group(&self, exchange: &Exchange) -> Shape {
+        let (above, name) = cut(&exchange.path, "networkGroups");
+        let known = self.known(exchange);
+        let of = said(&known["properties"], "memberType").unwrap_or("VirtualNetwork");
+        Shape {
+            params: json!({ "network_manager": above, "name": name, "member_type": of }),
+            output: json!({ "id": exchange.path, "name": name, "member_type": of }),
+            listed: false,
+        }
+    }
+
+    fn member(&self, exchange: &Exchange) -> Shape {
+        let (group, name) = cut(&exchange.path, "staticMembers");
+        let known = self.known(exchange);
+        let network = known["properties"]["resourceId"].as_str().unwrap();
+        Shape {
+            params: json!({ "group": group, "virtual_network": network }),
+            output: json!({ "id": exchange.path, "name": name, "virtual_network": network, "region": "" }),
+            listed: true,
+        }
+    }
+
+    /// A plan would ask for what was written last.
+    fn configuration(&self, exchange: &Exchange) -> Shape {
+        let mut writes = self.session.exchanges.iter().filter(|other| {
+            other.method == "PUT" && other.path == exchange.path && other.seq <= exchange.seq
+        });
+        let wanted = writes.next_back().map_or(json!({ "properties": {} }), |write| write.sent.clone());
+        Shape {
+            params: json!({ "id": exchange.path, "api_version": API, "body": wanted }),
+            output: json!({ "id": exchange.path, "body": wanted }),
+            listed: false,
+        }
+    }
+
+    /// A member is only sent where the manager's scope holds its network.
+    async fn members_of(&self, exchange: &Exchange) -> Vec<Conclusion> {
+        let mut all = Vec::new();
+        if exchange.status != 200 || exchange.method == "DELETE" {
+            return all;
+        }
+        let own = exchange.body["properties"]["networkManagerScopes"]["subscriptions"].as_array().unwrap();
+        let own = own.iter().map(|id| (id.as_str().unwrap().to_owned(), "may be sent"));
+        let groups = exchange.body["properties"]["networkManagerScopes"]["managementGroups"].as_array();
+        // What lies below a management group cannot be seen from here, so nothing is held back.
+        let below = if groups.is_some_and(|groups| !groups.is_empty()) { "may be sent" } else { "waits" };
+        for (subscription, expected) in own.chain([(STRANGER.to_owned(), below)]) {
+            let bench = Bench::new();
+            answering(&bench, exchange);
+            let params = params(json!({
+                "group": format!("{}/networkGroups/g", exchange.path),
+                "virtual_network": format!("{subscription}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v"),
+            }));
+            let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+            let ready = Attempt::new(&bench, Phase::Probe).precondition(&kind, &params).await;
+            let drawn = match ready {
+                Ok(Readiness::Ready) => "may be sent".to_owned(),
+                Ok(Readiness::Waiting(_)) => "waits".to_owned(),
+                Ok(Readiness::Undecided(_)) => "a person decides".to_owned(),
+                Err(error) => refused(&error),
+            };
+            all.push(Conclusion {
+                asked: "`avnm.static-member` whether the manager holds its subscription".to_owned(),
+                expected: expected.to_owned(),
+                drawn,
+            });
+        }
+        all
+    }
+
+    /// Azure says Connected of a scope connection inside the manager's own scope, without any second half: that is never
+    /// taken for the consent of another tenant.
+    async fn without_consent(&self, exchange: &Exchange) -> Option<Conclusion> {
+        let (manager, name) = cut(&exchange.path, "scopeConnections");
+        let manager = self.last.get(&manager.to_ascii_lowercase())?;
+        let half = &exchange.body["properties"];
+        if exchange.method != "GET" || half["connectionState"] != "Connected" {
+            return None;
+        }
+        let bench = Bench::new();
+        let other =
+            json!({ "properties": { "networkManagerId": manager["id"], "connectionState": "Connected" } });
+        let mut scope_half = exchange.body.clone();
+        // Whoever asks here asks as the tenant that the half names.
+        scope_half["properties"]["tenantId"] = json!(crate::azure::scripted::CENTRAL);
+        bench.script.answer(200, &scope_half).answer(200, &other).answer(200, manager);
+        let kind = ConnectionStatus { azure: Arc::clone(&bench.azure) };
+        let scope = half["resourceId"].as_str().unwrap();
+        let params = params(json!({
+            "scope_connection": exchange.path,
+            "network_manager_connection": format!("{scope}/providers/Microsoft.Network/networkManagerConnections/{name}"),
+        }));
+        Some(Conclusion {
+            asked: "`avnm.connection-status` of a Connected scope connection inside the manager's own scope"
+                .to_owned(),
+            expected: "waits".to_owned(),
+            drawn: words(Attempt::new(&bench, Phase::Verify).check(&kind, &params).await),
+        })
+    }
+}
+
+/// What a read of one thing says.
+fn expected(kind: &str, exchange: &Exchange) -> String {
+    if exchange.status == 404 {
+        return "absent".to_owned();
+    }
+    let properties = &exchange.body["properties"];
+    match kind {
+        "avnm.scope-connection" => half_means(properties["connectionState"].as_str().unwrap()),
+        "avnm.network-manager-connection" if said(properties, "networkManagerId").is_none() => {
+            "differs".to_owned()
+        }
+        "avnm.network-manager-connection" => half_means(properties["connectionState"].as_str().unwrap()),
+        _ => provisioning_means(said(properties, "provisioningState")).to_owned(),
+    }
+}
+
+fn connection_state(item: &Value) -> String {
+    item["properties"]["connectionState"].as_str().unwrap().to_owned()
+}
+
+/// What lies above, and the name of, a thing of this type.
+fn cut<'p>(path: &'p str, of_type: &str) -> (&'p str, &'p str) {
+    let (above, name) = path.rsplit_once('/').unwrap();
+    let above = above.get(..above.len() - of_type.len() - 1).unwrap();
+    (above, name)
+}
+
+fn manager(exchange: &Exchange) -> Shape {
+    let name = exchange.path.rsplit('/').next().unwrap();
+    let asked = &exchange.sent["properties"]["networkManagerScopes"];
+    let scopes: Vec<&Value> = ["subscriptions", "managementGroups"]
+        .iter()
+        .flat_map(|field| asked[*field].as_array().into_iter().flatten())
+        .collect();
+    let create = json!({
+        "location": exchange.sent["location"].as_str().unwrap_or("eastus2"),
+        "scopes": scopes,
+        "scope_accesses": exchange.sent["properties"]["networkManagerScopeAccesses"].as_array().cloned().unwrap_or_default(),
+    });
+    let mut params = json!({ "id": exchange.path });
+    if exchange.method == "PUT" {
+        params["create"] = create;
+    }
+    Shape {
+        params,
+        output: json!({
+            "id": exchange.path, "name": name, "subscription": STRANGER, "resource_group": "rg", "location": "",
+            "scope_accesses": [],
+        }),
+        listed: false,
+    }
+}
+
+/// Removes a thing, with the recorded answer, and looks: first it is still there, then it is gone, as both makers of 404 say
+/// it. Nothing is asked at the address that a 202 names.
+async fn removed<S: Step>(
+    bench: &Bench,
+    kind: &S,
+    shape: &Shape,
+    exchange: &Exchange,
+    known: Value,
+) -> String {
+    let params: S::Params = params(shape.params.clone());
+    let output: S::Output = serde_json::from_value(shape.output.clone()).unwrap();
+    answering(bench, exchange);
+    if let Err(error) = Attempt::new(bench, Phase::Undo).undo(kind, &params, &output).await {
+        return refused(&error);
+    }
+    let there = if shape.listed { json!({ "value": [known], "nextLink": "" }) } else { known };
+    bench.script.answer(200, &there);
+    let before = words(Attempt::new(bench, Phase::UndoVerify).check(kind, &params).await);
+    let mut after = Vec::new();
+    for code in ["NotFound", "ResourceNotFound"] {
+        if shape.listed {
+            bench.script.answer_with(200, &[], r#"{"value":[],"nextLink":""}"#);
+        } else {
+            bench.script.answer(404, &json!({ "error": { "message": "gone", "code": code } }));
+        }
+        after.push(words(Attempt::new(bench, Phase::UndoVerify).check(kind, &params).await));
+    }
+    let kept = signature_kept(exchange).await;
+    let elsewhere = asked(bench).iter().any(|asked| asked.to_ascii_lowercase().contains("operationresults"));
+    if before != "absent" && after == ["absent", "absent"] && !elsewhere && !kept {
+        "removed, as a read says".to_owned()
+    } else {
+        format!("{before} before, {after:?} after; asked {:?}; signature kept: {kept}", asked(bench))
+    }
+}
+
+/// Whether anything of the signed address that a 202 gives would get into the journal.
+async fn signature_kept(exchange: &Exchange) -> bool {
+    let bench = Bench::new();
+    answering(&bench, exchange);
+    let log = AttemptLog::new(Phase::Undo);
+    let cx = bench.cx(Phase::Undo, &log);
+    bench.azure.arm(&cx, &bench.central).delete(&exchange.path, API, &[]).await.unwrap();
+    let kept = format!("{:?}", log.into_exchanges());
+    let addresses = exchange.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("location"));
+    let mut parts = addresses.flat_map(|(_, address)| address.split(['?', '&']).skip(1));
+    parts.any(|part| !part.starts_with("api-version") && kept.contains(part))
+}
+
+/// A list, read in one piece: an empty `nextLink` leads nowhere.
+async fn listed<T: DeserializeOwned>(
+    exchange: &Exchange,
+    what: &str,
+    drawn: impl Fn(&T) -> String,
+    says: impl Fn(&Value) -> String,
+) -> Conclusion {
+    let bench = Bench::new();
+    answering(&bench, exchange);
+    let log = AttemptLog::new(Phase::Probe);
+    let cx = bench.cx(Phase::Probe, &log);
+    let items: Result<Vec<T>, StepError> =
+        bench.azure.arm(&cx, &bench.central).list(&exchange.path, API, &[]).await;
+    let summed = |mut states: Vec<String>| {
+        states.sort();
+        if states.is_empty() { "nothing".to_owned() } else { states.join(", ") }
+    };
+    let said = exchange.body["value"].as_array().unwrap();
+    Conclusion {
+        asked: format!("list of {what}"),
+        expected: summed(said.iter().map(says).collect()),
+        drawn: items.map_or_else(|error| refused(&error), |items| summed(items.iter().map(drawn).collect())),
+    }
+}
+
+/// A scope connection said Connected: is there a half here that names the manager?
+async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
+    let scope = exchange.path.trim_end_matches("/providers/Microsoft.Network/networkManagerConnections");
+    let named = exchange.body["value"].as_array().unwrap().iter();
+    let named: Vec<&str> = named.filter_map(|item| said(&item["properties"], "networkManagerId")).collect();
+    let stranger =
+        format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/networkManagers/another");
+    let mut all = Vec::new();
+    let strangers = [(stranger.as_str(), "a person decides")];
+    for (manager, expected) in named.iter().map(|manager| (*manager, "may be sent")).chain(strangers) {
+        let bench = Bench::new();
+        answering(&bench, exchange);
+        let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
+        let params = params(json!({
+            "scope": scope, "name": "other", "network_manager": manager, "scope_connection_state": "Connected",
+        }));
+        let drawn = match Attempt::new(&bench, Phase::Probe).precondition(&kind, &params).await {
+            Ok(Readiness::Ready) => "may be sent".to_owned(),
+            Ok(Readiness::Waiting(_)) => "waits".to_owned(),
+            Ok(Readiness::Undecided(_)) => "a person decides".to_owned(),
+            Err(error) => refused(&error),
+        };
+        all.push(Conclusion {
+            asked: "`avnm.network-manager-connection` whether a half that names the manager is there"
+                .to_owned(),
+            expected: expected.to_owned(),
+            drawn,
+        });
+    }
+    all
+}
+
+/// Every member of a list, as the step that made it and as the step that verifies the group see it.
+async fn members(exchange: &Exchange) -> Vec<Conclusion> {
+    let group = exchange.path.trim_end_matches("/staticMembers");
+    let mut all = Vec::new();
+    for item in exchange.body["value"].as_array().unwrap() {
+        let properties = &item["properties"];
+        let expected = provisioning_means(said(properties, "provisioningState"));
+        let network = properties["resourceId"].as_str().unwrap();
+        let bench = Bench::new();
+        answering(&bench, exchange);
+        let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+        let wanted = params(json!({ "group": group, "virtual_network": network }));
+        let seen = Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await;
+        if let Ok(Observed::Present { output, .. }) = &seen {
+            let output = serde_json::to_value(output).unwrap();
+            let region = said(properties, "region").or(said(properties, "location")).unwrap_or_default();
+            assert_eq!(output["region"], region, "{item}");
+        }
+        all.push(Conclusion {
+            asked: "`avnm.static-member` GET (list)".to_owned(),
+            expected: expected.to_owned(),
+            drawn: words(seen),
+        });
+        let bench = Bench::new();
+        answering(&bench, exchange);
+        let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
+        let wanted = params(json!({ "group": group, "expect": [network] }));
+        all.push(Conclusion {
+            asked: "`avnm.group-members` GET (list)".to_owned(),
+            // It did not make the member, so it cannot make it anew.
+            expected: expected.replace("differs", "a person decides"),
+            drawn: words(Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await),
+        });
+    }
+    let bench = Bench::new();
+    answering(&bench, exchange);
+    let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+    let network = format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v");
+    let wanted = params(json!({ "group": group, "virtual_network": network }));
+    all.push(Conclusion {
+        asked: "`avnm.static-member` GET (list) of a network that was not added".to_owned(),
+        expected: "absent".to_owned(),
+        drawn: words(Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await),
+    });
+    all
+}
+
+/// A commit is accepted with its body said again; what came of it is another question.
+async fn committed(exchange: &Exchange) -> Conclusion {
+    let bench = Bench::new();
+    answering(&bench, exchange);
+    let log = AttemptLog::new(Phase::Apply);
+    let cx = bench.cx(Phase::Apply, &log);
+    let arm = bench.azure.arm(&cx, &bench.central);
+    let accepted: Result<Option<Value>, StepError> =
+        arm.post(&exchange.path, API, Some(&exchange.sent)).await;
+    let drawn = match accepted {
+        Ok(Some(body)) => format!("accepted, commit id: {}", body["commitId"].is_string()),
+        Ok(None) => "accepted without a body".to_owned(),
+        Err(error) => refused(&error),
+    };
+    let expected = format!("accepted, commit id: {}", said(&exchange.body, "commitId").is_some());
+    Conclusion { asked: "commit".to_owned(), expected, drawn }
+}
+
+/// `{"skipToken":"","value":[]}` and the like: nothing is there, and there is no next page.
+async fn queried(exchange: &Exchange, query: &str) -> Conclusion {
+    let bench = Bench::new();
+    answering(&bench, exchange);
+    let log = AttemptLog::new(Phase::Probe);
+    let cx = bench.cx(Phase::Probe, &log);
+    let arm = bench.azure.arm(&cx, &bench.central);
+    let answer: Result<Value, StepError> = arm.query(&exchange.path, API, &exchange.sent).await;
+    let sum = |answer: &Value| {
+        let next = said(answer, "skipToken").map_or("no next page", |_| "a next page");
+        format!("{} items, {next}", answer["value"].as_array().unwrap().len())
+    };
+    let drawn = answer.map_or_else(|error| refused(&error), |answer| sum(&answer));
+    Conclusion { asked: query.to_owned(), expected: sum(&exchange.body), drawn }
+}
