@@ -14,6 +14,7 @@ mod house;
 mod journal_file;
 mod kill_windows;
 mod lies;
+mod official_clients;
 mod program;
 mod reference;
 mod rollout;

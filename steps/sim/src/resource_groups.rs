@@ -19,6 +19,9 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> H
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match (request.method.as_str(), words.as_slice(), segments.as_slice()) {
         ("GET", ["subscriptions", id], _) => subscriptions::get(world, caller, request, id),
+        ("GET", ["subscriptions", id, "locations"], _) => {
+            subscriptions::locations(world, caller, request, id)
+        }
         ("GET", ["subscriptions", id, "resourcegroups"], _) => list(world, caller, request, id),
         ("GET", ["subscriptions", _, "operationresults", _], _) => Ok(Reply::empty(200)),
         (_, ["subscriptions", id, "resourcegroups", _], [.., name]) => one(world, caller, request, id, name),
