@@ -61,7 +61,9 @@ pub(crate) fn is_write(method: &Method, path: &str) -> bool {
         return false;
     }
     let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let query = last.starts_with("list") || path.to_ascii_lowercase().contains("/microsoft.resourcegraph/");
+    let query = last.starts_with("list")
+        || last == "getbyids"
+        || path.to_ascii_lowercase().contains("/microsoft.resourcegraph/");
     *method != Method::POST || !query
 }
 
@@ -193,6 +195,7 @@ mod path_tests {
     fn queries_by_post_are_not_writes() {
         assert!(!is_write(&Method::POST, "/x/networkManagers/n/listDeploymentStatus"));
         assert!(!is_write(&Method::POST, "/providers/Microsoft.ResourceGraph/resources"));
+        assert!(!is_write(&Method::POST, "/v1.0/directoryObjects/getByIds"));
         assert!(is_write(&Method::POST, "/x/networkManagers/n/commit"));
         assert!(is_write(&Method::DELETE, "/x/listings"));
     }
