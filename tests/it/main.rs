@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod azure;
+mod azure_cli;
 mod config;
 mod conformance;
 mod decisions;

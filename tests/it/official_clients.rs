@@ -4,7 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::azure::Azure;
+use crate::azure_cli::{self, AzureCli};
 use crate::program::{Home, Said};
 
 /// A file of `tests/clients/`.
@@ -112,8 +115,102 @@ fn a_simulator_that_is_wrong_is_noticed_by_an_official_client() {
         ("delete-deletes-nothing", "groups come in pages, and need a body of nothing"),
     ] {
         let azure = Azure::start(&["--ready-world"]);
-        azure.post("/_sim/lies", &serde_json::json!({ lie: true }));
+        azure.post("/_sim/lies", &json!({ lie: true }));
         let said = play(&azure, javascript(&node)).expect(1);
         assert!(said.out.contains(&format!("FAILED  {scene}")), "{lie}: {said:#?}");
     }
+}
+
+/// The target's own administrator prepares everything, then the central tenant uses it. (What the Azure CLI does for network
+/// managers is in an extension; the requests go through `az rest`, as in the scripts of `hand-over`.)
+#[test]
+fn the_azure_cli_prepares_the_target_and_adds_a_member_across_tenants() {
+    const GUEST: &str = "nina.network@contoso.example";
+    let Some(program) = azure_cli::program() else { return };
+    let (azure, home) = (Azure::start(&[]), Home::new());
+    let cli = AzureCli::new(program, &azure, &home);
+    let text = |pointer: &str| azure.ready.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+    let (central, target) = (text("/tenants/central/id"), text("/tenants/target/id"));
+    let (app, graph, arm) = (text("/client_id"), text("/graph"), text("/arm"));
+    let scope = format!("/subscriptions/{}", text("/tenants/target/subscription"));
+
+    cli.sign_in("target-admin", &target);
+    assert_eq!(cli.json(&["account", "list", "--query", "[].tenantId"]), json!([target]));
+    assert_eq!(cli.json(&["group", "list", "--query", "[].name"]), json!(["rg-app", "rg-data"]));
+    assert_eq!(cli.json(&["group", "exists", "-n", "rg-none"]), json!(false));
+    let refused = cli.refused(&["group", "show", "-n", "rg-none"]);
+    assert!(refused.contains("(ResourceGroupNotFound)"), "{refused}");
+    cli.az(&["provider", "register", "-n", "Microsoft.Network", "--wait"]);
+    let listed =
+        cli.json(&["provider", "list", "--query", "[?namespace=='Microsoft.Network'].registrationState"]);
+    assert_eq!(listed, json!(["Registered"]));
+    let networks = cli.json(&["network", "vnet", "list", "--query", "[].id"]);
+    assert_eq!(networks, azure.ready["tenants"]["target"]["virtual_networks"]);
+
+    // The guest, as the portal would invite it; and the application's face in this tenant.
+    let body = json!({ "invitedUserEmailAddress": GUEST, "inviteRedirectUrl": "https://portal.azure.com" })
+        .to_string();
+    let invitations = format!("{graph}/v1.0/invitations");
+    let sent =
+        cli.json(&["rest", "--method", "post", "--url", &invitations, "--resource", &graph, "--body", &body]);
+    assert_eq!(sent["status"], "PendingAcceptance");
+    azure.redeem(GUEST);
+    let found = cli.json(&["ad", "user", "list", "--query", "[].mail"]);
+    assert_eq!(found, json!(["iam@fabrikam.example", GUEST]));
+    assert_eq!(cli.json(&["ad", "sp", "create", "--id", &app, "--query", "appId"]), json!(app));
+    azure.advance("61s");
+    let guest = sent["invitedUser"]["id"].as_str().unwrap();
+    let role = [
+        "role",
+        "assignment",
+        "create",
+        "--role",
+        "Network Contributor",
+        "--scope",
+        &scope,
+        "--query",
+        "principalType",
+    ];
+    let typed = [&role[..], &["--assignee-object-id", guest, "--assignee-principal-type", "User"]].concat();
+    assert_eq!(cli.json(&typed), "User");
+    assert_eq!(cli.json(&[&role[..], &["--assignee", &app]].concat()), "ServicePrincipal");
+    let listed = cli.json(&[
+        "role",
+        "assignment",
+        "list",
+        "--scope",
+        &scope,
+        "--include-inherited",
+        "--query",
+        "[].[principalName, roleDefinitionName]",
+    ]);
+    let upn = "nina.network_contoso.example#EXT#@fabrikam.example";
+    let wanted = json!([
+        ["iam@fabrikam.example", "Owner"],
+        [upn, "Network Contributor"],
+        [app, "Network Contributor"],
+    ]);
+    assert_eq!(listed, wanted);
+
+    // The CLI adds no auxiliary token to `az rest`; a caller does.
+    azure.advance("11m");
+    cli.sign_in("app", &target);
+    let token = cli.json(&["account", "get-access-token", "--query", "accessToken"]);
+    cli.sign_in("app", &central);
+    let manager = format!(
+        "{arm}/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Network/networkManagers/{}",
+        text("/tenants/central/subscription"),
+        text("/tenants/central/resource_group"),
+        text("/tenants/central/network_manager"),
+    );
+    let group = format!("{manager}/networkGroups/ng-az?api-version=2024-07-01");
+    cli.az(&["rest", "--method", "put", "--url", &group, "--body", "{}"]);
+    let member = format!("{manager}/networkGroups/ng-az/staticMembers/vnet-app?api-version=2022-01-01");
+    let body = json!({ "properties": { "resourceId": networks[0] } }).to_string();
+    let put = ["rest", "--method", "put", "--url", &member, "--body", &body];
+    let refused = cli.refused(&put);
+    assert!(refused.contains("LinkedAuthorizationFailed"), "{refused}");
+    let header = format!("x-ms-authorization-auxiliary=Bearer {}", token.as_str().unwrap());
+    let made = cli.json(&[&put[..], &["--headers", &header]].concat());
+    assert_eq!(made["properties"]["provisioningState"], "Updating", "{made:#}");
 }

@@ -218,3 +218,49 @@ fn what_is_tolerated_ends_where_nonsense_begins() {
     let got = trial.arm(&central, "GET", &format!("{MANAGER}/networkGroups"), &Value::Null);
     assert_eq!(got.list().len(), 0, "nothing of it was made");
 }
+
+#[test]
+fn resources_are_listed_to_who_may_read_them() {
+    let mut trial = Trial::ready();
+    let app = trial.arm_token("app", CENTRAL);
+    let mut names = |path: &str| {
+        let got = trial.arm(&app, "GET", &format!("{CENTRAL_SUBSCRIPTION}{path}"), &Value::Null);
+        let named = |item: &Value| item["name"].as_str().unwrap_or_default().to_owned();
+        (got.status, got.list().iter().map(named).collect::<Vec<_>>())
+    };
+    let both = (200, vec!["nm-group".to_owned(), "vnet-hub".to_owned()]);
+    assert_eq!(names("/resources"), both);
+    // azurerm looks whether a resource group is empty before it deletes it.
+    assert_eq!(names("/resourceGroups/RG-network/resources?$expand=provisioningState&$top=10"), both);
+    let filter = "$filter=resourceType%20eq%20'Microsoft.Network/virtualNetworks'";
+    assert_eq!(names(&format!("/resources?{filter}")).1, ["vnet-hub"]);
+    assert_eq!(names("/resourceGroups/rg-none/resources").0, 404);
+    assert_eq!(names("/resources?$filter=nonsense").0, 400);
+    // The guest's role lies on the other subscription.
+    let guest = trial.arm_token("target", FABRIKAM);
+    let got = trial.arm(&guest, "GET", &format!("{FABRIKAM_SUBSCRIPTION}/resources"), &Value::Null);
+    assert_eq!(got.list().len(), 2, "{}", got.body);
+}
+
+#[test]
+fn subnets_are_read_with_and_without_their_network() {
+    let mut trial = Trial::ready();
+    let app = trial.arm_token("app", CENTRAL);
+    let network = format!(
+        "{CENTRAL_SUBSCRIPTION}/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/v"
+    );
+    let body = json!({ "location": "westeurope", "properties": {
+        "addressSpace": { "addressPrefixes": ["10.5.0.0/16"] },
+        "subnets": [{ "name": "s1", "properties": { "addressPrefix": "10.5.1.0/24" } }],
+    } });
+    assert_eq!(trial.arm(&app, "PUT", &network, &body).status, 201);
+    let listed = trial.arm(&app, "GET", &format!("{network}/subnets"), &Value::Null);
+    assert_eq!(listed.text("/value/0/id"), format!("{network}/subnets/s1"));
+    let one = trial.arm(&app, "GET", &format!("{network}/SUBNETS/S1"), &Value::Null);
+    assert_eq!((one.status, one.text("/properties/addressPrefix")), (200, "10.5.1.0/24"));
+    let none = trial.arm(&app, "GET", &format!("{network}/subnets/s2"), &Value::Null);
+    assert_eq!(none.refusal(), (404, "NotFound"));
+    let none = trial.arm(&app, "GET", &format!("{network}x/subnets"), &Value::Null);
+    assert_eq!(none.refusal(), (404, "ResourceNotFound"));
+    assert_eq!(trial.arm(&app, "PUT", &format!("{network}/subnets/s2"), &json!({})).status, 405);
+}
