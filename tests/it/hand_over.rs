@@ -2,8 +2,6 @@
 
 use std::process::Command;
 
-use serde_json::Value;
-
 use crate::azure::Azure;
 use crate::azure_cli::{self, AzureCli};
 use crate::program::{Home, Said, shipped};
