@@ -2,9 +2,8 @@
 
 use std::process::Command;
 
-use serde_json::Value;
-
 use crate::azure::Azure;
+use crate::azure_cli::{self, AzureCli};
 use crate::program::{Home, Said, shipped};
 
 const PLAN: &str = "cross-tenant-connection.yaml";
@@ -224,79 +223,14 @@ targets:
     assert!(script.contains("connect_one__app_") && script.contains("connect_two__app_"), "{script}");
 }
 
-/// The Azure CLI that `TWINSPAN_AZ` names; without one a test says that it is skipped.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test that needs a program of this machine is told where it is"
-)]
-fn azure_cli() -> Option<String> {
-    std::env::var("TWINSPAN_AZ").ok().filter(|program| !program.is_empty())
-}
-
-/// The Azure CLI, pointed at the simulated Azure, in a folder of its own.
-struct AzureCli<'a> {
-    program: String,
-    azure: &'a Azure,
-    home: &'a Home,
-}
-
-impl AzureCli<'_> {
-    /// A command with `az` on its path.
-    fn command(&self, program: &str) -> Command {
-        let mut command = self.home.command(&[]);
-        let own = std::path::Path::new(&self.program).parent().unwrap().to_str().unwrap().to_owned();
-        let path = command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path).unwrap();
-        let path = format!("{own}:{}", path.to_str().unwrap());
-        command = Command::new(program);
-        command
-            .current_dir(self.home.path())
-            .env_clear()
-            .env("HOME", self.home.path())
-            .env("PATH", path)
-            .env("AZURE_CONFIG_DIR", self.home.path().join("azure"))
-            .env("AZURE_CORE_INSTANCE_DISCOVERY", "false")
-            .env("AZURE_CORE_COLLECT_TELEMETRY", "false")
-            .env("REQUESTS_CA_BUNDLE", self.azure.ready["ca_file"].as_str().unwrap());
-        command
-    }
-
-    #[track_caller]
-    fn run(&self, program: &str, arguments: &[&str]) -> String {
-        let output = self.command(program).args(arguments).output().unwrap();
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{program} {arguments:?}\nstdout:\n{out}\nstderr:\n{err}");
-        format!("{out}{err}")
-    }
-
-    /// Knows the simulated Azure as a cloud.
-    fn register(&self) {
-        let arm = self.azure.ready["arm"].as_str().unwrap();
-        self.run(&self.program, &["cloud", "register", "-n", "sim", "--endpoint-resource-manager", arm]);
-        self.run(&self.program, &["cloud", "set", "-n", "sim"]);
-    }
-
-    fn sign_in(&self, identity: &str, tenant: &str) {
-        let identity = &self.azure.ready["identities"][identity];
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let (id, secret) = (text(&identity["client_id"]), text(&identity["client_secret"]));
-        self.run(
-            &self.program,
-            &["login", "--service-principal", "-u", &id, "-p", &secret, "--tenant", tenant],
-        );
-    }
-}
-
 #[test]
 fn the_script_run_with_the_azure_cli_does_it_once_and_the_run_goes_on_by_itself() {
-    let Some(program) = azure_cli() else {
-        return println!("skipped: TWINSPAN_AZ does not name the Azure CLI");
-    };
+    let Some(program) = azure_cli::program() else { return };
     let (azure, home, said) = waiting();
     let run = said.json();
     let short = run["short"].as_str().unwrap();
     let script = home.write("target-admin.sh", hand_over(&home, short, "target-admin", "az"));
-    let cli = AzureCli { program, azure: &azure, home: &home };
-    cli.register();
+    let cli = AzureCli::new(program, &azure, &home);
     let refused = cli.command("sh").arg(&script).output().unwrap();
     let refused = (refused.status.code(), String::from_utf8_lossy(&refused.stderr).into_owned());
     assert_eq!(refused.0, Some(1));
@@ -343,9 +277,7 @@ fn the_script_run_with_the_azure_cli_does_it_once_and_the_run_goes_on_by_itself(
 /// The invitation and the role are twinspan's; everything after it is done by scripts, in both tenants.
 #[test]
 fn both_tenants_parts_by_script_are_found_in_place() {
-    let Some(program) = azure_cli() else {
-        return println!("skipped: TWINSPAN_AZ does not name the Azure CLI");
-    };
+    let Some(program) = azure_cli::program() else { return };
     let azure = Azure::start(&[]);
     let home = azure.home();
     let everybody = std::fs::read_to_string(home.path().join("twinspan.toml")).unwrap();
@@ -362,8 +294,7 @@ fn both_tenants_parts_by_script_are_found_in_place() {
         |identity: &str| home.write(&format!("{identity}.sh"), hand_over(&home, short, identity, "az"));
     azure.redeem(GUEST);
     azure.advance("11m");
-    let cli = AzureCli { program, azure: &azure, home: &home };
-    cli.register();
+    let cli = AzureCli::new(program, &azure, &home);
 
     // The central half; its members have to wait for the other one.
     cli.sign_in("central", CENTRAL);

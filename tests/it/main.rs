@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod azure;
+mod azure_cli;
 mod config;
 mod conformance;
 mod decisions;
@@ -15,6 +16,7 @@ mod house;
 mod journal_file;
 mod kill_windows;
 mod lies;
+mod official_clients;
 mod program;
 mod reference;
 mod rollout;

@@ -1,5 +1,7 @@
 //! Microsoft Graph v1.0: the part that deals with guests and applications.
 
+mod applications;
+mod directory_objects;
 mod filter;
 mod invitations;
 mod service_principals;
@@ -25,6 +27,12 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
         ["v1.0" | "beta", "organization"] => Ok(organization(world, &holder)),
         ["v1.0" | "beta", collection, ..] if collection.starts_with("serviceprincipals") => {
             service_principals::handle(world, &holder, request, &path)
+        }
+        ["v1.0" | "beta", collection, ..] if collection.starts_with("applications") => {
+            applications::handle(world, &holder, request, &path)
+        }
+        ["v1.0" | "beta", "directoryobjects", "getbyids"] => {
+            directory_objects::get_by_ids(world, &holder, request)
         }
         _ => Err(error(
             request,

@@ -10,6 +10,7 @@
 //!                    ├─▶ login   entra ── tokens       who may have a token for which tenant
 //!                    ├─▶ graph   users, invitations, service principals
 //!                    └─▶ arm ─┬─ control               /_sim/…: ledger, requests, clock, faults, lies, redeem
+//!                             ├─ metadata              /metadata/endpoints, before any token
 //!                             ├─ hierarchy             tenants, subscriptions, management and resource groups
 //!                             ├─ providers             registration
 //!                             ├─ authorization         roles, assignments, what a caller may do
@@ -41,6 +42,7 @@ mod ledger;
 mod lies;
 pub mod listener;
 mod management_groups;
+mod metadata;
 mod network;
 mod paging;
 mod providers;

@@ -87,6 +87,8 @@ fn route(mut call: Call<'_>, words: &[&str]) -> Handled {
         ["networkmanagerconnections", _] => connections::handle(&mut call, Kind::Connection),
         ["virtualnetworks"] => only("GET", virtual_networks::list, &call),
         ["virtualnetworks", _] => virtual_networks::handle(&mut call),
+        ["virtualnetworks", _, "subnets"] => only("GET", virtual_networks::subnets, &call),
+        ["virtualnetworks", _, "subnets", _] => only("GET", virtual_networks::subnet, &call),
         ["virtualnetworks", _, "listnetworkmanagereffectiveconnectivityconfigurations"] => {
             let network = call.id.rsplit_once('/').map_or("", |(network, _)| network).to_owned();
             if method != "POST" {
@@ -107,7 +109,7 @@ fn route(mut call: Call<'_>, words: &[&str]) -> Handled {
 
 /// An id with the provider's own spelling of its types.
 fn spelled(scope: &str, rest: &[String]) -> String {
-    const TYPES: [&str; 7] = [
+    const TYPES: [&str; 8] = [
         "networkManagers",
         "scopeConnections",
         "networkGroups",
@@ -115,6 +117,7 @@ fn spelled(scope: &str, rest: &[String]) -> String {
         "connectivityConfigurations",
         "networkManagerConnections",
         "virtualNetworks",
+        "subnets",
     ];
     let mut id = format!("{}/providers/Microsoft.Network", scope.trim_end_matches('/'));
     for (at, segment) in rest.iter().enumerate() {
@@ -174,6 +177,18 @@ fn check_names(call: &Call<'_>) -> Result<(), Reply> {
             ),
         )),
     }
+}
+
+/// Resources of their own, not those below others, in a subscription or a resource group, as generic lists show them; each
+/// with the action that reading it needs.
+pub(crate) fn tracked(world: &World, scope: &str) -> Vec<(String, serde_json::Value)> {
+    let kinds = [Kind::Manager, Kind::VirtualNetwork].into_iter();
+    let found = kinds.flat_map(|kind| world.network.below(scope, kind));
+    let shown = |r: &Resource| {
+        let item = json!({ "id": r.id, "name": r.name, "type": r.kind.name(), "location": r.location, "tags": r.tags });
+        (format!("{}/read", r.kind.name()), item)
+    };
+    found.map(shown).collect()
 }
 
 /// A resource group is gone: so is what was in it. `id` is the resource group's.

@@ -24,26 +24,37 @@ const KNOWN: [(&str, &[&str]); 5] = [
     ("Microsoft.Resources", &["subscriptions", "resourceGroups"]),
 ];
 
+/// Stable versions of Microsoft.Network that clients are known to use; requests may name any.
+const NETWORK_VERSIONS: [&str; 14] = [
+    "2026-03-01",
+    "2025-09-01",
+    "2025-07-01",
+    "2025-05-01",
+    "2025-03-01",
+    "2025-01-01",
+    "2024-10-01",
+    "2024-07-01",
+    "2024-05-01",
+    "2024-03-01",
+    "2024-01-01",
+    "2023-09-01",
+    "2023-02-01",
+    "2022-01-01",
+];
+
 /// `…/providers/{namespace}[/register|/unregister]` of a subscription or a management group.
 pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
     let known = KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(&path.namespace));
     match (request.method.as_str(), path.words().first().map(String::as_str), &path.place) {
         ("GET", None, Place::Subscription { subscription, resource_group: None }) => {
             let scope = format!("/subscriptions/{subscription}");
-            if !authorization::has_any_role(world, &caller.holder, &scope, request.at) {
-                return Err(authorization::refusal(
-                    &caller.holder,
-                    "Microsoft.Resources/subscriptions/providers/read",
-                    &scope,
-                ));
-            }
-            if path.namespace.is_empty() {
-                let all: Vec<Value> =
-                    KNOWN.iter().map(|(name, types)| shown(world, &scope, name, types, request.at)).collect();
-                return Ok(Reply::ok(json!({ "value": all })));
-            }
+            require_any_role(world, caller, request, &scope)?;
             let (name, types) = known.ok_or_else(|| unknown(&path.namespace))?;
             Ok(Reply::ok(shown(world, &scope, name, types, request.at)))
+        }
+        ("GET", None, Place::Root) => {
+            let (name, types) = known.ok_or_else(|| unknown(&path.namespace))?;
+            Ok(Reply::ok(shown_to_tenant(name, types)))
         }
         ("POST", Some("register"), Place::Subscription { subscription, resource_group: None }) => {
             let scope = format!("/subscriptions/{subscription}");
@@ -76,6 +87,40 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path
         // The state of a registration at a management group has no documented address.
         _ => Err(Reply::gateway_error(404, "NotFound", &format!("No address '{}'.", request.path))),
     }
+}
+
+/// Whether the path is a list of providers, of a subscription or of the tenant.
+pub(crate) fn is_list(request: &Request) -> bool {
+    let words = request.segments();
+    let named = |word: &str, wanted: &str| word.eq_ignore_ascii_case(wanted);
+    match words.as_slice() {
+        [only] => named(only, "providers"),
+        [first, _, last] => named(first, "subscriptions") && named(last, "providers"),
+        _ => false,
+    }
+}
+
+/// `/providers` and `/subscriptions/{id}/providers`. These lists are not paged here: all namespaces fit on a page.
+pub(crate) fn list(world: &World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
+    if request.method != http::Method::GET {
+        return Err(Reply::method_not_allowed());
+    }
+    let value: Vec<Value> = match &path.place {
+        Place::Subscription { subscription, .. } => {
+            let scope = format!("/subscriptions/{subscription}");
+            require_any_role(world, caller, request, &scope)?;
+            KNOWN.iter().map(|(name, types)| shown(world, &scope, name, types, request.at)).collect()
+        }
+        _ => KNOWN.iter().map(|(name, types)| shown_to_tenant(name, types)).collect(),
+    };
+    Ok(Reply::ok(json!({ "value": value })))
+}
+
+fn require_any_role(world: &World, caller: &Caller, request: &Request, scope: &str) -> Result<(), Reply> {
+    if authorization::has_any_role(world, &caller.holder, scope, request.at) {
+        return Ok(());
+    }
+    Err(authorization::refusal(&caller.holder, "Microsoft.Resources/subscriptions/providers/read", scope))
 }
 
 fn unknown(namespace: &str) -> Reply {
@@ -119,17 +164,31 @@ fn state(world: &World, scope: &str, namespace: &str, at: Timestamp) -> &'static
 }
 
 fn shown(world: &World, scope: &str, namespace: &str, types: &[&str], at: Timestamp) -> Value {
-    let types: Vec<Value> = types
-        .iter()
-        .map(|name| json!({ "resourceType": name, "locations": [], "apiVersions": ["2024-10-01"], "capabilities": "None" }))
-        .collect();
     json!({
         "id": format!("{scope}/providers/{namespace}"),
         "namespace": namespace,
-        "resourceTypes": types,
+        "resourceTypes": types_shown(namespace, types),
         "registrationState": state(world, scope, namespace, at),
         "registrationPolicy": "RegistrationRequired",
     })
+}
+
+/// A tenant has no registration of its own to show.
+fn shown_to_tenant(namespace: &str, types: &[&str]) -> Value {
+    json!({ "namespace": namespace, "resourceTypes": types_shown(namespace, types) })
+}
+
+/// Newest version first: clients take the first that they find.
+fn types_shown(namespace: &str, types: &[&str]) -> Vec<Value> {
+    let versions: &[&str] = match namespace {
+        "Microsoft.Network" => &NETWORK_VERSIONS,
+        "Microsoft.Authorization" => &["2022-04-01", "2015-07-01"],
+        "Microsoft.Management" => &["2023-04-01"],
+        "Microsoft.ResourceGraph" => &["2024-04-01"],
+        _ => &["2025-04-01", "2022-12-01", "2021-04-01"],
+    };
+    let shown = |name: &&str| json!({ "resourceType": name, "locations": [], "apiVersions": versions, "capabilities": "None" });
+    types.iter().map(shown).collect()
 }
 
 /// 409 for a PUT into a subscription where the provider is not registered, after the 403 for one who may not PUT.

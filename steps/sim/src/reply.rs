@@ -53,6 +53,15 @@ impl Reply {
         Reply::error(status, code, message).with("x-ms-failure-cause", "gateway")
     }
 
+    /// 400 for a request that does not say its version.
+    pub(crate) fn missing_api_version() -> Self {
+        Reply::gateway_error(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    }
+
     /// 405 for an address that exists and a method that it does not have.
     pub(crate) fn method_not_allowed() -> Self {
         Reply::error(405, "MethodNotAllowed", "The requested resource does not support this http method.")

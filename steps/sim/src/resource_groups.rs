@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::arm::really_deletes;
-use crate::authorization::authorize;
+use crate::authorization::{authorize, may};
 use crate::caller::Caller;
 use crate::hierarchy::ResourceGroup;
 use crate::ledger::Change;
@@ -19,8 +19,17 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> H
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match (request.method.as_str(), words.as_slice(), segments.as_slice()) {
         ("GET", ["subscriptions", id], _) => subscriptions::get(world, caller, request, id),
+        ("GET", ["subscriptions", id, "locations"], _) => {
+            subscriptions::locations(world, caller, request, id)
+        }
         ("GET", ["subscriptions", id, "resourcegroups"], _) => list(world, caller, request, id),
         ("GET", ["subscriptions", _, "operationresults", _], _) => Ok(Reply::empty(200)),
+        ("GET", ["subscriptions", _, "resources"], _) => resources(world, caller, request),
+        ("GET", ["subscriptions", id, "resourcegroups", name, "resources"], _) => {
+            let known =
+                world.hierarchy.subscription(id).is_some_and(|s| s.resource_groups.contains_key(*name));
+            if known { resources(world, caller, request) } else { Err(not_found(name)) }
+        }
         (_, ["subscriptions", id, "resourcegroups", _], [.., name]) => one(world, caller, request, id, name),
         _ => Err(Reply::gateway_error(404, "NotFound", &format!("No address '{}'.", request.path))),
     }
@@ -52,6 +61,30 @@ fn shown(subscription: &str, group: &ResourceGroup) -> Value {
         "tags": group.tags,
         "properties": { "provisioningState": "Succeeded" },
     })
+}
+
+/// Everything in a subscription or a resource group that the caller may read, perhaps of one type only.
+fn resources(world: &World, caller: &Caller, request: &Request) -> Handled {
+    let scope = request.path.trim_end_matches('/').rsplit_once('/').map_or("", |(scope, _)| scope);
+    let filter = request.query("$filter").map(str::trim).unwrap_or_default();
+    let wanted = match filter.split('\'').collect::<Vec<_>>().as_slice() {
+        [""] => None,
+        [start, name, ""] if start.trim().eq_ignore_ascii_case("resourceType eq") => Some(*name),
+        _ => {
+            let message = format!("The filter '{filter}' is not supported.");
+            return Err(Reply::gateway_error(400, "UnsupportedFilter", &message));
+        }
+    };
+    let all = network::tracked(world, scope).into_iter();
+    let readable = all.filter(|(action, item)| {
+        let id = item["id"].as_str().unwrap_or_default();
+        may(world, &caller.holder, action, id, request.at)
+    });
+    let of_type = |item: &Value| {
+        wanted.is_none_or(|wanted| item["type"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(wanted)))
+    };
+    let value: Vec<Value> = readable.map(|(_, item)| item).filter(of_type).collect();
+    Ok(Reply::ok(json!({ "value": value })))
 }
 
 fn list(world: &World, caller: &Caller, request: &Request, subscription: &str) -> Handled {

@@ -1,3 +1,5 @@
+mod clients;
+
 use serde_json::{Value, json};
 
 use crate::lies::Lie;
@@ -208,9 +210,7 @@ fn a_management_group_shows_itself_to_who_has_a_role_there() {
 fn addresses_that_do_not_exist_get_an_answer() {
     let mut trial = Trial::shipped();
     let token = trial.arm_token("central", CENTRAL);
-    for path in
-        ["/", "/nothing", "/providers", "/subscriptions/x", "/providers/Microsoft.Nothing/x", "//", "/%ff"]
-    {
+    for path in ["/", "/nothing", "/subscriptions/x", "/providers/Microsoft.Nothing/x", "//", "/%ff"] {
         let got = trial.arm(&token, "GET", path, &Value::Null);
         assert!((400..500).contains(&got.status), "{path}: {}", got.status);
         assert!(!got.code().is_empty(), "{path}");

@@ -103,7 +103,13 @@ fn list(world: &World, caller: &Caller, request: &Request, path: &ArmPath) -> Ha
         .filter(|a| a.tenant == caller.holder.tenant)
         .filter(|a| within(&path.scope, &a.scope) || (!filter.at_scope && within(&a.scope, &path.scope)))
         .filter(|a| filter.principal.as_ref().is_none_or(|p| a.principal == *p))
-        .map(shown)
+        .map(|assignment| {
+            // Also that of an inherited one is shown as the scope's own: by it clients find the role in the scope's list.
+            let mut item = shown(assignment);
+            item["properties"]["roleDefinitionId"] =
+                json!(roles::definition_id(&path.scope, &assignment.role));
+            item
+        })
         .collect();
     Ok(Reply::ok(json!({ "value": value })))
 }

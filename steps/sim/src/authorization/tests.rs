@@ -281,3 +281,20 @@ fn a_linked_network_of_another_tenant_needs_that_tenants_token_and_a_role() {
 fn the_lie_no_auxiliary_check_would_turn_the_test_above_red() {
     assert!(!auxiliary_token_is_asked_for(&linked_outcomes(Some(Lie::NoAuxiliaryCheck))));
 }
+
+#[test]
+fn a_lists_roles_are_found_by_id_among_the_scopes_own() {
+    let mut trial = Trial::shipped();
+    let token = trial.arm_token("target-admin", FABRIKAM);
+    let at = format!("{FABRIKAM_SUBSCRIPTION}/providers/Microsoft.Authorization");
+    let roles = trial.arm(&token, "GET", &format!("{at}/roleDefinitions"), &Value::Null);
+    let inherited = trial.arm(&token, "GET", &format!("{at}/roleAssignments"), &Value::Null);
+    assert_eq!(inherited.list().len(), 1);
+    let assignment = &inherited.list()[0]["properties"];
+    assert!(
+        assignment["scope"].as_str().unwrap().starts_with("/providers/Microsoft.Management/"),
+        "{assignment}"
+    );
+    let role = roles.list().iter().find(|role| role["id"] == assignment["roleDefinitionId"]).unwrap();
+    assert_eq!(role["properties"]["roleName"], "Owner");
+}

@@ -31,16 +31,7 @@ const WRITERS: [&str; 2] = ["Application.ReadWrite.All", "Directory.ReadWrite.Al
 
 /// `/servicePrincipals`, `/servicePrincipals/{id}`, `/servicePrincipals(appId='…')`; `path` begins after the version.
 pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request, path: &[&str]) -> Handled {
-    let by_application = path
-        .first()
-        .and_then(|first| first.split_once('('))
-        .map(|(_, rest)| rest.split('\'').nth(1).unwrap_or_default().to_ascii_lowercase());
-    let wanted = match (by_application, path.get(1)) {
-        (Some(app_id), _) => Some(("appId", app_id)),
-        (None, Some(id)) => Some(("id", id.to_ascii_lowercase())),
-        (None, None) => None,
-    };
-    match (request.method.as_str(), wanted) {
+    match (request.method.as_str(), key_of(path)) {
         ("GET", None) => {
             require_reader(world, holder, request)?;
             let visible = seen(world, holder, request);
@@ -65,7 +56,19 @@ pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request, path
     }
 }
 
-fn require_reader(world: &World, holder: &Holder, request: &Request) -> Result<(), Reply> {
+/// The field and the value by which a path names one object: `…/{id}` or `…(appId='{id}')`.
+pub(super) fn key_of(path: &[&str]) -> Option<(&'static str, String)> {
+    let by_application = path.first().and_then(|first| first.split_once('('));
+    match (by_application, path.get(1)) {
+        (Some((_, rest)), _) => {
+            Some(("appId", rest.split('\'').nth(1).unwrap_or_default().to_ascii_lowercase()))
+        }
+        (None, Some(id)) => Some(("id", id.to_ascii_lowercase())),
+        (None, None) => None,
+    }
+}
+
+pub(super) fn require_reader(world: &World, holder: &Holder, request: &Request) -> Result<(), Reply> {
     let tenant = world.directory.tenant(&holder.tenant);
     let member = holder.kind == PrincipalKind::User
         && tenant.and_then(|t| t.users.get(&holder.object_id)).is_some_and(|u| u.external.is_none());
@@ -93,7 +96,7 @@ fn entity(world: &World, fields: Value) -> Value {
     body
 }
 
-fn seen(world: &World, holder: &Holder, request: &Request) -> Vec<Value> {
+pub(super) fn seen(world: &World, holder: &Holder, request: &Request) -> Vec<Value> {
     let Some(tenant) = world.directory.tenant(&holder.tenant) else { return Vec::new() };
     tenant
         .service_principals

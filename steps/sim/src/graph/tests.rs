@@ -181,3 +181,53 @@ fn tokens_for_others_and_expired_ones_are_refused() {
     trial.wait(3600);
     assert_eq!(trial.graph(&own, "GET", "/me", &Value::Null).refusal(), (401, "InvalidAuthenticationToken"));
 }
+
+#[test]
+fn an_application_is_read_in_its_home_tenant_only() {
+    let mut trial = Trial::shipped();
+    let central = trial.graph_token("central", CENTRAL);
+    let filter = format!("/applications?$filter=appId eq '{APP}'");
+    let found = trial.graph(&central, "GET", &filter, &Value::Null);
+    assert_eq!(found.list().len(), 1, "{}", found.body);
+    let id = found.text("/value/0/id").to_owned();
+    for path in [format!("/applications/{id}"), format!("/applications(appId='{APP}')")] {
+        let one = trial.graph(&central, "GET", &path, &Value::Null);
+        assert_eq!((one.text("/appId"), one.text("/signInAudience")), (APP, "AzureADMultipleOrgs"), "{path}");
+    }
+    // Elsewhere it is found by nobody, and its service principal is made from its id alone.
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    assert!(trial.graph(&admin, "GET", &filter, &Value::Null).list().is_empty());
+    let got = trial.graph(&admin, "GET", &format!("/applications/{id}"), &Value::Null);
+    assert_eq!(got.refusal(), (404, "Request_ResourceNotFound"));
+    assert_eq!(trial.graph(&admin, "POST", "/applications", &json!({})).status, 405);
+}
+
+#[test]
+fn objects_are_read_by_their_ids_and_that_is_no_write() {
+    let mut trial = Trial::shipped();
+    let guest = invite(&mut trial, NINA).text("/invitedUser/id").to_owned();
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    let principal = trial.graph(&admin, "POST", "/servicePrincipals", &json!({ "appId": APP }));
+    let principal = principal.text("/id").to_owned();
+    let writes = trial.world.effects().len();
+    let mut ask = |ids: &[&str], types: &[&str]| {
+        let body = json!({ "ids": ids, "types": types });
+        let got = trial.graph(&admin, "POST", "/directoryObjects/getByIds", &body);
+        let kinds = got.list().iter().map(|o| o["@odata.type"].as_str().unwrap().to_owned());
+        (got.status, kinds.collect::<Vec<_>>())
+    };
+    let unknown = "99999999-0000-0000-0000-000000000000";
+    let all = vec!["#microsoft.graph.user".to_owned(), "#microsoft.graph.servicePrincipal".to_owned()];
+    assert_eq!(ask(&[&principal, &guest, unknown], &[]), (200, all.clone()));
+    assert_eq!(
+        ask(&[&principal, &guest], &["user", "group", "servicePrincipal", "directoryObjectPartnerReference"]),
+        (200, all)
+    );
+    assert_eq!(ask(&[&principal, &guest], &["user"]).1, ["#microsoft.graph.user"]);
+    assert_eq!(ask(&[], &[]).0, 400);
+    assert_eq!(trial.world.effects().len(), writes);
+    trial.control("POST", "redeem", &json!({ "email": NINA }));
+    let outsider = trial.graph_token("target", FABRIKAM);
+    let got = trial.graph(&outsider, "POST", "/directoryObjects/getByIds", &json!({ "ids": [principal] }));
+    assert_eq!(got.refusal(), (403, "Authorization_RequestDenied"), "guests read themselves only");
+}

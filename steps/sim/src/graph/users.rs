@@ -50,7 +50,7 @@ pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request, path
 }
 
 /// Members may read the directory; guests only themselves; applications what they were allowed.
-fn require_reader(world: &World, holder: &Holder, request: &Request) -> Result<(), Reply> {
+pub(super) fn require_reader(world: &World, holder: &Holder, request: &Request) -> Result<(), Reply> {
     let tenant = world.directory.tenant(&holder.tenant);
     let member = holder.kind == PrincipalKind::User
         && tenant.and_then(|t| t.users.get(&holder.object_id)).is_some_and(|u| u.external.is_none());
@@ -80,7 +80,7 @@ fn names(user: &Value, id: &str) -> bool {
 }
 
 /// Users that have reached the directory's readers.
-fn seen(world: &World, holder: &Holder, request: &Request) -> Vec<Value> {
+pub(super) fn seen(world: &World, holder: &Holder, request: &Request) -> Vec<Value> {
     let Some(tenant) = world.directory.tenant(&holder.tenant) else { return Vec::new() };
     tenant
         .users

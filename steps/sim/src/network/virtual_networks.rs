@@ -6,6 +6,7 @@ use super::call::Call;
 use super::operations::End;
 use super::peerings;
 use super::resource::{Kind, Resource};
+use crate::hierarchy::key;
 use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
 
@@ -31,6 +32,28 @@ pub(super) fn list(call: &Call<'_>) -> Handled {
     let found =
         call.world.network.below(&call.path.scope, Kind::VirtualNetwork).map(|network| shown(call, network));
     Ok(Reply::ok(json!({ "value": found.collect::<Vec<_>>() })))
+}
+
+/// `virtualNetworks/{name}/subnets`. They are written with their network only.
+pub(super) fn subnets(call: &Call<'_>) -> Handled {
+    Ok(Reply::ok(json!({ "value": subnets_of(call)? })))
+}
+
+/// `virtualNetworks/{name}/subnets/{name}`.
+pub(super) fn subnet(call: &Call<'_>) -> Handled {
+    let found = subnets_of(call)?.into_iter();
+    let mut found = found.filter(|s| s["id"].as_str().is_some_and(|id| key(id) == key(&call.id)));
+    found.next().map(Reply::ok).ok_or_else(|| {
+        let message = format!("Resource {} not found.", call.id);
+        Reply::error(404, "NotFound", &message)
+    })
+}
+
+fn subnets_of(call: &Call<'_>) -> Result<Vec<Value>, Reply> {
+    call.authorize("virtualNetworks/subnets/read")?;
+    let network = call.id.split("/subnets").next().unwrap_or_default();
+    let found = call.world.network.seen(network).ok_or_else(|| call.gateway_not_found(network))?;
+    Ok(found.properties.get("subnets").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 
 fn put(call: &mut Call<'_>) -> Handled {

@@ -1,0 +1,97 @@
+//! The Azure CLI, as a user has it: its own configuration, pointed at the simulated Azure.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::azure::Azure;
+use crate::program::Home;
+
+/// The Azure CLI that `TWINSPAN_AZ` names; without one a test is skipped, which is said here.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test that needs a program of this machine is told where it is"
+)]
+pub(crate) fn program() -> Option<String> {
+    let program = std::env::var("TWINSPAN_AZ").ok().filter(|program| !program.is_empty());
+    if program.is_none() {
+        println!("skipped: TWINSPAN_AZ does not name the Azure CLI");
+    }
+    program
+}
+
+/// The Azure CLI, pointed at the simulated Azure, in a folder of its own.
+pub(crate) struct AzureCli<'a> {
+    program: String,
+    azure: &'a Azure,
+    home: &'a Home,
+}
+
+impl<'a> AzureCli<'a> {
+    /// Knows the simulated Azure as a cloud.
+    pub(crate) fn new(program: String, azure: &'a Azure, home: &'a Home) -> AzureCli<'a> {
+        let cli = AzureCli { program, azure, home };
+        let arm = azure.ready["arm"].as_str().unwrap();
+        cli.az(&["cloud", "register", "-n", "sim", "--endpoint-resource-manager", arm]);
+        cli.az(&["cloud", "set", "-n", "sim"]);
+        cli
+    }
+
+    /// A command with `az` on its path.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = self.home.command(&[]);
+        let own = std::path::Path::new(&self.program).parent().unwrap().to_str().unwrap().to_owned();
+        let path = command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path).unwrap();
+        let path = format!("{own}:{}", path.to_str().unwrap());
+        command = Command::new(program);
+        command
+            .current_dir(self.home.path())
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("PATH", path)
+            .env("AZURE_CONFIG_DIR", self.home.path().join("azure"))
+            .env("AZURE_CORE_INSTANCE_DISCOVERY", "false")
+            .env("AZURE_CORE_COLLECT_TELEMETRY", "false")
+            .env("REQUESTS_CA_BUNDLE", self.azure.ready["ca_file"].as_str().unwrap());
+        command
+    }
+
+    #[track_caller]
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.command(program).args(arguments).output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{program} {arguments:?}\nstdout:\n{out}\nstderr:\n{err}");
+        format!("{out}{err}")
+    }
+
+    /// Signs in with an identity of the ready file, or as the application (`app`).
+    pub(crate) fn sign_in(&self, identity: &str, tenant: &str) {
+        let identity = self.azure.ready["identities"].get(identity).unwrap_or(&self.azure.ready);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let (id, secret) = (text(&identity["client_id"]), text(&identity["client_secret"]));
+        self.az(&["login", "--service-principal", "-u", &id, "-p", &secret, "--tenant", tenant]);
+    }
+
+    /// What the CLI prints; it must succeed.
+    #[track_caller]
+    pub(crate) fn az(&self, arguments: &[&str]) -> String {
+        self.run(&self.program, arguments)
+    }
+
+    /// What the CLI prints as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.command(&self.program).args(arguments).output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "az {arguments:?}\nstdout:\n{out}\nstderr:\n{err}");
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("az {arguments:?}: {error}:\n{out}"))
+    }
+
+    /// What the CLI says of a refusal.
+    #[track_caller]
+    pub(crate) fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.command(&self.program).args(arguments).output().unwrap();
+        assert!(!output.status.success(), "az {arguments:?} was not refused: {output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+}
