@@ -1,5 +1,7 @@
 //! Microsoft.Network: network managers and what belongs to them, and virtual networks.
 
+use serde_json::json;
+
 use crate::arm::ArmPath;
 use crate::caller::Caller;
 use crate::hierarchy::{Place, key};
@@ -33,7 +35,7 @@ pub(crate) use store::Network;
 
 use call::Call;
 use dialect::Dialect;
-use resource::Kind;
+use resource::{Kind, Resource};
 
 /// Decides everything that has fallen due by then.
 pub(crate) fn settle(world: &mut World, at: jiff::Timestamp) {
