@@ -5,8 +5,9 @@
 
 pub(crate) mod addresses;
 pub(crate) mod child;
+pub(crate) mod configuration;
 mod connection;
-pub(crate) mod deployed;
+pub(crate) mod deployment;
 pub(crate) mod network;
 
 use std::collections::BTreeMap;
@@ -53,11 +54,16 @@ pub(crate) struct SystemData {
 }
 
 impl SystemData {
+    /// When the last write was.
+    pub(crate) fn last_modified(&self) -> Option<Timestamp> {
+        self.last_modified_at.parse().ok()
+    }
+
     /// How long ago the last write was, at `now` of the same clock; `None`: it does not say, or the clocks behind the
     /// service disagree by more than they can.
     pub(crate) fn age(&self, now: Timestamp) -> Option<SignedDuration> {
         const SKEW: SignedDuration = SignedDuration::from_secs(5);
-        let written: Timestamp = self.last_modified_at.parse().ok()?;
+        let written = self.last_modified()?;
         Some(now.duration_since(written)).filter(|age| *age > -SKEW)
     }
 }

@@ -1,7 +1,10 @@
 //! Names in the simulator's default world, for the examples of step kinds. The simulator has its own list; conformance
 //! tests hold the two together.
 
-use crate::ids::{ConnectionScope, Email, Guid, NetworkGroups, NetworkManagers, ResourceId, TenantId};
+use crate::ids::{
+    ConnectionScope, ConnectivityConfigurations, Email, Guid, NetworkGroups, NetworkManagers, ResourceId,
+    TenantId,
+};
 
 pub(crate) const TARGET_TENANT: TenantId = TenantId::known(0x22222222_0000_0000_0000_00000000000f);
 /// The multi-tenant application.
@@ -10,9 +13,11 @@ pub(crate) const APPLICATION: Guid = Guid::known(0x33333333_0000_0000_0000_00000
 pub(crate) const TARGET_ADMINISTRATOR: Guid = Guid::known(0xffffffff_1111_0000_0000_000000000001);
 pub(crate) const TARGET_NAME: &str = "fabrikam-prod-weu";
 pub(crate) const CONNECTION: &str = "to-central";
+pub(crate) const CONFIGURATION: &str = "hub-and-spoke";
 
 pub(crate) const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
 const GROUP: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-spokes";
+const CONFIGURATION_ID: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/connectivityConfigurations/hub-and-spoke";
 const HUB: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/vnet-hub";
 const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
 
@@ -22,6 +27,10 @@ pub(crate) fn manager() -> ResourceId<NetworkManagers> {
 
 pub(crate) fn group() -> ResourceId<NetworkGroups> {
     ResourceId::known(GROUP)
+}
+
+pub(crate) fn configuration() -> ResourceId<ConnectivityConfigurations> {
+    ResourceId::known(CONFIGURATION_ID)
 }
 
 pub(crate) fn hub() -> ResourceId {

@@ -10,8 +10,8 @@ mod text;
 use twinspan_engine::StepError;
 
 pub use resource::{
-    AnyResource, NetworkGroups, NetworkManagerConnections, NetworkManagers, ResourceId, ResourceType,
-    ScopeConnections,
+    AnyResource, ConnectivityConfigurations, NetworkGroups, NetworkManagerConnections, NetworkManagers,
+    ResourceId, ResourceType, ScopeConnections,
 };
 pub use scope::{ConnectionScope, Scope, ScopeKind};
 pub use text::{Email, Guid, HumanDuration, ResourceName, TenantId, Url};

@@ -5,7 +5,10 @@ mod approval;
 mod arm_resource;
 mod command;
 mod connection_status;
+mod connectivity_configuration;
 mod delay;
+mod deployment;
+mod effective_configuration;
 mod group_members;
 mod guest_user;
 #[cfg(test)]
@@ -61,6 +64,12 @@ pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
         .with(member_effect::MemberEffect { azure: azure() })
         .with(Acting { azure: azure(), kind: static_member::StaticMember { azure: azure() } })
         .with(group_members::GroupMembers { azure: azure() })
+        .with(Acting {
+            azure: azure(),
+            kind: connectivity_configuration::ConnectivityConfiguration { azure: azure() },
+        })
+        .with(Acting { azure: azure(), kind: deployment::Deployment { azure: azure() } })
+        .with(effective_configuration::EffectiveConfiguration { azure: azure() })
         .with(Acting { azure: azure(), kind: arm_resource::ArmResource { azure: azure() } })
         .with(approval::Approval)
         .with(delay::Delay)
@@ -101,6 +110,9 @@ mod tests {
             "approval",
             "arm.resource",
             "avnm.connection-status",
+            "avnm.connectivity-configuration",
+            "avnm.deployment",
+            "avnm.effective-configuration",
             "avnm.group-members",
             "avnm.member-effect",
             "avnm.network-group",
@@ -161,7 +173,10 @@ mod tests {
         example_is_read::<arm_resource::ArmResource>();
         example_is_read::<command::Command>();
         example_is_read::<connection_status::ConnectionStatus>();
+        example_is_read::<connectivity_configuration::ConnectivityConfiguration>();
         example_is_read::<delay::Delay>();
+        example_is_read::<deployment::Deployment>();
+        example_is_read::<effective_configuration::EffectiveConfiguration>();
         example_is_read::<group_members::GroupMembers>();
         example_is_read::<guest_user::GuestUser>();
         example_is_read::<invitation_accepted::InvitationAccepted>();
@@ -183,9 +198,13 @@ mod tests {
     #[test]
     fn the_shipped_plans_fit_the_kinds() {
         let registry = kinds();
-        for name in
-            ["connect-many", "cross-tenant-connection", "hello-durable", "unattended-service-principal"]
-        {
+        for name in [
+            "connect-and-deploy-hub-and-spoke",
+            "connect-many",
+            "cross-tenant-connection",
+            "hello-durable",
+            "unattended-service-principal",
+        ] {
             let path = format!("{}/../plans/library/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read(&path).unwrap();
             let document = twinspan_plans::parse(&path, &text).unwrap();

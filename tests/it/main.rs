@@ -8,6 +8,7 @@ mod config;
 mod conformance;
 mod decisions;
 mod deliberate_faults;
+mod deployment;
 mod doctor;
 mod exits;
 mod fidelity;

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use twinspan_engine::{Applied, ClaimKey, StepCx, StepError, Undone};
+use twinspan_engine::{Applied, ClaimKey, Identity, StepCx, StepError, Undone};
 
 use super::{API, Body, Found};
 use crate::azure::{Arm, Azure};
@@ -26,6 +26,13 @@ pub(crate) struct Read<P> {
 impl<'a, T: ResourceType> Child<'a, T> {
     pub(crate) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, id: ResourceId<T>) -> Result<Self, StepError> {
         Ok(Child { arm: azure.arm(cx, cx.identity()?), id })
+    }
+
+    /// Sends `identity`'s token along.
+    #[must_use]
+    pub(crate) fn auxiliary(mut self, identity: &'a Identity) -> Self {
+        self.arm = self.arm.auxiliary(identity);
+        self
     }
 
     /// `None`: it is not there.

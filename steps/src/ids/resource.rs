@@ -31,6 +31,9 @@ pub struct NetworkManagers;
 /// `Microsoft.Network/networkManagers/networkGroups`
 #[derive(Clone, Copy, Debug)]
 pub struct NetworkGroups;
+/// `Microsoft.Network/networkManagers/connectivityConfigurations`
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectivityConfigurations;
 /// `Microsoft.Network/networkManagers/scopeConnections`
 #[derive(Clone, Copy, Debug)]
 pub struct ScopeConnections;
@@ -56,6 +59,12 @@ impl ResourceType for NetworkGroups {
     const WANTED: &'static str =
         "the id of a network group (/subscriptions/…/networkManagers/…/networkGroups/…)";
     const SCHEMA: &'static str = "resource-id(Microsoft.Network/networkManagers/networkGroups)";
+}
+
+impl ResourceType for ConnectivityConfigurations {
+    const TYPE: &'static str = "Microsoft.Network/networkManagers/connectivityConfigurations";
+    const WANTED: &'static str = "the id of a connectivity configuration (/subscriptions/…/networkManagers/…/connectivityConfigurations/…)";
+    const SCHEMA: &'static str = "resource-id(Microsoft.Network/networkManagers/connectivityConfigurations)";
 }
 
 impl ResourceType for ScopeConnections {

@@ -133,6 +133,14 @@ async fn what_a_person_sends_is_what_the_kind_sends() {
     )
     .await;
     same(
+        |bench| connectivity_configuration::ConnectivityConfiguration { azure: Arc::clone(&bench.azure) },
+        json!({ "network_manager": manager, "name": "star", "topology": "hub-and-spoke",
+            "groups": [{ "group": default_world::group() }], "hub": default_world::spoke() }),
+        &[],
+        json!({}),
+    )
+    .await;
+    same(
         |bench| arm_resource::ArmResource { azure: Arc::clone(&bench.azure) },
         json!({ "id": format!("{target}/resourceGroups/rg"), "api_version": "2022-09-01", "body": { "location": "x" } }),
         &[],
@@ -152,7 +160,9 @@ fn every_kind_that_writes_says_what_a_person_does() {
         "azure.sign-in",
         "azure.virtual-networks",
         "avnm.connection-status",
+        "avnm.effective-configuration",
         "avnm.group-members",
+        "avnm.member-effect",
         "delay",
         // A program on this machine, and a manager that must be there already (its example has no `create`).
         "command",

@@ -17,7 +17,8 @@ use twinspan_engine::{
     StepError, Undone,
 };
 
-use crate::avnm::deployed::{self, Active, Connectivity};
+use crate::avnm::configuration::Configuration;
+use crate::avnm::deployment::{self, Active};
 use crate::avnm::network::{Network, TYPE};
 use crate::avnm::{API, Found, Member, same_path};
 use crate::azure::Azure;
@@ -195,10 +196,10 @@ impl<'a> Look<'a> {
             .into_iter()
             .collect();
         let arm = self.arm(central);
-        let configured: Vec<Found<Connectivity>> =
+        let configured: Vec<Found<Configuration>> =
             arm.list(&format!("{manager}/connectivityConfigurations"), API, &[]).await?;
-        let deployments = deployed::deployments(&arm, manager, &regions).await?;
-        let active = deployed::active(&arm, manager, &regions).await?;
+        let deployments = deployment::goals(&arm, manager, &regions, &deployment::TYPES).await?;
+        let active = deployment::active(&arm, manager, &regions).await?;
         let reaching = Reaching::of(group, manager, &configured, &deployments, active);
         let mut known = Known {
             change: self.params.change,

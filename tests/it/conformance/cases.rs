@@ -133,6 +133,31 @@ fn settings(kind: &str) -> Vec<Setting> {
             first: &["avnm.network-group"],
             ..USUAL
         }],
+        "avnm.connectivity-configuration" => vec![
+            Setting { first: &["avnm.network-group"], ..USUAL },
+            Setting {
+                way: "hub across tenants",
+                world: ready,
+                auxiliary: Some("target"),
+                first: &[
+                    "avnm.scope-connection",
+                    "avnm.network-manager-connection",
+                    "avnm.connection-status",
+                    "avnm.network-group",
+                ],
+                params: Some(json!({
+                    "network_manager": format!("{NETWORK}/networkManagers/nm-group"),
+                    "name": "hub-and-spoke",
+                    "topology": "hub-and-spoke",
+                    "groups": [{ "group": format!("{NETWORK}/networkManagers/nm-group/networkGroups/ng-spokes") }],
+                    "hub": SPOKE,
+                })),
+                ..USUAL
+            },
+        ],
+        "avnm.deployment" => {
+            vec![Setting { first: &["avnm.network-group", "avnm.connectivity-configuration"], ..USUAL }]
+        }
         "azure.resource-provider" => vec![
             Setting { only_found: true, ..USUAL },
             Setting { way: "not registered", world: unregistered, ..USUAL },

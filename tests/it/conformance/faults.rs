@@ -29,7 +29,8 @@ fn does_not_fit(fault: FaultName, stops: &[Stop]) -> Option<String> {
 
 /// The method of a call is that of a write, sign-in left out.
 fn is_write(call: &str) -> bool {
-    !call.starts_with("GET ") && !call.ends_with("/token")
+    let (method, path) = call.split_once(' ').unwrap_or_default();
+    !super::stage::reads(method, path) && !call.ends_with("/token")
 }
 
 #[tokio::test]

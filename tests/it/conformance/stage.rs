@@ -274,10 +274,16 @@ impl Stage {
             })?;
             let read = requests[at..]
                 .iter()
-                .any(|request| request.method == "GET" && matches!(request.status, 200 | 404));
+                .any(|request| reads(&request.method, &request.path) && matches!(request.status, 200 | 404));
             (!read).then(|| format!("{} {}", last.method, last.path))
         })
     }
+}
+
+/// Whether such a request changes nothing: some lists are asked for by POST.
+pub(super) fn reads(method: &str, path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    method == "GET" || (method == "POST" && last.to_ascii_lowercase().starts_with("list"))
 }
 
 fn undrawn(path: &str) -> &str {

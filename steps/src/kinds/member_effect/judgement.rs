@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Change, Output, Overlap, Peering, words};
-use crate::avnm::deployed::{self, Active, Connectivity, Deployment};
+use crate::avnm::configuration::Configuration;
+use crate::avnm::deployment::{self, Active, Goal};
 use crate::avnm::network::Network;
 use crate::avnm::{Found, addresses, same_path};
 
@@ -29,7 +30,7 @@ pub(super) struct Seen {
 pub(super) struct Reaching {
     pub(super) id: String,
     pub(super) region: String,
-    pub(super) properties: Connectivity,
+    pub(super) properties: Configuration,
     /// It is on its way, and not in force yet.
     pub(super) coming: bool,
 }
@@ -44,7 +45,7 @@ pub(super) struct Known {
     pub(super) applying: Vec<String>,
     pub(super) reaching: Vec<Reaching>,
     /// Deployments of other types.
-    pub(super) others: Vec<Deployment>,
+    pub(super) others: Vec<Goal>,
     /// Regions of those that move.
     pub(super) regions: Vec<String>,
     pub(super) moving: Vec<Seen>,
@@ -60,7 +61,7 @@ impl Seen {
     pub(super) fn new(id: &str, found: Found<Network>) -> Self {
         Seen {
             id: id.to_owned(),
-            region: deployed::region(&found.location),
+            region: deployment::region(&found.location),
             properties: found.properties,
             effective: Vec::new(),
         }
@@ -80,26 +81,26 @@ impl Reaching {
     pub(super) fn of(
         group: &str,
         manager: &str,
-        configured: &[Found<Connectivity>],
-        deployments: &[Deployment],
+        configured: &[Found<Configuration>],
+        deployments: &[Goal],
         active: Vec<Active>,
     ) -> Vec<Self> {
         let mut all: Vec<Reaching> = active
             .into_iter()
             .map(|Active { id, region, properties }| Reaching {
                 id,
-                region: deployed::region(&region),
+                region: deployment::region(&region),
                 properties,
                 coming: false,
             })
             .collect();
         for deployment in deployments.iter().filter(|of| of.is_connectivity() && of.is_coming()) {
-            let region = deployed::region(&deployment.region);
+            let region = deployment::region(&deployment.region);
             for id in &deployment.configuration_ids {
                 if all.iter().any(|known| same_path(&known.id, id) && known.region == region) {
                     continue;
                 }
-                let of_id = |found: &&Found<Connectivity>| {
+                let of_id = |found: &&Found<Configuration>| {
                     same_path(&format!("{manager}/connectivityConfigurations/{}", found.name), id)
                 };
                 if let Some(found) = configured.iter().find(of_id) {
@@ -170,7 +171,7 @@ impl Known {
             let of_manager = |remote: &str| reaching.hubs().any(|hub| same_path(hub, remote));
             for peering in &network.properties.virtual_network_peerings {
                 let goes = match self.change {
-                    Change::Add => reaching.properties.delete_existing_peering && !peering.is_managed(),
+                    Change::Add => reaching.properties.delete_existing_peering.0 && !peering.is_managed(),
                     Change::Remove => peering.is_managed() && of_manager(peering.remote()),
                 };
                 if goes {

@@ -1,0 +1,192 @@
+//! Deployments: the goal state of a manager, a region and a type, and how far it has come.
+//!
+//! A commit says everything that the region is to have: what it leaves out is taken away. Whoever wants one configuration
+//! more or less therefore reads first, and commits the rest along.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use twinspan_engine::StepError;
+
+use super::configuration::Configuration;
+use super::{API, or_default, same_path};
+use crate::azure::Arm;
+
+/// All types of configurations that can be deployed.
+pub(crate) const TYPES: [&str; 4] = ["Connectivity", "SecurityAdmin", "SecurityUser", "Routing"];
+
+/// A region as it is compared: `West US 2` is `westus2`.
+pub(crate) fn region(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
+}
+
+/// What a region was last told to have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Goal {
+    /// When, by the service's clock.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) commit_time: String,
+    /// The region, however it is spelled.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) region: String,
+    /// How far it has come.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) deployment_status: Status,
+    /// Everything that it is to have.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) configuration_ids: Vec<String>,
+    /// `Connectivity` and so on; also types that this program does not know.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) deployment_type: String,
+    /// Why it failed.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) error_message: String,
+}
+
+/// How far a deployment has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub(crate) enum Status {
+    /// In force.
+    Deployed,
+    /// Nothing goes on by itself.
+    Failed,
+    /// `NotStarted`, `Deploying`, and what this program does not know.
+    Underway(String),
+    /// It does not say.
+    #[default]
+    Unsaid,
+}
+
+impl From<String> for Status {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "Deployed" => Status::Deployed,
+            "Failed" => Status::Failed,
+            "" => Status::Unsaid,
+            _ => Status::Underway(text),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Deployed => "Deployed",
+            Status::Failed => "Failed",
+            Status::Underway(text) => text,
+            Status::Unsaid => "in a state that is not said",
+        })
+    }
+}
+
+impl Goal {
+    /// When it was committed.
+    pub(crate) fn committed(&self) -> Option<Timestamp> {
+        self.commit_time.parse().ok()
+    }
+
+    /// Why it failed, in the service's words.
+    pub(crate) fn why(&self) -> &str {
+        match self.error_message.trim() {
+            "" => "Azure does not say why",
+            message => message,
+        }
+    }
+
+    /// Whether it is of connectivity configurations.
+    pub(crate) fn is_connectivity(&self) -> bool {
+        self.deployment_type.eq_ignore_ascii_case("Connectivity")
+    }
+
+    /// Whether it is still to come into force.
+    pub(crate) fn is_coming(&self) -> bool {
+        matches!(self.deployment_status, Status::Underway(_))
+    }
+
+    /// Whether it names the configuration.
+    pub(crate) fn names(&self, configuration: &str) -> bool {
+        self.configuration_ids.iter().any(|id| same_path(id, configuration))
+    }
+}
+
+/// What is committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Commit<'a> {
+    pub(crate) target_locations: [String; 1],
+    pub(crate) configuration_ids: Vec<String>,
+    pub(crate) commit_type: &'a str,
+}
+
+/// A connectivity configuration that is in force in a region.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Active {
+    /// Id of the configuration.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) id: String,
+    /// The region.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) region: String,
+    /// As it was when it was deployed.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) properties: Configuration,
+}
+
+/// The connectivity configurations that are in force in `regions`.
+pub(crate) async fn active(
+    arm: &Arm<'_>,
+    manager: &str,
+    regions: &[String],
+) -> Result<Vec<Active>, StepError> {
+    let path = format!("{manager}/listActiveConnectivityConfigurations");
+    arm.query_list(&path, API, &[("regions", json!(regions))]).await
+}
+
+/// What `regions` were last told to have, of these types.
+pub(crate) async fn goals(
+    arm: &Arm<'_>,
+    manager: &str,
+    regions: &[String],
+    types: &[&str],
+) -> Result<Vec<Goal>, StepError> {
+    let path = format!("{manager}/listDeploymentStatus");
+    arm.query_list(&path, API, &[("regions", json!(regions)), ("deploymentTypes", json!(types))]).await
+}
+
+/// What one region was last told to have, of one type; `None`: nothing, or its commit is not listed yet.
+pub(crate) async fn goal(
+    arm: &Arm<'_>,
+    manager: &str,
+    here: &str,
+    kind: &str,
+) -> Result<Option<Goal>, StepError> {
+    let listed = goals(arm, manager, &[here.to_owned()], &[kind]).await?;
+    let of = listed
+        .into_iter()
+        .filter(|goal| region(&goal.region) == here && goal.deployment_type.eq_ignore_ascii_case(kind));
+    // Should it list more than one, the last commit counts.
+    Ok(of.max_by_key(Goal::committed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_listed_is_read_whatever_it_says() {
+        assert_eq!(region("West US 2"), "westus2");
+        let goal: Goal = serde_json::from_value(json!({ "commitTime": "2026-11-23T09:00:00.1234567Z",
+            "region": null, "deploymentStatus": "Pondering", "configurationIds": null,
+            "deploymentType": "AdminPolicy", "errorMessage": null }))
+        .unwrap();
+        assert_eq!(goal.deployment_status, Status::Underway("Pondering".to_owned()));
+        assert!(goal.committed().is_some() && !goal.names("/x"));
+        let bare: Goal = serde_json::from_value(json!({})).unwrap();
+        assert_eq!((bare.deployment_status, bare.commit_time.as_str()), (Status::Unsaid, ""));
+    }
+}

@@ -1,0 +1,356 @@
+//! `avnm.deployment`: configurations are deployed to a region, beside what is deployed there already.
+//!
+//! A commit is the goal state of a network manager, a region and a type: what it leaves out is taken away. So the region's
+//! goal is read first and committed along, forward and back, and no two steps or runs commit the same at the same time. The
+//! proof is the list of deployments, never the address that a commit answers with (it may be invalid).
+
+mod judgement;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Marker, Observed, Phase, Readiness, Step,
+    StepCx, StepError, Task, Undone, Wait,
+};
+
+use crate::avnm::deployment::{self, Commit, Goal};
+use crate::avnm::{API, Found, same_path};
+use crate::azure::{Arm, Azure};
+use crate::default_world;
+use crate::ids::{ConnectivityConfigurations, NetworkManagers, ResourceId};
+use crate::kinds::undoing;
+use crate::{hand_over, people};
+
+type Configuration = ResourceId<ConnectivityConfigurations>;
+
+/// `avnm.deployment`
+pub(crate) struct Deployment {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `avnm.deployment`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The network manager.
+    network_manager: ResourceId<NetworkManagers>,
+    /// What is deployed; connectivity unless said.
+    #[serde(default, rename = "type")]
+    kind: Kind,
+    /// The region, for example westeurope. Virtual networks of other regions are not reached: one step for each region.
+    region: String,
+    /// The configurations that must be deployed there. Others that are deployed there stay.
+    configurations: Vec<Configuration>,
+}
+
+/// What is deployed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline, extend("x-twinspan-type" = "choice(connectivity)"))]
+pub(crate) enum Kind {
+    /// Connectivity configurations.
+    #[default]
+    Connectivity,
+}
+
+/// Outputs of `avnm.deployment`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// For people: a deployment has no id of its own, but a network manager, a type and a region.
+    id: String,
+    /// The network manager.
+    network_manager: ResourceId<NetworkManagers>,
+    /// The region, as Azure compares it: westeurope.
+    region: String,
+    /// Everything that is deployed there, of this and of others.
+    configurations: Vec<String>,
+    /// When it was committed, by Azure's clock.
+    committed_at: String,
+}
+
+/// What a commit's answer cannot say and the step has to know afterwards.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Receipt {
+    /// The commit that stood before ours, by its time: as long as it is still listed, ours is not.
+    before: Option<String>,
+    /// Those of ours that stood there already; undo leaves them.
+    already: Vec<String>,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Kind::Connectivity => "Connectivity",
+        }
+    }
+}
+
+impl Params {
+    fn region(&self) -> String {
+        deployment::region(&self.region)
+    }
+
+    /// What can be seen in the parameters alone.
+    fn plausible(&self) -> Result<(), StepError> {
+        let region = self.region();
+        if region.is_empty() || !region.chars().all(|c| c.is_ascii_alphanumeric()) {
+            return Err(StepError::plan_wrong(format!(
+                "{:?} is not the name of a region, such as westeurope",
+                self.region
+            )));
+        }
+        if self.configurations.is_empty() {
+            return Err(StepError::plan_wrong("`configurations` is empty: there is nothing to deploy")
+                .hint("what this run deployed is withdrawn by twinspan undo"));
+        }
+        let manager = self.network_manager.path();
+        match self.configurations.iter().find(|id| !same_path(id.above(1), manager)) {
+            Some(id) => Err(StepError::plan_wrong(format!(
+                "configuration {id} does not belong to network manager {manager}"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Those of ours that undo withdraws.
+    fn own<'p>(&'p self, receipt: &Receipt) -> Vec<&'p str> {
+        let own = self.configurations.iter().map(ResourceId::path);
+        own.filter(|id| !receipt.already.iter().any(|already| same_path(already, id))).collect()
+    }
+
+    fn commit(&self, region: &str, configuration_ids: Vec<String>) -> Commit<'_> {
+        Commit { target_locations: [region.to_owned()], configuration_ids, commit_type: self.kind.as_str() }
+    }
+}
+
+impl Receipt {
+    fn of(cx: &StepCx<'_>) -> Self {
+        cx.receipt.and_then(|receipt| Receipt::deserialize(receipt).ok()).unwrap_or_default()
+    }
+}
+
+impl Deployment {
+    fn arm<'a>(&'a self, cx: &'a StepCx<'a>) -> Result<Arm<'a>, StepError> {
+        Ok(self.azure.arm(cx, cx.identity()?))
+    }
+
+    async fn goal(&self, cx: &StepCx<'_>, params: &Params) -> Result<Option<Goal>, StepError> {
+        let kind = params.kind.as_str();
+        deployment::goal(&self.arm(cx)?, params.network_manager.path(), &params.region(), kind).await
+    }
+
+    /// Connectivity configurations that are in force in the region.
+    async fn active(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<String>, StepError> {
+        let manager = params.network_manager.path();
+        let active = deployment::active(&self.arm(cx)?, manager, &[params.region()]).await?;
+        Ok(active.into_iter().map(|active| active.id).collect())
+    }
+
+    /// What the region is to have apart from this step. A commit is not listed at once, so an empty list is checked against
+    /// what is in force: better to commit something again than to take it away.
+    async fn others(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Params,
+        goal: Option<&Goal>,
+        taken: &[&str],
+    ) -> Result<Vec<String>, StepError> {
+        let mut all = match goal {
+            Some(goal) => goal.configuration_ids.clone(),
+            None => self.active(cx, params).await?,
+        };
+        all.retain(|id| !taken.iter().any(|taken| same_path(id, taken)));
+        Ok(all)
+    }
+
+    /// The one write. Its answer is not looked at: the address to poll may be invalid, and the body empty.
+    async fn commit(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Params,
+        configurations: Vec<String>,
+    ) -> Result<(), StepError> {
+        let path = format!("{}/commit", params.network_manager.path());
+        let body = params.commit(&params.region(), configurations);
+        let _: Option<serde::de::IgnoredAny> = self.arm(cx)?.post(&path, API, Some(&body)).await?;
+        Ok(())
+    }
+
+    /// A look on the way back. A region of which nothing is listed is free of ours only when nothing of ours is in force there
+    /// either: its last commit may not be listed yet.
+    async fn withdrawn(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Params,
+        goal: Option<&Goal>,
+    ) -> Result<Observed<Output>, StepError> {
+        let receipt = Receipt::of(cx);
+        if let Some(goal) = goal {
+            return judgement::on_the_way_back(cx, params, &receipt, goal);
+        }
+        let active = match self.active(cx, params).await {
+            Ok(active) => active,
+            Err(error) if error.class == FailureClass::ReplicationLag => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(judgement::still_in_force(cx, params, &receipt, active))
+    }
+
+    /// When each configuration was last written: a commit deploys what they are at that moment.
+    async fn written<'p>(
+        &self,
+        cx: &StepCx<'_>,
+        params: &'p Params,
+    ) -> Result<Vec<(&'p Configuration, Option<Timestamp>)>, StepError> {
+        let mut all = Vec::new();
+        for id in &params.configurations {
+            let found: Option<Found<Nothing>> = self.arm(cx)?.get(id.path(), API).await?;
+            all.push((id, found.and_then(|found| found.system_data.last_modified())));
+        }
+        Ok(all)
+    }
+}
+
+/// Of a configuration only the time of its last write is read here.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Nothing {}
+
+impl Step for Deployment {
+    const KIND: &'static str = "avnm.deployment";
+    const SUMMARY: &'static str = "Deploy configurations to a region, beside what is deployed there already";
+    // A commit that is repeated does no harm, but starts a quarter of an hour's work anew: a look comes first.
+    const EFFECT: EffectClass = EffectClass::PostWithProbe;
+    // A commit is not listed at once.
+    const SETTLE: Duration = Duration::from_secs(60);
+    const REMOVABLE: bool = true;
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params {
+            network_manager: default_world::manager(),
+            kind: Kind::Connectivity,
+            region: "westeurope".to_owned(),
+            configurations: vec![default_world::configuration()],
+        }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
+        vec![ClaimKey(format!(
+            "{}|{}|{}",
+            params.network_manager.key(),
+            params.region(),
+            params.kind.as_str().to_lowercase()
+        ))]
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        params.plausible()?;
+        // First, so that the proof is the last thing that is read.
+        let written = if undoing(cx) { Vec::new() } else { self.written(cx, params).await? };
+        let goal = match self.goal(cx, params).await {
+            Ok(goal) => goal,
+            // Without its network manager nothing is deployed any more.
+            Err(error) if undoing(cx) && error.class == FailureClass::ReplicationLag => None,
+            Err(error) => return Err(error),
+        };
+        if undoing(cx) {
+            return self.withdrawn(cx, params, goal.as_ref()).await;
+        }
+        let Some(goal) = goal else { return Ok(Observed::Absent) };
+        let receipt = Receipt::of(cx);
+        if cx.phase == Phase::Verify && receipt.before.as_ref() == Some(&goal.commit_time) {
+            let wait = Wait::remote(format!(
+                "the commit to {} was accepted and is not listed yet; the one of {} still is",
+                params.region(),
+                goal.commit_time
+            ));
+            return Ok(Observed::Converging { wait, marker: Marker::NoPlace });
+        }
+        let edited =
+            written.into_iter().filter_map(|(id, at)| judgement::Edit::after(&goal, id, at)).collect();
+        Ok(judgement::on_the_way_forward(cx, params, &goal, edited))
+    }
+
+    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
+        let goal = self.goal(cx, params).await?;
+        let ours: Vec<&str> = params.configurations.iter().map(ResourceId::path).collect();
+        let mut all = self.others(cx, params, goal.as_ref(), &ours).await?;
+        let stood = |id: &&&str| goal.as_ref().is_some_and(|goal| goal.names(id));
+        let receipt = Receipt {
+            before: goal.as_ref().map(|goal| goal.commit_time.clone()),
+            // An earlier attempt of this step may have put them there: what it found counts.
+            already: match cx.receipt {
+                Some(_) => Receipt::of(cx).already,
+                None => ours.iter().filter(stood).map(|id| (*id).to_owned()).collect(),
+            },
+        };
+        all.extend(ours.into_iter().map(str::to_owned));
+        self.commit(cx, params, all).await?;
+        Ok(Applied { receipt: serde_json::to_value(receipt).ok() })
+    }
+
+    async fn undo(&self, cx: &StepCx<'_>, params: &Params, _found: &Output) -> Result<Undone, StepError> {
+        let goal = self.goal(cx, params).await?;
+        let own = params.own(&Receipt::of(cx));
+        let rest = self.others(cx, params, goal.as_ref(), &own).await?;
+        self.commit(cx, params, rest).await?;
+        Ok(Undone::Removed)
+    }
+
+    /// No script: what a commit has to say depends on what is deployed at that moment, and a wrong one takes it away.
+    fn hand_over(&self, _cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let manager = &params.network_manager;
+        let (region, kind) = (params.region(), params.kind.as_str());
+        let ids: Vec<&str> = params.configurations.iter().map(ResourceId::path).collect();
+        let names: Vec<&str> = params.configurations.iter().map(ResourceId::name).collect();
+        let words = |name: &str| people::shell_word(name).into_owned();
+        let at = format!(
+            "--network-manager-name {} --resource-group {}",
+            words(manager.name()),
+            words(manager.resource_group().unwrap_or_default())
+        );
+        let task = Task {
+            what: format!(
+                "Deploy {} to {region} with network manager {}, together with everything that is deployed there already: \
+                 what a commit leaves out is taken away",
+                names.join(", "),
+                manager.name()
+            ),
+            privilege: vec![format!(
+                "Microsoft.Network/networkManagers/commit/action and \
+                 Microsoft.Network/networkManagers/listDeploymentStatus/action on {manager}: Network Contributor"
+            )],
+            by_hand: Some(format!(
+                "Azure portal: network manager {}, Deployments, Deploy configurations, {region}, with the configurations \
+                 that are shown there and these. Or: az network manager list-deploy-status {at} --deployment-types {kind} \
+                 --regions {region}, then az network manager post-commit {at} --commit-type {kind} --target-locations \
+                 {region} --configuration-ids {} and every id that the first command shows",
+                manager.name(),
+                ids.join(" ")
+            )),
+            acts: Vec::new(),
+            back: Back {
+                words: "deploy to the region again what was deployed there before".to_owned(),
+                request: None,
+            },
+        };
+        let proof = format!("POST {manager}/listDeploymentStatus: {region} has them, Deployed");
+        let outputs = std::collections::BTreeMap::from([
+            ("network_manager", hand_over::text(manager)),
+            ("region", hand_over::text(&region)),
+        ]);
+        Ok(HandOver { task: Some(task), proof, outputs, actor: None })
+    }
+}

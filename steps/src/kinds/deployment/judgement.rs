@@ -1,0 +1,155 @@
+//! What the goal of a region means for this step.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use twinspan_engine::{Decision, Difference, FailureClass, Marker, Observed, Phase, StepCx, StepError, Wait};
+
+use super::{Configuration, Output, Params, Receipt};
+use crate::avnm::deployment::{Goal, Status};
+use crate::ids::ResourceId;
+use crate::people;
+
+/// A kind without a place for a marker.
+const MARKER: Marker = Marker::NoPlace;
+
+/// A configuration that was written after it was deployed.
+pub(super) struct Edit {
+    name: String,
+    written: Timestamp,
+    committed: String,
+}
+
+impl Edit {
+    pub(super) fn after(goal: &Goal, id: &Configuration, written: Option<Timestamp>) -> Option<Self> {
+        // Both times are the service's, one of them perhaps in whole seconds.
+        const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
+        let (written, committed) = (written?, goal.committed()?);
+        (written.duration_since(committed) > ROUNDED).then(|| Edit {
+            name: id.name().to_owned(),
+            written,
+            committed: goal.commit_time.clone(),
+        })
+    }
+}
+
+fn output(params: &Params, goal: &Goal) -> Output {
+    Output {
+        id: format!("{}: {} in {}", params.network_manager, params.kind.as_str(), params.region()),
+        network_manager: params.network_manager.clone(),
+        region: params.region(),
+        configurations: goal.configuration_ids.clone(),
+        committed_at: goal.commit_time.clone(),
+    }
+}
+
+/// Names of ours, as people know them.
+fn names(params: &Params) -> String {
+    let names: Vec<&str> = params.configurations.iter().map(ResourceId::name).collect();
+    names.join(", ")
+}
+
+fn has_all(params: &Params, goal: &Goal) -> bool {
+    params.configurations.iter().all(|id| goal.names(id.path()))
+}
+
+/// How long such things take, in the words that every such wait uses.
+fn patiently(cx: &StepCx<'_>, what: String) -> Wait {
+    Wait::remote(what)
+        .who("Azure: 15 to 20 minutes are usual")
+        .look_again(people::pace(cx, Duration::from_secs(10), Duration::from_secs(60)))
+        .otherwise(
+            "see the deployments of the network manager in the portal, or ask Azure support with its id",
+        )
+}
+
+pub(super) fn on_the_way_forward(
+    cx: &StepCx<'_>,
+    params: &Params,
+    goal: &Goal,
+    edited: Vec<Edit>,
+) -> Observed<Output> {
+    if !has_all(params, goal) {
+        return Observed::Absent;
+    }
+    let region = params.region();
+    match &goal.deployment_status {
+        Status::Deployed if edited.is_empty() => {
+            Observed::Present { output: output(params, goal), marker: MARKER }
+        }
+        Status::Deployed => Observed::Differs {
+            output: output(params, goal),
+            differences: edited
+                .into_iter()
+                .map(|edit| Difference {
+                    field: format!("configuration {}", edit.name),
+                    wanted: format!("as it was written at {}", edit.written),
+                    found: format!("as it was when it was committed at {}", edit.committed),
+                })
+                .collect(),
+            marker: MARKER,
+        },
+        Status::Failed => {
+            let decision = Decision {
+                what: format!("the deployment of {} to {region} failed: {}", names(params), goal.why()),
+                advice: "mend what Azure names, then overwrite (it is committed again), or retry to look again; adopt leaves \
+                         it as it is"
+                    .to_owned(),
+                differences: Vec::new(),
+            };
+            Observed::Broken { output: output(params, goal), decision, marker: MARKER }
+        }
+        status @ (Status::Underway(_) | Status::Unsaid) => {
+            let what = format!("the deployment of {} to {region} is {status}", names(params));
+            Observed::Converging { wait: patiently(cx, what), marker: MARKER }
+        }
+    }
+}
+
+/// Something of ours that the region still has, or is still being freed of.
+pub(super) fn on_the_way_back(
+    cx: &StepCx<'_>,
+    params: &Params,
+    receipt: &Receipt,
+    goal: &Goal,
+) -> Result<Observed<Output>, StepError> {
+    if params.own(receipt).iter().any(|id| goal.names(id)) {
+        return Ok(Observed::Present { output: output(params, goal), marker: MARKER });
+    }
+    let (region, proving) = (params.region(), cx.phase == Phase::UndoVerify);
+    match &goal.deployment_status {
+        // The goal leaves them out, and the region has them all the same.
+        Status::Failed if proving => Err(StepError::new(
+            FailureClass::ReplicationLag,
+            format!("withdrawing {} from {region} failed: {}", names(params), goal.why()),
+        )
+        .hint("mend what Azure names; then retry the step: it is committed again")),
+        Status::Failed => Ok(Observed::Present { output: output(params, goal), marker: MARKER }),
+        status @ (Status::Underway(_) | Status::Unsaid) if proving => {
+            Ok(withdrawing(cx, params, &format!("the deployment is {status}")))
+        }
+        _ => Ok(Observed::Absent),
+    }
+}
+
+/// The same where no goal is listed.
+pub(super) fn still_in_force(
+    cx: &StepCx<'_>,
+    params: &Params,
+    receipt: &Receipt,
+    active: Vec<String>,
+) -> Observed<Output> {
+    let goal = Goal { configuration_ids: active, ..Goal::default() };
+    if !params.own(receipt).iter().any(|id| goal.names(id)) {
+        return Observed::Absent;
+    }
+    if cx.phase == Phase::UndoVerify {
+        return withdrawing(cx, params, "the deployment is not listed yet");
+    }
+    Observed::Present { output: output(params, &goal), marker: MARKER }
+}
+
+fn withdrawing(cx: &StepCx<'_>, params: &Params, how_far: &str) -> Observed<Output> {
+    let what = format!("{} is being withdrawn from {}: {how_far}", names(params), params.region());
+    Observed::Converging { wait: patiently(cx, what), marker: MARKER }
+}

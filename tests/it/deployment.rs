@@ -1,0 +1,240 @@
+//! Configurations and their deployment, end to end: the shipped plan with a hub in either tenant, there and back; a mesh; what
+//! others have deployed; and a deployment that fails.
+
+use serde_json::{Value, json};
+use twinspan_sim::World;
+
+use crate::azure::Azure;
+use crate::program::{Home, Said, shipped};
+
+const PLAN: &str = "connect-and-deploy-hub-and-spoke.yaml";
+const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
+const CENTRAL: &str = "11111111-0000-0000-0000-00000000000c";
+const TARGET: &str = "22222222-0000-0000-0000-00000000000f";
+
+fn network(name: &str) -> String {
+    MANAGER.replace("networkManagers/nm-group", &format!("virtualNetworks/{name}"))
+}
+
+fn inputs() -> String {
+    shipped("connect-and-deploy-hub-and-spoke.inputs.yaml")
+}
+
+/// The default world, changed.
+fn world(home: &Home, change: impl FnOnce(&mut Value)) -> String {
+    let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
+    change(&mut world);
+    home.write("world.json", world.to_string())
+}
+
+/// A world whose network manager has a group of offices and a mesh of others, deployed.
+fn with_their_mesh(world: &mut Value) {
+    let subscription = &mut world["tenants"][0]["subscriptions"][0];
+    for office in ["vnet-office-1", "vnet-office-2"] {
+        let office = json!({ "name": office, "resource_group": "rg-network", "location": "westeurope",
+            "address_prefixes": ["10.8.0.0/16"] });
+        subscription["virtual_networks"].as_array_mut().unwrap().push(office);
+    }
+    let manager = &mut subscription["network_managers"][0];
+    manager["network_groups"] =
+        json!([{ "name": "offices", "members": [network("vnet-office-1"), network("vnet-office-2")] }]);
+    manager["configurations"] =
+        json!([{ "name": "theirs", "topology": "Mesh", "groups": ["offices"], "deployed": ["westeurope"] }]);
+}
+
+fn step<'d>(document: &'d Value, id: &str) -> &'d Value {
+    let headings = document["headings"].as_array().unwrap().iter();
+    let mut steps = headings.flat_map(|heading| heading["steps"].as_array().unwrap());
+    steps.find(|step| step["step"] == id).unwrap_or_else(|| panic!("no step {id} in {document:#}"))
+}
+
+/// What the region is to have, as the simulator knows it.
+fn deployed(azure: &Azure) -> Value {
+    azure.get("/_sim/state")["network"]["deployed"].clone()
+}
+
+/// The peerings of a virtual network, made by a network manager.
+fn peerings(azure: &Azure, token: &str, network: &str) -> Vec<String> {
+    let found = azure.arm(token, "GET", &format!("{network}?api-version=2024-10-01"), None);
+    let all = found["properties"]["virtualNetworkPeerings"].as_array().unwrap().iter();
+    let made = all.filter(|peering| peering["name"].as_str().unwrap().starts_with("ANM_"));
+    made.map(|p| p["properties"]["remoteVirtualNetwork"]["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Runs in a world where everything is at once, until the approval, approves and finishes.
+fn connect_and_deploy(azure: &Azure, home: &Home, plan: &str, inputs: &str) -> Said {
+    let said = home.run(&["run", plan, "--inputs", inputs, "--until-blocked"]).expect(5);
+    assert!(said.err.contains("approval: deploy hub-and-spoke"), "{}", said.err);
+    assert_eq!(deployed(azure), json!({}), "nothing is deployed before somebody has said yes");
+    approve(home);
+    home.run(&["resume", "--until-blocked"]).expect(0)
+}
+
+/// Opens the gate before the deployment; says which run it was.
+fn approve(home: &Home) -> String {
+    let list = home.run(&["list", "--open", "--output", "json"]).expect(0).json();
+    let run = list["runs"][0]["short"].as_str().unwrap().to_owned();
+    home.run(&["approve", &run, "go"]).expect(0);
+    run
+}
+
+#[test]
+fn the_shipped_plan_deploys_a_hub_and_spoke_and_takes_it_back_in_microsofts_order() {
+    let azure = Azure::start(&["--ready-world"]);
+    azure.without_lags();
+    let home = azure.home();
+    connect_and_deploy(&azure, &home, &shipped(PLAN), &inputs());
+    let spoke = network("vnet-app").replace("aaaaaaaa", "bbbbbbbb").replace("rg-network", "rg-app");
+    let (central, target) = (azure.token(Some("central"), CENTRAL), azure.token(Some("target"), TARGET));
+    assert_eq!(peerings(&azure, &target, &spoke), [network("vnet-hub")], "the spoke is peered with the hub");
+    assert_eq!(peerings(&azure, &central, &network("vnet-hub")).len(), 2, "and the hub with both spokes");
+    let preview = home.run(&["undo", "--preview"]).expect(0);
+    let line = |step: &str| {
+        let found = preview.out.lines().position(|line| line.split_whitespace().nth(1) == Some(step));
+        found.unwrap_or_else(|| panic!("{step} is not announced:\n{}", preview.out))
+    };
+    let order = [
+        "deployment[westeurope]",
+        "hub-and-spoke",
+        "group",
+        "scope-connection",
+        "network-manager-connection",
+    ];
+    assert!(order.map(line).is_sorted(), "{}", preview.out);
+    let before = azure.ledger().len();
+    home.run(&["undo", "--yes"]).expect(0);
+    let undone: Vec<String> =
+        azure.ledger()[before..].iter().map(|effect| effect.path.to_lowercase()).collect();
+    let first = |part: &str| {
+        undone.iter().position(|path| path.contains(part)).unwrap_or_else(|| panic!("{part}: {undone:#?}"))
+    };
+    // Microsoft's order: nothing is removed that is still deployed, and the link is cut last.
+    let order = [
+        "/commit",
+        "/connectivityconfigurations/",
+        "/staticmembers/",
+        "/scopeconnections/",
+        "/networkmanagerconnections/",
+    ];
+    assert!(order.map(first).is_sorted(), "{undone:#?}");
+    assert_eq!(deployed(&azure), json!({}));
+    assert_eq!(peerings(&azure, &target, &spoke), [] as [String; 0]);
+    assert_eq!(peerings(&azure, &central, &network("vnet-hub")), [] as [String; 0]);
+    assert!(!undone.iter().any(|path| path.contains("force")), "{undone:#?}");
+}
+
+#[test]
+fn both_identities_rehearse_there_and_back_with_a_hub_in_either_tenant_however_long_azure_takes() {
+    for set_up in ["", ".service-principal"] {
+        let home = Home::new();
+        let slow = world(&home, |world| world["lags"] = json!({ "deployment": "18m", "effective": "2m" }));
+        let inputs = shipped(&format!("connect-and-deploy-hub-and-spoke{set_up}.inputs.yaml"));
+        let arguments =
+            ["rehearse", &shipped(PLAN), "--inputs", &inputs, "--undo", "--world", &slow, "--output", "json"];
+        let document = home.run(&arguments).expect(0).json();
+        for (id, state) in
+            [("deployment[westeurope]", "undone"), ("hub-and-spoke", "undone"), ("group", "undone")]
+        {
+            assert_eq!(step(&document, id)["state"], state, "{set_up}: {document:#}");
+        }
+        let in_effect = step(&document, "in-effect[vnet-app-735df4f4]");
+        assert_eq!(in_effect["state"], "done", "{in_effect:#}");
+    }
+}
+
+#[test]
+fn what_others_have_deployed_stays_when_ours_comes_and_goes() {
+    let home = Home::new();
+    let file = world(&home, with_their_mesh);
+    let azure = Azure::start(&["--world", &file]);
+    azure.without_lags();
+    let home = azure.home();
+    let said = home.run(&["run", &shipped(PLAN), "--inputs", &inputs(), "--until-blocked"]).expect(5);
+    assert!(said.err.contains("nina.network@contoso.example"), "{}", said.err);
+    azure.redeem("nina.network@contoso.example");
+    home.run(&["resume", "--until-blocked"]).expect(5);
+    approve(&home);
+    home.run(&["resume", "--until-blocked"]).expect(0);
+    let region = format!("{} westeurope Connectivity", MANAGER.to_lowercase());
+    let configuration = |name: &str| format!("{MANAGER}/connectivityConfigurations/{name}");
+    assert_eq!(deployed(&azure)[&region], json!([configuration("theirs"), configuration("hub-and-spoke")]));
+    home.run(&["undo", "--yes"]).expect(0);
+    assert_eq!(deployed(&azure)[&region], json!([configuration("theirs")]));
+}
+
+#[test]
+fn a_deployment_that_fails_says_why_and_is_committed_again_when_a_person_says_so() {
+    let azure = Azure::start(&["--ready-world"]);
+    azure.without_lags();
+    let home = azure.home();
+    azure.post("/_sim/deployment-failures", &json!({ "westeurope": "The hub has no gateway." }));
+    home.run(&["run", &shipped(PLAN), "--inputs", &inputs(), "--until-blocked"]).expect(5);
+    let run = approve(&home);
+    let said = home.run(&["resume", "--until-blocked"]);
+    assert_ne!(said.code, Some(0), "{said:#?}");
+    let failed = "the deployment of hub-and-spoke to westeurope failed: The hub has no gateway.";
+    assert!(said.err.contains(failed) || said.out.contains(failed), "{said:#?}");
+    azure.post("/_sim/deployment-failures", &json!({ "westeurope": null }));
+    home.run(&["decide", &run, "deployment[westeurope]", "overwrite"]).expect(0);
+    home.run(&["resume", "--until-blocked"]).expect(0);
+    assert_ne!(deployed(&azure), json!({}));
+    home.run(&["undo", "--yes"]).expect(0);
+    assert_eq!(deployed(&azure), json!({}), "what two commits of this run brought is withdrawn");
+}
+
+/// Two meshes of the same network manager are deployed to the same region by one run.
+const TWO_MESHES: &str = r#"
+twinspan: 1
+name: meshes
+summary: Two meshes
+inputs:
+  tenant: { type: tenant-id, default: 11111111-0000-0000-0000-00000000000c }
+identities:
+  central: { tenant: "${{ inputs.tenant }}" }
+steps:
+  - id: mesh
+    uses: avnm.connectivity-configuration
+    as: central
+    for_each: [one, two]
+    with:
+      network_manager: MANAGER
+      name: mesh-${{ each.value }}
+      topology: mesh
+      groups: [ { group: MANAGER/networkGroups/offices } ]
+  - id: deployment
+    uses: avnm.deployment
+    as: central
+    for_each: [one, two]
+    needs: [mesh]
+    with:
+      network_manager: MANAGER
+      region: West Europe
+      configurations: [ "MANAGER/connectivityConfigurations/mesh-${{ each.value }}" ]
+  - id: in-effect
+    uses: avnm.effective-configuration
+    as: central
+    needs: [deployment]
+    with:
+      virtual_network: OFFICE
+      network_manager: MANAGER
+      expect: [ "MANAGER/connectivityConfigurations/mesh-one", "MANAGER/connectivityConfigurations/mesh-two", "MANAGER/connectivityConfigurations/theirs" ]
+      exactly: true
+"#;
+
+#[test]
+fn meshes_of_one_run_do_not_take_each_other_out_of_the_region() {
+    let home = Home::new();
+    let file = world(&home, |world| {
+        with_their_mesh(world);
+        world["lags"] = json!({ "deployment": "18m", "effective": "2m" });
+    });
+    let plan = TWO_MESHES.replace("MANAGER", MANAGER).replace("OFFICE", &network("vnet-office-1"));
+    let plan = home.write("meshes.yaml", plan);
+    let document = home.run(&["rehearse", &plan, "--world", &file, "--output", "json"]).expect(0).json();
+    assert_eq!(step(&document, "in-effect")["state"], "done", "{document:#}");
+    for id in ["deployment[one]", "deployment[two]"] {
+        let path = step(&document, id)["evidence"]["path"].as_str().unwrap();
+        assert!(path.starts_with(&format!("{MANAGER}/listDeploymentStatus?")), "{path}");
+    }
+    home.run(&["rehearse", &plan, "--world", &file, "--undo"]).expect(0);
+}
