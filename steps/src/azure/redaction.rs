@@ -75,8 +75,15 @@ pub(crate) fn line(text: &str) -> String {
     shorten(&scrub(&joined), 600)
 }
 
+/// Begins of what signs an address or is a secret in one.
+const SIGNING: [&str; 6] = ["sig=", "&s=", "&c=", "&h=", "client_secret=", "access_token="];
+
 /// Takes out what looks like a token or a signature, wherever it stands.
 fn scrub(text: &str) -> String {
+    // Nearly every text has neither, and every text of every answer comes by here.
+    if !text.contains("eyJ") && !SIGNING.iter().any(|name| text.contains(name)) {
+        return text.to_owned();
+    }
     let mut clean = String::with_capacity(text.len());
     for piece in text.split_inclusive(|c: char| !is_token_character(c)) {
         let word = piece.trim_end_matches(|c: char| !is_token_character(c));
@@ -87,7 +94,7 @@ fn scrub(text: &str) -> String {
             clean.push_str(piece);
         }
     }
-    for name in ["sig=", "&s=", "&c=", "&h=", "client_secret=", "access_token="] {
+    for name in SIGNING {
         clean = without_parameter(&clean, name);
     }
     clean

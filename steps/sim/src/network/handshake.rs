@@ -4,6 +4,8 @@
 //! the other: same manager, same scope, and the tenant that the scope really lies in. Nothing happens between
 //! requests, so everything that fell due is decided, in the order of its due time, before a request is handled.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -74,8 +76,17 @@ fn matches(world: &World, ours: &Resource, theirs: &Resource) -> bool {
 fn pairs(world: &World) -> Vec<Due> {
     let open = |r: &&Resource| matches!(r.link, Link::Pending | Link::Connected);
     let mut due = Vec::new();
+    let is_pending = |kind| world.network.all(kind).any(|half| half.link == Link::Pending);
+    // Mostly nothing waits, and this is asked before every request.
+    if !is_pending(Kind::ScopeConnection) && !is_pending(Kind::Connection) {
+        return due;
+    }
+    let mut by_meaning: HashMap<(String, String), Vec<&Resource>> = HashMap::new();
+    for theirs in world.network.all(Kind::Connection).filter(open) {
+        by_meaning.entry((scope_of(theirs), manager_of(theirs))).or_default().push(theirs);
+    }
     for ours in world.network.all(Kind::ScopeConnection).filter(open) {
-        for theirs in world.network.all(Kind::Connection).filter(open) {
+        for theirs in by_meaning.get(&(scope_of(ours), manager_of(ours))).into_iter().flatten() {
             let waiting = ours.link == Link::Pending || theirs.link == Link::Pending;
             if waiting && matches(world, ours, theirs) {
                 let at = lag(world, ours.since.max(theirs.since));

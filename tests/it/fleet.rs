@@ -1,0 +1,247 @@
+//! Many tenants and one network manager: `connect-many`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use twinspan_sim::World;
+
+use crate::azure::Azure;
+use crate::program::{Home, Said, shipped};
+
+const PLAN: &str = "connect-many.yaml";
+const FABRIKAM: &str = "22222222-0000-0000-0000-00000000000f";
+const TAILSPIN: &str = "44444444-0000-0000-0000-00000000000e";
+
+fn inputs() -> String {
+    shipped("connect-many.inputs.yaml")
+}
+
+#[test]
+fn the_shipped_fleet_rehearses_and_is_taken_back_completely() {
+    let home = Home::new();
+    let said = home.run(&["rehearse", &shipped(PLAN), "--output", "json"]).expect(0);
+    let made = made(&said.json());
+    for part in [
+        "connect[fabrikam-prod].scope-connection",
+        "connect[tailspin-all].network-manager-connection",
+        "members[tailspin-all].add[",
+    ] {
+        assert!(made.iter().any(|step| step.starts_with(part)), "{part}: {made:?}");
+    }
+    assert_eq!(made.iter().filter(|step| step.starts_with("members[")).count(), 3, "{made:?}");
+    let said = home.run(&["rehearse", &shipped(PLAN), "--undo", "--output", "json"]).expect(0);
+    let left: Vec<String> =
+        states(&said.json()).into_iter().filter(|(_, state)| state == "made").map(|(step, _)| step).collect();
+    assert_eq!(left, [] as [String; 0]);
+    for (step, state) in states(&said.json()) {
+        if made.contains(&step) {
+            let kept = step.ends_with(".registered");
+            assert_eq!(state, if kept { "kept" } else { "undone" }, "{step}");
+        }
+    }
+}
+
+/// Steps by their keys, and their states.
+fn states(document: &Value) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for heading in document["headings"].as_array().unwrap() {
+        for step in heading["steps"].as_array().unwrap() {
+            found.insert(
+                step["step"].as_str().unwrap().to_owned(),
+                step["state"].as_str().unwrap().to_owned(),
+            );
+        }
+    }
+    found
+}
+
+/// Keys of the steps whose things the run made.
+fn made(document: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for heading in document["headings"].as_array().unwrap() {
+        for step in heading["steps"].as_array().unwrap() {
+            if step["origin"].to_string().contains("made") {
+                found.push(step["step"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{document:#}");
+    found
+}
+
+/// Central's administrator, the application, and the administrators of these tenants.
+fn home(azure: &Azure, tenants: &[&str]) -> Home {
+    let home = Home::new();
+    configure(azure, &home, tenants);
+    home
+}
+
+fn configure(azure: &Azure, home: &Home, tenants: &[&str]) {
+    let ready = &azure.ready;
+    let text = |value: &Value| toml::Value::String(value.as_str().unwrap().to_owned()).to_string();
+    let mut config = format!(
+        "[cloud]\nname = \"custom\"\narm = {}\nlogin = {}\ngraph = {}\nroot_certificate = {}\n",
+        text(&ready["arm"]),
+        text(&ready["login"]),
+        text(&ready["graph"]),
+        text(&ready["ca_file"]),
+    );
+    let mut serve = |table: &str, who: &Value| {
+        let file = format!("{}.secret", table.replace(['"', '.'], "_"));
+        home.write(&file, who["client_secret"].as_str().unwrap());
+        let _ = write!(
+            config,
+            "[identities.{table}]\ncredential = \"client-secret\"\nclient_id = {}\nclient_secret = {{ file = \"{file}\" }}\n",
+            text(&who["client_id"])
+        );
+    };
+    serve("central", &ready["identities"]["central"]);
+    serve("target", ready);
+    for tenant in tenants {
+        let name = if *tenant == FABRIKAM { "target-admin" } else { "tailspin-admin" };
+        serve(&format!("target-admin.\"{tenant}\""), &ready["identities"][name]);
+    }
+    // Whoever is not named for a tenant above is somebody else.
+    config.push_str("[identities.target-admin]\ncredential = \"none\"\n");
+    home.write("twinspan.toml", config);
+}
+
+/// Goes on, in ever new processes, while roles that were given take effect.
+fn later(azure: &Azure, home: &Home, mut said: Said, code: i32) -> Said {
+    for _ in 0..3 {
+        assert!(matches!(said.code, Some(0 | 5)), "{said:#?}");
+        azure.advance("11m");
+        said = home.run(&["resume", "--until-blocked"]);
+        if said.code == Some(0) {
+            break;
+        }
+    }
+    said.expect(code)
+}
+
+#[test]
+fn a_tenant_whose_administrator_is_missing_holds_nobody_else_up() {
+    let azure = Azure::start(&[]);
+    let home = home(&azure, &[FABRIKAM]);
+    let said = home.run(&["run", &shipped(PLAN), "--inputs", &inputs(), "--until-blocked"]);
+    let said = later(&azure, &home, said, 5);
+    let created = azure.created();
+    let count = |part: &str| created.keys().filter(|path| path.contains(part)).count();
+    assert_eq!(count("/staticmembers/"), 2, "fabrikam went through to its members: {created:#?}");
+    assert_eq!((count("/scopeconnections/"), count("tailspin")), (1, 0), "{created:#?}");
+    for words in ["credential", TAILSPIN, "cloud@tailspin.example", "hand-over"] {
+        assert!(said.err.contains(words) || said.out.contains(words), "does not say {words:?}: {said:#?}");
+    }
+    let run = home.run(&["list", "--output", "json"]).expect(0).json()["runs"][0]["run"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let page = home.run(&["hand-over", &run, "--as", "target-admin"]).expect(0);
+    for words in [TAILSPIN, "prepare[tailspin].app", "connect[tailspin-all].role"] {
+        assert!(page.out.contains(words), "one page for all that a tenant has to do: {}", page.out);
+    }
+    assert!(!page.out.contains(FABRIKAM), "{}", page.out);
+    configure(&azure, &home, &[FABRIKAM, TAILSPIN]);
+    let said = home.run(&["resume", "--until-blocked"]);
+    later(&azure, &home, said, 0);
+    let created = azure.created();
+    // Those of both tenants are made under one path; their names are drawn by the directory.
+    let repeated: Vec<_> = created
+        .iter()
+        .filter(|(path, times)| **times != 1 && !path.ends_with("/serviceprincipals"))
+        .collect();
+    assert!(repeated.is_empty(), "created more than once: {repeated:?}");
+    assert_eq!(created["/v1.0/serviceprincipals"], 2, "{created:#?}");
+    assert_eq!(created.keys().filter(|path| path.contains("/staticmembers/")).count(), 3, "{created:#?}");
+    let connection =
+        "/managementgroups/mg-tailspin/providers/microsoft.network/networkmanagerconnections/to-central";
+    assert!(created.keys().any(|path| path.ends_with(connection)), "{created:#?}");
+}
+
+const TENANTS: usize = 40;
+const TARGETS: usize = 80;
+
+fn tenant(number: usize) -> String {
+    format!("22222222-0000-0000-0001-{number:012}")
+}
+
+fn subscription(number: usize) -> String {
+    format!("bbbbbbbb-0000-0000-0001-{number:012}")
+}
+
+/// The shipped world with so many more tenants, each with its own administrator and its share of the subscriptions.
+fn wide_world() -> Value {
+    let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
+    // An account that is not known yet refuses its role for a while: those writes changed nothing and would be counted.
+    world["lags"] = json!({ "principal": "0s", "principal_untyped": "0s" });
+    for number in 0..TENANTS {
+        let id = tenant(number);
+        let administrator = format!("ffffffff-1111-0000-0001-{number:012}");
+        let email = format!("iam@t{number}.example");
+        let subscriptions: Vec<Value> = (number..TARGETS)
+            .step_by(TENANTS)
+            .map(|target| {
+                json!({ "id": subscription(target), "display_name": format!("target-{target}"), "virtual_networks": [
+                    { "name": "vnet", "resource_group": "rg", "location": "westeurope",
+                      "address_prefixes": [format!("10.{}.{}.0/24", target / 256, target % 256)] }] })
+            })
+            .collect();
+        world["people"].as_array_mut().unwrap().push(json!({ "identities": ["target-admin"], "email": email, "home": id,
+            "client_id": format!("55555555-0000-0000-0001-{number:012}"), "client_secret": "signs-in-with-this" }));
+        world["tenants"].as_array_mut().unwrap().push(json!({
+            "id": id, "display_name": format!("Tenant {number}"), "domain": format!("t{number}.example"),
+            "users": [{ "id": administrator, "email": email, "graph": ["Application.ReadWrite.All"] }],
+            "subscriptions": subscriptions,
+            "role_assignments": [{ "role": "Owner", "principal": administrator,
+                "scope": format!("/providers/Microsoft.Management/managementGroups/{id}") }],
+        }));
+    }
+    world
+}
+
+fn wide_inputs() -> Value {
+    let shipped: Vec<(&str, &str)> = vec![
+        ("central_tenant", "11111111-0000-0000-0000-00000000000c"),
+        (
+            "network_manager",
+            "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group",
+        ),
+        ("network_group", "ng-spokes"),
+        ("app_id", "33333333-0000-0000-0000-00000000000a"),
+    ];
+    let mut inputs: Value =
+        shipped.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+    for number in 0..TENANTS {
+        let contact = format!("iam@t{number}.example");
+        inputs["tenants"][format!("t{number}")] = json!({ "id": tenant(number), "contact": contact });
+    }
+    for number in 0..TARGETS {
+        let scope = format!("/subscriptions/{}", subscription(number));
+        let network = format!("{scope}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/vnet");
+        inputs["targets"][format!("target-{number}")] = json!({ "tenant": format!("t{}", number % TENANTS),
+            "scope": scope, "name": format!("target-{number}"), "virtual_networks": [network] });
+    }
+    inputs
+}
+
+#[test]
+fn eighty_targets_in_forty_tenants_are_connected_and_nothing_is_done_twice() {
+    let home = Home::new();
+    let world = home.write("world.json", wide_world().to_string());
+    // JSON is YAML, too.
+    let inputs = home.write("inputs.yaml", wide_inputs().to_string());
+    let said =
+        home.run(&["rehearse", &shipped(PLAN), "--inputs", &inputs, "--world", &world, "--output", "json"]);
+    let document = said.expect(0).json();
+    let made = made(&document);
+    let of = |name: &str| made.iter().filter(|step| step.contains(name)).count();
+    assert_eq!(of("].app"), TENANTS);
+    for step in ["].role", "].registered", "].scope-connection", "].network-manager-connection", "].add["] {
+        assert_eq!(of(step), TARGETS, "{step}");
+    }
+    // One write each, and one for the group: none was sent twice, and nothing else was written.
+    assert_eq!(made.len(), TENANTS + 5 * TARGETS + 1);
+    assert_eq!(document["writes"], made.len());
+    println!("{} requests, {} of them writes", document["requests"], document["writes"]);
+}
