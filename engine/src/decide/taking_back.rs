@@ -131,10 +131,12 @@ impl Case<'_> {
         self.announce(Phase::Undo, pre_image, false, &[], Some(found))
     }
 
-    /// Removed too soon after what depended on it, some things take harm.
+    /// Removed too soon after what depended on it, some things take harm. Where the plan wants something gone that this run
+    /// did not make, others may have removed what depended on it a moment ago: then it counts from when its turn came.
     pub(super) fn dwell(&self, fact: &Fact) -> Option<Wait> {
         let dwell = fact.rules.dwell?;
-        let until = self.state.removed_at()?.checked_add(dwell.after).ok()?;
+        let turn = self.record.since.filter(|_| self.removes());
+        let until = self.state.removed_at().max(turn)?.checked_add(dwell.after).ok()?;
         let left = Duration::try_from(until.duration_since(self.now)).ok().filter(|left| !left.is_zero())?;
         Some(Wait::new(WaitKind::Timer, dwell.why).look_again(left))
     }

@@ -281,6 +281,7 @@ impl<'d> Checker<'d> {
                 not_starter: gate.not_starter,
             }
         });
+        let mut required = Vec::new();
         let with = match kind {
             None => {
                 let known: Vec<&str> = catalog.kinds.keys().map(String::as_str).collect();
@@ -298,6 +299,8 @@ impl<'d> Checker<'d> {
             Some(kind) => {
                 self.who(decl, step, kind);
                 self.removable(step, kind);
+                let form = self.form(decl, step, kind);
+                required = self::required(kind, form);
                 let what = format!("`{}`", kind.name);
                 match &step.with {
                     Some(node) => self.record_template(reader, node, &kind.params, &what, needs),
@@ -317,7 +320,7 @@ impl<'d> Checker<'d> {
             identities: all,
             auxiliary,
             with,
-            required: kind.map(required).unwrap_or_default(),
+            required,
             ensure: step.ensure,
             retry: step.retry,
             timeout: step.timeout,
@@ -361,6 +364,41 @@ impl<'d> Checker<'d> {
                 .help("remove `auxiliary`");
             self.problem(diagnostic);
         }
+    }
+
+    /// Which of the kind's forms the parameters have; says so where it is none.
+    fn form<'k>(
+        &mut self,
+        decl: &crate::document::NodeDecl,
+        step: &StepDecl,
+        kind: &'k KindSpec,
+    ) -> Option<&'k Vec<String>> {
+        let in_a_form = |key: &str| kind.forms.iter().flatten().any(|name| name == key);
+        let mut given: Vec<(&str, std::ops::Range<usize>)> = Vec::new();
+        if let Some(Yaml { value: Value::Map(entries), .. }) = &step.with {
+            let known = entries.iter().filter(|entry| in_a_form(&entry.key));
+            given.extend(known.map(|entry| (entry.key.as_str(), entry.key_span.clone())));
+        }
+        let found = kind.forms.iter().find(|form| {
+            let whole = form.iter().all(|name| given.iter().any(|(key, _)| key == name));
+            whole && given.iter().all(|(key, _)| form.iter().any(|name| name == key))
+        });
+        if found.is_none() && !kind.forms.is_empty() {
+            let ways: Vec<String> = kind.forms.iter().map(|form| together(form)).collect();
+            let what = match &given[..] {
+                [] => "none of them is given".to_owned(),
+                some => {
+                    let names: Vec<String> = some.iter().map(|(key, _)| (*key).to_owned()).collect();
+                    format!("given: {}", together(&names))
+                }
+            };
+            let span = given.first().map_or(decl.id.span.clone(), |(_, span)| span.clone());
+            let message = format!("`{}` takes {}", kind.name, ways.join(", or "));
+            let diagnostic =
+                Diagnostic::error("TS0313", message).at(self.place(&span), what).help("give one of these sets, whole");
+            self.problem(diagnostic);
+        }
+        found
     }
 
     /// `ensure: absent` against what the kind can do.
@@ -446,8 +484,14 @@ impl<'d> Checker<'d> {
     }
 }
 
-fn required(kind: &KindSpec) -> Vec<String> {
-    kind.params.iter().filter(|field| field.required).map(|field| field.name.clone()).collect()
+fn required(kind: &KindSpec, form: Option<&Vec<String>>) -> Vec<String> {
+    let always = kind.params.iter().filter(|field| field.required).map(|field| field.name.clone());
+    always.chain(form.into_iter().flatten().cloned()).collect()
+}
+
+/// "`a` and `b`"
+fn together(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
 }
 
 /// Needs without repeats; an output that is read makes the need stronger.

@@ -64,6 +64,7 @@ impl<S: Step> Step for Acting<S> {
     const REMOVABLE: bool = S::REMOVABLE;
     const UNDO_BEFORE: &'static [&'static str] = S::UNDO_BEFORE;
     const DWELL: Option<Dwell> = S::DWELL;
+    const FORMS: &'static [&'static [&'static str]] = S::FORMS;
     const ONLY_CHECKED: &'static [&'static str] = S::ONLY_CHECKED;
 
     type Params = S::Params;

@@ -236,6 +236,7 @@ impl Step for GuestUser {
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const SETTLE: Duration = Duration::from_secs(60);
     const REMOVABLE: bool = true;
+    const FORMS: &'static [&'static [&'static str]] = &[&["email"], &["object_id"]];
 
     type Params = Params;
     type Output = Output;

@@ -153,6 +153,7 @@ fn every_kind_that_writes_says_what_a_person_does() {
         "azure.virtual-networks",
         "avnm.connection-status",
         "avnm.group-members",
+        "avnm.members-in-scope",
         "delay",
         // A program on this machine, and a manager that must be there already (its example has no `create`).
         "command",
