@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::decide::facts::Case;
@@ -196,12 +197,12 @@ impl Case<'_> {
                 StepEvent::Removed { evidence }
             }
             Ok(evidence) => StepEvent::Undone { evidence },
-            Err(look_again) => look_again,
+            Err(look_again) => StepEvent::StillAbsent { read_began: fact.began, look_again },
         }
     }
 
-    /// Nothing is there: believed when reads agree, some time apart. Otherwise the event that asks for the next.
-    pub(super) fn agreed_gone(&self, fact: &Fact) -> Result<Evidence, StepEvent> {
+    /// Nothing is there: believed when reads agree, some time apart. Otherwise when the next is due.
+    pub(super) fn agreed_gone(&self, fact: &Fact) -> Result<Evidence, Timestamp> {
         let (absent, ended) = match &self.record.state {
             StepState::Uncertain { absent, ended, .. } | StepState::Verifying { absent, ended, .. } => {
                 (*absent, Some(*ended))
@@ -224,6 +225,6 @@ impl Case<'_> {
             return Ok(self.evidence(fact, Evidence::of_absence(), Marker::None));
         }
         let soon = self.later(limits::AGREEING);
-        Err(StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) })
+        Err(settled.max(soon))
     }
 }

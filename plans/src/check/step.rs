@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use crate::catalog::{EffectClass, Identities, KindSpec, Type};
+use crate::catalog::{EffectClass, Type};
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::document::{Body, IdentityDecl, StepDecl, Text};
@@ -300,7 +300,7 @@ impl<'d> Checker<'d> {
                 self.who(decl, step, kind);
                 self.removable(step, kind);
                 let form = self.form(decl, step, kind);
-                required = self::required(kind, form);
+                required = super::kind::required(kind, form);
                 let what = format!("`{}`", kind.name);
                 match &step.with {
                     Some(node) => self.record_template(reader, node, &kind.params, &what, needs),
@@ -332,87 +332,6 @@ impl<'d> Checker<'d> {
                 Ensure::Absent => Vec::new(),
             }),
         }
-    }
-
-    /// `as` and `auxiliary` against what the kind takes.
-    fn who(&mut self, decl: &crate::document::NodeDecl, step: &StepDecl, kind: &KindSpec) {
-        let name = &kind.name;
-        match (kind.identities, step.identities.as_slice()) {
-            (Identities::None, [first, ..]) => {
-                let diagnostic = Diagnostic::error("TS0305", format!("`{name}` takes no identity"))
-                    .at(self.place(&first.span), "nobody signs in for it")
-                    .help("remove `as`");
-                self.problem(diagnostic);
-            }
-            (Identities::One, [_, second, ..]) => {
-                let diagnostic = Diagnostic::error("TS0305", format!("`{name}` takes one identity"))
-                    .at(self.place(&second.span), "one too many")
-                    .help("keep the one that acts");
-                self.problem(diagnostic);
-            }
-            (Identities::One | Identities::Several, []) => {
-                let diagnostic = Diagnostic::error("TS0305", format!("`{name}` needs an identity"))
-                    .at(self.place(&decl.id.span), "who does this step?")
-                    .help("add `as:` with the name of an identity");
-                self.problem(diagnostic);
-            }
-            _ => {}
-        }
-        if let (Some(auxiliary), false) = (&step.auxiliary, kind.auxiliary) {
-            let diagnostic = Diagnostic::error("TS0306", format!("`{name}` takes no `auxiliary` identity"))
-                .at(self.place(&auxiliary.span), "its token would not be used")
-                .help("remove `auxiliary`");
-            self.problem(diagnostic);
-        }
-    }
-
-    /// Which of the kind's forms the parameters have; says so where it is none.
-    fn form<'k>(
-        &mut self,
-        decl: &crate::document::NodeDecl,
-        step: &StepDecl,
-        kind: &'k KindSpec,
-    ) -> Option<&'k Vec<String>> {
-        let in_a_form = |key: &str| kind.forms.iter().flatten().any(|name| name == key);
-        let mut given: Vec<(&str, std::ops::Range<usize>)> = Vec::new();
-        if let Some(Yaml { value: Value::Map(entries), .. }) = &step.with {
-            let known = entries.iter().filter(|entry| in_a_form(&entry.key));
-            given.extend(known.map(|entry| (entry.key.as_str(), entry.key_span.clone())));
-        }
-        let found = kind.forms.iter().find(|form| {
-            let whole = form.iter().all(|name| given.iter().any(|(key, _)| key == name));
-            whole && given.iter().all(|(key, _)| form.iter().any(|name| name == key))
-        });
-        if found.is_none() && !kind.forms.is_empty() {
-            let ways: Vec<String> = kind.forms.iter().map(|form| together(form)).collect();
-            let what = match &given[..] {
-                [] => "none of them is given".to_owned(),
-                some => {
-                    let names: Vec<String> = some.iter().map(|(key, _)| (*key).to_owned()).collect();
-                    format!("given: {}", together(&names))
-                }
-            };
-            let span = given.first().map_or(decl.id.span.clone(), |(_, span)| span.clone());
-            let message = format!("`{}` takes {}", kind.name, ways.join(", or "));
-            let diagnostic =
-                Diagnostic::error("TS0313", message).at(self.place(&span), what).help("give one of these sets, whole");
-            self.problem(diagnostic);
-        }
-        found
-    }
-
-    /// `ensure: absent` against what the kind can do.
-    fn removable(&mut self, step: &StepDecl, kind: &KindSpec) {
-        let (Ensure::Absent, false, Some(span)) = (step.ensure, kind.removable, &step.ensure_span) else {
-            return;
-        };
-        let kinds = self.catalog.kinds.values().filter(|kind| kind.removable);
-        let known: Vec<&str> = kinds.map(|kind| kind.name.as_str()).collect();
-        let message = format!("`{}` makes nothing that can be removed", kind.name);
-        let diagnostic = Diagnostic::error("TS0312", message)
-            .at(self.place(span), "cannot be carried out")
-            .help(format!("remove `ensure`; kinds that take it: {}", known.join(", ")));
-        self.problem(diagnostic);
     }
 
     fn identity_name(&mut self, scope: ScopeId, name: &Text) -> Option<IdentityId> {
@@ -482,16 +401,6 @@ impl<'d> Checker<'d> {
             }
         }
     }
-}
-
-fn required(kind: &KindSpec, form: Option<&Vec<String>>) -> Vec<String> {
-    let always = kind.params.iter().filter(|field| field.required).map(|field| field.name.clone());
-    always.chain(form.into_iter().flatten().cloned()).collect()
-}
-
-/// "`a` and `b`"
-fn together(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
 }
 
 /// Needs without repeats; an output that is read makes the need stronger.

@@ -10,6 +10,8 @@ use twinspan_engine::{
 };
 
 use crate::azure::Azure;
+use crate::hand_over;
+use crate::kinds::removing;
 
 /// A kind, looked at through whoever can.
 pub(crate) struct Acting<S> {
@@ -104,7 +106,8 @@ impl<S: Step> Step for Acting<S> {
     }
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<HandOver, StepError> {
-        self.kind.hand_over(cx, params)
+        let said = self.kind.hand_over(cx, params)?;
+        if removing(cx) { hand_over::removal(cx, said) } else { Ok(said) }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Identities, Identity, Marker, Observed, Readiness, Step, StepCx,
-    StepError, Undone,
+    Applied, ClaimKey, Decision, EffectClass, Identities, Identity, Marker, Observed, Readiness, Step,
+    StepCx, StepError, Undone,
 };
 
 use crate::avnm::{API, Found, Group, Member as Wire};
@@ -120,7 +120,9 @@ impl MembersInScope {
         let found = hierarchy::subscriptions_in(&self.azure.arm(cx, reader), scope).await?;
         Ok(match found {
             Some(subscriptions) => Inside::Subscriptions(subscriptions),
-            None => Inside::Unknown(format!("{} is not there, as {} sees it", scope.words(), people::who(reader))),
+            None => {
+                Inside::Unknown(format!("{} is not there, as {} sees it", scope.words(), people::who(reader)))
+            }
         })
     }
 }
@@ -228,7 +230,10 @@ mod tests {
     }
 
     fn member(name: &str, subscription: &str) -> Value {
-        let id = format!("/{}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/{name}", subscription.trim_matches('/'));
+        let id = format!(
+            "/{}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/{name}",
+            subscription.trim_matches('/')
+        );
         json!({ "name": format!("m-{name}"), "properties": { "resourceId": id } })
     }
 
@@ -254,7 +259,13 @@ mod tests {
         let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &wanted(TARGET)).await.unwrap();
         let Observed::Broken { output, decision, .. } = seen else { panic!("{seen:?}") };
         assert_eq!((output.members.len(), output.groups), (1, 2));
-        assert!(decision.what.starts_with("1 static member(s) of network manager nm-group lie in subscription bbbbbbbb"), "{}", decision.what);
+        assert!(
+            decision
+                .what
+                .starts_with("1 static member(s) of network manager nm-group lie in subscription bbbbbbbb"),
+            "{}",
+            decision.what
+        );
         assert!(decision.what.contains("m-app in group two") && decision.advice.contains("decide adopt"));
         assert_eq!(asked(&bench).len(), 3);
         let bench = self::bench(&[member("hub", central)], &[]);

@@ -42,14 +42,15 @@ impl Link<'_> {
         }
         let path = format!("{}/providers/Microsoft.Network/networkManagerConnections", self.scope.path());
         let halves: Vec<Found<ManagerHalf>> = azure.arm(cx, target).list(&path, API, &[]).await?;
-        let ours = halves.iter().filter(|half| {
-            same_path(&half.properties.names.network_manager_id, self.network_manager.path())
-        });
+        let ours = halves
+            .iter()
+            .filter(|half| same_path(&half.properties.names.network_manager_id, self.network_manager.path()));
         left.extend(ours.map(|half| {
             format!("network manager connection {} ({})", half.name, half.properties.connection_state)
         }));
-        let held = manager
-            .is_some_and(|found| found.properties.network_manager_scopes.holds_across(self.tenant, self.scope));
+        let held = manager.is_some_and(|found| {
+            found.properties.network_manager_scopes.holds_across(self.tenant, self.scope)
+        });
         Ok(self.judge(cx, &left, held))
     }
 
@@ -115,7 +116,9 @@ mod tests {
     const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
 
     fn gone() -> Params {
-        params(json!({ "network_manager": default_world::MANAGER, "tenant": TENANT, "scope": TARGET, "expect": "gone" }))
+        params(
+            json!({ "network_manager": default_world::MANAGER, "tenant": TENANT, "scope": TARGET, "expect": "gone" }),
+        )
     }
 
     fn half(name: &str, properties: Value) -> Value {
@@ -129,7 +132,10 @@ mod tests {
         let across = json!([{ "tenantId": TENANT, "managementGroups": [], "subscriptions": subscriptions }]);
         bench
             .script
-            .answer(200, &json!({ "properties": { "networkManagerScopes": { "crossTenantScopes": across } } }))
+            .answer(
+                200,
+                &json!({ "properties": { "networkManagerScopes": { "crossTenantScopes": across } } }),
+            )
             .answer(200, &json!({ "value": central }))
             .answer(200, &json!({ "value": target }));
         let mut attempt = Attempt::new(&bench, Phase::Probe);
@@ -141,21 +147,31 @@ mod tests {
 
     #[tokio::test]
     async fn other_connections_of_the_manager_and_of_the_scope_are_nobodys_business() {
-        let elsewhere = half("a", json!({ "tenantId": TENANT, "resourceId": "/subscriptions/cccccccc-0000-0000-0000-000000000001" }));
+        let elsewhere = half(
+            "a",
+            json!({ "tenantId": TENANT, "resourceId": "/subscriptions/cccccccc-0000-0000-0000-000000000001" }),
+        );
         let others = half("b", json!({ "networkManagerId": "/subscriptions/x/other" }));
         let (seen, asked) = seen(false, &[elsewhere], &[others]).await;
         let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
         assert_eq!((output.state.as_str(), output.scope.path()), ("Gone", TARGET));
-        assert!(asked[2].starts_with(&format!("GET {TARGET}/providers/Microsoft.Network/networkManagerConnections?")));
+        assert!(
+            asked[2]
+                .starts_with(&format!("GET {TARGET}/providers/Microsoft.Network/networkManagerConnections?"))
+        );
     }
 
     #[tokio::test]
     async fn a_half_that_is_left_is_named_whatever_it_is_called() {
-        let own = half("old", json!({ "tenantId": TENANT.to_uppercase(), "resourceId": TARGET.to_uppercase(), "connectionState": "Revoked" }));
+        let own = half(
+            "old",
+            json!({ "tenantId": TENANT.to_uppercase(), "resourceId": TARGET.to_uppercase(), "connectionState": "Revoked" }),
+        );
         let (seen, _) = seen(true, &[own], &[]).await;
         let Observed::Broken { decision, .. } = seen else { panic!("{seen:?}") };
         assert!(decision.what.contains("scope connection old (Revoked) is still there"), "{}", decision.what);
-        let (seen, _) = self::seen(false, &[], &[half("x", json!({ "networkManagerId": default_world::MANAGER }))]).await;
+        let (seen, _) =
+            self::seen(false, &[], &[half("x", json!({ "networkManagerId": default_world::MANAGER }))]).await;
         assert!(matches!(seen, Observed::Broken { .. }), "{seen:?}");
     }
 
@@ -169,7 +185,8 @@ mod tests {
     async fn half_of_one_form_and_half_of_the_other_is_refused() {
         let bench = Bench::new();
         let kind = ConnectionStatus { azure: Arc::clone(&bench.azure) };
-        let mixed: Params = params(json!({ "network_manager": default_world::MANAGER, "tenant": TENANT, "expect": "gone" }));
+        let mixed: Params =
+            params(json!({ "network_manager": default_world::MANAGER, "tenant": TENANT, "expect": "gone" }));
         let error = Attempt::new(&bench, Phase::Probe).check(&kind, &mixed).await.unwrap_err();
         assert!(error.hint.unwrap().contains("`expect: gone`"));
     }
