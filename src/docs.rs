@@ -80,6 +80,16 @@ fn behaviour(kind: &KindSpec) -> String {
     if kind.auxiliary {
         text.push_str(" `auxiliary` names the identity whose token goes along.");
     }
+    if kind.removable {
+        text.push_str(" With `ensure: absent` it is removed.");
+    }
+    if !kind.forms.is_empty() {
+        let names = |form: &Vec<String>| {
+            form.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
+        };
+        let forms: Vec<String> = kind.forms.iter().map(names).collect();
+        let _ = write!(text, " Give {}.", forms.join(", or "));
+    }
     text
 }
 

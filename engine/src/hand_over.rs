@@ -82,6 +82,8 @@ pub enum Act {
     },
     /// Writes, unless it is there.
     Make(Make),
+    /// Removes, if it is there.
+    Remove(Removal),
     /// A command of this program.
     Command(String),
     /// Only a person can.
@@ -107,6 +109,17 @@ pub struct Make {
     pub not_yet: &'static [&'static str],
     /// Codes of refusals that mean "it is there".
     pub there: &'static [&'static str],
+}
+
+/// A removal, and how it is seen that it is not needed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Removal {
+    /// Reads, and where each says that the thing is there; the first that finds it counts.
+    pub look: Vec<(Request, Find)>,
+    /// What the look's find is called in `request`, where its path is not known before.
+    pub found: Option<Variable>,
+    /// The removal.
+    pub request: Request,
 }
 
 /// One request.

@@ -35,7 +35,7 @@ pub use decide::{
 pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent};
 pub use failure::{Certainty, FailureClass, StepError};
 pub use hand_over::{
-    Act, Back, Find, Fits, Foreseen, HandOver, Make, Outlook, Request, Task, Variable, foresee,
+    Act, Back, Find, Fits, Foreseen, HandOver, Make, Outlook, Removal, Request, Task, Variable, foresee,
 };
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
 pub use journal::{CutPoint, CutPoints, Examination, Transcript, examine as examine_journal};

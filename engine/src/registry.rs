@@ -102,6 +102,7 @@ impl Registry {
             identities: S::IDENTITIES,
             auxiliary: S::AUXILIARY,
             params: param_fields,
+            forms: S::FORMS.iter().map(|form| form.iter().map(|name| (*name).to_owned()).collect()).collect(),
             outputs: output_fields,
         };
         self.catalog.kinds.insert(S::KIND.to_owned(), spec);

@@ -44,8 +44,11 @@ pub trait Step: Send + Sync + 'static {
     /// Kinds whose steps, where they need a step of this kind, are nevertheless taken back *after* it. Undo goes
     /// backwards through the plan's needs; this is for what the other side wants removed in the order it was made.
     const UNDO_BEFORE: &'static [&'static str] = &[];
-    /// What must not be removed too soon after other removals of the same run; `None`: nothing to fear.
+    /// What must not be removed too soon after other removals of the same run (with `ensure: absent`: also not as soon as
+    /// its turn comes, as others may have removed something); `None`: nothing to fear.
     const DWELL: Option<Dwell> = None;
+    /// Sets of parameters that stand for each other: exactly one of the sets is given, whole.
+    const FORMS: &'static [&'static [&'static str]] = &[];
     /// Parameters that no write depends on: a hand-over does without those that nobody knows yet.
     const ONLY_CHECKED: &'static [&'static str] = &[];
 

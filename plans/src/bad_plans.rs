@@ -97,6 +97,14 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
                  uses: command\n    with: { program: \"${{ steps.b.id }}\" }\n",
             ),
         ),
+        (
+            "neither form of the parameters, and both",
+            "TS0313 TS0313",
+            step(
+                "    uses: entra.guest-user\n    as: me\n    with: { send_invitation: true }\n  - id: c\n    uses: entra.guest-user\n    as: me\n    \
+                 with: { email: a@b.example, object_id: ffffffff-1111-0000-0000-000000000001 }\n",
+            ),
+        ),
         ("unknown type", "TS0107", head(&format!("inputs:\n  a: {{ type: tenantid, default: x }}\n{one}"))),
         (
             "choice of nothing",

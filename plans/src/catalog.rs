@@ -109,6 +109,9 @@ pub struct KindSpec {
     pub auxiliary: bool,
     /// Parameters.
     pub params: Vec<Field>,
+    /// Sets of parameters that stand for each other: exactly one of the sets is given, whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forms: Vec<Vec<String>>,
     /// Outputs.
     pub outputs: Vec<Field>,
 }

@@ -5,6 +5,7 @@
 //! ```
 
 mod expression;
+mod kind;
 mod names;
 mod order;
 mod path;

@@ -151,6 +151,10 @@ const CODES: &[(&str, &str)] = &[
     ("TS0310", "The input is declared, but nothing refers to it."),
     ("TS0311", "A parameter or default has a value of the wrong type."),
     (
+        "TS0313",
+        "The kind takes one of several sets of parameters that stand for each other (an address, or an object id): exactly one of the sets is to be given, whole. `twinspan steps KIND` lists them.",
+    ),
+    (
         "TS0312",
         "`ensure: absent` stands on a step whose kind makes nothing that could be removed: it only reads, waits for a person, or makes what is kept on purpose (a registration that others use). `twinspan steps KIND` says whether a kind can be removed.",
     ),

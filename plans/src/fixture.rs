@@ -58,7 +58,7 @@ pub(crate) fn catalog() -> Catalog {
             "entra.guest-user",
             PostWithProbe,
             One,
-            "email: email, send_invitation?: bool",
+            "email?: email, object_id?: guid, send_invitation?: bool",
             "id: guid, object_id: guid, redeem_url?",
         ),
         ("entra.service-principal", PostWithProbe, One, "app_id: guid", "object_id: guid"),
@@ -126,6 +126,10 @@ pub(crate) fn catalog() -> Catalog {
             identities,
             auxiliary: name == "avnm.static-member",
             params: fields(params),
+            forms: match name {
+                "entra.guest-user" => vec![vec!["email".to_owned()], vec!["object_id".to_owned()]],
+                _ => Vec::new(),
+            },
             outputs: fields(outputs),
         };
         (name.to_owned(), spec)

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use twinspan_engine::{Act, Find, Fits, Make, Request, Variable};
+use twinspan_engine::{Act, Find, Fits, Make, Removal, Request, Variable};
 use twinspan_steps::GRAPH;
 use uuid::Uuid;
 
@@ -118,8 +118,7 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
     for line in words::left_out(page) {
         comment(text, &line);
     }
-    let does = |task: &&TaskView| task.task.acts.iter().any(|act| matches!(act, Act::Make(_)));
-    let tasks: Vec<&TaskView> = page.tasks.iter().filter(does).collect();
+    let tasks: Vec<&TaskView> = page.tasks.iter().filter(|task| task.is_scripted()).collect();
     if tasks.is_empty() {
         return;
     }
@@ -204,20 +203,37 @@ fn act(text: &mut String, act: &Act, variables: &[Variable]) {
             );
         }
         Act::Make(make) => self::make(text, make, variables),
+        Act::Remove(removal) => remove(text, removal, variables),
         Act::Command(_) | Act::Person { .. } => {}
     }
 }
 
-fn make(text: &mut String, make: &Make, variables: &[Variable]) {
-    let mut indent = "";
-    for (position, (ask, find)) in make.look.iter().enumerate() {
+/// Looks in each place until it is found.
+fn look(text: &mut String, places: &[(Request, Find)], variables: &[Variable]) {
+    for (position, (ask, find)) in places.iter().enumerate() {
         let look = format!("look {}", asked(ask, find, variables));
         let _ = match position {
             0 => writeln!(text, "{look}"),
             _ => writeln!(text, "if [ -z \"$found\" ]; then {look}; fi"),
         };
-        indent = "  ";
     }
+}
+
+fn remove(text: &mut String, removal: &Removal, variables: &[Variable]) {
+    look(text, &removal.look, variables);
+    text.push_str("if [ -n \"$found\" ]; then\n");
+    if let Some(variable) = &removal.found {
+        let _ = writeln!(text, "  {}=$(line 1)", variable.name);
+    }
+    let base = base(&removal.request);
+    let target = quoted(&words::target(&removal.request), variables);
+    let _ = writeln!(text, "  send delete \"${base}\" \"${base}\"{target} '' id '' ''");
+    text.push_str("  say '  removed'\nelse\n  say '  it is not there'\nfi\n");
+}
+
+fn make(text: &mut String, make: &Make, variables: &[Variable]) {
+    look(text, &make.look, variables);
+    let indent = if make.look.is_empty() { "" } else { "  " };
     if !make.look.is_empty() {
         text.push_str("if [ -n \"$found\" ]; then\n  say \"  it is there: $(line 1)\"\nelse\n");
     }

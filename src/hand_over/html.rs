@@ -111,6 +111,9 @@ fn section(text: &mut String, task: &TaskView, variables: &[Variable]) {
                     row("Pass on", format!("the link in the answer, to {}", escaped(to)));
                 }
             }
+            Act::Remove(removal) => {
+                row("As a request", format!("<pre>{}</pre>", shown(&request(&removal.request))));
+            }
             Act::Command(command) => row("With", format!("<code>{}</code>", shown(command))),
             Act::Require { missing, .. } => row("Only if", format!("not: {}", shown(missing))),
             Act::Person { .. } | Act::Learn { .. } | Act::Name { .. } => {}

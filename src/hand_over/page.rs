@@ -108,6 +108,13 @@ impl HandOverView {
     }
 }
 
+impl TaskView {
+    /// Whether a script does some of it.
+    pub(crate) fn is_scripted(&self) -> bool {
+        self.task.acts.iter().any(|act| matches!(act, Act::Make(_) | Act::Remove(_)))
+    }
+}
+
 impl Page {
     /// Where and by whom, in a few words.
     pub(crate) fn place(&self, identity: &str) -> String {
@@ -124,6 +131,7 @@ impl Page {
         acts.filter_map(|act| match act {
             Act::Learn { variable, .. } | Act::Name { variable, .. } => Some(variable.clone()),
             Act::Make(make) => make.yields.as_ref().map(|(variable, _)| variable.clone()),
+            Act::Remove(removal) => removal.found.clone(),
             Act::Require { .. } | Act::Command(_) | Act::Person { .. } => None,
         })
         .collect()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use twinspan_engine::{Act, Find, Fits, Make, Request, Variable};
+use twinspan_engine::{Act, Find, Fits, Make, Removal, Request, Variable};
 use twinspan_steps::GRAPH;
 
 use super::page::{HandOverView, Page, TaskView};
@@ -109,8 +109,7 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
     for line in words::left_out(page) {
         comment(text, &line);
     }
-    let does = |task: &&TaskView| task.task.acts.iter().any(|act| matches!(act, Act::Make(_)));
-    let tasks: Vec<&TaskView> = page.tasks.iter().filter(does).collect();
+    let tasks: Vec<&TaskView> = page.tasks.iter().filter(|task| task.is_scripted()).collect();
     if tasks.is_empty() {
         return;
     }
@@ -177,13 +176,15 @@ fn act(text: &mut String, act: &Act, variables: &[Variable]) {
             let _ = writeln!(text, "${} = New-NamedGuid '{namespace}' {named}", variable.name);
         }
         Act::Make(make) => self::make(text, make, variables),
+        Act::Remove(removal) => remove(text, removal, variables),
         Act::Command(_) | Act::Person { .. } => {}
     }
 }
 
-fn make(text: &mut String, make: &Make, variables: &[Variable]) {
+/// Looks in each place until it is found.
+fn look(text: &mut String, places: &[(Request, Find)], variables: &[Variable]) {
     text.push_str("$found = $null\n");
-    for (ask, find) in &make.look {
+    for (ask, find) in places {
         let _ = writeln!(
             text,
             "if (-not $found) {{ $found = Look {} {} }}",
@@ -191,6 +192,21 @@ fn make(text: &mut String, make: &Make, variables: &[Variable]) {
             pick(find, variables)
         );
     }
+}
+
+fn remove(text: &mut String, removal: &Removal, variables: &[Variable]) {
+    look(text, &removal.look, variables);
+    text.push_str("if ($found) {\n");
+    if let Some(variable) = &removal.found {
+        let _ = writeln!(text, "    ${} = $found", variable.name);
+    }
+    let uri = uri(&removal.request, variables);
+    let _ = writeln!(text, "    $answer = Send 'DELETE' {uri} '' '' '' ''");
+    text.push_str("    Write-Host '  removed'\n} else {\n    Write-Host '  it is not there'\n}\n");
+}
+
+fn make(text: &mut String, make: &Make, variables: &[Variable]) {
+    look(text, &make.look, variables);
     text.push_str("if ($found) {\n    Write-Host \"  it is there: $found\"\n} else {\n");
     let request = &make.write;
     let body = request.body.as_ref().map(words::body).unwrap_or_default();

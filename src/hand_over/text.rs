@@ -81,6 +81,7 @@ fn section(text: &mut view::Page, task: &TaskView, variables: &[Variable]) {
                     line("pass on", &format!("the link in the answer, to {to}"));
                 }
             }
+            Act::Remove(removal) => line("sends", &request(&removal.request)),
             Act::Command(command) => line("with", command),
             Act::Person { link: Some(link) } => line("open", link),
             Act::Require { missing, .. } => line("only if", &format!("not: {missing}")),

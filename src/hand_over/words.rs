@@ -84,7 +84,9 @@ pub(super) fn left_out(page: &super::page::Page) -> Vec<String> {
         let what = task.task.acts.iter().find_map(|act| match act {
             Act::Person { .. } => Some("only a person can do it".to_owned()),
             Act::Command(command) => Some(format!("whoever runs the plan records it: {command}")),
-            Act::Learn { .. } | Act::Require { .. } | Act::Name { .. } | Act::Make(_) => None,
+            Act::Learn { .. } | Act::Require { .. } | Act::Name { .. } | Act::Make(_) | Act::Remove(_) => {
+                None
+            }
         })?;
         Some(format!("Not in here: {} ({}): {what}.", task.step, task.task.what))
     });

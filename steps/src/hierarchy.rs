@@ -1,11 +1,11 @@
 //! Subscriptions and management groups: which tenant they lie in, what they are called, whether they are usable.
 
 use serde::Deserialize;
-use twinspan_engine::StepError;
+use twinspan_engine::{FailureClass, StepError};
 
 use crate::avnm::or_default;
 use crate::azure::Arm;
-use crate::ids::{ConnectionScope, TenantId};
+use crate::ids::{ConnectionScope, Guid, TenantId};
 
 const SUBSCRIPTIONS_API: &str = "2022-12-01";
 const MANAGEMENT_GROUPS_API: &str = "2023-04-01";
@@ -95,6 +95,30 @@ pub(crate) async fn read(arm: &Arm<'_>, scope: &ConnectionScope) -> Result<Optio
         tenant: found.tenant_id.parse().ok(),
         state: found.state,
     }))
+}
+
+/// What lies below a management group.
+#[derive(Deserialize)]
+struct Descendant {
+    #[serde(default, deserialize_with = "or_default")]
+    id: String,
+}
+
+/// Subscriptions in a management group, at whatever depth; `None`: the group is not there.
+pub(crate) async fn subscriptions_in(
+    arm: &Arm<'_>,
+    group: &ConnectionScope,
+) -> Result<Option<Vec<Guid>>, StepError> {
+    let listed: Result<Vec<Descendant>, StepError> =
+        arm.list(&format!("{}/descendants", group.path()), MANAGEMENT_GROUPS_API, &[]).await;
+    match listed {
+        Ok(all) => {
+            let scopes = all.iter().filter_map(|found| found.id.parse::<ConnectionScope>().ok());
+            Ok(Some(scopes.filter_map(|scope| scope.scope().subscription()).collect()))
+        }
+        Err(error) if error.class == FailureClass::ReplicationLag => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod guest_user;
 mod hand_over_test;
 mod invitation_accepted;
 mod member_effect;
+mod members_in_scope;
 mod network_group;
 mod network_manager;
 mod network_manager_connection;
@@ -70,6 +71,7 @@ pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
         })
         .with(Acting { azure: azure(), kind: deployment::Deployment { azure: azure() } })
         .with(effective_configuration::EffectiveConfiguration { azure: azure() })
+        .with(members_in_scope::MembersInScope { azure: azure() })
         .with(Acting { azure: azure(), kind: arm_resource::ArmResource { azure: azure() } })
         .with(approval::Approval)
         .with(delay::Delay)
@@ -115,6 +117,7 @@ mod tests {
             "avnm.effective-configuration",
             "avnm.group-members",
             "avnm.member-effect",
+            "avnm.members-in-scope",
             "avnm.network-group",
             "avnm.network-manager",
             "avnm.network-manager-connection",
@@ -181,6 +184,7 @@ mod tests {
         example_is_read::<guest_user::GuestUser>();
         example_is_read::<invitation_accepted::InvitationAccepted>();
         example_is_read::<member_effect::MemberEffect>();
+        example_is_read::<members_in_scope::MembersInScope>();
         example_is_read::<network_group::NetworkGroup>();
         example_is_read::<network_manager::NetworkManager>();
         example_is_read::<network_manager_connection::NetworkManagerConnection>();

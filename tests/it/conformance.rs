@@ -2,9 +2,9 @@
 //! it is run twice, cut off at every commit, failed at every call in every way that the simulator knows, and taken back.
 //! The oracle is the simulator's ledger and what exists in it, never our journal.
 
-mod cases;
+pub(crate) mod cases;
 mod faults;
-mod stage;
+pub(crate) mod stage;
 
 pub(crate) use cases::Case;
 pub(crate) use stage::Stage;

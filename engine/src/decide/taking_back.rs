@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::decide::facts::Case;
@@ -131,10 +132,12 @@ impl Case<'_> {
         self.announce(Phase::Undo, pre_image, false, &[], Some(found))
     }
 
-    /// Removed too soon after what depended on it, some things take harm.
+    /// Removed too soon after what depended on it, some things take harm. Where the plan wants something gone that this run
+    /// did not make, others may have removed what depended on it a moment ago: then it counts from when its turn came.
     pub(super) fn dwell(&self, fact: &Fact) -> Option<Wait> {
         let dwell = fact.rules.dwell?;
-        let until = self.state.removed_at()?.checked_add(dwell.after).ok()?;
+        let turn = self.record.since.filter(|_| self.removes());
+        let until = self.state.removed_at().max(turn)?.checked_add(dwell.after).ok()?;
         let left = Duration::try_from(until.duration_since(self.now)).ok().filter(|left| !left.is_zero())?;
         Some(Wait::new(WaitKind::Timer, dwell.why).look_again(left))
     }
@@ -194,12 +197,12 @@ impl Case<'_> {
                 StepEvent::Removed { evidence }
             }
             Ok(evidence) => StepEvent::Undone { evidence },
-            Err(look_again) => look_again,
+            Err(look_again) => StepEvent::StillAbsent { read_began: fact.began, look_again },
         }
     }
 
-    /// Nothing is there: believed when reads agree, some time apart. Otherwise the event that asks for the next.
-    pub(super) fn agreed_gone(&self, fact: &Fact) -> Result<Evidence, StepEvent> {
+    /// Nothing is there: believed when reads agree, some time apart. Otherwise when the next is due.
+    pub(super) fn agreed_gone(&self, fact: &Fact) -> Result<Evidence, Timestamp> {
         let (absent, ended) = match &self.record.state {
             StepState::Uncertain { absent, ended, .. } | StepState::Verifying { absent, ended, .. } => {
                 (*absent, Some(*ended))
@@ -222,6 +225,6 @@ impl Case<'_> {
             return Ok(self.evidence(fact, Evidence::of_absence(), Marker::None));
         }
         let soon = self.later(limits::AGREEING);
-        Err(StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) })
+        Err(settled.max(soon))
     }
 }

@@ -313,6 +313,7 @@ fn set_by(said: &HandOver) -> BTreeSet<Variable> {
     acts.filter_map(|act| match act {
         Act::Learn { variable, .. } | Act::Name { variable, .. } => Some(variable.clone()),
         Act::Make(make) => make.yields.as_ref().map(|(variable, _)| variable.clone()),
+        Act::Remove(removal) => removal.found.clone(),
         Act::Require { .. } | Act::Command(_) | Act::Person { .. } => None,
     })
     .collect()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use crate::catalog::{EffectClass, Identities, KindSpec, Type};
+use crate::catalog::{EffectClass, Type};
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::document::{Body, IdentityDecl, StepDecl, Text};
@@ -281,6 +281,7 @@ impl<'d> Checker<'d> {
                 not_starter: gate.not_starter,
             }
         });
+        let mut required = Vec::new();
         let with = match kind {
             None => {
                 let known: Vec<&str> = catalog.kinds.keys().map(String::as_str).collect();
@@ -298,6 +299,8 @@ impl<'d> Checker<'d> {
             Some(kind) => {
                 self.who(decl, step, kind);
                 self.removable(step, kind);
+                let form = self.form(decl, step, kind);
+                required = super::kind::required(kind, form);
                 let what = format!("`{}`", kind.name);
                 match &step.with {
                     Some(node) => self.record_template(reader, node, &kind.params, &what, needs),
@@ -317,7 +320,7 @@ impl<'d> Checker<'d> {
             identities: all,
             auxiliary,
             with,
-            required: kind.map(required).unwrap_or_default(),
+            required,
             ensure: step.ensure,
             retry: step.retry,
             timeout: step.timeout,
@@ -329,52 +332,6 @@ impl<'d> Checker<'d> {
                 Ensure::Absent => Vec::new(),
             }),
         }
-    }
-
-    /// `as` and `auxiliary` against what the kind takes.
-    fn who(&mut self, decl: &crate::document::NodeDecl, step: &StepDecl, kind: &KindSpec) {
-        let name = &kind.name;
-        match (kind.identities, step.identities.as_slice()) {
-            (Identities::None, [first, ..]) => {
-                let diagnostic = Diagnostic::error("TS0305", format!("`{name}` takes no identity"))
-                    .at(self.place(&first.span), "nobody signs in for it")
-                    .help("remove `as`");
-                self.problem(diagnostic);
-            }
-            (Identities::One, [_, second, ..]) => {
-                let diagnostic = Diagnostic::error("TS0305", format!("`{name}` takes one identity"))
-                    .at(self.place(&second.span), "one too many")
-                    .help("keep the one that acts");
-                self.problem(diagnostic);
-            }
-            (Identities::One | Identities::Several, []) => {
-                let diagnostic = Diagnostic::error("TS0305", format!("`{name}` needs an identity"))
-                    .at(self.place(&decl.id.span), "who does this step?")
-                    .help("add `as:` with the name of an identity");
-                self.problem(diagnostic);
-            }
-            _ => {}
-        }
-        if let (Some(auxiliary), false) = (&step.auxiliary, kind.auxiliary) {
-            let diagnostic = Diagnostic::error("TS0306", format!("`{name}` takes no `auxiliary` identity"))
-                .at(self.place(&auxiliary.span), "its token would not be used")
-                .help("remove `auxiliary`");
-            self.problem(diagnostic);
-        }
-    }
-
-    /// `ensure: absent` against what the kind can do.
-    fn removable(&mut self, step: &StepDecl, kind: &KindSpec) {
-        let (Ensure::Absent, false, Some(span)) = (step.ensure, kind.removable, &step.ensure_span) else {
-            return;
-        };
-        let kinds = self.catalog.kinds.values().filter(|kind| kind.removable);
-        let known: Vec<&str> = kinds.map(|kind| kind.name.as_str()).collect();
-        let message = format!("`{}` makes nothing that can be removed", kind.name);
-        let diagnostic = Diagnostic::error("TS0312", message)
-            .at(self.place(span), "cannot be carried out")
-            .help(format!("remove `ensure`; kinds that take it: {}", known.join(", ")));
-        self.problem(diagnostic);
     }
 
     fn identity_name(&mut self, scope: ScopeId, name: &Text) -> Option<IdentityId> {
@@ -444,10 +401,6 @@ impl<'d> Checker<'d> {
             }
         }
     }
-}
-
-fn required(kind: &KindSpec) -> Vec<String> {
-    kind.params.iter().filter(|field| field.required).map(|field| field.name.clone()).collect()
 }
 
 /// Needs without repeats; an output that is read makes the need stronger.

@@ -10,6 +10,8 @@ use twinspan_engine::{
 };
 
 use crate::azure::Azure;
+use crate::hand_over;
+use crate::kinds::removing;
 
 /// A kind, looked at through whoever can.
 pub(crate) struct Acting<S> {
@@ -64,6 +66,7 @@ impl<S: Step> Step for Acting<S> {
     const REMOVABLE: bool = S::REMOVABLE;
     const UNDO_BEFORE: &'static [&'static str] = S::UNDO_BEFORE;
     const DWELL: Option<Dwell> = S::DWELL;
+    const FORMS: &'static [&'static [&'static str]] = S::FORMS;
     const ONLY_CHECKED: &'static [&'static str] = S::ONLY_CHECKED;
 
     type Params = S::Params;
@@ -103,7 +106,8 @@ impl<S: Step> Step for Acting<S> {
     }
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<HandOver, StepError> {
-        self.kind.hand_over(cx, params)
+        let said = self.kind.hand_over(cx, params)?;
+        if removing(cx) { hand_over::removal(cx, said) } else { Ok(said) }
     }
 }
 

@@ -292,4 +292,20 @@ mod tests {
         let path = format!("{}?api-version=2022-09-01", wanted().id);
         assert_eq!(asked(&bench), [format!("PUT {path}"), format!("DELETE {path}")]);
     }
+
+    #[test]
+    fn only_what_has_the_fields_of_the_plan_is_removed_in_whatever_state_it_is() {
+        let found = |tag: &str, state: &str| {
+            json!({ "id": "x", "location": "westeurope", "tags": { "a": tag },
+                "properties": { "provisioningState": state, "list": [{ "id": "/subscriptions/x/y" }] } })
+        };
+        for state in ["Succeeded", "Failed", "Updating"] {
+            let seen = observed(&wanted(), found("b", state), Look::Remove);
+            assert!(matches!(seen, Observed::Present { .. }), "{state}: {seen:?}");
+        }
+        let seen = observed(&wanted(), found("c", "Succeeded"), Look::Remove);
+        assert!(matches!(seen, Observed::Differs { .. }), "{seen:?}");
+        let seen = observed(&wanted(), found("c", "Succeeded"), Look::TakeBack);
+        assert!(matches!(seen, Observed::Present { .. }), "what this run made: {seen:?}");
+    }
 }

@@ -1,4 +1,6 @@
-//! `avnm.connection-status`: both halves of a cross-tenant connection agree, and it is in force.
+//! `avnm.connection-status`: both halves of a cross-tenant connection agree, and it is in force; or nothing is left of it.
+
+mod gone;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,17 +32,41 @@ pub(crate) struct ConnectionStatus {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     /// The half in the central tenant.
-    scope_connection: ResourceId<ScopeConnections>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope_connection: Option<ResourceId<ScopeConnections>>,
     /// The half in the target tenant.
-    network_manager_connection: ResourceId<NetworkManagerConnections>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network_manager_connection: Option<ResourceId<NetworkManagerConnections>>,
+    /// With `expect`: the network manager that must not hold the scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network_manager: Option<ResourceId<NetworkManagers>>,
+    /// With `expect`: the tenant that the scope lies in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<TenantId>,
+    /// With `expect`: the subscription or management group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<ConnectionScope>,
+    /// gone: neither half is there and the network manager does not hold the scope. Without it both halves must be
+    /// Connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expect: Option<Expect>,
+}
+
+/// What is expected of a connection that is not named by its halves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline, extend("x-twinspan-type" = "choice(gone)"))]
+pub(crate) enum Expect {
+    /// Nothing is left of it.
+    Gone,
 }
 
 /// Outputs of `avnm.connection-status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// Always Connected: anything else is waited for or needs a decision.
+    /// Connected or Gone, as expected: anything else is waited for or needs a decision.
     state: String,
-    /// The network manager that now manages the scope.
+    /// The network manager that manages the scope, or does not any more.
     network_manager: ResourceId<NetworkManagers>,
     /// The tenant that the scope lies in.
     tenant: TenantId,
@@ -55,7 +81,40 @@ struct Seen {
     manager: Option<Manager>,
 }
 
+/// What the parameters ask.
+enum Question<'a> {
+    /// Whether the two halves are one connection.
+    Connected(Halves<'a>),
+    /// Whether nothing is left.
+    Gone(gone::Link<'a>),
+}
+
+/// The two halves, by their ids.
+struct Halves<'a> {
+    scope_connection: &'a ResourceId<ScopeConnections>,
+    network_manager_connection: &'a ResourceId<NetworkManagerConnections>,
+}
+
 impl Params {
+    fn question(&self) -> Result<Question<'_>, StepError> {
+        let halves = (&self.scope_connection, &self.network_manager_connection);
+        let link = (&self.network_manager, self.tenant, &self.scope, self.expect);
+        match (halves, link) {
+            ((Some(scope_connection), Some(network_manager_connection)), (None, None, None, None)) => {
+                Ok(Question::Connected(Halves { scope_connection, network_manager_connection }))
+            }
+            ((None, None), (Some(network_manager), Some(tenant), Some(scope), Some(Expect::Gone))) => {
+                Ok(Question::Gone(gone::Link { network_manager, tenant, scope }))
+            }
+            _ => Err(StepError::plan_wrong("the parameters name no connection, or one in two ways").hint(
+                "give `scope_connection` and `network_manager_connection`, or `network_manager`, `tenant`, `scope` and \
+                 `expect: gone`",
+            )),
+        }
+    }
+}
+
+impl Halves<'_> {
     fn manager(&self) -> Result<ResourceId<NetworkManagers>, StepError> {
         Ok(self.scope_connection.above(1).parse()?)
     }
@@ -75,7 +134,7 @@ fn decision(what: String, advice: &str, differences: Vec<Difference>) -> Observe
 
 /// In what the two halves contradict each other.
 fn mismatch(
-    params: &Params,
+    params: &Halves<'_>,
     tenant: TenantId,
     scope_half: &ScopeHalf,
     manager_half: &ManagerHalf,
@@ -103,7 +162,7 @@ fn mismatch(
 
 fn judge(
     cx: &StepCx<'_>,
-    params: &Params,
+    params: &Halves<'_>,
     tenant: TenantId,
     seen: Seen,
 ) -> Result<Observed<Output>, StepError> {
@@ -188,22 +247,30 @@ impl ConnectionStatus {
 
 impl Step for ConnectionStatus {
     const KIND: &'static str = "avnm.connection-status";
-    const SUMMARY: &'static str = "Verify that a cross-tenant connection is Connected, at both ends";
+    const SUMMARY: &'static str = "Verify that a cross-tenant connection is Connected at both ends, or gone";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
+    const FORMS: &'static [&'static [&'static str]] = &[
+        &["scope_connection", "network_manager_connection"],
+        &["network_manager", "tenant", "scope", "expect"],
+    ];
 
     type Params = Params;
     type Output = Output;
 
     fn example() -> Params {
         Params {
-            scope_connection: ResourceId::known(
+            scope_connection: Some(ResourceId::known(
                 "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/scopeConnections/to-central",
-            ),
-            network_manager_connection: ResourceId::known(
+            )),
+            network_manager_connection: Some(ResourceId::known(
                 "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/providers/Microsoft.Network/networkManagerConnections/to-central",
-            ),
+            )),
+            network_manager: None,
+            tenant: None,
+            scope: None,
+            expect: None,
         }
     }
 
@@ -217,6 +284,10 @@ impl Step for ConnectionStatus {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let (central, target) = (cx.identity()?, Self::reader(cx)?);
+        let params = match params.question()? {
+            Question::Connected(halves) => halves,
+            Question::Gone(link) => return link.check(&self.azure, cx, central, target).await,
+        };
         let arm = self.azure.arm(cx, central);
         let scope_half: Option<Found<ScopeHalf>> = arm.get(params.scope_connection.path(), API).await?;
         let manager_half: Option<Found<ManagerHalf>> =
@@ -227,7 +298,7 @@ impl Step for ConnectionStatus {
             manager_half: manager_half.map(|found| found.properties),
             manager: manager.map(|found| found.properties),
         };
-        judge(cx, params, people::tenant(target)?, seen)
+        judge(cx, &params, people::tenant(target)?, seen)
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
@@ -364,10 +435,11 @@ mod tests {
                 "{group}/providers/Microsoft.Network/networkManagerConnections/to-central"
             )
             .parse()
-            .unwrap(),
+            .ok(),
             ..ConnectionStatus::example()
         };
-        assert_eq!(params.scope().unwrap().path(), group);
-        assert_eq!(params.manager().unwrap(), default_world::manager());
+        let Question::Connected(halves) = params.question().unwrap() else { panic!() };
+        assert_eq!(halves.scope().unwrap().path(), group);
+        assert_eq!(halves.manager().unwrap(), default_world::manager());
     }
 }

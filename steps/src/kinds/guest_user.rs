@@ -230,12 +230,45 @@ impl Params {
     }
 }
 
+fn who_invites() -> Vec<String> {
+    vec![
+        "the Entra role Guest Inviter, or a tenant in which members may invite guests".to_owned(),
+        "an application: Microsoft Graph's User.Invite.All (and User.Read.All to look)".to_owned(),
+    ]
+}
+
+fn who_removes() -> Vec<String> {
+    vec![
+        "the Entra role User Administrator".to_owned(),
+        "an application: Microsoft Graph's User.ReadWrite.All".to_owned(),
+    ]
+}
+
+/// An account by its object id: there is nothing about it but its removal.
+fn account(id: Guid, tenant: TenantId) -> HandOver {
+    let path = format!("/users/{id}");
+    let look = Request { query: vec![("$select", "id".to_owned())], ..hand_over::graph("GET", &path) };
+    let remove = hand_over::graph("DELETE", &path);
+    let task = Task {
+        what: format!("Remove the guest {id} from tenant {tenant}"),
+        privilege: who_removes(),
+        by_hand: Some(String::new()),
+        acts: vec![Act::Make(hand_over::make((look, hand_over::its("id")), remove.clone()))],
+        back: Back { words: LOSES.to_owned(), request: Some(remove) },
+    };
+    HandOver { task: Some(task), proof: format!("user {id} of tenant {tenant}"), ..HandOver::default() }
+}
+
+/// What the removal of a guest does.
+const LOSES: &str = "removes the guest with everything it was given: only if nobody else uses it";
+
 impl Step for GuestUser {
     const KIND: &'static str = "entra.guest-user";
     const SUMMARY: &'static str = "Find a person's guest account in a tenant, or invite the person";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const SETTLE: Duration = Duration::from_secs(60);
     const REMOVABLE: bool = true;
+    const FORMS: &'static [&'static [&'static str]] = &[&["email"], &["object_id"]];
 
     type Params = Params;
     type Output = Output;
@@ -322,7 +355,11 @@ impl Step for GuestUser {
     }
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
-        let (tenant, email) = (people::tenant(cx.identity()?)?, params.address()?);
+        let tenant = people::tenant(cx.identity()?)?;
+        if let (Who::Account(id), true) = (params.who()?, removing(cx)) {
+            return Ok(account(id, tenant));
+        }
+        let email = params.address()?;
         let words = format!("object id of the guest {email}");
         let guest = Variable::of(cx, "object_id", words, Some("User"));
         let by_address = Request {
@@ -340,17 +377,10 @@ impl Step for GuestUser {
         let remove = hand_over::graph("DELETE", &format!("/users/{}", guest.stand_in));
         let task = Task {
             what: format!("Invite {email} as a guest of tenant {tenant}, unless the account is there"),
-            privilege: vec![
-                "the Entra role Guest Inviter, or a tenant in which members may invite guests".to_owned(),
-                "an application: Microsoft Graph's User.Invite.All (and User.Read.All to look)".to_owned(),
-            ],
+            privilege: if removing(cx) { who_removes() } else { who_invites() },
             by_hand: Some("Entra admin centre: Users, New user, Invite external user".to_owned()),
             acts: vec![Act::Make(make)],
-            back: Back {
-                words: "removes the guest with everything it was given: only if nobody else uses it"
-                    .to_owned(),
-                request: Some(remove),
-            },
+            back: Back { words: LOSES.to_owned(), request: Some(remove) },
         };
         Ok(HandOver {
             task: Some(task),
@@ -506,5 +536,30 @@ mod tests {
         let error =
             Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &GuestUser::example()).await.unwrap_err();
         assert_eq!(error.certainty, twinspan_engine::Certainty::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_guest_is_removed_by_its_object_id_and_a_member_only_by_a_persons_decision() {
+        let by_id: Params = params(json!({ "object_id": GUEST }));
+        for (kind_of, guest) in [(json!("Guest"), true), (json!("Member"), false), (json!(null), false)] {
+            let bench = Bench::new();
+            let mut found = user(GUEST);
+            found["userType"] = kind_of;
+            bench.script.answer(200, &found).answer_with(204, &[], "");
+            let attempt = Attempt::removing(&bench);
+            let output = match attempt.check(&kind(&bench), &by_id).await.unwrap() {
+                Observed::Present { output, .. } if guest => output,
+                Observed::Differs { output, differences, .. } if !guest => {
+                    assert_eq!(differences[0].field, "user type");
+                    output
+                }
+                other => panic!("{other:?}"),
+            };
+            attempt.undo(&kind(&bench), &by_id, &output).await.unwrap();
+            assert_eq!(asked(&bench)[1], format!("DELETE /v1.0/users/{GUEST}"));
+        }
+        let bench = Bench::new();
+        let error = Attempt::new(&bench, Phase::Probe).precondition(&kind(&bench), &by_id).await.unwrap_err();
+        assert!(error.hint.unwrap().contains("`email`"), "nobody is invited by an id");
     }
 }

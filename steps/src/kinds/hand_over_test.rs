@@ -163,6 +163,7 @@ fn every_kind_that_writes_says_what_a_person_does() {
         "avnm.effective-configuration",
         "avnm.group-members",
         "avnm.member-effect",
+        "avnm.members-in-scope",
         "delay",
         // A program on this machine, and a manager that must be there already (its example has no `create`).
         "command",
@@ -201,4 +202,29 @@ fn a_role_for_an_account_that_is_still_to_be_made_is_named_by_the_script() {
     assert_eq!(properties["principalType"], "User", "it is known what it will be");
     assert_eq!(properties["principalId"], json!(variable.stand_in));
     assert!(task.what.starts_with("Give the guest nina.network@contoso.example the role"), "{}", task.what);
+}
+
+/// What a person is told to remove is what the kind itself removes, found in the same way.
+#[test]
+fn every_kind_that_can_be_removed_says_how() {
+    let bench = Bench::new();
+    let registry = registry(Arc::clone(&bench.azure), CommandPolicy::deny());
+    let mut removable = 0;
+    for kind in registry.kinds().filter(|kind| kind.removable) {
+        removable += 1;
+        let log = twinspan_engine::AttemptLog::new(Phase::UndoProbe);
+        let cx = StepCx { ensure: Ensure::Absent, ..bench.cx(Phase::UndoProbe, &log) };
+        let said =
+            kind.hand_over(&cx, &kind.example).unwrap_or_else(|error| panic!("{}: {error}", kind.name));
+        let task = said.task.unwrap_or_else(|| panic!("{} has no task", kind.name));
+        let [.., Act::Remove(removal)] = &task.acts[..] else { panic!("{}: {:?}", kind.name, task.acts) };
+        assert_eq!(removal.request.verb, "DELETE", "{}", kind.name);
+        assert!(!removal.look.is_empty() && task.what.starts_with("Remove"), "{}: {}", kind.name, task.what);
+        assert!(!task.privilege.iter().any(|line| line.contains("/write")), "{}: {task:?}", kind.name);
+        if let Some(found) = &removal.found {
+            assert!(removal.request.path.contains(&found.stand_in), "{}: {removal:?}", kind.name);
+        }
+        assert!(said.outputs.is_empty(), "{}", kind.name);
+    }
+    assert!(removable >= 9, "{removable}");
 }

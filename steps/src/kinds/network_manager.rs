@@ -323,6 +323,17 @@ impl Step for NetworkManager {
         ]);
         let subscription = params.id.subscription().map(ConnectionScope::of_subscription);
         outputs.extend(subscription.map(|subscription| ("subscription", hand_over::text(subscription))));
+        if removing(cx) {
+            let task = Task {
+                privilege: vec![format!(
+                    "Microsoft.Network/networkManagers/write on {}: Network Contributor",
+                    params.id
+                )],
+                by_hand: Some(String::new()),
+                ..Task::default()
+            };
+            return hand_over::resource(params.id.path(), API, &BTreeMap::<(), ()>::new(), task);
+        }
         let Some(create) = &params.create else {
             return Ok(HandOver { proof: format!("GET {}", params.id), outputs, ..HandOver::default() });
         };

@@ -167,11 +167,11 @@ fn learn_role(cx: &StepCx<'_>, params: &Params) -> (String, Act) {
 
 impl Params {
     /// How a script sees that the role is given.
-    fn given_already(&self, role_id: &str) -> (Request, Find) {
+    fn given_already(&self, role_id: &str, satisfied_by: SatisfiedBy) -> (Request, Find) {
         let path = format!("{}/providers/Microsoft.Authorization/roleAssignments", self.scope.path());
         let mut ask = hand_over::arm("GET", path, rights::API);
         let mut having = vec![("properties.roleDefinitionId", Fits::EndsWith(format!("/{role_id}")))];
-        let filter = match self.satisfied_by {
+        let filter = match satisfied_by {
             SatisfiedBy::Effective => format!("assignedTo('{}')", self.principal),
             SatisfiedBy::Direct => {
                 having.push(("properties.scope", Fits::Is(self.scope.path().to_owned())));
@@ -326,6 +326,8 @@ impl Step for RoleAssignment {
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
         let principal = params.principal.to_string();
+        // What reaches the scope from above is not taken away here.
+        let satisfied_by = if removing(cx) { SatisfiedBy::Direct } else { params.satisfied_by };
         let unknown = cx.unknown.iter().find(|variable| variable.stand_in == principal);
         let mut acts = Vec::new();
         let role_id = params.role.rsplit('/').next().unwrap_or_default();
@@ -354,7 +356,7 @@ impl Step for RoleAssignment {
             not_yet: &["PrincipalNotFound"],
             there: &["RoleAssignmentExists"],
             ..hand_over::make(
-                params.given_already(&role_id),
+                params.given_already(&role_id, satisfied_by),
                 hand_over::with_body(put, &params.body(cx, &definition, kind))?,
             )
         };
@@ -383,7 +385,7 @@ impl Step for RoleAssignment {
                 request: Some(hand_over::arm("DELETE", &path, rights::API)),
             },
         };
-        let how = match params.satisfied_by {
+        let how = match satisfied_by {
             SatisfiedBy::Effective => "there or above, to the account or a group of it",
             SatisfiedBy::Direct => "there, to the account itself",
         };
@@ -527,6 +529,38 @@ mod tests {
             bench.script.answer(status, &json!({ "error": { "code": code, "message": "" } }));
             let applied = Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &wanted("direct")).await;
             assert_eq!(applied.err().map(|error| error.class), class, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_away_was_given_at_this_very_scope_to_this_very_account_under_any_name() {
+        let role = json!({ "value": [{ "id": format!("/providers/Microsoft.Authorization/roleDefinitions/{ROLE}"),
+            "properties": { "roleName": "Network Contributor" } }] });
+        let above = given("/providers/Microsoft.Management/managementGroups/mg", PRINCIPAL);
+        let group = given(TARGET, "ffffffff-1111-0000-0000-000000000009");
+        let mut conditional = given(TARGET, PRINCIPAL);
+        conditional["properties"]["condition"] = json!("@Resource x");
+        let here = given(&TARGET.to_uppercase(), PRINCIPAL);
+        for (listed, what) in [
+            (vec![above.clone(), group.clone()], "absent"),
+            (vec![above, group, conditional.clone(), here], "present"),
+            (vec![conditional], "differs"),
+        ] {
+            let bench = Bench::new();
+            bench.script.answer(200, &role).answer(200, &json!({ "value": listed }));
+            let seen = Attempt::removing(&bench).check(&kind(&bench), &wanted("effective")).await.unwrap();
+            let fits = match &seen {
+                Observed::Absent => what == "absent",
+                Observed::Present { output, .. } => {
+                    what == "present" && output.id.path().ends_with(PRINCIPAL)
+                }
+                Observed::Differs { differences, .. } => {
+                    what == "differs" && differences[0].field == "condition"
+                }
+                _ => false,
+            };
+            assert!(fits, "{what}: {seen:?}");
+            assert!(asked(&bench)[1].contains("principalId eq"), "not through groups: {}", asked(&bench)[1]);
         }
     }
 }

@@ -7,13 +7,13 @@ use twinspan_sim::World;
 
 /// One step of a plan.
 #[derive(Clone, Debug)]
-pub(super) struct Act {
-    pub(super) kind: String,
-    pub(super) params: Value,
-    pub(super) identities: Vec<&'static str>,
-    pub(super) auxiliary: Option<&'static str>,
+pub(crate) struct Act {
+    pub(crate) kind: String,
+    pub(crate) params: Value,
+    pub(crate) identities: Vec<&'static str>,
+    pub(crate) auxiliary: Option<&'static str>,
     /// It is to be gone.
-    pub(super) absent: bool,
+    pub(crate) absent: bool,
 }
 
 /// A kind, tried in one way.
@@ -21,15 +21,15 @@ pub(super) struct Act {
 pub(crate) struct Case {
     /// The kind, and in which way where there are several.
     pub(crate) name: String,
-    pub(super) world: fn() -> World,
+    pub(crate) world: fn() -> World,
     /// What another run makes beforehand.
-    pub(super) first: Vec<Act>,
-    pub(super) act: Act,
-    pub(super) effect: EffectClass,
+    pub(crate) first: Vec<Act>,
+    pub(crate) act: Act,
+    pub(crate) effect: EffectClass,
     /// Why undo leaves in place what it made.
-    pub(super) keeps: Option<&'static str>,
+    pub(crate) keeps: Option<&'static str>,
     /// It is found in place at first sight, though its kind may write.
-    pub(super) only_found: bool,
+    pub(crate) only_found: bool,
 }
 
 impl Case {
@@ -76,7 +76,7 @@ const USUAL: Setting = Setting {
 const NETWORK: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network";
 const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
 /// In parameters: a file that nobody else uses.
-pub(super) const SCRATCH: &str = "{scratch}";
+pub(crate) const SCRATCH: &str = "{scratch}";
 
 fn settings(kind: &str) -> Vec<Setting> {
     let target_admin = Setting { identities: &["target-admin"], ..USUAL };
@@ -198,7 +198,7 @@ fn unregistered() -> World {
 }
 
 /// Every way of every kind.
-pub(super) fn all(registry: &Registry) -> Vec<Case> {
+pub(crate) fn all(registry: &Registry) -> Vec<Case> {
     let act = |kind: &str, setting: &Setting| {
         let known = registry.kind(kind).unwrap_or_else(|| panic!("there is no kind {kind} any more"));
         let identities = match registry.catalog().kinds[kind].identities {
@@ -229,7 +229,7 @@ pub(super) fn all(registry: &Registry) -> Vec<Case> {
 }
 
 /// A plan of these steps, one after the other. JSON is YAML, too.
-pub(super) fn plan(acts: &[&Act], scratch: &str) -> String {
+pub(crate) fn plan(acts: &[&Act], scratch: &str) -> String {
     let steps: Vec<Value> = acts
         .iter()
         .enumerate()

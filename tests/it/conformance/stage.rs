@@ -32,7 +32,7 @@ const GRAPH: &str = "https://graph.twinspan.invalid";
 
 /// Everything that outlives a process.
 pub(crate) struct Stage {
-    pub(super) world: Arc<InProcessWorld>,
+    pub(crate) world: Arc<InProcessWorld>,
     pub(crate) way: Arc<Way>,
     clock: Arc<VirtualClock>,
     folder: TempDir,
@@ -152,13 +152,28 @@ fn kinds(world: &World, way: Arc<dyn InProcess>) -> Registry {
 }
 
 /// The kinds of the program, to be asked about and not to act.
-pub(super) fn described() -> Registry {
+pub(crate) fn described() -> Registry {
     let world = World::shipped().unwrap();
     let clock = Arc::new(VirtualClock::new(Timestamp::UNIX_EPOCH));
     kinds(&World::shipped().unwrap(), Arc::new(InProcessWorld::new(world, clock)))
 }
 
 impl Stage {
+    /// Nothing has happened yet in this world.
+    pub(crate) fn of(world: World) -> Self {
+        Stage::noted_of(world, &CONFORMANCE)
+    }
+
+    fn noted_of(mut world: World, book: &Arc<Book>) -> Self {
+        let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        let clock = Arc::new(VirtualClock::new(began));
+        world.set_hosts(Hosts { arm: ARM.to_owned(), login: LOGIN.to_owned(), graph: GRAPH.to_owned() });
+        let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
+        let way =
+            Arc::new(Way { world: Arc::clone(&world), book: Arc::clone(book), state: Mutex::default() });
+        Stage { world, way, clock, folder: tempfile::tempdir().unwrap() }
+    }
+
     /// A world in which everything is there but what the case makes.
     pub(crate) async fn set(case: &Case) -> Self {
         Stage::noted(case, &CONFORMANCE).await
@@ -166,14 +181,7 @@ impl Stage {
 
     /// The same, with what is said written into `book`.
     pub(crate) async fn noted(case: &Case, book: &Arc<Book>) -> Self {
-        let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
-        let clock = Arc::new(VirtualClock::new(began));
-        let mut world = (case.world)();
-        world.set_hosts(Hosts { arm: ARM.to_owned(), login: LOGIN.to_owned(), graph: GRAPH.to_owned() });
-        let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
-        let way =
-            Arc::new(Way { world: Arc::clone(&world), book: Arc::clone(book), state: Mutex::default() });
-        let stage = Stage { world, way, clock, folder: tempfile::tempdir().unwrap() };
+        let stage = Stage::noted_of((case.world)(), book);
         if !case.first.is_empty() {
             let acts: Vec<&Act> = case.first.iter().collect();
             let process = stage.process(None);
@@ -187,17 +195,38 @@ impl Stage {
 
     /// A new process: nothing is remembered but what is in the journal.
     pub(crate) fn process(&self, cut: Option<Arc<dyn CutPoints>>) -> Process {
+        self.process_at("journal.db", cut)
+    }
+
+    /// The same with a journal of its own.
+    pub(crate) fn process_at(&self, journal: &str, cut: Option<Arc<dyn CutPoints>>) -> Process {
         let kinds = Arc::new(self.world.with(|world| kinds(world, self.way.clone())));
         let mut opening = Opening::rehearsal(Arc::clone(&kinds), self.clock.clone());
         if let Some(cut) = cut {
             opening = opening.cut_points(cut).without_lingering();
         }
-        let backend = SqliteBackend::open(&self.folder.path().join("journal.db"), opening).unwrap();
+        let backend = SqliteBackend::open(&self.folder.path().join(journal), opening).unwrap();
         Process { backend, performer: Arc::new(Performer::new(kinds, self.clock.clone())) }
     }
 
-    async fn accept(&self, process: &Process, acts: &[&Act], number: u64) -> Result<RunId, BackendError> {
+    pub(crate) async fn accept(
+        &self,
+        process: &Process,
+        acts: &[&Act],
+        number: u64,
+    ) -> Result<RunId, BackendError> {
         let text = plan(acts, self.scratch().to_str().unwrap());
+        self.accept_text(process, text, Inputs::default(), number).await
+    }
+
+    /// Accepts a plan, as the run of this number.
+    pub(crate) async fn accept_text(
+        &self,
+        process: &Process,
+        text: String,
+        inputs: Inputs,
+        number: u64,
+    ) -> Result<RunId, BackendError> {
         let document = parse("conformance.yaml", text.as_bytes())
             .unwrap_or_else(|errors| panic!("{text}\n{}", errors.render(false)));
         let compiled = compile(&document, process.performer.registry().catalog())
@@ -207,7 +236,7 @@ impl Stage {
             run,
             plan: Arc::new(compiled.plan),
             text: text.into(),
-            inputs: Inputs::default(),
+            inputs,
             starter: Actor("nina".to_owned()),
             paused: false,
             seed: number,
@@ -230,7 +259,7 @@ impl Stage {
     }
 
     /// What exists once everything has settled. Mails are not part of it: none can be taken back.
-    pub(super) fn what_exists(&self) -> Value {
+    pub(crate) fn what_exists(&self) -> Value {
         self.clock.advance(SignedDuration::from_mins(1));
         let request = Request::get(format!("{ARM}/_sim/state")).body(Bytes::new()).unwrap();
         let answer = self.world.with(|world| world.handle(request, self.clock.now())).unwrap();
@@ -242,13 +271,13 @@ impl Stage {
     }
 
     /// How many writes have arrived so far.
-    pub(super) fn writes(&self) -> usize {
+    pub(crate) fn writes(&self) -> usize {
         self.world.with(|world| world.effects().len())
     }
 
     /// What writes changed since then. One that was delivered twice on its way is one write of ours; names that the
     /// directory draws are left out.
-    pub(super) fn changes_since(&self, writes: usize) -> Vec<String> {
+    pub(crate) fn changes_since(&self, writes: usize) -> Vec<String> {
         self.world.with(|world| {
             let mut seen = Vec::new();
             let mut changes = Vec::new();
@@ -264,7 +293,7 @@ impl Stage {
     }
 
     /// The last write that changed something, if no read that was answered came after it.
-    pub(super) fn unread_write(&self) -> Option<String> {
+    pub(crate) fn unread_write(&self) -> Option<String> {
         self.world.with(|world| {
             let last = world.effects().iter().rfind(|effect| effect.change != Change::None)?;
             let requests = world.requests();
@@ -295,16 +324,16 @@ fn undrawn(path: &str) -> &str {
 
 impl Process {
     /// Where the step that is tried stands.
-    pub(super) async fn step(&self, run: RunId) -> Option<StepState> {
+    pub(crate) async fn step(&self, run: RunId) -> Option<StepState> {
         self.state(run).await.find(&StepKey::from("s0"))?.state().cloned()
     }
 
-    async fn state(&self, run: RunId) -> RunState {
+    pub(crate) async fn state(&self, run: RunId) -> RunState {
         self.backend.load(run).await.unwrap()
     }
 
     /// What is wrong with the journal.
-    pub(super) fn problems(&self, run: RunId) -> Vec<String> {
+    pub(crate) fn problems(&self, run: RunId) -> Vec<String> {
         self.backend.verify_journal(run).unwrap().problems
     }
 
@@ -313,7 +342,7 @@ impl Process {
         self.backend.signal(SignalRow { id: SignalId::new(), run, actor, reason: None, signal }).await
     }
 
-    async fn drive(&self, run: RunId) -> Result<RunStatus, BackendError> {
+    pub(crate) async fn drive(&self, run: RunId) -> Result<RunStatus, BackendError> {
         let (_stopper, stop) = StopToken::new();
         let options = DriveOptions { until_blocked: true, steal: false };
         let performer = Arc::clone(&self.performer);

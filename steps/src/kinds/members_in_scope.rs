@@ -1,0 +1,311 @@
+//! `avnm.members-in-scope`: no group of a network manager has a member in a scope that is to be let go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twinspan_engine::{
+    Applied, ClaimKey, Decision, EffectClass, Identities, Identity, Marker, Observed, Readiness, Step,
+    StepCx, StepError, Undone,
+};
+
+use crate::avnm::{API, Found, Group, Member as Wire};
+use crate::azure::{Arm, Azure};
+use crate::default_world;
+use crate::hierarchy;
+use crate::ids::{ConnectionScope, Guid, NetworkManagers, ResourceId};
+use crate::people;
+
+/// Most members that are named in a sentence.
+const NAMED: usize = 20;
+
+/// `avnm.members-in-scope`
+pub(crate) struct MembersInScope {
+    pub(crate) azure: Arc<Azure>,
+}
+
+/// Parameters of `avnm.members-in-scope`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The network manager.
+    network_manager: ResourceId<NetworkManagers>,
+    /// The subscription or management group. What lies in a management group is read by an identity of its tenant: the
+    /// second of `as`.
+    scope: ConnectionScope,
+    /// none: no static member of any group lies in the scope.
+    expect: Expect,
+}
+
+/// What is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline, extend("x-twinspan-type" = "choice(none)"))]
+pub(crate) enum Expect {
+    /// No member.
+    None,
+}
+
+/// Outputs of `avnm.members-in-scope`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// Members that lie in the scope: none, unless a person decided to go on with them.
+    members: Vec<MemberFound>,
+    /// How many groups of the network manager were looked through.
+    groups: u32,
+}
+
+/// A member that lies in the scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct MemberFound {
+    /// Name of the network group.
+    group: String,
+    /// Name of the member in the group.
+    name: String,
+    /// Id of the virtual network or subnet.
+    resource: String,
+}
+
+/// Subscriptions that lie in the scope.
+enum Inside {
+    /// These.
+    Subscriptions(Vec<Guid>),
+    /// Nobody here can tell, and why.
+    Unknown(String),
+}
+
+fn subscription_of(resource: &str) -> Option<Guid> {
+    let mut pieces = resource.trim_start_matches('/').split('/');
+    pieces.next().filter(|word| word.eq_ignore_ascii_case("subscriptions"))?;
+    pieces.next()?.parse().ok()
+}
+
+impl MembersInScope {
+    async fn members(&self, arm: &Arm<'_>, params: &Params) -> Result<(Vec<MemberFound>, u32), StepError> {
+        let path = format!("{}/networkGroups", params.network_manager.path());
+        let groups: Vec<Found<Group>> = arm.list(&path, API, &[]).await?;
+        let mut members = Vec::new();
+        for group in &groups {
+            let listed: Vec<Found<Wire>> =
+                arm.list(&format!("{path}/{}/staticMembers", group.name), API, &[]).await?;
+            members.extend(listed.into_iter().map(|member| MemberFound {
+                group: group.name.clone(),
+                name: member.name,
+                resource: member.properties.resource_id,
+            }));
+        }
+        Ok((members, u32::try_from(groups.len()).unwrap_or(u32::MAX)))
+    }
+
+    /// Who reads what lies in a management group: the second identity, else another of the plan that can sign in here and
+    /// is not of the central tenant.
+    fn reader<'a>(&self, cx: &'a StepCx<'_>) -> Option<&'a Identity> {
+        let own = cx.identities.first()?.attributes.get("tenant");
+        let abroad = || cx.others.iter().filter(|other| other.attributes.get("tenant") != own);
+        cx.identities.get(1).or_else(|| abroad().find(|other| self.azure.serves(cx, other).is_ok()))
+    }
+
+    async fn inside(&self, cx: &StepCx<'_>, scope: &ConnectionScope) -> Result<Inside, StepError> {
+        if let Some(subscription) = scope.scope().subscription() {
+            return Ok(Inside::Subscriptions(vec![subscription]));
+        }
+        let Some(reader) = self.reader(cx) else {
+            return Ok(Inside::Unknown(format!(
+                "nobody here can read which subscriptions lie in {}: name an identity of its tenant as the second of `as`",
+                scope.words()
+            )));
+        };
+        let found = hierarchy::subscriptions_in(&self.azure.arm(cx, reader), scope).await?;
+        Ok(match found {
+            Some(subscriptions) => Inside::Subscriptions(subscriptions),
+            None => {
+                Inside::Unknown(format!("{} is not there, as {} sees it", scope.words(), people::who(reader)))
+            }
+        })
+    }
+}
+
+fn judge(params: &Params, found: Vec<MemberFound>, groups: u32, inside: &Inside) -> Observed<Output> {
+    let lies_in = |member: &MemberFound| match (inside, subscription_of(&member.resource)) {
+        (Inside::Subscriptions(all), Some(subscription)) => all.contains(&subscription),
+        // What cannot be told may lie in it.
+        (Inside::Unknown(_), _) | (Inside::Subscriptions(_), None) => true,
+    };
+    let members: Vec<MemberFound> = found.into_iter().filter(lies_in).collect();
+    let (scope, manager) = (params.scope.words(), params.network_manager.name());
+    if members.is_empty() {
+        return Observed::Present { output: Output { members, groups }, marker: Marker::NoPlace };
+    }
+    let named: Vec<String> = members
+        .iter()
+        .take(NAMED)
+        .map(|member| format!("{} ({} in group {})", member.resource, member.name, member.group))
+        .collect();
+    let more = members.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let what = match inside {
+        Inside::Subscriptions(_) => format!(
+            "{} static member(s) of network manager {manager} lie in {scope}: {}{more}",
+            members.len(),
+            named.join(", ")
+        ),
+        Inside::Unknown(why) => format!(
+            "{} static member(s) of network manager {manager} may lie in {scope}: {}{more}; {why}",
+            members.len(),
+            named.join(", ")
+        ),
+    };
+    let decision = Decision {
+        what,
+        advice: "once the connection is cut they stay listed without effect, and nobody can look at them or mend them from \
+                 the central tenant: remove them first, then retry this step; or decide adopt, to go on knowingly"
+            .to_owned(),
+        differences: Vec::new(),
+    };
+    Observed::Broken { output: Output { members, groups }, decision, marker: Marker::NoPlace }
+}
+
+impl Step for MembersInScope {
+    const KIND: &'static str = "avnm.members-in-scope";
+    const SUMMARY: &'static str = "Verify that no group of a network manager has a static member in a scope";
+    const EFFECT: EffectClass = EffectClass::Read;
+    const SETTLE: Duration = Duration::ZERO;
+    const IDENTITIES: Identities = Identities::Several;
+
+    type Params = Params;
+    type Output = Output;
+
+    fn example() -> Params {
+        Params {
+            network_manager: default_world::manager(),
+            scope: default_world::target(),
+            expect: Expect::None,
+        }
+    }
+
+    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
+        Vec::new()
+    }
+
+    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
+        Ok(Readiness::Ready)
+    }
+
+    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let (members, groups) = self.members(&self.azure.arm(cx, cx.identity()?), params).await?;
+        // Where there is no member at all, nobody has to be able to look into the scope.
+        let inside = if members.is_empty() {
+            Inside::Subscriptions(Vec::new())
+        } else {
+            self.inside(cx, &params.scope).await?
+        };
+        Ok(judge(params, members, groups, &inside))
+    }
+
+    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
+        Err(people::never_writes(Self::KIND))
+    }
+
+    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
+        Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use twinspan_engine::{AttemptLog, Phase};
+
+    use super::*;
+    use crate::azure::scripted::Bench;
+    use crate::kinds::wire_test::{Attempt, asked, params};
+
+    const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+    const GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
+
+    fn wanted(scope: &str) -> Params {
+        params(json!({ "network_manager": default_world::MANAGER, "scope": scope, "expect": "none" }))
+    }
+
+    fn member(name: &str, subscription: &str) -> Value {
+        let id = format!(
+            "/{}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/{name}",
+            subscription.trim_matches('/')
+        );
+        json!({ "name": format!("m-{name}"), "properties": { "resourceId": id } })
+    }
+
+    /// Two groups with these members.
+    fn bench(first: &[Value], second: &[Value]) -> Bench {
+        let bench = Bench::new();
+        bench
+            .script
+            .answer(200, &json!({ "value": [{ "name": "one", "properties": {} }, { "name": "two", "properties": {} }] }))
+            .answer(200, &json!({ "value": first }))
+            .answer(200, &json!({ "value": second }));
+        bench
+    }
+
+    fn kind(bench: &Bench) -> MembersInScope {
+        MembersInScope { azure: Arc::clone(&bench.azure) }
+    }
+
+    #[tokio::test]
+    async fn members_of_every_group_that_lie_in_the_subscription_are_named() {
+        let central = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
+        let bench = bench(&[member("hub", central)], &[member("app", &TARGET.to_uppercase())]);
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &wanted(TARGET)).await.unwrap();
+        let Observed::Broken { output, decision, .. } = seen else { panic!("{seen:?}") };
+        assert_eq!((output.members.len(), output.groups), (1, 2));
+        assert!(
+            decision
+                .what
+                .starts_with("1 static member(s) of network manager nm-group lie in subscription bbbbbbbb"),
+            "{}",
+            decision.what
+        );
+        assert!(decision.what.contains("m-app in group two") && decision.advice.contains("decide adopt"));
+        assert_eq!(asked(&bench).len(), 3);
+        let bench = self::bench(&[member("hub", central)], &[]);
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &wanted(TARGET)).await.unwrap();
+        assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn what_lies_in_a_management_group_is_read_in_its_own_tenant_and_only_if_there_is_a_member() {
+        let descendants = json!({ "value": [
+            { "id": GROUP, "type": "Microsoft.Management/managementGroups", "name": "mg-below" },
+            { "id": TARGET, "type": "/subscriptions", "name": "bbbbbbbb-0000-0000-0000-000000000001" },
+        ] });
+        let bench = bench(&[member("app", TARGET)], &[]);
+        bench.script.answer(200, &descendants);
+        let mut attempt = Attempt::new(&bench, Phase::Probe);
+        attempt.identities = Some(vec![bench.central.clone(), bench.target.clone()]);
+        let seen = attempt.check(&kind(&bench), &wanted(GROUP)).await.unwrap();
+        assert!(matches!(seen, Observed::Broken { .. }), "{seen:?}");
+        let last = bench.script.requests().last().unwrap().token("authorization").unwrap().1;
+        assert_eq!(last, default_world::TARGET_TENANT.to_string());
+        let bench = self::bench(&[], &[]);
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &wanted(GROUP)).await.unwrap();
+        assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
+        assert_eq!(asked(&bench).len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_can_look_into_may_hold_every_member_and_the_plans_other_identities_are_asked() {
+        let bench = bench(&[member("app", TARGET)], &[]);
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &wanted(GROUP)).await.unwrap();
+        let Observed::Broken { decision, .. } = seen else { panic!("{seen:?}") };
+        assert!(decision.what.contains("may lie in management group mg-fabrikam"), "{}", decision.what);
+        assert!(decision.what.contains("the second of `as`"), "{}", decision.what);
+        let bench = self::bench(&[member("app", TARGET)], &[]);
+        bench.script.answer(200, &json!({ "value": [] }));
+        let log = AttemptLog::new(Phase::Probe);
+        let others = [bench.target.clone()];
+        let cx = StepCx { others: &others, ..bench.cx(Phase::Probe, &log) };
+        let seen = kind(&bench).check(&cx, &wanted(GROUP)).await.unwrap();
+        assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
+    }
+}

@@ -1,0 +1,180 @@
+//! The way back for a connection that no run of this journal made: exactly what the plan names is removed, in Microsoft's
+//! order, and nothing else.
+
+use serde_json::{Value, json};
+use twinspan_engine::{Choice, RunId, RunStatus, Signal, StepKey, StepState};
+use twinspan_sim::{Change, World};
+
+use crate::conformance::cases::Act;
+use crate::conformance::stage::{Process, Stage};
+
+pub(crate) const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
+pub(crate) const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+pub(crate) const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
+const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
+const HUB: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/vnet-hub";
+
+pub(crate) fn act(kind: &str, identities: &[&'static str], params: Value) -> Act {
+    Act { kind: kind.to_owned(), params, identities: identities.to_vec(), auxiliary: None, absent: false }
+}
+
+pub(crate) fn scope_connection(scope: &str) -> Act {
+    let params =
+        json!({ "network_manager": MANAGER, "name": "to-central", "tenant": TENANT, "scope": scope });
+    act("avnm.scope-connection", &["central"], params)
+}
+
+pub(crate) fn network_manager_connection() -> Act {
+    let params = json!({ "scope": TARGET, "name": "to-central", "network_manager": MANAGER });
+    act("avnm.network-manager-connection", &["target"], params)
+}
+
+fn group(name: &str) -> Act {
+    act("avnm.network-group", &["central"], json!({ "network_manager": MANAGER, "name": name }))
+}
+
+fn member(group: &str, network: &str) -> Act {
+    let params = json!({ "group": format!("{MANAGER}/networkGroups/{group}"), "virtual_network": network });
+    let abroad = network.starts_with(TARGET);
+    Act { auxiliary: abroad.then_some("target"), ..act("avnm.static-member", &["central"], params) }
+}
+
+pub(crate) fn absent(act: Act) -> Act {
+    Act { absent: true, auxiliary: None, ..act }
+}
+
+/// A connection with a member on each side, made by somebody whose journal is not ours.
+async fn connected(more: &[Act]) -> Stage {
+    let stage = Stage::of(World::ready().unwrap());
+    let status = json!({
+        "scope_connection": format!("{MANAGER}/scopeConnections/to-central"),
+        "network_manager_connection": format!("{TARGET}/providers/Microsoft.Network/networkManagerConnections/to-central"),
+    });
+    let mut acts = vec![
+        scope_connection(TARGET),
+        network_manager_connection(),
+        act("avnm.connection-status", &["central", "target"], status),
+        group("ng-spokes"),
+        member("ng-spokes", SPOKE),
+        member("ng-spokes", HUB),
+    ];
+    acts.extend_from_slice(more);
+    let acts: Vec<&Act> = acts.iter().collect();
+    let theirs = stage.process_at("theirs.db", None);
+    let run = stage.accept(&theirs, &acts, 99).await.unwrap();
+    assert_eq!(theirs.finish(run).await.unwrap(), []);
+    stage
+}
+
+/// The steps of the way back.
+fn back() -> Vec<Act> {
+    vec![
+        absent(member("ng-spokes", SPOKE)),
+        act(
+            "avnm.members-in-scope",
+            &["central"],
+            json!({ "network_manager": MANAGER, "scope": TARGET, "expect": "none" }),
+        ),
+        absent(scope_connection(TARGET)),
+        absent(network_manager_connection()),
+        act(
+            "avnm.connection-status",
+            &["central", "target"],
+            json!({ "network_manager": MANAGER, "tenant": TENANT, "scope": TARGET, "expect": "gone" }),
+        ),
+    ]
+}
+
+async fn disconnect(stage: &Stage, process: &Process, number: u64) -> (RunId, RunStatus) {
+    let acts = back();
+    let run = stage.accept(process, &acts.iter().collect::<Vec<_>>(), number).await.unwrap();
+    let status = process.drive(run).await.unwrap();
+    (run, status)
+}
+
+async fn of(process: &Process, run: RunId, step: &str) -> StepState {
+    process.state(run).await.find(&StepKey::from(step)).unwrap().state().unwrap().clone()
+}
+
+/// What was removed since, in order: the last piece of each path.
+fn removed(stage: &Stage, writes: usize) -> Vec<String> {
+    stage.world.with(|world| {
+        let effects = world.effects()[writes..].iter();
+        let changed = effects.filter(|effect| effect.change != Change::None);
+        changed
+            .map(|effect| {
+                let mut pieces = effect.path.rsplit('/');
+                let (name, kind) = (pieces.next().unwrap(), pieces.next().unwrap());
+                let name =
+                    name.rsplit_once('-').filter(|_| kind == "staticMembers").map_or(name, |(name, _)| name);
+                format!("{} {kind}/{name}", effect.method)
+            })
+            .collect()
+    })
+}
+
+const DONE: RunStatus = RunStatus::Succeeded { skipped: 0 };
+
+#[tokio::test]
+async fn exactly_what_the_plan_names_is_removed_in_order_and_once() {
+    let stage = connected(&[]).await;
+    let writes = stage.writes();
+    let process = stage.process(None);
+    let (run, status) = disconnect(&stage, &process, 1).await;
+    assert_eq!(status, DONE);
+    let order = [
+        "DELETE staticMembers/vnet-app",
+        "DELETE scopeConnections/to-central",
+        "DELETE networkManagerConnections/to-central",
+    ];
+    assert_eq!(removed(&stage, writes), order);
+    let exists = stage.what_exists().to_string();
+    assert!(exists.contains("staticmembers/vnet-hub-"), "another member of the group stays");
+    assert!(!exists.contains("staticmembers/vnet-app-") && !exists.contains("onnections/to-central"));
+    let writes = stage.writes();
+    let (_, status) = disconnect(&stage, &process, 2).await;
+    assert_eq!((status, removed(&stage, writes)), (DONE, vec![]), "a second run finds nothing to do");
+    process.signal(run, Signal::Undo).await.unwrap();
+    assert_eq!(process.drive(run).await.unwrap(), RunStatus::Undone);
+    assert_eq!(removed(&stage, writes), Vec::<String>::new());
+    assert!(
+        matches!(of(&process, run, "s2").await, StepState::Kept { reason } if reason.contains("by order of the plan"))
+    );
+}
+
+#[tokio::test]
+async fn a_connection_of_that_name_that_points_elsewhere_is_left_alone() {
+    let stage = Stage::of(World::ready().unwrap());
+    let elsewhere = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
+    let theirs = stage.process_at("theirs.db", None);
+    let run = stage.accept(&theirs, &[&scope_connection(elsewhere), &group("ng-spokes")], 99).await.unwrap();
+    theirs.finish(run).await.unwrap();
+    let (writes, process) = (stage.writes(), stage.process(None));
+    let (run, status) = disconnect(&stage, &process, 1).await;
+    assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
+    let StepState::NeedsDecision { decision, .. } = of(&process, run, "s2").await else { panic!() };
+    assert!(decision.what.contains("is not what the plan wants removed (scope)"), "{}", decision.what);
+    assert_eq!(decision.differences[0].found, elsewhere);
+    assert_eq!(removed(&stage, writes), Vec::<String>::new());
+    // Left in place by a person, the rest goes on.
+    let step = StepKey::from("s2");
+    process.signal(run, Signal::Skip { step, values: Default::default() }).await.unwrap();
+    assert_eq!(process.drive(run).await.unwrap(), RunStatus::Succeeded { skipped: 1 });
+    assert_eq!(removed(&stage, writes), Vec::<String>::new());
+    assert!(stage.what_exists().to_string().contains("scopeconnections/to-central"));
+}
+
+#[tokio::test]
+async fn a_member_that_nobody_named_stops_it_before_the_link_is_cut() {
+    let stage = connected(&[group("ng-other"), member("ng-other", SPOKE)]).await;
+    let (writes, process) = (stage.writes(), stage.process(None));
+    let (run, status) = disconnect(&stage, &process, 1).await;
+    assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
+    let StepState::NeedsDecision { decision, .. } = of(&process, run, "s1").await else { panic!() };
+    assert!(decision.what.contains("in group ng-other"), "{}", decision.what);
+    assert_eq!(removed(&stage, writes), ["DELETE staticMembers/vnet-app"]);
+    let step = StepKey::from("s1");
+    process.signal(run, Signal::Decide { step, choice: Choice::Adopt }).await.unwrap();
+    assert_eq!(process.drive(run).await.unwrap(), DONE);
+    assert!(stage.what_exists().to_string().contains("networkgroups/ng-other/staticmembers/vnet-app-"));
+}

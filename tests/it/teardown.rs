@@ -1,0 +1,252 @@
+//! What Azure punishes when things are removed in the wrong order or too soon, and that neither `undo` nor a plan that
+//! removes runs into it; a plan that is written in a wrong order does.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use twinspan_engine::{
+    Choice, CutPoint, CutPoints, Event, Recorded, RunId, RunStatus, Signal, StepEvent, StepKey, StepState,
+};
+use twinspan_sim::{Lags, World};
+
+use crate::conformance::cases::Act;
+use crate::conformance::stage::{Process, Stage};
+use crate::disconnect::{MANAGER, TARGET, TENANT, absent, act, network_manager_connection, scope_connection};
+
+const SECOND: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-second";
+
+/// The ready world, in which removals take a while and haste is punished.
+fn unforgiving() -> Stage {
+    let mut world = World::ready().unwrap();
+    let lags = Lags {
+        delete: SignedDuration::from_secs(20),
+        poison: SignedDuration::from_secs(45),
+        ..world.lags().clone()
+    };
+    world.set_lags(lags);
+    Stage::of(world)
+}
+
+/// A manager of its own, connected.
+fn chain() -> Vec<Act> {
+    let create = json!({
+        "location": "westeurope",
+        "scopes": ["/subscriptions/aaaaaaaa-0000-0000-0000-000000000001"],
+        "scope_accesses": ["SecurityAdmin"],
+    });
+    let mut manager = act("avnm.network-manager", &["central"], json!({ "id": SECOND, "create": create }));
+    manager.absent = false;
+    let mut ours = scope_connection(TARGET);
+    ours.params["network_manager"] = json!(SECOND);
+    let mut theirs = network_manager_connection();
+    theirs.params["network_manager"] = json!(SECOND);
+    let group = act("avnm.network-group", &["central"], json!({ "network_manager": SECOND, "name": "ng" }));
+    vec![manager, ours, theirs, group]
+}
+
+async fn play(stage: &Stage, process: &Process, acts: &[Act], number: u64) -> (RunId, RunStatus) {
+    let acts: Vec<&Act> = acts.iter().collect();
+    let run = stage.accept(process, &acts, number).await.unwrap();
+    let status = process.drive(run).await.unwrap();
+    (run, status)
+}
+
+fn poisoned(stage: &Stage) -> Value {
+    stage.what_exists()["azure"]["network"]["poisoned"].clone()
+}
+
+/// Ends a process once its write was accepted.
+struct Accepted;
+
+impl CutPoints for Accepted {
+    fn cut(&self, _commit: u64, _point: CutPoint, events: &[Recorded]) -> bool {
+        let accepted =
+            |event: &Recorded| matches!(event.event, Event::Step { event: StepEvent::Accepted { .. }, .. });
+        events.iter().any(accepted)
+    }
+}
+
+const DONE: RunStatus = RunStatus::Succeeded { skipped: 0 };
+
+/// Refusals that the world gave since: status of each DELETE that was not accepted.
+fn refused_removals(stage: &Stage) -> Vec<u16> {
+    stage.world.with(|world| {
+        let removals = world.requests().iter().filter(|request| request.method == "DELETE");
+        removals.map(|request| request.status).filter(|status| *status >= 400).collect()
+    })
+}
+
+#[tokio::test]
+async fn undo_and_a_plan_that_removes_spare_the_subscription_and_meet_no_refusal() {
+    for undo in [true, false] {
+        let stage = unforgiving();
+        let process = stage.process(None);
+        let (made, status) = play(&stage, &process, &chain(), 1).await;
+        assert_eq!(status, DONE);
+        if undo {
+            process.signal(made, Signal::Undo).await.unwrap();
+            assert_eq!(process.drive(made).await.unwrap(), RunStatus::Undone);
+        } else {
+            let mut back: Vec<Act> = chain().into_iter().map(absent).collect();
+            // The group, then the central half, then the other, the manager last.
+            let manager = back.remove(0);
+            back.rotate_right(1);
+            back.push(manager);
+            assert_eq!(play(&stage, &process, &back, 2).await.1, DONE);
+        }
+        assert!(!stage.what_exists().to_string().contains("nm-second"), "undo: {undo}");
+        assert_eq!(poisoned(&stage), json!([]), "undo: {undo}");
+        assert_eq!(refused_removals(&stage), Vec::<u16>::new(), "undo: {undo}");
+    }
+}
+
+/// The connection was removed by one run, the manager by another right after: nobody told the second of the first.
+#[tokio::test]
+async fn a_manager_is_not_removed_right_after_another_run_removed_its_connections() {
+    let stage = unforgiving();
+    let process = stage.process(None);
+    play(&stage, &process, &chain(), 1).await;
+    let mut back: Vec<Act> = chain().into_iter().map(absent).collect();
+    let manager = back.remove(0);
+    assert_eq!(play(&stage, &process, &back, 2).await.1, DONE);
+    assert_eq!(play(&stage, &process, &[manager], 3).await.1, DONE);
+    assert_eq!(poisoned(&stage), json!([]));
+}
+
+/// The same removals without the dwell: the world does punish.
+#[tokio::test]
+async fn haste_spoils_the_subscription_in_this_world() {
+    let stage = unforgiving();
+    let process = stage.process(None);
+    play(&stage, &process, &chain(), 1).await;
+    let delete = |path: String, version: &str| {
+        let wait = json!({ "id": path, "api_version": version, "body": {} });
+        absent(act("arm.resource", &["central"], wait))
+    };
+    let version = "2024-10-01";
+    let mut others: Vec<Act> = chain().into_iter().skip(2).map(absent).collect();
+    others.push(delete(format!("{SECOND}/scopeConnections/to-central"), version));
+    others.push(delete(SECOND.to_owned(), version));
+    // A plain resource has no rules of its own.
+    let (_, status) = play(&stage, &process, &others, 2).await;
+    assert_eq!(status, DONE);
+    assert_ne!(poisoned(&stage), json!([]));
+    let (_, status) = play(&stage, &process, &chain()[..1], 3).await;
+    assert!(matches!(status, RunStatus::Halted { .. }), "no manager can be made for it any more: {status:?}");
+}
+
+/// A manager before what is in it: refused for as long as that is there, and said so.
+#[tokio::test]
+async fn a_manager_with_something_in_it_is_refused_and_the_step_says_so_in_the_end() {
+    let stage = unforgiving();
+    let process = stage.process(None);
+    play(&stage, &process, &chain(), 1).await;
+    let (run, status) = play(&stage, &process, &[absent(chain().remove(0))], 2).await;
+    assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
+    let StepState::Failed { error, .. } = process.step(run).await.unwrap() else { panic!() };
+    assert_eq!(error.code.as_deref(), Some("CannotDeleteResource"), "{error}");
+    let refused = refused_removals(&stage);
+    assert!(refused.len() > 3 && refused.iter().all(|status| *status == 409), "{refused:?}");
+    assert!(stage.what_exists().to_string().contains("nm-second"));
+}
+
+/// What was removed a moment ago still counts as being in it: the refusal is tried again until that has passed.
+#[tokio::test]
+async fn a_manager_whose_children_are_on_their_way_out_is_tried_again() {
+    let mut world = World::ready().unwrap();
+    world.set_lags(Lags { delete: SignedDuration::from_secs(90), ..world.lags().clone() });
+    let stage = Stage::of(world);
+    let process = stage.process(None);
+    play(&stage, &process, &[chain().remove(0), chain().remove(3)], 1).await;
+    // Somebody removes the group, and is killed before it is gone.
+    let path = format!("{SECOND}/networkGroups/ng");
+    let theirs = stage.process_at("theirs.db", Some(Arc::new(Accepted)));
+    let removal = absent(act(
+        "arm.resource",
+        &["central"],
+        json!({ "id": path, "api_version": "2024-10-01", "body": {} }),
+    ));
+    let run = stage.accept(&theirs, &[&removal], 9).await.unwrap();
+    assert!(theirs.drive(run).await.is_err());
+    let (_, status) = play(&stage, &process, &[absent(chain().remove(0))], 2).await;
+    assert_eq!(status, DONE);
+    assert!(refused_removals(&stage).contains(&409), "it was in the way at first");
+}
+
+/// The target's half first: the survivor in the central tenant says Revoked, and is removed all the same.
+#[tokio::test]
+async fn the_wrong_half_first_leaves_the_other_revoked_and_it_can_still_be_removed() {
+    let stage = unforgiving();
+    let process = stage.process(None);
+    play(&stage, &process, &chain(), 1).await;
+    // Time passes, and both halves are Connected.
+    stage.what_exists();
+    let mut half = network_manager_connection();
+    half.params["network_manager"] = json!(SECOND);
+    assert_eq!(play(&stage, &process, &[absent(half)], 2).await.1, DONE);
+    let exists = stage.what_exists();
+    let resources = exists["azure"]["network"]["resources"].as_object().unwrap();
+    let survivor = resources.iter().find(|(id, _)| id.contains("nm-second/scopeconnections")).unwrap().1;
+    assert_eq!(survivor["connectionState"], "Revoked");
+    let gone = json!({ "network_manager": SECOND, "tenant": TENANT, "scope": TARGET, "expect": "gone" });
+    let gone = act("avnm.connection-status", &["central", "target"], gone);
+    let (run, status) = play(&stage, &process, std::slice::from_ref(&gone), 3).await;
+    assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
+    let StepState::NeedsDecision { decision, .. } = process.step(run).await.unwrap() else { panic!() };
+    assert!(
+        decision.what.contains("scope connection to-central (Revoked) is still there"),
+        "{}",
+        decision.what
+    );
+    let step = StepKey::from("s0");
+    process.signal(run, Signal::Decide { step, choice: Choice::Abort }).await.unwrap();
+    let mut ours = scope_connection(TARGET);
+    ours.params["network_manager"] = json!(SECOND);
+    assert_eq!(play(&stage, &process, &[absent(ours), gone], 4).await.1, DONE);
+}
+
+/// DELETE is answered before the thing is gone: it is done only when it is.
+#[tokio::test]
+async fn a_removal_that_is_answered_early_is_done_when_the_thing_is_gone() {
+    let stage = unforgiving();
+    let process = stage.process(None);
+    let group = act("avnm.network-group", &["central"], json!({ "network_manager": MANAGER, "name": "ng" }));
+    play(&stage, &process, std::slice::from_ref(&group), 1).await;
+    let writes = stage.writes();
+    let (run, status) = play(&stage, &process, &[absent(group)], 2).await;
+    assert_eq!(status, DONE);
+    assert_eq!(stage.changes_since(writes).len(), 1, "sent once");
+    let Some(StepState::Done(proof)) = process.step(run).await else { panic!() };
+    let (ended, read) = (proof.evidence.write_ended.unwrap(), proof.evidence.read_began);
+    assert!(read.duration_since(ended) >= SignedDuration::from_secs(20 + 6), "{ended} {read}");
+}
+
+/// A group that a configuration applies to: its removal is refused, by name, and never forced.
+#[tokio::test]
+async fn a_group_that_a_configuration_applies_to_is_refused_and_never_forced() {
+    let stage = unforgiving();
+    let process = stage.process(None);
+    let group = act("avnm.network-group", &["central"], json!({ "network_manager": MANAGER, "name": "ng" }));
+    let body = json!({ "properties": {
+        "connectivityTopology": "Mesh",
+        "appliesToGroups": [{ "networkGroupId": format!("{MANAGER}/networkGroups/ng"), "groupConnectivity": "None" }],
+    } });
+    let id = format!("{MANAGER}/connectivityConfigurations/mesh");
+    let mesh =
+        act("arm.resource", &["central"], json!({ "id": id, "api_version": "2024-10-01", "body": body }));
+    assert_eq!(play(&stage, &process, &[group.clone(), mesh.clone()], 1).await.1, DONE);
+    let (run, status) = play(&stage, &process, &[absent(group.clone())], 2).await;
+    assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
+    let Some(StepState::Failed { error, .. }) = process.step(run).await else { panic!() };
+    assert!(error.message.contains("connectivityConfigurations/mesh"), "{error}");
+    let forced = stage.world.with(|world| {
+        world.requests().iter().any(|request| format!("{request:?}").to_lowercase().contains("force=true"))
+    });
+    assert!(!forced && stage.what_exists().to_string().contains("networkgroups/ng"));
+    // A run that is not at its end keeps what it changes to itself.
+    process.signal(run, Signal::Cancel).await.unwrap();
+    process.drive(run).await.unwrap();
+    // In the right order both go.
+    assert_eq!(play(&stage, &process, &[absent(mesh), absent(group)], 3).await.1, DONE);
+}
