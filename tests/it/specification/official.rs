@@ -1,6 +1,8 @@
 //! Microsoft's own examples, through the same check: what they say is right, so the check is not stricter than the files
 //! mean. Where an example and its file disagree, the example is listed here with what is wrong in it.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
@@ -9,6 +11,7 @@ use super::SKIPPED;
 use super::book;
 use super::exceptions::Exception;
 use super::operations::Operation;
+use crate::fidelity;
 
 const KNOWN: &[Exception] = &[
     Exception {
@@ -95,12 +98,13 @@ fn official_examples_pass_the_same_check() {
     }
     findings.sort();
     findings.dedup();
-    println!(
-        "{requests} requests and {answers} answers of official examples; known to disagree with their file:"
-    );
+    let mut text = format!("{requests} requests and {answers} answers of official examples.\n\n");
+    text.push_str("Example, and what is wrong in it | Reason\n---|---\n");
     for known in KNOWN {
-        println!("{}: {}", known.parts.join(" "), known.reason);
+        let parts: Vec<String> = known.parts.iter().map(|part| format!("`{part}`")).collect();
+        text.push_str(&format!("{} | {}\n", parts.join(" "), known.reason));
     }
+    println!("{text}");
     let unexplained: Vec<&String> =
         findings.iter().filter(|finding| !KNOWN.iter().any(|known| known.explains(finding))).collect();
     assert!(unexplained.is_empty(), "{} findings:\n{unexplained:#?}", unexplained.len());
@@ -111,4 +115,5 @@ fn official_examples_pass_the_same_check() {
         .collect();
     assert!(needless.is_empty(), "listed, and no example does it any more: {needless:#?}");
     assert!(answers > 100, "too few to mean anything: {answers}");
+    fidelity::keep(Path::new(env!("CARGO_MANIFEST_DIR")), "examples in the check", &text);
 }
