@@ -2,10 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// Tests that run at the same time write one after the other.
+static PAGE: Mutex<()> = Mutex::new(());
 
 /// Compares the part called `name` with `text`; `TWINSPAN_UPDATE_DOCS=1` writes it anew.
 #[track_caller]
 pub(crate) fn keep(root: &Path, name: &str, text: &str) {
+    let _page = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let path = root.join("docs/reference/azure-fidelity.md");
     let page = fs::read_to_string(&path).unwrap();
     let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));

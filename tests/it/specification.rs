@@ -10,6 +10,7 @@ mod checking;
 mod documents;
 mod entities;
 mod exceptions;
+mod official;
 mod operations;
 mod shipped;
 mod sweep;

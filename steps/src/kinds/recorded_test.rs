@@ -8,6 +8,7 @@ mod conclusions;
 mod examples;
 #[path = "../../../tests/it/fidelity.rs"]
 mod fidelity;
+mod lists;
 mod recording;
 
 use std::collections::BTreeMap;

@@ -64,6 +64,21 @@ const fn client(
     }
 }
 
+const fn with_data(fault: Fault) -> Fault {
+    Fault { data: true, ..fault }
+}
+
+/// Seen by Microsoft's own files.
+const fn described(fault: Fault) -> Fault {
+    Fault {
+        package: "twinspan",
+        binary: &["--test", "it"],
+        test: "specification::everything_that_is_sent_and_answered_is_as_microsofts_files_describe_it",
+        tests: "tests/it/specification.rs",
+        ..with_data(fault)
+    }
+}
+
 pub(super) const FAULTS: &[Fault] = &[
     lie(
         "each half says Connected while the manager does not hold the scope",
@@ -137,4 +152,52 @@ pub(super) const FAULTS: &[Fault] = &[
         "azure::tests::pages_are_followed_on_our_host_only_and_not_for_ever",
         "steps/src/azure/tests.rs",
     ),
+    with_data(client(
+        "Pending is taken for Connected",
+        "steps/src/avnm/connection.rs",
+        ("\"Pending\" => ConnectionState::Pending,", "\"Pending\" => ConnectionState::Connected,"),
+        "kinds::recorded_test::every_recorded_answer_is_read_and_means_what_it_says",
+        "steps/src/kinds/recorded_test.rs",
+    )),
+    with_data(client(
+        "a member that is Updating is taken for one that is there",
+        "steps/src/avnm.rs",
+        ("\"\" | \"Succeeded\" =>", "\"\" | \"Updating\" | \"Succeeded\" =>"),
+        "kinds::recorded_test::every_recorded_answer_is_read_and_means_what_it_says",
+        "steps/src/kinds/recorded_test.rs",
+    )),
+    described(client(
+        "another api-version is sent",
+        "steps/src/avnm.rs",
+        ("pub(crate) const API: &str = \"2024-10-01\";", "pub(crate) const API: &str = \"2023-09-01\";"),
+        "",
+        "",
+    )),
+    described(client(
+        "a field of a scope connection goes by another name",
+        "steps/src/kinds/scope_connection.rs",
+        ("    resource_id: &'a str,\n", "    #[serde(rename = \"scopeId\")]\n    resource_id: &'a str,\n"),
+        "",
+        "",
+    )),
+    described(Fault {
+        end: End::Simulator,
+        file: "steps/sim/src/network/connections.rs",
+        what: "the state of a connection goes by another name",
+        from: "properties.insert(\"connectionState\".to_owned()",
+        to: "properties.insert(\"state\".to_owned()",
+        ..client("", "", ("", ""), "", "")
+    }),
+    with_data(Fault {
+        end: End::Simulator,
+        file: "steps/sim/src/paging.rs",
+        what: "the last page of a list has no link at all",
+        from: "Ok(json!({ \"value\": value, \"nextLink\": next }))",
+        to: "Ok(json!({ \"value\": value }))",
+        package: "twinspan-sim",
+        binary: &["--test", "replay"],
+        test: "recorded_sessions_get_the_answers_that_azure_gave",
+        tests: "steps/sim/tests/replay.rs",
+        ..client("", "", ("", ""), "", "")
+    }),
 ];

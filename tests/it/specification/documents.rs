@@ -120,7 +120,7 @@ impl Conversion<'_> {
             if !self.names.contains_key(&key) {
                 let name = format!("{}.{}", self.names.len(), pointer.rsplit('/').next().unwrap_or_default());
                 self.names.insert(key.clone(), name.clone());
-                let schema = self.convert(target);
+                let schema = self.one_of_its_kinds(target, pointer).unwrap_or_else(|| self.convert(target));
                 self.definitions.insert(name, schema);
             }
             return json!({ "$ref": format!("#/$defs/{}", self.names[&key]) });
@@ -135,6 +135,30 @@ impl Conversion<'_> {
             schema = json!({ "anyOf": [{ "type": "null" }, schema] });
         }
         schema
+    }
+
+    /// A definition with a discriminator stands for each of those that inherit from it.
+    fn one_of_its_kinds(&mut self, part: Part<'_>, pointer: &str) -> Option<Value> {
+        let discriminator = part.value["discriminator"].as_str()?;
+        let documents = self.documents;
+        let parent = format!("#{pointer}");
+        let own = documents.files[part.file]["definitions"].as_object()?;
+        let heirs = own.iter().filter(|(_, heir)| {
+            heir["allOf"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|inherited| inherited["$ref"] == parent.as_str())
+        });
+        let kinds: Vec<Value> = heirs
+            .map(|(name, heir)| {
+                let mut schema = self.object(Part { file: part.file, value: heir });
+                let value = heir["x-ms-discriminator-value"].as_str().unwrap_or(name);
+                schema["properties"][discriminator] = json!({ "const": value });
+                schema
+            })
+            .collect();
+        Some(json!({ "oneOf": kinds }))
     }
 
     fn simple(&mut self, part: Part<'_>) -> Value {
@@ -159,7 +183,10 @@ impl Conversion<'_> {
                 schema.insert(key.to_owned(), value.clone());
             }
         }
-        // In these files a schema without a type that has no fields is an object or anything at all.
+        // What these files call an object without saying anything of it is any value (rows of Resource Graph are a list).
+        if part.value["type"] == "object" && part.value.get("additionalProperties").is_none() {
+            schema.remove("type");
+        }
         if let Some(items) = part.value.get("items") {
             schema.insert("items".to_owned(), self.convert(Part { file: part.file, value: items }));
         }

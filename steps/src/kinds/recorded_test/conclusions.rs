@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, Step, StepError};
 
+use super::lists::{committed, listed, members, queried, siblings};
 use super::recording::{Exchange, Session};
 use crate::avnm::{API, Found, Half, Manager, NamesManager, NamesScope};
 use crate::azure::scripted::Bench;
 use crate::kinds::arm_resource::ArmResource;
 use crate::kinds::connection_status::ConnectionStatus;
-use crate::kinds::group_members::GroupMembers;
 use crate::kinds::network_group::NetworkGroup;
 use crate::kinds::network_manager::NetworkManager;
 use crate::kinds::network_manager_connection::NetworkManagerConnection;
@@ -22,7 +21,7 @@ use crate::kinds::static_member::StaticMember;
 use crate::kinds::wire_test::{Attempt, asked, params};
 
 /// A subscription that no recording knows.
-const STRANGER: &str = "/subscriptions/99999999-0000-0000-0000-000000000001";
+pub(super) const STRANGER: &str = "/subscriptions/99999999-0000-0000-0000-000000000001";
 
 /// What was concluded.
 pub(super) struct Conclusion {
@@ -51,14 +50,14 @@ struct Shape {
 }
 
 /// A bench that gives this answer next.
-fn answering(bench: &Bench, exchange: &Exchange) {
+pub(super) fn answering(bench: &Bench, exchange: &Exchange) {
     let headers: Vec<(&str, &str)> =
         exchange.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     bench.script.answer_with(exchange.status, &headers, &exchange.text());
 }
 
 /// In a word or two.
-fn words<O: Serialize>(seen: Result<Observed<O>, StepError>) -> String {
+pub(super) fn words<O: Serialize>(seen: Result<Observed<O>, StepError>) -> String {
     match seen {
         Ok(Observed::Absent) => "absent".to_owned(),
         Ok(Observed::Converging { .. }) => "waits".to_owned(),
@@ -76,12 +75,12 @@ fn words<O: Serialize>(seen: Result<Observed<O>, StepError>) -> String {
     }
 }
 
-fn refused(error: &StepError) -> String {
+pub(super) fn refused(error: &StepError) -> String {
     format!("refused: {}", error.code.as_deref().unwrap_or("without a code"))
 }
 
 /// The text in a field, if there is one that says something.
-fn said<'v>(value: &'v Value, field: &str) -> Option<&'v str> {
+pub(super) fn said<'v>(value: &'v Value, field: &str) -> Option<&'v str> {
     value[field].as_str().filter(|text| !text.is_empty())
 }
 
@@ -94,7 +93,7 @@ fn half_means(state: &str) -> String {
 }
 
 /// What a provisioning state means.
-fn provisioning_means(state: Option<&str>) -> &'static str {
+pub(super) fn provisioning_means(state: Option<&str>) -> &'static str {
     match state {
         None | Some("Succeeded") => "there",
         Some("Failed" | "Canceled") => "differs",
@@ -478,142 +477,4 @@ async fn signature_kept(exchange: &Exchange) -> bool {
     let addresses = exchange.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("location"));
     let mut parts = addresses.flat_map(|(_, address)| address.split(['?', '&']).skip(1));
     parts.any(|part| !part.starts_with("api-version") && kept.contains(part))
-}
-
-/// A list, read in one piece: an empty `nextLink` leads nowhere.
-async fn listed<T: DeserializeOwned>(
-    exchange: &Exchange,
-    what: &str,
-    drawn: impl Fn(&T) -> String,
-    says: impl Fn(&Value) -> String,
-) -> Conclusion {
-    let bench = Bench::new();
-    answering(&bench, exchange);
-    let log = AttemptLog::new(Phase::Probe);
-    let cx = bench.cx(Phase::Probe, &log);
-    let items: Result<Vec<T>, StepError> =
-        bench.azure.arm(&cx, &bench.central).list(&exchange.path, API, &[]).await;
-    let summed = |mut states: Vec<String>| {
-        states.sort();
-        if states.is_empty() { "nothing".to_owned() } else { states.join(", ") }
-    };
-    let said = exchange.body["value"].as_array().unwrap();
-    Conclusion {
-        asked: format!("list of {what}"),
-        expected: summed(said.iter().map(says).collect()),
-        drawn: items.map_or_else(|error| refused(&error), |items| summed(items.iter().map(drawn).collect())),
-    }
-}
-
-/// A scope connection said Connected: is there a half here that names the manager?
-async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
-    let scope = exchange.path.trim_end_matches("/providers/Microsoft.Network/networkManagerConnections");
-    let named = exchange.body["value"].as_array().unwrap().iter();
-    let named: Vec<&str> = named.filter_map(|item| said(&item["properties"], "networkManagerId")).collect();
-    let stranger =
-        format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/networkManagers/another");
-    let mut all = Vec::new();
-    let strangers = [(stranger.as_str(), "a person decides")];
-    for (manager, expected) in named.iter().map(|manager| (*manager, "may be sent")).chain(strangers) {
-        let bench = Bench::new();
-        answering(&bench, exchange);
-        let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
-        let params = params(json!({
-            "scope": scope, "name": "other", "network_manager": manager, "scope_connection_state": "Connected",
-        }));
-        let drawn = match Attempt::new(&bench, Phase::Probe).precondition(&kind, &params).await {
-            Ok(Readiness::Ready) => "may be sent".to_owned(),
-            Ok(Readiness::Waiting(_)) => "waits".to_owned(),
-            Ok(Readiness::Undecided(_)) => "a person decides".to_owned(),
-            Err(error) => refused(&error),
-        };
-        all.push(Conclusion {
-            asked: "`avnm.network-manager-connection` whether a half that names the manager is there"
-                .to_owned(),
-            expected: expected.to_owned(),
-            drawn,
-        });
-    }
-    all
-}
-
-/// Every member of a list, as the step that made it and as the step that verifies the group see it.
-async fn members(exchange: &Exchange) -> Vec<Conclusion> {
-    let group = exchange.path.trim_end_matches("/staticMembers");
-    let mut all = Vec::new();
-    for item in exchange.body["value"].as_array().unwrap() {
-        let properties = &item["properties"];
-        let expected = provisioning_means(said(properties, "provisioningState"));
-        let network = properties["resourceId"].as_str().unwrap();
-        let bench = Bench::new();
-        answering(&bench, exchange);
-        let kind = StaticMember { azure: Arc::clone(&bench.azure) };
-        let wanted = params(json!({ "group": group, "virtual_network": network }));
-        let seen = Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await;
-        if let Ok(Observed::Present { output, .. }) = &seen {
-            let output = serde_json::to_value(output).unwrap();
-            let region = said(properties, "region").or(said(properties, "location")).unwrap_or_default();
-            assert_eq!(output["region"], region, "{item}");
-        }
-        all.push(Conclusion {
-            asked: "`avnm.static-member` GET (list)".to_owned(),
-            expected: expected.to_owned(),
-            drawn: words(seen),
-        });
-        let bench = Bench::new();
-        answering(&bench, exchange);
-        let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
-        let wanted = params(json!({ "group": group, "expect": [network] }));
-        all.push(Conclusion {
-            asked: "`avnm.group-members` GET (list)".to_owned(),
-            // It did not make the member, so it cannot make it anew.
-            expected: expected.replace("differs", "a person decides"),
-            drawn: words(Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await),
-        });
-    }
-    let bench = Bench::new();
-    answering(&bench, exchange);
-    let kind = StaticMember { azure: Arc::clone(&bench.azure) };
-    let network = format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v");
-    let wanted = params(json!({ "group": group, "virtual_network": network }));
-    all.push(Conclusion {
-        asked: "`avnm.static-member` GET (list) of a network that was not added".to_owned(),
-        expected: "absent".to_owned(),
-        drawn: words(Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await),
-    });
-    all
-}
-
-/// A commit is accepted with its body said again; what came of it is another question.
-async fn committed(exchange: &Exchange) -> Conclusion {
-    let bench = Bench::new();
-    answering(&bench, exchange);
-    let log = AttemptLog::new(Phase::Apply);
-    let cx = bench.cx(Phase::Apply, &log);
-    let arm = bench.azure.arm(&cx, &bench.central);
-    let accepted: Result<Option<Value>, StepError> =
-        arm.post(&exchange.path, API, Some(&exchange.sent)).await;
-    let drawn = match accepted {
-        Ok(Some(body)) => format!("accepted, commit id: {}", body["commitId"].is_string()),
-        Ok(None) => "accepted without a body".to_owned(),
-        Err(error) => refused(&error),
-    };
-    let expected = format!("accepted, commit id: {}", said(&exchange.body, "commitId").is_some());
-    Conclusion { asked: "commit".to_owned(), expected, drawn }
-}
-
-/// `{"skipToken":"","value":[]}` and the like: nothing is there, and there is no next page.
-async fn queried(exchange: &Exchange, query: &str) -> Conclusion {
-    let bench = Bench::new();
-    answering(&bench, exchange);
-    let log = AttemptLog::new(Phase::Probe);
-    let cx = bench.cx(Phase::Probe, &log);
-    let arm = bench.azure.arm(&cx, &bench.central);
-    let answer: Result<Value, StepError> = arm.query(&exchange.path, API, &exchange.sent).await;
-    let sum = |answer: &Value| {
-        let next = said(answer, "skipToken").map_or("no next page", |_| "a next page");
-        format!("{} items, {next}", answer["value"].as_array().unwrap().len())
-    };
-    let drawn = answer.map_or_else(|error| refused(&error), |answer| sum(&answer));
-    Conclusion { asked: query.to_owned(), expected: sum(&exchange.body), drawn }
 }

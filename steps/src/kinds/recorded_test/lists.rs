@@ -1,0 +1,154 @@
+//! Lists and queries: what they hold, that they end, and what the kinds that look there conclude.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, StepError};
+
+use super::conclusions::{Conclusion, STRANGER, answering, provisioning_means, refused, said, words};
+use super::recording::Exchange;
+use crate::avnm::API;
+use crate::azure::scripted::Bench;
+use crate::kinds::group_members::GroupMembers;
+use crate::kinds::network_manager_connection::NetworkManagerConnection;
+use crate::kinds::static_member::StaticMember;
+use crate::kinds::wire_test::{Attempt, params};
+
+/// A list, read in one piece: an empty `nextLink` leads nowhere.
+pub(super) async fn listed<T: DeserializeOwned>(
+    exchange: &Exchange,
+    what: &str,
+    drawn: impl Fn(&T) -> String,
+    says: impl Fn(&Value) -> String,
+) -> Conclusion {
+    let bench = Bench::new();
+    answering(&bench, exchange);
+    let log = AttemptLog::new(Phase::Probe);
+    let cx = bench.cx(Phase::Probe, &log);
+    let items: Result<Vec<T>, StepError> =
+        bench.azure.arm(&cx, &bench.central).list(&exchange.path, API, &[]).await;
+    let summed = |mut states: Vec<String>| {
+        states.sort();
+        if states.is_empty() { "nothing".to_owned() } else { states.join(", ") }
+    };
+    let said = exchange.body["value"].as_array().unwrap();
+    Conclusion {
+        asked: format!("list of {what}"),
+        expected: summed(said.iter().map(says).collect()),
+        drawn: items.map_or_else(|error| refused(&error), |items| summed(items.iter().map(drawn).collect())),
+    }
+}
+
+/// A scope connection said Connected: is there a half here that names the manager?
+pub(super) async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
+    let scope = exchange.path.trim_end_matches("/providers/Microsoft.Network/networkManagerConnections");
+    let named = exchange.body["value"].as_array().unwrap().iter();
+    let named: Vec<&str> = named.filter_map(|item| said(&item["properties"], "networkManagerId")).collect();
+    let stranger =
+        format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/networkManagers/another");
+    let mut all = Vec::new();
+    let strangers = [(stranger.as_str(), "a person decides")];
+    for (manager, expected) in named.iter().map(|manager| (*manager, "may be sent")).chain(strangers) {
+        let bench = Bench::new();
+        answering(&bench, exchange);
+        let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
+        let params = params(json!({
+            "scope": scope, "name": "other", "network_manager": manager, "scope_connection_state": "Connected",
+        }));
+        let drawn = match Attempt::new(&bench, Phase::Probe).precondition(&kind, &params).await {
+            Ok(Readiness::Ready) => "may be sent".to_owned(),
+            Ok(Readiness::Waiting(_)) => "waits".to_owned(),
+            Ok(Readiness::Undecided(_)) => "a person decides".to_owned(),
+            Err(error) => refused(&error),
+        };
+        all.push(Conclusion {
+            asked: "`avnm.network-manager-connection` whether a half that names the manager is there"
+                .to_owned(),
+            expected: expected.to_owned(),
+            drawn,
+        });
+    }
+    all
+}
+
+/// Every member of a list, as the step that made it and as the step that verifies the group see it.
+pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
+    let group = exchange.path.trim_end_matches("/staticMembers");
+    let mut all = Vec::new();
+    for item in exchange.body["value"].as_array().unwrap() {
+        let properties = &item["properties"];
+        let expected = provisioning_means(said(properties, "provisioningState"));
+        let network = properties["resourceId"].as_str().unwrap();
+        let bench = Bench::new();
+        answering(&bench, exchange);
+        let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+        let wanted = params(json!({ "group": group, "virtual_network": network }));
+        let seen = Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await;
+        if let Ok(Observed::Present { output, .. }) = &seen {
+            let output = serde_json::to_value(output).unwrap();
+            let region = said(properties, "region").or(said(properties, "location")).unwrap_or_default();
+            assert_eq!(output["region"], region, "{item}");
+        }
+        all.push(Conclusion {
+            asked: "`avnm.static-member` GET (list)".to_owned(),
+            expected: expected.to_owned(),
+            drawn: words(seen),
+        });
+        let bench = Bench::new();
+        answering(&bench, exchange);
+        let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
+        let wanted = params(json!({ "group": group, "expect": [network] }));
+        all.push(Conclusion {
+            asked: "`avnm.group-members` GET (list)".to_owned(),
+            // It did not make the member, so it cannot make it anew.
+            expected: expected.replace("differs", "a person decides"),
+            drawn: words(Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await),
+        });
+    }
+    let bench = Bench::new();
+    answering(&bench, exchange);
+    let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+    let network = format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v");
+    let wanted = params(json!({ "group": group, "virtual_network": network }));
+    all.push(Conclusion {
+        asked: "`avnm.static-member` GET (list) of a network that was not added".to_owned(),
+        expected: "absent".to_owned(),
+        drawn: words(Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await),
+    });
+    all
+}
+
+/// A commit is accepted with its body said again; what came of it is another question.
+pub(super) async fn committed(exchange: &Exchange) -> Conclusion {
+    let bench = Bench::new();
+    answering(&bench, exchange);
+    let log = AttemptLog::new(Phase::Apply);
+    let cx = bench.cx(Phase::Apply, &log);
+    let arm = bench.azure.arm(&cx, &bench.central);
+    let accepted: Result<Option<Value>, StepError> =
+        arm.post(&exchange.path, API, Some(&exchange.sent)).await;
+    let drawn = match accepted {
+        Ok(Some(body)) => format!("accepted, commit id: {}", body["commitId"].is_string()),
+        Ok(None) => "accepted without a body".to_owned(),
+        Err(error) => refused(&error),
+    };
+    let expected = format!("accepted, commit id: {}", said(&exchange.body, "commitId").is_some());
+    Conclusion { asked: "commit".to_owned(), expected, drawn }
+}
+
+/// `{"skipToken":"","value":[]}` and the like: nothing is there, and there is no next page.
+pub(super) async fn queried(exchange: &Exchange, query: &str) -> Conclusion {
+    let bench = Bench::new();
+    answering(&bench, exchange);
+    let log = AttemptLog::new(Phase::Probe);
+    let cx = bench.cx(Phase::Probe, &log);
+    let arm = bench.azure.arm(&cx, &bench.central);
+    let answer: Result<Value, StepError> = arm.query(&exchange.path, API, &exchange.sent).await;
+    let sum = |answer: &Value| {
+        let next = said(answer, "skipToken").map_or("no next page", |_| "a next page");
+        format!("{} items, {next}", answer["value"].as_array().unwrap().len())
+    };
+    let drawn = answer.map_or_else(|error| refused(&error), |answer| sum(&answer));
+    Conclusion { asked: query.to_owned(), expected: sum(&exchange.body), drawn }
+}
