@@ -21,6 +21,7 @@ mod no_credential;
 mod paging;
 mod party;
 mod permission;
+mod reading;
 mod redaction;
 mod refusal;
 #[cfg(test)]
@@ -39,7 +40,7 @@ pub use credentials::{
 };
 pub use graph::Graph;
 pub(crate) use party::Party;
-pub(crate) use permission::READS_GROUPS;
+pub(crate) use permission::{READS_GROUPS, assignable};
 pub use wire::{InProcess, TransportFault, Wire, WireError};
 
 use std::time::Duration;

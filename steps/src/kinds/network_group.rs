@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Step, StepCx,
+    Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Right, Step, StepCx,
     StepError, Task, Undone, Wait,
 };
 
@@ -191,6 +191,14 @@ impl Step for NetworkGroup {
             ("member_type", hand_over::text(params.member_type.as_str())),
         ]);
         Ok(HandOver { outputs, ..said })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        const ACTIONS: [&str; 2] = [
+            "Microsoft.Network/networkManagers/networkGroups/read",
+            "Microsoft.Network/networkManagers/networkGroups/write",
+        ];
+        Ok(Right::each(cx.identity()?, params.network_manager.path(), &ACTIONS))
     }
 }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, Dwell, EffectClass, HandOver, Marker, Observed, Readiness, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Applied, ClaimKey, Decision, Difference, Dwell, EffectClass, HandOver, Marker, Observed, Readiness,
+    Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{API, Found, Manager, Provisioning, same_path};
-use crate::azure::Azure;
+use crate::azure::{Azure, assignable};
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName};
@@ -338,6 +338,15 @@ impl Step for NetworkManager {
         };
         let said = hand_over::resource(params.id.path(), API, &body(create, cx.run.short()), task)?;
         Ok(HandOver { outputs, ..said })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let group = assignable(params.id.path());
+        let actions: &[&str] = match params.create {
+            Some(_) => &["Microsoft.Network/networkManagers/read", "Microsoft.Network/networkManagers/write"],
+            None => &["Microsoft.Network/networkManagers/read"],
+        };
+        Ok(Right::each(cx.identity()?, &group, actions))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, HandOver, Observed, Readiness, Step, StepCx,
+    Applied, ClaimKey, Decision, Difference, EffectClass, HandOver, Observed, Readiness, Right, Step, StepCx,
     StepError, Task, Undone,
 };
 
@@ -185,6 +185,14 @@ impl Step for NetworkManagerConnection {
         let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
         let outputs = BTreeMap::from([("id", hand_over::text(&id)), ("name", hand_over::text(&params.name))]);
         Ok(HandOver { outputs, ..said })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        const ACTIONS: [&str; 2] = [
+            "Microsoft.Network/networkManagerConnections/read",
+            "Microsoft.Network/networkManagerConnections/write",
+        ];
+        Ok(Right::each(cx.identity()?, params.scope.path(), &ACTIONS))
     }
 }
 

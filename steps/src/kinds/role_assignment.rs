@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Identity,
-    Make, Marker, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
+    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Identity, Make,
+    Marker, Observed, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Variable,
 };
 use uuid::Uuid;
 
@@ -397,6 +397,12 @@ impl Step for RoleAssignment {
             ]),
             actor: None,
         })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        const ACTIONS: [&str; 2] =
+            ["Microsoft.Authorization/roleAssignments/read", "Microsoft.Authorization/roleAssignments/write"];
+        Ok(Right::each(cx.identity()?, params.scope.path(), &ACTIONS))
     }
 }
 

@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, HandOver, Observed, Readiness, Step, StepCx, StepError, Task,
-    Undone, Wait,
+    Applied, ClaimKey, Difference, EffectClass, HandOver, Observed, Readiness, Right, Step, StepCx,
+    StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child, Read};
@@ -191,6 +191,14 @@ impl Step for ScopeConnection {
         let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
         let outputs = BTreeMap::from([("id", hand_over::text(&id)), ("name", hand_over::text(&params.name))]);
         Ok(HandOver { outputs, ..said })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        const ACTIONS: [&str; 2] = [
+            "Microsoft.Network/networkManagers/scopeConnections/read",
+            "Microsoft.Network/networkManagers/scopeConnections/write",
+        ];
+        Ok(Right::each(cx.identity()?, params.network_manager.path(), &ACTIONS))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Marker,
-    Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Wait,
+    Observed, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{API, Body, Found, Manager, Member as Wire, Provisioning, same_path};
@@ -269,6 +269,20 @@ impl Step for StaticMember {
             ]),
             actor: None,
         })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        const ACTIONS: [&str; 3] = [
+            "Microsoft.Network/networkManagers/read",
+            "Microsoft.Network/networkManagers/networkGroups/staticMembers/read",
+            "Microsoft.Network/networkManagers/networkGroups/staticMembers/write",
+        ];
+        let mut rights = Right::each(cx.identity()?, params.group.above(1), &ACTIONS);
+        // Azure asks for this on the network itself, of whoever is at home in its tenant.
+        let linked = cx.auxiliary.map_or_else(|| cx.identity(), Ok)?;
+        let network = params.virtual_network.path().split("/subnets/").next().unwrap_or_default();
+        rights.extend(Right::each(linked, network, &["Microsoft.Network/virtualNetworks/write"]));
+        Ok(rights)
     }
 }
 
