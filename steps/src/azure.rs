@@ -69,6 +69,8 @@ pub struct SignedIn {
     pub application: Option<String>,
     /// `upn` or `unique_name` or `preferred_username`
     pub account: Option<String>,
+    /// As role assignments name what it is: `User` or `ServicePrincipal`.
+    pub principal_type: Option<&'static str>,
     /// How it signed in.
     pub credential: CredentialKind,
     /// When the token ends; it is renewed before.
@@ -114,6 +116,7 @@ impl Azure {
         Ok(SignedIn {
             application: claims.application().map(str::to_owned),
             account: claims.account().map(str::to_owned),
+            principal_type: claims.principal_type(),
             object_id: claims.oid,
             tenant: claims.tid,
             credential: credential.map_or(CredentialKind::None, |credential| credential.kind()),

@@ -31,11 +31,16 @@ pub(crate) mod wire_test;
 
 use std::sync::Arc;
 
-use twinspan_engine::{Ensure, Phase, Registry, StepCx};
+use twinspan_engine::{Ensure, Phase, Registry, Step, StepCx};
 
 use crate::azure::Azure;
 use crate::command_policy::CommandPolicy;
 use acting::Acting;
+
+/// The kind that gives roles.
+pub(crate) const GIVES_ROLES: &str = <role_assignment::RoleAssignment as Step>::KIND;
+/// The kind that lets a network manager manage a scope.
+pub(crate) const CONNECTS: &str = <network_manager_connection::NetworkManagerConnection as Step>::KIND;
 
 /// All kinds, in the order of the reference.
 pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {

@@ -242,6 +242,9 @@ impl Case<'_> {
             }
             // What it would lie in is still to be made.
             FailureClass::ReplicationLag if pending && !self.reads() => self.create(),
+            FailureClass::ReplicationLag if pending => {
+                Standing::Unknown { why: "what it looks at is still to be made".to_owned() }
+            }
             FailureClass::PlanWrong if self.unmet.iter().any(|unmet| unmet.reads_output) => unknown(),
             FailureClass::PlanWrong | FailureClass::Policy => Standing::Fails(error.clone()),
             FailureClass::ReplicationLag
