@@ -10,14 +10,14 @@ mod judging;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use twinspan_plans::{Inputs, NodeId, Plan};
+use twinspan_plans::{Ensure, Inputs, NodeId, Plan};
 
 use crate::Digest;
 use crate::decide::limits;
@@ -90,6 +90,11 @@ pub enum Standing {
         /// The gate before its write.
         gate: Option<Wait>,
     },
+    /// It is there, and the plan wants it gone; perhaps only after somebody has let it.
+    WouldRemove {
+        /// The gate before its removal.
+        gate: Option<Wait>,
+    },
     /// It is there and not as wanted; the run asks before it changes anything.
     WouldChange {
         /// In what it is not.
@@ -143,6 +148,9 @@ pub async fn preview(
         if due.is_empty() {
             return Ok(Preview { steps: judging::judge(&state, seen, &looks), variables });
         }
+        let removes =
+            |(key, _, job): &(StepKey, Value, Job)| (job.ensure == Ensure::Absent).then(|| key.clone());
+        let removing: BTreeSet<StepKey> = due.iter().filter_map(removes).collect();
         let permits = Arc::new(Semaphore::new(AT_A_TIME));
         let mut under_way = JoinSet::new();
         for (key, params, job) in due {
@@ -157,7 +165,9 @@ pub async fn preview(
             let (key, params, look) = ended.map_err(|error| {
                 StepError::new(FailureClass::Bug, format!("a look at a step broke off: {error}"))
             })?;
-            glances.insert(key.clone(), Glance { params, outputs: outputs(&look).cloned() });
+            // What is to be removed puts out nothing.
+            let outputs = outputs(&look).filter(|_| !removing.contains(&key)).cloned();
+            glances.insert(key.clone(), Glance { params, outputs });
             looks.insert(key, look);
         }
     }
@@ -202,6 +212,7 @@ fn due(
         step: sight.key.clone(),
         kind: step.uses.clone(),
         phase: Phase::Probe,
+        ensure: step.ensure,
         attempt: 1,
         params: Arc::new(params.clone()),
         identities: sight.identities.clone(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use twinspan_engine::{Decision, Difference, Previewed, Standing, StepError, Wait, WaitKind};
-use twinspan_plans::Plan;
+use twinspan_plans::{Ensure, Plan};
 
 use super::Refusals;
 use crate::view::id_of;
@@ -49,6 +49,7 @@ pub(super) enum State {
     AlreadySo,
     WouldCreate,
     WouldChange,
+    WouldRemove,
     Waits,
     NeedsDecision,
     Unknown,
@@ -83,13 +84,17 @@ impl From<&Wait> for WaitWords {
 impl StepView {
     pub(super) fn new(plan: &Plan, step: &Previewed, refusals: &Refusals) -> Self {
         let node = plan.node(step.node);
+        let removes = node.step().is_some_and(|definition| definition.ensure == Ensure::Absent);
         let mut view = StepView {
             step: step.key.to_string(),
             title: node.title.clone(),
             kind: node.step().map(|definition| definition.uses.clone()).unwrap_or_default(),
             identity: step.identities.first().map(|identity| identity.name.clone()),
             state: State::NotApplicable,
-            what: step.task.as_ref().map(|task| task.what.clone()),
+            what: step.task.as_ref().map(|task| match removes {
+                true => task.back.words.clone(),
+                false => task.what.clone(),
+            }),
             after: step.after.iter().map(ToString::to_string).collect(),
             id: id_of(step.outputs.as_ref()).map(str::to_owned),
             wait: None,
@@ -104,6 +109,10 @@ impl StepView {
             Standing::WouldCreate { gate } => {
                 view.wait = gate.as_ref().map(WaitWords::from);
                 State::WouldCreate
+            }
+            Standing::WouldRemove { gate } => {
+                view.wait = gate.as_ref().map(WaitWords::from);
+                State::WouldRemove
             }
             Standing::WouldChange { differences, decision } => {
                 view.differences.clone_from(differences);

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use twinspan_engine::{Identity, Previewed, Standing, Wait, WaitKind};
-use twinspan_plans::Plan;
+use twinspan_plans::{Ensure, Plan};
 use twinspan_steps::readiness::{Allowance, Ending, Entrance, Place, Readiness};
 use twinspan_steps::who;
 
@@ -66,7 +66,7 @@ pub(super) fn of(plan: &Plan, tenant: &str, steps: &[&Previewed], ready: &Readin
     let mut tasks = Vec::new();
     for sign_in in ready.sign_ins.iter().filter(|sign_in| in_tenant(&sign_in.identity)) {
         match &sign_in.entrance {
-            Entrance::NoCredential(_) => tasks.extend(of_somebody_else(&sign_in.identity, steps)),
+            Entrance::NoCredential(_) => tasks.extend(of_somebody_else(plan, &sign_in.identity, steps)),
             Entrance::Refused(error) => {
                 let own = open_steps(steps, &sign_in.identity);
                 // Where all of it comes after other steps, those may be what lets it in.
@@ -104,14 +104,21 @@ pub(super) fn of(plan: &Plan, tenant: &str, steps: &[&Previewed], ready: &Readin
 }
 
 /// What an identity does whose credential somebody else has: each of its steps.
-fn of_somebody_else(identity: &Identity, steps: &[&Previewed]) -> Vec<TaskView> {
+fn of_somebody_else(plan: &Plan, identity: &Identity, steps: &[&Previewed]) -> Vec<TaskView> {
     let own = open_steps(steps, identity);
     let mut tasks: Vec<TaskView> = own
         .iter()
         .filter_map(|step| {
             let task = step.task.as_ref()?;
+            let steps = vec![step.key.to_string()];
+            if removes(plan, step) {
+                return Some(TaskView {
+                    steps,
+                    ..TaskView::new(who(identity), format!("Take it back: {}", task.back.words))
+                });
+            }
             Some(TaskView {
-                steps: vec![step.key.to_string()],
+                steps,
                 portal: task.by_hand.clone(),
                 least_privilege: task.privilege.clone(),
                 ..TaskView::new(who(identity), task.what.clone())
@@ -132,6 +139,11 @@ fn of_somebody_else(identity: &Identity, steps: &[&Previewed]) -> Vec<TaskView> 
         });
     }
     tasks
+}
+
+/// Whether the step wants something gone.
+fn removes(plan: &Plan, step: &Previewed) -> bool {
+    plan.node(step.node).step().is_some_and(|definition| definition.ensure == Ensure::Absent)
 }
 
 fn open_steps<'a>(steps: &[&'a Previewed], identity: &Identity) -> Vec<&'a Previewed> {

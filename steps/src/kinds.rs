@@ -31,7 +31,7 @@ pub(crate) mod wire_test;
 
 use std::sync::Arc;
 
-use twinspan_engine::{Ensure, Phase, Registry, Step, StepCx};
+use twinspan_engine::{Ensure, Identity, Phase, Registry, Right, Step, StepCx};
 
 use crate::azure::Azure;
 use crate::command_policy::CommandPolicy;
@@ -75,6 +75,12 @@ pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
 /// Whether the attempt takes back: then a thing counts as there in whatever state it is.
 pub(crate) fn undoing(cx: &StepCx<'_>) -> bool {
     matches!(cx.phase, Phase::UndoProbe | Phase::Undo | Phase::UndoVerify)
+}
+
+/// What an identity needs for its step: to read `kind` on something, and to write or remove it, as the plan wants.
+pub(crate) fn reads_and_changes(cx: &StepCx<'_>, identity: &Identity, on: &str, kind: &str) -> Vec<Right> {
+    let change = if removing(cx) { "delete" } else { "write" };
+    Right::each(identity, on, &[&format!("{kind}/read"), &format!("{kind}/{change}")])
 }
 
 /// Whether the plan wants the thing gone, whoever made it: then it is removed only if it is exactly what the plan describes.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use twinspan_engine::{
-    AttemptLog, Clock, FailureClass, Identity, Phase, Right, RunId, StepCx, StepError, StepKey,
+    AttemptLog, Clock, Ensure, FailureClass, Identity, Phase, Right, RunId, StepCx, StepError, StepKey,
 };
 
 use crate::azure::Azure;
@@ -108,6 +108,7 @@ impl<'a> Attempt<'a> {
             run: self.asker.run,
             step: &self.step,
             phase: Phase::Probe,
+            ensure: Ensure::Present,
             attempt: 1,
             identities: self.identities,
             others: &[],

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use twinspan_plans::{EffectClass, NodeId, StepDef};
+use twinspan_plans::{EffectClass, Ensure, NodeId, StepDef};
 
 use super::{Look, Previewed, Standing, outputs};
 use crate::failure::{FailureClass, StepError};
@@ -150,7 +150,32 @@ impl Case<'_> {
         }
     }
 
+    fn removes(&self) -> bool {
+        self.step.ensure == Ensure::Absent
+    }
+
+    /// Of a step that wants something gone.
+    fn to_remove(&self, observed: &Observed<Value>) -> Standing {
+        match observed {
+            Observed::Absent => Standing::AlreadySo,
+            // In whatever state it is: it is what the plan describes.
+            Observed::Present { .. } | Observed::Broken { .. } => Standing::WouldRemove { gate: self.gate() },
+            Observed::Converging { wait, .. } => Standing::Waits(wait.clone()),
+            Observed::Conflict(decision) => Standing::NeedsDecision(decision.clone()),
+            Observed::Differs { differences, .. } => Standing::NeedsDecision(Decision {
+                what: "what is there is not what the plan wants removed, so it would be left alone"
+                    .to_owned(),
+                advice: "the run asks first: overwrite to remove it all the same, skip the step, or abort"
+                    .to_owned(),
+                differences: differences.clone(),
+            }),
+        }
+    }
+
     fn seen(&self, observed: &Observed<Value>, readiness: Option<&Readiness>) -> Standing {
+        if self.removes() {
+            return self.to_remove(observed);
+        }
         // Nothing that exists carries the marker of a run that was never begun.
         let marker = match observed {
             Observed::Present { marker, .. } | Observed::Converging { marker, .. } => Some(marker),
@@ -217,12 +242,16 @@ impl Case<'_> {
     }
 
     fn create(&self) -> Standing {
-        let gate = self.step.approval.as_ref().map(|gate| {
+        Standing::WouldCreate { gate: self.gate() }
+    }
+
+    /// Who lets the step write.
+    fn gate(&self) -> Option<Wait> {
+        self.step.approval.as_ref().map(|gate| {
             let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
             Wait::approval("its change has to be approved", approvers)
                 .action(format!("twinspan approve RUN {}", self.sight.key))
-        });
-        Standing::WouldCreate { gate }
+        })
     }
 
     fn refused(&self, error: &StepError) -> Standing {
@@ -241,7 +270,7 @@ impl Case<'_> {
                 Standing::Waits(wait_of(error, WaitKind::Permission))
             }
             // What it would lie in is still to be made.
-            FailureClass::ReplicationLag if pending && !self.reads() => self.create(),
+            FailureClass::ReplicationLag if pending && !self.reads() && !self.removes() => self.create(),
             FailureClass::ReplicationLag if pending => {
                 Standing::Unknown { why: "what it looks at is still to be made".to_owned() }
             }

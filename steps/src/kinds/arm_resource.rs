@@ -14,7 +14,7 @@ use twinspan_engine::{
 use crate::avnm::{Provisioning, same_path};
 use crate::azure::{Azure, assignable};
 use crate::ids::ResourceId;
-use crate::kinds::{removing, undoing};
+use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::{hand_over, people};
 
 /// `arm.resource`
@@ -229,8 +229,7 @@ impl Step for ArmResource {
             none if none.is_empty() => "Microsoft.Resources/subscriptions/resourceGroups".to_owned(),
             kind => kind,
         };
-        let place = assignable(params.id.path());
-        Ok(Right::each(cx.identity()?, &place, &[&format!("{kind}/read"), &format!("{kind}/write")]))
+        Ok(reads_and_changes(cx, cx.identity()?, &assignable(params.id.path()), &kind))
     }
 }
 

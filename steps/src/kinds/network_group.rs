@@ -17,7 +17,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{NetworkGroups, NetworkManagers, ResourceId, ResourceName};
-use crate::kinds::undoing;
+use crate::kinds::{reads_and_changes, undoing};
 
 /// `avnm.network-group`
 pub(crate) struct NetworkGroup {
@@ -194,11 +194,8 @@ impl Step for NetworkGroup {
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
-        const ACTIONS: [&str; 2] = [
-            "Microsoft.Network/networkManagers/networkGroups/read",
-            "Microsoft.Network/networkManagers/networkGroups/write",
-        ];
-        Ok(Right::each(cx.identity()?, params.network_manager.path(), &ACTIONS))
+        let kind = "Microsoft.Network/networkManagers/networkGroups";
+        Ok(reads_and_changes(cx, cx.identity()?, params.network_manager.path(), kind))
     }
 }
 

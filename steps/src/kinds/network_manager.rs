@@ -16,7 +16,7 @@ use crate::azure::{Azure, assignable};
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName};
-use crate::kinds::{removing, undoing};
+use crate::kinds::{reads_and_changes, removing, undoing};
 
 /// Tag that carries the marker: a network manager's description is shown to people and often edited.
 const TAG: &str = "twinspan";
@@ -341,12 +341,12 @@ impl Step for NetworkManager {
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
-        let group = assignable(params.id.path());
-        let actions: &[&str] = match params.create {
-            Some(_) => &["Microsoft.Network/networkManagers/read", "Microsoft.Network/networkManagers/write"],
-            None => &["Microsoft.Network/networkManagers/read"],
-        };
-        Ok(Right::each(cx.identity()?, &group, actions))
+        const KIND: &str = "Microsoft.Network/networkManagers";
+        let (own, group) = (cx.identity()?, assignable(params.id.path()));
+        if params.create.is_some() || removing(cx) {
+            return Ok(reads_and_changes(cx, own, &group, KIND));
+        }
+        Ok(Right::each(own, &group, &[&format!("{KIND}/read")]))
     }
 }
 

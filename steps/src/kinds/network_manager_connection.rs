@@ -17,7 +17,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ResourceName};
-use crate::kinds::undoing;
+use crate::kinds::{reads_and_changes, undoing};
 use crate::people;
 
 type Wire = Half<NamesManager>;
@@ -188,11 +188,8 @@ impl Step for NetworkManagerConnection {
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
-        const ACTIONS: [&str; 2] = [
-            "Microsoft.Network/networkManagerConnections/read",
-            "Microsoft.Network/networkManagerConnections/write",
-        ];
-        Ok(Right::each(cx.identity()?, params.scope.path(), &ACTIONS))
+        let kind = "Microsoft.Network/networkManagerConnections";
+        Ok(reads_and_changes(cx, cx.identity()?, params.scope.path(), kind))
     }
 }
 

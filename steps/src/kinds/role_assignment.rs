@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Identity, Make,
-    Marker, Observed, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Variable,
+    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Identity,
+    Make, Marker, Observed, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Variable,
 };
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::avnm::Body;
 use crate::azure::{Arm, Azure};
 use crate::default_world;
 use crate::ids::{ConnectionScope, Guid, ResourceId, Scope, ScopeKind};
-use crate::kinds::{removing, undoing};
+use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::rights::{self, RoleAssignment as Wire, RoleDefinition, WantedAssignment};
 use crate::{directory, hand_over, hierarchy, people};
 
@@ -400,9 +400,8 @@ impl Step for RoleAssignment {
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
-        const ACTIONS: [&str; 2] =
-            ["Microsoft.Authorization/roleAssignments/read", "Microsoft.Authorization/roleAssignments/write"];
-        Ok(Right::each(cx.identity()?, params.scope.path(), &ACTIONS))
+        let kind = "Microsoft.Authorization/roleAssignments";
+        Ok(reads_and_changes(cx, cx.identity()?, params.scope.path(), kind))
     }
 }
 

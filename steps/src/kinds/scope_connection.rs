@@ -18,7 +18,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName, ScopeConnections, TenantId};
-use crate::kinds::undoing;
+use crate::kinds::{reads_and_changes, undoing};
 
 type Wire = Half<NamesScope>;
 
@@ -194,11 +194,8 @@ impl Step for ScopeConnection {
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
-        const ACTIONS: [&str; 2] = [
-            "Microsoft.Network/networkManagers/scopeConnections/read",
-            "Microsoft.Network/networkManagers/scopeConnections/write",
-        ];
-        Ok(Right::each(cx.identity()?, params.network_manager.path(), &ACTIONS))
+        let kind = "Microsoft.Network/networkManagers/scopeConnections";
+        Ok(reads_and_changes(cx, cx.identity()?, params.network_manager.path(), kind))
     }
 }
 

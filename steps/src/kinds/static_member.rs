@@ -16,7 +16,7 @@ use crate::avnm::{API, Body, Found, Manager, Member as Wire, Provisioning, same_
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId, ResourceName};
-use crate::kinds::undoing;
+use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::{hand_over, people};
 
 /// `avnm.static-member`
@@ -272,14 +272,16 @@ impl Step for StaticMember {
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
-        const ACTIONS: [&str; 3] = [
-            "Microsoft.Network/networkManagers/read",
-            "Microsoft.Network/networkManagers/networkGroups/staticMembers/read",
-            "Microsoft.Network/networkManagers/networkGroups/staticMembers/write",
-        ];
-        let mut rights = Right::each(cx.identity()?, params.group.above(1), &ACTIONS);
+        let own = cx.identity()?;
+        let manager = params.group.above(1);
+        let kind = "Microsoft.Network/networkManagers/networkGroups/staticMembers";
+        let mut rights = reads_and_changes(cx, own, manager, kind);
+        if removing(cx) {
+            return Ok(rights);
+        }
+        rights.extend(Right::each(own, manager, &["Microsoft.Network/networkManagers/read"]));
         // Azure asks for this on the network itself, of whoever is at home in its tenant.
-        let linked = cx.auxiliary.map_or_else(|| cx.identity(), Ok)?;
+        let linked = cx.auxiliary.unwrap_or(own);
         let network = params.virtual_network.path().split("/subnets/").next().unwrap_or_default();
         rights.extend(Right::each(linked, network, &["Microsoft.Network/virtualNetworks/write"]));
         Ok(rights)
