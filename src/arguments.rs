@@ -13,7 +13,7 @@ use crate::commands;
     version,
     disable_help_subcommand = true,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done, 1 failed, 3 not found, 4 sign-in refused, 5 waiting, 6 gave up waiting, 7 held, \
+    after_help = "Exit codes: 0 done, 1 failed, 2 changes (preview), 3 not found, 4 sign-in refused, 5 waiting, 6 gave up waiting, 7 held, \
                   64 usage, 65 plan invalid, 70 bug, 74 journal, 130/143 stopped. `twinspan explain exit-codes` \
                   says more."
 )]
@@ -80,6 +80,9 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Check a plan without any network access
     Validate(commands::validate::Args),
+    /// Look at both tenants, and tell what a run would find and do; nothing is written
+    #[command(visible_alias = "what-if")]
+    Preview(commands::preview::Args),
     /// Carry out a plan against a simulated Azure, in virtual time
     Rehearse(commands::rehearse::Args),
     /// Start a run of a plan and drive it

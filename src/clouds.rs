@@ -15,12 +15,28 @@ pub(crate) fn live(
     configuration: &Configuration,
     environment: &Environment,
 ) -> Result<Arc<Azure>, CommandError> {
+    clients(configuration, environment, |wire| wire)
+}
+
+/// The same, for who only looks: nothing leaves that may change something.
+pub(crate) fn reading(
+    configuration: &Configuration,
+    environment: &Environment,
+) -> Result<Arc<Azure>, CommandError> {
+    clients(configuration, environment, Wire::reads_only)
+}
+
+fn clients(
+    configuration: &Configuration,
+    environment: &Environment,
+    restrict: impl FnOnce(Wire) -> Wire,
+) -> Result<Arc<Azure>, CommandError> {
     let cloud = cloud(&configuration.cloud)?;
     let wire = Wire::sockets(&cloud)
         .map_err(|error| CommandError::usage("the configured cloud cannot be reached").cause(&error))?;
     let secrets = Arc::new(Secrets::new(environment.clone()));
     let credentials = Credentials::new(configuration.identities.clone(), secrets);
-    Ok(Arc::new(Azure::new(cloud, credentials, wire)))
+    Ok(Arc::new(Azure::new(cloud, credentials, restrict(wire))))
 }
 
 fn cloud(settings: &CloudSettings) -> Result<Cloud, CommandError> {

@@ -15,6 +15,7 @@ pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod pause;
+pub(crate) mod preview;
 pub(crate) mod provide;
 pub(crate) mod rehearse;
 pub(crate) mod reject;
@@ -41,6 +42,7 @@ use crate::ui::Ui;
 pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Validate(args) => validate::run(ui, app, args).await,
+        Command::Preview(args) => preview::run(ui, app, args).await,
         Command::Rehearse(args) => rehearse::run(ui, app, args).await,
         Command::Run(args) => run::run(ui, app, args).await,
         Command::Resume(args) => resume::run(ui, app, args).await,

@@ -27,6 +27,7 @@ mod interrupts;
 mod panics;
 mod plan_file;
 mod plan_identities;
+mod preview;
 mod progress;
 mod rehearsal;
 mod run_reference;

@@ -24,13 +24,22 @@ pub(crate) fn described() -> Result<Arc<Registry>, CommandError> {
 
 /// Kinds that act in the configured cloud.
 pub(crate) fn live(app: &App) -> Result<Arc<Registry>, CommandError> {
-    let configuration = app.configuration()?;
-    let azure = clouds::live(configuration, &app.environment)?;
-    let commands = match &configuration.command_allow {
+    let azure = clouds::live(app.configuration()?, &app.environment)?;
+    Ok(Arc::new(registry(azure, commands(app)?)))
+}
+
+/// Kinds that look at the configured cloud and can change nothing there, and the clients that they look through.
+pub(crate) fn reading(app: &App) -> Result<(Arc<Registry>, Arc<Azure>), CommandError> {
+    let azure = clouds::reading(app.configuration()?, &app.environment)?;
+    Ok((Arc::new(registry(Arc::clone(&azure), commands(app)?)), azure))
+}
+
+/// Programs that the configuration allows.
+fn commands(app: &App) -> Result<CommandPolicy, CommandError> {
+    Ok(match &app.configuration()?.command_allow {
         Some(programs) => CommandPolicy::allow(programs.iter().cloned()),
         None => CommandPolicy::deny(),
-    };
-    Ok(Arc::new(registry(azure, commands)))
+    })
 }
 
 /// There is no way out.

@@ -5,7 +5,7 @@
 
 mod facts;
 mod failing;
-mod limits;
+pub(crate) mod limits;
 mod looking;
 mod removing;
 mod signals;

@@ -4,10 +4,6 @@
 //! made) is a [`Variable`]: a GUID stands in for it in parameters and texts, so that kinds work with their own types, and
 //! whoever renders puts a script's variable, or words, in its place.
 
-mod foresee;
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -15,8 +11,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::step::StepCx;
-
-pub use foresee::{Foreseen, Outlook, foresee};
 
 /// Namespace of the GUIDs that stand in for values which are not known yet.
 const STAND_INS: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0003);
@@ -197,7 +191,7 @@ impl Variable {
 }
 
 /// The GUID that stands for what `text` names.
-fn stand_in(text: &str) -> String {
+pub(crate) fn stand_in(text: &str) -> String {
     Uuid::new_v5(&STAND_INS, text.as_bytes()).to_string()
 }
 

@@ -13,11 +13,14 @@ mod decide;
 mod driver;
 mod event;
 mod failure;
+mod foresight;
 mod hand_over;
 mod ids;
 mod journal;
 mod perform;
+mod preview;
 mod registry;
+mod right;
 mod schedule;
 mod signal;
 mod state;
@@ -34,13 +37,14 @@ pub use decide::{
 };
 pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent};
 pub use failure::{Certainty, FailureClass, StepError};
-pub use hand_over::{
-    Act, Back, Find, Fits, Foreseen, HandOver, Make, Outlook, Removal, Request, Task, Variable, foresee,
-};
+pub use foresight::{Foreseen, Outlook, foresee};
+pub use hand_over::{Act, Back, Find, Fits, HandOver, Make, Removal, Request, Task, Variable};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
 pub use journal::{CutPoint, CutPoints, Examination, Transcript, examine as examine_journal};
 pub use perform::{Fact, Job, KindRules, Performer, Seen};
+pub use preview::{Preview, Previewed, Standing, preview};
 pub use registry::{Kind, Registry};
+pub use right::Right;
 pub use signal::{Actor, Choice, Signal, SignalRow};
 pub use state::{
     Absence, BlockState, Control, Counts, Goal, IllegalTransition, ItemKind, ItemView, OpenWait, Pause,

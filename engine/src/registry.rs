@@ -15,6 +15,7 @@ use twinspan_plans::{Catalog, EffectClass, KindSpec};
 use crate::failure::StepError;
 use crate::hand_over::HandOver;
 use crate::perform::KindRules;
+use crate::right::Right;
 use crate::step::{Dwell, Step, StepCx};
 
 pub(crate) use erased::DynStep;
@@ -138,6 +139,11 @@ impl Kind {
     /// What a person does instead of a step with these parameters.
     pub fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError> {
         self.step.hand_over(cx, params)
+    }
+
+    /// What whoever acts in a step with these parameters has to be allowed to do.
+    pub fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError> {
+        self.step.rights(cx, params)
     }
 
     /// What the engine's rules need to know of it.

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::failure::{FailureClass, StepError};
 use crate::hand_over::{HandOver, Variable};
 use crate::ids::{RunId, StepKey};
+use crate::right::Right;
 use crate::wait::Wait;
 
 /// A step kind.
@@ -99,6 +100,13 @@ pub trait Step: Send + Sync + 'static {
     fn hand_over(&self, cx: &StepCx<'_>, params: &Self::Params) -> Result<HandOver, StepError> {
         let _ = (cx, params);
         Ok(HandOver::default())
+    }
+
+    /// What whoever acts, and whoever's token goes along, has to be allowed to do for the look and the write; nothing is
+    /// read or sent. A kind that only reads is refused plainly enough, and says nothing.
+    fn rights(&self, cx: &StepCx<'_>, params: &Self::Params) -> Result<Vec<Right>, StepError> {
+        let _ = (cx, params);
+        Ok(Vec::new())
     }
 }
 

@@ -21,6 +21,7 @@ mod no_credential;
 mod paging;
 mod party;
 mod permission;
+mod reading;
 mod redaction;
 mod refusal;
 #[cfg(test)]
@@ -39,7 +40,7 @@ pub use credentials::{
 };
 pub use graph::Graph;
 pub(crate) use party::Party;
-pub(crate) use permission::READS_GROUPS;
+pub(crate) use permission::{READS_GROUPS, assignable};
 pub use wire::{InProcess, TransportFault, Wire, WireError};
 
 use std::time::Duration;
@@ -68,6 +69,8 @@ pub struct SignedIn {
     pub application: Option<String>,
     /// `upn` or `unique_name` or `preferred_username`
     pub account: Option<String>,
+    /// As role assignments name what it is: `User` or `ServicePrincipal`.
+    pub principal_type: Option<&'static str>,
     /// How it signed in.
     pub credential: CredentialKind,
     /// When the token ends; it is renewed before.
@@ -113,6 +116,7 @@ impl Azure {
         Ok(SignedIn {
             application: claims.application().map(str::to_owned),
             account: claims.account().map(str::to_owned),
+            principal_type: claims.principal_type(),
             object_id: claims.oid,
             tenant: claims.tid,
             credential: credential.map_or(CredentialKind::None, |credential| credential.kind()),

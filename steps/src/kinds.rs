@@ -35,11 +35,16 @@ pub(crate) mod wire_test;
 
 use std::sync::Arc;
 
-use twinspan_engine::{Ensure, Phase, Registry, StepCx};
+use twinspan_engine::{Ensure, Identity, Phase, Registry, Right, Step, StepCx};
 
 use crate::azure::Azure;
 use crate::command_policy::CommandPolicy;
 use acting::Acting;
+
+/// The kind that gives roles.
+pub(crate) const GIVES_ROLES: &str = <role_assignment::RoleAssignment as Step>::KIND;
+/// The kind that lets a network manager manage a scope.
+pub(crate) const CONNECTS: &str = <network_manager_connection::NetworkManagerConnection as Step>::KIND;
 
 /// All kinds, in the order of the reference.
 pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
@@ -81,6 +86,12 @@ pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
 /// Whether the attempt takes back: then a thing counts as there in whatever state it is.
 pub(crate) fn undoing(cx: &StepCx<'_>) -> bool {
     matches!(cx.phase, Phase::UndoProbe | Phase::Undo | Phase::UndoVerify)
+}
+
+/// What an identity needs for its step: to read `kind` on something, and to write or remove it, as the plan wants.
+pub(crate) fn reads_and_changes(cx: &StepCx<'_>, identity: &Identity, on: &str, kind: &str) -> Vec<Right> {
+    let change = if removing(cx) { "delete" } else { "write" };
+    Right::each(identity, on, &[&format!("{kind}/read"), &format!("{kind}/{change}")])
 }
 
 /// Whether the plan wants the thing gone, whoever made it: then it is removed only if it is exactly what the plan describes.

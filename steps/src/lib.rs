@@ -10,6 +10,7 @@ mod hierarchy;
 pub mod ids;
 mod kinds;
 mod people;
+pub mod readiness;
 mod rights;
 mod tenancy;
 
@@ -21,3 +22,4 @@ pub use azure::{
 pub use command_policy::CommandPolicy;
 pub use hand_over::{ARM, GRAPH};
 pub use kinds::registry;
+pub use people::who;

@@ -18,7 +18,7 @@ pub(crate) fn tenant(identity: &Identity) -> Result<TenantId, StepError> {
 }
 
 /// "target-admin (it@fabrikam.example) in tenant 2222…"
-pub(crate) fn who(identity: &Identity) -> String {
+pub fn who(identity: &Identity) -> String {
     Party::of(identity).map_or_else(|_| identity.name.clone(), |party| party.person())
 }
 

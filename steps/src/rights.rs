@@ -11,6 +11,9 @@ use crate::ids::{Guid, Scope, ScopeKind};
 /// Api-version of role definitions, role assignments and permissions.
 pub(crate) const API: &str = "2022-04-01";
 
+/// Api-version of schedules of Privileged Identity Management.
+const SCHEDULES_API: &str = "2020-10-01";
+
 /// A role.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RoleDefinition {
@@ -27,6 +30,42 @@ pub(crate) struct RoleNames {
     /// Name for people.
     #[serde(deserialize_with = "or_default")]
     pub(crate) role_name: String,
+    /// What it allows.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) permissions: Vec<Permission>,
+}
+
+/// A role as it is given, or may be activated, for a time.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Instance {
+    /// What it says.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) properties: Timed,
+}
+
+/// What such an instance says.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Timed {
+    /// Where.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) scope: String,
+    /// Which role.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) role_definition_id: String,
+    /// When it ends; none: it does not.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) end_date_time: Option<String>,
+}
+
+/// Which of a principal's roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Schedule {
+    /// Those that count now.
+    Given,
+    /// Those that it may activate.
+    Eligible,
 }
 
 /// A role given to somebody somewhere.
@@ -104,6 +143,20 @@ fn matches(pattern: &str, action: &str) -> bool {
         }
     }
     true
+}
+
+/// The smallest built-in role that allows all of `actions`, as far as this program knows.
+pub(crate) fn role_for(actions: &[&str]) -> Option<&'static str> {
+    let all = |provider: &str| actions.iter().all(|action| action.to_ascii_lowercase().starts_with(provider));
+    let read = actions.iter().all(|action| action.to_ascii_lowercase().ends_with("/read"));
+    match () {
+        () if read => Some("Reader"),
+        () if all("microsoft.network/") => Some("Network Contributor"),
+        () if all("microsoft.authorization/roleassignments/") => {
+            Some("Role Based Access Control Administrator")
+        }
+        () => None,
+    }
 }
 
 impl Permission {
@@ -199,6 +252,25 @@ pub(crate) async fn assignments(
     arm.list(&below(scope, "roleAssignments"), API, &[("$filter", &filter)]).await
 }
 
+/// Roles of `principal`, and of its groups, that are seen at `scope`, with their ends.
+pub(crate) async fn instances(
+    arm: &Arm<'_>,
+    scope: &Scope,
+    schedule: Schedule,
+    principal: &str,
+) -> Result<Vec<Instance>, StepError> {
+    let kind = match schedule {
+        Schedule::Given => "roleAssignmentScheduleInstances",
+        Schedule::Eligible => "roleEligibilityScheduleInstances",
+    };
+    arm.list(
+        &below(scope, kind),
+        SCHEDULES_API,
+        &[("$filter", &format!("assignedTo('{}')", literal(principal)))],
+    )
+    .await
+}
+
 /// What the caller may do at `scope`.
 pub(crate) async fn permissions(arm: &Arm<'_>, scope: &Scope) -> Result<Vec<Permission>, StepError> {
     arm.list(&below(scope, "permissions"), API, &[]).await
@@ -268,5 +340,20 @@ mod tests {
                 .reaches(&role, &management)
         );
         assert!(!assignment(SUBSCRIPTION, Some("@Resource …")).reaches(&role, &subscription));
+    }
+
+    #[test]
+    fn the_role_is_the_smallest_that_is_known() {
+        for (actions, role) in [
+            (&["Microsoft.Network/virtualNetworks/read", "Microsoft.Compute/x/read"][..], Some("Reader")),
+            (&["Microsoft.Network/virtualNetworks/write"][..], Some("Network Contributor")),
+            (
+                &["Microsoft.Authorization/roleAssignments/write"][..],
+                Some("Role Based Access Control Administrator"),
+            ),
+            (&["Microsoft.Network/x/write", "Microsoft.Compute/x/write"][..], None),
+        ] {
+            assert_eq!(role_for(actions), role);
+        }
     }
 }

@@ -103,9 +103,24 @@ impl Azure {
 
     /// A request to Azure Resource Manager, as the holder of `token`.
     pub(crate) fn arm(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
+        self.arm_with(token, None, method, path, body)
+    }
+
+    /// The same, with the token of another tenant.
+    pub(crate) fn arm_with(
+        &self,
+        token: &str,
+        auxiliary: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Value {
         let url = format!("{}{path}", self.ready["arm"].as_str().unwrap());
         self.runtime.block_on(async {
             let mut request = self.client.request(method.parse().unwrap(), url).bearer_auth(token);
+            if let Some(auxiliary) = auxiliary {
+                request = request.header("x-ms-authorization-auxiliary", format!("Bearer {auxiliary}"));
+            }
             if let Some(body) = body {
                 request = request.json(body);
             }

@@ -21,6 +21,7 @@ mod journal_file;
 mod kill_windows;
 mod lies;
 mod official_clients;
+mod preview;
 mod program;
 mod reference;
 mod rollout;

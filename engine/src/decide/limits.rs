@@ -16,7 +16,7 @@ const fn minutes(count: u64) -> Duration {
 }
 
 /// Longest time of one attempt.
-pub(super) const TIMEOUT: Duration = minutes(5);
+pub(crate) const TIMEOUT: Duration = minutes(5);
 /// No retry begins later than this after the first failure.
 const WITHIN: Duration = minutes(15);
 /// How long a right that was given just now may take to be effective.

@@ -55,6 +55,11 @@ impl World {
         self.ledger.lock().unwrap().clone()
     }
 
+    /// A thing is there, and no run made it.
+    pub(crate) fn place(&self, name: &str) {
+        self.things.lock().unwrap().insert(name.to_owned(), "v".to_owned());
+    }
+
     /// A person does what a step waits for.
     pub(crate) fn act(&self, what: &str) {
         self.acts.lock().unwrap().insert(what.to_owned());

@@ -7,6 +7,7 @@ use crate::backend::BoxFuture;
 use crate::failure::{FailureClass, StepError};
 use crate::hand_over::HandOver;
 use crate::perform::Seen;
+use crate::right::Right;
 use crate::step::{Observed, Phase, Step, StepCx};
 
 /// A step kind without its types.
@@ -24,6 +25,8 @@ pub(crate) trait DynStep: Send + Sync {
     ) -> BoxFuture<'a, Result<Seen, StepError>>;
     /// What a person does instead.
     fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError>;
+    /// What has to be allowed.
+    fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError>;
 }
 
 impl<S: Step> DynStep for S {
@@ -73,6 +76,10 @@ impl<S: Step> DynStep for S {
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError> {
         Step::hand_over(self, cx, &decode_params::<S>(params)?)
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError> {
+        Step::rights(self, cx, &decode_params::<S>(params)?)
     }
 }
 

@@ -6,6 +6,7 @@
 mod assignments;
 mod permissions;
 mod roles;
+mod schedules;
 
 use jiff::Timestamp;
 
@@ -39,21 +40,46 @@ pub(crate) struct Assignment {
     pub(crate) tenant: String,
     /// From then on it counts; none: never.
     pub(crate) effective: Option<Timestamp>,
+    /// From then on it is gone; none: never.
+    pub(crate) ends: Option<Timestamp>,
+}
+
+impl Assignment {
+    /// Whether it has not ended at that time.
+    fn lasts_at(&self, at: Timestamp) -> bool {
+        self.ends.is_none_or(|ends| at < ends)
+    }
 }
 
 /// Who has which role where.
 #[derive(Default)]
 pub(crate) struct Grants {
     pub(crate) assignments: Vec<Assignment>,
+    /// Roles that somebody may activate, and has not.
+    pub(crate) eligible: Vec<Assignment>,
+}
+
+impl Grants {
+    fn forget_ended(&mut self, at: Timestamp) {
+        self.assignments.retain(|assignment| assignment.lasts_at(at));
+        self.eligible.retain(|assignment| assignment.lasts_at(at));
+    }
 }
 
 /// `{scope}/providers/Microsoft.Authorization/…`
 pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
+    world.grants.forget_ended(request.at);
     let words = path.words();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["roleassignments", ..] => assignments::handle(world, caller, request, path),
         ["roledefinitions", ..] => roles::handle(world, caller, request, path),
+        ["roleassignmentscheduleinstances", ..] => {
+            schedules::handle(world, caller, request, path, schedules::Kind::Assigned)
+        }
+        ["roleeligibilityscheduleinstances", ..] => {
+            schedules::handle(world, caller, request, path, schedules::Kind::Eligible)
+        }
         ["permissions"] => permissions::handle(world, caller, request, path),
         _ => Err(Reply::gateway_error(
             404,
@@ -74,6 +100,7 @@ fn effective<'a>(
         let fresh = world.lags.fresh_token_sees_roles && a.effective.is_some() && holder.issued >= a.created;
         a.principal == holder.object_id
             && a.tenant == holder.tenant
+            && a.lasts_at(at)
             && (fresh || a.effective.is_some_and(|from| from <= at))
             && world.hierarchy.within(scope, &a.scope)
     })
@@ -100,6 +127,7 @@ pub(crate) fn has_any_role(world: &World, holder: &Holder, scope: &str, at: Time
         a.principal == holder.object_id
             && a.tenant == holder.tenant
             && a.effective.is_some_and(|from| from <= at)
+            && a.lasts_at(at)
             && world.hierarchy.within(&a.scope, scope)
     });
     below || effective(world, holder, scope, at).next().is_some()

@@ -13,8 +13,10 @@ use super::claims::Claims;
 use super::cloud::Service;
 use super::paging::{Page, Pages};
 use super::party::Party;
+use super::reading::only_reads;
 use super::refusal::{self, Situation};
 use super::tokens::Token;
+use super::wire::TransportFault;
 use super::{Azure, redaction, references, request_id};
 
 /// More than these the service refuses.
@@ -111,6 +113,11 @@ impl<'a> Caller<'a> {
         }
         if call.write {
             self.cx.log.take_write(&format!("{} {}", call.verb, call.target()))?;
+        } else if !only_reads(&call.verb, call.url.path()) {
+            return Err(StepError::new(
+                FailureClass::Bug,
+                format!("{} {} was sent as a read, and may change something", call.verb, call.target()),
+            ));
         }
         let tokens = self.tokens(call.service).await?;
         let answer = self.once(call, party, &tokens).await?;
@@ -261,8 +268,12 @@ impl<'a> Caller<'a> {
             }
             Err(fault) => {
                 record.failed(&fault.to_string());
+                let class = match fault {
+                    TransportFault::Forbidden(_) => FailureClass::Bug,
+                    _ => FailureClass::Transient,
+                };
                 let mut error = StepError::new(
-                    FailureClass::Transient,
+                    class,
                     format!("{} {} as {party}: {fault}", call.verb, redaction::target(call.url.path())),
                 );
                 error.references.push(id);

@@ -125,7 +125,7 @@ fn role_for(action: &str) -> &'static str {
 
 /// A scope that a role can be given on although the thing itself does not exist yet: virtual network, resource group,
 /// subscription or management group.
-fn assignable(scope: &str) -> String {
+pub(crate) fn assignable(scope: &str) -> String {
     let lower = scope.to_ascii_lowercase();
     let keep = |segments: usize| {
         let end = scope.match_indices('/').nth(segments).map_or(scope.len(), |(at, _)| at);

@@ -10,6 +10,8 @@ use http::{Request, Response};
 use twinspan_engine::BoxFuture;
 
 use super::cloud::Cloud;
+use super::reading::{asks_for_token, only_reads};
+use super::redaction;
 
 /// Longest time to connect, TLS included. Everything after that is bounded by the attempt's own time-out.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
@@ -38,6 +40,9 @@ pub enum TransportFault {
     /// The answer began and broke off.
     #[error("the answer broke off: {0}")]
     Truncated(String),
+    /// This wire carries nothing that may change something: nothing was sent.
+    #[error("stopped, because it may change something and only reads may leave: {0}")]
+    Forbidden(String),
 }
 
 impl TransportFault {
@@ -70,7 +75,11 @@ pub struct WireError {
 
 /// How requests leave. Cheap to clone: the connections are shared.
 #[derive(Clone)]
-pub struct Wire(Way);
+pub struct Wire {
+    way: Way,
+    /// Nothing leaves but what is known to change nothing.
+    reads_only: bool,
+}
 
 #[derive(Clone)]
 enum Way {
@@ -85,9 +94,11 @@ enum Way {
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Way::Sockets { .. } => "Wire(sockets)",
-            Way::InProcess(_) => "Wire(in process)",
+        f.write_str(match (&self.way, self.reads_only) {
+            (Way::Sockets { .. }, false) => "Wire(sockets)",
+            (Way::Sockets { .. }, true) => "Wire(sockets, reads only)",
+            (Way::InProcess(_), false) => "Wire(in process)",
+            (Way::InProcess(_), true) => "Wire(in process, reads only)",
         })
     }
 }
@@ -122,15 +133,22 @@ impl Wire {
                 reason: causes(&error),
             })
         };
-        Ok(Wire(Way::Sockets {
+        let way = Way::Sockets {
             reads: build(builder()?)?,
             writes: build(builder()?.http1_only().pool_max_idle_per_host(0))?,
-        }))
+        };
+        Ok(Wire { way, reads_only: false })
     }
 
     /// Into `service`, without a socket.
     pub fn in_process(service: Arc<dyn InProcess>) -> Self {
-        Wire(Way::InProcess(service))
+        Wire { way: Way::InProcess(service), reads_only: false }
+    }
+
+    /// The same, for who only looks: whatever may change something is stopped here, and is a mistake of this program.
+    #[must_use]
+    pub fn reads_only(self) -> Self {
+        Wire { reads_only: true, ..self }
     }
 
     pub(crate) async fn send(
@@ -138,7 +156,11 @@ impl Wire {
         request: Request<Bytes>,
         write: bool,
     ) -> Result<Response<Bytes>, TransportFault> {
-        match &self.0 {
+        let (verb, path) = (request.method(), request.uri().path());
+        if self.reads_only && (write || !(only_reads(verb, path) || asks_for_token(verb, path))) {
+            return Err(TransportFault::Forbidden(format!("{verb} {}", redaction::target(path))));
+        }
+        match &self.way {
             Way::InProcess(service) => service.call(request).await,
             // The machine's own identity service: no proxy reaches it, and none may see what it says. Asked too seldom
             // to keep a connection for it.
@@ -314,6 +336,64 @@ mod tests {
         let fault = wire(&half).send(request(&half), true).await.unwrap_err();
         assert!(matches!(fault, TransportFault::Truncated(_)), "{fault:?}");
         assert!(fault.may_have_arrived());
+    }
+
+    /// Answers everything, and remembers it.
+    #[derive(Default)]
+    struct Anything(std::sync::Mutex<Vec<String>>);
+
+    impl InProcess for Anything {
+        fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportFault>> {
+            self.0.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
+            Box::pin(async { Ok(Response::new(Bytes::new())) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wire_for_reads_stops_everything_else_whatever_the_caller_says() {
+        let there = Arc::new(Anything::default());
+        let wire = Wire::in_process(there.clone()).reads_only();
+        let asked = [
+            ("GET", "/subscriptions/s", false, true),
+            ("HEAD", "/subscriptions/s", false, true),
+            ("POST", "/t/oauth2/v2.0/token", false, true),
+            (
+                "POST",
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkManagers/m/listDeploymentStatus",
+                false,
+                true,
+            ),
+            ("POST", "/providers/Microsoft.ResourceGraph/resources", false, true),
+            // Called a write by its caller, or none, and none is carried.
+            ("GET", "/subscriptions/s", true, false),
+            ("PUT", "/subscriptions/s/resourceGroups/g", false, false),
+            ("PUT", "/subscriptions/s/resourceGroups/g", true, false),
+            ("PATCH", "/v1.0/users/u", false, false),
+            ("DELETE", "/v1.0/users/u", true, false),
+            ("POST", "/v1.0/invitations", false, false),
+            ("POST", "/subscriptions/s/providers/Microsoft.Network/register", false, false),
+            (
+                "POST",
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkManagers/m/commit",
+                false,
+                false,
+            ),
+        ];
+        let mut carried = Vec::new();
+        for (verb, path, write, passes) in asked {
+            let request = Request::builder().method(verb).uri(format!("https://arm.example{path}"));
+            let answer = wire.send(request.body(Bytes::new()).unwrap(), write).await;
+            assert_eq!(answer.is_ok(), passes, "{verb} {path}");
+            match answer {
+                Ok(_) => carried.push(format!("{verb} {path}")),
+                Err(fault) => {
+                    assert!(matches!(fault, TransportFault::Forbidden(_)), "{verb} {path}: {fault:?}");
+                    assert!(!fault.may_have_arrived());
+                }
+            }
+        }
+        assert_eq!(*there.0.lock().unwrap(), carried, "nothing else arrived");
+        assert_eq!(carried.len(), 5);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twinspan_engine::{
     Applied, ClaimKey, Dwell, EffectClass, FailureClass, HandOver, Identities, Identity, Observed, Readiness,
-    Step, StepCx, StepError, Undone,
+    Right, Step, StepCx, StepError, Undone,
 };
 
 use crate::azure::Azure;
@@ -108,6 +108,10 @@ impl<S: Step> Step for Acting<S> {
     fn hand_over(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<HandOver, StepError> {
         let said = self.kind.hand_over(cx, params)?;
         if removing(cx) { hand_over::removal(cx, said) } else { Ok(said) }
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<Vec<Right>, StepError> {
+        self.kind.rights(cx, params)
     }
 }
 

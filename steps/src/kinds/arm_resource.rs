@@ -7,14 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use twinspan_engine::{
-    Act, Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Step, StepCx,
-    StepError, Task, Undone, Wait,
+    Act, Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Right, Step,
+    StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{Provisioning, same_path};
-use crate::azure::Azure;
+use crate::azure::{Azure, assignable};
 use crate::ids::ResourceId;
-use crate::kinds::{removing, undoing};
+use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::{hand_over, people};
 
 /// `arm.resource`
@@ -222,6 +222,14 @@ impl Step for ArmResource {
         }
         said.outputs.insert("id", hand_over::text(&params.id));
         Ok(said)
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let kind = match params.id.resource_type() {
+            none if none.is_empty() => "Microsoft.Resources/subscriptions/resourceGroups".to_owned(),
+            kind => kind,
+        };
+        Ok(reads_and_changes(cx, cx.identity()?, &assignable(params.id.path()), &kind))
     }
 }
 

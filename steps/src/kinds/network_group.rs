@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Step, StepCx,
+    Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Right, Step, StepCx,
     StepError, Task, Undone, Wait,
 };
 
@@ -17,7 +17,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{NetworkGroups, NetworkManagers, ResourceId, ResourceName};
-use crate::kinds::undoing;
+use crate::kinds::{reads_and_changes, undoing};
 
 /// `avnm.network-group`
 pub(crate) struct NetworkGroup {
@@ -191,6 +191,11 @@ impl Step for NetworkGroup {
             ("member_type", hand_over::text(params.member_type.as_str())),
         ]);
         Ok(HandOver { outputs, ..said })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let kind = "Microsoft.Network/networkManagers/networkGroups";
+        Ok(reads_and_changes(cx, cx.identity()?, params.network_manager.path(), kind))
     }
 }
 

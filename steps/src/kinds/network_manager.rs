@@ -7,16 +7,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, Dwell, EffectClass, HandOver, Marker, Observed, Readiness, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Applied, ClaimKey, Decision, Difference, Dwell, EffectClass, HandOver, Marker, Observed, Readiness,
+    Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{API, Found, Manager, Provisioning, same_path};
-use crate::azure::Azure;
+use crate::azure::{Azure, assignable};
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName};
-use crate::kinds::{removing, undoing};
+use crate::kinds::{reads_and_changes, removing, undoing};
 
 /// Tag that carries the marker: a network manager's description is shown to people and often edited.
 const TAG: &str = "twinspan";
@@ -349,6 +349,15 @@ impl Step for NetworkManager {
         };
         let said = hand_over::resource(params.id.path(), API, &body(create, cx.run.short()), task)?;
         Ok(HandOver { outputs, ..said })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        const KIND: &str = "Microsoft.Network/networkManagers";
+        let (own, group) = (cx.identity()?, assignable(params.id.path()));
+        if params.create.is_some() || removing(cx) {
+            return Ok(reads_and_changes(cx, own, &group, KIND));
+        }
+        Ok(Right::each(own, &group, &[&format!("{KIND}/read")]))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, HandOver, Observed, Readiness, Step, StepCx,
+    Applied, ClaimKey, Decision, Difference, EffectClass, HandOver, Observed, Readiness, Right, Step, StepCx,
     StepError, Task, Undone,
 };
 
@@ -17,7 +17,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ResourceName};
-use crate::kinds::undoing;
+use crate::kinds::{reads_and_changes, undoing};
 use crate::people;
 
 type Wire = Half<NamesManager>;
@@ -185,6 +185,11 @@ impl Step for NetworkManagerConnection {
         let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
         let outputs = BTreeMap::from([("id", hand_over::text(&id)), ("name", hand_over::text(&params.name))]);
         Ok(HandOver { outputs, ..said })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let kind = "Microsoft.Network/networkManagerConnections";
+        Ok(reads_and_changes(cx, cx.identity()?, params.scope.path(), kind))
     }
 }
 

@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, EffectClass, Find, Fits, HandOver, Make, Marker, Observed, Readiness, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, Back, ClaimKey, EffectClass, Find, Fits, HandOver, Make, Marker, Observed, Readiness,
+    Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{self, Found, Half, NamesManager, or_default};
@@ -193,6 +193,11 @@ impl Step for ResourceProvider {
             ]),
             actor: None,
         })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let register = format!("{}/register/action", params.namespace);
+        Ok(Right::each(cx.identity()?, params.scope.path(), &[&register]))
     }
 }
 

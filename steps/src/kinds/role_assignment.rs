@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Identity,
-    Make, Marker, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
+    Make, Marker, Observed, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Variable,
 };
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::avnm::Body;
 use crate::azure::{Arm, Azure};
 use crate::default_world;
 use crate::ids::{ConnectionScope, Guid, ResourceId, Scope, ScopeKind};
-use crate::kinds::{removing, undoing};
+use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::rights::{self, RoleAssignment as Wire, RoleDefinition, WantedAssignment};
 use crate::{directory, hand_over, hierarchy, people};
 
@@ -399,6 +399,11 @@ impl Step for RoleAssignment {
             ]),
             actor: None,
         })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let kind = "Microsoft.Authorization/roleAssignments";
+        Ok(reads_and_changes(cx, cx.identity()?, params.scope.path(), kind))
     }
 }
 

@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, HandOver, Observed, Readiness, Step, StepCx, StepError, Task,
-    Undone, Wait,
+    Applied, ClaimKey, Difference, EffectClass, HandOver, Observed, Readiness, Right, Step, StepCx,
+    StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child, Read};
@@ -18,7 +18,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName, ScopeConnections, TenantId};
-use crate::kinds::undoing;
+use crate::kinds::{reads_and_changes, undoing};
 
 type Wire = Half<NamesScope>;
 
@@ -191,6 +191,11 @@ impl Step for ScopeConnection {
         let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
         let outputs = BTreeMap::from([("id", hand_over::text(&id)), ("name", hand_over::text(&params.name))]);
         Ok(HandOver { outputs, ..said })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let kind = "Microsoft.Network/networkManagers/scopeConnections";
+        Ok(reads_and_changes(cx, cx.identity()?, params.network_manager.path(), kind))
     }
 }
 

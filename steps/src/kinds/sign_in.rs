@@ -198,6 +198,7 @@ mod tests {
             object_id: object_id.map(str::to_owned),
             tenant: Some(TARGET.to_owned()),
             application: Some("app-1".to_owned()),
+            principal_type: None,
             account: Some("eve@contoso.example".to_owned()),
             credential,
             expires: "2026-11-23T09:00:00Z".parse().unwrap(),

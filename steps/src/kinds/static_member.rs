@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Marker,
-    Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Wait,
+    Observed, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{API, Body, Found, Manager, Member as Wire, Provisioning, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId, ResourceName};
-use crate::kinds::undoing;
+use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::{hand_over, people};
 
 /// `avnm.static-member`
@@ -269,6 +269,22 @@ impl Step for StaticMember {
             ]),
             actor: None,
         })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let own = cx.identity()?;
+        let manager = params.group.above(1);
+        let kind = "Microsoft.Network/networkManagers/networkGroups/staticMembers";
+        let mut rights = reads_and_changes(cx, own, manager, kind);
+        if removing(cx) {
+            return Ok(rights);
+        }
+        rights.extend(Right::each(own, manager, &["Microsoft.Network/networkManagers/read"]));
+        // Azure asks for this on the network itself, of whoever is at home in its tenant.
+        let linked = cx.auxiliary.unwrap_or(own);
+        let network = params.virtual_network.path().split("/subnets/").next().unwrap_or_default();
+        rights.extend(Right::each(linked, network, &["Microsoft.Network/virtualNetworks/write"]));
+        Ok(rights)
     }
 }
 

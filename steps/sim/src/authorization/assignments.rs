@@ -69,13 +69,13 @@ pub(super) fn bad_filter(filter: &str) -> Reply {
 
 /// What a `$filter` leaves.
 #[derive(Default)]
-struct Filter {
-    principal: Option<String>,
+pub(super) struct Filter {
+    pub(super) principal: Option<String>,
     /// Nothing below the scope.
     at_scope: bool,
 }
 
-fn read_filter(text: &str) -> Result<Filter, Reply> {
+pub(super) fn read_filter(text: &str) -> Result<Filter, Reply> {
     let mut filter = Filter::default();
     for term in text.split(" and ").map(str::trim).filter(|t| !t.is_empty()) {
         let lower = term.to_ascii_lowercase();
@@ -187,6 +187,7 @@ fn put(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath, na
         created_by: caller.holder.object_id.clone(),
         tenant,
         effective,
+        ends: None,
     };
     let reply = Reply::json(201, shown(&assignment)).changed(Change::Created);
     world.grants.assignments.push(assignment);

@@ -5,6 +5,7 @@ use crate::trial::{
     CENTRAL, CENTRAL_SUBSCRIPTION, FABRIKAM, FABRIKAM_GROUP, FABRIKAM_SUBSCRIPTION, Got, NETWORK_CONTRIBUTOR,
     NINA, Trial,
 };
+use crate::world::World;
 
 const NAME: &str = "12345678-0000-0000-0000-000000000001";
 const OTHER_NAME: &str = "12345678-0000-0000-0000-000000000002";
@@ -297,4 +298,73 @@ fn a_lists_roles_are_found_by_id_among_the_scopes_own() {
     );
     let role = roles.list().iter().find(|role| role["id"] == assignment["roleDefinitionId"]).unwrap();
     assert_eq!(role["properties"]["roleName"], "Owner");
+}
+
+/// Nina is a guest of Fabrikam: Reader for good, Network Contributor until 11:00, and may activate User Access
+/// Administrator.
+fn timed() -> Trial {
+    let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
+    let tenant = world["tenants"].as_array_mut().unwrap().iter_mut().find(|t| t["id"] == FABRIKAM).unwrap();
+    let guest = json!({ "id": GUEST, "email": NINA, "guest": "accepted" });
+    tenant["users"].as_array_mut().unwrap().push(guest);
+    let roles = tenant["role_assignments"].as_array_mut().unwrap();
+    for (role, more) in [
+        ("Reader", json!({})),
+        ("Network Contributor", json!({ "ends": "2026-11-23T11:00:00Z" })),
+        ("User Access Administrator", json!({ "eligible": true })),
+    ] {
+        let mut entry = json!({ "scope": FABRIKAM_SUBSCRIPTION, "role": role, "principal": GUEST });
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        roles.push(entry);
+    }
+    Trial::of(World::from_json(&world.to_string()).unwrap())
+}
+
+const GUEST: &str = "ffffffff-1111-0000-0000-000000000002";
+
+fn scheduled(trial: &mut Trial, kind: &str) -> Vec<(String, Value)> {
+    let guest = trial.arm_token("target", FABRIKAM);
+    let path = format!(
+        "{FABRIKAM_SUBSCRIPTION}/providers/Microsoft.Authorization/{kind}?api-version=2020-10-01&$filter=assignedTo('{GUEST}')"
+    );
+    let got = trial.arm(&guest, "GET", &path, &Value::Null);
+    assert_eq!(got.status, 200, "{got:#?}");
+    let of = |entry: &Value| {
+        let properties = &entry["properties"];
+        let role = properties["expandedProperties"]["roleDefinition"]["displayName"].as_str().unwrap();
+        (role.to_owned(), properties["endDateTime"].clone())
+    };
+    got.list().iter().map(of).collect()
+}
+
+#[test]
+fn a_role_with_an_end_is_listed_with_it_and_then_is_gone_and_one_to_activate_allows_nothing() {
+    let mut trial = timed();
+    let ends = json!("2026-11-23T11:00:00Z");
+    let assigned = scheduled(&mut trial, "roleAssignmentScheduleInstances");
+    assert_eq!(assigned, [("Reader".to_owned(), Value::Null), ("Network Contributor".to_owned(), ends)]);
+    let eligible = scheduled(&mut trial, "roleEligibilityScheduleInstances");
+    assert_eq!(eligible, [("User Access Administrator".to_owned(), Value::Null)]);
+    assert_eq!(
+        permissions(&mut trial, FABRIKAM_SUBSCRIPTION).list().len(),
+        2,
+        "what could be activated is not"
+    );
+    trial.wait(7_199);
+    assert_eq!(permissions(&mut trial, FABRIKAM_SUBSCRIPTION).list().len(), 2);
+    trial.wait(1);
+    assert_eq!(permissions(&mut trial, FABRIKAM_SUBSCRIPTION).list().len(), 1, "it ended");
+    assert_eq!(scheduled(&mut trial, "roleAssignmentScheduleInstances").len(), 1);
+}
+
+#[test]
+fn who_may_not_read_a_scope_is_not_told_who_has_what_there() {
+    let mut trial = Trial::shipped();
+    invite(&mut trial);
+    trial.wait(10);
+    let guest = trial.arm_token("target", FABRIKAM);
+    let path =
+        format!("{FABRIKAM_SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignmentScheduleInstances");
+    let got = trial.arm(&guest, "GET", &path, &Value::Null);
+    assert_eq!(got.status / 100, 4, "{got:#?}");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::lags::Lags;
@@ -202,6 +203,12 @@ pub(super) struct RoleEntry {
     pub(super) role: String,
     /// Object id.
     pub(super) principal: String,
+    /// It is gone from then on.
+    #[serde(default)]
+    pub(super) ends: Option<Timestamp>,
+    /// Not given: it may be activated.
+    #[serde(default)]
+    pub(super) eligible: bool,
 }
 
 impl Description {

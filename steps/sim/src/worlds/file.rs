@@ -362,7 +362,7 @@ fn place_role(world: &mut World, tenant: &str, entry: &RoleEntry) -> Result<(), 
     }
     let name =
         world.named(&format!("{}|{principal}|{}", entry.scope.to_ascii_lowercase(), role.id)).to_string();
-    world.grants.assignments.push(Assignment {
+    let assignment = Assignment {
         name,
         scope: entry.scope.clone(),
         principal,
@@ -374,7 +374,11 @@ fn place_role(world: &mut World, tenant: &str, entry: &RoleEntry) -> Result<(), 
         created_by: tenant.clone(),
         tenant,
         effective: Some(ALWAYS),
-    });
+        ends: entry.ends,
+    };
+    let grants = &mut world.grants;
+    let list = if entry.eligible { &mut grants.eligible } else { &mut grants.assignments };
+    list.push(assignment);
     Ok(())
 }
 

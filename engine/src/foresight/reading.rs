@@ -16,13 +16,18 @@ use crate::step::Identity;
 
 /// In which elements a step lies, outermost first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Place(Vec<(NodeId, String, Value)>);
+pub(crate) struct Place(Vec<(NodeId, String, Value)>);
 
 impl Place {
     pub(super) fn inside(&self, node: NodeId, key: String, value: Value) -> Place {
         let mut inner = self.clone();
         inner.0.push((node, key, value));
         inner
+    }
+
+    /// The element that it lies in, of what `node` is repeated over.
+    pub(crate) fn element(&self, node: NodeId) -> Option<&str> {
+        self.0.iter().find(|(scope, ..)| *scope == node).map(|(_, key, _)| key.as_str())
     }
 
     pub(super) fn outermost(&self, depth: usize) -> Place {

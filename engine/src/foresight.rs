@@ -1,9 +1,13 @@
 //! Looks ahead: every step that is not done yet, with the parameters that it will have as far as that can be known.
 //!
-//! Steps are taken in the order of their needs. What a step will put out comes from its kind; what nobody can know yet is a
-//! hole, and a step whose parameters have a hole in them says what it waits for instead of what to do.
+//! Steps are taken in the order of their needs. What a step will put out comes from its kind, or from a look at what is
+//! there already; what nobody can know yet is a hole, and a step whose parameters have a hole in them says what it waits for
+//! instead of what to do.
 
+mod order;
 mod reading;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,12 +19,14 @@ use crate::failure::StepError;
 use crate::hand_over::{Act, HandOver, Variable, any_text};
 use crate::ids::{RunId, StepKey};
 use crate::registry::Registry;
+use crate::right::Right;
 use crate::state::item::{Role, element_key};
 use crate::state::scope::identity_of;
 use crate::state::{RunState, StepState};
 use crate::step::{AttemptLog, Identity, Phase, StepCx};
 
-use reading::{Known, Outputs, Place, Reader};
+pub(crate) use reading::Place;
+use reading::{Known, Outputs, Reader};
 
 /// A step that is not done.
 #[derive(Clone, Debug)]
@@ -46,49 +52,87 @@ pub enum Outlook {
     NotYet(String),
 }
 
+/// A step, seen from before the run.
+#[derive(Clone, Debug)]
+pub(crate) struct Sight {
+    pub(crate) key: StepKey,
+    pub(crate) node: NodeId,
+    /// In which elements it lies; less than the plan says where those are not known.
+    pub(crate) place: Place,
+    pub(crate) identities: Vec<Identity>,
+    /// The plan's other identities that a step here could act as.
+    pub(crate) others: Vec<Identity>,
+    pub(crate) auxiliary: Option<Identity>,
+    /// Whether it is part of the run; where that cannot be told yet, it is.
+    pub(crate) applies: bool,
+    /// With what it acts; `None`: part of it is known only when a step before it is done.
+    pub(crate) params: Option<Value>,
+    /// What whoever acts has to be allowed to do.
+    pub(crate) rights: Vec<Right>,
+    pub(crate) outlook: Outlook,
+    pub(crate) needs: Vec<NeedOf>,
+}
+
+/// A step of the plan that a step needs.
+#[derive(Clone, Debug)]
+pub(crate) struct NeedOf {
+    pub(crate) node: NodeId,
+    /// Which elements, of what is repeated around it and not around the one that needs it; none: all of them.
+    pub(crate) keys: Vec<String>,
+    pub(crate) reads_output: bool,
+}
+
+/// What was read of a step without any run.
+#[derive(Clone, Debug)]
+pub(crate) struct Glance {
+    /// With what it was looked at: with others the look counts for nothing.
+    pub(crate) params: Value,
+    /// Outputs, where the thing is there.
+    pub(crate) outputs: Option<Map<String, Value>>,
+}
+
+/// What was read of steps so far.
+pub(crate) type Glances = BTreeMap<StepKey, Glance>;
+
 /// Every step that is not done, in an order in which they can be done.
 pub fn foresee(state: &RunState, registry: &Registry, clock: &dyn Clock) -> Vec<Foreseen> {
+    let (sights, _) = sights(state, registry, clock, &Glances::new());
+    let ahead = sights.into_iter().filter(|sight| sight.applies).map(|sight| {
+        // An element that the run does not have yet waits for what its collection waits for.
+        let of = match state.find(&sight.key) {
+            Some(_) => sight.key.clone(),
+            None => sight.place.outside().key(state.plan(), sight.node),
+        };
+        let waits_for = |item: crate::state::ItemView<'_>| item.waits_for().into_iter().cloned().collect();
+        Foreseen {
+            after: state.find(&of).map(waits_for).unwrap_or_default(),
+            key: sight.key,
+            node: sight.node,
+            identities: sight.identities,
+            outlook: sight.outlook,
+        }
+    });
+    ahead.collect()
+}
+
+/// Every step that is not done, in an order in which they can be done, and every value that something stands in for.
+pub(crate) fn sights(
+    state: &RunState,
+    registry: &Registry,
+    clock: &dyn Clock,
+    glances: &Glances,
+) -> (Vec<Sight>, Vec<Variable>) {
     let plan = std::sync::Arc::clone(state.plan());
-    let Some(run) = state.run() else { return Vec::new() };
-    let mut ahead =
-        Ahead { state, plan: &plan, registry, clock, run, known: Known::new(run), steps: Vec::new() };
-    for node in ordered(&plan) {
+    let Some(run) = state.run() else { return (Vec::new(), Vec::new()) };
+    let (known, steps) = (Known::new(run), Vec::new());
+    let mut ahead = Ahead { state, plan: &plan, registry, clock, run, glances, known, steps };
+    for node in order::ordered(&plan) {
         if let Some(step) = plan.node(node).step() {
             ahead.step(node, step);
         }
     }
-    ahead.steps
-}
-
-/// Steps after everything that they need.
-fn ordered(plan: &Plan) -> Vec<NodeId> {
-    let mut written = Vec::new();
-    plan.roots.iter().for_each(|root| steps_in(plan, *root, &mut written));
-    let (mut order, mut begun) = (Vec::new(), BTreeSet::new());
-    // A list instead of recursion: a chain of needs can be as long as the plan.
-    let mut open: Vec<(NodeId, bool)> = written.iter().rev().map(|node| (*node, false)).collect();
-    while let Some((node, needs_placed)) = open.pop() {
-        if needs_placed {
-            order.push(node);
-        } else if begun.insert(node) {
-            open.push((node, true));
-            let mut needed = Vec::new();
-            let mut at = Some(node);
-            while let Some(here) = at {
-                plan.node(here).needs.iter().for_each(|need| steps_in(plan, need.node, &mut needed));
-                at = plan.node(here).parent;
-            }
-            open.extend(needed.into_iter().rev().map(|node| (node, false)));
-        }
-    }
-    order
-}
-
-fn steps_in(plan: &Plan, node: NodeId, all: &mut Vec<NodeId>) {
-    match plan.node(node).block() {
-        Some(block) => block.children.iter().for_each(|child| steps_in(plan, *child, all)),
-        None => all.push(node),
-    }
+    let variables = ahead.known.variables();
+    (ahead.steps, variables)
 }
 
 struct Ahead<'a> {
@@ -97,8 +141,23 @@ struct Ahead<'a> {
     registry: &'a Registry,
     clock: &'a dyn Clock,
     run: RunId,
+    glances: &'a Glances,
     known: Known,
-    steps: Vec<Foreseen>,
+    steps: Vec<Sight>,
+}
+
+/// With what a step acts, and what there is to say of it.
+struct Call {
+    auxiliary: Option<Identity>,
+    params: Option<Value>,
+    rights: Vec<Right>,
+    outlook: Outlook,
+}
+
+impl Call {
+    fn not_yet(auxiliary: Option<Identity>, why: String) -> Self {
+        Call { auxiliary, params: None, rights: Vec::new(), outlook: Outlook::NotYet(why) }
+    }
 }
 
 /// A collection whose elements nobody can know yet: its name, and why.
@@ -111,9 +170,10 @@ impl Ahead<'_> {
             match place {
                 Ok(place) => self.instance(node, step, &place),
                 Err((key, why)) => {
-                    let identities = self.identities(step, &Place::default());
-                    let (after, outlook) = (self.unmet(&key), Outlook::NotYet(why));
-                    self.steps.push(Foreseen { key, node, identities, after, outlook });
+                    let place = Place::default();
+                    let identities = self.identities(step, &place);
+                    let call = Call::not_yet(None, why);
+                    self.push(node, key, place, identities, call);
                 }
             }
         }
@@ -176,17 +236,28 @@ impl Ahead<'_> {
             Some(StepState::NotApplicable | StepState::Cancelled) => return,
             _ => {}
         }
-        if !self.applies(node, place) {
-            return;
-        }
+        let applies = self.applies(node, place);
         let identities = match item.map(|item| item.identities()) {
             Some(resolved) if !resolved.is_empty() => resolved.to_vec(),
             _ => self.identities(step, place),
         };
-        let outlook = self.outlook(step, place, &key, &identities);
+        if !applies {
+            let call = Call::not_yet(None, "it does not apply".to_owned());
+            self.push(node, key, place.clone(), identities, call);
+            if let Some(last) = self.steps.last_mut() {
+                last.applies = false;
+            }
+            return;
+        }
+        let call = self.call(step, place, &key, &identities);
+        if let Some(fields) = self.glanced(&key, call.params.as_ref()) {
+            self.known.add(node, Outputs::read(place, key.clone(), fields));
+            self.push(node, key, place.clone(), identities, call);
+            return;
+        }
         let mut fields = Map::new();
         let mut sets = BTreeSet::new();
-        if let Outlook::Known(said) = &outlook {
+        if let Outlook::Known(said) = &call.outlook {
             fields.extend(said.outputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
             sets = set_by(said);
         }
@@ -202,13 +273,34 @@ impl Ahead<'_> {
         }
         let actor = identities.first().cloned();
         self.known.add(node, Outputs::foretold(place, key.clone(), fields, actor, sets));
-        // An element that the run does not have yet waits for what its collection waits for.
-        let of = if item.is_some() { key.clone() } else { place.outside().key(self.plan, node) };
-        self.steps.push(Foreseen { after: self.unmet(&of), key, node, identities, outlook });
+        self.push(node, key, place.clone(), identities, call);
     }
 
-    fn unmet(&self, key: &StepKey) -> Vec<StepKey> {
-        self.state.find(key).map(|item| item.waits_for().into_iter().cloned().collect()).unwrap_or_default()
+    fn push(&mut self, node: NodeId, key: StepKey, place: Place, identities: Vec<Identity>, call: Call) {
+        let others = self.others(node, &place, &identities);
+        let needs = self.needs(node, &place, identities.first());
+        let Call { auxiliary, params, rights, outlook } = call;
+        let applies = true;
+        let sight = Sight {
+            key,
+            node,
+            place,
+            identities,
+            others,
+            auxiliary,
+            applies,
+            params,
+            rights,
+            outlook,
+            needs,
+        };
+        self.steps.push(sight);
+    }
+
+    /// Outputs of what is there already, if that was read with these very parameters.
+    fn glanced(&self, key: &StepKey, params: Option<&Value>) -> Option<Map<String, Value>> {
+        let glance = self.glances.get(key)?;
+        glance.outputs.clone().filter(|_| params == Some(&glance.params))
     }
 
     /// Whether its own condition and those around it hold. One that cannot be told yet may hold.
@@ -241,13 +333,37 @@ impl Ahead<'_> {
             .unwrap_or_else(|_| Identity { name: definition.name.clone(), attributes: BTreeMap::new() })
     }
 
-    fn outlook(&self, step: &StepDef, place: &Place, key: &StepKey, identities: &[Identity]) -> Outlook {
+    fn needs(&self, node: NodeId, place: &Place, actor: Option<&Identity>) -> Vec<NeedOf> {
+        let reader = Reader::new(self.state, &self.known, place, actor);
+        let needs = order::needed(self.plan, node).into_iter().map(|(node, need)| NeedOf {
+            node,
+            // A key that cannot be read yet may be any.
+            keys: need.keys.iter().map_while(|key| key.eval_key(&reader).ok()).collect(),
+            reads_output: need.reads_output,
+        });
+        needs.collect()
+    }
+
+    /// Identities that a step here could act as, but for those that it does act as.
+    fn others(&self, node: NodeId, place: &Place, own: &[Identity]) -> Vec<Identity> {
+        if own.is_empty() {
+            return Vec::new();
+        }
+        let around = order::around(self.plan, node);
+        let all = self.plan.identities.iter().zip(0..);
+        let seen = all.filter(|(known, _)| known.declared_in.is_none_or(|block| around.contains(&block)));
+        let others = seen.map(|(_, at)| self.identity(IdentityId(at), place));
+        others.filter(|identity| !own.contains(identity)).collect()
+    }
+
+    fn call(&self, step: &StepDef, place: &Place, key: &StepKey, identities: &[Identity]) -> Call {
+        let auxiliary = step.auxiliary.map(|id| self.identity(id, place));
         let reader = Reader::new(self.state, &self.known, place, identities.first());
         let mut params = match self.state.find(key).and_then(|item| item.params()) {
             Some(params) => params.clone(),
             None => match step.with.resolve(&reader) {
                 Ok(params) => params.unwrap_or_else(|| Value::Object(Map::new())),
-                Err(error) => return Outlook::NotYet(format!("`with`: {error}")),
+                Err(error) => return Call::not_yet(auxiliary, format!("`with`: {error}")),
             },
         };
         if let (Some(kind), Value::Object(fields)) = (self.registry.kind(&step.uses), &mut params) {
@@ -255,13 +371,15 @@ impl Ahead<'_> {
             fields.retain(|name, value| !unneeded(name) || reader.hole_in(value).is_none());
         }
         if let Some(hole) = reader.hole_in(&params) {
-            return Outlook::NotYet(format!("it takes {hole}, which is known only when that step is done"));
+            let why = format!("it takes {hole}, which is known only when that step is done");
+            return Call::not_yet(auxiliary, why);
         }
-        let auxiliary = step.auxiliary.map(|id| self.identity(id, place));
-        match self.ask(step, key, &params, identities, auxiliary.as_ref()) {
-            Ok(said) => Outlook::Known(Box::new(said)),
-            Err(error) => Outlook::NotYet(error.to_string()),
-        }
+        let (rights, outlook) = match self.ask(step, key, &params, identities, auxiliary.as_ref()) {
+            Ok((said, rights)) => (rights, Outlook::Known(Box::new(said))),
+            Err(error) => (Vec::new(), Outlook::NotYet(error.to_string())),
+        };
+        let stands_in = holds(&params, &self.known.variables().into_iter().collect());
+        Call { auxiliary, params: Some(params).filter(|_| !stands_in), rights, outlook }
     }
 
     fn ask(
@@ -271,7 +389,7 @@ impl Ahead<'_> {
         params: &Value,
         identities: &[Identity],
         auxiliary: Option<&Identity>,
-    ) -> Result<HandOver, StepError> {
+    ) -> Result<(HandOver, Vec<Right>), StepError> {
         let Some(kind) = self.registry.kind(&step.uses) else {
             return Err(StepError::plan_wrong(format!("this program has no step kind {}", step.uses)));
         };
@@ -303,7 +421,7 @@ impl Ahead<'_> {
         };
         let said = kind.hand_over(&cx, params)?;
         self.known.remember(set_by(&said));
-        Ok(said)
+        Ok((said, kind.rights(&cx, params)?))
     }
 }
 

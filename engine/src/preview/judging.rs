@@ -1,0 +1,295 @@
+//! What looks mean: the same findings as in a run, told as what would happen.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use twinspan_plans::{EffectClass, Ensure, NodeId, StepDef};
+
+use super::{Look, Previewed, Standing, outputs};
+use crate::failure::{FailureClass, StepError};
+use crate::foresight::{NeedOf, Outlook, Sight};
+use crate::hand_over::HandOver;
+use crate::ids::StepKey;
+use crate::perform::Seen;
+use crate::state::RunState;
+use crate::state::item::element_key;
+use crate::step::{Decision, Difference, Marker, Observed, Readiness};
+use crate::wait::{Approvers, Wait, WaitKind};
+
+/// What would happen to each step; `sights` come after what they need.
+pub(super) fn judge(state: &RunState, sights: Vec<Sight>, looks: &BTreeMap<StepKey, Look>) -> Vec<Previewed> {
+    let mut judged = Judged { state, by_node: BTreeMap::new() };
+    let mut steps = Vec::with_capacity(sights.len());
+    for sight in sights {
+        let Some(step) = state.plan().node(sight.node).step() else { continue };
+        let unmet = judged.unmet(&sight);
+        let look = looks.get(&sight.key).filter(|_| sight.params.is_some());
+        let standing = match look {
+            _ if !sight.applies => Standing::NotApplicable,
+            Some(look) => Case { sight: &sight, step, unmet: &unmet }.standing(&look.result),
+            None => Standing::Unknown { why: not_looked_at(&sight) },
+        };
+        let met = standing.is_met();
+        let place = judged.by_node.entry(sight.node).or_default();
+        place.push(Known { sight: sight.clone(), met });
+        let task = match sight.outlook {
+            Outlook::Known(said) => {
+                let HandOver { task, .. } = *said;
+                task
+            }
+            Outlook::NotYet(_) => None,
+        };
+        steps.push(Previewed {
+            key: sight.key,
+            node: sight.node,
+            identities: sight.identities,
+            others: sight.others,
+            params: sight.params,
+            outputs: look.and_then(outputs).cloned().map(Value::Object),
+            standing,
+            after: unmet.into_iter().map(|need| need.key).collect(),
+            task,
+            rights: sight.rights,
+            reads: look.map_or(0, |look| look.reads),
+        });
+    }
+    steps
+}
+
+fn not_looked_at(sight: &Sight) -> String {
+    match &sight.outlook {
+        Outlook::NotYet(why) => why.clone(),
+        Outlook::Known(_) => "what it acts on is known only when a step before it is done".to_owned(),
+    }
+}
+
+/// A need that is not met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unmet {
+    key: StepKey,
+    /// An output of it is read.
+    reads_output: bool,
+}
+
+struct Known {
+    sight: Sight,
+    met: bool,
+}
+
+/// What was judged so far.
+struct Judged<'a> {
+    state: &'a RunState,
+    by_node: BTreeMap<NodeId, Vec<Known>>,
+}
+
+impl Judged<'_> {
+    /// What the step needs and is not so, each once.
+    fn unmet(&self, sight: &Sight) -> Vec<Unmet> {
+        let mut all: Vec<Unmet> = Vec::new();
+        for need in &sight.needs {
+            let instances = self.by_node.get(&need.node).into_iter().flatten();
+            let open = instances.filter(|known| !known.met && means(self.state, sight, need, &known.sight));
+            for known in open {
+                match all.iter_mut().find(|unmet| unmet.key == known.sight.key) {
+                    Some(unmet) => unmet.reads_output |= need.reads_output,
+                    None => {
+                        all.push(Unmet { key: known.sight.key.clone(), reads_output: need.reads_output });
+                    }
+                }
+            }
+        }
+        all
+    }
+}
+
+/// Whether `need` of `one` means `other`: both lie in the same elements of what is around both, and `other` in those that
+/// the need names.
+fn means(state: &RunState, one: &Sight, need: &NeedOf, other: &Sight) -> bool {
+    let around = state.plan().scopes(one.node);
+    let mut keys = need.keys.iter();
+    state.plan().scopes(other.node).iter().all(|scope| {
+        let wanted = match around.contains(scope) {
+            true => one.place.element(*scope),
+            false => keys.next().map(String::as_str),
+        };
+        match (wanted, other.place.element(*scope)) {
+            (Some(wanted), Some(theirs)) => wanted == theirs || element_key(wanted) == theirs,
+            _ => true,
+        }
+    })
+}
+
+/// One step that was looked at.
+struct Case<'a> {
+    sight: &'a Sight,
+    step: &'a StepDef,
+    unmet: &'a [Unmet],
+}
+
+impl Case<'_> {
+    fn standing(&self, result: &Result<Seen, StepError>) -> Standing {
+        match result {
+            Ok(Seen::Checked { observed, readiness, .. }) => self.seen(observed, readiness.as_ref()),
+            Ok(Seen::Applied { .. } | Seen::Undone(_)) => {
+                Standing::Fails(StepError::new(FailureClass::Bug, "a look came back as a write"))
+            }
+            Err(error) => self.refused(error),
+        }
+    }
+
+    fn reads(&self) -> bool {
+        self.step.effect == EffectClass::Read
+    }
+
+    /// A finding of a step that only looks says nothing while what it looks for is still to be made.
+    fn or_unknown(&self, now: &str, standing: impl FnOnce() -> Standing) -> Standing {
+        if self.reads() && !self.unmet.is_empty() {
+            Standing::Unknown { why: format!("as it is now: {now}") }
+        } else {
+            standing()
+        }
+    }
+
+    fn removes(&self) -> bool {
+        self.step.ensure == Ensure::Absent
+    }
+
+    /// Of a step that wants something gone.
+    fn to_remove(&self, observed: &Observed<Value>) -> Standing {
+        match observed {
+            Observed::Absent => Standing::AlreadySo,
+            // In whatever state it is: it is what the plan describes.
+            Observed::Present { .. } | Observed::Broken { .. } => Standing::WouldRemove { gate: self.gate() },
+            Observed::Converging { wait, .. } => Standing::Waits(wait.clone()),
+            Observed::Conflict(decision) => Standing::NeedsDecision(decision.clone()),
+            Observed::Differs { differences, .. } => Standing::NeedsDecision(Decision {
+                what: "what is there is not what the plan wants removed, so it would be left alone"
+                    .to_owned(),
+                advice: "the run asks first: overwrite to remove it all the same, skip the step, or abort"
+                    .to_owned(),
+                differences: differences.clone(),
+            }),
+        }
+    }
+
+    fn seen(&self, observed: &Observed<Value>, readiness: Option<&Readiness>) -> Standing {
+        if self.removes() {
+            return self.to_remove(observed);
+        }
+        // Nothing that exists carries the marker of a run that was never begun.
+        let marker = match observed {
+            Observed::Present { marker, .. } | Observed::Converging { marker, .. } => Some(marker),
+            _ => None,
+        };
+        if let Some(Marker::Of(other)) = marker {
+            return Standing::NeedsDecision(Decision {
+                what: format!("it carries the marker of run {other}"),
+                advice:
+                    "a new run asks whether to adopt it as it is; to go on with that run: twinspan resume"
+                        .to_owned(),
+                differences: Vec::new(),
+            });
+        }
+        match observed {
+            Observed::Present { .. } => Standing::AlreadySo,
+            Observed::Converging { wait, .. } => self.waits(wait),
+            Observed::Conflict(decision) | Observed::Broken { decision, .. } => {
+                self.or_unknown(&decision.what, || Standing::NeedsDecision(decision.clone()))
+            }
+            Observed::Differs { differences, marker, .. } => self.differs(differences, marker),
+            Observed::Absent => self.absent(readiness),
+        }
+    }
+
+    fn waits(&self, wait: &Wait) -> Standing {
+        match wait.kind {
+            // Whatever else is still to be done, these will be waited for.
+            WaitKind::Approval | WaitKind::Timer | WaitKind::Credential | WaitKind::Window => {
+                Standing::Waits(wait.clone())
+            }
+            _ => self.or_unknown(&wait.what, || Standing::Waits(wait.clone())),
+        }
+    }
+
+    fn differs(&self, differences: &[Difference], marker: &Marker) -> Standing {
+        let fields: Vec<&str> = differences.iter().map(|difference| difference.field.as_str()).collect();
+        let whose = match marker {
+            Marker::Of(other) => format!(", and carries the marker of run {other}"),
+            Marker::NoPlace | Marker::None => String::new(),
+        };
+        let decision = Decision {
+            what: format!("it is there, but not as wanted ({}){whose}", fields.join(", ")),
+            advice: "the run asks first: adopt it as it is, overwrite it, recreate it, or abort".to_owned(),
+            differences: differences.to_vec(),
+        };
+        if self.reads() {
+            return self.or_unknown(&decision.what, || Standing::NeedsDecision(decision.clone()));
+        }
+        Standing::WouldChange { differences: differences.to_vec(), decision }
+    }
+
+    fn absent(&self, readiness: Option<&Readiness>) -> Standing {
+        match readiness {
+            Some(Readiness::Waiting(wait)) if self.unmet.is_empty() || self.reads() => self.waits(wait),
+            Some(Readiness::Undecided(decision)) => Standing::NeedsDecision(decision.clone()),
+            _ if self.reads() => self.or_unknown("not found", || {
+                Standing::Fails(
+                    StepError::plan_wrong("not found").hint("create it, or correct the plan's inputs"),
+                )
+            }),
+            _ => self.create(),
+        }
+    }
+
+    fn create(&self) -> Standing {
+        Standing::WouldCreate { gate: self.gate() }
+    }
+
+    /// Who lets the step write.
+    fn gate(&self) -> Option<Wait> {
+        self.step.approval.as_ref().map(|gate| {
+            let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
+            Wait::approval("its change has to be approved", approvers)
+                .action(format!("twinspan approve RUN {}", self.sight.key))
+        })
+    }
+
+    fn refused(&self, error: &StepError) -> Standing {
+        let pending = !self.unmet.is_empty();
+        let unknown = || Standing::Unknown { why: error.to_string() };
+        match error.class {
+            FailureClass::Bug => Standing::Fails(error.clone()),
+            // No step provides a credential.
+            FailureClass::Credential => Standing::Waits(wait_of(error, WaitKind::Credential)),
+            // What is still to be done may give the right, or the account.
+            FailureClass::NeedsPerson | FailureClass::Permission | FailureClass::Propagation if pending => {
+                unknown()
+            }
+            FailureClass::NeedsPerson => Standing::Waits(wait_of(error, WaitKind::Person)),
+            FailureClass::Permission | FailureClass::Propagation => {
+                Standing::Waits(wait_of(error, WaitKind::Permission))
+            }
+            // What it would lie in is still to be made.
+            FailureClass::ReplicationLag if pending && !self.reads() && !self.removes() => self.create(),
+            FailureClass::ReplicationLag if pending => {
+                Standing::Unknown { why: "what it looks at is still to be made".to_owned() }
+            }
+            FailureClass::PlanWrong if self.unmet.iter().any(|unmet| unmet.reads_output) => unknown(),
+            FailureClass::PlanWrong | FailureClass::Policy => Standing::Fails(error.clone()),
+            FailureClass::ReplicationLag
+            | FailureClass::Throttled
+            | FailureClass::Transient
+            | FailureClass::ConflictRetryable => unknown(),
+        }
+    }
+}
+
+fn wait_of(error: &StepError, kind: WaitKind) -> Wait {
+    error.wait.as_deref().cloned().unwrap_or_else(|| {
+        let wait = Wait::new(kind, error.to_string());
+        match &error.hint {
+            Some(hint) => wait.action(hint.clone()),
+            None => wait,
+        }
+    })
+}

@@ -1,0 +1,240 @@
+//! What a run would find and do, and what is missing for it: one structure for text, JSON and the exit code.
+//!
+//! ```text
+//! engine::preview ─▶ steps, as they stand ─┬─▶ PreviewView ─┬─▶ JSON          a contract: "schema"
+//! steps::readiness ─▶ tenants, and tasks ──┘                ├─▶ text          words may change
+//!                                                           └─▶ Exit
+//! ```
+
+mod step;
+mod tasks;
+mod tenant;
+mod text;
+mod words;
+
+use std::path::Path;
+
+use serde::Serialize;
+use twinspan_engine::{FailureClass, Preview, Previewed, Standing};
+use twinspan_plans::{EffectClass, Plan};
+use twinspan_steps::readiness::{Asked, Entrance, Readiness};
+
+use crate::exit::Exit;
+use crate::view::SCHEMA;
+
+use step::StepView;
+use tenant::TenantView;
+use words::Words;
+
+/// A whole preview.
+#[derive(Serialize)]
+pub(crate) struct PreviewView {
+    schema: u32,
+    r#type: &'static str,
+    plan: String,
+    summary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<String>,
+    /// Whether there is anything to do or to wait for.
+    changes: bool,
+    counts: Counts,
+    /// The plan's headings, in its order.
+    headings: Vec<HeadingView>,
+    /// What is missing, tenant by tenant.
+    tenants: Vec<TenantView>,
+    /// Requests that were sent, but for tokens: all of them reads.
+    reads: usize,
+    next: Vec<String>,
+    #[serde(skip)]
+    ends: Ends,
+}
+
+/// How many steps stand how.
+#[derive(Default, Serialize)]
+struct Counts {
+    already_so: usize,
+    would_create: usize,
+    would_change: usize,
+    would_remove: usize,
+    waits: usize,
+    needs_decision: usize,
+    unknown: usize,
+    fails: usize,
+    not_applicable: usize,
+}
+
+/// Steps under one heading.
+#[derive(Serialize)]
+struct HeadingView {
+    /// The block's title; empty for steps outside every block.
+    title: String,
+    /// Titles of all blocks around the steps, outermost first.
+    path: Vec<String>,
+    /// What the plan says to whoever reads it here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+    steps: Vec<StepView>,
+}
+
+/// What decides the exit code.
+#[derive(Clone, Copy, Default)]
+struct Ends {
+    bug: bool,
+    fails: bool,
+    /// Everybody who was tried is refused.
+    refused: bool,
+    /// Nobody was answered.
+    unanswered: bool,
+}
+
+/// The steps as the look at the tenants wants them.
+pub(crate) fn asked(plan: &Plan, preview: &Preview) -> Vec<Asked> {
+    let asked = preview.steps.iter().filter_map(|step| {
+        let kind = plan.node(step.node).step()?.uses.clone();
+        Some(Asked {
+            step: step.key.clone(),
+            kind,
+            identities: step.identities.clone(),
+            others: step.others.clone(),
+            params: step.params.clone(),
+            rights: step.rights.clone(),
+            open: !step.standing.is_met(),
+        })
+        .filter(|_| step.standing != Standing::NotApplicable)
+    });
+    asked.collect()
+}
+
+impl PreviewView {
+    pub(crate) fn new(plan: &Plan, file: &Path, preview: &Preview, ready: &Readiness) -> Self {
+        let mut steps: Vec<&Previewed> = preview.steps.iter().collect();
+        // As written: who compares it with the plan, or with the document, reads in that order.
+        steps.sort_by_key(|step| step.node);
+        let refusals = Refusals::of(ready);
+        let mut counts = Counts::default();
+        let mut headings: Vec<HeadingView> = Vec::new();
+        for step in &steps {
+            counts.count(&step.standing);
+            let around = plan.headings(step.node);
+            let path: Vec<String> = around
+                .iter()
+                .map(|node| plan.node(*node).title.clone().unwrap_or_else(|| plan.node(*node).id.clone()))
+                .collect();
+            let view = StepView::new(plan, step, &refusals);
+            match headings.last_mut() {
+                Some(last) if last.path == path => last.steps.push(view),
+                _ => headings.push(HeadingView {
+                    title: path.last().cloned().unwrap_or_default(),
+                    path,
+                    notes: around.iter().filter_map(|node| plan.node(*node).note.clone()).collect(),
+                    steps: vec![view],
+                }),
+            }
+        }
+        let tenants = TenantView::all(plan, &steps, ready, &refusals);
+        let file = file.display();
+        let next = match counts.fails {
+            0 => format!("twinspan run {file} --inputs FILE --until-blocked"),
+            _ => format!("twinspan preview {file} --inputs FILE, once what would fail is mended"),
+        };
+        PreviewView {
+            schema: SCHEMA,
+            r#type: "preview",
+            plan: plan.name.clone(),
+            summary: plan.summary.clone(),
+            document: plan.document.clone(),
+            changes: steps.iter().any(|step| is_change(plan, step)),
+            counts,
+            headings,
+            tenants,
+            reads: ready.reads + steps.iter().map(|step| step.reads).sum::<usize>(),
+            next: vec![next],
+            ends: Ends::of(&steps, ready),
+        }
+    }
+
+    /// What stands for values and for a run that there is not, in words.
+    pub(crate) fn words(&self, run: twinspan_engine::RunId, preview: &Preview) -> Words {
+        Words::new(run, &preview.variables)
+    }
+
+    /// How the command ends. `detailed`: whether there is something to change is told, too.
+    pub(crate) fn exit(&self, detailed: bool) -> Exit {
+        match self.ends {
+            Ends { bug: true, .. } => Exit::Bug,
+            Ends { refused: true, .. } => Exit::SignInRefused,
+            Ends { fails: true, .. } | Ends { unanswered: true, .. } => Exit::Failed,
+            _ if detailed && self.changes => Exit::Changes,
+            _ => Exit::Done,
+        }
+    }
+}
+
+/// What is said of a sign-in that is refused: told once, where the tenant is told, and named elsewhere.
+struct Refusals(Vec<(String, String)>);
+
+impl Refusals {
+    fn of(ready: &Readiness) -> Self {
+        let refused = ready.sign_ins.iter().filter_map(|sign_in| {
+            let (name, tenant) = (&sign_in.identity.name, tasks::tenant_of(&sign_in.identity));
+            let short = match &sign_in.entrance {
+                Entrance::NoCredential(_) => format!("this machine has no credential for {name}"),
+                Entrance::NoAnswer(_) => format!("nobody answers {name} in tenant {tenant}: see there"),
+                _ => format!("{name} is not let into tenant {tenant} yet: see there"),
+            };
+            Some((sign_in.error()?.to_string(), short))
+        });
+        Refusals(refused.collect())
+    }
+
+    fn shortened(&self, why: &str) -> String {
+        let known = self.0.iter().find(|(whole, _)| whole == why);
+        known.map_or_else(|| why.to_owned(), |(_, short)| short.clone())
+    }
+}
+
+/// Whether a run would have something to do or to wait for. A gate and a timer are no change by themselves.
+fn is_change(plan: &Plan, step: &Previewed) -> bool {
+    let only_passes = plan
+        .node(step.node)
+        .step()
+        .is_some_and(|definition| definition.identities.is_empty() && definition.effect == EffectClass::Read);
+    !step.standing.is_met() && !only_passes
+}
+
+impl Counts {
+    fn count(&mut self, standing: &Standing) {
+        let count = match standing {
+            Standing::NotApplicable => &mut self.not_applicable,
+            Standing::AlreadySo => &mut self.already_so,
+            Standing::WouldCreate { .. } => &mut self.would_create,
+            Standing::WouldChange { .. } => &mut self.would_change,
+            Standing::WouldRemove { .. } => &mut self.would_remove,
+            Standing::Waits(_) => &mut self.waits,
+            Standing::NeedsDecision(_) => &mut self.needs_decision,
+            Standing::Unknown { .. } => &mut self.unknown,
+            Standing::Fails(_) => &mut self.fails,
+        };
+        *count += 1;
+    }
+}
+
+impl Ends {
+    fn of(steps: &[&Previewed], ready: &Readiness) -> Self {
+        let failing = || {
+            steps.iter().filter_map(|step| match &step.standing {
+                Standing::Fails(error) => Some(error),
+                _ => None,
+            })
+        };
+        let tried: Vec<&Entrance> = ready.sign_ins.iter().map(|sign_in| &sign_in.entrance).collect();
+        let any = |is: fn(&Entrance) -> bool| tried.iter().any(|entrance| is(entrance));
+        let let_in = any(|entrance| matches!(entrance, Entrance::SignedIn(_)));
+        Ends {
+            bug: failing().any(|error| error.class == FailureClass::Bug),
+            fails: failing().next().is_some(),
+            refused: !let_in && any(|entrance| matches!(entrance, Entrance::Refused(_))),
+            unanswered: !let_in && any(|entrance| matches!(entrance, Entrance::NoAnswer(_))),
+        }
+    }
+}

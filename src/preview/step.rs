@@ -1,0 +1,146 @@
+//! One step, as a run would find it.
+
+use serde::Serialize;
+use twinspan_engine::{Decision, Difference, Previewed, Standing, StepError, Wait, WaitKind};
+use twinspan_plans::{Ensure, Plan};
+
+use super::Refusals;
+use crate::view::id_of;
+
+/// One step.
+#[derive(Serialize)]
+pub(super) struct StepView {
+    pub(super) step: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) title: Option<String>,
+    pub(super) kind: String,
+    /// Who acts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) identity: Option<String>,
+    pub(super) state: State,
+    /// What doing it comes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) what: Option<String>,
+    /// What has to be done before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) after: Vec<String>,
+    /// What is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) wait: Option<WaitWords>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) decision: Option<Decision>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) differences: Vec<Difference>,
+    /// Why it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<String>,
+    /// Why the run would fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<StepError>,
+}
+
+/// How a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum State {
+    NotApplicable,
+    AlreadySo,
+    WouldCreate,
+    WouldChange,
+    WouldRemove,
+    Waits,
+    NeedsDecision,
+    Unknown,
+    Fails,
+}
+
+/// A wait, without what only a run has.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct WaitWords {
+    pub(super) kind: WaitKind,
+    pub(super) what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) who: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) otherwise: Option<String>,
+}
+
+impl From<&Wait> for WaitWords {
+    fn from(wait: &Wait) -> Self {
+        WaitWords {
+            kind: wait.kind,
+            what: wait.what.clone(),
+            who: wait.who.clone(),
+            action: wait.action.clone(),
+            otherwise: wait.otherwise.clone(),
+        }
+    }
+}
+
+impl StepView {
+    pub(super) fn new(plan: &Plan, step: &Previewed, refusals: &Refusals) -> Self {
+        let node = plan.node(step.node);
+        let removes = node.step().is_some_and(|definition| definition.ensure == Ensure::Absent);
+        let mut view = StepView {
+            step: step.key.to_string(),
+            title: node.title.clone(),
+            kind: node.step().map(|definition| definition.uses.clone()).unwrap_or_default(),
+            identity: step.identities.first().map(|identity| identity.name.clone()),
+            state: State::NotApplicable,
+            what: step.task.as_ref().map(|task| match removes {
+                true => task.back.words.clone(),
+                false => task.what.clone(),
+            }),
+            after: step.after.iter().map(ToString::to_string).collect(),
+            id: id_of(step.outputs.as_ref()).map(str::to_owned),
+            wait: None,
+            decision: None,
+            differences: Vec::new(),
+            why: None,
+            error: None,
+        };
+        view.state = match &step.standing {
+            Standing::NotApplicable => State::NotApplicable,
+            Standing::AlreadySo => State::AlreadySo,
+            Standing::WouldCreate { gate } => {
+                view.wait = gate.as_ref().map(WaitWords::from);
+                State::WouldCreate
+            }
+            Standing::WouldRemove { gate } => {
+                view.wait = gate.as_ref().map(WaitWords::from);
+                State::WouldRemove
+            }
+            Standing::WouldChange { differences, decision } => {
+                view.differences.clone_from(differences);
+                view.decision = Some(Decision { differences: Vec::new(), ..decision.clone() });
+                State::WouldChange
+            }
+            Standing::Waits(wait) => {
+                view.wait = Some(wait.into());
+                State::Waits
+            }
+            Standing::NeedsDecision(decision) => {
+                view.differences.clone_from(&decision.differences);
+                view.decision = Some(Decision { differences: Vec::new(), ..decision.clone() });
+                State::NeedsDecision
+            }
+            Standing::Unknown { why } => {
+                view.why = Some(refusals.shortened(why));
+                State::Unknown
+            }
+            Standing::Fails(error) => {
+                view.error = Some(error.clone());
+                State::Fails
+            }
+        };
+        if matches!(view.state, State::AlreadySo | State::NotApplicable) {
+            view.what = None;
+            view.after.clear();
+        }
+        view
+    }
+}

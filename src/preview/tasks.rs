@@ -1,0 +1,261 @@
+//! What somebody has to do: the smallest set of missing facts, each with its owner, its command and the least privilege
+//! that it takes.
+
+use serde::Serialize;
+use twinspan_engine::{Identity, Previewed, Standing, Wait, WaitKind};
+use twinspan_plans::{Ensure, Plan};
+use twinspan_steps::readiness::{Allowance, Ending, Entrance, Place, Readiness};
+use twinspan_steps::who;
+
+use crate::view::{span, stamp};
+
+/// One thing that somebody has to do.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct TaskView {
+    /// Who.
+    pub(super) who: String,
+    /// What, as a sentence without its stop.
+    pub(super) what: String,
+    /// For which steps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) steps: Vec<String>,
+    /// What is typed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) command: Option<String>,
+    /// Where it is clicked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) portal: Option<String>,
+    /// The least that is given, or that whoever does it has to be allowed to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) least_privilege: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) otherwise: Option<String>,
+}
+
+impl TaskView {
+    fn new(who: impl Into<String>, what: impl Into<String>) -> Self {
+        TaskView {
+            who: who.into(),
+            what: what.into(),
+            steps: Vec::new(),
+            command: None,
+            portal: None,
+            least_privilege: Vec::new(),
+            otherwise: None,
+        }
+    }
+
+    fn of_wait(wait: &Wait, steps: Vec<String>) -> Self {
+        TaskView {
+            steps,
+            command: wait.action.clone(),
+            otherwise: wait.otherwise.clone(),
+            ..TaskView::new(wait.who.clone().unwrap_or_else(|| "you".to_owned()), wait.what.clone())
+        }
+    }
+}
+
+/// The tenant that an identity acts in.
+pub(super) fn tenant_of(identity: &Identity) -> &str {
+    identity.attributes.get("tenant").map(String::as_str).unwrap_or_default()
+}
+
+/// Everything that somebody has to do in `tenant`; whoever has several things to do has them together.
+pub(super) fn of(plan: &Plan, tenant: &str, steps: &[&Previewed], ready: &Readiness) -> Vec<TaskView> {
+    let in_tenant = |identity: &Identity| tenant_of(identity) == tenant;
+    let mut tasks = Vec::new();
+    for sign_in in ready.sign_ins.iter().filter(|sign_in| in_tenant(&sign_in.identity)) {
+        match &sign_in.entrance {
+            Entrance::NoCredential(_) => tasks.extend(of_somebody_else(plan, &sign_in.identity, steps)),
+            Entrance::Refused(error) => {
+                let own = open_steps(steps, &sign_in.identity);
+                // Where all of it comes after other steps, those may be what lets it in.
+                let at_once = own.iter().any(|step| step.after.is_empty());
+                if let (true, Some(wait)) = (at_once, &error.wait) {
+                    tasks.push(TaskView::of_wait(wait, names(&own)));
+                }
+            }
+            Entrance::SignedIn(_) | Entrance::NoAnswer(_) => {}
+        }
+    }
+    let places: Vec<&Place> = ready.places.iter().filter(|place| in_tenant(&place.identity)).collect();
+    let giver = giver(plan, tenant, steps);
+    tasks.extend(places.iter().filter_map(|place| of_place(place, giver.as_deref())));
+    for rivals in ready.rivals.iter().filter(|rivals| in_tenant(&rivals.identity)) {
+        tasks.extend(rivals.found.iter().map(|rival| TaskView {
+            steps: vec![rivals.step.clone()],
+            ..TaskView::new(
+                &rival.owner,
+                format!(
+                    "Say whether {} is to leave it to this plan: it has it through {}; {}",
+                    rivals.scope.words(),
+                    rival.through,
+                    rival.means
+                ),
+            )
+        }));
+    }
+    for step in steps.iter().filter(|step| step.identities.first().is_some_and(in_tenant)) {
+        if let Some(task) = of_step(step, &places, ready) {
+            tasks.push(task);
+        }
+    }
+    gathered(tasks)
+}
+
+/// What an identity does whose credential somebody else has: each of its steps.
+fn of_somebody_else(plan: &Plan, identity: &Identity, steps: &[&Previewed]) -> Vec<TaskView> {
+    let own = open_steps(steps, identity);
+    let mut tasks: Vec<TaskView> = own
+        .iter()
+        .filter_map(|step| {
+            let task = step.task.as_ref()?;
+            let steps = vec![step.key.to_string()];
+            if removes(plan, step) {
+                return Some(TaskView {
+                    steps,
+                    ..TaskView::new(who(identity), format!("Take it back: {}", task.back.words))
+                });
+            }
+            Some(TaskView {
+                steps,
+                portal: task.by_hand.clone(),
+                least_privilege: task.privilege.clone(),
+                ..TaskView::new(who(identity), task.what.clone())
+            })
+        })
+        .collect();
+    if !tasks.is_empty() {
+        tasks.push(TaskView {
+            command: Some(format!("twinspan hand-over RUN --as {} --format az", identity.name)),
+            otherwise: Some(format!(
+                "set [identities.{}] in twinspan.toml, where this machine is to do it itself",
+                identity.name
+            )),
+            ..TaskView::new(
+                who(identity),
+                "Or all of it at once, with the script that this makes once the run is begun",
+            )
+        });
+    }
+    tasks
+}
+
+/// Whether the step wants something gone.
+fn removes(plan: &Plan, step: &Previewed) -> bool {
+    plan.node(step.node).step().is_some_and(|definition| definition.ensure == Ensure::Absent)
+}
+
+fn open_steps<'a>(steps: &[&'a Previewed], identity: &Identity) -> Vec<&'a Previewed> {
+    let own = |step: &&&Previewed| {
+        !step.standing.is_met() && step.identities.first().is_some_and(|first| first == identity)
+    };
+    steps.iter().filter(own).copied().collect()
+}
+
+fn names(steps: &[&Previewed]) -> Vec<String> {
+    steps.iter().map(|step| step.key.to_string()).collect()
+}
+
+/// Who gives roles in the tenant, as the plan has it.
+fn giver(plan: &Plan, tenant: &str, steps: &[&Previewed]) -> Option<String> {
+    steps.iter().find_map(|step| {
+        let kind = &plan.node(step.node).step()?.uses;
+        let identity = step.identities.first()?;
+        (kind == "azure.role-assignment" && tenant_of(identity) == tenant).then(|| who(identity))
+    })
+}
+
+/// What has to be done about the rights at one place.
+fn of_place(place: &Place, giver: Option<&str>) -> Option<TaskView> {
+    let name = who(&place.identity);
+    match &place.allowance {
+        // The plan gives it itself.
+        Allowance::Missing { .. } if !place.given_by.is_empty() => None,
+        Allowance::Missing { covered_by: Some(_), .. } => None,
+        Allowance::Missing { activation: Some(activation), missing, .. } => Some(TaskView {
+            steps: place.steps.clone(),
+            command: Some(activation.command.clone()),
+            portal: Some(activation.portal.clone()),
+            least_privilege: missing.clone(),
+            ..TaskView::new(name, format!("Activate the role {} at {}", activation.role, activation.scope))
+        }),
+        Allowance::Missing { giving, missing, activation_unknown, .. } => Some(TaskView {
+            steps: place.steps.clone(),
+            command: Some(giving.command.clone()),
+            portal: Some(giving.portal.clone()),
+            least_privilege: missing.clone(),
+            otherwise: activation_unknown
+                .as_ref()
+                .map(|why| format!("whether {name} may activate it in PIM cannot be read: {why}")),
+            ..TaskView::new(
+                giver.unwrap_or(&giving.who),
+                format!("Give {name} {} at {}", role_words(giving.role), place.scope.words()),
+            )
+        }),
+        Allowance::Allowed { ending: Ending::Soon(ends) } => Some(TaskView {
+            steps: place.steps.clone(),
+            portal: Some(
+                "Azure portal: Privileged Identity Management > My roles > Azure resources > Active assignments > Extend"
+                    .to_owned(),
+            ),
+            ..TaskView::new(
+                name,
+                format!(
+                    "Extend the role {} at {}: it ends at {}, in {}",
+                    ends.role,
+                    place.scope.words(),
+                    stamp(ends.at),
+                    span(ends.in_seconds)
+                ),
+            )
+        }),
+        Allowance::Allowed { .. } | Allowance::Unknown { .. } => None,
+    }
+}
+
+fn role_words(role: Option<&str>) -> String {
+    match role {
+        Some(role) => format!("the role {role}"),
+        None => "a role that allows what is named here".to_owned(),
+    }
+}
+
+/// What a step itself says that somebody has to do, unless it is told already.
+fn of_step(step: &Previewed, places: &[&Place], ready: &Readiness) -> Option<TaskView> {
+    let Standing::Waits(wait) = &step.standing else { return None };
+    let identity = step.identities.first()?;
+    let refused =
+        ready.sign_ins.iter().find(|sign_in| sign_in.identity == *identity && sign_in.signed_in().is_none());
+    let told = match wait.kind {
+        WaitKind::Person | WaitKind::Credential => refused.is_some(),
+        WaitKind::Permission => {
+            refused.is_some()
+                || places.iter().any(|place| {
+                    place.identity == *identity && matches!(place.allowance, Allowance::Missing { .. })
+                })
+        }
+        _ => true,
+    };
+    (!told).then(|| TaskView::of_wait(wait, vec![step.key.to_string()]))
+}
+
+/// The same tasks once, and each person's together.
+fn gathered(tasks: Vec<TaskView>) -> Vec<TaskView> {
+    let mut order: Vec<String> = Vec::new();
+    let mut kept: Vec<TaskView> = Vec::new();
+    for task in tasks {
+        if !order.contains(&task.who) {
+            order.push(task.who.clone());
+        }
+        let same = |known: &&mut TaskView| {
+            (&known.who, &known.what, &known.command) == (&task.who, &task.what, &task.command)
+        };
+        match kept.iter_mut().find(same) {
+            Some(known) => known.steps.extend(task.steps),
+            None => kept.push(task),
+        }
+    }
+    kept.sort_by_key(|task| order.iter().position(|who| *who == task.who));
+    kept
+}

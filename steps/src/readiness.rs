@@ -1,0 +1,165 @@
+//! What is missing before a plan can run, in each tenant: who signs in as whom, what each may do and until when, and who
+//! manages a scope already. Only reads, side by side; what cannot be read is unknown, never fine.
+
+mod ending;
+mod giving;
+mod places;
+mod rivals;
+mod sign_ins;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::task::JoinSet;
+use twinspan_engine::{
+    AttemptLog, Clock, Ensure, FailureClass, Identity, Phase, Right, RunId, StepCx, StepError, StepKey,
+};
+
+use crate::azure::Azure;
+
+pub use ending::{Ending, Ends};
+pub use giving::{Activation, Giving};
+pub use places::{Allowance, Place};
+pub use rivals::{Rival, Rivals};
+pub use sign_ins::{Entrance, SignIn};
+
+/// A step of the plan, as far as it is known before a run.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The step.
+    pub step: StepKey,
+    /// Its kind.
+    pub kind: String,
+    /// Who does it; the first acts.
+    pub identities: Vec<Identity>,
+    /// The plan's other identities.
+    pub others: Vec<Identity>,
+    /// With what, where that is known.
+    pub params: Option<Value>,
+    /// What whoever acts has to be allowed to do.
+    pub rights: Vec<Right>,
+    /// Whether there is anything left to do.
+    pub open: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    /// Each identity in each of its tenants.
+    pub sign_ins: Vec<SignIn>,
+    /// Each place where an identity needs rights for what is left to do.
+    pub places: Vec<Place>,
+    /// Each scope that is to be connected, and who manages it.
+    pub rivals: Vec<Rivals>,
+    /// Requests that it took, but for tokens.
+    pub reads: usize,
+}
+
+/// Looks at both tenants for `steps`.
+pub async fn look(
+    azure: &Arc<Azure>,
+    clock: &Arc<dyn Clock>,
+    run: RunId,
+    steps: &[Asked],
+) -> Result<Readiness, StepError> {
+    let asker = Asker { azure: Arc::clone(azure), clock: Arc::clone(clock), run };
+    let (sign_ins, mut reads) = sign_ins::look(&asker, steps).await?;
+    let (places, of_places) = places::look(&asker, steps, &sign_ins).await?;
+    let (rivals, of_rivals) = rivals::look(&asker, steps, &sign_ins).await?;
+    reads += of_places + of_rivals;
+    Ok(Readiness { sign_ins, places, rivals, reads })
+}
+
+/// Who asks.
+#[derive(Clone)]
+struct Asker {
+    azure: Arc<Azure>,
+    clock: Arc<dyn Clock>,
+    run: RunId,
+}
+
+/// What an attempt borrows.
+struct Attempt<'a> {
+    asker: &'a Asker,
+    step: StepKey,
+    identities: &'a [Identity],
+    stated: BTreeMap<String, Value>,
+    log: AttemptLog,
+    now: Timestamp,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(asker: &'a Asker, identity: &'a Identity) -> Self {
+        Attempt {
+            asker,
+            step: StepKey::from("preview"),
+            identities: std::slice::from_ref(identity),
+            stated: BTreeMap::new(),
+            log: AttemptLog::new(Phase::Probe),
+            now: asker.clock.now(),
+        }
+    }
+
+    fn cx(&self) -> StepCx<'_> {
+        StepCx {
+            run: self.asker.run,
+            step: &self.step,
+            phase: Phase::Probe,
+            ensure: Ensure::Present,
+            attempt: 1,
+            identities: self.identities,
+            others: &[],
+            auxiliary: None,
+            since: self.now,
+            approval: None,
+            receipt: None,
+            needed_receipts: &[],
+            stated: &self.stated,
+            unknown: &[],
+            clock: &*self.asker.clock,
+            log: &self.log,
+        }
+    }
+
+    /// How many requests it took.
+    fn reads(self) -> usize {
+        self.log.into_exchanges().len()
+    }
+}
+
+/// Asks for each of `things`, side by side; answers in the order of the things.
+async fn side_by_side<T, A, F>(
+    things: impl IntoIterator<Item = T>,
+    ask: impl Fn(T) -> F,
+) -> Result<Vec<A>, StepError>
+where
+    A: Send + 'static,
+    F: Future<Output = A> + Send + 'static,
+{
+    let mut under_way = JoinSet::new();
+    let mut count = 0;
+    for (at, thing) in things.into_iter().enumerate() {
+        let answer = ask(thing);
+        under_way.spawn(async move { (at, answer.await) });
+        count = at + 1;
+    }
+    let mut answers: Vec<Option<A>> = Vec::new();
+    answers.resize_with(count, || None);
+    while let Some(ended) = under_way.join_next().await {
+        let broke_off =
+            |error| StepError::new(FailureClass::Bug, format!("a look at a tenant broke off: {error}"));
+        let (at, answer) = ended.map_err(broke_off)?;
+        if let Some(place) = answers.get_mut(at) {
+            *place = Some(answer);
+        }
+    }
+    Ok(answers.into_iter().flatten().collect())
+}
+
+/// The tenant that an identity acts in; empty: none is known.
+fn tenant_of(identity: &Identity) -> &str {
+    identity.attributes.get("tenant").map(String::as_str).unwrap_or_default()
+}

@@ -1,0 +1,328 @@
+//! What each identity may do at each place where something is left to do.
+
+use serde::Serialize;
+use twinspan_engine::{FailureClass, Identity, StepError};
+
+use super::ending::{self, Ending, allowed};
+use super::giving::{Activation, Giving, give};
+use super::{Asked, Asker, Attempt, SignIn, side_by_side, tenant_of};
+use crate::azure::{SignedIn, assignable};
+use crate::ids::Scope;
+use crate::kinds::GIVES_ROLES;
+use crate::rights::{self, Permission};
+
+/// One place, for one identity.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Who needs the rights.
+    pub identity: Identity,
+    /// Where.
+    pub scope: Scope,
+    /// Which.
+    pub actions: Vec<String>,
+    /// For which steps.
+    pub steps: Vec<String>,
+    /// Whether they are there.
+    pub allowance: Allowance,
+    /// Steps of the plan itself that give roles there, and are still to be done.
+    pub given_by: Vec<String>,
+}
+
+/// Whether rights are there.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Allowance {
+    /// All of them.
+    Allowed {
+        /// For how long.
+        ending: Ending,
+    },
+    /// Not all.
+    Missing {
+        /// Those that are not.
+        missing: Vec<String>,
+        /// How they are given.
+        giving: Giving,
+        /// How their holder gets them without anybody, where that is so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        activation: Option<Activation>,
+        /// Why it cannot be told whether it is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        activation_unknown: Option<String>,
+        /// A place above it where the same is missing: what is given there counts here.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        covered_by: Option<String>,
+    },
+    /// It cannot be told.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Every place, and how many requests it took.
+pub(super) async fn look(
+    asker: &Asker,
+    steps: &[Asked],
+    sign_ins: &[SignIn],
+) -> Result<(Vec<Place>, usize), StepError> {
+    let asked = side_by_side(wanted(steps), |mut place| {
+        let asker = asker.clone();
+        let sign_in = sign_ins.iter().find(|sign_in| sign_in.identity == place.identity).cloned();
+        async move {
+            let Some(sign_in) = sign_in else { return (place, 0) };
+            let Some(account) = sign_in.signed_in() else {
+                if let Some(error) = sign_in.error() {
+                    place.allowance = Allowance::Unknown { why: error.to_string() };
+                }
+                return (place, 0);
+            };
+            let identity = place.identity.clone();
+            let attempt = Attempt::new(&asker, &identity);
+            place.allowance = allowance(&asker, &attempt, &place, account).await;
+            (place, attempt.reads())
+        }
+    });
+    let asked = asked.await?;
+    let reads = asked.iter().map(|(_, reads)| reads).sum();
+    let mut places: Vec<Place> = asked.into_iter().map(|(place, _)| place).collect();
+    cover(&mut places);
+    Ok((places, reads))
+}
+
+/// The places, before anything is read.
+fn wanted(steps: &[Asked]) -> Vec<Place> {
+    let open: Vec<&Asked> = steps.iter().filter(|step| step.open).collect();
+    let mut places: Vec<Place> = Vec::new();
+    for step in &open {
+        for right in &step.rights {
+            let Ok(scope) = right.on.parse::<Scope>() else { continue };
+            let same =
+                |place: &&mut Place| place.identity == right.identity && place.scope.key() == scope.key();
+            let name = step.step.to_string();
+            match places.iter_mut().find(same) {
+                Some(place) => {
+                    if !place.actions.contains(&right.action) {
+                        place.actions.push(right.action.clone());
+                    }
+                    if !place.steps.contains(&name) {
+                        place.steps.push(name);
+                    }
+                }
+                None => places.push(Place {
+                    identity: right.identity.clone(),
+                    given_by: givers(&open, &right.identity, &scope),
+                    scope,
+                    actions: vec![right.action.clone()],
+                    steps: vec![name],
+                    allowance: Allowance::Unknown { why: "it has no tenant to sign in to".to_owned() },
+                }),
+            }
+        }
+    }
+    places
+}
+
+/// Steps that give roles at `scope` or above it, in the tenant of `identity`, to somebody else than who gives.
+fn givers(open: &[&Asked], identity: &Identity, scope: &Scope) -> Vec<String> {
+    let gives = |step: &&&Asked| {
+        step.kind == GIVES_ROLES
+            && step.rights.iter().any(|right| {
+                tenant_of(&right.identity) == tenant_of(identity)
+                    && right.identity != *identity
+                    && right.on.parse::<Scope>().is_ok_and(|given| given.holds(scope))
+            })
+    };
+    open.iter().filter(gives).map(|step| step.step.to_string()).collect()
+}
+
+async fn allowance(asker: &Asker, attempt: &Attempt<'_>, place: &Place, account: &SignedIn) -> Allowance {
+    let given = match given(asker, attempt, place).await {
+        Ok(given) => given,
+        // Who may not even read what is allowed to it is allowed nothing there.
+        Err(error) if error.class == FailureClass::Permission => Vec::new(),
+        Err(error) => return Allowance::Unknown { why: error.to_string() },
+    };
+    let missing: Vec<String> =
+        place.actions.iter().filter(|action| !allowed(&given, action)).cloned().collect();
+    if missing.is_empty() {
+        let (identity, scope) = (&place.identity, &place.scope);
+        let ending = ending::look(asker, attempt, identity, scope, &place.actions, account).await;
+        return Allowance::Allowed { ending };
+    }
+    let eligible = ending::eligible(asker, attempt, &place.identity, &place.scope, &missing, account).await;
+    let (activation, activation_unknown) = match eligible {
+        Ok(activation) => (activation, None),
+        Err(why) => (None, Some(why)),
+    };
+    let giving = give(&missing, &place.scope, tenant_of(&place.identity), Some(account));
+    Allowance::Missing { missing, giving, activation, activation_unknown, covered_by: None }
+}
+
+/// What the identity may do there. What is not there yet has the rights of what it will lie in.
+async fn given(asker: &Asker, attempt: &Attempt<'_>, place: &Place) -> Result<Vec<Permission>, StepError> {
+    let cx = attempt.cx();
+    let arm = asker.azure.arm(&cx, &place.identity);
+    match rights::permissions(&arm, &place.scope).await {
+        Err(error) if error.class == FailureClass::ReplicationLag => {
+            let above: Scope = assignable(place.scope.path()).parse()?;
+            if above.key() == place.scope.key() {
+                return Err(error);
+            }
+            rights::permissions(&arm, &above).await
+        }
+        given => given,
+    }
+}
+
+/// A role that is to be given above need not be given here.
+fn cover(places: &mut [Place]) {
+    let missing: Vec<(Identity, Scope, Option<&'static str>)> = places
+        .iter()
+        .filter_map(|place| match &place.allowance {
+            Allowance::Missing { giving, .. } => {
+                Some((place.identity.clone(), place.scope.clone(), giving.role))
+            }
+            _ => None,
+        })
+        .collect();
+    for place in places {
+        let Allowance::Missing { giving, covered_by, .. } = &mut place.allowance else { continue };
+        let above = missing.iter().find(|(identity, scope, role)| {
+            *identity == place.identity
+                && scope.key() != place.scope.key()
+                && scope.holds(&place.scope)
+                && role.is_some()
+                && *role == giving.role
+        });
+        *covered_by = above.map(|(_, scope, _)| scope.path().to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use twinspan_engine::{Clock, Right, RunId, StepKey, VirtualClock};
+
+    use super::*;
+    use crate::azure::scripted::{Bench, TARGET};
+    use crate::readiness::{self, Readiness};
+
+    const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+    const WRITE: &str = "Microsoft.Network/networkManagerConnections/write";
+
+    fn asked(step: &str, kind: &str, identity: &Identity, rights: &[(&str, &str)]) -> Asked {
+        let right = |(action, on): &(&str, &str)| Right {
+            identity: identity.clone(),
+            action: (*action).to_owned(),
+            on: (*on).to_owned(),
+        };
+        Asked {
+            step: StepKey::from(step),
+            kind: kind.to_owned(),
+            identities: vec![identity.clone()],
+            others: Vec::new(),
+            params: None,
+            rights: rights.iter().map(right).collect(),
+            open: true,
+        }
+    }
+
+    fn named(bench: &Bench, name: &str) -> Identity {
+        Identity { name: name.to_owned(), ..bench.target.clone() }
+    }
+
+    async fn looked(bench: &Bench, steps: &[Asked]) -> Readiness {
+        let clock: std::sync::Arc<dyn Clock> =
+            std::sync::Arc::new(VirtualClock::new("2026-11-25T09:00:00Z".parse().unwrap()));
+        readiness::look(&bench.azure, &clock, RunId(uuid::Uuid::nil()), steps).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_has_no_role_at_all_lacks_everything_and_is_told_how_it_is_given() {
+        let bench = Bench::new();
+        let refused = json!({ "error": { "code": "SubscriptionNotFound", "message": "The subscription was not found." } });
+        let forbidden = json!({ "error": { "code": "AuthorizationFailed", "message": "no" } });
+        bench.script.answer(404, &refused).answer(403, &forbidden);
+        let steps = [asked("connect", "x", &bench.target.clone(), &[(WRITE, SUBSCRIPTION)])];
+        let ready = looked(&bench, &steps).await;
+        let Allowance::Missing { missing, giving, activation, activation_unknown, .. } =
+            &ready.places[0].allowance
+        else {
+            panic!("{ready:#?}")
+        };
+        assert_eq!(missing, &[WRITE]);
+        assert_eq!(giving.role, Some("Network Contributor"));
+        assert!(giving.command.ends_with(&format!("--role 'Network Contributor' --scope {SUBSCRIPTION}")));
+        assert!(giving.who.contains(TARGET), "{}", giving.who);
+        assert!(activation.is_none() && activation_unknown.is_some(), "not read is not no: {ready:#?}");
+        let asked = bench.script.requests();
+        assert!(asked.iter().all(|request| request.verb == "GET"), "{asked:#?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_says_nothing_leaves_it_unknown() {
+        let bench = Bench::new();
+        bench.script.answer(500, &json!({ "error": { "code": "InternalServerError", "message": "oops" } }));
+        let steps = [asked("connect", "x", &bench.target.clone(), &[(WRITE, SUBSCRIPTION)])];
+        let ready = looked(&bench, &steps).await;
+        assert!(matches!(ready.places[0].allowance, Allowance::Unknown { .. }), "{ready:#?}");
+    }
+
+    #[test]
+    fn what_the_plan_gives_itself_is_known_and_what_is_given_above_is_not_asked_for_twice() {
+        let bench = Bench::new();
+        let (guest, admin) = (named(&bench, "guest"), named(&bench, "admin"));
+        let network =
+            format!("{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v");
+        let steps = [
+            asked(
+                "role",
+                GIVES_ROLES,
+                &admin,
+                &[("Microsoft.Authorization/roleAssignments/write", SUBSCRIPTION)],
+            ),
+            asked("connect", "x", &guest, &[(WRITE, SUBSCRIPTION)]),
+            asked("member", "x", &guest, &[("Microsoft.Network/virtualNetworks/write", &network)]),
+            asked("another", "x", &guest, &[(WRITE, SUBSCRIPTION)]),
+        ];
+        let mut places = wanted(&steps);
+        let of = |place: &Place| (place.identity.name.clone(), place.steps.clone(), place.given_by.clone());
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            places.iter().map(of).collect::<Vec<_>>(),
+            [
+                ("admin".to_owned(), names(&["role"]), names(&[])),
+                ("guest".to_owned(), names(&["connect", "another"]), names(&["role"])),
+                ("guest".to_owned(), names(&["member"]), names(&["role"])),
+            ]
+        );
+        for place in &mut places {
+            let giving = give(&place.actions, &place.scope, TARGET, None);
+            place.allowance = Allowance::Missing {
+                missing: place.actions.clone(),
+                giving,
+                activation: None,
+                activation_unknown: None,
+                covered_by: None,
+            };
+        }
+        cover(&mut places);
+        let covered: Vec<Option<&str>> = places
+            .iter()
+            .map(|place| match &place.allowance {
+                Allowance::Missing { covered_by, .. } => covered_by.as_deref(),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(covered, [None, None, Some(SUBSCRIPTION)], "a role of another sort covers nothing");
+    }
+
+    #[test]
+    fn a_step_that_is_so_needs_no_right_any_more() {
+        let bench = Bench::new();
+        let mut step = asked("connect", "x", &bench.target.clone(), &[(WRITE, SUBSCRIPTION)]);
+        step.open = false;
+        assert!(wanted(&[step]).is_empty());
+    }
+}

@@ -1,0 +1,88 @@
+//! As whom each identity would act, or what refuses it.
+
+use twinspan_engine::{FailureClass, Identity, StepError};
+
+use super::{Asked, Asker, Attempt, side_by_side, tenant_of};
+use crate::azure::{Credential, CredentialError, SignedIn};
+
+/// One identity in one tenant.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// Who.
+    pub identity: Identity,
+    /// How it came out.
+    pub entrance: Entrance,
+}
+
+/// How a sign-in came out.
+#[derive(Clone, Debug)]
+pub enum Entrance {
+    /// As whom it acts.
+    SignedIn(Box<SignedIn>),
+    /// This machine has none: somebody else acts.
+    NoCredential(StepError),
+    /// Nobody lets it in.
+    Refused(StepError),
+    /// Nobody answered, or not now.
+    NoAnswer(StepError),
+}
+
+impl SignIn {
+    /// As whom it acts.
+    pub fn signed_in(&self) -> Option<&SignedIn> {
+        match &self.entrance {
+            Entrance::SignedIn(signed_in) => Some(signed_in),
+            _ => None,
+        }
+    }
+
+    /// What stands against it.
+    pub fn error(&self) -> Option<&StepError> {
+        match &self.entrance {
+            Entrance::SignedIn(_) => None,
+            Entrance::NoCredential(error) | Entrance::Refused(error) | Entrance::NoAnswer(error) => {
+                Some(error)
+            }
+        }
+    }
+}
+
+/// Signs in as everybody who acts in a step.
+pub(super) async fn look(asker: &Asker, steps: &[Asked]) -> Result<(Vec<SignIn>, usize), StepError> {
+    let mut identities: Vec<Identity> = Vec::new();
+    let acting = steps
+        .iter()
+        .flat_map(|step| step.identities.iter().chain(step.rights.iter().map(|right| &right.identity)));
+    for identity in acting {
+        if !tenant_of(identity).is_empty() && !identities.contains(identity) {
+            identities.push(identity.clone());
+        }
+    }
+    let asked = side_by_side(identities, |identity| {
+        let asker = asker.clone();
+        async move {
+            let attempt = Attempt::new(&asker, &identity);
+            let result = asker.azure.sign_in(&attempt.cx(), &identity).await;
+            let reads = attempt.reads();
+            let entrance = entrance(&asker, &identity, result);
+            (SignIn { identity, entrance }, reads)
+        }
+    });
+    let asked = asked.await?;
+    let reads = asked.iter().map(|(_, reads)| reads).sum();
+    Ok((asked.into_iter().map(|(sign_in, _)| sign_in).collect(), reads))
+}
+
+fn entrance(asker: &Asker, identity: &Identity, result: Result<SignedIn, StepError>) -> Entrance {
+    let error = match result {
+        Ok(signed_in) => return Entrance::SignedIn(Box::new(signed_in)),
+        Err(error) => error,
+    };
+    let configured = asker.azure.credentials().of(&identity.name, tenant_of(identity));
+    let lacks = matches!(configured, Ok(Credential::None) | Err(CredentialError::NotConfigured { .. }));
+    match error.class {
+        _ if lacks => Entrance::NoCredential(error),
+        FailureClass::Transient | FailureClass::Throttled => Entrance::NoAnswer(error),
+        _ => Entrance::Refused(error),
+    }
+}

@@ -1,0 +1,366 @@
+//! `preview` as a user sees it, in worlds that differ; and that it never writes, whatever it is shown.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use twinspan_sim::World;
+
+use crate::azure::Azure;
+use crate::program::{Home, Said, shipped};
+
+const PLAN: &str = "cross-tenant-connection.yaml";
+const INPUTS: &str = "cross-tenant-connection.inputs.yaml";
+const CENTRAL: &str = "11111111-0000-0000-0000-00000000000c";
+const TARGET: &str = "22222222-0000-0000-0000-00000000000f";
+const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
+const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+const NINA_IN_CENTRAL: &str = "cccccccc-1111-0000-0000-000000000001";
+const NINA_IN_TARGET: &str = "ffffffff-1111-0000-0000-000000000002";
+
+/// The shipped world, changed.
+fn world(change: impl FnOnce(&mut Value)) -> Value {
+    let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
+    change(&mut world);
+    world
+}
+
+fn tenant<'w>(world: &'w mut Value, id: &str) -> &'w mut Value {
+    world["tenants"].as_array_mut().unwrap().iter_mut().find(|tenant| tenant["id"] == id).unwrap()
+}
+
+fn push(list: &mut Value, entry: Value) {
+    list.as_array_mut().unwrap().push(entry);
+}
+
+/// Nina is a guest of the target tenant, and everything is registered.
+fn with_guest(world: &mut Value) {
+    let target = tenant(world, TARGET);
+    let guest = json!({ "id": NINA_IN_TARGET, "email": "nina.network@contoso.example", "guest": "accepted" });
+    push(&mut target["users"], guest);
+    target["subscriptions"][0]["registered"] = json!(["Microsoft.Network"]);
+}
+
+fn role(scope: &str, role: &str, principal: &str) -> Value {
+    json!({ "scope": scope, "role": role, "principal": principal })
+}
+
+/// A simulated Azure that begins as described.
+fn azure(world: &Value) -> Azure {
+    let home = Home::new();
+    let file = home.write("world.json", world.to_string());
+    let azure = Azure::start(&["--world", &file]);
+    azure.without_lags();
+    azure
+}
+
+fn preview(home: &Home, more: &[&str]) -> Said {
+    let (plan, inputs) = (shipped(PLAN), shipped(INPUTS));
+    let mut all = vec!["preview", &plan, "--inputs", &inputs];
+    all.extend(more);
+    home.run(&all)
+}
+
+/// Without what differs from machine to machine.
+fn stable(text: &str) -> String {
+    text.replace(&shipped(""), "plans/library/")
+}
+
+/// What a JSON preview says of one step.
+fn step<'v>(view: &'v Value, name: &str) -> &'v Value {
+    let headings = view["headings"].as_array().unwrap().iter();
+    headings
+        .flat_map(|heading| heading["steps"].as_array().unwrap())
+        .find(|step| step["step"] == name)
+        .unwrap_or_else(|| panic!("{name}: {view:#}"))
+}
+
+fn tasks<'v>(view: &'v Value, tenant: &str) -> Vec<&'v Value> {
+    let tenants = view["tenants"].as_array().unwrap();
+    let tenant = tenants.iter().find(|one| one["tenant"] == tenant).unwrap();
+    tenant["tasks"].as_array().unwrap().iter().collect()
+}
+
+#[test]
+fn where_nothing_is_there_yet_it_tells_what_would_be_made_and_what_nobody_can_know() {
+    let azure = Azure::start(&[]);
+    let home = azure.home();
+    let said = preview(&home, &[]).expect(0);
+    insta::assert_snapshot!("preview_default", stable(&said.out));
+    preview(&home, &["--detailed-exitcode"]).expect(2);
+    let view = preview(&home, &["--output", "json"]).expect(0).json();
+    insta::assert_json_snapshot!("preview_default_json", view, {
+        ".headings[].steps[].error.references" => "[IDS]",
+        ".tenants[].sign_ins[].wait.action" => "[COMMAND WITH A PORT]",
+        ".tenants[].sign_ins[].wait.otherwise" => "[WORDS WITH IDS AND TIMES]",
+        ".next" => "[COMMAND]",
+    });
+    assert_eq!(azure.ledger().len(), 0, "nothing was written");
+    assert!(!home.journal().exists(), "no run was begun");
+    let writes: Vec<_> = azure.requests().into_iter().filter(|request| request.method != "GET").collect();
+    assert!(writes.is_empty(), "{writes:?}");
+}
+
+#[test]
+fn what_if_is_the_same_command_and_other_plans_are_looked_at_too() {
+    let azure = Azure::start(&[]);
+    let home = azure.home();
+    let said = home.run(&["what-if", &shipped("hello-durable.yaml"), "--output", "json"]);
+    let view = said.json();
+    assert_eq!((&view["schema"], &view["type"]), (&json!(1), &json!("preview")), "{view:#}");
+    assert_eq!(azure.requests().len(), 0, "a plan without Azure asks Azure nothing");
+}
+
+/// Everything is done, so there is nothing to change.
+#[test]
+fn where_a_run_was_finished_there_is_nothing_to_do() {
+    let azure = Azure::start(&["--ready-world"]);
+    azure.without_lags();
+    let home = azure.home();
+    let before = preview(&home, &["--output", "json"]).expect(0).json();
+    assert_eq!(before["changes"], true);
+    assert_eq!(step(&before, "role")["state"], "already-so", "{before:#}");
+    assert_eq!(step(&before, "scope-connection")["state"], "would-create");
+    assert_eq!(step(&before, "connected")["state"], "unknown", "its halves are still to be made");
+    assert_eq!(step(&before, "members[vnet-app-735df4f4]")["after"], json!(["connected", "group"]));
+    insta::assert_snapshot!("preview_ready", stable(&preview(&home, &[]).expect(0).out));
+    by_hand(&azure, true);
+    let said = preview(&home, &["--detailed-exitcode", "--output", "json"]).expect(0);
+    let view = said.json();
+    assert_eq!(view["changes"], false, "{view:#}");
+    assert_eq!(view["counts"]["already_so"], 19, "{view:#}");
+}
+
+/// What the portal would have made: both halves, the group, and perhaps its members.
+fn by_hand(azure: &Azure, members: bool) {
+    let central = azure.token(Some("central"), CENTRAL);
+    let target = azure.token(Some("target"), TARGET);
+    let put = |token: &str, path: &str, properties: Value| {
+        let path = format!("{path}?api-version=2024-10-01");
+        azure.arm(token, "PUT", &path, Some(&json!({ "properties": properties })));
+    };
+    put(
+        &central,
+        &format!("{MANAGER}/scopeConnections/to-central"),
+        json!({ "tenantId": TARGET, "resourceId": SUBSCRIPTION }),
+    );
+    put(
+        &target,
+        &format!("{SUBSCRIPTION}/providers/Microsoft.Network/networkManagerConnections/to-central"),
+        json!({ "networkManagerId": MANAGER }),
+    );
+    let group = format!("{MANAGER}/networkGroups/ng-spokes");
+    put(&central, &group, json!({ "memberType": "VirtualNetwork" }));
+    if !members {
+        return;
+    }
+    for (name, network) in [
+        (
+            "app",
+            format!(
+                "{SUBSCRIPTION}/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app"
+            ),
+        ),
+        (
+            "data",
+            format!(
+                "{SUBSCRIPTION}/resourceGroups/rg-data/providers/Microsoft.Network/virtualNetworks/vnet-data"
+            ),
+        ),
+        ("hub", MANAGER.replace("networkManagers/nm-group", "virtualNetworks/vnet-hub")),
+    ] {
+        let path = format!("{group}/staticMembers/{name}?api-version=2024-10-01");
+        let body = json!({ "properties": { "resourceId": network } });
+        azure.arm_with(&central, Some(&target), "PUT", &path, Some(&body));
+    }
+}
+
+#[test]
+fn a_rollout_that_was_half_done_by_hand_is_found_in_place() {
+    let azure = Azure::start(&["--ready-world"]);
+    azure.without_lags();
+    by_hand(&azure, false);
+    let written = azure.ledger().len();
+    let home = azure.home();
+    let said = preview(&home, &["--detailed-exitcode"]).expect(2);
+    insta::assert_snapshot!("preview_half_done", stable(&said.out));
+    assert_eq!(azure.ledger().len(), written);
+}
+
+#[test]
+fn a_missing_right_is_told_with_who_gives_it_and_the_command() {
+    let mut world = world(with_guest);
+    let subscription = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
+    let central = tenant(&mut world, CENTRAL);
+    central["role_assignments"] = json!([role(subscription, "Reader", NINA_IN_CENTRAL)]);
+    let target = tenant(&mut world, TARGET);
+    push(&mut target["role_assignments"], role(SUBSCRIPTION, "Network Contributor", NINA_IN_TARGET));
+    let azure = azure(&world);
+    let home = azure.home();
+    let said = preview(&home, &[]).expect(0);
+    insta::assert_snapshot!("preview_missing_role", stable(&said.out));
+    let view = preview(&home, &["--output", "json"]).expect(0).json();
+    let found = tasks(&view, CENTRAL);
+    assert_eq!(found.len(), 2, "the manager, and the hub's network: {found:#?}");
+    assert_eq!(
+        found[0]["command"],
+        format!(
+            "az role assignment create --assignee-object-id {NINA_IN_CENTRAL} --assignee-principal-type User --role \
+             'Network Contributor' --scope {MANAGER}"
+        )
+    );
+    assert_eq!(azure.ledger().len(), 0);
+}
+
+#[test]
+fn a_role_that_ends_soon_is_told_and_one_that_can_be_activated() {
+    let ends = now() + SignedDuration::from_hours(2) + SignedDuration::from_secs(30);
+    let mut world = world(with_guest);
+    let target = tenant(&mut world, TARGET);
+    let mut timed = role(SUBSCRIPTION, "Network Contributor", NINA_IN_TARGET);
+    timed["ends"] = json!(ends.to_string());
+    push(&mut target["role_assignments"], timed);
+    let subscription = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
+    let mut eligible = role(subscription, "Network Contributor", NINA_IN_CENTRAL);
+    eligible["eligible"] = json!(true);
+    tenant(&mut world, CENTRAL)["role_assignments"] =
+        json!([role(subscription, "Reader", NINA_IN_CENTRAL), eligible]);
+    let azure = azure(&world);
+    let home = azure.home();
+    let said = preview(&home, &[]).expect(0);
+    assert!(said.out.contains("  ends soon"), "{said:#?}");
+    let view = preview(&home, &["--output", "json"]).expect(0).json();
+    let ending: Vec<&str> = tasks(&view, TARGET).iter().map(|task| task["what"].as_str().unwrap()).collect();
+    assert!(
+        ending[0].starts_with(&format!(
+            "Extend the role Network Contributor at subscription {}: it ends at ",
+            &SUBSCRIPTION[15..]
+        )) && ending[0].ends_with("in 2 h"),
+        "{ending:#?}"
+    );
+    let activating = tasks(&view, CENTRAL);
+    assert_eq!(
+        activating[0]["what"],
+        format!("Activate the role Network Contributor at {subscription}"),
+        "{activating:#?}"
+    );
+    let command = activating[0]["command"].as_str().unwrap();
+    assert!(
+        command.starts_with("az rest --method put --url ") && command.contains("SelfActivate"),
+        "{command}"
+    );
+    assert!(activating[0]["portal"].as_str().unwrap().contains("Privileged Identity Management > My roles"));
+}
+
+#[test]
+fn what_may_not_be_read_is_unknown_and_not_fine() {
+    let azure = Azure::start(&["--ready-world"]);
+    azure.set_faults(&json!([{
+        "method": "GET", "path_contains": "roleAssignmentScheduleInstances", "fault": "status-403", "times": 99
+    }]));
+    let home = azure.home();
+    let view = preview(&home, &["--output", "json"]).expect(0).json();
+    let rights = view["tenants"][0]["rights"][0].clone();
+    assert_eq!(rights["state"], "allowed", "{rights:#}");
+    assert_eq!(rights["ending"]["state"], "unknown", "{rights:#}");
+}
+
+#[test]
+fn another_network_manager_on_the_scope_is_a_conflict_in_sight() {
+    let azure = Azure::start(&["--ready-world"]);
+    azure.without_lags();
+    let target = azure.token(Some("target"), TARGET);
+    let other = MANAGER.replace("aaaaaaaa", "dddddddd").replace("nm-group", "nm-other");
+    let path = format!(
+        "{SUBSCRIPTION}/providers/Microsoft.Network/networkManagerConnections/to-another?api-version=2024-10-01"
+    );
+    azure.arm(&target, "PUT", &path, Some(&json!({ "properties": { "networkManagerId": other } })));
+    let home = azure.home();
+    insta::assert_snapshot!("preview_conflict", stable(&preview(&home, &[]).expect(0).out));
+    let view = preview(&home, &["--output", "json"]).expect(0).json();
+    let rival = &view["tenants"][1]["scopes"][0]["managers"][0];
+    assert_eq!(rival["network_manager"], other, "{view:#}");
+    let task = tasks(&view, TARGET)[0];
+    assert!(task["who"].as_str().unwrap().contains("nm-other"), "{task:#}");
+}
+
+#[test]
+fn an_identity_whose_credential_is_elsewhere_gets_its_tasks() {
+    let azure = Azure::start(&[]);
+    let home = azure.home_without("target-admin");
+    let said = preview(&home, &[]).expect(0);
+    insta::assert_snapshot!("preview_somebody_else", stable(&said.out));
+}
+
+#[test]
+fn where_nobody_is_let_in_it_ends_with_4_and_where_nobody_answers_with_1() {
+    let azure = Azure::start(&[]);
+    let home = azure.home();
+    for name in ["central", "target", "target-admin"] {
+        home.write(&format!("{name}.secret"), "wrong");
+    }
+    let said = preview(&home, &[]).expect(4);
+    assert!(said.out.contains("refused"), "{said:#?}");
+    // Its certificate goes when it goes.
+    let root = azure.ready["ca_file"].as_str().unwrap().to_owned();
+    let kept = home.write("root.pem", std::fs::read(&root).unwrap());
+    let configuration = std::fs::read_to_string(home.path().join("twinspan.toml")).unwrap();
+    home.write("twinspan.toml", configuration.replace(&root, &kept));
+    drop(azure);
+    let said = preview(&home, &[]).expect(1);
+    assert!(said.out.contains("no answer"), "{said:#?}");
+}
+
+#[test]
+fn a_wrong_plan_ends_with_65_and_a_wrong_subscription_is_found_before_anything_runs() {
+    let azure = Azure::start(&["--ready-world"]);
+    let home = azure.home();
+    home.run(&["preview", &shipped(PLAN), "--input", "target_tenant=nonsense"]).expect(65);
+    home.run(&["preview"]).expect(64);
+    let said = preview(&home, &["--input", "target_scope_name=fabrikam-test"]).expect(1);
+    assert!(said.out.contains("would fail") && said.out.contains("fabrikam-test"), "{said:#?}");
+    assert_eq!(azure.ledger().len(), 0);
+}
+
+/// Twice: by the ledger of each world, and by the wire that carries nothing but reads (its own test is in `steps`).
+#[test]
+fn no_shipped_plan_makes_it_write_in_any_world() {
+    let least = &["--world", "least-privilege"][..];
+    for arguments in [&[][..], &["--ready-world"], least] {
+        let azure = Azure::start(arguments);
+        let home = azure.home();
+        let library = std::fs::read_dir(shipped("")).unwrap().map(|entry| entry.unwrap().path());
+        let plans = library.filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.ends_with(".yaml") && !name.contains(".inputs.")
+        });
+        let mut count = 0;
+        for plan in plans {
+            let stem = plan.file_stem().unwrap().to_str().unwrap().to_owned();
+            let inputs = std::fs::read_dir(shipped("")).unwrap().map(|entry| entry.unwrap().path());
+            for input in inputs.filter(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                name.starts_with(&format!("{stem}.")) && name.ends_with("inputs.yaml")
+            }) {
+                let said =
+                    home.run(&["preview", plan.to_str().unwrap(), "--inputs", input.to_str().unwrap()]);
+                assert!(matches!(said.code, Some(0 | 1 | 4)), "{}: {said:#?}", input.display());
+                count += 1;
+            }
+        }
+        assert!(count >= 4, "{count} plans with inputs were found");
+        assert_eq!(azure.ledger().len(), 0, "{arguments:?}");
+        let writes: Vec<_> = azure
+            .requests()
+            .into_iter()
+            .filter(|request| request.method != "GET" && !request.path.ends_with("/resources"))
+            .collect();
+        assert!(writes.is_empty(), "{arguments:?}: {writes:?}");
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the simulator in another process lives by the machine's clock"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
