@@ -14,7 +14,7 @@ use crate::commands;
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 failed, 3 not found, 4 sign-in refused, 5 waiting, 6 gave up waiting, 7 held, \
-                  64 usage, 65 plan invalid, 70 bug, 74 journal, 130/143 stopped. `twinspan explain exit-codes` \
+                  9 drift, 64 usage, 65 plan invalid, 70 bug, 74 journal, 130/143 stopped. `twinspan explain exit-codes` \
                   says more."
 )]
 pub(crate) struct Cli {
@@ -106,6 +106,10 @@ pub(crate) enum Command {
     HandOver(commands::hand_over::Args),
     /// Take back what a run made
     Undo(commands::undo::Args),
+    /// Read everything again that a run proved, and say what has drifted; sends nothing
+    Verify(commands::verify::Args),
+    /// Mend what has drifted in a run, also in one that is done
+    Repair(commands::repair::Args),
     /// List the runs of the journal
     List(commands::list::Args),
     /// Show where a run stands

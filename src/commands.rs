@@ -18,6 +18,7 @@ pub(crate) mod pause;
 pub(crate) mod provide;
 pub(crate) mod rehearse;
 pub(crate) mod reject;
+pub(crate) mod repair;
 pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod run;
@@ -28,6 +29,7 @@ pub(crate) mod skip;
 pub(crate) mod steps;
 pub(crate) mod undo;
 pub(crate) mod validate;
+pub(crate) mod verify;
 pub(crate) mod wait;
 pub(crate) mod why;
 
@@ -41,6 +43,7 @@ use crate::ui::Ui;
 pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Validate(args) => validate::run(ui, app, args).await,
+        Command::Verify(args) => verify::run(ui, app, args).await,
         Command::Rehearse(args) => rehearse::run(ui, app, args).await,
         Command::Run(args) => run::run(ui, app, args).await,
         Command::Resume(args) => resume::run(ui, app, args).await,
@@ -48,6 +51,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, Co
         Command::Cancel(args) => cancel::run(ui, app, args).await,
         Command::Approve(args) => approve::run(ui, app, args).await,
         Command::Reject(args) => reject::run(ui, app, args).await,
+        Command::Repair(args) => repair::run(ui, app, args).await,
         Command::Retry(args) => retry::run(ui, app, args).await,
         Command::Skip(args) => skip::run(ui, app, args).await,
         Command::Decide(args) => decide::run(ui, app, args).await,

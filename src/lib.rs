@@ -29,6 +29,7 @@ mod plan_file;
 mod plan_identities;
 mod progress;
 mod rehearsal;
+mod repair_preview;
 mod run_reference;
 mod secrets;
 mod signals;
@@ -37,6 +38,7 @@ mod stated_output;
 mod step_kinds;
 mod ui;
 mod undo_preview;
+mod verification;
 mod view;
 
 use std::ffi::OsString;

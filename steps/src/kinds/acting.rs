@@ -65,6 +65,7 @@ impl<S: Step> Step for Acting<S> {
     const UNDO_BEFORE: &'static [&'static str] = S::UNDO_BEFORE;
     const DWELL: Option<Dwell> = S::DWELL;
     const ONLY_CHECKED: &'static [&'static str] = S::ONLY_CHECKED;
+    const MOVING: &'static [&'static str] = S::MOVING;
 
     type Params = S::Params;
     type Output = S::Output;

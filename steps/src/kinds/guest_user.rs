@@ -237,6 +237,8 @@ impl Step for GuestUser {
     const SETTLE: Duration = Duration::from_secs(60);
     const REMOVABLE: bool = true;
 
+    const MOVING: &'static [&'static str] = &["state"];
+
     type Params = Params;
     type Output = Output;
 

@@ -123,6 +123,8 @@ impl Step for NetworkManagerConnection {
 
     const ONLY_CHECKED: &'static [&'static str] = &["scope_connection_state"];
 
+    const MOVING: &'static [&'static str] = &["state"];
+
     type Params = Params;
     type Output = Output;
 

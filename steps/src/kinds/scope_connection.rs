@@ -134,6 +134,8 @@ impl Step for ScopeConnection {
     // Microsoft's order: the central half goes first, while the target's half still names the network manager.
     const UNDO_BEFORE: &'static [&'static str] = &["avnm.network-manager-connection"];
 
+    const MOVING: &'static [&'static str] = &["state"];
+
     type Params = Params;
     type Output = Output;
 
