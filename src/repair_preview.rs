@@ -1,7 +1,9 @@
 //! What a repair would do, step by step, with whose it is: nobody says yes to what was not shown.
 
 use serde::Serialize;
-use twinspan_engine::{Choice, Identity, ItemView, Mend, Origin, RunId, RunState, Standing, StepKey};
+use twinspan_engine::{
+    Choice, Identity, ItemView, Mend, Origin, RunId, RunState, Standing, StepKey, StepState,
+};
 
 use crate::ui::{DIM, STRONG, WAIT, Width};
 use crate::view::{FindingView, Page, SCHEMA, id_of};
@@ -75,7 +77,7 @@ impl MendView {
             step: item.key().to_string(),
             act,
             id: id_of(item.outputs()).unwrap_or("-").to_owned(),
-            found: found.map(FindingView::from),
+            found: found.map(FindingView::from).or_else(|| undecided(item)),
             owner: item.identities().first().map(owner),
             ours: matches!(item.origin(), Some(Origin::Made)),
         }
@@ -113,6 +115,12 @@ impl MendView {
             page.line(6, "      this run did not make what is there and would be removed");
         }
     }
+}
+
+/// What a step stopped at that was never proven.
+fn undecided(item: ItemView<'_>) -> Option<FindingView> {
+    let Some(StepState::NeedsDecision { decision, .. }) = item.state() else { return None };
+    Some(FindingView::from(&Standing::Broken { decision: (**decision).clone() }))
 }
 
 /// Whether the step makes something; others only read.

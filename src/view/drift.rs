@@ -100,8 +100,7 @@ pub(crate) struct VerifiedView {
 
 impl VerifiedView {
     pub(crate) fn of(state: &RunState) -> Option<Self> {
-        let verified = state.verified()?;
-        let drift = state.drift().unwrap_or_default();
+        let (verified, drift) = (state.verified()?, state.drift()?);
         Some(VerifiedView { began: verified.began, by: verified.by.to_string(), drift })
     }
 
@@ -236,6 +235,7 @@ impl VerificationView {
 
     fn words(&self) -> String {
         match (self.drift, self.unreadable) {
+            _ if self.findings.is_empty() => "nothing is in place that could drift".to_owned(),
             (0, 0) => "no drift".to_owned(),
             (0, unreadable) => {
                 format!("{} could not be read; no drift as far as is known", counted(unreadable, "step"))

@@ -133,8 +133,13 @@ fn reads(state: &RunState, id: ItemId, needed: &BTreeSet<ItemId>, chosen: &BTree
 fn choice(state: &RunState, id: ItemId) -> Option<Choice> {
     let item = state.item(id);
     let reads = state.plan().node(item.node).step().is_none_or(|step| step.effect == EffectClass::Read);
-    match item.step()?.standing.as_ref().map(|(_, standing)| standing) {
+    let record = item.step()?;
+    match record.standing.as_ref().map(|(_, standing)| standing) {
         _ if reads => None,
+        // It was never proven: what this run sent is there, and does not heal.
+        None if matches!(record.state, StepState::NeedsDecision { .. }) && record.ownership.owed => {
+            Some(Choice::Recreate)
+        }
         Some(Standing::Broken { .. }) => Some(Choice::Recreate),
         Some(Standing::Changed { .. }) => Some(Choice::Overwrite),
         // Another's: it is looked at, and then a person decides.

@@ -344,7 +344,7 @@ impl StepState {
     pub(crate) fn may_reopen(&self) -> bool {
         match self {
             StepState::Done(_) | StepState::AlreadySo(_) | StepState::Failed { .. } => true,
-            StepState::NeedsDecision { phase, .. } => *phase == Phase::Probe,
+            StepState::NeedsDecision { phase, .. } => phase.way() == Way::Forward,
             StepState::Waiting(waiting) => waiting.phase == Phase::Probe,
             StepState::RetryWait { phase, .. } => matches!(phase, Phase::Probe | Phase::Apply),
             StepState::Probing { way } => *way == Way::Forward,

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 
 use crate::drift::{Finding, Standing};
 use crate::signal::Actor;
-use crate::state::RunState;
 use crate::state::item::ItemId;
 use crate::state::step_state::StepState;
 use crate::state::view::ItemView;
+use crate::state::{Goal, RunState};
 
 /// The last look at everything that is in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +52,10 @@ impl RunState {
         self.verified.as_ref()
     }
 
-    /// How many steps it found drifted that were not proven since; `None`: nobody has looked.
+    /// How many steps it found drifted that were not proven since; `None`: nobody has looked, or the run is taken back.
     pub fn drift(&self) -> Option<usize> {
-        self.verified.as_ref().map(|_| self.drifted.len())
+        let known = self.verified.as_ref().filter(|_| self.control.goal != Goal::Undo);
+        known.map(|_| self.drifted.len())
     }
 
     pub(crate) fn drifted(&self) -> impl Iterator<Item = ItemId> + '_ {
@@ -64,6 +65,10 @@ impl RunState {
     /// Steps whose proof can be read again, those that need nothing first. What is in one list depends on nothing else in
     /// it. What a person only stated cannot be read.
     pub(crate) fn verifiable(&self) -> Vec<Vec<ItemId>> {
+        // What was only looked at spoke of what is taken back.
+        if self.control.goal == Goal::Undo {
+            return Vec::new();
+        }
         let in_place = |id: &ItemId| {
             self.item(*id).step().is_some_and(|record| match &record.state {
                 StepState::AlreadySo(proof) | StepState::Done(proof) => {
