@@ -233,6 +233,7 @@ fn next(facts: &Facts<'_>, steps: &[StepView], withheld: &[String]) -> Vec<Strin
             }
             if step.reads && step.state == "needs-decision" {
                 // What it found may be mended only by making anew what an earlier step made.
+                commands.push(format!("twinspan repair {run} {}", step.step));
                 commands.push(format!("twinspan undo {run} --preview"));
             }
         }
