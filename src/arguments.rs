@@ -107,8 +107,15 @@ pub(crate) enum Command {
     /// Take back what a run made
     Undo(commands::undo::Args),
     /// Read everything again that a run proved, and say what has drifted; sends nothing
+    ///
+    /// Every check of every step that is done is made again, with the parameters of then and as the same identities. What was
+    /// found is recorded with the run; where somebody drives it just now, that driver records it. Exit code 0: all as it was
+    /// proven; 9: something has drifted; 5: something could not be read, and nothing has drifted as far as is known.
     Verify(commands::verify::Args),
     /// Mend what has drifted in a run, also in one that is done
+    ///
+    /// Looks at everything first, shows what it would make, write over or remove and whose that is, and asks. The run begins
+    /// again at these steps only, and ends once more. What another run made is left to a decision.
     Repair(commands::repair::Args),
     /// List the runs of the journal
     List(commands::list::Args),

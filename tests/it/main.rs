@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod adopting;
 mod azure;
 mod azure_cli;
 mod config;

@@ -113,7 +113,6 @@ fn each_kind_of_drift_is_told_and_shown_beside_the_status() {
         "scope connection to-central of network manager nm-group is Revoked",
         "ask the other tenant's administrator whether that was meant",
         "it is gone",
-        "GET …/networkManagerConnections/to-central → 404",
         "network manager connection to-central of subscription bbbbbbbb",
         &format!("twinspan repair {} ", rollout.run),
     ] {
