@@ -13,8 +13,8 @@ use crate::commands;
     version,
     disable_help_subcommand = true,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done, 1 failed, 2 changes (preview), 3 not found, 4 sign-in refused, 5 waiting, 6 gave up waiting, 7 held, \
-                  64 usage, 65 plan invalid, 70 bug, 74 journal, 130/143 stopped. `twinspan explain exit-codes` \
+    after_help = "Exit codes: 0 done, 1 failed, 2 changes (preview), 3 not found, 4 sign-in refused, 5 waiting, 6 gave up waiting, \
+                  7 held, 9 drift, 64 usage, 65 plan invalid, 70 bug, 74 journal, 130/143 stopped. `twinspan explain exit-codes` \
                   says more."
 )]
 pub(crate) struct Cli {
@@ -109,6 +109,17 @@ pub(crate) enum Command {
     HandOver(commands::hand_over::Args),
     /// Take back what a run made
     Undo(commands::undo::Args),
+    /// Read everything again that a run proved, and say what has drifted; sends nothing
+    ///
+    /// Every check of every step that is done is made again, with the parameters of then and as the same identities. What was
+    /// found is recorded with the run; where somebody drives it just now, that driver records it. Exit code 0: all as it was
+    /// proven; 9: something has drifted; 5: something could not be read, and nothing has drifted as far as is known.
+    Verify(commands::verify::Args),
+    /// Mend what has drifted in a run, also in one that is done
+    ///
+    /// Looks at everything first, shows what it would make, write over or remove and whose that is, and asks. The run begins
+    /// again at these steps only, and ends once more. What another run made is left to a decision.
+    Repair(commands::repair::Args),
     /// List the runs of the journal
     List(commands::list::Args),
     /// Show where a run stands

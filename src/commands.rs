@@ -19,6 +19,7 @@ pub(crate) mod preview;
 pub(crate) mod provide;
 pub(crate) mod rehearse;
 pub(crate) mod reject;
+pub(crate) mod repair;
 pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod run;
@@ -29,6 +30,7 @@ pub(crate) mod skip;
 pub(crate) mod steps;
 pub(crate) mod undo;
 pub(crate) mod validate;
+pub(crate) mod verify;
 pub(crate) mod wait;
 pub(crate) mod why;
 
@@ -43,6 +45,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, Co
     match command {
         Command::Validate(args) => validate::run(ui, app, args).await,
         Command::Preview(args) => preview::run(ui, app, args).await,
+        Command::Verify(args) => verify::run(ui, app, args).await,
         Command::Rehearse(args) => rehearse::run(ui, app, args).await,
         Command::Run(args) => run::run(ui, app, args).await,
         Command::Resume(args) => resume::run(ui, app, args).await,
@@ -50,6 +53,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, Co
         Command::Cancel(args) => cancel::run(ui, app, args).await,
         Command::Approve(args) => approve::run(ui, app, args).await,
         Command::Reject(args) => reject::run(ui, app, args).await,
+        Command::Repair(args) => repair::run(ui, app, args).await,
         Command::Retry(args) => retry::run(ui, app, args).await,
         Command::Skip(args) => skip::run(ui, app, args).await,
         Command::Decide(args) => decide::run(ui, app, args).await,

@@ -117,14 +117,14 @@ impl Exit {
                 "This machine's own sign-in is refused and nothing else can run; sign in and resume"
             }
             Exit::Waiting => {
-                "Waiting: a person, an approval, a permission or a credential; paused; parked. Resume later"
+                "Waiting: a person, an approval, a permission or a credential; paused; parked. Resume later. Of `verify`: something could not be read"
             }
             Exit::GaveUp => {
                 "Gave up waiting (`give_up_after`); what was asked of the other side goes on; resume looks again"
             }
             Exit::Held => "Another runner holds the run",
             Exit::PlanChanged => "The plan changed since the run accepted it",
-            Exit::Drift => "Drift: what is there is no longer what was made",
+            Exit::Drift => "Drift: `verify` found that what is there is no longer what was proven",
             Exit::Usage => "The command line or the configuration is wrong",
             Exit::PlanInvalid => "The plan or its inputs are wrong; nothing was sent",
             Exit::Bug => "A mistake in this program; please report it",

@@ -30,6 +30,7 @@ mod plan_identities;
 mod preview;
 mod progress;
 mod rehearsal;
+mod repair_preview;
 mod run_reference;
 mod secrets;
 mod signals;
@@ -38,6 +39,7 @@ mod stated_output;
 mod step_kinds;
 mod ui;
 mod undo_preview;
+mod verification;
 mod view;
 
 use std::ffi::OsString;

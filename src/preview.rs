@@ -15,7 +15,7 @@ mod words;
 use std::path::Path;
 
 use serde::Serialize;
-use twinspan_engine::{FailureClass, Preview, Previewed, Standing};
+use twinspan_engine::{FailureClass, Preview, Previewed, Prospect};
 use twinspan_plans::{EffectClass, Plan};
 use twinspan_steps::readiness::{Asked, Entrance, Readiness};
 
@@ -100,7 +100,7 @@ pub(crate) fn asked(plan: &Plan, preview: &Preview) -> Vec<Asked> {
             rights: step.rights.clone(),
             open: !step.standing.is_met(),
         })
-        .filter(|_| step.standing != Standing::NotApplicable)
+        .filter(|_| step.standing != Prospect::NotApplicable)
     });
     asked.collect()
 }
@@ -203,17 +203,17 @@ fn is_change(plan: &Plan, step: &Previewed) -> bool {
 }
 
 impl Counts {
-    fn count(&mut self, standing: &Standing) {
+    fn count(&mut self, standing: &Prospect) {
         let count = match standing {
-            Standing::NotApplicable => &mut self.not_applicable,
-            Standing::AlreadySo => &mut self.already_so,
-            Standing::WouldCreate { .. } => &mut self.would_create,
-            Standing::WouldChange { .. } => &mut self.would_change,
-            Standing::WouldRemove { .. } => &mut self.would_remove,
-            Standing::Waits(_) => &mut self.waits,
-            Standing::NeedsDecision(_) => &mut self.needs_decision,
-            Standing::Unknown { .. } => &mut self.unknown,
-            Standing::Fails(_) => &mut self.fails,
+            Prospect::NotApplicable => &mut self.not_applicable,
+            Prospect::AlreadySo => &mut self.already_so,
+            Prospect::WouldCreate { .. } => &mut self.would_create,
+            Prospect::WouldChange { .. } => &mut self.would_change,
+            Prospect::WouldRemove { .. } => &mut self.would_remove,
+            Prospect::Waits(_) => &mut self.waits,
+            Prospect::NeedsDecision(_) => &mut self.needs_decision,
+            Prospect::Unknown { .. } => &mut self.unknown,
+            Prospect::Fails(_) => &mut self.fails,
         };
         *count += 1;
     }
@@ -223,7 +223,7 @@ impl Ends {
     fn of(steps: &[&Previewed], ready: &Readiness) -> Self {
         let failing = || {
             steps.iter().filter_map(|step| match &step.standing {
-                Standing::Fails(error) => Some(error),
+                Prospect::Fails(error) => Some(error),
                 _ => None,
             })
         };

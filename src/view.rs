@@ -6,6 +6,7 @@
 //!                              └─▶ Exit
 //! ```
 
+mod drift;
 mod event;
 mod page;
 mod run;
@@ -17,6 +18,7 @@ mod time;
 mod transcript;
 mod wait;
 
+pub(crate) use drift::{FindingView, VerificationView, VerificationsView};
 pub(crate) use event::{EventView, Words, origin_word, signal_word, step};
 pub(crate) use page::Page;
 pub(crate) use run::{Facts, RunView};

@@ -103,6 +103,8 @@ pub struct RunSummary {
     pub changed: Timestamp,
     /// Where it stands.
     pub status: RunStatus,
+    /// How many steps the last look at everything found drifted and that were not proven since; `None`: nobody has looked.
+    pub drift: Option<usize>,
     /// Who drives it, if somebody does.
     pub driver: Option<String>,
 }

@@ -108,6 +108,13 @@ fn job(state: &RunState, id: ItemId) -> Option<Job> {
         (Goal::Undo, Way::Forward) if matches!(record.state, StepState::Uncertain { .. }) => {}
         _ => return None,
     }
+    job_of(state, id, phase, attempt_of(&record.state, phase, record.attempts))
+}
+
+/// One phase of a step whose needs were met, with all that it takes.
+pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -> Option<Job> {
+    let item = state.item(id);
+    let record = item.step()?;
     let call = record.call.as_ref()?;
     let step = state.plan().node(item.node).step()?;
     let found = match &record.state {
@@ -122,7 +129,7 @@ fn job(state: &RunState, id: ItemId) -> Option<Job> {
         kind: step.uses.clone(),
         phase,
         ensure: step.ensure,
-        attempt: attempt_of(&record.state, phase, record.attempts),
+        attempt,
         params: std::sync::Arc::clone(&call.params),
         identities: call.identities.clone(),
         others: state.other_identities(id, &call.identities),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_plans::{Digest, Inputs};
 
+use crate::drift::Finding;
 use crate::failure::StepError;
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
 use crate::signal::{Actor, Choice, Signal};
@@ -79,7 +80,21 @@ pub enum Event {
         /// Steps whose write was on its way.
         in_flight: Vec<StepKey>,
     },
-    /// Nothing is left to do.
+    /// What is in place was read again, and compared with what was proven.
+    Verified {
+        /// Id of the signal that brought it.
+        id: SignalId,
+        /// Who looked.
+        by: Actor,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// When the first read began.
+        began: Timestamp,
+        /// One for each step that was looked at.
+        findings: Vec<Finding>,
+    },
+    /// Nothing is left to do. A run that was reopened by a repair ends once more.
     RunEnded {
         /// How it ended.
         outcome: Outcome,
@@ -275,6 +290,17 @@ pub enum StepEvent {
         output: String,
         /// Its value.
         value: Value,
+        /// Who.
+        by: Actor,
+    },
+    /// A person has it repaired: it begins again with a look, and with it a run that had ended.
+    Reopened {
+        /// Steps that are repaired as well, and have to be done before it begins; empty: it begins at once.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        after: Vec<StepKey>,
+        /// What the person decided about what is found there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        choice: Option<Choice>,
         /// Who.
         by: Actor,
     },

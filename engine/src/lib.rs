@@ -10,6 +10,7 @@
 mod backend;
 mod clock;
 mod decide;
+mod drift;
 mod driver;
 mod event;
 mod failure;
@@ -35,6 +36,7 @@ pub use clock::{Clock, SystemClock, VirtualClock};
 pub use decide::{
     Command, Effect, SignalRefused, check_signal, claim_clash, decide, interpret, legal_commands, take_signal,
 };
+pub use drift::{FieldChange, Finding, NotRepairable, Standing, look, mends};
 pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent};
 pub use failure::{Certainty, FailureClass, StepError};
 pub use foresight::{Foreseen, Outlook, foresee};
@@ -42,13 +44,13 @@ pub use hand_over::{Act, Back, Find, Fits, HandOver, Make, Removal, Request, Tas
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
 pub use journal::{CutPoint, CutPoints, Examination, Transcript, examine as examine_journal};
 pub use perform::{Fact, Job, KindRules, Performer, Seen};
-pub use preview::{Preview, Previewed, Standing, preview};
+pub use preview::{Preview, Previewed, Prospect, preview};
 pub use registry::{Kind, Registry};
 pub use right::Right;
-pub use signal::{Actor, Choice, Signal, SignalRow};
+pub use signal::{Actor, Choice, Mend, Signal, SignalRow};
 pub use state::{
     Absence, BlockState, Control, Counts, Goal, IllegalTransition, ItemKind, ItemView, OpenWait, Pause,
-    Proof, RunState, RunStatus, Stated, StepState, Waiting, Way, fold,
+    Proof, RunState, RunStatus, Stated, StepState, Verified, Waiting, Way, fold,
 };
 pub use step::{
     ActedAs, Applied, Approval, AttemptLog, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,

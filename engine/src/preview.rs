@@ -67,7 +67,7 @@ pub struct Previewed {
     /// What is there, where something is.
     pub outputs: Option<Value>,
     /// What would happen.
-    pub standing: Standing,
+    pub standing: Prospect,
     /// What it needs that is not so yet.
     pub after: Vec<StepKey>,
     /// What doing it comes to, where it does anything.
@@ -80,7 +80,7 @@ pub struct Previewed {
 
 /// What would happen to a step.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
+pub enum Prospect {
     /// Its condition is false.
     NotApplicable,
     /// It is as wanted.
@@ -115,10 +115,10 @@ pub enum Standing {
     Fails(StepError),
 }
 
-impl Standing {
+impl Prospect {
     /// Whether what needs the step may begin.
     pub fn is_met(&self) -> bool {
-        matches!(self, Standing::AlreadySo | Standing::NotApplicable)
+        matches!(self, Prospect::AlreadySo | Prospect::NotApplicable)
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Kind {
     pub dwell: Option<Dwell>,
     /// Parameters that no write depends on.
     pub only_checked: &'static [&'static str],
+    /// Outputs that go on changing after the step is done.
+    pub moving: &'static [&'static str],
     /// Parameters that are right in the simulator's default world.
     pub example: Value,
     /// JSON Schema of its parameters.
@@ -87,6 +89,7 @@ impl Registry {
             removable: S::REMOVABLE,
             only_checked: S::ONLY_CHECKED,
             dwell: S::DWELL,
+            moving: S::MOVING,
             example,
             params,
             outputs,

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::drift::Finding;
 use crate::ids::{RunId, SignalId, StepKey};
 
 /// Who asks.
@@ -87,6 +89,30 @@ pub enum Signal {
     },
     /// Take back what the run made.
     Undo,
+    /// Mend what was found drifted; a run that has ended is reopened.
+    Repair {
+        /// The step that was asked for.
+        step: StepKey,
+        /// What the person was shown, and agreed to.
+        mends: Vec<Mend>,
+    },
+    /// Record what a look at everything that is in place found. It asks for nothing.
+    Verified {
+        /// When the first read began.
+        began: Timestamp,
+        /// One for each step that was looked at.
+        findings: Vec<Finding>,
+    },
+}
+
+/// One step of a repair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mend {
+    /// The step.
+    pub step: StepKey,
+    /// What is done about what is found there; `None`: it is looked at, and made where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
 }
 
 /// How a decision is settled.

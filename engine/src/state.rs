@@ -11,10 +11,12 @@ pub(crate) mod graph;
 pub(crate) mod item;
 mod needs;
 pub(crate) mod record;
+mod reopening;
 pub(crate) mod scope;
 pub(crate) mod status;
 pub(crate) mod step_state;
 pub(crate) mod undo_order;
+pub(crate) mod verified;
 pub(crate) mod view;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -38,6 +40,7 @@ pub use crate::state::item::BlockState;
 pub use crate::state::record::Stated;
 pub use crate::state::status::RunStatus;
 pub use crate::state::step_state::{Absence, Proof, StepState, Waiting, Way};
+pub use crate::state::verified::Verified;
 pub use crate::state::view::{Counts, ItemKind, ItemView, OpenWait};
 
 /// How many phases of one run are performed at the same time, unless told otherwise.
@@ -73,6 +76,12 @@ pub struct RunState {
     /// Steps of this run by what they claim.
     claimants: HashMap<ClaimKey, Vec<ItemId>>,
     performs: usize,
+    /// Steps that are being repaired and do not stand again.
+    reopened: BTreeSet<ItemId>,
+    /// The last look at everything that is in place.
+    verified: Option<Verified>,
+    /// Steps that it found drifted, and that were not proven since.
+    drifted: BTreeSet<ItemId>,
 }
 
 /// How the run began.
@@ -156,6 +165,9 @@ impl RunState {
             foreign: HashMap::new(),
             claimants: HashMap::new(),
             performs: PERFORMS,
+            reopened: BTreeSet::new(),
+            verified: None,
+            drifted: BTreeSet::new(),
         }
     }
 
@@ -301,6 +313,7 @@ impl Event {
             Event::Step { event, .. } => event.name(),
             Event::SignalTaken { .. } => "signal-taken",
             Event::Acknowledged { .. } => "acknowledged",
+            Event::Verified { .. } => "verified",
             Event::RunEnded { .. } => "run-ended",
         }
     }

@@ -53,6 +53,10 @@ pub trait Step: Send + Sync + 'static {
     /// Parameters that no write depends on: a hand-over does without those that nobody knows yet.
     const ONLY_CHECKED: &'static [&'static str] = &[];
 
+    /// Outputs that go on changing after the step is done, by themselves or because they speak of what others do: a later
+    /// look does not compare them with what was proven.
+    const MOVING: &'static [&'static str] = &[];
+
     /// Parameters, after references are resolved.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
     /// Outputs, as later steps read them.

@@ -47,6 +47,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     events.retain(|recorded| match &recorded.event {
         Event::SignalTaken { signal, .. } => crate::view::signal_word(signal).contains(&*key.0),
         Event::DriverTook { .. } => open,
+        Event::Verified { findings, .. } => findings.iter().any(|finding| finding.step == key),
         event if step(event) == Some(&key) => {
             open = matches!(event, Event::Step { event: StepEvent::Intended { .. }, .. });
             true
@@ -119,6 +120,12 @@ fn about(step: &StepView, seen: &[(Timestamp, String)], page: &mut Page) {
         fact("", &format!("digest of what was read: {}", evidence.seen));
         for (name, what) in &evidence.also {
             fact("", &format!("{name}: {what}"));
+        }
+    }
+    if let Some(verified) = &step.verified {
+        fact("verified", &verified.words());
+        for line in verified.details() {
+            fact("", &line);
         }
     }
     for (at, what) in seen {

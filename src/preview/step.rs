@@ -1,7 +1,7 @@
 //! One step, as a run would find it.
 
 use serde::Serialize;
-use twinspan_engine::{Decision, Difference, Previewed, Standing, StepError, Wait, WaitKind};
+use twinspan_engine::{Decision, Difference, Previewed, Prospect, StepError, Wait, WaitKind};
 use twinspan_plans::{Ensure, Plan};
 
 use super::Refusals;
@@ -104,35 +104,35 @@ impl StepView {
             error: None,
         };
         view.state = match &step.standing {
-            Standing::NotApplicable => State::NotApplicable,
-            Standing::AlreadySo => State::AlreadySo,
-            Standing::WouldCreate { gate } => {
+            Prospect::NotApplicable => State::NotApplicable,
+            Prospect::AlreadySo => State::AlreadySo,
+            Prospect::WouldCreate { gate } => {
                 view.wait = gate.as_ref().map(WaitWords::from);
                 State::WouldCreate
             }
-            Standing::WouldRemove { gate } => {
+            Prospect::WouldRemove { gate } => {
                 view.wait = gate.as_ref().map(WaitWords::from);
                 State::WouldRemove
             }
-            Standing::WouldChange { differences, decision } => {
+            Prospect::WouldChange { differences, decision } => {
                 view.differences.clone_from(differences);
                 view.decision = Some(Decision { differences: Vec::new(), ..decision.clone() });
                 State::WouldChange
             }
-            Standing::Waits(wait) => {
+            Prospect::Waits(wait) => {
                 view.wait = Some(wait.into());
                 State::Waits
             }
-            Standing::NeedsDecision(decision) => {
+            Prospect::NeedsDecision(decision) => {
                 view.differences.clone_from(&decision.differences);
                 view.decision = Some(Decision { differences: Vec::new(), ..decision.clone() });
                 State::NeedsDecision
             }
-            Standing::Unknown { why } => {
+            Prospect::Unknown { why } => {
                 view.why = Some(refusals.shortened(why));
                 State::Unknown
             }
-            Standing::Fails(error) => {
+            Prospect::Fails(error) => {
                 view.error = Some(error.clone());
                 State::Fails
             }

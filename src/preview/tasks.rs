@@ -2,7 +2,7 @@
 //! that it takes.
 
 use serde::Serialize;
-use twinspan_engine::{Identity, Previewed, Standing, Wait, WaitKind};
+use twinspan_engine::{Identity, Previewed, Prospect, Wait, WaitKind};
 use twinspan_plans::{Ensure, Plan};
 use twinspan_steps::readiness::{Allowance, Ending, Entrance, Place, Readiness};
 use twinspan_steps::who;
@@ -223,7 +223,7 @@ fn role_words(role: Option<&str>) -> String {
 
 /// What a step itself says that somebody has to do, unless it is told already.
 fn of_step(step: &Previewed, places: &[&Place], ready: &Readiness) -> Option<TaskView> {
-    let Standing::Waits(wait) = &step.standing else { return None };
+    let Prospect::Waits(wait) = &step.standing else { return None };
     let identity = step.identities.first()?;
     let refused =
         ready.sign_ins.iter().find(|sign_in| sign_in.identity == *identity && sign_in.signed_in().is_none());

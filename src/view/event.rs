@@ -3,9 +3,12 @@
 use anstyle::Style;
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{Event, Evidence, Origin, Outcome, Recorded, RunId, Signal, StepEvent, StepKey};
+use twinspan_engine::{
+    Actor, Event, Evidence, Finding, Origin, Outcome, Recorded, RunId, Signal, StepEvent, StepKey,
+};
 
 use super::step::shortened;
+use super::text::counted;
 use super::time::{between, stamp};
 use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT};
 
@@ -50,6 +53,7 @@ pub(crate) fn step(event: &Event) -> Option<&StepKey> {
         | Event::DriverTook { .. }
         | Event::SignalTaken { .. }
         | Event::Acknowledged { .. }
+        | Event::Verified { .. }
         | Event::RunEnded { .. } => None,
     }
 }
@@ -102,6 +106,7 @@ impl Words {
                     count => format!("nothing more is sent; {count} in flight end"),
                 },
             ),
+            Event::Verified { by, reason, findings, .. } => verified(by, reason.as_deref(), findings),
             Event::RunEnded { outcome } => match outcome {
                 Outcome::Succeeded => Words::new("ended", GOOD, "done"),
                 Outcome::Cancelled => Words::new("ended", STRONG, "cancelled"),
@@ -174,6 +179,19 @@ impl Words {
             StepEvent::Provided { output, by, .. } => {
                 Words::new("provided", STRONG, format!("{output} by {by}; a claim until a check proves it"))
             }
+            StepEvent::Reopened { after, choice, by } => {
+                let after: Vec<String> = after.iter().map(ToString::to_string).collect();
+                let when = if after.is_empty() {
+                    "looks again".to_owned()
+                } else {
+                    format!("looks again after {}", after.join(", "))
+                };
+                let then = match choice {
+                    Some(choice) => format!("{when}; if it has drifted: {}", choice_word(*choice)),
+                    None => when,
+                };
+                Words::new("repair", STRONG, format!("by {by}: {then}"))
+            }
             StepEvent::Removed { evidence } => {
                 Words::new("removed", WAIT, format!("to be made anew; gone: {}", proof(evidence)))
             }
@@ -184,6 +202,29 @@ impl Words {
             StepEvent::UndoStopped { error } => Words::new("undo stop", BAD, error.to_string()),
         }
     }
+}
+
+/// What a look at everything that is in place found.
+fn verified(by: &Actor, reason: Option<&str>, findings: &[Finding]) -> Words {
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let of = |standing: &str| {
+        let named = findings.iter().filter(|finding| finding.standing.name() == standing);
+        named.map(|finding| finding.step.to_string()).collect::<Vec<_>>()
+    };
+    let mut parts = Vec::new();
+    for standing in ["changed", "vanished", "taken", "broken", "unreadable"] {
+        let steps = of(standing);
+        if !steps.is_empty() {
+            parts.push(format!("{standing}: {}", steps.join(", ")));
+        }
+    }
+    let drifted = findings.iter().any(|finding| finding.standing.is_drift());
+    let (style, found) = match (parts.is_empty(), drifted) {
+        (true, _) => (GOOD, "all as it was proven".to_owned()),
+        (false, true) => (BAD, parts.join("; ")),
+        (false, false) => (WAIT, parts.join("; ")),
+    };
+    Words::new("verified", style, format!("by {by}{reason}: {}, {found}", counted(findings.len(), "step")))
 }
 
 /// The read that proves a state: `GET … → 200`.
@@ -234,5 +275,7 @@ pub(crate) fn signal_word(signal: &Signal) -> String {
         Signal::Decide { step, choice } => format!("decide {step} {}", choice_word(*choice)),
         Signal::Provide { step, output, .. } => format!("provide {step}.{output}"),
         Signal::Undo => "undo".to_owned(),
+        Signal::Repair { step, .. } => format!("repair {step}"),
+        Signal::Verified { .. } => "verify".to_owned(),
     }
 }

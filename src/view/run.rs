@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, WaitKind, legal_commands};
 
+use super::drift::VerifiedView;
 use super::status::{self, StatusView};
 use super::step::StepView;
 use super::wait::WaitView;
@@ -34,6 +35,9 @@ pub(crate) struct RunView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) acted_as: Vec<ActedAs>,
     pub(crate) counts: Counts,
+    /// The last look at everything that is in place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) verified: Option<VerifiedView>,
     pub(crate) steps: Vec<StepView>,
     /// What was made or changed in the cloud and is there as far as is known, in the order of the plan.
     pub(crate) made: Vec<MadeView>,
@@ -153,6 +157,7 @@ impl RunView {
             driver: facts.driver.map(str::to_owned),
             acted_as: acted_as(&steps),
             counts: Counts::of(&steps),
+            verified: VerifiedView::of(state),
             next: next(facts, &steps, &withheld),
             withheld,
             whole_ids: format!("twinspan show {} --output json", facts.run.short()),
@@ -228,6 +233,7 @@ fn next(facts: &Facts<'_>, steps: &[StepView], withheld: &[String]) -> Vec<Strin
             }
             if step.reads && step.state == "needs-decision" {
                 // What it found may be mended only by making anew what an earlier step made.
+                commands.push(format!("twinspan repair {run} {}", step.step));
                 commands.push(format!("twinspan undo {run} --preview"));
             }
         }
@@ -250,7 +256,11 @@ fn next(facts: &Facts<'_>, steps: &[StepView], withheld: &[String]) -> Vec<Strin
         });
     }
     match facts.status {
-        RunStatus::Succeeded { .. } => commands.push(format!("twinspan undo {run} --preview")),
+        RunStatus::Succeeded { .. } => {
+            let drifted = steps.iter().filter(|step| step.has_drifted()).take(1);
+            commands.extend(drifted.map(|step| format!("twinspan repair {run} {}", step.step)));
+            commands.push(format!("twinspan undo {run} --preview"));
+        }
         RunStatus::Cancelled { .. } => commands.push(format!("twinspan undo {run} --preview")),
         RunStatus::Undone => commands.push(format!("twinspan events {run}")),
         RunStatus::Running | RunStatus::Draining => commands.push(format!("twinspan events {run} --follow")),

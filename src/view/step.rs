@@ -9,6 +9,7 @@ use twinspan_engine::{
 };
 use twinspan_plans::{NodeId, Plan};
 
+use super::drift::StandingView;
 use super::wait::WaitView;
 
 /// One step of a run.
@@ -61,6 +62,9 @@ pub(crate) struct StepView {
     pub(crate) owed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) approval: Option<Approval>,
+    /// What the last look at everything that is in place found here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) verified: Option<StandingView>,
     /// It only reads: there is nothing that it could write over.
     #[serde(skip)]
     pub(crate) reads: bool,
@@ -220,6 +224,7 @@ impl StepView {
             error: item.last_error().cloned(),
             owed: item.is_owed(),
             approval: item.approval().cloned(),
+            verified: item.standing().map(|(at, standing)| StandingView::new(at, standing)),
             reads: node.step().is_some_and(|step| step.effect == EffectClass::Read),
             reason: None,
         };

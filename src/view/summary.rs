@@ -5,6 +5,7 @@ use serde::Serialize;
 use twinspan_engine::RunSummary;
 
 use super::status::StatusView;
+use super::text::counted;
 use super::time::stamp;
 
 /// What `list` shows.
@@ -24,6 +25,9 @@ pub(crate) struct SummaryView {
     changed: Timestamp,
     #[serde(flatten)]
     status: StatusView,
+    /// How many steps the last look at everything found drifted; absent: nobody has looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     driver: Option<String>,
 }
@@ -37,6 +41,7 @@ impl From<&RunSummary> for SummaryView {
             started: summary.started,
             changed: summary.changed,
             status: StatusView::from(&summary.status),
+            drift: summary.drift,
             driver: summary.driver.clone(),
         }
     }
@@ -56,7 +61,12 @@ impl RunsView {
             [
                 run.short.clone(),
                 run.name.clone(),
-                run.status.words.clone(),
+                match run.drift {
+                    Some(drift) if drift > 0 => {
+                        format!("{}; drift: {}", run.status.words, counted(drift, "step"))
+                    }
+                    _ => run.status.words.clone(),
+                },
                 stamp(run.started),
                 stamp(run.changed),
                 run.driver.clone().unwrap_or_else(|| "-".to_owned()),
@@ -67,7 +77,7 @@ impl RunsView {
 }
 
 /// Rows with their columns under each other.
-fn columns<const N: usize>(rows: Vec<[String; N]>) -> String {
+pub(super) fn columns<const N: usize>(rows: Vec<[String; N]>) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let line = |row: &[String; N]| {

@@ -10,7 +10,7 @@ use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT, Width};
 const NAMES: usize = 8;
 
 /// Width of the labels of a summary, with the space after them.
-const LABEL: usize = 11;
+pub(super) const LABEL: usize = 11;
 
 impl RunView {
     /// Everything: the head, each heading with its steps, and the closing summary.
@@ -93,6 +93,9 @@ impl RunView {
                 LABEL,
                 &format!("{DIM}{:10}{DIM:#} {}{names}", "untouched", counted(untouched.len(), "step")),
             );
+        }
+        if let Some(verified) = &self.verified {
+            verified.write(&mut page, &self.steps);
         }
         page.line(LABEL, &format!("{STRONG}{:10}{STRONG:#} {}", "status", self.status.words));
         for (position, command) in self.next.iter().enumerate() {

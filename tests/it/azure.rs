@@ -85,12 +85,17 @@ impl Azure {
 
     /// A token for Azure Resource Manager, of an identity of the ready file or of the application (`None`).
     pub(crate) fn token(&self, identity: Option<&str>, tenant: &str) -> String {
+        self.token_for("arm", identity, tenant)
+    }
+
+    /// A token for a service of the ready file: `arm`, `graph`.
+    pub(crate) fn token_for(&self, service: &str, identity: Option<&str>, tenant: &str) -> String {
         let who = identity.map_or(&self.ready, |name| &self.ready["identities"][name]);
         let form = format!(
             "grant_type=client_credentials&client_id={}&client_secret={}&scope={}/.default",
             who["client_id"].as_str().unwrap(),
             who["client_secret"].as_str().unwrap(),
-            self.ready["arm"].as_str().unwrap(),
+            self.ready[service].as_str().unwrap(),
         );
         let url = format!("{}/{tenant}/oauth2/v2.0/token", self.ready["login"].as_str().unwrap());
         self.runtime.block_on(async {
@@ -103,19 +108,20 @@ impl Azure {
 
     /// A request to Azure Resource Manager, as the holder of `token`.
     pub(crate) fn arm(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
-        self.arm_with(token, None, method, path, body)
+        self.send("arm", token, None, method, path, body)
     }
 
-    /// The same, with the token of another tenant.
-    pub(crate) fn arm_with(
+    /// A request to a service of the ready file, as the holder of `token`; another token may go along.
+    pub(crate) fn send(
         &self,
+        service: &str,
         token: &str,
         auxiliary: Option<&str>,
         method: &str,
         path: &str,
         body: Option<&Value>,
     ) -> Value {
-        let url = format!("{}{path}", self.ready["arm"].as_str().unwrap());
+        let url = format!("{}{path}", self.ready[service].as_str().unwrap());
         self.runtime.block_on(async {
             let mut request = self.client.request(method.parse().unwrap(), url).bearer_auth(token);
             if let Some(auxiliary) = auxiliary {

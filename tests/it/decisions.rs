@@ -44,6 +44,7 @@ fn in_a_conflict_the_owner_is_asked_and_nothing_is_offered_that_cannot_help() {
         "ask the owner of the scope",
         &format!("twinspan retry {run} connected"),
         &format!("twinspan decide {run} connected abort"),
+        &format!("twinspan repair {run} connected"),
         &format!("twinspan undo {run} --preview"),
     ] {
         assert!(said.out.contains(words), "does not say {words:?}:\n{}", said.out);

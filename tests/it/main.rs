@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod adopting;
 mod azure;
 mod azure_cli;
 mod config;
@@ -24,6 +25,7 @@ mod official_clients;
 mod preview;
 mod program;
 mod reference;
+mod repair;
 mod rollout;
 mod sign_in;
 mod specification;
@@ -33,5 +35,6 @@ mod teardown;
 mod terminal;
 mod transcripts;
 mod unattended;
+mod verify;
 mod wait;
 mod why;

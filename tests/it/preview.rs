@@ -169,7 +169,7 @@ fn by_hand(azure: &Azure, members: bool) {
     ] {
         let path = format!("{group}/staticMembers/{name}?api-version=2024-10-01");
         let body = json!({ "properties": { "resourceId": network } });
-        azure.arm_with(&central, Some(&target), "PUT", &path, Some(&body));
+        azure.send("arm", &central, Some(&target), "PUT", &path, Some(&body));
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::opening::{Mode, Opening};
 use super::plans::PlanCache;
@@ -96,14 +97,14 @@ impl SqliteBackend {
             let plan = place.plans.of(&place.journal, row).map_err(|error| error.to_string())?;
             let mut state = RunState::new(plan);
             // The status that is kept is that of the last commit of events; taking the lease is not one.
-            let mut status = state.status(Timestamp::UNIX_EPOCH);
+            let mut summary = summary_of(&state.status(Timestamp::UNIX_EPOCH), None);
             for recorded in events {
                 fold(&mut state, recorded).map_err(|error| format!("event {}: {error}", recorded.seq.0))?;
                 if !matches!(recorded.event, Event::DriverTook { .. }) {
-                    status = state.status(recorded.at);
+                    summary = summary_of(&state.status(recorded.at), state.drift());
                 }
             }
-            Ok(summary_of(&status))
+            Ok(summary)
         })
     }
 
@@ -132,7 +133,7 @@ impl SqliteBackend {
         let at = whole_microseconds(self.clock.now());
         let first = Recorded { seq: Seq(1), at, event: Event::RunStarted(Box::new(started)) };
         // What the first event comes to, without the graph of all steps.
-        let summary = summary_of(&if new.paused { RunStatus::Paused } else { RunStatus::Queued });
+        let summary = summary_of(&if new.paused { RunStatus::Paused } else { RunStatus::Queued }, None);
         let packed = pack_commit(std::slice::from_ref(&first), &[]).map_err(unencodable)?;
         let Some(first) = packed else { return Ok(Started::Already) };
         self.place.plans.put(digest, new.plan);
@@ -181,16 +182,26 @@ pub(crate) fn unencodable(error: serde_json::Error) -> BackendError {
 }
 
 /// What a list of runs keeps of a status.
-pub(crate) fn summary_of(status: &RunStatus) -> Summary {
+pub(crate) fn summary_of(status: &RunStatus, drift: Option<usize>) -> Summary {
     let open =
         !matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone);
+    let kept = Kept { status: status.clone(), drift };
     // A status has no map and no float: it can always be written.
-    Summary { status: serde_json::to_string(status).unwrap_or_default(), open }
+    Summary { status: serde_json::to_string(&kept).unwrap_or_default(), open }
+}
+
+/// The text that a list of runs keeps: the status, and beside it what the last look found.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    status: RunStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drift: Option<usize>,
 }
 
 fn summarise(journal: &Journal, row: &RunRow, death: &Death) -> Result<RunSummary, BackendError> {
     let damaged = |what: &dyn std::fmt::Display| BackendError::Damaged(format!("run {}: {what}", row.run));
-    let status: RunStatus = serde_json::from_str(&row.status).map_err(|error| damaged(&error))?;
+    let Kept { status, drift } = serde_json::from_str(&row.status).map_err(|error| damaged(&error))?;
     let driver = match row.driver {
         Some(driver) => journal.driver(driver, death)?,
         None => None,
@@ -208,6 +219,7 @@ fn summarise(journal: &Journal, row: &RunRow, death: &Death) -> Result<RunSummar
         started: time(row.started)?,
         changed: time(row.changed)?,
         status,
+        drift,
         driver,
     })
 }

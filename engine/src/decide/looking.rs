@@ -5,6 +5,7 @@ use twinspan_plans::EffectClass;
 
 use crate::decide::facts::Case;
 use crate::decide::{digest_of, limits};
+use crate::drift;
 use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::perform::Fact;
@@ -28,8 +29,10 @@ impl Case<'_> {
             Observed::Present { output, marker } => {
                 let foreign = self.foreign(marker);
                 match decided {
-                    Some(Choice::Recreate) if !reads => self.replace(pre_image, output, claims),
-                    Some(Choice::Overwrite) if !reads && foreign.is_some() => {
+                    Some(Choice::Recreate) if !reads && !self.record.only_drifted => {
+                        self.replace(pre_image, output, claims)
+                    }
+                    Some(Choice::Overwrite) if !reads && (foreign.is_some() || self.lost_marker(marker)) => {
                         self.intend(pre_image, false, claims)
                     }
                     Some(Choice::Adopt) => vec![self.in_place(fact, output, marker)],
@@ -65,12 +68,15 @@ impl Case<'_> {
             Observed::Broken { output, decision, marker } => match decided {
                 Some(Choice::Recreate) if !reads => self.replace(pre_image, output, claims),
                 Some(Choice::Overwrite) if !reads => self.intend(pre_image, false, claims),
-                Some(Choice::Adopt) => vec![self.in_place(fact, output, marker)],
+                Some(Choice::Adopt) => {
+                    vec![self.adopted(fact, output, marker, [("state", decision.what.as_str())])]
+                }
                 _ => vec![self.undecided(decision.clone(), Phase::Probe)],
             },
             Observed::Differs { output, differences, marker } => {
                 if decided == Some(Choice::Adopt) {
-                    return vec![self.in_place(fact, output, marker)];
+                    let with = differences.iter().map(|with| (with.field.as_str(), with.found.as_str()));
+                    return vec![self.adopted(fact, output, marker, with)];
                 }
                 if decided == Some(Choice::Recreate) && !reads {
                     return self.when_ready(readiness, || self.replace(pre_image, output, claims));
@@ -109,6 +115,28 @@ impl Case<'_> {
             }
             Some(Readiness::Ready | Readiness::Undecided(_)) | None => then(),
         }
+    }
+
+    /// It carried this run's marker when it was proven, and carries none now.
+    fn lost_marker(&self, marker: &Marker) -> bool {
+        let had = self.record.proof.as_ref().is_some_and(|proof| self.is_ours(&proof.evidence.marker));
+        had && *marker == Marker::None
+    }
+
+    /// A person takes it as it is: in what it is not as wanted is part of the proof.
+    fn adopted<'f>(
+        &self,
+        fact: &Fact,
+        output: &Value,
+        marker: &Marker,
+        with: impl IntoIterator<Item = (&'f str, &'f str)>,
+    ) -> StepEvent {
+        let mut event = self.in_place(fact, output, marker);
+        if let StepEvent::AlreadySo { evidence, .. } | StepEvent::Done { evidence, .. } = &mut event {
+            let with = with.into_iter().map(|(field, found)| (drift::adopted(field), found.to_owned()));
+            evidence.also.extend(with);
+        }
+        event
     }
 
     /// It is there: found so, or made by a write whose outcome was not known until now.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use twinspan_plans::{EffectClass, Ensure};
 
+use crate::drift::{after, may_be_repaired};
 use crate::event::{Event, Outcome, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::ids::StepKey;
@@ -72,6 +73,21 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
                 return refused("the run is being undone", Some("`pause` stops that for the time being"));
             }
             Ok(())
+        }
+        Signal::Verified { .. } => Ok(()),
+        Signal::Repair { mends, .. } => {
+            may_be_repaired(state)
+                .map_err(|refused| SignalRefused { what: refused.what, hint: refused.hint })?;
+            for mend in mends {
+                let id = known(state, &mend.step)?;
+                if !step_state(state, id).is_some_and(StepState::may_reopen) {
+                    return refused(
+                        format!("{} is {}: it cannot be repaired now", mend.step, name(state, id)),
+                        Some("`verify` looks again at everything, `show` says what comes next"),
+                    );
+                }
+            }
+            if mends.is_empty() { refused("there is nothing to repair", None) } else { Ok(()) }
         }
         Signal::Undo => {
             if ended == Some(Outcome::Undone) {
@@ -256,6 +272,15 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
     if state.knows_signal(row.id) {
         return Vec::new();
     }
+    if let Signal::Verified { began, findings } = &row.signal {
+        return vec![Event::Verified {
+            id: row.id,
+            by: row.actor.clone(),
+            reason: row.reason.clone(),
+            began: *began,
+            findings: findings.clone(),
+        }];
+    }
     let mut events = vec![Event::SignalTaken {
         id: row.id,
         actor: row.actor.clone(),
@@ -280,7 +305,13 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
             events.push(Event::Acknowledged { in_flight: in_flight.to_vec() });
         }
         _ if !fits => {}
-        Signal::Resume => {}
+        Signal::Resume | Signal::Verified { .. } => {}
+        Signal::Repair { mends, .. } => {
+            let steps: Vec<ItemId> = mends.iter().filter_map(|mend| state.lookup(&mend.step)).collect();
+            for (mend, after) in mends.iter().zip(after(state, &steps)) {
+                of(&mend.step, StepEvent::Reopened { after, choice: mend.choice, by: row.actor.clone() });
+            }
+        }
         Signal::Undo => unsent(state, in_flight, &mut of),
         Signal::Approve { step, speaks_for } => of(
             step,
@@ -379,6 +410,9 @@ pub fn legal_commands(state: &RunState) -> Vec<Command> {
         }
         Some(Outcome::Succeeded) => {
             add("verify", None, "it is done: reads everything again");
+            for id in state.drifted() {
+                add("repair", Some(&state.item(id).key), "mends what has drifted");
+            }
             add("undo", None, "takes back what it made");
             return commands;
         }

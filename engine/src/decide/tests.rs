@@ -9,6 +9,7 @@ mod plans;
 mod random;
 mod recreate;
 mod removing;
+mod repair;
 mod rig;
 mod uncertain;
 mod world;

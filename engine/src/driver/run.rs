@@ -159,7 +159,7 @@ impl LiveRun {
             lease: self.lease,
             packed,
             events: u64::try_from(events.len()).unwrap_or(u64::MAX),
-            summary: summary_of(&self.state.status(self.now(clock))),
+            summary: summary_of(&self.state.status(self.now(clock)), self.state.drift()),
             claims: std::mem::take(&mut self.claims),
             taken: self.taking.clone(),
             release,

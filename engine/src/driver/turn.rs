@@ -183,6 +183,8 @@ impl Driver {
     /// Packs what a run has and puts it with the next parcel.
     pub(super) fn commit(&mut self, slot: usize, release: bool) -> Result<(), BackendError> {
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
+        // The journal takes the lease of a run that has ended back with this very commit: nothing may follow it.
+        let release = release || run.state.outcome().is_some();
         let append = run.pack(self.clock.now(), release)?;
         let sender = self.sender.clone();
         self.commits += 1;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use twinspan_plans::{EffectClass, Ensure, NodeId, StepDef};
 
-use super::{Look, Previewed, Standing, outputs};
+use super::{Look, Previewed, Prospect, outputs};
 use crate::failure::{FailureClass, StepError};
 use crate::foresight::{NeedOf, Outlook, Sight};
 use crate::hand_over::HandOver;
@@ -25,9 +25,9 @@ pub(super) fn judge(state: &RunState, sights: Vec<Sight>, looks: &BTreeMap<StepK
         let unmet = judged.unmet(&sight);
         let look = looks.get(&sight.key).filter(|_| sight.params.is_some());
         let standing = match look {
-            _ if !sight.applies => Standing::NotApplicable,
+            _ if !sight.applies => Prospect::NotApplicable,
             Some(look) => Case { sight: &sight, step, unmet: &unmet }.standing(&look.result),
-            None => Standing::Unknown { why: not_looked_at(&sight) },
+            None => Prospect::Unknown { why: not_looked_at(&sight) },
         };
         let met = standing.is_met();
         let place = judged.by_node.entry(sight.node).or_default();
@@ -127,11 +127,11 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn standing(&self, result: &Result<Seen, StepError>) -> Standing {
+    fn standing(&self, result: &Result<Seen, StepError>) -> Prospect {
         match result {
             Ok(Seen::Checked { observed, readiness, .. }) => self.seen(observed, readiness.as_ref()),
             Ok(Seen::Applied { .. } | Seen::Undone(_)) => {
-                Standing::Fails(StepError::new(FailureClass::Bug, "a look came back as a write"))
+                Prospect::Fails(StepError::new(FailureClass::Bug, "a look came back as a write"))
             }
             Err(error) => self.refused(error),
         }
@@ -142,9 +142,9 @@ impl Case<'_> {
     }
 
     /// A finding of a step that only looks says nothing while what it looks for is still to be made.
-    fn or_unknown(&self, now: &str, standing: impl FnOnce() -> Standing) -> Standing {
+    fn or_unknown(&self, now: &str, standing: impl FnOnce() -> Prospect) -> Prospect {
         if self.reads() && !self.unmet.is_empty() {
-            Standing::Unknown { why: format!("as it is now: {now}") }
+            Prospect::Unknown { why: format!("as it is now: {now}") }
         } else {
             standing()
         }
@@ -155,14 +155,14 @@ impl Case<'_> {
     }
 
     /// Of a step that wants something gone.
-    fn to_remove(&self, observed: &Observed<Value>) -> Standing {
+    fn to_remove(&self, observed: &Observed<Value>) -> Prospect {
         match observed {
-            Observed::Absent => Standing::AlreadySo,
+            Observed::Absent => Prospect::AlreadySo,
             // In whatever state it is: it is what the plan describes.
-            Observed::Present { .. } | Observed::Broken { .. } => Standing::WouldRemove { gate: self.gate() },
-            Observed::Converging { wait, .. } => Standing::Waits(wait.clone()),
-            Observed::Conflict(decision) => Standing::NeedsDecision(decision.clone()),
-            Observed::Differs { differences, .. } => Standing::NeedsDecision(Decision {
+            Observed::Present { .. } | Observed::Broken { .. } => Prospect::WouldRemove { gate: self.gate() },
+            Observed::Converging { wait, .. } => Prospect::Waits(wait.clone()),
+            Observed::Conflict(decision) => Prospect::NeedsDecision(decision.clone()),
+            Observed::Differs { differences, .. } => Prospect::NeedsDecision(Decision {
                 what: "what is there is not what the plan wants removed, so it would be left alone"
                     .to_owned(),
                 advice: "the run asks first: overwrite to remove it all the same, skip the step, or abort"
@@ -172,7 +172,7 @@ impl Case<'_> {
         }
     }
 
-    fn seen(&self, observed: &Observed<Value>, readiness: Option<&Readiness>) -> Standing {
+    fn seen(&self, observed: &Observed<Value>, readiness: Option<&Readiness>) -> Prospect {
         if self.removes() {
             return self.to_remove(observed);
         }
@@ -182,7 +182,7 @@ impl Case<'_> {
             _ => None,
         };
         if let Some(Marker::Of(other)) = marker {
-            return Standing::NeedsDecision(Decision {
+            return Prospect::NeedsDecision(Decision {
                 what: format!("it carries the marker of run {other}"),
                 advice:
                     "a new run asks whether to adopt it as it is; to go on with that run: twinspan resume"
@@ -191,27 +191,27 @@ impl Case<'_> {
             });
         }
         match observed {
-            Observed::Present { .. } => Standing::AlreadySo,
+            Observed::Present { .. } => Prospect::AlreadySo,
             Observed::Converging { wait, .. } => self.waits(wait),
             Observed::Conflict(decision) | Observed::Broken { decision, .. } => {
-                self.or_unknown(&decision.what, || Standing::NeedsDecision(decision.clone()))
+                self.or_unknown(&decision.what, || Prospect::NeedsDecision(decision.clone()))
             }
             Observed::Differs { differences, marker, .. } => self.differs(differences, marker),
             Observed::Absent => self.absent(readiness),
         }
     }
 
-    fn waits(&self, wait: &Wait) -> Standing {
+    fn waits(&self, wait: &Wait) -> Prospect {
         match wait.kind {
             // Whatever else is still to be done, these will be waited for.
             WaitKind::Approval | WaitKind::Timer | WaitKind::Credential | WaitKind::Window => {
-                Standing::Waits(wait.clone())
+                Prospect::Waits(wait.clone())
             }
-            _ => self.or_unknown(&wait.what, || Standing::Waits(wait.clone())),
+            _ => self.or_unknown(&wait.what, || Prospect::Waits(wait.clone())),
         }
     }
 
-    fn differs(&self, differences: &[Difference], marker: &Marker) -> Standing {
+    fn differs(&self, differences: &[Difference], marker: &Marker) -> Prospect {
         let fields: Vec<&str> = differences.iter().map(|difference| difference.field.as_str()).collect();
         let whose = match marker {
             Marker::Of(other) => format!(", and carries the marker of run {other}"),
@@ -223,17 +223,17 @@ impl Case<'_> {
             differences: differences.to_vec(),
         };
         if self.reads() {
-            return self.or_unknown(&decision.what, || Standing::NeedsDecision(decision.clone()));
+            return self.or_unknown(&decision.what, || Prospect::NeedsDecision(decision.clone()));
         }
-        Standing::WouldChange { differences: differences.to_vec(), decision }
+        Prospect::WouldChange { differences: differences.to_vec(), decision }
     }
 
-    fn absent(&self, readiness: Option<&Readiness>) -> Standing {
+    fn absent(&self, readiness: Option<&Readiness>) -> Prospect {
         match readiness {
             Some(Readiness::Waiting(wait)) if self.unmet.is_empty() || self.reads() => self.waits(wait),
-            Some(Readiness::Undecided(decision)) => Standing::NeedsDecision(decision.clone()),
+            Some(Readiness::Undecided(decision)) => Prospect::NeedsDecision(decision.clone()),
             _ if self.reads() => self.or_unknown("not found", || {
-                Standing::Fails(
+                Prospect::Fails(
                     StepError::plan_wrong("not found").hint("create it, or correct the plan's inputs"),
                 )
             }),
@@ -241,8 +241,8 @@ impl Case<'_> {
         }
     }
 
-    fn create(&self) -> Standing {
-        Standing::WouldCreate { gate: self.gate() }
+    fn create(&self) -> Prospect {
+        Prospect::WouldCreate { gate: self.gate() }
     }
 
     /// Who lets the step write.
@@ -254,28 +254,28 @@ impl Case<'_> {
         })
     }
 
-    fn refused(&self, error: &StepError) -> Standing {
+    fn refused(&self, error: &StepError) -> Prospect {
         let pending = !self.unmet.is_empty();
-        let unknown = || Standing::Unknown { why: error.to_string() };
+        let unknown = || Prospect::Unknown { why: error.to_string() };
         match error.class {
-            FailureClass::Bug => Standing::Fails(error.clone()),
+            FailureClass::Bug => Prospect::Fails(error.clone()),
             // No step provides a credential.
-            FailureClass::Credential => Standing::Waits(wait_of(error, WaitKind::Credential)),
+            FailureClass::Credential => Prospect::Waits(wait_of(error, WaitKind::Credential)),
             // What is still to be done may give the right, or the account.
             FailureClass::NeedsPerson | FailureClass::Permission | FailureClass::Propagation if pending => {
                 unknown()
             }
-            FailureClass::NeedsPerson => Standing::Waits(wait_of(error, WaitKind::Person)),
+            FailureClass::NeedsPerson => Prospect::Waits(wait_of(error, WaitKind::Person)),
             FailureClass::Permission | FailureClass::Propagation => {
-                Standing::Waits(wait_of(error, WaitKind::Permission))
+                Prospect::Waits(wait_of(error, WaitKind::Permission))
             }
             // What it would lie in is still to be made.
             FailureClass::ReplicationLag if pending && !self.reads() && !self.removes() => self.create(),
             FailureClass::ReplicationLag if pending => {
-                Standing::Unknown { why: "what it looks at is still to be made".to_owned() }
+                Prospect::Unknown { why: "what it looks at is still to be made".to_owned() }
             }
             FailureClass::PlanWrong if self.unmet.iter().any(|unmet| unmet.reads_output) => unknown(),
-            FailureClass::PlanWrong | FailureClass::Policy => Standing::Fails(error.clone()),
+            FailureClass::PlanWrong | FailureClass::Policy => Prospect::Fails(error.clone()),
             FailureClass::ReplicationLag
             | FailureClass::Throttled
             | FailureClass::Transient

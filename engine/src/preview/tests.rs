@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use twinspan_plans::Inputs;
 
-use super::{Preview, Previewed, Standing, preview};
+use super::{Preview, Previewed, Prospect, preview};
 use crate::driver::trial::{Trial, compiled, plan_of};
 use crate::failure::FailureClass;
 use crate::ids::RunId;
@@ -39,12 +39,12 @@ async fn what_is_there_tells_the_parameters_of_what_comes_next_and_what_is_not_l
         ),
     )
     .await;
-    assert_eq!(of(&preview, "there").standing, Standing::AlreadySo);
-    assert_eq!(of(&preview, "copy").standing, Standing::AlreadySo, "found by what `there` put out");
-    assert_eq!(of(&preview, "next").standing, Standing::WouldCreate { gate: None });
+    assert_eq!(of(&preview, "there").standing, Prospect::AlreadySo);
+    assert_eq!(of(&preview, "copy").standing, Prospect::AlreadySo, "found by what `there` put out");
+    assert_eq!(of(&preview, "next").standing, Prospect::WouldCreate { gate: None });
     assert_eq!(of(&preview, "next").params.as_ref().unwrap()["name"], "next-copy-of-a");
     let last = of(&preview, "last");
-    let Standing::Unknown { why } = &last.standing else { panic!("{last:#?}") };
+    let Prospect::Unknown { why } = &last.standing else { panic!("{last:#?}") };
     assert_eq!(why, "it takes `name` of step next, which is known only when that step is done");
     assert_eq!(after(&preview, "last"), ["next"]);
     assert_eq!(after(&preview, "next"), [] as [&str; 0]);
@@ -66,17 +66,17 @@ async fn people_and_gates_are_told_and_conditions_that_are_false() {
         ),
     )
     .await;
-    let Standing::Waits(wait) = &of(&preview, "nina").standing else { panic!("{preview:#?}") };
+    let Prospect::Waits(wait) = &of(&preview, "nina").standing else { panic!("{preview:#?}") };
     assert_eq!(wait.what, "tea is not done");
-    let Standing::WouldCreate { gate: Some(gate) } = &of(&preview, "gated").standing else {
+    let Prospect::WouldCreate { gate: Some(gate) } = &of(&preview, "gated").standing else {
         panic!("{preview:#?}")
     };
     assert_eq!(gate.who.as_deref(), Some("boss"));
     assert_eq!(gate.action.as_deref(), Some("twinspan approve RUN gated"));
-    let Standing::Unknown { why } = &of(&preview, "behind").standing else { panic!("{preview:#?}") };
+    let Prospect::Unknown { why } = &of(&preview, "behind").standing else { panic!("{preview:#?}") };
     assert_eq!(why, "as it is now: cake is not done");
     assert_eq!(after(&preview, "behind"), ["gated"]);
-    assert_eq!(of(&preview, "never").standing, Standing::NotApplicable);
+    assert_eq!(of(&preview, "never").standing, Prospect::NotApplicable);
     assert_eq!(after(&preview, "free"), [] as [&str; 0], "what does not apply is no obstacle");
 }
 
@@ -95,7 +95,7 @@ async fn an_element_waits_for_its_own_and_a_need_with_a_key_for_that_one() {
         ),
     )
     .await;
-    assert_eq!(of(&preview, "each[x].own").standing, Standing::AlreadySo);
+    assert_eq!(of(&preview, "each[x].own").standing, Prospect::AlreadySo);
     assert_eq!(after(&preview, "each[x].next"), [] as [&str; 0]);
     assert_eq!(after(&preview, "each[y].next"), ["each[y].own"]);
     assert_eq!(after(&preview, "of-y"), ["each[y].own", "each[y].next"]);
@@ -117,7 +117,7 @@ async fn a_step_that_breaks_is_told_and_the_look_goes_on() {
     let clock: Arc<dyn crate::clock::Clock> = Arc::clone(&trial.clock) as Arc<dyn crate::clock::Clock>;
     let performer = Arc::new(crate::perform::Performer::new(Arc::new(lacking), clock));
     let preview = preview(plan, Inputs::default(), RunId::of_seed(7), performer).await.unwrap();
-    let Standing::Fails(error) = &of(&preview, "one").standing else { panic!("{preview:#?}") };
+    let Prospect::Fails(error) = &of(&preview, "one").standing else { panic!("{preview:#?}") };
     assert_eq!(error.class, FailureClass::PlanWrong);
-    assert!(matches!(of(&preview, "two").standing, Standing::Waits(_)), "{preview:#?}");
+    assert!(matches!(of(&preview, "two").standing, Prospect::Waits(_)), "{preview:#?}");
 }

@@ -16,7 +16,7 @@ use crate::wait::WaitKind;
 
 impl RunState {
     /// Puts a step into a state and keeps everything that is derived from it.
-    fn set_step(&mut self, id: ItemId, next: StepState, at: Timestamp) {
+    pub(crate) fn set_step(&mut self, id: ItemId, next: StepState, at: Timestamp) {
         let Some(record) = self.items[id.0 as usize].step_mut() else { return };
         let before = std::mem::replace(&mut record.state, next);
         let slot = record.slot.take();
@@ -44,6 +44,7 @@ impl RunState {
         }
         // Drawn first: what goes on inside an element keeps its place before another element is let in.
         if met {
+            self.reopened.remove(&id);
             self.todo.push(Task::Met(id));
         }
     }
@@ -105,6 +106,14 @@ impl RunState {
             self.todo.push(Task::Begin(id));
             return Ok(());
         }
+        let stands_anew = record.standing.is_none();
+        if stands_anew {
+            self.drifted.remove(&id);
+        }
+        if let StepEvent::Reopened { after, .. } = event {
+            return self.reopen(id, after, next, at);
+        }
+        let Some(record) = self.items[id.0 as usize].step_mut() else { return Ok(()) };
         let unresolved = record.call.is_none();
         if matches!(
             event,
@@ -241,6 +250,10 @@ pub fn fold(state: &mut RunState, recorded: &Recorded) -> Result<(), IllegalTran
         }
         Event::Acknowledged { in_flight } => {
             state.control.fence = Some(in_flight.iter().cloned().collect());
+        }
+        Event::Verified { id, by, began, findings, .. } => {
+            state.signals.insert(*id);
+            state.fold_verified(by, *began, findings, at);
         }
         Event::RunEnded { outcome } => state.outcome = Some(*outcome),
     }

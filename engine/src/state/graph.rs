@@ -198,6 +198,11 @@ impl RunState {
             self.todo.push(Task::Release(id));
             return;
         }
+        if let Some(need) = self.reopened_need(id) {
+            self.item_mut(id).unmet += 1;
+            self.item_mut(need).dependents.push((id, false));
+            return;
+        }
         let item = self.item(id);
         match item.block_state() {
             Some(BlockState::NotApplicable | BlockState::Open) => return,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::drift::Standing;
 use crate::event::StepEvent;
 use crate::failure::StepError;
 use crate::signal::{Actor, Choice};
@@ -31,6 +32,8 @@ pub(crate) struct StepRecord {
     pub(crate) receipt: Option<Value>,
     /// How a person settled the last decision; used once.
     pub(crate) decided: Option<Choice>,
+    /// What was decided is for what was found drifted, and for nothing that is as wanted when it is looked at.
+    pub(crate) only_drifted: bool,
     /// What is there is being removed on the way forward, because a person wants it made anew.
     pub(crate) replacing: bool,
     /// As whom it was done and proven, each once.
@@ -48,6 +51,8 @@ pub(crate) struct StepRecord {
     pub(crate) last_error: Option<Box<StepError>>,
     pub(crate) claims: Vec<ClaimKey>,
     pub(crate) call: Option<Arc<Call>>,
+    /// What the last look at everything that is in place found here, and when; until it is proven again.
+    pub(crate) standing: Option<(Timestamp, Standing)>,
     /// Place on the agenda.
     pub(crate) slot: Option<(Timestamp, u64)>,
 }
@@ -119,6 +124,7 @@ impl StepRecord {
             approval: None,
             receipt: None,
             decided: None,
+            only_drifted: false,
             replacing: false,
             acted_as: Vec::new(),
             provided: BTreeMap::new(),
@@ -130,6 +136,7 @@ impl StepRecord {
             last_error: None,
             claims: Vec::new(),
             call: None,
+            standing: None,
             slot: None,
         }
     }
@@ -255,6 +262,7 @@ impl StepRecord {
                 self.failures = Failures::default();
                 self.waits.clear();
                 self.decided = None;
+                self.standing = None;
             }
             StepEvent::Failed { error, .. } => {
                 self.refused(was_intended);
@@ -282,7 +290,10 @@ impl StepRecord {
                     self.decided = None;
                 }
             }
-            StepEvent::Decided { choice, .. } => self.decided = Some(*choice),
+            StepEvent::Decided { choice, .. } => {
+                self.decided = Some(*choice);
+                self.only_drifted = false;
+            }
             StepEvent::Provided { output, value, by } => self.state_output(output, value, by, at),
             StepEvent::Removed { .. } => {
                 // Whoever made what was there: it is gone, and what comes next is made by this run.
@@ -292,11 +303,13 @@ impl StepRecord {
                 self.waits.clear();
                 self.last_error = None;
             }
-            StepEvent::StillAbsent { .. }
-            | StepEvent::Skipped { .. }
-            | StepEvent::Cancelled
-            | StepEvent::Kept { .. } => {}
-            StepEvent::Undone { evidence } => self.acted_as(&evidence.acted_as),
+            StepEvent::Reopened { choice, .. } => self.begin_again(*choice),
+            StepEvent::StillAbsent { .. } | StepEvent::Cancelled => {}
+            StepEvent::Skipped { .. } | StepEvent::Kept { .. } => self.standing = None,
+            StepEvent::Undone { evidence } => {
+                self.acted_as(&evidence.acted_as);
+                self.standing = None;
+            }
         }
     }
 
@@ -327,6 +340,25 @@ impl StepRecord {
         self.decided = None;
         self.replacing = false;
         self.last_error = None;
+    }
+
+    /// It is repaired: what failed or waited before does not count, and what the person decided holds for the next look.
+    fn begin_again(&mut self, choice: Option<Choice>) {
+        self.failures = Failures::default();
+        self.failed_looks = 0;
+        self.waits.clear();
+        self.decided = choice;
+        self.only_drifted = true;
+        self.replacing = false;
+        self.last_error = None;
+        // Given up when the run ended: they are taken again with the next intent.
+        self.claims.clear();
+        // What lost its marker may be another's by now: written over, it is changed by this run, not made.
+        let lost = matches!(&self.standing, Some((_, standing)) if standing.lost_marker());
+        if lost && choice == Some(Choice::Overwrite) {
+            self.ownership.was_absent = false;
+            self.ownership.accepted_onto_nothing = false;
+        }
     }
 
     fn state_output(&mut self, output: &str, value: &Value, by: &Actor, at: Timestamp) {

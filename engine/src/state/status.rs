@@ -166,7 +166,7 @@ impl RunState {
     /// Whether the goal is reached, and only the end is to be recorded.
     pub(crate) fn is_complete(&self) -> bool {
         match self.control.goal {
-            Goal::Finish => self.roots_left == 0 && self.head.is_some(),
+            Goal::Finish => self.roots_left == 0 && self.reopened.is_empty() && self.head.is_some(),
             Goal::Cancel => !self.is_draining(),
             Goal::Undo => self.undo.is_empty() && self.tally.intended.is_empty(),
         }

@@ -340,6 +340,18 @@ impl StepState {
         }
     }
 
+    /// Whether it may begin again with a look, to be repaired: nothing that it sent is open.
+    pub(crate) fn may_reopen(&self) -> bool {
+        match self {
+            StepState::Done(_) | StepState::AlreadySo(_) | StepState::Failed { .. } => true,
+            StepState::NeedsDecision { phase, .. } => phase.way() == Way::Forward,
+            StepState::Waiting(waiting) => waiting.phase == Phase::Probe,
+            StepState::RetryWait { phase, .. } => matches!(phase, Phase::Probe | Phase::Apply),
+            StepState::Probing { way } => *way == Way::Forward,
+            _ => false,
+        }
+    }
+
     /// Every name that a state can have.
     pub const NAMES: [&'static str; 25] = [
         "pending",
@@ -425,6 +437,7 @@ impl StepEvent {
             StepEvent::LookNow => "look-now",
             StepEvent::Decided { .. } => "decided",
             StepEvent::Provided { .. } => "provided",
+            StepEvent::Reopened { .. } => "reopened",
             StepEvent::Removed { .. } => "removed",
             StepEvent::Undone { .. } => "undone",
             StepEvent::Kept { .. } => "kept",

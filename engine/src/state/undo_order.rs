@@ -102,6 +102,16 @@ impl Graph {
         free
     }
 
+    /// Nodes that forward come before this one.
+    fn before(&self, node: u32) -> BTreeSet<u32> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![node];
+        while let Some(node) = open.pop() {
+            open.extend(self.behind[node as usize].iter().copied().filter(|earlier| seen.insert(*earlier)));
+        }
+        seen
+    }
+
     /// Nodes that wait for nothing.
     fn free(&self) -> Vec<u32> {
         let nodes = self.ahead.iter().zip(0_u32..);
@@ -188,6 +198,30 @@ impl RunState {
             }
         }
         graph
+    }
+
+    /// Items in the order of the plan's needs: what is in one list needs nothing else in it, only what is in lists before.
+    pub(crate) fn levels(&self) -> Vec<Vec<ItemId>> {
+        let mut graph = self.graph_with(&HashMap::new());
+        let mut levels = Vec::new();
+        let mut free = graph.free();
+        while !free.is_empty() {
+            let closed = free.iter().map(|node| ItemId(node / 2)).filter(|id| free.contains(&closing(*id)));
+            let mut level: Vec<ItemId> = closed.collect();
+            level.sort_unstable();
+            level.dedup();
+            levels.push(level);
+            free = free.into_iter().flat_map(|node| graph.gone(node)).collect();
+        }
+        levels.reverse();
+        levels
+    }
+
+    /// Everything that has to be done before `id` begins.
+    pub(crate) fn needed_by(&self, ids: &[ItemId]) -> Vec<BTreeSet<ItemId>> {
+        let graph = self.graph_with(&HashMap::new());
+        let closed = |node: &u32| (*node == closing(ItemId(node / 2))).then_some(ItemId(node / 2));
+        ids.iter().map(|id| graph.before(opening(*id)).iter().filter_map(closed).collect()).collect()
     }
 
     fn blocks_around(&self, id: ItemId) -> Vec<ItemId> {

@@ -11,7 +11,7 @@ use crate::failure::StepError;
 use crate::ids::{Epoch, RunId, Seq, StepKey};
 use crate::signal::Actor;
 use crate::state::item::{Item, ItemId, Role};
-use crate::state::record::Stated;
+use crate::state::record::{Stated, StepRecord};
 use crate::state::step_state::{Proof, StepState, Way};
 use crate::state::{BlockState, Control, RunState};
 use crate::step::{ActedAs, Approval, ClaimKey, Identity};
@@ -241,6 +241,10 @@ impl<'a> ItemView<'a> {
         self.state.item(self.id)
     }
 
+    pub(crate) fn record(self) -> Option<&'a StepRecord> {
+        self.item().step()
+    }
+
     /// Its name in the run.
     pub fn key(self) -> &'a StepKey {
         &self.item().key
@@ -317,8 +321,8 @@ impl<'a> ItemView<'a> {
 
     /// What has to be done before it can begin: needs that are not met, by name.
     pub fn waits_for(self) -> Vec<&'a StepKey> {
-        let targets = self.item().targets.iter().map(|id| self.state.item(*id));
-        targets.filter(|target| target.met.is_none()).map(|target| &target.key).collect()
+        let open = |id: &&ItemId| self.state.item(**id).met.is_none() || self.state.reopened.contains(id);
+        self.item().targets.iter().filter(open).map(|id| &self.state.item(*id).key).collect()
     }
 
     /// Writes intended so far.

@@ -7,7 +7,7 @@ use twinspan_engine::{Applied, ClaimKey, Identity, StepCx, StepError, Undone};
 
 use super::{API, Body, Found};
 use crate::azure::{Arm, Azure};
-use crate::ids::{ResourceId, ResourceType};
+use crate::ids::{ResourceId, ResourceName, ResourceType};
 
 /// One such resource, as the identity that acts.
 pub(crate) struct Child<'a, T: ResourceType> {
@@ -41,11 +41,21 @@ impl<'a, T: ResourceType> Child<'a, T> {
         Ok(found.map(|(found, at)| Read { age: found.system_data.age(at), properties: found.properties }))
     }
 
-    /// All of its kind that stand beside it.
-    pub(crate) async fn siblings<P: Default + DeserializeOwned>(&self) -> Result<Vec<P>, StepError> {
+    /// One that stands beside it under another name, and means the same: what somebody else made first. The best one by
+    /// `rank` (lowest first), where there are several.
+    pub(crate) async fn twin<P: Default + DeserializeOwned>(
+        &self,
+        same: impl Fn(&P) -> bool,
+        rank: impl Fn(&P) -> u8,
+    ) -> Result<Option<(ResourceName, Read<P>)>, StepError> {
         let (beside, _) = self.id.path().rsplit_once('/').unwrap_or_default();
         let all: Vec<Found<P>> = self.arm.list(beside, API, &[]).await?;
-        Ok(all.into_iter().map(|found| found.properties).collect())
+        let mut twins: Vec<Found<P>> = all.into_iter().filter(|found| same(&found.properties)).collect();
+        twins.sort_by(|one, other| {
+            (rank(&one.properties), &one.name).cmp(&(rank(&other.properties), &other.name))
+        });
+        let Some(twin) = twins.into_iter().next() else { return Ok(None) };
+        Ok(Some((twin.name.parse()?, Read { properties: twin.properties, age: None })))
     }
 
     /// The one write. What it answers is not looked at: it says Pending, and an empty etag, whatever is there then.

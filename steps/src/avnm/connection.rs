@@ -115,6 +115,17 @@ impl fmt::Display for ConnectionState {
     }
 }
 
+impl ConnectionState {
+    /// Of several halves that mean the same, the one that is in force comes first, then the one that waits.
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            ConnectionState::Connected => 0,
+            ConnectionState::Pending => 1,
+            _ => 2,
+        }
+    }
+}
+
 /// How a half that does not heal is made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anew {
@@ -146,7 +157,7 @@ impl ConnectionState {
         };
         let then = match anew {
             Anew::Here => "decide recreate, which removes this half and makes it anew",
-            Anew::Elsewhere => "undo the run and start it again",
+            Anew::Elsewhere => "repair this step, which makes the half that is wrong anew",
         };
         let advice = format!("{ask} {then}: this state does not heal by itself");
         Some(Decision { what: format!("{half} is {self}: {what}"), advice, differences: Vec::new() })

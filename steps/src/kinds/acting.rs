@@ -68,6 +68,7 @@ impl<S: Step> Step for Acting<S> {
     const DWELL: Option<Dwell> = S::DWELL;
     const FORMS: &'static [&'static [&'static str]] = S::FORMS;
     const ONLY_CHECKED: &'static [&'static str] = S::ONLY_CHECKED;
+    const MOVING: &'static [&'static str] = S::MOVING;
 
     type Params = S::Params;
     type Output = S::Output;

@@ -163,6 +163,8 @@ impl Step for ArmResource {
     const REMOVABLE: bool = true;
     const AUXILIARY: bool = true;
 
+    const MOVING: &'static [&'static str] = &["body"];
+
     type Params = Params;
     type Output = Output;
 

@@ -181,6 +181,8 @@ impl Step for Command {
     const IDENTITIES: Identities = Identities::None;
     const KEEPS: Option<&'static str> = Some("what a program did cannot be taken back by running it again");
 
+    const MOVING: &'static [&'static str] = &["stdout", "ran"];
+
     type Params = Params;
     type Output = Output;
 

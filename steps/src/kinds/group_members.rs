@@ -128,6 +128,8 @@ impl Step for GroupMembers {
     const SETTLE: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
 
+    const MOVING: &'static [&'static str] = &["others"];
+
     type Params = Params;
     type Output = Output;
 

@@ -20,7 +20,7 @@ use crate::azure::{Azure, SignedIn};
 use crate::default_world;
 use crate::directory::{self, User};
 use crate::ids::{Email, Guid, TenantId, Url};
-use crate::kinds::removing;
+use crate::kinds::{removing, undoing};
 use crate::{hand_over, people};
 
 /// `entra.guest-user`
@@ -270,6 +270,8 @@ impl Step for GuestUser {
     const REMOVABLE: bool = true;
     const FORMS: &'static [&'static [&'static str]] = &[&["email"], &["object_id"]];
 
+    const MOVING: &'static [&'static str] = &["state"];
+
     type Params = Params;
     type Output = Output;
 
@@ -316,10 +318,13 @@ impl Step for GuestUser {
         };
         // By id first where the answer told it: an account is found by its address only some time later.
         let known = cx.receipt.and_then(|receipt| InvitationReceipt::deserialize(receipt).ok());
-        if let Some(receipt) = known
-            && let Some(user) = directory::user(&graph, receipt.guest).await?
-        {
-            return params.observed(vec![user], removing);
+        if let Some(receipt) = known {
+            match directory::user(&graph, receipt.guest).await? {
+                Some(user) => return params.observed(vec![user], removing),
+                // Another account that has the address by now was not invited by this step: nothing to take back.
+                None if undoing(cx) && !removing => return Ok(Observed::Absent),
+                None => {}
+            }
         }
         // What a person stated is believed as far as the account has the address.
         let stated = cx.stated.get("object_id").or_else(|| cx.stated.get("id"));

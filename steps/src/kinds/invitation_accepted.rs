@@ -76,6 +76,8 @@ impl Step for InvitationAccepted {
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
 
+    const MOVING: &'static [&'static str] = &["state"];
+
     type Params = Params;
     type Output = Output;
 

@@ -66,8 +66,12 @@ struct Wanted<'a> {
 
 impl Params {
     fn id(&self) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
+        self.id_of(&self.name)
+    }
+
+    fn id_of(&self, name: &ResourceName) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
         let scope = self.scope.path();
-        Ok(format!("{scope}/providers/Microsoft.Network/networkManagerConnections/{}", self.name).parse()?)
+        Ok(format!("{scope}/providers/Microsoft.Network/networkManagerConnections/{name}").parse()?)
     }
 
     fn wanted(&self, cx: &StepCx<'_>) -> Wanted<'_> {
@@ -100,10 +104,16 @@ impl Params {
         }
     }
 
-    fn observed(&self, cx: &StepCx<'_>, half: &Wire) -> Result<Observed<Output>, StepError> {
-        let words = format!("network manager connection {} of {}", self.name, self.scope.words());
+    /// `name`: under which it was found.
+    fn observed(
+        &self,
+        cx: &StepCx<'_>,
+        name: &ResourceName,
+        half: &Wire,
+    ) -> Result<Observed<Output>, StepError> {
+        let words = format!("network manager connection {name} of {}", self.scope.words());
         let state = half.connection_state.to_string();
-        let output = Output { id: self.id()?, name: self.name.clone(), state };
+        let output = Output { id: self.id_of(name)?, name: name.clone(), state };
         let difference = (!self.names_ours(half)).then(|| Difference {
             field: "network manager".to_owned(),
             wanted: self.network_manager.to_string(),
@@ -122,6 +132,8 @@ impl Step for NetworkManagerConnection {
     const REMOVABLE: bool = true;
 
     const ONLY_CHECKED: &'static [&'static str] = &["scope_connection_state"];
+
+    const MOVING: &'static [&'static str] = &["state"];
 
     type Params = Params;
     type Output = Output;
@@ -150,18 +162,22 @@ impl Step for NetworkManagerConnection {
         if said != Some(ConnectionState::Connected) {
             return Ok(Readiness::Ready);
         }
-        // The target's administrator may have made it under another name.
-        let own = Child::new(&self.azure, cx, params.id()?)?;
-        if own.siblings().await?.iter().any(|half| params.names_ours(half)) {
-            return Ok(Readiness::Ready);
-        }
         Ok(Readiness::Undecided(params.connected_alone(&people::place(cx.identity()?))))
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let own = Child::new(&self.azure, cx, params.id()?)?;
-        match own.read().await? {
-            Some(found) => params.observed(cx, &found.properties),
+        if let Some(found) = own.read().await? {
+            return params.observed(cx, &params.name, &found.properties);
+        }
+        // Under another name it was not made by this step, so it is nothing to take back.
+        if undoing(cx) {
+            return Ok(Observed::Absent);
+        }
+        // The target's administrator may have made it under another name: a second one would be one too many.
+        let same = |half: &Wire| params.names_ours(half);
+        match own.twin(same, |half: &Wire| half.connection_state.rank()).await? {
+            Some((name, found)) => params.observed(cx, &name, &found.properties),
             None => Ok(Observed::Absent),
         }
     }
@@ -237,27 +253,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_half_that_says_connected_alone_needs_a_decision_before_anything_is_written() {
-        let other = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/networkManagers/other";
-        let alone = vec![found(other, "Connected"), found("", "Pending")];
-        let elsewhere = vec![found(&default_world::MANAGER.to_uppercase(), "Connected")];
-        for (said, halves, undecided) in [
-            (Some("Connected"), Some(alone), true),
-            (Some("Connected"), Some(vec![]), true),
-            (Some("Connected"), Some(elsewhere), false),
-            (Some("Pending"), None, false),
-            (None, None, false),
-        ] {
+        for (said, undecided) in [(Some("Connected"), true), (Some("Pending"), false), (None, false)] {
             let bench = Bench::new();
-            if let Some(halves) = &halves {
-                bench.script.answer(200, &json!({ "value": halves, "nextLink": "" }));
-            }
             let mut params = NetworkManagerConnection::example();
             params.scope_connection_state = said.map(str::to_owned);
             let mut attempt = Attempt::new(&bench, Phase::Probe);
             attempt.identities = Some(vec![bench.target.clone()]);
-            let seen = attempt.precondition(&kind(&bench), &params).await.unwrap();
-            assert_eq!(asked(&bench).len(), usize::from(halves.is_some()));
-            match seen {
+            match attempt.precondition(&kind(&bench), &params).await.unwrap() {
                 Readiness::Undecided(decision) if undecided => {
                     for word in ["says Connected", "subscription bbbbbbbb", "22222222", "nm-group"] {
                         assert!(decision.what.contains(word), "{word}: {}", decision.what);
@@ -267,6 +269,41 @@ mod tests {
                 other => panic!("{said:?}: {other:?}"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_was_made_under_another_name_is_found_and_never_taken_back() {
+        let other = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/networkManagers/other";
+        let named = |name: &str, manager: &str, state: &str| {
+            let mut half = found(manager, state);
+            half["name"] = json!(name);
+            half
+        };
+        let mine = default_world::MANAGER.to_uppercase();
+        let halves = [
+            named("a", other, "Connected"),
+            named("b", &mine, "Revoked"),
+            named("c", &mine, "Pending"),
+            named("d", "", "Pending"),
+        ];
+        let gone = json!({ "error": { "code": "NotFound", "message": "" } });
+        let bench = Bench::new();
+        bench.script.answer(404, &gone).answer(200, &json!({ "value": halves, "nextLink": "" }));
+        bench
+            .script
+            .answer(404, &gone)
+            .answer(200, &json!({ "value": [], "nextLink": "" }))
+            .answer(404, &gone);
+        let params = NetworkManagerConnection::example();
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &params).await.unwrap();
+        let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
+        assert_eq!((output.name.as_str(), output.state.as_str()), ("c", "Pending"));
+        assert!(output.id.path().ends_with("/networkManagerConnections/c"), "{}", output.id);
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &params).await.unwrap();
+        assert_eq!(seen, Observed::Absent);
+        let seen = Attempt::new(&bench, Phase::UndoProbe).check(&kind(&bench), &params).await.unwrap();
+        assert_eq!(seen, Observed::Absent);
+        assert_eq!(asked(&bench).len(), 5, "on the way back nothing else is looked for");
     }
 
     #[tokio::test]

@@ -103,12 +103,18 @@ impl Params {
         all
     }
 
-    fn observed(&self, cx: &StepCx<'_>, found: &Read<Wire>) -> Result<Observed<Output>, StepError> {
+    /// `name`: under which it was found.
+    fn observed(
+        &self,
+        cx: &StepCx<'_>,
+        name: &ResourceName,
+        found: &Read<Wire>,
+    ) -> Result<Observed<Output>, StepError> {
         let (half, taken_back) = (&found.properties, undoing(cx));
-        let words =
-            format!("scope connection {} of network manager {}", self.name, self.network_manager.name());
+        let words = format!("scope connection {name} of network manager {}", self.network_manager.name());
         let state = &half.connection_state;
-        let output = Output { id: self.id()?, name: self.name.clone(), state: state.to_string() };
+        let id = self.network_manager.child("scopeConnections", name.as_str())?;
+        let output = Output { id, name: name.clone(), state: state.to_string() };
         let observed = half.observed(output, self.differences(&half.names), &words, taken_back);
         let left = found.age.map_or(SignedDuration::ZERO, |age| DECIDED_AFTER - age);
         let early = *state != ConnectionState::Connected && left.is_positive();
@@ -134,6 +140,8 @@ impl Step for ScopeConnection {
     // Microsoft's order: the central half goes first, while the target's half still names the network manager.
     const UNDO_BEFORE: &'static [&'static str] = &["avnm.network-manager-connection"];
 
+    const MOVING: &'static [&'static str] = &["state"];
+
     type Params = Params;
     type Output = Output;
 
@@ -156,8 +164,20 @@ impl Step for ScopeConnection {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let found = Child::new(&self.azure, cx, params.id()?)?.read().await?;
-        found.map_or(Ok(Observed::Absent), |found| params.observed(cx, &found))
+        let own = Child::new(&self.azure, cx, params.id()?)?;
+        if let Some(found) = own.read().await? {
+            return params.observed(cx, &params.name, &found);
+        }
+        // Under another name it was not made by this step, so it is nothing to take back.
+        if undoing(cx) {
+            return Ok(Observed::Absent);
+        }
+        // Made in the portal under a name of its own, it asks for the same: a second one would be one too many.
+        let same = |half: &Wire| params.differences(&half.names).is_empty();
+        match own.twin(same, |half: &Wire| half.connection_state.rank()).await? {
+            Some((name, found)) => params.observed(cx, &name, &found),
+            None => Ok(Observed::Absent),
+        }
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
@@ -292,10 +312,31 @@ mod tests {
         for code in ["ResourceNotFound", "NotFound"] {
             let bench = Bench::new();
             bench.script.answer(404, &json!({ "error": { "message": "gone", "code": code } }));
+            let mut elsewhere = found("Connected");
+            elsewhere["properties"]["resourceId"] =
+                json!("/subscriptions/cccccccc-0000-0000-0000-000000000001");
+            bench.script.answer(200, &json!({ "value": [elsewhere], "nextLink": "" }));
             let seen =
                 Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &ScopeConnection::example()).await;
             assert_eq!(seen.unwrap(), Observed::Absent, "{code}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_asks_for_the_same_under_another_name_is_found_and_never_taken_back() {
+        let gone = json!({ "error": { "message": "gone", "code": "NotFound" } });
+        let mut twin = found("Connected");
+        twin["name"] = json!("made-in-the-portal");
+        let bench = Bench::new();
+        bench.script.answer(404, &gone).answer(200, &json!({ "value": [twin], "nextLink": "" }));
+        bench.script.answer(404, &gone);
+        let params = ScopeConnection::example();
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &params).await.unwrap();
+        let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
+        assert_eq!((output.id.name(), output.name.as_str()), ("made-in-the-portal", "made-in-the-portal"));
+        let seen = Attempt::new(&bench, Phase::UndoProbe).check(&kind(&bench), &params).await.unwrap();
+        assert_eq!(seen, Observed::Absent);
+        assert_eq!(asked(&bench).len(), 3, "on the way back nothing else is looked for");
     }
 
     #[tokio::test]

@@ -87,6 +87,8 @@ impl Step for ServicePrincipal {
     const SETTLE: Duration = Duration::from_secs(60);
     const REMOVABLE: bool = true;
 
+    const MOVING: &'static [&'static str] = &["display_name"];
+
     type Params = Params;
     type Output = Output;
 

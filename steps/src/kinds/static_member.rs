@@ -101,6 +101,11 @@ impl Params {
         let mut of_network: Vec<Found<Wire>> = listed
             .into_iter()
             .filter(|member| same_path(&member.properties.resource_id, self.virtual_network.path()))
+            // Under another name it was not made by this step, so it is nothing to take back.
+            .filter(|member| {
+                let may_be_anyones = !undoing(cx) || removing(cx);
+                may_be_anyones || member.name.eq_ignore_ascii_case(ours.as_str())
+            })
             .collect();
         of_network.sort_by_key(|member| !member.name.eq_ignore_ascii_case(ours.as_str()));
         let Some(found) = of_network.into_iter().next() else { return Ok(Observed::Absent) };
@@ -355,8 +360,11 @@ mod tests {
         assert_eq!(wait.what, "virtual network vnet-app is listed in group ng-spokes, Updating");
         let failed = seen(json!([member("m", "Failed")]), Phase::Verify).await;
         assert!(matches!(failed, Observed::Differs { .. }), "{failed:?}");
-        let failed = seen(json!([member("m", "Failed")]), Phase::UndoProbe).await;
+        let ours = of_spoke().member().unwrap();
+        let failed = seen(json!([member(ours.name(), "Failed")]), Phase::UndoProbe).await;
         assert!(matches!(failed, Observed::Present { .. }), "{failed:?}");
+        let others = seen(json!([member("ANM_x1", "Succeeded")]), Phase::UndoProbe).await;
+        assert_eq!(others, Observed::Absent, "what another made is nothing to take back");
     }
 
     #[tokio::test]

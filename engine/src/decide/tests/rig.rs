@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::world::{Fault, World};
 use crate::decide::{Effect, decide, interpret, legal_commands, take_signal};
+use crate::drift::{Finding, finding, looks, mends};
 use crate::event::{Event, Recorded, RunStarted, StepEvent};
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
 use crate::perform::Job;
-use crate::signal::{Actor, Signal, SignalRow};
+use crate::signal::{Actor, Mend, Signal, SignalRow};
 use crate::state::{RunState, RunStatus, StepState, fold};
 use crate::step::Phase;
 use crate::wait::WaitKind;
@@ -253,6 +254,36 @@ impl Rig {
             self.append(event);
         }
         assert_eq!(take_signal(&self.state, &row, &[], self.now), Vec::<Event>::new(), "taken twice");
+    }
+
+    /// Looks at everything that is in place, and records it.
+    pub(super) fn verify(&mut self) -> Vec<Finding> {
+        let kinds = crate::registry::Registry::new();
+        let mut findings = Vec::new();
+        for (id, job) in looks(&self.state).into_iter().flatten() {
+            assert!(!job.phase.writes());
+            let fact = self.world.perform(&job, self.now);
+            findings.extend(finding(&self.state, id, &fact, &kinds));
+        }
+        self.send("me", Signal::Verified { began: self.now, findings: findings.clone() });
+        findings
+    }
+
+    /// What the last look found at each step that is not as it was proven.
+    pub(super) fn drifted(&self) -> Vec<(String, &'static str)> {
+        let standing = |step: crate::state::ItemView<'_>| {
+            let (_, standing) = step.standing()?;
+            standing.is_drift().then(|| (step.key().to_string(), standing.name()))
+        };
+        self.state.steps().filter_map(standing).collect()
+    }
+
+    /// Looks, and has a step repaired with everything that belongs to that.
+    pub(super) fn repair(&mut self, step: &str) -> Vec<Mend> {
+        self.verify();
+        let mends = mends(&self.state, &step.into()).unwrap();
+        self.send("me", Signal::Repair { step: step.into(), mends: mends.clone() });
+        mends
     }
 
     pub(super) fn step(&self, key: &str) -> &StepState {

@@ -19,6 +19,7 @@ pub(super) struct Thing {
     pub(super) ready: Timestamp,
     pub(super) conflict: bool,
     pub(super) differs: bool,
+    pub(super) broken: bool,
 }
 
 /// What goes wrong, once.
@@ -70,7 +71,7 @@ pub(super) struct World {
 }
 
 pub(super) fn thing(marker: Marker) -> Thing {
-    Thing { marker, ready: Timestamp::UNIX_EPOCH, conflict: false, differs: false }
+    Thing { marker, ready: Timestamp::UNIX_EPOCH, conflict: false, differs: false, broken: false }
 }
 
 pub(super) fn transient() -> StepError {
@@ -121,6 +122,14 @@ impl World {
                 advice: "ask".to_owned(),
                 differences: Vec::new(),
             });
+        }
+        if thing.broken {
+            let decision = Decision {
+                what: "it is Revoked".to_owned(),
+                advice: "ask the owner".to_owned(),
+                differences: Vec::new(),
+            };
+            return Observed::Broken { output, decision, marker };
         }
         if thing.differs {
             return Observed::Differs { output, differences: Vec::new(), marker };

@@ -302,6 +302,9 @@ impl StepState {
                 }
                 other => other.clone(),
             }),
+            StepEvent::Reopened { after, .. } => self.may_reopen().then(|| {
+                if after.is_empty() { StepState::Probing { way: Way::Forward } } else { StepState::Pending }
+            }),
             StepEvent::Removed { .. } => matches!(looking, Some(Phase::UndoProbe | Phase::UndoVerify))
                 .then_some(StepState::Probing { way: Way::Forward }),
             StepEvent::Undone { evidence } => {

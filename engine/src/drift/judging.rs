@@ -1,0 +1,196 @@
+//! What a look says beside what was proven.
+
+use serde_json::Value;
+use twinspan_plans::Ensure;
+
+use super::{FieldChange, MARKER, Standing};
+use crate::failure::{FailureClass, StepError};
+use crate::ids::RunId;
+use crate::perform::Seen;
+use crate::state::Proof;
+use crate::step::{Difference, Marker, Observed};
+
+/// A step as the record has it.
+#[derive(Clone, Copy)]
+pub(super) struct Proven<'a> {
+    pub(super) run: RunId,
+    pub(super) proof: &'a Proof,
+    pub(super) ensure: Ensure,
+    /// Outputs that go on changing after the step is done.
+    pub(super) moving: &'a [&'a str],
+}
+
+impl Proven<'_> {
+    /// How the step stands.
+    pub(super) fn judge(self, seen: &Result<Seen, StepError>) -> Standing {
+        match seen {
+            Ok(Seen::Checked { observed, .. }) => match self.ensure {
+                Ensure::Present => self.compare(observed),
+                Ensure::Absent => Proven::compare_absent(observed),
+            },
+            Ok(Seen::Applied { .. } | Seen::Undone(_)) => Standing::Unreadable {
+                error: Box::new(StepError::new(FailureClass::Bug, "a look answered like a write")),
+            },
+            Err(error) => self.failed(error),
+        }
+    }
+
+    fn compare(self, observed: &Observed<Value>) -> Standing {
+        match observed {
+            Observed::Absent => Standing::Vanished { what: "it is gone".to_owned() },
+            Observed::Present { output, marker } => self.changed(output, marker, &[]),
+            Observed::Differs { output, differences, marker } => self.changed(output, marker, differences),
+            Observed::Converging { wait, marker } => self.taken(marker).unwrap_or_else(|| {
+                let who = wait.who.as_ref().map(|who| format!("{who}: ")).unwrap_or_default();
+                Standing::Changed {
+                    what: wait.what.clone(),
+                    advice: wait.action.as_ref().map(|action| format!("{who}{action}")),
+                    changes: Vec::new(),
+                }
+            }),
+            Observed::Broken { decision, marker, .. } => {
+                if self.was_adopted("state", &decision.what) {
+                    return Standing::Same;
+                }
+                self.taken(marker).unwrap_or_else(|| Standing::Broken { decision: decision.clone() })
+            }
+            Observed::Conflict(decision) => Standing::Broken { decision: decision.clone() },
+        }
+    }
+
+    /// Gone was what was wanted and proven.
+    fn compare_absent(observed: &Observed<Value>) -> Standing {
+        let there = |what: String| Standing::Changed {
+            what,
+            advice: Some("ask who made it again".to_owned()),
+            changes: Vec::new(),
+        };
+        match observed {
+            Observed::Absent => Standing::Same,
+            Observed::Present { .. } | Observed::Differs { .. } | Observed::Broken { .. } => {
+                there("it is there again".to_owned())
+            }
+            Observed::Converging { wait, .. } => there(format!("it is there again: {}", wait.what)),
+            Observed::Conflict(decision) => Standing::Broken { decision: decision.clone() },
+        }
+    }
+
+    /// The other run's that it carries the marker of, unless it was so when it was proven.
+    fn taken(self, marker: &Marker) -> Option<Standing> {
+        match marker {
+            Marker::Of(by) if *by != self.run.short() && *marker != self.proof.evidence.marker => {
+                Some(Standing::Taken { by: by.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    fn changed(self, output: &Value, marker: &Marker, differences: &[Difference]) -> Standing {
+        if let Some(taken) = self.taken(marker) {
+            return taken;
+        }
+        let mut changes = Vec::new();
+        let adopted = |difference: &&Difference| self.was_adopted(&difference.field, &difference.found);
+        changes.extend(differences.iter().filter(|difference| !adopted(difference)).map(|difference| {
+            FieldChange {
+                field: difference.field.clone(),
+                proven: difference.wanted.clone(),
+                found: difference.found.clone(),
+            }
+        }));
+        let more = fields(&self.proof.output, output, self.moving);
+        let said: Vec<String> = changes.iter().map(|change| change.found.clone()).collect();
+        changes.extend(more.into_iter().filter(|change| !said.contains(&change.found)));
+        let lost = matches!((&self.proof.evidence.marker, marker), (Marker::Of(_), Marker::None));
+        if let (Marker::Of(run), true) = (&self.proof.evidence.marker, lost) {
+            changes.push(FieldChange {
+                field: MARKER.to_owned(),
+                proven: format!("[twinspan:{run}]"),
+                found: "none".to_owned(),
+            });
+        }
+        if changes.is_empty() {
+            return Standing::Same;
+        }
+        let names: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
+        let made_anew = if lost {
+            "; without the marker it may have been made anew by somebody, or only described anew"
+        } else {
+            ""
+        };
+        Standing::Changed {
+            what: format!("it is not as it was proven ({}){made_anew}", names.join(", ")),
+            advice: None,
+            changes,
+        }
+    }
+
+    /// A person took it as it was, with this difference.
+    fn was_adopted(self, field: &str, found: &str) -> bool {
+        self.proof.evidence.also.get(&adopted(field)).is_some_and(|known| known == found)
+    }
+
+    /// A look that failed. A look that found no more of it than that what it lies in is gone says where it is; one that found
+    /// something which the plan cannot mean says that, too.
+    fn failed(self, error: &StepError) -> Standing {
+        match (error.class, self.ensure) {
+            (FailureClass::ReplicationLag, Ensure::Present) => {
+                Standing::Vanished { what: error.message.clone() }
+            }
+            (FailureClass::PlanWrong, _) => Standing::Changed {
+                what: error.message.clone(),
+                advice: error.hint.clone(),
+                changes: Vec::new(),
+            },
+            _ => Standing::Unreadable { error: Box::new(error.clone()) },
+        }
+    }
+}
+
+/// Name of the evidence that a person adopted something in spite of a difference.
+pub(crate) fn adopted(field: &str) -> String {
+    format!("adopted with another {field}")
+}
+
+/// In what two outputs differ: what was not known then is not compared, and ids have no case.
+fn fields(proven: &Value, found: &Value, moving: &[&str]) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    walk("", proven, found, moving, &mut changes);
+    changes
+}
+
+fn walk(path: &str, proven: &Value, found: &Value, moving: &[&str], changes: &mut Vec<FieldChange>) {
+    match (proven, found) {
+        (Value::Object(then), Value::Object(now)) => {
+            for (name, value) in then {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                if moving.contains(&path.as_str()) {
+                    continue;
+                }
+                walk(&path, value, now.get(name).unwrap_or(&Value::Null), moving, changes);
+            }
+        }
+        (Value::Array(then), Value::Array(now)) if then.len() == now.len() => {
+            for (position, (then, now)) in then.iter().zip(now).enumerate() {
+                walk(&format!("{path}[{position}]"), then, now, moving, changes);
+            }
+        }
+        (Value::Null, _) => {}
+        (Value::String(then), _) if then.is_empty() => {}
+        (Value::String(then), Value::String(now))
+            if then.starts_with('/') && then.eq_ignore_ascii_case(now) => {}
+        (then, now) if then == now => {}
+        (then, now) => {
+            changes.push(FieldChange { field: path.to_owned(), proven: shown(then), found: shown(now) })
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "nothing".to_owned(),
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}

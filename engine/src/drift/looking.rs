@@ -1,0 +1,125 @@
+//! Reads everything again that a run proved: the same checks, with the parameters of then, as the same identities. Nothing
+//! can be sent: every attempt is of a phase that does not write.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::Finding;
+use super::judging::Proven;
+use crate::decide::job_of;
+use crate::event::ReadProof;
+use crate::failure::{FailureClass, StepError};
+use crate::perform::{Fact, Job, Performer};
+use crate::registry::Registry;
+use crate::schedule::Schedule;
+use crate::state::RunState;
+use crate::state::item::ItemId;
+use crate::step::Phase;
+
+/// So many looks are made before what cannot be read counts as that.
+const LOOKS: u32 = 4;
+/// Between them; a rate limit says itself how long, up to the longest.
+const AGAIN: Schedule = Schedule::new(Duration::from_secs(1), Duration::from_secs(30));
+
+/// Looks at every step that is in place, what others need first; what does not depend on each other at the same time. In
+/// the order of the plan.
+pub async fn look(state: &RunState, performer: &Arc<Performer>) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    for looks in looks(state) {
+        for (id, fact) in perform(looks, performer, state.performs()).await {
+            found.extend(finding(state, id, &fact, performer.registry()));
+        }
+    }
+    let order: HashMap<_, _> = state.steps().map(|step| step.key().clone()).zip(0_usize..).collect();
+    found.sort_by_key(|finding| order.get(&finding.step).copied());
+    found
+}
+
+/// Every step that is in place with the look at it, in lists: what is in one depends on nothing else in it.
+pub(crate) fn looks(state: &RunState) -> Vec<Vec<(ItemId, Job)>> {
+    let look = |id: ItemId| {
+        let attempts = state.item(id).step()?.attempts;
+        Some((id, job_of(state, id, Phase::Verify, attempts.max(1))?))
+    };
+    state.verifiable().into_iter().map(|level| level.into_iter().filter_map(look).collect()).collect()
+}
+
+/// Performs some looks at the same time; on a virtual clock one after the other, so that the same seed gives the same.
+async fn perform(
+    looks: Vec<(ItemId, Job)>,
+    performer: &Arc<Performer>,
+    at_once: usize,
+) -> Vec<(ItemId, Fact)> {
+    let mut done = Vec::with_capacity(looks.len());
+    if performer.clock().is_virtual() {
+        for (id, job) in looks {
+            done.push((id, patiently(performer, &job).await));
+        }
+        return done;
+    }
+    let mut waiting = looks.into_iter();
+    let mut flying: JoinSet<(ItemId, Fact)> = JoinSet::new();
+    loop {
+        while flying.len() < at_once
+            && let Some((id, job)) = waiting.next()
+        {
+            let performer = Arc::clone(performer);
+            flying.spawn(async move { (id, patiently(&performer, &job).await) });
+        }
+        match flying.join_next().await {
+            Some(Ok(landed)) => done.push(landed),
+            // A panic of a kind is caught by the performer, and nobody ends these tasks.
+            Some(Err(error)) => tracing::error!(%error, "a look did not come back"),
+            None => return done,
+        }
+    }
+}
+
+/// Looks again for a while where the other side has no time.
+async fn patiently(performer: &Performer, job: &Job) -> Fact {
+    let mut count = 1;
+    loop {
+        let fact = performer.perform(job.clone()).await;
+        let again = match &fact.result {
+            Err(error) if count < LOOKS => pause_after(error, count),
+            _ => None,
+        };
+        let Some(pause) = again else { return fact };
+        let clock = performer.clock();
+        clock.sleep_until(clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX)).await;
+        count += 1;
+    }
+}
+
+fn pause_after(error: &StepError, count: u32) -> Option<Duration> {
+    match error.class {
+        FailureClass::Transient | FailureClass::ConflictRetryable => Some(AGAIN.delay(count)),
+        FailureClass::Throttled => {
+            Some(error.retry_after.unwrap_or_else(|| AGAIN.delay(count)).min(AGAIN.cap))
+        }
+        _ => None,
+    }
+}
+
+/// What a look says of a step.
+pub(crate) fn finding(state: &RunState, id: ItemId, fact: &Fact, kinds: &Registry) -> Option<Finding> {
+    let item = state.item(id);
+    let step = state.plan().node(item.node).step()?;
+    let proven = Proven {
+        run: state.run()?,
+        proof: item.step()?.proof.as_deref()?,
+        ensure: step.ensure,
+        moving: kinds.kind(&step.uses).map_or(&[], |kind| kind.moving),
+    };
+    let read = fact.exchanges.iter().rev().find_map(|exchange| {
+        Some(ReadProof {
+            verb: exchange.verb.clone(),
+            target: exchange.target.clone(),
+            status: exchange.status?,
+        })
+    });
+    Some(Finding { step: item.key.clone(), standing: proven.judge(&fact.result), read })
+}

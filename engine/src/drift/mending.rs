@@ -1,0 +1,151 @@
+//! What a repair of a step comes to: the step, what it needs that drifted, and what depends on these.
+
+use std::collections::BTreeSet;
+
+use twinspan_plans::EffectClass;
+
+use super::Standing;
+use crate::event::Outcome;
+use crate::ids::StepKey;
+use crate::signal::{Choice, Mend};
+use crate::state::item::ItemId;
+use crate::state::{Goal, RunState, StepState};
+
+/// Why nothing can be repaired here; a sentence for the person who asks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct NotRepairable {
+    /// What is the matter.
+    pub what: String,
+    /// What fits instead.
+    pub hint: Option<String>,
+}
+
+fn refused<T>(what: String, hint: &str) -> Result<T, NotRepairable> {
+    Err(NotRepairable { what, hint: Some(hint.to_owned()) })
+}
+
+/// What a repair of `step` comes to, in the order of the plan; empty: it stands as it was proven, and so does all that it
+/// needs. It rests on the last look that was recorded.
+pub fn mends(state: &RunState, step: &StepKey) -> Result<Vec<Mend>, NotRepairable> {
+    may_be_repaired(state)?;
+    let Some(asked) = state.lookup(step).filter(|id| state.item(*id).step().is_some()) else {
+        return refused(format!("the run has no step {step}"), "`show` lists its steps");
+    };
+    let chosen = chosen(state, asked);
+    for id in &chosen {
+        let Some(record) = state.item(*id).step() else { continue };
+        if !record.state.may_reopen() {
+            let key = &state.item(*id).key;
+            let name = record.state.name();
+            return if record.state.is_open_attempt() {
+                refused(
+                    format!("{key} is {name}: its write has to be settled first"),
+                    "wait for the next look, or `retry` it to look now",
+                )
+            } else {
+                refused(format!("{key} is {name}: there is nothing to repair"), "`show` says what comes next")
+            };
+        }
+    }
+    let mends = state.levels().into_iter().flatten().filter(|id| chosen.contains(id));
+    Ok(mends.map(|id| Mend { step: state.item(id).key.clone(), choice: choice(state, id) }).collect())
+}
+
+/// Whether the run can go forward at all.
+pub(crate) fn may_be_repaired(state: &RunState) -> Result<(), NotRepairable> {
+    match (state.outcome(), state.control().goal) {
+        (None | Some(Outcome::Succeeded), Goal::Finish) => Ok(()),
+        (Some(Outcome::Undone), _) => {
+            refused("the run was undone; there is nothing to repair".to_owned(), "start a new run")
+        }
+        (_, Goal::Undo) => {
+            refused("the run is being undone; nothing is repaired".to_owned(), "`resume` drives it on")
+        }
+        _ => refused(
+            "the run was cancelled; nothing is repaired".to_owned(),
+            "`undo` takes back what it made; start a new run to go on",
+        ),
+    }
+}
+
+/// What has to be done before each of these steps begins, of these steps.
+pub(crate) fn after(state: &RunState, steps: &[ItemId]) -> Vec<Vec<StepKey>> {
+    let needed = state.needed_by(steps);
+    let keys = needed.into_iter().zip(steps).map(|(needed, own)| {
+        let others = steps.iter().filter(|other| *other != own && needed.contains(other));
+        others.map(|other| state.item(*other).key.clone()).collect()
+    });
+    keys.collect()
+}
+
+fn chosen(state: &RunState, asked: ItemId) -> BTreeSet<ItemId> {
+    let drifted: BTreeSet<ItemId> = state.drifted().collect();
+    let steps: Vec<ItemId> =
+        state.levels().into_iter().flatten().filter(|id| state.item(*id).step().is_some()).collect();
+    let needed = state.needed_by(&steps);
+    let mut chosen = BTreeSet::new();
+    if let Some(at) = steps.iter().position(|id| *id == asked) {
+        chosen.extend(needed[at].intersection(&drifted).copied());
+    }
+    if drifted.contains(&asked) || (!chosen.is_empty() && is_unmet(state, asked)) {
+        chosen.insert(asked);
+    }
+    if chosen.is_empty() {
+        return chosen;
+    }
+    // In the order of needs, so that one pass finds what depends on what depends on them.
+    for (id, needed) in steps.iter().zip(&needed) {
+        let depends = needed.iter().any(|need| chosen.contains(need));
+        let touched = drifted.contains(id) || is_unmet(state, *id) || reads(state, *id, needed, &chosen);
+        if depends && touched {
+            chosen.insert(*id);
+        }
+    }
+    chosen
+}
+
+/// Begun, and stopped before it was done: what it saw came of what is repaired now.
+fn is_unmet(state: &RunState, id: ItemId) -> bool {
+    let stopped = |state: &StepState| {
+        matches!(state, StepState::NeedsDecision { .. } | StepState::Failed { .. } | StepState::Waiting(_))
+            && state.may_reopen()
+    };
+    state.item(id).step().is_some_and(|record| stopped(&record.state))
+}
+
+/// Whether its parameters come from a step that is repaired: they may be others afterwards. A program whose effect cannot
+/// be looked up is not run again for that.
+fn reads(state: &RunState, id: ItemId, needed: &BTreeSet<ItemId>, chosen: &BTreeSet<ItemId>) -> bool {
+    let node = state.plan().node(state.item(id).node);
+    let unsafe_again = node.step().is_none_or(|step| step.effect == EffectClass::PostUnsafe);
+    let done = state.item(id).step().is_some_and(|record| {
+        matches!(record.state, StepState::Done(_) | StepState::AlreadySo(_)) && record.call.is_some()
+    });
+    let read = |need: ItemId| {
+        let nodes = node.needs.iter().filter(|need| need.reads_output).map(|need| need.node);
+        nodes.into_iter().any(|node| node == state.item(need).node)
+    };
+    done && !unsafe_again && needed.intersection(chosen).any(|need| read(*need))
+}
+
+/// What is done about what is found there.
+fn choice(state: &RunState, id: ItemId) -> Option<Choice> {
+    let item = state.item(id);
+    let reads = state.plan().node(item.node).step().is_none_or(|step| step.effect == EffectClass::Read);
+    let record = item.step()?;
+    match record.standing.as_ref().map(|(_, standing)| standing) {
+        _ if reads => None,
+        // It was never proven: what this run sent is there, and does not heal.
+        None if matches!(record.state, StepState::NeedsDecision { .. }) && record.ownership.owed => {
+            Some(Choice::Recreate)
+        }
+        Some(Standing::Broken { .. }) => Some(Choice::Recreate),
+        Some(Standing::Changed { .. }) => Some(Choice::Overwrite),
+        // Another's: it is looked at, and then a person decides.
+        Some(
+            Standing::Taken { .. } | Standing::Same | Standing::Vanished { .. } | Standing::Unreadable { .. },
+        )
+        | None => None,
+    }
+}

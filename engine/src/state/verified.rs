@@ -1,0 +1,95 @@
+//! What the last look at everything that is in place found. It changes no step: a run that succeeded has succeeded, and
+//! that something drifted since is another fact.
+
+use jiff::Timestamp;
+
+use crate::drift::{Finding, Standing};
+use crate::signal::Actor;
+use crate::state::item::ItemId;
+use crate::state::step_state::StepState;
+use crate::state::view::ItemView;
+use crate::state::{Goal, RunState};
+
+/// The last look at everything that is in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// When its first read began.
+    pub began: Timestamp,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Who looked.
+    pub by: Actor,
+}
+
+impl RunState {
+    pub(crate) fn fold_verified(
+        &mut self,
+        by: &Actor,
+        began: Timestamp,
+        findings: &[Finding],
+        at: Timestamp,
+    ) {
+        self.verified = Some(Verified { began, at, by: by.clone() });
+        self.drifted.clear();
+        for finding in findings {
+            // What the record does not know cannot have drifted from it.
+            let Some(id) = self.lookup(&finding.step) else { continue };
+            let Some(record) = self.item_mut(id).step_mut() else { continue };
+            // Proven again since that look.
+            let newer = record.proof.as_ref().is_some_and(|proof| proof.evidence.read_began > began);
+            if newer {
+                continue;
+            }
+            record.standing = Some((at, finding.standing.clone()));
+            if finding.standing.is_drift() {
+                self.drifted.insert(id);
+            }
+        }
+    }
+
+    /// The last look at everything that is in place.
+    pub fn verified(&self) -> Option<&Verified> {
+        self.verified.as_ref()
+    }
+
+    /// How many steps it found drifted that were not proven since; `None`: nobody has looked, or the run is taken back.
+    pub fn drift(&self) -> Option<usize> {
+        let known = self.verified.as_ref().filter(|_| self.control.goal != Goal::Undo);
+        known.map(|_| self.drifted.len())
+    }
+
+    pub(crate) fn drifted(&self) -> impl Iterator<Item = ItemId> + '_ {
+        self.drifted.iter().copied()
+    }
+
+    /// Steps whose proof can be read again, those that need nothing first. What is in one list depends on nothing else in
+    /// it. What a person only stated cannot be read.
+    pub(crate) fn verifiable(&self) -> Vec<Vec<ItemId>> {
+        // What was only looked at spoke of what is taken back.
+        if self.control.goal == Goal::Undo {
+            return Vec::new();
+        }
+        let in_place = |id: &ItemId| {
+            self.item(*id).step().is_some_and(|record| match &record.state {
+                StepState::AlreadySo(proof) | StepState::Done(proof) => {
+                    proof.origin != crate::event::Origin::Claimed && record.call.is_some()
+                }
+                _ => false,
+            })
+        };
+        let levels = self.levels().into_iter();
+        levels
+            .map(|level| level.into_iter().filter(in_place).collect::<Vec<_>>())
+            .filter(|level| !level.is_empty())
+            .collect()
+    }
+}
+
+impl<'a> ItemView<'a> {
+    /// What the last look at everything that is in place found here, and when it was recorded; `None`: it was not looked
+    /// at, or it was proven since.
+    pub fn standing(self) -> Option<(Timestamp, &'a Standing)> {
+        let record = self.record()?;
+        record.standing.as_ref().map(|(at, standing)| (*at, standing))
+    }
+}

@@ -1,0 +1,70 @@
+//! `verify`: run every check again, and say what has drifted.
+
+use std::sync::Arc;
+
+use twinspan_engine::{Backend, Filter, Performer, RunId, RunStatus, SqliteBackend, SystemClock};
+
+use crate::app::App;
+use crate::arguments::{Output, ReasonArg};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::Ui;
+use crate::view::{VerificationView, VerificationsView};
+use crate::{failures, run_reference, step_kinds, verification};
+
+/// Read everything again that a run proved, and say what has drifted; sends nothing
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Id of the run: whole, its beginning, or its last eight digits (default: the only run of the journal)
+    #[arg(value_name = "RUN", conflicts_with = "all")]
+    run: Option<String>,
+    /// Every run of the journal that is done
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    reason: ReasonArg,
+}
+
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    // A missing journal is said before the configuration is looked at.
+    drop(app.existing()?);
+    let registry = step_kinds::live(app)?;
+    let backend = app.open(Arc::clone(&registry))?;
+    let performer = Arc::new(Performer::new(registry, Arc::new(SystemClock)));
+    if !args.all {
+        let run = run_reference::find_or_only_of_all(&*backend, args.run.as_deref()).await?;
+        let view = of(app, &backend, &performer, run, args.reason.reason).await?;
+        ui.data(&view, || view.text(ui.width()))?;
+        return Ok(view.ends);
+    }
+    let runs = backend.list(Filter::default()).await.map_err(failures::backend)?;
+    let done = runs.into_iter().filter(|summary| matches!(summary.status, RunStatus::Succeeded { .. }));
+    let mut views = Vec::new();
+    for summary in done {
+        let view = of(app, &backend, &performer, summary.run, args.reason.reason.clone()).await?;
+        if ui.output() == Output::Jsonl {
+            ui.line(&view)?;
+        }
+        views.push(view);
+    }
+    let all = VerificationsView::new(views);
+    if ui.output() != Output::Jsonl {
+        ui.data(&all, || all.text())?;
+    }
+    if all.is_empty() {
+        ui.talk("no run is done");
+    }
+    Ok(all.ends)
+}
+
+async fn of(
+    app: &App,
+    backend: &SqliteBackend,
+    performer: &Arc<Performer>,
+    run: RunId,
+    reason: Option<String>,
+) -> Result<VerificationView, CommandError> {
+    let state = backend.load(run).await.map_err(failures::backend)?;
+    let found = verification::of(app, backend, performer, run, reason).await?;
+    Ok(VerificationView::new(run, state.name(), found.began, &found.findings, found.remark))
+}

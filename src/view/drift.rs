@@ -1,0 +1,317 @@
+//! Drift: what is there now, beside what a run proved.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use twinspan_engine::{FieldChange, Finding, RunId, RunState, Standing};
+
+use super::page::Page;
+use super::step::{StepView, shortened};
+use super::summary::columns;
+use super::text::{LABEL, counted};
+use super::time::stamp;
+use crate::exit::Exit;
+use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT, Width};
+
+/// How a step stood when it was looked at last.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct StandingView {
+    /// When that was recorded.
+    at: Timestamp,
+    #[serde(flatten)]
+    finding: FindingView,
+}
+
+/// What a look found at one step.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct FindingView {
+    /// `same`, `changed`, `vanished`, `taken`, `broken`, `unreadable`.
+    pub(crate) standing: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) what: String,
+    /// Whom to ask, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advice: Option<String>,
+    #[serde(skip_serializing_if = "<[FieldChange]>::is_empty")]
+    pub(crate) changes: Vec<FieldChange>,
+    #[serde(skip)]
+    pub(crate) is_drift: bool,
+}
+
+impl From<&Standing> for FindingView {
+    fn from(standing: &Standing) -> Self {
+        FindingView {
+            standing: standing.name(),
+            what: standing.what(),
+            advice: standing.advice(),
+            changes: standing.changes().to_vec(),
+            is_drift: standing.is_drift(),
+        }
+    }
+}
+
+impl FindingView {
+    /// The lines under the first: field by field, then whom to ask.
+    fn details(&self) -> Vec<String> {
+        let changes = self
+            .changes
+            .iter()
+            .map(|change| format!("{}: proven {}, found {}", change.field, change.proven, change.found));
+        changes.chain(self.advice.clone()).collect()
+    }
+}
+
+impl StandingView {
+    pub(crate) fn new(at: Timestamp, standing: &Standing) -> Self {
+        StandingView { at, finding: FindingView::from(standing) }
+    }
+
+    pub(crate) fn is_drift(&self) -> bool {
+        self.finding.is_drift
+    }
+
+    /// `vanished: it is gone (2026-…)`
+    pub(crate) fn words(&self) -> String {
+        let FindingView { standing, what, .. } = &self.finding;
+        let what = if what.is_empty() { String::new() } else { format!(": {what}") };
+        format!("{} {standing}{what}", stamp(self.at))
+    }
+
+    pub(crate) fn details(&self) -> Vec<String> {
+        self.finding.details()
+    }
+}
+
+impl StepView {
+    /// The last look found that it is not as it was proven.
+    pub(crate) fn has_drifted(&self) -> bool {
+        self.verified.as_ref().is_some_and(StandingView::is_drift)
+    }
+}
+
+/// The last look at everything that is in place.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct VerifiedView {
+    /// When its first read began.
+    began: Timestamp,
+    by: String,
+    /// How many steps drifted, and were not proven since.
+    drift: usize,
+}
+
+impl VerifiedView {
+    pub(crate) fn of(state: &RunState) -> Option<Self> {
+        let (verified, drift) = (state.verified()?, state.drift()?);
+        Some(VerifiedView { began: verified.began, by: verified.by.to_string(), drift })
+    }
+
+    pub(crate) fn write(&self, page: &mut Page, steps: &[StepView]) {
+        let when = format!("{} by {}", stamp(self.began), self.by);
+        if self.drift == 0 {
+            page.line(LABEL, &format!("{GOOD}{:10}{GOOD:#} {when}: no drift", "verified"));
+            return;
+        }
+        let drift = counted(self.drift, "step");
+        page.line(LABEL, &format!("{BAD}{:10}{BAD:#} {when}: {drift} drifted", "verified"));
+        for step in steps.iter().filter(|step| step.has_drifted()) {
+            let Some(verified) = &step.verified else { continue };
+            let FindingView { standing, what, .. } = &verified.finding;
+            page.line(LABEL, &format!("{BAD}{standing:10}{BAD:#} {STRONG}{}{STRONG:#}  {what}", step.step));
+        }
+    }
+}
+
+/// What `verify` shows of one run.
+#[derive(Serialize)]
+pub(crate) struct VerificationView {
+    schema: u32,
+    r#type: &'static str,
+    run: String,
+    pub(crate) short: String,
+    name: String,
+    began: Timestamp,
+    /// Whether it was recorded; where not, why not.
+    recorded: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remark: Option<String>,
+    same: usize,
+    drift: usize,
+    unreadable: usize,
+    findings: Vec<StepFinding>,
+    exit: u8,
+    next: Vec<String>,
+    #[serde(skip)]
+    pub(crate) ends: Exit,
+}
+
+/// One step of it.
+#[derive(Serialize)]
+struct StepFinding {
+    step: String,
+    #[serde(flatten)]
+    finding: FindingView,
+    /// The deciding read: `GET … → 404`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read: Option<String>,
+    #[serde(skip)]
+    read_shortly: Option<String>,
+}
+
+impl VerificationView {
+    /// `remark`: why it was not recorded.
+    pub(crate) fn new(
+        run: RunId,
+        name: &str,
+        began: Timestamp,
+        findings: &[Finding],
+        remark: Option<String>,
+    ) -> Self {
+        let count = |wanted: &dyn Fn(&Standing) -> bool| {
+            findings.iter().filter(|finding| wanted(&finding.standing)).count()
+        };
+        let drift = count(&Standing::is_drift);
+        let unreadable = count(&|standing| matches!(standing, Standing::Unreadable { .. }));
+        let ends = match (drift, unreadable) {
+            (0, 0) => Exit::Done,
+            (0, _) => Exit::Waiting,
+            _ => Exit::Drift,
+        };
+        let drifted = findings.iter().find(|finding| finding.standing.is_drift());
+        let next = drifted.map(|finding| format!("twinspan repair {} {}", run.short(), finding.step));
+        let of = |finding: &Finding| {
+            let read = finding.read.as_ref();
+            StepFinding {
+                step: finding.step.to_string(),
+                finding: FindingView::from(&finding.standing),
+                read: read.map(|read| format!("{} {} → {}", read.verb, read.target, read.status)),
+                read_shortly: read
+                    .map(|read| format!("{} {} → {}", read.verb, shortened(&read.target), read.status)),
+            }
+        };
+        VerificationView {
+            schema: super::SCHEMA,
+            r#type: "verification",
+            run: run.to_string(),
+            short: run.short(),
+            name: name.to_owned(),
+            began,
+            recorded: remark.is_none(),
+            remark,
+            same: findings.len() - drift - unreadable,
+            drift,
+            unreadable,
+            findings: findings.iter().map(of).collect(),
+            exit: ends.code(),
+            next: next.into_iter().collect(),
+            ends,
+        }
+    }
+
+    pub(crate) fn text(&self, width: Width) -> String {
+        let mut page = Page::new(width);
+        let looked = counted(self.findings.len(), "step");
+        page.line(0, &format!("{STRONG}run {}{STRONG:#}  {}: {looked} looked at", self.short, self.name));
+        let names: Vec<&str> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.finding.standing == "same")
+            .map(|finding| finding.step.as_str())
+            .collect();
+        if !names.is_empty() {
+            let names = names.join(", ");
+            page.line(LABEL, &format!("{GOOD}{:10}{GOOD:#} {}: {names}", "same", counted(self.same, "step")));
+        }
+        for finding in self.findings.iter().filter(|finding| finding.finding.standing != "same") {
+            finding.write(&mut page);
+        }
+        if let Some(remark) = &self.remark {
+            page.line(LABEL, &format!("{WAIT}{:10}{WAIT:#} {remark}", "recorded"));
+        }
+        page.line(LABEL, &format!("{STRONG}{:10}{STRONG:#} {}", "found", self.words()));
+        for next in &self.next {
+            page.whole(&format!("{STRONG}{:10}{STRONG:#} {next}", "next"));
+        }
+        page.into_text()
+    }
+
+    fn words(&self) -> String {
+        match (self.drift, self.unreadable) {
+            _ if self.findings.is_empty() => "nothing is in place that could drift".to_owned(),
+            (0, 0) => "no drift".to_owned(),
+            (0, unreadable) => {
+                format!("{} could not be read; no drift as far as is known", counted(unreadable, "step"))
+            }
+            (drift, 0) => format!("{} drifted", counted(drift, "step")),
+            (drift, unreadable) => {
+                format!(
+                    "{} drifted, {} could not be read",
+                    counted(drift, "step"),
+                    counted(unreadable, "step")
+                )
+            }
+        }
+    }
+}
+
+impl StepFinding {
+    fn write(&self, page: &mut Page) {
+        let FindingView { standing, what, is_drift, .. } = &self.finding;
+        let style = if *is_drift { BAD } else { WAIT };
+        let read = self.read_shortly.as_ref().map(|read| format!("  {DIM}{read}{DIM:#}")).unwrap_or_default();
+        page.line(
+            LABEL,
+            &format!("{style}{standing:10}{style:#} {STRONG}{}{STRONG:#}  {what}{read}", self.step),
+        );
+        for line in self.finding.details() {
+            page.line(LABEL, &format!("{:10} {line}", ""));
+        }
+    }
+}
+
+/// What `verify --all` shows.
+#[derive(Serialize)]
+pub(crate) struct VerificationsView {
+    schema: u32,
+    runs: Vec<VerificationView>,
+    exit: u8,
+    #[serde(skip)]
+    pub(crate) ends: Exit,
+}
+
+impl VerificationsView {
+    pub(crate) fn new(runs: Vec<VerificationView>) -> Self {
+        let any = |exit: Exit| runs.iter().any(|run| run.ends == exit);
+        let ends = if any(Exit::Drift) {
+            Exit::Drift
+        } else if any(Exit::Waiting) {
+            Exit::Waiting
+        } else {
+            Exit::Done
+        };
+        VerificationsView { schema: super::SCHEMA, runs, exit: ends.code(), ends }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        if self.runs.is_empty() {
+            return String::new();
+        }
+        let head = ["RUN", "PLAN", "SAME", "DRIFTED", "NOT READ", "DRIFTED STEPS"].map(str::to_owned);
+        let rows = self.runs.iter().map(|run| {
+            let steps = run.findings.iter().filter(|finding| finding.finding.is_drift);
+            let steps: Vec<String> =
+                steps.map(|finding| format!("{} ({})", finding.step, finding.finding.standing)).collect();
+            [
+                run.short.clone(),
+                run.name.clone(),
+                run.same.to_string(),
+                run.drift.to_string(),
+                run.unreadable.to_string(),
+                if steps.is_empty() { "-".to_owned() } else { steps.join(", ") },
+            ]
+        });
+        columns(std::iter::once(head).chain(rows).collect())
+    }
+}
