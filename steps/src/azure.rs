@@ -16,7 +16,9 @@ mod claims;
 mod cloud;
 mod credentials;
 mod entra;
+mod grants;
 mod graph;
+mod limits;
 mod no_credential;
 mod paging;
 mod party;
@@ -42,10 +44,13 @@ pub(crate) use party::Party;
 pub(crate) use permission::READS_GROUPS;
 pub use wire::{InProcess, TransportFault, Wire, WireError};
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use grants::Grants;
 use http::HeaderMap;
 use jiff::Timestamp;
+use limits::Limits;
 use tokens::Tokens;
 use twinspan_engine::{Identity, StepCx, StepError};
 use uuid::Uuid;
@@ -55,6 +60,8 @@ pub struct Azure {
     cloud: Cloud,
     wire: Wire,
     tokens: Tokens,
+    limits: Arc<Limits>,
+    grants: Grants,
 }
 
 /// Who a token says it is for.
@@ -80,8 +87,9 @@ impl Azure {
     /// `wire` is [`Wire::sockets`] of the same cloud, or [`Wire::in_process`]. An identity acts in the tenant that its
     /// attribute `tenant` names; its attribute `contact` is the person whom messages address. Nothing is sent here.
     pub fn new(cloud: Cloud, credentials: Credentials, wire: Wire) -> Self {
-        let tokens = Tokens::new(cloud.clone(), credentials, wire.clone());
-        Azure { cloud, wire, tokens }
+        let limits = Arc::new(Limits::default());
+        let tokens = Tokens::new(cloud.clone(), credentials, wire.clone(), Arc::clone(&limits));
+        Azure { cloud, wire, tokens, limits, grants: Grants::default() }
     }
 
     /// The cloud.
@@ -97,6 +105,20 @@ impl Azure {
     /// Microsoft Graph, as `identity`.
     pub fn graph<'a>(&'a self, cx: &'a StepCx<'a>, identity: &'a Identity) -> Graph<'a> {
         Graph::new(self, cx, identity)
+    }
+
+    /// Says that `principal` was given a role at `scope`, as `identity`: until that is effective, refusals are no lack of it.
+    pub(crate) fn granted(
+        &self,
+        cx: &StepCx<'_>,
+        identity: &Identity,
+        scope: &str,
+        principal: &str,
+        to_group: bool,
+    ) {
+        if let Ok(party) = Party::of(identity) {
+            self.grants.given(party.tenant, scope, principal, to_group, cx.now());
+        }
     }
 
     /// Whether this machine has a credential for `identity`; nothing is sent.

@@ -150,7 +150,7 @@ impl Caller<'_> {
                 "{} {} as {}: {}, there is nothing to remove, and a moment ago there was",
                 call.verb,
                 redaction::target(call.url.path()),
-                self.identity.name,
+                self.who(),
                 answer.status
             ),
         );
