@@ -20,6 +20,7 @@ mod grants;
 mod graph;
 mod limits;
 mod no_credential;
+mod operations;
 mod paging;
 mod party;
 mod permission;
@@ -51,6 +52,7 @@ use grants::Grants;
 use http::HeaderMap;
 use jiff::Timestamp;
 use limits::Limits;
+use operations::Operations;
 use tokens::Tokens;
 use twinspan_engine::{Identity, StepCx, StepError};
 use uuid::Uuid;
@@ -62,6 +64,7 @@ pub struct Azure {
     tokens: Tokens,
     limits: Arc<Limits>,
     grants: Grants,
+    operations: Operations,
 }
 
 /// Who a token says it is for.
@@ -79,6 +82,8 @@ pub struct SignedIn {
     pub credential: CredentialKind,
     /// When the token ends; it is renewed before.
     pub expires: Timestamp,
+    /// When the certificate ends that it signed in with; nobody renews that by itself.
+    pub certificate_ends: Option<Timestamp>,
 }
 
 impl Azure {
@@ -89,7 +94,7 @@ impl Azure {
     pub fn new(cloud: Cloud, credentials: Credentials, wire: Wire) -> Self {
         let limits = Arc::new(Limits::default());
         let tokens = Tokens::new(cloud.clone(), credentials, wire.clone(), Arc::clone(&limits));
-        Azure { cloud, wire, tokens, limits, grants: Grants::default() }
+        Azure { cloud, wire, tokens, limits, grants: Grants::default(), operations: Operations::default() }
     }
 
     /// The cloud.
@@ -139,6 +144,7 @@ impl Azure {
             tenant: claims.tid,
             credential: credential.map_or(CredentialKind::None, |credential| credential.kind()),
             expires: token.expires,
+            certificate_ends: self.tokens.certificate_ends(party).await,
         })
     }
 

@@ -18,6 +18,9 @@ use twinspan_engine::{
 struct Told {
     how: String,
     text: String,
+    /// Who can end it, and with what.
+    who: Option<String>,
+    next: Option<String>,
 }
 
 /// The events of step `s`.
@@ -92,6 +95,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
     let events = process.events(run).await;
     let events = of_step(&events);
     let mut text = String::new();
+    let (mut ends, mut next_act) = (None, None);
     let through = |status: &RunStatus| matches!(status, RunStatus::Succeeded { .. } | RunStatus::Undone);
     let how = match row.then {
         Then::GoesOn => {
@@ -143,6 +147,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
             assert!(wait.action.as_ref().unwrap().contains(action), "{name}: does what? {wait:#?}");
             assert!(wait.otherwise.is_some() || kind == WaitKind::Person, "{name}: and if refused again?");
             write_wait(&mut text, wait);
+            (ends, next_act) = (wait.who.clone(), wait.action.clone());
             let who = match kind {
                 WaitKind::Permission => "waits for a right",
                 WaitKind::Credential => "waits for a credential",
@@ -159,6 +164,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
             assert_eq!(error.class, class, "{name}: {error:?}");
             let hint = error.hint.as_deref().unwrap_or_default();
             assert!(hint.contains(next), "{name}: what is next? {error:#?}");
+            next_act = Some(hint.to_owned());
             write_error(&mut text, error);
             if matches!(row.mend, Mend::Nothing) {
                 "stops: the plan or the inputs have to change".to_owned()
@@ -176,7 +182,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
         world.set_barrier(NINA, FABRIKAM, None);
     });
     match row.mend {
-        Mend::Nothing => return Told { how, text },
+        Mend::Nothing => return Told { how, text, who: ends, next: next_act },
         Mend::Ends => {}
         Mend::By(mend) => mend(stage),
     }
@@ -187,7 +193,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
         let status = process.drive(run).await;
         assert!(through(&status), "{name}: does not go on when it is over: {status:?}");
     }
-    Told { how, text }
+    Told { how, text, who: ends, next: next_act }
 }
 
 /// What is read names a tenant, and nothing of it is raw.
@@ -225,8 +231,82 @@ fn check_ids(process: &Process, run: twinspan_engine::RunId, row: &Row, name: &s
     assert!(seen > 0 || !spoken, "{name}: no exchange in the record: {transcripts:#?}");
 }
 
-/// A row as it was read: what it is, and everything after its code.
-fn entry(row: &Row, told: &Told) -> (String, String) {
+/// A row as it was read: what it is, and everything after its code; and its line in the reference.
+struct Entry {
+    code: String,
+    read: String,
+    line: String,
+}
+
+/// The world's own names, and what stands for them in the reference.
+const NAMES: &[(&str, &str)] = &[
+    (
+        "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-new",
+        "RESOURCE",
+    ),
+    (
+        "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app",
+        "RESOURCE",
+    ),
+    (
+        "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/providers/Microsoft.Authorization/roleAssignments/3e040504-3c66-55d0-a65d-bf67826ae0ed",
+        "RESOURCE",
+    ),
+    ("11111111-0000-0000-0000-00000000000c", "TENANT"),
+    ("22222222-0000-0000-0000-00000000000f", "TENANT"),
+    ("aaaaaaaa-0000-0000-0000-000000000001", "SUBSCRIPTION"),
+    ("bbbbbbbb-0000-0000-0000-000000000001", "SUBSCRIPTION"),
+    ("dddddddd-0000-0000-0000-00000000000d", "SUBSCRIPTION"),
+    ("55555555-0000-0000-0000-00000000000c", "APPLICATION"),
+    ("ffffffff-1111-0000-0000-000000000002", "OBJECT-ID"),
+    ("cccccccc-1111-0000-0000-000000000001", "OBJECT-ID"),
+    (" (nina.network@contoso.example)", ""),
+    ("\"nina.network@contoso.example\"", "\"ADDRESS\""),
+    ("nina.network@contoso.example", "the account"),
+    ("iam@fabrikam.example", "the account"),
+    ("login.twinspan.invalid", "login.microsoftonline.com"),
+    ("graph.twinspan.invalid", "graph.microsoft.com"),
+    ("rg-none", "GROUP"),
+    ("rg-network", "GROUP"),
+    ("mg-fabrikam", "GROUP"),
+    ("identity target", "identity IDENTITY"),
+    ("identity central", "identity IDENTITY"),
+    ("target in tenant", "IDENTITY in tenant"),
+    ("central in tenant", "IDENTITY in tenant"),
+    ("|", "\\|"),
+];
+
+fn general(text: &str) -> String {
+    NAMES.iter().fold(text.to_owned(), |text, (name, general)| text.replace(name, general))
+}
+
+/// Everything of a line in the reference but the code.
+fn reference_line(row: &Row, told: &Told) -> String {
+    let mut ends = told.who.as_deref().map(|who| format!("{}: ", general(who))).unwrap_or_default();
+    ends.push_str(&told.next.as_deref().map(general).unwrap_or_default());
+    let of = match row.case {
+        "" => general(row.meaning),
+        case => format!("{} ({})", general(row.meaning), general(case)),
+    };
+    format!("{of} | {} | {ends}", told.how)
+}
+
+fn reference(title: &str, entries: &[Entry]) -> String {
+    let mut text = format!(
+        "\n## {title}\n\n| code | what it means | what twinspan does | who ends it, and how |\n|---|---|---|---|\n"
+    );
+    let mut codes: Vec<&str> = Vec::new();
+    for (position, entry) in entries.iter().enumerate() {
+        codes.push(entry.code.split(" (").next().unwrap_or_default());
+        if entries.get(position + 1).is_none_or(|next| next.line != entry.line) {
+            let _ = writeln!(text, "| {} | {} |", codes.join(", "), entry.line);
+            codes.clear();
+        }
+    }
+    text
+}
+
+fn entry(row: &Row, told: &Told) -> Entry {
     let case = if row.case.is_empty() { String::new() } else { format!(" ({})", row.case) };
     // Ids that a service draws differ with everything that is asked before.
     let mut text = told.text.clone();
@@ -236,14 +316,14 @@ fn entry(row: &Row, told: &Told) -> (String, String) {
     }
     let text = text.replace(&format!("({})", row.code), "(CODE)");
     let read = format!("{}\n  met by   {}\n  then     {}\n{text}", row.meaning, row.scene.words(), told.how);
-    (format!("{}{case}", row.code), read)
+    Entry { code: format!("{}{case}", row.code), read, line: reference_line(row, told) }
 }
 
 /// Codes that are read alike stand together.
-fn written(entries: &[(String, String)]) -> String {
+fn written(entries: &[Entry]) -> String {
     let mut text = String::new();
-    for (position, (code, read)) in entries.iter().enumerate() {
-        let alike = entries.get(position + 1).is_some_and(|(_, next)| next == read);
+    for (position, Entry { code, read, .. }) in entries.iter().enumerate() {
+        let alike = entries.get(position + 1).is_some_and(|next| next.read == *read);
         if alike {
             let _ = write!(text, "{code}, ");
         } else {
@@ -254,7 +334,7 @@ fn written(entries: &[(String, String)]) -> String {
 }
 
 /// Plays each row in a world of its own; what is wrong is told of all of them at once.
-async fn all(rows: Vec<Row>) -> (String, usize) {
+async fn all(rows: Vec<Row>) -> Vec<Entry> {
     let (mut read, mut wrong) = (Vec::new(), Vec::new());
     let count = rows.len();
     for (number, row) in rows.into_iter().enumerate() {
@@ -277,20 +357,34 @@ async fn all(rows: Vec<Row>) -> (String, usize) {
         }
     }
     assert!(wrong.is_empty(), "{} of {count} rows, see above: {wrong:#?}", wrong.len());
-    (written(&read), count)
+    read
 }
 
-#[tokio::test]
-async fn every_refusal_of_azure_is_met_and_read_and_ends() {
-    let (read, rows) = all(table::azure()).await;
-    println!("{rows} refusals of Azure Resource Manager, its providers and Microsoft Graph");
-    insta::assert_snapshot!("azure", read);
-}
+const HEAD: &str = "<!-- Made by playing each of them; a test keeps it up to date. Do not edit. -->\n# Failures\n\n\
+Every refusal that Azure Resource Manager, its providers, Microsoft Graph and Microsoft Entra document for what twinspan \
+does. Each was met by a step in the simulated Azure, and seen to end: `twinspan why RUN STEP` shows the request, the answer and \
+the ids that find it in the other side's logs. Where twinspan *waits*, it looks again by itself; where it *stops*, \
+`twinspan retry RUN STEP` goes on when the cause is gone.\n";
 
 #[tokio::test]
-async fn every_refusal_of_entra_is_met_and_read_and_ends() {
-    let (read, rows) = all(table::sign_in()).await;
-    println!("{rows} refusals of Microsoft Entra");
-    assert!(rows >= 56, "{rows}");
-    insta::assert_snapshot!("entra", read);
+async fn every_refusal_is_met_and_read_and_ends() {
+    let azure = all(table::azure()).await;
+    println!("{} refusals of Azure Resource Manager, its providers and Microsoft Graph", azure.len());
+    let entra = all(table::sign_in()).await;
+    println!("{} refusals of Microsoft Entra", entra.len());
+    assert!(entra.len() >= 56 && azure.len() >= 60, "{} and {}", entra.len(), azure.len());
+    insta::assert_snapshot!("azure", written(&azure));
+    insta::assert_snapshot!("entra", written(&entra));
+
+    let text = format!(
+        "{HEAD}{}{}",
+        reference("Azure Resource Manager, its providers, Microsoft Graph", &azure),
+        reference("Microsoft Entra", &entra)
+    );
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/failures.md");
+    if std::env::vars_os().any(|(name, _)| name == "TWINSPAN_UPDATE_DOCS") {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == text, "docs/reference/failures.md is stale: run the tests with TWINSPAN_UPDATE_DOCS=1");
 }

@@ -6,6 +6,7 @@ mod azure;
 mod azure_cli;
 mod config;
 mod conformance;
+mod days;
 mod decisions;
 mod deliberate_faults;
 mod doctor;

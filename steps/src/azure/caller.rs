@@ -130,6 +130,9 @@ impl<'a> Caller<'a> {
             self.cx.log.take_write(&format!("{} {}", call.verb, call.target()))?;
         }
         let answer = self.once(call, party, &tokens).await?;
+        if call.write && call.service == Service::Arm {
+            self.note_operation(&answer);
+        }
         if !refusal::blames_token(answer.status, &answer.body) {
             return Ok(answer);
         }

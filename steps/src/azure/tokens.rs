@@ -260,6 +260,9 @@ impl Tokens {
                     )
                 };
                 let certificate = Certificate::read(&pem).map_err(unusable)?;
+                if let Some(ends) = certificate.ends.filter(|ends| *ends <= now) {
+                    return Err(unusable(&format!("it ended at {ends}")));
+                }
                 let audience = self.cloud.token_address(party.tenant);
                 let assertion = certificate
                     .assertion(client_id, &audience, request_id, now)
@@ -311,6 +314,17 @@ impl Tokens {
                 format!("look at [identities.{}] in twinspan.toml", party.name),
             )
         })
+    }
+
+    /// When the certificate ends with which an identity signs in, where it does so and that can be read.
+    pub(crate) async fn certificate_ends(&self, party: Party<'_>) -> Option<Timestamp> {
+        let Ok(Credential::ClientCertificate { certificate, .. }) =
+            self.credentials.of(party.name, party.tenant)
+        else {
+            return None;
+        };
+        let pem = self.credentials.secrets().read(&SecretRef::File(certificate)).await.ok()?;
+        Certificate::read(&pem).ok()?.ends
     }
 
     async fn secret(

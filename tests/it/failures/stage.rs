@@ -1,11 +1,11 @@
 //! Where a failure is met: a simulated world in virtual time, the real client in process, the real engine and its journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -46,6 +46,23 @@ struct Way {
     world: Arc<InProcessWorld>,
     clock: Arc<VirtualClock>,
     meanwhile: Mutex<Option<(&'static str, &'static str, Meanwhile)>>,
+    /// What happens when it is that late.
+    later: Mutex<VecDeque<(Timestamp, Meanwhile)>>,
+}
+
+impl Way {
+    fn stage(&self) -> Stage {
+        let way = self.me.upgrade().unwrap();
+        let (world, clock) = (Arc::clone(&self.world), Arc::clone(&self.clock));
+        Stage { world, clock, way, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn next_due(&self) -> Option<Meanwhile> {
+        let now = self.clock.now();
+        let mut later = self.later.lock().unwrap();
+        let due = later.front().is_some_and(|(at, _)| now >= *at);
+        due.then(|| later.pop_front().map(|(_, happens)| happens)).flatten()
+    }
 }
 
 impl InProcess for Way {
@@ -58,10 +75,10 @@ impl InProcess for Way {
         };
         let happens = self.meanwhile.lock().unwrap().take_if(fits);
         if let Some((_, _, happens)) = happens {
-            let way = self.me.upgrade().unwrap();
-            let (world, clock) = (Arc::clone(&self.world), Arc::clone(&self.clock));
-            let stage = Stage { world, clock, way, folder: tempfile::tempdir().unwrap() };
-            happens(&stage);
+            happens(&self.stage());
+        }
+        while let Some(happens) = self.next_due() {
+            happens(&self.stage());
         }
         self.world.call(request)
     }
@@ -116,6 +133,7 @@ impl Stage {
             world: Arc::clone(&world),
             clock: Arc::clone(&clock),
             meanwhile: Mutex::default(),
+            later: Mutex::default(),
         });
         Stage { world, clock, way, folder: tempfile::tempdir().unwrap() }
     }
@@ -129,6 +147,12 @@ impl Stage {
         happens: impl FnOnce(&Stage) + Send + 'static,
     ) {
         *self.way.meanwhile.lock().unwrap() = Some((method, path, Box::new(happens)));
+    }
+
+    /// Lets `happens` happen so long after now, before the first request from then on; told in the order of time.
+    pub(crate) fn after(&self, hours: i64, happens: impl FnOnce(&Stage) + Send + 'static) {
+        let at = self.clock.now().saturating_add(SignedDuration::from_hours(hours)).unwrap();
+        self.way.later.lock().unwrap().push_back((at, Box::new(happens)));
     }
 
     /// A new process on the same journal.
@@ -222,8 +246,17 @@ impl Process {
     }
 
     pub(crate) async fn drive_all(&self, runs: Vec<RunId>) -> Vec<RunStatus> {
+        self.drive_while(runs, true).await
+    }
+
+    /// Drives to the end, for as long as it takes.
+    pub(crate) async fn drive_on(&self, run: RunId) -> RunStatus {
+        self.drive_while(vec![run], false).await.remove(0)
+    }
+
+    async fn drive_while(&self, runs: Vec<RunId>, until_blocked: bool) -> Vec<RunStatus> {
         let (_stopper, stop) = StopToken::new();
-        let options = DriveOptions { until_blocked: true, steal: false };
+        let options = DriveOptions { until_blocked, steal: false };
         let performer = Arc::clone(&self.performer);
         let parked = self.backend.drive(Runs::These(runs), performer, options, stop).await.unwrap();
         parked.runs.into_iter().map(|(_, status)| status).collect()

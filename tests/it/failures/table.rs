@@ -733,18 +733,20 @@ pub(crate) fn azure() -> Vec<Row> {
         },
     ];
     // What has no code of Azure's.
-    for (code, fault, class) in [
-        ("the connection is refused", FaultName::Refused, Transient),
-        ("the connection is reset", FaultName::Reset, Transient),
-        ("no answer in time", FaultName::TimeoutBeforeSend, Transient),
-        ("the answer gets lost", FaultName::AppliedThenLost, Transient),
-        ("half of the answer arrives", FaultName::TruncatedBody, Transient),
-        ("an answer of another shape", FaultName::WrongJson, Transient),
-        ("a proxy answers", FaultName::Status503Html, Transient),
+    let unsent = "nothing was sent";
+    let unknown = "nobody knows whether the write was done: it is looked up";
+    for (code, fault, meaning) in [
+        ("the connection is refused", FaultName::Refused, unsent),
+        ("no connection in time", FaultName::TimeoutBeforeSend, unsent),
+        ("the connection is reset", FaultName::Reset, unknown),
+        ("the answer gets lost", FaultName::AppliedThenLost, unknown),
+        ("half of the answer arrives", FaultName::TruncatedBody, unknown),
+        ("an answer of another shape", FaultName::WrongJson, unknown),
+        ("a proxy answers", FaultName::Status503Html, unknown),
     ] {
         rows.push(Row {
             cause: Cause::Told(Fault::once("PUT", "/networkGroups/", fault)),
-            ..twice(code, "nobody knows whether the write was done: it is looked up", class)
+            ..twice(code, meaning, Transient)
         });
     }
     rows

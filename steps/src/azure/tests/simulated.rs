@@ -90,7 +90,21 @@ async fn an_application_signs_in_with_its_certificate() {
         assert_eq!((who.tenant.as_deref(), who.application.as_deref()), (Some(CENTRAL), Some(APP)));
         assert!(who.object_id.is_some());
         assert_eq!(who.expires, "2026-11-23T09:00:00Z".parse().unwrap());
+        assert_eq!(who.certificate_ends, Some("2027-02-21T00:00:00Z".parse().unwrap()), "90 days");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_is_not_sent_and_the_wait_says_so() {
+    let stage = Stage::with_certificate();
+    stage.write_pem(&stage.new_certificate());
+    stage.bench.clock.advance(std::time::Duration::from_hours(91 * 24));
+    let asked = stage.simulated.world.lock().unwrap().requests().len();
+    let error = stage.sign_in().await.unwrap_err();
+    assert_eq!(error.class, FailureClass::Credential);
+    assert!(error.message.ends_with("cannot be used: it ended at 2027-02-21T00:00:00Z"), "{}", error.message);
+    assert!(error.wait.unwrap().action.unwrap().contains("app.pem"));
+    assert_eq!(stage.simulated.world.lock().unwrap().requests().len(), asked);
 }
 
 #[tokio::test]
