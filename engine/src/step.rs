@@ -3,7 +3,7 @@
 //! `check` always precedes `apply` and always follows it. That one method gives adoption of what exists, recovery after
 //! a crash, proof of success and the detection of drift; outputs come only from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -405,12 +405,14 @@ impl StepCx<'_> {
 pub struct AttemptLog {
     exchanges: Mutex<Vec<Exchange>>,
     write_allowed: AtomicBool,
+    /// Where requests are counted: places where this attempt was let in.
+    begun: Mutex<BTreeSet<String>>,
 }
 
 impl AttemptLog {
     /// A log for an attempt of `phase`.
     pub fn new(phase: Phase) -> Self {
-        AttemptLog { exchanges: Mutex::default(), write_allowed: AtomicBool::new(phase.writes()) }
+        AttemptLog { write_allowed: AtomicBool::new(phase.writes()), ..AttemptLog::default() }
     }
 
     /// Takes the permission for the one write; a second call, or a call in a reading phase, is a bug of the kind.
@@ -428,6 +430,19 @@ impl AttemptLog {
     /// Whether the one write was begun.
     pub(crate) fn write_begun(&self, phase: Phase) -> bool {
         phase.writes() && !self.write_allowed.load(Ordering::Acquire)
+    }
+
+    /// Says that this attempt was let in at a place where requests are counted.
+    pub fn begin(&self, place: &str) {
+        let mut begun = self.begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !begun.contains(place) {
+            begun.insert(place.to_owned());
+        }
+    }
+
+    /// Whether it was: what is broken off there would have to be asked again.
+    pub fn has_begun(&self, place: &str) -> bool {
+        self.begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner).contains(place)
     }
 
     /// Records one exchange.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use twinspan_engine::{
     AttemptLog, Clock, FailureClass, Identity, Phase, RunId, StepCx, StepError, StepKey, SystemClock, Wait,
@@ -15,11 +15,13 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::plan_identities::PlanIdentities;
 use crate::ui::{BAD, GOOD, Ui, WAIT};
-use crate::view::{Page, SCHEMA};
+use crate::view::{Page, SCHEMA, counted};
 use crate::{clouds, plan_file, step_kinds};
 
 /// Where what is said of a sign-in stands.
 const INDENT: usize = 15;
+/// A certificate that ends within this time has to be renewed now: whoever gives a new one needs a while.
+const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Which identities, in which tenants.
 #[derive(Debug, clap::Args)]
@@ -70,6 +72,8 @@ struct SignInView {
     application: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_ends: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<StepError>,
 }
@@ -199,6 +203,7 @@ impl SignInView {
             account: None,
             application: None,
             expires: None,
+            certificate_ends: None,
             error: None,
         };
         match result {
@@ -207,6 +212,7 @@ impl SignInView {
                 view.account = signed_in.account;
                 view.application = signed_in.application;
                 view.expires = Some(signed_in.expires);
+                view.certificate_ends = signed_in.certificate_ends;
             }
             Err(error) => {
                 view.state = match error.class {
@@ -241,6 +247,17 @@ impl SignInView {
         line("object id", self.object_id.as_deref());
         line("application", self.application.as_deref());
         line("until", self.expires.map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()).as_deref());
+        let ends = self.certificate_ends.map(|at| {
+            let left = at.duration_since(SystemClock.now());
+            let at = at.strftime("%Y-%m-%d %H:%M:%SZ");
+            if left < SOON {
+                let days = usize::try_from(left.as_hours() / 24).unwrap_or(0);
+                format!("{WAIT}ends {at}, in {}: renew it before{WAIT:#}", counted(days, "day"))
+            } else {
+                format!("ends {at}")
+            }
+        });
+        line("certificate", ends.as_deref());
         let Some(error) = &self.error else { return };
         line("why", Some(&error.message));
         let wait: Option<&Wait> = error.wait.as_deref();

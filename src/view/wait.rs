@@ -141,7 +141,9 @@ impl WaitView {
 
     fn again(&self, now: Timestamp) -> String {
         match self.wait.kind {
-            WaitKind::Timer | WaitKind::Window => format!("it goes on at {}", stamp(self.look_again)),
+            WaitKind::Timer | WaitKind::Window | WaitKind::Limit => {
+                format!("it goes on at {}", stamp(self.look_again))
+            }
             WaitKind::Approval => "it goes on at once".to_owned(),
             _ => match self.wait.look_again {
                 Some(every) => format!("it looks again every {}", super::time::span(every.as_secs() as i64)),

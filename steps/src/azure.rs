@@ -16,8 +16,11 @@ mod claims;
 mod cloud;
 mod credentials;
 mod entra;
+mod grants;
 mod graph;
+mod limits;
 mod no_credential;
+mod operations;
 mod paging;
 mod party;
 mod permission;
@@ -43,10 +46,14 @@ pub(crate) use party::Party;
 pub(crate) use permission::{READS_GROUPS, assignable};
 pub use wire::{InProcess, TransportFault, Wire, WireError};
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use grants::Grants;
 use http::HeaderMap;
 use jiff::Timestamp;
+use limits::Limits;
+use operations::Operations;
 use tokens::Tokens;
 use twinspan_engine::{Identity, StepCx, StepError};
 use uuid::Uuid;
@@ -56,6 +63,9 @@ pub struct Azure {
     cloud: Cloud,
     wire: Wire,
     tokens: Tokens,
+    limits: Arc<Limits>,
+    grants: Grants,
+    operations: Operations,
 }
 
 /// Who a token says it is for.
@@ -75,6 +85,8 @@ pub struct SignedIn {
     pub credential: CredentialKind,
     /// When the token ends; it is renewed before.
     pub expires: Timestamp,
+    /// When the certificate ends that it signed in with; nobody renews that by itself.
+    pub certificate_ends: Option<Timestamp>,
 }
 
 impl Azure {
@@ -83,8 +95,9 @@ impl Azure {
     /// `wire` is [`Wire::sockets`] of the same cloud, or [`Wire::in_process`]. An identity acts in the tenant that its
     /// attribute `tenant` names; its attribute `contact` is the person whom messages address. Nothing is sent here.
     pub fn new(cloud: Cloud, credentials: Credentials, wire: Wire) -> Self {
-        let tokens = Tokens::new(cloud.clone(), credentials, wire.clone());
-        Azure { cloud, wire, tokens }
+        let limits = Arc::new(Limits::default());
+        let tokens = Tokens::new(cloud.clone(), credentials, wire.clone(), Arc::clone(&limits));
+        Azure { cloud, wire, tokens, limits, grants: Grants::default(), operations: Operations::default() }
     }
 
     /// The cloud.
@@ -100,6 +113,20 @@ impl Azure {
     /// Microsoft Graph, as `identity`.
     pub fn graph<'a>(&'a self, cx: &'a StepCx<'a>, identity: &'a Identity) -> Graph<'a> {
         Graph::new(self, cx, identity)
+    }
+
+    /// Says that `principal` was given a role at `scope`, as `identity`: until that is effective, refusals are no lack of it.
+    pub(crate) fn granted(
+        &self,
+        cx: &StepCx<'_>,
+        identity: &Identity,
+        scope: &str,
+        principal: &str,
+        to_group: bool,
+    ) {
+        if let Ok(party) = Party::of(identity) {
+            self.grants.given(party.tenant, scope, principal, to_group, cx.now());
+        }
     }
 
     /// Whether this machine has a credential for `identity`; nothing is sent.
@@ -121,6 +148,7 @@ impl Azure {
             tenant: claims.tid,
             credential: credential.map_or(CredentialKind::None, |credential| credential.kind()),
             expires: token.expires,
+            certificate_ends: self.tokens.certificate_ends(party).await,
         })
     }
 

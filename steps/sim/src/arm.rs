@@ -8,6 +8,7 @@ use crate::ledger::Change;
 use crate::lies::Lie;
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
+use crate::throttling::Sort;
 use crate::world::World;
 use crate::{
     authorization, management_groups, metadata, network, providers, resource_graph, resource_groups,
@@ -82,6 +83,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
         return Err(subscriptions::not_found(id));
     }
     let caller = caller::of_arm_request(world, request)?;
+    world.buckets.take(&request.path, &caller.holder.object_id, Sort::of(request), request.at)?;
     if request.path == FAILED_OPERATION {
         return Ok(Reply::error(500, "InternalServerError", "The operation failed: an error occurred."));
     }

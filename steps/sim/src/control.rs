@@ -8,6 +8,7 @@ use crate::lags::Lags;
 use crate::lies::Lie;
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
+use crate::throttling::Rates;
 use crate::world::World;
 
 /// `/_sim/…`
@@ -22,6 +23,9 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
         ("GET", "/_sim/faults") => Ok(Reply::ok(json!({ "faults": world.faults() }))),
         ("POST", "/_sim/faults") => {
             let faults: Vec<Fault> = read(request)?;
+            if let Some(problem) = faults.iter().find_map(Fault::problem) {
+                return Err(bad(&problem));
+            }
             world.add_faults(faults);
             Ok(Reply::ok(json!({ "faults": world.faults() })))
         }
@@ -58,6 +62,12 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
                 world.fail_deployments(&region, message.as_deref());
             }
             Ok(Reply::ok(json!({})))
+        }
+        ("GET", "/_sim/rates") => Ok(Reply::ok(json!(world.buckets.rates))),
+        ("POST", "/_sim/rates") => {
+            let rates: Rates = read(request)?;
+            world.set_rates(rates);
+            Ok(Reply::ok(json!(world.buckets.rates)))
         }
         ("POST", "/_sim/barriers") => barrier(world, request),
         ("POST", "/_sim/certificates") => certificate(world, request),

@@ -39,6 +39,11 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     }
 }
 
+/// Refuses with this AADSTS number, in its own words.
+pub(crate) fn refuse_with(world: &mut World, request: &Request, code: u32) -> Reply {
+    refuse(world, request, code, refusals::text_of(code))
+}
+
 fn instance_discovery(world: &World) -> Reply {
     let host = world.hosts.login.split("://").nth(1).unwrap_or_default();
     Reply::ok(json!({

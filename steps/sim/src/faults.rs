@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Change;
+use crate::refusals;
 use crate::reply::{Body, Reply};
 use crate::request::Request;
 use crate::service::Service;
@@ -30,6 +31,15 @@ pub struct Fault {
     /// `slow`: how long its answer takes after that; 3 s when neither is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<SignedDuration>,
+    /// `refuse`: Azure's code, for example `ScopeLocked` or `AADSTS50076`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// `refuse`: what Retry-After says; nothing: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<SignedDuration>,
+    /// `refuse`: Retry-After is a date and not a number of seconds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_date: bool,
 }
 
 impl Fault {
@@ -42,6 +52,25 @@ impl Fault {
             times: 1,
             before: None,
             after: None,
+            code: None,
+            retry_after: None,
+            as_date: false,
+        }
+    }
+
+    /// Azure's refusal of this code, once, for requests whose method and path fit.
+    pub fn refusal(method: &str, path_contains: &str, code: &str) -> Self {
+        Fault { code: Some(code.to_owned()), ..Fault::once(method, path_contains, FaultName::Refuse) }
+    }
+
+    /// Why it cannot be told.
+    pub(crate) fn problem(&self) -> Option<String> {
+        match (&self.code, self.fault) {
+            (None, FaultName::Refuse) => Some("fault 'refuse' needs a 'code'".to_owned()),
+            (Some(code), FaultName::Refuse) if !refusals::is_known(code) => {
+                Some(format!("there is no refusal '{code}' in this world"))
+            }
+            _ => None,
         }
     }
 }
@@ -106,10 +135,12 @@ pub enum FaultName {
     LostOperationUrl,
     /// Done; the answer is JSON of another shape.
     WrongJson,
+    /// Refused in Azure's own words, by `code`.
+    Refuse,
 }
 
 impl FaultName {
-    /// All of them.
+    /// All that are told by their name alone.
     pub const ALL: [FaultName; 20] = [
         FaultName::Refused,
         FaultName::Reset,
@@ -190,6 +221,7 @@ pub(crate) struct Told {
     pub(crate) fault: FaultName,
     pub(crate) before: SignedDuration,
     pub(crate) after: SignedDuration,
+    pub(crate) refusal: refusals::Told,
 }
 
 /// The fault that applies to this request, if any; counts it down.
@@ -206,6 +238,11 @@ pub(crate) fn take(faults: &mut Vec<Fault>, method: &str, path: &str) -> Option<
         fault: fault.fault,
         before: fault.before.unwrap_or_default(),
         after: fault.after.unwrap_or(if fault.before.is_none() { SLOW } else { SignedDuration::ZERO }),
+        refusal: refusals::Told {
+            code: fault.code.clone().unwrap_or_default(),
+            retry_after: fault.retry_after,
+            as_date: fault.as_date,
+        },
     };
     if fault.times == 0 {
         faults.remove(at);
@@ -287,6 +324,8 @@ pub(crate) fn course(fault: FaultName, service: Service, operation: impl FnOnce(
             Course::Refused(Reply::accepted(&operation()).with("retry-after", "1"))
         }
         FaultName::LostOperationUrl => applied(After::Replace(Reply::empty(202))),
+        // In Azure's words, which the world puts in; without them it is any bad request.
+        FaultName::Refuse => refused(400, "BadRequest", "The request is refused."),
         FaultName::WrongJson => {
             applied(After::Replace(Reply::json(200, serde_json::json!(["not", { "what": "was expected" }]))))
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::authorization::Grants;
 use crate::directory::{Barrier, Directory, ExternalState};
-use crate::faults::{self, After, ConnectionFault, Course, Fault, Held};
+use crate::faults::{self, After, ConnectionFault, Course, Fault, FaultName, Held};
 use crate::hierarchy::{Hierarchy, key, management_group_id};
 use crate::lags::Lags;
 use crate::ledger::{Change, Effect, InFlight, Ledger, Seen};
@@ -19,6 +19,7 @@ use crate::network::{self, Network};
 use crate::reply::{Body, Reply};
 use crate::request::Request;
 use crate::service::{Hosts, Service};
+use crate::throttling::{Buckets, Rates, Sort};
 use crate::tokens::{self, Bad, Claims};
 use crate::worlds::Label;
 
@@ -30,6 +31,7 @@ pub struct World {
     pub(crate) hosts: Hosts,
     pub(crate) lags: Lags,
     pub(crate) lies: BTreeSet<Lie>,
+    pub(crate) buckets: Buckets,
     pub(crate) directory: Directory,
     pub(crate) hierarchy: Hierarchy,
     pub(crate) grants: Grants,
@@ -51,6 +53,7 @@ impl World {
             hosts: Hosts::default(),
             lags: Lags::default(),
             lies: BTreeSet::new(),
+            buckets: Buckets::default(),
             directory: Directory::default(),
             hierarchy: Hierarchy::default(),
             grants: Grants::default(),
@@ -152,6 +155,16 @@ impl World {
         &self.lags
     }
 
+    /// How many requests each caller may send to each subscription from now on; buckets begin full.
+    pub fn set_rates(&mut self, rates: Rates) {
+        self.buckets = Buckets::of(rates);
+    }
+
+    /// How many requests were refused for being too many, and how many of them came before they had been told to.
+    pub fn throttled(&self) -> (u64, u64) {
+        (self.buckets.refused, self.buckets.early)
+    }
+
     /// Every write that arrived.
     pub fn effects(&self) -> &[Effect] {
         &self.ledger.effects
@@ -187,6 +200,11 @@ impl World {
             let reply = self.serve(service, &request);
             return Ok(self.answer(Some(service), &request, reply));
         };
+        if told.fault == FaultName::Refuse {
+            let reply = crate::refusals::refuse(self, service, &request, &told.refusal);
+            self.record(service, &request, reply.status, Change::None);
+            return Ok(self.answer(Some(service), &request, reply));
+        }
         let location = format!("{}{}", self.hosts.arm, crate::arm::FAILED_OPERATION);
         match faults::course(told.fault, service, || location) {
             Course::Held => {
@@ -438,12 +456,9 @@ impl World {
                 "x-ms-routing-request-id",
                 &format!("SIMULATED:{}:{id}", request.at.strftime("%Y%m%dT%H%M%SZ")),
             );
-            let (left, of) = if crate::arm::is_write(&request.method, &request.path) {
-                ("x-ms-ratelimit-remaining-subscription-writes", "799")
-            } else {
-                ("x-ms-ratelimit-remaining-subscription-reads", "1099")
-            };
-            put(left, of);
+            for (name, left) in self.buckets.headers(&request.path, Sort::of(request)) {
+                put(name, &left.to_string());
+            }
         }
         for (name, value) in &reply.headers {
             put(name, value);

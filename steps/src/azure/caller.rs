@@ -7,10 +7,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use twinspan_engine::{ActedAs, Exchange, FailureClass, Identity, StepCx, StepError};
+use twinspan_engine::{ActedAs, Exchange, FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
 
 use super::claims::Claims;
 use super::cloud::Service;
+use super::limits::{Lane, Quota, Sort};
 use super::paging::{Page, Pages};
 use super::party::Party;
 use super::reading::only_reads;
@@ -49,6 +50,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     claims: Claims,
     auxiliary: Vec<Claims>,
+    /// Where it was counted.
+    lane: Lane,
 }
 
 struct Tokens {
@@ -101,6 +104,16 @@ impl<'a> Caller<'a> {
         Party::of(self.identity)
     }
 
+    /// Whom the limits tell apart.
+    fn asker(&self) -> String {
+        format!("{} {}", self.cx.run, self.cx.step)
+    }
+
+    /// Who acts, and in which tenant.
+    pub(super) fn who(&self) -> String {
+        self.party().map_or_else(|_| self.identity.name.clone(), |party| party.to_string())
+    }
+
     /// Sends `call`; the answer may have any status.
     pub(crate) async fn send(&self, call: &Call) -> Result<Answer, StepError> {
         let party = self.party()?;
@@ -111,6 +124,10 @@ impl<'a> Caller<'a> {
                 format!("a request as {party} to {host} was stopped: it is not {}", call.service.name()),
             ));
         }
+        let tokens = self.tokens(call.service).await?;
+        let lane = lane(call, party, &tokens);
+        let begun = self.cx.log.has_begun(&format!("{lane:?}"));
+        self.azure.limits.admit(&lane, &self.asker(), begun, self.cx.now())?;
         if call.write {
             self.cx.log.take_write(&format!("{} {}", call.verb, call.target()))?;
         } else if !only_reads(&call.verb, call.url.path()) {
@@ -119,8 +136,10 @@ impl<'a> Caller<'a> {
                 format!("{} {} was sent as a read, and may change something", call.verb, call.target()),
             ));
         }
-        let tokens = self.tokens(call.service).await?;
         let answer = self.once(call, party, &tokens).await?;
+        if call.write && call.service == Service::Arm {
+            self.note_operation(&answer);
+        }
         if !refusal::blames_token(answer.status, &answer.body) {
             return Ok(answer);
         }
@@ -172,9 +191,25 @@ impl<'a> Caller<'a> {
             party: self.party()?,
             claims: &answer.claims,
             auxiliary: &auxiliary,
+            grants: &self.azure.grants,
             now: self.cx.now(),
         };
-        Ok(refusal::refusal(&situation, answer.status, &answer.headers, &answer.body))
+        let mut error = refusal::refusal(&situation, answer.status, &answer.headers, &answer.body);
+        if error.class == FailureClass::Throttled {
+            let asker = self.asker();
+            let until = self.azure.limits.refused(&answer.lane, &asker, error.retry_after, self.cx.now());
+            // Its turn, which is never before the time that was said. Without a time the engine has its own schedule, and says when.
+            let wait = match error.retry_after {
+                Some(_) => {
+                    error.retry_after =
+                        std::time::Duration::try_from(until.duration_since(self.cx.now())).ok();
+                    answer.lane.wait(until)
+                }
+                None => Wait::new(WaitKind::Limit, error.message.clone()),
+            };
+            error = error.wait(wait);
+        }
+        Ok(error)
     }
 
     /// The answer as a type. Its text is not quoted: it may hold what must not be kept.
@@ -219,7 +254,7 @@ impl<'a> Caller<'a> {
                 "{} {} as {}: status {}, and the answer cannot be read{place}: {reason}",
                 call.verb,
                 redaction::target(call.url.path()),
-                self.identity.name,
+                self.who(),
                 answer.status
             ),
         );
@@ -257,6 +292,9 @@ impl<'a> Caller<'a> {
         match answer {
             Ok(answer) => {
                 let (parts, body) = answer.into_parts();
+                let lane = lane(call, party, tokens);
+                self.cx.log.begin(&format!("{lane:?}"));
+                self.azure.limits.heard(&lane, &parts.headers, self.cx.now());
                 record.answered(parts.status.as_u16(), &parts.headers, &body);
                 Ok(Answer {
                     status: parts.status.as_u16(),
@@ -264,6 +302,7 @@ impl<'a> Caller<'a> {
                     body,
                     claims: tokens.primary.claims.clone(),
                     auxiliary: tokens.auxiliary.iter().map(|token| token.claims.clone()).collect(),
+                    lane,
                 })
             }
             Err(fault) => {
@@ -353,6 +392,21 @@ impl<'a> Caller<'a> {
         };
         builder.body(body).map_err(|_| bug("the request cannot be written"))
     }
+}
+
+/// Where and as whom a request is counted.
+fn lane(call: &Call, party: Party<'_>, tokens: &Tokens) -> Lane {
+    let mut segments = call.url.path().split('/').skip_while(|segment| !segment.is_empty()).skip(1);
+    let tenant = || party.tenant.to_ascii_lowercase();
+    let quota = match (call.service, segments.next(), segments.next()) {
+        (Service::Graph, ..) => Quota::Directory(tenant()),
+        (Service::Arm, Some(first), Some(id)) if first.eq_ignore_ascii_case("subscriptions") => {
+            Quota::Subscription { id: id.to_ascii_lowercase(), tenant: tenant() }
+        }
+        (Service::Arm, ..) => Quota::Tenant(tenant()),
+    };
+    let principal = tokens.primary.claims.oid.clone().unwrap_or_else(|| party.name.to_owned());
+    Lane { quota, sort: Sort::of(&call.verb, call.write), principal }
 }
 
 /// Keeps the record of one request, also when nobody waits for the answer any more.

@@ -24,6 +24,8 @@ pub(crate) struct Certificate {
     key: RsaKeyPair,
     /// Base64url of the SHA-256 digest of the certificate.
     thumbprint: String,
+    /// When it ends, as far as that can be read.
+    pub(crate) ends: Option<Timestamp>,
 }
 
 impl fmt::Debug for Certificate {
@@ -57,7 +59,11 @@ impl Certificate {
         let own = certificates
             .find(|certificate| holds(certificate.as_ref(), public.as_ref()))
             .ok_or("its certificate belongs to another key")?;
-        Ok(Certificate { key, thumbprint: url_safe(Sha256::digest(own.as_ref())) })
+        Ok(Certificate {
+            key,
+            thumbprint: url_safe(Sha256::digest(own.as_ref())),
+            ends: not_after(own.as_ref()),
+        })
     }
 
     /// Says, to whoever reads `audience`, that this is application `client_id`. `id` must not repeat.
@@ -81,6 +87,51 @@ impl Certificate {
     }
 }
 
+/// The end of a certificate's validity. A walk through the few fields before it: version, serial number, algorithm and
+/// issuer (RFC 5280, section 4.1).
+fn not_after(certificate: &[u8]) -> Option<Timestamp> {
+    const SEQUENCE: u8 = 0x30;
+    const VERSION: u8 = 0xa0;
+    const UTC: u8 = 0x17;
+    const GENERALIZED: u8 = 0x18;
+    let (_, signed, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
+    let (_, mut fields, _) = element(signed).filter(|(tag, ..)| *tag == SEQUENCE)?;
+    if let (VERSION, _, rest) = element(fields)? {
+        fields = rest;
+    }
+    for _ in ["serial number", "algorithm", "issuer"] {
+        fields = element(fields)?.2;
+    }
+    let (_, validity, _) = element(fields).filter(|(tag, ..)| *tag == SEQUENCE)?;
+    let (tag, text, _) = element(element(validity)?.2)?;
+    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
+    let text = match tag {
+        // Two digits of the year: up to 2049.
+        UTC => format!("{}{text}", if text < "50" { "20" } else { "19" }),
+        GENERALIZED => text.to_owned(),
+        _ => return None,
+    };
+    jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", &text).ok()?.in_tz("UTC").ok().map(|at| at.timestamp())
+}
+
+/// Tag and content of the first element, and what comes after it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, first], rest) = der.split_first_chunk::<2>()?;
+    let (length, rest) = match first {
+        0..0x80 => (usize::from(first), rest),
+        _ => {
+            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            // More digits than that no certificate has.
+            let length = digits.iter().try_fold(0_usize, |length, digit| {
+                length.checked_mul(256)?.checked_add(usize::from(*digit))
+            })?;
+            (length, rest)
+        }
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
 /// Base64url without padding, as every part of a token is.
 fn url_safe(bytes: impl AsRef<[u8]>) -> String {
     base64::encode_url_safe(bytes).trim_end_matches('=').to_owned()
@@ -93,4 +144,42 @@ fn is_encrypted(pem: &[u8]) -> bool {
 /// Whether a certificate is for this public key: RSA's own form of it stands in the certificate as it is.
 fn holds(certificate: &[u8], public: &[u8]) -> bool {
     certificate.windows(public.len()).any(|part| part == public)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A certificate's outer fields around this validity.
+    fn certificate(validity: &[u8]) -> Vec<u8> {
+        let wrap = |tag: u8, content: &[u8]| {
+            let mut element = vec![tag, 0x82, 0, u8::try_from(content.len()).unwrap()];
+            element.extend_from_slice(content);
+            element
+        };
+        let fields = [
+            wrap(0xa0, &[2, 1, 2]),
+            wrap(2, &[7]),
+            wrap(0x30, &[]),
+            wrap(0x30, &[5, 0]),
+            wrap(0x30, validity),
+        ];
+        wrap(0x30, &wrap(0x30, &fields.concat()))
+    }
+
+    #[test]
+    fn the_end_is_read_in_both_forms_and_nothing_else_is_one() {
+        let begin = [&[0x17, 13][..], b"250101000000Z"].concat();
+        let utc = [&begin[..], &[0x17, 13], b"261231235959Z"].concat();
+        let generalized = [&begin[..], &[0x18, 15], b"20500101000000Z"].concat();
+        for (validity, end) in [(&utc, "2026-12-31T23:59:59Z"), (&generalized, "2050-01-01T00:00:00Z")] {
+            let whole = certificate(validity);
+            assert_eq!(not_after(&whole), Some(end.parse().unwrap()));
+            for length in 0..whole.len() {
+                assert_eq!(not_after(&whole[..length]), None, "cut off after {length} bytes");
+            }
+        }
+        let other = [&begin[..], &[0x04, 13], b"261231235959Z"].concat();
+        assert_eq!(not_after(&certificate(&other)), None);
+    }
 }

@@ -365,6 +365,16 @@ pub(crate) fn refused(
         refusal.correlation.as_ref().map(|id| format!(", correlation id {id}")).unwrap_or_default(),
         refusal.timestamp.as_ref().map(|at| format!(", {at}")).unwrap_or_default(),
     );
+    // Which condition it was, only the service knows; an end that was foreseen is no mistake.
+    let seen = match case {
+        Some(Case::BadCredential) if refusal.codes.contains(&7_000_222) => {
+            "the application's secret has expired".to_owned()
+        }
+        Some(Case::ConditionalAccess) if !sentence.is_empty() => {
+            format!("{seen}: {}", sentence.trim_end_matches('.'))
+        }
+        _ => seen.to_owned(),
+    };
     let wait = Wait::new(kind, format!("{seen} ({code})")).who(who).action(action).otherwise(otherwise);
     error.wait(if kind == WaitKind::Credential { wait.refused() } else { wait })
 }

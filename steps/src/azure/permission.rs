@@ -4,6 +4,7 @@ use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::claims::Claims;
 use super::party::Party;
+use super::refusal::Situation;
 use crate::people::shell_word;
 
 /// What a refusal says is missing.
@@ -34,8 +35,35 @@ impl Missing {
         }
     }
 
+    /// A role was given a moment ago: it takes effect by itself, and only new tokens show it.
+    fn not_effective_yet(
+        &self,
+        seen: &str,
+        situation: &Situation<'_>,
+        party: Party<'_>,
+        claims: &Claims,
+    ) -> Option<StepError> {
+        let object = self.object_id.as_deref().or(claims.oid.as_deref())?;
+        let scope = self.scope.as_deref().unwrap_or(situation.path);
+        let at = situation.grants.recent(party.tenant, scope, object, situation.now)?;
+        let wait = Wait::remote(format!(
+            "the role that was given to {} at {at} is not effective yet (up to 10 minutes; each look is with a new sign-in)",
+            party.person()
+        ));
+        Some(StepError::new(FailureClass::Propagation, seen).wait(wait))
+    }
+
     /// The error and its wait: `party` may not do something in its tenant.
-    pub(crate) fn error(self, seen: String, party: Party<'_>, claims: &Claims) -> StepError {
+    pub(crate) fn error(
+        self,
+        seen: String,
+        situation: &Situation<'_>,
+        party: Party<'_>,
+        claims: &Claims,
+    ) -> StepError {
+        if let Some(error) = self.not_effective_yet(&seen, situation, party, claims) {
+            return error;
+        }
         let tenant = party.tenant;
         let scope = self.scope.as_deref().map(assignable);
         let action = self.action.as_deref().unwrap_or("what this step does");
@@ -89,6 +117,12 @@ pub(crate) fn of_graph(seen: String, verb: &str, path: &str, party: Party<'_>) -
         ("GET", _) => ("Directory Readers", "Directory.Read.All"),
         _ => ("Directory Writers", "Directory.ReadWrite.All"),
     };
+    let what = match (verb, collection.unwrap_or_default()) {
+        (_, "invitations") => "invite guests".to_owned(),
+        ("GET", of) => format!("read {of}"),
+        ("DELETE", of) => format!("remove {of}"),
+        (_, of) => format!("change {of}"),
+    };
     let action = format!(
         "give {} the Entra role \"{role}\" in tenant {tenant} (a person), or consent to Microsoft Graph's {permission} \
          (an application)",
@@ -96,7 +130,7 @@ pub(crate) fn of_graph(seen: String, verb: &str, path: &str, party: Party<'_>) -
     );
     let wait = Wait::new(
         WaitKind::Permission,
-        format!("{} may not {verb} {} in Microsoft Graph", party.person(), collection.unwrap_or(path)),
+        format!("{} may not {} in Microsoft Graph", party.person(), what),
     )
     .who(format!("a Privileged Role Administrator of tenant {tenant}"))
     .action(action.clone())

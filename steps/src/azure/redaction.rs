@@ -72,7 +72,58 @@ pub(crate) fn target(path_and_query: &str) -> String {
 /// One line of another side's text: no line breaks, no tokens, of bounded length.
 pub(crate) fn line(text: &str) -> String {
     let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    shorten(&scrub(&joined), 600)
+    shorten(&scrub(&without_json(&joined)), 600)
+}
+
+/// Some messages quote JSON; of that only the names are for people.
+fn without_json(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(['[', '{']) {
+        let (before, json) = rest.split_at(start);
+        plain.push_str(before);
+        let mut values = serde_json::Deserializer::from_str(json).into_iter::<Value>();
+        match values.next() {
+            Some(Ok(value)) if holds_object(&value) => {
+                let mut all = Vec::new();
+                names(&value, &mut all);
+                plain.push_str(&all.join(", "));
+                rest = json.get(values.byte_offset()..).unwrap_or_default();
+            }
+            _ => {
+                plain.push_str(&json[..1]);
+                rest = &json[1..];
+            }
+        }
+    }
+    plain.push_str(rest);
+    plain
+}
+
+fn holds_object(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::Array(all) => all.iter().any(holds_object),
+        _ => false,
+    }
+}
+
+/// Every `name`, `displayName`, `code` and `message` in `value`, each once.
+fn names(value: &Value, all: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let named =
+                    ["name", "displayname", "code", "message"].contains(&key.to_ascii_lowercase().as_str());
+                match value {
+                    Value::String(text) if named && !all.contains(text) => all.push(text.clone()),
+                    other => names(other, all),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| names(value, all)),
+        _ => {}
+    }
 }
 
 /// Begins of what signs an address or is a secret in one.

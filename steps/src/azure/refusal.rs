@@ -7,9 +7,11 @@ use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::claims::Claims;
 use super::cloud::{Cloud, Service};
+use super::grants::Grants;
 use super::party::Party;
 use super::permission::{self, Missing};
 use super::{redaction, references, retry_after};
+use crate::people::shell_word;
 
 /// What was asked, and as whom.
 pub(crate) struct Situation<'a> {
@@ -22,6 +24,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) claims: &'a Claims,
     /// Whose tokens went along.
     pub(crate) auxiliary: &'a [(Party<'a>, Claims)],
+    /// Roles that were given a moment ago.
+    pub(crate) grants: &'a Grants,
     pub(crate) now: Timestamp,
 }
 
@@ -30,6 +34,8 @@ pub(crate) struct Situation<'a> {
 pub(crate) struct Words {
     pub(crate) code: String,
     pub(crate) message: String,
+    /// Name and id of the policy assignment that forbids it.
+    pub(crate) policy: Option<(String, String)>,
 }
 
 impl Words {
@@ -46,7 +52,15 @@ impl Words {
                 message = format!("{message} {detail}");
             }
         }
-        Some(Words { code, message })
+        let infos =
+            error.get("additionalInfo").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let policy = infos.iter().filter_map(|info| info.get("info")).find_map(|info| {
+            let id = text(info, "policyAssignmentId")?;
+            let name =
+                text(info, "policyAssignmentDisplayName").or_else(|| text(info, "policyAssignmentName"));
+            Some((redaction::line(&name.unwrap_or_else(|| id.clone())), redaction::line(&id)))
+        });
+        Some(Words { code, message, policy })
     }
 }
 
@@ -128,28 +142,30 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
     match (status, code) {
         (408 | 500.., _) => new(FailureClass::Transient),
         (401, _) => unauthorized(situation, headers, words, seen),
-        (_, "RequestDisallowedByPolicy" | "RequestDisallowedByAzure") => new(FailureClass::Policy).hint(format!(
-            "an Azure Policy of tenant {tenant} forbids it; its owner can exempt {}",
-            situation.path
-        )),
+        (_, "RequestDisallowedByPolicy" | "RequestDisallowedByAzure") => {
+            new(FailureClass::Policy).hint(policy(words, tenant, situation.path))
+        }
         (_, "ScopeLocked") => new(FailureClass::Policy).hint(format!(
             "a lock holds it: `az lock list --subscription {subscription}` shows it, and its owner in tenant {tenant} can remove it"
         )),
         (_, "ReadOnlyDisabledSubscription" | "SubscriptionDisabled") => new(FailureClass::Policy)
-            .hint(format!("subscription {subscription} is disabled; its owner in tenant {tenant} can enable it again")),
+            .hint(format!(
+                "subscription {subscription} is disabled; its owner in tenant {tenant} can enable it again (Azure portal: \
+                 Subscriptions, Reactivate)"
+            )),
         (403, "LinkedAuthorizationFailed") => linked(situation, message, seen),
         (403, _) if situation.service == Service::Graph => {
             permission::of_graph(seen, situation.verb, situation.path, situation.party)
         }
-        (403, _) => Missing::on_scope(message).error(seen, situation.party, situation.claims),
+        (403, _) => Missing::on_scope(message).error(seen, situation, situation.party, situation.claims),
         (404, "SubscriptionNotFound") => {
             let missing = Missing {
                 action: Some("Microsoft.Resources/subscriptions/read".to_owned()),
                 scope: Some(format!("/subscriptions/{subscription}")),
                 object_id: None,
             };
-            let mut error = missing.error(seen, situation.party, situation.claims);
-            if let Some(wait) = &mut error.wait {
+            let mut error = missing.error(seen, situation, situation.party, situation.claims);
+            if let Some(wait) = error.wait.as_mut().filter(|wait| wait.kind == WaitKind::Permission) {
                 wait.what = format!(
                     "subscription {subscription} does not exist, or {} has no role on it",
                     situation.party.person()
@@ -168,10 +184,41 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
             "InvalidApiVersionParameter" | "NoRegisteredProviderFound" | "InvalidResourceType"
             | "InvalidResourceNamespace",
         ) => new(FailureClass::PlanWrong).hint("this cloud does not know the resource type in that api-version"),
+        (404, "ResourceGroupNotFound") => {
+            let group = segment_after(situation.path, "resourceGroups").unwrap_or("GROUP");
+            new(FailureClass::ReplicationLag).hint(format!(
+                "resource group {group} is not in subscription {subscription} of tenant {tenant}: correct the inputs, or make \
+                 it: az group create --subscription {subscription} --name {group} --location LOCATION"
+            ))
+        }
         (404, _) => new(FailureClass::ReplicationLag)
             .hint(format!("if it was made a moment ago it appears soon; otherwise check that {} exists", situation.path)),
-        (400, "PrincipalNotFound") => new(FailureClass::ReplicationLag)
-            .hint(format!("an account that was made a moment ago is not known everywhere in tenant {tenant} yet")),
+        (400, "PrincipalNotFound") => new(FailureClass::ReplicationLag).hint(format!(
+            "an account that was made a moment ago is not known everywhere in tenant {tenant} yet; if it is older, check the \
+             object id: it must be the account's in tenant {tenant}, not the one at its home"
+        )),
+        (400 | 409, "RoleAssignmentLimitExceeded") => new(FailureClass::Policy).hint(format!(
+            "subscription {subscription} in tenant {tenant} has as many role assignments as it can have: az role assignment \
+             list --all --subscription {subscription} shows them, and its owner can remove what nobody needs"
+        )),
+        (400, _) if message.contains("is not registered for feature") => {
+            let feature = message.rsplit(':').next().map(str::trim).filter(|name| plain_name(name));
+            let command = format!(
+                "az feature register --namespace Microsoft.Network --name {} --subscription {subscription}",
+                feature.unwrap_or("FEATURE")
+            );
+            new(FailureClass::NeedsPerson).hint(command.clone()).wait(
+                Wait::new(
+                    WaitKind::Person,
+                    format!(
+                        "feature {} is not registered in subscription {subscription}",
+                        feature.unwrap_or("named in the message")
+                    ),
+                )
+                .who(format!("an Owner or Contributor of subscription {subscription} in tenant {tenant}"))
+                .action(command),
+            )
+        }
         (400, _) if message.contains("is not within tenant") => {
             let group = segment_after(message, "managementGroups")
                 .or_else(|| segment_after(situation.path, "managementGroups"))
@@ -206,11 +253,31 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
         (429, _) => new(FailureClass::Throttled),
         (409 | 412, _) => new(FailureClass::ConflictRetryable),
         (300..400, _) => new(FailureClass::Transient),
-        (400, "RoleAssignmentUpdateNotPermitted") => new(FailureClass::PlanWrong)
-            .hint("the name of this role assignment is taken by one for another account or role"),
+        (400, "RoleAssignmentUpdateNotPermitted") => new(FailureClass::PlanWrong).hint(format!(
+            "the name of this role assignment is taken by one for another account or role; whoever keeps the roles of tenant \
+             {tenant} can remove that one: az role assignment delete --ids {}",
+            shell_word(situation.path)
+        )),
         _ => new(FailureClass::PlanWrong)
             .hint(format!("{} refuses the request as it is; check the step's parameters", situation.service.name())),
     }
+}
+
+/// Which policy forbids it, and how it is lifted for this one thing.
+fn policy(words: &Words, tenant: &str, path: &str) -> String {
+    let named = words.policy.as_ref().map(|(name, _)| format!(" ({name})")).unwrap_or_default();
+    let assignment = words.policy.as_ref().map_or("ASSIGNMENT", |(_, id)| id.as_str());
+    format!(
+        "an Azure Policy of tenant {tenant} forbids it{named}; its owner can exempt {path}: az policy exemption create --name \
+         twinspan --exemption-category Waiver --policy-assignment {} --scope {}",
+        shell_word(assignment),
+        shell_word(&permission::assignable(path))
+    )
+}
+
+/// A name that can stand in a command as it is.
+fn plain_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
 fn unauthorized(situation: &Situation<'_>, headers: &HeaderMap, words: &Words, seen: String) -> StepError {
@@ -280,8 +347,8 @@ fn linked(situation: &Situation<'_>, message: &str, seen: String) -> StepError {
     }
     let missing = Missing::on_linked_scope(message);
     match situation.auxiliary.first() {
-        Some((party, claims)) => missing.error(seen, *party, claims),
-        None => missing.error(seen, situation.party, situation.claims),
+        Some((party, claims)) => missing.error(seen, situation, *party, claims),
+        None => missing.error(seen, situation, situation.party, situation.claims),
     }
 }
 
@@ -349,6 +416,7 @@ mod tests {
             party: Party { name: "central", contact: Some("nina@contoso.example"), about: None, tenant: C },
             claims: &own,
             auxiliary: if auxiliary { &other } else { &[] },
+            grants: &Grants::default(),
             now: "2026-11-23T08:00:00Z".parse().unwrap(),
         };
         let mut map = HeaderMap::new();
@@ -484,7 +552,14 @@ mod tests {
         (404, "InvalidSubscriptionId", "Malformed.", PlanWrong, NotDone, "ids"),
         (404, "InvalidResourceType", "No such type.", PlanWrong, NotDone, "api-version"),
         (404, "ResourceNotFound", "Not found.", ReplicationLag, NotDone, "exists"),
-        (404, "ResourceGroupNotFound", "Not found.", ReplicationLag, NotDone, "exists"),
+        (
+            404,
+            "ResourceGroupNotFound",
+            "Not found.",
+            ReplicationLag,
+            NotDone,
+            "az group create --subscription s-1 --name g",
+        ),
         (
             404,
             "NotFound",

@@ -31,6 +31,7 @@ use super::claims::Claims;
 use super::cloud::{Cloud, Service};
 use super::credentials::{Credential, Credentials, SecretRef};
 use super::entra::{self, Refusal};
+use super::limits::{Lane, Limits, Quota, Sort};
 use super::no_credential::{azure_cli, configuration, none, not_usable, other_tenant, platform};
 use super::party::Party;
 use super::redaction;
@@ -73,11 +74,12 @@ pub(crate) struct Tokens {
     /// Runs the Azure CLI; `None`: the library's own way.
     executor: Option<Arc<dyn Executor>>,
     slots: StdMutex<BTreeMap<Key, Slot>>,
+    limits: Arc<Limits>,
 }
 
 impl Tokens {
-    pub(crate) fn new(cloud: Cloud, credentials: Credentials, wire: Wire) -> Self {
-        Tokens { cloud, credentials, wire, executor: None, slots: StdMutex::default() }
+    pub(crate) fn new(cloud: Cloud, credentials: Credentials, wire: Wire, limits: Arc<Limits>) -> Self {
+        Tokens { cloud, credentials, wire, executor: None, slots: StdMutex::default(), limits }
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {
@@ -143,7 +145,31 @@ impl Tokens {
         Arc::clone(slots.entry(key).or_default())
     }
 
+    /// Asks for a token, unless sign-in to that tenant is to be left alone for a while.
     async fn request(&self, cx: &StepCx<'_>, party: Party<'_>, service: Service) -> Result<Token, StepError> {
+        let quota = Quota::SignIn(party.tenant.to_ascii_lowercase());
+        let lane = Lane { quota, sort: Sort::Reads, principal: party.name.to_owned() };
+        // A machine's own identity service is not the tenant's.
+        let credential = self.credentials.of(party.name, party.tenant);
+        if matches!(credential, Ok(Credential::ManagedIdentity { .. } | Credential::AzurePipelines { .. })) {
+            return self.ask(cx, party, service).await;
+        }
+        let asker = format!("{} {}", cx.run, cx.step);
+        self.limits.admit(&lane, &asker, false, cx.now())?;
+        let mut result = self.ask(cx, party, service).await;
+        if let Err(error) = &mut result
+            && error.class == FailureClass::Throttled
+        {
+            let until = self.limits.refused(&lane, &asker, error.retry_after, cx.now());
+            if error.retry_after.is_some() {
+                error.wait = Some(Box::new(lane.wait(until)));
+                error.retry_after = Duration::try_from(until.duration_since(cx.now())).ok();
+            }
+        }
+        result
+    }
+
+    async fn ask(&self, cx: &StepCx<'_>, party: Party<'_>, service: Service) -> Result<Token, StepError> {
         let credential =
             self.credentials.of(party.name, party.tenant).map_err(|error| not_usable(party, &error))?;
         let began = cx.now();
@@ -234,6 +260,9 @@ impl Tokens {
                     )
                 };
                 let certificate = Certificate::read(&pem).map_err(unusable)?;
+                if let Some(ends) = certificate.ends.filter(|ends| *ends <= now) {
+                    return Err(unusable(&format!("it ended at {ends}")));
+                }
                 let audience = self.cloud.token_address(party.tenant);
                 let assertion = certificate
                     .assertion(client_id, &audience, request_id, now)
@@ -285,6 +314,17 @@ impl Tokens {
                 format!("look at [identities.{}] in twinspan.toml", party.name),
             )
         })
+    }
+
+    /// When the certificate ends with which an identity signs in, where it does so and that can be read.
+    pub(crate) async fn certificate_ends(&self, party: Party<'_>) -> Option<Timestamp> {
+        let Ok(Credential::ClientCertificate { certificate, .. }) =
+            self.credentials.of(party.name, party.tenant)
+        else {
+            return None;
+        };
+        let pem = self.credentials.secrets().read(&SecretRef::File(certificate)).await.ok()?;
+        Certificate::read(&pem).ok()?.ends
     }
 
     async fn secret(
@@ -498,6 +538,7 @@ mod tests {
             Cloud::named("public").unwrap(),
             bench.azure.tokens.credentials.clone(),
             bench.azure.wire.clone(),
+            Arc::default(),
         );
         tokens.executor = Some(Arc::clone(&cli) as Arc<dyn Executor>);
         let log = AttemptLog::new(Phase::Probe);

@@ -312,11 +312,14 @@ impl Step for RoleAssignment {
             .put(&params.path(), rights::API, &params.body(cx, &role.id, kind.map(PrincipalType::as_str)))
             .await;
         match answer {
-            Ok(_) => Ok(Applied::default()),
+            Ok(_) => {}
             // Given already, under another name: the read that follows finds and adopts it.
-            Err(error) if error.code.as_deref() == Some("RoleAssignmentExists") => Ok(Applied::default()),
-            Err(error) => Err(error),
+            Err(error) if error.code.as_deref() == Some("RoleAssignmentExists") => {}
+            Err(error) => return Err(error),
         }
+        let to_group = kind == Some(PrincipalType::Group);
+        self.azure.granted(cx, identity, params.scope.path(), &params.principal.to_string(), to_group);
+        Ok(Applied::default())
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {

@@ -202,6 +202,7 @@ mod tests {
             account: Some("eve@contoso.example".to_owned()),
             credential,
             expires: "2026-11-23T09:00:00Z".parse().unwrap(),
+            certificate_ends: None,
         };
         judge(&Cloud::named(cloud).unwrap(), &SignIn::example(), &Bench::new().target, signed_in)
     }

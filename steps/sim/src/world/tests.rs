@@ -54,6 +54,7 @@ fn each_fault_does_what_its_name_says_and_only_once() {
             FaultName::AcceptedThenFailed => (false, &[Nothing], Some(202)),
             FaultName::LostOperationUrl => (true, &[Created], Some(202)),
             FaultName::WrongJson => (true, &[Created], Some(200)),
+            FaultName::Refuse => (false, &[Nothing], Some(400)),
         };
         assert_eq!((applied, effects.as_slice(), status), expected, "{fault:?}");
         match (fault, got) {

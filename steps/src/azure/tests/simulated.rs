@@ -90,7 +90,21 @@ async fn an_application_signs_in_with_its_certificate() {
         assert_eq!((who.tenant.as_deref(), who.application.as_deref()), (Some(CENTRAL), Some(APP)));
         assert!(who.object_id.is_some());
         assert_eq!(who.expires, "2026-11-23T09:00:00Z".parse().unwrap());
+        assert_eq!(who.certificate_ends, Some("2027-02-21T00:00:00Z".parse().unwrap()), "90 days");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_is_not_sent_and_the_wait_says_so() {
+    let stage = Stage::with_certificate();
+    stage.write_pem(&stage.new_certificate());
+    stage.bench.clock.advance(std::time::Duration::from_hours(91 * 24));
+    let asked = stage.simulated.world.lock().unwrap().requests().len();
+    let error = stage.sign_in().await.unwrap_err();
+    assert_eq!(error.class, FailureClass::Credential);
+    assert!(error.message.ends_with("cannot be used: it ended at 2027-02-21T00:00:00Z"), "{}", error.message);
+    assert!(error.wait.unwrap().action.unwrap().contains("app.pem"));
+    assert_eq!(stage.simulated.world.lock().unwrap().requests().len(), asked);
 }
 
 #[tokio::test]
@@ -179,7 +193,7 @@ async fn every_documented_refusal_reaches_the_one_who_can_end_it_and_then_it_goe
         (CONFIGURATION, FailureClass::Credential, Some(WaitKind::Credential), ""),
         (PLAN, FailureClass::PlanWrong, None, ""),
         (BY_ITSELF, FailureClass::Transient, None, ""),
-        (SLOWER, FailureClass::Throttled, None, ""),
+        (SLOWER, FailureClass::Throttled, Some(WaitKind::Limit), ""),
     ];
     let mut cases = 0;
     for (codes, class, kind, who) in rows {
@@ -189,7 +203,18 @@ async fn every_documented_refusal_reaches_the_one_who_can_end_it_and_then_it_goe
             assert_eq!(error.class, class, "{code}: {error:?}");
             assert_eq!(error.code, Some(format!("AADSTS{code}")));
             assert_eq!(error.wait.as_ref().map(|wait| wait.kind), kind, "{code}");
-            if let Some(wait) = error.wait {
+            if class == FailureClass::Throttled {
+                let what = error.wait.unwrap().what;
+                assert!(
+                    what.starts_with(&format!("rate limit of sign-in to tenant {CENTRAL}: again at")),
+                    "{what}"
+                );
+                // Until then nobody asks, whoever it is.
+                let asked = stage.simulated.world.lock().unwrap().requests().len();
+                assert_eq!(stage.sign_in().await.unwrap_err().class, class);
+                assert_eq!(stage.simulated.world.lock().unwrap().requests().len(), asked);
+                stage.bench.clock.advance(std::time::Duration::from_mins(5));
+            } else if let Some(wait) = error.wait {
                 assert!(wait.who.as_ref().unwrap().contains(who), "{code}: {wait:?}");
                 assert!(wait.what.ends_with(&format!("(AADSTS{code})")), "{wait:?}");
                 assert!(wait.action.is_some_and(|action| !action.is_empty()), "{code}");

@@ -1,0 +1,196 @@
+//! Operations that go on after their write was accepted. Their addresses are signed, change and may be broken, so they live
+//! in memory only, and prove nothing: a read of the resource does. But where that read does not show what was accepted, the
+//! operation itself may say why.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use azure_core::http::Url;
+use http::{HeaderMap, Method};
+use serde_json::Value;
+use twinspan_engine::{Phase, RunId, StepError, StepKey};
+
+use super::caller::{Answer, Call, Caller};
+use super::cloud::Service;
+
+/// The latest operation of each step of this process; after a crash they are not known.
+#[derive(Default)]
+pub(crate) struct Operations(Mutex<BTreeMap<(RunId, StepKey), Operation>>);
+
+#[derive(Clone, Debug)]
+enum Operation {
+    /// Not asked yet, or it went on when it was.
+    Underway(Url),
+    /// It said that it has failed; it is not asked again.
+    Failed(Box<StepError>),
+}
+
+impl Operations {
+    /// A write was accepted; what it says of an operation replaces what was known of an earlier one.
+    fn began(&self, run: RunId, step: &StepKey, operation: Option<Url>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match operation {
+            Some(url) => all.insert((run, step.clone()), Operation::Underway(url)),
+            None => all.remove(&(run, step.clone())),
+        };
+    }
+
+    fn of(&self, run: RunId, step: &StepKey) -> Option<Operation> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(run, step.clone())).cloned()
+    }
+
+    fn set(&self, run: RunId, step: &StepKey, operation: Operation) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((run, step.clone()), operation);
+    }
+}
+
+/// Where an accepted write goes on.
+fn address(headers: &HeaderMap) -> Option<Url> {
+    ["azure-asyncoperation", "location"]
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok()?.parse().ok())
+}
+
+/// The status that a refusal of this code comes with, where an operation tells only the code.
+fn status_of(code: &str) -> u16 {
+    match code {
+        "AuthorizationFailed" | "LinkedAuthorizationFailed" | "RequestDisallowedByPolicy" => 403,
+        "AnotherOperationInProgress"
+        | "RetryableError"
+        | "ReferencedResourceNotProvisioned"
+        | "ScopeLocked" => 409,
+        "InternalServerError" | "InternalError" | "ServiceUnavailable" | "GatewayTimeout" => 500,
+        _ => 400,
+    }
+}
+
+impl Caller<'_> {
+    /// Remembers where the write that was just answered goes on.
+    pub(super) fn note_operation(&self, answer: &Answer) {
+        if answer.succeeded() {
+            let url = address(&answer.headers).filter(|url| self.azure.cloud.owns(Service::Arm, url));
+            self.azure.operations.began(self.cx.run, self.cx.step, url);
+        }
+    }
+
+    /// Why what this step's write was accepted for is not so, if its operation says that it has failed. Asked once in a
+    /// look; that it cannot be asked means nothing.
+    pub(super) async fn failed_operation(&self) -> Option<StepError> {
+        if !matches!(self.cx.phase, Phase::Verify | Phase::UndoVerify) {
+            return None;
+        }
+        let url = match self.azure.operations.of(self.cx.run, self.cx.step)? {
+            Operation::Underway(url) => url,
+            Operation::Failed(error) => return Some(*error),
+        };
+        let call = Call::read(Service::Arm, Method::GET, url);
+        let mut answer = self.send(&call).await.ok()?;
+        answer.status = match answer.status {
+            202 => {
+                // Each look gives a new address.
+                if let Some(next) =
+                    address(&answer.headers).filter(|url| self.azure.cloud.owns(Service::Arm, url))
+                {
+                    self.azure.operations.set(self.cx.run, self.cx.step, Operation::Underway(next));
+                }
+                return None;
+            }
+            200..300 => {
+                let body: Value = serde_json::from_slice(&answer.body).ok()?;
+                let ended = body.get("status").and_then(Value::as_str)?;
+                if !["Failed", "Canceled"].iter().any(|word| ended.eq_ignore_ascii_case(word)) {
+                    return None;
+                }
+                status_of(body.pointer("/error/code").and_then(Value::as_str).unwrap_or_default())
+            }
+            // About the question, not about what is asked for.
+            401 | 403 | 404 | 408 | 429 => return None,
+            other => other,
+        };
+        let mut error = self.refused(&call, &answer).ok()?;
+        error.message = format!("accepted, and failed afterwards: {}", error.message);
+        self.azure.operations.set(self.cx.run, self.cx.step, Operation::Failed(Box::new(error.clone())));
+        Some(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use twinspan_engine::{AttemptLog, FailureClass};
+
+    use super::super::scripted::Bench;
+    use super::*;
+
+    const PATH: &str = "/subscriptions/s/x";
+
+    /// PUT answered 202 with this header, then looks of this phase at what is not there; `answers` is what the operation says.
+    async fn looked(
+        header: (&str, &str),
+        answers: &[(u16, Value)],
+        looks: usize,
+    ) -> (Vec<Option<StepError>>, Vec<String>) {
+        let bench = Bench::new();
+        bench.script.answer_with(202, &[header], "");
+        let absent = json!({ "error": { "code": "ResourceNotFound", "message": "Not found." } });
+        let mut answers = answers.iter();
+        for _ in 0..looks {
+            bench.script.answer(404, &absent);
+            if let Some((status, body)) = answers.next() {
+                bench.script.answer(*status, body);
+            }
+        }
+        let (put, _) = bench.put().await;
+        put.unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..looks {
+            let log = AttemptLog::new(Phase::Verify);
+            let cx = bench.cx(Phase::Verify, &log);
+            let look: Result<Option<Value>, StepError> =
+                bench.azure.arm(&cx, &bench.central).get(PATH, "1").await;
+            seen.push(look.err());
+        }
+        let asked = bench.script.requests().into_iter().map(|request| request.address).collect();
+        (seen, asked)
+    }
+
+    #[tokio::test]
+    async fn the_operations_own_words_are_told_and_asked_for_once() {
+        let url = "https://management.azure.com/subscriptions/s/operations/1?t=1&s=signature";
+        let failed = json!({ "status": "Failed", "error": { "code": "InUseSubnet", "message": "The subnet is in use." } });
+        for header in [("azure-asyncoperation", url), ("location", url)] {
+            let answers =
+                [(202, json!(null)), (200, json!({ "status": "InProgress" })), (200, failed.clone())];
+            let (seen, asked) = looked(header, &answers, 5).await;
+            assert!(seen[0].is_none() && seen[1].is_none(), "it goes on: {seen:?}");
+            let error = seen[2].as_ref().unwrap();
+            assert_eq!((error.class, error.code.as_deref()), (FailureClass::PlanWrong, Some("InUseSubnet")));
+            assert!(
+                error
+                    .message
+                    .starts_with("accepted, and failed afterwards: GET /subscriptions/s/operations/1")
+            );
+            assert!(
+                error.message.ends_with("The subnet is in use.") && !error.message.contains("signature"),
+                "{error}"
+            );
+            assert_eq!(seen[3].as_ref(), Some(error), "and is remembered");
+            assert_eq!(seen[4].as_ref(), Some(error));
+            assert_eq!(asked.iter().filter(|address| address.contains("/operations/1")).count(), 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_cannot_be_asked_means_nothing_and_elsewhere_nobody_is_asked() {
+        let url = "https://management.azure.com/subscriptions/s/operations/1";
+        let (seen, _) =
+            looked(("location", url), &[(404, json!({ "error": { "code": "NotFound", "message": "" } }))], 1)
+                .await;
+        assert!(seen[0].is_none());
+        let (seen, asked) = looked(("location", "https://example.org/operations/1"), &[], 1).await;
+        assert!(
+            seen[0].is_none() && !asked.iter().any(|address| address.contains("example.org")),
+            "{asked:?}"
+        );
+    }
+}

@@ -1,0 +1,862 @@
+//! Every refusal that Azure and Entra document: how the simulated world comes to it, and what twinspan does then.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+use twinspan_engine::{FailureClass, WaitKind};
+use twinspan_sim::{Fault, FaultName, Lags, World};
+
+use super::stage::{CENTRAL, FABRIKAM, Stage};
+
+/// One refusal.
+pub(crate) struct Row {
+    /// Azure's code, or what happens.
+    pub(crate) code: Cow<'static, str>,
+    /// Which of its cases, where there are several.
+    pub(crate) case: &'static str,
+    /// What it means.
+    pub(crate) meaning: &'static str,
+    /// The step that runs into it.
+    pub(crate) scene: Scene,
+    /// How it comes about.
+    pub(crate) cause: Cause,
+    pub(crate) then: Then,
+    /// What ends it; where nothing does, the plan or the inputs have to change.
+    pub(crate) mend: Mend,
+}
+
+/// A step and the world that it acts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scene {
+    /// `central` makes a network group.
+    Group,
+    /// The same, with `undo` afterwards.
+    GroupUndone,
+    /// The same in a subscription that has not registered Microsoft.Network.
+    GroupUnregistered,
+    /// `central` makes a network manager in a resource group that is not there.
+    ManagerWithoutGroup,
+    /// `central` adds a virtual network of the other tenant, with the token of `target`.
+    Member,
+    /// The same without that token.
+    MemberAlone,
+    /// `target` connects its subscription.
+    Connection,
+    /// The same, after a step that gives `target` its role.
+    ConnectionAfterGrant,
+    /// The other tenant's administrator connects a management group.
+    ConnectionOfGroup,
+    /// The other tenant's administrator gives a role.
+    Role,
+    /// The same, to a guest who is invited by the step before.
+    RoleOfGuest,
+    /// The other tenant's administrator invites a guest.
+    Guest,
+    /// `central`, whose account may not invite there, invites a guest.
+    GuestDenied,
+    /// `target` looks at its subscription.
+    Scope,
+    /// The same, after a step that gives it its role.
+    ScopeAfterGrant,
+    /// `central` looks at a subscription of the other tenant.
+    ScopeElsewhere,
+    /// `central` looks at a subscription that does not exist.
+    ScopeNowhere,
+    /// `target` signs in.
+    SignIn,
+}
+
+/// How a refusal comes about.
+pub(crate) enum Cause {
+    /// Told to the world beforehand.
+    Told(Fault),
+    /// A sign-in is refused with this number from now on.
+    Barrier(u32),
+    /// What the world does with the request by itself, perhaps after this.
+    Natural(fn(&Stage)),
+}
+
+/// What twinspan does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Then {
+    /// Tries again by itself, and is through.
+    Retries(FailureClass),
+    /// It is no failure.
+    GoesOn,
+    /// Waits: for what, who can end it, and what that person does.
+    Waits(WaitKind, &'static str, &'static str),
+    /// Stops: what is next.
+    Stops(FailureClass, &'static str),
+}
+
+/// What ends a failure.
+pub(crate) enum Mend {
+    /// The refusal alone has to end.
+    Ends,
+    /// And this.
+    By(fn(&Stage)),
+    /// Nothing: what was asked for has to change.
+    Nothing,
+}
+
+pub(crate) const NETWORK: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network";
+const CENTRAL_SUBSCRIPTION: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
+pub(crate) const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+/// What the path of the target's subscription itself ends with.
+const SUBSCRIPTION_END: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
+const MANAGEMENT_GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
+const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
+pub(crate) const GUEST: &str = "ffffffff-1111-0000-0000-000000000002";
+const ADMINISTRATOR: &str = "ffffffff-1111-0000-0000-000000000001";
+const NETWORK_CONTRIBUTOR: &str =
+    "/providers/Microsoft.Authorization/roleDefinitions/4d97b98b-1d4f-4787-a291-c67834d212e7";
+
+impl Scene {
+    pub(crate) fn world(self) -> World {
+        let registered = |tenant: &str, index: usize| {
+            let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
+            *world.pointer_mut(&format!("/tenants/{index}/subscriptions/0/registered")).unwrap() = json!([]);
+            assert_eq!(world["tenants"][index]["id"], tenant);
+            World::from_json(&world.to_string()).unwrap()
+        };
+        match self {
+            Scene::GroupUnregistered => registered(CENTRAL, 0),
+            Scene::ConnectionOfGroup | Scene::Guest | Scene::GuestDenied | Scene::RoleOfGuest => {
+                World::shipped().unwrap()
+            }
+            _ => World::ready().unwrap(),
+        }
+    }
+
+    /// What is there first, made by another run.
+    pub(crate) fn before(self) -> Vec<Value> {
+        if !matches!(self, Scene::Member | Scene::MemberAlone) {
+            return Vec::new();
+        }
+        let manager = format!("{NETWORK}/networkManagers/nm-group");
+        vec![
+            json!({ "id": "half", "uses": "avnm.scope-connection", "as": "central", "with": {
+                "network_manager": manager, "name": "to-fabrikam", "tenant": FABRIKAM, "scope": SUBSCRIPTION,
+            }}),
+            json!({ "id": "other", "uses": "avnm.network-manager-connection", "as": "target", "with": {
+                "network_manager": manager, "name": "to-central", "scope": SUBSCRIPTION,
+            }}),
+            json!({ "id": "group", "uses": "avnm.network-group", "as": "central",
+                "with": { "network_manager": manager, "name": "ng-spokes" } }),
+        ]
+    }
+
+    /// The step that runs into it, and those before it.
+    pub(crate) fn steps(self) -> Vec<Value> {
+        let manager = format!("{NETWORK}/networkManagers/nm-group");
+        let step = |uses: &str, identity: &str, with: Value| json!({ "id": "s", "uses": uses, "as": identity, "with": with });
+        let group = json!({ "network_manager": manager, "name": "ng-new" });
+        let member =
+            json!({ "group": format!("{manager}/networkGroups/ng-spokes"), "virtual_network": SPOKE });
+        let connection = json!({ "network_manager": manager, "name": "to-central", "scope": SUBSCRIPTION });
+        let guest = json!({ "email": "nina.network@contoso.example", "send_invitation": false });
+        let role = |principal: &str| json!({ "scope": SUBSCRIPTION, "role": "Network Contributor", "principal": principal, "satisfied_by": "direct" });
+        let grant = json!({ "id": "grant", "uses": "azure.role-assignment", "as": "target-admin", "with": role(GUEST) });
+        let needing = |what: &str, mut step: Value| {
+            step["needs"] = json!([what]);
+            step
+        };
+        match self {
+            Scene::Group | Scene::GroupUndone | Scene::GroupUnregistered => {
+                vec![step("avnm.network-group", "central", group)]
+            }
+            Scene::ManagerWithoutGroup => {
+                let id = format!("{NETWORK}/networkManagers/nm-new").replace("rg-network", "rg-none");
+                let create = json!({ "location": "westeurope", "scopes": [CENTRAL_SUBSCRIPTION], "scope_accesses": ["SecurityAdmin"] });
+                vec![step("avnm.network-manager", "central", json!({ "id": id, "create": create }))]
+            }
+            Scene::Member => {
+                let mut step = step("avnm.static-member", "central", member);
+                step["auxiliary"] = json!("target");
+                vec![step]
+            }
+            Scene::MemberAlone => vec![step("avnm.static-member", "central", member)],
+            Scene::Connection => vec![step("avnm.network-manager-connection", "target", connection)],
+            Scene::ConnectionAfterGrant => {
+                vec![grant, needing("grant", step("avnm.network-manager-connection", "target", connection))]
+            }
+            Scene::ScopeAfterGrant => {
+                vec![grant, needing("grant", step("azure.scope", "target", json!({ "scope": SUBSCRIPTION })))]
+            }
+            Scene::ConnectionOfGroup => {
+                let with =
+                    json!({ "network_manager": manager, "name": "to-central", "scope": MANAGEMENT_GROUP });
+                vec![step("avnm.network-manager-connection", "target-admin", with)]
+            }
+            Scene::Role => vec![step("azure.role-assignment", "target-admin", role(ADMINISTRATOR))],
+            Scene::RoleOfGuest => vec![
+                json!({ "id": "guest", "uses": "entra.guest-user", "as": "target-admin", "with": guest }),
+                step("azure.role-assignment", "target-admin", role("${{ steps.guest.object_id }}")),
+            ],
+            Scene::Guest => vec![step("entra.guest-user", "target-admin", guest)],
+            Scene::GuestDenied => {
+                vec![step("entra.guest-user", "central", json!({ "email": "new.person@fabrikam.example" }))]
+            }
+            Scene::Scope => vec![step("azure.scope", "target", json!({ "scope": SUBSCRIPTION }))],
+            Scene::ScopeElsewhere => vec![step("azure.scope", "central", json!({ "scope": SUBSCRIPTION }))],
+            Scene::ScopeNowhere => {
+                let scope = "/subscriptions/dddddddd-0000-0000-0000-00000000000d";
+                vec![step("azure.scope", "central", json!({ "scope": scope }))]
+            }
+            Scene::SignIn => vec![step("azure.sign-in", "target", json!({}))],
+        }
+    }
+
+    /// How people read it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Scene::Group | Scene::GroupUnregistered => "avnm.network-group as central",
+            Scene::GroupUndone => "undo of avnm.network-group as central",
+            Scene::ManagerWithoutGroup => "avnm.network-manager as central",
+            Scene::Member => "avnm.static-member as central with target's token",
+            Scene::MemberAlone => "avnm.static-member as central alone",
+            Scene::Connection => "avnm.network-manager-connection as target",
+            Scene::ConnectionAfterGrant => {
+                "avnm.network-manager-connection as target, after its role was given"
+            }
+            Scene::ScopeAfterGrant => "azure.scope as target, after its role was given",
+            Scene::ConnectionOfGroup => {
+                "avnm.network-manager-connection of a management group as target-admin"
+            }
+            Scene::Role | Scene::RoleOfGuest => "azure.role-assignment as target-admin",
+            Scene::Guest => "entra.guest-user as target-admin",
+            Scene::GuestDenied => "entra.guest-user as central",
+            Scene::Scope => "azure.scope as target",
+            Scene::ScopeElsewhere | Scene::ScopeNowhere => "azure.scope as central",
+            Scene::SignIn => "azure.sign-in as target",
+        }
+    }
+}
+
+fn told(method: &str, path: &str, code: &str, times: u32) -> Cause {
+    Cause::Told(Fault { times, ..Fault::refusal(method, path, code) })
+}
+
+/// So often that it does not end by itself.
+const ALWAYS: u32 = 10_000;
+
+/// Two refusals of the write, then none.
+fn twice(code: &'static str, meaning: &'static str, class: FailureClass) -> Row {
+    let cause = told("PUT", "/networkGroups/", code, 2);
+    Row {
+        code: code.into(),
+        case: "",
+        meaning,
+        scene: Scene::Group,
+        cause,
+        then: Then::Retries(class),
+        mend: Mend::Ends,
+    }
+}
+
+/// The write is refused until somebody ends that.
+fn refused(code: &'static str, meaning: &'static str, then: Then) -> Row {
+    let cause = told("PUT", "/networkGroups/", code, ALWAYS);
+    Row { code: code.into(), case: "", meaning, scene: Scene::Group, cause, then, mend: Mend::Ends }
+}
+
+fn natural(code: &'static str, meaning: &'static str, scene: Scene, then: Then, mend: Mend) -> Row {
+    Row { code: code.into(), case: "", meaning, scene, cause: Cause::Natural(|_| {}), then, mend }
+}
+
+/// Takes away the guest's role in the other tenant.
+pub(crate) fn take_role(stage: &Stage) {
+    let roles = format!("{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments");
+    let filter = format!("{roles}?api-version=2022-04-01&$filter=principalId%20eq%20'{GUEST}'");
+    let held = stage.ask("target-admin", FABRIKAM, "GET", &filter, None);
+    for role in held["value"].as_array().unwrap() {
+        let path = format!("{}?api-version=2022-04-01", role["id"].as_str().unwrap());
+        stage.ask("target-admin", FABRIKAM, "DELETE", &path, None);
+    }
+}
+
+/// Gives it.
+pub(crate) fn give_role(stage: &Stage) {
+    give(stage, GUEST);
+}
+
+fn give(stage: &Stage, principal: &str) {
+    let name = "99999999-0000-0000-0000-000000000001";
+    let path = format!(
+        "{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments/{name}?api-version=2022-04-01"
+    );
+    let body = json!({ "properties": {
+        "roleDefinitionId": NETWORK_CONTRIBUTOR, "principalId": principal, "principalType": "User",
+    }});
+    stage.ask("target-admin", FABRIKAM, "PUT", &path, Some(&body));
+}
+
+fn register(stage: &Stage) {
+    let path = format!("{CENTRAL_SUBSCRIPTION}/providers/Microsoft.Network/register?api-version=2025-04-01");
+    stage.ask("central", CENTRAL, "POST", &path, None);
+}
+
+fn register_group(stage: &Stage) {
+    let path = format!("{MANAGEMENT_GROUP}/providers/Microsoft.Network/register?api-version=2025-04-01");
+    stage.ask("target-admin", FABRIKAM, "POST", &path, None);
+}
+
+fn make_resource_group(stage: &Stage) {
+    let path = format!("{CENTRAL_SUBSCRIPTION}/resourceGroups/rg-none?api-version=2022-09-01");
+    stage.ask("central", CENTRAL, "PUT", &path, Some(&json!({ "location": "westeurope" })));
+}
+
+/// Azure Resource Manager, its providers, and Microsoft Graph.
+pub(crate) fn azure() -> Vec<Row> {
+    use FailureClass::{
+        ConflictRetryable, PlanWrong, Policy, Propagation, ReplicationLag, Throttled, Transient,
+    };
+    use Then::{GoesOn, Retries, Stops, Waits};
+    let mut rows = vec![
+        Row {
+            case: "with Retry-After",
+            cause: Cause::Told(Fault {
+                retry_after: Some(jiff::SignedDuration::from_secs(20)),
+                ..Fault::refusal("PUT", "/networkGroups/", "SubscriptionRequestsThrottled")
+            }),
+            ..twice("SubscriptionRequestsThrottled", "too many requests to a subscription", Throttled)
+        },
+        Row {
+            case: "Retry-After is a date",
+            cause: Cause::Told(Fault {
+                retry_after: Some(jiff::SignedDuration::from_secs(45)),
+                as_date: true,
+                ..Fault::refusal("PUT", "/networkGroups/", "TooManyRequests")
+            }),
+            ..twice("TooManyRequests", "too many requests to a provider", Throttled)
+        },
+        Row {
+            case: "without Retry-After",
+            ..twice("TooManyRequests", "too many requests to a provider", Throttled)
+        },
+        Row {
+            scene: Scene::Guest,
+            case: "Microsoft Graph",
+            cause: Cause::Told(Fault {
+                retry_after: Some(jiff::SignedDuration::from_secs(10)),
+                ..Fault::refusal("POST", "/invitations", "TooManyRequests")
+            }),
+            ..twice("TooManyRequests", "too many requests to a tenant", Throttled)
+        },
+        twice(
+            "RetryableErrorDueToAnotherOperation",
+            "another operation holds the resource",
+            ConflictRetryable,
+        ),
+        twice("AnotherOperationInProgress", "another operation is in progress", ConflictRetryable),
+        twice("RetryableError", "something that passes", ConflictRetryable),
+        twice("InUseSubnetCannotBeUpdated", "in use for the moment", ConflictRetryable),
+        twice(
+            "ReferencedResourceNotProvisioned",
+            "what it refers to is being changed just now",
+            ConflictRetryable,
+        ),
+        Row {
+            cause: Cause::Natural(|stage| {
+                stage.meanwhile("PUT", "/roleAssignments/", |stage| give(stage, ADMINISTRATOR));
+            }),
+            ..natural(
+                "RoleAssignmentExists",
+                "the account has the role already, under another name",
+                Scene::Role,
+                GoesOn,
+                Mend::Ends,
+            )
+        },
+        Row {
+            cause: told("DELETE", "/networkGroups/", "CannotDeleteResource", 3),
+            ..natural(
+                "CannotDeleteResource",
+                "something is nested in it, or was a moment ago",
+                Scene::GroupUndone,
+                Retries(ConflictRetryable),
+                Mend::Ends,
+            )
+        },
+        Row {
+            case: "for long",
+            cause: told("DELETE", "/networkGroups/", "CannotDeleteResource", ALWAYS),
+            ..natural(
+                "CannotDeleteResource",
+                "something is nested in it",
+                Scene::GroupUndone,
+                Stops(ConflictRetryable, "what is nested in it has to go first"),
+                Mend::Ends,
+            )
+        },
+        natural(
+            "MissingSubscriptionRegistration",
+            "the subscription does not use the provider yet",
+            Scene::GroupUnregistered,
+            Waits(
+                WaitKind::Person,
+                "Owner or Contributor of subscription aaaaaaaa",
+                "az provider register --namespace Microsoft.Network --subscription aaaaaaaa",
+            ),
+            Mend::By(register),
+        ),
+        refused(
+            "SubscriptionNotRegistered",
+            "the subscription does not use the provider yet",
+            Waits(
+                WaitKind::Person,
+                "Owner or Contributor of subscription aaaaaaaa",
+                "az provider register --namespace Microsoft.Network --subscription aaaaaaaa",
+            ),
+        ),
+        refused(
+            "FeatureNotRegistered",
+            "the subscription has not registered a feature",
+            Waits(
+                WaitKind::Person,
+                "Owner or Contributor of subscription aaaaaaaa",
+                "az feature register --namespace Microsoft.Network --name AllowAVNMPreviewJuly2022 --subscription aaaaaaaa",
+            ),
+        ),
+        refused("ScopeLocked", "a resource lock", Stops(Policy, "az lock list")),
+        refused(
+            "ReadOnlyDisabledSubscription",
+            "the subscription is disabled",
+            Stops(Policy, "its owner in tenant 11111111"),
+        ),
+        refused(
+            "RequestDisallowedByPolicy",
+            "Azure Policy forbids it",
+            Stops(Policy, "an Azure Policy of tenant 11111111"),
+        ),
+        Row {
+            scene: Scene::Role,
+            cause: told("PUT", "/roleAssignments/", "RoleAssignmentLimitExceeded", ALWAYS),
+            ..refused(
+                "RoleAssignmentLimitExceeded",
+                "the subscription has as many role assignments as it can have",
+                Stops(Policy, "az role assignment list"),
+            )
+        },
+        Row {
+            scene: Scene::Role,
+            cause: told("PUT", "/roleAssignments/", "RoleAssignmentUpdateNotPermitted", ALWAYS),
+            ..refused(
+                "RoleAssignmentUpdateNotPermitted",
+                "the name belongs to a role assignment of another account",
+                Stops(PlanWrong, "the name of this role assignment is taken"),
+            )
+        },
+        natural(
+            "PrincipalNotFound",
+            "an account that is new is not known everywhere",
+            Scene::RoleOfGuest,
+            Retries(ReplicationLag),
+            Mend::Ends,
+        ),
+        Row {
+            case: "for long",
+            cause: told("PUT", "/roleAssignments/", "PrincipalNotFound", ALWAYS),
+            ..natural(
+                "PrincipalNotFound",
+                "the account is not in the tenant",
+                Scene::Role,
+                Stops(ReplicationLag, "check the object id"),
+                Mend::Ends,
+            )
+        },
+        Row {
+            code: "BadRequest".into(),
+            case: "\"is not within tenant\"",
+            ..natural(
+                "",
+                "the management group has not registered Microsoft.Network",
+                Scene::ConnectionOfGroup,
+                Waits(
+                    WaitKind::Person,
+                    "Owner or Contributor of management group mg-fabrikam",
+                    "az provider register --namespace Microsoft.Network --management-group-id mg-fabrikam",
+                ),
+                Mend::By(register_group),
+            )
+        },
+        refused("InvalidParameter", "the request is wrong", Stops(PlanWrong, "check the step's parameters")),
+        refused(
+            "InvalidRequestFormat",
+            "the request is wrong",
+            Stops(PlanWrong, "check the step's parameters"),
+        ),
+        refused(
+            "InvalidApiVersionParameter",
+            "this cloud does not know the api-version",
+            Stops(PlanWrong, "this cloud does not know the resource type in that api-version"),
+        ),
+        refused(
+            "NoRegisteredProviderFound",
+            "this cloud does not know the resource type",
+            Stops(PlanWrong, "this cloud does not know the resource type in that api-version"),
+        ),
+        natural(
+            "InvalidAuthenticationTokenTenant",
+            "the subscription belongs to another tenant than the identity",
+            Scene::ScopeElsewhere,
+            Stops(PlanWrong, "the subscription belongs to tenant 22222222-0000-0000-0000-00000000000f"),
+            Mend::Nothing,
+        ),
+        twice("ExpiredAuthenticationToken", "a token has ended; all are taken anew", Transient),
+        twice("InvalidAuthenticationToken", "a token is not accepted; all are taken anew", Transient),
+        Row {
+            case: "with the other tenant's token along",
+            scene: Scene::Member,
+            cause: told("PUT", "/staticMembers/", "ExpiredAuthenticationToken", 2),
+            ..twice(
+                "ExpiredAuthenticationToken",
+                "one of the tokens has ended; all are taken anew",
+                Transient,
+            )
+        },
+        refused(
+            "insufficient_claims",
+            "Azure asks for a stronger sign-in",
+            Waits(WaitKind::Person, "central (nina.network@contoso.example)", "az login --tenant 11111111"),
+        ),
+        Row {
+            case: "the role is missing",
+            cause: Cause::Natural(take_role),
+            ..natural(
+                "AuthorizationFailed",
+                "a right is missing",
+                Scene::Connection,
+                Waits(
+                    WaitKind::Permission,
+                    "Owner or User Access Administrator of /subscriptions/bbbbbbbb",
+                    "az role assignment create --assignee-object-id ffffffff-1111-0000-0000-000000000002 \
+                     --assignee-principal-type User --role 'Network Contributor' --scope /subscriptions/bbbbbbbb",
+                ),
+                Mend::By(give_role),
+            )
+        },
+        Row {
+            case: "this run gave the role a moment ago",
+            cause: Cause::Natural(|stage| {
+                take_role(stage);
+                stage.world.with(|world| {
+                    let lags = world.lags().clone();
+                    world.set_lags(Lags { role: jiff::SignedDuration::from_mins(10), ..lags });
+                });
+            }),
+            ..natural(
+                "AuthorizationFailed",
+                "a right is not effective yet",
+                Scene::ConnectionAfterGrant,
+                Retries(Propagation),
+                Mend::Ends,
+            )
+        },
+        Row {
+            case: "this run gave the role, and it does not take effect",
+            cause: Cause::Natural(|stage| {
+                take_role(stage);
+                stage.world.with(|world| {
+                    let lags = world.lags().clone();
+                    world.set_lags(Lags { role: jiff::SignedDuration::from_hours(1), ..lags });
+                });
+            }),
+            ..natural(
+                "AuthorizationFailed",
+                "a right is missing",
+                Scene::ConnectionAfterGrant,
+                Waits(
+                    WaitKind::Permission,
+                    "Owner or User Access Administrator of /subscriptions/bbbbbbbb",
+                    "az role assignment create",
+                ),
+                Mend::By(|stage| stage.clock.advance(jiff::SignedDuration::from_hours(1))),
+            )
+        },
+        Row {
+            case: "the other tenant's token is missing",
+            ..natural(
+                "LinkedAuthorizationFailed",
+                "a resource of another tenant, and no token of that tenant went along",
+                Scene::MemberAlone,
+                Stops(PlanWrong, "say `auxiliary:`"),
+                Mend::Nothing,
+            )
+        },
+        Row {
+            case: "the role in the other tenant is missing",
+            cause: Cause::Natural(take_role),
+            ..natural(
+                "LinkedAuthorizationFailed",
+                "a right on the linked resource is missing",
+                Scene::Member,
+                Waits(
+                    WaitKind::Permission,
+                    "in tenant 22222222-0000-0000-0000-00000000000f",
+                    "--role 'Network Contributor' --scope",
+                ),
+                Mend::By(give_role),
+            )
+        },
+        Row {
+            case: "no role on it",
+            cause: Cause::Natural(take_role),
+            ..natural(
+                "SubscriptionNotFound",
+                "the id is wrong, or the account has no role there",
+                Scene::Scope,
+                Waits(
+                    WaitKind::Permission,
+                    "Owner or User Access Administrator of /subscriptions/bbbbbbbb",
+                    "az role assignment create",
+                ),
+                Mend::By(give_role),
+            )
+        },
+        Row {
+            case: "this run gave the role a moment ago",
+            cause: Cause::Natural(|stage| {
+                take_role(stage);
+                // Whoever gives the role reads the subscription first; the one after that is told that there is none.
+                stage.meanwhile("PUT", "/roleAssignments/", |stage| {
+                    stage.meanwhile("GET", SUBSCRIPTION_END, |stage| {
+                        let told = Fault::refusal("GET", SUBSCRIPTION_END, "SubscriptionNotFound");
+                        stage.world.with(|world| world.add_faults([Fault { times: 5, ..told }]));
+                    });
+                });
+            }),
+            ..natural(
+                "SubscriptionNotFound",
+                "the account's role there is not effective yet",
+                Scene::ScopeAfterGrant,
+                Retries(Propagation),
+                Mend::Ends,
+            )
+        },
+        Row {
+            case: "there is none of that id",
+            ..natural(
+                "SubscriptionNotFound",
+                "the id is wrong, or the account has no role there",
+                Scene::ScopeNowhere,
+                Waits(WaitKind::Permission, "/subscriptions/dddddddd", "az role assignment create"),
+                Mend::Nothing,
+            )
+        },
+        natural(
+            "ResourceGroupNotFound",
+            "the resource group is not there",
+            Scene::ManagerWithoutGroup,
+            Stops(ReplicationLag, "az group create --subscription aaaaaaaa"),
+            Mend::By(make_resource_group),
+        ),
+        Row {
+            case: "a read before the write",
+            cause: told("GET", "/networkGroups/", "NotFound", 1),
+            ..natural("NotFound", "it is not there yet: the usual answer", Scene::Group, GoesOn, Mend::Ends)
+        },
+        Row {
+            case: "a read after the write",
+            cause: Cause::Natural(|stage| {
+                stage.meanwhile("PUT", "/networkGroups/", |stage| {
+                    stage.world.with(|world| {
+                        world.add_faults([Fault {
+                            times: 2,
+                            ..Fault::refusal("GET", "/networkGroups/", "NotFound")
+                        }]);
+                    });
+                });
+            }),
+            ..natural(
+                "NotFound",
+                "it was made, and is not shown yet",
+                Scene::Group,
+                Retries(ReplicationLag),
+                Mend::Ends,
+            )
+        },
+        twice("PreconditionFailed", "it changed since it was read", ConflictRetryable),
+        twice("RequestTimeout", "nobody answered in time", Transient),
+        twice("InternalServerError", "something that passes", Transient),
+        twice("BadGateway", "something that passes", Transient),
+        Row {
+            case: "with Retry-After",
+            cause: Cause::Told(Fault {
+                retry_after: Some(jiff::SignedDuration::from_secs(90)),
+                ..Fault::refusal("PUT", "/networkGroups/", "ServiceUnavailable")
+            }),
+            ..twice("ServiceUnavailable", "the service is not available", Transient)
+        },
+        twice("GatewayTimeout", "the provider did not answer the gateway in time", Transient),
+        Row {
+            case: "in its own tenant",
+            ..natural(
+                "Authorization_RequestDenied",
+                "the account may not do this in Microsoft Graph",
+                Scene::GuestDenied,
+                Waits(
+                    WaitKind::Permission,
+                    "Privileged Role Administrator of tenant 11111111",
+                    "consent to Microsoft Graph's User.Invite.All",
+                ),
+                Mend::Nothing,
+            )
+        },
+        Row {
+            case: "to invite",
+            scene: Scene::Guest,
+            cause: told("POST", "/invitations", "Authorization_RequestDenied", ALWAYS),
+            ..refused(
+                "Authorization_RequestDenied",
+                "the account may not do this in Microsoft Graph",
+                Waits(
+                    WaitKind::Permission,
+                    "Privileged Role Administrator of tenant 22222222",
+                    "consent to Microsoft Graph's User.Invite.All",
+                ),
+            )
+        },
+        Row {
+            scene: Scene::Guest,
+            cause: told("POST", "/invitations", "Request_BadRequest", ALWAYS),
+            ..refused(
+                "Request_BadRequest",
+                "the request is wrong",
+                Stops(PlanWrong, "check the step's parameters"),
+            )
+        },
+        Row {
+            scene: Scene::Guest,
+            cause: told("GET", "/users", "serviceNotAvailable", 2),
+            ..twice("serviceNotAvailable", "Microsoft Graph is not available", Transient)
+        },
+    ];
+    // What has no code of Azure's.
+    let unsent = "nothing was sent";
+    let unknown = "nobody knows whether the write was done: it is looked up";
+    for (code, fault, meaning) in [
+        ("the connection is refused", FaultName::Refused, unsent),
+        ("no connection in time", FaultName::TimeoutBeforeSend, unsent),
+        ("the connection is reset", FaultName::Reset, unknown),
+        ("the answer gets lost", FaultName::AppliedThenLost, unknown),
+        ("half of the answer arrives", FaultName::TruncatedBody, unknown),
+        ("an answer of another shape", FaultName::WrongJson, unknown),
+        ("a proxy answers", FaultName::Status503Html, unknown),
+    ] {
+        rows.push(Row {
+            cause: Cause::Told(Fault::once("PUT", "/networkGroups/", fault)),
+            ..twice(code, meaning, Transient)
+        });
+    }
+    rows
+}
+
+/// Sign-in: numbers, meaning, and what then.
+pub(crate) fn sign_in() -> Vec<Row> {
+    use FailureClass::{PlanWrong, Throttled, Transient};
+    use Then::{Retries, Stops, Waits};
+    let admin = "an Entra administrator of tenant 22222222-0000-0000-0000-00000000000f";
+    let person = "target (nina.network@contoso.example) in tenant 22222222-0000-0000-0000-00000000000f";
+    let owner = "the owner of application 55555555-0000-0000-0000-00000000000c";
+    let home = "an Entra administrator of the home tenant of nina.network@contoso.example";
+    let configuration = "whoever keeps this machine's configuration";
+    let sign_in = "az login --tenant 22222222-0000-0000-0000-00000000000f";
+    let who = |who, action| Waits(WaitKind::Person, who, action);
+    let credential = |who, action| Waits(WaitKind::Credential, who, action);
+    let groups: &[(&[u32], &'static str, Then)] = &[
+        (&[50020, 16003], "the account is not in the tenant", who(admin, "/v1.0/invitations")),
+        (
+            &[50034, 51004, 50014, 90072],
+            "the account is not found, or its invitation is not accepted",
+            who("nina.network@contoso.example", "accept the invitation"),
+        ),
+        (&[50076, 50074, 50079, 50072, 50078], "multifactor sign-in is required", who(person, sign_in)),
+        (
+            &[50158, 53000, 53001, 53003, 53004, 530_032, 50131, 50005],
+            "Conditional Access or a security policy blocks it",
+            who(admin, "sign-in log of tenant 22222222"),
+        ),
+        (
+            &[500_212],
+            "cross-tenant access settings of the home tenant block it",
+            who(home, "allow outbound access"),
+        ),
+        (
+            &[500_213],
+            "cross-tenant access settings of the tenant block it",
+            who(admin, "allow inbound access"),
+        ),
+        (
+            &[50105],
+            "the account is not assigned to the application",
+            who(admin, "assign nina.network@contoso.example"),
+        ),
+        (
+            &[65001, 90094, 90008],
+            "consent to the application is missing",
+            who(admin, "/adminconsent?client_id="),
+        ),
+        (
+            &[700_016, 700_011, 500_011],
+            "the application has no service principal in the tenant",
+            who(admin, "az ad sp create --id"),
+        ),
+        (
+            &[7_000_215, 70002, 7_000_222, 700_027],
+            "the secret or certificate is refused",
+            credential(configuration, "az ad app credential reset --id"),
+        ),
+        (
+            &[70001],
+            "the application is switched off",
+            credential("an application administrator of tenant 22222222", "az ad sp update"),
+        ),
+        (&[90002], "there is no such tenant in this cloud", Stops(PlanWrong, "check tenant 22222222")),
+        (&[90038, 900_382, 900_432], "the tenant is in another national cloud", Stops(PlanWrong, "[cloud]")),
+        (
+            &[50194],
+            "the application is for its own tenant only",
+            credential(owner, "--sign-in-audience AzureADMultipleOrgs"),
+        ),
+        (
+            &[50173, 70008, 700_082, 70043, 50132, 50133, 50089],
+            "the sign-in has ended or was revoked",
+            who(person, sign_in),
+        ),
+        (&[70016], "a sign-in elsewhere is not finished", who(person, sign_in)),
+    ];
+    let mut rows = Vec::new();
+    for (numbers, meaning, then) in groups {
+        rows.extend(numbers.iter().map(|number| Row {
+            code: named(*number).into(),
+            case: "",
+            meaning,
+            scene: Scene::SignIn,
+            cause: Cause::Barrier(*number),
+            then: *then,
+            mend: Mend::Ends,
+        }));
+    }
+    let passing: &[(&[u32], &'static str, FailureClass)] = &[
+        (&[50033, 90006, 90024, 90012, 90033, 90090, 50087], "something that passes", Transient),
+        (&[90055, 50088, 50196], "too many sign-ins", Throttled),
+    ];
+    for (numbers, meaning, class) in passing {
+        rows.extend(numbers.iter().map(|number| Row {
+            code: named(*number).into(),
+            case: "",
+            meaning,
+            scene: Scene::SignIn,
+            cause: told("POST", "/oauth2/", &named(*number), 1),
+            then: Retries(*class),
+            mend: Mend::Ends,
+        }));
+    }
+    rows
+}
+
+/// `AADSTS50020`
+fn named(number: u32) -> String {
+    format!("AADSTS{number}")
+}
