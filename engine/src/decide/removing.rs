@@ -109,7 +109,7 @@ impl Case<'_> {
                 StepEvent::Done { output, origin: Origin::Removed, evidence }
             }
             Ok(evidence) => StepEvent::AlreadySo { output, evidence },
-            Err(look_again) => look_again,
+            Err(look_again) => *look_again,
         }
     }
 }

@@ -194,12 +194,12 @@ impl Case<'_> {
                 StepEvent::Removed { evidence }
             }
             Ok(evidence) => StepEvent::Undone { evidence },
-            Err(look_again) => look_again,
+            Err(look_again) => *look_again,
         }
     }
 
     /// Nothing is there: believed when reads agree, some time apart. Otherwise the event that asks for the next.
-    pub(super) fn agreed_gone(&self, fact: &Fact) -> Result<Evidence, StepEvent> {
+    pub(super) fn agreed_gone(&self, fact: &Fact) -> Result<Evidence, Box<StepEvent>> {
         let (absent, ended) = match &self.record.state {
             StepState::Uncertain { absent, ended, .. } | StepState::Verifying { absent, ended, .. } => {
                 (*absent, Some(*ended))
@@ -222,6 +222,6 @@ impl Case<'_> {
             return Ok(self.evidence(fact, Evidence::of_absence(), Marker::None));
         }
         let soon = self.later(limits::AGREEING);
-        Err(StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) })
+        Err(Box::new(StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) }))
     }
 }
