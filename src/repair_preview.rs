@@ -23,7 +23,7 @@ pub(crate) struct RepairView {
 #[derive(Serialize)]
 struct MendView {
     step: String,
-    /// `look`, `make`, `overwrite`, `recreate`, `decide`.
+    /// `look`, `make`, `overwrite`, `recreate`, `remove`, `decide`.
     act: &'static str,
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,6 +71,7 @@ impl MendView {
             (Some(Choice::Overwrite), _) => "overwrite",
             (_, Some(Standing::Vanished { .. })) if is_written(item) => "make",
             (_, Some(Standing::Taken { .. })) => "decide",
+            (_, Some(_)) if wants_gone(item) => "remove",
             _ => "look",
         };
         MendView {
@@ -88,6 +89,7 @@ impl MendView {
             "recreate" => "remove and make anew",
             "overwrite" => "write ours over",
             "make" => "make anew",
+            "remove" => "remove again",
             "decide" => "look at, and leave to a decision",
             _ => "look again at",
         };
@@ -126,6 +128,11 @@ fn undecided(item: ItemView<'_>) -> Option<FindingView> {
 /// Whether the step makes something; others only read.
 fn is_written(item: ItemView<'_>) -> bool {
     item.node().step().is_some_and(|step| step.effect != twinspan_engine::EffectClass::Read)
+}
+
+/// Whether the plan wants it gone.
+fn wants_gone(item: ItemView<'_>) -> bool {
+    item.node().step().is_some_and(|step| step.ensure == twinspan_plans::Ensure::Absent)
 }
 
 /// Whose it is: as the plan says it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use twinspan_plans::EffectClass;
+use twinspan_plans::{EffectClass, Ensure};
 
 use super::Standing;
 use crate::event::Outcome;
@@ -132,7 +132,12 @@ fn reads(state: &RunState, id: ItemId, needed: &BTreeSet<ItemId>, chosen: &BTree
 /// What is done about what is found there.
 fn choice(state: &RunState, id: ItemId) -> Option<Choice> {
     let item = state.item(id);
-    let reads = state.plan().node(item.node).step().is_none_or(|step| step.effect == EffectClass::Read);
+    // What only reads writes nothing, and what is to be gone is removed where it is exactly what the plan describes.
+    let reads = state
+        .plan()
+        .node(item.node)
+        .step()
+        .is_none_or(|step| step.effect == EffectClass::Read || step.ensure == Ensure::Absent);
     let record = item.step()?;
     match record.standing.as_ref().map(|(_, standing)| standing) {
         _ if reads => None,

@@ -22,7 +22,7 @@ fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-fn list<'a>(things: impl IntoIterator<Item = String>, between: &'a str) -> String {
+fn list(things: impl IntoIterator<Item = String>, between: &str) -> String {
     let all: Vec<String> = things.into_iter().collect();
     let more = all.len().saturating_sub(NAMED);
     let named = all.into_iter().take(NAMED).collect::<Vec<_>>().join(between);
