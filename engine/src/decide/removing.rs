@@ -110,7 +110,6 @@ impl Case<'_> {
             }
             Ok(evidence) => StepEvent::AlreadySo { output, evidence },
             Err(look_again) => StepEvent::StillAbsent { read_began: fact.began, look_again },
-            Err(look_again) => *look_again,
         }
     }
 }

@@ -203,9 +203,6 @@ impl Case<'_> {
 
     /// Nothing is there: believed when reads agree, some time apart. Otherwise when the next is due.
     pub(super) fn agreed_gone(&self, fact: &Fact) -> Result<Evidence, Timestamp> {
-            Err(look_again) => *look_again,
-    /// Nothing is there: believed when reads agree, some time apart. Otherwise the event that asks for the next.
-    pub(super) fn agreed_gone(&self, fact: &Fact) -> Result<Evidence, Box<StepEvent>> {
         let (absent, ended) = match &self.record.state {
             StepState::Uncertain { absent, ended, .. } | StepState::Verifying { absent, ended, .. } => {
                 (*absent, Some(*ended))
@@ -229,6 +226,5 @@ impl Case<'_> {
         }
         let soon = self.later(limits::AGREEING);
         Err(settled.max(soon))
-        Err(Box::new(StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) }))
     }
 }

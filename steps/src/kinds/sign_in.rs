@@ -251,6 +251,7 @@ mod tests {
                 tenant: Some(TARGET.to_owned()),
                 application: Some(signed_in_as.to_owned()),
                 principal_type: None,
+                certificate_ends: None,
                 account: account.map(str::to_owned),
                 credential: CredentialKind::AzureCli,
                 expires: "2026-11-23T09:00:00Z".parse().unwrap(),
