@@ -72,6 +72,8 @@ impl Registry {
         let (output_fields, output_problems) = schema_type::fields(&outputs);
         self.problems.extend(param_problems.iter().map(|what| format!("{}, parameter {what}", S::KIND)));
         self.problems.extend(output_problems.iter().map(|what| format!("{}, output {what}", S::KIND)));
+        let unknown = S::MOVING.iter().filter(|name| output_fields.iter().all(|field| field.name != **name));
+        self.problems.extend(unknown.map(|name| format!("{}, no output {name} that could move", S::KIND)));
         let example = serde_json::to_value(S::example()).unwrap_or_else(|error| {
             self.problems.push(format!("{}, example cannot be written: {error}", S::KIND));
             Value::Null

@@ -263,6 +263,21 @@ impl Step for MemberEffect {
     const SETTLE: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
 
+    // What a change would do is another thing once it is made.
+    const MOVING: &'static [&'static str] = &[
+        "changes_traffic",
+        "summary",
+        "configurations",
+        "regions",
+        "peerings_added",
+        "peerings_removed",
+        "overlaps",
+        "newly_billed",
+        "no_longer_billed",
+        "limits",
+        "unread",
+    ];
+
     type Params = Params;
     type Output = Output;
 
