@@ -217,6 +217,7 @@ mod tests {
             "connect-and-deploy-hub-and-spoke",
             "connect-many",
             "cross-tenant-connection",
+            "disconnect",
             "hello-durable",
             "unattended-service-principal",
         ] {

@@ -2,7 +2,8 @@
 //! order, and nothing else.
 
 use serde_json::{Value, json};
-use twinspan_engine::{Choice, RunId, RunStatus, Signal, StepKey, StepState};
+use twinspan_engine::{Choice, RunId, RunStatus, Signal, StepKey, StepState, WaitKind};
+use twinspan_plans::Inputs;
 use twinspan_sim::{Change, World};
 
 use crate::conformance::cases::Act;
@@ -177,4 +178,38 @@ async fn a_member_that_nobody_named_stops_it_before_the_link_is_cut() {
     process.signal(run, Signal::Decide { step, choice: Choice::Adopt }).await.unwrap();
     assert_eq!(process.drive(run).await.unwrap(), DONE);
     assert!(stage.what_exists().to_string().contains("networkgroups/ng-other/staticmembers/vnet-app-"));
+}
+
+/// The shipped plan: the effect is read and approved by the target's administrator, then the same is removed.
+#[tokio::test]
+async fn the_shipped_plan_asks_first_and_then_removes_exactly_that() {
+    let stage = connected(&[]).await;
+    let (writes, process) = (stage.writes(), stage.process(None));
+    let text = std::fs::read_to_string(crate::program::shipped("disconnect.yaml")).unwrap();
+    let inputs = json!({
+        "central_tenant": "11111111-0000-0000-0000-00000000000c",
+        "network_manager": MANAGER,
+        "target_tenant": TENANT,
+        "target_scope": TARGET,
+        "connection_name": "to-central",
+        "network_group": "ng-spokes",
+        "virtual_networks": [SPOKE],
+        "remove_role": "keep",
+        "remove_guest": "keep",
+    });
+    let inputs: Inputs = serde_json::from_value(inputs).unwrap();
+    let run = stage.accept_text(&process, text, inputs, 1).await.unwrap();
+    let status = process.drive(run).await.unwrap();
+    assert_eq!(status, RunStatus::Waiting { on: vec![WaitKind::Approval] });
+    assert_eq!(removed(&stage, writes), Vec::<String>::new());
+    let (step, speaks_for) = (StepKey::from("go"), Some("target-admin".to_owned()));
+    process.signal(run, Signal::Approve { step, speaks_for }).await.unwrap();
+    assert_eq!(process.drive(run).await.unwrap(), DONE);
+    let order = [
+        "DELETE staticMembers/vnet-app",
+        "DELETE scopeConnections/to-central",
+        "DELETE networkManagerConnections/to-central",
+    ];
+    assert_eq!(removed(&stage, writes), order);
+    assert!(stage.what_exists().to_string().contains("staticmembers/vnet-hub-"));
 }
