@@ -200,6 +200,11 @@ async fn the_shipped_plan_asks_first_and_then_removes_exactly_that() {
     let inputs: Inputs = serde_json::from_value(inputs).unwrap();
     let run = stage.accept_text(&process, text, inputs, 1).await.unwrap();
     let status = process.drive(run).await.unwrap();
+    // The group carries the marker of the run that made it: a person says that it is the one.
+    assert_eq!(status, RunStatus::Halted { failed: vec![], undecided: vec![StepKey::from("group")] });
+    let step = StepKey::from("group");
+    process.signal(run, Signal::Decide { step, choice: Choice::Adopt }).await.unwrap();
+    let status = process.drive(run).await.unwrap();
     assert_eq!(status, RunStatus::Waiting { on: vec![WaitKind::Approval] });
     assert_eq!(removed(&stage, writes), Vec::<String>::new());
     let (step, speaks_for) = (StepKey::from("go"), Some("target-admin".to_owned()));
