@@ -12,8 +12,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, ClaimKey, Difference, EffectClass, HandOver, Identity, Marker, Observed, Readiness, Step,
-    StepCx, StepError, Task, Undone, Wait, WaitKind,
+    Act, Applied, ClaimKey, Difference, EffectClass, HandOver, Identity, Marker, Observed, Readiness, Right,
+    Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
 };
 
 use crate::avnm::child::{self, Child};
@@ -22,7 +22,7 @@ use crate::avnm::{API, Body, Found, Manager, Provisioning, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ConnectivityConfigurations, NetworkGroups, NetworkManagers, ResourceId, ResourceName};
-use crate::kinds::{removing, undoing};
+use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::{hand_over, people};
 
 const HUB_TYPE: &str = "Microsoft.Network/virtualNetworks";
@@ -458,5 +458,17 @@ impl Step for ConnectivityConfiguration {
             ("topology", hand_over::text(params.topology.as_str())),
         ]);
         Ok(HandOver { outputs, ..said })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let own = cx.identity()?;
+        let kind = "Microsoft.Network/networkManagers/connectivityConfigurations";
+        let mut rights = reads_and_changes(cx, own, params.network_manager.path(), kind);
+        // Azure asks for this on the hub itself, of whoever is at home in its tenant.
+        if let (Some(hub), false) = (&params.hub, removing(cx)) {
+            let linked = cx.auxiliary.unwrap_or(own);
+            rights.extend(Right::each(linked, hub.path(), &["Microsoft.Network/virtualNetworks/write"]));
+        }
+        Ok(rights)
     }
 }

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Marker, Observed, Phase, Readiness, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Marker, Observed, Phase, Readiness, Right,
+    Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::deployment::{self, Commit, Goal};
@@ -352,5 +352,13 @@ impl Step for Deployment {
             ("region", hand_over::text(&region)),
         ]);
         Ok(HandOver { task: Some(task), proof, outputs, actor: None })
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        const ACTIONS: [&str; 2] = [
+            "Microsoft.Network/networkManagers/listDeploymentStatus/action",
+            "Microsoft.Network/networkManagers/commit/action",
+        ];
+        Ok(Right::each(cx.identity()?, params.network_manager.path(), &ACTIONS))
     }
 }

@@ -42,7 +42,7 @@ pub enum Allowance {
         /// Those that are not.
         missing: Vec<String>,
         /// How they are given.
-        giving: Giving,
+        giving: Box<Giving>,
         /// How their holder gets them without anybody, where that is so.
         #[serde(skip_serializing_if = "Option::is_none")]
         activation: Option<Activation>,
@@ -155,7 +155,7 @@ async fn allowance(asker: &Asker, attempt: &Attempt<'_>, place: &Place, account:
         Ok(activation) => (activation, None),
         Err(why) => (None, Some(why)),
     };
-    let giving = give(&missing, &place.scope, tenant_of(&place.identity), Some(account));
+    let giving = Box::new(give(&missing, &place.scope, tenant_of(&place.identity), Some(account)));
     Allowance::Missing { missing, giving, activation, activation_unknown, covered_by: None }
 }
 
@@ -298,7 +298,7 @@ mod tests {
             ]
         );
         for place in &mut places {
-            let giving = give(&place.actions, &place.scope, TARGET, None);
+            let giving = Box::new(give(&place.actions, &place.scope, TARGET, None));
             place.allowance = Allowance::Missing {
                 missing: place.actions.clone(),
                 giving,
