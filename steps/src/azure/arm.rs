@@ -5,7 +5,7 @@ use http::{Method, header};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use twinspan_engine::{FailureClass, Identity, Phase, StepCx, StepError};
+use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
 
 use super::caller::{Answer, Call, Caller};
 use super::cloud::{Cloud, Service};
@@ -55,15 +55,9 @@ impl<'a> Arm<'a> {
     ) -> Result<Option<(T, Timestamp)>, StepError> {
         let call = Call::read(Service::Arm, Method::GET, self.address(path, api, &[])?);
         let answer = self.caller.send(&call).await?;
-        let undone = self.caller.cx.phase == Phase::UndoVerify;
-        // What the step's own write was accepted for is not so.
-        if (answer.is_absent() && !undone || answer.succeeded() && undone)
-            && let Some(error) = self.caller.failed_operation().await
-        {
-            return Err(error);
-        }
         if answer.is_absent() {
-            return Ok(None);
+            // What the step's own write was accepted for is not there.
+            return self.caller.failed_operation().await.map_or(Ok(None), Err);
         }
         if !answer.succeeded() {
             return Err(self.caller.refused(&call, &answer)?);

@@ -67,7 +67,7 @@ fn status_of(code: &str) -> u16 {
 impl Caller<'_> {
     /// Remembers where the write that was just answered goes on.
     pub(super) fn note_operation(&self, answer: &Answer) {
-        if answer.succeeded() {
+        if self.cx.phase == Phase::Apply && answer.succeeded() {
             let url = address(&answer.headers).filter(|url| self.azure.cloud.owns(Service::Arm, url));
             self.azure.operations.began(self.cx.run, self.cx.step, url);
         }
@@ -76,7 +76,7 @@ impl Caller<'_> {
     /// Why what this step's write was accepted for is not so, if its operation says that it has failed. Asked once in a
     /// look; that it cannot be asked means nothing.
     pub(super) async fn failed_operation(&self) -> Option<StepError> {
-        if !matches!(self.cx.phase, Phase::Verify | Phase::UndoVerify) {
+        if self.cx.phase != Phase::Verify {
             return None;
         }
         let url = match self.azure.operations.of(self.cx.run, self.cx.step)? {

@@ -111,7 +111,7 @@ async fn a_certificate_that_has_ended_is_not_sent_and_the_wait_says_so() {
 async fn a_certificate_that_is_not_registered_or_a_clock_that_is_wrong_is_refused_with_what_to_do() {
     let stage = Stage::with_certificate();
     stage.new_certificate();
-    let stranger = World::ready().unwrap().new_certificate(APP, Timestamp::UNIX_EPOCH).unwrap();
+    let stranger = World::ready().unwrap().new_certificate(APP, stage.bench.clock.now()).unwrap();
     stage.write_pem(&stranger);
     let error = stage.sign_in().await.unwrap_err();
     assert_eq!((error.class, error.code.as_deref()), (FailureClass::Credential, Some("AADSTS700027")));
