@@ -59,9 +59,13 @@ fn preview(home: &Home, more: &[&str]) -> Said {
     home.run(&all)
 }
 
-/// Without what differs from machine to machine.
+/// Without what differs from machine to machine, and without how many requests each kind happens to take.
 fn stable(text: &str) -> String {
-    text.replace(&shipped(""), "plans/library/")
+    let text = text.replace(&shipped(""), "plans/library/");
+    let (before, after) = text.split_once("nothing: ").unwrap();
+    let (count, after) = after.split_once(" reads, no writes").unwrap();
+    assert!(count.parse::<usize>().unwrap() > 0, "{count}");
+    format!("{before}nothing: [SOME] reads, no writes{after}")
 }
 
 /// What a JSON preview says of one step.
@@ -92,6 +96,7 @@ fn where_nothing_is_there_yet_it_tells_what_would_be_made_and_what_nobody_can_kn
         ".tenants[].sign_ins[].wait.action" => "[COMMAND WITH A PORT]",
         ".tenants[].sign_ins[].wait.otherwise" => "[WORDS WITH IDS AND TIMES]",
         ".next" => "[COMMAND]",
+        ".reads" => "[SOME]",
     });
     assert_eq!(azure.ledger().len(), 0, "nothing was written");
     assert!(!home.journal().exists(), "no run was begun");
@@ -348,10 +353,16 @@ fn no_shipped_plan_makes_it_write_in_any_world() {
         }
         assert!(count >= 4, "{count} plans with inputs were found");
         assert_eq!(azure.ledger().len(), 0, "{arguments:?}");
+        // POSTs that only ask, by the services' own names.
+        let asks = [
+            "/providers/microsoft.resourcegraph/resources",
+            "/listdeploymentstatus",
+            "/listnetworkmanagereffectiveconnectivityconfigurations",
+        ];
         let writes: Vec<_> = azure
             .requests()
             .into_iter()
-            .filter(|request| request.method != "GET" && !request.path.ends_with("/resources"))
+            .filter(|request| request.method != "GET" && !asks.iter().any(|ask| request.path.ends_with(ask)))
             .collect();
         assert!(writes.is_empty(), "{arguments:?}: {writes:?}");
     }
