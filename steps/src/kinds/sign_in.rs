@@ -255,7 +255,6 @@ mod tests {
                 account: account.map(str::to_owned),
                 credential: CredentialKind::AzureCli,
                 expires: "2026-11-23T09:00:00Z".parse().unwrap(),
-                certificate_ends: None,
             };
             judge(&Cloud::named("public").unwrap(), &params, &Bench::new().target, signed_in).unwrap()
         };
