@@ -130,6 +130,7 @@ impl<'a> Caller<'a> {
         self.azure.limits.admit(&lane, &self.asker(), begun, self.cx.now())?;
         if call.write {
             self.cx.log.take_write(&format!("{} {}", call.verb, call.target()))?;
+            self.forget_operation();
         } else if !only_reads(&call.verb, call.url.path()) {
             return Err(StepError::new(
                 FailureClass::Bug,
@@ -259,7 +260,12 @@ impl<'a> Caller<'a> {
             ),
         );
         error.references = references(&answer.headers);
-        if call.write { error.unknown() } else { error }
+        if call.write {
+            self.forget_operation();
+            error.unknown()
+        } else {
+            error
+        }
     }
 
     async fn tokens(&self, service: Service) -> Result<Tokens, StepError> {

@@ -21,9 +21,13 @@ pub(crate) struct Operations(Mutex<BTreeMap<(RunId, StepKey), Operation>>);
 enum Operation {
     /// Not asked yet, or it went on when it was.
     Underway(Url),
-    /// It said that it has failed; it is not asked again.
-    Failed(Box<StepError>),
+    /// It said that it has failed; it is not asked again. How often that was told.
+    Failed(Box<StepError>, u32),
 }
+
+/// Longer than the engine looks for what was accepted. Whoever looks on, because nobody knows whether it was accepted,
+/// must get to see that it is not there.
+const MOST_TOLD: u32 = 30;
 
 impl Operations {
     /// A write was accepted; what it says of an operation replaces what was known of an earlier one.
@@ -65,6 +69,11 @@ fn status_of(code: &str) -> u16 {
 }
 
 impl Caller<'_> {
+    /// Nothing is known of an operation: a write begins, or its answer says nothing certain.
+    pub(super) fn forget_operation(&self) {
+        self.azure.operations.began(self.cx.run, self.cx.step, None);
+    }
+
     /// Remembers where the write that was just answered goes on.
     pub(super) fn note_operation(&self, answer: &Answer) {
         if self.cx.phase == Phase::Apply && answer.succeeded() {
@@ -81,7 +90,12 @@ impl Caller<'_> {
         }
         let url = match self.azure.operations.of(self.cx.run, self.cx.step)? {
             Operation::Underway(url) => url,
-            Operation::Failed(error) => return Some(*error),
+            Operation::Failed(_, told) if told >= MOST_TOLD => return None,
+            Operation::Failed(error, told) => {
+                let again = Operation::Failed(error.clone(), told + 1);
+                self.azure.operations.set(self.cx.run, self.cx.step, again);
+                return Some(*error);
+            }
         };
         let call = Call::read(Service::Arm, Method::GET, url);
         let mut answer = self.send(&call).await.ok()?;
@@ -109,7 +123,7 @@ impl Caller<'_> {
         };
         let mut error = self.refused(&call, &answer).ok()?;
         error.message = format!("accepted, and failed afterwards: {}", error.message);
-        self.azure.operations.set(self.cx.run, self.cx.step, Operation::Failed(Box::new(error.clone())));
+        self.azure.operations.set(self.cx.run, self.cx.step, Operation::Failed(Box::new(error.clone()), 1));
         Some(error)
     }
 }
@@ -178,6 +192,35 @@ mod tests {
             assert_eq!(seen[4].as_ref(), Some(error));
             assert_eq!(asked.iter().filter(|address| address.contains("/operations/1")).count(), 3);
         }
+    }
+
+    /// A look at a write of which nobody knows whether it arrived must come to an end.
+    #[tokio::test]
+    async fn it_is_told_no_longer_than_somebody_looks_for_what_was_accepted() {
+        let url = "https://management.azure.com/subscriptions/s/operations/1";
+        let failed = json!({ "status": "Failed", "error": { "code": "InUseSubnet", "message": "In use." } });
+        let (seen, _) = looked(("location", url), &[(200, failed)], 32).await;
+        assert!(seen[29].is_some() && seen[30].is_none() && seen[31].is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_read_says_nothing_of_an_operation() {
+        let bench = Bench::new();
+        let header = ("location", "https://management.azure.com/subscriptions/s/operations/1");
+        bench
+            .script
+            .answer_with(202, &[header], "")
+            .answer(404, &json!({ "error": { "code": "NotFound", "message": "" } }));
+        let log = AttemptLog::new(Phase::Apply);
+        let cx = bench.cx(Phase::Apply, &log);
+        let put: Result<Vec<u8>, StepError> =
+            bench.azure.arm(&cx, &bench.central).put(PATH, "1", &json!({})).await;
+        assert_eq!(put.unwrap_err().certainty, twinspan_engine::Certainty::Unknown);
+        let log = AttemptLog::new(Phase::Verify);
+        let cx = bench.cx(Phase::Verify, &log);
+        let look: Result<Option<Value>, StepError> =
+            bench.azure.arm(&cx, &bench.central).get(PATH, "1").await;
+        assert_eq!(look, Ok(None));
     }
 
     #[tokio::test]

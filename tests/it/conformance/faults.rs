@@ -18,7 +18,12 @@ fn fits(fault: FaultName, stop: &Stop) -> bool {
             *kind == WaitKind::Permission && what.contains("does not exist, or")
         }
         // What was accepted did not come about for a quarter of an hour.
-        (FaultName::AcceptedThenFailed, Stop::Failed(class, _)) => *class == FailureClass::ReplicationLag,
+        (FaultName::AcceptedThenFailed, Stop::Failed(class, what)) => match class {
+            FailureClass::ReplicationLag => true,
+            // The operation itself says so, where it is known.
+            FailureClass::Transient => what.starts_with("accepted, and failed afterwards: GET "),
+            _ => false,
+        },
         _ => false,
     }
 }
