@@ -10,7 +10,8 @@ use crate::program::Home;
 /// The Azure CLI that `TWINSPAN_AZ` names; without one a test is skipped, which is said here.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a test that needs a program of this machine is told where it is"
+    clippy::print_stdout,
+    reason = "a test that needs a program of this machine is told where it is, and says so where it is not"
 )]
 pub(crate) fn program() -> Option<String> {
     let program = std::env::var("TWINSPAN_AZ").ok().filter(|program| !program.is_empty());

@@ -18,7 +18,8 @@ fn client(path: &str) -> PathBuf {
 /// The program that a variable names; without one a test says that it is skipped.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a test that needs a program of this machine is told where it is"
+    clippy::print_stdout,
+    reason = "a test that needs a program of this machine is told where it is, and says so where it is not"
 )]
 fn named(variable: &str) -> Option<PathBuf> {
     let program = std::env::var(variable).ok().filter(|program| !program.is_empty());
@@ -54,6 +55,7 @@ fn play(azure: &Azure, mut command: Command) -> Said {
 
 /// Prints what a client counted, and panics with all that it said unless every check holds.
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "a test says how many cases it ran")]
 fn every_check_holds(what: &str, azure: &Azure, command: Command) {
     let said = play(azure, command).expect(0);
     let counted = said.out.lines().last().unwrap_or_default();
