@@ -21,9 +21,24 @@ pub(crate) fn program() -> Option<String> {
     program
 }
 
+/// The folder with the CLI's extensions, `virtual-network-manager` among them, that `TWINSPAN_AZ_EXTENSIONS` names.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that needs a program of this machine is told where it is, and says so where it is not"
+)]
+pub(crate) fn extensions() -> Option<String> {
+    let folder = std::env::var("TWINSPAN_AZ_EXTENSIONS").ok().filter(|folder| !folder.is_empty());
+    if folder.is_none() {
+        println!("skipped: TWINSPAN_AZ_EXTENSIONS does not name the folder of the Azure CLI's extensions");
+    }
+    folder
+}
+
 /// The Azure CLI, pointed at the simulated Azure, in a folder of its own.
 pub(crate) struct AzureCli<'a> {
     program: String,
+    extensions: Option<String>,
     azure: &'a Azure,
     home: &'a Home,
 }
@@ -31,7 +46,17 @@ pub(crate) struct AzureCli<'a> {
 impl<'a> AzureCli<'a> {
     /// Knows the simulated Azure as a cloud.
     pub(crate) fn new(program: String, azure: &'a Azure, home: &'a Home) -> AzureCli<'a> {
-        let cli = AzureCli { program, azure, home };
+        AzureCli::with_extensions(program, None, azure, home)
+    }
+
+    /// The same, with extensions.
+    pub(crate) fn with_extensions(
+        program: String,
+        extensions: Option<String>,
+        azure: &'a Azure,
+        home: &'a Home,
+    ) -> AzureCli<'a> {
+        let cli = AzureCli { program, extensions, azure, home };
         let arm = azure.ready["arm"].as_str().unwrap();
         cli.az(&["cloud", "register", "-n", "sim", "--endpoint-resource-manager", arm]);
         cli.az(&["cloud", "set", "-n", "sim"]);
@@ -54,6 +79,9 @@ impl<'a> AzureCli<'a> {
             .env("AZURE_CORE_INSTANCE_DISCOVERY", "false")
             .env("AZURE_CORE_COLLECT_TELEMETRY", "false")
             .env("REQUESTS_CA_BUNDLE", self.azure.ready["ca_file"].as_str().unwrap());
+        if let Some(extensions) = &self.extensions {
+            command.env("AZURE_EXTENSION_DIR", extensions);
+        }
         command
     }
 

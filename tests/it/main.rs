@@ -5,6 +5,7 @@
 mod adopting;
 mod azure;
 mod azure_cli;
+mod azure_cli_extension;
 mod config;
 mod conformance;
 mod days;

@@ -52,7 +52,7 @@ impl Assignment {
 }
 
 /// Who has which role where.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Grants {
     pub(crate) assignments: Vec<Assignment>,
     /// Roles that somebody may activate, and has not.

@@ -140,7 +140,7 @@ pub(crate) struct Mail {
 }
 
 /// All tenants, and everybody who can sign in.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Directory {
     /// By id.
     pub(crate) tenants: IndexMap<String, Tenant>,

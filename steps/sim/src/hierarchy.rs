@@ -91,7 +91,7 @@ pub(crate) struct ResourceGroup {
 }
 
 /// All of it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Hierarchy {
     /// By name in lower case.
     pub(crate) management_groups: IndexMap<String, ManagementGroup>,

@@ -71,7 +71,7 @@ pub struct InFlight {
 }
 
 /// The lists.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Ledger {
     pub(crate) effects: Vec<Effect>,
     pub(crate) requests: Vec<Seen>,

@@ -118,7 +118,7 @@ struct Level {
 }
 
 /// How full all buckets are.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Buckets {
     pub(crate) rates: Rates,
     levels: BTreeMap<(String, String, Sort), Level>,

@@ -27,6 +27,7 @@ use crate::worlds::Label;
 pub type Answer = http::Response<Bytes>;
 
 /// Entra ID, Microsoft Graph and Azure Resource Manager.
+#[derive(Clone)]
 pub struct World {
     pub(crate) hosts: Hosts,
     pub(crate) lags: Lags,

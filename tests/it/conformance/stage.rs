@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -29,6 +29,18 @@ use crate::specification::book::{Book, CONFORMANCE};
 const ARM: &str = "https://arm.twinspan.invalid";
 const LOGIN: &str = "https://login.twinspan.invalid";
 const GRAPH: &str = "https://graph.twinspan.invalid";
+
+/// What has to be there before a case is tried, by the case's name.
+static PREPARED: LazyLock<Mutex<BTreeMap<String, Prepared>>> = LazyLock::new(Mutex::default);
+
+/// A world after what had to be done first.
+#[derive(Clone)]
+struct Prepared {
+    world: World,
+    now: Timestamp,
+    /// What a program of this machine left.
+    scratch: Option<String>,
+}
 
 /// Everything that outlives a process.
 pub(crate) struct Stage {
@@ -165,21 +177,43 @@ impl Stage {
     }
 
     fn noted_of(mut world: World, book: &Arc<Book>) -> Self {
-        let began: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
-        let clock = Arc::new(VirtualClock::new(began));
         world.set_hosts(Hosts { arm: ARM.to_owned(), login: LOGIN.to_owned(), graph: GRAPH.to_owned() });
+        Stage::at(world, "2026-11-23T12:00:00Z".parse().unwrap(), book)
+    }
+
+    fn at(world: World, now: Timestamp, book: &Arc<Book>) -> Self {
+        let clock = Arc::new(VirtualClock::new(now));
         let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
         let way =
             Arc::new(Way { world: Arc::clone(&world), book: Arc::clone(book), state: Mutex::default() });
         Stage { world, way, clock, folder: tempfile::tempdir().unwrap() }
     }
 
-    /// A world in which everything is there but what the case makes.
+    /// A world in which everything is there but what the case makes. It is prepared once and copied from then on.
     pub(crate) async fn set(case: &Case) -> Self {
-        Stage::noted(case, &CONFORMANCE).await
+        let known = PREPARED.lock().unwrap().get(&case.name).cloned();
+        let prepared = match known {
+            Some(prepared) => prepared,
+            None => {
+                let stage = Stage::noted(case, &CONFORMANCE).await;
+                let prepared = stage.prepared();
+                PREPARED.lock().unwrap().insert(case.name.clone(), prepared.clone());
+                prepared
+            }
+        };
+        let stage = Stage::at(prepared.world, prepared.now, &CONFORMANCE);
+        if let Some(text) = prepared.scratch {
+            std::fs::write(stage.scratch(), text).unwrap();
+        }
+        stage
     }
 
-    /// The same, with what is said written into `book`.
+    fn prepared(&self) -> Prepared {
+        let scratch = std::fs::read_to_string(self.scratch()).ok();
+        Prepared { world: self.world.with(|world| world.clone()), now: self.clock.now(), scratch }
+    }
+
+    /// The same, prepared anew, with what is said written into `book`.
     pub(crate) async fn noted(case: &Case, book: &Arc<Book>) -> Self {
         let stage = Stage::noted_of((case.world)(), book);
         if !case.first.is_empty() {

@@ -25,7 +25,7 @@ pub(crate) struct Deployment {
 }
 
 /// Everything of this provider.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Network {
     /// By id in lower case.
     resources: IndexMap<String, Resource>,
