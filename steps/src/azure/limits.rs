@@ -272,8 +272,8 @@ impl Meter {
     /// Refused: there is one again at `until`.
     fn closed(&mut self, until: Timestamp) {
         self.rate = (self.rate / 2.0).max(SLOWEST);
-        self.left = Some(1.0);
-        self.most = self.most.max(1.0);
+        // Where no answer says what is left, nothing is known but that time.
+        self.left = self.left.map(|_| 1.0);
         self.at = until;
         self.next = self.next.max(until);
     }
@@ -398,6 +398,22 @@ mod tests {
             what.starts_with("rate limit of subscription s in tenant t (writes): again at 1970-01-12T"),
             "{what}"
         );
+    }
+
+    /// Microsoft Graph says nothing of what is left: once those who waited are through, nothing is held back.
+    #[test]
+    fn where_nothing_is_said_of_what_is_left_a_refusal_is_over_when_its_time_is() {
+        let limits = Limits::default();
+        let graph = Lane { quota: Quota::Directory("t".to_owned()), ..lane("s", Sort::Reads) };
+        limits.refused(&graph, "r", Some(Duration::from_secs(7)), at(0.0));
+        assert!(told(&limits, &graph, "a", 1.0) >= 6.0);
+        assert_eq!(told(&limits, &graph, "r", 7.0), 0.0);
+        assert!(told(&limits, &graph, "b", 7.0) > 0.0, "after the one that waits");
+        assert_eq!(told(&limits, &graph, "a", 8.0), 0.0);
+        assert_eq!(told(&limits, &graph, "b", 8.0), 0.0);
+        for look in 0..5 {
+            assert_eq!(told(&limits, &graph, "c", 8.0 + f64::from(look)), 0.0);
+        }
     }
 
     #[test]
