@@ -169,10 +169,11 @@ fn deploy(az: &Extension<'_>, group: &str) {
     let active =
         az.json("list-active-connectivity-config", &[&named[..], &["--regions", "westeurope"]].concat());
     assert_eq!(active["value"][0]["id"], id, "{active:#}");
-    let network = az.places.hub.as_str().unwrap().rsplit('/').next().unwrap();
+    // The manager's own scope is elsewhere: only what is connected is reached.
+    let spoke: Vec<&str> = az.places.spoke.as_str().unwrap().split('/').collect();
     let effective = az.json(
         "list-effective-connectivity-config --virtual-network-name",
-        &[network, "-g", &az.places.group],
+        &[spoke[8], "-g", spoke[4], "--subscription", &az.places.target_subscription],
     );
     assert_eq!(effective["value"][0]["id"], id, "{effective:#}");
 }
