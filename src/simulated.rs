@@ -14,9 +14,9 @@ pub use in_process::InProcessWorld;
 /// Which world to begin with.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct WorldChoice {
-    /// Begin with this world: a JSON file, `least-privilege`, or `ready`, where the prerequisites are met (default: the world
-    /// of the shipped plan)
-    #[arg(long, value_name = "FILE|least-privilege|ready")]
+    /// Begin with this world: a JSON file, `least-privilege`, `ready`, where the prerequisites are met, or `connected`, where
+    /// the tenants are connected already (default: the world of the shipped plan)
+    #[arg(long, value_name = "FILE|least-privilege|ready|connected")]
     world: Option<String>,
 }
 
@@ -26,6 +26,7 @@ pub(crate) fn world(choice: &WorldChoice, ready: bool) -> Result<World, CommandE
         None if ready => (World::ready(), "ready"),
         None => (World::shipped(), "shipped"),
         Some("ready") => (World::ready(), "ready"),
+        Some("connected") => (World::connected(), "connected"),
         Some("least-privilege") => (World::least_privilege(), "least-privilege"),
         Some(file) => {
             let path = Path::new(file);

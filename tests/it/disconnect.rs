@@ -180,11 +180,8 @@ async fn a_member_that_nobody_named_stops_it_before_the_link_is_cut() {
     assert!(stage.what_exists().to_string().contains("networkgroups/ng-other/staticmembers/vnet-app-"));
 }
 
-/// The shipped plan: the effect is read and approved by the target's administrator, then the same is removed.
-#[tokio::test]
-async fn the_shipped_plan_asks_first_and_then_removes_exactly_that() {
-    let stage = connected(&[]).await;
-    let (writes, process) = (stage.writes(), stage.process(None));
+/// The shipped plan, to take one virtual network out of this group.
+async fn shipped_plan(stage: &Stage, process: &Process, group: &str) -> RunId {
     let text = std::fs::read_to_string(crate::program::shipped("disconnect.yaml")).unwrap();
     let inputs = json!({
         "central_tenant": "11111111-0000-0000-0000-00000000000c",
@@ -192,19 +189,33 @@ async fn the_shipped_plan_asks_first_and_then_removes_exactly_that() {
         "target_tenant": TENANT,
         "target_scope": TARGET,
         "connection_name": "to-central",
-        "network_group": "ng-spokes",
+        "network_group": group,
         "virtual_networks": [SPOKE],
         "remove_role": "keep",
         "remove_guest": "keep",
     });
     let inputs: Inputs = serde_json::from_value(inputs).unwrap();
-    let run = stage.accept_text(&process, text, inputs, 1).await.unwrap();
+    stage.accept_text(process, text, inputs, 1).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_shipped_plan_finds_a_wrong_name_before_anything_is_removed() {
+    let stage = connected(&[]).await;
+    let (writes, process) = (stage.writes(), stage.process(None));
+    let run = shipped_plan(&stage, &process, "ng-spoke").await;
     let status = process.drive(run).await.unwrap();
-    // The group carries the marker of the run that made it: a person says that it is the one.
-    assert_eq!(status, RunStatus::Halted { failed: vec![], undecided: vec![StepKey::from("group")] });
-    let step = StepKey::from("group");
-    process.signal(run, Signal::Decide { step, choice: Choice::Adopt }).await.unwrap();
+    assert_eq!(status, RunStatus::Halted { failed: vec![StepKey::from("group")], undecided: vec![] });
+    assert_eq!(stage.writes(), writes);
+}
+
+/// The effect is read and approved by the target's administrator, then the same is removed.
+#[tokio::test]
+async fn the_shipped_plan_asks_first_and_then_removes_exactly_that() {
+    let stage = connected(&[]).await;
+    let (writes, process) = (stage.writes(), stage.process(None));
+    let run = shipped_plan(&stage, &process, "ng-spokes").await;
     let status = process.drive(run).await.unwrap();
+    // The group carries the marker of the run that made it; it is only found here.
     assert_eq!(status, RunStatus::Waiting { on: vec![WaitKind::Approval] });
     assert_eq!(removed(&stage, writes), Vec::<String>::new());
     let (step, speaks_for) = (StepKey::from("go"), Some("target-admin".to_owned()));

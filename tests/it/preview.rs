@@ -329,7 +329,7 @@ fn a_wrong_plan_ends_with_65_and_a_wrong_subscription_is_found_before_anything_r
 #[test]
 fn no_shipped_plan_makes_it_write_in_any_world() {
     let least = &["--world", "least-privilege"][..];
-    for arguments in [&[][..], &["--ready-world"], least] {
+    for arguments in [&[][..], &["--ready-world"], &["--world", "connected"], least] {
         let azure = Azure::start(arguments);
         let home = azure.home();
         let library = std::fs::read_dir(shipped("")).unwrap().map(|entry| entry.unwrap().path());

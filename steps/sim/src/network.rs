@@ -28,7 +28,7 @@ mod virtual_networks;
 
 pub(crate) use effective::memberships;
 pub(crate) use placed::{
-    Configured, Grouped, place_configuration, place_network_group, place_network_manager,
+    Configured, Grouped, place_configuration, place_connection, place_network_group, place_network_manager,
     place_virtual_network,
 };
 pub(crate) use store::Network;

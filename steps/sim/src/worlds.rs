@@ -17,6 +17,8 @@ use description::Description;
 const SHIPPED: &str = include_str!("worlds/shipped.json");
 /// What the ready world has on top.
 const READY: &str = include_str!("worlds/ready.json");
+/// What the connected world has on top of the ready one.
+const CONNECTED: &str = include_str!("worlds/connected.json");
 /// The shipped world with roles cut down to what the documents ask for.
 const LEAST_PRIVILEGE: &str = include_str!("worlds/least-privilege.json");
 
@@ -30,6 +32,15 @@ impl World {
     pub fn ready() -> Result<World, WorldError> {
         let mut description = file::read(SHIPPED)?;
         description.merge(file::read(READY)?);
+        description.lags = Lags::ready();
+        file::build(&description)
+    }
+
+    /// The same as [`World::ready`], where both tenants are connected, with a member in a group whose hub-and-spoke is deployed.
+    pub fn connected() -> Result<World, WorldError> {
+        let mut description = file::read(SHIPPED)?;
+        description.merge(file::read(READY)?);
+        description.merge(file::read(CONNECTED)?);
         description.lags = Lags::ready();
         file::build(&description)
     }

@@ -17,7 +17,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{NetworkGroups, NetworkManagers, ResourceId, ResourceName};
-use crate::kinds::{reads_and_changes, undoing};
+use crate::kinds::{reads_and_changes, removing, undoing};
 
 /// `avnm.network-group`
 pub(crate) struct NetworkGroup {
@@ -38,6 +38,9 @@ pub(crate) struct Params {
     /// Words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    /// Whether to make it where it is not there (the default); `false` only finds it, whoever made it.
+    #[serde(default = "Params::makes_it", skip_serializing_if = "Clone::clone")]
+    create: bool,
 }
 
 /// What a network group groups.
@@ -79,6 +82,15 @@ struct Wanted {
 }
 
 impl Params {
+    fn makes_it() -> bool {
+        true
+    }
+
+    /// One that is only found is nobody's to change, and shared by any number of runs.
+    fn changes(&self, cx: &StepCx<'_>) -> bool {
+        self.create || removing(cx)
+    }
+
     fn id(&self) -> Result<ResourceId<NetworkGroups>, StepError> {
         Ok(self.network_manager.child("networkGroups", self.name.as_str())?)
     }
@@ -91,7 +103,10 @@ impl Params {
     }
 
     fn observed(&self, cx: &StepCx<'_>, found: Wire) -> Result<Observed<Output>, StepError> {
-        let marker = Marker::in_description(Some(&found.description));
+        let marker = match self.changes(cx) {
+            true => Marker::in_description(Some(&found.description)),
+            false => Marker::NoPlace,
+        };
         // Groups made by older clients do not say; all of them group virtual networks.
         let member_type = if found.member_type.is_empty() {
             MemberType::default().as_str().to_owned()
@@ -141,15 +156,25 @@ impl Step for NetworkGroup {
             name: ResourceName::known("ng-spokes"),
             member_type: MemberType::VirtualNetwork,
             description: None,
+            create: true,
         }
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
-        child::claims(params.id())
+    fn claims(&self, cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
+        if params.changes(cx) { child::claims(params.id()) } else { Vec::new() }
     }
 
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
+    async fn precondition(&self, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
+        if params.create {
+            return Ok(Readiness::Ready);
+        }
+        Err(StepError::plan_wrong(format!(
+            "network group {} is not in network manager {}, as {} sees it",
+            params.name,
+            params.network_manager.name(),
+            crate::people::who(cx.identity()?)
+        ))
+        .hint("correct the name, or take out `create: false`"))
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -168,6 +193,14 @@ impl Step for NetworkGroup {
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
         let id = params.id()?;
+        let outputs = BTreeMap::from([
+            ("id", hand_over::text(&id)),
+            ("name", hand_over::text(&params.name)),
+            ("member_type", hand_over::text(params.member_type.as_str())),
+        ]);
+        if !params.changes(cx) {
+            return Ok(HandOver { outputs, ..HandOver::default() });
+        }
         let task = Task {
             what: format!(
                 "Create the network group {} in network manager {}",
@@ -185,16 +218,15 @@ impl Step for NetworkGroup {
             ..Task::default()
         };
         let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
-        let outputs = BTreeMap::from([
-            ("id", hand_over::text(&id)),
-            ("name", hand_over::text(&params.name)),
-            ("member_type", hand_over::text(params.member_type.as_str())),
-        ]);
         Ok(HandOver { outputs, ..said })
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
         let kind = "Microsoft.Network/networkManagers/networkGroups";
+        if !params.changes(cx) {
+            let read = format!("{kind}/read");
+            return Ok(Right::each(cx.identity()?, params.network_manager.path(), &[&read]));
+        }
         Ok(reads_and_changes(cx, cx.identity()?, params.network_manager.path(), kind))
     }
 }
@@ -216,6 +248,27 @@ mod tests {
         let bench = Bench::new();
         bench.script.answer(200, &json!({ "name": "ng-spokes", "etag": "", "properties": properties }));
         Attempt::new(&bench, phase).check(&kind(&bench), &NetworkGroup::example()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_that_is_only_found_is_nobodys_and_must_be_there() {
+        let finds = || Params { create: false, ..NetworkGroup::example() };
+        let bench = Bench::new();
+        let theirs = json!({ "memberType": "VirtualNetwork", "description": "x [twinspan:01234567]", "provisioningState": "Succeeded" });
+        bench.script.answer(200, &json!({ "name": "ng-spokes", "etag": "", "properties": theirs }));
+        let probe = Attempt::new(&bench, Phase::Probe);
+        let seen = probe.check(&kind(&bench), &finds()).await.unwrap();
+        assert!(matches!(seen, Observed::Present { marker: Marker::NoPlace, .. }), "{seen:?}");
+        let error =
+            Attempt::new(&bench, Phase::Probe).precondition(&kind(&bench), &finds()).await.unwrap_err();
+        assert_eq!(error.class, twinspan_engine::FailureClass::PlanWrong);
+        assert!(
+            error.message.contains("network group ng-spokes is not in network manager nm-group"),
+            "{}",
+            error.message
+        );
+        let written = serde_json::to_value(NetworkGroup::example()).unwrap();
+        assert_eq!(written.get("create"), None, "the default is not written: stored digests stay the same");
     }
 
     #[tokio::test]

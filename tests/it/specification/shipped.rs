@@ -136,6 +136,7 @@ fn world(name: &str) -> World {
     let world = match name {
         "shipped" => World::shipped(),
         "ready" => World::ready(),
+        "connected" => World::connected(),
         _ => World::least_privilege(),
     };
     world.unwrap()
@@ -145,7 +146,7 @@ fn world(name: &str) -> World {
 pub(super) async fn play_all(book: &Arc<Book>) -> Vec<Played> {
     let mut all = Vec::new();
     for play in plays() {
-        for name in ["shipped", "ready", "least-privilege"] {
+        for name in ["shipped", "ready", "connected", "least-privilege"] {
             let file = play.inputs.as_ref().unwrap_or(&play.plan).file_name().unwrap().to_str().unwrap();
             let (succeeded, undone) = play.run(world(name), book).await;
             all.push(Played { name: file.to_owned(), world: name, succeeded, undone });

@@ -55,6 +55,21 @@ pub(crate) fn place_network_manager(world: &mut World, id: &str, location: &str,
     world.network.insert(manager);
 }
 
+/// Both halves of a connection of the manager with this id: they name each other, and so become Connected.
+pub(crate) fn place_connection(world: &mut World, manager: &str, name: &str, tenant: &str, scope: &str) {
+    let mut half = place(world, Kind::ScopeConnection, &format!("{manager}/scopeConnections/{name}"), "");
+    for (field, value) in [("tenantId", tenant), ("resourceId", scope), ("description", "")] {
+        half.properties.insert(field.to_owned(), json!(value));
+    }
+    world.network.insert(half);
+    let id = format!("{scope}/providers/Microsoft.Network/networkManagerConnections/{name}");
+    let mut half = place(world, Kind::Connection, &id, "");
+    for (field, value) in [("networkManagerId", manager), ("description", "")] {
+        half.properties.insert(field.to_owned(), json!(value));
+    }
+    world.network.insert(half);
+}
+
 /// A network group of the manager with this id, and its static members.
 pub(crate) fn place_network_group(world: &mut World, manager: &str, described: &Grouped<'_>) {
     let id = format!("{manager}/networkGroups/{}", described.name);

@@ -149,9 +149,21 @@ pub(super) struct NetworkManagerEntry {
     pub(super) location: String,
     pub(super) scopes: Vec<String>,
     #[serde(default)]
+    pub(super) connections: Vec<ConnectionEntry>,
+    #[serde(default)]
     pub(super) network_groups: Vec<NetworkGroupEntry>,
     #[serde(default)]
     pub(super) configurations: Vec<ConfigurationEntry>,
+}
+
+/// A cross-tenant connection: both halves, under the same name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConnectionEntry {
+    pub(super) name: String,
+    pub(super) tenant: String,
+    /// Id of the subscription or management group.
+    pub(super) scope: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -288,6 +288,15 @@ fn place_network(world: &mut World, entry: &SubscriptionEntry) -> Result<(), Wor
     for manager in &entry.network_managers {
         let manager_id = network_id(&id, &manager.resource_group, "networkManagers", &manager.name);
         network::place_network_manager(world, &manager_id, &manager.location, &manager.scopes);
+        for connection in &manager.connections {
+            network::place_connection(
+                world,
+                &manager_id,
+                &connection.name,
+                &connection.tenant,
+                &connection.scope,
+            );
+        }
         for group in &manager.network_groups {
             let described = Grouped { name: &group.name, members: &group.members };
             network::place_network_group(world, &manager_id, &described);
