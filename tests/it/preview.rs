@@ -356,6 +356,7 @@ fn no_shipped_plan_makes_it_write_in_any_world() {
         // POSTs that only ask, by the services' own names.
         let asks = [
             "/providers/microsoft.resourcegraph/resources",
+            "/listactiveconnectivityconfigurations",
             "/listdeploymentstatus",
             "/listnetworkmanagereffectiveconnectivityconfigurations",
         ];
