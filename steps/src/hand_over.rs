@@ -67,6 +67,10 @@ pub(crate) fn resource(
 /// What is said of making a thing, said of removing it: the same looks, and what takes it back as the removal.
 pub(crate) fn removal(cx: &StepCx<'_>, said: HandOver) -> Result<HandOver, StepError> {
     let Some(task) = said.task else { return Ok(HandOver { task: None, ..said }) };
+    if task.acts.is_empty() {
+        // Said in words only: the kind's own words are of the removal already.
+        return Ok(HandOver { task: Some(task), outputs: BTreeMap::new(), ..said });
+    }
     let Some(request) = task.back.request else {
         return Err(StepError::new(FailureClass::Bug, "nothing says how it is removed"));
     };

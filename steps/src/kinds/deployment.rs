@@ -24,7 +24,7 @@ use crate::avnm::{API, Found, same_path};
 use crate::azure::{Arm, Azure};
 use crate::default_world;
 use crate::ids::{ConnectivityConfigurations, NetworkManagers, ResourceId};
-use crate::kinds::undoing;
+use crate::kinds::{removing, undoing};
 use crate::{hand_over, people};
 
 type Configuration = ResourceId<ConnectivityConfigurations>;
@@ -310,7 +310,8 @@ impl Step for Deployment {
     }
 
     /// No script: what a commit has to say depends on what is deployed at that moment, and a wrong one takes it away.
-    fn hand_over(&self, _cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
+        let taken_away = removing(cx);
         let manager = &params.network_manager;
         let (region, kind) = (params.region(), params.kind.as_str());
         let ids: Vec<&str> = params.configurations.iter().map(ResourceId::path).collect();
@@ -321,24 +322,44 @@ impl Step for Deployment {
             words(manager.name()),
             words(manager.resource_group().unwrap_or_default())
         );
-        let task = Task {
-            what: format!(
+        let what = if taken_away {
+            format!(
+                "Remove {} from what network manager {} has deployed in {region}: deploy everything else that is deployed \
+                 there again, and nothing where there is nothing else",
+                names.join(", "),
+                manager.name()
+            )
+        } else {
+            format!(
                 "Deploy {} to {region} with network manager {}, together with everything that is deployed there already: \
                  what a commit leaves out is taken away",
                 names.join(", "),
                 manager.name()
-            ),
+            )
+        };
+        let (listed, named) = if taken_away {
+            (
+                "that are shown there but these",
+                format!("every id that the first command shows but {}", ids.join(" ")),
+            )
+        } else {
+            (
+                "that are shown there and these",
+                format!("{} and every id that the first command shows", ids.join(" ")),
+            )
+        };
+        let task = Task {
+            what,
             privilege: vec![format!(
                 "Microsoft.Network/networkManagers/commit/action and \
                  Microsoft.Network/networkManagers/listDeploymentStatus/action on {manager}: Network Contributor"
             )],
             by_hand: Some(format!(
                 "Azure portal: network manager {}, Deployments, Deploy configurations, {region}, with the configurations \
-                 that are shown there and these. Or: az network manager list-deploy-status {at} --deployment-types {kind} \
+                 {listed}. Or: az network manager list-deploy-status {at} --deployment-types {kind} \
                  --regions {region}, then az network manager post-commit {at} --commit-type {kind} --target-locations \
-                 {region} --configuration-ids {} and every id that the first command shows",
-                manager.name(),
-                ids.join(" ")
+                 {region} --configuration-ids {named}",
+                manager.name()
             )),
             acts: Vec::new(),
             back: Back {
@@ -346,7 +367,8 @@ impl Step for Deployment {
                 request: None,
             },
         };
-        let proof = format!("POST {manager}/listDeploymentStatus: {region} has them, Deployed");
+        let has = if taken_away { "does not have them" } else { "has them, Deployed" };
+        let proof = format!("POST {manager}/listDeploymentStatus: {region} {has}");
         let outputs = std::collections::BTreeMap::from([
             ("network_manager", hand_over::text(manager)),
             ("region", hand_over::text(&region)),

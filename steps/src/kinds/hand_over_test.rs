@@ -217,6 +217,14 @@ fn every_kind_that_can_be_removed_says_how() {
         let said =
             kind.hand_over(&cx, &kind.example).unwrap_or_else(|error| panic!("{}: {error}", kind.name));
         let task = said.task.unwrap_or_else(|| panic!("{} has no task", kind.name));
+        assert!(said.outputs.is_empty(), "{}", kind.name);
+        if task.acts.is_empty() {
+            // What a commit must hold is known only when it is sent: words, and no script.
+            assert_eq!(kind.name, "avnm.deployment");
+            let words = task.by_hand.unwrap();
+            assert!(task.what.starts_with("Remove") && words.contains("first command shows but"), "{words}");
+            continue;
+        }
         let [.., Act::Remove(removal)] = &task.acts[..] else { panic!("{}: {:?}", kind.name, task.acts) };
         assert_eq!(removal.request.verb, "DELETE", "{}", kind.name);
         assert!(!removal.look.is_empty() && task.what.starts_with("Remove"), "{}: {}", kind.name, task.what);
@@ -224,7 +232,6 @@ fn every_kind_that_can_be_removed_says_how() {
         if let Some(found) = &removal.found {
             assert!(removal.request.path.contains(&found.stand_in), "{}: {removal:?}", kind.name);
         }
-        assert!(said.outputs.is_empty(), "{}", kind.name);
     }
     assert!(removable >= 9, "{removable}");
 }

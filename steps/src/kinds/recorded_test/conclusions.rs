@@ -235,9 +235,15 @@ impl<'a> Conclusions<'a> {
         } else {
             answering(bench, exchange);
         }
+        // A half that is not there may stand under another name.
+        let halves = [ScopeConnection::KIND, NetworkManagerConnection::KIND];
+        let looks = if exchange.status == 404 && halves.contains(&S::KIND) { 2 } else { 1 };
+        if looks == 2 {
+            bench.script.answer(200, &json!({ "value": [], "nextLink": "" }));
+        }
         let params: S::Params = params(shape.params.clone());
         let seen = Attempt::new(bench, Phase::Verify).check(kind, &params).await;
-        assert_eq!(bench.script.requests().len(), 1, "one look at {}", exchange.path);
+        assert_eq!(bench.script.requests().len(), looks, "looks at {}", exchange.path);
         words(seen)
     }
 
@@ -445,9 +451,12 @@ async fn removed<S: Step>(
     if let Err(error) = Attempt::new(bench, Phase::Undo).undo(kind, &params, &output).await {
         return refused(&error);
     }
+    // What a list shows under another name is nobody's to take back, and goes where the plan says that it is to be gone.
+    let looking =
+        || if shape.listed { Attempt::removing(bench) } else { Attempt::new(bench, Phase::UndoVerify) };
     let there = if shape.listed { json!({ "value": [known], "nextLink": "" }) } else { known };
     bench.script.answer(200, &there);
-    let before = words(Attempt::new(bench, Phase::UndoVerify).check(kind, &params).await);
+    let before = words(looking().check(kind, &params).await);
     let mut after = Vec::new();
     for code in ["NotFound", "ResourceNotFound"] {
         if shape.listed {
@@ -455,7 +464,7 @@ async fn removed<S: Step>(
         } else {
             bench.script.answer(404, &json!({ "error": { "message": "gone", "code": code } }));
         }
-        after.push(words(Attempt::new(bench, Phase::UndoVerify).check(kind, &params).await));
+        after.push(words(looking().check(kind, &params).await));
     }
     let kept = signature_kept(exchange).await;
     let elsewhere = asked(bench).iter().any(|asked| asked.to_ascii_lowercase().contains("operationresults"));

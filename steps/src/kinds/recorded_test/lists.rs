@@ -40,7 +40,8 @@ pub(super) async fn listed<T: DeserializeOwned>(
     }
 }
 
-/// A scope connection said Connected: is there a half here that names the manager?
+/// Is there a half here that names the manager, under whatever name? Where there is none although the scope connection said
+/// Connected, nothing is written.
 pub(super) async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
     let scope = exchange.path.trim_end_matches("/providers/Microsoft.Network/networkManagerConnections");
     let named = exchange.body["value"].as_array().unwrap().iter();
@@ -48,18 +49,22 @@ pub(super) async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
     let stranger =
         format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/networkManagers/another");
     let mut all = Vec::new();
-    let strangers = [(stranger.as_str(), "a person decides")];
-    for (manager, expected) in named.iter().map(|manager| (*manager, "may be sent")).chain(strangers) {
+    let strangers = [(stranger.as_str(), "none, so a person decides")];
+    for (manager, expected) in named.iter().map(|manager| (*manager, "found")).chain(strangers) {
         let bench = Bench::new();
+        bench.script.answer(404, &json!({ "error": { "message": "none of this name", "code": "NotFound" } }));
         answering(&bench, exchange);
         let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
         let params = params(json!({
             "scope": scope, "name": "other", "network_manager": manager, "scope_connection_state": "Connected",
         }));
-        let drawn = match Attempt::new(&bench, Phase::Probe).precondition(&kind, &params).await {
-            Ok(Readiness::Ready) => "may be sent".to_owned(),
-            Ok(Readiness::Waiting(_)) => "waits".to_owned(),
-            Ok(Readiness::Undecided(_)) => "a person decides".to_owned(),
+        let probe = Attempt::new(&bench, Phase::Probe);
+        let drawn = match probe.check(&kind, &params).await {
+            Ok(Observed::Absent) => match probe.precondition(&kind, &params).await {
+                Ok(Readiness::Undecided(_)) => "none, so a person decides".to_owned(),
+                other => format!("none, and {other:?}"),
+            },
+            Ok(_) => "found".to_owned(),
             Err(error) => refused(&error),
         };
         all.push(Conclusion {
