@@ -134,7 +134,8 @@ impl SecretReader for Secrets {
     }
 }
 
-fn credentials(world: &World) -> Credentials {
+/// Each identity signs in with the world's own secrets.
+pub(crate) fn credentials(world: &World) -> Credentials {
     let ready = world.introduction("");
     let mut settings: BTreeMap<String, IdentitySettings> = BTreeMap::new();
     let mut secrets = BTreeMap::new();

@@ -1,12 +1,11 @@
 //! Where a failure is met: a simulated world in virtual time, the real client in process, the real engine and its journal.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use twinspan::InProcessWorld;
@@ -16,10 +15,9 @@ use twinspan_engine::{
 };
 use twinspan_plans::{Inputs, compile, parse};
 use twinspan_sim::{Hosts, World};
-use twinspan_steps::{
-    Azure, Cloud, CommandPolicy, CredentialKind, CredentialSettings, Credentials, IdentitySettings,
-    InProcess, SecretReader, SecretRef, TransportFault, Wire, registry,
-};
+use twinspan_steps::{Azure, Cloud, CommandPolicy, InProcess, TransportFault, Wire, registry};
+
+use crate::conformance::stage::credentials;
 
 pub(crate) const ARM: &str = "https://arm.twinspan.invalid";
 const LOGIN: &str = "https://login.twinspan.invalid";
@@ -82,38 +80,6 @@ impl InProcess for Way {
         }
         self.world.call(request)
     }
-}
-
-/// The world's own secrets, by client id.
-struct Secrets(BTreeMap<String, String>);
-
-impl SecretReader for Secrets {
-    fn read<'a>(&'a self, secret: &'a SecretRef) -> BoxFuture<'a, Result<SecretString, String>> {
-        let found = match secret {
-            SecretRef::Env(client_id) => self.0.get(client_id).cloned(),
-            SecretRef::File(_) | SecretRef::Command(_) => None,
-        };
-        Box::pin(async move { found.map(SecretString::from).ok_or_else(|| "no such secret".to_owned()) })
-    }
-}
-
-fn credentials(world: &World) -> Credentials {
-    let mut settings: BTreeMap<String, IdentitySettings> = BTreeMap::new();
-    let mut secrets = BTreeMap::new();
-    for identity in ["central", "target-admin", "target"] {
-        for tenant in [CENTRAL, FABRIKAM] {
-            let Some(sign_in) = world.sign_in(identity, tenant) else { continue };
-            let entry = CredentialSettings {
-                credential: Some(CredentialKind::ClientSecret),
-                client_id: Some(sign_in.client_id.clone()),
-                client_secret: Some(SecretRef::Env(sign_in.client_id.clone())),
-                ..CredentialSettings::default()
-            };
-            settings.entry(identity.to_owned()).or_default().tenants.insert(tenant.to_owned(), entry);
-            secrets.insert(sign_in.client_id, sign_in.client_secret);
-        }
-    }
-    Credentials::new(settings, Arc::new(Secrets(secrets)))
 }
 
 /// What lives until it ends; tokens and what was learned of limits live in it.
