@@ -18,7 +18,7 @@ use crate::arguments::Output;
 use crate::error::CommandError;
 use crate::failures;
 use crate::ui::{DIM, STRONG, Ui};
-use crate::view::{EventView, Page, ReminderView, WaitView, Words, between, stamp, step};
+use crate::view::{EventView, Page, ReminderView, WaitView, Words, ahead, between, stamp, step};
 
 use heartbeat::Heartbeat;
 use live::LiveLines;
@@ -266,11 +266,11 @@ impl<'a> Progress<'a> {
                 let more =
                     if waits.len() > 1 { format!(" (and {} more)", waits.len() - 1) } else { String::new() };
                 format!(
-                    "{} waits for {who}{}, since {}; looks again in {}{more}",
+                    "{} waits for {who}{}, since {}; looks again {}{more}",
                     first.step,
                     first.wait.what,
                     between(first.since, now),
-                    between(now, first.look_again)
+                    ahead(now, first.look_again)
                 )
             }
         };

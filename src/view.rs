@@ -26,7 +26,7 @@ pub(crate) use status::{ended, is_blocked};
 pub(crate) use step::{EvidenceView, StepView, id_of};
 pub(crate) use summary::RunsView;
 pub(crate) use text::counted;
-pub(crate) use time::{between, span, stamp};
+pub(crate) use time::{ahead, between, span, stamp};
 pub(crate) use transcript::{TranscriptView, write_transcripts};
 pub(crate) use wait::{ReminderView, WaitView};
 

@@ -6,7 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use twinspan_engine::{StepEvent, StepKey};
 
-use crate::view::between;
+use crate::view::{ahead, between};
 
 /// Most lines: a terminal is not endless.
 const MOST: usize = 12;
@@ -74,7 +74,7 @@ impl LiveLines {
 
 impl Line {
     fn show(&self, now: Timestamp) {
-        let until = self.until.map(|until| format!(", looks again in {}", between(now, until)));
+        let until = self.until.map(|until| format!(", looks again {}", ahead(now, until)));
         // The times come first: words that are too long are cut at the terminal's end.
         let words = format!("({}{}) {}", between(self.since, now), until.unwrap_or_default(), self.words);
         self.bar.set_message(words);

@@ -9,7 +9,7 @@ use twinspan_engine::{
 
 use super::step::shortened;
 use super::text::counted;
-use super::time::{between, stamp};
+use super::time::{ahead, stamp};
 use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT};
 
 /// One event, as `events` shows it.
@@ -128,7 +128,7 @@ impl Words {
                 Words::new(
                     "waiting",
                     WAIT,
-                    format!("{who}{}; looks again in {}", wait.what, between(at, *look_again)),
+                    format!("{who}{}; looks again {}", wait.what, ahead(at, *look_again)),
                 )
             }
             StepEvent::NeedsDecision { decision, .. } => Words::new("decide", BAD, decision.what.clone()),
@@ -147,7 +147,7 @@ impl Words {
             StepEvent::RetryWait { error, failures, until, .. } => Words::new(
                 "retry",
                 WAIT,
-                format!("{error}; failure {failures}, again in {}", between(at, *until)),
+                format!("{error}; failure {failures}, again {}", ahead(at, *until)),
             ),
             StepEvent::Done { origin: Origin::Removed, evidence, .. } => {
                 Words::new("removed", GOOD, format!("gone; {}", proof(evidence)))

@@ -33,9 +33,26 @@ pub(crate) fn between(from: Timestamp, to: Timestamp) -> String {
     span(to.duration_since(from).as_secs())
 }
 
+/// When `at` comes, seen from `now`: `in 30 s`, or `now`.
+pub(crate) fn ahead(now: Timestamp, at: Timestamp) -> String {
+    match at.duration_since(now).as_secs() {
+        ..1 => "now".to_owned(),
+        seconds => format!("in {}", span(seconds)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_due_is_due_now() {
+        let now = Timestamp::UNIX_EPOCH;
+        let at = |millis| Timestamp::from_millisecond(millis).unwrap_or(now);
+        assert_eq!(ahead(now, at(30_900)), "in 30 s");
+        assert_eq!(ahead(now, at(900)), "now");
+        assert_eq!(ahead(at(5_000), now), "now");
+    }
 
     #[test]
     fn spans_name_two_units_at_most() {

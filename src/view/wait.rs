@@ -12,7 +12,7 @@ use twinspan_engine::{RunId, Wait, WaitKind};
 
 use super::page::Page;
 use super::status::wait_word;
-use super::time::{between, since, stamp};
+use super::time::{ahead, since, stamp};
 use crate::ui::{DIM, STRONG, WAIT};
 
 /// A wait that goes on.
@@ -147,7 +147,7 @@ impl WaitView {
             WaitKind::Approval => "it goes on at once".to_owned(),
             _ => match self.wait.look_again {
                 Some(every) => format!("it looks again every {}", super::time::span(every.as_secs() as i64)),
-                None => format!("it looks again in {}", between(now, self.look_again)),
+                None => format!("it looks again {}", ahead(now, self.look_again)),
             },
         }
     }

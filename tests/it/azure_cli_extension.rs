@@ -1,8 +1,7 @@
 //! `az network manager`: the Azure CLI's own extension, which is what Microsoft's how-to is written for, does the document's
 //! tasks against `twinspan sim`. It adds the other tenant's token by itself, to members and hubs only.
 //!
-//! The extension comes from no registry: `TWINSPAN_AZ_EXTENSIONS` names the folder that `az extension add` filled, or that
-//! `pip install --no-deps --target FOLDER/virtual-network-manager PATH/TO/SOURCES` did.
+//! The extension comes from no package registry: `TWINSPAN_AZ_EXTENSIONS` names the folder that `az extension add` filled.
 
 use std::time::Duration;
 
