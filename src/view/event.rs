@@ -144,11 +144,9 @@ impl Words {
                 },
             ),
             StepEvent::StillAbsent { .. } => Words::quiet("looked", "nothing is there"),
-            StepEvent::RetryWait { error, failures, until, .. } => Words::new(
-                "retry",
-                WAIT,
-                format!("{error}; failure {failures}, again {}", ahead(at, *until)),
-            ),
+            StepEvent::RetryWait { error, failures, until, .. } => {
+                Words::new("retry", WAIT, format!("{error}; failure {failures}, again {}", ahead(at, *until)))
+            }
             StepEvent::Done { origin: Origin::Removed, evidence, .. } => {
                 Words::new("removed", GOOD, format!("gone; {}", proof(evidence)))
             }

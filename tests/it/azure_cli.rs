@@ -5,34 +5,16 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::azure::Azure;
-use crate::program::Home;
+use crate::program::{self, Home};
 
-/// The Azure CLI that `TWINSPAN_AZ` names; without one a test is skipped, which is said here.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a test that needs a program of this machine is told where it is, and says so where it is not"
-)]
+/// The Azure CLI that `TWINSPAN_AZ` names.
 pub(crate) fn program() -> Option<String> {
-    let program = std::env::var("TWINSPAN_AZ").ok().filter(|program| !program.is_empty());
-    if program.is_none() {
-        println!("skipped: TWINSPAN_AZ does not name the Azure CLI");
-    }
-    program
+    program::wanted("TWINSPAN_AZ", "the Azure CLI")?.into_string().ok()
 }
 
 /// The folder with the CLI's extensions, `virtual-network-manager` among them, that `TWINSPAN_AZ_EXTENSIONS` names.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a test that needs a program of this machine is told where it is, and says so where it is not"
-)]
 pub(crate) fn extensions() -> Option<String> {
-    let folder = std::env::var("TWINSPAN_AZ_EXTENSIONS").ok().filter(|folder| !folder.is_empty());
-    if folder.is_none() {
-        println!("skipped: TWINSPAN_AZ_EXTENSIONS does not name the folder of the Azure CLI's extensions");
-    }
-    folder
+    program::wanted("TWINSPAN_AZ_EXTENSIONS", "the folder of the Azure CLI's extensions")?.into_string().ok()
 }
 
 /// The Azure CLI, pointed at the simulated Azure, in a folder of its own.

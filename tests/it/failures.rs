@@ -14,6 +14,8 @@ use twinspan_engine::{
     WaitKind,
 };
 
+use crate::notice;
+
 /// What became of a row, in words.
 struct Told {
     how: String,
@@ -369,9 +371,12 @@ the ids that find it in the other side's logs. Where twinspan *waits*, it looks 
 #[tokio::test]
 async fn every_refusal_is_met_and_read_and_ends() {
     let azure = all(table::azure()).await;
-    println!("{} refusals of Azure Resource Manager, its providers and Microsoft Graph", azure.len());
     let entra = all(table::sign_in()).await;
-    println!("{} refusals of Microsoft Entra", entra.len());
+    notice::say(&format!(
+        "failures: {} rows of Azure Resource Manager, its providers and Microsoft Graph, {} of Microsoft Entra met",
+        azure.len(),
+        entra.len()
+    ));
     assert!(entra.len() >= 56 && azure.len() >= 60, "{} and {}", entra.len(), azure.len());
     insta::assert_snapshot!("azure", written(&azure));
     insta::assert_snapshot!("entra", written(&entra));

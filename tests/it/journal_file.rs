@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::azure::Azure;
+use crate::notice;
 use crate::program::{Home, Said, shipped};
 
 const PLAN: &str = "\
@@ -200,7 +201,7 @@ fn a_full_file_system_is_survived_too() {
     }
     let mounted = command.current_dir(home.path()).stdin(Stdio::null()).output();
     if !mounted.is_ok_and(|output| output.status.success()) {
-        println!("skipped: no file system can be mounted here");
+        notice::skipped("no file system can be mounted here");
         return;
     }
     let text = |name: &str| fs::read_to_string(home.path().join(name)).unwrap();

@@ -24,6 +24,7 @@ mod house;
 mod journal_file;
 mod kill_windows;
 mod lies;
+mod notice;
 mod official_clients;
 mod preview;
 mod program;

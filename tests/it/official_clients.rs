@@ -8,25 +8,23 @@ use serde_json::json;
 
 use crate::azure::Azure;
 use crate::azure_cli::{self, AzureCli};
-use crate::program::{Home, Said};
+use crate::notice;
+use crate::program::{self, Home, Said};
 
 /// A file of `tests/clients/`.
 fn client(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(path)
 }
 
-/// The program that a variable names; without one a test says that it is skipped.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a test that needs a program of this machine is told where it is, and says so where it is not"
-)]
-fn named(variable: &str) -> Option<PathBuf> {
-    let program = std::env::var(variable).ok().filter(|program| !program.is_empty());
-    if program.is_none() {
-        println!("skipped: {variable} does not name a program");
-    }
-    program.map(PathBuf::from)
+/// Python with the pinned packages.
+fn python() -> Option<PathBuf> {
+    program::wanted("TWINSPAN_PYTHON", "a Python with the packages of tests/clients/python")
+        .map(PathBuf::from)
+}
+
+/// Node.js, new enough for the pinned packages.
+fn node() -> Option<PathBuf> {
+    program::wanted("TWINSPAN_NODE", "Node.js").map(PathBuf::from)
 }
 
 /// A program with nothing of this machine's environment.
@@ -53,15 +51,14 @@ fn play(azure: &Azure, mut command: Command) -> Said {
     }
 }
 
-/// Prints what a client counted, and panics with all that it said unless every check holds.
+/// Says what a client counted, and panics with all that it said unless every check holds.
 #[track_caller]
-#[expect(clippy::print_stdout, reason = "a test says how many cases it ran")]
 fn every_check_holds(what: &str, azure: &Azure, command: Command) {
     let said = play(azure, command).expect(0);
     let counted = said.out.lines().last().unwrap_or_default();
     let passed = counted.split(' ').next().and_then(|number| number.parse::<usize>().ok());
     assert!(passed.is_some_and(|passed| passed > 0), "nothing was checked: {said:#?}");
-    println!("{what}: {counted}");
+    notice::say(&format!("{what}: {counted}"));
 }
 
 fn javascript(node: &Path) -> Command {
@@ -75,7 +72,7 @@ fn javascript(node: &Path) -> Command {
 
 #[test]
 fn the_python_clients_do_the_whole_flow() {
-    let Some(python) = named("TWINSPAN_PYTHON") else { return };
+    let Some(python) = python() else { return };
     let mut command = command(&python);
     command.arg(client("python/flow.py"));
     every_check_holds("Python, whole flow", &Azure::start(&[]), command);
@@ -83,7 +80,7 @@ fn the_python_clients_do_the_whole_flow() {
 
 #[test]
 fn an_older_python_client_does_its_core_in_every_api_version() {
-    let Some(python) = named("TWINSPAN_PYTHON") else { return };
+    let Some(python) = python() else { return };
     // Beside the newest one, which has the same name: a folder that comes first.
     let older = python.ancestors().nth(2).unwrap_or(Path::new("/")).join("older");
     assert!(
@@ -98,7 +95,7 @@ fn an_older_python_client_does_its_core_in_every_api_version() {
 
 #[test]
 fn the_javascript_clients_do_the_core_of_the_flow() {
-    let Some(node) = named("TWINSPAN_NODE") else { return };
+    let Some(node) = node() else { return };
     every_check_holds("JavaScript", &Azure::start(&["--ready-world"]), javascript(&node));
 }
 
@@ -106,7 +103,7 @@ fn the_javascript_clients_do_the_core_of_the_flow() {
 /// wrote. (A role that never takes effect is not: the ready world has its roles already.)
 #[test]
 fn a_simulator_that_is_wrong_is_noticed_by_an_official_client() {
-    let Some(node) = named("TWINSPAN_NODE") else { return };
+    let Some(node) = node() else { return };
     for (lie, scene) in [
         ("any-tenant-token", "sign-in is refused in Entra's words"),
         ("one-half-enough", "both halves become Connected, after the reply"),

@@ -1,5 +1,6 @@
 //! Runs the real program, as a user would: a folder of its own, its own journal, nothing of this machine's environment.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::notice;
 
 /// A user's folder.
 pub(crate) struct Home {
@@ -206,4 +209,13 @@ impl Drop for Ended {
         self.0.kill().ok();
         self.0.wait().ok();
     }
+}
+
+/// What a variable names, a program of others that a test runs; `None`, which is said: it names nothing.
+pub(crate) fn wanted(variable: &str, what: &str) -> Option<OsString> {
+    let found = notice::named(variable);
+    if found.is_none() {
+        notice::skipped(&format!("{variable} does not name {what}"));
+    }
+    found
 }

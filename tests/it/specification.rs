@@ -26,12 +26,10 @@ use twinspan_engine::Signal;
 use twinspan_sim::FaultName;
 
 use crate::conformance::{Case, Stage, cases};
-use crate::fidelity;
+use crate::{fidelity, notice};
 use book::{Book, Notes};
 use checking::Specification;
 use exceptions::EXCEPTIONS;
-
-const SKIPPED: &str = "skipped: TWINSPAN_AZURE_DATA is not set";
 
 /// Every kind in every way, forward and back, undisturbed.
 async fn play(case: &Case, book: &Arc<Book>) {
@@ -62,10 +60,7 @@ async fn play_with_faults(case: &Case, book: &Arc<Book>) {
 
 #[tokio::test]
 async fn everything_that_is_sent_and_answered_is_as_microsofts_files_describe_it() {
-    let Some(specification) = book::specification() else {
-        println!("{SKIPPED}");
-        return;
-    };
+    let Some(specification) = book::specification() else { return notice::no_azure_data() };
     let book = Arc::new(Book::default());
     for case in &cases() {
         play(case, &book).await;
@@ -87,6 +82,13 @@ async fn everything_that_is_sent_and_answered_is_as_microsofts_files_describe_it
     let notes = book.notes();
     let report = report(specification, &sent, &notes, &swept);
     println!("{report}");
+    notice::say(&format!(
+        "specification: {} requests of steps and {} answers of the simulator checked; {} operations used, {} asked directly",
+        notes.requests,
+        notes.responses,
+        sent.operations.len(),
+        swept.len()
+    ));
     let unexplained = book.unexplained();
     assert!(unexplained.is_empty(), "{} findings:\n{}", unexplained.len(), unexplained.join("\n"));
     let needless: Vec<String> = EXCEPTIONS
@@ -102,9 +104,8 @@ async fn everything_that_is_sent_and_answered_is_as_microsofts_files_describe_it
 /// asks for the same and is content with the same answers.
 #[test]
 fn the_newest_sdk_knows_the_same_operations() {
-    let (Some(data), Some(specification)) = (book::data(), book::specification()) else {
-        println!("{SKIPPED}");
-        return;
+    let (Some(data), Some(specification)) = (notice::azure_data(), book::specification()) else {
+        return notice::no_azure_data();
     };
     let contract = fs::read(data.join("specs/derived/sdk-contract-2026-03-01.json")).unwrap();
     let contract: Value = serde_json::from_slice(&contract).unwrap();
@@ -147,7 +148,7 @@ fn the_newest_sdk_knows_the_same_operations() {
         }
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
-    println!("{same} operations are the same");
+    notice::say(&format!("specification: {same} operations are the same in the newest SDK"));
     assert!(same > 30, "too few to mean anything: {same}");
 }
 

@@ -14,6 +14,8 @@ use twinspan_sim::World;
 
 #[path = "../../../tests/it/fidelity.rs"]
 mod fidelity;
+#[path = "../../../tests/it/notice.rs"]
+mod notice;
 
 const TENANT: &str = "11111111-0000-0000-0000-00000000000c";
 const SUBSCRIPTION: &str = "aaaaaaaa-0000-0000-0000-000000000001";
@@ -58,13 +60,53 @@ const KINDS: [&str; 13] = [
     "networkmanagers/connectivityconfigurations/operationresults",
 ];
 
+const AT_ONCE: &str = "removals that Azure did at once and this world does in the background, or the other way round: Azure did the very \
+     same call in both ways; compared is that it ends as done";
+const OF_OTHERS: &str = "lists without the connections that other tests had left in that subscription";
+const SETTLING: &str = "states of a change that had settled in the one and not yet in the other: when it does was a matter of luck";
+
+const FAILED: &str = "states of a member that failed, with a virtual network that the session does not show: why is not recorded; \
+     in this world a member fails whose virtual network is gone";
+const OTHER_FIELDS: &str = "answers of 2022 and before, without `displayName`, `location`, `systemData`, `memberType`, `groupMembers`, \
+     `conditionalMembership` and a member's `provisioningState`: the service shows or leaves out others since, at the same \
+     api-versions; this world does as it does since";
+
+/// What `OTHER_FIELDS` says, as differences are worded.
+const FIELDS_OF_2022: [&str; 8] = [
+    ".displayName: missing",
+    ".location: missing",
+    ".location: not recorded",
+    ".systemData: not recorded",
+    ".memberType: not recorded",
+    ".groupMembers: not recorded",
+    ".conditionalMembership: not recorded",
+    ".properties.provisioningState: not recorded",
+];
+
 #[derive(Default)]
 struct Tally {
     checked: usize,
     /// By type and method.
     asked: BTreeMap<String, usize>,
     excluded: BTreeMap<String, usize>,
+    /// Where less than all is compared, and why.
+    looser: BTreeMap<&'static str, usize>,
+    /// Of those that are known to differ, which did.
+    other_fields: BTreeSet<&'static str>,
     mismatches: Vec<String>,
+}
+
+/// What one exchange is found to be.
+#[derive(Default)]
+struct Findings {
+    differences: Vec<String>,
+    looser: Vec<&'static str>,
+}
+
+impl Findings {
+    fn differs(&mut self, difference: String) {
+        self.differences.push(difference);
+    }
 }
 
 impl Tally {
@@ -82,6 +124,8 @@ struct Session {
 struct Got {
     status: u16,
     location: Option<String>,
+    /// Who refused.
+    cause: Option<String>,
     body: Value,
 }
 
@@ -116,9 +160,10 @@ impl Session {
             .body(body)
             .unwrap();
         let answer = self.world.handle(request, self.now).unwrap();
-        let location = answer.headers().get("location").map(|v| v.to_str().unwrap().to_owned());
+        let header = |name| answer.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
+        let (location, cause) = (header("location"), header("x-ms-failure-cause"));
         let body = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
-        Got { status: answer.status().as_u16(), location, body }
+        Got { status: answer.status().as_u16(), location, cause, body }
     }
 
     fn put(&mut self, path: &str, version: &str, body: &Value) {
@@ -129,11 +174,8 @@ impl Session {
 
 #[test]
 fn recorded_sessions_get_the_answers_that_azure_gave() {
-    let Some(data) = data() else {
-        println!("skipped: TWINSPAN_AZURE_DATA is not set");
-        return;
-    };
-    let mut files: Vec<_> = std::fs::read_dir(Path::new(&data).join("recordings"))
+    let Some(data) = notice::azure_data() else { return notice::no_azure_data() };
+    let mut files: Vec<_> = std::fs::read_dir(data.join("recordings"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "jsonl"))
@@ -153,18 +195,25 @@ fn recorded_sessions_get_the_answers_that_azure_gave() {
     for (reason, count) in &tally.excluded {
         report.push_str(&format!("- {count}: {reason}\n"));
     }
+    notice::say(&format!(
+        "recorded traffic: {} exchanges of {} sessions replayed",
+        tally.checked,
+        files.len()
+    ));
+    report.push_str("\nCompared less strictly:\n\n");
+    for (reason, count) in &tally.looser {
+        report.push_str(&format!("- {count}: {reason}\n"));
+    }
     println!("{report}");
     for mismatch in &tally.mismatches {
         println!("MISMATCH {mismatch}");
     }
     assert!(tally.mismatches.is_empty(), "{} exchanges differ", tally.mismatches.len());
+    let needless: Vec<_> =
+        FIELDS_OF_2022.iter().filter(|field| !tally.other_fields.contains(**field)).collect();
+    assert!(needless.is_empty(), "no session needs these any more: {needless:?}");
     assert!(tally.checked > 500, "too few to mean anything: {}", tally.checked);
     fidelity::keep(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), "recorded sessions", &report);
-}
-
-#[expect(clippy::disallowed_methods, reason = "only this test reads where the recordings are")]
-fn data() -> Option<std::ffi::OsString> {
-    std::env::var_os("TWINSPAN_AZURE_DATA")
 }
 
 fn replay(file: &Path, tally: &mut Tally) {
@@ -193,8 +242,12 @@ fn replay(file: &Path, tally: &mut Tally) {
                  when a connection in the manager's own scope still waited; the same version answers otherwise since 2023-10",
             );
         }
-        let mut differences = Vec::new();
-        check(&mut session, exchange, last, &written, &mut differences);
+        let mut found = Findings::default();
+        check(&mut session, exchange, last, &written, &mut found);
+        let Findings { mut differences, looser } = found;
+        for why in looser {
+            *tally.looser.entry(why).or_default() += 1;
+        }
         tally.checked += 1;
         let above = if exchange["path"].as_str().unwrap().starts_with("/providers/") {
             "management group: "
@@ -206,6 +259,16 @@ fn replay(file: &Path, tally: &mut Tally) {
         *tally.asked.entry(asked).or_default() += 1;
         if before_shortcut(&name) {
             differences.retain(|d| !d.contains(".connectionState: "));
+        }
+        let all = differences.len();
+        differences.retain(|difference| {
+            let known =
+                FIELDS_OF_2022.iter().find(|field| other_fields(&name) && difference.contains(**field));
+            tally.other_fields.extend(known);
+            known.is_none()
+        });
+        if differences.len() < all {
+            *tally.looser.entry(OTHER_FIELDS).or_default() += 1;
         }
         if !differences.is_empty() {
             let path = exchange["path"].as_str().unwrap();
@@ -291,6 +354,15 @@ fn before_shortcut(name: &str) -> bool {
     name.contains(".2023-01-03_")
 }
 
+/// Sessions of 2022 and before: the service answers the same api-versions with other fields since. The transcribed ones are
+/// of 2022 too.
+fn other_fields(name: &str) -> bool {
+    name.contains(".2021-")
+        || name.contains(".2022-")
+        || before_shortcut(name)
+        || name.ends_with(".transcribed")
+}
+
 /// Why an exchange is not checked.
 fn excluded(exchange: &Value) -> Option<String> {
     let Some(kind) = kind(exchange) else { return Some("not about Microsoft.Network".to_owned()) };
@@ -315,7 +387,7 @@ fn check(
     exchange: &Value,
     last: u64,
     written: &BTreeSet<String>,
-    differences: &mut Vec<String>,
+    found: &mut Findings,
 ) {
     let method = exchange["method"].as_str().unwrap();
     let query: Vec<String> = exchange["query"]
@@ -327,39 +399,45 @@ fn check(
     let url = format!("{ARM}{}?{}", exchange["path"].as_str().unwrap(), query.join("&"));
     let got = session.send(method, &url, &exchange["request_body"]);
     let wanted = exchange["status"].as_u64().unwrap();
+    let status = u64::from(got.status);
     let mut end = got.status;
     let mut next = got.location.clone();
     for _ in 0..40 {
         let Some(location) = next.take().filter(|_| end == 202) else { break };
         let poll = session.send("GET", &location, &Value::Null);
         if poll.status == 202 && poll.location.as_ref() == Some(&location) {
-            differences.push("the operation's address did not change".to_owned());
+            found.differs("the operation's address did not change".to_owned());
         }
         (end, next) = (poll.status, poll.location);
     }
-    let background = wanted == 202 || got.status == 202;
-    if background && method == "DELETE" {
-        // Azure did the very same call at once or in the background.
-        if ![200, 204, 404].contains(&end) {
-            differences.push(format!("the operation ended with {end}, recorded {last}"));
-        }
-    } else if background {
-        if u64::from(got.status) != wanted || u64::from(end) != last {
-            differences.push(format!("{} ended with {end}, recorded {wanted} ended with {last}", got.status));
-        }
-    } else if u64::from(got.status) != wanted {
-        differences.push(format!("status {}, recorded {wanted}: {}", got.status, got.body));
+    let end = u64::from(end);
+    if status == wanted && end == last {
+        // As recorded, from its beginning to its end.
+    } else if method == "DELETE"
+        && [(200, 202), (202, 200)].contains(&(wanted, status))
+        && [200, 204, 404].contains(&end)
+    {
+        found.looser.push(AT_ONCE);
+    } else {
+        found
+            .differs(format!("{status} ended with {end}, recorded {wanted} ended with {last}: {}", got.body));
     }
-    if differences.is_empty() && !exchange["response_body"].is_null() {
-        let wanted = own_items(&exchange["response_body"], written);
-        compare("body", &wanted, &got.body, differences);
+    let cause = |headers: &Value| headers["x-ms-failure-cause"].as_str().map(str::to_owned);
+    let recorded = cause(&exchange["response_headers"]);
+    if recorded != got.cause {
+        found.differs(format!("x-ms-failure-cause {:?}, recorded {recorded:?}", got.cause));
+    }
+    if found.differences.is_empty() && !exchange["response_body"].is_null() {
+        let wanted = own_items(&exchange["response_body"], written, found);
+        compare("body", &wanted, &got.body, found);
     }
 }
 
 /// A list without what others had left behind.
-fn own_items(body: &Value, written: &BTreeSet<String>) -> Value {
+fn own_items(body: &Value, written: &BTreeSet<String>, found: &mut Findings) -> Value {
     let mut body = body.clone();
     if let Some(items) = body.get_mut("value").and_then(Value::as_array_mut) {
+        let all = items.len();
         items.retain(|item| match item.get("id").and_then(Value::as_str) {
             Some(id) => {
                 let id = id.to_ascii_lowercase();
@@ -367,45 +445,49 @@ fn own_items(body: &Value, written: &BTreeSet<String>) -> Value {
             }
             None => true,
         });
+        if items.len() < all {
+            found.looser.push(OF_OTHERS);
+        }
     }
     body
 }
 
-fn compare(place: &str, wanted: &Value, got: &Value, differences: &mut Vec<String>) {
+fn compare(place: &str, wanted: &Value, got: &Value, found: &mut Findings) {
     match (wanted, got) {
         (Value::Object(wanted), Value::Object(got)) => {
             for (key, value) in wanted {
-                field(place, key, value, got, differences);
+                field(place, key, value, got, found);
+            }
+            for key in got.keys().filter(|key| !wanted.contains_key(*key)) {
+                found.differs(format!("{place}.{key}: not recorded"));
             }
         }
         (Value::Array(wanted), Value::Array(got)) if wanted.len() == got.len() => {
             for (at, (wanted, got)) in wanted.iter().zip(got).enumerate() {
-                compare(&format!("{place}[{at}]"), wanted, got, differences);
+                compare(&format!("{place}[{at}]"), wanted, got, found);
             }
         }
         (Value::Object(_) | Value::Array(_), _) => {
-            differences.push(format!("{place}: recorded {wanted}, got {got}"));
+            found.differs(format!("{place}: recorded {wanted}, got {got}"));
         }
         _ => {}
     }
 }
 
-fn field(place: &str, key: &str, wanted: &Value, got: &Map<String, Value>, differences: &mut Vec<String>) {
+fn field(place: &str, key: &str, wanted: &Value, got: &Map<String, Value>, found: &mut Findings) {
     let place = format!("{place}.{key}");
-    let Some(found) = got.get(key) else {
-        differences.push(format!("{place}: missing"));
+    let Some(there) = got.get(key) else {
+        found.differs(format!("{place}: missing"));
         return;
     };
     let moving = |v: &Value| v.as_str().is_some_and(|s| ["Updating", "Succeeded", "Failed"].contains(&s));
     let plain = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_ascii_lowercase);
-    if key == "provisioningState" {
-        // When a member settles is a matter of luck in the recordings.
-        if !(moving(wanted) && moving(found)) && plain(wanted) != plain(found) {
-            differences.push(format!("{place}: recorded {wanted}, got {found}"));
-        }
-    } else if wanted.is_object() || wanted.is_array() {
-        compare(&place, wanted, found, differences);
-    } else if COMPARED.contains(&key) && plain(wanted) != plain(found) {
-        differences.push(format!("{place}: recorded {wanted}, got {found}"));
+    let same = plain(wanted) == plain(there);
+    if wanted.is_object() || wanted.is_array() {
+        compare(&place, wanted, there, found);
+    } else if key == "provisioningState" && !same && moving(wanted) && moving(there) {
+        found.looser.push(if wanted == "Failed" { FAILED } else { SETTLING });
+    } else if (key == "provisioningState" || COMPARED.contains(&key)) && !same {
+        found.differs(format!("{place}: recorded {wanted}, got {there}"));
     }
 }

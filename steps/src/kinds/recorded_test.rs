@@ -9,22 +9,16 @@ mod examples;
 #[path = "../../../tests/it/fidelity.rs"]
 mod fidelity;
 mod lists;
+#[path = "../../../tests/it/notice.rs"]
+mod notice;
 mod recording;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use conclusions::Conclusions;
 use recording::{Exchange, Session};
-
-const SKIPPED: &str = "skipped: TWINSPAN_AZURE_DATA is not set";
-
-/// The folder with the recordings; `None`: there is none on this machine.
-fn data() -> Option<PathBuf> {
-    let found = std::env::vars_os().find(|(name, _)| name == "TWINSPAN_AZURE_DATA");
-    found.map(|(_, folder)| folder.into())
-}
 
 /// Why no kind reads an answer of this type.
 fn excluded(exchange: &Exchange) -> Option<&'static str> {
@@ -53,10 +47,7 @@ fn excluded(exchange: &Exchange) -> Option<&'static str> {
 
 #[tokio::test]
 async fn every_recorded_answer_is_read_and_means_what_it_says() {
-    let Some(data) = data() else {
-        println!("{SKIPPED}");
-        return;
-    };
+    let Some(data) = notice::azure_data() else { return notice::no_azure_data() };
     let sessions = Session::all(&data.join("recordings"));
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut left_out: BTreeMap<&str, usize> = BTreeMap::new();
@@ -93,6 +84,7 @@ async fn every_recorded_answer_is_read_and_means_what_it_says() {
     for (reason, times) in &left_out {
         let _ = writeln!(text, "- {times}: {reason}");
     }
+    notice::say(&format!("recorded traffic: {read} answers of {} sessions read", sessions.len()));
     println!("{text}");
     assert!(wrong.is_empty(), "{} are misread:\n{}", wrong.len(), wrong.join("\n"));
     assert!(read > 600, "too few to mean anything: {read}");
@@ -101,10 +93,7 @@ async fn every_recorded_answer_is_read_and_means_what_it_says() {
 
 #[tokio::test]
 async fn every_official_example_is_read() {
-    let Some(data) = data() else {
-        println!("{SKIPPED}");
-        return;
-    };
+    let Some(data) = notice::azure_data() else { return notice::no_azure_data() };
     let (text, wrong) = examples::read_all(&data.join("specs/specification")).await;
     println!("{text}");
     assert!(wrong.is_empty(), "{} are misread:\n{}", wrong.len(), wrong.join("\n"));

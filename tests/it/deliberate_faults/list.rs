@@ -166,6 +166,17 @@ pub(super) const FAULTS: &[Fault] = &[
         "kinds::recorded_test::every_recorded_answer_is_read_and_means_what_it_says",
         "steps/src/kinds/recorded_test.rs",
     )),
+    Fault {
+        package: "twinspan",
+        binary: &["--test", "it"],
+        ..client(
+            "what answers say of rate limits is not heard",
+            "steps/src/azure/caller.rs",
+            ("self.azure.limits.heard(&lane, &parts.headers, self.cx.now());", ""),
+            "throttling::what_the_answers_say_is_left_slows_the_client_before_it_is_refused",
+            "tests/it/throttling.rs",
+        )
+    },
     described(client(
         "another api-version is sent",
         "steps/src/avnm.rs",

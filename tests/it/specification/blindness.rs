@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-use super::SKIPPED;
 use super::book;
+use crate::notice;
 
 const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
 const TARGET: &str = "22222222-0000-0000-0000-00000000000f";
@@ -78,8 +78,7 @@ fn scope_connection() -> Said {
 #[test]
 fn each_single_mistake_in_a_write_is_found() {
     if book::specification().is_none() {
-        println!("{SKIPPED}");
-        return;
+        return notice::no_azure_data();
     }
     let right = scope_connection();
     right.spoilt("2023-09-01 is sent, 2024-10-01 is checked", |said| {
@@ -110,8 +109,7 @@ fn each_single_mistake_in_a_write_is_found() {
 #[test]
 fn each_single_mistake_in_an_answer_is_found() {
     if book::specification().is_none() {
-        println!("{SKIPPED}");
-        return;
+        return notice::no_azure_data();
     }
     let right = scope_connection();
     right.spoilt("this status is not described", |said| said.status = 202);
@@ -161,8 +159,7 @@ fn each_single_mistake_in_an_answer_is_found() {
 #[test]
 fn each_single_mistake_towards_graph_is_found() {
     if book::specification().is_none() {
-        println!("{SKIPPED}");
-        return;
+        return notice::no_azure_data();
     }
     let invitation = Said {
         method: "POST",

@@ -1,7 +1,6 @@
 //! What was checked so far: every exchange that comes by is held against Microsoft's files at once, and counted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
@@ -11,17 +10,13 @@ use twinspan_steps::{InProcess, TransportFault};
 
 use super::checking::Specification;
 use super::exceptions::EXCEPTIONS;
+use crate::notice;
 
-static SPECIFICATION: LazyLock<Option<Specification>> = LazyLock::new(|| Some(Specification::read(&data()?)));
+static SPECIFICATION: LazyLock<Option<Specification>> =
+    LazyLock::new(|| Some(Specification::read(&notice::azure_data()?)));
 
 /// Everything that the conformance tests send and get.
 pub(crate) static CONFORMANCE: LazyLock<Arc<Book>> = LazyLock::new(Arc::default);
-
-/// The folder with Microsoft's files; `None`: there is none on this machine.
-pub(crate) fn data() -> Option<PathBuf> {
-    let found = std::env::vars_os().find(|(name, _)| name == "TWINSPAN_AZURE_DATA");
-    found.map(|(_, folder)| folder.into())
-}
 
 /// `None`: the files are not there.
 pub(super) fn specification() -> Option<&'static Specification> {

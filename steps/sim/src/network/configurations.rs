@@ -156,7 +156,7 @@ fn delete(call: &mut Call<'_>) -> Handled {
 /// The properties as they are shown, here and in lists of what is in effect.
 pub(super) fn properties_shown(call: &Call<'_>, configuration: &Resource) -> Map<String, Value> {
     let mut properties = configuration.properties.clone();
-    if !call.dialect.early() {
+    if !call.dialect.preview() {
         properties.shift_remove("displayName");
     }
     properties.insert("provisioningState".to_owned(), json!("Succeeded"));

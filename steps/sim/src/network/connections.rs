@@ -108,7 +108,7 @@ fn shown(call: &Call<'_>, half: &Resource) -> Value {
     item.insert("id".to_owned(), json!(half.id));
     item.insert("name".to_owned(), json!(half.name));
     item.insert("type".to_owned(), json!(type_name(call.dialect, half.kind)));
-    if half.kind == Kind::Connection && call.dialect.early() {
+    if half.kind == Kind::Connection && call.dialect.preview() {
         item.insert("location".to_owned(), json!(""));
     }
     let mut properties = half.properties.clone();

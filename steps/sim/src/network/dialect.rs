@@ -34,12 +34,13 @@ impl Dialect {
         }
     }
 
-    /// Previews: groups list their members, and a connection in the manager's own scope waits for its other half.
+    /// Previews: `displayName`, an empty `location` where there is none, groups list their members, and a connection in the
+    /// manager's own scope waits for its other half. Until 2022 the service answered 2022-01-01 in the same way.
     pub(super) fn preview(self) -> bool {
         self < Dialect::Ga
     }
 
-    /// Until 2022-01-01: `displayName`, and an empty `location` where there is none.
+    /// Until 2022-01-01: a member's region is its `location`.
     pub(super) fn early(self) -> bool {
         self <= Dialect::Ga
     }

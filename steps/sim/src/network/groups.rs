@@ -78,7 +78,7 @@ fn user_of(call: &Call<'_>) -> Option<String> {
 /// The properties that configurations and effective lists repeat.
 pub(super) fn properties_shown(call: &Call<'_>, group: &Resource) -> Map<String, Value> {
     let mut properties = Map::new();
-    if call.dialect.early() {
+    if call.dialect.preview() {
         properties.insert("displayName".to_owned(), json!(group.text("displayName")));
     }
     properties.insert("description".to_owned(), json!(group.text("description")));

@@ -156,7 +156,7 @@ fn shown(call: &Call<'_>, manager: &Resource, etag: bool) -> Value {
         _ => scopes["crossTenantScopes"] = connected,
     }
     let mut properties = Map::new();
-    if call.dialect.early() {
+    if call.dialect.preview() {
         properties.insert("displayName".to_owned(), json!(manager.text("displayName")));
     }
     properties.insert("description".to_owned(), json!(manager.text("description")));
