@@ -17,7 +17,7 @@ use std::path::Path;
 use serde::Serialize;
 use twinspan_engine::{FailureClass, Preview, Previewed, Prospect};
 use twinspan_plans::{EffectClass, Plan};
-use twinspan_steps::readiness::{Asked, Entrance, Readiness};
+use twinspan_steps::readiness::{Entrance, Readiness};
 
 use crate::exit::Exit;
 use crate::view::SCHEMA;
@@ -85,24 +85,6 @@ struct Ends {
     refused: bool,
     /// Nobody was answered.
     unanswered: bool,
-}
-
-/// The steps as the look at the tenants wants them.
-pub(crate) fn asked(plan: &Plan, preview: &Preview) -> Vec<Asked> {
-    let asked = preview.steps.iter().filter_map(|step| {
-        let kind = plan.node(step.node).step()?.uses.clone();
-        Some(Asked {
-            step: step.key.clone(),
-            kind,
-            identities: step.identities.clone(),
-            others: step.others.clone(),
-            params: step.params.clone(),
-            rights: step.rights.clone(),
-            open: !step.standing.is_met(),
-        })
-        .filter(|_| step.standing != Prospect::NotApplicable)
-    });
-    asked.collect()
 }
 
 impl PreviewView {

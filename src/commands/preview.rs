@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use twinspan_engine::{Clock, Performer, RunId, SystemClock, preview};
-use twinspan_steps::readiness;
+use twinspan_steps::readiness::{self, Asked};
 
 use crate::app::App;
 use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::preview::{PreviewView, asked};
+use crate::preview::PreviewView;
 use crate::ui::Ui;
 use crate::{plan_file, step_kinds};
 
@@ -41,7 +41,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let performer = Arc::new(Performer::new(registry, Arc::clone(&clock)));
     let failed = |error: twinspan_engine::StepError| CommandError::bug("the look broke off").cause(&error);
     let seen = preview(Arc::clone(&file.plan), inputs, run, performer).await.map_err(failed)?;
-    let steps = asked(&file.plan, &seen);
+    let steps = Asked::all(&file.plan, &seen);
     let ready = readiness::look(&azure, &clock, run, &steps).await.map_err(failed)?;
     let view = PreviewView::new(&file.plan, &args.plan, &seen, &ready);
     let words = view.words(run, &seen);

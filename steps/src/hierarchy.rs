@@ -1,7 +1,7 @@
 //! Subscriptions and management groups: which tenant they lie in, what they are called, whether they are usable.
 
 use serde::Deserialize;
-use twinspan_engine::{FailureClass, StepError};
+use twinspan_engine::StepError;
 
 use crate::avnm::or_default;
 use crate::azure::Arm;
@@ -104,21 +104,12 @@ struct Descendant {
     id: String,
 }
 
-/// Subscriptions in a management group, at whatever depth; `None`: the group is not there.
-pub(crate) async fn subscriptions_in(
-    arm: &Arm<'_>,
-    group: &ConnectionScope,
-) -> Result<Option<Vec<Guid>>, StepError> {
-    let listed: Result<Vec<Descendant>, StepError> =
-        arm.list(&format!("{}/descendants", group.path()), MANAGEMENT_GROUPS_API, &[]).await;
-    match listed {
-        Ok(all) => {
-            let scopes = all.iter().filter_map(|found| found.id.parse::<ConnectionScope>().ok());
-            Ok(Some(scopes.filter_map(|scope| scope.scope().subscription()).collect()))
-        }
-        Err(error) if error.class == FailureClass::ReplicationLag => Ok(None),
-        Err(error) => Err(error),
-    }
+/// Subscriptions in a management group, at whatever depth.
+pub(crate) async fn subscriptions_in(arm: &Arm<'_>, group: &ConnectionScope) -> Result<Vec<Guid>, StepError> {
+    let listed: Vec<Descendant> =
+        arm.list(&format!("{}/descendants", group.path()), MANAGEMENT_GROUPS_API, &[]).await?;
+    let scopes = listed.iter().filter_map(|found| found.id.parse::<ConnectionScope>().ok());
+    Ok(scopes.filter_map(|scope| scope.scope().subscription()).collect())
 }
 
 #[cfg(test)]

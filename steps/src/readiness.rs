@@ -15,8 +15,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use twinspan_engine::{
-    AttemptLog, Clock, Ensure, FailureClass, Identity, Phase, Right, RunId, StepCx, StepError, StepKey,
+    AttemptLog, Clock, Ensure, FailureClass, Identity, Phase, Preview, Prospect, Right, RunId, StepCx,
+    StepError, StepKey,
 };
+use twinspan_plans::Plan;
 
 use crate::azure::Azure;
 
@@ -43,6 +45,26 @@ pub struct Asked {
     pub rights: Vec<Right>,
     /// Whether there is anything left to do.
     pub open: bool,
+}
+
+impl Asked {
+    /// The steps of a preview.
+    pub fn all(plan: &Plan, preview: &Preview) -> Vec<Asked> {
+        let asked = preview.steps.iter().filter_map(|step| {
+            let kind = plan.node(step.node).step()?.uses.clone();
+            Some(Asked {
+                step: step.key.clone(),
+                kind,
+                identities: step.identities.clone(),
+                others: step.others.clone(),
+                params: step.params.clone(),
+                rights: step.rights.clone(),
+                open: !step.standing.is_met(),
+            })
+            .filter(|_| step.standing != Prospect::NotApplicable)
+        });
+        asked.collect()
+    }
 }
 
 /// What was found.

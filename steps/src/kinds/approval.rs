@@ -125,7 +125,10 @@ impl Step for Approval {
         let speaking =
             params.by.as_deref().map(|by| format!(" --as {}", people::shell_word(by))).unwrap_or_default();
         let task = Task {
-            what: format!("Say yes or no to: {}", params.show.as_deref().unwrap_or("this step")),
+            what: match &params.show {
+                Some(show) => format!("Say yes or no to: {show}"),
+                None => "Say yes or no to this step".to_owned(),
+            },
             privilege: wait.who.into_iter().collect(),
             acts: wait.action.map(|action| Act::Command(format!("{action}{speaking}"))).into_iter().collect(),
             back: Back { words: "an approval stays in the record".to_owned(), request: None },

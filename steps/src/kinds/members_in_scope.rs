@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Identities, Identity, Marker, Observed, Readiness, Step,
-    StepCx, StepError, Undone,
+    Applied, ClaimKey, Decision, EffectClass, FailureClass, Identities, Identity, Marker, Observed,
+    Readiness, Step, StepCx, StepError, Undone,
 };
 
 use crate::avnm::{API, Found, Group, Member as Wire};
@@ -19,6 +19,9 @@ use crate::people;
 
 /// Most members that are named in a sentence.
 const NAMED: usize = 20;
+
+/// How long a management group that is not seen is looked for.
+const UNSEEN: Duration = Duration::from_secs(120);
 
 /// `avnm.members-in-scope`
 pub(crate) struct MembersInScope {
@@ -117,13 +120,19 @@ impl MembersInScope {
                 scope.words()
             )));
         };
-        let found = hierarchy::subscriptions_in(&self.azure.arm(cx, reader), scope).await?;
-        Ok(match found {
-            Some(subscriptions) => Inside::Subscriptions(subscriptions),
-            None => {
-                Inside::Unknown(format!("{} is not there, as {} sees it", scope.words(), people::who(reader)))
+        let waited = Duration::try_from(cx.now().duration_since(cx.since)).unwrap_or_default();
+        match hierarchy::subscriptions_in(&self.azure.arm(cx, reader), scope).await {
+            Ok(subscriptions) => Ok(Inside::Subscriptions(subscriptions)),
+            // One read may miss what is there; a person is asked when it stays so.
+            Err(error) if error.class == FailureClass::ReplicationLag && waited >= UNSEEN => {
+                Ok(Inside::Unknown(format!(
+                    "{} is not there, as {} sees it",
+                    scope.words(),
+                    people::who(reader)
+                )))
             }
-        })
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -307,5 +316,26 @@ mod tests {
         let cx = StepCx { others: &others, ..bench.cx(Phase::Probe, &log) };
         let seen = kind(&bench).check(&cx, &wanted(GROUP)).await.unwrap();
         assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn a_management_group_that_one_read_misses_is_looked_for_before_a_person_is_asked() {
+        let missed = json!({ "error": { "code": "NotFound", "message": "no such management group" } });
+        let bench = bench(&[member("app", TARGET)], &[]);
+        bench.script.answer(404, &missed);
+        let log = AttemptLog::new(Phase::Probe);
+        let others = [bench.target.clone()];
+        let cx = StepCx { others: &others, ..bench.cx(Phase::Probe, &log) };
+        let error = kind(&bench).check(&cx, &wanted(GROUP)).await.unwrap_err();
+        assert_eq!(error.class, FailureClass::ReplicationLag);
+
+        let bench = self::bench(&[member("app", TARGET)], &[]);
+        bench.script.answer(404, &missed);
+        let log = AttemptLog::new(Phase::Probe);
+        let cx = StepCx { others: &others, ..bench.cx(Phase::Probe, &log) };
+        let cx = StepCx { since: cx.now().checked_sub(UNSEEN).unwrap(), ..cx };
+        let seen = kind(&bench).check(&cx, &wanted(GROUP)).await.unwrap();
+        let Observed::Broken { decision, .. } = seen else { panic!("{seen:?}") };
+        assert!(decision.what.contains("mg-fabrikam is not there, as target "), "{}", decision.what);
     }
 }

@@ -125,8 +125,28 @@ fn settings(kind: &str) -> Vec<Setting> {
             },
         ],
         "avnm.group-members" => {
-            vec![Setting { first: &["avnm.network-group", "avnm.static-member"], ..USUAL }]
+            let usual = Setting { first: &["avnm.network-group", "avnm.static-member"], ..USUAL };
+            let params = json!({
+                "group": format!("{NETWORK}/networkManagers/nm-group/networkGroups/ng-spokes"),
+                "expect": [format!("{NETWORK}/virtualNetworks/vnet-hub")],
+                "resource_graph": true,
+            });
+            vec![usual.clone(), Setting { way: "resource graph", params: Some(params), ..usual }]
         }
+        "avnm.members-in-scope" => vec![
+            USUAL,
+            Setting {
+                way: "management group",
+                first: &["avnm.network-group", "avnm.static-member"],
+                identities: &["central", "target-admin"],
+                params: Some(json!({
+                    "network_manager": format!("{NETWORK}/networkManagers/nm-group"),
+                    "scope": "/providers/Microsoft.Management/managementGroups/mg-fabrikam",
+                    "expect": "none",
+                })),
+                ..USUAL
+            },
+        ],
         "avnm.member-effect" => vec![Setting {
             world: ready,
             identities: &["central", "target"],
@@ -162,8 +182,18 @@ fn settings(kind: &str) -> Vec<Setting> {
             Setting { only_found: true, ..USUAL },
             Setting { way: "not registered", world: unregistered, ..USUAL },
         ],
-        "azure.role-assignment"
-        | "azure.scope"
+        "azure.role-assignment" => {
+            let by_guid = json!({
+                "scope": "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001",
+                "role": "4d97b98b-1d4f-4787-a291-c67834d212e7",
+                "principal": "ffffffff-1111-0000-0000-000000000001",
+            });
+            vec![
+                target_admin.clone(),
+                Setting { way: "role by its id", params: Some(by_guid), ..target_admin },
+            ]
+        }
+        "azure.scope"
         | "azure.sign-in"
         | "azure.virtual-networks"
         | "entra.guest-user"

@@ -273,6 +273,13 @@ fn undescribed(path: &str) -> Option<&'static str> {
         Some(
             "permissions of a management group: answered by Azure, described for resource groups and resources only",
         )
+    } else if path.ends_with("/roleassignmentscheduleinstances")
+        || path.ends_with("/roleeligibilityscheduleinstances")
+    {
+        Some(
+            "role assignment and eligibility schedule instances (`preview` reads until when a role holds): no file beside \
+             the project describes them",
+        )
     } else {
         None
     }

@@ -1,4 +1,4 @@
-//! The shipped plans with their example inputs, played to the end and taken back, in each of the simulator's worlds.
+//! The shipped plans with their example inputs, previewed, played to the end and taken back, in each of the simulator's worlds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,11 +12,12 @@ use secrecy::SecretString;
 use serde_json::Value;
 use twinspan::InProcessWorld;
 use twinspan_engine::{
-    Actor, Backend, BoxFuture, DriveOptions, NewRun, Opening, Performer, RunId, RunStatus, Runs, Signal,
-    SignalId, SignalRow, SqliteBackend, StopToken, VirtualClock, WaitKind,
+    Actor, Backend, BoxFuture, Clock, DriveOptions, NewRun, Opening, Performer, RunId, RunStatus, Runs,
+    Signal, SignalId, SignalRow, SqliteBackend, StopToken, VirtualClock, WaitKind, preview,
 };
 use twinspan_plans::{Inputs, Plan, RawInputs, compile, parse};
 use twinspan_sim::{Hosts, SignIn, World};
+use twinspan_steps::readiness::{self, Asked};
 use twinspan_steps::{
     Azure, Cloud, CommandPolicy, CredentialKind, CredentialSettings, Credentials, IdentitySettings,
     InProcess, SecretReader, SecretRef, TransportFault, Wire, registry,
@@ -160,13 +161,13 @@ impl Play {
         let clock = Arc::new(VirtualClock::new("2026-11-23T12:00:00Z".parse::<Timestamp>().unwrap()));
         world.set_hosts(Hosts { arm: ARM.to_owned(), login: LOGIN.to_owned(), graph: GRAPH.to_owned() });
         let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
-        let registry = |credentials| {
+        let azure = |credentials| {
             let noted = Noted { world: Arc::clone(&world), book: Arc::clone(book) };
             let cloud = Cloud::custom(ARM, LOGIN, GRAPH).unwrap();
-            let azure = Azure::new(cloud, credentials, Wire::in_process(Arc::new(noted)));
-            registry(Arc::new(azure), CommandPolicy::pretend())
+            Arc::new(Azure::new(cloud, credentials, Wire::in_process(Arc::new(noted))))
         };
-        let nobody = registry(Credentials::new(BTreeMap::new(), Arc::new(Secrets(BTreeMap::new()))));
+        let registry = |azure: &Arc<Azure>| registry(Arc::clone(azure), CommandPolicy::pretend());
+        let nobody = registry(&azure(Credentials::new(BTreeMap::new(), Arc::new(Secrets(BTreeMap::new())))));
         let text = fs::read(&self.plan).unwrap();
         let document = parse(self.plan.to_str().unwrap(), &text)
             .unwrap_or_else(|errors| panic!("{}", errors.render(false)));
@@ -181,13 +182,18 @@ impl Play {
                 .unwrap_or_else(|errors| panic!("{}", errors.render(false)));
         }
         let inputs = plan.bind(&raw).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
-        let kinds = Arc::new(registry(world.with(|world| credentials(world, &plan, &inputs))));
+        let azure = azure(world.with(|world| credentials(world, &plan, &inputs)));
+        let kinds = Arc::new(registry(&azure));
         let folder = tempfile::tempdir().unwrap();
         let opening = Opening::rehearsal(Arc::clone(&kinds), clock.clone());
         let backend = SqliteBackend::open(&folder.path().join("journal.db"), opening).unwrap();
         let performer = Arc::new(Performer::new(kinds, clock.clone()));
         let run = RunId::of_seed(1);
         let mails = mails(&serde_json::to_value(&inputs.0).unwrap());
+        let seen = preview(Arc::clone(&plan), inputs.clone(), run, Arc::clone(&performer)).await.unwrap();
+        let steps = Asked::all(&plan, &seen);
+        let shared: Arc<dyn Clock> = clock.clone();
+        readiness::look(&azure, &shared, run, &steps).await.unwrap();
         let new = NewRun {
             run,
             plan,
@@ -244,7 +250,7 @@ impl Theatre {
             }
             self.clock.advance(SignedDuration::from_mins(7));
             for mail in &self.mails {
-                let now = twinspan_engine::Clock::now(&*self.clock);
+                let now = self.clock.now();
                 self.world.with(|world| world.redeem(mail, now));
             }
         }
