@@ -76,7 +76,6 @@ impl Step for Approval {
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
-    const ONLY_CHECKED: &'static [&'static str] = &["show"];
 
     type Params = Params;
     type Output = Output;
