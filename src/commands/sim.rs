@@ -1,5 +1,7 @@
 //! `sim`: the simulated Azure on loopback, for other programs.
 
+mod configuring;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,9 +35,13 @@ pub(crate) struct Args {
     /// Write the root certificate to this file (default: beside the ready file, or in the temporary folder)
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Write a `twinspan.toml` into this folder, and the secrets beside it, with which every identity of the shipped plans
+    /// signs in here
+    #[arg(long, value_name = "FOLDER")]
+    configure: Option<PathBuf>,
 }
 
-pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let mut world = simulated::world(&args.world, args.ready_world)?;
     let ca_file = match (&args.ca, &args.ready) {
         (Some(path), _) => path.clone(),
@@ -53,6 +59,9 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
     world.set_hosts(bound.hosts().clone());
     let ready = world.introduction(&bound.ca_file().display().to_string());
     let running = bound.serve(Arc::new(Served::new(world, || SystemClock.now())));
+    if let Some(folder) = &args.configure {
+        configuring::write(&app.folder.join(folder), &ready)?;
+    }
     if let Some(path) = &args.ready {
         write_ready(path, &ready).map_err(refuse)?;
     }

@@ -15,7 +15,7 @@ pub(crate) struct Azure {
     client: reqwest::Client,
     runtime: tokio::runtime::Runtime,
     _child: Ended,
-    _home: Home,
+    home: Home,
 }
 
 /// One write that reached the world.
@@ -47,6 +47,7 @@ impl Azure {
         let home = Home::new();
         let ready_file = home.path().join("ready.json");
         let mut all = vec!["sim", "--listen", "127.0.0.1:0", "--ready", ready_file.to_str().unwrap()];
+        all.extend(["--configure", "configured"]);
         all.extend(arguments);
         let child = home.command(&all).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
         let mut child = Ended(child);
@@ -63,7 +64,7 @@ impl Azure {
             .build()
             .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Azure { ready, client, runtime, _child: child, _home: home }
+        Azure { ready, client, runtime, _child: child, home }
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
@@ -207,24 +208,9 @@ impl Azure {
         created
     }
 
-    /// A `twinspan.toml` that points every identity of the shipped plan at this world.
+    /// What `sim --configure` wrote: a `twinspan.toml` that points every identity of the shipped plans at this world.
     pub(crate) fn configuration(&self) -> String {
-        let ready = &self.ready;
-        let text = |value: &Value| toml::Value::String(value.as_str().unwrap().to_owned()).to_string();
-        let mut config = format!(
-            "[cloud]\nname = \"custom\"\narm = {}\nlogin = {}\ngraph = {}\nroot_certificate = {}\n",
-            text(&ready["arm"]),
-            text(&ready["login"]),
-            text(&ready["graph"]),
-            text(&ready["ca_file"]),
-        );
-        for (name, identity) in ready["identities"].as_object().unwrap() {
-            config.push_str(&format!(
-                "[identities.{name}]\ncredential = \"client-secret\"\nclient_id = {}\nclient_secret = {{ file = \"{name}.secret\" }}\n",
-                text(&identity["client_id"]),
-            ));
-        }
-        config
+        fs::read_to_string(self.home.path().join("configured/twinspan.toml")).unwrap()
     }
 
     /// A user's folder that is configured for this world.
@@ -238,8 +224,9 @@ impl Azure {
         let nobodys = format!("[identities.{nobody}]\ncredential = \"client-secret\"");
         let none = format!("[identities.{nobody}]\ncredential = \"none\"");
         home.write("twinspan.toml", self.configuration().replace(&nobodys, &none));
-        for (name, identity) in self.ready["identities"].as_object().unwrap() {
-            home.write(&format!("{name}.secret"), identity["client_secret"].as_str().unwrap());
+        for name in self.ready["identities"].as_object().unwrap().keys() {
+            let secret = format!("{name}.secret");
+            fs::copy(self.home.path().join("configured").join(&secret), home.path().join(&secret)).unwrap();
         }
         home
     }

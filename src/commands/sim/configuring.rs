@@ -1,0 +1,68 @@
+//! A folder from which twinspan works with a simulator: a `twinspan.toml` and the secret of every identity.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::error::CommandError;
+use crate::exit::Exit;
+
+/// The first line says whose file it is: ours may be written again, with other ports.
+const OURS: &str = "# Written by `twinspan sim --configure`; written again at its next start.\n";
+
+/// The `twinspan.toml` for what `ready` tells.
+fn configuration(ready: &Value) -> String {
+    let field = |of: &Value, name: &str| toml::Value::String(text(of, name).to_owned());
+    let mut words = format!(
+        "{OURS}[cloud]\nname = \"custom\"\narm = {}\nlogin = {}\ngraph = {}\nroot_certificate = {}\n",
+        field(ready, "arm"),
+        field(ready, "login"),
+        field(ready, "graph"),
+        toml::Value::String(whole(text(ready, "ca_file"))),
+    );
+    for (name, identity) in identities(ready) {
+        words.push_str(&format!(
+            "\n[identities.{name}]\ncredential = \"client-secret\"\nclient_id = {}\nclient_secret = {{ file = {} }}\n",
+            field(identity, "client_id"),
+            toml::Value::String(format!("{name}.secret")),
+        ));
+    }
+    words
+}
+
+/// The file as it is found from any folder.
+fn whole(path: &str) -> String {
+    fs::canonicalize(path).map_or_else(|_| path.to_owned(), |whole| whole.display().to_string())
+}
+
+fn text<'a>(of: &'a Value, name: &str) -> &'a str {
+    of.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn identities(ready: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    ready.get("identities").and_then(Value::as_object).into_iter().flatten()
+}
+
+/// Writes the configuration and the secrets into `folder`. A `twinspan.toml` of somebody else is left alone.
+pub(super) fn write(folder: &Path, ready: &Value) -> Result<(), CommandError> {
+    let refuse = |what, path: &Path, error: io::Error| CommandError::file(Exit::Failed, what, path, &error);
+    fs::create_dir_all(folder).map_err(|error| refuse("the folder", folder, error))?;
+    let path = folder.join("twinspan.toml");
+    match fs::read_to_string(&path) {
+        Ok(there) if !there.starts_with(OURS) => {
+            return Err(CommandError::usage(format!("{} is there already", path.display()))
+                .hint("--configure takes a folder without a twinspan.toml of your own"));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(refuse("the configuration", &path, error)),
+    }
+    for (name, identity) in identities(ready) {
+        let secret = folder.join(format!("{name}.secret"));
+        fs::write(&secret, text(identity, "client_secret"))
+            .map_err(|error| refuse("the secret", &secret, error))?;
+    }
+    fs::write(&path, configuration(ready)).map_err(|error| refuse("the configuration", &path, error))
+}
