@@ -180,6 +180,74 @@ async fn a_member_that_nobody_named_stops_it_before_the_link_is_cut() {
     assert!(stage.what_exists().to_string().contains("networkgroups/ng-other/staticmembers/vnet-app-"));
 }
 
+/// A run that made a group with a member, and another one that put a member of its own in.
+async fn shared_group(stage: &Stage, process: &Process) -> (RunId, Process, RunId) {
+    let ours = [group("ng-ours"), member("ng-ours", HUB)];
+    let ours = stage.accept(process, &ours.iter().collect::<Vec<_>>(), 1).await.unwrap();
+    assert_eq!(process.finish(ours).await.unwrap(), []);
+    let neighbours = stage.process_at("neighbours.db", None);
+    let theirs = stage.accept(&neighbours, &[&member("ng-ours", SPOKE)], 98).await.unwrap();
+    assert_eq!(neighbours.finish(theirs).await.unwrap(), []);
+    (ours, neighbours, theirs)
+}
+
+#[tokio::test]
+async fn undo_does_not_remove_a_group_with_members_that_others_put_in() {
+    for choice in [Some(Choice::Adopt), Some(Choice::Overwrite), None] {
+        let (stage, step) = (connected(&[]).await, StepKey::from("s0"));
+        let process = stage.process(None);
+        let (run, neighbours, theirs) = shared_group(&stage, &process).await;
+        let writes = stage.writes();
+        process.signal(run, Signal::Undo).await.unwrap();
+        process.drive(run).await.unwrap();
+        let StepState::NeedsDecision { decision, .. } = of(&process, run, "s0").await else {
+            panic!("{:?}", of(&process, run, "s0").await)
+        };
+        assert!(decision.what.contains("changed since (static members)"), "{}", decision.what);
+        let found = &decision.differences[0].found;
+        assert!(found.starts_with("1: ") && found.contains(SPOKE), "its own member was gone before: {found}");
+        assert_eq!(removed(&stage, writes), ["DELETE staticMembers/vnet-hub"]);
+        match choice {
+            Some(choice) => process.signal(run, Signal::Decide { step, choice }).await.unwrap(),
+            // Who put it in takes it out.
+            None => {
+                neighbours.signal(theirs, Signal::Undo).await.unwrap();
+                assert_eq!(neighbours.drive(theirs).await.unwrap(), RunStatus::Undone);
+                process.signal(run, Signal::Retry { step: Some(step) }).await.unwrap();
+            }
+        }
+        assert_eq!(process.drive(run).await.unwrap(), RunStatus::Undone, "{choice:?}");
+        let exists = stage.what_exists().to_string();
+        let left = exists.contains("networkgroups/ng-ours/staticmembers/vnet-app-");
+        assert_eq!(left, choice == Some(Choice::Adopt), "{choice:?}");
+        assert_eq!(exists.contains("networkgroups/ng-ours"), left, "{choice:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_removes_a_group_removes_no_members_that_it_does_not_name() {
+    let stage = connected(&[]).await;
+    let process = stage.process(None);
+    let (ours, ..) = shared_group(&stage, &process).await;
+    let writes = stage.writes();
+    let named = [absent(member("ng-ours", HUB)), absent(group("ng-ours"))];
+    let run = stage.accept(&process, &named.iter().collect::<Vec<_>>(), 2).await.unwrap();
+    let status = process.drive(run).await.unwrap();
+    assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
+    let StepState::NeedsDecision { decision, .. } = of(&process, run, "s1").await else { panic!() };
+    assert!(decision.what.contains("not what the plan wants removed (static members)"), "{}", decision.what);
+    assert_eq!(removed(&stage, writes), ["DELETE staticMembers/vnet-hub"]);
+    process.signal(run, Signal::Cancel).await.unwrap();
+    process.drive(run).await.unwrap();
+    // One that names the other member, too, is asked nothing.
+    let named = [absent(member("ng-ours", SPOKE)), absent(group("ng-ours"))];
+    let run = stage.accept(&process, &named.iter().collect::<Vec<_>>(), 3).await.unwrap();
+    assert_eq!(process.drive(run).await.unwrap(), DONE);
+    assert!(!stage.what_exists().to_string().contains("networkgroups/ng-ours"));
+    process.signal(ours, Signal::Undo).await.unwrap();
+    assert_eq!(process.drive(ours).await.unwrap(), RunStatus::Undone, "nothing is left to take back");
+}
+
 /// The shipped plan, to take one virtual network out of this group.
 async fn shipped_plan(stage: &Stage, process: &Process, group: &str) -> RunId {
     let text = std::fs::read_to_string(crate::program::shipped("disconnect.yaml")).unwrap();

@@ -325,6 +325,36 @@ fn a_wrong_plan_ends_with_65_and_a_wrong_subscription_is_found_before_anything_r
     assert_eq!(azure.ledger().len(), 0);
 }
 
+/// A group with a member in it: the decision may never come, as the member is removed first.
+#[test]
+fn what_a_step_before_it_may_change_is_said_so() {
+    let azure = Azure::start(&["--world", "connected"]);
+    azure.without_lags();
+    let home = azure.home();
+    let spoke =
+        format!("{SUBSCRIPTION}/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app");
+    let group = json!({ "network_manager": MANAGER, "name": "ng-spokes" });
+    let member = json!({ "group": format!("{MANAGER}/networkGroups/ng-spokes"), "virtual_network": spoke });
+    let plan = |needs: Value| {
+        json!({ "twinspan": 1, "name": "away", "identities": { "central": { "tenant": CENTRAL } }, "steps": [
+            { "id": "member", "uses": "avnm.static-member", "ensure": "absent", "as": "central", "with": member },
+            { "id": "group", "uses": "avnm.network-group", "ensure": "absent", "as": "central", "needs": needs,
+              "with": group },
+        ] })
+    };
+    for (needs, advice) in [
+        (json!(["member"]), "unless a step before it changes that, the run asks first: overwrite to remove"),
+        (json!([]), "the run asks first: overwrite to remove"),
+    ] {
+        let plan = home.write("away.yaml", plan(needs).to_string());
+        let view = home.run(&["preview", &plan, "--output", "json"]).expect(0).json();
+        assert_eq!(step(&view, "member")["state"], "would-remove", "{view:#}");
+        let group = step(&view, "group");
+        assert_eq!(group["state"], "needs-decision", "{group:#}");
+        assert!(group["decision"]["advice"].as_str().unwrap().starts_with(advice), "{group:#}");
+    }
+}
+
 /// Twice: by the ledger of each world, and by the wire that carries nothing but reads (its own test is in `steps`).
 #[test]
 fn no_shipped_plan_makes_it_write_in_any_world() {

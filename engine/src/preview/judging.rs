@@ -165,8 +165,13 @@ impl Case<'_> {
             Observed::Differs { differences, .. } => Prospect::NeedsDecision(Decision {
                 what: "what is there is not what the plan wants removed, so it would be left alone"
                     .to_owned(),
-                advice: "the run asks first: overwrite to remove it all the same, skip the step, or abort"
-                    .to_owned(),
+                advice: format!(
+                    "{}: overwrite to remove it all the same, skip the step, or abort",
+                    match self.unmet.is_empty() {
+                        true => "the run asks first",
+                        false => "unless a step before it changes that, the run asks first",
+                    }
+                ),
                 differences: differences.clone(),
             }),
         }

@@ -7,17 +7,20 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Right, Step, StepCx,
-    StepError, Task, Undone, Wait,
+    Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, HandOver, Marker, Observed, Phase,
+    Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child};
-use crate::avnm::{API, Body, Group as Wire, Provisioning};
+use crate::avnm::{API, Body, Found, Group as Wire, Member, Provisioning};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{NetworkGroups, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::{reads_and_changes, removing, undoing};
+
+/// Most members that are named in a sentence.
+const NAMED: usize = 20;
 
 /// `avnm.network-group`
 pub(crate) struct NetworkGroup {
@@ -95,6 +98,20 @@ impl Params {
         Ok(self.network_manager.child("networkGroups", self.name.as_str())?)
     }
 
+    /// Whoever removes it by order of the plan is told what it takes along.
+    fn back(&self, cx: &StepCx<'_>) -> Result<Back, StepError> {
+        if !removing(cx) {
+            return Ok(Back::default());
+        }
+        let id = self.id()?;
+        Ok(Back {
+            words: format!(
+                "only if no static member is left in it (GET {id}/staticMembers): Azure removes its members with it"
+            ),
+            request: Some(hand_over::arm("DELETE", id.path(), API)),
+        })
+    }
+
     fn wanted(&self, cx: &StepCx<'_>) -> Wanted {
         Wanted {
             member_type: self.member_type,
@@ -102,7 +119,13 @@ impl Params {
         }
     }
 
-    fn observed(&self, cx: &StepCx<'_>, found: Wire) -> Result<Observed<Output>, StepError> {
+    /// What is there; `members`: what would go with it, where its removal is up.
+    fn observed(
+        &self,
+        cx: &StepCx<'_>,
+        found: Wire,
+        members: &[Found<Member>],
+    ) -> Result<Observed<Output>, StepError> {
         let marker = match self.changes(cx) {
             true => Marker::in_description(Some(&found.description)),
             false => Marker::NoPlace,
@@ -120,9 +143,15 @@ impl Params {
             wanted: wanted.to_owned(),
             found,
         };
+        let mut differences = Vec::new();
         if !same {
             let found = output.member_type.clone();
-            let differences = vec![differs("member type", self.member_type.as_str(), found)];
+            differences.push(differs("member type", self.member_type.as_str(), found));
+        }
+        if !members.is_empty() {
+            differences.push(differs("static members", "none", named(members)));
+        }
+        if !differences.is_empty() {
             return Ok(Observed::Differs { output, differences, marker });
         }
         match found.provisioning_state {
@@ -136,6 +165,32 @@ impl Params {
                 let differences = vec![differs("provisioning state", "Succeeded", state)];
                 Ok(Observed::Differs { output, differences, marker })
             }
+        }
+    }
+}
+
+/// Members in words, for the person who decides.
+fn named(members: &[Found<Member>]) -> String {
+    let each = |member: &Found<Member>| format!("{} ({})", member.properties.resource_id, member.name);
+    let names: Vec<String> = members.iter().take(NAMED).map(each).collect();
+    let more = members.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!("{}: {}{more}", members.len(), names.join(", "))
+}
+
+impl NetworkGroup {
+    /// Azure removes a group with its members, without asking: whoever has put one in has to be asked. `None`: the group
+    /// is gone.
+    async fn members(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Params,
+    ) -> Result<Option<Vec<Found<Member>>>, StepError> {
+        let path = format!("{}/staticMembers", params.id()?.path());
+        match self.azure.arm(cx, cx.identity()?).list(&path, API, &[]).await {
+            Ok(listed) => Ok(Some(listed)),
+            Err(error) if error.class == FailureClass::ReplicationLag => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }
@@ -178,8 +233,15 @@ impl Step for NetworkGroup {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let found = Child::new(&self.azure, cx, params.id()?)?.read().await?;
-        found.map_or(Ok(Observed::Absent), |found| params.observed(cx, found.properties))
+        let Some(found) = Child::new(&self.azure, cx, params.id()?)?.read().await? else {
+            return Ok(Observed::Absent);
+        };
+        // After the removal they are on their way out with it.
+        let members = match cx.phase {
+            Phase::UndoProbe => self.members(cx, params).await?,
+            _ => Some(Vec::new()),
+        };
+        members.map_or(Ok(Observed::Absent), |members| params.observed(cx, found.properties, &members))
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
@@ -215,6 +277,7 @@ impl Step for NetworkGroup {
                 "Azure portal: network manager {}, Network groups, Create",
                 params.network_manager.name()
             )),
+            back: params.back(cx)?,
             ..Task::default()
         };
         let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
@@ -227,7 +290,13 @@ impl Step for NetworkGroup {
             let read = format!("{kind}/read");
             return Ok(Right::each(cx.identity()?, params.network_manager.path(), &[&read]));
         }
-        Ok(reads_and_changes(cx, cx.identity()?, params.network_manager.path(), kind))
+        let own = cx.identity()?;
+        let mut rights = reads_and_changes(cx, own, params.network_manager.path(), kind);
+        if removing(cx) {
+            let read = format!("{kind}/staticMembers/read");
+            rights.extend(Right::each(own, params.network_manager.path(), &[&read]));
+        }
+        Ok(rights)
     }
 }
 
@@ -289,6 +358,70 @@ mod tests {
         assert!(matches!(failed, Observed::Differs { .. }), "{failed:?}");
         let going = seen(json!({ "provisioningState": "Deleting" }), Phase::UndoVerify).await;
         assert!(matches!(going, Observed::Present { .. }), "{going:?}");
+    }
+
+    fn members(range: std::ops::Range<usize>) -> Vec<serde_json::Value> {
+        let member = |number| {
+            let id = format!("{}-{number}", default_world::spoke());
+            json!({ "name": format!("m{number}"), "properties": { "resourceId": id } })
+        };
+        range.map(member).collect()
+    }
+
+    fn group() -> serde_json::Value {
+        json!({ "name": "ng-spokes", "etag": "", "properties": { "provisioningState": "Succeeded" } })
+    }
+
+    #[tokio::test]
+    async fn before_it_is_removed_its_members_are_named_from_every_page() {
+        for ordered in [false, true] {
+            let bench = Bench::new();
+            let path = format!("{}/networkGroups/ng-spokes/staticMembers", default_world::MANAGER);
+            let next = format!("https://management.azure.com{path}?api-version=2024-10-01&$skipToken=2");
+            bench
+                .script
+                .answer(200, &group())
+                .answer(200, &json!({ "value": members(0..20), "nextLink": next }))
+                .answer(200, &json!({ "value": members(20..22), "nextLink": "" }));
+            let attempt =
+                if ordered { Attempt::removing(&bench) } else { Attempt::new(&bench, Phase::UndoProbe) };
+            let seen = attempt.check(&kind(&bench), &NetworkGroup::example()).await.unwrap();
+            let Observed::Differs { differences, .. } = seen else { panic!("{seen:?}") };
+            let [Difference { field, wanted, found }] = &differences[..] else { panic!("{differences:?}") };
+            assert_eq!((field.as_str(), wanted.as_str()), ("static members", "none"));
+            assert!(found.starts_with(&format!("22: {}-0 (m0), ", default_world::spoke())), "{found}");
+            assert!(found.ends_with("vnet-app-19 (m19), and 2 more"), "{found}");
+            assert_eq!(asked(&bench).len(), 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_group_is_what_the_run_made_and_one_that_cannot_be_looked_into_is_not_empty() {
+        let looked = async |status: u16, answer: serde_json::Value| {
+            let bench = Bench::new();
+            bench.script.answer(200, &group()).answer(status, &answer);
+            Attempt::new(&bench, Phase::UndoProbe).check(&kind(&bench), &NetworkGroup::example()).await
+        };
+        let empty = looked(200, json!({ "value": [], "nextLink": "" })).await.unwrap();
+        assert!(matches!(empty, Observed::Present { .. }), "{empty:?}");
+        let refusal = json!({ "error": { "code": "AuthorizationFailed", "message":
+            "The client 'x' with object id 'x' does not have authorization to perform action 'Microsoft.Network/networkManagers/networkGroups/staticMembers/read' over scope '/x'." } });
+        let error = looked(403, refusal).await.unwrap_err();
+        assert_eq!(error.class, FailureClass::Permission);
+        // It went between the two reads.
+        let gone = json!({ "error": { "code": "NotFound", "message": "Resource [x] does not exist or has been deleted" } });
+        assert_eq!(looked(404, gone).await.unwrap(), Observed::Absent);
+    }
+
+    #[test]
+    fn who_removes_it_by_hand_is_told_what_it_takes_along() {
+        let bench = Bench::new();
+        let kind = crate::kinds::acting::Acting { azure: Arc::clone(&bench.azure), kind: kind(&bench) };
+        let said = Attempt::removing(&bench).hand_over(&kind, &NetworkGroup::example()).unwrap();
+        let what = said.task.unwrap().what;
+        assert!(what.contains("; only if no static member is left in it (GET /subscriptions/"), "{what}");
+        let made = Attempt::new(&bench, Phase::Probe).hand_over(&kind, &NetworkGroup::example()).unwrap();
+        assert!(!made.task.unwrap().back.words.contains("static member"));
     }
 
     #[tokio::test]
