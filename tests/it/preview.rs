@@ -325,6 +325,37 @@ fn a_wrong_plan_ends_with_65_and_a_wrong_subscription_is_found_before_anything_r
     assert_eq!(azure.ledger().len(), 0);
 }
 
+/// The shipped plan sends the target's token along whatever hub it is given: the right on a hub is asked where the hub lies.
+#[test]
+fn the_right_on_a_hub_is_asked_in_the_tenant_that_it_lies_in() {
+    let azure = Azure::start(&["--ready-world"]);
+    azure.without_lags();
+    let home = azure.home();
+    let hubs = [
+        (CENTRAL, MANAGER.replace("networkManagers/nm-group", "virtualNetworks/vnet-hub")),
+        (TARGET, format!("{SUBSCRIPTION}/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-hub")),
+    ];
+    for (of, hub) in &hubs {
+        let (plan, inputs) = ["yaml", "inputs.yaml"]
+            .map(|end| shipped(&format!("connect-and-deploy-hub-and-spoke.{end}")))
+            .into();
+        let hub_is = format!("hub={hub}");
+        let arguments = ["preview", &plan, "--inputs", &inputs, "--input", &hub_is, "--output", "json"];
+        let view = home.run(&arguments).expect(0).json();
+        for tenant in [CENTRAL, TARGET] {
+            let tenants = view["tenants"].as_array().unwrap();
+            let tenant_view = tenants.iter().find(|one| one["tenant"] == tenant).unwrap();
+            let rights = tenant_view["rights"].as_array().unwrap();
+            let on_hub: Vec<&Value> = rights.iter().filter(|right| right["scope"] == json!(hub)).collect();
+            assert_eq!(on_hub.len(), usize::from(tenant == *of), "{hub} in {tenant}: {rights:#?}");
+            for right in on_hub {
+                assert_eq!(right["state"], "allowed", "{right:#}");
+                assert!(right["steps"].as_array().unwrap().contains(&json!("hub-and-spoke")), "{right:#}");
+            }
+        }
+    }
+}
+
 /// A group with a member in it: the decision may never come, as the member is removed first.
 #[test]
 fn what_a_step_before_it_may_change_is_said_so() {

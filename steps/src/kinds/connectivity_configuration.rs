@@ -23,6 +23,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ConnectivityConfigurations, NetworkGroups, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::{reads_and_changes, removing, undoing};
+use crate::tenancy::Tenancy;
 use crate::{hand_over, people};
 
 const HUB_TYPE: &str = "Microsoft.Network/virtualNetworks";
@@ -332,15 +333,30 @@ impl ConnectivityConfiguration {
         ))
     }
 
+    /// The hub, as the identity that is at home in its tenant sees it. A token that goes along says only where a hub may lie:
+    /// another subscription can be one of the network manager's own tenant.
+    async fn hub(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Params,
+        hub: &ResourceId,
+    ) -> Result<Option<Found<Network>>, StepError> {
+        let own = cx.identity()?;
+        let Some(auxiliary) = params.auxiliary(cx) else {
+            return self.azure.arm(cx, own).get(hub.path(), API).await;
+        };
+        let both = [own.clone(), auxiliary.clone()];
+        let cx = StepCx { identities: &both, ..*cx };
+        let reader =
+            Tenancy::new(&self.azure, &cx, params.network_manager.subscription())?.reader(hub).await?;
+        self.azure.arm(&cx, reader).get(hub.path(), API).await
+    }
+
     /// Without a gateway in the hub, peerings that use one are not made, and the deployment fails.
     async fn gateway(&self, cx: &StepCx<'_>, params: &Params) -> Result<Option<Wait>, StepError> {
         let uses = params.groups.iter().any(|group| group.use_hub_gateway);
         let Some(hub) = params.hub.as_ref().filter(|_| uses) else { return Ok(None) };
-        let reader = match params.auxiliary(cx) {
-            Some(auxiliary) => auxiliary,
-            None => cx.identity()?,
-        };
-        let found: Option<Found<Network>> = self.azure.arm(cx, reader).get(hub.path(), API).await?;
+        let found = self.hub(cx, params, hub).await?;
         let Some(found) = found else {
             return Err(StepError::plan_wrong(format!("hub {hub} does not exist")));
         };
@@ -466,7 +482,7 @@ impl Step for ConnectivityConfiguration {
         let mut rights = reads_and_changes(cx, own, params.network_manager.path(), kind);
         // Azure asks for this on the hub itself, of whoever is at home in its tenant.
         if let (Some(hub), false) = (&params.hub, removing(cx)) {
-            let linked = cx.auxiliary.unwrap_or(own);
+            let linked = params.auxiliary(cx).unwrap_or(own);
             rights.extend(Right::each(linked, hub.path(), &["Microsoft.Network/virtualNetworks/write"]));
         }
         Ok(rights)

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, AttemptLog, Ensure, HandOver, Identity, Observed, Phase, Readiness, Step, StepCx, StepError,
-    Undone,
+    Applied, AttemptLog, Ensure, HandOver, Identity, Observed, Phase, Readiness, Right, Step, StepCx,
+    StepError, Undone,
 };
 
 use crate::azure::scripted::Bench;
@@ -84,6 +84,11 @@ impl<'a> Attempt<'a> {
     pub(crate) fn hand_over<S: Step>(&self, kind: &S, params: &S::Params) -> Result<HandOver, StepError> {
         let log = AttemptLog::new(self.phase);
         kind.hand_over(&self.cx(&log), params)
+    }
+
+    pub(crate) fn rights<S: Step>(&self, kind: &S, params: &S::Params) -> Result<Vec<Right>, StepError> {
+        let log = AttemptLog::new(self.phase);
+        kind.rights(&self.cx(&log), params)
     }
 
     pub(crate) async fn undo<S: Step>(

@@ -6,6 +6,7 @@ use crate::kinds::wire_test::{Attempt, asked, body, params, wait};
 use twinspan_engine::{FailureClass, Phase};
 
 const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
+const CENTRAL: &str = "11111111-0000-0000-0000-00000000000c";
 const TARGET: &str = "22222222-0000-0000-0000-00000000000f";
 
 fn kind(bench: &Bench) -> ConnectivityConfiguration {
@@ -206,6 +207,7 @@ async fn a_hub_outside_the_scope_and_a_missing_gateway_are_waited_for() {
     let across = json!([{ "tenantId": TARGET, "subscriptions": ["/subscriptions/bbbbbbbb-0000-0000-0000-000000000001"] }]);
     for subnets in [json!([{ "name": "default" }]), json!([{ "name": "gatewaysubnet" }])] {
         bench.script.answer(200, &scopes(across.clone()));
+        bench.script.answer(200, &json!({ "displayName": "x", "tenantId": TARGET, "state": "Enabled" }));
         bench.script.answer(200, &json!({ "name": "vnet-app", "properties": { "subnets": subnets } }));
     }
     let Readiness::Waiting(wait) = attempt.precondition(&kind(&bench), &given).await.unwrap() else {
@@ -214,6 +216,47 @@ async fn a_hub_outside_the_scope_and_a_missing_gateway_are_waited_for() {
     assert_eq!(wait.kind, WaitKind::Person);
     assert!(wait.what.starts_with("hub vnet-app has no GatewaySubnet"), "{}", wait.what);
     assert_eq!(attempt.precondition(&kind(&bench), &given).await.unwrap(), Readiness::Ready);
-    let reader = bench.script.requests()[2].token("authorization").map(|(_, tenant)| tenant);
+    let reader = bench.script.requests()[3].token("authorization").map(|(_, tenant)| tenant);
     assert_eq!(reader.as_deref(), Some(TARGET), "the hub is read in its own tenant");
+}
+
+/// The plan says `auxiliary` whatever hub it is given.
+#[tokio::test]
+async fn a_hub_in_another_subscription_of_the_managers_own_tenant_is_read_as_the_manager_is() {
+    let second = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000002";
+    let bench = Bench::new();
+    let scopes = json!({ "properties": { "networkManagerScopes": { "subscriptions": [second] } } });
+    bench
+        .script
+        .answer(200, &scopes)
+        .answer(404, &json!({ "error": { "code": "SubscriptionNotFound", "message": "no" } }))
+        .answer(200, &json!({ "displayName": "x", "tenantId": CENTRAL, "state": "Enabled" }))
+        .answer(
+            200,
+            &json!({ "name": "vnet-hub", "properties": { "subnets": [{ "name": "GatewaySubnet" }] } }),
+        );
+    let mut attempt = Attempt::new(&bench, Phase::Probe);
+    attempt.auxiliary = true;
+    let mut given = serde_json::to_value(other_hub()).unwrap();
+    given["groups"][0]["use_hub_gateway"] = json!(true);
+    given["hub"] =
+        json!(format!("{second}/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub"));
+    let readiness = attempt.precondition(&kind(&bench), &params(given)).await.unwrap();
+    assert_eq!(readiness, Readiness::Ready);
+    let asked_as: Vec<String> =
+        bench.script.requests().iter().map(|request| request.token("authorization").unwrap().1).collect();
+    assert_eq!(asked_as, [CENTRAL, TARGET, CENTRAL, CENTRAL]);
+}
+
+#[test]
+fn the_right_on_the_hub_is_that_of_whoever_is_at_home_where_it_lies() {
+    let bench = Bench::new();
+    let mut attempt = Attempt::new(&bench, Phase::Probe);
+    attempt.auxiliary = true;
+    for (given, identity) in [(ConnectivityConfiguration::example(), "central"), (other_hub(), "target")] {
+        let rights = attempt.rights(&kind(&bench), &given).unwrap();
+        let linked = rights.iter().find(|right| right.action.ends_with("virtualNetworks/write")).unwrap();
+        assert_eq!(linked.identity.name, identity, "{}", linked.on);
+        assert_eq!(Some(linked.on.as_str()), given.hub.as_ref().map(ResourceId::path));
+    }
 }
