@@ -221,6 +221,49 @@ steps:
       exactly: true
 "#;
 
+/// A region has one list for all: what the second step and other people add to it is no drift of the first; what they take out
+/// of it is.
+#[test]
+fn what_others_deploy_beside_it_later_is_no_drift_and_what_they_withdraw_is() {
+    let home = Home::new();
+    let file = world(&home, with_their_mesh);
+    let azure = Azure::start(&["--world", &file]);
+    azure.without_lags();
+    let home = azure.home();
+    let plan = TWO_MESHES.replace("MANAGER", MANAGER).replace("OFFICE", &network("vnet-office-1"));
+    let (loosely, _) = plan.split_once("      exactly").unwrap();
+    let plan = home.write("meshes.yaml", loosely);
+    home.run(&["run", &plan]).expect(0);
+    home.run(&["verify"]).expect(0);
+    let central = azure.token(Some("central"), CENTRAL);
+    let put = |name: &str, more: Value| {
+        azure.arm(&central, "PUT", &format!("{MANAGER}/{name}?api-version=2024-10-01"), Some(&more));
+    };
+    let commit = |names: &[&str]| {
+        let ids: Vec<String> =
+            names.iter().map(|name| format!("{MANAGER}/connectivityConfigurations/{name}")).collect();
+        let body = json!({ "targetLocations": ["westeurope"], "configurationIds": ids, "commitType": "Connectivity" });
+        azure.arm(&central, "POST", &format!("{MANAGER}/commit?api-version=2024-10-01"), Some(&body));
+        azure.advance("2m");
+    };
+    let group = format!("{MANAGER}/networkGroups/offices");
+    put(
+        "connectivityConfigurations/later",
+        json!({ "properties": { "connectivityTopology": "Mesh",
+        "appliesToGroups": [{ "networkGroupId": group, "groupConnectivity": "DirectlyConnected" }] } }),
+    );
+    commit(&["theirs", "mesh-one", "mesh-two", "later"]);
+    home.run(&["verify"]).expect(0);
+    commit(&["theirs", "mesh-two", "later"]);
+    let view = home.run(&["verify", "--output", "json"]).expect(9).json();
+    let findings = view["findings"].as_array().unwrap().iter();
+    let drifted: Vec<&str> = findings
+        .filter(|finding| finding["standing"] != "same")
+        .map(|finding| finding["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(drifted, ["deployment[one]", "in-effect"], "{view:#}");
+}
+
 #[test]
 fn meshes_of_one_run_do_not_take_each_other_out_of_the_region() {
     let home = Home::new();

@@ -333,7 +333,12 @@ fn the_right_on_a_hub_is_asked_in_the_tenant_that_it_lies_in() {
     let home = azure.home();
     let hubs = [
         (CENTRAL, MANAGER.replace("networkManagers/nm-group", "virtualNetworks/vnet-hub")),
-        (TARGET, format!("{SUBSCRIPTION}/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-hub")),
+        (
+            TARGET,
+            format!(
+                "{SUBSCRIPTION}/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-hub"
+            ),
+        ),
     ];
     for (of, hub) in &hubs {
         let (plan, inputs) = ["yaml", "inputs.yaml"]

@@ -228,3 +228,29 @@ fn what_is_not_there_is_not_found() {
     assert!(said.contains("0 steps looked at") && said.contains("nothing is in place"), "{said}");
     rollout.home.run(&["verify", "--all"]).expect(0);
 }
+
+/// What was taken away stays away; what others do in the network manager meanwhile is theirs.
+#[test]
+fn a_run_that_disconnected_drifts_only_when_something_of_it_is_back() {
+    let azure = Azure::start(&["--world", "connected"]);
+    azure.without_lags();
+    let home = azure.home();
+    let (plan, inputs) = (shipped("disconnect.yaml"), shipped("disconnect.inputs.yaml"));
+    let view = home
+        .run(&["run", &plan, "--inputs", &inputs, "--until-blocked", "--output", "json"])
+        .expect(5)
+        .json();
+    let run = view["short"].as_str().unwrap().to_owned();
+    home.run(&["approve", &run, "go", "--actor", "olaf", "--as", "target-admin"]).expect(0);
+    home.run(&["resume", "--until-blocked"]).expect(0);
+    let rollout = Rollout { azure, home, run };
+    assert_eq!(rollout.drifted(0), pairs(&[]));
+    let group = json!({ "properties": { "memberType": "VirtualNetwork" } });
+    rollout.in_central("PUT", &format!("{MANAGER}/networkGroups/ng-later"), Some(&group));
+    assert_eq!(rollout.drifted(0), pairs(&[]));
+    let connection = json!({ "properties": { "tenantId": TARGET_TENANT, "resourceId": TARGET } });
+    rollout.in_central("PUT", &format!("{MANAGER}/scopeConnections/to-central"), Some(&connection));
+    let drifted = rollout.drifted(9);
+    let steps: Vec<&str> = drifted.iter().map(|(step, _)| step.as_str()).collect();
+    assert_eq!(steps, ["scope-connection", "out-of-scope"]);
+}

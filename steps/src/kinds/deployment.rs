@@ -230,6 +230,9 @@ impl Step for Deployment {
     const SETTLE: Duration = Duration::from_secs(60);
     const REMOVABLE: bool = true;
 
+    // The region belongs to all who deploy to it; the check sees to it that ours are there.
+    const MOVING: &'static [&'static str] = &["configurations", "committed_at"];
+
     type Params = Params;
     type Output = Output;
 

@@ -192,6 +192,9 @@ impl Step for EffectiveConfiguration {
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
 
+    // What others deploy comes and goes; the check sees to it that what is expected is in effect.
+    const MOVING: &'static [&'static str] = &["configurations", "groups"];
+
     type Params = Params;
     type Output = Output;
 

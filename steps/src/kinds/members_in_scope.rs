@@ -183,6 +183,8 @@ impl Step for MembersInScope {
     const SETTLE: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
 
+    const MOVING: &'static [&'static str] = &["groups"];
+
     type Params = Params;
     type Output = Output;
 
