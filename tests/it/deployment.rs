@@ -72,9 +72,16 @@ fn connect_and_deploy(azure: &Azure, home: &Home, plan: &str, inputs: &str) -> S
 
 /// Opens the gate before the deployment; says which run it was.
 fn approve(home: &Home) -> String {
+    approve_at(home, "go-deploy")
+}
+
+/// Opens a gate as the target's administrator: whoever started the run is refused.
+fn approve_at(home: &Home, gate: &str) -> String {
     let list = home.run(&["list", "--open", "--output", "json"]).expect(0).json();
     let run = list["runs"][0]["short"].as_str().unwrap().to_owned();
-    home.run(&["approve", &run, "go"]).expect(0);
+    let own = home.run(&["approve", &run, gate, "--as", "target-admin"]);
+    assert_ne!(own.code, Some(0), "{own:#?}");
+    home.run(&["approve", &run, gate, "--actor", "olaf", "--as", "target-admin"]).expect(0);
     run
 }
 
@@ -160,6 +167,36 @@ fn what_others_have_deployed_stays_when_ours_comes_and_goes() {
     assert_eq!(deployed(&azure)[&region], json!([configuration("theirs"), configuration("hub-and-spoke")]));
     home.run(&["undo", "--yes"]).expect(0);
     assert_eq!(deployed(&azure)[&region], json!([configuration("theirs")]));
+}
+
+/// The group is older than the run, and something is deployed to it: joining it changes traffic, so that is approved first.
+#[test]
+fn members_of_a_group_that_is_deployed_to_wait_for_their_own_approval() {
+    let home = Home::new();
+    let file = world(&home, |world| {
+        let manager = &mut world["tenants"][0]["subscriptions"][0]["network_managers"][0];
+        manager["network_groups"] = json!([{ "name": "ng-spokes", "members": [] }]);
+        manager["configurations"] = json!([{ "name": "theirs", "topology": "HubAndSpoke", "hub": network("vnet-hub"),
+            "groups": ["ng-spokes"], "deployed": ["westeurope"] }]);
+    });
+    let azure = Azure::start(&["--world", &file]);
+    azure.without_lags();
+    let home = azure.home();
+    home.run(&["run", &shipped(PLAN), "--inputs", &inputs(), "--until-blocked"]).expect(5);
+    azure.redeem("nina.network@contoso.example");
+    let said = home.run(&["resume", "--until-blocked"]).expect(5);
+    for words in ["hub-and-spoke 'theirs' (hub vnet-hub)", "vnet-hub ↔ vnet-app, vnet-hub ↔ vnet-data"] {
+        assert!(said.out.contains(words), "does not say {words:?}:\n{}", said.out);
+    }
+    let members =
+        |azure: &Azure| azure.created().keys().filter(|path| path.contains("/staticmembers/")).count();
+    assert_eq!(members(&azure), 0);
+    approve_at(&home, "go");
+    let said = home.run(&["resume", "--until-blocked"]).expect(5);
+    assert_eq!(members(&azure), 2);
+    assert!(said.err.contains("approval: deploy hub-and-spoke"), "{}", said.err);
+    approve_at(&home, "go-deploy");
+    home.run(&["resume", "--until-blocked"]).expect(0);
 }
 
 #[test]
