@@ -141,7 +141,7 @@ async fn haste_spoils_the_subscription_in_this_world() {
 async fn a_manager_with_something_in_it_is_refused_and_the_step_says_so_in_the_end() {
     let stage = unforgiving();
     let process = stage.process(None);
-    play(&stage, &process, &chain(), 1).await;
+    play(&stage, &process, &[chain().remove(0), chain().remove(3)], 1).await;
     let (run, status) = play(&stage, &process, &[absent(chain().remove(0))], 2).await;
     assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
     let StepState::Failed { error, .. } = process.step(run).await.unwrap() else { panic!() };
@@ -149,6 +149,28 @@ async fn a_manager_with_something_in_it_is_refused_and_the_step_says_so_in_the_e
     let refused = refused_removals(&stage);
     assert!(refused.len() > 3 && refused.iter().all(|status| *status == 409), "{refused:?}");
     assert!(stage.what_exists().to_string().contains("nm-second"));
+}
+
+/// Somebody has added a feature since: it is not the manager that the plan describes any more.
+#[tokio::test]
+async fn a_manager_that_does_more_than_the_plan_describes_is_not_removed_unasked() {
+    let stage = unforgiving();
+    let process = stage.process(None);
+    let made = chain().remove(0);
+    let mut more = made.clone();
+    more.params["create"]["scope_accesses"] = json!(["SecurityAdmin", "Routing"]);
+    assert_eq!(play(&stage, &process, &[more], 1).await.1, DONE);
+    let (run, status) = play(&stage, &process, &[absent(made)], 2).await;
+    assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
+    let Some(StepState::NeedsDecision { decision, .. }) = process.step(run).await else { panic!() };
+    assert!(decision.what.contains("not what the plan wants removed (scope accesses)"), "{}", decision.what);
+    assert!(stage.what_exists().to_string().contains("nm-second"));
+    process
+        .signal(run, Signal::Decide { step: StepKey::from("s0"), choice: Choice::Overwrite })
+        .await
+        .unwrap();
+    assert_eq!(process.drive(run).await.unwrap(), DONE);
+    assert!(!stage.what_exists().to_string().contains("nm-second"));
 }
 
 /// What was removed a moment ago still counts as being in it: the refusal is tried again until that has passed.

@@ -164,8 +164,9 @@ fn marker(tags: &BTreeMap<String, String>) -> Marker {
     }
 }
 
-/// What the plan asks for and the manager lacks. More scopes and features than asked for are nobody's business here.
-fn differences(create: &Create, found: &Found<Manager>) -> Vec<Difference> {
+/// What the plan asks for and the manager lacks; more scopes and features than asked for are nobody's business then.
+/// `exactly`: the plan wants it gone, and one that manages more is not the one that it describes.
+fn differences(create: &Create, found: &Found<Manager>, exactly: bool) -> Vec<Difference> {
     let mut all = Vec::new();
     let plain = |region: &str| region.to_lowercase().replace(' ', "");
     if plain(&create.location) != plain(&found.location) {
@@ -176,35 +177,45 @@ fn differences(create: &Create, found: &Found<Manager>) -> Vec<Difference> {
         });
     }
     let held = &found.properties.network_manager_scopes;
-    let own: Vec<&String> = held.subscriptions.iter().chain(&held.management_groups).collect();
-    let lacks: Vec<&str> = create
-        .scopes
+    let own: Vec<&str> =
+        held.subscriptions.iter().chain(&held.management_groups).map(String::as_str).collect();
+    let scopes: Vec<&str> = create.scopes.iter().map(ConnectionScope::path).collect();
+    all.extend(compared("scopes", &scopes, &own, exactly, same_path));
+    let across: Vec<&str> = held
+        .cross_tenant_scopes
         .iter()
-        .map(ConnectionScope::path)
-        .filter(|scope| !own.iter().any(|id| same_path(id, scope)))
+        .flat_map(|tenant| tenant.subscriptions.iter().chain(&tenant.management_groups))
+        .map(String::as_str)
         .collect();
-    if !lacks.is_empty() {
-        all.push(Difference {
-            field: "scopes".to_owned(),
-            wanted: lacks.join(", "),
-            found: own.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", "),
-        });
-    }
-    let accesses = &found.properties.network_manager_scope_accesses;
-    let lacks: Vec<&str> = create
-        .scope_accesses
-        .iter()
-        .map(|access| access.as_str())
-        .filter(|access| !accesses.iter().any(|found| found.eq_ignore_ascii_case(access)))
-        .collect();
-    if !lacks.is_empty() {
-        all.push(Difference {
-            field: "scope accesses".to_owned(),
-            wanted: lacks.join(", "),
-            found: accesses.join(", "),
-        });
-    }
+    all.extend(compared("cross-tenant scopes", &[], &across, exactly, same_path));
+    let accesses: Vec<&str> =
+        found.properties.network_manager_scope_accesses.iter().map(String::as_str).collect();
+    let wanted: Vec<&str> = create.scope_accesses.iter().map(|access| access.as_str()).collect();
+    all.extend(compared("scope accesses", &wanted, &accesses, exactly, str::eq_ignore_ascii_case));
     all
+}
+
+/// One list beside another; `exactly`: nothing may be in it that is not wanted.
+fn compared(
+    field: &str,
+    wanted: &[&str],
+    found: &[&str],
+    exactly: bool,
+    same: fn(&str, &str) -> bool,
+) -> Option<Difference> {
+    let lacks = |one: &[&str], other: &[&str]| -> Vec<String> {
+        let missing = one.iter().filter(|one| !other.iter().any(|other| same(other, one)));
+        missing.map(|one| (*one).to_owned()).collect()
+    };
+    let missing = lacks(wanted, found);
+    let more = exactly && !lacks(found, wanted).is_empty();
+    let said = match (more, wanted.is_empty()) {
+        (false, _) if missing.is_empty() => return None,
+        (false, _) => missing.join(", "),
+        (true, false) => format!("only {}", wanted.join(", ")),
+        (true, true) => "none".to_owned(),
+    };
+    Some(Difference { field: field.to_owned(), wanted: said, found: found.join(", ") })
 }
 
 fn observed(cx: &StepCx<'_>, params: &Params, found: Found<Manager>) -> Result<Observed<Output>, StepError> {
@@ -226,7 +237,8 @@ fn observed(cx: &StepCx<'_>, params: &Params, found: Found<Manager>) -> Result<O
             }
         }
     }
-    let differences = params.create.as_ref().map(|create| differences(create, &found)).unwrap_or_default();
+    let differences =
+        params.create.as_ref().map(|create| differences(create, &found, removing(cx))).unwrap_or_default();
     let subscription = params
         .id
         .subscription()
@@ -429,6 +441,42 @@ mod tests {
         assert_eq!(wait(seen).what, "network manager nm-group is Updating");
         let seen = Attempt::new(&bench, Phase::UndoProbe).check(&kind(&bench), &to_create()).await.unwrap();
         assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn one_that_manages_more_is_found_and_is_not_the_one_to_remove() {
+        let second = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000002";
+        let group = "/providers/Microsoft.Management/managementGroups/mg-contoso";
+        let across = json!([{ "tenantId": "t", "subscriptions": [second], "managementGroups": [] }]);
+        for (path, value, field, wanted) in [
+            ("/networkManagerScopes/subscriptions", json!([SUBSCRIPTION, second]), "scopes", "only"),
+            ("/networkManagerScopes/managementGroups", json!([group]), "scopes", "only"),
+            ("/networkManagerScopes/crossTenantScopes", across, "cross-tenant scopes", "none"),
+            (
+                "/networkManagerScopeAccesses",
+                json!(["Routing", "Connectivity", "SecurityAdmin"]),
+                "scope accesses",
+                "only Connectivity, SecurityAdmin",
+            ),
+        ] {
+            let bench = Bench::new();
+            let mut more = found("1a2b3c4d");
+            *more.pointer_mut(&format!("/properties{path}")).unwrap() = value;
+            for answer in [&more, &more, &more, &found("1a2b3c4d")] {
+                bench.script.answer(200, answer);
+            }
+            for phase in [Phase::Probe, Phase::UndoProbe] {
+                let seen = Attempt::new(&bench, phase).check(&kind(&bench), &to_create()).await.unwrap();
+                assert!(matches!(seen, Observed::Present { .. }), "{path} {phase:?}: {seen:?}");
+            }
+            let removing = Attempt::removing(&bench);
+            let seen = removing.check(&kind(&bench), &to_create()).await.unwrap();
+            let Observed::Differs { differences, .. } = seen else { panic!("{path}: {seen:?}") };
+            assert_eq!((differences.len(), differences[0].field.as_str()), (1, field));
+            assert!(differences[0].wanted.starts_with(wanted), "{differences:?}");
+            let same = removing.check(&kind(&bench), &to_create()).await.unwrap();
+            assert!(matches!(same, Observed::Present { .. }), "{same:?}");
+        }
     }
 
     #[tokio::test]
