@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use twinspan_engine::{RunStatus, Signal};
 use twinspan_sim::World;
 
 use crate::azure::Azure;
+use crate::conformance::stage::Stage;
+use crate::disconnect::{MANAGER, TARGET};
 use crate::program::{Home, shipped};
 
 const PLAN: &str = "connect-many.yaml";
@@ -40,6 +43,46 @@ fn the_shipped_fleet_rehearses_and_is_taken_back_completely() {
             assert_eq!(state, if kept { "kept" } else { "undone" }, "{step}");
         }
     }
+}
+
+/// The group is made before the connections, so that no target waits for another's; on the way back it goes when its members
+/// are gone, whatever has become of the connections by then.
+#[tokio::test]
+async fn undo_takes_members_first_and_meets_no_refusal() {
+    let stage = Stage::of(World::ready().unwrap());
+    let process = stage.process(None);
+    let text = std::fs::read_to_string(shipped(PLAN)).unwrap();
+    let of = |name: &str| {
+        format!("{TARGET}/resourceGroups/rg-{name}/providers/Microsoft.Network/virtualNetworks/vnet-{name}")
+    };
+    let inputs = json!({
+        "central_tenant": "11111111-0000-0000-0000-00000000000c",
+        "network_manager": MANAGER,
+        "network_group": "ng-spokes",
+        "app_id": "33333333-0000-0000-0000-00000000000a",
+        "tenants": { "fabrikam": { "id": FABRIKAM, "contact": "iam@fabrikam.example" } },
+        "targets": { "prod": { "tenant": "fabrikam", "scope": TARGET, "name": "fabrikam-prod-weu",
+            "virtual_networks": [of("app"), of("data")] } },
+    });
+    let run = stage.accept_text(&process, text, serde_json::from_value(inputs).unwrap(), 1).await.unwrap();
+    assert_eq!(process.finish(run).await.unwrap(), []);
+    process.signal(run, Signal::Undo).await.unwrap();
+    assert_eq!(process.drive(run).await.unwrap(), RunStatus::Undone);
+    let removals: Vec<(String, u16)> = stage.world.with(|world| {
+        let removals = world.requests().iter().filter(|request| request.method == "DELETE");
+        removals.map(|request| (request.path.to_lowercase(), request.status)).collect()
+    });
+    assert!(removals.iter().all(|(_, status)| *status < 400), "{removals:#?}");
+    let at = |part: &str| -> Vec<usize> {
+        (0..removals.len()).filter(|at| removals[*at].0.contains(part)).collect()
+    };
+    let (members, group) = (at("/staticmembers/"), at("/networkgroups/ng-spokes"));
+    let last_member = members.last().unwrap();
+    assert_eq!((members.len(), group.len()), (2, 3), "{removals:#?}");
+    for after in ["/scopeconnections/", "/networkmanagerconnections/"] {
+        assert!(at(after)[0] > *last_member, "{after}: {removals:#?}");
+    }
+    assert_eq!(group.iter().filter(|at| *at > last_member).count(), 1, "{removals:#?}");
 }
 
 /// Steps by their keys, and their states.
