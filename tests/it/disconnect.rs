@@ -180,6 +180,25 @@ async fn a_member_that_nobody_named_stops_it_before_the_link_is_cut() {
     assert!(stage.what_exists().to_string().contains("networkgroups/ng-other/staticmembers/vnet-app-"));
 }
 
+/// A hub is in no group, and hangs on the link like a member.
+#[tokio::test]
+async fn a_hub_in_the_scope_stops_it_before_the_link_is_cut() {
+    let hub = SPOKE.replace("rg-app", "rg-data").replace("vnet-app", "vnet-data");
+    let groups = json!([{ "group": format!("{MANAGER}/networkGroups/ng-other") }]);
+    let params = json!({ "network_manager": MANAGER, "name": "spokes", "topology": "hub-and-spoke", "hub": hub,
+        "groups": groups });
+    let configuration = act("avnm.connectivity-configuration", &["central"], params);
+    let configuration = Act { auxiliary: Some("target"), ..configuration };
+    let stage = connected(&[group("ng-other"), configuration]).await;
+    let (writes, process) = (stage.writes(), stage.process(None));
+    let (run, status) = disconnect(&stage, &process, 1).await;
+    assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
+    let StepState::NeedsDecision { decision, .. } = of(&process, run, "s1").await else { panic!() };
+    assert!(decision.what.starts_with("1 hub(s) of network manager nm-group"), "{}", decision.what);
+    assert!(decision.what.ends_with("vnet-data (hub of configuration spokes)"), "{}", decision.what);
+    assert_eq!(removed(&stage, writes), ["DELETE staticMembers/vnet-app"]);
+}
+
 /// A run that made a group with a member, and another one that put a member of its own in.
 async fn shared_group(stage: &Stage, process: &Process) -> (RunId, Process, RunId) {
     let ours = [group("ng-ours"), member("ng-ours", HUB)];

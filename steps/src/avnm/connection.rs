@@ -143,8 +143,8 @@ impl ConnectionState {
             ConnectionState::Connected | ConnectionState::Pending | ConnectionState::Other(_) => return None,
             ConnectionState::Conflict => (
                 "another network manager already has this scope with the same feature",
-                "ask the owner of the scope to remove it from the other network manager's scope (Azure portal: Network \
-                 Manager > Network managers > Scope); then",
+                "ask the owner of the scope to remove it from the other network manager's scope (Azure portal: Virtual \
+                 network managers, that one, Scope); then",
             ),
             ConnectionState::Revoked => (
                 "it was connected, and the other half was removed since",

@@ -1,4 +1,5 @@
-//! `avnm.members-in-scope`: no group of a network manager has a member in a scope that is to be let go.
+//! `avnm.members-in-scope`: no group of a network manager has a member, and no configuration a hub, in a scope that is to be let
+//! go.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use twinspan_engine::{
     Readiness, Step, StepCx, StepError, Undone,
 };
 
+use crate::avnm::configuration::Configuration;
 use crate::avnm::{API, Found, Group, Member as Wire};
 use crate::azure::{Arm, Azure};
 use crate::default_world;
@@ -37,7 +39,7 @@ pub(crate) struct Params {
     /// The subscription or management group. What lies in a management group is read by an identity of its tenant: the
     /// second of `as`.
     scope: ConnectionScope,
-    /// none: no static member of any group lies in the scope.
+    /// none: no static member of any group lies in the scope, and no hub of any connectivity configuration.
     expect: Expect,
 }
 
@@ -46,7 +48,7 @@ pub(crate) struct Params {
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline, extend("x-twinspan-type" = "choice(none)"))]
 pub(crate) enum Expect {
-    /// No member.
+    /// No member and no hub.
     None,
 }
 
@@ -55,6 +57,9 @@ pub(crate) enum Expect {
 pub(crate) struct Output {
     /// Members that lie in the scope: none, unless a person decided to go on with them.
     members: Vec<MemberFound>,
+    /// Hubs that lie in the scope: none, as well.
+    #[serde(default)]
+    hubs: Vec<HubFound>,
     /// How many groups of the network manager were looked through.
     groups: u32,
 }
@@ -69,6 +74,24 @@ pub(crate) struct MemberFound {
     name: String,
     /// Id of the virtual network or subnet.
     resource: String,
+}
+
+/// A hub that lies in the scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct HubFound {
+    /// Name of the connectivity configuration.
+    configuration: String,
+    /// Id of the virtual network.
+    resource: String,
+}
+
+/// Everything of a network manager that lies somewhere.
+#[derive(Default)]
+struct Held {
+    members: Vec<MemberFound>,
+    hubs: Vec<HubFound>,
+    groups: u32,
 }
 
 /// Subscriptions that lie in the scope.
@@ -86,20 +109,33 @@ fn subscription_of(resource: &str) -> Option<Guid> {
 }
 
 impl MembersInScope {
-    async fn members(&self, arm: &Arm<'_>, params: &Params) -> Result<(Vec<MemberFound>, u32), StepError> {
-        let path = format!("{}/networkGroups", params.network_manager.path());
+    async fn held(&self, arm: &Arm<'_>, params: &Params) -> Result<Held, StepError> {
+        let manager = params.network_manager.path();
+        let path = format!("{manager}/networkGroups");
         let groups: Vec<Found<Group>> = arm.list(&path, API, &[]).await?;
-        let mut members = Vec::new();
+        let mut held = Held { groups: u32::try_from(groups.len()).unwrap_or(u32::MAX), ..Held::default() };
         for group in &groups {
             let listed: Vec<Found<Wire>> =
                 arm.list(&format!("{path}/{}/staticMembers", group.name), API, &[]).await?;
-            members.extend(listed.into_iter().map(|member| MemberFound {
+            held.members.extend(listed.into_iter().map(|member| MemberFound {
                 group: group.name.clone(),
                 name: member.name,
                 resource: member.properties.resource_id,
             }));
         }
-        Ok((members, u32::try_from(groups.len()).unwrap_or(u32::MAX)))
+        let configured: Vec<Found<Configuration>> =
+            arm.list(&format!("{manager}/connectivityConfigurations"), API, &[]).await?;
+        for found in configured {
+            let name = found.name;
+            held.hubs.extend(
+                found
+                    .properties
+                    .hubs
+                    .into_iter()
+                    .map(|hub| HubFound { configuration: name.clone(), resource: hub.resource_id }),
+            );
+        }
+        Ok(held)
     }
 
     /// Who reads what lies in a management group: the second identity, else another of the plan that can sign in here and
@@ -136,49 +172,83 @@ impl MembersInScope {
     }
 }
 
-fn judge(params: &Params, found: Vec<MemberFound>, groups: u32, inside: &Inside) -> Observed<Output> {
-    let lies_in = |member: &MemberFound| match (inside, subscription_of(&member.resource)) {
-        (Inside::Subscriptions(all), Some(subscription)) => all.contains(&subscription),
-        // What cannot be told may lie in it.
-        (Inside::Unknown(_), _) | (Inside::Subscriptions(_), None) => true,
-    };
-    let members: Vec<MemberFound> = found.into_iter().filter(lies_in).collect();
-    let (scope, manager) = (params.scope.words(), params.network_manager.name());
-    if members.is_empty() {
-        return Observed::Present { output: Output { members, groups }, marker: Marker::NoPlace };
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.hubs.is_empty()
     }
-    let named: Vec<String> = members
-        .iter()
-        .take(NAMED)
-        .map(|member| format!("{} ({} in group {})", member.resource, member.name, member.group))
-        .collect();
-    let more = members.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+
+    /// Only what lies in the scope.
+    fn within(mut self, inside: &Inside) -> Held {
+        let lies_in = |resource: &str| match (inside, subscription_of(resource)) {
+            (Inside::Subscriptions(all), Some(subscription)) => all.contains(&subscription),
+            // What cannot be told may lie in it.
+            (Inside::Unknown(_), _) | (Inside::Subscriptions(_), None) => true,
+        };
+        self.members.retain(|member| lies_in(&member.resource));
+        self.hubs.retain(|hub| lies_in(&hub.resource));
+        self
+    }
+
+    /// How many of what.
+    fn counted(&self) -> String {
+        let members = format!("{} static member(s)", self.members.len());
+        let hubs = format!("{} hub(s)", self.hubs.len());
+        match (self.members.is_empty(), self.hubs.is_empty()) {
+            (_, true) => members,
+            (true, false) => hubs,
+            (false, false) => format!("{members} and {hubs}"),
+        }
+    }
+
+    /// Each of them, as far as they fit in a sentence.
+    fn named(&self) -> String {
+        let members = self
+            .members
+            .iter()
+            .map(|member| format!("{} ({} in group {})", member.resource, member.name, member.group));
+        let hubs = self
+            .hubs
+            .iter()
+            .map(|hub| format!("{} (hub of configuration {})", hub.resource, hub.configuration));
+        let named: Vec<String> = members.chain(hubs).take(NAMED).collect();
+        let more = (self.members.len() + self.hubs.len()).saturating_sub(NAMED);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        format!("{}{more}", named.join(", "))
+    }
+}
+
+fn judge(params: &Params, held: Held, inside: &Inside) -> Observed<Output> {
+    let held = held.within(inside);
+    let (scope, manager) = (params.scope.words(), params.network_manager.name());
+    let (counted, named) = (held.counted(), held.named());
+    let is_empty = held.is_empty();
+    let output = Output { members: held.members, hubs: held.hubs, groups: held.groups };
+    if is_empty {
+        return Observed::Present { output, marker: Marker::NoPlace };
+    }
     let what = match inside {
-        Inside::Subscriptions(_) => format!(
-            "{} static member(s) of network manager {manager} lie in {scope}: {}{more}",
-            members.len(),
-            named.join(", ")
-        ),
-        Inside::Unknown(why) => format!(
-            "{} static member(s) of network manager {manager} may lie in {scope}: {}{more}; {why}",
-            members.len(),
-            named.join(", ")
-        ),
+        Inside::Subscriptions(_) => {
+            format!("{counted} of network manager {manager} lie in {scope}: {named}")
+        }
+        Inside::Unknown(why) => {
+            format!("{counted} of network manager {manager} may lie in {scope}: {named}; {why}")
+        }
     };
     let decision = Decision {
         what,
         advice: "once the connection is cut they stay listed without effect, and nobody can look at them or mend them from \
-                 the central tenant: remove them first, then retry this step; or decide adopt, to go on knowingly"
+                 the central tenant: remove them first (a hub with its configuration), then retry this step; or decide adopt, \
+                 to go on knowingly"
             .to_owned(),
         differences: Vec::new(),
     };
-    Observed::Broken { output: Output { members, groups }, decision, marker: Marker::NoPlace }
+    Observed::Broken { output, decision, marker: Marker::NoPlace }
 }
 
 impl Step for MembersInScope {
     const KIND: &'static str = "avnm.members-in-scope";
-    const SUMMARY: &'static str = "Verify that no group of a network manager has a static member in a scope";
+    const SUMMARY: &'static str =
+        "Verify that no static member and no hub of a network manager lies in a scope";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
@@ -205,14 +275,14 @@ impl Step for MembersInScope {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let (members, groups) = self.members(&self.azure.arm(cx, cx.identity()?), params).await?;
-        // Where there is no member at all, nobody has to be able to look into the scope.
-        let inside = if members.is_empty() {
+        let held = self.held(&self.azure.arm(cx, cx.identity()?), params).await?;
+        // Where there is nothing at all, nobody has to be able to look into the scope.
+        let inside = if held.is_empty() {
             Inside::Subscriptions(Vec::new())
         } else {
             self.inside(cx, &params.scope).await?
         };
-        Ok(judge(params, members, groups, &inside))
+        Ok(judge(params, held, &inside))
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
@@ -250,12 +320,18 @@ mod tests {
 
     /// Two groups with these members.
     fn bench(first: &[Value], second: &[Value]) -> Bench {
+        with_hubs(first, second, &[])
+    }
+
+    /// And configurations with these hubs.
+    fn with_hubs(first: &[Value], second: &[Value], hubs: &[Value]) -> Bench {
         let bench = Bench::new();
         bench
             .script
             .answer(200, &json!({ "value": [{ "name": "one", "properties": {} }, { "name": "two", "properties": {} }] }))
             .answer(200, &json!({ "value": first }))
-            .answer(200, &json!({ "value": second }));
+            .answer(200, &json!({ "value": second }))
+            .answer(200, &json!({ "value": hubs }));
         bench
     }
 
@@ -278,7 +354,7 @@ mod tests {
             decision.what
         );
         assert!(decision.what.contains("m-app in group two") && decision.advice.contains("decide adopt"));
-        assert_eq!(asked(&bench).len(), 3);
+        assert_eq!(asked(&bench).len(), 4);
         let bench = self::bench(&[member("hub", central)], &[]);
         let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &wanted(TARGET)).await.unwrap();
         assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
@@ -301,7 +377,36 @@ mod tests {
         let bench = self::bench(&[], &[]);
         let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &wanted(GROUP)).await.unwrap();
         assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
-        assert_eq!(asked(&bench).len(), 3);
+        assert_eq!(asked(&bench).len(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_hub_that_lies_there_is_named_with_its_configuration() {
+        let hub = |name: &str, subscription: &str| {
+            let id = member("hub", subscription)["properties"]["resourceId"].clone();
+            json!({ "name": name, "properties": { "connectivityTopology": "HubAndSpoke", "hubs": [{ "resourceId": id }] } })
+        };
+        let mesh = json!({ "name": "mesh", "properties": { "connectivityTopology": "Mesh", "hubs": null } });
+        let central = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
+        for (members, counted) in [
+            (vec![], "1 hub(s) of network manager"),
+            (vec![member("app", TARGET)], "1 static member(s) and 1 hub(s) of network manager"),
+        ] {
+            let hubs = [hub("spokes", TARGET), hub("own", central), mesh.clone()];
+            let bench = with_hubs(&members, &[], &hubs);
+            let seen =
+                Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &wanted(TARGET)).await.unwrap();
+            let Observed::Broken { output, decision, .. } = seen else { panic!("{seen:?}") };
+            assert!(decision.what.starts_with(counted), "{}", decision.what);
+            assert!(decision.what.ends_with("/hub (hub of configuration spokes)"), "{}", decision.what);
+            assert_eq!(
+                output.hubs.iter().map(|hub| hub.configuration.as_str()).collect::<Vec<_>>(),
+                ["spokes"]
+            );
+        }
+        let bench = with_hubs(&[], &[], &[hub("own", central), mesh]);
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &wanted(TARGET)).await.unwrap();
+        assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
     }
 
     #[tokio::test]

@@ -356,7 +356,7 @@ impl Step for NetworkManager {
                  Network Contributor",
                 params.id
             )],
-            by_hand: Some("Azure portal: Network managers, Create".to_owned()),
+            by_hand: Some("Azure portal: Virtual network managers, Create".to_owned()),
             ..Task::default()
         };
         let said = hand_over::resource(params.id.path(), API, &body(create, cx.run.short()), task)?;

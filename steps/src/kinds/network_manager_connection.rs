@@ -195,7 +195,7 @@ impl Step for NetworkManagerConnection {
         let task = Task {
             what: format!("Create the connection {} on {}, to network manager {}", params.name, params.scope.words(), params.network_manager),
             privilege: vec![format!("Microsoft.Network/networkManagerConnections/write at {}: Network Contributor", params.scope.path())],
-            by_hand: Some("Azure portal, signed in to this tenant: Network managers, Cross-tenant connections, Create a connection".to_owned()),
+            by_hand: Some("Azure portal, signed in to this tenant: Virtual network managers, Cross-tenant connections, Create a connection".to_owned()),
             ..Task::default()
         };
         let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
