@@ -97,7 +97,7 @@ fn blade(scope: &Scope) -> String {
         (ScopeKind::Subscription, _) => format!("Subscriptions > {name}"),
         (ScopeKind::ManagementGroup, _) => format!("Management groups > {name}"),
         (_, "resourcegroups") => format!("Resource groups > {name}"),
-        (_, "networkmanagers") => format!("Network managers > {name}"),
+        (_, "networkmanagers") => format!("Virtual network managers > {name}"),
         (_, "virtualnetworks") => format!("Virtual networks > {name}"),
         _ => format!("All resources > {name}"),
     }
@@ -116,7 +116,7 @@ mod tests {
             (format!("{subscription}/resourceGroups/rg"), "Resource groups > rg"),
             (
                 format!("{subscription}/resourceGroups/rg/providers/Microsoft.Network/networkManagers/nm"),
-                "Network managers > nm",
+                "Virtual network managers > nm",
             ),
             (
                 format!("{subscription}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v"),
