@@ -328,8 +328,20 @@ fn a_wrong_plan_ends_with_65_and_a_wrong_subscription_is_found_before_anything_r
 /// The shipped plan sends the target's token along whatever hub it is given: the right on a hub is asked where the hub lies.
 #[test]
 fn the_right_on_a_hub_is_asked_in_the_tenant_that_it_lies_in() {
-    let azure = Azure::start(&["--ready-world"]);
-    azure.without_lags();
+    let second = "aaaaaaaa-0000-0000-0000-000000000002";
+    let azure = azure(&world(|world| {
+        with_guest(world);
+        let subscription =
+            json!({ "id": second, "display_name": "contoso-hubs", "registered": ["Microsoft.Network"] });
+        push(&mut tenant(world, CENTRAL)["subscriptions"], subscription);
+        let own = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001".to_owned();
+        tenant(world, CENTRAL)["role_assignments"] = [own, format!("/subscriptions/{second}")]
+            .iter()
+            .map(|scope| role(scope, "Network Contributor", NINA_IN_CENTRAL))
+            .collect();
+        let given = role(SUBSCRIPTION, "Network Contributor", NINA_IN_TARGET);
+        push(&mut tenant(world, TARGET)["role_assignments"], given);
+    }));
     let home = azure.home();
     let hubs = [
         (CENTRAL, MANAGER.replace("networkManagers/nm-group", "virtualNetworks/vnet-hub")),
@@ -337,6 +349,13 @@ fn the_right_on_a_hub_is_asked_in_the_tenant_that_it_lies_in() {
             TARGET,
             format!(
                 "{SUBSCRIPTION}/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-hub"
+            ),
+        ),
+        // Another subscription is not another tenant.
+        (
+            CENTRAL,
+            format!(
+                "/subscriptions/{second}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/vnet-hub"
             ),
         ),
     ];

@@ -11,6 +11,9 @@ use crate::ids::Scope;
 use crate::kinds::GIVES_ROLES;
 use crate::rights::{self, Permission};
 
+/// Azure's code where a token is of another tenant than the place.
+const ANOTHER_TENANT: &str = "InvalidAuthenticationTokenTenant";
+
 /// One place, for one identity.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -68,19 +71,27 @@ pub(super) async fn look(
 ) -> Result<(Vec<Place>, usize), StepError> {
     let asked = side_by_side(wanted(steps), |mut place| {
         let asker = asker.clone();
-        let sign_in = sign_ins.iter().find(|sign_in| sign_in.identity == place.identity).cloned();
+        let sign_in =
+            |identity: &Identity| sign_ins.iter().find(|sign_in| sign_in.identity == *identity).cloned();
+        let own = sign_in(&place.identity);
+        let acting = acting(steps, &place);
+        let acting = acting.and_then(|acting| Some((sign_in(&acting.identity)?, acting)));
         async move {
-            let Some(sign_in) = sign_in else { return (place, 0) };
-            let Some(account) = sign_in.signed_in() else {
-                if let Some(error) = sign_in.error() {
-                    place.allowance = Allowance::Unknown { why: error.to_string() };
+            let Some(own) = own else { return (place, 0) };
+            let (seen, mut reads) = ask(&asker, &own, &place).await;
+            place.allowance = match (seen, acting) {
+                (Ok(allowance), _) => allowance,
+                (Err(error), None) => Allowance::Unknown { why: error.to_string() },
+                (Err(error), Some((home, acting))) => {
+                    let (seen, more) = ask(&asker, &home, &acting).await;
+                    reads += more;
+                    if seen.is_ok() {
+                        place = acting;
+                    }
+                    seen.unwrap_or_else(|_| Allowance::Unknown { why: error.to_string() })
                 }
-                return (place, 0);
             };
-            let identity = place.identity.clone();
-            let attempt = Attempt::new(&asker, &identity);
-            place.allowance = allowance(&asker, &attempt, &place, account).await;
-            (place, attempt.reads())
+            (place, reads)
         }
     });
     let asked = asked.await?;
@@ -88,6 +99,32 @@ pub(super) async fn look(
     let mut places: Vec<Place> = asked.into_iter().map(|(place, _)| place).collect();
     cover(&mut places);
     Ok((places, reads))
+}
+
+/// The same place for whoever acts: a token that goes along is needed only where the place lies in its tenant, and which tenant
+/// that is nobody knows before it is asked.
+fn acting(steps: &[Asked], place: &Place) -> Option<Place> {
+    let mut of_place =
+        steps.iter().filter(|step| place.steps.iter().any(|name| *name == step.step.to_string()));
+    let acting = of_place.find_map(|step| step.identities.first())?;
+    let elsewhere = tenant_of(acting) != tenant_of(&place.identity);
+    let open: Vec<&Asked> = steps.iter().filter(|step| step.open).collect();
+    elsewhere.then(|| Place {
+        identity: acting.clone(),
+        given_by: givers(&open, acting, &place.scope),
+        ..place.clone()
+    })
+}
+
+/// What the place's identity may do there, and how many requests it took; an error: it lies in another tenant.
+async fn ask(asker: &Asker, sign_in: &SignIn, place: &Place) -> (Result<Allowance, StepError>, usize) {
+    let Some(account) = sign_in.signed_in() else {
+        let unknown = |error: &StepError| Allowance::Unknown { why: error.to_string() };
+        return (Ok(sign_in.error().map_or_else(|| place.allowance.clone(), unknown)), 0);
+    };
+    let attempt = Attempt::new(asker, &place.identity);
+    let seen = allowance(asker, &attempt, place, account).await;
+    (seen, attempt.reads())
 }
 
 /// The places, before anything is read.
@@ -136,19 +173,25 @@ fn givers(open: &[&Asked], identity: &Identity, scope: &Scope) -> Vec<String> {
     open.iter().filter(gives).map(|step| step.step.to_string()).collect()
 }
 
-async fn allowance(asker: &Asker, attempt: &Attempt<'_>, place: &Place, account: &SignedIn) -> Allowance {
+async fn allowance(
+    asker: &Asker,
+    attempt: &Attempt<'_>,
+    place: &Place,
+    account: &SignedIn,
+) -> Result<Allowance, StepError> {
     let given = match given(asker, attempt, place).await {
         Ok(given) => given,
         // Who may not even read what is allowed to it is allowed nothing there.
         Err(error) if error.class == FailureClass::Permission => Vec::new(),
-        Err(error) => return Allowance::Unknown { why: error.to_string() },
+        Err(error) if error.code.as_deref() == Some(ANOTHER_TENANT) => return Err(error),
+        Err(error) => return Ok(Allowance::Unknown { why: error.to_string() }),
     };
     let missing: Vec<String> =
         place.actions.iter().filter(|action| !allowed(&given, action)).cloned().collect();
     if missing.is_empty() {
         let (identity, scope) = (&place.identity, &place.scope);
         let ending = ending::look(asker, attempt, identity, scope, &place.actions, account).await;
-        return Allowance::Allowed { ending };
+        return Ok(Allowance::Allowed { ending });
     }
     let eligible = ending::eligible(asker, attempt, &place.identity, &place.scope, &missing, account).await;
     let (activation, activation_unknown) = match eligible {
@@ -156,7 +199,7 @@ async fn allowance(asker: &Asker, attempt: &Attempt<'_>, place: &Place, account:
         Err(why) => (None, Some(why)),
     };
     let giving = Box::new(give(&missing, &place.scope, tenant_of(&place.identity), Some(account)));
-    Allowance::Missing { missing, giving, activation, activation_unknown, covered_by: None }
+    Ok(Allowance::Missing { missing, giving, activation, activation_unknown, covered_by: None })
 }
 
 /// What the identity may do there. What is not there yet has the rights of what it will lie in.
@@ -266,6 +309,33 @@ mod tests {
         bench.script.answer(500, &json!({ "error": { "code": "InternalServerError", "message": "oops" } }));
         let steps = [asked("connect", "x", &bench.target.clone(), &[(WRITE, SUBSCRIPTION)])];
         let ready = looked(&bench, &steps).await;
+        assert!(matches!(ready.places[0].allowance, Allowance::Unknown { .. }), "{ready:#?}");
+    }
+
+    /// A hub in another subscription of the acting identity's own tenant, in a plan that sends another's token along.
+    #[tokio::test]
+    async fn what_lies_in_the_tenant_of_whoever_acts_is_asked_as_that_one() {
+        let bench = Bench::new();
+        let wrong = json!({ "error": { "code": "InvalidAuthenticationTokenTenant", "message": "The access token is from \
+            the wrong issuer." } });
+        let allowed = json!({ "value": [{ "actions": ["*"], "notActions": [] }] });
+        // A refused token is tried anew, once.
+        bench.script.answer(401, &wrong).answer(401, &wrong);
+        bench.script.answer(200, &allowed).answer(200, &json!({ "value": [] }));
+        let right = [("Microsoft.Network/virtualNetworks/write", SUBSCRIPTION)];
+        let hub = Asked {
+            identities: vec![bench.central.clone()],
+            ..asked("hub", "x", &bench.target.clone(), &right)
+        };
+        let ready = looked(&bench, std::slice::from_ref(&hub)).await;
+        let [place] = &ready.places[..] else { panic!("{ready:#?}") };
+        assert_eq!(place.identity.name, "central");
+        assert!(matches!(place.allowance, Allowance::Allowed { .. }), "{place:#?}");
+        // Nobody else is asked in place of one that acts alone.
+        let bench = Bench::new();
+        bench.script.answer(401, &wrong).answer(401, &wrong);
+        let ready = looked(&bench, &[asked("connect", "x", &bench.target.clone(), &right)]).await;
+        assert_eq!(ready.places[0].identity.name, "target");
         assert!(matches!(ready.places[0].allowance, Allowance::Unknown { .. }), "{ready:#?}");
     }
 
