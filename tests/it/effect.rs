@@ -45,7 +45,7 @@ fn new_members_wait_for_who_has_read_their_effect() {
         said = home.run(&["resume", "--until-blocked"]).expect(5);
     }
     for words in [
-        "2 virtual networks join ng-spokes: vnet-app, vnet-data",
+        "3 virtual networks join ng-spokes: vnet-app, vnet-data, vnet-hub",
         "Deployed in westeurope: hub-and-spoke 'spokes' (hub vnet-hub; members reach each other directly)",
         "Peerings will be made: vnet-hub ↔ vnet-app, vnet-hub ↔ vnet-data",
         "Existing peerings will be removed (deleteExistingPeering): vnet-app ↔ vnet-data (to-data)",
