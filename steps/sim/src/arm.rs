@@ -100,6 +100,7 @@ fn route(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) 
     let namespace = path.namespace.to_ascii_lowercase();
     match (namespace.as_str(), &path.place, words.as_slice()) {
         _ if providers::is_list(request) => providers::list(world, caller, request, path),
+        _ if providers::is_features(path) => providers::features(world, caller, request, path),
         ("", Place::Root, []) | ("", Place::Elsewhere, _) => {
             subscriptions::handle_root(world, caller, request)
         }

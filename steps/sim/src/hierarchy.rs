@@ -47,11 +47,27 @@ impl Place {
     }
 }
 
-/// Whether a provider is registered, and since when.
+/// Whether a provider is registered or no longer, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Registration {
-    /// From then on it is `Registered`; before, `Registering`.
+    /// From then on it is `Registered` or `Unregistered`; before, on the way there.
     pub(crate) done: Timestamp,
+    pub(crate) leaving: bool,
+}
+
+impl Registration {
+    pub(crate) fn registered(self, at: Timestamp) -> bool {
+        !self.leaving && self.done <= at
+    }
+
+    pub(crate) fn state(self, at: Timestamp) -> &'static str {
+        match (self.leaving, self.done <= at) {
+            (false, false) => "Registering",
+            (false, true) => "Registered",
+            (true, false) => "Unregistering",
+            (true, true) => "Unregistered",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -154,7 +170,7 @@ impl Hierarchy {
             }
             Place::Root | Place::Elsewhere => None,
         };
-        registrations.and_then(|r| r.get(&namespace)).is_some_and(|r| r.done <= at)
+        registrations.and_then(|r| r.get(&namespace)).is_some_and(|r| r.registered(at))
     }
 }
 

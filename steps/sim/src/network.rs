@@ -24,6 +24,7 @@ mod peerings;
 mod placed;
 mod resource;
 mod store;
+mod subnets;
 mod virtual_networks;
 
 pub(crate) use effective::memberships;
@@ -89,8 +90,8 @@ fn route(mut call: Call<'_>, words: &[&str]) -> Handled {
         ["networkmanagerconnections", _] => connections::handle(&mut call, Kind::Connection),
         ["virtualnetworks"] => only("GET", virtual_networks::list, &call),
         ["virtualnetworks", _] => virtual_networks::handle(&mut call),
-        ["virtualnetworks", _, "subnets"] => only("GET", virtual_networks::subnets, &call),
-        ["virtualnetworks", _, "subnets", _] => only("GET", virtual_networks::subnet, &call),
+        ["virtualnetworks", _, "subnets"] => only("GET", subnets::list, &call),
+        ["virtualnetworks", _, "subnets", _] => subnets::handle(&mut call),
         ["virtualnetworks", _, "listnetworkmanagereffectiveconnectivityconfigurations"] => {
             let network = call.id.rsplit_once('/').map_or("", |(network, _)| network).to_owned();
             if method != "POST" {

@@ -72,8 +72,11 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path
             let scope = format!("/subscriptions/{subscription}");
             let (name, types) = known.ok_or_else(|| unknown(&path.namespace))?;
             authorize(world, caller, request, &format!("{name}/unregister/action"), &scope)?;
-            if let Some(found) = world.hierarchy.subscriptions.get_mut(subscription) {
-                found.registrations.shift_remove(&name.to_ascii_lowercase());
+            let done = later(world, request.at);
+            let found = world.hierarchy.subscriptions.get_mut(subscription);
+            let known = found.and_then(|s| s.registrations.get_mut(&name.to_ascii_lowercase()));
+            if let Some(registration) = known.filter(|registration| !registration.leaving) {
+                *registration = Registration { done, leaving: true };
             }
             Ok(Reply::ok(shown(world, &scope, name, types, request.at)).changed(Change::Updated))
         }
@@ -87,6 +90,23 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path
         // The state of a registration at a management group has no documented address.
         _ => Err(Reply::gateway_error(404, "NotFound", &format!("No address '{}'.", request.path))),
     }
+}
+
+/// Whether the path is the list of a provider's preview features in a subscription.
+pub(crate) fn is_features(path: &ArmPath) -> bool {
+    path.words() == ["features"] && path.scope.to_ascii_lowercase().ends_with("/providers/microsoft.features")
+}
+
+/// `/subscriptions/{id}/providers/Microsoft.Features/providers/{namespace}/features`: none is offered here.
+pub(crate) fn features(world: &World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
+    if request.method != http::Method::GET {
+        return Err(Reply::method_not_allowed());
+    }
+    let Place::Subscription { subscription, .. } = &path.place else {
+        return Err(unknown("Microsoft.Features"));
+    };
+    require_any_role(world, caller, request, &format!("/subscriptions/{subscription}"))?;
+    Ok(Reply::ok(json!({ "value": [] })))
 }
 
 /// Whether the path is a list of providers, of a subscription or of the tenant.
@@ -133,7 +153,7 @@ fn unknown(namespace: &str) -> Reply {
 
 /// Begins a registration, or leaves one that there is; says when it is or was done.
 fn register(world: &mut World, place: &Place, namespace: &str, at: Timestamp) -> Timestamp {
-    let done = at.saturating_add(world.lags.provider).unwrap_or(at);
+    let begun = Registration { done: later(world, at), leaving: false };
     let registrations = match place {
         Place::ManagementGroup(name) => {
             world.hierarchy.management_groups.get_mut(name).map(|g| &mut g.registrations)
@@ -143,10 +163,17 @@ fn register(world: &mut World, place: &Place, namespace: &str, at: Timestamp) ->
         }
         Place::Root | Place::Elsewhere => None,
     };
-    match registrations {
-        None => done,
-        Some(known) => known.entry(namespace.to_ascii_lowercase()).or_insert(Registration { done }).done,
+    let Some(known) = registrations else { return begun.done };
+    let known = known.entry(namespace.to_ascii_lowercase()).or_insert(begun);
+    if known.leaving {
+        *known = begun;
     }
+    known.done
+}
+
+/// When a change of a registration that begins now is done.
+fn later(world: &World, at: Timestamp) -> Timestamp {
+    at.saturating_add(world.lags.provider).unwrap_or(at)
 }
 
 fn state(world: &World, scope: &str, namespace: &str, at: Timestamp) -> &'static str {
@@ -156,11 +183,8 @@ fn state(world: &World, scope: &str, namespace: &str, at: Timestamp) -> &'static
     }
     let Place::Subscription { subscription, .. } = Place::of(scope) else { return "NotRegistered" };
     let key = namespace.to_ascii_lowercase();
-    match world.hierarchy.subscription(&subscription).and_then(|s| s.registrations.get(&key)) {
-        None => "NotRegistered",
-        Some(registration) if registration.done <= at => "Registered",
-        Some(_) => "Registering",
-    }
+    let known = world.hierarchy.subscription(&subscription).and_then(|s| s.registrations.get(&key));
+    known.map_or("NotRegistered", |registration| registration.state(at))
 }
 
 fn shown(world: &World, scope: &str, namespace: &str, types: &[&str], at: Timestamp) -> Value {

@@ -66,25 +66,47 @@ fn shown(subscription: &str, group: &ResourceGroup) -> Value {
 /// Everything in a subscription or a resource group that the caller may read, perhaps of one type only.
 fn resources(world: &World, caller: &Caller, request: &Request) -> Handled {
     let scope = request.path.trim_end_matches('/').rsplit_once('/').map_or("", |(scope, _)| scope);
-    let filter = request.query("$filter").map(str::trim).unwrap_or_default();
-    let wanted = match filter.split('\'').collect::<Vec<_>>().as_slice() {
-        [""] => None,
-        [start, name, ""] if start.trim().eq_ignore_ascii_case("resourceType eq") => Some(*name),
-        _ => {
-            let message = format!("The filter '{filter}' is not supported.");
-            return Err(Reply::gateway_error(400, "UnsupportedFilter", &message));
-        }
-    };
+    let wanted = conditions(request.query("$filter").unwrap_or_default())?;
     let all = network::tracked(world, scope).into_iter();
     let readable = all.filter(|(action, item)| {
         let id = item["id"].as_str().unwrap_or_default();
         may(world, &caller.holder, action, id, request.at)
     });
-    let of_type = |item: &Value| {
-        wanted.is_none_or(|wanted| item["type"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(wanted)))
+    let fits = |item: &Value| {
+        let own = |field: &str| item[field].as_str().unwrap_or_default();
+        wanted.iter().all(|(field, text)| own(field).eq_ignore_ascii_case(text))
     };
-    let value: Vec<Value> = readable.map(|(_, item)| item).filter(of_type).collect();
+    let value: Vec<Value> = readable.map(|(_, item)| item).filter(fits).collect();
     Ok(Reply::ok(json!({ "value": value })))
+}
+
+/// `resourceType eq 'x' and name eq 'y'`, as fields of a resource and their values.
+fn conditions(filter: &str) -> Result<Vec<(&'static str, &str)>, Reply> {
+    let unsupported = || {
+        let message = format!("The filter '{filter}' is not supported.");
+        Reply::gateway_error(400, "UnsupportedFilter", &message)
+    };
+    let mut rest = filter.trim();
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        // No value of these fields holds a quote.
+        let [condition, text, more] = rest.splitn(3, '\'').collect::<Vec<_>>()[..] else {
+            return Err(unsupported());
+        };
+        let field = match condition.split_whitespace().collect::<Vec<_>>()[..] {
+            ["resourceType", "eq"] => "type",
+            ["name", "eq"] => "name",
+            ["location", "eq"] => "location",
+            _ => return Err(unsupported()),
+        };
+        found.push((field, text));
+        rest = match more.trim().split_once(' ') {
+            Some(("and", next)) if !next.trim().is_empty() => next.trim(),
+            None if more.trim().is_empty() => "",
+            _ => return Err(unsupported()),
+        };
+    }
+    Ok(found)
 }
 
 fn list(world: &World, caller: &Caller, request: &Request, subscription: &str) -> Handled {
@@ -109,6 +131,7 @@ fn one(world: &mut World, caller: &Caller, request: &Request, subscription: &str
             Ok(Reply::empty(if existing.is_some() { 204 } else { 404 }))
         }
         "PUT" => put(world, caller, request, subscription, name, existing),
+        "PATCH" => patch(world, caller, request, subscription, name, existing),
         "DELETE" => {
             authorize(world, caller, request, &action("delete"), &id)?;
             if existing.is_none() {
@@ -149,17 +172,13 @@ fn put(
             "The location property is required for this definition.",
         ));
     };
-    if let Some(group) = existing.as_ref().filter(|g| !g.location.eq_ignore_ascii_case(location)) {
-        let message = format!(
-            "Invalid resource group location '{location}'. The Resource group already exists in location '{}'.",
-            group.location
-        );
-        return Err(Reply::gateway_error(409, "InvalidResourceGroupLocation", &message));
+    if let Some(group) = &existing {
+        stays_in(group, location)?;
     }
     let group = ResourceGroup {
         name: existing.as_ref().map_or_else(|| name.to_owned(), |g| g.name.clone()),
         location: location.to_owned(),
-        tags: body.get("tags").filter(|t| t.is_object()).cloned().unwrap_or_else(|| json!({})),
+        tags: tags(&body).unwrap_or_else(|| json!({})),
     };
     let (status, change) = if existing.is_some() { (200, Change::Updated) } else { (201, Change::Created) };
     let reply = Reply::json(status, shown(subscription, &group)).changed(change);
@@ -167,4 +186,43 @@ fn put(
         found.resource_groups.insert(name.to_ascii_lowercase(), group);
     }
     Ok(reply)
+}
+
+/// What is not given is kept.
+fn patch(
+    world: &mut World,
+    caller: &Caller,
+    request: &Request,
+    subscription: &str,
+    name: &str,
+    existing: Option<ResourceGroup>,
+) -> Handled {
+    authorize(world, caller, request, &action("write"), &id_of(subscription, name))?;
+    let body = request.json()?;
+    let mut group = existing.ok_or_else(|| not_found(name))?;
+    if let Some(location) = body.get("location").and_then(Value::as_str) {
+        stays_in(&group, location)?;
+    }
+    group.tags = tags(&body).unwrap_or(group.tags);
+    let reply = Reply::ok(shown(subscription, &group)).changed(Change::Updated);
+    if let Some(found) = world.hierarchy.subscriptions.get_mut(subscription) {
+        found.resource_groups.insert(name.to_ascii_lowercase(), group);
+    }
+    Ok(reply)
+}
+
+fn tags(body: &Value) -> Option<Value> {
+    body.get("tags").filter(|t| t.is_object()).cloned()
+}
+
+/// A resource group cannot be moved to another region.
+fn stays_in(group: &ResourceGroup, location: &str) -> Result<(), Reply> {
+    if group.location.eq_ignore_ascii_case(location) {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid resource group location '{location}'. The Resource group already exists in location '{}'.",
+        group.location
+    );
+    Err(Reply::gateway_error(409, "InvalidResourceGroupLocation", &message))
 }

@@ -398,12 +398,13 @@ impl World {
             })
             .collect();
         let registered: BTreeSet<String> = {
-            let subscriptions =
-                self.hierarchy.subscriptions.values().flat_map(|s| {
-                    s.registrations.keys().map(move |n| format!("/subscriptions/{} {n}", s.id))
-                });
+            let subscriptions = self.hierarchy.subscriptions.values().flat_map(|s| {
+                let names = s.registrations.iter().filter(|(_, r)| !r.leaving);
+                names.map(move |(n, _)| format!("/subscriptions/{} {n}", s.id))
+            });
             let groups = self.hierarchy.management_groups.values().flat_map(|g| {
-                g.registrations.keys().map(move |n| format!("{} {n}", management_group_id(&g.name)))
+                let names = g.registrations.iter().filter(|(_, r)| !r.leaving);
+                names.map(move |(n, _)| format!("{} {n}", management_group_id(&g.name)))
             });
             subscriptions.chain(groups).collect()
         };

@@ -167,6 +167,18 @@ fn a_provider_registers_in_its_time() {
     );
     assert_eq!((got.status, got.answer.body().len()), (200, 0), "a management group answers without a body");
     assert!(trial.world.effects().iter().all(|e| e.change == crate::Change::Updated && e.tenant == FABRIKAM));
+    // Taken back, which takes its time too, and is not the state of one that never was.
+    let mut state = |method: &str, path: &str, wait: i64| {
+        trial.wait(wait);
+        trial.arm(&token, method, path, &Value::Null).text("/registrationState").to_owned()
+    };
+    let unregister = format!("{provider}/unregister");
+    assert_eq!(state("POST", &unregister, 0), "Unregistering");
+    assert_eq!(state("GET", &provider, 89), "Unregistering");
+    assert_eq!(state("GET", &provider, 1), "Unregistered");
+    assert_eq!(state("POST", &unregister, 0), "Unregistered", "does not begin anew");
+    assert_eq!(state("POST", &format!("{provider}/register"), 0), "Registering");
+    assert_eq!(state("GET", &provider, 90), "Registered");
     let got = trial.arm(
         &token,
         "GET",

@@ -3,12 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
+use super::dialect::Dialect;
 use super::operations::End;
-use super::peerings;
 use super::resource::{Kind, Resource};
-use crate::hierarchy::key;
+use super::{peerings, subnets};
 use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
+
+/// Whether private endpoints of this network may be reached from elsewhere: off where it was not said.
+const ENDPOINT_POLICIES: &str = "privateEndpointVNetPolicies";
+const SETTINGS: [&str; 4] = ["dhcpOptions", "encryption", "flowTimeoutInMinutes", ENDPOINT_POLICIES];
 
 /// `virtualNetworks/{name}`.
 pub(super) fn handle(call: &mut Call<'_>) -> Handled {
@@ -32,28 +36,6 @@ pub(super) fn list(call: &Call<'_>) -> Handled {
     let found =
         call.world.network.below(&call.path.scope, Kind::VirtualNetwork).map(|network| shown(call, network));
     Ok(Reply::ok(json!({ "value": found.collect::<Vec<_>>() })))
-}
-
-/// `virtualNetworks/{name}/subnets`. They are written with their network only.
-pub(super) fn subnets(call: &Call<'_>) -> Handled {
-    Ok(Reply::ok(json!({ "value": subnets_of(call)? })))
-}
-
-/// `virtualNetworks/{name}/subnets/{name}`.
-pub(super) fn subnet(call: &Call<'_>) -> Handled {
-    let found = subnets_of(call)?.into_iter();
-    let mut found = found.filter(|s| s["id"].as_str().is_some_and(|id| key(id) == key(&call.id)));
-    found.next().map(Reply::ok).ok_or_else(|| {
-        let message = format!("Resource {} not found.", call.id);
-        Reply::error(404, "NotFound", &message)
-    })
-}
-
-fn subnets_of(call: &Call<'_>) -> Result<Vec<Value>, Reply> {
-    call.authorize("virtualNetworks/subnets/read")?;
-    let network = call.id.split("/subnets").next().unwrap_or_default();
-    let found = call.world.network.seen(network).ok_or_else(|| call.gateway_not_found(network))?;
-    Ok(found.properties.get("subnets").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 
 fn put(call: &mut Call<'_>) -> Handled {
@@ -83,15 +65,18 @@ fn put(call: &mut Call<'_>) -> Handled {
     let mut properties = Map::new();
     let space = given.get("addressSpace").filter(|a| a.is_object()).cloned();
     properties.insert("addressSpace".to_owned(), space.unwrap_or_else(|| json!({ "addressPrefixes": [] })));
-    let mut subnets = given.get("subnets").and_then(Value::as_array).cloned().unwrap_or_default();
-    for subnet in &mut subnets {
-        let name = subnet.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if let Some(subnet) = subnet.as_object_mut() {
-            subnet.insert("id".to_owned(), json!(format!("{}/subnets/{name}", call.id)));
-            subnet.insert("type".to_owned(), json!("Microsoft.Network/virtualNetworks/subnets"));
+    let given_subnets = given.get("subnets").and_then(Value::as_array).into_iter().flatten();
+    let subnets = given_subnets.map(|subnet| {
+        let name = subnet.get("name").and_then(Value::as_str).unwrap_or_default();
+        subnets::kept(subnet, &format!("{}/subnets/{name}", call.id))
+    });
+    properties.insert("subnets".to_owned(), subnets.collect());
+    // What is only kept: nothing here depends on it, but whoever set it reads it back.
+    for setting in SETTINGS {
+        if let Some(value) = given.get(setting).filter(|value| !value.is_null()) {
+            properties.insert(setting.to_owned(), value.clone());
         }
     }
-    properties.insert("subnets".to_owned(), json!(subnets));
     if let Some(own) = existing.and_then(|e| e.properties.get(peerings::OWN)) {
         properties.insert(peerings::OWN.to_owned(), own.clone());
     }
@@ -110,6 +95,11 @@ fn put(call: &mut Call<'_>) -> Handled {
 
 fn shown(call: &Call<'_>, network: &Resource) -> Value {
     let mut properties = network.properties.clone();
+    if Dialect::of(call.request).knows_endpoint_policies() {
+        properties.entry(ENDPOINT_POLICIES).or_insert_with(|| json!("Disabled"));
+    } else {
+        properties.shift_remove(ENDPOINT_POLICIES);
+    }
     properties.shift_remove(peerings::OWN);
     let peerings = peerings::of(call.world, network, call.request.at);
     properties.insert("virtualNetworkPeerings".to_owned(), json!(peerings));

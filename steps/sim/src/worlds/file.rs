@@ -205,7 +205,10 @@ fn place_tenant(world: &mut World, entry: &TenantEntry) -> Result<(), WorldError
 }
 
 fn registrations(names: &[String]) -> IndexMap<String, Registration> {
-    names.iter().map(|name| (name.to_ascii_lowercase(), Registration { done: ALWAYS })).collect()
+    names
+        .iter()
+        .map(|name| (name.to_ascii_lowercase(), Registration { done: ALWAYS, leaving: false }))
+        .collect()
 }
 
 /// Every tenant has a root group, named like the tenant, above all others.

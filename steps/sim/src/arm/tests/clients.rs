@@ -1,6 +1,7 @@
 //! What Microsoft's and HashiCorp's clients ask on their way to the flow, in the words in which they ask.
 
 use super::*;
+use crate::Change;
 
 const ARM: &str = "https://management.azure.com";
 const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/\
@@ -71,6 +72,13 @@ fn providers_are_listed_for_the_tenant_and_for_a_subscription() {
     assert_eq!(got.refusal(), (404, "InvalidResourceNamespace"));
     let got = trial.arm(&admin, "PUT", &format!("{FABRIKAM_SUBSCRIPTION}/providers"), &json!({}));
     assert_eq!(got.status, 405);
+
+    // azurerm reads a registration together with its preview features.
+    let features =
+        format!("{FABRIKAM_SUBSCRIPTION}/providers/Microsoft.Features/providers/Microsoft.Network/features");
+    let got = trial.arm(&admin, "GET", &features, &Value::Null);
+    assert_eq!((got.status, got.list().len()), (200, 0));
+    assert_eq!(trial.arm(&admin, "PUT", &features, &json!({})).status, 405);
 
     // Another tenant's subscription, and one without a role in it.
     let central = trial.arm_token("central", CENTRAL);
@@ -234,8 +242,16 @@ fn resources_are_listed_to_who_may_read_them() {
     assert_eq!(names("/resourceGroups/RG-network/resources?$expand=provisioningState&$top=10"), both);
     let filter = "$filter=resourceType%20eq%20'Microsoft.Network/virtualNetworks'";
     assert_eq!(names(&format!("/resources?{filter}")).1, ["vnet-hub"]);
+    let filter =
+        "$filter=name%20eq%20'NM-group'%20and%20resourceType%20eq%20'Microsoft.Network/networkManagers'";
+    assert_eq!(names(&format!("/resources?{filter}")).1, ["nm-group"]);
+    assert_eq!(names("/resources?$filter=location%20eq%20'northeurope'").1, [""; 0]);
     assert_eq!(names("/resourceGroups/rg-none/resources").0, 404);
-    assert_eq!(names("/resources?$filter=nonsense").0, 400);
+    for nonsense in
+        ["nonsense", "name%20eq%20'a'%20and", "name%20eq%20'a'%20or%20name%20eq%20'b'", "name%20ne%20'a'"]
+    {
+        assert_eq!(names(&format!("/resources?$filter={nonsense}")).0, 400, "{nonsense}");
+    }
     // The guest's role lies on the other subscription.
     let guest = trial.arm_token("target", FABRIKAM);
     let got = trial.arm(&guest, "GET", &format!("{FABRIKAM_SUBSCRIPTION}/resources"), &Value::Null);
@@ -243,7 +259,7 @@ fn resources_are_listed_to_who_may_read_them() {
 }
 
 #[test]
-fn subnets_are_read_with_and_without_their_network() {
+fn subnets_are_read_and_written_with_and_without_their_network() {
     let mut trial = Trial::ready();
     let app = trial.arm_token("app", CENTRAL);
     let network = format!(
@@ -262,5 +278,79 @@ fn subnets_are_read_with_and_without_their_network() {
     assert_eq!(none.refusal(), (404, "NotFound"));
     let none = trial.arm(&app, "GET", &format!("{network}x/subnets"), &Value::Null);
     assert_eq!(none.refusal(), (404, "ResourceNotFound"));
-    assert_eq!(trial.arm(&app, "PUT", &format!("{network}/subnets/s2"), &json!({})).status, 405);
+
+    // One by one.
+    let mut ask = |method: &str, name: &str, body: Value| {
+        trial.arm(&app, method, &format!("{network}/subnets/{name}"), &body)
+    };
+    let of = |prefix: &str| json!({ "properties": { "addressPrefix": prefix } });
+    let made = ask("PUT", "s2", of("10.5.2.0/24"));
+    assert_eq!((made.status, made.text("/id")), (201, format!("{network}/subnets/s2").as_str()));
+    // azurerm waits for it.
+    assert_eq!(made.text("/properties/provisioningState"), "Succeeded");
+    assert_eq!(ask("PUT", "S2", of("10.5.3.0/24")).status, 200, "the same one, in another spelling");
+    assert_eq!(ask("GET", "s2", Value::Null).text("/properties/addressPrefix"), "10.5.3.0/24");
+    assert_eq!(ask("PUT", "s3", json!({ "properties": [] })).status, 400);
+    assert_eq!(ask("PATCH", "s2", json!({})).status, 405);
+    let gone = ask("DELETE", "s1", Value::Null);
+    assert_eq!(gone.status, 202);
+    assert!(gone.header("location").contains("/subnets/s1/operationResults/"));
+    assert_eq!(ask("DELETE", "s1", Value::Null).status, 204);
+    let left = trial.arm(&app, "GET", &network, &Value::Null);
+    assert_eq!(left.body["properties"]["subnets"].as_array().map(Vec::len), Some(1), "{}", left.body);
+    let changes =
+        trial.world.effects().iter().map(|effect| effect.change).filter(|change| *change != Change::None);
+    let wanted = [Change::Created, Change::Created, Change::Updated, Change::Deleted];
+    assert_eq!(changes.collect::<Vec<_>>(), wanted);
+    let none = trial.arm(&app, "PUT", &format!("{network}x/subnets/s"), &of("10.5.2.0/24"));
+    assert_eq!(none.refusal(), (404, "ResourceNotFound"));
+}
+
+#[test]
+fn a_resource_group_is_updated_in_part() {
+    let mut trial = Trial::ready();
+    let app = trial.arm_token("app", CENTRAL);
+    let group = format!("{CENTRAL_SUBSCRIPTION}/resourceGroups/rg-tags");
+    let mut ask = |method: &str, body: Value| trial.arm(&app, method, &group, &body);
+    assert_eq!(ask("PATCH", json!({ "tags": {} })).refusal(), (404, "ResourceGroupNotFound"));
+    assert_eq!(ask("PUT", json!({ "location": "westeurope", "tags": { "a": "1", "b": "2" } })).status, 201);
+    let got = ask("PATCH", json!({ "tags": { "b": "3" } }));
+    assert_eq!((got.status, got.text("/location")), (200, "westeurope"));
+    assert_eq!(got.body["tags"], json!({ "b": "3" }), "tags are given as a whole");
+    let got = ask("PATCH", json!({ "location": "WestEurope" }));
+    assert_eq!((got.status, &got.body["tags"]), (200, &json!({ "b": "3" })));
+    let moved = ask("PATCH", json!({ "location": "northeurope" }));
+    assert_eq!(moved.refusal(), (409, "InvalidResourceGroupLocation"));
+    let stranger = trial.arm_token("target-admin", FABRIKAM);
+    let foreign = trial.arm(&stranger, "PATCH", &group, &json!({ "tags": {} }));
+    assert_eq!(foreign.refusal(), (401, "InvalidAuthenticationTokenTenant"));
+}
+
+#[test]
+fn a_virtual_network_keeps_the_settings_that_nothing_here_depends_on() {
+    let mut trial = Trial::ready();
+    let app = trial.arm_token("app", CENTRAL);
+    let network = format!(
+        "{CENTRAL_SUBSCRIPTION}/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/v"
+    );
+    let mut ask = |method: &str, version: &str, body: Value| {
+        trial.arm(&app, method, &format!("{network}?api-version={version}"), &body)
+    };
+    let space = json!({ "addressPrefixes": ["10.5.0.0/16"] });
+    let body = json!({ "location": "westeurope", "properties": {
+        "addressSpace": space, "dhcpOptions": { "dnsServers": ["10.5.0.4"] }, "flowTimeoutInMinutes": 10,
+    } });
+    let made = ask("PUT", "2025-01-01", body);
+    assert_eq!((made.status, made.text("/properties/dhcpOptions/dnsServers/0")), (201, "10.5.0.4"));
+    assert_eq!(made.body["properties"]["flowTimeoutInMinutes"], 10);
+    assert_eq!(made.text("/properties/privateEndpointVNetPolicies"), "Disabled");
+    let basic = json!({ "location": "westeurope", "properties": {
+        "addressSpace": space, "privateEndpointVNetPolicies": "Basic",
+    } });
+    assert_eq!(ask("PUT", "2025-01-01", basic).text("/properties/privateEndpointVNetPolicies"), "Basic");
+    let read = ask("GET", "2024-03-01", Value::Null);
+    assert_eq!(read.text("/properties/privateEndpointVNetPolicies"), "Basic");
+    assert_eq!(read.body["properties"].get("dhcpOptions"), None, "a PUT is the whole of it");
+    let older = ask("GET", "2023-11-01", Value::Null);
+    assert_eq!(older.body["properties"].get("privateEndpointVNetPolicies"), None);
 }
