@@ -37,6 +37,7 @@ mod stopping;
 mod takeover;
 mod teardown;
 mod terminal;
+mod terraform;
 mod throttling;
 mod transcripts;
 mod unattended;

@@ -12,7 +12,7 @@ use crate::notice;
 use crate::program::{self, Home, Said};
 
 /// A file of `tests/clients/`.
-fn client(path: &str) -> PathBuf {
+pub(crate) fn client(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(path)
 }
 
@@ -28,7 +28,7 @@ fn node() -> Option<PathBuf> {
 }
 
 /// A program with nothing of this machine's environment.
-fn command(program: &Path) -> Command {
+pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     // Nothing is left beside the sources.
     command.env_clear().env("PYTHONDONTWRITEBYTECODE", "1");
@@ -36,7 +36,7 @@ fn command(program: &Path) -> Command {
 }
 
 /// What a client says of this world.
-fn play(azure: &Azure, mut command: Command) -> Said {
+pub(crate) fn play(azure: &Azure, mut command: Command) -> Said {
     let home = Home::new();
     command
         .arg(home.write("ready.json", azure.ready.to_string()))
@@ -53,7 +53,7 @@ fn play(azure: &Azure, mut command: Command) -> Said {
 
 /// Says what a client counted, and panics with all that it said unless every check holds.
 #[track_caller]
-fn every_check_holds(what: &str, azure: &Azure, command: Command) {
+pub(crate) fn every_check_holds(what: &str, azure: &Azure, command: Command) {
     let said = play(azure, command).expect(0);
     let counted = said.out.lines().last().unwrap_or_default();
     let passed = counted.split(' ').next().and_then(|number| number.parse::<usize>().ok());
