@@ -10,6 +10,7 @@
 
 mod arm;
 mod authority;
+mod azure_cli;
 mod caller;
 mod certificate;
 mod claims;
@@ -29,13 +30,16 @@ mod redaction;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod sign_in_record;
 mod skip_token;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod unauthorized;
 mod wire;
 
 pub use arm::{Arm, Deletion};
+pub use azure_cli::AzureCli;
 pub use cloud::{Cloud, CloudError, Service};
 pub use credentials::{
     Credential, CredentialError, CredentialKind, CredentialSettings, Credentials, IdentitySettings,
@@ -98,6 +102,13 @@ impl Azure {
         let limits = Arc::new(Limits::default());
         let tokens = Tokens::new(cloud.clone(), credentials, wire.clone(), Arc::clone(&limits));
         Azure { cloud, wire, tokens, limits, grants: Grants::default(), operations: Operations::default() }
+    }
+
+    /// Asks `cli` instead of the program `az`.
+    #[must_use]
+    pub fn with_azure_cli(mut self, cli: Arc<dyn AzureCli>) -> Self {
+        self.tokens.ask_instead(cli);
+        self
     }
 
     /// The cloud.

@@ -15,7 +15,7 @@ mod rights;
 mod tenancy;
 
 pub use azure::{
-    Arm, Azure, Cloud, CloudError, Credential, CredentialError, CredentialKind, CredentialSettings,
+    Arm, Azure, AzureCli, Cloud, CloudError, Credential, CredentialError, CredentialKind, CredentialSettings,
     Credentials, Deletion, Graph, IdentitySettings, InProcess, SecretReader, SecretRef, Service, SignedIn,
     TransportFault, Wire, WireError,
 };

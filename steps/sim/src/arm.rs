@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::caller::{self, Caller};
+use crate::caller::{self, Caller, PrincipalKind};
 use crate::hierarchy::Place;
 use crate::ledger::Change;
 use crate::lies::Lie;
@@ -91,6 +91,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     if let Some(id) = &subscription {
         check_issuer(world, &caller, request, id)?;
     }
+    check_second_factor(world, &caller, request)?;
     route(world, &caller, request, &path)
 }
 
@@ -158,6 +159,21 @@ fn check_issuer(world: &World, caller: &Caller, request: &Request, subscription:
     );
     Err(Reply::gateway_error(401, "InvalidAuthenticationTokenTenant", &message)
         .with("www-authenticate", &caller::challenge(world, request)))
+}
+
+/// Where that policy is in force, people change nothing without a second factor; applications have none, and reading needs
+/// none.
+fn check_second_factor(world: &World, caller: &Caller, request: &Request) -> Result<(), Reply> {
+    let holder = &caller.holder;
+    let changes = matches!(request.method, Method::PUT | Method::PATCH | Method::DELETE);
+    if changes
+        && holder.kind == PrincipalKind::User
+        && !holder.stepped_up
+        && world.step_up.contains(&holder.tenant)
+    {
+        return Err(crate::refusals::step_up(world, request));
+    }
+    Ok(())
 }
 
 /// What a DELETE does unless the world lies about it: tells whether to really remove.

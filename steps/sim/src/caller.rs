@@ -26,6 +26,8 @@ pub(crate) struct Holder {
     pub(crate) name: String,
     pub(crate) kind: PrincipalKind,
     pub(crate) issued: Timestamp,
+    /// Signed in with a second factor, because that was asked for.
+    pub(crate) stepped_up: bool,
 }
 
 /// The holder of the token in `Authorization` and those of the auxiliary tokens, all valid.

@@ -7,7 +7,7 @@ pub(crate) mod certificates;
 mod refusals;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::directory::ExternalState;
 use crate::ledger::Change;
@@ -136,7 +136,19 @@ fn token(world: &mut World, request: &Request, tenant: &str, first_version: bool
         return Err(refuse(world, request, code, refusals::text_of(code)));
     }
     let audience = audience(world, request, &form, first_version, &tenant)?;
-    Ok(issue(world, request.at, &tenant, &client_id, subject, audience))
+    // Only people have a second factor.
+    let acrs = if subject.upn.is_some() { contexts_asked_for(&form) } else { Vec::new() };
+    Ok(issue(world, request.at, &tenant, &client_id, subject, audience, acrs))
+}
+
+/// What a request for a token says in answer to a claims challenge:
+/// `{"access_token":{"acrs":{"essential":true,"values":["p1"]}}}`.
+fn contexts_asked_for(form: &Form) -> Vec<String> {
+    let claims: Value =
+        form.get("claims").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let values = claims.pointer("/access_token/acrs/values").and_then(Value::as_array);
+    let values = values.map(Vec::as_slice).unwrap_or_default();
+    values.iter().filter_map(|value| Some(value.as_str()?.to_owned())).collect()
 }
 
 fn home_of(world: &World, client_id: &str) -> Option<String> {
@@ -257,6 +269,7 @@ fn issue(
     client_id: &str,
     subject: Subject,
     audience: String,
+    acrs: Vec<String>,
 ) -> Reply {
     let lifetime = world.lags.token.as_secs();
     let claims = Claims {
@@ -273,6 +286,7 @@ fn issue(
         upn: subject.upn,
         uti: world.draw().simple().to_string(),
         ver: "1.0".to_owned(),
+        acrs,
     };
     Reply::ok(json!({
         "token_type": "Bearer",

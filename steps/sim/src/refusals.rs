@@ -156,8 +156,8 @@ const ROWS: &[Row] = &[
     Row(
         "insufficient_claims",
         401,
-        "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: \
-         LocationConditionEvaluationSatisfied.",
+        "The access token does not satisfy a policy of this tenant: users must authenticate with multi-factor \
+         authentication to create, update or delete resources.",
         Gateway,
     ),
     Row(
@@ -236,6 +236,11 @@ pub(crate) fn refuse(world: &mut World, service: Service, request: &Request, tol
     reply.changed(Change::None)
 }
 
+/// Asks for a sign-in with a second factor.
+pub(crate) fn step_up(world: &World, request: &Request) -> Reply {
+    worded(world, Service::Arm, request, "insufficient_claims")
+}
+
 fn worded(world: &World, service: Service, request: &Request, code: &str) -> Reply {
     let Row(_, status, words, maker) =
         row(code).unwrap_or(&Row("", 400, "The request is refused for a reason of its own.", Provider));
@@ -273,7 +278,7 @@ fn worded(world: &World, service: Service, request: &Request, code: &str) -> Rep
         reply = reply.with(
             "www-authenticate",
             "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", \
-             error=\"insufficient_claims\", claims=\"eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZX19fQ==\"",
+             error=\"insufficient_claims\", claims=\"eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlcyI6WyJwMSJdfX19\"",
         );
     }
     reply

@@ -27,7 +27,13 @@ pub(crate) struct Claims {
     pub(crate) upn: Option<String>,
     pub(crate) uti: String,
     pub(crate) ver: String,
+    /// Authentication contexts that the sign-in satisfied; only those that were asked for are told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) acrs: Vec<String>,
 }
+
+/// The authentication context that Azure's own policy for writes asks for (Azure/azure-cli#31778).
+pub(crate) const SECOND_FACTOR: &str = "p1";
 
 /// Issuer of the tokens of a tenant.
 pub(crate) fn issuer(tenant: &str) -> String {
@@ -133,6 +139,7 @@ impl Claims {
             name: self.upn.clone().unwrap_or_else(|| self.appid.clone()),
             kind: if self.idtyp == "app" { PrincipalKind::ServicePrincipal } else { PrincipalKind::User },
             issued: Timestamp::from_second(self.iat).unwrap_or(Timestamp::UNIX_EPOCH),
+            stepped_up: self.acrs.iter().any(|context| context == SECOND_FACTOR),
         }
     }
 }
@@ -168,6 +175,7 @@ mod tests {
             upn: Some("n@contoso.example".into()),
             uti: "u".into(),
             ver: "1.0".into(),
+            acrs: Vec::new(),
         }
     }
 

@@ -40,6 +40,10 @@ pub struct World {
     pub(crate) ledger: Ledger,
     /// Names of the ready file.
     pub(crate) labels: IndexMap<String, Label>,
+    /// Tenants whose policy asks people for a second factor before they change anything.
+    pub(crate) step_up: BTreeSet<String>,
+    /// Before when the tokens of a tenant have ended, whatever they say.
+    ended: BTreeMap<String, Timestamp>,
     faults: Vec<Fault>,
     seed: Uuid,
     drawn: u64,
@@ -61,6 +65,8 @@ impl World {
             network: Network::default(),
             ledger: Ledger::default(),
             labels: IndexMap::new(),
+            step_up: BTreeSet::new(),
+            ended: BTreeMap::new(),
             faults: Vec::new(),
             seed: Uuid::new_v5(&Uuid::NAMESPACE_OID, &seed.to_be_bytes()),
             drawn: 0,
@@ -325,9 +331,14 @@ impl World {
 
     /// Reads a token that was sent to `service`.
     pub(crate) fn verify(&self, token: &str, service: Service, request: &Request) -> Result<Claims, Bad> {
-        tokens::verify(self.token_key(), token, request.at, |audience| {
+        let claims = tokens::verify(self.token_key(), token, request.at, |audience| {
             self.hosts.is_audience(audience, service)
-        })
+        })?;
+        let ended = self.ended.get(&claims.tid.to_ascii_lowercase());
+        if ended.is_some_and(|until| claims.iat <= until.as_second()) {
+            return Err(Bad::Expired(Box::new(claims)));
+        }
+        Ok(claims)
     }
 
     /// What signs this world's tokens.
@@ -366,6 +377,22 @@ impl World {
         if let Some(code) = code {
             self.directory.barriers.push(Barrier { client_id, tenant, code });
         }
+    }
+
+    /// Whether people change nothing in `tenant`, from now on, without a second factor: Azure Policy's "Users must
+    /// authenticate with multi-factor authentication to create or update resources", and the one for removing.
+    pub fn require_second_factor(&mut self, tenant: &str, required: bool) {
+        let tenant = tenant.to_ascii_lowercase();
+        if required {
+            self.step_up.insert(tenant);
+        } else {
+            self.step_up.remove(&tenant);
+        }
+    }
+
+    /// Ends all tokens of `tenant` that were issued so far.
+    pub fn end_tokens(&mut self, tenant: &str) {
+        self.ended.insert(tenant.to_ascii_lowercase(), self.latest);
     }
 
     /// What exists, without what differs between two runs that did the same: times and names that were drawn.

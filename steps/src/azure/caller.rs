@@ -9,13 +9,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use twinspan_engine::{ActedAs, Exchange, FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
 
-use super::claims::Claims;
 use super::cloud::Service;
 use super::limits::{Lane, Quota, Sort};
 use super::paging::{Page, Pages};
 use super::party::Party;
 use super::reading::only_reads;
-use super::refusal::{self, Situation};
+use super::refusal::{self, Sender, Situation};
 use super::tokens::Token;
 use super::wire::TransportFault;
 use super::{Azure, redaction, references, request_id};
@@ -48,12 +47,13 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    claims: Claims,
-    auxiliary: Vec<Claims>,
+    /// What it was asked with.
+    tokens: Tokens,
     /// Where it was counted.
     lane: Lane,
 }
 
+#[derive(Clone)]
 struct Tokens {
     primary: Token,
     auxiliary: Vec<Token>,
@@ -145,13 +145,17 @@ impl<'a> Caller<'a> {
             return Ok(answer);
         }
         // All of them: an auxiliary token that ran out fails the whole request in the same words.
-        self.forget(call.service, &tokens).await;
+        self.forget(call.service, &tokens, answer.status == 401).await;
         // A refused write did not happen; the engine repeats it as a new attempt.
         if call.write || !refusal::is_stale_token(answer.status, &answer.headers) {
             return Ok(answer);
         }
         let tokens = self.tokens(call.service).await?;
-        self.once(call, party, &tokens).await
+        let answer = self.once(call, party, &tokens).await?;
+        if answer.status == 401 {
+            self.forget(call.service, &tokens, true).await;
+        }
+        Ok(answer)
     }
 
     /// Sends `call` and takes only a yes.
@@ -180,8 +184,8 @@ impl<'a> Caller<'a> {
         let auxiliary = self
             .auxiliary
             .iter()
-            .zip(&answer.auxiliary)
-            .map(|(identity, claims)| Ok((Party::of(identity)?, claims.clone())))
+            .zip(&answer.tokens.auxiliary)
+            .map(|(identity, token)| Ok(sender(Party::of(identity)?, token)))
             .collect::<Result<Vec<_>, StepError>>()?;
         let situation = Situation {
             cloud: &self.azure.cloud,
@@ -189,8 +193,7 @@ impl<'a> Caller<'a> {
             verb: call.verb.as_str(),
             path: call.url.path(),
             write: call.write,
-            party: self.party()?,
-            claims: &answer.claims,
+            sender: sender(self.party()?, &answer.tokens.primary),
             auxiliary: &auxiliary,
             grants: &self.azure.grants,
             now: self.cx.now(),
@@ -283,10 +286,10 @@ impl<'a> Caller<'a> {
         Ok(Tokens { primary, auxiliary })
     }
 
-    async fn forget(&self, service: Service, tokens: &Tokens) {
-        self.azure.tokens.forget(self.identity, service, &tokens.primary).await;
+    async fn forget(&self, service: Service, tokens: &Tokens, as_bad: bool) {
+        self.azure.tokens.forget(self.identity, service, &tokens.primary, as_bad).await;
         for (identity, token) in self.auxiliary.iter().zip(&tokens.auxiliary) {
-            self.azure.tokens.forget(identity, service, token).await;
+            self.azure.tokens.forget(identity, service, token, as_bad).await;
         }
     }
 
@@ -306,8 +309,7 @@ impl<'a> Caller<'a> {
                     status: parts.status.as_u16(),
                     headers: parts.headers,
                     body,
-                    claims: tokens.primary.claims.clone(),
-                    auxiliary: tokens.auxiliary.iter().map(|token| token.claims.clone()).collect(),
+                    tokens: tokens.clone(),
                     lane,
                 })
             }
@@ -398,6 +400,12 @@ impl<'a> Caller<'a> {
         };
         builder.body(body).map_err(|_| bug("the request cannot be written"))
     }
+}
+
+/// Who sent `token`.
+fn sender<'a>(party: Party<'a>, token: &Token) -> Sender<'a> {
+    let (claims, credential) = (token.claims.clone(), token.credential.clone());
+    Sender { party, claims, credential, same_token: token.same }
 }
 
 /// Where and as whom a request is counted.

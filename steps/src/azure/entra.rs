@@ -435,7 +435,7 @@ fn consent(cloud: &Cloud, tenant: &str, credential: &Credential) -> String {
     }
 }
 
-fn references(refusal: &Refusal) -> Vec<(String, String)> {
+pub(super) fn references(refusal: &Refusal) -> Vec<(String, String)> {
     [
         ("correlation_id", &refusal.correlation),
         ("trace_id", &refusal.trace),

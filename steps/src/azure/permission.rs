@@ -2,9 +2,9 @@
 
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
-use super::claims::Claims;
+use super::credentials::Credential;
 use super::party::Party;
-use super::refusal::Situation;
+use super::refusal::{Sender, Situation};
 use crate::people::shell_word;
 
 /// What a refusal says is missing.
@@ -40,30 +40,32 @@ impl Missing {
         &self,
         seen: &str,
         situation: &Situation<'_>,
-        party: Party<'_>,
-        claims: &Claims,
+        sender: &Sender<'_>,
     ) -> Option<StepError> {
-        let object = self.object_id.as_deref().or(claims.oid.as_deref())?;
+        let party = sender.party;
+        let object = self.object_id.as_deref().or(sender.claims.oid.as_deref())?;
         let scope = self.scope.as_deref().unwrap_or(situation.path);
         let at = situation.grants.recent(party.tenant, scope, object, situation.now)?;
-        let wait = Wait::remote(format!(
-            "the role that was given to {} at {at} is not effective yet (up to 10 minutes; each look is with a new sign-in)",
-            party.person()
-        ));
+        let given = format!("the role that was given to {} at {at} is not effective yet", party.person());
+        // The Azure CLI keeps a token for about an hour, and only a person can make it take another.
+        let wait = if matches!(sender.credential, Credential::AzureCli) {
+            let sign_in = situation.cloud.az_login_for(party.tenant, situation.service);
+            Wait::remote(format!(
+                "{given} (up to 10 minutes; each look is with the token that the Azure CLI keeps)"
+            ))
+            .otherwise(format!("a new token may show it sooner: {sign_in}"))
+        } else {
+            Wait::remote(format!("{given} (up to 10 minutes; each look is with a new sign-in)"))
+        };
         Some(StepError::new(FailureClass::Propagation, seen).wait(wait))
     }
 
     /// The error and its wait: `party` may not do something in its tenant.
-    pub(crate) fn error(
-        self,
-        seen: String,
-        situation: &Situation<'_>,
-        party: Party<'_>,
-        claims: &Claims,
-    ) -> StepError {
-        if let Some(error) = self.not_effective_yet(&seen, situation, party, claims) {
+    pub(crate) fn error(self, seen: String, situation: &Situation<'_>, sender: &Sender<'_>) -> StepError {
+        if let Some(error) = self.not_effective_yet(&seen, situation, sender) {
             return error;
         }
+        let Sender { party, claims, .. } = sender;
         let tenant = party.tenant;
         let scope = self.scope.as_deref().map(assignable);
         let action = self.action.as_deref().unwrap_or("what this step does");

@@ -7,10 +7,11 @@ use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::claims::Claims;
 use super::cloud::{Cloud, Service};
+use super::credentials::Credential;
 use super::grants::Grants;
 use super::party::Party;
 use super::permission::{self, Missing};
-use super::{redaction, references, retry_after};
+use super::{redaction, references, retry_after, unauthorized};
 use crate::people::shell_word;
 
 /// What was asked, and as whom.
@@ -20,13 +21,23 @@ pub(crate) struct Situation<'a> {
     pub(crate) verb: &'a str,
     pub(crate) path: &'a str,
     pub(crate) write: bool,
-    pub(crate) party: Party<'a>,
-    pub(crate) claims: &'a Claims,
+    pub(crate) sender: Sender<'a>,
     /// Whose tokens went along.
-    pub(crate) auxiliary: &'a [(Party<'a>, Claims)],
+    pub(crate) auxiliary: &'a [Sender<'a>],
     /// Roles that were given a moment ago.
     pub(crate) grants: &'a Grants,
     pub(crate) now: Timestamp,
+}
+
+/// Whose token was sent.
+pub(crate) struct Sender<'a> {
+    pub(crate) party: Party<'a>,
+    /// What the token says.
+    pub(crate) claims: Claims,
+    /// How it was come by.
+    pub(crate) credential: Credential,
+    /// It had been refused before, and was given again.
+    pub(crate) same_token: bool,
 }
 
 /// The service's own words.
@@ -90,7 +101,7 @@ pub(crate) fn blames_token(status: u16, body: &[u8]) -> bool {
 
 /// Whether a new token may be all that is missing.
 pub(crate) fn is_stale_token(status: u16, headers: &HeaderMap) -> bool {
-    status == 401 && challenge(headers).is_none_or(|challenge| !challenge.contains("claims=\""))
+    status == 401 && unauthorized::is_stale_token(headers)
 }
 
 /// Classes the answer.
@@ -114,7 +125,7 @@ fn unspoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap) -> Step
     let service = situation.service.name();
     let seen = seen(situation, &format!("status {status}, and not in the words of {service}"));
     let class = match status {
-        401 => return unauthorized(situation, headers, &Words::default(), seen),
+        401 => return unauthorized::unauthorized(situation, headers, &Words::default(), seen),
         429 => FailureClass::Throttled,
         412 => FailureClass::ConflictRetryable,
         _ => FailureClass::Transient,
@@ -136,12 +147,12 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
     let code = words.code.as_str();
     let message = words.message.as_str();
     let seen = seen(situation, &format!("{status} {code}: {}", redaction::line(message)));
-    let tenant = situation.party.tenant;
+    let tenant = situation.sender.party.tenant;
     let new = |class| StepError::new(class, seen.clone());
     let subscription = segment_after(situation.path, "subscriptions").unwrap_or("SUBSCRIPTION");
     match (status, code) {
         (408 | 500.., _) => new(FailureClass::Transient),
-        (401, _) => unauthorized(situation, headers, words, seen),
+        (401, _) => unauthorized::unauthorized(situation, headers, words, seen),
         (_, "RequestDisallowedByPolicy" | "RequestDisallowedByAzure") => {
             new(FailureClass::Policy).hint(policy(words, tenant, situation.path))
         }
@@ -155,20 +166,20 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
             )),
         (403, "LinkedAuthorizationFailed") => linked(situation, message, seen),
         (403, _) if situation.service == Service::Graph => {
-            permission::of_graph(seen, situation.verb, situation.path, situation.party)
+            permission::of_graph(seen, situation.verb, situation.path, situation.sender.party)
         }
-        (403, _) => Missing::on_scope(message).error(seen, situation, situation.party, situation.claims),
+        (403, _) => Missing::on_scope(message).error(seen, situation, &situation.sender),
         (404, "SubscriptionNotFound") => {
             let missing = Missing {
                 action: Some("Microsoft.Resources/subscriptions/read".to_owned()),
                 scope: Some(format!("/subscriptions/{subscription}")),
                 object_id: None,
             };
-            let mut error = missing.error(seen, situation, situation.party, situation.claims);
+            let mut error = missing.error(seen, situation, &situation.sender);
             if let Some(wait) = error.wait.as_mut().filter(|wait| wait.kind == WaitKind::Permission) {
                 wait.what = format!(
                     "subscription {subscription} does not exist, or {} has no role on it",
-                    situation.party.person()
+                    situation.sender.party.person()
                 );
                 wait.otherwise = Some(format!(
                     "check the id of the subscription in the inputs: it must belong to tenant {tenant}"
@@ -280,52 +291,6 @@ fn plain_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
-fn unauthorized(situation: &Situation<'_>, headers: &HeaderMap, words: &Words, seen: String) -> StepError {
-    let Situation { party, cloud, .. } = situation;
-    let challenge = challenge(headers).unwrap_or_default();
-    if challenge.contains("claims=\"") {
-        let command = cloud.az_login(party.tenant);
-        return StepError::new(FailureClass::NeedsPerson, seen).hint(command.clone()).wait(
-            Wait::new(WaitKind::Person, "a stronger sign-in is required (claims challenge)")
-                .who(party.person())
-                .action(command)
-                .otherwise(format!("the Entra administrator of tenant {}: sign-in log", party.tenant)),
-        );
-    }
-    if words.code == "InvalidAuthenticationTokenTenant" {
-        let owner = words
-            .message
-            .split_once("must match")
-            .and_then(|(_, rest)| tenant_in(rest))
-            .or_else(|| tenant_in(challenge));
-        return match owner {
-            Some(owner) if !owner.eq_ignore_ascii_case(party.tenant) => {
-                StepError::new(FailureClass::PlanWrong, seen).hint(format!(
-                    "the subscription belongs to tenant {owner}, and identity {} signs in to tenant {}: check which \
-                     tenant and which subscription the inputs name",
-                    party.name, party.tenant
-                ))
-            }
-            Some(_) => StepError::new(FailureClass::Transient, seen)
-                .hint("right after a subscription moved to another tenant this takes a while"),
-            None => StepError::new(FailureClass::PlanWrong, seen).hint(format!(
-                "the subscription does not belong to tenant {}, which identity {} signs in to",
-                party.tenant, party.name
-            )),
-        };
-    }
-    let others: Vec<String> = situation.auxiliary.iter().map(|(party, _)| party.to_string()).collect();
-    let hint = if others.is_empty() {
-        format!("the token of {party} was refused; the next attempt takes a new one")
-    } else {
-        format!(
-            "the token of {party} or of {} was refused; the next attempt takes new ones",
-            others.join(", ")
-        )
-    };
-    StepError::new(FailureClass::Transient, seen).hint(hint)
-}
-
 /// Two different things under one code: no token for the other tenant, or no right there.
 fn linked(situation: &Situation<'_>, message: &str, seen: String) -> StepError {
     let other = message
@@ -338,34 +303,23 @@ fn linked(situation: &Situation<'_>, message: &str, seen: String) -> StepError {
             None => format!(
                 "say `auxiliary:` with an identity of the tenant that owns subscription {subscription}: its token has to go along"
             ),
-            Some((sent, _)) => format!(
-                "the token of {sent} went along, and does not open subscription {subscription}: `auxiliary:` must name an \
-                 identity of the tenant that owns it"
+            Some(sent) => format!(
+                "the token of {} went along, and does not open subscription {subscription}: `auxiliary:` must name an \
+                 identity of the tenant that owns it",
+                sent.party
             ),
         };
         return StepError::new(FailureClass::PlanWrong, seen).hint(hint);
     }
     let missing = Missing::on_linked_scope(message);
     match situation.auxiliary.first() {
-        Some((party, claims)) => missing.error(seen, situation, *party, claims),
-        None => missing.error(seen, situation, situation.party, situation.claims),
+        Some(sender) => missing.error(seen, situation, sender),
+        None => missing.error(seen, situation, &situation.sender),
     }
 }
 
 fn seen(situation: &Situation<'_>, what: &str) -> String {
-    format!("{} {} as {}: {what}", situation.verb, redaction::target(situation.path), situation.party)
-}
-
-fn challenge(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::WWW_AUTHENTICATE)?.to_str().ok()
-}
-
-/// The tenant in an issuer's address: `https://sts.windows.net/TENANT/`.
-fn tenant_in(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once("https://")?;
-    let (_, path) = rest.split_once('/')?;
-    let end = path.find(|c: char| !c.is_ascii_hexdigit() && c != '-').unwrap_or(path.len());
-    (end == 36).then(|| &path[..end])
+    format!("{} {} as {}: {what}", situation.verb, redaction::target(situation.path), situation.sender.party)
 }
 
 /// The segment after `name` in a path, in whatever case that was written.
@@ -392,6 +346,7 @@ mod tests {
         ConflictRetryable, NeedsPerson, Permission, PlanWrong, Policy, ReplicationLag, Throttled, Transient,
     };
 
+    use super::super::SecretRef;
     use super::*;
 
     const C: &str = "11111111-0000-0000-0000-00000000000c";
@@ -403,18 +358,35 @@ mod tests {
     }
 
     fn classed(write: bool, auxiliary: bool, status: u16, headers: &[(&str, &str)], body: &str) -> StepError {
+        let secret = SecretRef::Env("SECRET".to_owned());
+        let application = Credential::ClientSecret { client_id: "app-1".to_owned(), client_secret: secret };
+        classed_for(&application, false, write, auxiliary, status, headers, body)
+    }
+
+    /// By whoever signs in so; `same_token`: all of theirs were refused before.
+    fn classed_for(
+        credential: &Credential,
+        same_token: bool,
+        write: bool,
+        auxiliary: bool,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> StepError {
+        let kind = if matches!(credential, Credential::AzureCli) { "user" } else { "app" };
         let claims =
-            |oid: &str| serde_json::from_value::<Claims>(json!({"oid": oid, "idtyp": "app"})).unwrap();
-        let other = [(Party { name: "target", contact: None, about: None, tenant: T }, claims("oid-in-t"))];
-        let own = claims("oid-in-c");
+            |oid: &str| serde_json::from_value::<Claims>(json!({"oid": oid, "idtyp": kind})).unwrap();
+        let sender =
+            |party, oid| Sender { party, claims: claims(oid), credential: credential.clone(), same_token };
+        let other = [sender(Party { name: "target", contact: None, about: None, tenant: T }, "oid-in-t")];
+        let own = Party { name: "central", contact: Some("nina@contoso.example"), about: None, tenant: C };
         let situation = Situation {
             cloud: &Cloud::named("public").unwrap(),
             service: Service::Arm,
             verb: if write { "PUT" } else { "GET" },
             path: MEMBER,
             write,
-            party: Party { name: "central", contact: Some("nina@contoso.example"), about: None, tenant: C },
-            claims: &own,
+            sender: sender(own, "oid-in-c"),
             auxiliary: if auxiliary { &other } else { &[] },
             grants: &Grants::default(),
             now: "2026-11-23T08:00:00Z".parse().unwrap(),
@@ -629,17 +601,73 @@ mod tests {
     }
 
     #[test]
-    fn a_claims_challenge_is_for_a_person() {
-        let challenge = "Bearer authorization_uri=\"https://login.example/\", error=\"insufficient_claims\", claims=\"eyJh\"";
-        let failure = classed(
-            false,
-            false,
-            401,
-            &[("www-authenticate", challenge)],
-            &error_body("InvalidAuthenticationToken", "x"),
+    fn a_claims_challenge_is_for_a_person_and_goes_into_the_command() {
+        let challenge = "Bearer authorization_uri=\"https://login.example/\", error=\"insufficient_claims\", claims=\"eyJhIjoxfQ\"";
+        let headers = [("www-authenticate", challenge)];
+        let body = error_body("InvalidAuthenticationToken", "x");
+        let by_cli = classed_for(&Credential::AzureCli, false, false, true, 401, &headers, &body);
+        assert_eq!(by_cli.class, NeedsPerson);
+        let wait = by_cli.wait.unwrap();
+        assert_eq!(wait.who.unwrap(), format!("you (nina@contoso.example) in tenant {C}"));
+        let command = format!(
+            "az login --tenant {C} --scope https://management.azure.com/.default --claims-challenge eyJhIjoxfQ=="
         );
-        assert_eq!(failure.class, NeedsPerson);
-        assert_eq!(failure.wait.unwrap().action.unwrap(), format!("az login --tenant {C}"));
+        assert_eq!(wait.action.unwrap(), command);
+        // Azure names the other tenant: it is that one's token.
+        let body = error_body(
+            "InvalidAuthenticationToken",
+            &format!("The token of tenant '{T}' does not satisfy it."),
+        );
+        let wait = classed_for(&Credential::AzureCli, false, false, true, 401, &headers, &body).wait.unwrap();
+        assert!(wait.action.unwrap().starts_with(&format!("az login --tenant {T} ")));
+        // What is no base64 is no part of a command.
+        let headers = [("www-authenticate", "Bearer claims=\"$(reboot)\"")];
+        let wait =
+            classed_for(&Credential::AzureCli, false, false, false, 401, &headers, &body).wait.unwrap();
+        assert_eq!(
+            wait.action.unwrap(),
+            format!("az login --tenant {C} --scope https://management.azure.com/.default")
+        );
+        // An application has no second factor: nobody is told to sign it in.
+        for credential in [
+            Credential::ManagedIdentity { client_id: None },
+            Credential::WorkloadIdentity { client_id: Some("app-1".to_owned()), token_file: None },
+        ] {
+            let error = classed_for(&credential, false, false, false, 401, &headers, &body);
+            assert_eq!(error.class, NeedsPerson);
+            let wait = error.wait.unwrap();
+            assert_eq!(wait.who.unwrap(), format!("an Entra administrator of tenant {C}"));
+            let action = wait.action.unwrap();
+            assert!(
+                action.contains(&format!("sign-in log of tenant {C}")) && !action.contains("az login"),
+                "{action}"
+            );
+            let named = credential
+                .client_id()
+                .map_or("the managed identity".to_owned(), |id| format!("application {id}"));
+            assert!(action.contains(&named), "{action}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_the_azure_cli_gives_again_is_for_a_person() {
+        let refused = |credential: &Credential, same, message: &str| {
+            let body = error_body("ExpiredAuthenticationToken", message);
+            classed_for(credential, same, true, true, 401, &[], &body)
+        };
+        let error = refused(&Credential::AzureCli, true, "The access token has expired.");
+        assert_eq!(error.class, NeedsPerson);
+        let login =
+            |tenant| format!("az login --tenant {tenant} --scope https://management.azure.com/.default");
+        assert_eq!(error.wait.unwrap().action.unwrap(), format!("{} && {}", login(C), login(T)));
+        // Azure says whose it was.
+        let said = format!("The auxiliary token of client 'c' in tenant '{T}' is expired.");
+        assert_eq!(refused(&Credential::AzureCli, true, &said).wait.unwrap().action.unwrap(), login(T));
+        let others_hint = refused(&Credential::AzureCli, false, &said).hint.unwrap();
+        assert!(others_hint.contains(T) && !others_hint.contains(C), "{others_hint}");
+        // The first time a new one may do; and nobody can empty the cache of a machine's identity service.
+        assert_eq!(refused(&Credential::AzureCli, false, "x").class, Transient);
+        assert_eq!(refused(&Credential::ManagedIdentity { client_id: None }, true, "x").class, Transient);
     }
 
     #[test]

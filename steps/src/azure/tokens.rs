@@ -5,7 +5,9 @@
 //! use in another.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
+use std::process::{ExitStatus, Output};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -20,12 +22,12 @@ use azure_identity::{
 };
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
 use tokio::sync::Mutex;
-use twinspan_engine::{ActedAs, Exchange, FailureClass, Identity, StepCx, StepError};
+use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
 use uuid::Uuid;
 
 use super::authority::{Authority, Place, Seen};
+use super::azure_cli::AzureCli;
 use super::certificate::Certificate;
 use super::claims::Claims;
 use super::cloud::{Cloud, Service};
@@ -36,6 +38,7 @@ use super::no_credential::{azure_cli, configuration, none, not_usable, other_ten
 use super::party::Party;
 use super::redaction;
 use super::retry_after;
+use super::sign_in_record::exchanges;
 use super::wire::Wire;
 
 /// A token is renewed when it has less than this to live, as the Azure CLI does.
@@ -48,6 +51,10 @@ pub(crate) struct Token {
     renew_at: Timestamp,
     pub(crate) expires: Timestamp,
     pub(crate) claims: Claims,
+    /// How it was come by.
+    pub(crate) credential: Credential,
+    /// It was refused as a token, and given again: whoever gave it has a cache of its own.
+    pub(crate) same: bool,
 }
 
 impl fmt::Debug for Token {
@@ -64,7 +71,27 @@ impl Token {
 }
 
 type Key = (String, String, Service);
-type Slot = Arc<Mutex<Option<Token>>>;
+type Slot = Arc<Mutex<Held>>;
+
+/// What is kept for one key.
+#[derive(Default)]
+struct Held {
+    token: Option<Token>,
+    /// The last that was refused as a token.
+    refused: Option<SecretString>,
+}
+
+impl Held {
+    fn keep(&mut self, mut token: Token) -> Token {
+        token.same = self.refused.as_ref().is_some_and(|refused| is_same(refused, &token.secret));
+        self.token = Some(token.clone());
+        token
+    }
+}
+
+fn is_same(one: &SecretString, other: &SecretString) -> bool {
+    one.expose_secret() == other.expose_secret()
+}
 
 /// The tokens of this process.
 pub(crate) struct Tokens {
@@ -82,6 +109,11 @@ impl Tokens {
         Tokens { cloud, credentials, wire, executor: None, slots: StdMutex::default(), limits }
     }
 
+    /// Asks `cli` instead of the program `az`.
+    pub(crate) fn ask_instead(&mut self, cli: Arc<dyn AzureCli>) {
+        self.executor = Some(Arc::new(NoProgram(cli)));
+    }
+
     pub(crate) fn credentials(&self) -> &Credentials {
         &self.credentials
     }
@@ -96,12 +128,11 @@ impl Tokens {
         let party = Party::of(identity)?;
         let slot = self.slot(party, service);
         let mut held = slot.lock().await;
-        if let Some(token) = held.as_ref().filter(|token| cx.now() < token.renew_at) {
+        if let Some(token) = held.token.as_ref().filter(|token| cx.now() < token.renew_at) {
             return Ok(token.clone());
         }
         let token = self.request(cx, party, service).await?;
-        *held = Some(token.clone());
-        Ok(token)
+        Ok(held.keep(token))
     }
 
     /// Whether there is a complete credential.
@@ -125,17 +156,17 @@ impl Tokens {
         let slot = self.slot(party, service);
         let mut held = slot.lock().await;
         let token = self.request(cx, party, service).await?;
-        *held = Some(token.clone());
-        Ok(token)
+        Ok(held.keep(token))
     }
 
-    /// Drops a token that was refused, unless another step has replaced it already.
-    pub(crate) async fn forget(&self, identity: &Identity, service: Service, refused: &Token) {
+    /// Drops a token that was refused, unless another step has replaced it already. `as_bad`: the token itself was found
+    /// bad, and not only without a right.
+    pub(crate) async fn forget(&self, identity: &Identity, service: Service, refused: &Token, as_bad: bool) {
         let Ok(party) = Party::of(identity) else { return };
         let slot = self.slot(party, service);
         let mut held = slot.lock().await;
-        if held.as_ref().is_some_and(|held| held.secret.expose_secret() == refused.secret.expose_secret()) {
-            *held = None;
+        if held.token.take_if(|held| is_same(&held.secret, &refused.secret)).is_some() && as_bad {
+            held.refused = Some(refused.secret.clone());
         }
     }
 
@@ -193,9 +224,9 @@ impl Tokens {
             () = authority.refused() => Err("the identity service gave no token".to_owned()),
         };
         let seen = authority.seen();
-        let token = result.map(|token| keep(cx.now(), &token, seen.last()));
-        let claims = token.as_ref().ok().map(|token| &token.claims);
-        for exchange in exchanges(cx, began, party, &credential, &scope, &seen, claims) {
+        let token = result.map(|token| keep(cx.now(), &token, &credential, seen.last()));
+        let outcome = token.as_ref().map(|token| &token.claims).map_err(String::as_str);
+        for exchange in exchanges(cx, began, party, &credential, &scope, &seen, outcome) {
             cx.log.record(exchange);
         }
         let token = token.map_err(|text| self.refused(cx.now(), party, &credential, seen.last(), &text))?;
@@ -399,6 +430,20 @@ impl Tokens {
     }
 }
 
+/// Stands where the library would run a program.
+#[derive(Debug)]
+struct NoProgram(Arc<dyn AzureCli>);
+
+#[async_trait::async_trait]
+impl Executor for NoProgram {
+    async fn run(&self, _: &OsStr, args: &[&OsStr]) -> std::io::Result<Output> {
+        let shell = args.last().map(|arg| arg.to_string_lossy()).unwrap_or_default();
+        let command = shell.find("az account").and_then(|at| shell.get(at..)).unwrap_or_default();
+        let stdout = self.0.run(command).await.map_err(std::io::Error::other)?.into_bytes();
+        Ok(Output { status: ExitStatus::default(), stdout, stderr: Vec::new() })
+    }
+}
+
 /// What signs in instead of a secret, for one request.
 struct Assertion(SecretString);
 
@@ -420,7 +465,7 @@ fn is_another(issued_by: &str, tenant: &str) -> bool {
     Uuid::try_parse(tenant).is_ok() && !issued_by.eq_ignore_ascii_case(tenant)
 }
 
-fn keep(now: Timestamp, token: &AccessToken, seen: Option<&Seen>) -> Token {
+fn keep(now: Timestamp, token: &AccessToken, credential: &Credential, seen: Option<&Seen>) -> Token {
     let life = match seen.and_then(|seen| seen.end.as_ref().ok()?.life) {
         Some(life) => life,
         // The Azure CLI and some machines say until when, on the machine's clock, which is the engine's there.
@@ -435,54 +480,9 @@ fn keep(now: Timestamp, token: &AccessToken, seen: Option<&Seen>) -> Token {
         expires: now.checked_add(life).unwrap_or(now),
         claims: Claims::of(token.token.secret()),
         secret: token.token.secret().to_owned().into(),
+        credential: credential.clone(),
+        same: false,
     }
-}
-
-/// The record of a sign-in: every request of it, and of the last one whom it made us.
-fn exchanges(
-    cx: &StepCx<'_>,
-    began: Timestamp,
-    party: Party<'_>,
-    credential: &Credential,
-    scope: &str,
-    seen: &[Seen],
-    claims: Option<&Claims>,
-) -> Vec<Exchange> {
-    let exchange = |verb: &str, target: String, acted_as: Vec<ActedAs>| Exchange {
-        verb: verb.to_owned(),
-        target,
-        status: None,
-        began,
-        ended: cx.now(),
-        identity: party.name.to_owned(),
-        acted_as,
-        write: false,
-        references: Vec::new(),
-        sent: None,
-        received: None,
-    };
-    let acted_as: Vec<ActedAs> = claims.and_then(|claims| claims.acted_as(party.name)).into_iter().collect();
-    if matches!(credential, Credential::AzureCli) {
-        let target = format!("account get-access-token --tenant {} --scope {scope}", party.tenant);
-        let received = Some(json!({"succeeded": claims.is_some()}));
-        return vec![Exchange { received, ..exchange("az", target, acted_as) }];
-    }
-    let last = seen.len().saturating_sub(1);
-    let of_one = |(position, seen): (usize, &Seen)| {
-        let acted_as = if position == last { acted_as.clone() } else { Vec::new() };
-        let mut exchange = exchange(seen.verb, redaction::target(&seen.target), acted_as);
-        exchange.sent = Some(json!({"scope": scope, "client_id": credential.client_id()}));
-        match &seen.end {
-            Ok(reply) => {
-                exchange.status = Some(reply.status);
-                exchange.references = super::references(&reply.headers);
-                exchange.received = reply.refusal.as_ref().map(redaction::body);
-            }
-            Err(fault) => exchange.received = Some(json!({"fault": fault.to_string()})),
-        }
-        exchange
-    };
-    seen.iter().enumerate().map(of_one).collect()
 }
 
 /// The message of an error of the library. Its debug form holds the raw answer and is never used.
@@ -495,11 +495,10 @@ fn outermost(error: &azure_core::Error) -> String {
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
     use std::os::unix::process::ExitStatusExt;
-    use std::process::{ExitStatus, Output};
 
-    use twinspan_engine::{AttemptLog, Phase};
+    use serde_json::json;
+    use twinspan_engine::{AttemptLog, Exchange, Phase};
 
     use super::*;
     use crate::azure::scripted::{Bench, CENTRAL};

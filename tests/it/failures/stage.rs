@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use bytes::Bytes;
 use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use twinspan::InProcessWorld;
@@ -15,12 +16,16 @@ use twinspan_engine::{
 };
 use twinspan_plans::{Inputs, compile, parse};
 use twinspan_sim::{Hosts, World};
-use twinspan_steps::{Azure, Cloud, CommandPolicy, InProcess, TransportFault, Wire, registry};
+use twinspan_steps::{
+    Azure, Cloud, CommandPolicy, CredentialKind, CredentialSettings, Credentials, IdentitySettings,
+    InProcess, SecretReader, SecretRef, TransportFault, Wire, registry,
+};
 
+use super::cli::SimulatedCli;
 use crate::conformance::stage::credentials;
 
 pub(crate) const ARM: &str = "https://arm.twinspan.invalid";
-const LOGIN: &str = "https://login.twinspan.invalid";
+pub(crate) const LOGIN: &str = "https://login.twinspan.invalid";
 const GRAPH: &str = "https://graph.twinspan.invalid";
 pub(crate) const CENTRAL: &str = "11111111-0000-0000-0000-00000000000c";
 pub(crate) const FABRIKAM: &str = "22222222-0000-0000-0000-00000000000f";
@@ -34,6 +39,8 @@ type Meanwhile = Box<dyn FnOnce(&Stage) + Send>;
 pub(crate) struct Stage {
     pub(crate) world: Arc<InProcessWorld>,
     pub(crate) clock: Arc<VirtualClock>,
+    /// The Azure CLI of the person behind `central` and `target`.
+    pub(crate) cli: Arc<SimulatedCli>,
     way: Arc<Way>,
     folder: TempDir,
 }
@@ -43,6 +50,7 @@ struct Way {
     me: Weak<Way>,
     world: Arc<InProcessWorld>,
     clock: Arc<VirtualClock>,
+    cli: Arc<SimulatedCli>,
     meanwhile: Mutex<Option<(&'static str, &'static str, Meanwhile)>>,
     /// What happens when it is that late.
     later: Mutex<VecDeque<(Timestamp, Meanwhile)>>,
@@ -52,7 +60,7 @@ impl Way {
     fn stage(&self) -> Stage {
         let way = self.me.upgrade().unwrap();
         let (world, clock) = (Arc::clone(&self.world), Arc::clone(&self.clock));
-        Stage { world, clock, way, folder: tempfile::tempdir().unwrap() }
+        Stage { world, clock, cli: Arc::clone(&self.cli), way, folder: tempfile::tempdir().unwrap() }
     }
 
     fn next_due(&self) -> Option<Meanwhile> {
@@ -94,14 +102,16 @@ impl Stage {
         let clock = Arc::new(VirtualClock::new(began));
         world.set_hosts(Hosts { arm: ARM.to_owned(), login: LOGIN.to_owned(), graph: GRAPH.to_owned() });
         let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
+        let cli = Arc::new(SimulatedCli::new(Arc::clone(&world), Arc::clone(&clock)));
         let way = Arc::new_cyclic(|me| Way {
             me: Weak::clone(me),
+            cli: Arc::clone(&cli),
             world: Arc::clone(&world),
             clock: Arc::clone(&clock),
             meanwhile: Mutex::default(),
             later: Mutex::default(),
         });
-        Stage { world, clock, way, folder: tempfile::tempdir().unwrap() }
+        Stage { world, clock, cli, way, folder: tempfile::tempdir().unwrap() }
     }
 
     /// Lets `happens` happen just before the first request of this method arrives whose path has this part (`/part/`) or
@@ -123,12 +133,40 @@ impl Stage {
 
     /// A new process on the same journal.
     pub(crate) fn process(&self) -> Process {
-        let kinds = self.world.with(|world| {
-            let cloud = Cloud::custom(ARM, LOGIN, GRAPH).unwrap();
-            let azure = Azure::new(cloud, credentials(world), Wire::in_process(self.way.clone()));
-            registry(Arc::new(azure), CommandPolicy::default())
+        self.process_with(self.world.with(|world| credentials(world)))
+    }
+
+    /// The same, with the person behind `central` and `target` signed in to the Azure CLI.
+    pub(crate) fn process_by_cli(&self) -> Process {
+        struct Secret(String);
+        impl SecretReader for Secret {
+            fn read<'a>(&'a self, _: &'a SecretRef) -> BoxFuture<'a, Result<SecretString, String>> {
+                Box::pin(async move { Ok(self.0.clone().into()) })
+            }
+        }
+        let admin = self.world.with(|world| world.sign_in("target-admin", FABRIKAM).unwrap());
+        let by_cli = CredentialSettings {
+            credential: Some(CredentialKind::AzureCli),
+            ..CredentialSettings::default()
+        };
+        let by_secret = CredentialSettings {
+            credential: Some(CredentialKind::ClientSecret),
+            client_id: Some(admin.client_id),
+            client_secret: Some(SecretRef::Env("SECRET".to_owned())),
+            ..CredentialSettings::default()
+        };
+        let settings = [("central", by_cli.clone()), ("target", by_cli), ("target-admin", by_secret)];
+        let settings = settings.map(|(name, everywhere)| {
+            (name.to_owned(), IdentitySettings { everywhere, ..IdentitySettings::default() })
         });
-        let kinds = Arc::new(kinds);
+        self.process_with(Credentials::new(settings.into(), Arc::new(Secret(admin.client_secret))))
+    }
+
+    fn process_with(&self, credentials: Credentials) -> Process {
+        let cloud = Cloud::custom(ARM, LOGIN, GRAPH).unwrap();
+        let azure = Azure::new(cloud, credentials, Wire::in_process(self.way.clone()));
+        let azure = azure.with_azure_cli(self.cli.clone());
+        let kinds = Arc::new(registry(Arc::new(azure), CommandPolicy::default()));
         let opening = Opening::rehearsal(Arc::clone(&kinds), self.clock.clone());
         let backend = SqliteBackend::open(&self.folder.path().join("journal.db"), opening).unwrap();
         Process { backend, performer: Arc::new(Performer::new(kinds, self.clock.clone())) }

@@ -21,6 +21,8 @@ pub(crate) struct Row {
     /// How it comes about.
     pub(crate) cause: Cause,
     pub(crate) then: Then,
+    /// Whether the Azure CLI signs in; else applications do.
+    pub(crate) by_cli: bool,
     /// What ends it; where nothing does, the plan or the inputs have to change.
     pub(crate) mend: Mend,
 }
@@ -95,6 +97,8 @@ pub(crate) enum Mend {
     Ends,
     /// And this.
     By(fn(&Stage)),
+    /// What is read is typed into the Azure CLI; nothing less ends it.
+    Typed,
     /// Nothing: what was asked for has to change.
     Nothing,
 }
@@ -233,15 +237,15 @@ impl Scene {
     }
 }
 
-fn told(method: &str, path: &str, code: &str, times: u32) -> Cause {
+pub(crate) fn told(method: &str, path: &str, code: &str, times: u32) -> Cause {
     Cause::Told(Fault { times, ..Fault::refusal(method, path, code) })
 }
 
 /// So often that it does not end by itself.
-const ALWAYS: u32 = 10_000;
+pub(crate) const ALWAYS: u32 = 10_000;
 
 /// Two refusals of the write, then none.
-fn twice(code: &'static str, meaning: &'static str, class: FailureClass) -> Row {
+pub(crate) fn twice(code: &'static str, meaning: &'static str, class: FailureClass) -> Row {
     let cause = told("PUT", "/networkGroups/", code, 2);
     Row {
         code: code.into(),
@@ -250,6 +254,7 @@ fn twice(code: &'static str, meaning: &'static str, class: FailureClass) -> Row 
         scene: Scene::Group,
         cause,
         then: Then::Retries(class),
+        by_cli: false,
         mend: Mend::Ends,
     }
 }
@@ -257,11 +262,19 @@ fn twice(code: &'static str, meaning: &'static str, class: FailureClass) -> Row 
 /// The write is refused until somebody ends that.
 fn refused(code: &'static str, meaning: &'static str, then: Then) -> Row {
     let cause = told("PUT", "/networkGroups/", code, ALWAYS);
-    Row { code: code.into(), case: "", meaning, scene: Scene::Group, cause, then, mend: Mend::Ends }
+    let scene = Scene::Group;
+    Row { code: code.into(), case: "", meaning, scene, cause, then, by_cli: false, mend: Mend::Ends }
 }
 
-fn natural(code: &'static str, meaning: &'static str, scene: Scene, then: Then, mend: Mend) -> Row {
-    Row { code: code.into(), case: "", meaning, scene, cause: Cause::Natural(|_| {}), then, mend }
+pub(crate) fn natural(
+    code: &'static str,
+    meaning: &'static str,
+    scene: Scene,
+    then: Then,
+    mend: Mend,
+) -> Row {
+    let cause = Cause::Natural(|_| {});
+    Row { code: code.into(), case: "", meaning, scene, cause, then, by_cli: false, mend }
 }
 
 /// Takes away the guest's role in the other tenant.
@@ -518,7 +531,11 @@ pub(crate) fn azure() -> Vec<Row> {
         refused(
             "insufficient_claims",
             "Azure asks for a stronger sign-in",
-            Waits(WaitKind::Person, "central (nina.network@contoso.example)", "az login --tenant 11111111"),
+            Waits(
+                WaitKind::Person,
+                "an Entra administrator of tenant 11111111",
+                "look at the sign-ins of application 55555555-0000-0000-0000-00000000000c in the sign-in log of tenant 11111111",
+            ),
         ),
         Row {
             case: "the role is missing",
@@ -749,6 +766,7 @@ pub(crate) fn azure() -> Vec<Row> {
             ..twice(code, meaning, Transient)
         });
     }
+    rows.extend(super::tokens::rows());
     rows
 }
 
@@ -835,6 +853,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
             scene: Scene::SignIn,
             cause: Cause::Barrier(*number),
             then: *then,
+            by_cli: false,
             mend: Mend::Ends,
         }));
     }
@@ -850,6 +869,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
             scene: Scene::SignIn,
             cause: told("POST", "/oauth2/", &named(*number), 1),
             then: Retries(*class),
+            by_cli: false,
             mend: Mend::Ends,
         }));
     }

@@ -228,3 +228,38 @@ fn addresses_that_do_not_exist_get_an_answer() {
         assert!(!got.code().is_empty(), "{path}");
     }
 }
+
+#[test]
+fn where_a_second_factor_is_required_people_read_without_one_and_are_told_what_to_bring_for_a_write() {
+    let mut trial = Trial::shipped();
+    trial.world.require_second_factor(CENTRAL, true);
+    let group = format!("{CENTRAL_SUBSCRIPTION}/resourceGroups/rg-new");
+    let body = json!({ "location": "westeurope" });
+    let plain = trial.arm_token("central", CENTRAL);
+    assert_eq!(trial.arm(&plain, "GET", CENTRAL_SUBSCRIPTION, &Value::Null).status, 200);
+    for method in ["PUT", "DELETE"] {
+        let got = trial.arm(&plain, method, &group, &body);
+        assert_eq!(got.refusal(), (401, "InvalidAuthenticationToken"));
+        assert!(got.header("www-authenticate").contains("error=\"insufficient_claims\", claims=\"eyJ"));
+    }
+    let sign_in = trial.world.sign_in("central", CENTRAL).unwrap();
+    let url = format!("https://login.microsoftonline.com/{CENTRAL}/oauth2/v2.0/token");
+    let mut token = |claims: &str| {
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}&scope=https://management.azure.com/.default&claims={claims}",
+            sign_in.client_id, sign_in.client_secret
+        );
+        trial
+            .raw("POST", &url, &[("content-type", "application/x-www-form-urlencoded")], &form)
+            .ok()
+            .unwrap()
+            .body["access_token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let other = token("%7B%22access_token%22:%7B%22acrs%22:%7B%22values%22:%5B%22p2%22%5D%7D%7D%7D");
+    let stepped_up = token("%7B%22access_token%22:%7B%22acrs%22:%7B%22values%22:%5B%22p1%22%5D%7D%7D%7D");
+    assert_eq!(trial.arm(&other, "PUT", &group, &body).status, 401);
+    assert_eq!(trial.arm(&stepped_up, "PUT", &group, &body).status, 201);
+}

@@ -1,0 +1,63 @@
+//! What is recorded of a sign-in.
+
+use jiff::Timestamp;
+use serde_json::json;
+use twinspan_engine::{ActedAs, Exchange, StepCx};
+
+use super::authority::Seen;
+use super::claims::Claims;
+use super::credentials::Credential;
+use super::entra::{self, Refusal};
+use super::party::Party;
+use super::redaction;
+
+/// The record of a sign-in: every request of it, and of the last one whom it made us.
+pub(super) fn exchanges(
+    cx: &StepCx<'_>,
+    began: Timestamp,
+    party: Party<'_>,
+    credential: &Credential,
+    scope: &str,
+    seen: &[Seen],
+    outcome: Result<&Claims, &str>,
+) -> Vec<Exchange> {
+    let exchange = |verb: &str, target: String, acted_as: Vec<ActedAs>| Exchange {
+        verb: verb.to_owned(),
+        target,
+        status: None,
+        began,
+        ended: cx.now(),
+        identity: party.name.to_owned(),
+        acted_as,
+        write: false,
+        references: Vec::new(),
+        sent: None,
+        received: None,
+    };
+    let acted_as: Vec<ActedAs> =
+        outcome.ok().and_then(|claims| claims.acted_as(party.name)).into_iter().collect();
+    if matches!(credential, Credential::AzureCli) {
+        let target = format!("account get-access-token --tenant {} --scope {scope}", party.tenant);
+        let received = Some(json!({"succeeded": outcome.is_ok()}));
+        // Of what it was answered it leaves only its text, and in that the ids.
+        let references = outcome.err().and_then(Refusal::from_cli).map(|refusal| entra::references(&refusal));
+        let references = references.unwrap_or_default();
+        return vec![Exchange { received, references, ..exchange("az", target, acted_as) }];
+    }
+    let last = seen.len().saturating_sub(1);
+    let of_one = |(position, seen): (usize, &Seen)| {
+        let acted_as = if position == last { acted_as.clone() } else { Vec::new() };
+        let mut exchange = exchange(seen.verb, redaction::target(&seen.target), acted_as);
+        exchange.sent = Some(json!({"scope": scope, "client_id": credential.client_id()}));
+        match &seen.end {
+            Ok(reply) => {
+                exchange.status = Some(reply.status);
+                exchange.references = super::references(&reply.headers);
+                exchange.received = reply.refusal.as_ref().map(redaction::body);
+            }
+            Err(fault) => exchange.received = Some(json!({"fault": fault.to_string()})),
+        }
+        exchange
+    };
+    seen.iter().enumerate().map(of_one).collect()
+}

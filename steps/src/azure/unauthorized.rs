@@ -1,0 +1,263 @@
+//! 401: what is wrong with a token, and who can have a better one.
+
+use azure_core::base64;
+use http::{HeaderMap, header};
+use serde_json::Value;
+use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
+
+use super::cloud::{Cloud, Service};
+use super::credentials::Credential;
+use super::party::Party;
+use super::refusal::{Sender, Situation, Words};
+
+/// Longer challenges are not put into a command.
+const LONGEST_CHALLENGE: usize = 4096;
+
+/// Whether a new token of the same kind may be all that is missing.
+pub(super) fn is_stale_token(headers: &HeaderMap) -> bool {
+    !asks_for_claims(challenge(headers).unwrap_or_default())
+}
+
+/// Classes a 401.
+pub(super) fn unauthorized(
+    situation: &Situation<'_>,
+    headers: &HeaderMap,
+    words: &Words,
+    seen: String,
+) -> StepError {
+    let challenge = challenge(headers).unwrap_or_default();
+    let blamed = blamed(situation, &words.message);
+    if asks_for_claims(challenge) {
+        // Where it does not say whose token is too weak, it is that of whoever acts.
+        let sender = blamed.first().copied().unwrap_or(&situation.sender);
+        return too_weak(situation, sender, claims_in(challenge).as_deref(), seen);
+    }
+    if words.code == "InvalidAuthenticationTokenTenant" {
+        return wrong_tenant(situation.sender.party, challenge, words, seen);
+    }
+    let stuck: Vec<&Sender<'_>> = blamed.iter().copied().filter(|sender| sender.is_stuck()).collect();
+    if !stuck.is_empty() {
+        return given_again(situation, &stuck, words, seen);
+    }
+    let names: Vec<String> = blamed.iter().map(|sender| sender.party.to_string()).collect();
+    StepError::new(FailureClass::Transient, seen).hint(format!(
+        "the token of {} was refused; the next attempt takes {}; if that goes on, whoever keeps this machine's configuration \
+         compares [cloud] in twinspan.toml with the cloud of that tenant, and this machine's clock (timedatectl)",
+        names.join(" or of "),
+        if names.len() == 1 { "a new one" } else { "new ones" }
+    ))
+}
+
+impl Sender<'_> {
+    /// Whether the Azure CLI signs in for a person; for an application it can, too.
+    fn is_person_of_cli(&self) -> bool {
+        matches!(self.credential, Credential::AzureCli)
+            && self.claims.principal_type() != Some("ServicePrincipal")
+    }
+
+    fn application(&self) -> Option<&str> {
+        self.credential.client_id().or(self.claims.application())
+    }
+
+    /// What brings a new token of this sender.
+    fn sign_in(&self, situation: &Situation<'_>) -> String {
+        let tenant = self.party.tenant;
+        if self.is_person_of_cli() {
+            return situation.cloud.az_login_for(tenant, situation.service);
+        }
+        let application = self.application().unwrap_or("APPLICATION");
+        format!("az account clear && az login --service-principal --tenant {tenant} --username {application}")
+    }
+
+    /// The Azure CLI answers from its own cache, which nobody but a person can empty.
+    fn is_stuck(&self) -> bool {
+        self.same_token && matches!(self.credential, Credential::AzureCli)
+    }
+}
+
+/// Whose token it is about: where Azure names a tenant, that one's, else perhaps any.
+fn blamed<'s>(situation: &'s Situation<'_>, message: &str) -> Vec<&'s Sender<'s>> {
+    let message = message.to_ascii_lowercase();
+    let all = || std::iter::once(&situation.sender).chain(situation.auxiliary);
+    let named: Vec<&Sender<'_>> =
+        all().filter(|sender| message.contains(&sender.party.tenant.to_ascii_lowercase())).collect();
+    if named.is_empty() { all().collect() } else { named }
+}
+
+/// A policy asks for more than the sign-in had. Only a sign-in that brings the challenge along has it afterwards, and only
+/// one for the scope that we ask for replaces the token that the Azure CLI keeps.
+fn too_weak(situation: &Situation<'_>, sender: &Sender<'_>, claims: Option<&str>, seen: String) -> StepError {
+    let party = sender.party;
+    let tenant = party.tenant;
+    let log = format!("the Entra administrator of tenant {tenant}: sign-in log");
+    if sender.is_person_of_cli() {
+        let mut command = sender.sign_in(situation);
+        if let Some(claims) = claims {
+            command.push_str(&format!(" --claims-challenge {claims}"));
+        }
+        return StepError::new(FailureClass::NeedsPerson, seen).hint(command.clone()).wait(
+            Wait::new(WaitKind::Person, "a stronger sign-in is required (claims challenge)")
+                .who(party.you())
+                .action(command)
+                .otherwise(format!("{log}; --claims-challenge needs Azure CLI 2.76 or newer")),
+        );
+    }
+    let application =
+        sender.application().map_or("the managed identity".to_owned(), |id| format!("application {id}"));
+    let action = format!(
+        "look at the sign-ins of {application} in the sign-in log of tenant {tenant}: the policy named there asks for what an \
+         application cannot give, and has to leave it out (Entra admin centre, Conditional Access)"
+    );
+    StepError::new(FailureClass::NeedsPerson, seen).hint(action.clone()).wait(
+        Wait::new(
+            WaitKind::Person,
+            format!("a stronger sign-in is required of {}, who signs in as {application} (claims challenge)", party.person()),
+        )
+        .who(format!("an Entra administrator of tenant {tenant}"))
+        .action(action)
+        .otherwise(format!(
+            "set another credential for [identities.{}.\"{tenant}\"] in twinspan.toml: azure-cli, by which a person signs in",
+            party.name
+        )),
+    )
+}
+
+/// The same token came back after it was refused.
+fn given_again(situation: &Situation<'_>, stuck: &[&Sender<'_>], words: &Words, seen: String) -> StepError {
+    let commands: Vec<String> = stuck.iter().map(|sender| sender.sign_in(situation)).collect();
+    let command = commands.join(" && ");
+    let people: Vec<String> = stuck.iter().map(|sender| sender.party.you()).collect();
+    let tenants: Vec<&str> = stuck.iter().map(|sender| sender.party.tenant).collect();
+    let code = if words.code.is_empty() { "401" } else { &words.code };
+    StepError::new(FailureClass::NeedsPerson, seen).hint(command.clone()).wait(
+        Wait::new(
+            WaitKind::Person,
+            format!("Azure refuses the token that the Azure CLI keeps for tenant {} ({code})", tenants.join(" or ")),
+        )
+        .who(people.join(" and "))
+        .action(command)
+        .otherwise(
+            "it gives another token by itself when that one has ended, which takes an hour or so; if that is refused too, \
+             compare this machine's clock (timedatectl) and [cloud] in twinspan.toml",
+        ),
+    )
+}
+
+fn wrong_tenant(party: Party<'_>, challenge: &str, words: &Words, seen: String) -> StepError {
+    let owner = words
+        .message
+        .split_once("must match")
+        .and_then(|(_, rest)| tenant_in(rest))
+        .or_else(|| tenant_in(challenge));
+    match owner {
+        Some(owner) if !owner.eq_ignore_ascii_case(party.tenant) => StepError::new(FailureClass::PlanWrong, seen)
+            .hint(format!(
+                "the subscription belongs to tenant {owner}, and identity {} signs in to tenant {}: check which tenant and \
+                 which subscription the inputs name",
+                party.name, party.tenant
+            )),
+        Some(_) => StepError::new(FailureClass::Transient, seen)
+            .hint("right after a subscription moved to another tenant this takes a while"),
+        None => StepError::new(FailureClass::PlanWrong, seen).hint(format!(
+            "the subscription does not belong to tenant {}, which identity {} signs in to",
+            party.tenant, party.name
+        )),
+    }
+}
+
+impl Cloud {
+    /// Signs a person in anew for exactly what we ask for: a plain `az login` leaves the token that the Azure CLI keeps for
+    /// our scope, and gives that again.
+    pub(super) fn az_login_for(&self, tenant: &str, service: Service) -> String {
+        format!("{} --scope {}", self.az_login(tenant), self.scope(service))
+    }
+}
+
+fn challenge(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::WWW_AUTHENTICATE)?.to_str().ok()
+}
+
+fn asks_for_claims(challenge: &str) -> bool {
+    challenge.contains("claims=\"")
+}
+
+/// The claims that are asked for, in the base64 that the Azure CLI reads: the service may leave out its padding, and use the
+/// letters of addresses. `None`: it is not that, and has no place in a command.
+fn claims_in(challenge: &str) -> Option<String> {
+    let (_, rest) = challenge.split_once("claims=\"")?;
+    let (value, _) = rest.split_once('"')?;
+    let letters = value.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    if letters.len() > LONGEST_CHALLENGE {
+        return None;
+    }
+    let json = base64::decode_url_safe(letters).ok()?;
+    serde_json::from_slice::<Value>(&json).ok()?.is_object().then(|| base64::encode(json))
+}
+
+/// The tenant in an issuer's address: `https://sts.windows.net/TENANT/`.
+fn tenant_in(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("https://")?;
+    let (_, path) = rest.split_once('/')?;
+    let end = path.find(|c: char| !c.is_ascii_hexdigit() && c != '-').unwrap_or(path.len());
+    (end == 36).then(|| &path[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_is_put_into_a_command_in_the_form_that_the_azure_cli_reads() {
+        let of = |value: &str| {
+            claims_in(&format!("Bearer error=\"insufficient_claims\", claims=\"{value}\", x=\"y\""))
+        };
+        let plain = r#"{"access_token":{"acrs":{"essential":true,"values":["p1"]}},"x":"??>>"}"#;
+        let standard = base64::encode(plain);
+        assert!(standard.contains(['+', '/']) && standard.ends_with('='), "a hard one: {standard}");
+        let url_safe = standard.replace('+', "-").replace('/', "_");
+        for value in [&standard, &url_safe, url_safe.trim_end_matches('=')] {
+            assert_eq!(of(value).as_ref(), Some(&standard), "{value}");
+        }
+        for bad in ["", "$(reboot)", "eyJ", "e30=; reboot", "WzFd", &base64::encode("{".repeat(9))] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+        let long = format!(r#"{{"x":"{}"}}"#, "y".repeat(LONGEST_CHALLENGE));
+        assert_eq!(of(&base64::encode(long)), None);
+    }
+
+    /// The Azure CLI also signs in for applications, on build machines.
+    #[test]
+    fn an_application_in_the_azure_cli_is_told_neither_of_a_second_factor_nor_to_sign_in_as_a_person() {
+        let sender = |kind: &str| {
+            let claims = serde_json::json!({"idtyp": kind, "appid": "app-1"});
+            let party = Party { name: "central", contact: None, about: None, tenant: "t-1" };
+            let claims = serde_json::from_value(claims).unwrap();
+            Sender { party, claims, credential: Credential::AzureCli, same_token: true }
+        };
+        let (cloud, grants) = (Cloud::named("public").unwrap(), super::super::grants::Grants::default());
+        let situation = |sender| Situation {
+            cloud: &cloud,
+            service: Service::Arm,
+            verb: "PUT",
+            path: "/x",
+            write: true,
+            sender,
+            auxiliary: &[],
+            grants: &grants,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let mut headers = HeaderMap::new();
+        let action = |kind, headers: &HeaderMap| {
+            let error = unauthorized(&situation(sender(kind)), headers, &Words::default(), String::new());
+            error.wait.unwrap().action.unwrap()
+        };
+        assert_eq!(
+            action("app", &headers),
+            "az account clear && az login --service-principal --tenant t-1 --username app-1"
+        );
+        assert!(action("user", &headers).starts_with("az login --tenant t-1 --scope "));
+        headers.insert(header::WWW_AUTHENTICATE, "Bearer claims=\"eyJhIjoxfQ\"".parse().unwrap());
+        assert!(action("app", &headers).starts_with("look at the sign-ins of application app-1 "));
+        assert!(action("user", &headers).ends_with(" --claims-challenge eyJhIjoxfQ=="));
+    }
+}

@@ -1,0 +1,102 @@
+//! Tokens that are refused although whoever holds them did everything right.
+
+use twinspan_engine::{FailureClass, WaitKind};
+use twinspan_sim::Lags;
+
+use super::stage::{CENTRAL, FABRIKAM, Stage};
+use super::table::{ALWAYS, Cause, Mend, Row, Scene, Then, natural, take_role, told, twice};
+
+/// The token of tenant `central` has ended when the write arrives.
+fn own_ends(stage: &Stage) {
+    stage.meanwhile("PUT", "/networkGroups/", |stage| stage.world.with(|world| world.end_tokens(CENTRAL)));
+}
+
+/// Of the two tokens that go along with a member, that of the other tenant has ended.
+fn auxiliary_ends(stage: &Stage) {
+    stage.meanwhile("PUT", "/staticMembers/", |stage| stage.world.with(|world| world.end_tokens(FABRIKAM)));
+}
+
+pub(crate) fn rows() -> Vec<Row> {
+    use FailureClass::{Propagation, Transient};
+    use Then::{Retries, Stops, Waits};
+    let nina_at_home = "you (nina.network@contoso.example) in tenant 11111111";
+    let nina_as_guest = "you (nina.network@contoso.example) in tenant 22222222";
+    let by_cli = |code, meaning, scene, cause, then| Row {
+        by_cli: true,
+        cause: Cause::Natural(cause),
+        case: "the Azure CLI signs in",
+        ..natural(code, meaning, scene, then, Mend::Typed)
+    };
+    vec![
+        by_cli(
+            "insufficient_claims",
+            "Azure asks for a second factor before anything is changed",
+            Scene::Group,
+            |stage| stage.world.with(|world| world.require_second_factor(CENTRAL, true)),
+            Waits(
+                WaitKind::Person,
+                nina_at_home,
+                "az login --tenant 11111111-0000-0000-0000-00000000000c --scope https://arm.twinspan.invalid/.default \
+                 --claims-challenge eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlcyI6WyJwMSJdfX19",
+            ),
+        ),
+        by_cli(
+            "ExpiredAuthenticationToken",
+            "a token has ended, and the Azure CLI gives it again",
+            Scene::Group,
+            own_ends,
+            Waits(
+                WaitKind::Person,
+                nina_at_home,
+                "az login --tenant 11111111-0000-0000-0000-00000000000c --scope https://arm.twinspan.invalid/.default",
+            ),
+        ),
+        Row {
+            case: "only the other tenant's",
+            cause: Cause::Natural(auxiliary_ends),
+            ..natural(
+                "ExpiredAuthenticationToken",
+                "one of the tokens has ended; all are taken anew",
+                Scene::Member,
+                Retries(Transient),
+                Mend::Ends,
+            )
+        },
+        Row {
+            case: "only the other tenant's; the Azure CLI signs in",
+            ..by_cli(
+                "ExpiredAuthenticationToken",
+                "one of the tokens has ended, and the Azure CLI gives it again",
+                Scene::Member,
+                auxiliary_ends,
+                Waits(
+                    WaitKind::Person,
+                    nina_as_guest,
+                    "az login --tenant 22222222-0000-0000-0000-00000000000f --scope https://arm.twinspan.invalid/.default",
+                ),
+            )
+        },
+        Row {
+            case: "this run gave the role a moment ago; the Azure CLI signs in",
+            ..by_cli(
+                "AuthorizationFailed",
+                "a right is not effective yet",
+                Scene::ConnectionAfterGrant,
+                |stage| {
+                    take_role(stage);
+                    stage.world.with(|world| {
+                        let lags = world.lags().clone();
+                        world.set_lags(Lags { role: jiff::SignedDuration::from_mins(10), ..lags });
+                    });
+                },
+                Retries(Propagation),
+            )
+        },
+        Row {
+            case: "for long",
+            cause: told("PUT", "/networkGroups/", "InvalidAuthenticationToken", ALWAYS),
+            then: Stops(Transient, "this machine's clock"),
+            ..twice("InvalidAuthenticationToken", "no token is accepted", Transient)
+        },
+    ]
+}
