@@ -42,6 +42,14 @@ fn option<'c>(command: &'c str, name: &str) -> Option<&'c str> {
     words.next()
 }
 
+/// As a value stands in a form.
+fn encoded(value: &str) -> String {
+    let letter = |byte: u8| {
+        if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    value.bytes().map(letter).collect()
+}
+
 impl SimulatedCli {
     pub(crate) fn new(world: Arc<InProcessWorld>, clock: Arc<VirtualClock>) -> Self {
         SimulatedCli { world, clock, kept: Mutex::default() }
@@ -72,11 +80,11 @@ impl SimulatedCli {
                 ("scope", scope),
             ];
             fields.extend(claims.map(|claims| ("claims", claims)));
-            // As the query of an address is written, so is a form.
-            let form = reqwest::Url::parse_with_params(LOGIN, &fields).unwrap().query().unwrap().to_owned();
+            let form: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
             let request = Request::post(format!("{LOGIN}/{tenant}/oauth2/v2.0/token"))
                 .header("content-type", "application/x-www-form-urlencoded")
-                .body(Bytes::from(form))
+                .body(Bytes::from(form.join("&")))
                 .unwrap();
             world.handle(request, now).unwrap()
         });

@@ -250,7 +250,7 @@ fn where_a_second_factor_is_required_people_read_without_one_and_are_told_what_t
             sign_in.client_id, sign_in.client_secret
         );
         trial
-            .raw("POST", &url, &[("content-type", "application/x-www-form-urlencoded")], &form)
+            .raw("POST", &url, &[("content-type", "application/x-www-form-urlencoded")], form)
             .ok()
             .unwrap()
             .body["access_token"]
