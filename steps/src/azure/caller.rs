@@ -139,7 +139,7 @@ impl<'a> Caller<'a> {
         }
         let answer = self.once(call, party, &tokens).await?;
         if call.write && call.service == Service::Arm {
-            self.note_operation(&answer);
+            self.note_operation(call, &answer);
         }
         if !refusal::blames_token(answer.status, &answer.body) {
             return Ok(answer);

@@ -74,9 +74,11 @@ impl Caller<'_> {
         self.azure.operations.began(self.cx.run, self.cx.step, None);
     }
 
-    /// Remembers where the write that was just answered goes on.
-    pub(super) fn note_operation(&self, answer: &Answer) {
-        if self.cx.phase == Phase::Apply && answer.succeeded() {
+    /// Remembers where the PUT that was just answered goes on. Nothing else is asked later whether it failed: that
+    /// something is removed is seen by its absence, and what was committed by the list of deployments; the address of a
+    /// commit has been seen to be good for nothing.
+    pub(super) fn note_operation(&self, call: &Call, answer: &Answer) {
+        if self.cx.phase == Phase::Apply && call.verb == Method::PUT && answer.succeeded() {
             let url = address(&answer.headers).filter(|url| self.azure.cloud.owns(Service::Arm, url));
             self.azure.operations.began(self.cx.run, self.cx.step, url);
         }
@@ -100,6 +102,11 @@ impl Caller<'_> {
         let call = Call::read(Service::Arm, Method::GET, url);
         let mut answer = self.send(&call).await.ok()?;
         answer.status = match answer.status {
+            // It has ended well, or what its address lies under is gone: either way it has nothing more to say.
+            204 | 404 => {
+                self.forget_operation();
+                return None;
+            }
             202 => {
                 // Each look gives a new address.
                 if let Some(next) =
@@ -118,7 +125,7 @@ impl Caller<'_> {
                 status_of(body.pointer("/error/code").and_then(Value::as_str).unwrap_or_default())
             }
             // About the question, not about what is asked for.
-            401 | 403 | 404 | 408 | 429 => return None,
+            401 | 403 | 408 | 429 => return None,
             other => other,
         };
         let mut error = self.refused(&call, &answer).ok()?;
@@ -194,6 +201,56 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn each_look_gives_the_address_of_the_next() {
+        let address = |n: u32| format!("https://management.azure.com/subscriptions/s/operations/1?t={n}");
+        let bench = Bench::new();
+        let absent = json!({ "error": { "code": "ResourceNotFound", "message": "Not found." } });
+        bench.script.answer_with(202, &[("location", &address(0))], "");
+        for n in 0..3 {
+            bench.script.answer(404, &absent);
+            bench.script.answer_with(202, &[("location", &address(n + 1))], "");
+        }
+        bench.put().await.0.unwrap();
+        for _ in 0..3 {
+            let log = AttemptLog::new(Phase::Verify);
+            let cx = bench.cx(Phase::Verify, &log);
+            let look: Result<Option<Value>, StepError> =
+                bench.azure.arm(&cx, &bench.central).get(PATH, "1").await;
+            assert_eq!(look, Ok(None));
+        }
+        let asked: Vec<String> = bench.script.requests().into_iter().map(|request| request.address).collect();
+        let asked: Vec<&String> = asked.iter().filter(|address| address.contains("/operations/1")).collect();
+        assert_eq!(asked, [&address(0), &address(1), &address(2)]);
+    }
+
+    #[tokio::test]
+    async fn where_a_commit_or_a_removal_goes_on_is_not_asked() {
+        for verb in ["POST", "DELETE"] {
+            let bench = Bench::new();
+            let header = ("location", "https://management.azure.com/subscriptions/s/operations/1");
+            bench
+                .script
+                .answer_with(202, &[header], "")
+                .answer(404, &json!({ "error": { "code": "NotFound", "message": "" } }));
+            let log = AttemptLog::new(Phase::Apply);
+            let cx = bench.cx(Phase::Apply, &log);
+            let arm = bench.azure.arm(&cx, &bench.central);
+            if verb == "POST" {
+                let answer: Option<Value> = arm.post(PATH, "1", Some(&json!({}))).await.unwrap();
+                assert_eq!(answer, None);
+            } else {
+                arm.delete(PATH, "1", &[]).await.unwrap();
+            }
+            let log = AttemptLog::new(Phase::Verify);
+            let cx = bench.cx(Phase::Verify, &log);
+            let look: Result<Option<Value>, StepError> =
+                bench.azure.arm(&cx, &bench.central).get(PATH, "1").await;
+            assert_eq!(look, Ok(None), "{verb}");
+            assert_eq!(bench.script.requests().len(), 2, "{verb}");
+        }
+    }
+
     /// A look at a write of which nobody knows whether it arrived must come to an end.
     #[tokio::test]
     async fn it_is_told_no_longer_than_somebody_looks_for_what_was_accepted() {
@@ -226,10 +283,16 @@ mod tests {
     #[tokio::test]
     async fn an_operation_that_cannot_be_asked_means_nothing_and_elsewhere_nobody_is_asked() {
         let url = "https://management.azure.com/subscriptions/s/operations/1";
-        let (seen, _) =
-            looked(("location", url), &[(404, json!({ "error": { "code": "NotFound", "message": "" } }))], 1)
-                .await;
-        assert!(seen[0].is_none());
+        let gone = json!({ "error": { "code": "NotFound", "message": "" } });
+        for ended in [(404, gone), (204, json!(null))] {
+            let (seen, asked) = looked(("location", url), &[ended], 2).await;
+            assert!(seen[0].is_none() && seen[1].is_none());
+            assert_eq!(
+                asked.iter().filter(|address| address.ends_with("/operations/1")).count(),
+                1,
+                "{asked:?}"
+            );
+        }
         let (seen, asked) = looked(("location", "https://example.org/operations/1"), &[], 1).await;
         assert!(
             seen[0].is_none() && !asked.iter().any(|address| address.contains("example.org")),

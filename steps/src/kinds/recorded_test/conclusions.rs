@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, Step, StepError};
 
 use super::lists::{committed, listed, members, queried, siblings};
+use super::polls;
 use super::recording::{Exchange, Session};
 use crate::avnm::{API, Found, Half, Manager, NamesManager, NamesScope};
 use crate::azure::scripted::Bench;
@@ -189,6 +190,7 @@ impl<'a> Conclusions<'a> {
                 let kind = ArmResource { azure: Arc::clone(&bench.azure) };
                 all.push(self.one(&bench, kind, &shape, exchange).await);
             }
+            "operationresults" => all.push(polls::asked(exchange).await),
             "commit" => all.push(committed(exchange).await),
             // listDeploymentStatus, listActive…, listNetworkManagerEffective…
             query => all.push(queried(exchange, query).await),

@@ -16,6 +16,8 @@ pub(super) struct Exchange {
     pub(super) seq: u64,
     pub(super) method: String,
     pub(super) path: String,
+    /// Names and values, as in the address.
+    pub(super) query: Vec<(String, String)>,
     pub(super) sent: Value,
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
@@ -47,6 +49,12 @@ impl Exchange {
             seq: line["seq"].as_u64().unwrap(),
             method: text("method"),
             path: text("path"),
+            query: line["query"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+                .collect(),
             sent: line["request_body"].clone(),
             status: line["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap(),
             headers: headers
