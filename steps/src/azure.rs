@@ -8,6 +8,7 @@
 //! ```
 //! Nothing is repeated here but one read after a token was found to be stale: retries are the engine's.
 
+mod absence;
 mod arm;
 mod authority;
 mod azure_cli;

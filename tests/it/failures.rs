@@ -292,6 +292,8 @@ const NAMES: &[(&str, &str)] = &[
     ("arm.twinspan.invalid", "management.azure.com"),
     ("login.twinspan.invalid", "login.microsoftonline.com"),
     ("graph.twinspan.invalid", "graph.microsoft.com"),
+    ("nm-none", "NAME"),
+    ("ng-none", "NAME"),
     ("rg-none", "GROUP"),
     ("rg-network", "GROUP"),
     ("mg-fabrikam", "GROUP"),

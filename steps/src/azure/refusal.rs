@@ -11,7 +11,7 @@ use super::credentials::Credential;
 use super::grants::Grants;
 use super::party::Party;
 use super::permission::{self, Missing};
-use super::{redaction, references, retry_after, unauthorized};
+use super::{absence, redaction, references, retry_after, unauthorized};
 use crate::people::shell_word;
 
 /// What was asked, and as whom.
@@ -202,8 +202,13 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
                  it: az group create --subscription {subscription} --name {group} --location LOCATION"
             ))
         }
-        (404, _) => new(FailureClass::ReplicationLag)
-            .hint(format!("if it was made a moment ago it appears soon; otherwise check that {} exists", situation.path)),
+        (404, _) => new(FailureClass::ReplicationLag).hint(match absence::missing(situation.path, message) {
+            Some(id) => absence::hint(situation, &redaction::line(&id)),
+            None => format!(
+                "if it was made a moment ago it appears soon; otherwise check that {} exists",
+                situation.path
+            ),
+        }),
         (400, "PrincipalNotFound") => new(FailureClass::ReplicationLag).hint(format!(
             "an account that was made a moment ago is not known everywhere in tenant {tenant} yet; if it is older, check the \
              object id: it must be the account's in tenant {tenant}, not the one at its home"
@@ -524,6 +529,22 @@ mod tests {
         (404, "InvalidSubscriptionId", "Malformed.", PlanWrong, NotDone, "ids"),
         (404, "InvalidResourceType", "No such type.", PlanWrong, NotDone, "api-version"),
         (404, "ResourceNotFound", "Not found.", ReplicationLag, NotDone, "exists"),
+        (
+            404,
+            "ResourceNotFound",
+            "The Resource 'Microsoft.Network/networkManagers/m' under resource group 'g' was not found.",
+            ReplicationLag,
+            NotDone,
+            "network manager m is not in resource group g, subscription s-1 of tenant 11111111-0000-0000-0000-00000000000c",
+        ),
+        (
+            404,
+            "ParentResourceNotFound",
+            "Can not perform requested operation on nested resource. Parent resource 'n' not found.",
+            ReplicationLag,
+            NotDone,
+            "network group n is not in",
+        ),
         (
             404,
             "ResourceGroupNotFound",

@@ -38,6 +38,10 @@ pub(crate) enum Scene {
     GroupUnregistered,
     /// `central` makes a network manager in a resource group that is not there.
     ManagerWithoutGroup,
+    /// `central` makes a network group of a network manager that is not there.
+    GroupWithoutManager,
+    /// `central` adds a virtual network to a network group that is not there.
+    MemberWithoutGroup,
     /// `central` adds a virtual network of the other tenant, with the token of `target`.
     Member,
     /// The same without that token.
@@ -134,7 +138,7 @@ impl Scene {
 
     /// What is there first, made by another run.
     pub(crate) fn before(self) -> Vec<Value> {
-        if !matches!(self, Scene::Member | Scene::MemberAlone) {
+        if !matches!(self, Scene::Member | Scene::MemberAlone | Scene::MemberWithoutGroup) {
             return Vec::new();
         }
         let manager = format!("{NETWORK}/networkManagers/nm-group");
@@ -173,6 +177,24 @@ impl Scene {
                 let id = format!("{NETWORK}/networkManagers/nm-new").replace("rg-network", "rg-none");
                 let create = json!({ "location": "westeurope", "scopes": [CENTRAL_SUBSCRIPTION], "scope_accesses": ["SecurityAdmin"] });
                 vec![step("avnm.network-manager", "central", json!({ "id": id, "create": create }))]
+            }
+            Scene::GroupWithoutManager => {
+                let manager = format!("{NETWORK}/networkManagers/nm-none");
+                vec![step(
+                    "avnm.network-group",
+                    "central",
+                    json!({ "network_manager": manager, "name": "ng-new" }),
+                )]
+            }
+            Scene::MemberWithoutGroup => {
+                let group = format!("{manager}/networkGroups/ng-none");
+                let mut step = step(
+                    "avnm.static-member",
+                    "central",
+                    json!({ "group": group, "virtual_network": SPOKE }),
+                );
+                step["auxiliary"] = json!("target");
+                vec![step]
             }
             Scene::Member => {
                 let mut step = step("avnm.static-member", "central", member);
@@ -217,6 +239,12 @@ impl Scene {
             Scene::Group | Scene::GroupUnregistered => "avnm.network-group as central",
             Scene::GroupUndone => "undo of avnm.network-group as central",
             Scene::ManagerWithoutGroup => "avnm.network-manager as central",
+            Scene::GroupWithoutManager => {
+                "avnm.network-group as central, of a network manager that is not there"
+            }
+            Scene::MemberWithoutGroup => {
+                "avnm.static-member as central, in a network group that is not there"
+            }
             Scene::Member => "avnm.static-member as central with target's token",
             Scene::MemberAlone => "avnm.static-member as central alone",
             Scene::Connection => "avnm.network-manager-connection as target",
@@ -317,6 +345,20 @@ fn register_group(stage: &Stage) {
 fn make_resource_group(stage: &Stage) {
     let path = format!("{CENTRAL_SUBSCRIPTION}/resourceGroups/rg-none?api-version=2022-09-01");
     stage.ask("central", CENTRAL, "PUT", &path, Some(&json!({ "location": "westeurope" })));
+}
+
+fn make_manager(stage: &Stage) {
+    let path = format!("{NETWORK}/networkManagers/nm-none?api-version=2024-10-01");
+    let body = json!({ "location": "westeurope", "properties": {
+        "networkManagerScopes": { "subscriptions": [CENTRAL_SUBSCRIPTION] },
+        "networkManagerScopeAccesses": ["SecurityAdmin"],
+    }});
+    stage.ask("central", CENTRAL, "PUT", &path, Some(&body));
+}
+
+fn make_network_group(stage: &Stage) {
+    let path = format!("{NETWORK}/networkManagers/nm-group/networkGroups/ng-none?api-version=2024-10-01");
+    stage.ask("central", CENTRAL, "PUT", &path, Some(&json!({ "properties": {} })));
 }
 
 /// Azure Resource Manager, its providers, and Microsoft Graph.
@@ -668,6 +710,30 @@ pub(crate) fn azure() -> Vec<Row> {
             Stops(ReplicationLag, "az group create --subscription aaaaaaaa"),
             Mend::By(make_resource_group),
         ),
+        Row {
+            case: "the network manager is not there",
+            ..natural(
+                "ResourceNotFound",
+                "what it lies in is not there",
+                Scene::GroupWithoutManager,
+                Stops(
+                    ReplicationLag,
+                    "network manager nm-none is not in resource group rg-network, subscription \
+                     aaaaaaaa-0000-0000-0000-000000000001 of tenant 11111111-0000-0000-0000-00000000000c",
+                ),
+                Mend::By(make_manager),
+            )
+        },
+        Row {
+            case: "the network group is not there",
+            ..natural(
+                "NotFound",
+                "what it lies in is not there",
+                Scene::MemberWithoutGroup,
+                Stops(ReplicationLag, "network group ng-none is not in resource group rg-network"),
+                Mend::By(make_network_group),
+            )
+        },
         Row {
             case: "a read before the write",
             cause: told("GET", "/networkGroups/", "NotFound", 1),

@@ -1,0 +1,97 @@
+//! What a 404 says is not there, where that is something else than what was asked for.
+
+use super::refusal::Situation;
+use crate::avnm::API;
+use crate::people::shell_word;
+
+/// A resource that the answer names as missing: another one than the request's own.
+pub(super) fn missing(path: &str, message: &str) -> Option<String> {
+    let between = |before: &str, after: char| {
+        let (_, rest) = message.split_once(before)?;
+        rest.split_once(after).map(|(inside, _)| inside)
+    };
+    let id = if let Some(name) = between("Parent resource '", '\'') {
+        // Only its name: it is what the request's own resource lies in.
+        let above = path.rsplitn(3, '/').nth(2)?;
+        above.rsplit('/').next()?.eq_ignore_ascii_case(name).then(|| above.to_owned())?
+    } else if let (Some(kind_and_name), Some(group)) =
+        (between("The Resource '", '\''), between("under resource group '", '\''))
+    {
+        let subscription = path.split('/').nth(2)?;
+        format!("/subscriptions/{subscription}/resourceGroups/{group}/providers/{kind_and_name}")
+    } else {
+        between("Resource [", ']').or_else(|| between("Resource  [", ']'))?.to_owned()
+    };
+    (id.starts_with("/subscriptions/") && !id.eq_ignore_ascii_case(path)).then_some(id)
+}
+
+/// What is missing, where, and how one sees what is there.
+pub(super) fn hint(situation: &Situation<'_>, id: &str) -> String {
+    let after = |name: &str| {
+        let mut segments = id.split('/');
+        segments.find(|segment| segment.eq_ignore_ascii_case(name))?;
+        segments.next()
+    };
+    let subscription = after("subscriptions").unwrap_or_default();
+    // Of another subscription's tenant nothing is known here.
+    let own = situation.path.split('/').nth(2).is_some_and(|own| own.eq_ignore_ascii_case(subscription));
+    let tenant = if own { format!(" of tenant {}", situation.sender.party.tenant) } else { String::new() };
+    let group = after("resourceGroups").map(|group| format!("resource group {group}, ")).unwrap_or_default();
+    let typed: Vec<&str> = id.split_once("/providers/").map_or(id, |(_, typed)| typed).split('/').collect();
+    let (kind, name) = match typed.as_slice() {
+        [.., kind, name] => (*kind, *name),
+        _ => ("resource", id),
+    };
+    let kind = match kind.to_ascii_lowercase().as_str() {
+        "networkmanagers" => "network manager",
+        "networkgroups" => "network group",
+        "connectivityconfigurations" => "connectivity configuration",
+        "virtualnetworks" => "virtual network",
+        _ => kind,
+    };
+    let look = match typed.as_slice() {
+        [provider, kind, _] => format!(
+            "az resource list --subscription {subscription} --resource-type {} --output table",
+            shell_word(&format!("{provider}/{kind}"))
+        ),
+        [provider, .., _] if provider.eq_ignore_ascii_case("Microsoft.Network") => {
+            let list = id.rsplit_once('/').map_or(id, |(list, _)| list);
+            format!("az rest --method GET --url {}", shell_word(&format!("{list}?api-version={API}")))
+        }
+        _ => format!("az resource show --ids {}", shell_word(id)),
+    };
+    format!(
+        "{kind} {name} is not in {group}subscription {subscription}{tenant}, and has to be there first: if it was made a moment \
+         ago it appears soon; otherwise correct the inputs, or have it made. What is there: {look}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANAGER: &str =
+        "/subscriptions/s-1/resourceGroups/rg/providers/Microsoft.Network/networkManagers/nm";
+
+    #[test]
+    fn what_is_missing_is_read_from_each_form_of_the_words_and_is_never_what_was_asked_for() {
+        let group = format!("{MANAGER}/networkGroups/g");
+        let gateway = "The Resource 'Microsoft.Network/networkManagers/nm' under resource group 'rg' was not found. For more \
+                       details please go to https://aka.ms/ARMResourceNotFoundFix";
+        let nested =
+            "Can not perform requested operation on nested resource. Parent resource 'nm' not found.";
+        let provider = format!("Resource [{MANAGER}] does not exist or has been deleted");
+        let preview = format!("Resource  [{MANAGER}] does not exist or has been deleted");
+        for words in [gateway, nested, &provider, &preview] {
+            assert_eq!(missing(&group, words).as_deref(), Some(MANAGER), "{words}");
+        }
+        for words in [gateway, &provider] {
+            assert_eq!(missing(&MANAGER.to_uppercase(), words), None, "it is itself not there: {words}");
+        }
+        let other =
+            "Can not perform requested operation on nested resource. Parent resource 'other' not found.";
+        for words in ["", "Not found.", other, "Resource [x] does not exist", "The Resource 'x"] {
+            assert_eq!(missing(&group, words), None, "{words}");
+        }
+    }
+}
