@@ -10,6 +10,7 @@
 
 mod absence;
 mod arm;
+mod arrivals;
 mod authority;
 mod azure_cli;
 mod caller;
@@ -138,6 +139,14 @@ impl Azure {
     ) {
         if let Ok(party) = Party::of(identity) {
             self.grants.given(party.tenant, scope, principal, to_group, cx.now());
+        }
+    }
+
+    /// Says that `application` was given a service principal in the tenant of `identity`: until all of Entra knows it, that
+    /// there is none is no lack of it.
+    pub(crate) fn arrived(&self, cx: &StepCx<'_>, identity: &Identity, application: &str) {
+        if let Ok(party) = Party::of(identity) {
+            self.tokens.arrivals.came(party.tenant, application, cx.now());
         }
     }
 

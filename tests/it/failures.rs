@@ -132,6 +132,9 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
             assert!(!others, "{name}: nobody has to act: {events:#?}");
             match class {
                 FailureClass::Throttled => "waits as told, and goes on by itself",
+                FailureClass::Propagation if row.scene == Scene::SignInOfNewcomer => {
+                    "signs in again, for 10 minutes"
+                }
                 FailureClass::Propagation if row.by_cli => "looks again, for 15 minutes",
                 FailureClass::Propagation => "looks again with a new token, for 15 minutes",
                 _ if errors.iter().any(|error| error.certainty == twinspan_engine::Certainty::Unknown) => {
@@ -283,6 +286,7 @@ const NAMES: &[(&str, &str)] = &[
     ("bbbbbbbb-0000-0000-0000-000000000001", "SUBSCRIPTION"),
     ("dddddddd-0000-0000-0000-00000000000d", "SUBSCRIPTION"),
     ("55555555-0000-0000-0000-00000000000c", "APPLICATION"),
+    ("33333333-0000-0000-0000-00000000000a", "APPLICATION"),
     ("ffffffff-1111-0000-0000-000000000002", "OBJECT-ID"),
     ("cccccccc-1111-0000-0000-000000000001", "OBJECT-ID"),
     (" (nina.network@contoso.example)", ""),

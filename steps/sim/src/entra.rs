@@ -204,7 +204,11 @@ fn subject(world: &mut World, request: &Request, client_id: &str, tenant: &str) 
         return Err(refuse(world, request, 90002, &no_such_tenant(tenant)));
     };
     let Some(person) = world.directory.person(client_id) else {
-        let principal = known.service_principal_of(client_id).map(|p| p.id.clone());
+        // The replica that answers may not have heard of it yet.
+        let since = |created: Timestamp| request.at.duration_since(created);
+        let principal = known.service_principal_of(client_id);
+        let principal =
+            principal.filter(|p| since(p.created) >= world.lags.application).map(|p| p.id.clone());
         return match principal {
             Some(object_id) => Ok(Subject { object_id, upn: None }),
             None => Err(refuse(world, request, 700_016, &no_such_application(client_id, tenant))),

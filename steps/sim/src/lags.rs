@@ -15,6 +15,8 @@ pub struct Lags {
     pub principal: SignedDuration,
     /// The same for a request that does not say `principalType`.
     pub principal_untyped: SignedDuration,
+    /// New service principal → its application signs in.
+    pub application: SignedDuration,
     /// Role assignment → effective.
     pub role: SignedDuration,
     /// A token issued after an assignment sees it at once.
@@ -56,6 +58,7 @@ impl Lags {
             member: SignedDuration::ZERO,
             principal: SignedDuration::ZERO,
             principal_untyped: SignedDuration::ZERO,
+            application: SignedDuration::ZERO,
             role: SignedDuration::ZERO,
             fresh_token_sees_roles: false,
             provider: SignedDuration::ZERO,

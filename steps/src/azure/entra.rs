@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
@@ -176,13 +177,18 @@ impl Refusal {
     }
 }
 
-/// Says who can end it and how, in `cloud`.
+/// Says who can end it and how, in `cloud`. `came`: when the application was given its service principal, if that was a
+/// moment ago.
 pub(crate) fn refused(
     party: Party<'_>,
     credential: &Credential,
     cloud: &Cloud,
     refusal: &Refusal,
+    came: Option<Timestamp>,
 ) -> StepError {
+    if let (Some(Case::NoServicePrincipal), Some(at)) = (refusal.case(), came) {
+        return not_known_yet(party, credential, refusal, at);
+    }
     let code = refusal.code();
     let status = refusal.status.unwrap_or_default();
     let case = match status {
@@ -379,6 +385,20 @@ pub(crate) fn refused(
     error.wait(if kind == WaitKind::Credential { wait.refused() } else { wait })
 }
 
+/// What was made a moment ago is not known everywhere yet: nobody has to do anything.
+fn not_known_yet(party: Party<'_>, credential: &Credential, refusal: &Refusal, at: Timestamp) -> StepError {
+    let code = refusal.code();
+    let application = credential.client_id().unwrap_or("the application");
+    let seen = format!("sign-in as {party}: the application has no service principal in the tenant ({code})");
+    let mut error = StepError::new(FailureClass::Propagation, seen).code(code).wait(Wait::remote(format!(
+        "the service principal of application {application}, which came to tenant {} at {at}, is not known to all of Entra yet (a \
+         few minutes; each look is a new sign-in)",
+        party.tenant
+    )));
+    error.references = references(refusal);
+    error
+}
+
 fn invite(cloud: &Cloud, sign_in: &str, address: &str) -> String {
     let graph = cloud.base(Service::Graph).as_str().trim_end_matches('/');
     let body = json!({"invitedUserEmailAddress": address, "inviteRedirectUrl": "https://portal.azure.com"});
@@ -497,6 +517,7 @@ mod tests {
             credential,
             &Cloud::named("public").unwrap(),
             &Refusal::from_json(status, &body).unwrap(),
+            None,
         )
     }
 
@@ -651,7 +672,7 @@ mod tests {
                 issuer 'https://ci.example'.",
         });
         let refusal = Refusal::from_json(401, &body).unwrap();
-        let failure = refused(party(), &federated, &Cloud::named("public").unwrap(), &refusal);
+        let failure = refused(party(), &federated, &Cloud::named("public").unwrap(), &refusal, None);
         let action = failure.hint.unwrap();
         assert!(action.contains(r#""issuer":"https://ci.example","subject":"SUBJECT""#), "{action}");
     }
@@ -662,14 +683,14 @@ mod tests {
             let body = json!({"error": "interaction_required", "error_codes": [50076]});
             let refusal = Refusal::from_json(400, &body).unwrap();
             let cloud = Cloud::named(name).unwrap();
-            let failure = refused(party(), &Credential::AzureCli, &cloud, &refusal);
+            let failure = refused(party(), &Credential::AzureCli, &cloud, &refusal, None);
             assert_eq!(
                 failure.hint.unwrap(),
                 format!("az cloud set --name {cli} && az login --tenant {TENANT}")
             );
             let body = json!({"error": "invalid_grant", "error_codes": [65001]});
             let refusal = Refusal::from_json(400, &body).unwrap();
-            let failure = refused(party(), &application(), &cloud, &refusal);
+            let failure = refused(party(), &application(), &cloud, &refusal, None);
             assert!(failure.hint.unwrap().contains(cloud.login()));
         }
     }
@@ -680,7 +701,8 @@ mod tests {
                     multi-factor authentication to access 'x'. Trace ID: t-2 Correlation ID: c-2 Timestamp: 2026-11-23 \
                     08:31:07Z\nInteractive authentication is needed. Please run:\naz login";
         let refusal = Refusal::from_cli(text).unwrap();
-        let failure = refused(party(), &Credential::AzureCli, &Cloud::named("public").unwrap(), &refusal);
+        let failure =
+            refused(party(), &Credential::AzureCli, &Cloud::named("public").unwrap(), &refusal, None);
         assert_eq!(failure.class, NeedsPerson);
         let wait = failure.wait.unwrap();
         assert_eq!(wait.what, "multifactor sign-in required (AADSTS50076)");

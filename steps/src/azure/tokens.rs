@@ -26,6 +26,7 @@ use tokio::sync::Mutex;
 use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
 use uuid::Uuid;
 
+use super::arrivals::Arrivals;
 use super::authority::{Authority, Place, Seen};
 use super::azure_cli::AzureCli;
 use super::certificate::Certificate;
@@ -102,11 +103,20 @@ pub(crate) struct Tokens {
     executor: Option<Arc<dyn Executor>>,
     slots: StdMutex<BTreeMap<Key, Slot>>,
     limits: Arc<Limits>,
+    pub(super) arrivals: Arrivals,
 }
 
 impl Tokens {
     pub(crate) fn new(cloud: Cloud, credentials: Credentials, wire: Wire, limits: Arc<Limits>) -> Self {
-        Tokens { cloud, credentials, wire, executor: None, slots: StdMutex::default(), limits }
+        Tokens {
+            cloud,
+            credentials,
+            wire,
+            executor: None,
+            slots: StdMutex::default(),
+            limits,
+            arrivals: Arrivals::default(),
+        }
     }
 
     /// Asks `cli` instead of the program `az`.
@@ -383,12 +393,13 @@ impl Tokens {
         text: &str,
     ) -> StepError {
         let login = self.cloud.login();
+        let came = credential.client_id().and_then(|client| self.arrivals.recent(party.tenant, client, now));
         let seen = match seen {
             Some(seen) if seen.place == Place::Login => seen,
             Some(seen) => return platform(party, credential, seen, now),
             None => {
                 return match Refusal::from_cli(text) {
-                    Some(refusal) => entra::refused(party, credential, &self.cloud, &refusal),
+                    Some(refusal) => entra::refused(party, credential, &self.cloud, &refusal, came),
                     None if matches!(credential, Credential::AzureCli) => azure_cli(party, &self.cloud, text),
                     None => configuration(
                         party,
@@ -413,7 +424,7 @@ impl Tokens {
         let refusal = reply.refusal.as_ref().and_then(|body| Refusal::from_json(reply.status, body));
         if let Some(mut refusal) = refusal {
             refusal.retry_after = wait;
-            return entra::refused(party, credential, &self.cloud, &refusal);
+            return entra::refused(party, credential, &self.cloud, &refusal, came);
         }
         let status = reply.status;
         let class = match status {

@@ -144,6 +144,7 @@ impl Step for ServicePrincipal {
                 )),
                 _ => error,
             })?;
+        self.azure.arrived(cx, identity, &params.app_id.to_string());
         // Known at once by its id; by its application's id only some time later.
         Ok(Applied { receipt: made.id.parse::<Guid>().ok().map(|id| id.to_string().into()) })
     }

@@ -153,6 +153,18 @@ pub(crate) fn credentials(world: &World) -> Credentials {
             secrets.insert(sign_in.client_id, sign_in.client_secret);
         }
     }
+    // An identity for which no plan of the library has a name.
+    if let Some(sign_in) = world.application() {
+        let everywhere = CredentialSettings {
+            credential: Some(CredentialKind::ClientSecret),
+            client_id: Some(sign_in.client_id.clone()),
+            client_secret: Some(SecretRef::Env(sign_in.client_id.clone())),
+            ..CredentialSettings::default()
+        };
+        let entry = IdentitySettings { everywhere, ..IdentitySettings::default() };
+        settings.insert("application".to_owned(), entry);
+        secrets.insert(sign_in.client_id, sign_in.client_secret);
+    }
     Credentials::new(settings, Arc::new(Secrets(secrets)))
 }
 

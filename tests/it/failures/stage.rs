@@ -218,6 +218,7 @@ pub(crate) fn plan(steps: &[Value]) -> String {
             "central": { "tenant": CENTRAL, "contact": "nina.network@contoso.example" },
             "target-admin": { "tenant": FABRIKAM, "contact": "iam@fabrikam.example" },
             "target": { "tenant": FABRIKAM, "contact": "nina.network@contoso.example" },
+            "application": { "tenant": FABRIKAM },
         },
         "steps": steps,
     })

@@ -70,6 +70,8 @@ pub(crate) enum Scene {
     ScopeNowhere,
     /// `target` signs in.
     SignIn,
+    /// An application signs in, after a step that gives it its service principal in the other tenant.
+    SignInOfNewcomer,
 }
 
 /// How a refusal comes about.
@@ -115,6 +117,8 @@ const SUBSCRIPTION_END: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000
 const MANAGEMENT_GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
 const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
 pub(crate) const GUEST: &str = "ffffffff-1111-0000-0000-000000000002";
+/// The world's application, at home in the first tenant only.
+const APPLICATION: &str = "33333333-0000-0000-0000-00000000000a";
 const ADMINISTRATOR: &str = "ffffffff-1111-0000-0000-000000000001";
 const NETWORK_CONTRIBUTOR: &str =
     "/providers/Microsoft.Authorization/roleDefinitions/4d97b98b-1d4f-4787-a291-c67834d212e7";
@@ -129,9 +133,11 @@ impl Scene {
         };
         match self {
             Scene::GroupUnregistered => registered(CENTRAL, 0),
-            Scene::ConnectionOfGroup | Scene::Guest | Scene::GuestDenied | Scene::RoleOfGuest => {
-                World::shipped().unwrap()
-            }
+            Scene::ConnectionOfGroup
+            | Scene::Guest
+            | Scene::GuestDenied
+            | Scene::RoleOfGuest
+            | Scene::SignInOfNewcomer => World::shipped().unwrap(),
             _ => World::ready().unwrap(),
         }
     }
@@ -230,6 +236,10 @@ impl Scene {
                 vec![step("azure.scope", "central", json!({ "scope": scope }))]
             }
             Scene::SignIn => vec![step("azure.sign-in", "target", json!({}))],
+            Scene::SignInOfNewcomer => vec![
+                json!({ "id": "principal", "uses": "entra.service-principal", "as": "target-admin", "with": { "app_id": APPLICATION } }),
+                needing("principal", step("azure.sign-in", "application", json!({}))),
+            ],
         }
     }
 
@@ -261,6 +271,7 @@ impl Scene {
             Scene::Scope => "azure.scope as target",
             Scene::ScopeElsewhere | Scene::ScopeNowhere => "azure.scope as central",
             Scene::SignIn => "azure.sign-in as target",
+            Scene::SignInOfNewcomer => "azure.sign-in as application, after its service principal was made",
         }
     }
 }
@@ -939,6 +950,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
             mend: Mend::Ends,
         }));
     }
+    rows.extend(super::tokens::newcomers());
     rows
 }
 

@@ -1,5 +1,6 @@
 //! Tokens that are refused although whoever holds them did everything right.
 
+use jiff::SignedDuration;
 use twinspan_engine::{FailureClass, WaitKind};
 use twinspan_sim::Lags;
 
@@ -86,7 +87,7 @@ pub(crate) fn rows() -> Vec<Row> {
                     take_role(stage);
                     stage.world.with(|world| {
                         let lags = world.lags().clone();
-                        world.set_lags(Lags { role: jiff::SignedDuration::from_mins(10), ..lags });
+                        world.set_lags(Lags { role: SignedDuration::from_mins(10), ..lags });
                     });
                 },
                 Retries(Propagation),
@@ -98,5 +99,45 @@ pub(crate) fn rows() -> Vec<Row> {
             then: Stops(Transient, "this machine's clock"),
             ..twice("InvalidAuthenticationToken", "no token is accepted", Transient)
         },
+    ]
+}
+
+/// The application is told that it is not in the tenant, so long after it came there.
+fn unknown_for(minutes: i64) -> impl Fn(&Stage) {
+    move |stage: &Stage| {
+        let application = SignedDuration::from_mins(minutes);
+        stage.world.with(|world| world.set_lags(Lags { application, ..world.lags().clone() }));
+    }
+}
+
+pub(crate) fn newcomers() -> Vec<Row> {
+    let row = |case, cause, then, mend| Row {
+        case,
+        cause: Cause::Natural(cause),
+        ..natural(
+            "AADSTS700016",
+            "the application has no service principal in the tenant",
+            Scene::SignInOfNewcomer,
+            then,
+            mend,
+        )
+    };
+    vec![
+        row(
+            "this run made it a moment ago",
+            |stage| unknown_for(4)(stage),
+            Then::Retries(FailureClass::Propagation),
+            Mend::Ends,
+        ),
+        row(
+            "this run made it, and it does not become known",
+            |stage| unknown_for(60)(stage),
+            Then::Waits(
+                WaitKind::Person,
+                "an Entra administrator of tenant 22222222-0000-0000-0000-00000000000f",
+                "az ad sp create --id 33333333-0000-0000-0000-00000000000a",
+            ),
+            Mend::By(|stage| stage.clock.advance(SignedDuration::from_hours(1))),
+        ),
     ]
 }
