@@ -23,6 +23,8 @@ pub(crate) struct Row {
     pub(crate) then: Then,
     /// Whether the Azure CLI signs in; else applications do.
     pub(crate) by_cli: bool,
+    /// The tenant that has to be named, where it is not that of whoever acts.
+    pub(crate) tenant: Option<&'static str>,
     /// What ends it; where nothing does, the plan or the inputs have to change.
     pub(crate) mend: Mend,
 }
@@ -243,6 +245,33 @@ impl Scene {
         }
     }
 
+    /// The tenant in which whoever does it acts.
+    pub(crate) fn tenant(self) -> &'static str {
+        match self {
+            Scene::Group
+            | Scene::GroupUndone
+            | Scene::GroupUnregistered
+            | Scene::ManagerWithoutGroup
+            | Scene::GroupWithoutManager
+            | Scene::MemberWithoutGroup
+            | Scene::Member
+            | Scene::MemberAlone
+            | Scene::GuestDenied
+            | Scene::ScopeElsewhere
+            | Scene::ScopeNowhere => CENTRAL,
+            Scene::Connection
+            | Scene::ConnectionAfterGrant
+            | Scene::ConnectionOfGroup
+            | Scene::Role
+            | Scene::RoleOfGuest
+            | Scene::Guest
+            | Scene::Scope
+            | Scene::ScopeAfterGrant
+            | Scene::SignIn
+            | Scene::SignInOfNewcomer => FABRIKAM,
+        }
+    }
+
     /// How people read it.
     pub(crate) fn words(self) -> &'static str {
         match self {
@@ -294,6 +323,7 @@ pub(crate) fn twice(code: &'static str, meaning: &'static str, class: FailureCla
         cause,
         then: Then::Retries(class),
         by_cli: false,
+        tenant: None,
         mend: Mend::Ends,
     }
 }
@@ -302,7 +332,17 @@ pub(crate) fn twice(code: &'static str, meaning: &'static str, class: FailureCla
 fn refused(code: &'static str, meaning: &'static str, then: Then) -> Row {
     let cause = told("PUT", "/networkGroups/", code, ALWAYS);
     let scene = Scene::Group;
-    Row { code: code.into(), case: "", meaning, scene, cause, then, by_cli: false, mend: Mend::Ends }
+    Row {
+        code: code.into(),
+        case: "",
+        meaning,
+        scene,
+        cause,
+        then,
+        by_cli: false,
+        tenant: None,
+        mend: Mend::Ends,
+    }
 }
 
 pub(crate) fn natural(
@@ -313,7 +353,7 @@ pub(crate) fn natural(
     mend: Mend,
 ) -> Row {
     let cause = Cause::Natural(|_| {});
-    Row { code: code.into(), case: "", meaning, scene, cause, then, by_cli: false, mend }
+    Row { code: code.into(), case: "", meaning, scene, cause, then, by_cli: false, tenant: None, mend }
 }
 
 /// Takes away the guest's role in the other tenant.
@@ -655,6 +695,7 @@ pub(crate) fn azure() -> Vec<Row> {
             )
         },
         Row {
+            tenant: Some(FABRIKAM),
             case: "the role in the other tenant is missing",
             cause: Cause::Natural(take_role),
             ..natural(
@@ -931,6 +972,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
             cause: Cause::Barrier(*number),
             then: *then,
             by_cli: false,
+            tenant: None,
             mend: Mend::Ends,
         }));
     }
@@ -947,10 +989,11 @@ pub(crate) fn sign_in() -> Vec<Row> {
             cause: told("POST", "/oauth2/", &named(*number), 1),
             then: Retries(*class),
             by_cli: false,
+            tenant: None,
             mend: Mend::Ends,
         }));
     }
-    rows.extend(super::tokens::newcomers());
+    rows.extend(super::tokens::sign_in());
     rows
 }
 

@@ -53,6 +53,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ),
         ),
         Row {
+            tenant: Some(FABRIKAM),
             case: "only the other tenant's",
             cause: Cause::Natural(auxiliary_ends),
             ..natural(
@@ -64,6 +65,7 @@ pub(crate) fn rows() -> Vec<Row> {
             )
         },
         Row {
+            tenant: Some(FABRIKAM),
             case: "only the other tenant's; the Azure CLI signs in",
             ..by_cli(
                 "ExpiredAuthenticationToken",
@@ -110,7 +112,7 @@ fn unknown_for(minutes: i64) -> impl Fn(&Stage) {
     }
 }
 
-pub(crate) fn newcomers() -> Vec<Row> {
+pub(crate) fn sign_in() -> Vec<Row> {
     let row = |case, cause, then, mend| Row {
         case,
         cause: Cause::Natural(cause),
@@ -122,7 +124,24 @@ pub(crate) fn newcomers() -> Vec<Row> {
             mend,
         )
     };
+    let by_cli = |number: u32, meaning, who, action| Row {
+        by_cli: true,
+        case: "the Azure CLI signs in",
+        code: format!("AADSTS{number}").into(),
+        cause: Cause::Barrier(number),
+        ..natural("", meaning, Scene::SignIn, Then::Waits(WaitKind::Person, who, action), Mend::Ends)
+    };
+    let nina = "you (nina.network@contoso.example) in tenant 22222222-0000-0000-0000-00000000000f";
+    let sign_in = "az login --tenant 22222222-0000-0000-0000-00000000000f";
     vec![
+        by_cli(50076, "multifactor sign-in is required", nina, sign_in),
+        by_cli(700_082, "the sign-in has ended or was revoked", nina, sign_in),
+        by_cli(
+            53003,
+            "Conditional Access or a security policy blocks it",
+            "an Entra administrator of tenant 22222222-0000-0000-0000-00000000000f",
+            "sign-in log of tenant 22222222",
+        ),
         row(
             "this run made it a moment ago",
             |stage| unknown_for(4)(stage),
