@@ -60,6 +60,7 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use limits::Limits;
 use operations::Operations;
+use serde_json::Value;
 use tokens::Tokens;
 use twinspan_engine::{Identity, StepCx, StepError};
 use uuid::Uuid;
@@ -129,6 +130,7 @@ impl Azure {
     }
 
     /// Says that `principal` was given a role at `scope`, as `identity`: until that is effective, refusals are no lack of it.
+    /// Gives the receipt by which the steps that need this one know of it, in whatever process.
     pub(crate) fn granted(
         &self,
         cx: &StepCx<'_>,
@@ -136,10 +138,9 @@ impl Azure {
         scope: &str,
         principal: &str,
         to_group: bool,
-    ) {
-        if let Ok(party) = Party::of(identity) {
-            self.grants.given(party.tenant, scope, principal, to_group, cx.now());
-        }
+    ) -> Option<Value> {
+        let party = Party::of(identity).ok()?;
+        self.grants.given(party.tenant, scope, principal, to_group, cx.now())
     }
 
     /// Says that `application` was given a service principal in the tenant of `identity`: until all of Entra knows it, that

@@ -3,13 +3,15 @@
 //! is in one snapshot.
 
 mod cli;
+mod happenings;
+mod missing;
 pub(crate) mod stage;
 pub(crate) mod table;
 mod tokens;
 
 use std::fmt::Write as _;
 
-use stage::{FABRIKAM, NINA, Process, Stage, plan};
+use stage::{CENTRAL, FABRIKAM, NINA, Process, Stage, plan};
 use table::{Cause, Mend, Row, Scene, Then};
 use twinspan_engine::{
     Event, FailureClass, Recorded, RunStatus, Signal, StepError, StepEvent, StepKey, StepState, Wait,
@@ -218,6 +220,33 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
     Told { how, text, who: ends, next: next_act }
 }
 
+/// The tenant in which whoever does it acts.
+fn tenant_of(scene: Scene) -> &'static str {
+    match scene {
+        Scene::Group
+        | Scene::GroupUndone
+        | Scene::GroupUnregistered
+        | Scene::ManagerWithoutGroup
+        | Scene::GroupWithoutManager
+        | Scene::MemberWithoutGroup
+        | Scene::Member
+        | Scene::MemberAlone
+        | Scene::GuestDenied
+        | Scene::ScopeElsewhere
+        | Scene::ScopeNowhere => CENTRAL,
+        Scene::Connection
+        | Scene::ConnectionAfterGrant
+        | Scene::ConnectionOfGroup
+        | Scene::Role
+        | Scene::RoleOfGuest
+        | Scene::Guest
+        | Scene::Scope
+        | Scene::ScopeAfterGrant
+        | Scene::SignIn
+        | Scene::SignInOfNewcomer => FABRIKAM,
+    }
+}
+
 /// What is read names a tenant, and nothing of it is raw.
 fn check_words(name: &str, row: &Row, text: &str) {
     if matches!(row.then, Then::GoesOn) {
@@ -237,7 +266,7 @@ fn check_words(name: &str, row: &Row, text: &str) {
     }
     // The engine's own words speak of no tenant: the write was accepted where the step says.
     let engine = text.contains("accepted, but not there yet");
-    let tenant = row.tenant.unwrap_or_else(|| row.scene.tenant());
+    let tenant = row.tenant.unwrap_or_else(|| tenant_of(row.scene));
     assert!(engine || text.contains(tenant), "{name}: in which tenant? {tenant}\n{text}");
 }
 
@@ -432,4 +461,39 @@ async fn every_refusal_is_met_and_read_and_ends() {
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(there == text, "docs/reference/failures.md is stale: run the tests with TWINSPAN_UPDATE_DOCS=1");
+}
+
+/// The journal knows which step gave the role and when, so a process that begins in between asks nobody for what is given.
+#[tokio::test]
+async fn another_process_knows_that_a_role_was_given_a_moment_ago() {
+    let stage = Stage::set(Scene::ConnectionAfterGrant.world());
+    happenings::take_role(&stage);
+    stage.world.with(|world| {
+        let role = jiff::SignedDuration::from_mins(10);
+        world.set_lags(twinspan_sim::Lags { role, ..world.lags().clone() });
+    });
+    let mut steps = Scene::ConnectionAfterGrant.steps();
+    steps.insert(1, serde_json::json!({ "id": "hold", "uses": "approval", "needs": ["grant"], "with": { "show": "go on?" } }));
+    steps[2]["needs"] = serde_json::json!(["grant", "hold"]);
+    let before = stage.process();
+    let run = before.start(plan(&steps), 1).await;
+    assert!(matches!(before.drive(run).await, RunStatus::Waiting { .. }));
+    drop(before);
+
+    let after = stage.process();
+    after.signal(run, Signal::Approve { step: StepKey::from("hold"), speaks_for: None }).await;
+    let status = after.drive(run).await;
+    let events = after.events(run).await;
+    let waits = of_step(&events).into_iter().filter_map(|event| match event {
+        StepEvent::Waiting { wait, .. } => Some((wait.kind, wait.what.as_str())),
+        _ => None,
+    });
+    let waits: Vec<(WaitKind, &str)> = waits.collect();
+    assert!(matches!(status, RunStatus::Succeeded { .. }), "{status:?} {waits:?}");
+    let (kind, what) = waits.first().unwrap();
+    assert_eq!(*kind, WaitKind::Remote, "{what}");
+    assert!(
+        what.starts_with("the role that was given to target (nina.network@contoso.example) in tenant 2222"),
+        "{what}"
+    );
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use twinspan_engine::{ActedAs, Exchange, FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
 
 use super::cloud::Service;
+use super::grants::Grant;
 use super::limits::{Lane, Quota, Sort};
 use super::paging::{Page, Pages};
 use super::party::Party;
@@ -196,6 +197,7 @@ impl<'a> Caller<'a> {
             sender: sender(self.party()?, &answer.tokens.primary),
             auxiliary: &auxiliary,
             grants: &self.azure.grants,
+            given: &Grant::in_receipts(self.cx.needed_receipts),
             now: self.cx.now(),
         };
         let mut error = refusal::refusal(&situation, answer.status, &answer.headers, &answer.body);

@@ -8,7 +8,7 @@ use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 use super::claims::Claims;
 use super::cloud::{Cloud, Service};
 use super::credentials::Credential;
-use super::grants::Grants;
+use super::grants::{Grant, Grants};
 use super::party::Party;
 use super::permission::{self, Missing};
 use super::{absence, redaction, references, retry_after, unauthorized};
@@ -24,8 +24,10 @@ pub(crate) struct Situation<'a> {
     pub(crate) sender: Sender<'a>,
     /// Whose tokens went along.
     pub(crate) auxiliary: &'a [Sender<'a>],
-    /// Roles that were given a moment ago.
+    /// Roles that this process gave a moment ago.
     pub(crate) grants: &'a Grants,
+    /// Those that the steps gave which this one needs.
+    pub(crate) given: &'a [Grant],
     pub(crate) now: Timestamp,
 }
 
@@ -394,6 +396,7 @@ mod tests {
             sender: sender(own, "oid-in-c"),
             auxiliary: if auxiliary { &other } else { &[] },
             grants: &Grants::default(),
+            given: &[],
             now: "2026-11-23T08:00:00Z".parse().unwrap(),
         };
         let mut map = HeaderMap::new();

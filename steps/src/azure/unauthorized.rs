@@ -244,6 +244,7 @@ mod tests {
             sender,
             auxiliary: &[],
             grants: &grants,
+            given: &[],
             now: jiff::Timestamp::UNIX_EPOCH,
         };
         let mut headers = HeaderMap::new();

@@ -318,8 +318,9 @@ impl Step for RoleAssignment {
             Err(error) => return Err(error),
         }
         let to_group = kind == Some(PrincipalType::Group);
-        self.azure.granted(cx, identity, params.scope.path(), &params.principal.to_string(), to_group);
-        Ok(Applied::default())
+        let principal = params.principal.to_string();
+        let receipt = self.azure.granted(cx, identity, params.scope.path(), &principal, to_group);
+        Ok(Applied { receipt })
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {

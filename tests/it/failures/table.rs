@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use twinspan_engine::{FailureClass, WaitKind};
 use twinspan_sim::{Fault, FaultName, Lags, World};
 
+use super::happenings::{give, give_role, make_resource_group, register, register_group, take_role};
 use super::stage::{CENTRAL, FABRIKAM, Stage};
 
 /// One refusal.
@@ -112,17 +113,17 @@ pub(crate) enum Mend {
 }
 
 pub(crate) const NETWORK: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network";
-const CENTRAL_SUBSCRIPTION: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
+pub(crate) const CENTRAL_SUBSCRIPTION: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
 pub(crate) const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
 /// What the path of the target's subscription itself ends with.
 const SUBSCRIPTION_END: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
-const MANAGEMENT_GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
+pub(crate) const MANAGEMENT_GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
 const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
 pub(crate) const GUEST: &str = "ffffffff-1111-0000-0000-000000000002";
 /// The world's application, at home in the first tenant only.
 const APPLICATION: &str = "33333333-0000-0000-0000-00000000000a";
 const ADMINISTRATOR: &str = "ffffffff-1111-0000-0000-000000000001";
-const NETWORK_CONTRIBUTOR: &str =
+pub(crate) const NETWORK_CONTRIBUTOR: &str =
     "/providers/Microsoft.Authorization/roleDefinitions/4d97b98b-1d4f-4787-a291-c67834d212e7";
 
 impl Scene {
@@ -245,33 +246,6 @@ impl Scene {
         }
     }
 
-    /// The tenant in which whoever does it acts.
-    pub(crate) fn tenant(self) -> &'static str {
-        match self {
-            Scene::Group
-            | Scene::GroupUndone
-            | Scene::GroupUnregistered
-            | Scene::ManagerWithoutGroup
-            | Scene::GroupWithoutManager
-            | Scene::MemberWithoutGroup
-            | Scene::Member
-            | Scene::MemberAlone
-            | Scene::GuestDenied
-            | Scene::ScopeElsewhere
-            | Scene::ScopeNowhere => CENTRAL,
-            Scene::Connection
-            | Scene::ConnectionAfterGrant
-            | Scene::ConnectionOfGroup
-            | Scene::Role
-            | Scene::RoleOfGuest
-            | Scene::Guest
-            | Scene::Scope
-            | Scene::ScopeAfterGrant
-            | Scene::SignIn
-            | Scene::SignInOfNewcomer => FABRIKAM,
-        }
-    }
-
     /// How people read it.
     pub(crate) fn words(self) -> &'static str {
         match self {
@@ -354,62 +328,6 @@ pub(crate) fn natural(
 ) -> Row {
     let cause = Cause::Natural(|_| {});
     Row { code: code.into(), case: "", meaning, scene, cause, then, by_cli: false, tenant: None, mend }
-}
-
-/// Takes away the guest's role in the other tenant.
-pub(crate) fn take_role(stage: &Stage) {
-    let roles = format!("{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments");
-    let filter = format!("{roles}?api-version=2022-04-01&$filter=principalId%20eq%20'{GUEST}'");
-    let held = stage.ask("target-admin", FABRIKAM, "GET", &filter, None);
-    for role in held["value"].as_array().unwrap() {
-        let path = format!("{}?api-version=2022-04-01", role["id"].as_str().unwrap());
-        stage.ask("target-admin", FABRIKAM, "DELETE", &path, None);
-    }
-}
-
-/// Gives it.
-pub(crate) fn give_role(stage: &Stage) {
-    give(stage, GUEST);
-}
-
-fn give(stage: &Stage, principal: &str) {
-    let name = "99999999-0000-0000-0000-000000000001";
-    let path = format!(
-        "{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments/{name}?api-version=2022-04-01"
-    );
-    let body = json!({ "properties": {
-        "roleDefinitionId": NETWORK_CONTRIBUTOR, "principalId": principal, "principalType": "User",
-    }});
-    stage.ask("target-admin", FABRIKAM, "PUT", &path, Some(&body));
-}
-
-fn register(stage: &Stage) {
-    let path = format!("{CENTRAL_SUBSCRIPTION}/providers/Microsoft.Network/register?api-version=2025-04-01");
-    stage.ask("central", CENTRAL, "POST", &path, None);
-}
-
-fn register_group(stage: &Stage) {
-    let path = format!("{MANAGEMENT_GROUP}/providers/Microsoft.Network/register?api-version=2025-04-01");
-    stage.ask("target-admin", FABRIKAM, "POST", &path, None);
-}
-
-fn make_resource_group(stage: &Stage) {
-    let path = format!("{CENTRAL_SUBSCRIPTION}/resourceGroups/rg-none?api-version=2022-09-01");
-    stage.ask("central", CENTRAL, "PUT", &path, Some(&json!({ "location": "westeurope" })));
-}
-
-fn make_manager(stage: &Stage) {
-    let path = format!("{NETWORK}/networkManagers/nm-none?api-version=2024-10-01");
-    let body = json!({ "location": "westeurope", "properties": {
-        "networkManagerScopes": { "subscriptions": [CENTRAL_SUBSCRIPTION] },
-        "networkManagerScopeAccesses": ["SecurityAdmin"],
-    }});
-    stage.ask("central", CENTRAL, "PUT", &path, Some(&body));
-}
-
-fn make_network_group(stage: &Stage) {
-    let path = format!("{NETWORK}/networkManagers/nm-group/networkGroups/ng-none?api-version=2024-10-01");
-    stage.ask("central", CENTRAL, "PUT", &path, Some(&json!({ "properties": {} })));
 }
 
 /// Azure Resource Manager, its providers, and Microsoft Graph.
@@ -763,30 +681,6 @@ pub(crate) fn azure() -> Vec<Row> {
             Mend::By(make_resource_group),
         ),
         Row {
-            case: "the network manager is not there",
-            ..natural(
-                "ResourceNotFound",
-                "what it lies in is not there",
-                Scene::GroupWithoutManager,
-                Stops(
-                    ReplicationLag,
-                    "network manager nm-none is not in resource group rg-network, subscription \
-                     aaaaaaaa-0000-0000-0000-000000000001 of tenant 11111111-0000-0000-0000-00000000000c",
-                ),
-                Mend::By(make_manager),
-            )
-        },
-        Row {
-            case: "the network group is not there",
-            ..natural(
-                "NotFound",
-                "what it lies in is not there",
-                Scene::MemberWithoutGroup,
-                Stops(ReplicationLag, "network group ng-none is not in resource group rg-network"),
-                Mend::By(make_network_group),
-            )
-        },
-        Row {
             case: "a read before the write",
             cause: told("GET", "/networkGroups/", "NotFound", 1),
             ..natural("NotFound", "it is not there yet: the usual answer", Scene::Group, GoesOn, Mend::Ends)
@@ -885,6 +779,7 @@ pub(crate) fn azure() -> Vec<Row> {
         });
     }
     rows.extend(super::tokens::rows());
+    rows.extend(super::missing::rows());
     rows
 }
 

@@ -4,8 +4,9 @@ use jiff::SignedDuration;
 use twinspan_engine::{FailureClass, WaitKind};
 use twinspan_sim::Lags;
 
+use super::happenings::take_role;
 use super::stage::{CENTRAL, FABRIKAM, Stage};
-use super::table::{ALWAYS, Cause, Mend, Row, Scene, Then, natural, take_role, told, twice};
+use super::table::{ALWAYS, Cause, Mend, Row, Scene, Then, natural, told, twice};
 
 /// The token of tenant `central` has ended when the write arrives.
 fn own_ends(stage: &Stage) {
