@@ -6,6 +6,7 @@ mod adopting;
 mod azure;
 mod azure_cli;
 mod azure_cli_extension;
+mod azure_cli_tokens;
 mod config;
 mod conformance;
 mod days;
