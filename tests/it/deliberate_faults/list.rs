@@ -177,6 +177,39 @@ pub(super) const FAULTS: &[Fault] = &[
             "tests/it/throttling.rs",
         )
     },
+    Fault {
+        package: "twinspan",
+        binary: &["--test", "it"],
+        ..client(
+            "a claims challenge is left out of the command that answers it",
+            "steps/src/azure/unauthorized.rs",
+            ("command.push_str(&format!(\" --claims-challenge {claims}\"));", "let _ = claims;"),
+            "failures::every_refusal_is_met_and_read_and_ends",
+            "tests/it/failures.rs",
+        )
+    },
+    Fault {
+        package: "twinspan",
+        binary: &["--test", "it"],
+        ..client(
+            "a token that is given again is taken for a new one",
+            "steps/src/azure/tokens.rs",
+            ("token.same = self.refused", "token.same = None::<SecretString>"),
+            "failures::every_refusal_is_met_and_read_and_ends",
+            "tests/it/failures.rs",
+        )
+    },
+    Fault {
+        package: "twinspan",
+        binary: &["--test", "it"],
+        ..client(
+            "what another process gave is not known",
+            "steps/src/azure/caller.rs",
+            ("given: &Grant::in_receipts(self.cx.needed_receipts),", "given: &Grant::in_receipts(&[]),"),
+            "failures::another_process_knows_that_a_role_was_given_a_moment_ago",
+            "tests/it/failures.rs",
+        )
+    },
     described(client(
         "another api-version is sent",
         "steps/src/avnm.rs",
