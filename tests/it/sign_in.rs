@@ -186,8 +186,10 @@ impl Platform {
         // Ends with the test's process: it waits for connections only.
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let request = answer(stream.unwrap(), status, &body);
-                kept.lock().unwrap().push(request);
+                let mut stream = stream.unwrap();
+                // Whoever has the answer may look at once what was asked.
+                kept.lock().unwrap().push(head(&stream));
+                answer(&mut stream, status, &body);
             }
         });
         Platform { address, asked }
@@ -199,16 +201,19 @@ impl Platform {
 }
 
 /// The head of the request.
-fn answer(mut stream: TcpStream, status: &str, body: &str) -> String {
+fn head(stream: &TcpStream) -> String {
     let mut head = String::new();
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut reader = BufReader::new(stream);
     while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+    head
+}
+
+fn answer(stream: &mut TcpStream, status: &str, body: &str) {
     let length = body.len();
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
     );
     stream.write_all(answer.as_bytes()).unwrap();
-    head
 }
 
 #[test]
