@@ -66,6 +66,10 @@ pub(super) struct ScopeView {
     pub(super) step: String,
     /// Other network managers that have it or want it.
     pub(super) managers: Vec<Rival>,
+    /// Where they were looked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) looked: Vec<String>,
+    /// Where they were not, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unknown: Option<String>,
 }
@@ -151,7 +155,8 @@ impl ScopeView {
             scope: rivals.scope.path().to_owned(),
             step: rivals.step.clone(),
             managers: rivals.found.clone(),
-            unknown: rivals.unknown.clone(),
+            looked: rivals.looked.clone(),
+            unknown: (!rivals.not_looked.is_empty()).then(|| rivals.not_looked.join("; ")),
         }
     }
 }

@@ -279,13 +279,23 @@ impl ScopeView {
             );
             line(page, BAD, "conflict", &text);
         }
+        let looked = match self.looked.as_slice() {
+            [] => String::new(),
+            looked => format!("looked at: {}", looked.join(", ")),
+        };
         match &self.unknown {
             Some(why) => {
-                let text = format!("whether another network manager has {}: {why}", self.scope);
+                let none = match (self.managers.is_empty(), looked.is_empty()) {
+                    (true, false) => format!("; none was found, {looked}"),
+                    _ => String::new(),
+                };
+                let text =
+                    format!("whether another network manager has {}; not looked at: {why}{none}", self.scope);
                 line(page, DIM, "unknown", &text);
             }
             None if self.managers.is_empty() => {
-                line(page, GOOD, "free", &format!("no other network manager was found on {}", self.scope));
+                let text = format!("no other network manager was found on {} ({looked})", self.scope);
+                line(page, GOOD, "free", &text);
             }
             None => {}
         }
