@@ -134,7 +134,8 @@ impl StepView {
             }
             // Somebody will copy it.
             if let Some(action) = &wait.action {
-                page.whole(&format!("{:STATE$} {DIM}{:LABEL$}{DIM:#}{action}", "", "do"));
+                let begun = if wait.once_begun { "   (once the run is begun)" } else { "" };
+                page.whole(&format!("{:STATE$} {DIM}{:LABEL$}{DIM:#}{action}{DIM}{begun}{DIM:#}", "", "do"));
             }
         }
     }
@@ -171,9 +172,13 @@ impl TenantView {
                     page.line(7 + LABEL, &text);
                 }
             };
+            let after = match task.after.as_slice() {
+                [] => String::new(),
+                after => format!("; after {}", after.join(", ")),
+            };
             let for_steps = match task.steps.as_slice() {
                 [] => String::new(),
-                steps => format!("  ({})", steps.join(", ")),
+                steps => format!("  ({}{after})", steps.join(", ")),
             };
             line(&format!("{number}."), &format!("{}{for_steps}", task.what), false);
             if let Some(command) = &task.command {

@@ -57,6 +57,12 @@ pub(crate) struct Timed {
     /// When it ends; none: it does not.
     #[serde(deserialize_with = "or_default")]
     pub(crate) end_date_time: Option<String>,
+    /// `Activated` by its holder, or `Assigned`.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) assignment_type: String,
+    /// The schedule that it comes from.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) role_assignment_schedule_id: String,
 }
 
 /// Which of a principal's roles.

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{Identity, StepError};
 
+use super::giving::blade;
 use super::{Asked, Asker, Attempt, SignIn, side_by_side, tenant_of};
 use crate::avnm::{API, ConnectionState, Found, Half, Manager, NamesManager, or_default, same_path};
 use crate::hierarchy;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId};
 use crate::kinds::CONNECTS;
+use crate::people::shell_word;
 
 /// So many subscriptions and management groups are looked at for one scope; how many are left is said.
 const MOST: usize = 25;
@@ -42,6 +44,15 @@ pub struct Rival {
     /// Id of its connection, where it has the scope through one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
+    /// What its owner types: to take its half away, or to see what it holds.
+    pub command: String,
+    /// Where it is clicked.
+    pub portal: String,
+    /// The least that it takes.
+    pub least_privilege: Vec<String>,
+    /// How it is done by somebody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<String>,
     /// State of its connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
@@ -103,7 +114,7 @@ pub(super) async fn look(
             };
             let mut look = Look { asker, who, wanted: connection, rivals, reads: 0 };
             if look.who.is_empty() {
-                look.rivals.not_looked.push(format!("nobody of tenant {tenant} can sign in to look"));
+                look.rivals.not_looked.push(format!("anything, as nobody of tenant {tenant} can sign in"));
                 return (look.rivals, 0);
             }
             let scope = look.wanted.scope.clone();
@@ -280,15 +291,31 @@ fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManag
         }
         state => format!("its connection is {state}; ask what it is for"),
     };
+    let connection =
+        format!("{}/providers/Microsoft.Network/networkManagerConnections/{}", on.path(), found.name);
     Some(Rival {
         owner: owner(&manager),
-        network_manager: manager,
         through: format!("network manager connection {}{place}", found.name),
-        connection: Some(format!(
-            "{}/providers/Microsoft.Network/networkManagerConnections/{}",
-            on.path(),
-            found.name
+        command: format!(
+            "az rest --method delete --url \"$(az rest --method get --url {} --query {} --output tsv)?api-version={API}\"",
+            shell_word(&format!("{manager}/scopeConnections?api-version={API}")),
+            shell_word(&format!("value[?properties.resourceId=='{}'].id | [0]", on.path()))
+        ),
+        portal: format!(
+            "Azure portal: {} > Cross-tenant connections > the one to {} > Delete",
+            at(&manager),
+            on.words()
+        ),
+        least_privilege: vec![format!(
+            "Microsoft.Network/networkManagers/scopeConnections/read and /delete on {manager}"
+        )],
+        otherwise: Some(format!(
+            "whoever administers {} takes the other half away: az rest --method delete --url {}",
+            on.words(),
+            shell_word(&format!("{connection}?api-version={API}"))
         )),
+        connection: Some(connection),
+        network_manager: manager,
         state: Some(state.to_string()),
         means,
     })
@@ -309,6 +336,16 @@ fn holding(wanted: &Connection, parts: &[ConnectionScope], listed: Listed) -> Op
     let with = listed.properties.network_manager_scope_accesses.join(", ");
     Some(Rival {
         owner: owner(&listed.id),
+        command: format!(
+            "az rest --method get --url {} --query properties.networkManagerScopes",
+            shell_word(&format!("{}?api-version={API}", listed.id))
+        ),
+        portal: format!("Azure portal: {} > Scope", at(&listed.id)),
+        least_privilege: vec![
+            format!("Microsoft.Network/networkManagers/read on {} to look", listed.id),
+            "and Microsoft.Network/networkManagers/write there to take the scope out".to_owned(),
+        ],
+        otherwise: None,
         network_manager: listed.id,
         through: match (whole, part) {
             (true, _) => format!("its own scope ({with})"),
@@ -321,6 +358,11 @@ fn holding(wanted: &Connection, parts: &[ConnectionScope], listed: Listed) -> Op
             "where both have the same feature, our connection becomes Conflict, which does not heal by itself"
                 .to_owned(),
     })
+}
+
+/// Where the portal shows a network manager.
+fn at(manager: &str) -> String {
+    manager.parse().map_or_else(|_| "Network managers".to_owned(), |scope| blade(&scope))
 }
 
 fn owner(manager: &str) -> String {
