@@ -6,7 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identity, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, EffectClass, Identity, Marker, Observed, Readiness, Right, Step, StepCx, StepError,
+    Undone,
 };
 
 use crate::azure::Azure;
@@ -106,6 +107,12 @@ impl Step for Permissions {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let mut actions = vec!["Microsoft.Authorization/permissions/read"];
+        actions.extend(params.actions.iter().map(String::as_str));
+        Ok(Right::each(cx.identity()?, params.scope.path(), &actions))
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, HandOver, Identity, Marker, Observed, Readiness, Step, StepCx, StepError,
-    Undone, Wait, WaitKind,
+    Applied, ClaimKey, EffectClass, HandOver, Identity, Marker, Observed, Readiness, Right, Step, StepCx,
+    StepError, Undone, Wait, WaitKind,
 };
 
 use crate::azure::{Azure, READS_GROUPS};
@@ -123,6 +123,12 @@ impl Step for Scope {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    /// Whoever has any role on a subscription sees it, and a management group likewise, as far as is known: there is no
+    /// action whose lack would say that the look is refused.
+    fn rights(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Vec<Right>, StepError> {
+        Ok(Vec::new())
     }
 
     fn hand_over(&self, _cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
