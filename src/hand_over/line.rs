@@ -54,7 +54,7 @@ fn without_marker(body: &Value, short: &str) -> Value {
             let kept = fields.iter().filter(|(_, value)| *value != short).filter_map(|(name, value)| {
                 let value = without_marker(value, short);
                 // Where nothing but the marker was said, or nothing but its tag was set, nothing is.
-                let emptied = value == Value::from("") || value == Value::Object(Map::new());
+                let emptied = value == "" || value == Value::Object(Map::new());
                 (!emptied || *fields.get(name)? == value).then(|| (name.clone(), value))
             });
             Value::Object(kept.collect())

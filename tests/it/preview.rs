@@ -219,6 +219,9 @@ fn a_missing_right_is_told_with_who_gives_it_and_the_command() {
              'Network Contributor' --scope {MANAGER}"
         )
     );
+    // The step that looks for it says the same, word for word.
+    let wait = &step(&view, "may-connect")["wait"];
+    assert_eq!((&wait["action"], &wait["who"]), (&found[0]["command"], &found[0]["who"]), "{wait:#}");
     assert_eq!(azure.ledger().len(), 0);
 }
 

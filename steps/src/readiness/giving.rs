@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::azure::SignedIn;
 use crate::ids::{Scope, ScopeKind};
-use crate::people::shell_word;
+use crate::people::{Assignee, assign_command, role_giver, shell_word};
 use crate::rights::role_for;
 
 /// What an administrator does.
@@ -42,26 +42,18 @@ pub struct Activation {
 pub(super) fn give(actions: &[String], scope: &Scope, tenant: &str, account: Option<&SignedIn>) -> Giving {
     let actions_text: Vec<&str> = actions.iter().map(String::as_str).collect();
     let role = role_for(&actions_text);
-    let object_id = account.and_then(|account| account.object_id.as_deref()).unwrap_or("OBJECT-ID");
-    let kind = account.and_then(|account| account.principal_type);
-    let kind = kind.map(|kind| format!(" --assignee-principal-type {kind}")).unwrap_or_default();
+    let to = account.map(Assignee::signed_in).unwrap_or_default();
+    let object_id = to.object_id.unwrap_or("OBJECT-ID");
     Giving {
         role,
         least_privilege: actions.to_vec(),
-        command: format!(
-            "az role assignment create --assignee-object-id {object_id}{kind} --role {} --scope {}",
-            shell_word(role.unwrap_or("ROLE")),
-            shell_word(scope.path())
-        ),
+        command: assign_command(to, role.unwrap_or("ROLE"), scope.path()),
         portal: format!(
             "Azure portal: {} > Access control (IAM) > Add > Add role assignment > {} > Members: {object_id}",
             blade(scope),
             role.unwrap_or("a role that allows the actions named here")
         ),
-        who: format!(
-            "whoever may give roles in tenant {tenant} (Owner, User Access Administrator or Role Based Access Control \
-             Administrator of the scope)"
-        ),
+        who: role_giver(scope.path(), tenant),
     }
 }
 
@@ -177,7 +169,7 @@ mod tests {
         let giving = give(&["Microsoft.Network/x/write".to_owned()], &scope, "t", None);
         assert_eq!(
             giving.command,
-            "az role assignment create --assignee-object-id OBJECT-ID --role 'Network Contributor' --scope \
+            "az role assignment create --assignee OBJECT-ID --role 'Network Contributor' --scope \
              /subscriptions/bbbbbbbb-0000-0000-0000-000000000001"
         );
         let giving =
