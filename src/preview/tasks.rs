@@ -151,6 +151,7 @@ fn of_somebody_else(identity: &Identity, steps: &[&Previewed], run: RunId) -> Ve
                 command: hand_over::line(task, &all, run),
                 portal: task.by_hand.clone(),
                 least_privilege: task.privilege.clone(),
+                otherwise: too_early(task),
                 ..TaskView::new(who(identity), task.what.clone())
             })
         })
@@ -169,6 +170,23 @@ fn of_somebody_else(identity: &Identity, steps: &[&Previewed], run: RunId) -> Ve
         });
     }
     tasks
+}
+
+/// What a refusal means that passes: the script tries again by itself, a line does not.
+fn too_early(task: &Task) -> Option<String> {
+    let codes: Vec<&str> = task
+        .acts
+        .iter()
+        .filter_map(|act| match act {
+            Act::Make(make) => Some(make.not_yet),
+            _ => None,
+        })
+        .flatten()
+        .copied()
+        .collect();
+    let codes = codes.join(" or ");
+    (!codes.is_empty())
+        .then(|| format!("a refusal with {codes} means that it is too early: type it again in a minute"))
 }
 
 /// Whether no command can do it, whoever signs in.

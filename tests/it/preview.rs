@@ -361,6 +361,8 @@ fn the_commands_do_it_with_the_azure_cli() {
     cli.sign_in("target-admin", TARGET);
     for command in &commands {
         cli.run("sh", &["-c", command]);
+        // A role that is given to an account of a moment ago may be refused: it says to wait a minute.
+        azure.advance("1m");
     }
     let created = azure.created();
     let roles = created.keys().filter(|path| path.contains("/roleassignments/")).count();
