@@ -362,7 +362,7 @@ fn holding(wanted: &Connection, parts: &[ConnectionScope], listed: Listed) -> Op
 
 /// Where the portal shows a network manager.
 fn at(manager: &str) -> String {
-    manager.parse().map_or_else(|_| "Network managers".to_owned(), |scope| blade(&scope))
+    manager.parse().map_or_else(|_| "Virtual network managers".to_owned(), |scope| blade(&scope))
 }
 
 fn owner(manager: &str) -> String {
