@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use twinspan_engine::{
     Backend, Clock, DriveOptions, Parked, Performer, Recorded, RunId, RunStatus, Runs, Seq, SqliteBackend,
 };
@@ -80,18 +81,47 @@ impl Driver {
 
     /// The closing summary of each run, and the exit code of them all.
     pub(crate) async fn close(&self, ui: &Ui, driven: &Driven) -> Result<Exit, CommandError> {
+        let views = self.views(driven).await?;
+        show(ui, &views)?;
+        Ok(ends(&views, driven))
+    }
+
+    /// The same of one run, where the one document is to hold something more, under its name.
+    pub(crate) async fn close_beside(
+        &self,
+        ui: &Ui,
+        driven: &Driven,
+        (name, more): (&str, Value),
+    ) -> Result<Exit, CommandError> {
+        let views = self.views(driven).await?;
+        match (ui.output(), views.as_slice()) {
+            (Output::Json, [view]) => {
+                let mut whole = serde_json::to_value(view)
+                    .map_err(|error| CommandError::bug("the run cannot be written as JSON").cause(&error))?;
+                whole[name] = more;
+                ui.data(&whole, String::new)?;
+            }
+            _ => show(ui, &views)?,
+        }
+        Ok(ends(&views, driven))
+    }
+
+    async fn views(&self, driven: &Driven) -> Result<Vec<RunView>, CommandError> {
         let mut views = Vec::new();
         for (run, status) in &driven.runs {
             views.push(self.view(*run, status).await?);
         }
-        show(ui, &views)?;
-        let worst =
-            views.iter().map(|view| view.ends).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Done);
-        let all_ended = views.iter().all(|view| view.status.ended);
-        Ok(match driven.stopped {
-            Some(stopped) if !all_ended => stopped,
-            _ => worst,
-        })
+        Ok(views)
+    }
+}
+
+/// The exit code of runs that were driven.
+fn ends(views: &[RunView], driven: &Driven) -> Exit {
+    let worst = views.iter().map(|view| view.ends).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Done);
+    let all_ended = views.iter().all(|view| view.status.ended);
+    match driven.stopped {
+        Some(stopped) if !all_ended => stopped,
+        _ => worst,
     }
 }
 

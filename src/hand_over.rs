@@ -9,6 +9,7 @@
 
 mod az;
 mod html;
+mod line;
 mod page;
 mod powershell;
 mod remark;
@@ -17,6 +18,7 @@ mod words;
 
 pub(crate) use az::script as az;
 pub(crate) use html::html;
+pub(crate) use line::line;
 pub(crate) use page::HandOverView;
 pub(crate) use powershell::script as powershell;
 pub(crate) use text::text;

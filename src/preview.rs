@@ -15,7 +15,7 @@ mod words;
 use std::path::Path;
 
 use serde::Serialize;
-use twinspan_engine::{FailureClass, Preview, Previewed, Prospect};
+use twinspan_engine::{FailureClass, Preview, Previewed, Prospect, RunId};
 use twinspan_plans::{EffectClass, Plan};
 use twinspan_steps::readiness::{Entrance, Readiness};
 
@@ -88,7 +88,7 @@ struct Ends {
 }
 
 impl PreviewView {
-    pub(crate) fn new(plan: &Plan, file: &Path, preview: &Preview, ready: &Readiness) -> Self {
+    pub(crate) fn new(plan: &Plan, file: &Path, preview: &Preview, ready: &Readiness, run: RunId) -> Self {
         let mut steps: Vec<&Previewed> = preview.steps.iter().collect();
         // As written: who compares it with the plan, or with the document, reads in that order.
         steps.sort_by_key(|step| step.node);
@@ -102,7 +102,7 @@ impl PreviewView {
                 .iter()
                 .map(|node| plan.node(*node).title.clone().unwrap_or_else(|| plan.node(*node).id.clone()))
                 .collect();
-            let view = StepView::new(plan, step, &refusals);
+            let view = StepView::new(plan, step, &refusals, run);
             match headings.last_mut() {
                 Some(last) if last.path == path => last.steps.push(view),
                 _ => headings.push(HeadingView {
@@ -113,7 +113,7 @@ impl PreviewView {
                 }),
             }
         }
-        let tenants = TenantView::all(plan, &steps, ready, &refusals);
+        let tenants = TenantView::all(plan, &steps, ready, &refusals, run);
         let file = file.display();
         let next = match counts.fails {
             0 => format!("twinspan run {file} --inputs FILE --until-blocked"),
@@ -136,7 +136,7 @@ impl PreviewView {
     }
 
     /// What stands for values and for a run that there is not, in words.
-    pub(crate) fn words(&self, run: twinspan_engine::RunId, preview: &Preview) -> Words {
+    pub(crate) fn words(&self, run: RunId, preview: &Preview) -> Words {
         Words::new(run, &preview.variables)
     }
 

@@ -1,10 +1,12 @@
 //! What a repair would do, step by step, with whose it is: nobody says yes to what was not shown.
 
 use serde::Serialize;
+use serde_json::Value;
 use twinspan_engine::{
     Choice, Identity, ItemView, Mend, Origin, RunId, RunState, Standing, StepKey, StepState,
 };
 
+use crate::error::CommandError;
 use crate::ui::{DIM, STRONG, WAIT, Width};
 use crate::view::{FindingView, Page, SCHEMA, id_of};
 
@@ -31,6 +33,8 @@ struct MendView {
     /// Who acts there; its owner may have meant what was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
+    /// What was found may have been meant: its owner is to be asked before anything is changed.
+    ask_owner: bool,
     /// This run made what is there.
     ours: bool,
 }
@@ -51,6 +55,13 @@ impl RepairView {
     /// Whether anything is removed, made or written over.
     pub(crate) fn changes_something(&self) -> bool {
         self.mends.iter().any(|mend| mend.act != "look")
+    }
+
+    /// The same for programs.
+    pub(crate) fn data(&self) -> Result<Value, CommandError> {
+        serde_json::to_value(self).map_err(|error| {
+            CommandError::bug("what would be repaired cannot be written as JSON").cause(&error)
+        })
     }
 
     pub(crate) fn text(&self, width: Width) -> String {
@@ -80,6 +91,7 @@ impl MendView {
             id: id_of(item.outputs()).unwrap_or("-").to_owned(),
             found: found.map(FindingView::from).or_else(|| undecided(item)),
             owner: item.identities().first().map(owner),
+            ask_owner: act != "look",
             ours: matches!(item.origin(), Some(Origin::Made)),
         }
     }
@@ -110,7 +122,7 @@ impl MendView {
         if let Some(owner) = &self.owner {
             page.line(
                 6,
-                &format!("      it belongs to {owner}, who may have meant it: ask before you say yes"),
+                &format!("      it belongs to {owner}, who may have meant it: ask before it is repaired"),
             );
         }
         if self.act == "recreate" && !self.ours {

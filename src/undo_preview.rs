@@ -71,20 +71,21 @@ impl UndoView {
                         "its removal was sent by order of the plan: it is not brought back".to_owned();
                     keeps.push(Kept { step, reason });
                 }
-                Some(Origin::Made | Origin::Changed) | None if item.is_owed() => {
-                    match keeps_always(registry, item) {
-                        Some(reason) => keeps.push(Kept { step, reason: reason.to_owned() }),
-                        None => removes.push(Removed {
-                            step,
-                            kind: item.uses().unwrap_or_default().to_owned(),
-                            id: id_of(item.outputs())
-                                .unwrap_or("(looked for when it comes to that)")
-                                .to_owned(),
-                            uncertain: item.origin().is_none(),
-                        }),
-                    }
+                Some(Origin::Changed) => {
+                    let reason =
+                        keeps_always(registry, item).unwrap_or("it was there before this run changed it");
+                    keeps.push(Kept { step, reason: reason.to_owned() });
                 }
-                Some(Origin::Made | Origin::Changed) | None => {}
+                Some(Origin::Made) | None if item.is_owed() => match keeps_always(registry, item) {
+                    Some(reason) => keeps.push(Kept { step, reason: reason.to_owned() }),
+                    None => removes.push(Removed {
+                        step,
+                        kind: item.uses().unwrap_or_default().to_owned(),
+                        id: id_of(item.outputs()).unwrap_or("(looked for when it comes to that)").to_owned(),
+                        uncertain: item.origin().is_none(),
+                    }),
+                },
+                Some(Origin::Made) | None => {}
             }
         }
         UndoView { schema: SCHEMA, run: run.to_string(), short: run.short(), removes, keeps }

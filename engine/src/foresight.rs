@@ -24,6 +24,7 @@ use crate::state::item::{Role, element_key};
 use crate::state::scope::identity_of;
 use crate::state::{RunState, StepState};
 use crate::step::{AttemptLog, Identity, Phase, StepCx};
+use crate::wait::Wait;
 
 pub(crate) use reading::Place;
 use reading::{Known, Outputs, Reader};
@@ -70,6 +71,8 @@ pub(crate) struct Sight {
     /// What whoever acts has to be allowed to do.
     pub(crate) rights: Vec<Right>,
     pub(crate) outlook: Outlook,
+    /// For whom it will wait, whatever is not known yet.
+    pub(crate) foreseen: Option<Wait>,
     pub(crate) needs: Vec<NeedOf>,
 }
 
@@ -152,11 +155,12 @@ struct Call {
     params: Option<Value>,
     rights: Vec<Right>,
     outlook: Outlook,
+    foreseen: Option<Wait>,
 }
 
 impl Call {
     fn not_yet(auxiliary: Option<Identity>, why: String) -> Self {
-        Call { auxiliary, params: None, rights: Vec::new(), outlook: Outlook::NotYet(why) }
+        Call { auxiliary, params: None, rights: Vec::new(), outlook: Outlook::NotYet(why), foreseen: None }
     }
 }
 
@@ -279,7 +283,7 @@ impl Ahead<'_> {
     fn push(&mut self, node: NodeId, key: StepKey, place: Place, identities: Vec<Identity>, call: Call) {
         let others = self.others(node, &place, &identities);
         let needs = self.needs(node, &place, identities.first());
-        let Call { auxiliary, params, rights, outlook } = call;
+        let Call { auxiliary, params, rights, outlook, foreseen } = call;
         let applies = true;
         let sight = Sight {
             key,
@@ -292,6 +296,7 @@ impl Ahead<'_> {
             params,
             rights,
             outlook,
+            foreseen,
             needs,
         };
         self.steps.push(sight);
@@ -372,14 +377,17 @@ impl Ahead<'_> {
         }
         if let Some(hole) = reader.hole_in(&params) {
             let why = format!("it takes {hole}, which is known only when that step is done");
-            return Call::not_yet(auxiliary, why);
+            let kind = self.registry.kind(&step.uses);
+            let foreseen =
+                identities.first().and_then(|identity| kind.and_then(|kind| kind.foreseen(identity)));
+            return Call { foreseen, ..Call::not_yet(auxiliary, why) };
         }
         let (rights, outlook) = match self.ask(step, key, &params, identities, auxiliary.as_ref()) {
             Ok((said, rights)) => (rights, Outlook::Known(Box::new(said))),
             Err(error) => (Vec::new(), Outlook::NotYet(error.to_string())),
         };
         let stands_in = holds(&params, &self.known.variables().into_iter().collect());
-        Call { auxiliary, params: Some(params).filter(|_| !stands_in), rights, outlook }
+        Call { auxiliary, params: Some(params).filter(|_| !stands_in), rights, outlook, foreseen: None }
     }
 
     fn ask(

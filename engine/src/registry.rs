@@ -16,7 +16,8 @@ use crate::failure::StepError;
 use crate::hand_over::HandOver;
 use crate::perform::KindRules;
 use crate::right::Right;
-use crate::step::{Dwell, Step, StepCx};
+use crate::step::{Dwell, Identity, Step, StepCx};
+use crate::wait::Wait;
 
 pub(crate) use erased::DynStep;
 
@@ -144,6 +145,11 @@ impl Kind {
     /// What a person does instead of a step with these parameters.
     pub fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError> {
         self.step.hand_over(cx, params)
+    }
+
+    /// For whom a step will wait, whatever its parameters.
+    pub fn foreseen(&self, identity: &Identity) -> Option<Wait> {
+        self.step.foreseen(identity)
     }
 
     /// What whoever acts in a step with these parameters has to be allowed to do.

@@ -72,6 +72,8 @@ pub struct RunState {
     undo: UndoOrder,
     /// When something of this run was last proven gone.
     removed: Option<Timestamp>,
+    /// Since when it moves: a driver took it, or a pause ended.
+    awake: Option<Timestamp>,
     foreign: HashMap<ClaimKey, RunId>,
     /// Steps of this run by what they claim.
     claimants: HashMap<ClaimKey, Vec<ItemId>>,
@@ -162,6 +164,7 @@ impl RunState {
             signals: HashSet::new(),
             undo: UndoOrder::default(),
             removed: None,
+            awake: None,
             foreign: HashMap::new(),
             claimants: HashMap::new(),
             performs: PERFORMS,
@@ -208,6 +211,11 @@ impl RunState {
     /// When something of this run was last proven gone.
     pub(crate) fn removed_at(&self) -> Option<Timestamp> {
         self.removed
+    }
+
+    /// Since when this run moves; what happened to other runs while it did not, it has not seen.
+    pub(crate) fn awake_since(&self) -> Option<Timestamp> {
+        self.awake
     }
 
     /// How many phases may be performed at the same time.

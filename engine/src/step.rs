@@ -106,8 +106,14 @@ pub trait Step: Send + Sync + 'static {
         Ok(HandOver::default())
     }
 
+    /// For whom the step will wait, whatever its parameters: told before a run, while they are not known. `identity` acts.
+    fn foreseen(&self, identity: &Identity) -> Option<Wait> {
+        let _ = identity;
+        None
+    }
+
     /// What whoever acts, and whoever's token goes along, has to be allowed to do for the look and the write; nothing is
-    /// read or sent. A kind that only reads is refused plainly enough, and says nothing.
+    /// read or sent.
     fn rights(&self, cx: &StepCx<'_>, params: &Self::Params) -> Result<Vec<Right>, StepError> {
         let _ = (cx, params);
         Ok(Vec::new())

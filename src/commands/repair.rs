@@ -8,7 +8,7 @@ use twinspan_engine::{
 };
 
 use crate::app::App;
-use crate::arguments::{ReasonArg, RunArg};
+use crate::arguments::{Output, ReasonArg, RunArg};
 use crate::drive::Driver;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -57,15 +57,21 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         return nothing_to_do(ui, &state, run, &step, &view);
     }
     let preview = RepairView::new(run, &state, &step, &mends);
-    if !args.yes && preview.changes_something() {
-        ui.talk(preview.text(ui.talk_width()).trim_end());
-        if !ui.interactive() {
-            return Err(CommandError::usage("repair changes things, and nobody can be asked here")
-                .hint("read what it would do, ask the owners that it names, then say --yes"));
-        }
-        if !ui.confirm(&format!("Repair {step} in run {}?", run.short())) {
-            return Err(CommandError::usage("not confirmed; nothing was changed"));
-        }
+    let (changes, width) = (preview.changes_something(), ui.talk_width());
+    if changes && !args.yes && !ui.interactive() {
+        let refused = CommandError::usage("repair changes things, and nobody can be asked here")
+            .hint("read what it would do, ask the owners that it names, then say --yes");
+        return Err(refused.findings(preview.text(width), preview.data()?));
+    }
+    // Whose it is, and that it may have been meant, is said whether or not somebody is asked.
+    if changes {
+        ui.talk(preview.text(width).trim_end());
+    }
+    if ui.output() == Output::Jsonl {
+        ui.line(&preview)?;
+    }
+    if changes && !args.yes && !ui.confirm(&format!("Repair {step} in run {}?", run.short())) {
+        return Err(CommandError::usage("not confirmed; nothing was changed"));
     }
     let signal = Signal::Repair { step: step.clone(), mends };
     let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason: args.reason.reason, signal };
@@ -83,7 +89,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         }
         driven => driven?,
     };
-    driver.close(ui, &driven).await
+    driver.close_beside(ui, &driven, ("repair", preview.data()?)).await
 }
 
 fn not_repairable(refused: NotRepairable) -> CommandError {

@@ -295,7 +295,7 @@ fn asked(request: &Request, find: &Find, variables: &[Variable]) -> String {
 }
 
 /// A JMESPath for what is looked for.
-fn query(find: &Find) -> String {
+pub(super) fn query(find: &Find) -> String {
     let conditions: Vec<String> = find
         .having
         .iter()
@@ -317,7 +317,7 @@ fn query(find: &Find) -> String {
 }
 
 /// A word of the shell; variables stand outside of the quotes.
-fn quoted(text: &str, variables: &[Variable]) -> String {
+pub(super) fn quoted(text: &str, variables: &[Variable]) -> String {
     let text = format!("'{}'", text.replace('\'', "'\\''"));
     filled(&text, variables, |variable| format!("'\"${}\"'", variable.name))
 }

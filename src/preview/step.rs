@@ -1,8 +1,8 @@
 //! One step, as a run would find it.
 
 use serde::Serialize;
-use twinspan_engine::{Decision, Difference, Previewed, Prospect, StepError, Wait, WaitKind};
-use twinspan_plans::{Ensure, Plan};
+use twinspan_engine::{Decision, Difference, Previewed, Prospect, RunId, StepError, Wait, WaitKind};
+use twinspan_plans::Plan;
 
 use super::Refusals;
 use crate::view::id_of;
@@ -65,13 +65,23 @@ pub(super) struct WaitWords {
     pub(super) who: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) action: Option<String>,
+    /// The action names the run: it can be taken only once there is one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) once_begun: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) otherwise: Option<String>,
 }
 
-impl From<&Wait> for WaitWords {
-    fn from(wait: &Wait) -> Self {
+impl WaitWords {
+    /// `run`: what stands for the run that there is not.
+    pub(super) fn new(wait: &Wait, run: RunId) -> Self {
+        let names_run = |action: &String| {
+            action
+                .split_whitespace()
+                .any(|word| word == "RUN" || word == run.short() || word == run.to_string())
+        };
         WaitWords {
+            once_begun: wait.action.as_ref().is_some_and(names_run),
             kind: wait.kind,
             what: wait.what.clone(),
             who: wait.who.clone(),
@@ -82,19 +92,15 @@ impl From<&Wait> for WaitWords {
 }
 
 impl StepView {
-    pub(super) fn new(plan: &Plan, step: &Previewed, refusals: &Refusals) -> Self {
+    pub(super) fn new(plan: &Plan, step: &Previewed, refusals: &Refusals, run: RunId) -> Self {
         let node = plan.node(step.node);
-        let removes = node.step().is_some_and(|definition| definition.ensure == Ensure::Absent);
         let mut view = StepView {
             step: step.key.to_string(),
             title: node.title.clone(),
             kind: node.step().map(|definition| definition.uses.clone()).unwrap_or_default(),
             identity: step.identities.first().map(|identity| identity.name.clone()),
             state: State::NotApplicable,
-            what: step.task.as_ref().map(|task| match removes {
-                true => task.back.words.clone(),
-                false => task.what.clone(),
-            }),
+            what: step.task.as_ref().map(|task| task.what.clone()),
             after: step.after.iter().map(ToString::to_string).collect(),
             id: id_of(step.outputs.as_ref()).map(str::to_owned),
             wait: None,
@@ -107,11 +113,11 @@ impl StepView {
             Prospect::NotApplicable => State::NotApplicable,
             Prospect::AlreadySo => State::AlreadySo,
             Prospect::WouldCreate { gate } => {
-                view.wait = gate.as_ref().map(WaitWords::from);
+                view.wait = gate.as_ref().map(|gate| WaitWords::new(gate, run));
                 State::WouldCreate
             }
             Prospect::WouldRemove { gate } => {
-                view.wait = gate.as_ref().map(WaitWords::from);
+                view.wait = gate.as_ref().map(|gate| WaitWords::new(gate, run));
                 State::WouldRemove
             }
             Prospect::WouldChange { differences, decision } => {
@@ -120,7 +126,7 @@ impl StepView {
                 State::WouldChange
             }
             Prospect::Waits(wait) => {
-                view.wait = Some(wait.into());
+                view.wait = Some(WaitWords::new(wait, run));
                 State::Waits
             }
             Prospect::NeedsDecision(decision) => {

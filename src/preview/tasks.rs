@@ -2,11 +2,12 @@
 //! that it takes.
 
 use serde::Serialize;
-use twinspan_engine::{Identity, Previewed, Prospect, Wait, WaitKind};
-use twinspan_plans::{Ensure, Plan};
-use twinspan_steps::readiness::{Allowance, Ending, Entrance, Place, Readiness};
+use twinspan_engine::{Act, Identity, Previewed, Prospect, RunId, Task, Wait, WaitKind};
+use twinspan_plans::Plan;
+use twinspan_steps::readiness::{Allowance, Ending, Entrance, Place, Readiness, Rival, Rivals};
 use twinspan_steps::who;
 
+use crate::hand_over;
 use crate::view::{span, stamp};
 
 /// One thing that somebody has to do.
@@ -19,6 +20,9 @@ pub(super) struct TaskView {
     /// For which steps.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) steps: Vec<String>,
+    /// What has to be done before, by whomever.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) after: Vec<String>,
     /// What is typed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<String>,
@@ -38,6 +42,7 @@ impl TaskView {
             who: who.into(),
             what: what.into(),
             steps: Vec::new(),
+            after: Vec::new(),
             command: None,
             portal: None,
             least_privilege: Vec::new(),
@@ -46,13 +51,22 @@ impl TaskView {
     }
 
     fn of_wait(wait: &Wait, steps: Vec<String>) -> Self {
+        // What a person does in a browser is no command.
+        let typed = wait.kind != WaitKind::Person || wait.action.as_deref().is_some_and(is_typed);
+        let (command, portal) = if typed { (wait.action.clone(), None) } else { (None, wait.action.clone()) };
         TaskView {
             steps,
-            command: wait.action.clone(),
+            command,
+            portal,
             otherwise: wait.otherwise.clone(),
             ..TaskView::new(wait.who.clone().unwrap_or_else(|| "you".to_owned()), wait.what.clone())
         }
     }
+}
+
+/// Whether an action is a command.
+fn is_typed(action: &str) -> bool {
+    ["az ", "twinspan "].iter().any(|program| action.starts_with(program))
 }
 
 /// The tenant that an identity acts in.
@@ -61,17 +75,29 @@ pub(super) fn tenant_of(identity: &Identity) -> &str {
 }
 
 /// Everything that somebody has to do in `tenant`; whoever has several things to do has them together.
-pub(super) fn of(plan: &Plan, tenant: &str, steps: &[&Previewed], ready: &Readiness) -> Vec<TaskView> {
+pub(super) fn of(
+    plan: &Plan,
+    tenant: &str,
+    steps: &[&Previewed],
+    ready: &Readiness,
+    run: RunId,
+) -> Vec<TaskView> {
     let in_tenant = |identity: &Identity| tenant_of(identity) == tenant;
     let mut tasks = Vec::new();
+    // Whose way in is told already.
+    let mut told: Vec<&Identity> = Vec::new();
     for sign_in in ready.sign_ins.iter().filter(|sign_in| in_tenant(&sign_in.identity)) {
         match &sign_in.entrance {
-            Entrance::NoCredential(_) => tasks.extend(of_somebody_else(plan, &sign_in.identity, steps)),
+            Entrance::NoCredential(_) => {
+                told.push(&sign_in.identity);
+                tasks.extend(of_somebody_else(&sign_in.identity, steps, run));
+            }
             Entrance::Refused(error) => {
                 let own = open_steps(steps, &sign_in.identity);
                 // Where all of it comes after other steps, those may be what lets it in.
                 let at_once = own.iter().any(|step| step.after.is_empty());
                 if let (true, Some(wait)) = (at_once, &error.wait) {
+                    told.push(&sign_in.identity);
                     tasks.push(TaskView::of_wait(wait, names(&own)));
                 }
             }
@@ -84,43 +110,48 @@ pub(super) fn of(plan: &Plan, tenant: &str, steps: &[&Previewed], ready: &Readin
     for rivals in ready.rivals.iter().filter(|rivals| in_tenant(&rivals.identity)) {
         tasks.extend(rivals.found.iter().map(|rival| TaskView {
             steps: vec![rivals.step.clone()],
-            ..TaskView::new(
-                &rival.owner,
-                format!(
-                    "Say whether {} is to leave it to this plan: it has it through {}; {}",
-                    rivals.scope.words(),
-                    rival.through,
-                    rival.means
-                ),
-            )
+            command: Some(rival.command.clone()),
+            portal: Some(rival.portal.clone()),
+            least_privilege: rival.least_privilege.clone(),
+            otherwise: rival.otherwise.clone(),
+            ..TaskView::new(&rival.owner, rival_words(rivals, rival))
         }));
     }
     for step in steps.iter().filter(|step| step.identities.first().is_some_and(in_tenant)) {
-        if let Some(task) = of_step(step, &places, ready) {
-            tasks.push(task);
-        }
+        tasks.extend(of_step(step, &places, &told));
     }
     gathered(tasks)
 }
 
+fn rival_words(rivals: &Rivals, rival: &Rival) -> String {
+    let then = match rival.connection {
+        Some(_) => "if so, remove its connection",
+        None => "if so, take it out of its scope",
+    };
+    format!(
+        "Say whether {} is to be left to this plan, and {then}: {} has it through {}; {}",
+        rivals.scope.words(),
+        rival.network_manager.rsplit('/').next().unwrap_or_default(),
+        rival.through,
+        rival.means
+    )
+}
+
 /// What an identity does whose credential somebody else has: each of its steps.
-fn of_somebody_else(plan: &Plan, identity: &Identity, steps: &[&Previewed]) -> Vec<TaskView> {
+fn of_somebody_else(identity: &Identity, steps: &[&Previewed], run: RunId) -> Vec<TaskView> {
+    let all: Vec<&Task> = steps.iter().filter_map(|step| step.task.as_ref()).collect();
     let own = open_steps(steps, identity);
     let mut tasks: Vec<TaskView> = own
         .iter()
         .filter_map(|step| {
-            let task = step.task.as_ref()?;
-            let steps = vec![step.key.to_string()];
-            if removes(plan, step) {
-                return Some(TaskView {
-                    steps,
-                    ..TaskView::new(who(identity), format!("Take it back: {}", task.back.words))
-                });
-            }
+            let task = step.task.as_ref().filter(|task| !is_of_a_person(task))?;
             Some(TaskView {
-                steps,
+                steps: vec![step.key.to_string()],
+                after: step.after.iter().map(ToString::to_string).collect(),
+                command: hand_over::line(task, &all, run),
                 portal: task.by_hand.clone(),
                 least_privilege: task.privilege.clone(),
+                otherwise: too_early(task),
                 ..TaskView::new(who(identity), task.what.clone())
             })
         })
@@ -141,9 +172,26 @@ fn of_somebody_else(plan: &Plan, identity: &Identity, steps: &[&Previewed]) -> V
     tasks
 }
 
-/// Whether the step wants something gone.
-fn removes(plan: &Plan, step: &Previewed) -> bool {
-    plan.node(step.node).step().is_some_and(|definition| definition.ensure == Ensure::Absent)
+/// What a refusal means that passes: the script tries again by itself, a line does not.
+fn too_early(task: &Task) -> Option<String> {
+    let codes: Vec<&str> = task
+        .acts
+        .iter()
+        .filter_map(|act| match act {
+            Act::Make(make) => Some(make.not_yet),
+            _ => None,
+        })
+        .flatten()
+        .copied()
+        .collect();
+    let codes = codes.join(" or ");
+    (!codes.is_empty())
+        .then(|| format!("a refusal with {codes} means that it is too early: type it again in a minute"))
+}
+
+/// Whether no command can do it, whoever signs in.
+fn is_of_a_person(task: &Task) -> bool {
+    task.acts.iter().any(|act| matches!(act, Act::Person { .. }))
 }
 
 fn open_steps<'a>(steps: &[&'a Previewed], identity: &Identity) -> Vec<&'a Previewed> {
@@ -193,23 +241,28 @@ fn of_place(place: &Place, giver: Option<&str>) -> Option<TaskView> {
                 format!("Give {name} {} at {}", role_words(giving.role), place.scope.words()),
             )
         }),
-        Allowance::Allowed { ending: Ending::Soon(ends) } => Some(TaskView {
-            steps: place.steps.clone(),
-            portal: Some(
-                "Azure portal: Privileged Identity Management > My roles > Azure resources > Active assignments > Extend"
-                    .to_owned(),
-            ),
-            ..TaskView::new(
-                name,
-                format!(
-                    "Extend the role {} at {}: it ends at {}, in {}",
-                    ends.role,
-                    place.scope.words(),
-                    stamp(ends.at),
-                    span(ends.in_seconds)
-                ),
-            )
-        }),
+        Allowance::Allowed { ending: Ending::Soon(ends) } => {
+            let (at, left) = (stamp(ends.at), span(ends.in_seconds));
+            let (role, on) = (&ends.role, place.scope.words());
+            Some(TaskView {
+                steps: place.steps.clone(),
+                command: Some(ends.again.command.clone()),
+                portal: Some(ends.again.portal.clone()),
+                least_privilege: place.actions.clone(),
+                otherwise: (!ends.activated).then(|| {
+                    "whoever gave the role gives it for longer, or approves that it is extended".to_owned()
+                }),
+                ..TaskView::new(
+                    name,
+                    match ends.activated {
+                        true => format!(
+                            "Activate the role {role} at {on} again once it has ended: it ends at {at}, in {left}"
+                        ),
+                        false => format!("Extend the role {role} at {on}: it ends at {at}, in {left}"),
+                    },
+                )
+            })
+        }
         Allowance::Allowed { .. } | Allowance::Unknown { .. } => None,
     }
 }
@@ -222,22 +275,26 @@ fn role_words(role: Option<&str>) -> String {
 }
 
 /// What a step itself says that somebody has to do, unless it is told already.
-fn of_step(step: &Previewed, places: &[&Place], ready: &Readiness) -> Option<TaskView> {
+fn of_step(step: &Previewed, places: &[&Place], told: &[&Identity]) -> Option<TaskView> {
     let Prospect::Waits(wait) = &step.standing else { return None };
     let identity = step.identities.first()?;
-    let refused =
-        ready.sign_ins.iter().find(|sign_in| sign_in.identity == *identity && sign_in.signed_in().is_none());
     let told = match wait.kind {
-        WaitKind::Person | WaitKind::Credential => refused.is_some(),
+        // Nobody but that person can do it, whoever signs in.
+        WaitKind::Person if step.after.is_empty() => told.contains(&identity),
+        WaitKind::Person => false,
+        WaitKind::Credential => told.contains(&identity),
         WaitKind::Permission => {
-            refused.is_some()
+            told.contains(&identity)
                 || places.iter().any(|place| {
                     place.identity == *identity && matches!(place.allowance, Allowance::Missing { .. })
                 })
         }
         _ => true,
     };
-    (!told).then(|| TaskView::of_wait(wait, vec![step.key.to_string()]))
+    (!told).then(|| TaskView {
+        after: step.after.iter().map(ToString::to_string).collect(),
+        ..TaskView::of_wait(wait, vec![step.key.to_string()])
+    })
 }
 
 /// The same tasks once, and each person's together.

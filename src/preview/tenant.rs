@@ -2,7 +2,7 @@
 //! has to do.
 
 use serde::Serialize;
-use twinspan_engine::Previewed;
+use twinspan_engine::{Previewed, RunId};
 use twinspan_plans::Plan;
 use twinspan_steps::readiness::{Allowance, Entrance, Place, Readiness, Rival, Rivals, SignIn};
 
@@ -66,6 +66,10 @@ pub(super) struct ScopeView {
     pub(super) step: String,
     /// Other network managers that have it or want it.
     pub(super) managers: Vec<Rival>,
+    /// Where they were looked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) looked: Vec<String>,
+    /// Where they were not, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unknown: Option<String>,
 }
@@ -77,6 +81,7 @@ impl TenantView {
         steps: &[&Previewed],
         ready: &Readiness,
         refusals: &Refusals,
+        run: RunId,
     ) -> Vec<TenantView> {
         let mut tenants: Vec<&str> = Vec::new();
         for sign_in in &ready.sign_ins {
@@ -87,12 +92,14 @@ impl TenantView {
         }
         let view = |tenant: &str| TenantView {
             tenant: tenant.to_owned(),
-            sign_ins: of(&ready.sign_ins, tenant, |one| &one.identity).map(SignInView::new).collect(),
+            sign_ins: of(&ready.sign_ins, tenant, |one| &one.identity)
+                .map(|one| SignInView::new(one, run))
+                .collect(),
             rights: of(&ready.places, tenant, |one| &one.identity)
                 .map(|place| RightsView::new(place, refusals))
                 .collect(),
             scopes: of(&ready.rivals, tenant, |one| &one.identity).map(ScopeView::new).collect(),
-            tasks: tasks::of(plan, tenant, steps, ready),
+            tasks: tasks::of(plan, tenant, steps, ready, run),
         };
         tenants.into_iter().map(view).collect()
     }
@@ -107,7 +114,7 @@ fn of<'a, T>(
 }
 
 impl SignInView {
-    fn new(sign_in: &SignIn) -> Self {
+    fn new(sign_in: &SignIn, run: RunId) -> Self {
         let account = sign_in.signed_in();
         SignInView {
             identity: sign_in.identity.name.clone(),
@@ -123,7 +130,10 @@ impl SignInView {
             account: account.and_then(|account| account.account.clone()),
             application: account.and_then(|account| account.application.clone()),
             why: sign_in.error().map(ToString::to_string),
-            wait: sign_in.error().and_then(|error| error.wait.as_deref()).map(WaitWords::from),
+            wait: sign_in
+                .error()
+                .and_then(|error| error.wait.as_deref())
+                .map(|wait| WaitWords::new(wait, run)),
         }
     }
 }
@@ -151,7 +161,8 @@ impl ScopeView {
             scope: rivals.scope.path().to_owned(),
             step: rivals.step.clone(),
             managers: rivals.found.clone(),
-            unknown: rivals.unknown.clone(),
+            looked: rivals.looked.clone(),
+            unknown: (!rivals.not_looked.is_empty()).then(|| rivals.not_looked.join("; ")),
         }
     }
 }

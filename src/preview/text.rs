@@ -134,7 +134,8 @@ impl StepView {
             }
             // Somebody will copy it.
             if let Some(action) = &wait.action {
-                page.whole(&format!("{:STATE$} {DIM}{:LABEL$}{DIM:#}{action}", "", "do"));
+                let begun = if wait.once_begun { "   (once the run is begun)" } else { "" };
+                page.whole(&format!("{:STATE$} {DIM}{:LABEL$}{DIM:#}{action}{DIM}{begun}{DIM:#}", "", "do"));
             }
         }
     }
@@ -171,9 +172,13 @@ impl TenantView {
                     page.line(7 + LABEL, &text);
                 }
             };
+            let after = match task.after.as_slice() {
+                [] => String::new(),
+                after => format!("; after {}", after.join(", ")),
+            };
             let for_steps = match task.steps.as_slice() {
                 [] => String::new(),
-                steps => format!("  ({})", steps.join(", ")),
+                steps => format!("  ({}{after})", steps.join(", ")),
             };
             line(&format!("{number}."), &format!("{}{for_steps}", task.what), false);
             if let Some(command) = &task.command {
@@ -279,13 +284,23 @@ impl ScopeView {
             );
             line(page, BAD, "conflict", &text);
         }
+        let looked = match self.looked.as_slice() {
+            [] => String::new(),
+            looked => format!("looked at: {}", looked.join(", ")),
+        };
         match &self.unknown {
             Some(why) => {
-                let text = format!("whether another network manager has {}: {why}", self.scope);
+                let none = match (self.managers.is_empty(), looked.is_empty()) {
+                    (true, false) => format!("; none was found, {looked}"),
+                    _ => String::new(),
+                };
+                let text =
+                    format!("whether another network manager has {}; not looked at: {why}{none}", self.scope);
                 line(page, DIM, "unknown", &text);
             }
             None if self.managers.is_empty() => {
-                line(page, GOOD, "free", &format!("no other network manager was found on {}", self.scope));
+                let text = format!("no other network manager was found on {} ({looked})", self.scope);
+                line(page, GOOD, "free", &text);
             }
             None => {}
         }

@@ -8,7 +8,11 @@ use crate::azure::Arm;
 use crate::ids::{ConnectionScope, Guid, TenantId};
 
 const SUBSCRIPTIONS_API: &str = "2022-12-01";
-const MANAGEMENT_GROUPS_API: &str = "2023-04-01";
+/// Api-version of management groups.
+pub(crate) const MANAGEMENT_GROUPS_API: &str = "2023-04-01";
+
+/// Where the management groups of a tenant are listed.
+pub(crate) const MANAGEMENT_GROUPS: &str = "/providers/Microsoft.Management/managementGroups";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,18 +101,25 @@ pub(crate) async fn read(arm: &Arm<'_>, scope: &ConnectionScope) -> Result<Optio
     }))
 }
 
-/// What lies below a management group.
+/// A management group or subscription in a list.
 #[derive(Deserialize)]
-struct Descendant {
+pub(crate) struct Listed {
     #[serde(default, deserialize_with = "or_default")]
     id: String,
 }
 
+impl Listed {
+    /// What it is; `None`: neither of the two.
+    pub(crate) fn scope(&self) -> Option<ConnectionScope> {
+        self.id.parse().ok()
+    }
+}
+
 /// Subscriptions in a management group, at whatever depth.
 pub(crate) async fn subscriptions_in(arm: &Arm<'_>, group: &ConnectionScope) -> Result<Vec<Guid>, StepError> {
-    let listed: Vec<Descendant> =
+    let listed: Vec<Listed> =
         arm.list(&format!("{}/descendants", group.path()), MANAGEMENT_GROUPS_API, &[]).await?;
-    let scopes = listed.iter().filter_map(|found| found.id.parse::<ConnectionScope>().ok());
+    let scopes = listed.iter().filter_map(Listed::scope);
     Ok(scopes.filter_map(|scope| scope.scope().subscription()).collect())
 }
 

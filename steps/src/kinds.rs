@@ -210,6 +210,48 @@ mod tests {
         example_is_read::<virtual_networks::VirtualNetworks>();
     }
 
+    /// What `permissions.md` names in a table, written out: `a/{read,write}` is two.
+    fn documented() -> Vec<String> {
+        let guide = include_str!("../../docs/guides/permissions.md");
+        let rows = guide.lines().filter(|line| line.starts_with('|'));
+        let cells = rows.filter_map(|row| row.split('|').nth(2));
+        let named = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let actions = named.filter(|name| name.starts_with("Microsoft.") || name.starts_with('…'));
+        let written = actions.flat_map(|action| match (action.split_once('{'), action.split_once('}')) {
+            (Some((before, rest)), Some((_, after))) => {
+                let choices = rest.split_once('}').map_or("", |(choices, _)| choices);
+                choices.split(',').map(|choice| format!("{before}{choice}{after}")).collect()
+            }
+            _ => vec![action.to_owned()],
+        });
+        written.collect()
+    }
+
+    /// What the guide says that an identity needs, `preview` asks for before anything runs.
+    #[test]
+    fn every_action_of_the_guide_is_asked_for_by_a_kind() {
+        let (registry, bench) = (kinds(), Bench::new());
+        let log = twinspan_engine::AttemptLog::new(Phase::Probe);
+        let both = [bench.central.clone(), bench.target.clone()];
+        let mut asked: Vec<String> = Vec::new();
+        for kind in registry.kinds() {
+            for ensure in [Ensure::Present, Ensure::Absent] {
+                let cx = StepCx { identities: &both, ensure, ..bench.cx(Phase::Probe, &log) };
+                let rights = kind.rights(&cx, &kind.example).unwrap();
+                asked.extend(rights.into_iter().map(|right| right.action));
+            }
+        }
+        let documented = documented();
+        assert!(documented.len() >= 25, "{documented:#?}");
+        for action in documented {
+            let known = match action.strip_prefix('…') {
+                Some(end) => asked.iter().any(|asked| asked.ends_with(end)),
+                None => asked.contains(&action),
+            };
+            assert!(known, "no kind asks for {action}");
+        }
+    }
+
     #[test]
     fn the_shipped_plans_fit_the_kinds() {
         let registry = kinds();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use twinspan_engine::{FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
 
-use crate::azure::Party;
+use crate::azure::{Party, SignedIn};
 use crate::ids::TenantId;
 
 /// The tenant that `identity` acts in.
@@ -51,14 +51,40 @@ pub(crate) fn missing_right(
     )
 }
 
-/// The command that gives `role` to the account `object_id` at `scope`.
-pub(crate) fn assign_command(object_id: Option<&str>, role: &str, scope: &str) -> String {
-    format!(
-        "az role assignment create --assignee-object-id {} --role {} --scope {}",
-        object_id.unwrap_or("OBJECT_ID"),
-        shell_word(role),
-        shell_word(scope)
-    )
+/// Who gives a role at `scope`.
+pub(crate) fn role_giver(scope: &str, tenant: &str) -> String {
+    format!("an Owner or User Access Administrator of {scope} in tenant {tenant}")
+}
+
+/// Who is to get a role, as far as that is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Assignee<'a> {
+    pub(crate) object_id: Option<&'a str>,
+    pub(crate) principal_type: Option<&'a str>,
+    /// What the plan says of the account, where nobody knows its id.
+    pub(crate) contact: Option<&'a str>,
+}
+
+impl<'a> Assignee<'a> {
+    /// Whoever is signed in.
+    pub(crate) fn signed_in(account: &'a SignedIn) -> Self {
+        Assignee {
+            object_id: account.object_id.as_deref(),
+            principal_type: account.principal_type,
+            contact: None,
+        }
+    }
+}
+
+/// The command that gives `role` at `scope`; the same wherever a right is missing.
+pub(crate) fn assign_command(to: Assignee<'_>, role: &str, scope: &str) -> String {
+    let assignee = match (to.object_id, to.principal_type) {
+        (Some(id), Some(kind)) => format!("--assignee-object-id {id} --assignee-principal-type {kind}"),
+        // The CLI looks it up.
+        (Some(id), None) => format!("--assignee {id}"),
+        (None, _) => format!("--assignee {}", shell_word(to.contact.unwrap_or("OBJECT-ID"))),
+    };
+    format!("az role assignment create {assignee} --role {} --scope {}", shell_word(role), shell_word(scope))
 }
 
 /// How long to stay away: a quarter of the time waited so far, between `first` and `cap`.
@@ -106,9 +132,20 @@ mod tests {
         assert_eq!(shell_word("connect[fabrikam].go"), "'connect[fabrikam].go'");
         assert_eq!(shell_word("it's"), "'it'\\''s'");
         assert_eq!(shell_word(""), "''");
-        assert_eq!(
-            assign_command(Some("33"), "Network Contributor", "/subscriptions/x"),
-            "az role assignment create --assignee-object-id 33 --role 'Network Contributor' --scope /subscriptions/x"
-        );
+        let known =
+            Assignee { object_id: Some("33"), principal_type: Some("User"), contact: Some("a@b.example") };
+        for (to, assignee) in [
+            (known, "--assignee-object-id 33 --assignee-principal-type User"),
+            (Assignee { principal_type: None, ..known }, "--assignee 33"),
+            (Assignee { object_id: None, ..known }, "--assignee a@b.example"),
+            (Assignee::default(), "--assignee OBJECT-ID"),
+        ] {
+            assert_eq!(
+                assign_command(to, "Network Contributor", "/subscriptions/x"),
+                format!(
+                    "az role assignment create {assignee} --role 'Network Contributor' --scope /subscriptions/x"
+                )
+            );
+        }
     }
 }

@@ -57,6 +57,12 @@ pub(crate) struct Timed {
     /// When it ends; none: it does not.
     #[serde(deserialize_with = "or_default")]
     pub(crate) end_date_time: Option<String>,
+    /// `Activated` by its holder, or `Assigned`.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) assignment_type: String,
+    /// The schedule that it comes from.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) role_assignment_schedule_id: String,
 }
 
 /// Which of a principal's roles.
@@ -147,7 +153,15 @@ fn matches(pattern: &str, action: &str) -> bool {
 
 /// The smallest built-in role that allows all of `actions`, as far as this program knows.
 pub(crate) fn role_for(actions: &[&str]) -> Option<&'static str> {
-    let all = |provider: &str| actions.iter().all(|action| action.to_ascii_lowercase().starts_with(provider));
+    // Each of these roles holds Microsoft.Authorization/*/read as well.
+    let roles_too =
+        |action: &str| action.starts_with("microsoft.authorization/") && action.ends_with("/read");
+    let all = |provider: &str| {
+        actions
+            .iter()
+            .map(|action| action.to_ascii_lowercase())
+            .all(|action| action.starts_with(provider) || roles_too(&action))
+    };
     let read = actions.iter().all(|action| action.to_ascii_lowercase().ends_with("/read"));
     match () {
         () if read => Some("Reader"),

@@ -62,6 +62,17 @@ impl<'a> Tenancy<'a> {
     }
 }
 
+/// Who most likely reads `network`, where nothing may be asked: in the subscription of `home` the first identity, elsewhere
+/// another, as [`Tenancy`] tries them.
+pub(crate) fn presumed_reader<'a>(
+    cx: &'a StepCx<'_>,
+    home: Option<Guid>,
+    network: &ResourceId,
+) -> Result<&'a Identity, StepError> {
+    let at_home = network.subscription() == home;
+    cx.identities.get(1).filter(|_| !at_home).map_or_else(|| cx.identity(), Ok)
+}
+
 /// What another identity may be told differently.
 pub(crate) fn is_elsewhere(error: &StepError) -> bool {
     matches!(

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use twinspan_sim::World;
 
 use crate::azure::Azure;
+use crate::azure_cli::{self, AzureCli};
 use crate::program::{Home, Said, shipped};
 
 const PLAN: &str = "cross-tenant-connection.yaml";
@@ -59,13 +60,19 @@ fn preview(home: &Home, more: &[&str]) -> Said {
     home.run(&all)
 }
 
+const ROLE_NAME: &str = "; role_name=";
+
 /// Without what differs from machine to machine, and without how many requests each kind happens to take.
 fn stable(text: &str) -> String {
     let text = text.replace(&shipped(""), "plans/library/");
     let (before, after) = text.split_once("nothing: ").unwrap();
     let (count, after) = after.split_once(" reads, no writes").unwrap();
     assert!(count.parse::<usize>().unwrap() > 0, "{count}");
-    format!("{before}nothing: [SOME] reads, no writes{after}")
+    let text = format!("{before}nothing: [SOME] reads, no writes{after}");
+    // A name that is made for the task differs from look to look.
+    let mut words = text.split(ROLE_NAME);
+    let first = words.next().unwrap().to_owned();
+    words.fold(first, |text, rest| format!("{text}{ROLE_NAME}[A GUID]{}", &rest[36..]))
 }
 
 /// What a JSON preview says of one step.
@@ -212,6 +219,9 @@ fn a_missing_right_is_told_with_who_gives_it_and_the_command() {
              'Network Contributor' --scope {MANAGER}"
         )
     );
+    // The step that looks for it says the same, word for word.
+    let wait = &step(&view, "may-connect")["wait"];
+    assert_eq!((&wait["action"], &wait["who"]), (&found[0]["command"], &found[0]["who"]), "{wait:#}");
     assert_eq!(azure.ledger().len(), 0);
 }
 
@@ -293,6 +303,154 @@ fn an_identity_whose_credential_is_elsewhere_gets_its_tasks() {
     let home = azure.home_without("target-admin");
     let said = preview(&home, &[]).expect(0);
     insta::assert_snapshot!("preview_somebody_else", stable(&said.out));
+}
+
+/// What somebody else types, as it stands: each a line that a shell understands, without gaps.
+#[test]
+fn every_task_of_somebody_else_has_a_command_that_can_be_typed() {
+    let azure = Azure::start(&["--ready-world"]);
+    let central = [
+        "registered-central",
+        "scope-connection",
+        "group",
+        "members[vnet-app-735df4f4]",
+        "members[vnet-data-f5ad5a7e]",
+        "members-central[vnet-hub-d06ab663]",
+    ];
+    for (name, tenant, steps) in
+        [("central", CENTRAL, &central[..]), ("target", TARGET, &["network-manager-connection"])]
+    {
+        let home = azure.home_without(name);
+        let view = preview(&home, &["--output", "json"]).expect(0).json();
+        let mut seen: Vec<String> = Vec::new();
+        for task in tasks(&view, tenant) {
+            let command = task["command"].as_str().unwrap_or_else(|| panic!("{task:#}"));
+            if !task["who"].as_str().unwrap().starts_with(name)
+                || command.starts_with("twinspan hand-over RUN")
+            {
+                continue;
+            }
+            assert!(!command.contains('<') && !command.contains("RUN"), "{command}");
+            let parsed = std::process::Command::new("sh").args(["-n", "-c", command]).status().unwrap();
+            assert!(parsed.success(), "{command}");
+            assert!(!task["least_privilege"].as_array().unwrap().is_empty(), "{task:#}");
+            assert!(task["portal"].is_string(), "{task:#}");
+            let of = task["steps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap().to_owned());
+            seen.extend(of);
+        }
+        assert_eq!(seen, steps, "{name}");
+    }
+}
+
+/// The same, typed into the Azure CLI: it is done, once.
+#[test]
+fn the_commands_do_it_with_the_azure_cli() {
+    let Some(program) = azure_cli::program() else { return };
+    let azure = Azure::start(&[]);
+    let home = azure.home_without("target-admin");
+    let view = preview(&home, &["--output", "json"]).expect(0).json();
+    let all = tasks(&view, TARGET);
+    let commands: Vec<&str> = ["guest", "role"]
+        .iter()
+        .map(|step| {
+            let task = all.iter().find(|task| task["steps"] == json!([step])).unwrap();
+            task["command"].as_str().unwrap()
+        })
+        .collect();
+    let cli = AzureCli::new(program, &azure, &home);
+    cli.sign_in("target-admin", TARGET);
+    for command in &commands {
+        cli.run("sh", &["-c", command]);
+        // A role that is given to an account of a moment ago may be refused: it says to wait a minute.
+        azure.advance("1m");
+    }
+    let created = azure.created();
+    let roles = created.keys().filter(|path| path.contains("/roleassignments/")).count();
+    assert_eq!((created.get("/v1.0/invitations"), roles), (Some(&1), 1), "{created:#?}");
+    let before = azure.ledger().len();
+    for command in &commands {
+        cli.run("sh", &["-c", command]);
+    }
+    assert_eq!(azure.ledger().len(), before, "twice is harmless: {:#?}", azure.ledger());
+    azure.advance("11m");
+    let view = preview(&azure.home(), &["--output", "json"]).expect(0).json();
+    for done in ["guest", "role"] {
+        assert_eq!(step(&view, done)["state"], "already-so", "{:#}", step(&view, done));
+    }
+}
+
+/// Whoever manages the scope already takes its own half away, with the command that stands there.
+#[test]
+fn the_command_for_another_network_manager_removes_its_connection() {
+    let Some(program) = azure_cli::program() else { return };
+    let azure = Azure::start(&["--ready-world"]);
+    azure.without_lags();
+    let (central, target) = (azure.token(Some("central"), CENTRAL), azure.token(Some("target"), TARGET));
+    let other = MANAGER.replace("nm-group", "nm-other");
+    let own = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
+    let put = |token: &str, path: &str, body: Value| {
+        azure.arm(token, "PUT", &format!("{path}?api-version=2024-10-01"), Some(&body));
+    };
+    let scopes = json!({ "networkManagerScopes": { "subscriptions": [own] }, "networkManagerScopeAccesses": ["Connectivity"] });
+    put(&central, &other, json!({ "location": "westeurope", "properties": scopes }));
+    let half = json!({ "properties": { "tenantId": TARGET, "resourceId": SUBSCRIPTION } });
+    put(&central, &format!("{other}/scopeConnections/mine"), half);
+    let connection =
+        format!("{SUBSCRIPTION}/providers/Microsoft.Network/networkManagerConnections/to-another");
+    put(&target, &connection, json!({ "properties": { "networkManagerId": other } }));
+    let home = azure.home();
+    let view = preview(&home, &["--output", "json"]).expect(0).json();
+    let task = tasks(&view, TARGET)[0];
+    assert!(task["portal"].as_str().unwrap().contains("nm-other > Cross-tenant connections"), "{task:#}");
+    assert_eq!(task["least_privilege"].as_array().unwrap().len(), 1, "{task:#}");
+    let cli = AzureCli::new(program, &azure, &home);
+    cli.sign_in("central", CENTRAL);
+    cli.run("sh", &["-c", task["command"].as_str().unwrap()]);
+    cli.sign_in("target", TARGET);
+    let otherwise = task["otherwise"].as_str().unwrap();
+    cli.run("sh", &["-c", &otherwise[otherwise.find("az rest").unwrap()..]]);
+    let view = preview(&home, &["--output", "json"]).expect(0).json();
+    assert_eq!(view["tenants"][1]["scopes"][0]["managers"], json!([]), "{view:#}");
+}
+
+/// What a plan removes is told as that, to whoever runs it and to whoever has the credential.
+#[test]
+fn what_would_be_removed_is_told_with_the_removal() {
+    let azure = Azure::start(&["--world", "connected"]);
+    let (plan, inputs) = (shipped("disconnect.yaml"), shipped("disconnect.inputs.yaml"));
+    let seen =
+        |home: &Home| home.run(&["preview", &plan, "--inputs", &inputs, "--output", "json"]).expect(0).json();
+    let view = seen(&azure.home());
+    let headings = view["headings"].as_array().unwrap().iter();
+    let steps = headings.flat_map(|heading| heading["steps"].as_array().unwrap());
+    let removed: Vec<&Value> = steps.filter(|step| step["state"] == "would-remove").collect();
+    assert!(removed.len() >= 3, "{view:#}");
+    for step in removed {
+        assert!(step["what"].as_str().unwrap().starts_with("Remove "), "{step:#}");
+    }
+    let elsewhere = seen(&azure.home_without("central"));
+    let removals: Vec<&str> = tasks(&elsewhere, CENTRAL)
+        .iter()
+        .filter(|task| task["who"].as_str().unwrap().starts_with("central"))
+        .map(|task| task["command"].as_str().unwrap_or_else(|| panic!("{task:#}")))
+        .filter(|command| !command.starts_with("twinspan"))
+        .collect();
+    assert!(!removals.is_empty(), "{elsewhere:#}");
+    assert!(removals.iter().all(|command| command.contains("az rest --method delete ")), "{removals:#?}");
+}
+
+/// A person who has to act is told long before the run waits for it.
+#[test]
+fn who_has_to_accept_is_told_before_there_is_an_invitation() {
+    let azure = Azure::start(&[]);
+    let view = preview(&azure.home(), &["--output", "json"]).expect(0).json();
+    let all = tasks(&view, TARGET);
+    let accept =
+        all.iter().find(|task| task["steps"] == json!(["accepted"])).unwrap_or_else(|| panic!("{all:#?}"));
+    assert!(accept["what"].as_str().unwrap().starts_with("the invitation to tenant "), "{accept:#}");
+    assert_eq!(accept["after"], json!(["guest"]), "{accept:#}");
+    assert_eq!(step(&view, "accepted")["state"], "waits");
+    assert!(accept["portal"].as_str().unwrap().contains("sign in with the invited address"), "{accept:#}");
 }
 
 #[test]

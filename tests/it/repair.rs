@@ -1,7 +1,7 @@
 //! `repair`: what was changed, removed or broken behind a finished run is mended with commands alone, after a look, with the
 //! person's word, and everything else stays as it is.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::azure::Azure;
 use crate::program::shipped;
@@ -60,6 +60,41 @@ fn a_half_that_was_removed_in_either_tenant_is_made_anew_and_so_is_the_survivor(
     });
 }
 
+/// What a repair shows before it changes anything, as data.
+fn shows_whose_it_is(repair: &Value) {
+    let mends = repair["mends"].as_array().unwrap_or_else(|| panic!("{repair:#}"));
+    let changing: Vec<&Value> = mends.iter().filter(|mend| mend["act"] != "look").collect();
+    assert!(!changing.is_empty(), "{repair:#}");
+    for mend in changing {
+        assert!(mend["owner"].as_str().unwrap().contains(", tenant "), "{mend:#}");
+        assert_eq!(mend["ask_owner"], true, "{mend:#}");
+    }
+}
+
+/// Whoever says yes beforehand is told as well whose it is, and that it may have been meant.
+#[test]
+fn who_says_yes_at_once_is_told_whose_it_is_all_the_same() {
+    for output in ["text", "json", "jsonl"] {
+        let rollout = Rollout::done();
+        rollout.in_target("DELETE", &manager_connection(), None);
+        let asked = ["repair", &rollout.run, "connected", "--yes", "--until-blocked", "--output", output];
+        let said = rollout.home.run(&asked).expect(0);
+        assert!(said.err.contains("who may have meant it: ask before it is repaired"), "{}", said.err);
+        match output {
+            "json" => {
+                let view = said.json();
+                assert_eq!(view["status"], "succeeded", "{view:#}");
+                shows_whose_it_is(&view["repair"]);
+            }
+            "jsonl" => {
+                let mut lines = said.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+                shows_whose_it_is(&lines.find(|line| line["type"] == "repair").unwrap());
+            }
+            _ => {}
+        }
+    }
+}
+
 fn a_half_was_removed(in_central: bool, asked: &str) {
     let rollout = Rollout::done();
     let (wanted, survivor) = if in_central {
@@ -93,6 +128,9 @@ fn a_half_was_removed(in_central: bool, asked: &str) {
     ] {
         assert!(refused.err.contains(words), "does not say {words:?}:\n{}", refused.err);
     }
+    // The same for programs.
+    let refused = rollout.home.run(&["repair", &rollout.run, asked, "--output", "json"]).expect(64).json();
+    shows_whose_it_is(&refused["error"]["diagnostics"]);
     assert_eq!(rollout.azure.ledger().len(), before);
     assert_eq!(rollout.ends(), 1);
     assert_eq!(rollout.repaired(asked), wanted, "{asked}");

@@ -114,6 +114,45 @@ async fn a_manager_is_not_removed_right_after_another_run_removed_its_connection
     assert_eq!(poisoned(&stage), json!([]));
 }
 
+/// The manager was made by one run and connected by another; whoever undoes both does one right after the other.
+#[tokio::test]
+async fn undo_of_a_manager_waits_although_another_run_took_its_connections_back() {
+    let stage = unforgiving();
+    let process = stage.process(None);
+    let chain = chain();
+    let (manager, status) = play(&stage, &process, &chain[..1], 1).await;
+    assert_eq!(status, DONE);
+    let (connections, status) = play(&stage, &process, &chain[1..3], 2).await;
+    assert_eq!(status, DONE);
+    for run in [connections, manager] {
+        process.signal(run, Signal::Undo).await.unwrap();
+        assert_eq!(process.drive(run).await.unwrap(), RunStatus::Undone);
+    }
+    assert!(!stage.what_exists().to_string().contains("nm-second"));
+    assert_eq!(poisoned(&stage), json!([]));
+    assert_eq!(refused_removals(&stage), Vec::<u16>::new());
+}
+
+/// A manager that is not as wanted, and made anew right after its connections are gone.
+#[tokio::test]
+async fn a_manager_that_is_made_anew_is_not_removed_right_after_its_connections() {
+    let stage = unforgiving();
+    let process = stage.process(None);
+    play(&stage, &process, &chain(), 1).await;
+    let mut manager = chain().remove(0);
+    manager.params["create"]["scope_accesses"] = json!(["Connectivity"]);
+    let (run, status) = play(&stage, &process, &[manager], 2).await;
+    assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
+    // The group, then both halves: their removal is the last thing before the decision.
+    let mut back: Vec<Act> = chain().into_iter().skip(1).map(absent).collect();
+    back.rotate_right(1);
+    assert_eq!(play(&stage, &process, &back, 3).await.1, DONE);
+    process.signal(run, Signal::Decide { step: "s0".into(), choice: Choice::Recreate }).await.unwrap();
+    assert_eq!(process.drive(run).await.unwrap(), DONE);
+    assert_eq!(poisoned(&stage), json!([]));
+    assert_eq!(refused_removals(&stage), Vec::<u16>::new());
+}
+
 /// The same removals without the dwell: the world does punish.
 #[tokio::test]
 async fn haste_spoils_the_subscription_in_this_world() {

@@ -161,6 +161,25 @@ fn what_was_changed_is_told_field_by_field() {
     }
 }
 
+/// The marker of another run on what this one made: told apart from every other change, and left to a person.
+#[test]
+fn what_carries_the_marker_of_another_run_is_taken_and_left_alone() {
+    let rollout = Rollout::done();
+    let theirs =
+        json!({ "properties": { "description": "[twinspan:0badcafe]", "memberType": "VirtualNetwork" } });
+    rollout.in_central("PUT", &rollout.id_of("group"), Some(&theirs));
+    assert_eq!(rollout.drifted(9), pairs(&[("group", "taken")]));
+    let said = rollout.home.run(&["verify"]).expect(9).out;
+    for words in ["it carries the marker of run 0badcafe, not of this run", "ask who runs 0badcafe"] {
+        assert!(said.contains(words), "does not say {words:?}:\n{said}");
+    }
+    let before = rollout.azure.ledger().len();
+    let said = rollout.home.run(&["repair", &rollout.run, "group", "--yes", "--until-blocked"]).expect(1);
+    assert!(said.err.contains("look at, and leave to a decision"), "{}", said.err);
+    assert!(said.out.contains("adopt it as it is, or abort this step"), "{}", said.out);
+    assert_eq!(rollout.azure.ledger().len(), before);
+}
+
 #[test]
 fn a_role_that_was_taken_away_makes_the_rest_unreadable_not_drifted() {
     let rollout = Rollout::done();

@@ -117,12 +117,21 @@ impl<'a> Case<'a> {
     }
 
     /// Announces the removal of what is there, so that it can be made anew.
-    pub(super) fn replace(&self, pre_image: Digest, found: &Value, claims: &[ClaimKey]) -> Vec<StepEvent> {
+    pub(super) fn replace(
+        &self,
+        fact: &Fact,
+        pre_image: Digest,
+        found: &Value,
+        claims: &[ClaimKey],
+    ) -> Vec<StepEvent> {
         if !self.state.may_send() || self.state.control().goal != Goal::Finish {
             return Vec::new();
         }
         if let Some(obstacle) = self.obstacle(claims) {
             return vec![obstacle];
+        }
+        if let Some(wait) = self.dwell(fact) {
+            return vec![self.waiting(wait, Phase::Probe)];
         }
         self.announce(Phase::Undo, pre_image, false, claims, Some(found))
     }

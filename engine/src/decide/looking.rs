@@ -30,7 +30,7 @@ impl Case<'_> {
                 let foreign = self.foreign(marker);
                 match decided {
                     Some(Choice::Recreate) if !reads && !self.record.only_drifted => {
-                        self.replace(pre_image, output, claims)
+                        self.replace(fact, pre_image, output, claims)
                     }
                     Some(Choice::Overwrite) if !reads && (foreign.is_some() || self.lost_marker(marker)) => {
                         self.intend(pre_image, false, claims)
@@ -66,7 +66,7 @@ impl Case<'_> {
                 vec![self.undecided(decision, Phase::Probe)]
             }
             Observed::Broken { output, decision, marker } => match decided {
-                Some(Choice::Recreate) if !reads => self.replace(pre_image, output, claims),
+                Some(Choice::Recreate) if !reads => self.replace(fact, pre_image, output, claims),
                 Some(Choice::Overwrite) if !reads => self.intend(pre_image, false, claims),
                 Some(Choice::Adopt) => {
                     vec![self.adopted(fact, output, marker, [("state", decision.what.as_str())])]
@@ -79,7 +79,7 @@ impl Case<'_> {
                     return vec![self.adopted(fact, output, marker, with)];
                 }
                 if decided == Some(Choice::Recreate) && !reads {
-                    return self.when_ready(readiness, || self.replace(pre_image, output, claims));
+                    return self.when_ready(readiness, || self.replace(fact, pre_image, output, claims));
                 }
                 if decided == Some(Choice::Overwrite) && !reads {
                     return self.when_ready(readiness, || self.intend(pre_image, false, claims));

@@ -36,7 +36,8 @@ impl Case<'_> {
                 self.remove_if_ours(fact, observed, output, marker, overwrite)
             }
             Observed::Differs { output, differences, marker } => {
-                if self.is_ours(marker) && !overwrite {
+                // What was there before is left as it is, however it was changed: nobody needs to be asked.
+                if self.is_ours(marker) && self.origin(marker) == Origin::Made && !overwrite {
                     let fields: Vec<&str> =
                         differences.iter().map(|difference| difference.field.as_str()).collect();
                     let decision = Decision {
@@ -132,12 +133,13 @@ impl Case<'_> {
         self.announce(Phase::Undo, pre_image, false, &[], Some(found))
     }
 
-    /// Removed too soon after what depended on it, some things take harm. Where the plan wants something gone that this run
-    /// did not make, others may have removed what depended on it a moment ago: then it counts from when its turn came.
+    /// Removed too soon after what depended on it, some things take harm. Another run or a person may have removed that a
+    /// moment ago, and only they know: so it counts from when this one was let go, or the run began to move, where that is
+    /// later than what this run removed itself.
     pub(super) fn dwell(&self, fact: &Fact) -> Option<Wait> {
         let dwell = fact.rules.dwell?;
-        let turn = self.record.since.filter(|_| self.removes());
-        let until = self.state.removed_at().max(turn)?.checked_add(dwell.after).ok()?;
+        let began = self.record.let_go.max(self.state.awake_since());
+        let until = self.state.removed_at().max(began)?.checked_add(dwell.after).ok()?;
         let left = Duration::try_from(until.duration_since(self.now)).ok().filter(|left| !left.is_zero())?;
         Some(Wait::new(WaitKind::Timer, dwell.why).look_again(left))
     }

@@ -27,7 +27,10 @@ pub(super) fn judge(state: &RunState, sights: Vec<Sight>, looks: &BTreeMap<StepK
         let standing = match look {
             _ if !sight.applies => Prospect::NotApplicable,
             Some(look) => Case { sight: &sight, step, unmet: &unmet }.standing(&look.result),
-            None => Prospect::Unknown { why: not_looked_at(&sight) },
+            None => match &sight.foreseen {
+                Some(wait) => Prospect::Waits(wait.clone()),
+                None => Prospect::Unknown { why: not_looked_at(&sight) },
+            },
         };
         let met = standing.is_met();
         let place = judged.by_node.entry(sight.node).or_default();

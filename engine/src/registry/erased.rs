@@ -8,7 +8,8 @@ use crate::failure::{FailureClass, StepError};
 use crate::hand_over::HandOver;
 use crate::perform::Seen;
 use crate::right::Right;
-use crate::step::{Observed, Phase, Step, StepCx};
+use crate::step::{Identity, Observed, Phase, Step, StepCx};
+use crate::wait::Wait;
 
 /// A step kind without its types.
 pub(crate) trait DynStep: Send + Sync {
@@ -25,6 +26,8 @@ pub(crate) trait DynStep: Send + Sync {
     ) -> BoxFuture<'a, Result<Seen, StepError>>;
     /// What a person does instead.
     fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError>;
+    /// For whom it will wait, whatever its parameters.
+    fn foreseen(&self, identity: &Identity) -> Option<Wait>;
     /// What has to be allowed.
     fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError>;
 }
@@ -76,6 +79,10 @@ impl<S: Step> DynStep for S {
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError> {
         Step::hand_over(self, cx, &decode_params::<S>(params)?)
+    }
+
+    fn foreseen(&self, identity: &Identity) -> Option<Wait> {
+        Step::foreseen(self, identity)
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError> {

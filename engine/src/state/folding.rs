@@ -174,6 +174,7 @@ impl RunState {
             }
             Signal::Resume => {
                 self.control.pause = None;
+                self.awake = Some(at);
                 if self.control.goal != Goal::Cancel {
                     self.control.fence = None;
                 }
@@ -193,6 +194,7 @@ impl RunState {
     }
 
     fn driver_took(&mut self, at: Timestamp) {
+        self.awake = Some(at);
         let sending: Vec<ItemId> = self.tally.intended.iter().copied().collect();
         for id in sending {
             if let Some(record) = self.item_mut(id).step_mut() {

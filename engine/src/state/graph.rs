@@ -230,7 +230,7 @@ impl RunState {
         item.begun = Some((at, seq));
         match &mut item.role {
             Role::Step(record) => {
-                record.since = Some(at);
+                record.begin(at);
                 // It is Pending: looked at above.
                 let _fits = self.change(id, Change::NeedsMet, at);
                 self.prepare_call(id);

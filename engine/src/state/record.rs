@@ -20,6 +20,9 @@ pub(crate) struct StepRecord {
     pub(crate) state: StepState,
     /// When its needs were met.
     pub(crate) since: Option<Timestamp>,
+    /// When it was last let go: by the plan's order, on the way back, or by a person. What must not be removed in haste
+    /// counts from here, as nobody here knows what others removed just before.
+    pub(crate) let_go: Option<Timestamp>,
     /// Intents so far, both ways.
     pub(crate) attempts: u32,
     /// Failures in a row.
@@ -117,6 +120,7 @@ impl StepRecord {
         StepRecord {
             state: StepState::Pending,
             since: None,
+            let_go: None,
             attempts: 0,
             failures: Failures::default(),
             failed_looks: 0,
@@ -277,11 +281,16 @@ impl StepRecord {
                 }
             }
             StepEvent::Approved(approval) => {
+                self.let_go = Some(at);
                 self.approval = Some(approval.clone());
                 self.waits.clear();
             }
             StepEvent::Rejected { .. } => self.approval = None,
             StepEvent::LookNow => {
+                // Something was mended before a person asked; who only waits for a timer is not held up by asking.
+                if !matches!(self.state, StepState::Waiting(_) | StepState::Uncertain { .. }) {
+                    self.let_go = Some(at);
+                }
                 self.failures = Failures::default();
                 self.waits.clear();
                 // Only a look is asked for: an answer that came to nothing before is not carried out by it.
@@ -291,6 +300,7 @@ impl StepRecord {
                 }
             }
             StepEvent::Decided { choice, .. } => {
+                self.let_go = Some(at);
                 self.decided = Some(*choice);
                 self.only_drifted = false;
             }
@@ -303,7 +313,7 @@ impl StepRecord {
                 self.waits.clear();
                 self.last_error = None;
             }
-            StepEvent::Reopened { choice, .. } => self.begin_again(*choice),
+            StepEvent::Reopened { choice, .. } => self.begin_again(*choice, at),
             StepEvent::StillAbsent { .. } | StepEvent::Cancelled => {}
             StepEvent::Skipped { .. } | StepEvent::Kept { .. } => self.standing = None,
             StepEvent::Undone { evidence } => {
@@ -332,8 +342,15 @@ impl StepRecord {
         }
     }
 
+    /// Its needs are met.
+    pub(crate) fn begin(&mut self, at: Timestamp) {
+        self.since = Some(at);
+        self.let_go = Some(at);
+    }
+
     /// Its turn has come to be taken back: what failed or waited on the way forward does not count.
-    pub(crate) fn begin_back(&mut self) {
+    pub(crate) fn begin_back(&mut self, at: Timestamp) {
+        self.let_go = Some(at);
         self.failures = Failures::default();
         self.failed_looks = 0;
         self.waits.clear();
@@ -343,7 +360,8 @@ impl StepRecord {
     }
 
     /// It is repaired: what failed or waited before does not count, and what the person decided holds for the next look.
-    fn begin_again(&mut self, choice: Option<Choice>) {
+    fn begin_again(&mut self, choice: Option<Choice>, at: Timestamp) {
+        self.let_go = Some(at);
         self.failures = Failures::default();
         self.failed_looks = 0;
         self.waits.clear();

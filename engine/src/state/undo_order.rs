@@ -262,7 +262,7 @@ impl RunState {
             let id = turn.1;
             let owed = self.item_mut(id).step_mut().is_some_and(|record| {
                 if record.ownership.owed {
-                    record.begin_back();
+                    record.begin_back(at);
                 }
                 record.ownership.owed
             });

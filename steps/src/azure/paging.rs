@@ -16,7 +16,7 @@ const MOST_PAGES: usize = 5_000;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Page<T> {
     pub(crate) value: Vec<T>,
-    #[serde(default, rename = "nextLink", alias = "@odata.nextLink")]
+    #[serde(default, rename = "nextLink", alias = "@odata.nextLink", alias = "@nextLink")]
     pub(crate) next: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 use super::credentials::Credential;
 use super::party::Party;
 use super::refusal::{Sender, Situation};
-use crate::people::shell_word;
+use crate::people::{Assignee, assign_command, role_giver};
 
 /// What a refusal says is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,21 +74,12 @@ impl Missing {
         // Who has been given all that the document asks for would not expect this one.
         let reads_group = role == READS_GROUPS;
         let object = self.object_id.as_deref().or(claims.oid.as_deref());
-        let assignee = match (object, claims.principal_type()) {
-            (Some(id), Some(kind)) => {
-                format!("--assignee-object-id {id} --assignee-principal-type {kind}")
-            }
-            (Some(id), None) => format!("--assignee {id}"),
-            (None, _) => format!("--assignee {}", shell_word(party.contact.unwrap_or("OBJECT-ID"))),
-        };
-        let command = format!(
-            "az role assignment create {assignee} --role {} --scope {}",
-            shell_word(role),
-            shell_word(scope.as_deref().unwrap_or("SCOPE"))
-        );
+        let to =
+            Assignee { object_id: object, principal_type: claims.principal_type(), contact: party.contact };
+        let command = assign_command(to, role, scope.as_deref().unwrap_or("SCOPE"));
         let owner = scope.as_deref().unwrap_or("the scope");
         let wait = Wait::new(WaitKind::Permission, format!("{} may not do {action} on {place}", party.person()))
-            .who(format!("an Owner or User Access Administrator of {owner} in tenant {tenant}"))
+            .who(role_giver(owner, tenant))
             .action(command.clone())
             .otherwise(format!(
                 "{}if the role comes through Privileged Identity Management it may have ended: activate it again (My roles, \
@@ -159,24 +150,33 @@ fn role_for(action: &str) -> &'static str {
     }
 }
 
-/// A scope that a role can be given on although the thing itself does not exist yet: virtual network, resource group,
-/// subscription or management group.
+/// A scope that a role can be given on although the thing itself does not exist yet: the network manager that it lies in, or
+/// what [`enclosing`] says.
 pub(crate) fn assignable(scope: &str) -> String {
+    let in_a_manager = scope.to_ascii_lowercase().contains("/providers/microsoft.network/networkmanagers/")
+        && scope.matches('/').count() > 8;
+    if in_a_manager { first(scope, 8) } else { enclosing(scope) }
+}
+
+/// The virtual network, resource group, subscription or management group that something lies in, or is.
+pub(crate) fn enclosing(scope: &str) -> String {
     let lower = scope.to_ascii_lowercase();
-    let keep = |segments: usize| {
-        let end = scope.match_indices('/').nth(segments).map_or(scope.len(), |(at, _)| at);
-        scope[..end].to_owned()
-    };
     if lower.starts_with("/providers/microsoft.management/managementgroups/") {
-        return keep(4);
+        return first(scope, 4);
     }
     if lower.contains("/providers/microsoft.network/virtualnetworks/") {
-        return keep(8);
+        return first(scope, 8);
     }
     if lower.starts_with("/subscriptions/") {
-        return keep(if lower.contains("/resourcegroups/") { 4 } else { 2 });
+        return first(scope, if lower.contains("/resourcegroups/") { 4 } else { 2 });
     }
     scope.to_owned()
+}
+
+/// The first segments of a path.
+fn first(path: &str, segments: usize) -> String {
+    let end = path.match_indices('/').nth(segments).map_or(path.len(), |(at, _)| at);
+    path[..end].to_owned()
 }
 
 /// What stands between `before` and the next quotation mark.
@@ -197,6 +197,10 @@ mod tests {
             ("/subscriptions/s/providers/Microsoft.Network/networkManagerConnections/c", "/subscriptions/s"),
             (
                 "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkManagers/m/scopeConnections/c",
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkManagers/m",
+            ),
+            (
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkManagers/m",
                 "/subscriptions/s/resourceGroups/g",
             ),
             (

@@ -289,7 +289,7 @@ fn policy(words: &Words, tenant: &str, path: &str) -> String {
         "an Azure Policy of tenant {tenant} forbids it{named}; its owner can exempt {path}: az policy exemption create --name \
          twinspan --exemption-category Waiver --policy-assignment {} --scope {}",
         shell_word(assignment),
-        shell_word(&permission::assignable(path))
+        shell_word(&permission::enclosing(path))
     )
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twinspan_engine::{
     Applied, ClaimKey, Dwell, EffectClass, FailureClass, HandOver, Identities, Identity, Observed, Readiness,
-    Right, Step, StepCx, StepError, Undone,
+    Right, Step, StepCx, StepError, Undone, Wait,
 };
 
 use crate::azure::Azure;
@@ -109,6 +109,10 @@ impl<S: Step> Step for Acting<S> {
     fn hand_over(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<HandOver, StepError> {
         let said = self.kind.hand_over(cx, params)?;
         if removing(cx) { hand_over::removal(cx, said) } else { Ok(said) }
+    }
+
+    fn foreseen(&self, identity: &Identity) -> Option<Wait> {
+        self.kind.foreseen(identity)
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<Vec<Right>, StepError> {

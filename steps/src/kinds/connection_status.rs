@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
     Applied, ClaimKey, Decision, Difference, EffectClass, Identities, Identity, Marker, Observed, Readiness,
-    Step, StepCx, StepError, Undone, Wait,
+    Right, Step, StepCx, StepError, Undone, Wait,
 };
 
 use crate::avnm::{API, Anew, ConnectionState, Found, Half, Manager, NamesManager, NamesScope, same_path};
@@ -307,6 +307,24 @@ impl Step for ConnectionStatus {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let (manager, scope) = match params.question()? {
+            Question::Connected(halves) => (halves.manager()?, halves.scope()?),
+            Question::Gone(link) => (link.network_manager.clone(), link.scope.clone()),
+        };
+        let mut rights = Right::each(
+            cx.identity()?,
+            manager.path(),
+            &[
+                "Microsoft.Network/networkManagers/read",
+                "Microsoft.Network/networkManagers/scopeConnections/read",
+            ],
+        );
+        let read = "Microsoft.Network/networkManagerConnections/read";
+        rights.extend(Right::each(Self::reader(cx)?, scope.path(), &[read]));
+        Ok(rights)
     }
 }
 

@@ -380,7 +380,9 @@ impl Step for Deployment {
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
-        const ACTIONS: [&str; 2] = [
+        const ACTIONS: [&str; 4] = [
+            "Microsoft.Network/networkManagers/connectivityConfigurations/read",
+            "Microsoft.Network/networkManagers/listActiveConnectivityConfigurations/action",
             "Microsoft.Network/networkManagers/listDeploymentStatus/action",
             "Microsoft.Network/networkManagers/commit/action",
         ];

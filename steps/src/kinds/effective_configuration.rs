@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone, Wait,
+    Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Right, Step, StepCx, StepError, Undone, Wait,
 };
 
 use crate::avnm::{API, or_default, same_path};
@@ -231,6 +231,12 @@ impl Step for EffectiveConfiguration {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let action =
+            "Microsoft.Network/virtualNetworks/listNetworkManagerEffectiveConnectivityConfigurations/action";
+        Ok(Right::each(cx.identity()?, params.virtual_network.path(), &[action]))
     }
 }
 

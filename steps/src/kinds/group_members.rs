@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Identities, Marker, Observed, Readiness, Step, StepCx,
+    Applied, ClaimKey, Decision, EffectClass, Identities, Marker, Observed, Readiness, Right, Step, StepCx,
     StepError, Undone, Wait,
 };
 
@@ -18,6 +18,7 @@ use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId};
 use crate::people;
+use crate::tenancy;
 
 /// `avnm.group-members`
 pub(crate) struct GroupMembers {
@@ -165,6 +166,17 @@ impl Step for GroupMembers {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let read = "Microsoft.Network/networkManagers/networkGroups/staticMembers/read";
+        let mut rights = Right::each(cx.identity()?, params.group.above(1), &[read]);
+        // Azure Resource Graph shows what the caller may read.
+        for network in params.expect.iter().filter(|_| params.resource_graph) {
+            let reader = tenancy::presumed_reader(cx, params.group.subscription(), network)?;
+            rights.extend(Right::each(reader, network.path(), &["Microsoft.Network/virtualNetworks/read"]));
+        }
+        Ok(rights)
     }
 }
 

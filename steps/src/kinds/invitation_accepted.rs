@@ -40,6 +40,10 @@ pub(crate) struct Output {
     state: String,
 }
 
+/// What the person does whose link is not known here.
+const ACCEPT: &str =
+    "open the link in the mail \"Microsoft Invitations\", sign in with the invited address and accept";
+
 /// The wait for the person, with the link if the invitation was ours.
 fn wait(cx: &StepCx<'_>, params: &Params, identity: &Identity) -> Wait {
     let invitation = cx
@@ -64,8 +68,10 @@ fn wait(cx: &StepCx<'_>, params: &Params, identity: &Identity) -> Wait {
         }
         None => {
             let guest = identity.attributes.get("contact").cloned();
-            wait.who(guest.unwrap_or_else(|| format!("the invited person (guest {} in {place})", params.guest)))
-                .action("open the link in the mail \"Microsoft Invitations\", sign in with the invited address and accept")
+            wait.who(
+                guest.unwrap_or_else(|| format!("the invited person (guest {} in {place})", params.guest)),
+            )
+            .action(ACCEPT)
         }
     }
 }
@@ -135,6 +141,20 @@ impl Step for InvitationAccepted {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn foreseen(&self, identity: &Identity) -> Option<Wait> {
+        let place = people::place(identity);
+        let guest = identity.attributes.get("contact").cloned();
+        let wait = Wait::new(
+            WaitKind::Person,
+            format!(
+                "the invitation to {place} has to be accepted, unless that account has accepted it already"
+            ),
+        );
+        Some(
+            wait.who(guest.unwrap_or_else(|| format!("the person who is invited to {place}"))).action(ACCEPT),
+        )
     }
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {

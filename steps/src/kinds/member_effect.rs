@@ -13,7 +13,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identities, Identity, Marker, Observed, Readiness, Step, StepCx,
+    Applied, ClaimKey, EffectClass, Identities, Identity, Marker, Observed, Readiness, Right, Step, StepCx,
     StepError, Undone,
 };
 
@@ -328,5 +328,29 @@ impl Step for MemberEffect {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let (own, manager) = (cx.identity()?, params.manager());
+        let mut rights = Right::each(
+            own,
+            manager,
+            &[
+                "Microsoft.Network/networkManagers/networkGroups/staticMembers/read",
+                "Microsoft.Network/networkManagers/connectivityConfigurations/read",
+                "Microsoft.Network/networkManagers/listActiveConnectivityConfigurations/action",
+                "Microsoft.Network/networkManagers/listDeploymentStatus/action",
+            ],
+        );
+        // What is in effect on a network is read only where something deployed reaches it, which nobody knows before.
+        let actions = [
+            "Microsoft.Network/virtualNetworks/read",
+            "Microsoft.Network/virtualNetworks/listNetworkManagerEffectiveConnectivityConfigurations/action",
+        ];
+        for network in &params.virtual_networks {
+            let reader = tenancy::presumed_reader(cx, params.group.subscription(), network)?;
+            rights.extend(Right::each(reader, network.path(), &actions));
+        }
+        Ok(rights)
     }
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
     Applied, ClaimKey, Decision, EffectClass, FailureClass, Identities, Identity, Marker, Observed,
-    Readiness, Step, StepCx, StepError, Undone,
+    Readiness, Right, Step, StepCx, StepError, Undone,
 };
 
 use crate::avnm::configuration::Configuration;
@@ -291,6 +291,15 @@ impl Step for MembersInScope {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        // What lies in a management group is shown to whoever has a role there, as far as is known: no action says so.
+        let reads = [
+            "Microsoft.Network/networkManagers/networkGroups/read",
+            "Microsoft.Network/networkManagers/networkGroups/staticMembers/read",
+        ];
+        Ok(Right::each(cx.identity()?, params.network_manager.path(), &reads))
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identity, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Right, Step, StepCx, StepError, Undone,
 };
 
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::Scope;
-use crate::people;
+use crate::people::{self, Assignee};
 use crate::rights::{self, Permission};
 
 /// `azure.permissions`
@@ -47,13 +47,6 @@ fn missing<'a>(actions: &'a [String], given: &[Permission]) -> Vec<&'a str> {
         .collect()
 }
 
-impl Permissions {
-    /// The account's object id for the command. Not knowing it makes the words poorer, nothing else.
-    async fn object_id(&self, cx: &StepCx<'_>, identity: &Identity) -> Option<String> {
-        self.azure.sign_in(cx, identity).await.ok()?.object_id
-    }
-}
-
 impl Step for Permissions {
     const KIND: &'static str = "azure.permissions";
     const SUMMARY: &'static str = "Wait until an identity has the permissions that later steps need";
@@ -86,13 +79,15 @@ impl Step for Permissions {
             let output = Output { scope: params.scope.clone(), actions: params.actions.clone() };
             return Ok(Observed::Present { output, marker: Marker::NoPlace });
         }
-        let object_id = self.object_id(cx, identity).await;
-        let place = people::place(identity);
+        // Not knowing who it is makes the words poorer, nothing else.
+        let account = self.azure.sign_in(cx, identity).await.ok();
+        let to = account.as_ref().map(Assignee::signed_in).unwrap_or_default();
+        let contact = identity.attributes.get("contact").map(String::as_str);
         let wait = people::missing_right(
             format!("{} may not do {} on {}", people::who(identity), missing.join(", "), params.scope),
-            format!("an Owner or User Access Administrator of {} in {place}", params.scope),
+            people::role_giver(params.scope.path(), &people::tenant(identity)?.to_string()),
             people::assign_command(
-                object_id.as_deref(),
+                Assignee { contact, ..to },
                 rights::role_for(&missing).unwrap_or("ROLE"),
                 params.scope.path(),
             ),
@@ -106,6 +101,12 @@ impl Step for Permissions {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let mut actions = vec!["Microsoft.Authorization/permissions/read"];
+        actions.extend(params.actions.iter().map(String::as_str));
+        Ok(Right::each(cx.identity()?, params.scope.path(), &actions))
     }
 }
 
@@ -135,8 +136,8 @@ mod tests {
         assert_eq!(
             wait.action.unwrap(),
             format!(
-                "az role assignment create --assignee-object-id oid-in-11111111-0000-0000-0000-00000000000c --role \
-                 'Network Contributor' --scope {}",
+                "az role assignment create --assignee-object-id oid-in-11111111-0000-0000-0000-00000000000c \
+                 --assignee-principal-type ServicePrincipal --role 'Network Contributor' --scope {}",
                 default_world::MANAGER
             )
         );

@@ -7,15 +7,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, HandOver, Identity, Marker, Observed, Readiness, Step, StepCx, StepError,
-    Undone, Wait, WaitKind,
+    Applied, ClaimKey, EffectClass, HandOver, Identity, Marker, Observed, Readiness, Right, Step, StepCx,
+    StepError, Undone, Wait, WaitKind,
 };
 
 use crate::azure::{Azure, READS_GROUPS};
 use crate::default_world;
+use crate::hand_over;
 use crate::hierarchy::{self, Seen};
 use crate::ids::{ConnectionScope, TenantId};
-use crate::{hand_over, people};
+use crate::people::{self, Assignee};
 
 /// `azure.scope`
 pub(crate) struct Scope {
@@ -63,14 +64,15 @@ fn judge(params: &Params, identity: &Identity, seen: Option<Seen>) -> Result<Obs
     let Some(seen) = seen else {
         // The least that lets it be seen: a group's own reader role, and what the connection needs anyway.
         let role = if params.scope.is_management_group() { READS_GROUPS } else { "Network Contributor" };
+        let contact = identity.attributes.get("contact").map(String::as_str);
         let wait = people::missing_right(
             format!(
                 "{} does not exist, or {} has no role on it",
                 params.scope.words(),
                 people::who(identity)
             ),
-            format!("an Owner of {} in tenant {tenant}", params.scope),
-            people::assign_command(None, role, params.scope.path()),
+            people::role_giver(params.scope.path(), &tenant.to_string()),
+            people::assign_command(Assignee { contact, ..Assignee::default() }, role, params.scope.path()),
         );
         return Ok(Observed::Converging { wait, marker });
     };
@@ -123,6 +125,12 @@ impl Step for Scope {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    /// Whoever has any role on a subscription sees it, and a management group likewise, as far as is known: there is no
+    /// action whose lack would say that the look is refused.
+    fn rights(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Vec<Right>, StepError> {
+        Ok(Vec::new())
     }
 
     fn hand_over(&self, _cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {

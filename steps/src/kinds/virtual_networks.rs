@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Right, Step, StepCx, StepError, Undone,
 };
 
 use crate::avnm::network::{Network, TYPE};
@@ -145,6 +145,13 @@ impl Step for VirtualNetworks {
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
         Ok(Undone::Kept("nothing was made here".to_owned()))
+    }
+
+    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+        let identity = cx.identity()?;
+        let read =
+            |id: &ResourceId| Right::each(identity, id.path(), &["Microsoft.Network/virtualNetworks/read"]);
+        Ok(params.ids.iter().flat_map(read).collect())
     }
 }
 

@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use twinspan_engine::{Identity, StepError};
+use twinspan_engine::{Identity, RunId, StepError};
 
 use super::{Asker, Attempt};
 use crate::azure::{Arm, SignedIn};
 use crate::ids::Scope;
-use crate::readiness::giving::{Activation, activate};
+use crate::readiness::giving::{Activation, activate, extend};
 use crate::rights::{self, Instance, Permission, RoleDefinition, Schedule};
 
 /// A right that ends sooner is worth a word: a rollout with people in it takes a working day.
@@ -37,6 +37,17 @@ pub struct Ends {
     pub at: Timestamp,
     /// That is in so many seconds.
     pub in_seconds: i64,
+    /// Whether its holder activated it. Then it is not extended, but activated again when it has ended.
+    pub activated: bool,
+    /// How it is extended, or activated again.
+    pub again: Activation,
+}
+
+/// Of whom it is asked, in which look, and when.
+struct Question<'a> {
+    principal: &'a str,
+    look: RunId,
+    now: Timestamp,
 }
 
 /// Roles of one principal around a scope, with what they allow.
@@ -54,6 +65,20 @@ impl Known {
     fn end(&self, now: Timestamp) -> Option<Timestamp> {
         let text = self.instance.properties.end_date_time.as_deref().filter(|text| !text.is_empty())?;
         Some(text.parse().unwrap_or(now))
+    }
+
+    /// What is told of its end.
+    fn ends(&self, at: Timestamp, asked: &Question<'_>) -> Ends {
+        let Question { principal, look, now } = *asked;
+        let (role, held) = (self.role.properties.role_name.clone(), &self.instance.properties);
+        let activated = held.assignment_type.eq_ignore_ascii_case("Activated");
+        let (id, scope) = (&held.role_definition_id, &held.scope);
+        let again = if activated {
+            activate(&role, id, scope, principal, look)
+        } else {
+            extend(&role, id, scope, principal, &held.role_assignment_schedule_id, look)
+        };
+        Ends { role, at, in_seconds: at.duration_since(now).as_secs(), activated, again }
     }
 }
 
@@ -100,10 +125,12 @@ pub(super) async fn look(
         Ok(found) => found,
         Err(error) => return Ending::Unknown { why: error.to_string() },
     };
-    judge(&found, actions, attempt.now)
+    let asked = Question { principal, look: asker.run, now: attempt.now };
+    judge(&found, actions, &asked)
 }
 
-fn judge(found: &[Known], actions: &[String], now: Timestamp) -> Ending {
+fn judge(found: &[Known], actions: &[String], asked: &Question<'_>) -> Ending {
+    let now = asked.now;
     let mut first: Option<Ends> = None;
     for action in actions {
         let allowing: Vec<&Known> = found.iter().filter(|known| known.allows(action)).collect();
@@ -119,8 +146,7 @@ fn judge(found: &[Known], actions: &[String], now: Timestamp) -> Ending {
         let at = last.end(now).unwrap_or(now);
         let left = at.duration_since(now);
         if left < SOON && first.as_ref().is_none_or(|first| at < first.at) {
-            let role = last.role.properties.role_name.clone();
-            first = Some(Ends { role, at, in_seconds: left.as_secs() });
+            first = Some(last.ends(at, asked));
         }
     }
     first.map_or(Ending::Lasting, Ending::Soon)
@@ -143,7 +169,7 @@ pub(super) async fn eligible(
     Ok(found.iter().find(enough).map(|known| {
         let properties = &known.instance.properties;
         let name = &known.role.properties.role_name;
-        activate(name, &properties.role_definition_id, &properties.scope, account)
+        activate(name, &properties.role_definition_id, &properties.scope, principal, asker.run)
     }))
 }
 
@@ -170,7 +196,8 @@ mod tests {
     }
 
     fn judged(found: &[Known]) -> Ending {
-        judge(found, &["Microsoft.Network/a/write".to_owned()], NOW.parse().unwrap())
+        let (look, now) = (RunId(uuid::Uuid::nil()), NOW.parse().unwrap());
+        judge(found, &["Microsoft.Network/a/write".to_owned()], &Question { principal: "me", look, now })
     }
 
     #[test]
@@ -191,5 +218,34 @@ mod tests {
         assert!(matches!(judged(&[]), Ending::Unknown { .. }), "nothing listed is not fine");
         let odd = known("Owner", &["*"], Some("next week"));
         assert!(matches!(judged(&[odd]), Ending::Soon(_)), "an end that cannot be read may be now");
+    }
+
+    #[test]
+    fn what_was_activated_is_activated_again_and_what_was_given_is_extended() {
+        let ends = "2026-11-25T11:00:00Z";
+        let mut held = known("Network Contributor", &["*"], Some(ends));
+        held.instance.properties.scope = "/subscriptions/s".to_owned();
+        held.instance.properties.role_definition_id = "/roles/network".to_owned();
+        held.instance.properties.role_assignment_schedule_id = "/schedules/x".to_owned();
+        for (sort, activated, request) in [
+            ("Assigned", false, "SelfExtend"),
+            ("Activated", true, "SelfActivate"),
+            ("", false, "SelfExtend"),
+        ] {
+            held.instance.properties.assignment_type = sort.to_owned();
+            let Ending::Soon(found) = judged(std::slice::from_ref(&held)) else { panic!() };
+            assert_eq!(found.activated, activated, "{sort}");
+            let command = &found.again.command;
+            let url = "az rest --method put --url '/subscriptions/s/providers/Microsoft.Authorization/\
+                       roleAssignmentScheduleRequests/";
+            assert!(command.starts_with(url), "{command}");
+            let (_, body) = command.split_once(" --body '").unwrap();
+            let body: serde_json::Value = serde_json::from_str(body.trim_end_matches('\'')).unwrap();
+            let asked = &body["properties"];
+            assert_eq!((&asked["requestType"], &asked["principalId"]), (&json!(request), &json!("me")));
+            assert_eq!(asked["roleDefinitionId"], "/roles/network");
+            let schedule = if activated { serde_json::Value::Null } else { json!("/schedules/x") };
+            assert_eq!(asked["targetRoleAssignmentScheduleId"], schedule, "{sort}");
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! How a missing right is given: by the administrator of its tenant, or by its holder, who activates it.
 
 use serde::Serialize;
+use serde_json::Value;
+use twinspan_engine::RunId;
+use uuid::Uuid;
 
 use crate::azure::SignedIn;
 use crate::ids::{Scope, ScopeKind};
-use crate::people::shell_word;
+use crate::people::{Assignee, assign_command, role_giver, shell_word};
 use crate::rights::role_for;
 
 /// What an administrator does.
@@ -39,57 +42,90 @@ pub struct Activation {
 pub(super) fn give(actions: &[String], scope: &Scope, tenant: &str, account: Option<&SignedIn>) -> Giving {
     let actions_text: Vec<&str> = actions.iter().map(String::as_str).collect();
     let role = role_for(&actions_text);
-    let object_id = account.and_then(|account| account.object_id.as_deref()).unwrap_or("OBJECT-ID");
-    let kind = account.and_then(|account| account.principal_type);
-    let kind = kind.map(|kind| format!(" --assignee-principal-type {kind}")).unwrap_or_default();
+    let to = account.map(Assignee::signed_in).unwrap_or_default();
+    let object_id = to.object_id.unwrap_or("OBJECT-ID");
     Giving {
         role,
         least_privilege: actions.to_vec(),
-        command: format!(
-            "az role assignment create --assignee-object-id {object_id}{kind} --role {} --scope {}",
-            shell_word(role.unwrap_or("ROLE")),
-            shell_word(scope.path())
-        ),
+        command: assign_command(to, role.unwrap_or("ROLE"), scope.path()),
         portal: format!(
             "Azure portal: {} > Access control (IAM) > Add > Add role assignment > {} > Members: {object_id}",
             blade(scope),
             role.unwrap_or("a role that allows the actions named here")
         ),
-        who: format!(
-            "whoever may give roles in tenant {tenant} (Owner, User Access Administrator or Role Based Access Control \
-             Administrator of the scope)"
-        ),
+        who: role_giver(scope.path(), tenant),
     }
 }
 
-/// How `role` is activated by `account`.
-pub(super) fn activate(role: &str, role_id: &str, scope: &str, account: &SignedIn) -> Activation {
-    let body = serde_json::json!({ "properties": {
-        "principalId": account.object_id,
+/// Namespace of the names of requests to Privileged Identity Management.
+const REQUESTS: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0004);
+
+/// A request about a role that is held, or may be held, for a time. It has a name of its own, another in each `look`.
+fn request(scope: &str, properties: &Value, look: RunId) -> String {
+    let scope = scope.trim_end_matches('/');
+    let body = serde_json::json!({ "properties": properties }).to_string();
+    let name = Uuid::new_v5(&REQUESTS, format!("{look}{scope}{body}").as_bytes());
+    let url = format!(
+        "{scope}/providers/Microsoft.Authorization/roleAssignmentScheduleRequests/{name}?api-version=2020-10-01"
+    );
+    format!("az rest --method put --url {} --body {}", shell_word(&url), shell_word(&body))
+}
+
+/// So long a role is asked for: a working day.
+fn a_day() -> Value {
+    serde_json::json!({ "expiration": { "type": "AfterDuration", "duration": "PT8H" } })
+}
+
+/// How `role` is activated by `principal`, its holder.
+pub(super) fn activate(role: &str, role_id: &str, scope: &str, principal: &str, look: RunId) -> Activation {
+    let properties = serde_json::json!({
+        "principalId": principal,
         "roleDefinitionId": role_id,
         "requestType": "SelfActivate",
         "justification": "twinspan",
-        "scheduleInfo": { "expiration": { "type": "AfterDuration", "duration": "PT8H" } },
-    } });
-    let url = format!(
-        "{}/providers/Microsoft.Authorization/roleAssignmentScheduleRequests/",
-        scope.trim_end_matches('/')
-    );
+        "scheduleInfo": a_day(),
+    });
     Activation {
         role: role.to_owned(),
         scope: scope.to_owned(),
-        command: format!(
-            "az rest --method put --url \"{url}$(uuidgen)?api-version=2020-10-01\" --body {}",
-            shell_word(&body.to_string())
-        ),
+        command: request(scope, &properties, look),
         portal: format!(
             "Azure portal: Privileged Identity Management > My roles > Azure resources > {role} > Activate"
         ),
     }
 }
 
+/// How `principal` asks for a role that was given to it for a time to last longer.
+pub(super) fn extend(
+    role: &str,
+    role_id: &str,
+    scope: &str,
+    principal: &str,
+    schedule: &str,
+    look: RunId,
+) -> Activation {
+    let mut properties = serde_json::json!({
+        "principalId": principal,
+        "roleDefinitionId": role_id,
+        "requestType": "SelfExtend",
+        "justification": "twinspan",
+        "scheduleInfo": a_day(),
+    });
+    if !schedule.is_empty() {
+        properties["targetRoleAssignmentScheduleId"] = Value::from(schedule);
+    }
+    Activation {
+        role: role.to_owned(),
+        scope: scope.to_owned(),
+        command: request(scope, &properties, look),
+        portal: format!(
+            "Azure portal: Privileged Identity Management > My roles > Azure resources > Active assignments > {role} > Extend"
+        ),
+    }
+}
+
 /// Where the portal shows a scope.
-fn blade(scope: &Scope) -> String {
+pub(super) fn blade(scope: &Scope) -> String {
     let name = scope.name();
     let pieces: Vec<&str> = scope.path().split('/').collect();
     let kind = pieces.iter().rev().nth(1).copied().unwrap_or_default().to_ascii_lowercase();
@@ -133,7 +169,7 @@ mod tests {
         let giving = give(&["Microsoft.Network/x/write".to_owned()], &scope, "t", None);
         assert_eq!(
             giving.command,
-            "az role assignment create --assignee-object-id OBJECT-ID --role 'Network Contributor' --scope \
+            "az role assignment create --assignee OBJECT-ID --role 'Network Contributor' --scope \
              /subscriptions/bbbbbbbb-0000-0000-0000-000000000001"
         );
         let giving =

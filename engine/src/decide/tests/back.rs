@@ -229,6 +229,29 @@ fn what_was_changed_since_needs_a_decision() {
     }
 }
 
+/// It was there before, and a person let this run change it: it stays, whatever became of it since.
+#[test]
+fn what_was_changed_by_this_run_is_kept_and_nobody_is_asked() {
+    for changed_since in [false, true] {
+        let mut rig = Rig::new(chain(&[PutSame]));
+        let mut there = thing(Marker::None);
+        there.differs = true;
+        rig.world.things.insert("s0".to_owned(), there);
+        rig.drive();
+        rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Overwrite });
+        assert_eq!(rig.drive(), RunStatus::Succeeded { skipped: 0 });
+        rig.world.things.get_mut("s0").unwrap().differs = changed_since;
+        rig.send("me", Signal::Undo);
+        assert_eq!(rig.drive(), RunStatus::Undone, "{}", rig.story());
+        assert!(
+            matches!(rig.step("s0"), StepState::Kept { reason } if reason == "it was there before this run changed it"),
+            "{}",
+            rig.story()
+        );
+        assert!(removed(&rig).is_empty());
+    }
+}
+
 #[test]
 fn undo_can_be_paused() {
     let mut rig = Rig::new(chain(&[PutSame, PutSame]));
@@ -315,9 +338,107 @@ fn what_takes_harm_from_haste_is_removed_a_while_after_the_rest() {
         found.unwrap_or_else(|| panic!("{step} has no {name}\n{}", rig.story())).at
     };
     assert_eq!(at("s0", "intended").duration_since(at("s1", "undone")).as_secs(), 60);
-    assert_eq!(
-        rig.events_of("s1").iter().filter(|name| **name == "waiting").count(),
-        0,
-        "nothing was removed before"
-    );
+    // What others removed a moment ago nobody here knows.
+    let asked =
+        rig.events.iter().find(|recorded| matches!(&recorded.event, Event::SignalTaken { .. })).unwrap();
+    assert_eq!(at("s1", "intended").duration_since(asked.at).as_secs(), 60);
+}
+
+/// One thing that takes harm from haste, made long ago.
+fn hasty() -> Rig {
+    let mut rig = Rig::new(chain(&[PutSame]));
+    rig.drive();
+    let dwell = Dwell { after: seconds(60), why: "the other side needs a moment" };
+    rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
+    rig.now = rig.now.checked_add(seconds(3600)).unwrap();
+    rig
+}
+
+/// How long after `since` the thing was removed.
+fn removed_after(rig: &Rig, since: jiff::Timestamp) -> i64 {
+    let removal = rig.events.iter().rev().find(|recorded| {
+        matches!(&recorded.event, Event::Step { event: StepEvent::Intended { phase: Phase::Undo, .. }, .. })
+    });
+    removal
+        .unwrap_or_else(|| panic!("nothing was removed\n{}", rig.story()))
+        .at
+        .duration_since(since)
+        .as_secs()
+}
+
+/// Whoever asks, decides, ends a pause or takes the run over may just have removed what depended on it: each counts anew, and
+/// a driver that knows nothing but the journal counts the same.
+#[test]
+fn what_takes_harm_from_haste_waits_anew_after_everything_that_nobody_saw() {
+    // Taken over while it waits, once and again.
+    let mut rig = hasty();
+    rig.send("me", Signal::Undo);
+    for _ in 0..3 {
+        rig.look_on();
+        assert_eq!(rig.step("s0").name(), "undo-waiting", "{}", rig.story());
+        rig.now = rig.now.checked_add(seconds(20)).unwrap();
+        rig.take_over();
+    }
+    let taken = rig.now;
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed_after(&rig, taken), 60);
+    // Paused for an hour.
+    let mut rig = hasty();
+    rig.send("me", Signal::Undo);
+    rig.turn();
+    rig.send("me", Signal::Pause);
+    rig.drive();
+    rig.now = rig.now.checked_add(seconds(3600)).unwrap();
+    rig.send("me", Signal::Resume);
+    let resumed = rig.now;
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed_after(&rig, resumed), 60);
+    // Decided after an hour.
+    let mut rig = hasty();
+    rig.world.things.get_mut("s0").unwrap().differs = true;
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::UndoStopped);
+    rig.now = rig.now.checked_add(seconds(3600)).unwrap();
+    rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Overwrite });
+    let decided = rig.now;
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed_after(&rig, decided), 60);
+    // Asked again after an hour.
+    let mut rig = hasty();
+    rig.fault("s0", Phase::Undo, Fault::Refused(StepError::new(FailureClass::Policy, "something is in it")));
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::UndoStopped, "{}", rig.story());
+    rig.now = rig.now.checked_add(seconds(3600)).unwrap();
+    rig.send("me", Signal::Retry { step: Some("s0".into()) });
+    let asked = rig.now;
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed_after(&rig, asked), 60);
+    // Who asks while it waits does not make it longer.
+    let mut rig = hasty();
+    rig.send("me", Signal::Undo);
+    let asked = rig.now;
+    rig.look_on();
+    rig.now = rig.now.checked_add(seconds(20)).unwrap();
+    rig.send("me", Signal::Retry { step: Some("s0".into()) });
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed_after(&rig, asked), 60, "{}", rig.story());
+}
+
+/// A run whose removals are over for long: the turn of this one counts from them, where they come later.
+#[test]
+fn the_wait_counts_from_the_turn_and_not_from_the_order_to_undo() {
+    let mut rig = Rig::new(chain(&[PutSame, PutSame]));
+    rig.drive();
+    let dwell = Dwell { after: seconds(60), why: "the other side needs a moment" };
+    rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
+    // What is in front of it is kept, after a decision that takes an hour.
+    rig.world.things.get_mut("s1").unwrap().differs = true;
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::UndoStopped);
+    rig.now = rig.now.checked_add(seconds(3600)).unwrap();
+    rig.send("me", Signal::Decide { step: "s1".into(), choice: Choice::Adopt });
+    let turn = rig.now;
+    assert_eq!(rig.drive(), RunStatus::Undone);
+    assert_eq!(removed(&rig), ["s0"]);
+    assert_eq!(removed_after(&rig, turn), 60);
 }

@@ -5,10 +5,11 @@ use twinspan_plans::EffectClass::PutSame;
 use super::plans::chain;
 use super::rig::{Death, Rig};
 use super::world::{Change, Fault, thing, transient};
-use crate::event::{Event, Origin};
+use crate::event::{Event, Origin, StepEvent};
+use crate::perform::KindRules;
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Decision, Marker, Observed, Phase};
+use crate::step::{Decision, Dwell, Marker, Observed, Phase};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 
@@ -154,4 +155,29 @@ fn a_state_that_does_not_heal_can_be_made_anew_and_is_never_made_anew_unasked() 
     rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Recreate });
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(ledger_of(&rig, "s0"), [Change::Removed, Change::Created]);
+}
+
+/// Whoever says "anew" may just have removed what depended on it.
+#[test]
+fn what_takes_harm_from_haste_is_removed_a_while_after_it_was_decided() {
+    let dwell = Dwell { after: std::time::Duration::from_secs(60), why: "the other side needs a moment" };
+    for taken_over in [false, true] {
+        let mut rig = decided();
+        rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
+        let began = rig.now;
+        if taken_over {
+            rig.turn();
+            assert_eq!(rig.step("s0").name(), "waiting", "{}", rig.story());
+            rig.take_over();
+        }
+        assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
+        assert_eq!(ledger_of(&rig, "s0"), [Change::Removed, Change::Created]);
+        let removal = rig.events.iter().find(|recorded| {
+            matches!(
+                &recorded.event,
+                Event::Step { event: StepEvent::Intended { phase: Phase::Undo, .. }, .. }
+            )
+        });
+        assert_eq!(removal.unwrap().at.duration_since(began).as_secs(), 60, "{}", rig.story());
+    }
 }

@@ -1,0 +1,198 @@
+//! One task as one line for a POSIX shell with the Azure CLI, signed in to the task's tenant: what the script does for it,
+//! without its retries and words.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+use twinspan_engine::{Act, Find, Make, Request, RunId, Task, Variable};
+use twinspan_steps::GRAPH;
+use uuid::Uuid;
+
+use super::az::{query, quoted};
+use super::words;
+
+/// The line; `None`: no command does it, or it needs a value that nothing tells beforehand. `all`: the tasks whose acts
+/// may tell such values, its own among them. `run` is not begun: what is made by hand before it does not carry its marker.
+pub(crate) fn line(task: &Task, all: &[&Task], run: RunId) -> Option<String> {
+    let acts: Vec<&Act> = all.iter().flat_map(|task| &task.acts).collect();
+    let variables = acts.iter().filter_map(|act| told(act)).cloned().collect();
+    let mut line =
+        Line { run, acts, variables, told: BTreeSet::new(), before: Vec::new(), arm: false, graph: false };
+    let mut commands = Vec::new();
+    // Whoever does it again makes another one of what is posted, or has a name that nobody can know.
+    let named = task.acts.iter().any(|act| matches!(act, Act::Name { .. }));
+    for act in &task.acts {
+        match act {
+            Act::Learn { .. } | Act::Name { .. } => {}
+            Act::Require { ask, find, missing } => {
+                let (asked, missing) = (line.asked(ask, find)?, quoted(missing, &[]));
+                commands.push(format!("{{ [ -n {asked} ] || {{ echo {missing} >&2; false; }}; }}"));
+            }
+            Act::Make(make) => commands.push(line.make(make, named || make.write.verb != "PUT")?),
+            Act::Remove(removal) => commands.push(line.sent(&removal.request)?),
+            Act::Command(command) => commands.push(command.clone()),
+            Act::Person { .. } => return None,
+        }
+    }
+    (!commands.is_empty()).then(|| line.whole(&commands))
+}
+
+/// The value that an act tells.
+fn told(act: &Act) -> Option<&Variable> {
+    match act {
+        Act::Learn { variable, .. } | Act::Name { variable, .. } => Some(variable),
+        Act::Make(make) => make.yields.as_ref().map(|(variable, _)| variable),
+        Act::Remove(removal) => removal.found.as_ref(),
+        Act::Require { .. } | Act::Command(_) | Act::Person { .. } => None,
+    }
+}
+
+/// What is sent, without the marker of the run: a text at the end of descriptions, a tag of its own.
+fn without_marker(body: &Value, short: &str) -> Value {
+    match body {
+        Value::Object(fields) => {
+            let kept = fields.iter().filter(|(_, value)| *value != short).filter_map(|(name, value)| {
+                let value = without_marker(value, short);
+                // Where nothing but the marker was said, or nothing but its tag was set, nothing is.
+                let emptied = value == "" || value == Value::Object(Map::new());
+                (!emptied || *fields.get(name)? == value).then(|| (name.clone(), value))
+            });
+            Value::Object(kept.collect())
+        }
+        Value::Array(items) => items.iter().map(|item| without_marker(item, short)).collect(),
+        Value::String(text) => Value::from(text.replace(&format!("[twinspan:{short}]"), "").trim_end()),
+        other => other.clone(),
+    }
+}
+
+/// A line, while it is made.
+struct Line<'t> {
+    run: RunId,
+    acts: Vec<&'t Act>,
+    variables: Vec<Variable>,
+    /// Stand-ins whose values are told by what is in `before`.
+    told: BTreeSet<String>,
+    /// What comes first: assignments, in order.
+    before: Vec<String>,
+    /// Whether the base of either service is needed.
+    arm: bool,
+    graph: bool,
+}
+
+impl Line<'_> {
+    fn whole(self, commands: &[String]) -> String {
+        let base = |name: &str, endpoint: &str| {
+            format!("{name}=$(az cloud show --query endpoints.{endpoint} --output tsv); {name}=${{{name}%/}}")
+        };
+        let arm = self.arm.then(|| base("arm", "resourceManager"));
+        let graph = self.graph.then(|| base("graph", "microsoftGraphResourceId"));
+        let first = arm.into_iter().chain(graph).chain(self.before);
+        first.chain([commands.join(" && ")]).collect::<Vec<_>>().join("; ")
+    }
+
+    /// `text` as a word of the shell; what nobody knows yet is told before.
+    fn word(&mut self, text: &str) -> Option<String> {
+        for variable in self.variables.clone() {
+            if text.contains(&variable.stand_in) {
+                self.tell(&variable)?;
+            }
+        }
+        Some(quoted(text, &self.variables))
+    }
+
+    fn tell(&mut self, variable: &Variable) -> Option<()> {
+        if !self.told.insert(variable.stand_in.clone()) {
+            return Some(());
+        }
+        let act = *self.acts.iter().find(|act| told(act).is_some_and(|known| known == variable))?;
+        let value = match act {
+            Act::Learn { ask, find, .. } => self.asked(ask, find)?,
+            // Any name does. This one is another in each look, as the stand-ins in its text are.
+            Act::Name { namespace, text, .. } => Uuid::new_v5(namespace, text.as_bytes()).to_string(),
+            Act::Make(Make { look, .. }) => self.first(look)?,
+            Act::Remove(removal) => self.first(&removal.look)?,
+            Act::Require { .. } | Act::Command(_) | Act::Person { .. } => return None,
+        };
+        self.before.push(format!("{}={value}", variable.name));
+        Some(())
+    }
+
+    /// What the first place says.
+    fn first(&mut self, look: &[(Request, Find)]) -> Option<String> {
+        let (ask, find) = look.first()?;
+        self.asked(ask, find)
+    }
+
+    /// A look's answer, as a word.
+    fn asked(&mut self, ask: &Request, find: &Find) -> Option<String> {
+        let sent = self.sent(ask)?;
+        let query = self.word(&query(find))?;
+        Some(format!("\"$({sent} --query {query} --output tsv)\""))
+    }
+
+    fn make(&mut self, make: &Make, once: bool) -> Option<String> {
+        let mut looks = Vec::new();
+        for (ask, find) in make.look.iter().filter(|_| once) {
+            looks.push(format!("[ -n {} ]", self.asked(ask, find)?));
+        }
+        let sent = self.sent(&make.write)?;
+        Some(match looks.as_slice() {
+            [] => sent,
+            looks => format!("{{ {} || {sent}; }}", looks.join(" || ")),
+        })
+    }
+
+    fn sent(&mut self, request: &Request) -> Option<String> {
+        let target = self.word(&words::target(request))?;
+        // The CLI itself puts Azure Resource Manager before a path.
+        let to = if request.service == GRAPH {
+            self.graph = true;
+            format!("--resource \"$graph\" --url \"$graph\"{target}")
+        } else {
+            format!("--url {target}")
+        };
+        let headers = match &request.auxiliary {
+            Some(tenant) => {
+                self.arm = true;
+                let tenant = self.word(tenant)?;
+                format!(
+                    " --headers \"x-ms-authorization-auxiliary=Bearer $(az account get-access-token --tenant {tenant} \
+                     --resource \"$arm/\" --query accessToken --output tsv)\""
+                )
+            }
+            None => String::new(),
+        };
+        let body = match &request.body {
+            Some(body) => {
+                let body = without_marker(body, &self.run.short());
+                format!(" --body {}", self.word(&words::body(&body))?)
+            }
+            None => String::new(),
+        };
+        Some(format!("az rest --method {} {to}{headers}{body}", request.verb.to_ascii_lowercase()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_before_there_is_a_run_carries_no_marker() {
+        let body = json!({
+            "location": "westeurope",
+            "tags": { "owner": "net", "twinspan": "1a2b3c4d" },
+            "properties": { "description": "spokes [twinspan:1a2b3c4d]", "empty": {}, "of": ["", "[twinspan:ffffffff]"] },
+        });
+        let bare = json!({
+            "location": "westeurope",
+            "tags": { "owner": "net" },
+            "properties": { "description": "spokes", "empty": {}, "of": ["", "[twinspan:ffffffff]"] },
+        });
+        assert_eq!(without_marker(&body, "1a2b3c4d"), bare);
+        let only = json!({ "tags": { "twinspan": "1a2b3c4d" }, "properties": { "description": "[twinspan:1a2b3c4d]", "x": "y" } });
+        assert_eq!(without_marker(&only, "1a2b3c4d"), json!({ "properties": { "x": "y" } }));
+    }
+}
