@@ -1,18 +1,23 @@
 //! Every failure that Azure and Entra document is met by a real step, over the real client, in the simulated Azure: what
-//! the engine makes of it, how it goes on, and what the operator reads. The rows are in `failures/table.rs`; what is read
+//! the engine makes of it, how it goes on, and what the operator reads. The rows are in `failures/table.rs` and the files that it names; what is read
 //! is in one snapshot.
 
 mod cli;
+mod deployments;
 mod happenings;
 mod missing;
+mod newcomers;
+mod scenes;
+mod sign_ins;
 pub(crate) mod stage;
 pub(crate) mod table;
 mod tokens;
 
 use std::fmt::Write as _;
 
+use scenes::Scene;
 use stage::{CENTRAL, FABRIKAM, NINA, Process, Stage, plan};
-use table::{Cause, Mend, Row, Scene, Then};
+use table::{Cause, Mend, Row, Then};
 use twinspan_engine::{
     Event, FailureClass, Recorded, RunStatus, Signal, StepError, StepEvent, StepKey, StepState, Wait,
     WaitKind,
@@ -230,6 +235,8 @@ fn tenant_of(scene: Scene) -> &'static str {
         | Scene::GroupWithoutManager
         | Scene::MemberWithoutGroup
         | Scene::Member
+        | Scene::MemberAfterGrant
+        | Scene::Deployment
         | Scene::MemberAlone
         | Scene::GuestDenied
         | Scene::ScopeElsewhere
@@ -253,8 +260,10 @@ fn check_words(name: &str, row: &Row, text: &str) {
         return;
     }
     // A command's own argument is typed as it stands.
-    let read: String =
-        text.split("--body '").map(|part| part.split_once("}'").map_or(part, |(_, rest)| rest)).collect();
+    let argument =
+        |part| Some(part).and_then(|part: &str| part.split_once("}'")).map_or(part, |(_, rest)| rest);
+    let read: String = text.split("--body '").map(argument).collect();
+    let read: String = read.split("--parameters '").map(argument).collect();
     let read: String = read
         .split("--claims-challenge ")
         .map(|part| {
@@ -432,15 +441,16 @@ async fn all(rows: Vec<Row>) -> Vec<Entry> {
 }
 
 const HEAD: &str = "<!-- Made by playing each of them; a test keeps it up to date. Do not edit. -->\n# Failures\n\n\
-Every refusal that Azure Resource Manager, its providers, Microsoft Graph and Microsoft Entra document for what twinspan \
-does. Each was met by a step in the simulated Azure, and seen to end: `twinspan why RUN STEP` shows the request, the answer and \
+What Azure Resource Manager, its providers, Microsoft Graph and Microsoft Entra are known to refuse, by their documents, \
+their issues and recorded traffic. Each was met by a step in the simulated Azure, which came to it by itself or was told to \
+refuse in these words, and seen to end: `twinspan why RUN STEP` shows the request, the answer and \
 the ids that find it in the other side's logs. Where twinspan *waits*, it looks again by itself; where it *stops*, \
 `twinspan retry RUN STEP` goes on when the cause is gone.\n";
 
 #[tokio::test]
 async fn every_refusal_is_met_and_read_and_ends() {
     let azure = all(table::azure()).await;
-    let entra = all(table::sign_in()).await;
+    let entra = all(sign_ins::sign_in()).await;
     notice::say(&format!(
         "failures: {} rows of Azure Resource Manager, its providers and Microsoft Graph, {} of Microsoft Entra met",
         azure.len(),

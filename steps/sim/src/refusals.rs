@@ -197,6 +197,12 @@ const ROWS: &[Row] = &[
         "Invalid value specified for property 'mail' of resource 'User'.",
         Provider,
     ),
+    Row(
+        "Request_ResourceNotFound",
+        404,
+        "Resource does not exist or one of its queried reference-property objects are not present.",
+        Provider,
+    ),
     Row("serviceNotAvailable", 503, "The service is temporarily unavailable.", Provider),
 ];
 

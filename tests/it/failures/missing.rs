@@ -3,8 +3,9 @@
 use serde_json::json;
 use twinspan_engine::FailureClass::ReplicationLag;
 
+use super::scenes::Scene;
 use super::stage::{CENTRAL, Stage};
-use super::table::{CENTRAL_SUBSCRIPTION, Mend, NETWORK, Row, Scene, Then::Stops, natural};
+use super::table::{CENTRAL_SUBSCRIPTION, Mend, NETWORK, Row, Then::Stops, natural};
 
 fn make_manager(stage: &Stage) {
     let path = format!("{NETWORK}/networkManagers/nm-none?api-version=2024-10-01");

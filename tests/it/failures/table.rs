@@ -1,13 +1,13 @@
-//! Every refusal that Azure and Entra document: how the simulated world comes to it, and what twinspan does then.
+//! Every refusal that Azure documents: how the simulated world comes to it, and what twinspan does then.
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
 use twinspan_engine::{FailureClass, WaitKind};
-use twinspan_sim::{Fault, FaultName, Lags, World};
+use twinspan_sim::{Fault, FaultName, Lags};
 
 use super::happenings::{give, give_role, make_resource_group, register, register_group, take_role};
-use super::stage::{CENTRAL, FABRIKAM, Stage};
+use super::scenes::Scene;
+use super::stage::{FABRIKAM, Stage};
 
 /// One refusal.
 pub(crate) struct Row {
@@ -28,53 +28,6 @@ pub(crate) struct Row {
     pub(crate) tenant: Option<&'static str>,
     /// What ends it; where nothing does, the plan or the inputs have to change.
     pub(crate) mend: Mend,
-}
-
-/// A step and the world that it acts in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scene {
-    /// `central` makes a network group.
-    Group,
-    /// The same, with `undo` afterwards.
-    GroupUndone,
-    /// The same in a subscription that has not registered Microsoft.Network.
-    GroupUnregistered,
-    /// `central` makes a network manager in a resource group that is not there.
-    ManagerWithoutGroup,
-    /// `central` makes a network group of a network manager that is not there.
-    GroupWithoutManager,
-    /// `central` adds a virtual network to a network group that is not there.
-    MemberWithoutGroup,
-    /// `central` adds a virtual network of the other tenant, with the token of `target`.
-    Member,
-    /// The same without that token.
-    MemberAlone,
-    /// `target` connects its subscription.
-    Connection,
-    /// The same, after a step that gives `target` its role.
-    ConnectionAfterGrant,
-    /// The other tenant's administrator connects a management group.
-    ConnectionOfGroup,
-    /// The other tenant's administrator gives a role.
-    Role,
-    /// The same, to a guest who is invited by the step before.
-    RoleOfGuest,
-    /// The other tenant's administrator invites a guest.
-    Guest,
-    /// `central`, whose account may not invite there, invites a guest.
-    GuestDenied,
-    /// `target` looks at its subscription.
-    Scope,
-    /// The same, after a step that gives it its role.
-    ScopeAfterGrant,
-    /// `central` looks at a subscription of the other tenant.
-    ScopeElsewhere,
-    /// `central` looks at a subscription that does not exist.
-    ScopeNowhere,
-    /// `target` signs in.
-    SignIn,
-    /// An application signs in, after a step that gives it its service principal in the other tenant.
-    SignInOfNewcomer,
 }
 
 /// How a refusal comes about.
@@ -118,166 +71,13 @@ pub(crate) const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-00
 /// What the path of the target's subscription itself ends with.
 const SUBSCRIPTION_END: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
 pub(crate) const MANAGEMENT_GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
-const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
+pub(crate) const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
 pub(crate) const GUEST: &str = "ffffffff-1111-0000-0000-000000000002";
 /// The world's application, at home in the first tenant only.
-const APPLICATION: &str = "33333333-0000-0000-0000-00000000000a";
-const ADMINISTRATOR: &str = "ffffffff-1111-0000-0000-000000000001";
+pub(crate) const APPLICATION: &str = "33333333-0000-0000-0000-00000000000a";
+pub(crate) const ADMINISTRATOR: &str = "ffffffff-1111-0000-0000-000000000001";
 pub(crate) const NETWORK_CONTRIBUTOR: &str =
     "/providers/Microsoft.Authorization/roleDefinitions/4d97b98b-1d4f-4787-a291-c67834d212e7";
-
-impl Scene {
-    pub(crate) fn world(self) -> World {
-        let registered = |tenant: &str, index: usize| {
-            let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
-            *world.pointer_mut(&format!("/tenants/{index}/subscriptions/0/registered")).unwrap() = json!([]);
-            assert_eq!(world["tenants"][index]["id"], tenant);
-            World::from_json(&world.to_string()).unwrap()
-        };
-        match self {
-            Scene::GroupUnregistered => registered(CENTRAL, 0),
-            Scene::ConnectionOfGroup
-            | Scene::Guest
-            | Scene::GuestDenied
-            | Scene::RoleOfGuest
-            | Scene::SignInOfNewcomer => World::shipped().unwrap(),
-            _ => World::ready().unwrap(),
-        }
-    }
-
-    /// What is there first, made by another run.
-    pub(crate) fn before(self) -> Vec<Value> {
-        if !matches!(self, Scene::Member | Scene::MemberAlone | Scene::MemberWithoutGroup) {
-            return Vec::new();
-        }
-        let manager = format!("{NETWORK}/networkManagers/nm-group");
-        vec![
-            json!({ "id": "half", "uses": "avnm.scope-connection", "as": "central", "with": {
-                "network_manager": manager, "name": "to-fabrikam", "tenant": FABRIKAM, "scope": SUBSCRIPTION,
-            }}),
-            json!({ "id": "other", "uses": "avnm.network-manager-connection", "as": "target", "with": {
-                "network_manager": manager, "name": "to-central", "scope": SUBSCRIPTION,
-            }}),
-            json!({ "id": "group", "uses": "avnm.network-group", "as": "central",
-                "with": { "network_manager": manager, "name": "ng-spokes" } }),
-        ]
-    }
-
-    /// The step that runs into it, and those before it.
-    pub(crate) fn steps(self) -> Vec<Value> {
-        let manager = format!("{NETWORK}/networkManagers/nm-group");
-        let step = |uses: &str, identity: &str, with: Value| json!({ "id": "s", "uses": uses, "as": identity, "with": with });
-        let group = json!({ "network_manager": manager, "name": "ng-new" });
-        let member =
-            json!({ "group": format!("{manager}/networkGroups/ng-spokes"), "virtual_network": SPOKE });
-        let connection = json!({ "network_manager": manager, "name": "to-central", "scope": SUBSCRIPTION });
-        let guest = json!({ "email": "nina.network@contoso.example", "send_invitation": false });
-        let role = |principal: &str| json!({ "scope": SUBSCRIPTION, "role": "Network Contributor", "principal": principal, "satisfied_by": "direct" });
-        let grant = json!({ "id": "grant", "uses": "azure.role-assignment", "as": "target-admin", "with": role(GUEST) });
-        let needing = |what: &str, mut step: Value| {
-            step["needs"] = json!([what]);
-            step
-        };
-        match self {
-            Scene::Group | Scene::GroupUndone | Scene::GroupUnregistered => {
-                vec![step("avnm.network-group", "central", group)]
-            }
-            Scene::ManagerWithoutGroup => {
-                let id = format!("{NETWORK}/networkManagers/nm-new").replace("rg-network", "rg-none");
-                let create = json!({ "location": "westeurope", "scopes": [CENTRAL_SUBSCRIPTION], "scope_accesses": ["SecurityAdmin"] });
-                vec![step("avnm.network-manager", "central", json!({ "id": id, "create": create }))]
-            }
-            Scene::GroupWithoutManager => {
-                let manager = format!("{NETWORK}/networkManagers/nm-none");
-                vec![step(
-                    "avnm.network-group",
-                    "central",
-                    json!({ "network_manager": manager, "name": "ng-new" }),
-                )]
-            }
-            Scene::MemberWithoutGroup => {
-                let group = format!("{manager}/networkGroups/ng-none");
-                let mut step = step(
-                    "avnm.static-member",
-                    "central",
-                    json!({ "group": group, "virtual_network": SPOKE }),
-                );
-                step["auxiliary"] = json!("target");
-                vec![step]
-            }
-            Scene::Member => {
-                let mut step = step("avnm.static-member", "central", member);
-                step["auxiliary"] = json!("target");
-                vec![step]
-            }
-            Scene::MemberAlone => vec![step("avnm.static-member", "central", member)],
-            Scene::Connection => vec![step("avnm.network-manager-connection", "target", connection)],
-            Scene::ConnectionAfterGrant => {
-                vec![grant, needing("grant", step("avnm.network-manager-connection", "target", connection))]
-            }
-            Scene::ScopeAfterGrant => {
-                vec![grant, needing("grant", step("azure.scope", "target", json!({ "scope": SUBSCRIPTION })))]
-            }
-            Scene::ConnectionOfGroup => {
-                let with =
-                    json!({ "network_manager": manager, "name": "to-central", "scope": MANAGEMENT_GROUP });
-                vec![step("avnm.network-manager-connection", "target-admin", with)]
-            }
-            Scene::Role => vec![step("azure.role-assignment", "target-admin", role(ADMINISTRATOR))],
-            Scene::RoleOfGuest => vec![
-                json!({ "id": "guest", "uses": "entra.guest-user", "as": "target-admin", "with": guest }),
-                step("azure.role-assignment", "target-admin", role("${{ steps.guest.object_id }}")),
-            ],
-            Scene::Guest => vec![step("entra.guest-user", "target-admin", guest)],
-            Scene::GuestDenied => {
-                vec![step("entra.guest-user", "central", json!({ "email": "new.person@fabrikam.example" }))]
-            }
-            Scene::Scope => vec![step("azure.scope", "target", json!({ "scope": SUBSCRIPTION }))],
-            Scene::ScopeElsewhere => vec![step("azure.scope", "central", json!({ "scope": SUBSCRIPTION }))],
-            Scene::ScopeNowhere => {
-                let scope = "/subscriptions/dddddddd-0000-0000-0000-00000000000d";
-                vec![step("azure.scope", "central", json!({ "scope": scope }))]
-            }
-            Scene::SignIn => vec![step("azure.sign-in", "target", json!({}))],
-            Scene::SignInOfNewcomer => vec![
-                json!({ "id": "principal", "uses": "entra.service-principal", "as": "target-admin", "with": { "app_id": APPLICATION } }),
-                needing("principal", step("azure.sign-in", "application", json!({}))),
-            ],
-        }
-    }
-
-    /// How people read it.
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Scene::Group | Scene::GroupUnregistered => "avnm.network-group as central",
-            Scene::GroupUndone => "undo of avnm.network-group as central",
-            Scene::ManagerWithoutGroup => "avnm.network-manager as central",
-            Scene::GroupWithoutManager => {
-                "avnm.network-group as central, of a network manager that is not there"
-            }
-            Scene::MemberWithoutGroup => {
-                "avnm.static-member as central, in a network group that is not there"
-            }
-            Scene::Member => "avnm.static-member as central with target's token",
-            Scene::MemberAlone => "avnm.static-member as central alone",
-            Scene::Connection => "avnm.network-manager-connection as target",
-            Scene::ConnectionAfterGrant => {
-                "avnm.network-manager-connection as target, after its role was given"
-            }
-            Scene::ScopeAfterGrant => "azure.scope as target, after its role was given",
-            Scene::ConnectionOfGroup => {
-                "avnm.network-manager-connection of a management group as target-admin"
-            }
-            Scene::Role | Scene::RoleOfGuest => "azure.role-assignment as target-admin",
-            Scene::Guest => "entra.guest-user as target-admin",
-            Scene::GuestDenied => "entra.guest-user as central",
-            Scene::Scope => "azure.scope as target",
-            Scene::ScopeElsewhere | Scene::ScopeNowhere => "azure.scope as central",
-            Scene::SignIn => "azure.sign-in as target",
-            Scene::SignInOfNewcomer => "azure.sign-in as application, after its service principal was made",
-        }
-    }
-}
 
 pub(crate) fn told(method: &str, path: &str, code: &str, times: u32) -> Cause {
     Cause::Told(Fault { times, ..Fault::refusal(method, path, code) })
@@ -780,119 +580,7 @@ pub(crate) fn azure() -> Vec<Row> {
     }
     rows.extend(super::tokens::rows());
     rows.extend(super::missing::rows());
+    rows.extend(super::deployments::rows());
+    rows.extend(super::newcomers::rows());
     rows
-}
-
-/// Sign-in: numbers, meaning, and what then.
-pub(crate) fn sign_in() -> Vec<Row> {
-    use FailureClass::{PlanWrong, Throttled, Transient};
-    use Then::{Retries, Stops, Waits};
-    let admin = "an Entra administrator of tenant 22222222-0000-0000-0000-00000000000f";
-    let person = "target (nina.network@contoso.example) in tenant 22222222-0000-0000-0000-00000000000f";
-    let owner = "the owner of application 55555555-0000-0000-0000-00000000000c";
-    let home = "an Entra administrator of the home tenant of nina.network@contoso.example";
-    let configuration = "whoever keeps this machine's configuration";
-    let sign_in = "az login --tenant 22222222-0000-0000-0000-00000000000f";
-    let who = |who, action| Waits(WaitKind::Person, who, action);
-    let credential = |who, action| Waits(WaitKind::Credential, who, action);
-    let groups: &[(&[u32], &'static str, Then)] = &[
-        (&[50020, 16003], "the account is not in the tenant", who(admin, "/v1.0/invitations")),
-        (
-            &[50034, 51004, 50014, 90072],
-            "the account is not found, or its invitation is not accepted",
-            who("nina.network@contoso.example", "accept the invitation"),
-        ),
-        (&[50076, 50074, 50079, 50072, 50078], "multifactor sign-in is required", who(person, sign_in)),
-        (
-            &[50158, 53000, 53001, 53003, 53004, 530_032, 50131, 50005],
-            "Conditional Access or a security policy blocks it",
-            who(admin, "sign-in log of tenant 22222222"),
-        ),
-        (
-            &[500_212],
-            "cross-tenant access settings of the home tenant block it",
-            who(home, "allow outbound access"),
-        ),
-        (
-            &[500_213],
-            "cross-tenant access settings of the tenant block it",
-            who(admin, "allow inbound access"),
-        ),
-        (
-            &[50105],
-            "the account is not assigned to the application",
-            who(admin, "assign nina.network@contoso.example"),
-        ),
-        (
-            &[65001, 90094, 90008],
-            "consent to the application is missing",
-            who(admin, "/adminconsent?client_id="),
-        ),
-        (
-            &[700_016, 700_011, 500_011],
-            "the application has no service principal in the tenant",
-            who(admin, "az ad sp create --id"),
-        ),
-        (
-            &[7_000_215, 70002, 7_000_222, 700_027],
-            "the secret or certificate is refused",
-            credential(configuration, "az ad app credential reset --id"),
-        ),
-        (
-            &[70001],
-            "the application is switched off",
-            credential("an application administrator of tenant 22222222", "az ad sp update"),
-        ),
-        (&[90002], "there is no such tenant in this cloud", Stops(PlanWrong, "check tenant 22222222")),
-        (&[90038, 900_382, 900_432], "the tenant is in another national cloud", Stops(PlanWrong, "[cloud]")),
-        (
-            &[50194],
-            "the application is for its own tenant only",
-            credential(owner, "--sign-in-audience AzureADMultipleOrgs"),
-        ),
-        (
-            &[50173, 70008, 700_082, 70043, 50132, 50133, 50089],
-            "the sign-in has ended or was revoked",
-            who(person, sign_in),
-        ),
-        (&[70016], "a sign-in elsewhere is not finished", who(person, sign_in)),
-    ];
-    let mut rows = Vec::new();
-    for (numbers, meaning, then) in groups {
-        rows.extend(numbers.iter().map(|number| Row {
-            code: named(*number).into(),
-            case: "",
-            meaning,
-            scene: Scene::SignIn,
-            cause: Cause::Barrier(*number),
-            then: *then,
-            by_cli: false,
-            tenant: None,
-            mend: Mend::Ends,
-        }));
-    }
-    let passing: &[(&[u32], &'static str, FailureClass)] = &[
-        (&[50033, 90006, 90024, 90012, 90033, 90090, 50087], "something that passes", Transient),
-        (&[90055, 50088, 50196], "too many sign-ins", Throttled),
-    ];
-    for (numbers, meaning, class) in passing {
-        rows.extend(numbers.iter().map(|number| Row {
-            code: named(*number).into(),
-            case: "",
-            meaning,
-            scene: Scene::SignIn,
-            cause: told("POST", "/oauth2/", &named(*number), 1),
-            then: Retries(*class),
-            by_cli: false,
-            tenant: None,
-            mend: Mend::Ends,
-        }));
-    }
-    rows.extend(super::tokens::sign_in());
-    rows
-}
-
-/// `AADSTS50020`
-fn named(number: u32) -> String {
-    format!("AADSTS{number}")
 }

@@ -5,8 +5,9 @@ use twinspan_engine::{FailureClass, WaitKind};
 use twinspan_sim::Lags;
 
 use super::happenings::take_role;
+use super::scenes::Scene;
 use super::stage::{CENTRAL, FABRIKAM, Stage};
-use super::table::{ALWAYS, Cause, Mend, Row, Scene, Then, natural, told, twice};
+use super::table::{ALWAYS, Cause, Mend, Row, Then, natural, told, twice};
 
 /// The token of tenant `central` has ended when the write arrives.
 fn own_ends(stage: &Stage) {

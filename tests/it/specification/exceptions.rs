@@ -25,22 +25,27 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         reason: "described as a string; the official example of the same operation has `null`",
     },
     Exception {
-        parts: &["RoleAssignments_", "/properties/condition value is not of type \"string\""],
+        parts: &["RoleAssignments_", " response ", "/properties/condition value is not of type \"string\""],
         reason: "described as a string; Azure gives `null` for what was not set",
     },
     Exception {
-        parts: &["RoleAssignments_", "/properties/conditionVersion value is not of type \"string\""],
+        parts: &[
+            "RoleAssignments_",
+            " response ",
+            "/properties/conditionVersion value is not of type \"string\"",
+        ],
         reason: "as `condition`",
     },
     Exception {
         parts: &[
             "RoleAssignments_",
+            " response ",
             "/properties/delegatedManagedIdentityResourceId value is not of type \"string\"",
         ],
         reason: "as `condition`",
     },
     Exception {
-        parts: &["RoleAssignments_", "/properties/description value is not of type \"string\""],
+        parts: &["RoleAssignments_", " response ", "/properties/description value is not of type \"string\""],
         reason: "as `condition`",
     },
     Exception {

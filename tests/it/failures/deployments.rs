@@ -1,0 +1,58 @@
+//! What a deployment runs into: the list of deployments is late, and a commit is repeated after a look only.
+
+use twinspan_engine::FailureClass::{ReplicationLag, Transient};
+use twinspan_sim::{Fault, FaultName};
+
+use super::scenes::Scene;
+use super::table::{
+    Cause, Mend, Row,
+    Then::{self, Retries},
+    natural, told,
+};
+
+pub(crate) fn rows() -> Vec<Row> {
+    let row = |code, case, meaning, cause, then: Then| Row {
+        case,
+        cause,
+        ..natural(code, meaning, Scene::Deployment, then, Mend::Ends)
+    };
+    let commit = |fault| Cause::Told(Fault::once("POST", "/commit", fault));
+    let unknown = "nobody knows whether the commit was taken: the list of deployments tells";
+    vec![
+        row(
+            "an empty list of deployments",
+            "",
+            "nothing was ever deployed, or a commit is not listed yet",
+            Cause::Natural(|_| {}),
+            Retries(ReplicationLag),
+        ),
+        row(
+            "NotFound",
+            "the list of deployments",
+            "nothing is listed yet",
+            told("POST", "/listDeploymentStatus", "NotFound", 2),
+            Retries(ReplicationLag),
+        ),
+        row(
+            "InternalServerError",
+            "a commit",
+            "something that passes",
+            told("POST", "/commit", "InternalServerError", 1),
+            Retries(Transient),
+        ),
+        row(
+            "a commit is done, and answered with 500",
+            "",
+            unknown,
+            commit(FaultName::AppliedThen500),
+            Retries(Transient),
+        ),
+        row(
+            "the answer to a commit gets lost",
+            "",
+            unknown,
+            commit(FaultName::AppliedThenLost),
+            Retries(Transient),
+        ),
+    ]
+}

@@ -1,0 +1,59 @@
+//! What was made or given a moment ago is not known everywhere.
+
+use twinspan_engine::FailureClass::{Propagation, ReplicationLag, Transient};
+use twinspan_sim::{Fault, Lags};
+
+use super::happenings::take_role;
+use super::scenes::Scene;
+use super::stage::FABRIKAM;
+use super::table::{Cause, Mend, Row, Then::Retries, natural, told};
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![
+        Row {
+            tenant: Some(FABRIKAM),
+            case: "this run gave the role in the other tenant a moment ago",
+            cause: Cause::Natural(|stage| {
+                take_role(stage);
+                stage.world.with(|world| {
+                    let lags = world.lags().clone();
+                    world.set_lags(Lags { role: jiff::SignedDuration::from_mins(10), ..lags });
+                });
+            }),
+            ..natural(
+                "LinkedAuthorizationFailed",
+                "a right on the linked resource is not effective yet",
+                Scene::MemberAfterGrant,
+                Retries(Propagation),
+                Mend::Ends,
+            )
+        },
+        Row {
+            case: "a guest after the invitation",
+            cause: Cause::Natural(|stage| {
+                stage.meanwhile("POST", "/v1.0/invitations", |stage| {
+                    let told = Fault::refusal("GET", "/users", "Request_ResourceNotFound");
+                    stage.world.with(|world| world.add_faults([Fault { times: 2, ..told }]));
+                });
+            }),
+            ..natural(
+                "Request_ResourceNotFound",
+                "it was made, and Microsoft Graph does not show it yet",
+                Scene::Guest,
+                Retries(ReplicationLag),
+                Mend::Ends,
+            )
+        },
+        Row {
+            case: "Microsoft Graph",
+            cause: told("GET", "/users", "InvalidAuthenticationToken", 2),
+            ..natural(
+                "InvalidAuthenticationToken",
+                "a token is not accepted; it is taken anew",
+                Scene::Guest,
+                Retries(Transient),
+                Mend::Ends,
+            )
+        },
+    ]
+}
