@@ -1,6 +1,8 @@
 //! What other people do in the simulated world meanwhile.
 
+use jiff::SignedDuration;
 use serde_json::json;
+use twinspan_sim::Lags;
 
 use super::stage::{CENTRAL, FABRIKAM, Stage};
 use super::table::{CENTRAL_SUBSCRIPTION, GUEST, MANAGEMENT_GROUP, NETWORK_CONTRIBUTOR, SUBSCRIPTION};
@@ -14,6 +16,15 @@ pub(crate) fn take_role(stage: &Stage) {
         let path = format!("{}?api-version=2022-04-01", role["id"].as_str().unwrap());
         stage.ask("target-admin", FABRIKAM, "DELETE", &path, None);
     }
+}
+
+/// Takes it away, and lets the next one take effect so many minutes after it is given.
+pub(crate) fn take_role_for(stage: &Stage, minutes: i64) {
+    take_role(stage);
+    stage.world.with(|world| {
+        let lags = world.lags().clone();
+        world.set_lags(Lags { role: SignedDuration::from_mins(minutes), ..lags });
+    });
 }
 
 /// Gives it.

@@ -1,9 +1,9 @@
 //! What was made or given a moment ago is not known everywhere.
 
 use twinspan_engine::FailureClass::{Propagation, ReplicationLag, Transient};
-use twinspan_sim::{Fault, Lags};
+use twinspan_sim::Fault;
 
-use super::happenings::take_role;
+use super::happenings::take_role_for;
 use super::scenes::Scene;
 use super::stage::FABRIKAM;
 use super::table::{Cause, Mend, Row, Then::Retries, natural, told};
@@ -13,13 +13,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row {
             tenant: Some(FABRIKAM),
             case: "this run gave the role in the other tenant a moment ago",
-            cause: Cause::Natural(|stage| {
-                take_role(stage);
-                stage.world.with(|world| {
-                    let lags = world.lags().clone();
-                    world.set_lags(Lags { role: jiff::SignedDuration::from_mins(10), ..lags });
-                });
-            }),
+            cause: Cause::Natural(|stage| take_role_for(stage, 10)),
             ..natural(
                 "LinkedAuthorizationFailed",
                 "a right on the linked resource is not effective yet",

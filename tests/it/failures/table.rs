@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use twinspan_engine::{FailureClass, WaitKind};
-use twinspan_sim::{Fault, FaultName, Lags};
+use twinspan_sim::{Fault, FaultName};
 
-use super::happenings::{give, give_role, make_resource_group, register, register_group, take_role};
+use super::happenings::{
+    give, give_role, make_resource_group, register, register_group, take_role, take_role_for,
+};
 use super::scenes::Scene;
 use super::stage::{FABRIKAM, Stage};
 
@@ -366,13 +368,7 @@ pub(crate) fn azure() -> Vec<Row> {
         },
         Row {
             case: "this run gave the role a moment ago",
-            cause: Cause::Natural(|stage| {
-                take_role(stage);
-                stage.world.with(|world| {
-                    let lags = world.lags().clone();
-                    world.set_lags(Lags { role: jiff::SignedDuration::from_mins(10), ..lags });
-                });
-            }),
+            cause: Cause::Natural(|stage| take_role_for(stage, 10)),
             ..natural(
                 "AuthorizationFailed",
                 "a right is not effective yet",
@@ -383,13 +379,7 @@ pub(crate) fn azure() -> Vec<Row> {
         },
         Row {
             case: "this run gave the role, and it does not take effect",
-            cause: Cause::Natural(|stage| {
-                take_role(stage);
-                stage.world.with(|world| {
-                    let lags = world.lags().clone();
-                    world.set_lags(Lags { role: jiff::SignedDuration::from_hours(1), ..lags });
-                });
-            }),
+            cause: Cause::Natural(|stage| take_role_for(stage, 60)),
             ..natural(
                 "AuthorizationFailed",
                 "a right is missing",

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use twinspan_engine::{FailureClass, WaitKind};
 use twinspan_sim::Lags;
 
-use super::happenings::take_role;
+use super::happenings::take_role_for;
 use super::scenes::Scene;
 use super::stage::{CENTRAL, FABRIKAM, Stage};
 use super::table::{ALWAYS, Cause, Mend, Row, Then, natural, told, twice};
@@ -87,13 +87,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 "AuthorizationFailed",
                 "a right is not effective yet",
                 Scene::ConnectionAfterGrant,
-                |stage| {
-                    take_role(stage);
-                    stage.world.with(|world| {
-                        let lags = world.lags().clone();
-                        world.set_lags(Lags { role: SignedDuration::from_mins(10), ..lags });
-                    });
-                },
+                |stage| take_role_for(stage, 10),
                 Retries(Propagation),
             )
         },
