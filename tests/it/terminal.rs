@@ -1,10 +1,11 @@
 //! What somebody at a terminal sees: live lines while something is waited for, and lines no wider than the terminal.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -189,4 +190,32 @@ fn no_line_is_wider_than_the_terminal_but_what_is_to_be_copied() {
         "/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-spokes/staticMembers/vnet-hub-d06ab663\n"
     ));
     assert!(!said.out.contains("whole ids"), "{}", said.out);
+}
+
+/// What a newcomer is promised to see. `TWINSPAN_UPDATE_DOCS=1` writes it anew.
+#[test]
+fn the_readme_shows_what_a_rehearsal_says() {
+    let home = Home::new();
+    let plan = "plans/library/cross-tenant-connection.yaml";
+    let whole = shipped("cross-tenant-connection.yaml");
+    let mut terminal = Terminal::run(&home, 130, &["rehearse", &whole]);
+    assert_eq!(terminal.end(), Some(0), "{}", terminal.shown);
+    let said = terminal.lines().iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
+    // What comes before is how it went; the README shows how it ends.
+    let ends = said.split_once("\nrehearsal  ").expect("it ends with the rehearsal's own page").1;
+    let said = format!("rehearsal  {}\n", ends.replace(&whole, plan).trim());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("every id is whole):\n```\n", "```\nThe tests:");
+    let parts = readme.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?)));
+    let (before, (there, after)) = parts.expect("the README shows a rehearsal");
+    if there == said {
+        return;
+    }
+    let update = std::env::vars_os().any(|(name, _)| name == "TWINSPAN_UPDATE_DOCS");
+    assert!(
+        update,
+        "the README is stale: run the tests with TWINSPAN_UPDATE_DOCS=1; a rehearsal says\n{said}"
+    );
+    fs::write(&path, format!("{before}{begin}{said}{end}{after}")).unwrap();
 }
