@@ -69,12 +69,15 @@ pub trait Step: Send + Sync + 'static {
     /// change it at the same time. Some names are unique only where the identity acts, hence the context.
     fn claims(&self, cx: &StepCx<'_>, params: &Self::Params) -> Vec<ClaimKey>;
 
-    /// Whether `apply` may be sent now. Asked only when `check` did not find what is wanted.
+    /// Whether `apply` may be sent now. Asked only when `check` did not find what is wanted. Most kinds have nothing in the way.
     fn precondition(
         &self,
         cx: &StepCx<'_>,
         params: &Self::Params,
-    ) -> impl Future<Output = Result<Readiness, StepError>> + Send;
+    ) -> impl Future<Output = Result<Readiness, StepError>> + Send {
+        let _ = (cx, params);
+        std::future::ready(Ok(Readiness::Ready))
+    }
 
     /// Reads what is there.
     fn check(

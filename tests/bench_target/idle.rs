@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
     Applied, Backend, ClaimKey, DriveOptions, EffectClass, Filter, Identities, Marker, Observed, Performer,
-    Readiness, Registry, RunStatus, Runs, SqliteBackend, Step, StepCx, StepError, StopToken, SystemClock,
-    Undone, Wait, WaitKind,
+    Registry, RunStatus, Runs, SqliteBackend, Step, StepCx, StepError, StopToken, SystemClock, Undone, Wait,
+    WaitKind,
 };
 use twinspan_plans::{compile, parse};
 
@@ -44,10 +44,6 @@ impl Step for Ask {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Observed<Output>, StepError> {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identities, Marker, Observed, Readiness, Registry, Step, StepCx,
-    StepError, Undone,
+    Applied, ClaimKey, EffectClass, Identities, Marker, Observed, Registry, Step, StepCx, StepError, Undone,
 };
 use twinspan_plans::{Plan, compile, parse};
 
@@ -59,10 +58,6 @@ impl Step for Record {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, _cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

@@ -117,10 +117,6 @@ impl Step for Thing {
         if params.claim { vec![ClaimKey(format!("thing/{}", params.name))] } else { Vec::new() }
     }
 
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &ThingParams) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
-    }
-
     async fn check(&self, cx: &StepCx<'_>, params: &ThingParams) -> Result<Observed<ThingOutput>, StepError> {
         let things = self.0.things.lock().unwrap();
         Ok(if things.contains_key(&params.place(cx)) {

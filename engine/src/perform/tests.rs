@@ -67,10 +67,6 @@ impl Step for Moody {
         vec![ClaimKey(params.mood.clone())]
     }
 
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
-    }
-
     async fn check(&self, _cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         match params.mood.as_str() {
             "good" => {

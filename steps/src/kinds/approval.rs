@@ -5,8 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Approvers, Back, ClaimKey, EffectClass, HandOver, Identities, Marker, Observed, Readiness,
-    Step, StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, Approvers, Back, ClaimKey, EffectClass, HandOver, Identities, Marker, Observed, Step,
+    StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::people;
@@ -90,10 +90,6 @@ impl Step for Approval {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

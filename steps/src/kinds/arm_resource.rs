@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use twinspan_engine::{
-    Act, Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Right, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Right, Step, StepCx,
+    StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{Provisioning, same_path};
@@ -182,10 +182,6 @@ impl Step for ArmResource {
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
         vec![ClaimKey(params.id.key())]
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

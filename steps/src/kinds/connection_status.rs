@@ -8,8 +8,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, Identities, Identity, Marker, Observed, Readiness,
-    Right, Step, StepCx, StepError, Undone, Wait,
+    Applied, ClaimKey, Decision, Difference, EffectClass, Identities, Identity, Marker, Observed, Right,
+    Step, StepCx, StepError, Undone, Wait,
 };
 
 use crate::avnm::{API, Anew, ConnectionState, Found, Half, Manager, NamesManager, NamesScope, same_path};
@@ -276,10 +276,6 @@ impl Step for ConnectionStatus {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identities, Marker, Observed, Readiness, Step, StepCx, StepError, Undone,
-    Wait, WaitKind,
+    Applied, ClaimKey, EffectClass, Identities, Marker, Observed, Step, StepCx, StepError, Undone, Wait,
+    WaitKind,
 };
 
 use crate::ids::HumanDuration;
@@ -49,10 +49,6 @@ impl Step for Delay {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

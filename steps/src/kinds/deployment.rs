@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Marker, Observed, Phase, Readiness, Right,
-    Step, StepCx, StepError, Task, Undone, Wait,
+    Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Marker, Observed, Phase, Right, Step,
+    StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::deployment::{self, Commit, Goal};
@@ -252,10 +252,6 @@ impl Step for Deployment {
             params.region(),
             params.kind.as_str().to_lowercase()
         ))]
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

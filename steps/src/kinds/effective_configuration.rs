@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Right, Step, StepCx, StepError, Undone, Wait,
+    Applied, ClaimKey, EffectClass, Marker, Observed, Right, Step, StepCx, StepError, Undone, Wait,
 };
 
 use crate::avnm::{API, or_default, same_path};
@@ -209,10 +209,6 @@ impl Step for EffectiveConfiguration {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

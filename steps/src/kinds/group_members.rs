@@ -9,8 +9,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Identities, Marker, Observed, Readiness, Right, Step, StepCx,
-    StepError, Undone, Wait,
+    Applied, ClaimKey, Decision, EffectClass, Identities, Marker, Observed, Right, Step, StepCx, StepError,
+    Undone, Wait,
 };
 
 use crate::avnm::{API, Found, Member as Wire, Provisioning, same_path};
@@ -140,10 +140,6 @@ impl Step for GroupMembers {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Identity, Marker, Observed, Readiness,
-    Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
+    Act, Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Identity, Marker, Observed, Step,
+    StepCx, StepError, Task, Undone, Wait, WaitKind,
 };
 
 use crate::azure::Azure;
@@ -93,10 +93,6 @@ impl Step for InvitationAccepted {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

@@ -13,8 +13,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identities, Identity, Marker, Observed, Readiness, Right, Step, StepCx,
-    StepError, Undone,
+    Applied, ClaimKey, EffectClass, Identities, Identity, Marker, Observed, Right, Step, StepCx, StepError,
+    Undone,
 };
 
 use crate::avnm::configuration::Configuration;
@@ -291,10 +291,6 @@ impl Step for MemberEffect {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, EffectClass, Find, Fits, HandOver, Make, Marker, Observed, Readiness,
-    Right, Step, StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, Back, ClaimKey, EffectClass, Find, Fits, HandOver, Make, Marker, Observed, Right, Step,
+    StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{self, Found, Half, NamesManager, or_default};
@@ -131,10 +131,6 @@ impl Step for ResourceProvider {
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         // Two runs that register the same do not disturb each other.
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

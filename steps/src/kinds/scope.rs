@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, HandOver, Identity, Marker, Observed, Readiness, Right, Step, StepCx,
-    StepError, Undone, Wait, WaitKind,
+    Applied, ClaimKey, EffectClass, HandOver, Identity, Marker, Observed, Right, Step, StepCx, StepError,
+    Undone, Wait, WaitKind,
 };
 
 use crate::azure::{Azure, READS_GROUPS};
@@ -107,10 +107,6 @@ impl Step for Scope {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

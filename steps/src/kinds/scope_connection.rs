@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, HandOver, Observed, Readiness, Right, Step, StepCx,
-    StepError, Task, Undone, Wait,
+    Applied, ClaimKey, Difference, EffectClass, HandOver, Observed, Right, Step, StepCx, StepError, Task,
+    Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child, Read};
@@ -157,10 +157,6 @@ impl Step for ScopeConnection {
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
         child::claims(params.id())
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

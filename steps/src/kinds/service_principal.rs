@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Decision, EffectClass, FailureClass, Find, HandOver, Make, Marker,
-    Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
+    Observed, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 
 use crate::azure::{Azure, SignedIn};
@@ -102,10 +102,6 @@ impl Step for ServicePrincipal {
             .iter()
             .map(|tenant| ClaimKey(format!("{tenant}/servicePrincipals/{}", params.app_id)))
             .collect()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

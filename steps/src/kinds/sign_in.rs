@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, FailureClass, Identity, Marker, Observed, Readiness, Step, StepCx,
-    StepError, Undone, Wait, WaitKind,
+    Applied, ClaimKey, EffectClass, FailureClass, Identity, Marker, Observed, Step, StepCx, StepError,
+    Undone, Wait, WaitKind,
 };
 
 use crate::azure::{Azure, Cloud, CredentialKind, Party, SignedIn};
@@ -157,10 +157,6 @@ impl Step for SignIn {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {

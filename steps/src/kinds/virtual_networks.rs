@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Marker, Observed, Readiness, Right, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, EffectClass, Marker, Observed, Right, Step, StepCx, StepError, Undone,
 };
 
 use crate::avnm::network::{Network, TYPE};
@@ -98,10 +98,6 @@ impl Step for VirtualNetworks {
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Readiness, StepError> {
-        Ok(Readiness::Ready)
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
