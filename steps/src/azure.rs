@@ -33,12 +33,14 @@ mod refusal;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod sign_in_record;
+mod sign_in_refusal;
 mod skip_token;
 #[cfg(test)]
 mod tests;
 mod tokens;
 mod unauthorized;
 mod wire;
+mod words;
 
 pub use arm::{Arm, Deletion};
 pub use azure_cli::AzureCli;

@@ -40,6 +40,17 @@ pub(crate) fn shell_word(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Things in a sentence: so many are named, the rest is counted.
+pub(crate) fn named(most: usize, things: impl IntoIterator<Item = String>, between: &str) -> String {
+    let mut things = things.into_iter();
+    let mut named: Vec<String> = things.by_ref().take(most).collect();
+    match things.count() {
+        0 => {}
+        more => named.push(format!("and {more} more")),
+    }
+    named.join(between)
+}
+
 /// A missing right, in the words that every such wait uses.
 pub(crate) fn missing_right(
     what: impl Into<String>,

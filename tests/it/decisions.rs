@@ -69,6 +69,11 @@ fn in_a_conflict_the_owner_is_asked_and_nothing_is_offered_that_cannot_help() {
     home.run(&["run", &shipped(PLAN), "--inputs", &inputs, "--until-blocked"]).expect(0);
 }
 
+/// Somebody made the group before, with members of another type.
+const GROUP_BY_HAND: &str = "  - id: group\n    uses: arm.resource\n    as: central\n    with:\n      \
+             id: /subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-spokes\n      \
+             api_version: \"2024-10-01\"\n      body: { properties: { description: made by hand, memberType: Subnet } }\n";
+
 #[test]
 fn what_differs_is_settled_by_each_choice() {
     for (choice, code, change) in
@@ -76,12 +81,7 @@ fn what_differs_is_settled_by_each_choice() {
     {
         let azure = Azure::start(&["--ready-world"]);
         let home = azure.home();
-        before(
-            &home,
-            "  - id: group\n    uses: arm.resource\n    as: central\n    with:\n      \
-             id: /subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-spokes\n      \
-             api_version: \"2024-10-01\"\n      body: { properties: { description: made by hand, memberType: Subnet } }\n",
-        );
+        before(&home, GROUP_BY_HAND);
         let (run, said) = stopped(&home);
         assert!(said.out.contains("member type: wanted VirtualNetwork, found Subnet"), "{}", said.out);
         home.run(&["decide", &run, "group", choice, "--reason", "agreed with its owner"]).expect(0);
@@ -106,12 +106,7 @@ fn undo_does_what_its_preview_says_with_what_was_there_and_was_changed() {
     for choice in ["overwrite", "recreate"] {
         let azure = Azure::start(&["--ready-world"]);
         let home = azure.home();
-        before(
-            &home,
-            "  - id: group\n    uses: arm.resource\n    as: central\n    with:\n      \
-             id: /subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-spokes\n      \
-             api_version: \"2024-10-01\"\n      body: { properties: { description: made by hand, memberType: Subnet } }\n",
-        );
+        before(&home, GROUP_BY_HAND);
         let (run, _) = stopped(&home);
         home.run(&["decide", &run, "group", choice]).expect(0);
         home.run(&["resume", &run, "--until-blocked"]).expect(0);

@@ -33,6 +33,7 @@ mod reference;
 mod repair;
 mod rollout;
 mod sign_in;
+mod sim;
 mod specification;
 mod stopping;
 mod takeover;

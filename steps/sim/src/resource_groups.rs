@@ -181,11 +181,7 @@ fn put(
         tags: tags(&body).unwrap_or_else(|| json!({})),
     };
     let (status, change) = if existing.is_some() { (200, Change::Updated) } else { (201, Change::Created) };
-    let reply = Reply::json(status, shown(subscription, &group)).changed(change);
-    if let Some(found) = world.hierarchy.subscriptions.get_mut(subscription) {
-        found.resource_groups.insert(name.to_ascii_lowercase(), group);
-    }
-    Ok(reply)
+    Ok(Reply::json(status, keep(world, subscription, group)).changed(change))
 }
 
 /// What is not given is kept.
@@ -204,11 +200,16 @@ fn patch(
         stays_in(&group, location)?;
     }
     group.tags = tags(&body).unwrap_or(group.tags);
-    let reply = Reply::ok(shown(subscription, &group)).changed(Change::Updated);
+    Ok(Reply::ok(keep(world, subscription, group)).changed(Change::Updated))
+}
+
+/// As it is shown from now on.
+fn keep(world: &mut World, subscription: &str, group: ResourceGroup) -> Value {
+    let shown = shown(subscription, &group);
     if let Some(found) = world.hierarchy.subscriptions.get_mut(subscription) {
-        found.resource_groups.insert(name.to_ascii_lowercase(), group);
+        found.resource_groups.insert(group.name.to_ascii_lowercase(), group);
     }
-    Ok(reply)
+    shown
 }
 
 fn tags(body: &Value) -> Option<Value> {

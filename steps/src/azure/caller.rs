@@ -18,7 +18,7 @@ use super::reading::only_reads;
 use super::refusal::{self, Sender, Situation};
 use super::tokens::Token;
 use super::wire::TransportFault;
-use super::{Azure, redaction, references, request_id};
+use super::{Azure, redaction, references, request_id, words};
 
 /// More than these the service refuses.
 const MOST_AUXILIARY: usize = 3;
@@ -96,7 +96,7 @@ impl Answer {
     }
 
     pub(crate) fn is_absent(&self) -> bool {
-        refusal::is_absent(self.status, &self.body)
+        words::is_absent(self.status, &self.body)
     }
 }
 
@@ -142,7 +142,7 @@ impl<'a> Caller<'a> {
         if call.write && call.service == Service::Arm {
             self.note_operation(call, &answer);
         }
-        if !refusal::blames_token(answer.status, &answer.body) {
+        if !words::blames_token(answer.status, &answer.body) {
             return Ok(answer);
         }
         // All of them: an auxiliary token that ran out fails the whole request in the same words.

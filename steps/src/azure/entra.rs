@@ -6,27 +6,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::cloud::{Cloud, Service};
 use super::credentials::Credential;
 use super::party::Party;
-use super::redaction;
+use super::sign_in_refusal::Refusal;
 use crate::people::shell_word;
-
-/// A refused sign-in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) status: Option<u16>,
-    pub(crate) error: Option<String>,
-    pub(crate) codes: Vec<u32>,
-    pub(crate) description: String,
-    pub(crate) correlation: Option<String>,
-    pub(crate) trace: Option<String>,
-    pub(crate) timestamp: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
-}
 
 /// What lies behind a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,47 +84,6 @@ const CASES: [(Case, &[u32]); 20] = [
 ];
 
 impl Refusal {
-    /// From the token endpoint's answer; `None`: it is not one of Entra's.
-    pub(crate) fn from_json(status: u16, body: &Value) -> Option<Self> {
-        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-        let error = text("error")?;
-        let description = text("error_description").unwrap_or_default();
-        let mut codes: Vec<u32> = body
-            .get("error_codes")
-            .and_then(Value::as_array)
-            .map(|codes| {
-                codes.iter().filter_map(Value::as_u64).filter_map(|code| code.try_into().ok()).collect()
-            })
-            .unwrap_or_default();
-        if codes.is_empty() {
-            codes.extend(number_in(&description));
-        }
-        Some(Refusal {
-            status: Some(status),
-            error: Some(error),
-            codes,
-            correlation: text("correlation_id").or_else(|| after(&description, "Correlation ID:")),
-            trace: text("trace_id").or_else(|| after(&description, "Trace ID:")),
-            timestamp: text("timestamp"),
-            retry_after: None,
-            description,
-        })
-    }
-
-    /// From what the Azure CLI printed; `None`: it does not quote Entra.
-    pub(crate) fn from_cli(text: &str) -> Option<Self> {
-        let code = number_in(text)?;
-        let from = text.find("AADSTS").unwrap_or(0);
-        Some(Refusal {
-            codes: vec![code],
-            description: text[from..].to_owned(),
-            correlation: after(text, "Correlation ID:"),
-            trace: after(text, "Trace ID:"),
-            timestamp: after_line(text, "Timestamp:"),
-            ..Refusal::default()
-        })
-    }
-
     fn case(&self) -> Option<Case> {
         let numbered = CASES
             .iter()
@@ -155,24 +101,6 @@ impl Refusal {
             ("authorization_pending" | "slow_down", None) => Some(Case::Unfinished),
             ("access_denied", None) => Some(Case::ConditionalAccess),
             (_, None) => None,
-        }
-    }
-
-    /// `AADSTS50076`, or the error's own word.
-    pub(crate) fn code(&self) -> String {
-        match self.codes.first() {
-            Some(code) => format!("AADSTS{code}"),
-            None => self.error.clone().unwrap_or_else(|| "no code".to_owned()),
-        }
-    }
-
-    /// First sentence of the description, without its number and ids.
-    fn sentence(&self) -> String {
-        let text = redaction::line(&self.description);
-        let text = text.split(" Trace ID:").next().unwrap_or_default();
-        match text.strip_prefix("AADSTS").and_then(|rest| rest.split_once(": ")) {
-            Some((_, sentence)) => sentence.trim().to_owned(),
-            None => text.trim().to_owned(),
         }
     }
 }
@@ -347,7 +275,7 @@ pub(crate) fn refused(
     let said = if sentence.is_empty() { String::new() } else { format!(": {sentence}") };
     let mut error =
         StepError::new(class, format!("sign-in as {party}: {seen} ({code}){said}")).code(code.clone());
-    error.references = references(refusal);
+    error.references = refusal.references();
     error.retry_after = match case {
         // The loop and telephone limits are counted in minutes; a shorter pause only makes them last longer.
         Some(Case::Slow) => refusal.retry_after.or(Some(Duration::from_mins(5))),
@@ -395,7 +323,7 @@ fn not_known_yet(party: Party<'_>, credential: &Credential, refusal: &Refusal, a
          few minutes; each look is a new sign-in)",
         party.tenant
     )));
-    error.references = references(refusal);
+    error.references = refusal.references();
     error
 }
 
@@ -453,36 +381,6 @@ fn consent(cloud: &Cloud, tenant: &str, credential: &Credential) -> String {
             "consent to the application named in the message: Entra admin centre of tenant {tenant}, Enterprise applications"
         ),
     }
-}
-
-pub(super) fn references(refusal: &Refusal) -> Vec<(String, String)> {
-    [
-        ("correlation_id", &refusal.correlation),
-        ("trace_id", &refusal.trace),
-        ("timestamp", &refusal.timestamp),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
-    .collect()
-}
-
-/// The number after `AADSTS`.
-fn number_in(text: &str) -> Option<u32> {
-    let (_, after) = text.split_once("AADSTS")?;
-    let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-    after[..end].parse().ok()
-}
-
-/// The word after `label`.
-fn after(text: &str, label: &str) -> Option<String> {
-    let (_, rest) = text.split_once(label)?;
-    rest.split_whitespace().next().map(str::to_owned)
-}
-
-/// The rest of the line after `label`.
-fn after_line(text: &str, label: &str) -> Option<String> {
-    let (_, rest) = text.split_once(label)?;
-    rest.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]
@@ -709,12 +607,5 @@ mod tests {
         assert_eq!(wait.who.unwrap(), format!("you (nina@contoso.example) in tenant {TENANT}"));
         assert_eq!(wait.action.unwrap(), format!("az login --tenant {TENANT}"));
         assert!(wait.otherwise.unwrap().ends_with("correlation id c-2, 2026-11-23 08:31:07Z"));
-        assert_eq!(Refusal::from_cli("Please run 'az login' to setup account."), None);
-    }
-
-    #[test]
-    fn an_answer_that_is_not_entras_is_none() {
-        assert_eq!(Refusal::from_json(502, &json!({"message": "bad gateway"})), None);
-        assert_eq!(Refusal::from_json(404, &json!({"error": {"code": "NotFound"}})), None);
     }
 }

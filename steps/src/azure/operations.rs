@@ -145,6 +145,15 @@ mod tests {
 
     const PATH: &str = "/subscriptions/s/x";
 
+    /// A write is answered 202 with an address, and a look finds nothing.
+    fn accepted_and_absent(bench: &Bench) {
+        let header = ("location", "https://management.azure.com/subscriptions/s/operations/1");
+        bench
+            .script
+            .answer_with(202, &[header], "")
+            .answer(404, &json!({ "error": { "code": "NotFound", "message": "" } }));
+    }
+
     /// PUT answered 202 with this header, then looks of this phase at what is not there; `answers` is what the operation says.
     async fn looked(
         header: (&str, &str),
@@ -228,11 +237,7 @@ mod tests {
     async fn where_a_commit_or_a_removal_goes_on_is_not_asked() {
         for verb in ["POST", "DELETE"] {
             let bench = Bench::new();
-            let header = ("location", "https://management.azure.com/subscriptions/s/operations/1");
-            bench
-                .script
-                .answer_with(202, &[header], "")
-                .answer(404, &json!({ "error": { "code": "NotFound", "message": "" } }));
+            accepted_and_absent(&bench);
             let log = AttemptLog::new(Phase::Apply);
             let cx = bench.cx(Phase::Apply, &log);
             let arm = bench.azure.arm(&cx, &bench.central);
@@ -263,11 +268,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_cannot_be_read_says_nothing_of_an_operation() {
         let bench = Bench::new();
-        let header = ("location", "https://management.azure.com/subscriptions/s/operations/1");
-        bench
-            .script
-            .answer_with(202, &[header], "")
-            .answer(404, &json!({ "error": { "code": "NotFound", "message": "" } }));
+        accepted_and_absent(&bench);
         let log = AttemptLog::new(Phase::Apply);
         let cx = bench.cx(Phase::Apply, &log);
         let put: Result<Vec<u8>, StepError> =

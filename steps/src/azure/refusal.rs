@@ -2,7 +2,6 @@
 
 use http::{HeaderMap, header};
 use jiff::Timestamp;
-use serde_json::Value;
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::claims::Claims;
@@ -11,6 +10,7 @@ use super::credentials::Credential;
 use super::grants::{Grant, Grants};
 use super::party::Party;
 use super::permission::{self, Missing};
+use super::words::Words;
 use super::{absence, redaction, references, retry_after, unauthorized};
 use crate::people::shell_word;
 
@@ -40,65 +40,6 @@ pub(crate) struct Sender<'a> {
     pub(crate) credential: Credential,
     /// It had been refused before, and was given again.
     pub(crate) same_token: bool,
-}
-
-/// The service's own words.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Words {
-    pub(crate) code: String,
-    pub(crate) message: String,
-    /// Name and id of the policy assignment that forbids it.
-    pub(crate) policy: Option<(String, String)>,
-}
-
-impl Words {
-    /// `None`: the body is not an error of these services; something in between may have answered.
-    pub(crate) fn of(body: &[u8]) -> Option<Self> {
-        let body: Value = serde_json::from_slice(body).ok()?;
-        let error = body.get("error").filter(|error| error.is_object()).unwrap_or(&body);
-        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        let code = text(error, "code").filter(|code| !code.is_empty())?;
-        let mut message = text(error, "message").unwrap_or_default();
-        let details = error.get("details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        for detail in details.iter().filter_map(|detail| text(detail, "message")) {
-            if !message.contains(&detail) {
-                message = format!("{message} {detail}");
-            }
-        }
-        let infos =
-            error.get("additionalInfo").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let policy = infos.iter().filter_map(|info| info.get("info")).find_map(|info| {
-            let id = text(info, "policyAssignmentId")?;
-            let name =
-                text(info, "policyAssignmentDisplayName").or_else(|| text(info, "policyAssignmentName"));
-            Some((redaction::line(&name.unwrap_or_else(|| id.clone())), redaction::line(&id)))
-        });
-        Some(Words { code, message, policy })
-    }
-}
-
-/// A 404 that says: there is no such thing. Others say that the question was wrong, or come from elsewhere.
-pub(crate) fn is_absent(status: u16, body: &[u8]) -> bool {
-    const OTHER: [&str; 7] = [
-        // Also what a caller without any role on an existing subscription is told.
-        "SubscriptionNotFound",
-        "InvalidSubscriptionId",
-        "InvalidResourceType",
-        "InvalidResourceNamespace",
-        "NoRegisteredProviderFound",
-        "MissingSubscription",
-        "TenantNotFound",
-    ];
-    status == 404 && Words::of(body).is_some_and(|words| !OTHER.contains(&words.code.as_str()))
-}
-
-/// Whether the answer may be due to the tokens sent: refused, or issued before a right was given.
-pub(crate) fn blames_token(status: u16, body: &[u8]) -> bool {
-    match status {
-        401 | 403 => true,
-        404 => Words::of(body).is_some_and(|words| words.code == "SubscriptionNotFound"),
-        _ => false,
-    }
 }
 
 /// Whether a new token may be all that is missing.
@@ -739,29 +680,6 @@ mod tests {
         }
         let redirect = classed(true, false, 302, &[("location", "https://portal.example/login")], page);
         assert!(redirect.hint.unwrap().contains("portal.example"));
-    }
-
-    #[test]
-    fn absent_is_only_what_says_so() {
-        for code in ["ResourceNotFound", "NotFound", "ResourceGroupNotFound", "Request_ResourceNotFound"] {
-            assert!(is_absent(404, error_body(code, "x").as_bytes()), "{code}");
-        }
-        for code in [
-            "SubscriptionNotFound",
-            "InvalidSubscriptionId",
-            "InvalidResourceType",
-            "NoRegisteredProviderFound",
-        ] {
-            assert!(!is_absent(404, error_body(code, "x").as_bytes()), "{code}");
-        }
-        assert!(!is_absent(404, b"<html>"));
-        assert!(!is_absent(404, b""));
-        assert!(!is_absent(410, error_body("NotFound", "x").as_bytes()));
-        // One of the two makers writes the message first.
-        assert!(is_absent(
-            404,
-            br#"{"error":{"message":"Resource [x] does not exist or has been deleted","code":"NotFound"}}"#
-        ));
     }
 
     #[test]

@@ -7,9 +7,9 @@ use twinspan_engine::{ActedAs, Exchange, StepCx};
 use super::authority::Seen;
 use super::claims::Claims;
 use super::credentials::Credential;
-use super::entra::{self, Refusal};
 use super::party::Party;
 use super::redaction;
+use super::sign_in_refusal::Refusal;
 
 /// The record of a sign-in: every request of it, and of the last one whom it made us.
 pub(super) fn exchanges(
@@ -40,7 +40,7 @@ pub(super) fn exchanges(
         let target = format!("account get-access-token --tenant {} --scope {scope}", party.tenant);
         let received = Some(json!({"succeeded": outcome.is_ok()}));
         // Of what it was answered it leaves only its text, and in that the ids.
-        let references = outcome.err().and_then(Refusal::from_cli).map(|refusal| entra::references(&refusal));
+        let references = outcome.err().and_then(Refusal::from_cli).map(|refusal| refusal.references());
         let references = references.unwrap_or_default();
         return vec![Exchange { received, references, ..exchange("az", target, acted_as) }];
     }

@@ -33,13 +33,14 @@ use super::certificate::Certificate;
 use super::claims::Claims;
 use super::cloud::{Cloud, Service};
 use super::credentials::{Credential, Credentials, SecretRef};
-use super::entra::{self, Refusal};
+use super::entra;
 use super::limits::{Lane, Limits, Quota, Sort};
 use super::no_credential::{azure_cli, configuration, none, not_usable, other_tenant, platform};
 use super::party::Party;
 use super::redaction;
 use super::retry_after;
 use super::sign_in_record::exchanges;
+use super::sign_in_refusal::Refusal;
 use super::wire::Wire;
 
 /// A token is renewed when it has less than this to live, as the Azure CLI does.

@@ -8,7 +8,8 @@ use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 use super::cloud::{Cloud, Service};
 use super::credentials::Credential;
 use super::party::Party;
-use super::refusal::{Sender, Situation, Words};
+use super::refusal::{Sender, Situation};
+use super::words::Words;
 
 /// Longer challenges are not put into a command.
 const LONGEST_CHALLENGE: usize = 4096;

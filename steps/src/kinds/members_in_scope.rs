@@ -210,10 +210,7 @@ impl Held {
             .hubs
             .iter()
             .map(|hub| format!("{} (hub of configuration {})", hub.resource, hub.configuration));
-        let named: Vec<String> = members.chain(hubs).take(NAMED).collect();
-        let more = (self.members.len() + self.hubs.len()).saturating_sub(NAMED);
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        format!("{}{more}", named.join(", "))
+        people::named(NAMED, members.chain(hubs), ", ")
     }
 }
 

@@ -18,6 +18,7 @@ use crate::default_world;
 use crate::hand_over;
 use crate::ids::{NetworkGroups, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::{reads_and_changes, removing, undoing};
+use crate::people;
 
 /// Most members that are named in a sentence.
 const NAMED: usize = 20;
@@ -172,10 +173,7 @@ impl Params {
 /// Members in words, for the person who decides.
 fn named(members: &[Found<Member>]) -> String {
     let each = |member: &Found<Member>| format!("{} ({})", member.properties.resource_id, member.name);
-    let names: Vec<String> = members.iter().take(NAMED).map(each).collect();
-    let more = members.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    format!("{}: {}{more}", members.len(), names.join(", "))
+    format!("{}: {}", members.len(), people::named(NAMED, members.iter().map(each), ", "))
 }
 
 impl NetworkGroup {
@@ -227,7 +225,7 @@ impl Step for NetworkGroup {
             "network group {} is not in network manager {}, as {} sees it",
             params.name,
             params.network_manager.name(),
-            crate::people::who(cx.identity()?)
+            people::who(cx.identity()?)
         ))
         .hint("correct the name, or take out `create: false`"))
     }

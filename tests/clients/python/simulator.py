@@ -1,35 +1,24 @@
 """`twinspan sim`, and how Microsoft's clients for Python are pointed at it."""
 
-import json
 import os
-import urllib.request
-import ssl
-from pathlib import Path
 
 from azure.core.pipeline.policies import HTTPPolicy
 from azure.identity import ClientSecretCredential
 from azure.mgmt.core.policies import AuxiliaryAuthenticationPolicy
 
+from control import Controls
+
 CENTRAL_MAIL = "nina.network@contoso.example"
 
 
-class Simulator:
-    """What the ready file says, who can sign in, and the controls."""
+class Simulator(Controls):
+    """Who can sign in, and how."""
 
     def __init__(self, ready_file):
-        ready = json.loads(Path(ready_file).read_text())
-        self.arm, self.login, self.graph = ready["arm"], ready["login"], ready["graph"]
-        self.ca_file = ready["ca_file"]
-        self.identities = ready["identities"] | {
-            "app": {"client_id": ready["client_id"], "client_secret": ready["client_secret"]}
-        }
-        central, target = ready["tenants"]["central"], ready["tenants"]["target"]
-        self.central_tenant, self.target_tenant = central["id"], target["id"]
-        self.central_subscription, self.target_subscription = central["subscription"], target["subscription"]
-        self.group, self.manager = central["resource_group"], central["network_manager"]
-        self.central_networks, self.target_networks = central["virtual_networks"], target["virtual_networks"]
-        self.target_group = target["resource_group"]
-        self._tls = ssl.create_default_context(cafile=self.ca_file)
+        super().__init__(ready_file)
+        self.central_subscription, self.target_subscription = self.central["subscription"], self.target["subscription"]
+        self.central_networks, self.target_networks = self.central["virtual_networks"], self.target["virtual_networks"]
+        self.target_group = self.target["resource_group"]
         # Sign-in (requests) and Graph (httpx) take their root certificates from the environment.
         os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = self.ca_file
 
@@ -58,25 +47,6 @@ class Simulator:
             credential, *arguments, base_url=self.arm, credential_scopes=[scope], connection_verify=self.ca_file,
             per_call_policies=policies, polling_interval=0, **more,
         )
-
-    def control(self, method, path, body=None):
-        """`/_sim/…`: the simulator's own controls, which Azure does not have."""
-        request = urllib.request.Request(f"{self.arm}/_sim/{path}", method=method)
-        request.add_header("content-type", "application/json")
-        data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(request, data, context=self._tls) as answer:
-            return json.loads(answer.read() or b"null")
-
-    def advance(self, by):
-        """Moves the simulator's clock ahead: nobody sleeps here."""
-        self.control("POST", "clock", {"advance": by})
-
-    def writes(self):
-        """How often each thing was changed, by method and path."""
-        return [
-            (effect["method"], effect["path"], effect["change"])
-            for effect in self.control("GET", "ledger")["effects"]
-        ]
 
     def eventually(self, read, done, step="1s", looks=20):
         """What was read at each look until `done` says so; the clock is moved ahead between the looks."""

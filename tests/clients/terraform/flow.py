@@ -11,7 +11,7 @@ PROVIDERS is a folder with the binaries of a release: `terraform-provider-azurer
 import sys
 from pathlib import Path
 
-# The checks are counted as for Microsoft's clients.
+# The checks are counted, and the simulator is spoken to, as for Microsoft's clients.
 sys.path.append(str(Path(__file__).resolve().parent.parent / "python"))
 
 from checks import Checks  # noqa: E402

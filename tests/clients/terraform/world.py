@@ -1,38 +1,27 @@
 """`twinspan sim`, and how Terraform's providers are pointed at it."""
 
-import json
 import os
-import ssl
 import threading
 import urllib.parse
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+from control import Controls
 from provider import Provider
 
 
-class World:
-    """What the ready file says, who can sign in, and the controls."""
+class World(Controls):
+    """Who can sign in, and how."""
 
     def __init__(self, ready_file, providers):
-        ready = json.loads(Path(ready_file).read_text())
-        self.arm, self.login, self.graph = ready["arm"], ready["login"], ready["graph"]
-        self.ca_file = ready["ca_file"]
+        super().__init__(ready_file)
         self.folder = Path(ready_file).parent
-        self.identities = ready["identities"] | {
-            "app": {"client_id": ready["client_id"], "client_secret": ready["client_secret"]}
-        }
-        central, target = ready["tenants"]["central"], ready["tenants"]["target"]
-        self.central_tenant, self.target_tenant = central["id"], target["id"]
-        self.central_scope = f"/subscriptions/{central['subscription']}"
-        self.target_scope = f"/subscriptions/{target['subscription']}"
-        self.group, self.manager = central["resource_group"], central["network_manager"]
+        self.central_scope = f"/subscriptions/{self.central['subscription']}"
+        self.target_scope = f"/subscriptions/{self.target['subscription']}"
         self.group_id = f"{self.central_scope}/resourceGroups/{self.group}"
         self.manager_id = f"{self.group_id}/providers/Microsoft.Network/networkManagers/{self.manager}"
-        self.hub, self.networks = central["virtual_networks"][0], target["virtual_networks"]
+        self.hub, self.networks = self.central["virtual_networks"][0], self.target["virtual_networks"]
         self._providers = Path(providers)
-        self._tls = ssl.create_default_context(cafile=self.ca_file)
         self._started = 0
 
     def binary(self, name):
@@ -77,25 +66,12 @@ class World:
             "subscription_id": scope.removeprefix("/subscriptions/"),
         } | more
 
-    def control(self, method, path, body=None):
-        """`/_sim/…`: the simulator's own controls, which Azure does not have."""
-        request = urllib.request.Request(f"{self.arm}/_sim/{path}", method=method)
-        request.add_header("content-type", "application/json")
-        data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(request, data, context=self._tls) as answer:
-            return json.loads(answer.read() or b"null")
-
-    def advance(self, by):
-        """Moves the simulator's clock ahead: nobody sleeps here."""
-        self.control("POST", "clock", {"advance": by})
-
     def requests(self):
         return self.control("GET", "requests")["requests"]
 
     def ledger(self):
         """Every change so far: method, path, what changed."""
-        effects = [(each["method"], each["path"], each["change"]) for each in self.control("GET", "ledger")["effects"]]
-        return [effect for effect in effects if effect[2] != "none"]
+        return [effect for effect in self.writes() if effect[2] != "none"]
 
     @contextmanager
     def passing(self, by):

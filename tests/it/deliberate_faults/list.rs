@@ -27,6 +27,11 @@ pub(super) struct Fault {
     pub(super) data: bool,
 }
 
+/// Seen by a test of the whole program.
+const fn whole(fault: Fault) -> Fault {
+    Fault { package: "twinspan", binary: &["--test", "it"], ..fault }
+}
+
 /// A simulated world that tells a lie from the beginning.
 const fn lie(what: &'static str, to: &'static str, test: &'static str, tests: &'static str) -> Fault {
     Fault {
@@ -137,7 +142,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     client(
         "only the other maker's 404 means absent",
-        "steps/src/azure/refusal.rs",
+        "steps/src/azure/words.rs",
         (
             "words| !OTHER.contains(&words.code.as_str()))",
             "words| words.code == \"ResourceNotFound\" && !OTHER.contains(&words.code.as_str()))",
@@ -166,50 +171,34 @@ pub(super) const FAULTS: &[Fault] = &[
         "kinds::recorded_test::every_recorded_answer_is_read_and_means_what_it_says",
         "steps/src/kinds/recorded_test.rs",
     )),
-    Fault {
-        package: "twinspan",
-        binary: &["--test", "it"],
-        ..client(
-            "what answers say of rate limits is not heard",
-            "steps/src/azure/caller.rs",
-            ("self.azure.limits.heard(&lane, &parts.headers, self.cx.now());", ""),
-            "throttling::what_the_answers_say_is_left_slows_the_client_before_it_is_refused",
-            "tests/it/throttling.rs",
-        )
-    },
-    Fault {
-        package: "twinspan",
-        binary: &["--test", "it"],
-        ..client(
-            "a claims challenge is left out of the command that answers it",
-            "steps/src/azure/unauthorized.rs",
-            ("command.push_str(&format!(\" --claims-challenge {claims}\"));", "let _ = claims;"),
-            "failures::every_refusal_is_met_and_read_and_ends",
-            "tests/it/failures.rs",
-        )
-    },
-    Fault {
-        package: "twinspan",
-        binary: &["--test", "it"],
-        ..client(
-            "a token that is given again is taken for a new one",
-            "steps/src/azure/tokens.rs",
-            ("token.same = self.refused", "token.same = None::<SecretString>"),
-            "failures::every_refusal_is_met_and_read_and_ends",
-            "tests/it/failures.rs",
-        )
-    },
-    Fault {
-        package: "twinspan",
-        binary: &["--test", "it"],
-        ..client(
-            "what another process gave is not known",
-            "steps/src/azure/caller.rs",
-            ("given: &Grant::in_receipts(self.cx.needed_receipts),", "given: &Grant::in_receipts(&[]),"),
-            "failures::another_process_knows_that_a_role_was_given_a_moment_ago",
-            "tests/it/failures.rs",
-        )
-    },
+    whole(client(
+        "what answers say of rate limits is not heard",
+        "steps/src/azure/caller.rs",
+        ("self.azure.limits.heard(&lane, &parts.headers, self.cx.now());", ""),
+        "throttling::what_the_answers_say_is_left_slows_the_client_before_it_is_refused",
+        "tests/it/throttling.rs",
+    )),
+    whole(client(
+        "a claims challenge is left out of the command that answers it",
+        "steps/src/azure/unauthorized.rs",
+        ("command.push_str(&format!(\" --claims-challenge {claims}\"));", "let _ = claims;"),
+        "failures::every_refusal_is_met_and_read_and_ends",
+        "tests/it/failures.rs",
+    )),
+    whole(client(
+        "a token that is given again is taken for a new one",
+        "steps/src/azure/tokens.rs",
+        ("token.same = self.refused", "token.same = None::<SecretString>"),
+        "failures::every_refusal_is_met_and_read_and_ends",
+        "tests/it/failures.rs",
+    )),
+    whole(client(
+        "what another process gave is not known",
+        "steps/src/azure/caller.rs",
+        ("given: &Grant::in_receipts(self.cx.needed_receipts),", "given: &Grant::in_receipts(&[]),"),
+        "failures::another_process_knows_that_a_role_was_given_a_moment_ago",
+        "tests/it/failures.rs",
+    )),
     described(client(
         "another api-version is sent",
         "steps/src/avnm.rs",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::judgement::{Known, Reaching, name};
 use super::{Change, Output, Overlap, Peering};
+use crate::people;
 
 /// So many things are named; the rest is counted. All of them stand in the outputs.
 const NAMED: usize = 10;
@@ -22,16 +23,9 @@ fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-fn list(things: impl IntoIterator<Item = String>, between: &str) -> String {
-    let all: Vec<String> = things.into_iter().collect();
-    let more = all.len().saturating_sub(NAMED);
-    let named = all.into_iter().take(NAMED).collect::<Vec<_>>().join(between);
-    if more > 0 { format!("{named}{between}and {more} more") } else { named }
-}
-
 pub(super) fn summary(known: &Known, output: &Output) -> String {
     let group = name(&known.group);
-    let networks = list(known.moving.iter().map(|network| network.name().to_owned()), ", ");
+    let networks = people::named(NAMED, known.moving.iter().map(|network| network.name().to_owned()), ", ");
     let number = known.moving.len();
     let moves = match (known.change, number) {
         (Change::Add, 1) => "joins",
@@ -52,7 +46,7 @@ pub(super) fn summary(known: &Known, output: &Output) -> String {
 
 fn nothing_deployed(known: &Known) -> Vec<String> {
     let group = name(&known.group);
-    let regions = list(known.regions.iter().cloned(), ", ");
+    let regions = people::named(NAMED, known.regions.iter().cloned(), ", ");
     let mut said = vec![format!(
         "No connectivity configuration that applies to {group} is deployed in {regions}{}",
         if known.others.is_empty() { ": no traffic changes now" } else { "" }
@@ -60,7 +54,9 @@ fn nothing_deployed(known: &Known) -> Vec<String> {
     if known.change == Change::Add {
         let applying = match &known.applying[..] {
             [] => String::new(),
-            names => format!(" (of {})", list(names.iter().map(|name| format!("'{name}'")), ", ")),
+            names => {
+                format!(" (of {})", people::named(NAMED, names.iter().map(|name| format!("'{name}'")), ", "))
+            }
         };
         said.push(format!("A later deployment{applying} to {group} will reach them"));
     }
@@ -81,7 +77,11 @@ fn deployed(known: &Known, output: &Output) -> Vec<String> {
         };
         let regions = known.reaching.iter().filter(same).map(|of| of.region.clone());
         let begins = if reaching.coming { "Being deployed" } else { "Deployed" };
-        said.push(format!("{begins} in {}: {}", list(regions, ", "), configuration(known, reaching)));
+        said.push(format!(
+            "{begins} in {}: {}",
+            people::named(NAMED, regions, ", "),
+            configuration(known, reaching)
+        ));
     }
     match known.change {
         Change::Add => said.extend(joining(known, output)),
@@ -97,7 +97,7 @@ fn configuration(known: &Known, reaching: &Reaching) -> String {
     if !reaching.properties.has_hubs() {
         return format!("mesh '{}': members reach each other directly{across}", reaching.name());
     }
-    let hubs = list(reaching.hubs().map(|hub| name(hub).to_owned()), ", ");
+    let hubs = people::named(NAMED, reaching.hubs().map(|hub| name(hub).to_owned()), ", ");
     let mut more = String::new();
     if reaching.properties.through_gateway(&known.group) {
         more.push_str("; spokes leave through its gateway");
@@ -113,12 +113,15 @@ fn joining(known: &Known, output: &Output) -> Vec<String> {
     if !output.peerings_added.is_empty() {
         let ends =
             |peering: &Peering| format!("{} ↔ {}", name(&peering.remote), name(&peering.virtual_network));
-        said.push(format!("Peerings will be made: {}", list(output.peerings_added.iter().map(ends), ", ")));
+        said.push(format!(
+            "Peerings will be made: {}",
+            people::named(NAMED, output.peerings_added.iter().map(ends), ", ")
+        ));
     }
     if !output.peerings_removed.is_empty() {
         said.push(format!(
             "Existing peerings will be removed (deleteExistingPeering): {}",
-            list(output.peerings_removed.iter().map(existing), ", ")
+            people::named(NAMED, output.peerings_removed.iter().map(existing), ", ")
         ));
     }
     if !output.overlaps.is_empty() {
@@ -137,12 +140,15 @@ fn joining(known: &Known, output: &Output) -> Vec<String> {
                 overlap.other_prefix
             )
         };
-        said.push(format!("Address spaces overlap: {}", list(output.overlaps.iter().map(overlap), "; ")));
+        said.push(format!(
+            "Address spaces overlap: {}",
+            people::named(NAMED, output.overlaps.iter().map(overlap), "; ")
+        ));
     }
     if !output.unread.is_empty() {
         said.push(format!(
             "Not compared, as no identity of this step may read them: {}",
-            list(output.unread.iter().map(|id| name(id).to_owned()), ", ")
+            people::named(NAMED, output.unread.iter().map(|id| name(id).to_owned()), ", ")
         ));
     }
     said.extend(output.limits.iter().map(|limit| format!("Limit: {limit}")));
@@ -167,7 +173,7 @@ fn leaving(output: &Output) -> Vec<String> {
     if !output.peerings_removed.is_empty() {
         said.push(format!(
             "Peerings will be removed: {}",
-            list(output.peerings_removed.iter().map(existing), ", ")
+            people::named(NAMED, output.peerings_removed.iter().map(existing), ", ")
         ));
     }
     if output.no_longer_billed > 0 {
@@ -188,7 +194,8 @@ fn unreached(known: &Known) -> Option<String> {
         .filter(|(at, _)| known.reached(*at).next().is_none())
         .map(|(_, network)| format!("{} ({})", network.name(), network.region))
         .collect();
-    (!beside.is_empty()).then(|| format!("Nothing is deployed where these lie: {}", list(beside, ", ")))
+    (!beside.is_empty())
+        .then(|| format!("Nothing is deployed where these lie: {}", people::named(NAMED, beside, ", ")))
 }
 
 fn others(known: &Known) -> Option<String> {
@@ -196,12 +203,16 @@ fn others(known: &Known) -> Option<String> {
         return None;
     }
     let each = known.others.iter().map(|deployment| {
-        let names = list(deployment.configuration_ids.iter().map(|id| format!("'{}'", name(id))), ", ");
+        let names = people::named(
+            NAMED,
+            deployment.configuration_ids.iter().map(|id| format!("'{}'", name(id))),
+            ", ",
+        );
         format!("{} {names} in {}", deployment.deployment_type, deployment.region)
     });
     Some(format!(
         "Deployed there, too, and perhaps applying to {}: {}; whether their rules reach these virtual networks was not read",
         name(&known.group),
-        list(each, "; ")
+        people::named(NAMED, each, "; ")
     ))
 }

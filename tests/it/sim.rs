@@ -1,0 +1,37 @@
+//! `sim`: what it writes for those who work with it.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::azure::Azure;
+use crate::program::{Ended, Home, wait_for};
+
+fn folder(home: &Home, name: &str) {
+    fs::create_dir(home.path().join(name)).unwrap();
+}
+
+#[test]
+fn sim_leaves_a_configuration_of_somebody_else_alone_and_writes_its_own_again() {
+    let home = Home::new();
+    folder(&home, "mine");
+    home.write("mine/twinspan.toml", "# by hand\n");
+    let said = home.run(&["sim", "--configure", "mine"]).expect(64);
+    assert!(
+        said.err.contains("is there already") && said.err.contains("--configure takes a folder"),
+        "{}",
+        said.err
+    );
+    let kept = |file: &str| fs::read_to_string(home.path().join(file)).unwrap();
+    assert_eq!(kept("mine/twinspan.toml"), "# by hand\n");
+    assert!(!home.path().join("mine/target.secret").exists(), "nothing is written beside it");
+    // A simulator has other ports at each start.
+    let azure = Azure::start(&[]);
+    folder(&home, "again");
+    home.write("again/twinspan.toml", azure.configuration());
+    let ready = home.path().join("ready.json");
+    let arguments = ["sim", "--configure", "again", "--ready", ready.to_str().unwrap()];
+    let _second = Ended(home.command(&arguments).spawn().unwrap());
+    wait_for("the second simulator", Duration::from_secs(30), || ready.exists().then_some(()));
+    let arm = |text: &str| text.lines().find(|line| line.starts_with("arm = ")).unwrap().to_owned();
+    assert_ne!(arm(&kept("again/twinspan.toml")), arm(&azure.configuration()));
+}
