@@ -83,6 +83,8 @@ pub(crate) enum Command {
     /// Look at both tenants, and tell what a run would find and do; nothing is written
     #[command(visible_alias = "what-if")]
     Preview(commands::preview::Args),
+    /// Show in which order the steps of a plan run, and why
+    Graph(commands::graph::Args),
     /// Carry out a plan against a simulated Azure, in virtual time
     Rehearse(commands::rehearse::Args),
     /// Start a run of a plan and drive it
@@ -156,9 +158,21 @@ pub(crate) struct InputArgs {
     /// Give one input (can be repeated)
     #[arg(long = "input", value_name = "NAME=VALUE")]
     pub(crate) input: Vec<String>,
-    /// Take inputs from a YAML or JSON file, or one map from a CSV file (can be repeated)
+    /// Take inputs from a YAML or JSON file, or one map from a CSV file (can be repeated; default: NAME.inputs.yaml beside
+    /// the plan NAME.yaml, where there is one)
     #[arg(long = "inputs", value_name = "FILE|NAME=FILE.csv")]
     pub(crate) inputs: Vec<String>,
+    /// Take inputs from environment variables: with PREFIX `TS_`, TS_TARGET_SCOPE gives target_scope (can be repeated).
+    /// --input wins over it; of a secret only the name of the variable is kept
+    #[arg(long = "input-env", value_name = "PREFIX")]
+    pub(crate) input_env: Vec<String>,
+}
+
+impl InputArgs {
+    /// Whether any was given.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.input.is_empty() || !self.inputs.is_empty() || !self.input_env.is_empty()
+    }
 }
 
 /// A run, by its id.

@@ -10,6 +10,7 @@ pub(crate) mod decide;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod graph;
 pub(crate) mod hand_over;
 pub(crate) mod init;
 pub(crate) mod list;
@@ -46,6 +47,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, Co
         Command::Validate(args) => validate::run(ui, app, args).await,
         Command::Preview(args) => preview::run(ui, app, args).await,
         Command::Verify(args) => verify::run(ui, app, args).await,
+        Command::Graph(args) => graph::run(ui, app, args).await,
         Command::Rehearse(args) => rehearse::run(ui, app, args).await,
         Command::Run(args) => run::run(ui, app, args).await,
         Command::Resume(args) => resume::run(ui, app, args).await,

@@ -34,6 +34,17 @@ impl Environment {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Variables whose names begin with `prefix` and that are set and not empty, by name; what is not text is left out.
+    pub(crate) fn beginning_with(&self, prefix: &str) -> Vec<(String, String)> {
+        let all: BTreeMap<String, String> = match self {
+            Environment::Process => std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            Environment::Memory(variables) => variables.clone(),
+        };
+        all.into_iter().filter(|(name, value)| name.starts_with(prefix) && !value.is_empty()).collect()
+    }
+
     /// A switch: set, and neither `0` nor `false`.
     pub(crate) fn is_on(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))

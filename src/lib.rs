@@ -21,6 +21,7 @@ mod environment;
 mod error;
 mod exit;
 mod failures;
+mod graph;
 mod hand_over;
 mod held_commit;
 mod interrupts;
@@ -39,6 +40,7 @@ mod stated_output;
 mod step_kinds;
 mod ui;
 mod undo_preview;
+mod unset_secrets;
 mod verification;
 mod view;
 

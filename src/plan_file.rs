@@ -8,9 +8,10 @@ use twinspan_plans::{Catalog, Diagnostics, Inputs, Plan, RawInputs};
 
 use crate::advice;
 use crate::arguments::InputArgs;
+use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::Ui;
+use crate::ui::{Ui, WAIT};
 
 /// A plan file that was read and compiled.
 pub(crate) struct PlanFile {
@@ -39,8 +40,14 @@ pub(crate) fn read(ui: &Ui, path: &Path, catalog: &Catalog) -> Result<PlanFile, 
     })
 }
 
-/// Everything that was given with `--input` and `--inputs`.
-pub(crate) fn given(ui: &Ui, args: &InputArgs) -> Result<RawInputs, CommandError> {
+/// Everything that was given for `file`: with `--inputs`, else in NAME.inputs.yaml beside the plan, which is said; over it with
+/// `--input-env`, over both with `--input`.
+pub(crate) fn given(
+    ui: &Ui,
+    environment: &Environment,
+    file: &PlanFile,
+    args: &InputArgs,
+) -> Result<RawInputs, CommandError> {
     let mut raw = RawInputs::new();
     for text in &args.inputs {
         match text.split_once('=') {
@@ -52,25 +59,61 @@ pub(crate) fn given(ui: &Ui, args: &InputArgs) -> Result<RawInputs, CommandError
             None => add_file(ui, &mut raw, Path::new(text))?,
         }
     }
+    if args.inputs.is_empty()
+        && let Some(beside) = inputs_beside(&file.path)
+    {
+        add_file(ui, &mut raw, &beside)?;
+        ui.talk(&format!("inputs: {} (found beside the plan)", beside.display()));
+    }
+    for prefix in &args.input_env {
+        add_variables(ui, environment, &mut raw, &file.plan, prefix)?;
+    }
     for text in &args.input {
-        assign(ui, &mut raw, text)?;
+        raw.assignment(text).map_err(|found| diagnosed(ui, "an input is wrong".to_owned(), &found))?;
     }
     Ok(raw)
 }
 
-/// `--input NAME=VALUE`
-pub(crate) fn assign(ui: &Ui, raw: &mut RawInputs, text: &str) -> Result<(), CommandError> {
-    raw.assignment(text).map_err(|found| diagnosed(ui, "an input is wrong".to_owned(), &found))
+/// `PREFIXNAME` gives the input `name`: capitals do not count, and `_` stands for `-`.
+fn add_variables(
+    ui: &Ui,
+    environment: &Environment,
+    raw: &mut RawInputs,
+    plan: &Plan,
+    prefix: &str,
+) -> Result<(), CommandError> {
+    if prefix.is_empty() {
+        return Err(CommandError::usage("--input-env takes a prefix: every variable would be an input")
+            .hint("write, for example, --input-env TWINSPAN_INPUT_"));
+    }
+    let plain = |name: &str| name.replace('-', "_").to_ascii_lowercase();
+    for (variable, value) in environment.beginning_with(prefix) {
+        let name = &variable[prefix.len()..];
+        match plan.inputs.keys().find(|input| plain(input) == plain(name)) {
+            Some(input) => raw.variable(input, &variable, &value),
+            None => {
+                let known = plan.inputs.keys().map(String::as_str);
+                let near = twinspan_plans::nearest(&plain(name), known)
+                    .map(|near| format!("; did you mean {prefix}{}?", plain(near).to_ascii_uppercase()))
+                    .unwrap_or_default();
+                ui.talk(&format!(
+                    "{WAIT}warning{WAIT:#}: the plan {} has no input for the variable {variable}{near}",
+                    plan.name
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
-/// The example inputs beside a plan: `NAME.inputs.yaml` beside `NAME.yaml`.
-pub(crate) fn example_inputs(plan: &Path) -> Option<PathBuf> {
-    let example = plan.with_extension("inputs.yaml");
-    example.is_file().then_some(example)
+/// The inputs beside a plan: `NAME.inputs.yaml` beside `NAME.yaml`.
+fn inputs_beside(plan: &Path) -> Option<PathBuf> {
+    let beside = plan.with_extension("inputs.yaml");
+    beside.is_file().then_some(beside)
 }
 
 /// Takes inputs from a YAML or JSON file; what it names is read relative to its own folder.
-pub(crate) fn add_file(ui: &Ui, raw: &mut RawInputs, path: &Path) -> Result<(), CommandError> {
+fn add_file(ui: &Ui, raw: &mut RawInputs, path: &Path) -> Result<(), CommandError> {
     let content = bytes(path, "the inputs")?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut read = |name: &str| std::fs::read(folder.join(name)).map_err(|error| error.to_string());
@@ -80,12 +123,15 @@ pub(crate) fn add_file(ui: &Ui, raw: &mut RawInputs, path: &Path) -> Result<(), 
 
 /// Checks inputs against the plan, and says what is worth knowing of the two.
 pub(crate) fn bind(ui: &Ui, file: &PlanFile, raw: &RawInputs) -> Result<Inputs, CommandError> {
-    let inputs = file.plan.bind(raw).map_err(|found| {
+    let bound = file.plan.bind_and_warn(raw).map_err(|found| {
         diagnosed(ui, format!("the inputs of {} do not fit its plan", file.path.display()), &found)
             .hint("give them with --inputs FILE or --input NAME=VALUE")
     })?;
-    advice::say(ui, &advice::of(&file.plan, &inputs));
-    Ok(inputs)
+    if !bound.warnings.is_empty() {
+        ui.talk(bound.warnings.render(ui.colored()).trim_end());
+    }
+    advice::say(ui, &advice::of(&file.plan, &bound.inputs));
+    Ok(bound.inputs)
 }
 
 fn bytes(path: &Path, what: &str) -> Result<Vec<u8>, CommandError> {

@@ -50,13 +50,8 @@ impl PlanIdentities {
             return;
         };
         let over = plan.node(*outermost).for_each.as_ref().and_then(|over| over.eval(given).ok().flatten());
-        let elements: Vec<(String, Value)> = match over {
-            Some(Value::Object(map)) => map.into_iter().collect(),
-            Some(Value::Array(list)) => {
-                list.into_iter().filter_map(|element| Some((element.as_str()?.to_owned(), element))).collect()
-            }
-            _ => Vec::new(),
-        };
+        // What is wrong with them is said when the inputs are bound, and again by the run.
+        let elements = twinspan_plans::elements::elements(over).unwrap_or_default();
         for element in elements {
             given.each.push(element);
             self.add(plan, definition, inner, given);

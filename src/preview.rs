@@ -20,6 +20,7 @@ use twinspan_plans::{EffectClass, Plan};
 use twinspan_steps::readiness::{Entrance, Readiness};
 
 use crate::exit::Exit;
+use crate::graph::{OrderView, OrderedStep};
 use crate::view::SCHEMA;
 
 use step::StepView;
@@ -40,6 +41,8 @@ pub(crate) struct PreviewView {
     counts: Counts,
     /// The plan's headings, in its order.
     headings: Vec<HeadingView>,
+    /// In which order the steps run.
+    order: Vec<OrderedStep>,
     /// What is missing, tenant by tenant.
     tenants: Vec<TenantView>,
     /// Requests that were sent, but for tokens: all of them reads.
@@ -128,6 +131,7 @@ impl PreviewView {
             changes: steps.iter().any(|step| is_change(plan, step)),
             counts,
             headings,
+            order: OrderView::new(plan).steps,
             tenants,
             reads: ready.reads + steps.iter().map(|step| step.reads).sum::<usize>(),
             next: vec![next],

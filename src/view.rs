@@ -8,6 +8,7 @@
 
 mod drift;
 mod event;
+mod halted;
 mod page;
 mod run;
 mod status;

@@ -274,6 +274,9 @@ pub enum StepEvent {
     },
     /// A person asks to look or try now: deadlines and failure counts begin anew.
     LookNow,
+    /// It could be written now, and its `for_each` element has no slot (`parallel`, `halt_after`): it is looked at again when
+    /// there is one.
+    SlotWanted,
     /// A person settled what needed a decision.
     Decided {
         /// How.

@@ -20,7 +20,7 @@ use crate::hand_over::{Act, HandOver, Variable, any_text};
 use crate::ids::{RunId, StepKey};
 use crate::registry::Registry;
 use crate::right::Right;
-use crate::state::item::{Role, element_key};
+use crate::state::item::Role;
 use crate::state::scope::identity_of;
 use crate::state::{RunState, StepState};
 use crate::step::{AttemptLog, Identity, Phase, StepCx};
@@ -215,13 +215,8 @@ impl Ahead<'_> {
             if let Some(hole) = value.as_ref().and_then(|value| reader.hole_in(value)) {
                 return vec![Err((key, format!("how many they are says {hole}")))];
             }
-            elements = match value {
-                Some(Value::Object(map)) => map.into_iter().collect(),
-                Some(Value::Array(list)) => {
-                    list.into_iter().filter_map(|value| Some((element_key(value.as_str()?), value))).collect()
-                }
-                _ => Vec::new(),
-            };
+            // What is wrong with them, the run says.
+            elements = twinspan_plans::elements::elements(value).unwrap_or_default();
         }
         elements.into_iter().map(|(name, value)| Ok(around.inside(node, name, value))).collect()
     }

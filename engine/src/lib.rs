@@ -49,8 +49,8 @@ pub use registry::{Kind, Registry};
 pub use right::Right;
 pub use signal::{Actor, Choice, Mend, Signal, SignalRow};
 pub use state::{
-    Absence, BlockState, Control, Counts, Goal, IllegalTransition, ItemKind, ItemView, OpenWait, Pause,
-    Proof, RunState, RunStatus, Stated, StepState, Verified, Waiting, Way, fold,
+    Absence, BlockState, Control, Counts, Goal, HaltedBlock, IllegalTransition, ItemKind, ItemView, OpenWait,
+    Pause, Proof, RunState, RunStatus, Stated, StepState, Verified, Waiting, Way, fold,
 };
 pub use step::{
     ActedAs, Applied, Approval, AttemptLog, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,

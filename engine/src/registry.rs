@@ -105,6 +105,7 @@ impl Registry {
             summary: S::SUMMARY.to_owned(),
             effect: S::EFFECT,
             removable: S::REMOVABLE,
+            gate: S::GATE,
             undo_before: S::UNDO_BEFORE.iter().map(|kind| (*kind).to_owned()).collect(),
             identities: S::IDENTITIES,
             auxiliary: S::AUXILIARY,

@@ -13,6 +13,7 @@ mod needs;
 pub(crate) mod record;
 mod reopening;
 pub(crate) mod scope;
+pub(crate) mod slots;
 pub(crate) mod status;
 pub(crate) mod step_state;
 pub(crate) mod undo_order;
@@ -38,6 +39,7 @@ use crate::step::ClaimKey;
 pub use crate::state::folding::fold;
 pub use crate::state::item::BlockState;
 pub use crate::state::record::Stated;
+pub use crate::state::slots::HaltedBlock;
 pub use crate::state::status::RunStatus;
 pub use crate::state::step_state::{Absence, Proof, StepState, Waiting, Way};
 pub use crate::state::verified::Verified;
@@ -68,6 +70,8 @@ pub struct RunState {
     agenda: Agenda,
     tally: Tally,
     todo: Vec<Task>,
+    /// Collections that may have a slot to give.
+    pumps: BTreeSet<ItemId>,
     signals: HashSet<SignalId>,
     undo: UndoOrder,
     /// When something of this run was last proven gone.
@@ -161,6 +165,7 @@ impl RunState {
             agenda: Agenda::default(),
             tally: Tally::default(),
             todo: Vec::new(),
+            pumps: BTreeSet::new(),
             signals: HashSet::new(),
             undo: UndoOrder::default(),
             removed: None,

@@ -42,6 +42,9 @@ pub trait Step: Send + Sync + 'static {
     const KEEPS: Option<&'static str> = None;
     /// Whether `ensure: absent` means something: what this kind makes can be found again and removed, whoever made it.
     const REMOVABLE: bool = false;
+    /// Whether a step of this kind is a gate: what is written after it in the same list of steps waits for it, unless the
+    /// plan says `barrier: false`.
+    const GATE: bool = false;
     /// Kinds whose steps, where they need a step of this kind, are nevertheless taken back *after* it. Undo goes
     /// backwards through the plan's needs; this is for what the other side wants removed in the order it was made.
     const UNDO_BEFORE: &'static [&'static str] = &[];
@@ -136,6 +139,13 @@ pub struct Dwell {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClaimKey(pub String);
+
+impl ClaimKey {
+    /// The same without case: what is claimed has none.
+    pub(crate) fn folded(self) -> Self {
+        ClaimKey(twinspan_plans::elements::folded(&self.0))
+    }
+}
 
 /// Whether `apply` may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

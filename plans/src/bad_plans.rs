@@ -291,6 +291,26 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             ),
         ),
         (
+            "gate that needs a later step",
+            "TS0314",
+            steps(
+                "  - { id: g, uses: approval, needs: [a], with: {} }\n  - { id: a, uses: command, with: { program: /a } }\n",
+            ),
+        ),
+        (
+            "gate that needs a later step through an earlier one",
+            "TS0314",
+            steps(
+                "  - { id: a, uses: command, needs: [z], with: { program: /a } }\n  - id: ask\n    steps:\n      - { id: g, uses: delay, needs: [a], with: { for: 1s } }\n  \
+                 - id: work\n    steps:\n      - { id: z, uses: command, with: { program: /a } }\n",
+            ),
+        ),
+        (
+            "barrier on what is no gate",
+            "TS0109",
+            steps("  - { id: a, uses: command, barrier: false, with: { program: /a } }\n"),
+        ),
+        (
             "circle through headings",
             "TS0307",
             steps(

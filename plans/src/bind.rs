@@ -7,6 +7,7 @@
 mod csv;
 mod given;
 mod needed;
+mod table;
 mod value;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use serde_json::Value as Json;
 
 use crate::catalog::Type;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::elements::names;
 use crate::expr::{Expr, Scope, Segment, Template};
 use crate::plan::{InputDef, Inputs, NodeId, Plan};
 
@@ -29,9 +31,23 @@ impl Type {
     }
 }
 
+/// Inputs that fit their plan.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// Their values.
+    pub inputs: Inputs,
+    /// What is odd about them.
+    pub warnings: Diagnostics,
+}
+
 impl Plan {
     /// Checks what was given, fills in defaults, and says everything that is missing or wrong at once.
     pub fn bind(&self, given: &RawInputs) -> Result<Inputs, Diagnostics> {
+        self.bind_and_warn(given).map(|bound| bound.inputs)
+    }
+
+    /// The same, with what is odd about the inputs but no error.
+    pub fn bind_and_warn(&self, given: &RawInputs) -> Result<Bound, Diagnostics> {
         let mut problems = Diagnostics::default();
         let mut values: IndexMap<String, Json> = IndexMap::new();
         let mut wrong: BTreeSet<&str> = BTreeSet::new();
@@ -40,7 +56,8 @@ impl Plan {
             match self.inputs.get_key_value(name) {
                 None => problems.push(self.unknown(name, given.name_place())),
                 Some((name, def)) => {
-                    let mut reader = value::Reader { problems: &mut problems, keys: &mut keys };
+                    let lists = &[';'];
+                    let mut reader = value::Reader { problems: &mut problems, keys: &mut keys, lists };
                     match reader.given(name, def, given) {
                         Some(value) => {
                             values.insert(name.clone(), value);
@@ -52,11 +69,19 @@ impl Plan {
                 }
             }
         }
-        self.defaults(&mut values, &mut wrong, &mut problems);
         for (name, def) in &self.inputs {
             let missing = !values.contains_key(name) && !wrong.contains(name.as_str());
-            if missing && !def.optional {
+            if missing && !def.optional && def.default.is_none() {
                 problems.push(missing_input(name, def));
+                // What a default reads of it is not said once more.
+                wrong.insert(name);
+            }
+        }
+        self.defaults(&mut values, &mut wrong, &mut problems);
+        for (name, def) in &self.inputs {
+            let Some(default) = def.default.as_ref().filter(|_| !def.optional) else { continue };
+            if !values.contains_key(name) && !wrong.contains(name.as_str()) {
+                problems.push(default_without_value(name, default, &values));
             }
         }
         for key in keys {
@@ -68,10 +93,15 @@ impl Plan {
             .keys()
             .filter_map(|name| values.swap_remove(name).map(|value| (name.clone(), value)))
             .collect();
-        if problems.is_empty() {
+        if !problems.has_errors() {
             needed::check(self, &inputs, &mut problems);
         }
-        if problems.is_empty() { Ok(Inputs(inputs)) } else { Err(problems.sorted()) }
+        let problems = problems.sorted();
+        if problems.has_errors() {
+            Err(problems)
+        } else {
+            Ok(Bound { inputs: Inputs(inputs), warnings: problems })
+        }
     }
 
     fn unknown(&self, name: &str, place: Place) -> Diagnostic {
@@ -149,7 +179,7 @@ impl Plan {
 
     fn check_key(&self, values: &IndexMap<String, Json>, key: value::KeyUse, problems: &mut Diagnostics) {
         let Some(Json::Object(map)) = values.get(&key.map) else { return };
-        if !map.contains_key(&key.key) {
+        if !map.keys().any(|known| names(&key.key, known)) {
             let known: Vec<&str> = map.keys().map(String::as_str).take(10).collect();
             problems.push(
                 Diagnostic::error("TS0404", format!("`{}` has no key `{}`{}", key.map, key.key, key.where_))
@@ -170,6 +200,18 @@ fn missing_input(name: &str, def: &InputDef) -> Diagnostic {
         _ => format!("give --input {name}=VALUE, or add `{name}:` to the inputs file"),
     };
     Diagnostic::error("TS0402", format!("the input `{name}` is missing: {}{about}", def.ty)).help(help)
+}
+
+/// A default that refers to an optional input is a value only where that is given.
+fn default_without_value(name: &str, default: &Template, values: &IndexMap<String, Json>) -> Diagnostic {
+    let read: Vec<String> = inputs_of(default)
+        .into_iter()
+        .filter(|read| !values.contains_key(*read))
+        .map(|read| format!("`{read}`"))
+        .collect();
+    let message = format!("the default of `{name}` has no value: it reads {}, not given", read.join(" and "));
+    Diagnostic::error("TS0402", message)
+        .help(format!("give --input {name}=VALUE, or what its default refers to"))
 }
 
 /// Inputs alone, and the elements of `for_each` that follow from them, innermost first.
@@ -405,5 +447,152 @@ mod tests {
         assert!(bind(&plan, &guest).unwrap_err().contains("the step `guest` needs the input `admin_email`"));
         let app = text.replace("identity:        guest", "identity: service-principal");
         assert!(bind(&plan, &app).unwrap_err().contains("the step `app` needs the input `app_id`"));
+    }
+
+    /// The map `targets` of the fleet, from a table.
+    fn targets(table: &str) -> Result<(Json, String), String> {
+        let plan = fleet();
+        let mut raw = RawInputs::new();
+        raw.file(
+            "i.yaml",
+            b"tenants: { fabrikam: { id: 22222222-0000-0000-0000-00000000000f } }\n",
+            &mut no_file,
+        )
+        .unwrap();
+        raw.csv("targets", "targets.csv", table.as_bytes()).map_err(|found| found.render(false))?;
+        let bound = plan.bind_and_warn(&raw).map_err(|found| found.render(false))?;
+        Ok((serde_json::to_value(&bound.inputs).unwrap()["targets"].clone(), bound.warnings.render(false)))
+    }
+
+    const SCOPE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-00000000000";
+
+    #[test]
+    fn tables_as_other_countries_spreadsheets_save_them() {
+        let comma = format!("key,tenant,scope,ring,networks\nprod,fabrikam,{SCOPE}1,pilot,{VNET}1;{VNET}2\n");
+        let (expected, warnings) = targets(&comma).unwrap();
+        assert_eq!(warnings, "");
+        for separator in [";", "\t"] {
+            let table = comma.replace(';', "|").replace(',', separator);
+            let (found, warnings) = targets(&table).unwrap_or_else(|text| panic!("{text}"));
+            assert_eq!(found, expected);
+            assert!(warnings.contains("in `targets.csv` cells are separated by"), "{warnings}");
+        }
+        let quoted =
+            format!("key;tenant;scope;ring;networks\nprod;fabrikam;{SCOPE}1;pilot;\"{VNET}1;{VNET}2\"\n");
+        assert_eq!(targets(&quoted).unwrap().0, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_table_is_named() {
+        let wrong = |table: &str, what: &str| {
+            let said = targets(table).map(|found| panic!("{found:?}")).unwrap_err();
+            assert!(said.contains(what), "{table}: {said}");
+            assert_eq!(said.matches("error[").count(), 1, "{said}");
+        };
+        let head = "key,tenant,scope,ring,networks\n";
+        wrong(&format!("tenant,scope,ring,networks\nfabrikam,{SCOPE}1,pilot,\n"), "no column for the keys");
+        wrong(
+            &format!("{head}Prod,fabrikam,{SCOPE}1,pilot,\nprod,fabrikam,{SCOPE}2,pilot,\n"),
+            "in another case",
+        );
+        wrong(&format!("{head}prod,fabrikam,,pilot,\n"), "`scope` is empty (row 2, column `scope`)");
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        for bytes in [utf16("key,tenant"), [vec![0xff, 0xfe], utf16("é,tenant")].concat()] {
+            let said = RawInputs::new().csv("targets", "t.csv", &bytes).unwrap_err();
+            assert!(said.0[0].message.contains("UTF-16"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_empty_name_in_a_table_is_an_error() {
+        let plan = plan(
+            b"twinspan: 1\nname: p\ninputs:\n  all:\n    type: map\n    of:\n      name: { type: string }\n      note: { type: string, optional: true }\n\
+              steps:\n  - id: a\n    for_each: ${{ inputs.all }}\n    uses: approval\n    with: { show: \"${{ each.value.name }}\" }\n",
+        );
+        let bound = |table: &str| {
+            let mut raw = RawInputs::new();
+            raw.csv("all", "t.csv", table.as_bytes()).unwrap();
+            plan.bind_and_warn(&raw).map_err(|found| found.render(false))
+        };
+        assert!(bound("key,name,note\nx,,n\n").unwrap_err().contains("`name` is empty (row 2"));
+        assert!(bound("key,name,note\nx,y,\n").unwrap().warnings.is_empty());
+        let warnings = bound("key,name,note\n").unwrap().warnings;
+        assert!(warnings.render(false).contains("has no rows"), "{}", warnings.render(false));
+    }
+
+    #[test]
+    fn the_same_scope_under_two_keys_is_a_warning() {
+        let table = format!(
+            "key,tenant,scope,ring,networks\na,fabrikam,{SCOPE}1,pilot,\nb,fabrikam,{}1,pilot,\n",
+            SCOPE.to_uppercase().replace("/SUBSCRIPTIONS", "/subscriptions")
+        );
+        let (_, warnings) = targets(&table).unwrap();
+        assert!(warnings.contains("`a` and `b` have the same `scope`"), "{warnings}");
+    }
+
+    #[test]
+    fn keys_have_no_case() {
+        let plan = fleet();
+        let other = good().replace("tenant: fabrikam", "tenant: FABRIKAM");
+        bind(&plan, &other).unwrap();
+        let twice = good().replace(
+            "tenants: { fabrikam:",
+            "tenants: { Fabrikam: { id: 22222222-0000-0000-0000-00000000000f }, fabrikam:",
+        );
+        let said = bind(&plan, &twice).unwrap_err();
+        assert!(said.contains("`Fabrikam` and `fabrikam` are one name in Azure"), "{said}");
+        let networks = good().replace(&format!("{VNET}2"), &format!("{}1/", VNET));
+        assert!(bind(&plan, &networks).is_err());
+    }
+
+    #[test]
+    fn a_default_is_missing_only_where_nothing_can_give_it_a_value() {
+        let plan = plan(
+            b"twinspan: 1\nname: p\ninputs:\n  a: { type: string }\n  b: { type: string, default: \"${{ inputs.a }}\" }\n  \
+              c: { type: string, optional: true }\n  d: { type: string, default: \"${{ inputs.c }}\" }\nsteps:\n  - id: s\n    uses: approval\n    \
+              with: { show: \"${{ inputs.b }} ${{ inputs.d }}\" }\n",
+        );
+        let said = bind(&plan, "c: x\n").unwrap_err();
+        assert!(said.contains("the input `a` is missing") && !said.contains("`b`"), "{said}");
+        let said = bind(&plan, "a: x\n").unwrap_err();
+        assert!(said.contains("the default of `d` has no value: it reads `c`"), "{said}");
+        assert_eq!(bind(&plan, "a: x\nc: y\n").unwrap()["d"], "y");
+    }
+
+    #[test]
+    fn variables_give_inputs_and_of_a_secret_only_their_name() {
+        let plan = fleet();
+        let mut raw = RawInputs::new();
+        raw.file("i.yaml", good().as_bytes(), &mut no_file).unwrap();
+        raw.variable("count", "PLAN_COUNT", "7");
+        raw.variable("who", "PLAN_WHO", "nina@contoso.example");
+        raw.variable("token", "PLAN_TOKEN", "the secret itself");
+        let bound = serde_json::to_value(plan.bind(&raw).unwrap()).unwrap();
+        assert_eq!(bound["count"], 7);
+        assert_eq!(bound["who"], "nina@contoso.example");
+        assert_eq!(bound["token"], serde_json::json!({ "env": "PLAN_TOKEN" }));
+        raw.variable("who", "PLAN_WHO", "nobody");
+        let said = plan.bind(&raw).unwrap_err().render(false);
+        assert!(said.contains("PLAN_WHO=nobody"), "{said}");
+    }
+
+    #[test]
+    fn what_was_meant_is_suggested() {
+        let plan = fleet();
+        let said = |from: &str, to: &str| bind(&plan, &good().replace(from, to)).unwrap_err();
+        let scope = format!("scope: {SCOPE}1");
+        let meant = format!("did you mean `{SCOPE}1`?");
+        for written in [
+            format!("scope: {}", &SCOPE[15..]) + "1",
+            format!("scope: https://portal.azure.com/#@contoso.example/resource{SCOPE}1/overview"),
+        ] {
+            let said = said(&scope, &written);
+            assert!(said.contains(&meant), "{written}: {said}");
+        }
+        let said = said("id: 22222222-0000-0000-0000-00000000000f", "id: fabrikam.example");
+        assert!(
+            said.contains("a domain, not the id of a tenant") && said.contains("openid-configuration"),
+            "{said}"
+        );
     }
 }

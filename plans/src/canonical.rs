@@ -117,7 +117,7 @@ impl Plan {
 
     fn need_json(&self, need: &Need) -> Value {
         let keys: Vec<Value> = need.keys.iter().map(|key| self.expr_json(key)).collect();
-        json!([self.path(need.node), keys, need.reads_output])
+        json!([self.path(need.node), keys, need.reads_output, need.barrier])
     }
 
     fn template_json(&self, template: &Template) -> Value {

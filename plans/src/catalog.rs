@@ -103,6 +103,9 @@ pub struct KindSpec {
     /// Whether `ensure: absent` means something to it: what it makes can be removed.
     #[serde(default)]
     pub removable: bool,
+    /// Whether its steps are gates: what is written after one in the same list of steps waits for it.
+    #[serde(default)]
+    pub gate: bool,
     /// Who it takes.
     pub identities: Identities,
     /// Whether `auxiliary` means something to it.

@@ -4,6 +4,7 @@
 //! document ─names─▶ arena with scopes ─expression, template─▶ nodes, needs ─order─▶ no cycle ─▶ Plan
 //! ```
 
+mod barriers;
 mod expression;
 mod kind;
 mod names;
@@ -244,7 +245,7 @@ mod tests {
         - { id: after, uses: approval, with: { show: \"${{ steps.app.began }} ${{ steps.first.by }}\" } }\n  - id: heading\n    title: Words\n    steps:\n      - id: connect\n        for_each: ${{ inputs.list }}\n        \
         needs: [\"prepare[${{ each.value }}]\"]\n        parallel: 2\n        steps:\n          - { id: read, uses: approval, with: { show: \"${{ steps.prepare[each.value].app.over }}\" } }\n          \
         - id: many\n            for_each: ${{ inputs.list }}\n            uses: approval\n            with: { show: \"${{ each.outer.value }} ${{ each.value }}\" }\n      \
-        - { id: all, uses: approval, needs: [connect, heading-2], with: {} }\n  - id: heading-2\n    steps:\n      - { id: last, uses: delay, with: { for: 1s } }\n";
+        - { id: all, uses: approval, barrier: false, needs: [connect, heading-2], with: {} }\n  - id: heading-2\n    steps:\n      - { id: last, uses: delay, with: { for: 1s } }\n";
 
     #[test]
     fn needs_choose_instances_as_the_engine_reads_them() {
@@ -252,7 +253,10 @@ mod tests {
         let needs = |path: &str| plan.node(find(&plan, path)).needs.clone();
         let each = |depth| Expr::EachValue { depth, path: Vec::new() };
         let prepare = find(&plan, "prepare");
-        assert_eq!(needs("connect"), [Need { node: prepare, keys: vec![each(0)], reads_output: false }]);
+        assert_eq!(
+            needs("connect"),
+            [Need { node: prepare, keys: vec![each(0)], reads_output: false, barrier: false }]
+        );
         // A sibling of the same instance has no key, nor has what is outside.
         let siblings = needs("prepare[].after");
         assert!(siblings.iter().all(|need| need.keys.is_empty() && need.reads_output));
@@ -260,7 +264,12 @@ mod tests {
         let read = needs("connect[].read");
         assert_eq!(
             read,
-            [Need { node: find(&plan, "prepare[].app"), keys: vec![each(0)], reads_output: true }]
+            [Need {
+                node: find(&plan, "prepare[].app"),
+                keys: vec![each(0)],
+                reads_output: true,
+                barrier: false
+            }]
         );
         let all: Vec<NodeId> = needs("all").iter().map(|need| need.node).collect();
         assert_eq!(all, [find(&plan, "connect"), find(&plan, "heading-2")]);
@@ -270,20 +279,27 @@ mod tests {
     fn the_digest_is_of_the_meaning() {
         let digest = |steps: &str| plan(&fixture::plan(steps)).digest;
         let one = digest(
-            "  - { id: a, uses: delay, with: { for: 1s } }\n  - { id: b, uses: delay, needs: [a], with: { for: 2s } }\n",
+            "  - { id: a, uses: command, with: { program: /a } }\n  - { id: b, uses: command, needs: [a], with: { program: /b } }\n",
         );
         let written_otherwise = digest(
-            "  # a comment\n  - id: b\n    title: Second\n    needs: [a]\n    uses: delay\n    with:\n      for: \"2s\"\n  - { id: a, uses: delay, note: x, with: { for: 1s } }\n",
+            "  # a comment\n  - id: b\n    title: Second\n    needs: [a]\n    uses: command\n    with:\n      program: \"/b\"\n  - { id: a, uses: command, note: x, with: { program: /a } }\n",
         );
         assert_eq!(one, written_otherwise);
         for other in [
-            "  - { id: a, uses: delay, with: { for: 3s } }\n  - { id: b, uses: delay, needs: [a], with: { for: 2s } }\n",
-            "  - { id: a, uses: delay, with: { for: 1s } }\n  - { id: b, uses: delay, with: { for: 2s } }\n",
-            "  - { id: a, uses: delay, with: { for: 1s } }\n  - { id: b, uses: delay, needs: [a], give_up_after: 1h, with: { for: 2s } }\n",
-            "  - { id: a, uses: delay, when: \"${{ inputs.flag }}\", with: { for: 1s } }\n  - { id: b, uses: delay, needs: [a], with: { for: 2s } }\n",
+            "  - { id: a, uses: command, with: { program: /c } }\n  - { id: b, uses: command, needs: [a], with: { program: /b } }\n",
+            "  - { id: a, uses: command, with: { program: /a } }\n  - { id: b, uses: command, with: { program: /b } }\n",
+            "  - { id: a, uses: command, with: { program: /a } }\n  - { id: b, uses: command, needs: [a], give_up_after: 1h, with: { program: /b } }\n",
+            "  - { id: a, uses: command, when: \"${{ inputs.flag }}\", with: { program: /a } }\n  - { id: b, uses: command, needs: [a], with: { program: /b } }\n",
         ] {
             assert_ne!(one, digest(other), "{other}");
         }
+        // What waits for a gate is part of the meaning, wherever that is written.
+        let gated =
+            "  - { id: g, uses: approval, with: {} }\n  - { id: a, uses: command, with: { program: /a } }\n";
+        let beside =
+            "  - { id: a, uses: command, with: { program: /a } }\n  - { id: g, uses: approval, with: {} }\n";
+        assert_ne!(digest(gated), digest(beside));
+        assert_eq!(digest(&gated.replace("with: {}", "barrier: false, with: {}")), digest(beside));
         let before = plan(&fixture::plan(FLEET));
         let after = plan(&fixture::plan(
             &FLEET.replace("{ for: 1s } }\n      - { id: after", "{ for: 2s } }\n      - { id: after"),

@@ -1,10 +1,14 @@
 //! What is wrong with a text, where, and what to do about it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+
+/// So many diagnostics of one code are shown; the rest is a count.
+const MOST_OF_A_KIND: usize = 20;
 
 /// A text that people wrote: a plan, an inputs file, one `--input`.
 #[derive(Debug, PartialEq, Eq)]
@@ -239,9 +243,29 @@ impl Diagnostics {
         crate::render::render(self, colour)
     }
 
-    /// All of them for programs; see [`Diagnostic::to_json`].
+    /// All of them for programs, those of one kind up to the same number; see [`Diagnostic::to_json`]. `more` counts the rest.
     pub fn to_json(&self) -> Value {
-        self.0.iter().map(Diagnostic::to_json).collect()
+        let (shown, left) = self.shown();
+        let more = left.iter().map(|(code, count)| {
+            json!({ "code": code, "severity": "error", "message": format!("{count} more of this kind"), "more": count })
+        });
+        shown.into_iter().map(Diagnostic::to_json).chain(more).collect()
+    }
+
+    /// Those that are shown, in order: of each code the first ones; and how many of which code are left out.
+    pub(crate) fn shown(&self) -> (Vec<&Diagnostic>, BTreeMap<&'static str, usize>) {
+        let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+        let shown = self.0.iter().filter(|diagnostic| {
+            let count = counts.entry(diagnostic.code).or_default();
+            *count += 1;
+            *count <= MOST_OF_A_KIND
+        });
+        let shown = shown.collect();
+        counts.retain(|_, count| {
+            *count = count.saturating_sub(MOST_OF_A_KIND);
+            *count > 0
+        });
+        (shown, counts)
     }
 
     /// Sorts by place; those without one come first. Two reports of the same thing at the same place become one.
@@ -294,3 +318,23 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_kind_twenty_are_shown_and_the_rest_is_counted() {
+        let one = |code, number: usize| Diagnostic::error(code, format!("wrong {number}"));
+        let all =
+            Diagnostics((0..1_000).map(|number| one("TS0403", number)).chain([one("TS0407", 1)]).collect());
+        let text = all.render(false);
+        assert_eq!(text.matches("error[").count(), 21);
+        assert!(text.contains("wrong 19") && !text.contains("wrong 20\n"), "{text}");
+        assert!(text.ends_with("… and 980 more of TS0403\n\n"), "{text}");
+        let json = all.to_json();
+        assert_eq!(json.as_array().unwrap().len(), 22);
+        assert_eq!(json[21]["more"], 980);
+        assert_eq!(json[21]["code"], "TS0403");
+    }
+}

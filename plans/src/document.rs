@@ -109,6 +109,8 @@ pub(crate) struct StepDecl {
     pub(crate) give_up_after: Option<Duration>,
     pub(crate) remind: Option<Duration>,
     pub(crate) approval: Option<ApprovalDecl>,
+    /// What is written, and where.
+    pub(crate) barrier: Option<(bool, Range<usize>)>,
 }
 
 #[derive(Clone, Debug)]

@@ -21,7 +21,10 @@ const CODES: &[(&str, &str)] = &[
         "TS0002",
         "The file has more than 10 MB and is not read. Plans are small; large tables of targets belong in CSV files that the inputs name.",
     ),
-    ("TS0003", "The file is not UTF-8 text. Save it as UTF-8 in your editor; a byte order mark is accepted."),
+    (
+        "TS0003",
+        "The file is not UTF-8 text. Save it as UTF-8 in your editor, in Excel as `CSV UTF-8 (Comma delimited)`; a byte order mark is accepted. UTF-16 (Excel: `Unicode Text`) is named where it is recognised.",
+    ),
     (
         "TS0004",
         "The file is not valid YAML, or uses a part of YAML that plans do without: several documents, merge keys, keys that are not text. Text that holds `: ` or ` #`, or begins with one of `{ [ & * ! | > ' \" % @`, must be quoted.",
@@ -68,7 +71,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "TS0109",
-        "The key is known, but means nothing in this place: `identities`, `parallel` and `halt_after` belong to a block with `for_each`, `uses` and what goes with it to a step.",
+        "The key is known, but means nothing in this place: `identities`, `parallel` and `halt_after` belong to a block with `for_each`, `uses` and what goes with it to a step, `barrier` to a step whose kind is a gate (`approval`, `delay`).",
     ),
     ("TS0110", "This part of the plan format is not carried out yet. It is refused rather than left out."),
     (
@@ -148,6 +151,10 @@ const CODES: &[(&str, &str)] = &[
         "TS0309",
         "A step or block would wait for itself: it needs itself, the block around it, or something inside it.",
     ),
+    (
+        "TS0314",
+        "Every step that is written after a gate (`approval`, `delay`) in the same list of steps waits for it, so a gate cannot need one of them, neither directly nor through other steps. Move the gate behind that step, or write `barrier: false` on the gate: then it holds back only the steps that name it in `needs` or read its outputs.",
+    ),
     ("TS0310", "The input is declared, but nothing refers to it."),
     ("TS0311", "A parameter or default has a value of the wrong type."),
     (
@@ -160,7 +167,10 @@ const CODES: &[(&str, &str)] = &[
     ),
     // Inputs.
     ("TS0401", "An input was given that the plan does not declare."),
-    ("TS0402", "An input without a default was not given."),
+    (
+        "TS0402",
+        "An input without a default was not given, or its default refers to an optional input that was not given.",
+    ),
     ("TS0403", "The value of an input does not fit its type."),
     (
         "TS0404",
@@ -176,13 +186,22 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "TS0407",
-        "A table of inputs cannot be read. The first row names the columns, the first column is the key of each row; items of a list are separated by `;`.",
+        "A table of inputs cannot be read. The first row names the columns, the first column is the key of each row. Cells are separated by `,`, `;` or tabs, as the first row is; items of a list in one cell by `;` (by `|` where `;` separates the cells). A cell of a column that is always needed may not be empty.",
     ),
     ("TS0408", "`--input` takes NAME=VALUE."),
     ("TS0409", "A file that the inputs name cannot be read. Its path is relative to the inputs file."),
     (
         "TS0410",
-        "A `for_each` has the same element twice. Elements name the instances, so each must be unique; resource ids are compared without regard to capitals.",
+        "A `for_each` or a map has the same element twice. Elements name the instances, so each must be unique. Names in Azure have no case, so keys that differ in case only, or resource ids that differ in case or in a `/` at the end, are the same.",
+    ),
+    (
+        "TS0411",
+        "Two elements of a map mean the same subscription, management group or resource. Each is an instance of its own, and both would change the same scope. This is a warning, because plans may mean that; usually a row was copied.",
+    ),
+    ("TS0412", "A table has a row of names and no other row, so a `for_each` over it has no element."),
+    (
+        "TS0413",
+        "The cells of this table are separated by `;` or tabs, as a spreadsheet writes them where `,` is the decimal sign. It is read so; the items of a list in one cell are then separated by `|`, or by `;` in a cell in quotes.",
     ),
 ];
 

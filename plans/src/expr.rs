@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use crate::elements::names;
 use crate::plan::NodeId;
 
 /// One step of a path into a value: `.field` or `[key]`.
@@ -235,11 +236,14 @@ fn walk(value: &Value, path: &[Segment], scope: &dyn Scope) -> Result<Option<Val
             Segment::Field(name) => at.get(name.as_str()),
             Segment::Key(expr) => {
                 let key = expr.eval_key(scope)?;
-                match at.get(key.as_str()) {
+                let map = at.as_object();
+                match at.get(key.as_str()).or_else(|| {
+                    // Keys have no case: what another map calls `Prod` is `prod` here.
+                    map?.iter().find(|(known, _)| names(&key, known)).map(|(_, next)| next)
+                }) {
                     Some(next) => Some(next),
                     None => {
-                        let known =
-                            at.as_object().into_iter().flat_map(|map| map.keys().take(10).cloned()).collect();
+                        let known = map.into_iter().flat_map(|map| map.keys().take(10).cloned()).collect();
                         return Err(EvalError::NoSuchKey { key, known });
                     }
                 }

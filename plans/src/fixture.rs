@@ -123,6 +123,7 @@ pub(crate) fn catalog() -> Catalog {
             effect,
             undo_before: Vec::new(),
             removable: effect != Read && !matches!(name, "azure.resource-provider" | "command"),
+            gate: matches!(name, "approval" | "delay"),
             identities,
             auxiliary: name == "avnm.static-member",
             params: fields(params),

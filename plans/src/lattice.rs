@@ -1,5 +1,7 @@
 //! Which value fits where: the rules between [`Type`]s, and between a type and text that people wrote.
 
+mod meant;
+
 use std::fmt;
 
 use crate::catalog::Type;
@@ -80,11 +82,6 @@ pub(crate) fn assignable(from: &Type, to: &Type) -> bool {
     }
 }
 
-/// What makes an element of a `for_each` the same as another: Azure does not tell capitals in resource ids.
-pub(crate) fn element_identity(text: &str) -> String {
-    if text.starts_with('/') { text.to_lowercase() } else { text.to_owned() }
-}
-
 /// Why a text is no value of a type, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Misfit {
@@ -97,13 +94,19 @@ impl Misfit {
     fn new(why: impl Into<String>, help: impl Into<String>) -> Self {
         Misfit { why: why.into(), help: help.into(), suggestion: None }
     }
+
+    fn meant(mut self, suggestion: Option<String>) -> Self {
+        self.suggestion = suggestion;
+        self
+    }
 }
 
 /// Checks text against a type whose values are text.
 pub(crate) fn check_text(text: &str, ty: &Type) -> Result<(), Misfit> {
     match ty {
         Type::Any | Type::String => Ok(()),
-        Type::Guid | Type::TenantId => check_guid(text),
+        Type::TenantId => check_tenant(text),
+        Type::Guid => check_guid(text).map_err(|misfit| misfit.meant(meant::guid(text))),
         Type::Duration => parse_duration(text).map(|_| ()).ok_or_else(|| {
             Misfit::new("not a length of time", "write a number and a unit: `30s`, `10m`, `24h`, `2d`")
         }),
@@ -166,27 +169,41 @@ fn check_guid(text: &str) -> Result<(), Misfit> {
         .ok_or_else(|| Misfit::new("not a GUID", "write it as 00000000-0000-0000-0000-000000000000"))
 }
 
+fn check_tenant(text: &str) -> Result<(), Misfit> {
+    check_guid(text).map_err(|misfit| {
+        if !meant::is_domain(text) {
+            return misfit.meant(meant::guid(text));
+        }
+        Misfit::new(
+            "a domain, not the id of a tenant",
+            format!(
+                "write the tenant's id, a GUID: it stands in the issuer that \
+                 `curl https://login.microsoftonline.com/{text}/v2.0/.well-known/openid-configuration` prints"
+            ),
+        )
+    })
+}
+
 fn check_resource_id(text: &str, of: Option<&str>) -> Result<(), Misfit> {
     let example = format!(
         "write the whole id: /subscriptions/…/resourceGroups/…/providers/{}/NAME",
         of.unwrap_or("Microsoft.Network/virtualNetworks")
     );
-    let found = match resource_type(text) {
-        Ok(found) => found,
-        Err(why) => return Err(Misfit::new(why, example)),
+    let is_wanted = |found: &str| of.is_none_or(|of| of.eq_ignore_ascii_case(found));
+    let why = match resource_type(text) {
+        Ok(found) if is_wanted(&found) => return Ok(()),
+        Ok(found) => format!("the id of a {found}, not of a {}", of.unwrap_or_default()),
+        Err(why) => why.to_owned(),
     };
-    match of {
-        Some(of) if !of.eq_ignore_ascii_case(&found) => {
-            Err(Misfit::new(format!("the id of a {found}, not of a {of}"), example))
-        }
-        _ => Ok(()),
-    }
+    let fits = |id: &str| resource_type(id).is_ok_and(|found| is_wanted(&found));
+    Err(Misfit::new(why, example).meant(meant::resource_id(text, fits)))
 }
 
 fn check_scope(text: &str) -> Result<(), Misfit> {
     let help =
         "write /subscriptions/GUID, /providers/Microsoft.Management/managementGroups/NAME, or a resource id";
-    resource_type(text).map(|_| ()).map_err(|why| Misfit::new(why, help))
+    let misfit = |why| Misfit::new(why, help).meant(meant::resource_id(text, |_| true));
+    resource_type(text).map(|_| ()).map_err(misfit)
 }
 
 /// The type of a resource id: the namespace after the last `providers`, and the types after it.

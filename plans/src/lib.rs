@@ -14,10 +14,12 @@ mod diagnostic;
 mod digest;
 mod document;
 mod duration;
+pub mod elements;
 mod explain;
 pub mod expr;
 #[cfg(test)]
 mod fixture;
+pub mod graph;
 mod lattice;
 mod outline;
 mod plan;
@@ -28,7 +30,7 @@ mod robustness;
 mod schema;
 mod yaml;
 
-pub use bind::{KnownParams, RawInputs, ReadFile};
+pub use bind::{Bound, KnownParams, RawInputs, ReadFile};
 pub use catalog::{Catalog, EffectClass, Field, Identities, KindSpec, Type};
 pub use check::{Compiled, compile};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity, Source, nearest};

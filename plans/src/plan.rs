@@ -80,7 +80,8 @@ pub struct Node {
     pub title: Option<String>,
     /// Shown in rehearsal, run and report.
     pub note: Option<String>,
-    /// What must be met before it begins: written in `needs` or implied by a data reference; without repeats.
+    /// What must be met before it begins: written in `needs`, implied by a data reference, or by a gate that is written
+    /// before it; without repeats.
     pub needs: Vec<Need>,
     /// Not applicable when this is false.
     pub when: Option<Expr>,
@@ -139,6 +140,10 @@ pub struct StepDef {
     pub remind: Option<Duration>,
     /// A gate before the step's write.
     pub approval: Option<ApprovalGate>,
+    /// Its kind is a gate, from the catalogue.
+    pub gate: bool,
+    /// Every step written after it in the same list waits for it: a gate without `barrier: false`.
+    pub barrier: bool,
     /// Type of the outputs: a record.
     pub outputs: Type,
 }
@@ -188,6 +193,9 @@ pub struct Need {
     pub keys: Vec<Expr>,
     /// An output of it is read: skipping it then does not meet the need.
     pub reads_output: bool,
+    /// `node` is a gate written before the reader, and nothing else makes this need. Undo pays no attention to it: nothing
+    /// depends on what a gate made.
+    pub barrier: bool,
 }
 
 impl Plan {

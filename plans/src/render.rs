@@ -12,10 +12,14 @@ pub(crate) fn render(diagnostics: &Diagnostics, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.decor_style(DecorStyle::Ascii);
     let mut text = String::new();
-    for diagnostic in diagnostics.iter() {
+    let (shown, left) = diagnostics.shown();
+    for diagnostic in shown {
         let groups = groups(diagnostic);
         text.push_str(&renderer.render(&groups));
         text.push_str("\n\n");
+    }
+    for (code, count) in left {
+        text.push_str(&format!("… and {count} more of {code}\n\n"));
     }
     text
 }

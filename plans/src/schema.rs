@@ -195,6 +195,13 @@ fn step(catalog: &Catalog, kinds: &[&str]) -> Value {
             ],
         }),
     );
+    add(
+        "barrier",
+        json!({
+            "type": "boolean",
+            "description": "Of a gate (approval, delay): whether every step written after it waits for it; true unless written otherwise",
+        }),
+    );
     let by_kind: Vec<Value> = catalog.kinds.values().map(kind).collect();
     json!({
         "type": "object",

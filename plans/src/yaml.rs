@@ -87,6 +87,12 @@ pub(crate) fn source(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic
             .at(Place::new(&source, 0..0), "")
             .help("give the plan file itself; keep large tables in CSV files of their own"));
     }
+    if let Some(encoding) = other_encoding(bytes) {
+        let source = Arc::new(Source { name: name.to_owned(), text: String::new() });
+        return Err(Diagnostic::error("TS0003", format!("the file is {encoding} text, not UTF-8"))
+            .at(Place::new(&source, 0..0), "")
+            .help("save it as UTF-8; in Excel as `CSV UTF-8 (Comma delimited)`"));
+    }
     match std::str::from_utf8(bytes) {
         // A byte order mark is no part of the text.
         Ok(text) => {
@@ -99,8 +105,19 @@ pub(crate) fn source(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic
             let source = Arc::new(Source { name: name.to_owned(), text });
             Err(Diagnostic::error("TS0003", "the file is not UTF-8 text")
                 .at(Place::new(&source, at..at + 3), "this byte is not part of a UTF-8 character")
-                .help("save the file as UTF-8"))
+                .help("save the file as UTF-8; in Excel as `CSV UTF-8 (Comma delimited)`"))
         }
+    }
+}
+
+/// The encoding of a text that is none of UTF-8: told by its byte order mark, or by every second byte being nothing.
+fn other_encoding(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
+        [first, 0, second, 0, ..] if *first != 0 && *second != 0 => Some("UTF-16"),
+        [0, first, 0, second, ..] if *first != 0 && *second != 0 => Some("UTF-16"),
+        _ => None,
     }
 }
 

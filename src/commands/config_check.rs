@@ -38,10 +38,7 @@ pub(crate) struct CheckArgs {
 
 impl CheckArgs {
     pub(crate) fn is_given(&self) -> bool {
-        self.plan.is_some()
-            || !self.tenant.is_empty()
-            || !self.inputs.input.is_empty()
-            || !self.inputs.inputs.is_empty()
+        self.plan.is_some() || !self.tenant.is_empty() || self.inputs.is_given()
     }
 }
 
@@ -91,7 +88,7 @@ enum State {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: CheckArgs) -> Result<Exit, CommandError> {
     let azure = clouds::live(app.configuration()?, &app.environment)?;
-    let (identities, no_tenant) = chosen(ui, &azure, &args)?;
+    let (identities, no_tenant) = chosen(ui, app, &azure, &args)?;
     let mut sign_ins = Vec::new();
     for identity in &identities {
         let result = sign_in(&azure, identity).await;
@@ -117,7 +114,12 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: CheckArgs) -> Result<Exit, Com
 }
 
 /// Identities with their tenants, and names of those without one.
-fn chosen(ui: &Ui, azure: &Azure, args: &CheckArgs) -> Result<(Vec<Identity>, Vec<String>), CommandError> {
+fn chosen(
+    ui: &Ui,
+    app: &App,
+    azure: &Azure,
+    args: &CheckArgs,
+) -> Result<(Vec<Identity>, Vec<String>), CommandError> {
     if let Some(wrong) = args.tenant.iter().find(|tenant| uuid::Uuid::try_parse(tenant).is_err()) {
         return Err(CommandError::usage(format!("--tenant {wrong} is not a tenant's id"))
             .hint("write it as 11111111-2222-3333-4444-555555555555"));
@@ -127,13 +129,13 @@ fn chosen(ui: &Ui, azure: &Azure, args: &CheckArgs) -> Result<(Vec<Identity>, Ve
     };
     if let Some(path) = &args.plan {
         let file = plan_file::read(ui, path, step_kinds::described()?.catalog())?;
-        let raw = plan_file::given(ui, &args.inputs)?;
+        let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
         let inputs = plan_file::bind(ui, &file, &raw)?;
         let mut found = PlanIdentities::of(&file.plan, &inputs);
         found.known.retain(|identity| only(&identity.attributes["tenant"]));
         return Ok((found.known, found.later));
     }
-    if !args.inputs.input.is_empty() || !args.inputs.inputs.is_empty() {
+    if args.inputs.is_given() {
         return Err(CommandError::usage("inputs are for a plan, and none is given")
             .hint("twinspan config --check PLAN --inputs FILE"));
     }

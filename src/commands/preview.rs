@@ -30,7 +30,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let (registry, azure) = step_kinds::reading(app)?;
     let file = plan_file::read(ui, &args.plan, registry.catalog())?;
-    let raw = plan_file::given(ui, &args.inputs)?;
+    let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
     let inputs = plan_file::bind(ui, &file, &raw)?;
     if !file.warnings.is_empty() {
         ui.talk(file.warnings.render(ui.colored()).trim_end());

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use twinspan_plans::RawInputs;
 use twinspan_sim::{Fault, Lie};
 use twinspan_steps::CommandPolicy;
 
@@ -18,7 +17,7 @@ use crate::{plan_file, step_kinds};
 /// Carry out a plan against a simulated Azure, in virtual time
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The plan file; without inputs, NAME.inputs.yaml beside it is used
+    /// The plan file
     #[arg(value_name = "PLAN")]
     plan: PathBuf,
     #[command(flatten)]
@@ -48,7 +47,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let described = step_kinds::described()?;
     let file = plan_file::read(ui, &args.plan, described.catalog())?;
-    let inputs = plan_file::bind(ui, &file, &inputs(ui, &args)?)?;
+    let inputs = plan_file::bind(ui, &file, &plan_file::given(ui, &app.environment, &file, &args.inputs)?)?;
     if !file.warnings.is_empty() {
         ui.talk(file.warnings.render(ui.colored()).trim_end());
     }
@@ -75,23 +74,6 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let view = stage.view(&driven, &next).await?;
     ui.data(&view, || view.text(ui.width()))?;
     Ok(driven.stopped.unwrap_or(view.exit()))
-}
-
-/// What was given, else the example beside the plan.
-fn inputs(ui: &Ui, args: &Args) -> Result<RawInputs, CommandError> {
-    let given = plan_file::given(ui, &args.inputs)?;
-    if !args.inputs.inputs.is_empty() {
-        return Ok(given);
-    }
-    let Some(example) = plan_file::example_inputs(&args.plan) else { return Ok(given) };
-    let mut raw = RawInputs::new();
-    plan_file::add_file(ui, &mut raw, &example)?;
-    ui.talk(&format!("inputs: {}", example.display()));
-    // Single values win over the example.
-    for text in &args.inputs.input {
-        plan_file::assign(ui, &mut raw, text)?;
-    }
-    Ok(raw)
 }
 
 fn faults(path: Option<&Path>) -> Result<Vec<Fault>, CommandError> {

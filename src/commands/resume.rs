@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
 use crate::ui::{STRONG, Ui};
-use crate::{failures, run_reference, step_kinds};
+use crate::{failures, run_reference, step_kinds, unset_secrets};
 
 /// Drive runs on, also after a crash, a reboot or a pause
 #[derive(Debug, clap::Args)]
@@ -47,6 +47,10 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let mut from = Vec::new();
     for run in &runs {
         let state = backend.load(*run).await.map_err(failures::backend)?;
+        // Of many runs others can go on: there it is a wait that says which variable.
+        if let (false, Some(inputs)) = (args.all, state.inputs()) {
+            unset_secrets::refuse(app, state.plan(), inputs)?;
+        }
         // What happened before was shown before.
         from.push((*run, Seq(state.seq().0 + 1)));
         ui.talk(&format!("run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), state.name()));

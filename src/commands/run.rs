@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
 use crate::ui::{STRONG, Ui, document};
-use crate::{failures, plan_file, step_kinds};
+use crate::{failures, plan_file, step_kinds, unset_secrets};
 
 /// Start a run of a plan and drive it
 #[derive(Debug, clap::Args)]
@@ -34,11 +34,12 @@ pub(crate) struct Args {
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let registry = step_kinds::live(app)?;
     let file = plan_file::read(ui, &args.plan, registry.catalog())?;
-    let raw = plan_file::given(ui, &args.inputs)?;
+    let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
     let inputs = plan_file::bind(ui, &file, &raw)?;
     if !file.warnings.is_empty() {
         ui.talk(file.warnings.render(ui.colored()).trim_end());
     }
+    unset_secrets::refuse(app, &file.plan, &inputs)?;
     let backend = app.open(Arc::clone(&registry))?;
     let run = RunId::new();
     let new = NewRun {

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::graph::OrderView;
 use crate::ui::{GOOD, Ui, document};
 use crate::view::counted;
 use crate::{advice, plan_file, step_kinds};
@@ -22,16 +23,17 @@ pub(crate) struct Args {
     inputs: InputArgs,
 }
 
-pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let registry = step_kinds::described()?;
     let file = plan_file::read(ui, &args.plan, registry.catalog())?;
-    let raw = plan_file::given(ui, &args.inputs)?;
-    // Without inputs the plan alone is checked: which ones are missing is `run`'s to say.
+    let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
+    // Without inputs the plan alone is checked: which ones are missing, `run` says.
     let bound = !raw.is_empty();
     let advice = match bound {
         true => advice::of(&file.plan, &plan_file::bind(ui, &file, &raw)?),
         false => Vec::new(),
     };
+    let order = OrderView::new(&file.plan);
     let outline = file.plan.outline();
     let steps = outline.iter().filter(|item| item.uses.is_some()).count();
     let blocks = outline.len() - steps;
@@ -49,16 +51,18 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
         "inputs_checked": bound,
         "diagnostics": file.warnings.to_json(),
         "advice": advice,
+        "order": order.steps,
     }));
     ui.data(&view, || {
         let checked = if bound { "inputs checked" } else { "inputs not checked: none given" };
         format!(
-            "{GOOD}valid{GOOD:#}  {}: {} in {}, {} ({checked})\ndigest {}\n",
+            "{GOOD}valid{GOOD:#}  {}: {} in {}, {} ({checked})\ndigest {}\n\n{}",
             file.plan.name,
             counted(steps, "step"),
             counted(blocks, "block"),
             counted(file.plan.inputs.len(), "input"),
             file.plan.digest,
+            order.text(ui.width()),
         )
     })?;
     Ok(Exit::Done)

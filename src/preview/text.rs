@@ -5,6 +5,7 @@ use twinspan_steps::readiness::{Allowance, Ending};
 use super::step::{State, StepView};
 use super::tenant::{RightsView, ScopeView, SignInView, TenantView};
 use super::{Counts, HeadingView, PreviewView};
+use crate::graph::OrderView;
 use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT, Width};
 use crate::view::{Page, counted, span, stamp};
 
@@ -30,6 +31,10 @@ impl PreviewView {
         }
         for tenant in &self.tenants {
             tenant.write(&mut page);
+        }
+        page.line(0, "");
+        for line in OrderView::text_of(&self.order, width).lines() {
+            page.whole(line);
         }
         page.line(0, "");
         page.line(11, &format!("{STRONG}{:10}{STRONG:#} {}", "steps", self.counts.words()));

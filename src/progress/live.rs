@@ -101,6 +101,7 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         | StepEvent::SkipAsked { .. }
         | StepEvent::Approved(_)
         | StepEvent::LookNow
+        | StepEvent::SlotWanted
         | StepEvent::Reopened { .. }
         | StepEvent::Decided { .. }
         | StepEvent::Provided { .. } => Some(("looks".to_owned(), None)),

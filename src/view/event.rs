@@ -170,6 +170,10 @@ impl Words {
                 let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 Words::new("rejected", BAD, format!("by {by}{reason}"))
             }
+            StepEvent::SlotWanted => Words::quiet(
+                "slot",
+                "its block has no free slot (`parallel`, `halt_after`): checked again when there is one",
+            ),
             StepEvent::LookNow => Words::quiet("retry", "a person asks to look now"),
             StepEvent::Decided { choice, by, .. } => {
                 Words::new("decided", STRONG, format!("{} by {by}", choice_word(*choice)))

@@ -5,6 +5,7 @@ use serde::Serialize;
 use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, WaitKind, legal_commands};
 
 use super::drift::VerifiedView;
+use super::halted::HaltedView;
 use super::status::{self, StatusView};
 use super::step::StepView;
 use super::wait::WaitView;
@@ -48,6 +49,9 @@ pub(crate) struct RunView {
     /// Steps that were skipped although a later step reads an output of theirs: somebody has to state it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) withheld: Vec<String>,
+    /// Blocks in which no further instance begins, because as many failed as `halt_after` says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) halted_blocks: Vec<HaltedView>,
     /// Steps that nothing was done for.
     pub(crate) untouched: Vec<String>,
     /// Commands that make sense now.
@@ -164,6 +168,7 @@ impl RunView {
             made,
             taken_back,
             waiting,
+            halted_blocks: state.halted_blocks().into_iter().map(HaltedView::from).collect(),
             untouched,
             steps,
             ends,

@@ -52,6 +52,9 @@ pub(crate) struct StepView {
     /// A step that has not begun: what it needs first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) waits_for: Vec<String>,
+    /// The `for_each` block whose slot (`parallel`, `halt_after`) it waits for; it could go on otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) waits_for_slot_of: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry: Option<RetryView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,6 +222,7 @@ impl StepView {
                 wait: open.wait.clone(),
             }),
             waits_for: Vec::new(),
+            waits_for_slot_of: None,
             retry: None,
             decision: None,
             error: item.last_error().cloned(),
@@ -233,6 +237,10 @@ impl StepView {
         }
         if let Some(state) = item.state() {
             view.take(state);
+        }
+        if let Some(block) = item.waits_for_slot_of() {
+            view.reason = Some(format!("waits for a slot of `{block}`"));
+            view.waits_for_slot_of = Some(block.to_string());
         }
         view
     }

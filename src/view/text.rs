@@ -86,6 +86,9 @@ impl RunView {
             let why = "was skipped, and a later step reads an output of it: somebody has to state that";
             page.line(LABEL, &format!("{WAIT}{:10}{WAIT:#} {STRONG}{step}{STRONG:#}  {why}", "missing"));
         }
+        for block in &self.halted_blocks {
+            page.line(LABEL, &format!("{BAD}{:10}{BAD:#} {}", "halted", block.words()));
+        }
         if !self.untouched.is_empty() {
             let untouched: Vec<&str> = self.untouched.iter().map(String::as_str).collect();
             let names = names(&untouched);
@@ -150,6 +153,9 @@ impl StepView {
 
     /// Its state in words; what a step that removes has done is called so.
     fn state_words(&self) -> &'static str {
+        if self.waits_for_slot_of.is_some() {
+            return "queued";
+        }
         match (self.ensure, self.state) {
             (Some("absent"), "done") => "removed",
             (Some("absent"), "already-so") => "already gone",

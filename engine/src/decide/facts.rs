@@ -142,6 +142,9 @@ impl<'a> Case<'a> {
         if let Some(given_up) = self.exhausted(Phase::Probe) {
             return Some(given_up);
         }
+        if self.lacks_slot() {
+            return Some(StepEvent::SlotWanted);
+        }
         let ordered = matches!(record.decided, Some(Choice::Overwrite | Choice::Recreate));
         if self.step.effect == EffectClass::PostUnsafe && record.unsettled && !ordered && !self.removes() {
             return Some(self.unsafe_repeat(Phase::Probe));
@@ -163,6 +166,12 @@ impl<'a> Case<'a> {
             return Some(self.waiting(wait, Phase::Probe));
         }
         None
+    }
+
+    /// What a person was to do is done, and the element that the step lies in has given up its slot meanwhile: it is looked
+    /// at again when there is one.
+    fn lacks_slot(&self) -> bool {
+        self.state.lookup(&self.item.key).is_some_and(|id| self.state.without_slot(id).is_some())
     }
 
     /// The intent, with the digest of everything that decides what is sent.

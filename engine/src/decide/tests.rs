@@ -11,5 +11,6 @@ mod recreate;
 mod removing;
 mod repair;
 mod rig;
+mod slots;
 mod uncertain;
 mod world;

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
+use twinspan_plans::elements::names;
 use twinspan_plans::expr::Scope;
 use twinspan_plans::{NodeId, Plan};
 
@@ -11,7 +12,6 @@ use super::holds;
 use crate::hand_over::{Variable, any_text, stand_in};
 use crate::ids::{RunId, StepKey};
 use crate::state::RunState;
-use crate::state::item::element_key;
 use crate::step::Identity;
 
 /// In which elements a step lies, outermost first.
@@ -210,7 +210,7 @@ impl Scope for Reader<'_> {
         path.extend(keys.iter().cloned());
         let fits = |outputs: &&Outputs| {
             let mut pairs = path.iter().zip(&outputs.keys);
-            pairs.all(|(wanted, key)| wanted == key || element_key(wanted) == *key)
+            pairs.all(|(wanted, key)| names(wanted, key))
         };
         let found: Vec<&Outputs> = self.known.outputs.get(&node)?.iter().filter(fits).collect();
         self.by_key(&found, path.len())

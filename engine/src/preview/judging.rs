@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use twinspan_plans::elements::names;
 use twinspan_plans::{EffectClass, Ensure, NodeId, StepDef};
 
 use super::{Look, Previewed, Prospect, outputs};
@@ -12,7 +13,6 @@ use crate::hand_over::HandOver;
 use crate::ids::StepKey;
 use crate::perform::Seen;
 use crate::state::RunState;
-use crate::state::item::element_key;
 use crate::step::{Decision, Difference, Marker, Observed, Readiness};
 use crate::wait::{Approvers, Wait, WaitKind};
 
@@ -116,7 +116,7 @@ fn means(state: &RunState, one: &Sight, need: &NeedOf, other: &Sight) -> bool {
             false => keys.next().map(String::as_str),
         };
         match (wanted, other.place.element(*scope)) {
-            (Some(wanted), Some(theirs)) => wanted == theirs || element_key(wanted) == theirs,
+            (Some(wanted), Some(theirs)) => names(wanted, theirs),
             _ => true,
         }
     })

@@ -8,7 +8,7 @@ use crate::failure::{FailureClass, StepError};
 use crate::hand_over::HandOver;
 use crate::perform::Seen;
 use crate::right::Right;
-use crate::step::{Identity, Observed, Phase, Step, StepCx};
+use crate::step::{ClaimKey, Identity, Observed, Phase, Step, StepCx};
 use crate::wait::Wait;
 
 /// A step kind without its types.
@@ -36,7 +36,7 @@ impl<S: Step> DynStep for S {
     fn look<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>> {
         Box::pin(async move {
             let params = decode_params::<S>(params)?;
-            let claims = self.claims(cx, &params);
+            let claims = self.claims(cx, &params).into_iter().map(ClaimKey::folded).collect();
             let observed = self.check(cx, &params).await?;
             let missing = matches!(observed, Observed::Absent | Observed::Differs { .. });
             let readiness = if cx.phase == Phase::Probe && missing {

@@ -23,19 +23,28 @@ impl RunState {
         if let StepState::AlreadySo(proof) | StepState::Done(proof) = &record.state {
             record.proof = Some(Arc::clone(proof));
         }
-        record.slot = match record.state.phase() {
-            Some(_) => Some(self.agenda.put(id, slot, record.state.due(), at)),
-            None => {
+        let now = &record.state;
+        let due = now.phase().map(|_| now.due());
+        let (was_active, is_active) = (before.keeps_slot(), now.keeps_slot());
+        let (was_failed, is_failed) = (before.counts_against(), now.counts_against());
+        let met = now.is_met();
+        self.tally.moved(id, &before, now);
+        self.tally.held.remove(&id);
+        let lacking = self.lacks_slot(id);
+        let place = match due {
+            Some(due) if lacking.is_none() => Some(self.agenda.put(id, slot, due, at)),
+            _ => {
                 self.agenda.remove(slot);
                 None
             }
         };
-        let now = &record.state;
-        let (was_active, is_active) = (before.is_working(), now.is_working());
-        let (was_failed, is_failed) =
-            (matches!(before, StepState::Failed { .. }), matches!(now, StepState::Failed { .. }));
-        let met = now.is_met();
-        self.tally.moved(id, &before, now);
+        if let Some(record) = self.items[id.0 as usize].step_mut() {
+            record.slot = place;
+        }
+        if let Some(element) = lacking {
+            self.tally.held.insert(id);
+            self.hold(element, id);
+        }
         if was_active != is_active {
             self.activity(id, is_active);
         }

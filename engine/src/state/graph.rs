@@ -11,7 +11,7 @@ use twinspan_plans::{NodeId, NodeKind};
 
 use crate::failure::StepError;
 use crate::ids::StepKey;
-use crate::state::item::{BlockState, Collection, Item, ItemId, Lookup, Role, Verdict};
+use crate::state::item::{BlockState, Item, ItemId, Lookup, Role, Slot, Verdict};
 use crate::state::needs::{reads_each, withheld};
 use crate::state::record::StepRecord;
 use crate::state::scope::ItemScope;
@@ -27,8 +27,6 @@ pub(crate) enum Task {
     Begin(ItemId),
     /// It meets the needs of others.
     Met(ItemId),
-    /// Another element of a collection may begin.
-    Pump(ItemId),
     /// A need may be found now.
     Find(Lookup),
 }
@@ -120,12 +118,15 @@ impl RunState {
             unmet: 1,
             late: Vec::new(),
             targets: Vec::new(),
+            gates: Vec::new(),
             dependents: Vec::new(),
             begun: None,
             met: None,
             verdict: None,
             active: 0,
             failures: 0,
+            slot: Slot::Unused,
+            held: Vec::new(),
         });
         id
     }
@@ -161,8 +162,18 @@ impl RunState {
         }
     }
 
-    /// Draws all consequences.
+    /// Draws all consequences. Slots are given when nothing else is left to draw, so that an element that goes on keeps its
+    /// own; those of inner collections first (what is inside has the higher id), because an element that goes on inside
+    /// keeps the slot around it.
     pub(crate) fn run_tasks(&mut self, at: Timestamp) {
+        loop {
+            self.draw_tasks(at);
+            let Some(collection) = self.pumps.pop_last() else { return };
+            self.pump(collection, at);
+        }
+    }
+
+    fn draw_tasks(&mut self, at: Timestamp) {
         while let Some(task) = self.todo.pop() {
             match task {
                 Task::Release(id) => {
@@ -174,7 +185,6 @@ impl RunState {
                 }
                 Task::Begin(id) => self.begin(id, at),
                 Task::Met(id) => self.met(id),
-                Task::Pump(id) => self.pump(id),
                 Task::Find(lookup) => self.follow(lookup),
             }
         }
@@ -209,6 +219,10 @@ impl RunState {
             None if !matches!(item.step().map(|record| &record.state), Some(StepState::Pending)) => return,
             _ => {}
         }
+        if let Some(element) = self.without_slot(id) {
+            return self.hold(element, id);
+        }
+        let item = self.item(id);
         let plan = Arc::clone(&self.plan);
         let node = plan.node(item.node);
         let collection = matches!(item.role, Role::Collection(_));
@@ -318,72 +332,17 @@ impl RunState {
             blocked = std::mem::take(&mut collection.blocked);
             collection.state = BlockState::Open;
             collection.instances = instances;
-            collection.queue = made.iter().copied().collect();
             collection.left = u32::try_from(made.len()).unwrap_or(u32::MAX);
         }
         for element in &made {
             self.link_tree(*element);
         }
-        self.todo.push(if made.is_empty() { Task::Met(id) } else { Task::Pump(id) });
+        if made.is_empty() {
+            self.todo.push(Task::Met(id));
+        }
+        self.todo.extend(made.into_iter().rev().map(Task::Release));
         self.todo.extend(blocked.into_iter().map(Task::Find));
         Ok(())
-    }
-
-    /// Lets the next element begin, when the collection's limits allow it.
-    fn pump(&mut self, id: ItemId) {
-        let plan = Arc::clone(&self.plan);
-        let limits = plan.node(self.item(id).node).block();
-        let parallel = limits.and_then(|block| block.parallel).unwrap_or(u32::MAX);
-        let halt_after = limits.and_then(|block| block.halt_after).unwrap_or(u32::MAX);
-        let Some(collection) = self.item_mut(id).collection_mut() else { return };
-        if collection.running >= parallel || collection.failed >= halt_after {
-            return;
-        }
-        if let Some(next) = collection.queue.pop_front() {
-            self.todo.push(Task::Pump(id));
-            self.todo.push(Task::Release(next));
-        }
-    }
-
-    /// Something below and including `id` moves, or has stopped moving: counted in every element around it.
-    pub(crate) fn activity(&mut self, id: ItemId, begins: bool) {
-        self.count_around(id, begins, |item| &mut item.active, |collection| &mut collection.running);
-    }
-
-    /// Something below and including `id` has failed, or goes on after all.
-    pub(crate) fn failure(&mut self, id: ItemId, fails: bool) {
-        self.count_around(id, fails, |item| &mut item.failures, |collection| &mut collection.failed);
-    }
-
-    /// Counts one more or one less in every element around `id`, and elements that count at all in their collections.
-    /// Where there is one less, another element may begin.
-    fn count_around(
-        &mut self,
-        id: ItemId,
-        more: bool,
-        inside: fn(&mut Item) -> &mut u32,
-        elements: fn(&mut Collection) -> &mut u32,
-    ) {
-        let step = |count: &mut u32| *count = if more { *count + 1 } else { count.saturating_sub(1) };
-        let mut at = Some(id);
-        while let Some(here) = at {
-            let item = self.item_mut(here);
-            at = item.parent;
-            if !item.is_element() {
-                continue;
-            }
-            let count = inside(item);
-            let before = *count;
-            step(count);
-            let turned = (before == 0) != (*count == 0);
-            let Some(collection) = at else { continue };
-            if turned && let Some(counts) = self.item_mut(collection).collection_mut() {
-                step(elements(counts));
-                if !more {
-                    self.todo.push(Task::Pump(collection));
-                }
-            }
-        }
     }
 
     /// Takes an item and everything in it out of the run.

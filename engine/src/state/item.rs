@@ -7,7 +7,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::Value;
-use twinspan_plans::{Digest, NodeId};
+use twinspan_plans::NodeId;
 
 use crate::failure::StepError;
 use crate::ids::{Seq, StepKey};
@@ -30,8 +30,10 @@ pub(crate) struct Item {
     pub(crate) unmet: u32,
     /// Needs whose keys read outputs: looked up when everything else is met.
     pub(crate) late: Vec<usize>,
-    /// What it needs directly.
+    /// What it needs directly, gates that are only written before it left out.
     pub(crate) targets: Vec<ItemId>,
+    /// Gates that are written before it, and that nothing else makes it wait for.
+    pub(crate) gates: Vec<ItemId>,
     /// Who needs it, and whether an output is read.
     pub(crate) dependents: Vec<(ItemId, bool)>,
     /// When its needs were met.
@@ -40,10 +42,26 @@ pub(crate) struct Item {
     pub(crate) met: Option<Seq>,
     /// What `decide` has to record about it.
     pub(crate) verdict: Option<(Verdict, u64)>,
-    /// Steps below it (itself included) that are moving.
+    /// Of an element: steps in it (itself included) that keep its slot.
     pub(crate) active: u32,
-    /// Steps below it (itself included) that have failed.
+    /// Of an element: steps in it (itself included) that have failed or need a decision.
     pub(crate) failures: u32,
+    /// Of an element whose collection is limited: whether it has one of the slots.
+    pub(crate) slot: Slot,
+    /// Of an element: what in it (itself included) goes on when it has a slot.
+    pub(crate) held: Vec<ItemId>,
+}
+
+/// Whether an element has one of the slots of its collection (`parallel`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// It needs none: it has not begun, waits for people, or has ended.
+    #[default]
+    Unused,
+    /// It is in the queue.
+    Wanted,
+    /// It has one.
+    Taken,
 }
 
 /// What an item is.
@@ -65,12 +83,14 @@ pub(crate) enum Role {
 pub(crate) struct Collection {
     pub(crate) state: BlockState,
     pub(crate) instances: IndexMap<String, ItemId>,
-    /// Elements that have not begun.
+    /// Elements that want a slot: those that had one before come first.
     pub(crate) queue: VecDeque<ItemId>,
     pub(crate) left: u32,
-    /// Elements in which something moves.
-    pub(crate) running: u32,
-    /// Elements in which something has failed.
+    /// Slots that are taken.
+    pub(crate) taken: u32,
+    /// Elements that may have given up their slot.
+    pub(crate) idle: Vec<ItemId>,
+    /// Elements in which something has failed or needs a decision.
     pub(crate) failed: u32,
     /// Needs that wait for the elements to be known.
     pub(crate) blocked: Vec<Lookup>,
@@ -103,6 +123,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Lookup {
     pub(crate) reader: ItemId,
     pub(crate) reads_output: bool,
+    /// A gate implies the need.
+    pub(crate) barrier: bool,
     /// Nodes from the top to the one that is needed.
     pub(crate) path: Arc<[NodeId]>,
     /// How many of them have been found.
@@ -153,18 +175,5 @@ impl Item {
 
     pub(crate) fn is_element(&self) -> bool {
         self.element.is_some()
-    }
-}
-
-/// The key of an element: a map's key or a string as it is; of a resource id its last segment and 8 digits of its
-/// digest, because ids are long, and names repeat.
-pub(crate) fn element_key(text: &str) -> String {
-    let id = text.trim_end_matches('/');
-    match id.rsplit_once('/') {
-        Some((_, last)) if id.starts_with('/') => {
-            let digest = Digest::of(id.to_lowercase().as_bytes()).to_string();
-            format!("{last}-{}", &digest[..8])
-        }
-        _ => text.to_owned(),
     }
 }

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use twinspan_plans::NodeId;
+use twinspan_plans::elements::find;
 use twinspan_plans::expr::{Expr, Segment};
 
 use crate::failure::StepError;
 use crate::state::RunState;
 use crate::state::graph::Task;
-use crate::state::item::{BlockState, Collection, Item, ItemId, Lookup, Role, element_key};
+use crate::state::item::{BlockState, Collection, Item, ItemId, Lookup, Role};
 use crate::state::scope::ItemScope;
 use crate::state::step_state::StepState;
 
@@ -61,6 +62,7 @@ impl RunState {
         self.follow(Lookup {
             reader,
             reads_output: need.reads_output,
+            barrier: need.barrier,
             path: path.into(),
             depth: 0,
             at: None,
@@ -110,7 +112,7 @@ impl RunState {
             lookup.depth += 1;
             if let Some(key) = lookup.keys.pop_front() {
                 let instances = &collection.instances;
-                match instances.get(&key).or_else(|| instances.get(&element_key(&key))) {
+                match find(instances, &key) {
                     Some(element) => lookup.at = Some(*element),
                     None => {
                         let known = instances.keys().take(10).cloned().collect::<Vec<_>>().join(", ");
@@ -134,7 +136,12 @@ impl RunState {
             }
         }
         let Some(target) = lookup.at else { return };
-        self.item_mut(lookup.reader).targets.push(target);
+        let reader = self.item_mut(lookup.reader);
+        if lookup.barrier {
+            reader.gates.push(target)
+        } else {
+            reader.targets.push(target)
+        };
         let item = self.item_mut(target);
         if item.met.is_some() && (!lookup.reads_output || !withheld(item)) {
             self.todo.push(Task::Release(lookup.reader));

@@ -286,6 +286,7 @@ impl StepRecord {
                 self.waits.clear();
             }
             StepEvent::Rejected { .. } => self.approval = None,
+            StepEvent::SlotWanted => {}
             StepEvent::LookNow => {
                 // Something was mended before a person asked; who only waits for a timer is not held up by asking.
                 if !matches!(self.state, StepState::Waiting(_) | StepState::Uncertain { .. }) {

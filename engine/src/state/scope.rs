@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use twinspan_plans::elements::find;
 use twinspan_plans::expr::{EvalError, Expr, Scope};
 use twinspan_plans::{IdentityDef, IdentityId, NodeId};
 
 use crate::failure::StepError;
 use crate::state::RunState;
-use crate::state::item::{BlockState, ItemId, Role, element_key};
+use crate::state::item::{BlockState, ItemId, Role};
 use crate::state::record::Call;
 use crate::step::Identity;
 
@@ -95,7 +96,7 @@ impl RunState {
         };
         if let Some(key) = keys.pop_front() {
             let instances = &collection.instances;
-            let element = instances.get(&key).or_else(|| instances.get(&element_key(&key)))?;
+            let element = find(instances, &key)?;
             return self.outputs_from(Some(*element), rest, keys);
         }
         if collection.state != BlockState::Open {
@@ -157,35 +158,7 @@ impl RunState {
         let wrong = |error: EvalError| StepError::plan_wrong(format!("`for_each`: {error}"));
         // The elements are named outside of the collection that they make.
         let value = over.eval(&ItemScope { state: self, item: Some(id) }).map_err(wrong)?;
-        let elements = match value {
-            // An optional input that is absent, or the output of a step that is not applicable: no elements.
-            None => Vec::new(),
-            Some(Value::Object(map)) => map.into_iter().collect(),
-            Some(Value::Array(list)) => {
-                let mut elements = Vec::with_capacity(list.len());
-                for element in list {
-                    let Value::String(text) = &element else {
-                        return Err(StepError::plan_wrong(format!(
-                            "`for_each` takes a map or a list of text, and the list holds {element}"
-                        )));
-                    };
-                    elements.push((element_key(text), element));
-                }
-                elements
-            }
-            Some(other) => {
-                return Err(StepError::plan_wrong(format!(
-                    "`for_each` takes a map or a list of text, not {other}"
-                )));
-            }
-        };
-        let mut known = std::collections::HashSet::with_capacity(elements.len());
-        for (key, value) in &elements {
-            if !known.insert(key) {
-                return Err(StepError::plan_wrong(format!("`for_each` has {value} twice (as {key:?})")));
-            }
-        }
-        Ok(elements)
+        twinspan_plans::elements::elements(value).map_err(|error| StepError::plan_wrong(error.to_string()))
     }
 }
 

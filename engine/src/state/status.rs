@@ -85,6 +85,8 @@ pub(crate) struct Tally {
     /// Cannot be taken back.
     pub(crate) stopped: BTreeSet<ItemId>,
     pub(crate) skipped: usize,
+    /// Would move, and their `for_each` element has no slot: part of `working`.
+    pub(crate) held: BTreeSet<ItemId>,
 }
 
 impl Tally {
@@ -139,7 +141,7 @@ impl RunState {
             return RunStatus::Queued;
         }
         let undo = self.control.goal == Goal::Undo;
-        if !self.tally.working.is_empty() || self.agenda.has_records() {
+        if self.tally.working.len() > self.tally.held.len() || self.agenda.has_records() {
             return if undo { RunStatus::Undoing } else { RunStatus::Running };
         }
         if self.is_complete() {

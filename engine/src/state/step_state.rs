@@ -308,6 +308,25 @@ impl StepState {
         }
     }
 
+    /// Whether its `for_each` element keeps its slot: it moves, or waits for something that no person does. A write of
+    /// unknown outcome keeps it whatever it waits for.
+    pub(crate) fn keeps_slot(&self) -> bool {
+        match self {
+            StepState::Waiting(waiting) => !waiting.wait.kind.needs_somebody(),
+            StepState::Uncertain { .. } => true,
+            other => other.is_working(),
+        }
+    }
+
+    /// Whether `halt_after` counts it: it failed, or needs a decision.
+    pub(crate) fn counts_against(&self) -> bool {
+        match self {
+            StepState::Failed { .. } => true,
+            StepState::NeedsDecision { phase, .. } => phase.way() == Way::Forward,
+            _ => false,
+        }
+    }
+
     /// What it waits for, if it waits.
     pub fn wait(&self) -> Option<&Wait> {
         match self {
@@ -435,6 +454,7 @@ impl StepEvent {
             StepEvent::Approved(_) => "approved",
             StepEvent::Rejected { .. } => "rejected",
             StepEvent::LookNow => "look-now",
+            StepEvent::SlotWanted => "slot-wanted",
             StepEvent::Decided { .. } => "decided",
             StepEvent::Provided { .. } => "provided",
             StepEvent::Reopened { .. } => "reopened",

@@ -1,6 +1,6 @@
 //! What a run shows of itself: its outline in plan order, each step's state and history, counts, waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -319,10 +319,23 @@ impl<'a> ItemView<'a> {
         self.item().begun.map(|(at, _)| at)
     }
 
-    /// What has to be done before it can begin: needs that are not met, by name.
+    /// What has to be done before it can begin, by name: needs of its own and of the blocks around it that are not met.
     pub fn waits_for(self) -> Vec<&'a StepKey> {
         let open = |id: &&ItemId| self.state.item(**id).met.is_none() || self.state.reopened.contains(id);
-        self.item().targets.iter().filter(open).map(|id| &self.state.item(*id).key).collect()
+        let mut found: Vec<ItemId> = Vec::new();
+        let mut at = Some(self.item());
+        while let Some(item) = at.filter(|item| item.block_state() != Some(&BlockState::Open)) {
+            found.extend(item.targets.iter().chain(&item.gates).filter(open).copied());
+            at = item.parent.map(|parent| self.state.item(parent));
+        }
+        let mut seen = BTreeSet::new();
+        found.retain(|id| seen.insert(*id));
+        found.into_iter().map(|id| &self.state.item(id).key).collect()
+    }
+
+    /// The `for_each` block whose slot (`parallel`, `halt_after`) it waits for, if that is all that it waits for.
+    pub fn waits_for_slot_of(self) -> Option<&'a StepKey> {
+        self.state.slot_of(self.id)
     }
 
     /// Writes intended so far.

@@ -1,4 +1,7 @@
 //! Tables: a header, then one row for each element of a map. Cells keep their places.
+//!
+//! Cells are separated by `,`, `;` or a tab, as a spreadsheet writes them where it is set to another country; the header tells
+//! which.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,6 +14,66 @@ pub(super) struct Table {
     pub(super) source: Arc<Source>,
     pub(super) header: Vec<Cell>,
     pub(super) rows: Vec<Row>,
+    /// What separates the cells.
+    pub(super) separator: Separator,
+}
+
+/// What separates cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Separator {
+    Comma,
+    Semicolon,
+    Tab,
+}
+
+impl Separator {
+    const ALL: [Separator; 3] = [Separator::Comma, Separator::Semicolon, Separator::Tab];
+
+    fn byte(self) -> u8 {
+        match self {
+            Separator::Comma => b',',
+            Separator::Semicolon => b';',
+            Separator::Tab => b'\t',
+        }
+    }
+
+    /// As it is named in messages.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Separator::Comma => "`,`",
+            Separator::Semicolon => "`;`",
+            Separator::Tab => "a tab",
+        }
+    }
+
+    /// What separates the items of a list in one cell.
+    pub(super) fn of_lists(self) -> &'static [char] {
+        match self {
+            Separator::Comma => &[';'],
+            Separator::Semicolon | Separator::Tab => &[';', '|'],
+        }
+    }
+
+    /// `sep=;`, a first line by which spreadsheets tell each other.
+    fn said(line: &str) -> Option<Self> {
+        let word = line.trim_end_matches(['\r', '\n']).strip_prefix("sep=")?;
+        Separator::ALL.into_iter().find(|separator| word.as_bytes() == [separator.byte()])
+    }
+
+    /// The one that a header uses most; a header of one column is separated by nothing.
+    fn of_header(line: &str) -> Self {
+        let mut quoted = false;
+        let mut counts = [0_usize; 3];
+        for byte in line.bytes() {
+            quoted ^= byte == b'"';
+            for (count, separator) in counts.iter_mut().zip(Separator::ALL) {
+                *count += usize::from(!quoted && byte == separator.byte());
+            }
+        }
+        let most = counts.iter().max().copied().unwrap_or_default();
+        let found = counts.iter().zip(Separator::ALL).find(|(count, _)| **count == most);
+        found.map_or(Separator::Comma, |(_, separator)| separator)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -29,22 +92,33 @@ pub(super) struct Cell {
 /// Reads a table; quotes as in RFC 4180, rows of nothing are left out.
 pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Table, Diagnostic> {
     let source = yaml::source(name, bytes)?;
-    let mut rows = rows(&source)?.into_iter();
+    let text = source.text.as_str();
+    let first = text.split_inclusive('\n').next().unwrap_or_default();
+    let (separator, begin) = match Separator::said(first) {
+        Some(separator) => (separator, first.len()),
+        None => {
+            let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            (Separator::of_header(header), 0)
+        }
+    };
+    let mut rows = rows(&source, separator, begin)?.into_iter();
     let Some(header) = rows.next() else {
         return Err(Diagnostic::error("TS0407", "the table is empty")
             .at(Place::new(&source, 0..0), "")
             .help("the first row names the columns; the first column is the key"));
     };
-    Ok(Table { header: header.cells, rows: rows.collect(), source })
+    Ok(Table { header: header.cells, rows: rows.collect(), separator, source })
 }
 
-fn rows(source: &Arc<Source>) -> Result<Vec<Row>, Diagnostic> {
+/// The rows from byte `at` on.
+fn rows(source: &Arc<Source>, separator: Separator, mut at: usize) -> Result<Vec<Row>, Diagnostic> {
     let text = source.text.as_str();
     let bytes = text.as_bytes();
+    let separator = separator.byte();
+    let ends_cell = |byte: &u8| *byte == separator || matches!(byte, b'\n' | b'\r');
     let mut rows = Vec::new();
     let mut cells = Vec::new();
-    let mut number = 1;
-    let mut at = 0;
+    let mut number = if at == 0 { 1 } else { 2 };
     while at < bytes.len() {
         let start = at;
         let cell = if bytes[at] == b'"' {
@@ -54,7 +128,7 @@ fn rows(source: &Arc<Source>) -> Result<Vec<Row>, Diagnostic> {
                     .help("end the cell with `\"`; a quote inside is written twice")
             })?;
             at = end;
-            if at < bytes.len() && !matches!(bytes[at], b',' | b'\n' | b'\r') {
+            if bytes.get(at).is_some_and(|byte| !ends_cell(byte)) {
                 return Err(Diagnostic::error(
                     "TS0407",
                     format!("row {number}: text follows a closed quote"),
@@ -64,11 +138,11 @@ fn rows(source: &Arc<Source>) -> Result<Vec<Row>, Diagnostic> {
             }
             value
         } else {
-            at += bytes[at..].iter().take_while(|byte| !matches!(byte, b',' | b'\n' | b'\r')).count();
+            at += bytes[at..].iter().take_while(|byte| !ends_cell(byte)).count();
             text[start..at].trim().to_owned()
         };
         cells.push(Cell { text: cell, span: start..at });
-        if bytes.get(at) == Some(&b',') {
+        if bytes.get(at) == Some(&separator) {
             at += 1;
             if at < bytes.len() {
                 continue;
@@ -128,6 +202,23 @@ mod tests {
             [vec!["a", "b"], vec!["x, \"y\"\n z", ""], vec!["", "q"]]
         );
         assert_eq!(cells("a,"), [["a", ""]]);
+    }
+
+    #[test]
+    fn cells_are_separated_as_the_header_is() {
+        let expected = [vec!["key", "ids"], vec!["é", "a;b, c"]];
+        for text in ["key;ids\né;\"a;b, c\"\n", "key\tids\né\ta;b, c\n", "key,ids\né,\"a;b, c\"\n"] {
+            assert_eq!(cells(text), expected, "{text:?}");
+            let said = format!("sep={}\r\n{text}", &text[3..4]);
+            assert_eq!(cells(&said), expected, "{said:?}");
+        }
+        assert_eq!(
+            cells("\"a;b;c\",d\nx,y\n"),
+            [["a;b;c", "d"], ["x", "y"]],
+            "what is quoted separates nothing"
+        );
+        let table = read("t.csv", b"sep=;\nkey;a\n\nx;y\n").unwrap();
+        assert_eq!(table.rows[0].number, 4, "rows are counted as the spreadsheet counts them");
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub struct RawInputs {
 pub(super) enum Given {
     /// From an inputs file.
     Node { source: Arc<Source>, name: std::ops::Range<usize>, node: Node },
-    /// From `--input`; what it means depends on the type.
-    Text { name: Place, value: Place },
+    /// From `--input`, or from an environment variable; what it means depends on the type.
+    Text { name: Place, value: Place, variable: Option<String> },
     /// From a CSV file.
     Table { name: Place, table: Table },
 }
@@ -63,9 +63,23 @@ impl RawInputs {
         let given = Given::Text {
             name: Place::new(&source, 0..name.len()),
             value: Place::new(&source, name.len() + 1..text.len()),
+            variable: None,
         };
         self.values.insert(name.trim().to_owned(), given);
         Ok(())
+    }
+
+    /// `--input-env PREFIX`: an environment variable that gives the input `input`. Of a secret only the name of the variable
+    /// is taken.
+    pub fn variable(&mut self, input: &str, variable: &str, text: &str) {
+        let whole = format!("{variable}={text}");
+        let source = Arc::new(Source { name: "environment".to_owned(), text: whole });
+        let given = Given::Text {
+            name: Place::new(&source, 0..variable.len()),
+            value: Place::new(&source, variable.len() + 1..source.text.len()),
+            variable: Some(variable.to_owned()),
+        };
+        self.values.insert(input.to_owned(), given);
     }
 
     /// `--inputs FILE`: YAML or JSON. `read` brings the CSV files that it names; nothing else is read.

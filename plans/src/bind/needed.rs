@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::elements;
 use crate::expr::{EvalError, Expr, Segment, Template};
-use crate::lattice::element_identity;
 use crate::plan::{Inputs, NodeId, NodeKind, Plan};
 
 use super::{InputScope, inputs_of};
@@ -65,28 +65,16 @@ impl Look<'_> {
         }
         let scope = InputScope { inputs: self.inputs, elements };
         let found = match collection.eval(&scope) {
-            Ok(Some(Json::Object(map))) => map.into_iter().collect::<Vec<_>>(),
-            Ok(Some(Json::Array(items))) => {
-                let mut seen = BTreeSet::new();
-                let mut found = Vec::with_capacity(items.len());
-                for item in items {
-                    let Json::String(text) = &item else { continue };
-                    if !seen.insert(element_identity(text)) {
-                        let message =
-                            format!("`{}` is once for each element, and `{text}` is there twice", node.id);
-                        self.say(
-                            Diagnostic::error("TS0410", message)
-                                .help("each element names an instance: remove one of them from the inputs"),
-                        );
-                    }
-                    found.push((text.clone(), item));
-                }
-                found
-            }
-            Ok(Some(_)) => return,
-            // An optional input that is absent has no elements.
-            Ok(None) => return,
+            Ok(value) => elements::elements(value),
             Err(error) => return self.no_value(&node.id, "for_each", &error),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                let message = format!("`{}` is once for each element: {error}", node.id);
+                let help = "each element names an instance: remove or rename one of them in the inputs";
+                return self.say(Diagnostic::error("TS0410", message).help(help));
+            }
         };
         for element in found {
             let mut inner = vec![element];

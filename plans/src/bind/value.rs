@@ -1,18 +1,18 @@
 //! Values against types, from YAML, from a command line, from a table.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
 use crate::catalog::{Field, Type};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
+use crate::elements::folded;
 use crate::lattice::{Misfit, article, check_text, is_text};
 use crate::plan::InputDef;
 use crate::reference::has_reference;
 use crate::yaml::{self, Node, Value};
 
-use super::csv::Table;
 use super::given::Given;
 
 /// A key that must be one of a map input.
@@ -28,6 +28,8 @@ pub(super) struct KeyUse {
 pub(super) struct Reader<'a> {
     pub(super) problems: &'a mut Diagnostics,
     pub(super) keys: &'a mut Vec<KeyUse>,
+    /// What separates the items of a list in the cell of a table.
+    pub(super) lists: &'static [char],
 }
 
 impl Reader<'_> {
@@ -35,6 +37,9 @@ impl Reader<'_> {
         match given {
             Given::Node { source, node, .. } if def.secret => self.secret(name, source, node),
             Given::Node { source, node, .. } => self.node(&format!("`{name}`"), &def.ty, source, node),
+            Given::Text { variable: Some(variable), .. } if def.secret => {
+                Some(serde_json::json!({ "env": variable }))
+            }
             Given::Text { value, .. } => self.text(name, def, value),
             Given::Table { name: place, table } => match &def.ty {
                 Type::Map(inner) => self.table(inner, table),
@@ -130,6 +135,7 @@ impl Reader<'_> {
                 items.into_iter().collect::<Option<Vec<Json>>>().map(Json::Array)
             }
             (Type::Map(inner), Value::Map(entries)) => {
+                let distinct = self.distinct_keys(source, entries);
                 let entries: Vec<Option<(String, Json)>> = entries
                     .iter()
                     .map(|entry| {
@@ -139,7 +145,9 @@ impl Reader<'_> {
                         good.then(|| (entry.key.clone(), value))
                     })
                     .collect();
-                entries.into_iter().collect::<Option<Map<String, Json>>>().map(Json::Object)
+                let map = entries.into_iter().collect::<Option<Map<String, Json>>>()?;
+                self.same_scopes(inner, &map);
+                distinct.then_some(Json::Object(map))
             }
             (Type::Record(fields), Value::Map(entries)) => {
                 let mut record = Map::new();
@@ -225,8 +233,42 @@ impl Reader<'_> {
         Some(text.into())
     }
 
+    /// Keys name instances, and names in Azure have no case.
+    fn distinct_keys(&mut self, source: &Arc<Source>, entries: &[yaml::Entry]) -> bool {
+        let mut seen: HashMap<String, &yaml::Entry> = HashMap::new();
+        let mut distinct = true;
+        for entry in entries {
+            let Some(first) = seen.insert(folded(&entry.key), entry) else { continue };
+            let message = format!("the keys `{}` and `{}` are one name in Azure", first.key, entry.key);
+            self.problems.push(
+                Diagnostic::error("TS0410", message)
+                    .at(Place::new(source, entry.key_span.clone()), "second time")
+                    .and_at(Place::new(source, first.key_span.clone()), "first time")
+                    .help("keys name the instances, without regard to case: rename or remove one"),
+            );
+            distinct = false;
+        }
+        distinct
+    }
+
+    /// Two elements that mean the same subscription or management group: likely a mistake of copying.
+    pub(super) fn same_scopes(&mut self, inner: &Type, map: &Map<String, Json>) {
+        let Type::Record(fields) = inner else { return };
+        for field in fields.iter().filter(|field| field.ty == Type::Scope) {
+            let mut seen: HashMap<String, &str> = HashMap::new();
+            for (key, value) in map {
+                let Some(scope) = value.get(&field.name).and_then(Json::as_str) else { continue };
+                let Some(first) = seen.insert(folded(scope), key) else { continue };
+                let message = format!("`{first}` and `{key}` have the same `{}`: {scope}", field.name);
+                self.problems.push(Diagnostic::warning("TS0411", message).help(
+                    "each of them is an instance of its own, and both change the same scope: remove one unless that is meant",
+                ));
+            }
+        }
+    }
+
     /// Keys name instances: `connect[KEY].role` must be readable.
-    fn map_key(&mut self, key: &str, place: Place) -> bool {
+    pub(super) fn map_key(&mut self, key: &str, place: Place) -> bool {
         let good = !key.is_empty()
             && key.chars().count() <= 128
             && !key.chars().any(|c| c.is_control() || c.is_whitespace() || "[]'\"${}".contains(c));
@@ -240,135 +282,18 @@ impl Reader<'_> {
         good
     }
 
-    fn table(&mut self, inner: &Type, table: &Table) -> Option<Json> {
-        let source = &table.source;
-        let whole;
-        let fields: &[Field] = match inner {
-            Type::Record(fields) => fields,
-            single => {
-                let name = table.header.get(1).map_or("value", |cell| cell.text.as_str()).to_owned();
-                whole = [Field { name, ty: single.clone(), required: true, about: String::new() }];
-                &whole
-            }
-        };
-        let mut good = true;
-        let mut columns: Vec<Option<&Field>> = Vec::new();
-        for (at, cell) in table.header.iter().enumerate().skip(1) {
-            let place = Place::new(source, cell.span.clone());
-            let field = fields.iter().find(|field| field.name == cell.text);
-            let twice = table.header[1..at].iter().any(|earlier| earlier.text == cell.text);
-            if field.is_none() {
-                self.problems.push(unknown_field("the table", &cell.text, fields).at(place, "not known"));
-                good = false;
-            } else if twice {
-                let message = format!("the column `{}` is there twice", cell.text);
-                self.problems
-                    .push(Diagnostic::error("TS0407", message).at(place, "second time").help("remove one"));
-                good = false;
-            }
-            columns.push(field);
-        }
-        for field in fields.iter().filter(|field| field.required) {
-            if !columns.iter().flatten().any(|column| column.name == field.name) {
-                let span = table.header.first().map_or(0..0, |cell| cell.span.clone());
-                self.problems.push(
-                    Diagnostic::error("TS0407", format!("the table has no column `{}`", field.name))
-                        .at(Place::new(source, span), "in this row of names")
-                        .help(format!("add it: {}", field.ty)),
-                );
-                good = false;
-            }
-        }
-        if !good {
-            return None;
-        }
-        let mut map = Map::new();
-        let mut seen = BTreeSet::new();
-        for row in &table.rows {
-            let Some(key) = row.cells.first() else { continue };
-            let place = Place::new(source, key.span.clone());
-            if row.cells.len() > table.header.len() {
-                let extra =
-                    row.cells.get(table.header.len()).map_or(key.span.clone(), |cell| cell.span.clone());
-                self.problems.push(
-                    Diagnostic::error("TS0407", format!("row {} has more cells than the header", row.number))
-                        .at(Place::new(source, extra), "one too many")
-                        .help("quote a cell that holds `,`; items of a list are separated by `;`"),
-                );
-                good = false;
-                continue;
-            }
-            good &= self.map_key(&key.text, place.clone());
-            if !seen.insert(key.text.as_str()) {
-                self.problems.push(
-                    Diagnostic::error(
-                        "TS0407",
-                        format!("row {}: the key `{}` is there twice", row.number, key.text),
-                    )
-                    .at(place, "second time")
-                    .help("keys name the instances: each must be unique"),
-                );
-                good = false;
-                continue;
-            }
-            match self.row(row, &columns, source) {
-                None => good = false,
-                Some(record) => {
-                    let value = match inner {
-                        Type::Record(_) => Json::Object(record),
-                        _ => record.into_iter().next().map_or(Json::Null, |(_, value)| value),
-                    };
-                    map.insert(key.text.clone(), value);
-                }
-            }
-        }
-        good.then_some(Json::Object(map))
-    }
-
-    fn row(
+    pub(super) fn cell(
         &mut self,
-        row: &super::csv::Row,
-        columns: &[Option<&Field>],
-        source: &Arc<Source>,
-    ) -> Option<Map<String, Json>> {
-        let mut record = Map::new();
-        let mut good = true;
-        for (at, field) in columns.iter().enumerate() {
-            let Some(field) = field else { continue };
-            let where_ = format!(" (row {}, column `{}`)", row.number, field.name);
-            let cell = row.cells.get(at + 1);
-            let text = cell.map_or("", |cell| cell.text.as_str());
-            let span = cell.or(row.cells.last()).map_or(0..0, |cell| cell.span.clone());
-            let place = Place::new(source, span);
-            if text.is_empty() {
-                if field.required && !matches!(field.ty, Type::String | Type::List(_)) {
-                    self.problems.push(
-                        Diagnostic::error("TS0407", format!("`{}` is empty{where_}", field.name))
-                            .at(place, "empty")
-                            .help(format!("write a {}", field.ty)),
-                    );
-                    good = false;
-                    continue;
-                }
-                if !field.required {
-                    continue;
-                }
-            }
-            match self.cell(&field.name, &field.ty, text, &place, &where_) {
-                Some(value) => {
-                    record.insert(field.name.clone(), value);
-                }
-                None => good = false,
-            }
-        }
-        good.then_some(record)
-    }
-
-    fn cell(&mut self, name: &str, ty: &Type, text: &str, place: &Place, where_: &str) -> Option<Json> {
+        name: &str,
+        ty: &Type,
+        text: &str,
+        place: &Place,
+        where_: &str,
+    ) -> Option<Json> {
         let what = format!("`{name}`");
         match ty {
             Type::List(inner) => {
-                let items = text.split(';').map(str::trim).filter(|item| !item.is_empty());
+                let items = text.split(self.lists).map(str::trim).filter(|item| !item.is_empty());
                 let items: Vec<Option<Json>> =
                     items.map(|item| self.cell(name, inner, item, place, where_)).collect();
                 items.into_iter().collect::<Option<Vec<Json>>>().map(Json::Array)
@@ -402,7 +327,7 @@ fn misfit_of(what: &str, ty: &Type, misfit: Misfit, where_: &str) -> Diagnostic 
     diagnostic
 }
 
-fn unknown_field(what: &str, name: &str, fields: &[Field]) -> Diagnostic {
+pub(super) fn unknown_field(what: &str, name: &str, fields: &[Field]) -> Diagnostic {
     let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
     Diagnostic::error("TS0403", format!("{what} has no field `{name}`"))
         .help(format!("fields: {}", known.join(", ")))

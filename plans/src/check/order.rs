@@ -14,6 +14,27 @@ enum Point {
     End(NodeId),
 }
 
+/// Where a need is written.
+#[derive(Clone)]
+struct Written {
+    place: Place,
+    /// A gate implies it; the place is that of the step which waits.
+    barrier: bool,
+}
+
+impl Written {
+    fn of(placed: &PlacedNeed) -> Self {
+        Written { place: placed.place.clone(), barrier: placed.need.barrier }
+    }
+}
+
+/// A part of a cycle: `from` waits for `to`.
+struct Link {
+    from: NodeId,
+    to: NodeId,
+    written: Written,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Colour {
     White,
@@ -22,8 +43,8 @@ enum Colour {
 }
 
 impl Checker<'_> {
-    /// Says every cycle that a walk over the needs meets; one for each set of nodes.
-    pub(super) fn order(&mut self, needs: &[Vec<PlacedNeed>]) {
+    /// Says every cycle that a walk over the needs meets; one for each set of nodes. Whether there is none.
+    pub(super) fn order(&mut self, needs: &[Vec<PlacedNeed>]) -> bool {
         let count = self.names.nodes.len();
         let mut colours = vec![Colour::White; 2 * count];
         let mut said = BTreeSet::new();
@@ -56,11 +77,12 @@ impl Checker<'_> {
                     Colour::Grey => {
                         let from = stack.iter().position(|(point, ..)| *point == other).unwrap_or(0);
                         // Each link: who waits, for whom, and where that is written.
-                        let links: Vec<(NodeId, NodeId, Place)> = stack[from..]
+                        let links: Vec<Link> = stack[from..]
                             .iter()
                             .filter_map(|(point, before, next)| {
-                                let (other, place) = before.get(next.checked_sub(1)?)?;
-                                Some((node_of(*point), node_of(*other), place.clone()?))
+                                let (other, written) = before.get(next.checked_sub(1)?)?;
+                                let written = written.clone()?;
+                                Some(Link { from: node_of(*point), to: node_of(*other), written })
                             })
                             .collect();
                         self.cycle(links, &mut said);
@@ -68,10 +90,11 @@ impl Checker<'_> {
                 }
             }
         }
+        said.is_empty()
     }
 
     /// What must be before a point, and where that is written.
-    fn before(&self, point: Point, needs: &[Vec<PlacedNeed>]) -> Vec<(Point, Option<Place>)> {
+    fn before(&self, point: Point, needs: &[Vec<PlacedNeed>]) -> Vec<(Point, Option<Written>)> {
         match point {
             Point::End(id) => {
                 let children = self.names.node(id).children.iter().map(|child| (Point::End(*child), None));
@@ -81,33 +104,72 @@ impl Checker<'_> {
                 let parent = self.names.node(id).parent.map(|parent| (Point::Begin(parent), None));
                 let needs = needs[id.0 as usize]
                     .iter()
-                    .map(|placed| (Point::End(placed.need.node), Some(placed.place.clone())));
+                    .map(|placed| (Point::End(placed.need.node), Some(Written::of(placed))));
                 parent.into_iter().chain(needs).collect()
             }
         }
     }
 
-    fn cycle(&mut self, links: Vec<(NodeId, NodeId, Place)>, said: &mut BTreeSet<Vec<NodeId>>) {
-        let mut nodes: Vec<NodeId> = links.iter().flat_map(|(from, to, _)| [*from, *to]).collect();
+    fn cycle(&mut self, mut links: Vec<Link>, said: &mut BTreeSet<Vec<NodeId>>) {
+        let mut nodes: Vec<NodeId> = links.iter().flat_map(|link| [link.from, link.to]).collect();
         nodes.sort_unstable();
         nodes.dedup();
         if !said.insert(nodes) {
             return;
         }
+        let Some(barrier) = links.iter().position(|link| link.written.barrier) else {
+            return self.circle(&links);
+        };
+        // It begins with the gate, and ends with the step that is written after it.
+        links.rotate_left(barrier + 1);
+        self.gate_needs_later(&links);
+    }
+
+    /// A gate needs a step that is written after it, and so would wait for itself.
+    fn gate_needs_later(&mut self, links: &[Link]) {
+        let [needs @ .., Link { from: later, to: gate, .. }] = links else { return };
+        let id = |node: NodeId| self.names.node(node).decl.id.value.clone();
+        let (gate_id, later_id) = (id(*gate), id(*later));
+        let mut labels = needs.iter().map(|link| {
+            let what = if link.written.barrier {
+                format!("`{}` is written after the gate `{}`", id(link.from), id(link.to))
+            } else {
+                format!("`{}` needs `{}`", id(link.from), id(link.to))
+            };
+            (link.written.place.clone(), what)
+        });
+        let message = format!("the gate `{gate_id}` needs `{later_id}`, which is written after it");
+        let mut diagnostic = Diagnostic::error("TS0314", message).help(format!(
+            "every step after a gate waits for it: move `{gate_id}` behind `{later_id}`, or write `barrier: false` on \
+             `{gate_id}`; then it holds back only the steps that name it in `needs`"
+        ));
+        diagnostic = match labels.next() {
+            Some((place, what)) => diagnostic.at(place, what),
+            None => diagnostic.at(self.place(&self.names.node(*gate).decl.id.span), "this gate"),
+        };
+        for (place, what) in labels {
+            diagnostic = diagnostic.and_at(place, what);
+        }
+        let written = self.place(&self.names.node(*later).decl.id.span);
+        let diagnostic = diagnostic.and_at(written, format!("written after `{gate_id}`"));
+        self.problem(diagnostic);
+    }
+
+    fn circle(&mut self, links: &[Link]) {
         let id = |node: NodeId| self.names.node(node).decl.id.value.clone();
         let mut places = links.iter();
-        let Some((from, to, place)) = places.next() else { return };
+        let Some(Link { from, to, written }) = places.next() else { return };
         if links.len() == 1 {
             let diagnostic = if from == to {
                 Diagnostic::error("TS0309", format!("`{}` needs itself", id(*from)))
-                    .at(place.clone(), "refers to its own step")
+                    .at(written.place.clone(), "refers to its own step")
                     .help("refer to another step, or remove this")
             } else {
                 Diagnostic::error(
                     "TS0309",
                     format!("`{}` needs `{}`, which waits for it", id(*from), id(*to)),
                 )
-                .at(place.clone(), "would wait for itself")
+                .at(written.place.clone(), "would wait for itself")
                 .help("need steps beside it, not the block around it")
             };
             self.problem(diagnostic);
@@ -115,15 +177,16 @@ impl Checker<'_> {
         }
         let mut chain = vec![id(*from)];
         let mut diagnostic = Diagnostic::error("TS0307", String::new())
-            .at(place.clone(), format!("`{}` needs `{}`", id(*from), id(*to)))
+            .at(written.place.clone(), format!("`{}` needs `{}`", id(*from), id(*to)))
             .help("remove one of these needs; a reference to an output is a need, too");
         chain.push(id(*to));
-        for (from, to, place) in places {
+        for Link { from, to, written } in places {
             if chain.last() != Some(&id(*from)) {
                 chain.push(id(*from));
             }
             chain.push(id(*to));
-            diagnostic = diagnostic.and_at(place.clone(), format!("`{}` needs `{}`", id(*from), id(*to)));
+            diagnostic =
+                diagnostic.and_at(written.place.clone(), format!("`{}` needs `{}`", id(*from), id(*to)));
         }
         if chain.first() != chain.last() {
             chain.push(chain[0].clone());

@@ -239,7 +239,7 @@ impl Checker<'_> {
             }
         }
         let place = self.place(&origin.span(&whole.span));
-        let need = Need { node: at, keys: keys.clone(), reads_output: true };
+        let need = Need { node: at, keys: keys.clone(), reads_output: true, barrier: false };
         needs.push(PlacedNeed { need, place: place.clone() });
         if self.is_removed(at) {
             let diagnostic =

@@ -9,8 +9,9 @@ use crate::catalog::{EffectClass, Type};
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::document::{Body, IdentityDecl, StepDecl, Text};
+use crate::elements::folded;
 use crate::expr::{Expr, Template};
-use crate::lattice::{element_identity, is_text};
+use crate::lattice::is_text;
 use crate::plan::{
     ApprovalGate, BlockDef, Ensure, IdentityDef, IdentityId, InputDef, Need, Node, NodeId, NodeKind, Plan,
     StepDef,
@@ -18,6 +19,7 @@ use crate::plan::{
 use crate::reference::{has_reference, need};
 use crate::yaml::{Node as Yaml, Value};
 
+use super::barriers::is_barrier;
 use super::expression::Origin;
 use super::names::ScopeId;
 use super::{Checker, PlacedNeed, Reader, conjuncts};
@@ -44,7 +46,10 @@ impl<'d> Checker<'d> {
             }
         }
         self.guarded_reads(&nodes);
-        self.order(&needs);
+        if self.order(&needs) {
+            self.barriers(&mut needs);
+            self.order(&needs);
+        }
         for (node, placed) in nodes.iter_mut().zip(needs) {
             node.needs = merged(placed);
         }
@@ -129,7 +134,7 @@ impl<'d> Checker<'d> {
                                     .help("declare a list input, and write `for_each: ${{ inputs.NAME }}`");
                             self.problem(diagnostic);
                         }
-                        Value::Text(text) if !seen.insert(element_identity(text)) => {
+                        Value::Text(text) if !seen.insert(folded(text)) => {
                             let diagnostic =
                                 Diagnostic::error("TS0410", format!("`{text}` is in the list twice"))
                                     .at(self.place(&item.span), "second time")
@@ -226,7 +231,7 @@ impl<'d> Checker<'d> {
                 .help("a block waits for what is outside of it; put the need on the step that has it");
             return self.problem(diagnostic);
         }
-        needs.push(PlacedNeed { need: Need { node, keys, reads_output: false }, place });
+        needs.push(PlacedNeed { need: Need { node, keys, reads_output: false, barrier: false }, place });
     }
 
     fn need_within(
@@ -281,6 +286,7 @@ impl<'d> Checker<'d> {
                 not_starter: gate.not_starter,
             }
         });
+        let gate = kind.is_some_and(|kind| kind.gate);
         let mut required = Vec::new();
         let with = match kind {
             None => {
@@ -299,6 +305,7 @@ impl<'d> Checker<'d> {
             Some(kind) => {
                 self.who(decl, step, kind);
                 self.removable(step, kind);
+                self.barrier_of_gate(step, kind);
                 let form = self.form(decl, step, kind);
                 required = super::kind::required(kind, form);
                 let what = format!("`{}`", kind.name);
@@ -327,6 +334,8 @@ impl<'d> Checker<'d> {
             give_up_after: step.give_up_after,
             remind: step.remind,
             approval,
+            gate,
+            barrier: gate && is_barrier(step),
             outputs: Type::Record(match step.ensure {
                 Ensure::Present => kind.map(|kind| kind.outputs.clone()).unwrap_or_default(),
                 Ensure::Absent => Vec::new(),
@@ -408,7 +417,10 @@ fn merged(placed: Vec<PlacedNeed>) -> Vec<Need> {
     let mut needs: Vec<Need> = Vec::with_capacity(placed.len());
     for PlacedNeed { need, .. } in placed {
         match needs.iter_mut().find(|known| known.node == need.node && known.keys == need.keys) {
-            Some(known) => known.reads_output |= need.reads_output,
+            Some(known) => {
+                known.reads_output |= need.reads_output;
+                known.barrier &= need.barrier;
+            }
             None => needs.push(need),
         }
     }

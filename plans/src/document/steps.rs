@@ -24,6 +24,7 @@ const STEP: &[&str] = &[
     "give_up_after",
     "remind",
     "approval",
+    "barrier",
     "window",
 ];
 const BLOCK: &[&str] = &[
@@ -183,6 +184,9 @@ impl Decoder {
             give_up_after: fields.get("give_up_after").and_then(|node| self.duration(node)),
             remind: fields.get("remind").and_then(|node| self.duration(node)),
             approval: fields.get("approval").and_then(|node| self.approval(node)),
+            barrier: fields
+                .entry("barrier")
+                .map(|entry| (self.boolean(&entry.value), entry.key_span.clone())),
         })
     }
 

@@ -30,17 +30,18 @@ pub(super) fn unquoted_reference(text: &str) -> Option<Range<usize>> {
         }
         let mut i = at;
         while i < line_end {
-            let rest = &text[i..line_end];
+            // Bytes, as `i` may stand inside a character; what is compared with is ASCII.
+            let rest = &bytes[i..line_end];
             let byte = bytes[i];
             match quote {
                 Some(b'"') if byte == b'\\' => i += 1,
                 Some(open) if byte == open => quote = None,
                 Some(_) => {}
-                None if rest.starts_with("${{") && depth > 0 => {
+                None if rest.starts_with(b"${{") && depth > 0 => {
                     let end = text[i..].find("}}").map_or(line_end, |end| i + end + 2);
                     return Some(i..end);
                 }
-                None if rest.starts_with("${{") => {
+                None if rest.starts_with(b"${{") => {
                     let end = text[i..line_end].find("}}").map_or(line_end, |end| i + end + 2);
                     i = end;
                     fresh = false;
@@ -73,4 +74,20 @@ pub(super) fn unquoted_reference(text: &str) -> Option<Range<usize>> {
         at = line_end;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unquoted_reference;
+
+    #[test]
+    fn is_found_beside_characters_of_several_bytes() {
+        for words in ["Für alle", "from here → there", "日本語 {", "\u{1f600} [", "'é' \"ü\"", "a\u{301}"]
+        {
+            let text = format!("summary: {words}\nwith: {{ é: 'ß', for: ${{{{ inputs.pause }}}} }}\n");
+            let found = unquoted_reference(&text).map(|span| &text[span]);
+            assert_eq!(found, Some("${{ inputs.pause }}"), "{text}");
+        }
+        assert_eq!(unquoted_reference("title: Ä: ö\n"), None);
+    }
 }

@@ -64,6 +64,7 @@ impl<S: Step> Step for Acting<S> {
     const AUXILIARY: bool = S::AUXILIARY;
     const KEEPS: Option<&'static str> = S::KEEPS;
     const REMOVABLE: bool = S::REMOVABLE;
+    const GATE: bool = S::GATE;
     const UNDO_BEFORE: &'static [&'static str] = S::UNDO_BEFORE;
     const DWELL: Option<Dwell> = S::DWELL;
     const FORMS: &'static [&'static [&'static str]] = S::FORMS;

@@ -76,6 +76,7 @@ impl Step for Approval {
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
+    const GATE: bool = true;
 
     type Params = Params;
     type Output = Output;

@@ -39,6 +39,7 @@ impl Step for Delay {
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
+    const GATE: bool = true;
 
     type Params = Params;
     type Output = Output;

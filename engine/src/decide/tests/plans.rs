@@ -68,6 +68,8 @@ impl Draft {
             give_up_after: None,
             remind: None,
             approval: None,
+            gate: false,
+            barrier: false,
             required: Vec::new(),
             outputs: Type::Record(vec![twinspan_plans::Field {
                 name: "id".to_owned(),
@@ -113,7 +115,12 @@ impl Draft {
     }
 
     pub(super) fn need(&mut self, node: NodeId, needed: NodeId, keys: Vec<Expr>, reads_output: bool) {
-        self.node(node).needs.push(Need { node: needed, keys, reads_output });
+        self.node(node).needs.push(Need { node: needed, keys, reads_output, barrier: false });
+    }
+
+    /// `gate` is written before `node` in the same list.
+    pub(super) fn behind(&mut self, node: NodeId, gate: NodeId) {
+        self.node(node).needs.push(Need { node: gate, keys: Vec::new(), reads_output: false, barrier: true });
     }
 
     pub(super) fn approval(&mut self, node: NodeId, not_starter: bool) {

@@ -287,6 +287,8 @@ impl StepState {
                 StepState::NeedsDecision { phase, .. } => Some(StepState::Probing { way: phase.way() }),
                 _ => None,
             },
+            StepEvent::SlotWanted => (looking == Some(Phase::Probe) && *self != StepState::Skipping)
+                .then_some(StepState::Probing { way: Way::Forward }),
             StepEvent::Decided { .. } => match self {
                 StepState::NeedsDecision { phase, .. } => Some(StepState::Probing { way: phase.way() }),
                 _ => None,

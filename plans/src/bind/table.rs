@@ -1,0 +1,209 @@
+//! A table as the map that it stands for: the first column is the key, each other one a field.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use crate::catalog::{Field, Type};
+use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::elements::folded;
+
+use super::csv::{Cell, Row, Separator, Table};
+use super::value::{Reader, unknown_field};
+
+impl Reader<'_> {
+    /// `None`: something is wrong with it.
+    pub(super) fn table(&mut self, inner: &Type, table: &Table) -> Option<Json> {
+        let whole;
+        let fields: &[Field] = match inner {
+            Type::Record(fields) => fields,
+            single => {
+                let name = table.header.get(1).map_or("value", |cell| cell.text.as_str()).to_owned();
+                whole = [Field { name, ty: single.clone(), required: true, about: String::new() }];
+                &whole
+            }
+        };
+        self.lists = table.separator.of_lists();
+        let columns = self.columns(table, fields)?;
+        self.say_how_lists_are_separated(table, &columns);
+        let source = &table.source;
+        let mut good = true;
+        let mut map = Map::new();
+        let mut seen: HashMap<String, &Row> = HashMap::new();
+        for row in &table.rows {
+            let Some(key) = row.cells.first() else { continue };
+            let place = Place::new(source, key.span.clone());
+            if row.cells.len() > table.header.len() {
+                let extra =
+                    row.cells.get(table.header.len()).map_or(key.span.clone(), |cell| cell.span.clone());
+                let message = format!("row {} has more cells than the header", row.number);
+                self.problems.push(
+                    Diagnostic::error("TS0407", message).at(Place::new(source, extra), "one too many").help(
+                        format!(
+                            "cells are separated by {}: quote a cell that holds it; {}",
+                            table.separator.word(),
+                            lists_help(table.separator)
+                        ),
+                    ),
+                );
+                good = false;
+                continue;
+            }
+            good &= self.map_key(&key.text, place.clone());
+            if let Some(first) = seen.insert(folded(&key.text), row) {
+                self.key_twice(source, first, row);
+                good = false;
+                continue;
+            }
+            match self.row(row, &columns, source) {
+                None => good = false,
+                Some(record) => {
+                    let value = match inner {
+                        Type::Record(_) => Json::Object(record),
+                        _ => record.into_iter().next().map_or(Json::Null, |(_, value)| value),
+                    };
+                    map.insert(key.text.clone(), value);
+                }
+            }
+        }
+        if table.rows.is_empty() {
+            let place = Place::new(source, span_of(table.header.first()));
+            self.problems.push(
+                Diagnostic::warning("TS0412", format!("the table `{}` has no rows", source.name))
+                    .at(place, "only this row of names")
+                    .help("each further row is an element: there will be none"),
+            );
+        }
+        self.same_scopes(inner, &map);
+        good.then_some(Json::Object(map))
+    }
+
+    /// What each column after the first stands for.
+    fn columns<'f>(&mut self, table: &Table, fields: &'f [Field]) -> Option<Vec<&'f Field>> {
+        let source = &table.source;
+        let first = table.header.first();
+        let key = first.map_or("", |cell| cell.text.as_str());
+        let key_place = Place::new(source, span_of(first));
+        if fields.iter().any(|field| field.name == key)
+            && !table.header[1..].iter().any(|cell| cell.text == key)
+        {
+            self.problems.push(
+                Diagnostic::error("TS0407", "the table has no column for the keys")
+                    .at(key_place, format!("the first column is the key of each row, and `{key}` is a field"))
+                    .help(
+                        "add a first column, `key`, with a short name for each row: it names the instances",
+                    ),
+            );
+            return None;
+        }
+        let mut good = true;
+        let mut columns: Vec<&Field> = Vec::new();
+        for (at, cell) in table.header.iter().enumerate().skip(1) {
+            let place = Place::new(source, cell.span.clone());
+            let twice = table.header[1..at].iter().any(|earlier| earlier.text == cell.text);
+            match fields.iter().find(|field| field.name == cell.text) {
+                None => {
+                    self.problems.push(unknown_field("the table", &cell.text, fields).at(place, "not known"));
+                    good = false;
+                }
+                Some(_) if twice => {
+                    let message = format!("the column `{}` is there twice", cell.text);
+                    let diagnostic = Diagnostic::error("TS0407", message).at(place, "second time");
+                    self.problems.push(diagnostic.help("remove one"));
+                    good = false;
+                }
+                Some(field) => columns.push(field),
+            }
+        }
+        for field in fields.iter().filter(|field| field.required) {
+            if !columns.iter().any(|column| column.name == field.name) {
+                self.problems.push(
+                    Diagnostic::error("TS0407", format!("the table has no column `{}`", field.name))
+                        .at(key_place.clone(), "in this row of names")
+                        .help(format!("add it: {}", field.ty)),
+                );
+                good = false;
+            }
+        }
+        good.then_some(columns)
+    }
+
+    /// Where `;` separates cells, a list in one cell is written otherwise than the examples show.
+    fn say_how_lists_are_separated(&mut self, table: &Table, columns: &[&Field]) {
+        let list = columns.iter().position(|field| matches!(field.ty, Type::List(_)));
+        let (Some(at), false) = (list, table.separator == Separator::Comma) else { return };
+        let word = table.separator.word();
+        let message = format!("in `{}` cells are separated by {word}", table.source.name);
+        self.problems.push(
+            Diagnostic::warning("TS0413", message)
+                .at(Place::new(&table.source, span_of(table.header.get(at + 1))), "this column holds lists")
+                .help(lists_help(table.separator)),
+        );
+    }
+
+    fn key_twice(&mut self, source: &Arc<Source>, first: &Row, again: &Row) {
+        let key = |row: &Row| row.cells.first().map(|cell| cell.text.clone()).unwrap_or_default();
+        let message = if key(first) == key(again) {
+            format!("row {}: the key `{}` is there twice", again.number, key(again))
+        } else {
+            format!(
+                "row {}: the key `{}` is `{}` of row {} in another case: one name in Azure",
+                again.number,
+                key(again),
+                key(first),
+                first.number
+            )
+        };
+        self.problems.push(
+            Diagnostic::error("TS0407", message)
+                .at(Place::new(source, span_of(again.cells.first())), "second time")
+                .and_at(Place::new(source, span_of(first.cells.first())), "first time")
+                .help("keys name the instances, without regard to case: rename or remove one"),
+        );
+    }
+
+    fn row(&mut self, row: &Row, columns: &[&Field], source: &Arc<Source>) -> Option<Map<String, Json>> {
+        let mut record = Map::new();
+        let mut good = true;
+        for (at, field) in columns.iter().enumerate() {
+            let where_ = format!(" (row {}, column `{}`)", row.number, field.name);
+            let cell = row.cells.get(at + 1);
+            let text = cell.map_or("", |cell| cell.text.as_str());
+            let place = Place::new(source, span_of(cell.or(row.cells.last())));
+            if text.is_empty() {
+                if field.required && !matches!(field.ty, Type::List(_)) {
+                    self.problems.push(
+                        Diagnostic::error("TS0407", format!("`{}` is empty{where_}", field.name))
+                            .at(place, "empty")
+                            .help(format!("write a {}", field.ty)),
+                    );
+                    good = false;
+                    continue;
+                }
+                if !field.required {
+                    continue;
+                }
+            }
+            match self.cell(&field.name, &field.ty, text, &place, &where_) {
+                Some(value) => {
+                    record.insert(field.name.clone(), value);
+                }
+                None => good = false,
+            }
+        }
+        good.then_some(record)
+    }
+}
+
+fn span_of(cell: Option<&Cell>) -> std::ops::Range<usize> {
+    cell.map_or(0..0, |cell| cell.span.clone())
+}
+
+fn lists_help(separator: Separator) -> &'static str {
+    match separator {
+        Separator::Comma => "items of a list are separated by `;`",
+        Separator::Semicolon => "items of a list are separated by `|`, or by `;` in a cell in quotes",
+        Separator::Tab => "items of a list are separated by `;` or `|`",
+    }
+}

@@ -1,0 +1,51 @@
+//! `graph`: the order of a plan's steps, as text or as a picture. No network, no inputs needed.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::arguments::{InputArgs, Output};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::graph::{Format, OrderView, drawn};
+use crate::ui::{Ui, document};
+use crate::{plan_file, step_kinds};
+
+/// Show in which order the steps of a plan run, and why
+///
+/// A step waits for what it reads an output of, for what it names in `needs`, and for each gate (`approval`, `delay`) that is
+/// written before it in the same list of steps. The three are told apart.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The plan file
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+    /// How it is drawn
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    inputs: InputArgs,
+}
+
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    let registry = step_kinds::described()?;
+    let file = plan_file::read(ui, &args.plan, registry.catalog())?;
+    // The order is that of the plan; inputs that are given are checked all the same.
+    if args.inputs.is_given() {
+        let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
+        plan_file::bind(ui, &file, &raw)?;
+    }
+    let picture = drawn(&file.plan, args.format);
+    if let (Some(picture), Output::Text) = (&picture, ui.output()) {
+        ui.text(picture)?;
+        return Ok(Exit::Done);
+    }
+    let order = OrderView::new(&file.plan);
+    let mut view = json!({ "type": "graph", "plan": file.plan.name, "order": order.steps });
+    if let Some(picture) = picture {
+        view["picture"] = picture.into();
+    }
+    ui.data(&document(view), || order.text(ui.width()))?;
+    Ok(Exit::Done)
+}
