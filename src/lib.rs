@@ -32,6 +32,8 @@ mod preview;
 mod progress;
 mod rehearsal;
 mod repair_preview;
+#[cfg(test)]
+mod robustness;
 mod run_reference;
 mod secrets;
 mod signals;

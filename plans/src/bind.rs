@@ -496,6 +496,10 @@ mod tests {
             "in another case",
         );
         wrong(&format!("{head}prod,fabrikam,,pilot,\n"), "`scope` is empty (row 2, column `scope`)");
+        wrong(
+            &format!("key|tenant|scope|ring|networks\nprod|fabrikam|{SCOPE}1|pilot|\n"),
+            "one column, whose name holds `|`",
+        );
         let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
         for bytes in [utf16("key,tenant"), [vec![0xff, 0xfe], utf16("é,tenant")].concat()] {
             let said = RawInputs::new().csv("targets", "t.csv", &bytes).unwrap_err();

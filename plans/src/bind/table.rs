@@ -97,6 +97,17 @@ impl Reader<'_> {
             );
             return None;
         }
+        if let ([only], Some(sign)) = (&table.header[..], key.chars().find(|c| "|:^~".contains(*c)))
+            && fields.iter().any(|field| field.required)
+        {
+            let message = format!("the table has one column, whose name holds `{sign}`");
+            self.problems.push(
+                Diagnostic::error("TS0407", message)
+                    .at(Place::new(source, only.span.clone()), "one name")
+                    .help("separate the cells by `,`, `;` or tabs"),
+            );
+            return None;
+        }
         let mut good = true;
         let mut columns: Vec<&Field> = Vec::new();
         for (at, cell) in table.header.iter().enumerate().skip(1) {
