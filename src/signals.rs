@@ -8,6 +8,7 @@ use twinspan_engine::{
     Backend, ItemKind, RunId, Settled, Signal, SignalId, SignalRow, SqliteBackend, StepKey, WaitKind,
     check_signal,
 };
+use twinspan_plans::elements::names;
 
 use crate::app::App;
 use crate::error::CommandError;
@@ -69,6 +70,11 @@ pub(crate) async fn step(backend: &SqliteBackend, run: RunId, text: &str) -> Res
     let key = StepKey::from(text);
     if state.find(&key).is_some_and(|item| item.kind() == ItemKind::Step) {
         return Ok(key);
+    }
+    // Keys have no case: `connect[PROD].role` is `connect[prod].role`, where only one step is called so.
+    let mut same = state.steps().map(|item| item.key()).filter(|known| names(text, &known.0));
+    if let (Some(one), None) = (same.next(), same.next()) {
+        return Ok(one.clone());
     }
     let mut error = CommandError::not_found(format!("run {} has no step {text}", run.short()));
     let near: Vec<String> = state
