@@ -10,6 +10,7 @@
 mod advice;
 mod app;
 mod arguments;
+mod cloud_notice;
 mod clouds;
 mod commands;
 mod configuration;
@@ -57,7 +58,7 @@ use arguments::{Cli, Color, Global, Output};
 use environment::Environment;
 use error::CommandError;
 use exit::Exit;
-use ui::{Manner, Ui};
+use ui::{Manner, Text, Ui};
 
 pub use simulated::InProcessWorld;
 
@@ -78,7 +79,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(manner, &environment);
-    diagnostics::install(manner.verbose, ui.colored());
+    diagnostics::install(manner.verbose);
     let result = run(&ui, environment, cli);
     let exit = match result {
         Ok(exit) => exit,
@@ -147,7 +148,10 @@ fn not_understood(error: &clap::Error, args: &[OsString], environment: &Environm
             Exit::Usage
         }
         _ => {
-            let _ = error.print();
+            // It repeats what was typed, or what a script put there.
+            let text = error.render();
+            let text = Text::rendered(&text.to_string(), text.ansi().to_string());
+            Ui::new(Manner::default(), environment).talk_text(&text);
             Exit::Usage
         }
     }
