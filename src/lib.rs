@@ -52,6 +52,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use twinspan_encode::characters::is_active;
 
 use app::App;
 use arguments::{Cli, Color, Global, Output};
@@ -150,7 +151,11 @@ fn not_understood(error: &clap::Error, args: &[OsString], environment: &Environm
         _ => {
             // It repeats what was typed, or what a script put there.
             let text = error.render();
-            let text = Text::rendered(&text.to_string(), text.ansi().to_string());
+            let acts = |word: &OsString| word.to_string_lossy().contains(is_active);
+            let text = match args.iter().any(acts) {
+                true => Text::line(text.to_string().trim_end()),
+                false => Text::rendered(&text.to_string(), text.ansi().to_string()),
+            };
             Ui::new(Manner::default(), environment).talk_text(&text);
             Exit::Usage
         }
