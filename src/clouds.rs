@@ -39,7 +39,8 @@ fn clients(
     Ok(Arc::new(Azure::new(cloud, credentials, restrict(wire))))
 }
 
-fn cloud(settings: &CloudSettings) -> Result<Cloud, CommandError> {
+/// The configured cloud.
+pub(crate) fn cloud(settings: &CloudSettings) -> Result<Cloud, CommandError> {
     let name = match settings.name {
         None | Some(CloudName::Public) => "public",
         Some(CloudName::UsGovernment) => "us-government",

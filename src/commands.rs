@@ -37,12 +37,14 @@ pub(crate) mod why;
 
 use crate::app::App;
 use crate::arguments::Command;
+use crate::cloud_notice;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::Ui;
 
 /// Runs the command that was asked for.
 pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, CommandError> {
+    cloud_notice::say(ui, app, &command)?;
     match command {
         Command::Validate(args) => validate::run(ui, app, args).await,
         Command::Preview(args) => preview::run(ui, app, args).await,

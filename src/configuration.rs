@@ -4,11 +4,16 @@
 //! flag > environment > project > user > default
 //! ```
 //!
+//! A file that was found in the working folder or above says less than the operator's own, or one that was named: no program runs,
+//! and no host gets a secret, because of what came with a checkout.
+//!
 //! `file` reads one file and finds every mistake in it; `layers` finds the files and lays the layers over each other;
-//! `settings` says of each value in force where it was said.
+//! `settings` says of each value in force where it was said; `ownership` refuses files that
+//! other accounts may change.
 
 mod file;
 mod layers;
+mod ownership;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -29,6 +34,8 @@ pub(crate) struct Configuration {
     pub(crate) cloud: CloudSettings,
     /// Programs that `command` steps may run.
     pub(crate) command_allow: Option<Vec<PathBuf>>,
+    /// What a file says and is not obeyed in, with its place.
+    pub(crate) ignored: Vec<String>,
 }
 
 /// `[cloud]`
@@ -82,6 +89,7 @@ impl Configuration {
             identities: self.identities,
             cloud: self.cloud.over(lower.cloud),
             command_allow: self.command_allow.or(lower.command_allow),
+            ignored: self.ignored.into_iter().chain(lower.ignored).collect(),
         }
     }
 }

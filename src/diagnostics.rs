@@ -1,10 +1,12 @@
-//! `-v`: what the parts of the program say of themselves, on stderr.
+//! `-v`: what the parts of the program say of themselves, on stderr. Each event is one line, in which nothing acts on a terminal.
+
+use std::io::{self, Write};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 /// Nothing without `-v`; `-v` tells what twinspan does, `-vv` more, `-vvv` also what its libraries do.
-pub(crate) fn install(verbose: u8, colored: bool) {
+pub(crate) fn install(verbose: u8) {
     let filter = match verbose {
         0 => return,
         1 => own("info"),
@@ -13,12 +15,27 @@ pub(crate) fn install(verbose: u8, colored: bool) {
     };
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        // Off where stderr is no terminal: the default writes escapes into pipes.
-        .with_ansi(colored)
+        .with_writer(|| Encoded(io::stderr()))
+        .with_ansi(false)
         .finish();
     // A second installation in one process (a test) leaves the first in place.
     let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Writes an event, which arrives as a whole.
+struct Encoded<W>(W);
+
+impl<W: Write> Write for Encoded<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = twinspan_encode::terminal::line(text.trim_end_matches('\n'));
+        self.0.write_all(format!("{line}\n").as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn own(level: &str) -> EnvFilter {
@@ -27,4 +44,19 @@ fn own(level: &str) -> EnvFilter {
             .map(|name| format!("{name}={level}"))
             .join(","),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_in_which_nothing_acts() {
+        let mut written = Vec::new();
+        Encoded(&mut written).write_all("INFO name=\u{1b}]0;x\u{7}\nWARN forged\u{9b}\n".as_bytes()).unwrap();
+        assert_eq!(
+            String::from_utf8(written).unwrap(),
+            "INFO name=\\u{1b}]0;x\\u{7}\\u{a}WARN forged\\u{9b}\n"
+        );
+    }
 }

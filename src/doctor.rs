@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::error::CommandError;
-use crate::ui::{BAD, DIM, GOOD, Ui, WAIT};
+use crate::ui::{BAD, DIM, GOOD, Text, Ui, WAIT};
 use crate::view::{Page, SCHEMA};
 
 pub(crate) use journal::Found;
@@ -57,7 +57,8 @@ impl Check {
             seen.push_str(": ");
             seen.push_str(cause);
         }
-        for line in error.findings.iter().flat_map(|findings| findings.text.lines()) {
+        let findings = error.findings.iter().map(|findings| findings.text.plain()).collect::<String>();
+        for line in findings.lines() {
             seen.push_str("; ");
             seen.push_str(line);
         }
@@ -111,7 +112,7 @@ impl DoctorView {
         self.journal
     }
 
-    pub(crate) fn text(&self, ui: &Ui) -> String {
+    pub(crate) fn text(&self, ui: &Ui) -> Text {
         let mut page = Page::new(ui.width());
         for check in &self.checks {
             let (style, word) = match check.state {

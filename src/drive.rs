@@ -15,8 +15,8 @@ use crate::exit::Exit;
 use crate::failures;
 use crate::interrupts::Interrupts;
 use crate::progress::{Progress, Said, Stamps};
-use crate::ui::Ui;
-use crate::view::{Facts, RunView, SCHEMA};
+use crate::ui::{Text, Ui};
+use crate::view::{Facts, Page, RunView, SCHEMA};
 
 /// What drives.
 pub(crate) struct Driver {
@@ -99,7 +99,7 @@ impl Driver {
                 let mut whole = serde_json::to_value(view)
                     .map_err(|error| CommandError::bug("the run cannot be written as JSON").cause(&error))?;
                 whole[name] = more;
-                ui.data(&whole, String::new)?;
+                ui.data(&whole, Text::default)?;
             }
             _ => show(ui, &views)?,
         }
@@ -161,10 +161,13 @@ fn show(ui: &Ui, views: &[RunView]) -> Result<(), CommandError> {
         (Output::Jsonl, _) => views.iter().try_for_each(|view| ui.line(view)),
         (_, [view]) => ui.data(view, || view.closing(ui.width())),
         (_, views) => ui.data(&RunViews { schema: SCHEMA, runs: views }, || {
-            views
-                .iter()
-                .map(|view| format!("\nrun {} {}{}", view.short, view.name, view.closing(ui.width())))
-                .collect()
+            let mut page = Page::new(ui.width());
+            for view in views {
+                page.gap();
+                page.whole(&format!("run {} {}", view.short, view.name));
+                page.append(&view.closing(ui.width()));
+            }
+            page.into_text()
         }),
     }
     .or_else(|error| if error.broken_pipe { Ok(()) } else { Err(error) })

@@ -6,6 +6,7 @@ use std::io;
 use serde_json::Value;
 
 use crate::exit::Exit;
+use crate::ui::Text;
 
 /// Why a command could not do what was asked.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(crate) struct CommandError {
     /// What the operator does next.
     pub(crate) hints: Vec<String>,
     /// Findings in a plan, in a configuration …: rendered for people, and as data.
-    pub(crate) findings: Option<Findings>,
+    pub(crate) findings: Option<Box<Findings>>,
     /// Nobody reads the output any more: not an error, a signal to stop.
     pub(crate) broken_pipe: bool,
 }
@@ -26,8 +27,8 @@ pub(crate) struct CommandError {
 /// Several places that are wrong, reported in one pass.
 #[derive(Debug)]
 pub(crate) struct Findings {
-    /// For people; ends with a line feed.
-    pub(crate) text: String,
+    /// For people.
+    pub(crate) text: Text,
     /// For programs.
     pub(crate) data: Value,
 }
@@ -74,8 +75,8 @@ impl CommandError {
     }
 
     #[must_use]
-    pub(crate) fn findings(mut self, text: String, data: Value) -> Self {
-        self.findings = Some(Findings { text, data });
+    pub(crate) fn findings(mut self, text: Text, data: Value) -> Self {
+        self.findings = Some(Box::new(Findings { text, data }));
         self
     }
 

@@ -136,9 +136,7 @@ mod tests {
     fn the_order_of_each_shipped_plan() {
         let mut all = String::new();
         for (name, plan) in shipped() {
-            let order = |plan: &Plan| {
-                anstream::adapter::strip_str(&OrderView::new(plan).text(Width::WHOLE)).to_string()
-            };
+            let order = |plan: &Plan| OrderView::new(plan).text(Width::WHOLE).plain();
             let (now, before) = (order(&plan), order(&without_gates(&plan)));
             let mut differences = String::new();
             for line in before.lines().filter(|line| !now.lines().any(|other| other == *line)) {

@@ -17,7 +17,7 @@ mod text;
 mod words;
 
 pub(crate) use az::script as az;
-pub(crate) use html::html;
+pub(crate) use html::page as html;
 pub(crate) use line::line;
 pub(crate) use page::HandOverView;
 pub(crate) use powershell::script as powershell;

@@ -10,6 +10,7 @@
 mod advice;
 mod app;
 mod arguments;
+mod cloud_notice;
 mod clouds;
 mod commands;
 mod configuration;
@@ -51,13 +52,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use twinspan_encode::characters::is_active;
 
 use app::App;
 use arguments::{Cli, Color, Global, Output};
 use environment::Environment;
 use error::CommandError;
 use exit::Exit;
-use ui::{Manner, Ui};
+use ui::{Manner, Text, Ui};
 
 pub use simulated::InProcessWorld;
 
@@ -78,7 +80,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(manner, &environment);
-    diagnostics::install(manner.verbose, ui.colored());
+    diagnostics::install(manner.verbose);
     let result = run(&ui, environment, cli);
     let exit = match result {
         Ok(exit) => exit,
@@ -147,7 +149,14 @@ fn not_understood(error: &clap::Error, args: &[OsString], environment: &Environm
             Exit::Usage
         }
         _ => {
-            let _ = error.print();
+            // It repeats what was typed, or what a script put there.
+            let text = error.render();
+            let acts = |word: &OsString| word.to_string_lossy().contains(is_active);
+            let text = match args.iter().any(acts) {
+                true => Text::line(text.to_string().trim_end()),
+                false => Text::rendered(&text.to_string(), text.ansi().to_string()),
+            };
+            Ui::new(Manner::default(), environment).talk_text(&text);
             Exit::Usage
         }
     }

@@ -2,12 +2,14 @@
 
 use std::io::Write;
 
-/// Says a sentence instead of a dump; with `-v` the usual dump comes first.
+/// Says a sentence instead of a dump; with `-v` what the usual dump says comes first. It may quote what others wrote.
 pub(crate) fn install(verbose: bool) {
-    let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if verbose {
-            usual(panic);
+            let trace = std::backtrace::Backtrace::capture();
+            let dump = format!("{panic}\n{trace}");
+            // As below.
+            let _ = writeln!(std::io::stderr(), "{}", twinspan_encode::terminal::lines(&dump));
         }
         let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
         // Nobody reads it: there is no one left to tell.

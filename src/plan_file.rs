@@ -11,7 +11,7 @@ use crate::arguments::InputArgs;
 use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Ui, WAIT};
+use crate::ui::{Text, Ui, WAIT};
 
 /// A plan file that was read and compiled.
 pub(crate) struct PlanFile {
@@ -128,7 +128,7 @@ pub(crate) fn bind(ui: &Ui, file: &PlanFile, raw: &RawInputs) -> Result<Inputs, 
             .hint("give them with --inputs FILE or --input NAME=VALUE")
     })?;
     if !bound.warnings.is_empty() {
-        ui.talk(bound.warnings.render(ui.colored()).trim_end());
+        ui.talk_text(&diagnostics(ui, &bound.warnings));
     }
     advice::say(ui, &advice::of(&file.plan, &bound.inputs));
     Ok(bound.inputs)
@@ -156,10 +156,16 @@ fn invalid(ui: &Ui, what: &str, path: &Path, found: &Diagnostics) -> CommandErro
     diagnosed(ui, format!("{what} {} has {errors} {mistakes}", path.display()), found)
 }
 
+/// Diagnostics for people.
+pub(crate) fn diagnostics(ui: &Ui, found: &Diagnostics) -> Text {
+    let plain = found.render(false);
+    if ui.colored() { Text::rendered(&plain, found.render(true)) } else { Text::document(plain.trim_end()) }
+}
+
 fn diagnosed(ui: &Ui, message: String, found: &Diagnostics) -> CommandError {
     let code = found.iter().next().map(|first| first.code);
     let error =
-        CommandError::new(Exit::PlanInvalid, message).findings(found.render(ui.colored()), found.to_json());
+        CommandError::new(Exit::PlanInvalid, message).findings(diagnostics(ui, found), found.to_json());
     match code {
         Some(code) => error.hint(format!("`twinspan explain {code}` says more")),
         None => error,

@@ -215,7 +215,7 @@ impl<'a> Progress<'a> {
         }
         let about = step(&recorded.event);
         for heading in about.map(|step| followed.enter(step, self.said)).unwrap_or_default() {
-            self.ui.talk(&self.ui.talk_width().wrapped(&heading, MARGIN));
+            talk_wrapped(self.ui, &heading, MARGIN);
         }
         if let Some(wait) = about.and_then(|step| followed.waits.get(step))
             && (wait.wait.action.is_some() || wait.wait.link.is_some())
@@ -282,7 +282,13 @@ impl<'a> Progress<'a> {
 /// A line that begins with a time; what has no room goes on under the words after it.
 fn talk(ui: &Ui, time: &str, line: &str) {
     let indent = time.chars().count().max(9) + 2;
-    ui.talk(&ui.talk_width().wrapped(line, indent));
+    talk_wrapped(ui, line, indent);
+}
+
+fn talk_wrapped(ui: &Ui, line: &str, indent: usize) {
+    let mut page = Page::new(ui.talk_width());
+    page.line(indent, line);
+    ui.talk_text(&page.into_text());
 }
 
 /// The lines of a wait, with the time (and the run, where there are several) before the first.
@@ -292,7 +298,7 @@ fn say_wait(ui: &Ui, time: &str, run: Option<&str>, wait: &WaitView, label: &str
     let mut page = Page::indented(ui.talk_width(), margin);
     wait.write_as(label, &mut page, now);
     let lines = page.into_text();
-    ui.talk(&format!("{DIM}{time:>9}{DIM:#}  {run}{}", lines.trim()));
+    ui.talk_text(&lines.map(|lines| format!("{DIM}{time:>9}{DIM:#}  {run}{}", lines.trim_start())));
 }
 
 /// A title is said where a step comes to something, not at each turn of it.

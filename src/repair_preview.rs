@@ -7,7 +7,7 @@ use twinspan_engine::{
 };
 
 use crate::error::CommandError;
-use crate::ui::{DIM, STRONG, WAIT, Width};
+use crate::ui::{DIM, STRONG, Text, WAIT, Width};
 use crate::view::{FindingView, Page, SCHEMA, id_of};
 
 /// What `repair` shows before it asks.
@@ -64,7 +64,7 @@ impl RepairView {
         })
     }
 
-    pub(crate) fn text(&self, width: Width) -> String {
+    pub(crate) fn text(&self, width: Width) -> Text {
         let mut page = Page::new(width);
         page.line(0, &format!("{STRONG}repair of {} in run {} would{STRONG:#}", self.step, self.short));
         for mend in &self.mends {

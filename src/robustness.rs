@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
+use twinspan_encode::terminal;
 use twinspan_engine::Registry;
 use twinspan_steps::ids::{ConnectionScope, Email, Guid, HumanDuration, ResourceName, Scope, TenantId, Url};
 
@@ -73,6 +74,8 @@ proptest! {
     #[test]
     fn lines_are_broken_between_words_and_nothing_is_lost(text in foreign(), columns in 0..120_usize, indent in 0..60_usize) {
         let line = text.replace('\n', " ");
+        // What a terminal would act on is shown as its number.
+        let line = terminal::lines(&line).into_owned();
         let wrapped = Width::columns(columns).wrapped(&line, indent);
         let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
         prop_assert_eq!(plain(&wrapped), plain(&line));

@@ -13,7 +13,7 @@ use twinspan_plans::elements::names;
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{GOOD, Ui, document};
+use crate::ui::{GOOD, Text, Ui, document};
 use crate::view::signal_word;
 use crate::{failures, run_reference};
 
@@ -57,7 +57,7 @@ pub(crate) async fn send(
     let view = document(json!({
         "run": run, "short": run.short(), "signal": asked, "id": id, "taken": by, "next": next,
     }));
-    ui.data(&view, || format!("{GOOD}{asked}{GOOD:#}  run {}: {words}\n", run.short()))?;
+    ui.data(&view, || Text::line(&format!("{GOOD}{asked}{GOOD:#}  run {}: {words}", run.short())))?;
     if let Some(next) = next {
         ui.talk(&format!("next: {next}"));
     }

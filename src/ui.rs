@@ -1,12 +1,13 @@
-//! What people and programs see: data on stdout, talk on stderr, one writer.
+//! What people and programs see: data on stdout, talk on stderr, one writer. It takes [`Text`], in which nothing acts on a
+//! terminal, and JSON, in which it encodes that itself.
 
 mod style;
+mod text;
 mod width;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
-use anstream::{AutoStream, ColorChoice};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,8 +16,27 @@ use crate::arguments::{Color, Output};
 use crate::environment::Environment;
 use crate::error::CommandError;
 
-pub(crate) use style::{BAD, DIM, GOOD, STRONG, WAIT};
+pub(crate) use style::{BAD, DIM, GOOD, STRONG, Style, WAIT};
+pub(crate) use text::Text;
 pub(crate) use width::Width;
+
+/// Where text goes.
+struct Stream {
+    to: Mutex<Box<dyn Write + Send>>,
+    colored: bool,
+}
+
+impl Stream {
+    fn new(to: impl Write + Send + 'static, colored: bool) -> Self {
+        Stream { to: Mutex::new(Box::new(to)), colored }
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
+        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        to.write_all(text.as_bytes())?;
+        to.flush()
+    }
+}
 
 /// How to talk: settled once, from flags, environment and configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,10 +50,9 @@ pub(crate) struct Manner {
 /// The two streams.
 pub(crate) struct Ui {
     manner: Manner,
-    stdout: Mutex<Box<dyn Write + Send>>,
-    stderr: Mutex<Box<dyn Write + Send>>,
+    stdout: Stream,
+    stderr: Stream,
     live: Option<MultiProgress>,
-    colored: bool,
     interactive: bool,
     width: Width,
     talk_width: Width,
@@ -42,26 +61,21 @@ pub(crate) struct Ui {
 impl Ui {
     pub(crate) fn new(manner: Manner, environment: &Environment) -> Self {
         let choose = |terminal: bool| match manner.color {
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-            Color::Auto if environment.get("NO_COLOR").is_some() => ColorChoice::Never,
-            Color::Auto if environment.is_on("CLICOLOR_FORCE") => ColorChoice::Always,
-            Color::Auto if terminal && environment.get("TERM").is_none_or(|term| term != "dumb") => {
-                ColorChoice::Always
-            }
-            Color::Auto => ColorChoice::Never,
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if environment.get("NO_COLOR").is_some() => false,
+            Color::Auto if environment.is_on("CLICOLOR_FORCE") => true,
+            Color::Auto => terminal && environment.get("TERM").is_none_or(|term| term != "dumb"),
         };
         let talks_to_terminal = io::stderr().is_terminal();
         let quiet = manner.non_interactive || environment.is_on("CI");
-        let stderr_choice = choose(talks_to_terminal);
         let live = (talks_to_terminal && !quiet && environment.get("TERM").is_none_or(|term| term != "dumb"))
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
         Ui {
             manner,
-            stdout: Mutex::new(Box::new(AutoStream::new(io::stdout(), choose(io::stdout().is_terminal())))),
-            stderr: Mutex::new(Box::new(AutoStream::new(io::stderr(), stderr_choice))),
+            stdout: Stream::new(io::stdout(), choose(io::stdout().is_terminal())),
+            stderr: Stream::new(io::stderr(), choose(talks_to_terminal)),
             live,
-            colored: stderr_choice == ColorChoice::Always,
             interactive: talks_to_terminal && io::stdin().is_terminal() && !quiet,
             width: Width::of_stdout(),
             talk_width: Width::of_stderr(),
@@ -73,13 +87,9 @@ impl Ui {
     pub(crate) fn overheard(output: Output) -> (Self, Overheard) {
         let manner = Manner { output, color: Color::Never, non_interactive: true, verbose: 0 };
         let heard = Overheard::default();
-        let stream = || {
-            Mutex::new(Box::new(AutoStream::never(Box::new(heard.clone()) as Box<dyn Write + Send>))
-                as Box<dyn Write + Send>)
-        };
         let ui = Ui {
-            stdout: stream(),
-            stderr: stream(),
+            stdout: Stream::new(heard.clone(), false),
+            stderr: Stream::new(heard.clone(), false),
             width: Width::WHOLE,
             talk_width: Width::WHOLE,
             ..Ui::new(manner, &Environment::Memory([].into()))
@@ -97,7 +107,7 @@ impl Ui {
 
     /// Whether what goes to stderr may carry colour.
     pub(crate) fn colored(&self) -> bool {
-        self.colored
+        self.stderr.colored
     }
 
     /// How long a line of the result may be.
@@ -124,28 +134,27 @@ impl Ui {
     pub(crate) fn data<T: Serialize>(
         &self,
         view: &T,
-        text: impl FnOnce() -> String,
+        text: impl FnOnce() -> Text,
     ) -> Result<(), CommandError> {
         match self.manner.output {
             Output::Text => self.text(&text()),
-            Output::Json => self.text(&format!("{}\n", pretty(view)?)),
+            Output::Json => self.print(&pretty(view)?),
             Output::Jsonl => self.line(view),
         }
     }
 
     /// One JSON object on a line of its own.
     pub(crate) fn line<T: Serialize>(&self, view: &T) -> Result<(), CommandError> {
-        let line = serde_json::to_string(view).map_err(unwritable)?;
-        self.text(&format!("{line}\n"))
+        self.print(&compact(view)?)
     }
 
     /// Text on stdout.
-    pub(crate) fn text(&self, text: &str) -> Result<(), CommandError> {
-        let write = || {
-            let mut stdout = self.stdout.lock().unwrap_or_else(PoisonError::into_inner);
-            stdout.write_all(text.as_bytes())?;
-            stdout.flush()
-        };
+    pub(crate) fn text(&self, text: &Text) -> Result<(), CommandError> {
+        self.print(&text.painted(self.stdout.colored))
+    }
+
+    fn print(&self, text: &str) -> Result<(), CommandError> {
+        let write = || self.stdout.write(text);
         match &self.live {
             Some(live) => live.suspend(write)?,
             None => write()?,
@@ -153,13 +162,17 @@ impl Ui {
         Ok(())
     }
 
-    /// Talk: a line on stderr. Nobody listening is no failure.
+    /// Talk: a line on stderr. That no process reads it is no failure.
     pub(crate) fn talk(&self, line: &str) {
-        let write = || {
-            let mut stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody reads it: there is no one left to tell.
-            let _ = writeln!(stderr, "{line}").and_then(|()| stderr.flush());
-        };
+        self.talk_text(&Text::line(line));
+    }
+
+    /// Talk: lines on stderr.
+    pub(crate) fn talk_text(&self, text: &Text) {
+        let text = text.painted(self.stderr.colored);
+        let text = text.trim_end_matches('\n');
+        // A closed stream: there is no reader left to tell.
+        let write = || drop(self.stderr.write(&format!("{text}\n")));
         match &self.live {
             Some(live) => live.suspend(write),
             None => write(),
@@ -185,17 +198,17 @@ impl Ui {
         if self.manner.output != Output::Text {
             let view = ErrorView::from(error);
             let printed = match self.manner.output {
-                Output::Json => pretty(&view).map(|text| format!("{text}\n")),
-                _ => serde_json::to_string(&view).map(|text| format!("{text}\n")).map_err(unwritable),
+                Output::Json => pretty(&view),
+                _ => compact(&view),
             };
             if let Ok(text) = printed {
-                // Nobody reads it: the exit code still tells.
-                let _ = self.text(&text);
+                // A closed stream: the exit code still tells.
+                let _ = self.print(&text);
             }
             return;
         }
         if let Some(findings) = &error.findings {
-            self.talk(findings.text.trim_end());
+            self.talk_text(&findings.text);
             self.talk("");
         }
         self.talk(&format!("{BAD}Error:{BAD:#} {}", error.message));
@@ -243,8 +256,16 @@ impl<'a> From<&'a CommandError> for ErrorView<'a> {
     }
 }
 
+/// JSON that ends with a line feed.
 fn pretty<T: Serialize>(view: &T) -> Result<String, CommandError> {
-    serde_json::to_string_pretty(view).map_err(unwritable)
+    let text = serde_json::to_string_pretty(view).map_err(unwritable)?;
+    Ok(format!("{}\n", twinspan_encode::json::encoded(&text)))
+}
+
+/// JSON on one line.
+fn compact<T: Serialize>(view: &T) -> Result<String, CommandError> {
+    let text = serde_json::to_string(view).map_err(unwritable)?;
+    Ok(format!("{}\n", twinspan_encode::json::encoded(&text)))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]

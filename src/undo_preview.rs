@@ -1,12 +1,10 @@
 //! What `undo` would take back, in its order, and what it would keep, with the reason.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 use twinspan_engine::{Ensure, ItemView, Origin, Registry, RunId, RunState, StepState};
 
-use crate::ui::{DIM, STRONG, WAIT};
-use crate::view::{SCHEMA, id_of};
+use crate::ui::{DIM, STRONG, Text, WAIT, Width};
+use crate::view::{Page, SCHEMA, id_of};
 
 /// What `undo --preview` shows. A read at the time of undo has the last word on ownership.
 #[derive(Serialize)]
@@ -91,23 +89,23 @@ impl UndoView {
         UndoView { schema: SCHEMA, run: run.to_string(), short: run.short(), removes, keeps }
     }
 
-    pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
+    pub(crate) fn text(&self) -> Text {
+        let mut page = Page::new(Width::WHOLE);
         if self.removes.is_empty() {
-            let _ = writeln!(text, "nothing to take back: run {} made nothing", self.short);
+            page.whole(&format!("nothing to take back: run {} made nothing", self.short));
         } else {
-            let _ = writeln!(text, "{STRONG}undo of run {} would take back{STRONG:#}", self.short);
+            page.whole(&format!("{STRONG}undo of run {} would take back{STRONG:#}", self.short));
         }
         let width =
             self.removes.iter().map(|removed| removed.step.chars().count()).max().unwrap_or(0).min(32);
         for removed in &self.removes {
             let uncertain = if removed.uncertain { "  (looked for: it may not be there)" } else { "" };
-            let _ =
-                writeln!(text, "  {WAIT}remove{WAIT:#}  {:width$}  {}{uncertain}", removed.step, removed.id);
+            let (step, id) = (&removed.step, &removed.id);
+            page.line(12, &format!("  {WAIT}remove{WAIT:#}  {step:width$}  {id}{uncertain}"));
         }
         for kept in &self.keeps {
-            let _ = writeln!(text, "  {DIM}keep{DIM:#}    {:width$}  {}", kept.step, kept.reason);
+            page.line(12, &format!("  {DIM}keep{DIM:#}    {:width$}  {}", kept.step, kept.reason));
         }
-        text
+        page.into_text()
     }
 }

@@ -2,6 +2,7 @@
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Padding, Renderer, Snippet};
+use twinspan_encode::terminal;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity};
 
@@ -58,7 +59,7 @@ fn draw<'a>(mut group: Group<'a>, label: &'a Label, kind: AnnotationKind, others
     let source = &label.place.source;
     if too_long(&label.place) {
         let (line, column) = label.place.line_column();
-        let place = format!("{}:{line}:{column}", source.name);
+        let place = format!("{}:{line}:{column}", terminal::line(&source.name));
         let text = if label.text.is_empty() { place } else { format!("{place}: {}", label.text) };
         return group.element(Level::NOTE.message(text));
     }
@@ -77,7 +78,7 @@ fn draw<'a>(mut group: Group<'a>, label: &'a Label, kind: AnnotationKind, others
         if label.text.is_empty() { annotation } else { annotation.label(label.text.as_str()) }
     };
     let mut snippet = Snippet::source(&text[start..end])
-        .path(source.name.as_str())
+        .path(terminal::line(&source.name).into_owned())
         .line_start(line_start)
         .annotation(annotation(kind, label));
     for other in same {

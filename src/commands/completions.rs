@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::arguments::Cli;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::Ui;
+use crate::ui::{Text, Ui};
 
 /// Print completions for a shell
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,6 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
     // Into memory first: the generator panics when its reader goes away.
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "twinspan", &mut text);
-    ui.text(&String::from_utf8_lossy(&text))?;
+    ui.text(&Text::document(&String::from_utf8_lossy(&text)))?;
     Ok(Exit::Done)
 }

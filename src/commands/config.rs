@@ -19,6 +19,13 @@ pub(crate) struct Args {
     sign_ins: config_check::CheckArgs,
 }
 
+impl Args {
+    /// Whether it sends requests.
+    pub(crate) fn signs_in(&self) -> bool {
+        self.check
+    }
+}
+
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     if args.check {
         return config_check::run(ui, app, args.sign_ins).await;

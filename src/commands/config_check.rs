@@ -14,7 +14,7 @@ use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::plan_identities::PlanIdentities;
-use crate::ui::{BAD, GOOD, Ui, WAIT};
+use crate::ui::{BAD, GOOD, Text, Ui, WAIT};
 use crate::view::{Page, SCHEMA, counted};
 use crate::{clouds, plan_file, step_kinds};
 
@@ -273,7 +273,7 @@ impl SignInView {
 }
 
 impl View {
-    fn text(&self, ui: &Ui) -> String {
+    fn text(&self, ui: &Ui) -> Text {
         let mut page = Page::new(ui.width());
         for sign_in in &self.sign_ins {
             sign_in.text(&mut page);

@@ -9,7 +9,7 @@ use crate::arguments::{Color, Output};
 use crate::configuration::{Origin, Setting, settings, variable};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{DIM, Ui};
+use crate::ui::{DIM, Text, Ui};
 use crate::view::{Page, SCHEMA};
 
 #[derive(Serialize)]
@@ -83,7 +83,7 @@ fn default(key: &str, value: Value) -> Setting {
     Setting { key: key.to_owned(), value, from: Origin::Default }
 }
 
-fn text(ui: &Ui, settings: &[Setting]) -> String {
+fn text(ui: &Ui, settings: &[Setting]) -> Text {
     let values: Vec<String> = settings.iter().map(|setting| words(&setting.value)).collect();
     let longest = |texts: &mut dyn Iterator<Item = usize>, most: usize| texts.max().unwrap_or(0).min(most);
     let keys = longest(&mut settings.iter().map(|setting| setting.key.chars().count()), 48);

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::arguments::{OptionalRunArg, Output};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{DIM, STRONG, Ui};
+use crate::ui::{DIM, STRONG, Text, Ui};
 use crate::view::{EventView, SCHEMA, Words, stamp, step};
 use crate::{drive, failures, run_reference};
 
@@ -42,7 +42,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         if ui.output() == Output::Json {
             let views = events.iter().map(|recorded| EventView::new(run, recorded)).collect();
             let view = EventsView { schema: SCHEMA, run: run.to_string(), events: views };
-            ui.data(&view, String::new)?;
+            ui.data(&view, Text::default)?;
         } else {
             events.iter().try_for_each(|recorded| print(ui, run, recorded))?;
         }
@@ -73,11 +73,11 @@ fn print(ui: &Ui, run: RunId, recorded: &Recorded) -> Result<(), CommandError> {
     let words = Words::of(&recorded.event, recorded.at);
     let style = words.style;
     let about = step(&recorded.event).map(|step| format!("{STRONG}{step}{STRONG:#}  ")).unwrap_or_default();
-    ui.text(&format!(
-        "{DIM}{:>5}  {}{DIM:#}  {style}{:10}{style:#}  {about}{}\n",
+    ui.text(&Text::line(&format!(
+        "{DIM}{:>5}  {}{DIM:#}  {style}{:10}{style:#}  {about}{}",
         recorded.seq.0,
         stamp(recorded.at),
         words.label,
         words.text
-    ))
+    )))
 }

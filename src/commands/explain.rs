@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{STRONG, Ui, document};
+use crate::ui::{STRONG, Text, Ui, document};
 
 /// Explain a code of a diagnostic
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,9 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
             twinspan_plans::codes().filter_map(|code| Some((code, twinspan_plans::explain(code)?))).collect();
         let list: Vec<_> = codes.iter().map(|(code, text)| json!({ "code": code, "text": text })).collect();
         ui.data(&document(json!({ "codes": list })), || {
-            codes.iter().map(|(code, text)| format!("{code}  {}\n", first_sentence(text))).collect()
+            let lines: String =
+                codes.iter().map(|(code, text)| format!("{code}  {}\n", first_sentence(text))).collect();
+            Text::document(&lines)
         })?;
         return Ok(Exit::Done);
     };
@@ -31,7 +33,9 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
             .map(|exit| json!({ "code": exit.code(), "name": exit.name(), "text": exit.about() }))
             .collect();
         ui.data(&document(json!({ "exit_codes": list })), || {
-            Exit::ALL.iter().map(|exit| format!("{:>3}  {}\n", exit.code(), exit.about())).collect()
+            let lines: String =
+                Exit::ALL.iter().map(|exit| format!("{:>3}  {}\n", exit.code(), exit.about())).collect();
+            Text::document(&lines)
         })?;
         return Ok(Exit::Done);
     }
@@ -41,7 +45,7 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
             .hint("`twinspan explain` lists every code; `twinspan explain exit-codes` the exit codes"));
     };
     ui.data(&document(json!({ "code": wanted, "text": text })), || {
-        format!("{STRONG}{wanted}{STRONG:#}\n{}\n", text.trim_end())
+        Text::document(&format!("{STRONG}{wanted}{STRONG:#}\n{}\n", text.trim_end()))
     })?;
     Ok(Exit::Done)
 }

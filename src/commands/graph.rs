@@ -9,7 +9,7 @@ use crate::arguments::{InputArgs, Output};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::graph::{Format, OrderView, drawn};
-use crate::ui::{Ui, document};
+use crate::ui::{Text, Ui, document};
 use crate::{plan_file, step_kinds};
 
 /// Show in which order the steps of a plan run, and why
@@ -38,7 +38,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }
     let picture = drawn(&file.plan, args.format);
     if let (Some(picture), Output::Text) = (&picture, ui.output()) {
-        ui.text(picture)?;
+        ui.text(&Text::document(picture))?;
         return Ok(Exit::Done);
     }
     let order = OrderView::new(&file.plan);

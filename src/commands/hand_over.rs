@@ -9,7 +9,7 @@ use crate::arguments::RunArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::hand_over::{self, HandOverView};
-use crate::ui::Ui;
+use crate::ui::{Text, Ui};
 use crate::{failures, run_reference, step_kinds};
 
 /// Show what an identity has to do, as a page or a script for its owner
@@ -62,9 +62,9 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let view = HandOverView::new(&state, run, &args.identity, foreseen);
     match args.format {
         Format::Text => ui.data(&view, || hand_over::text(&view, ui.width()))?,
-        Format::Az => ui.text(&hand_over::az(&view))?,
-        Format::Powershell => ui.text(&hand_over::powershell(&view))?,
-        Format::Html => ui.text(&hand_over::html(&view))?,
+        Format::Az => ui.text(&Text::document(&hand_over::az(&view)))?,
+        Format::Powershell => ui.text(&Text::document(&hand_over::powershell(&view)))?,
+        Format::Html => ui.text(&Text::document(&hand_over::html(&view)))?,
     }
     Ok(Exit::Done)
 }

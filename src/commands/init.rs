@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Ui, document};
+use crate::ui::{Text, Ui, document};
 
 /// Write a starter plan, its inputs and a configuration
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     ui.data(&view, || {
         let written = written.iter().map(|name| format!("written  {name}\n"));
         let kept = kept.iter().map(|name| format!("kept     {name} (it was there)\n"));
-        written.chain(kept).collect()
+        Text::document(&written.chain(kept).collect::<String>())
     })?;
     ui.talk("next: put your own values into cross-tenant-connection.inputs.yaml, then");
     ui.talk("      twinspan rehearse cross-tenant-connection.yaml");

@@ -33,7 +33,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
     let inputs = plan_file::bind(ui, &file, &raw)?;
     if !file.warnings.is_empty() {
-        ui.talk(file.warnings.render(ui.colored()).trim_end());
+        ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // It begins no run: the name only tells requests and stand-ins of this look apart from others.
@@ -45,6 +45,6 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let ready = readiness::look(&azure, &clock, run, &steps).await.map_err(failed)?;
     let view = PreviewView::new(&file.plan, &args.plan, &seen, &ready, run);
     let words = view.words(run, &seen);
-    ui.data(&words.data(&view)?, || words.text(&view.text(ui.width())))?;
+    ui.data(&words.data(&view)?, || view.text(ui.width()).map(|text| words.text(text)))?;
     Ok(view.exit(args.detailed_exitcode))
 }

@@ -49,7 +49,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let file = plan_file::read(ui, &args.plan, described.catalog())?;
     let inputs = plan_file::bind(ui, &file, &plan_file::given(ui, &app.environment, &file, &args.inputs)?)?;
     if !file.warnings.is_empty() {
-        ui.talk(file.warnings.render(ui.colored()).trim_end());
+        ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
     }
     let commands = match (args.run_commands, &app.configuration()?.command_allow) {
         (false, _) => CommandPolicy::pretend(),

@@ -65,7 +65,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }
     // Whose it is, and that it may have been meant, is said whether or not somebody is asked.
     if changes {
-        ui.talk(preview.text(width).trim_end());
+        ui.talk_text(&preview.text(width));
     }
     if ui.output() == Output::Jsonl {
         ui.line(&preview)?;

@@ -37,7 +37,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
     let inputs = plan_file::bind(ui, &file, &raw)?;
     if !file.warnings.is_empty() {
-        ui.talk(file.warnings.render(ui.colored()).trim_end());
+        ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
     }
     unset_secrets::refuse(app, &file.plan, &inputs)?;
     let backend = app.open(Arc::clone(&registry))?;

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::Ui;
+use crate::ui::{Text, Ui};
 
 /// Print the JSON Schema of plan files
 #[derive(Debug, clap::Args)]
@@ -12,6 +12,6 @@ pub(crate) struct Args {}
 pub(crate) async fn run(ui: &Ui, _app: &App, _args: Args) -> Result<Exit, CommandError> {
     // Always the schema itself: editors read this file as it is.
     let registry = crate::step_kinds::described()?;
-    ui.text(&crate::docs::plan_schema(registry.catalog()))?;
+    ui.text(&Text::document(&crate::docs::plan_schema(registry.catalog())))?;
     Ok(Exit::Done)
 }

@@ -16,7 +16,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::interrupts::Interrupts;
 use crate::simulated::{self, WorldChoice};
-use crate::ui::{STRONG, Ui, document};
+use crate::ui::{STRONG, Text, Ui, document};
 
 /// Serve the simulated Azure on loopback
 #[derive(Debug, clap::Args)]
@@ -67,13 +67,11 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }
     let address = |name: &str| ready.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     ui.data(&document(ready.clone()), || {
-        format!(
-            "{STRONG}simulated Azure{STRONG:#}\narm    {}\nlogin  {}\ngraph  {}\nca     {}\n",
-            address("arm"),
-            address("login"),
-            address("graph"),
-            address("ca_file")
-        )
+        let mut text = Text::line(&format!("{STRONG}simulated Azure{STRONG:#}"));
+        for (label, name) in [("arm", "arm"), ("login", "login"), ("graph", "graph"), ("ca", "ca_file")] {
+            text.push_line(&format!("{label:6} {}", address(name)));
+        }
+        text
     })?;
     ui.talk("Ctrl-C ends it");
     interrupts.next().await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Ui, document};
+use crate::ui::{Text, Ui, document};
 use crate::{docs, step_kinds};
 
 /// List the step kinds, or describe one
@@ -23,7 +23,9 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
         let kinds: Vec<_> = catalog.kinds.values().collect();
         ui.data(&document(json!({ "kinds": kinds })), || {
             let width = kinds.iter().map(|kind| kind.name.len()).max().unwrap_or(0);
-            kinds.iter().map(|kind| format!("{:width$}  {}\n", kind.name, kind.summary)).collect()
+            let lines: String =
+                kinds.iter().map(|kind| format!("{:width$}  {}\n", kind.name, kind.summary)).collect();
+            Text::document(&lines)
         })?;
         return Ok(Exit::Done);
     };
@@ -31,6 +33,6 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
         return Err(CommandError::not_found(format!("there is no step kind {name}"))
             .hint("`twinspan steps` lists every kind"));
     };
-    ui.data(&document(json!({ "kind": kind })), || docs::kind_text(kind))?;
+    ui.data(&document(json!({ "kind": kind })), || Text::document(&docs::kind_text(kind)))?;
     Ok(Exit::Done)
 }

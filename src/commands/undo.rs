@@ -43,7 +43,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         return Ok(Exit::Done);
     }
     if !args.yes {
-        ui.talk(preview.text().trim_end());
+        ui.talk_text(&preview.text());
         if !ui.interactive() {
             return Err(CommandError::usage("undo removes things, and nobody can be asked here")
                 .hint("read `twinspan undo --preview` first, then say --yes"));

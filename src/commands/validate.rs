@@ -9,7 +9,7 @@ use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::graph::OrderView;
-use crate::ui::{GOOD, Ui, document};
+use crate::ui::{GOOD, Text, Ui, document};
 use crate::view::counted;
 use crate::{advice, plan_file, step_kinds};
 
@@ -38,7 +38,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let steps = outline.iter().filter(|item| item.uses.is_some()).count();
     let blocks = outline.len() - steps;
     if !file.warnings.is_empty() {
-        ui.talk(file.warnings.render(ui.colored()).trim_end());
+        ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
     }
     let view = document(json!({
         "valid": true,
@@ -55,15 +55,17 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }));
     ui.data(&view, || {
         let checked = if bound { "inputs checked" } else { "inputs not checked: none given" };
-        format!(
-            "{GOOD}valid{GOOD:#}  {}: {} in {}, {} ({checked})\ndigest {}\n\n{}",
+        let mut text = Text::line(&format!(
+            "{GOOD}valid{GOOD:#}  {}: {} in {}, {} ({checked})",
             file.plan.name,
             counted(steps, "step"),
             counted(blocks, "block"),
             counted(file.plan.inputs.len(), "input"),
-            file.plan.digest,
-            order.text(ui.width()),
-        )
+        ));
+        text.push_line(&format!("digest {}", file.plan.digest));
+        text.push_line("");
+        text.push(&order.text(ui.width()));
+        text
     })?;
     Ok(Exit::Done)
 }

@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::arguments::RunArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{DIM, GOOD, Ui, WAIT};
-use crate::view::{Facts, RunView, ended, is_blocked};
+use crate::ui::{DIM, GOOD, Text, Ui, WAIT};
+use crate::view::{Facts, Page, RunView, ended, is_blocked};
 use crate::{failures, progress, run_reference};
 
 /// Wait until a run stands as asked. It is not driven by this
@@ -170,7 +170,7 @@ impl WaitedView<'_> {
         }
     }
 
-    fn text(&self, ui: &Ui) -> String {
+    fn text(&self, ui: &Ui) -> Text {
         let run = &self.run;
         let (style, word) = match (self.met, self.timed_out) {
             (true, _) => (GOOD, "met"),
@@ -181,12 +181,12 @@ impl WaitedView<'_> {
             "{style}{word:10}{style:#} {}  {DIM}run {}: {}{DIM:#}",
             self.wanted, run.short, run.status.words
         );
-        let mut text = ui.width().wrapped(&line, 11);
-        text.push('\n');
+        let mut page = Page::new(ui.width());
+        page.line(11, &line);
         if !self.met {
-            text.push_str(&run.closing(ui.width()));
+            page.append(&run.closing(ui.width()));
         }
-        text
+        page.into_text()
     }
 }
 

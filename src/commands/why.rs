@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::arguments::RunArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{DIM, STRONG, Ui};
+use crate::ui::{DIM, STRONG, Text, Ui};
 use crate::view::{
     EventView, Page, SCHEMA, StepView, TranscriptView, Words, origin_word, stamp, step, write_transcripts,
 };
@@ -70,10 +70,11 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     Ok(Exit::Done)
 }
 
-fn text(ui: &Ui, view: &WhyView<'_>, events: &[Recorded], seen: &[(Timestamp, String)]) -> String {
+fn text(ui: &Ui, view: &WhyView<'_>, events: &[Recorded], seen: &[(Timestamp, String)]) -> Text {
     let mut page = Page::new(ui.width());
     about(&view.step, seen, &mut page);
-    page.line(0, &format!("\n{STRONG}what happened{STRONG:#}"));
+    page.gap();
+    page.line(0, &format!("{STRONG}what happened{STRONG:#}"));
     for recorded in events {
         let mut words = Words::of(&recorded.event, recorded.at);
         if let Event::DriverTook { .. } = recorded.event {
@@ -84,7 +85,8 @@ fn text(ui: &Ui, view: &WhyView<'_>, events: &[Recorded], seen: &[(Timestamp, St
         page.line(22, &format!("{DIM}{at}{DIM:#}  {style}{:10}{style:#}  {}", words.label, words.text));
     }
     if !view.transcripts.is_empty() {
-        page.line(0, &format!("\n{STRONG}what was asked and answered{STRONG:#}"));
+        page.gap();
+        page.line(0, &format!("{STRONG}what was asked and answered{STRONG:#}"));
         write_transcripts(&view.transcripts, &mut page);
         if ui.verbose() == 0 {
             page.line(0, &format!("{DIM}(-v shows the bodies, without secrets){DIM:#}"));

@@ -8,7 +8,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use twinspan_steps::{CredentialSettings, IdentitySettings, SecretRef};
 
+use super::ownership::Trust;
 use super::{CREDENTIALS, CloudName, Configuration};
+use crate::ui::Text;
 
 /// Something wrong in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,21 +22,22 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    pub(crate) fn text(&self) -> String {
-        format!("{}:{}:{}: {}\n", self.file.display(), self.line, self.column, self.message)
+    pub(crate) fn text(&self) -> Text {
+        Text::line(&format!("{}:{}:{}: {}", self.file.display(), self.line, self.column, self.message))
     }
 }
 
 /// Reads `text`, the content of `path`.
-pub(super) fn read(path: &Path, text: &str) -> Result<Configuration, Vec<Finding>> {
-    let mut reader = Reader { path, text, findings: Vec::new() };
+pub(super) fn read(path: &Path, text: &str, trust: Trust) -> Result<Configuration, Vec<Finding>> {
+    let mut reader = Reader { path, text, trust, findings: Vec::new(), ignored: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         reader.add(error.span().unwrap_or(0..0), error.message().to_owned());
     }
-    let configuration =
+    let mut configuration =
         if errors.is_empty() { reader.top(table.get_ref()) } else { Configuration::default() };
     // In the order of the text, whatever order the tables come in.
+    configuration.ignored = std::mem::take(&mut reader.ignored);
     reader.findings.sort_by_key(|finding| (finding.line, finding.column));
     if reader.findings.is_empty() { Ok(configuration) } else { Err(reader.findings) }
 }
@@ -42,21 +45,27 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Configuration, Vec<Finding
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
+    trust: Trust,
     findings: Vec<Finding>,
+    ignored: Vec<String>,
 }
+
+/// Where a file has to lie, or how it has to be named, to say something that runs a program or names a host.
+const OWN: &str = "is read only from your own twinspan.toml (~/.config/twinspan/twinspan.toml) or from a file that you name with --config";
 
 type Entry<'a, 'i> = &'a Spanned<DeValue<'i>>;
 
 impl Reader<'_> {
     fn add(&mut self, at: Range<usize>, message: impl Into<String>) {
+        let (line, column) = self.place(&at);
+        self.findings.push(Finding { file: self.path.to_owned(), line, column, message: message.into() });
+    }
+
+    /// Line and column, from 1.
+    fn place(&self, at: &Range<usize>) -> (usize, usize) {
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |position| position + 1);
-        self.findings.push(Finding {
-            file: self.path.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            message: message.into(),
-        });
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
     fn unknown(&mut self, at: Range<usize>, key: &str, within: &str, known: &[&str]) {
@@ -79,7 +88,10 @@ impl Reader<'_> {
                 "command" => {
                     for (key, value) in self.table(value, "command").into_iter().flatten() {
                         match &**key.get_ref() {
-                            "allow" => configuration.command_allow = self.programs(value),
+                            "allow" => {
+                                let programs = self.programs(value);
+                                configuration.command_allow = self.allowed(key.span(), programs);
+                            }
                             other => self.unknown(key.span(), other, "[command]", &["allow"]),
                         }
                     }
@@ -229,6 +241,13 @@ impl Reader<'_> {
             );
             return None;
         }
+        if !self.trust.is_full() && !is_on_this_machine(&text) {
+            self.add(
+                value.span(),
+                format!("`{what}` names a host that would get tokens and secrets: that {OWN}"),
+            );
+            return None;
+        }
         Some(text.trim_end_matches('/').to_owned())
     }
 
@@ -240,6 +259,17 @@ impl Reader<'_> {
 
     fn relative(&self, text: &str) -> PathBuf {
         self.path.parent().unwrap_or(Path::new(".")).join(text)
+    }
+
+    /// Programs that `command` steps may run. Where the file may not say so nothing is allowed by it, which hurts nobody who
+    /// only reads.
+    fn allowed(&mut self, at: Range<usize>, programs: Option<Vec<PathBuf>>) -> Option<Vec<PathBuf>> {
+        if self.trust.is_full() || programs.as_ref().is_none_or(Vec::is_empty) {
+            return programs;
+        }
+        let (line, column) = self.place(&at);
+        self.ignored.push(format!("{}:{line}:{column}: [command] allow {OWN}", self.path.display()));
+        None
     }
 
     fn programs(&mut self, value: Entry<'_, '_>) -> Option<Vec<PathBuf>> {
@@ -276,6 +306,10 @@ impl Reader<'_> {
         match &**key.get_ref() {
             "env" => self.string(inner, "env").map(SecretRef::Env),
             "file" => self.string(inner, "file").map(|text| SecretRef::File(self.relative(&text))),
+            "command" if !self.trust.is_full() => {
+                self.add(key.span(), format!("{what} = {{ command = … }} runs a program: that {OWN}"));
+                None
+            }
             "command" => {
                 let Some(list) = inner.get_ref().as_array() else {
                     self.add(inner.span(), "`command` must be a list: the program, then its arguments");
@@ -296,6 +330,13 @@ impl Reader<'_> {
     }
 }
 
+/// Whether an address leads to this machine, as those of `twinspan sim` do.
+fn is_on_this_machine(address: &str) -> bool {
+    let Ok(uri) = address.parse::<http::Uri>() else { return false };
+    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    plain && matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
 const SECRET_KEYS: [&str; 2] = ["client_secret", "system_access_token"];
 
 fn is_tenant(text: &str) -> bool {
@@ -314,7 +355,12 @@ mod tests {
     use super::*;
 
     fn findings(text: &str) -> Vec<String> {
-        read(Path::new("twinspan.toml"), text).err().unwrap_or_default().iter().map(Finding::text).collect()
+        found_by(Trust::Own, text)
+    }
+
+    fn found_by(trust: Trust, text: &str) -> Vec<String> {
+        let found = read(Path::new("twinspan.toml"), text, trust).err().unwrap_or_default();
+        found.iter().map(|finding| finding.text().plain()).collect()
     }
 
     #[test]
@@ -339,7 +385,7 @@ mod tests {
             [command]
             allow = ["/usr/bin/true"]
         "#;
-        let configuration = read(Path::new("/conf/twinspan.toml"), text).unwrap();
+        let configuration = read(Path::new("/conf/twinspan.toml"), text, Trust::Own).unwrap();
         let target = &configuration.identities["target"];
         assert_eq!(target.everywhere.credential, Some(CredentialKind::ClientSecret));
         let fabrikam = &target.tenants["22222222-0000-0000-0000-00000000000f"];
@@ -378,6 +424,33 @@ mod tests {
         for wanted in expected {
             assert!(found.iter().any(|text| text.contains(wanted)), "{wanted}: {found:#?}");
         }
+    }
+
+    #[test]
+    fn what_came_with_a_checkout_runs_nothing_and_names_no_host() {
+        let runs = "[identities.a]\nclient_secret = { command = [\"/bin/sh\"] }\n";
+        let names = |host: &str| {
+            format!(
+                "[cloud]\nname = \"custom\"\narm = \"https://{host}\"\nlogin = \"https://{host}\"\ngraph = \"https://{host}\"\n"
+            )
+        };
+        for (text, place) in [
+            (runs.to_owned(), ":2:19: client_secret = { command"),
+            (names("login.example"), ":4:9: `login` names a host"),
+            (names("localhost@login.example:1"), ":4:9: `login` names a host"),
+            (names("localhost.login.example"), ":4:9: `login` names a host"),
+        ] {
+            let found = found_by(Trust::Found, &text);
+            assert!(
+                found.iter().any(|found| found.contains(place) && found.contains("--config")),
+                "{found:?}"
+            );
+            assert_eq!(findings(&text), Vec::<String>::new());
+        }
+        // The simulator's own folder works from where it lies.
+        assert_eq!(found_by(Trust::Found, &names("localhost:44300")), Vec::<String>::new());
+        let said = read(Path::new("t"), "[command]\nallow = [\"/p\"]\n", Trust::Found).unwrap();
+        assert_eq!((said.command_allow, said.ignored.len()), (None, 1));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Finds the files and the variables, and lays them over each other.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use twinspan_steps::{CredentialSettings, SecretRef};
@@ -8,8 +9,10 @@ use twinspan_steps::{CredentialSettings, SecretRef};
 use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::ui::Text;
 
 use super::file::{self, Finding};
+use super::ownership::{self, Trust};
 use super::{CREDENTIALS, CloudName, CloudSettings, Configuration};
 
 /// Name of the file, in the project and in the user's configuration folder.
@@ -44,11 +47,11 @@ impl Layers {
 pub(crate) fn load(sources: &Sources<'_>) -> Result<Layers, CommandError> {
     let mut findings = Vec::new();
     let project = match project_file(sources) {
-        Some(path) => read(&path, sources.explicit.is_some(), &mut findings)?.map(|said| (path, said)),
+        Some((path, trust)) => read(sources, &path, trust, &mut findings)?.map(|said| (path, said)),
         None => None,
     };
     let user = match sources.environment.configuration_folder().map(|folder| folder.join(FILE_NAME)) {
-        Some(path) => read(&path, false, &mut findings)?.map(|said| (path, said)),
+        Some(path) => read(sources, &path, Trust::Own, &mut findings)?.map(|said| (path, said)),
         None => None,
     };
     let files = Layers { environment: Configuration::default(), project, user };
@@ -56,37 +59,48 @@ pub(crate) fn load(sources: &Sources<'_>) -> Result<Layers, CommandError> {
     if findings.is_empty() {
         return Ok(Layers { environment, ..files });
     }
-    let text = findings.iter().map(Finding::text).collect();
+    let mut text = Text::default();
+    findings.iter().for_each(|finding| text.push(&finding.text()));
     let count = findings.len();
     let message =
         format!("the configuration has {count} {}", if count == 1 { "mistake" } else { "mistakes" });
     Err(CommandError::usage(message).findings(text, serde_json::to_value(findings).unwrap_or_default()))
 }
 
-fn project_file(sources: &Sources<'_>) -> Option<PathBuf> {
-    if let Some(path) = sources.explicit {
-        return Some(path.to_owned());
+fn project_file(sources: &Sources<'_>) -> Option<(PathBuf, Trust)> {
+    let named = sources.explicit.map(Path::to_owned).or_else(|| sources.environment.path("TWINSPAN_CONFIG"));
+    if let Some(path) = named {
+        return Some((path, Trust::Named));
     }
-    if let Some(path) = sources.environment.path("TWINSPAN_CONFIG") {
-        return Some(path);
-    }
-    sources.folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
+    let folders = [sources.environment.path("HOME"), sources.environment.configuration_folder()];
+    let whole = |folder: &Path| folder.canonicalize().ok();
+    let found = sources.folder.ancestors().find(|folder| folder.join(FILE_NAME).is_file())?;
+    let own =
+        folders.iter().flatten().any(|folder| whole(folder).is_some_and(|own| whole(found) == Some(own)));
+    Some((found.join(FILE_NAME), if own { Trust::Own } else { Trust::Found }))
 }
 
 /// What a file says; `None`: it is not there.
 fn read(
+    sources: &Sources<'_>,
     path: &Path,
-    must_exist: bool,
+    trust: Trust,
     findings: &mut Vec<Finding>,
 ) -> Result<Option<Configuration>, CommandError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {
+    let refuse = |error: io::Error| CommandError::file(Exit::Usage, "the configuration", path, &error);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && sources.explicit != Some(path) => {
             return Ok(None);
         }
-        Err(error) => return Err(CommandError::file(Exit::Usage, "the configuration", path, &error)),
+        Err(error) => return Err(refuse(error)),
     };
-    Ok(Some(file::read(path, &text).unwrap_or_else(|found| {
+    if trust != Trust::Named {
+        ownership::check(path, &file, sources.environment)?;
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(refuse)?;
+    Ok(Some(file::read(path, &text, trust).unwrap_or_else(|found| {
         findings.extend(found);
         Configuration::default()
     })))
@@ -199,7 +213,67 @@ mod tests {
         assert_eq!(central.certificate, Some("/keys/app.pem".into()));
         assert_eq!(central.client_id.as_deref(), Some("p"));
         assert_eq!(configuration.journal, Some(user.join("u.db")));
-        assert_eq!(configuration.command_allow, Some(vec!["/p".into()]));
+        // A file that was found says nothing of programs; one that was named does.
+        assert_eq!(configuration.command_allow, None);
+        assert!(
+            configuration.ignored[0].contains("twinspan.toml:4:1: [command] allow is read only from"),
+            "{configuration:?}"
+        );
+        let named = folder.path().join("project").join(FILE_NAME);
+        let sources = Sources { explicit: Some(&named), ..sources };
+        let configuration = load(&sources).unwrap().merged();
+        assert_eq!((configuration.command_allow, configuration.ignored), (Some(vec!["/p".into()]), vec![]));
+    }
+
+    #[test]
+    fn the_home_folder_is_the_operators_own() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), "[command]\nallow = [\"/p\"]\n").unwrap();
+        let home = folder.path().display().to_string();
+        let environment = Environment::Memory([("HOME".to_owned(), home)].into());
+        let sources = Sources { environment: &environment, explicit: None, folder: folder.path() };
+        assert_eq!(load(&sources).unwrap().merged().command_allow, Some(vec!["/p".into()]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_may_change_is_refused_with_what_mends_it() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b");
+        std::fs::create_dir_all(&inner).unwrap();
+        let file = folder.path().join("a").join(FILE_NAME);
+        std::fs::write(&file, "journal = \"j.db\"\n").unwrap();
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let environment = Environment::Memory([].into());
+        let load = |folder: &Path, explicit: Option<&Path>| {
+            load(&Sources { environment: &environment, explicit, folder }).map(|_| ())
+        };
+        load(&inner, None).unwrap();
+        mode(&file, 0o666);
+        let error = load(&inner, None).unwrap_err();
+        assert!(
+            error.message.contains("a/twinspan.toml may be changed by others")
+                && error.message.contains("mode 0666"),
+            "{error:?}"
+        );
+        assert_eq!(error.hints[0], format!("chmod go-w {}", file.display()));
+        load(&inner, Some(&file)).unwrap();
+        // Through a link it is no other file.
+        let elsewhere = folder.path().join("c");
+        std::fs::create_dir(&elsewhere).unwrap();
+        symlink(&file, elsewhere.join(FILE_NAME)).unwrap();
+        assert!(load(&elsewhere, None).is_err());
+        // Nor may others put another file in its place.
+        mode(&file, 0o644);
+        mode(&folder.path().join("a"), 0o777);
+        assert!(load(&inner, None).unwrap_err().message.contains("the folder"));
+        assert!(load(&elsewhere, None).is_err());
+        mode(&folder.path().join("a"), 0o1777);
+        load(&inner, None).unwrap();
+        load(&elsewhere, None).unwrap();
     }
 
     #[test]
@@ -210,7 +284,7 @@ mod tests {
         let error = load(&Sources { environment: &environment, explicit: None, folder: folder.path() });
         let error = error.unwrap_err();
         assert_eq!(error.exit, Exit::Usage);
-        let text = error.findings.unwrap().text;
+        let text = error.findings.unwrap().text.plain();
         assert!(text.contains("colour") && text.contains("\"mars\" is not known"), "{text}");
     }
 }

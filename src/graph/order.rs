@@ -5,7 +5,7 @@ use twinspan_plans::Plan;
 use twinspan_plans::graph::{Graph, GraphNode, Why};
 
 use super::{is_gate, repeated};
-use crate::ui::{DIM, STRONG, Width};
+use crate::ui::{DIM, STRONG, Text, Width};
 use crate::view::Page;
 
 /// The order of a plan.
@@ -45,11 +45,11 @@ impl OrderView {
         OrderView { steps: nodes.into_iter().map(|node| OrderedStep::new(plan, &graph, node)).collect() }
     }
 
-    pub(crate) fn text(&self, width: Width) -> String {
+    pub(crate) fn text(&self, width: Width) -> Text {
         OrderView::text_of(&self.steps, width)
     }
 
-    pub(crate) fn text_of(steps: &[OrderedStep], width: Width) -> String {
+    pub(crate) fn text_of(steps: &[OrderedStep], width: Width) -> Text {
         let mut page = Page::new(width);
         page.line(
             0,

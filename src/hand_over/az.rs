@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use twinspan_encode::sh;
 use twinspan_engine::{Act, Find, Fits, Make, Removal, Request, Variable};
 use twinspan_steps::GRAPH;
 use uuid::Uuid;
@@ -13,7 +14,10 @@ use super::words::{self, filled, readable};
 
 const HEAD: &str = r#"set -eu
 
-say() { printf '%s\n' "$*" >&2; }
+# shown: what others wrote, without what a terminal would act on.
+hidden=$(printf 's/\302[\200-\237]/?/g;s/\342\200[\213-\217\250-\256]/?/g;s/\342\201[\240-\257]/?/g')
+shown() { LC_ALL=C tr -d '\000-\010\013-\037\177' | LC_ALL=C sed "$hidden"; }
+say() { printf '%s\n' "$*" | shown >&2; }
 problem=$(mktemp)
 trap 'rm -f "$problem"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -25,7 +29,7 @@ look() {
   elif grep -qi -e 'not found' -e 'notfound' "$problem"; then
     found=
   else
-    cat "$problem" >&2
+    shown <"$problem" >&2
     exit 1
   fi
 }
@@ -41,7 +45,7 @@ send() {
       return 0
     fi
     if [ -z "$6" ] || [ "$tries" -ge 60 ] || ! grep -qE "$6" "$problem"; then
-      cat "$problem" >&2
+      shown <"$problem" >&2
       exit 1
     fi
     tries=$((tries + 1))
@@ -51,6 +55,10 @@ send() {
 }
 
 line() { printf '%s\n' "$found" | sed -n "$1p"; }
+
+# word TEXT: as a word of a shell. back RESOURCE URL: says the command that removes it.
+word() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
+back() { printf 'az rest --method delete --resource %s --url %s\n' "$(word "$1")" "$(word "$2")" | shown; }
 "#;
 
 const UUID5: &str = r#"
@@ -169,13 +177,8 @@ fn taking_back(text: &mut String, tasks: &[&TaskView], variables: &[Variable]) {
         let _ = writeln!(text, "{print} {}", quoted(&one_line(&words), &[]));
         if let Some(request) = &back.request {
             let base = base(request);
-            let target =
-                filled(&words::target(request), variables, |variable| format!("${{{}}}", variable.name));
-            // What the shell reads in double quotes stays what it is; a path holds none of it but variables.
-            let _ = writeln!(
-                text,
-                "{print} \"az rest --method delete --resource ${base} --url '${base}{target}'\""
-            );
+            let target = quoted(&words::target(request), variables);
+            let _ = writeln!(text, "back \"${base}\" \"${base}\"{target}");
         }
     }
 }
@@ -318,8 +321,7 @@ pub(super) fn query(find: &Find) -> String {
 
 /// A word of the shell; variables stand outside of the quotes.
 pub(super) fn quoted(text: &str, variables: &[Variable]) -> String {
-    let text = format!("'{}'", text.replace('\'', "'\\''"));
-    filled(&text, variables, |variable| format!("'\"${}\"'", variable.name))
+    filled(&sh::quoted(text), variables, |variable| format!("'\"${}\"'", variable.name))
 }
 
 fn octal(namespace: &Uuid) -> String {

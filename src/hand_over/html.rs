@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use twinspan_encode::html;
 use twinspan_engine::{Act, Variable};
 
 use super::page::{HandOverView, Page, TaskView};
+use super::remark::one_line;
 use super::text::request;
 use super::words::{self, readable};
 
@@ -20,7 +22,7 @@ section{break-inside:avoid}
 ";
 
 /// Everything, as one file.
-pub(crate) fn html(view: &HandOverView) -> String {
+pub(crate) fn page(view: &HandOverView) -> String {
     let title = format!("What {} has to do: {}", view.identity, view.summary);
     let mut text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -37,10 +39,10 @@ pub(crate) fn html(view: &HandOverView) -> String {
     );
     if let Some(document) = &view.document {
         // Written by the plan's author, so it is a link only if it looks like one.
-        let link = escaped(document);
-        let _ = match document.starts_with("https://") {
-            true => writeln!(text, "<p>It follows <a href=\"{link}\">{link}</a>.</p>"),
-            false => writeln!(text, "<p>It follows {link}.</p>"),
+        let words = escaped(document);
+        let _ = match html::link(document) {
+            Some(link) => writeln!(text, "<p>It follows <a href=\"{link}\">{words}</a>.</p>"),
+            None => writeln!(text, "<p>It follows {words}.</p>"),
         };
     }
     if view.is_empty() {
@@ -104,7 +106,7 @@ fn section(text: &mut String, task: &TaskView, variables: &[Variable]) {
                 }
                 if let Some(body) = &make.write.body {
                     let body = serde_json::to_string_pretty(body).unwrap_or_else(|_| words::body(body));
-                    let _ = write!(sent, "\n{}", shown(&body));
+                    let _ = write!(sent, "\n{}", html::text(&readable(&body, variables)));
                 }
                 row("As a request", format!("<pre>{sent}</pre>"));
                 if let Some((_, to)) = &make.pass_on {
@@ -128,6 +130,7 @@ fn section(text: &mut String, task: &TaskView, variables: &[Variable]) {
     row("Take back", format!("{}{}", shown(&task.task.back.words), request.unwrap_or_default()));
 }
 
+/// What somebody wrote, on one line.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    html::text(&one_line(text))
 }

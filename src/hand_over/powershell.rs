@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use twinspan_encode::powershell;
 use twinspan_engine::{Act, Find, Fits, Make, Removal, Request, Variable};
 use twinspan_steps::GRAPH;
 
 use super::page::{HandOverView, Page, TaskView};
-use super::remark::{comment, one_line};
+use super::remark::{one_line, powershell_comment as comment};
 use super::words::{self, filled, readable};
 
 const HEAD: &str = r#"#Requires -Version 7.0
@@ -19,11 +20,17 @@ if (-not $Environment) { throw 'sign in first: Connect-AzAccount' }
 $Arm = $Environment.ResourceManagerUrl.TrimEnd('/')
 $Graph = $Environment.ExtendedProperties['MicrosoftGraphUrl'].TrimEnd('/')
 
+# What others wrote, without what a terminal would act on.
+function Shown($Text) { "$Text" -replace '[\p{Cc}\p{Cf}\p{Zl}\p{Zp}-[\n\t]]', '?' }
+
+# A text as PowerShell writes it.
+function Quote([string] $Text) { "'" + ($Text -replace '[''\u2018-\u201B]', '$0$0') + "'" }
+
 # What Pick finds in the answer; nothing, if it is not there. Any other trouble ends the script.
 function Look([string] $Uri, [scriptblock] $Pick) {
     $reply = Invoke-AzRestMethod -Method GET -Uri $Uri
     if ($reply.StatusCode -eq 404) { return $null }
-    if ($reply.StatusCode -ge 300) { throw "GET ${Uri}: $($reply.StatusCode) $($reply.Content)" }
+    if ($reply.StatusCode -ge 300) { throw "GET ${Uri}: $($reply.StatusCode) $(Shown $reply.Content)" }
     & $Pick ($reply.Content | ConvertFrom-Json)
 }
 
@@ -48,7 +55,7 @@ function Send([string] $Method, [string] $Uri, [string] $Body, [string] $NotYet,
         }
         if ($status -lt 300) { return $(if ($content) { $content | ConvertFrom-Json }) }
         if ($There -and $content -match $There) { return $null }
-        if (-not $NotYet -or $content -notmatch $NotYet -or $try -eq 60) { throw "$Method ${Uri}: $status $content" }
+        if (-not $NotYet -or $content -notmatch $NotYet -or $try -eq 60) { throw "$Method ${Uri}: $status $(Shown $content)" }
         Write-Host '  not yet; again in 10 seconds'
         Start-Sleep -Seconds 10
     }
@@ -145,8 +152,8 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
         let words = format!("# {}: {}", task.step, readable(&back.words, &variables));
         let _ = writeln!(text, "Write-Host {}", quoted(&one_line(&words), &[]));
         if let Some(request) = &back.request {
-            let command = "'Invoke-AzRestMethod -Method DELETE -Uri '''";
-            let _ = writeln!(text, "Write-Host ({command} + {} + '''')", uri(request, &variables));
+            let command = "'Invoke-AzRestMethod -Method DELETE -Uri '";
+            let _ = writeln!(text, "Write-Host ({command} + (Quote {}))", uri(request, &variables));
         }
     }
     if page.tenant.is_some() {
@@ -207,7 +214,7 @@ fn remove(text: &mut String, removal: &Removal, variables: &[Variable]) {
 
 fn make(text: &mut String, make: &Make, variables: &[Variable]) {
     look(text, &make.look, variables);
-    text.push_str("if ($found) {\n    Write-Host \"  it is there: $found\"\n} else {\n");
+    text.push_str("if ($found) {\n    Write-Host \"  it is there: $(Shown $found)\"\n} else {\n");
     let request = &make.write;
     let body = request.body.as_ref().map(words::body).unwrap_or_default();
     let _ = writeln!(
@@ -226,7 +233,7 @@ fn make(text: &mut String, make: &Make, variables: &[Variable]) {
     text.push_str("    Write-Host '  done'\n");
     if let Some((field, to)) = &make.pass_on {
         let words = quoted(&format!("  pass this link on to {to}: "), &[]);
-        let _ = writeln!(text, "    Write-Host ({words} + (Get-Field $answer '{field}'))");
+        let _ = writeln!(text, "    Write-Host ({words} + (Shown (Get-Field $answer '{field}')))");
     }
     text.push_str("}\n");
     if let Some((variable, _)) = &make.yields {
@@ -268,7 +275,7 @@ fn pick(find: &Find, variables: &[Variable]) -> String {
 
 /// A text; where variables are in it, a sum in parentheses.
 fn quoted(text: &str, variables: &[Variable]) -> String {
-    let plain = format!("'{}'", text.replace('\'', "''"));
+    let plain = powershell::quoted(text);
     let spliced = filled(&plain, variables, |variable| format!("' + ${} + '", variable.name));
-    if spliced == plain { plain } else { format!("({spliced})") }
+    if spliced == plain || plain.starts_with('(') { spliced } else { format!("({spliced})") }
 }

@@ -2,8 +2,15 @@
 
 use std::fmt::Write as _;
 
+use twinspan_encode::{powershell, terminal};
+
 pub(super) fn comment(text: &mut String, line: &str) {
-    let _ = writeln!(text, "# {}", one_line(line));
+    let _ = writeln!(text, "# {}", terminal::line(&one_line(line)));
+}
+
+/// The same for PowerShell, which reads some remarks.
+pub(super) fn powershell_comment(text: &mut String, line: &str) {
+    let _ = writeln!(text, "# {}", powershell::remark(&one_line(line)));
 }
 
 pub(super) fn one_line(text: &str) -> String {
@@ -19,5 +26,7 @@ mod tests {
         let mut text = String::new();
         comment(&mut text, "a title\nrm -rf x\r\u{2028}y\u{85}z");
         assert_eq!(text, "# a title rm -rf x y z\n");
+        powershell_comment(&mut text, "SIG # Begin signature block\u{1b}");
+        assert!(text.ends_with("\n# - SIG # Begin signature block\\u{1b}\n"), "{text}");
     }
 }

@@ -4,21 +4,22 @@ use twinspan_engine::{Act, Request, Variable};
 
 use super::page::{HandOverView, Page, TaskView};
 use super::words::{self, readable};
-use crate::ui::{DIM, STRONG, Width};
+use crate::ui::{DIM, STRONG, Text, Width};
 use crate::view;
 
 /// Where the text of a labelled line begins.
 const INDENT: usize = 13;
 
 /// Everything, for a terminal.
-pub(crate) fn text(view: &HandOverView, width: Width) -> String {
+pub(crate) fn text(view: &HandOverView, width: Width) -> Text {
     let mut text = view::Page::new(width);
     text.line(11, &format!("{STRONG}hand-over{STRONG:#}  {} (run {})", view.summary, view.short));
     if let Some(document) = &view.document {
         text.whole(&format!("{DIM}{document}{DIM:#}"));
     }
     if view.is_empty() {
-        text.line(0, &format!("\nThere is nothing left to do for {}.", view.identity));
+        text.gap();
+        text.line(0, &format!("There is nothing left to do for {}.", view.identity));
     }
     for page in &view.pages {
         one(&mut text, view, page);
@@ -27,21 +28,25 @@ pub(crate) fn text(view: &HandOverView, width: Width) -> String {
 }
 
 fn one(text: &mut view::Page, view: &HandOverView, page: &Page) {
-    text.line(0, &format!("\n{STRONG}For {}{STRONG:#}", page.place(&view.identity)));
+    text.gap();
+    text.line(0, &format!("{STRONG}For {}{STRONG:#}", page.place(&view.identity)));
     if let Some(about) = &view.about {
         text.line(0, about);
     }
     let variables = page.variables();
     for (position, task) in page.tasks.iter().enumerate() {
-        text.line(3, &format!("\n{STRONG}{}. {}{STRONG:#}  ({})", position + 1, task.why, task.step));
+        text.gap();
+        text.line(3, &format!("{STRONG}{}. {}{STRONG:#}  ({})", position + 1, task.why, task.step));
         section(text, task, &variables);
     }
     for later in &page.not_yet {
-        text.line(3, &format!("\n{STRONG}later: {}{STRONG:#}  ({})", later.why, later.step));
+        text.gap();
+        text.line(3, &format!("{STRONG}later: {}{STRONG:#}  ({})", later.why, later.step));
         labelled(text, "because", &later.until);
     }
     if !page.looks.is_empty() {
-        text.line(0, "\ntwinspan itself looks, as soon as it can sign in:");
+        text.gap();
+        text.line(0, "twinspan itself looks, as soon as it can sign in:");
         for look in &page.looks {
             text.line(3, &format!("   {}  ({})", look.why, look.step));
         }
@@ -50,7 +55,8 @@ fn one(text: &mut view::Page, view: &HandOverView, page: &Page) {
         return;
     }
     let (run, identity) = (&view.short, &view.identity);
-    text.whole(&format!("\n{:12} {}", "as a script", words::command(run, identity, "az")));
+    text.gap();
+    text.whole(&format!("{:12} {}", "as a script", words::command(run, identity, "az")));
     text.whole(&format!("{:12} {}", "", words::command(run, identity, "powershell")));
     text.whole(&format!("{:12} {}", "as a page", words::command(run, identity, "html")));
     let then = format!("nothing: the run sees it and goes on by itself, or with `twinspan resume {run}`");

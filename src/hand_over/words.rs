@@ -1,6 +1,7 @@
 //! What the views share: requests in one line, values that nobody knows yet, percent-encoding.
 
 use serde_json::Value;
+use twinspan_encode::sh;
 use twinspan_engine::{Request, Variable};
 use twinspan_steps::GRAPH;
 
@@ -27,21 +28,21 @@ pub(super) fn service(request: &Request) -> &'static str {
 
 /// Path and parameters, as they are sent.
 pub(super) fn target(request: &Request) -> String {
-    let mut text = request.path.clone();
+    let mut text = encoded(&request.path, "-_.~/:@!$&'()*+,;=%");
     for (position, (name, value)) in request.query.iter().enumerate() {
         text.push(if position == 0 { '?' } else { '&' });
         text.push_str(name);
         text.push('=');
-        text.push_str(&encoded(value));
+        text.push_str(&encoded(value, "-_.~/:,@()"));
     }
     text
 }
 
-/// A parameter's value; what every shell and client leaves alone stays readable.
-fn encoded(text: &str) -> String {
+/// A part of an address; `plain` stays as it is, beside letters and digits.
+fn encoded(text: &str, plain: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~/:,@()".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || plain.as_bytes().contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             encoded.push_str(&format!("%{byte:02X}"));
@@ -68,7 +69,7 @@ pub(super) fn before(task: &super::page::TaskView) -> Vec<String> {
 
 /// How the script of `format` is asked for.
 pub(super) fn command(run: &str, identity: &str, format: &str) -> String {
-    format!("twinspan hand-over {run} --as {identity} --format {format}")
+    format!("twinspan hand-over {run} --as {} --format {format}", sh::word(identity))
 }
 
 /// Lines that say which steps a script leaves out, and why.

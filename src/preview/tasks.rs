@@ -2,6 +2,7 @@
 //! that it takes.
 
 use serde::Serialize;
+use twinspan_encode::sh;
 use twinspan_engine::{Act, Identity, Previewed, Prospect, RunId, Task, Wait, WaitKind};
 use twinspan_plans::Plan;
 use twinspan_steps::readiness::{Allowance, Ending, Entrance, Place, Readiness, Rival, Rivals};
@@ -158,7 +159,7 @@ fn of_somebody_else(identity: &Identity, steps: &[&Previewed], run: RunId) -> Ve
         .collect();
     if !tasks.is_empty() {
         tasks.push(TaskView {
-            command: Some(format!("twinspan hand-over RUN --as {} --format az", identity.name)),
+            command: Some(format!("twinspan hand-over RUN --as {} --format az", sh::word(&identity.name))),
             otherwise: Some(format!(
                 "set [identities.{}] in twinspan.toml, where this machine is to do it itself",
                 identity.name

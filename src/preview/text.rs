@@ -6,7 +6,7 @@ use super::step::{State, StepView};
 use super::tenant::{RightsView, ScopeView, SignInView, TenantView};
 use super::{Counts, HeadingView, PreviewView};
 use crate::graph::OrderView;
-use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT, Width};
+use crate::ui::{BAD, DIM, GOOD, STRONG, Style, Text, WAIT, Width};
 use crate::view::{Page, counted, span, stamp};
 
 /// Where the words of a step stand: after its state.
@@ -16,7 +16,7 @@ const STATE: usize = 16;
 const LABEL: usize = 14;
 
 impl PreviewView {
-    pub(crate) fn text(&self, width: Width) -> String {
+    pub(crate) fn text(&self, width: Width) -> Text {
         let mut page = Page::new(width);
         page.line(9, &format!("{STRONG}preview{STRONG:#}  {}", self.summary));
         if let Some(document) = &self.document {
@@ -33,9 +33,7 @@ impl PreviewView {
             tenant.write(&mut page);
         }
         page.line(0, "");
-        for line in OrderView::text_of(&self.order, width).lines() {
-            page.whole(line);
-        }
+        page.append(&OrderView::text_of(&self.order, width));
         page.line(0, "");
         page.line(11, &format!("{STRONG}{:10}{STRONG:#} {}", "steps", self.counts.words()));
         page.line(11, &format!("{:10} nothing: {}, no writes", "changed", counted(self.reads, "read")));
@@ -202,7 +200,7 @@ impl TenantView {
     }
 }
 
-fn line(page: &mut Page, style: anstyle::Style, word: &str, text: &str) {
+fn line(page: &mut Page, style: Style, word: &str, text: &str) {
     page.line(STATE + 1, &format!("  {style}{word:14}{style:#} {text}"));
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use twinspan_encode::terminal;
 use twinspan_engine::{StepEvent, StepKey};
 
 use crate::view::{ahead, between};
@@ -46,7 +47,7 @@ impl LiveLines {
             if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:.bold} {wide_msg}") {
                 bar.set_style(style);
             }
-            bar.set_prefix(name);
+            bar.set_prefix(terminal::line(&name).into_owned());
             Line { bar, words: String::new(), since: at, until: None }
         });
         if line.words != words {
@@ -77,7 +78,8 @@ impl Line {
         let until = self.until.map(|until| format!(", looks again {}", ahead(now, until)));
         // The times come first: words that are too long are cut at the terminal's end.
         let words = format!("({}{}) {}", between(self.since, now), until.unwrap_or_default(), self.words);
-        self.bar.set_message(words);
+        // These lines pass by the writer of all others.
+        self.bar.set_message(terminal::line(&words).into_owned());
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a rehearsal shows: the document's headings, each with its steps and their evidence, and the virtual clock.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -9,8 +8,8 @@ use twinspan_engine::Origin;
 
 use super::people::Act;
 use crate::exit::Exit;
-use crate::ui::{DIM, STRONG, Width};
-use crate::view::{EvidenceView, RunView, SCHEMA, span};
+use crate::ui::{DIM, STRONG, Text, Width};
+use crate::view::{EvidenceView, Page, RunView, SCHEMA, span};
 
 /// A whole rehearsal.
 #[derive(Serialize)]
@@ -142,13 +141,14 @@ impl RehearsalView {
         self.run.ends
     }
 
-    pub(crate) fn text(&self, width: Width) -> String {
-        let mut text = format!("{STRONG}rehearsal{STRONG:#}  {}\n", self.run.summary);
+    pub(crate) fn text(&self, width: Width) -> Text {
+        let mut page = Page::new(width);
+        page.whole(&format!("{STRONG}rehearsal{STRONG:#}  {}", self.run.summary));
         if let Some(document) = &self.document {
-            let _ = writeln!(text, "{DIM}{document}{DIM:#}");
+            page.whole(&format!("{DIM}{document}{DIM:#}"));
         }
-        text.push_str(&self.run.outline(width));
-        text.push_str(&self.run.closing(width));
+        page.append(&self.run.outline(width));
+        page.append(&self.run.closing(width));
         let clock = format!(
             "{:10} {} of virtual time; {} requests, {} of them writes; nothing left this machine",
             "clock",
@@ -156,7 +156,7 @@ impl RehearsalView {
             self.requests,
             self.writes
         );
-        let _ = writeln!(text, "{}", width.wrapped(&clock, 11));
-        text
+        page.line(11, &clock);
+        page.into_text()
     }
 }

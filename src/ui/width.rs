@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal};
 
 use terminal_size::terminal_size_of;
 
+use super::text::{CONTINUED, columns, encoded};
+
 /// A terminal that says less (or nothing) is not believed.
 const NARROWEST: usize = 40;
 
@@ -52,19 +54,37 @@ impl Width {
 
     /// Whether a line is short enough.
     pub(crate) fn holds(self, line: &str) -> bool {
-        visible(line) <= self.0
+        columns(line) <= self.0 && !line.contains('\n')
     }
 
     /// `line` on as many lines as it takes, broken between words; all but the first begin `indent` spaces from the left.
-    /// A word that is longer than a line stays whole: a command or a link that is broken cannot be copied.
+    /// A word that is longer than a line stays whole: a command or a link that is broken cannot be copied. What comes after a
+    /// line break in `line`, which somebody else wrote, is indented, too.
     pub(crate) fn wrapped(self, line: &str, indent: usize) -> String {
-        if self.holds(line) {
-            return line.to_owned();
-        }
+        let line = encoded(line);
+        let mut parts = line.split('\n');
         let mut wrapped = String::with_capacity(line.len() + 64);
-        let mut column = 0;
+        self.wrap(parts.next().unwrap_or_default(), 0, indent, &mut wrapped);
+        for part in parts {
+            wrapped.push('\n');
+            if part.is_empty() {
+                continue;
+            }
+            let indent = indent.max(CONTINUED);
+            wrapped.push_str(&" ".repeat(indent));
+            self.wrap(part, indent, indent, &mut wrapped);
+        }
+        wrapped
+    }
+
+    /// One part of a line, from `column` on.
+    fn wrap(self, line: &str, mut column: usize, indent: usize, wrapped: &mut String) {
+        if column.saturating_add(columns(line)) <= self.0 {
+            wrapped.push_str(line);
+            return;
+        }
         for word in line.split_inclusive(' ') {
-            let letters = visible(word.trim_end_matches(' '));
+            let letters = columns(word.trim_end_matches(' '));
             if column > indent && column + letters > self.0 {
                 wrapped.truncate(wrapped.trim_end_matches(' ').len());
                 wrapped.push('\n');
@@ -76,10 +96,9 @@ impl Width {
                 continue;
             }
             wrapped.push_str(word);
-            column += visible(word);
+            column += columns(word);
         }
         wrapped.truncate(wrapped.trim_end_matches(' ').len());
-        wrapped
     }
 
     /// The end of a long id that fits beside `taken` columns: it tells one resource from another. At least its last
@@ -101,15 +120,10 @@ impl Width {
     }
 }
 
-/// How many columns a text takes; colours take none.
-fn visible(text: &str) -> usize {
-    anstream::adapter::strip_str(text).map(|part| part.chars().count()).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ui::{STRONG, WAIT};
+    use crate::ui::{STRONG, Text, WAIT};
 
     #[test]
     fn lines_break_between_words_and_colours_take_no_room() {
@@ -117,8 +131,16 @@ mod tests {
             format!("{WAIT}waiting{WAIT:#}  {STRONG}sign-in{STRONG:#}   nina: multifactor sign-in required");
         assert_eq!(Width::WHOLE.wrapped(&line, 9), line);
         let wrapped = Width::columns(40).wrapped(&line, 9);
-        let plain: String = anstream::adapter::strip_str(&wrapped).collect();
-        assert_eq!(plain, "waiting  sign-in   nina: multifactor\n         sign-in required");
+        assert_eq!(
+            Text::document(&wrapped).plain(),
+            "waiting  sign-in   nina: multifactor\n         sign-in required"
+        );
+    }
+
+    #[test]
+    fn a_line_break_from_outside_stays_under_its_line() {
+        assert_eq!(Width::WHOLE.wrapped("failed  x\ndone  y\u{1b}", 8), "failed  x\n        done  y\\u{1b}");
+        assert_eq!(Width::WHOLE.wrapped("x\ny", 0), "x\n  y");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::summary::columns;
 use super::text::{LABEL, counted};
 use super::time::stamp;
 use crate::exit::Exit;
-use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT, Width};
+use crate::ui::{BAD, DIM, GOOD, STRONG, Text, WAIT, Width};
 
 /// How a step stood when it was looked at last.
 #[derive(Clone, Debug, Serialize)]
@@ -206,7 +206,7 @@ impl VerificationView {
         }
     }
 
-    pub(crate) fn text(&self, width: Width) -> String {
+    pub(crate) fn text(&self, width: Width) -> Text {
         let mut page = Page::new(width);
         let looked = counted(self.findings.len(), "step");
         page.line(0, &format!("{STRONG}run {}{STRONG:#}  {}: {looked} looked at", self.short, self.name));
@@ -294,9 +294,9 @@ impl VerificationsView {
         self.runs.is_empty()
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> Text {
         if self.runs.is_empty() {
-            return String::new();
+            return Text::default();
         }
         let head = ["RUN", "PLAN", "SAME", "DRIFTED", "NOT READ", "DRIFTED STEPS"].map(str::to_owned);
         let rows = self.runs.iter().map(|run| {

@@ -1,6 +1,5 @@
 //! What happened, in words and as data.
 
-use anstyle::Style;
 use jiff::Timestamp;
 use serde::Serialize;
 use twinspan_engine::{
@@ -10,7 +9,7 @@ use twinspan_engine::{
 use super::step::shortened;
 use super::text::counted;
 use super::time::{ahead, stamp};
-use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT};
+use crate::ui::{BAD, DIM, GOOD, STRONG, Style, WAIT};
 
 /// One event, as `events` shows it.
 #[derive(Serialize)]

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use twinspan_encode::terminal;
 use twinspan_engine::RunSummary;
 
 use super::status::StatusView;
 use super::text::counted;
 use super::time::stamp;
+use crate::ui::Text;
 
 /// What `list` shows.
 #[derive(Serialize)]
@@ -52,9 +54,9 @@ impl RunsView {
         RunsView { schema: super::SCHEMA, runs: runs.iter().map(SummaryView::from).collect() }
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> Text {
         if self.runs.is_empty() {
-            return String::new();
+            return Text::default();
         }
         let head = ["RUN", "PLAN", "STATUS", "STARTED", "CHANGED", "DRIVEN BY"].map(str::to_owned);
         let rows = self.runs.iter().map(|run| {
@@ -77,13 +79,18 @@ impl RunsView {
 }
 
 /// Rows with their columns under each other.
-pub(super) fn columns<const N: usize>(rows: Vec<[String; N]>) -> String {
+pub(super) fn columns<const N: usize>(mut rows: Vec<[String; N]>) -> Text {
+    for cell in rows.iter_mut().flatten() {
+        *cell = terminal::line(cell).into_owned();
+    }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let line = |row: &[String; N]| {
         let cells: Vec<String> =
             row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
+        cells.join("  ").trim_end().to_owned()
     };
-    rows.iter().map(line).collect()
+    let mut text = Text::default();
+    rows.iter().for_each(|row| text.push_line(&line(row)));
+    text
 }

@@ -4,7 +4,7 @@ use super::page::Page;
 use super::run::{MadeView, RunView};
 use super::step::StepView;
 use super::time::{between, stamp};
-use crate::ui::{BAD, DIM, GOOD, STRONG, WAIT, Width};
+use crate::ui::{BAD, DIM, GOOD, STRONG, Text, WAIT, Width};
 
 /// Most names in one line of a summary.
 const NAMES: usize = 8;
@@ -14,28 +14,23 @@ pub(super) const LABEL: usize = 11;
 
 impl RunView {
     /// Everything: the head, each heading with its steps, and the closing summary.
-    pub(crate) fn text(&self, width: Width) -> String {
-        let mut text = self.head();
-        text.push_str(&self.outline(width));
-        text.push_str(&self.closing(width));
-        text
+    pub(crate) fn text(&self, width: Width) -> Text {
+        let mut page = Page::new(width);
+        self.head(&mut page);
+        page.append(&self.outline(width));
+        page.append(&self.closing(width));
+        page.into_text()
     }
 
-    fn head(&self) -> String {
+    fn head(&self, page: &mut Page) {
         let driver = self.driver.as_deref().map(|driver| format!(", driven by {driver}")).unwrap_or_default();
-        format!(
-            "{STRONG}run {}{STRONG:#}  {}: {}\n{DIM}{}, started {} by {}{driver}{DIM:#}\n",
-            self.short,
-            self.name,
-            self.status.words,
-            self.run,
-            stamp(self.started),
-            self.starter
-        )
+        page.whole(&format!("{STRONG}run {}{STRONG:#}  {}: {}", self.short, self.name, self.status.words));
+        let (run, started, starter) = (&self.run, stamp(self.started), &self.starter);
+        page.whole(&format!("{DIM}{run}, started {started} by {starter}{driver}{DIM:#}"));
     }
 
     /// Headings and titles in the document's words, ids beside them.
-    pub(crate) fn outline(&self, width: Width) -> String {
+    pub(crate) fn outline(&self, width: Width) -> Text {
         let mut page = Page::new(width);
         let mut shown: &[String] = &[];
         let names = names_width(width, self.steps.iter().map(|step| step.step.as_str()));
@@ -56,7 +51,7 @@ impl RunView {
     }
 
     /// What every stop ends with: done / changed / waiting or failed, why, next / untouched.
-    pub(crate) fn closing(&self, width: Width) -> String {
+    pub(crate) fn closing(&self, width: Width) -> Text {
         let mut page = Page::new(width);
         page.line(0, "");
         let done: Vec<&str> =

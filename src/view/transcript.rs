@@ -243,7 +243,7 @@ mod tests {
         let views: Vec<_> = looks.iter().map(|look| TranscriptView::new(look, false)).collect();
         let mut page = Page::new(Width::WHOLE);
         write_transcripts(&views, &mut page);
-        let text: String = anstream::adapter::strip_str(&page.into_text()).collect();
+        let text = page.into_text().plain();
         assert_eq!(
             text,
             "look\n  1970-01-01T00:00:00Z  GET /users → 404  12 ms, as central\n\
@@ -262,7 +262,7 @@ mod tests {
         let views = [TranscriptView::new(&write, true), TranscriptView::new(&write, true)];
         let mut page = Page::new(Width::WHOLE);
         write_transcripts(&views, &mut page);
-        let text = page.into_text();
+        let text = page.into_text().plain();
         assert_eq!(text.matches("→ 500").count(), 2, "{text}");
         assert!(text.contains("\"value\": []"), "{text}");
         let without = serde_json::to_value(TranscriptView::new(&write, false)).unwrap();

@@ -1,8 +1,8 @@
 //! Who is meant and what they type, in the words that every wait uses.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
+use twinspan_encode::sh;
 use twinspan_engine::{FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
 
 use crate::azure::{Party, SignedIn};
@@ -27,16 +27,6 @@ pub(crate) fn place(identity: &Identity) -> String {
     match identity.attributes.get("tenant") {
         Some(tenant) => format!("tenant {tenant}"),
         None => format!("the tenant of {}", identity.name),
-    }
-}
-
-/// A word as a shell takes it: quoted only where it must be.
-pub(crate) fn shell_word(text: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(format!("'{}'", text.replace('\'', "'\\''")))
     }
 }
 
@@ -90,12 +80,14 @@ impl<'a> Assignee<'a> {
 /// The command that gives `role` at `scope`; the same wherever a right is missing.
 pub(crate) fn assign_command(to: Assignee<'_>, role: &str, scope: &str) -> String {
     let assignee = match (to.object_id, to.principal_type) {
-        (Some(id), Some(kind)) => format!("--assignee-object-id {id} --assignee-principal-type {kind}"),
+        (Some(id), Some(kind)) => {
+            format!("--assignee-object-id {} --assignee-principal-type {kind}", sh::word(id))
+        }
         // The CLI looks it up.
-        (Some(id), None) => format!("--assignee {id}"),
-        (None, _) => format!("--assignee {}", shell_word(to.contact.unwrap_or("OBJECT-ID"))),
+        (Some(id), None) => format!("--assignee {}", sh::word(id)),
+        (None, _) => format!("--assignee {}", sh::word(to.contact.unwrap_or("OBJECT-ID"))),
     };
-    format!("az role assignment create {assignee} --role {} --scope {}", shell_word(role), shell_word(scope))
+    format!("az role assignment create {assignee} --role {} --scope {}", sh::word(role), sh::word(scope))
 }
 
 /// How long to stay away: a quarter of the time waited so far, between `first` and `cap`.
@@ -135,28 +127,5 @@ mod tests {
         assert_eq!(who(&identity(&[])), "target-admin");
         assert_eq!(tenant(&identity(&[])).unwrap_err().to_string(), "identity target-admin has no tenant");
         assert_eq!(tenant(&identity(&[("tenant", "x")])).unwrap_err().class, FailureClass::PlanWrong);
-    }
-
-    #[test]
-    fn words_are_quoted_where_a_shell_needs_it() {
-        assert_eq!(shell_word("scope-connection"), "scope-connection");
-        assert_eq!(shell_word("connect[fabrikam].go"), "'connect[fabrikam].go'");
-        assert_eq!(shell_word("it's"), "'it'\\''s'");
-        assert_eq!(shell_word(""), "''");
-        let known =
-            Assignee { object_id: Some("33"), principal_type: Some("User"), contact: Some("a@b.example") };
-        for (to, assignee) in [
-            (known, "--assignee-object-id 33 --assignee-principal-type User"),
-            (Assignee { principal_type: None, ..known }, "--assignee 33"),
-            (Assignee { object_id: None, ..known }, "--assignee a@b.example"),
-            (Assignee::default(), "--assignee OBJECT-ID"),
-        ] {
-            assert_eq!(
-                assign_command(to, "Network Contributor", "/subscriptions/x"),
-                format!(
-                    "az role assignment create {assignee} --role 'Network Contributor' --scope /subscriptions/x"
-                )
-            );
-        }
     }
 }

@@ -97,3 +97,54 @@ fn a_mistake_is_told_with_its_place() {
     let said = home.run(&["config"]).expect(64);
     assert!(said.err.contains("twinspan.toml:2:8"), "{}", said.err);
 }
+
+#[test]
+fn a_cloud_that_is_not_public_is_named_with_its_hosts_before_anything_else() {
+    let home = home();
+    let plan = "twinspan: 1\nname: p\nsummary: s\nsteps:\n  - { id: a, uses: delay, with: { for: 1s } }\n";
+    let plan = home.write("plan.yaml", plan);
+    let said = home.run(&["run", &plan]).expect(0);
+    let first = said.err.lines().next().unwrap();
+    let wanted = "cloud us-government, not the public one: Azure Resource Manager https://management.usgovcloudapi.net, sign-in \
+                  https://login.microsoftonline.us, Microsoft Graph https://graph.microsoft.us (user ";
+    assert!(first.starts_with(wanted), "{first}");
+    // Who only reads the journal is not told.
+    assert_eq!(home.run(&["list"]).expect(0).err, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_others_may_change_or_that_came_with_a_checkout_is_not_obeyed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = home();
+    let checkout = home.path().join("checkout");
+    std::fs::create_dir(&checkout).unwrap();
+    let file = checkout.join("twinspan.toml");
+    let run = |arguments: &[&str]| {
+        let output = home.command(arguments).current_dir(&checkout).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let plan = format!(
+        "twinspan: 1\nname: p\nsummary: s\nsteps:\n  - {{ id: a, uses: command, with: {{ program: /bin/touch, args: [{}] }} }}\n",
+        home.path().join("RAN").display()
+    );
+    let plan = home.write("plan.yaml", plan);
+    std::fs::write(&file, "[command]\nallow = [\"/bin/touch\"]\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, said) = run(&["run", &plan, "--until-blocked"]);
+    assert_ne!(code, Some(0), "{said}");
+    assert!(
+        said.starts_with("warning: ") && said.contains("[command] allow is read only from your own"),
+        "{said}"
+    );
+    assert!(!home.path().join("RAN").exists());
+    let (code, said) = run(&["run", &plan, "--until-blocked", "--config", "twinspan.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(home.path().join("RAN").exists());
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let (code, said) = run(&["list"]);
+    assert_eq!(code, Some(64), "{said}");
+    for words in ["twinspan.toml may be changed by others", "mode 0666", "chmod go-w ", "--config FILE"] {
+        assert!(said.contains(words), "{words:?}: {said}");
+    }
+}

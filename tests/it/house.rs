@@ -56,11 +56,15 @@ fn crates_use_each_other_in_one_direction() {
     let dependencies = dependencies();
     let ours: BTreeSet<&str> = dependencies.keys().map(String::as_str).collect();
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
-        ("twinspan-plans", &[][..]),
-        ("twinspan-engine", &["twinspan-plans"]),
-        ("twinspan-steps", &["twinspan-plans", "twinspan-engine"]),
+        ("twinspan-encode", &[][..]),
+        ("twinspan-plans", &["twinspan-encode"]),
+        ("twinspan-engine", &["twinspan-encode", "twinspan-plans"]),
+        ("twinspan-steps", &["twinspan-encode", "twinspan-plans", "twinspan-engine"]),
         ("twinspan-sim", &[]),
-        ("twinspan", &["twinspan-plans", "twinspan-engine", "twinspan-steps", "twinspan-sim"]),
+        (
+            "twinspan",
+            &["twinspan-encode", "twinspan-plans", "twinspan-engine", "twinspan-steps", "twinspan-sim"],
+        ),
     ]);
     assert_eq!(ours, allowed.keys().copied().collect(), "a crate was added: say here what it may use");
     for (name, may) in allowed {
@@ -172,9 +176,14 @@ fn no_test_file_is_forgotten() {
 
 #[test]
 fn every_dependency_says_what_it_is_for() {
-    for manifest in
-        ["Cargo.toml", "plans/Cargo.toml", "engine/Cargo.toml", "steps/Cargo.toml", "steps/sim/Cargo.toml"]
-    {
+    for manifest in [
+        "Cargo.toml",
+        "plans/encode/Cargo.toml",
+        "plans/Cargo.toml",
+        "engine/Cargo.toml",
+        "steps/Cargo.toml",
+        "steps/sim/Cargo.toml",
+    ] {
         let text = fs::read_to_string(root().join(manifest)).unwrap();
         let mut inside = false;
         let mut before = "";

@@ -21,6 +21,7 @@ mod failures;
 mod fidelity;
 mod fleet;
 mod hand_over;
+mod hostile_text;
 mod house;
 mod journal_file;
 mod kill_windows;

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use crate::program::{Ended, Home, shipped, wait_for};
 
 /// A pseudo-terminal with a program on it.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Ended,
     shown: String,
     news: Receiver<Vec<u8>>,
@@ -25,6 +25,11 @@ struct Terminal {
 impl Terminal {
     /// Runs the program on a terminal that is `columns` wide.
     fn run(home: &Home, columns: u16, arguments: &[&str]) -> Terminal {
+        Terminal::start(home.command(arguments), columns)
+    }
+
+    /// Starts `command` on a terminal that is `columns` wide.
+    pub(crate) fn start(mut command: Command, columns: u16) -> Terminal {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -35,7 +40,6 @@ impl Terminal {
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(no_terminal_of_ours);
         let side = || Stdio::from(options.open(OsStr::from_bytes(name.to_bytes())).unwrap());
-        let mut command = home.command(arguments);
         command.env("TERM", "xterm-256color").stdin(side()).stdout(side()).stderr(side());
         let child = Ended(command.spawn().unwrap());
         // Until the command is dropped this process holds the program's side open, too.
@@ -56,7 +60,7 @@ impl Terminal {
 
     /// Reads until all of `words` were shown.
     #[track_caller]
-    fn until(&mut self, words: &[&str]) {
+    pub(crate) fn until(&mut self, words: &[&str]) {
         let what = format!("{words:?} on the terminal");
         wait_for(&what, Duration::from_secs(30), || {
             self.read();
@@ -67,7 +71,7 @@ impl Terminal {
 
     /// Reads to the end; the exit code.
     #[track_caller]
-    fn end(&mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         let status = wait_for("the program's end", Duration::from_secs(60), || {
             self.read();
             self.child.0.try_wait().unwrap()
@@ -76,6 +80,11 @@ impl Terminal {
             self.shown.push_str(&String::from_utf8_lossy(&bytes));
         }
         status.code()
+    }
+
+    /// Everything that was written to the terminal.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
     }
 
     fn read(&mut self) {

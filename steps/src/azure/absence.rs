@@ -1,8 +1,9 @@
 //! What a 404 says is not there, where that is something else than what was asked for.
 
+use twinspan_encode::sh;
+
 use super::refusal::Situation;
 use crate::avnm::API;
-use crate::people::shell_word;
 
 /// A resource that the answer names as missing: another one than the request's own.
 pub(super) fn missing(path: &str, message: &str) -> Option<String> {
@@ -52,13 +53,13 @@ pub(super) fn hint(situation: &Situation<'_>, id: &str) -> String {
     let look = match typed.as_slice() {
         [provider, kind, _] => format!(
             "az resource list --subscription {subscription} --resource-type {} --output table",
-            shell_word(&format!("{provider}/{kind}"))
+            sh::word(&format!("{provider}/{kind}"))
         ),
         [provider, .., _] if provider.eq_ignore_ascii_case("Microsoft.Network") => {
             let list = id.rsplit_once('/').map_or(id, |(list, _)| list);
-            format!("az rest --method GET --url {}", shell_word(&format!("{list}?api-version={API}")))
+            format!("az rest --method GET --url {}", sh::word(&format!("{list}?api-version={API}")))
         }
-        _ => format!("az resource show --ids {}", shell_word(id)),
+        _ => format!("az resource show --ids {}", sh::word(id)),
     };
     format!(
         "{kind} {name} is not in {group}subscription {subscription}{tenant}, and has to be there first: if it was made a moment \

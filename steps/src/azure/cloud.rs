@@ -111,6 +111,16 @@ impl Cloud {
         self.login.as_str().trim_end_matches('/')
     }
 
+    /// Every address that requests, tokens and secrets are sent to, with the service behind it.
+    pub fn addresses(&self) -> [(&'static str, &str); 3] {
+        [
+            (Service::Arm.name(), self.arm.as_str()),
+            ("sign-in", self.login.as_str()),
+            (Service::Graph.name(), self.graph.as_str()),
+        ]
+        .map(|(service, address)| (service, address.trim_end_matches('/')))
+    }
+
     pub(crate) fn login_url(&self) -> &Url {
         &self.login
     }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
+use twinspan_encode::sh;
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::cloud::{Cloud, Service};
 use super::credentials::Credential;
 use super::party::Party;
 use super::sign_in_refusal::Refusal;
-use crate::people::shell_word;
 
 /// What lies behind a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -332,7 +332,7 @@ fn invite(cloud: &Cloud, sign_in: &str, address: &str) -> String {
     let body = json!({"invitedUserEmailAddress": address, "inviteRedirectUrl": "https://portal.azure.com"});
     format!(
         "{sign_in} && az rest --method POST --url {graph}/v1.0/invitations --body {}",
-        shell_word(&body.to_string())
+        sh::word(&body.to_string())
     )
 }
 
@@ -341,7 +341,7 @@ fn renew(credential: &Credential, application: &str, identity: &str) -> String {
     match credential {
         Credential::ClientCertificate { certificate, .. } => format!(
             "az ad app credential reset --id {application} --append --cert @{}, with the certificate alone in that file",
-            shell_word(&certificate.with_extension("cer").display().to_string())
+            sh::word(&certificate.with_extension("cer").display().to_string())
         ),
         Credential::WorkloadIdentity { .. } | Credential::AzurePipelines { .. } => format!(
             "compare the federated credentials of application {application} with the platform's token: az ad app \
@@ -369,7 +369,7 @@ fn federate(application: &str, description: &str) -> String {
     });
     format!(
         "az ad app federated-credential create --id {application} --parameters {}",
-        shell_word(&parameters.to_string())
+        sh::word(&parameters.to_string())
     )
 }
 

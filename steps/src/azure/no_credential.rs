@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use twinspan_encode::sh;
 use twinspan_engine::{FailureClass, StepCx, StepError, Wait, WaitKind};
 
 use super::authority::Seen;
@@ -10,12 +11,11 @@ use super::cloud::Cloud;
 use super::credentials::{Credential, CredentialError};
 use super::party::Party;
 use super::{redaction, retry_after};
-use crate::people::shell_word;
 
 /// `credential = "none"`.
 pub(crate) fn none(cx: &StepCx<'_>, party: Party<'_>) -> StepError {
     let what = format!("this machine has no credential for {party}");
-    let action = format!("twinspan hand-over {} --as {}", cx.run, shell_word(party.name));
+    let action = format!("twinspan hand-over {} --as {}", cx.run, sh::word(party.name));
     let wait = Wait::new(WaitKind::Credential, what.clone())
         .who(format!("whoever holds the credential of {party}"))
         .action(action.clone())

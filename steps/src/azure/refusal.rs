@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, header};
 use jiff::Timestamp;
+use twinspan_encode::sh;
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::claims::Claims;
@@ -12,7 +13,6 @@ use super::party::Party;
 use super::permission::{self, Missing};
 use super::words::Words;
 use super::{absence, redaction, references, retry_after, unauthorized};
-use crate::people::shell_word;
 
 /// What was asked, and as whom.
 pub(crate) struct Situation<'a> {
@@ -215,7 +215,7 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
         (400, "RoleAssignmentUpdateNotPermitted") => new(FailureClass::PlanWrong).hint(format!(
             "the name of this role assignment is taken by one for another account or role; whoever keeps the roles of tenant \
              {tenant} can remove that one: az role assignment delete --ids {}",
-            shell_word(situation.path)
+            sh::word(situation.path)
         )),
         _ => new(FailureClass::PlanWrong)
             .hint(format!("{} refuses the request as it is; check the step's parameters", situation.service.name())),
@@ -229,8 +229,8 @@ fn policy(words: &Words, tenant: &str, path: &str) -> String {
     format!(
         "an Azure Policy of tenant {tenant} forbids it{named}; its owner can exempt {path}: az policy exemption create --name \
          twinspan --exemption-category Waiver --policy-assignment {} --scope {}",
-        shell_word(assignment),
-        shell_word(&permission::enclosing(path))
+        sh::word(assignment),
+        sh::word(&permission::enclosing(path))
     )
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use twinspan_encode::sh;
 use twinspan_engine::{
     Act, Applied, Approvers, Back, ClaimKey, EffectClass, HandOver, Identities, Marker, Observed, Step,
     StepCx, StepError, Task, Undone, Wait,
@@ -55,7 +56,7 @@ pub(crate) struct Output {
 }
 
 fn wait(cx: &StepCx<'_>, params: &Params) -> Wait {
-    let step = people::shell_word(&cx.step.0).into_owned();
+    let step = sh::word(&cx.step.0);
     let run = cx.run;
     let what = match &params.show {
         Some(show) => format!("approval: {show}"),
@@ -118,8 +119,7 @@ impl Step for Approval {
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
         let wait = wait(cx, params);
-        let speaking =
-            params.by.as_deref().map(|by| format!(" --as {}", people::shell_word(by))).unwrap_or_default();
+        let speaking = params.by.as_deref().map(|by| format!(" --as {}", sh::word(by))).unwrap_or_default();
         let task = Task {
             what: match &params.show {
                 Some(show) => format!("Say yes or no to: {show}"),

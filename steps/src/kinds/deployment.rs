@@ -14,6 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use twinspan_encode::sh;
 use twinspan_engine::{
     Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Marker, Observed, Phase, Right, Step,
     StepCx, StepError, Task, Undone, Wait,
@@ -23,9 +24,9 @@ use crate::avnm::deployment::{self, Commit, Goal};
 use crate::avnm::{API, Found, same_path};
 use crate::azure::{Arm, Azure};
 use crate::default_world;
+use crate::hand_over;
 use crate::ids::{ConnectivityConfigurations, NetworkManagers, ResourceId};
 use crate::kinds::{removing, undoing};
-use crate::{hand_over, people};
 
 type Configuration = ResourceId<ConnectivityConfigurations>;
 
@@ -315,7 +316,7 @@ impl Step for Deployment {
         let (region, kind) = (params.region(), params.kind.as_str());
         let ids: Vec<&str> = params.configurations.iter().map(ResourceId::path).collect();
         let names: Vec<&str> = params.configurations.iter().map(ResourceId::name).collect();
-        let words = |name: &str| people::shell_word(name).into_owned();
+        let words = sh::word;
         let at = format!(
             "--network-manager-name {} --resource-group {}",
             words(manager.name()),

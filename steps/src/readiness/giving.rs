@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use twinspan_encode::sh;
 use twinspan_engine::RunId;
 use uuid::Uuid;
 
 use crate::azure::SignedIn;
 use crate::ids::{Scope, ScopeKind};
-use crate::people::{Assignee, assign_command, role_giver, shell_word};
+use crate::people::{Assignee, assign_command, role_giver};
 use crate::rights::role_for;
 
 /// What an administrator does.
@@ -68,7 +69,7 @@ fn request(scope: &str, properties: &Value, look: RunId) -> String {
     let url = format!(
         "{scope}/providers/Microsoft.Authorization/roleAssignmentScheduleRequests/{name}?api-version=2020-10-01"
     );
-    format!("az rest --method put --url {} --body {}", shell_word(&url), shell_word(&body))
+    format!("az rest --method put --url {} --body {}", sh::word(&url), sh::word(&body))
 }
 
 /// So long a role is asked for: a working day.

@@ -4,6 +4,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use twinspan_encode::sh;
 use twinspan_engine::{Identity, StepError};
 
 use super::giving::blade;
@@ -12,7 +13,6 @@ use crate::avnm::{API, ConnectionState, Found, Half, Manager, NamesManager, or_d
 use crate::hierarchy;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId};
 use crate::kinds::CONNECTS;
-use crate::people::shell_word;
 
 /// So many subscriptions and management groups are looked at for one scope; how many are left is said.
 const MOST: usize = 25;
@@ -298,8 +298,8 @@ fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManag
         through: format!("network manager connection {}{place}", found.name),
         command: format!(
             "az rest --method delete --url \"$(az rest --method get --url {} --query {} --output tsv)?api-version={API}\"",
-            shell_word(&format!("{manager}/scopeConnections?api-version={API}")),
-            shell_word(&format!("value[?properties.resourceId=='{}'].id | [0]", on.path()))
+            sh::word(&format!("{manager}/scopeConnections?api-version={API}")),
+            sh::word(&format!("value[?properties.resourceId=='{}'].id | [0]", on.path()))
         ),
         portal: format!(
             "Azure portal: {} > Cross-tenant connections > the one to {} > Delete",
@@ -312,7 +312,7 @@ fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManag
         otherwise: Some(format!(
             "whoever administers {} takes the other half away: az rest --method delete --url {}",
             on.words(),
-            shell_word(&format!("{connection}?api-version={API}"))
+            sh::word(&format!("{connection}?api-version={API}"))
         )),
         connection: Some(connection),
         network_manager: manager,
@@ -338,7 +338,7 @@ fn holding(wanted: &Connection, parts: &[ConnectionScope], listed: Listed) -> Op
         owner: owner(&listed.id),
         command: format!(
             "az rest --method get --url {} --query properties.networkManagerScopes",
-            shell_word(&format!("{}?api-version={API}", listed.id))
+            sh::word(&format!("{}?api-version={API}", listed.id))
         ),
         portal: format!("Azure portal: {} > Scope", at(&listed.id)),
         least_privilege: vec![
