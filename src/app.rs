@@ -1,9 +1,9 @@
 //! What commands share: where things lie, who acts, and the engine's parts, made when first asked for. No logic.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use twinspan_engine::{Actor, Opening, Registry, SqliteBackend};
+use twinspan_engine::{Actor, LEASE, Opening, Registry, SqliteBackend, recover_journal};
 
 use crate::arguments::Global;
 use crate::configuration::{self, Configuration, Layers, Sources};
@@ -81,7 +81,7 @@ impl App {
     /// The journal, for reading; `None`: there is none yet.
     pub(crate) fn reader(&self) -> Result<Option<Arc<SqliteBackend>>, CommandError> {
         let path = self.journal()?;
-        if !path.exists() {
+        if !is_there(&path)? {
             return Ok(None);
         }
         let opening = Opening::reading(step_kinds::described()?);
@@ -98,7 +98,7 @@ impl App {
 
     /// The journal, for signals: runs are asked, not driven.
     pub(crate) fn backend(&self) -> Result<Arc<SqliteBackend>, CommandError> {
-        if !self.journal()?.exists() {
+        if !is_there(&self.journal()?)? {
             return Err(self.no_journal()?);
         }
         self.open(step_kinds::described()?)
@@ -107,7 +107,10 @@ impl App {
     /// The journal, for driving runs with the kinds of `registry`; made if it is not there.
     pub(crate) fn open(&self, registry: Arc<Registry>) -> Result<Arc<SqliteBackend>, CommandError> {
         let path = self.journal()?;
-        let opening = held_commit::opening(Opening::live(registry), &self.environment)?;
+        // A configuration that cannot be read is said by those who need more of it.
+        let lease = self.configuration().ok().and_then(|configuration| configuration.journal_lease);
+        let opening = Opening::live(registry).lease(lease.unwrap_or(LEASE));
+        let opening = held_commit::opening(opening, &self.environment)?;
         let backend = SqliteBackend::open(&path, opening).map_err(failures::backend)?;
         Ok(Arc::new(backend))
     }
@@ -116,6 +119,18 @@ impl App {
         let path = self.journal()?;
         Ok(CommandError::not_found(format!("there is no journal at {}", path.display()))
             .hint("`twinspan run PLAN` makes it; another one is named with --journal PATH"))
+    }
+}
+
+/// Whether there is a journal. One that is gone is not one that never was.
+pub(crate) fn is_there(path: &Path) -> Result<bool, CommandError> {
+    if path.exists() {
+        return Ok(true);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match folder.exists().then(|| recover_journal(path, None)).transpose().map_err(failures::backend)? {
+        Some(Some(lost)) => Err(failures::backend(lost)),
+        _ => Ok(false),
     }
 }
 

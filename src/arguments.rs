@@ -144,6 +144,10 @@ pub(crate) enum Command {
     Init(commands::init::Args),
     /// Show each setting in force and where it was said, or sign in as each identity
     Config(commands::config::Args),
+    /// Copy the journal to one file while it is in use, and verify the copy
+    Backup(commands::backup::Args),
+    /// Say what a journal lost, and accept the loss
+    Recover(commands::recover::Args),
     /// Look the journal, this machine and the configuration over
     Doctor(commands::doctor::Args),
     /// Print completions for a shell

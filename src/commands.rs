@@ -1,6 +1,7 @@
 //! One file for each verb.
 
 pub(crate) mod approve;
+pub(crate) mod backup;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -18,6 +19,7 @@ pub(crate) mod man;
 pub(crate) mod pause;
 pub(crate) mod preview;
 pub(crate) mod provide;
+pub(crate) mod recover;
 pub(crate) mod rehearse;
 pub(crate) mod reject;
 pub(crate) mod repair;
@@ -75,6 +77,8 @@ pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, Co
         Command::Sim(args) => sim::run(ui, app, args).await,
         Command::Init(args) => init::run(ui, app, args).await,
         Command::Config(args) => config::run(ui, app, args).await,
+        Command::Backup(args) => backup::run(ui, app, args).await,
+        Command::Recover(args) => recover::run(ui, app, args).await,
         Command::Doctor(args) => doctor::run(ui, app, args).await,
         Command::Completions(args) => completions::run(ui, app, args).await,
         Command::Man(args) => man::run(ui, app, args).await,

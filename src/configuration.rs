@@ -18,6 +18,7 @@ mod settings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use twinspan_steps::{CredentialKind, IdentitySettings};
 
@@ -29,6 +30,8 @@ pub(crate) use settings::{Origin, Setting, kind_name, settings, variable};
 pub(crate) struct Configuration {
     /// Where the journal lies.
     pub(crate) journal: Option<PathBuf>,
+    /// How long the heartbeat of a driver may stand still before others take its runs over.
+    pub(crate) journal_lease: Option<Duration>,
     /// Credentials by the plan's identity names; `default` stands for every other.
     pub(crate) identities: BTreeMap<String, IdentitySettings>,
     pub(crate) cloud: CloudSettings,
@@ -77,6 +80,15 @@ impl CloudName {
     ];
 }
 
+/// What a lease looks like.
+const LEASE_FORM: &str = "the lease must be a time from 1s to 24h, such as 2m";
+
+/// The time of a lease.
+fn lease(text: &str) -> Option<Duration> {
+    let lease = twinspan_engine::parse_duration(text)?;
+    (Duration::from_secs(1)..=Duration::from_secs(24 * 3600)).contains(&lease).then_some(lease)
+}
+
 impl Configuration {
     /// Lays `self` over `lower`: what `self` says wins.
     fn over(mut self, lower: Configuration) -> Configuration {
@@ -86,6 +98,7 @@ impl Configuration {
         }
         Configuration {
             journal: self.journal.or(lower.journal),
+            journal_lease: self.journal_lease.or(lower.journal_lease),
             identities: self.identities,
             cloud: self.cloud.over(lower.cloud),
             command_allow: self.command_allow.or(lower.command_allow),

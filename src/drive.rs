@@ -30,6 +30,8 @@ pub(crate) struct Driver {
 /// Where the runs stand when driving stopped.
 pub(crate) struct Driven {
     pub(crate) runs: Vec<(RunId, RunStatus)>,
+    /// Runs of several that could not be driven, and why.
+    pub(crate) refused: Vec<(RunId, CommandError)>,
     /// A signal ended it.
     pub(crate) stopped: Option<Exit>,
 }
@@ -63,15 +65,16 @@ impl Driver {
             }
         };
         progress.catch_up().await?;
-        let runs = match parked {
-            // What would still move has nobody to move it.
-            Some(Parked { runs, stopped: true }) => {
-                runs.into_iter().map(|(run, status)| (run, status.undriven())).collect()
+        let (runs, refused) = match parked {
+            Some(Parked { runs, refused, stopped }) => {
+                // What would still move is not running any more.
+                let undriven = |(run, status): (RunId, RunStatus)| (run, status.undriven());
+                (if stopped { runs.into_iter().map(undriven).collect() } else { runs }, refused)
             }
-            Some(Parked { runs, stopped: false }) => runs,
-            None => runs.iter().map(|run| (*run, RunStatus::Interrupted)).collect(),
+            None => (runs.iter().map(|run| (*run, RunStatus::Interrupted)).collect(), Vec::new()),
         };
-        Ok(Driven { runs, stopped: interrupts.exit() })
+        let refused = refused.into_iter().map(|(run, error)| (run, failures::backend(error))).collect();
+        Ok(Driven { runs, refused, stopped: interrupts.exit() })
     }
 
     /// The view of one run as it stands.
@@ -82,7 +85,13 @@ impl Driver {
     /// The closing summary of each run, and the exit code of them all.
     pub(crate) async fn close(&self, ui: &Ui, driven: &Driven) -> Result<Exit, CommandError> {
         let views = self.views(driven).await?;
-        show(ui, &views)?;
+        if !views.is_empty() || driven.refused.is_empty() {
+            show(ui, &views)?;
+        }
+        for (run, error) in &driven.refused {
+            ui.talk(&format!("run {}: {}", run.short(), error.message));
+            error.hints.iter().for_each(|hint| ui.talk(&format!("  {hint}")));
+        }
         Ok(ends(&views, driven))
     }
 
@@ -117,7 +126,13 @@ impl Driver {
 
 /// The exit code of runs that were driven.
 fn ends(views: &[RunView], driven: &Driven) -> Exit {
-    let worst = views.iter().map(|view| view.ends).max_by_key(|exit| severity(*exit)).unwrap_or(Exit::Done);
+    let refused = driven.refused.iter().map(|(_, error)| error.exit);
+    let worst = views
+        .iter()
+        .map(|view| view.ends)
+        .chain(refused)
+        .max_by_key(|exit| severity(*exit))
+        .unwrap_or(Exit::Done);
     let all_ended = views.iter().all(|view| view.status.ended);
     match driven.stopped {
         Some(stopped) if !all_ended => stopped,
@@ -173,13 +188,16 @@ fn show(ui: &Ui, views: &[RunView]) -> Result<(), CommandError> {
     .or_else(|error| if error.broken_pipe { Ok(()) } else { Err(error) })
 }
 
-/// Which of several ends counts: a failure before a wait, a wait before done.
+/// Which of several ends counts: what is wrong with the journal before a failure, a failure before another driver, another
+/// driver before a wait, a wait before done.
 fn severity(exit: Exit) -> u8 {
     match exit {
         Exit::Done => 0,
         Exit::Waiting => 1,
-        Exit::SignInRefused => 2,
-        Exit::GaveUp => 3,
-        _ => 4,
+        Exit::Held => 2,
+        Exit::SignInRefused => 3,
+        Exit::GaveUp => 4,
+        Exit::JournalNotWritable => 6,
+        _ => 5,
     }
 }

@@ -122,7 +122,7 @@ impl Exit {
             Exit::GaveUp => {
                 "Gave up waiting (`give_up_after`); what was asked of the other side goes on; resume looks again"
             }
-            Exit::Held => "Another runner holds the run",
+            Exit::Held => "Another process holds an open run; what could be driven was driven",
             Exit::PlanChanged => "The plan changed since the run accepted it",
             Exit::Drift => "Drift: `verify` found that what is there is no longer what was proven",
             Exit::Usage => "The command line or the configuration is wrong",

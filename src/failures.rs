@@ -1,6 +1,6 @@
 //! What the engine's failures mean at the edge of the program.
 
-use twinspan_engine::BackendError;
+use twinspan_engine::{BackendError, LeaseHolder};
 
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -18,9 +18,7 @@ pub(crate) fn backend(error: BackendError) -> CommandError {
     let shown = CommandError::new(exit, error.to_string());
     let shown = match &error {
         BackendError::NoSuchRun(_) => shown.hint("`twinspan list` shows the runs of this journal"),
-        BackendError::Held { .. } => shown.hint(
-            "it goes on there; if that host is gone for good, `twinspan resume RUN --steal` takes over",
-        ),
+        BackendError::Held { run, holder } => shown.hint(held(&run.short(), holder.as_deref())),
         BackendError::Empty(_) => {
             shown.hint("`twinspan run PLAN` starts one; choose another journal with --journal")
         }
@@ -40,4 +38,23 @@ pub(crate) fn backend(error: BackendError) -> CommandError {
         source = cause.source();
     }
     shown
+}
+
+/// What is known of a lease holder, and how the run is continued here.
+pub(crate) fn held(run: &str, holder: Option<&LeaseHolder>) -> String {
+    match holder {
+        None => format!("`twinspan resume {run}` tries again"),
+        Some(LeaseHolder { here: true, .. }) => format!(
+            "that process is running on this machine; `twinspan wait {run} --for done` waits for it; end it and `twinspan resume {run}` continues here"
+        ),
+        Some(LeaseHolder { expires: None, .. }) => format!(
+            "its heartbeat moves: it is running there; `twinspan wait {run} --for done` waits for it; if you know that it does no harm, \
+             `twinspan resume {run} --steal` takes over at once"
+        ),
+        Some(LeaseHolder { lease, .. }) => format!(
+            "nothing proves that it has ended; `twinspan resume {run}` takes over when its heartbeat has stood still for {} s, \
+             `twinspan resume {run} --steal` at once",
+            lease.as_secs()
+        ),
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! `TWINSPAN_HOLD_COMMIT` lists the places, one a line: `before-commit intended STEP`, `after-commit intended STEP`,
 //! `before-commit accepted STEP`. The first that is reached is written to the file `TWINSPAN_HOLD_FILE`; from there on the
-//! journal does nothing more. A release build does not look at these variables.
+//! journal does nothing more, or where the place begins with `panic` its thread panics there. A release build does not look at these variables.
 
 use twinspan_engine::Opening;
 
@@ -47,13 +47,15 @@ mod places {
         point: CutPoint,
         event: fn(&StepEvent) -> bool,
         step: String,
+        panics: bool,
         text: String,
     }
 
     impl Place {
         fn read(text: &str) -> Result<Self, CommandError> {
             let wrong = || CommandError::usage(format!("TWINSPAN_HOLD_COMMIT: {text:?} is no place"));
-            let mut words = text.splitn(3, ' ');
+            let panics = text.starts_with("panic ");
+            let mut words = text.trim_start_matches("panic ").splitn(3, ' ');
             let point = match words.next() {
                 Some("before-commit") => CutPoint::BeforeCommit,
                 Some("after-commit") => CutPoint::BeforeAnswer,
@@ -65,7 +67,7 @@ mod places {
                 _ => return Err(wrong()),
             };
             let step = words.next().ok_or_else(wrong)?.to_owned();
-            Ok(Place { point, event, step, text: text.to_owned() })
+            Ok(Place { point, event, step, panics, text: text.to_owned() })
         }
 
         fn is_in(&self, recorded: &Recorded) -> bool {
@@ -82,6 +84,10 @@ mod places {
             let Some(place) = reached else { return false };
             if let Err(error) = std::fs::write(&self.file, &place.text) {
                 tracing::error!(%error, "what waits for this place is not told of it");
+            }
+            #[expect(clippy::panic, reason = "test builds only: the end of a process that panics is tested")]
+            if place.panics {
+                panic!("at {}", place.text);
             }
             loop {
                 std::thread::park();

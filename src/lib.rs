@@ -89,7 +89,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             error.exit
         }
     };
-    exit.into()
+    panics::exit(exit).into()
 }
 
 fn run(ui: &Ui, environment: Environment, cli: Cli) -> Result<Exit, CommandError> {

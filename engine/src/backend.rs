@@ -20,8 +20,8 @@ use crate::signal::{Actor, SignalRow};
 use crate::state::{RunState, RunStatus};
 
 pub use crate::journal::JournalReport;
-pub use opening::{Durability, Mode, Opening};
-pub use sqlite::{Settled, SqliteBackend};
+pub use opening::{Durability, LEASE, Mode, Opening};
+pub use sqlite::{BackedUp, Settled, SqliteBackend};
 
 /// A future that can be returned through `dyn Backend`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -68,17 +68,40 @@ pub enum Runs {
 pub struct DriveOptions {
     /// Return when only people, approvals, permissions or credentials are waited for.
     pub until_blocked: bool,
-    /// Take over from a driver on another host.
+    /// Take a lease over at once, unless its holder proves that it lives.
     pub steal: bool,
 }
 
 /// Why `drive` returned.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Parked {
     /// Each run that was driven, and where it stands.
     pub runs: Vec<(RunId, RunStatus)>,
+    /// Runs of several that could not be driven, and why.
+    pub refused: Vec<(RunId, BackendError)>,
     /// `drive` was stopped by its [`StopToken`].
     pub stopped: bool,
+}
+
+/// The driver that holds the lease of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseHolder {
+    /// Process and host.
+    pub name: String,
+    /// When it took its first run.
+    pub since: Timestamp,
+    /// It lives on this machine: its lock proves it.
+    pub here: bool,
+    /// How long its heartbeat may stand still.
+    pub lease: Duration,
+    /// Nothing is proven: its lease expires after this time, if its heartbeat stands still until then.
+    pub expires: Option<Duration>,
+}
+
+impl std::fmt::Display for LeaseHolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} since {:.0}", self.name, self.since)
+    }
 }
 
 /// Which runs to list.
@@ -105,8 +128,10 @@ pub struct RunSummary {
     pub status: RunStatus,
     /// How many steps the last look at everything found drifted and that were not proven since; `None`: nobody has looked.
     pub drift: Option<usize>,
-    /// Who drives it, if somebody does.
+    /// Process and host of its driver; `None`: it is not running.
     pub driver: Option<String>,
+    /// The same driver, with what is known of its lease.
+    pub holder: Option<LeaseHolder>,
 }
 
 /// Runs plans durably.
@@ -177,13 +202,13 @@ pub enum BackendError {
     /// No such run.
     #[error("there is no run {0} in this journal")]
     NoSuchRun(RunId),
-    /// A live driver has it.
-    #[error("run {run} is driven by {driver}")]
+    /// Another driver holds its lease.
+    #[error("run {run} is driven by {}", holder.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string))]
     Held {
         /// The run.
         run: RunId,
-        /// Host and process.
-        driver: String,
+        /// The holder; `None`: it gave the lease up meanwhile.
+        holder: Option<Box<LeaseHolder>>,
     },
     /// The journal cannot be used as it is: foreign, newer, rehearsal, not durable, on a network file system.
     #[error("{message}")]

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use jiff::Timestamp;
 
 pub use system::SystemClock;
-pub(crate) use system::pause;
+pub(crate) use system::{boot_now, pause};
 pub use virtual_clock::VirtualClock;
 
 /// Where the time comes from.

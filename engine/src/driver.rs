@@ -7,6 +7,7 @@
 mod begin;
 mod flights;
 mod idle;
+pub(crate) mod lease;
 mod run;
 mod turn;
 
@@ -27,12 +28,15 @@ use crate::backend::plans::PlanCache;
 use crate::backend::{BackendError, DriveOptions, Parked, Runs, StopToken};
 use crate::clock::Clock;
 use crate::ids::RunId;
-use crate::journal::{DriverLock, Journal, Look, Refusal, Taken, Watch, Write, WriteFailure};
+use crate::journal::{
+    DriverLock, Journal, Look, Refusal, Taken, Watch, Write, WriteFailure, whole_microseconds,
+};
 use crate::perform::{Job, Performer};
 use crate::state::{RunState, RunStatus, fold};
 
 use begin::Asking;
 use flights::Landed;
+use lease::Leases;
 use run::LiveRun;
 
 /// Where runs live.
@@ -42,6 +46,8 @@ pub(crate) struct Place {
     pub(crate) plans: Arc<PlanCache>,
     /// Events that may wait for company do.
     pub(crate) lingers: bool,
+    /// How long the heartbeat of a driver may stand still.
+    pub(crate) lease: std::time::Duration,
 }
 
 impl Place {
@@ -94,6 +100,8 @@ enum News {
     Committed { slot: usize, outcome: Result<Result<(), Refusal>, WriteFailure> },
     /// A phase was performed.
     Landed(Box<Landed>),
+    /// The heartbeat was moved (whether the journal knows this driver), or not.
+    Beaten { began: std::time::Duration, outcome: Result<bool, WriteFailure> },
 }
 
 struct Driver {
@@ -105,7 +113,11 @@ struct Driver {
     stop: StopToken,
     /// Runs that start later are driven, too.
     all: bool,
+    /// A run that cannot be driven is no error: others can be.
+    several: bool,
+    refused: Vec<(RunId, BackendError)>,
     lock: DriverLock,
+    leases: Leases,
     /// For people, in the journal.
     label: String,
     live: Vec<Option<Box<LiveRun>>>,
@@ -149,8 +161,10 @@ impl Driver {
         options: DriveOptions,
         stop: StopToken,
     ) -> Result<Self, BackendError> {
+        let since = whole_microseconds(clock.now()).as_microsecond();
+        let lock = place.journal.new_driver(place.lease, since)?;
+        // After its lock is there: a lock that is removed is heard of.
         let (watch, look) = (place.journal.watch()?, place.journal.look()?);
-        let lock = place.journal.new_driver()?;
         // The same seed gives the same journal: a rehearsal does not say on which machine it was.
         let label = if clock.is_virtual() { "rehearsal".to_owned() } else { lock.holder().name() };
         let (sender, news) = unbounded_channel();
@@ -161,7 +175,10 @@ impl Driver {
             options,
             stop,
             all: false,
+            several: false,
+            refused: Vec::new(),
             lock,
+            leases: Leases::new(place.lease),
             label,
             live: Vec::new(),
             slots: HashMap::new(),
@@ -204,6 +221,8 @@ impl Driver {
             self.perform_in_order().await;
             self.post();
             if !self.touched.is_empty() || self.has_room() {
+                // Others on this thread hear of signals and of the clock, too.
+                tokio::task::yield_now().await;
                 continue;
             }
             if self.is_done() {
@@ -223,7 +242,7 @@ impl Driver {
         let mut runs: Vec<_> = std::mem::take(&mut self.parked).into_iter().collect();
         let now = self.clock.now();
         runs.extend(self.live.iter().flatten().map(|run| (run.id, run.state.status(now))));
-        Parked { runs, stopped }
+        Parked { runs, refused: std::mem::take(&mut self.refused), stopped }
     }
 
     /// Gives everything up. After an error of the journal there is nothing to be written any more.
@@ -231,12 +250,15 @@ impl Driver {
         for run in self.live.iter().flatten() {
             run.abort();
         }
-        if self.place.journal.broken().is_none()
-            && let Err(error) = self.place.journal.leave_driver(self.lock.holder().id).await
-        {
-            tracing::warn!(%error, "the leases of this driver could not be given up; they end with it");
+        if self.place.journal.broken().is_none() {
+            match self.place.journal.leave_driver(self.lock.holder().id).await {
+                Ok(()) => self.lock.remove(),
+                // The lock file stays: it proves that this driver has ended.
+                Err(error) => {
+                    tracing::warn!(%error, "the leases of this driver could not be given up; they end with it");
+                }
+            }
         }
-        drop(self.lock);
         result
     }
 
@@ -250,6 +272,7 @@ impl Driver {
                 self.hear_committed(slot, outcome?)
             }
             News::Landed(landed) => self.land(*landed),
+            News::Beaten { began, outcome } => self.hear_beaten(began, outcome),
         }
     }
 

@@ -28,6 +28,38 @@ pub struct Recorded {
     pub event: Event,
 }
 
+/// A lease that was taken from the driver that held it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeOver {
+    /// Process and host, for people.
+    pub holder: String,
+    /// Why it could be taken.
+    pub because: TakenBecause,
+}
+
+/// Why a lease could be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TakenBecause {
+    /// The lock of its holder was free: the process has ended.
+    Dead,
+    /// The heartbeat of its holder stood still for as long as its lease.
+    Expired,
+    /// An operator ordered it (`--steal`).
+    Ordered,
+}
+
+impl TakenBecause {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            TakenBecause::Dead => "its process has ended",
+            TakenBecause::Expired => "its lease expired",
+            TakenBecause::Ordered => "ordered with --steal",
+        }
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,8 +74,9 @@ pub enum Event {
         driver: String,
         /// The program's version.
         program: String,
-        /// Taken from a driver on another host, by an operator's order.
-        stolen: bool,
+        /// The driver whose lease was taken over, and why it could be; `None`: the run was free.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        over: Option<TakeOver>,
     },
     /// A `for_each` has its elements.
     Expanded {

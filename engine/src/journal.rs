@@ -1,17 +1,25 @@
 //! The journal: the truth about every run, in one SQLite file. No SQLite type leaves this module.
 
+mod backup;
 mod body;
 mod chain;
 mod commit;
 mod connect;
+mod create;
 mod cut;
 mod driver_lock;
 mod examine;
+mod liveness;
+mod log_check;
 mod look;
 mod packed;
 mod place;
 mod read;
+mod recover;
 mod schema;
+mod session;
+mod side_record;
+mod standing;
 mod upgrade;
 mod verify;
 mod watch;
@@ -23,47 +31,49 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use twinspan_plans::Digest;
 
 use crate::backend::{BackendError, Durability, Mode, Opening};
-use crate::event::Recorded;
+use crate::event::{Recorded, TakeOver};
 use crate::ids::{DriverId, RunId, Seq, SignalId};
 use crate::step::ClaimKey;
 
 pub use body::Transcript;
 pub(crate) use body::{Packed, pack_commit, whole_microseconds};
-pub(crate) use commit::{Append, Holder, Lease, NewRow, Refusal, Row, Summary, Taken};
+pub(crate) use commit::{Append, Held, Lease, NewRow, Refusal, Row, Summary, Taken};
 pub use cut::{CutPoint, CutPoints};
-pub(crate) use driver_lock::{Death, DriverLock};
+pub(crate) use driver_lock::DriverLock;
 pub use examine::{Examination, examine};
+pub(crate) use liveness::{Liveness, Verdict};
 pub(crate) use look::Look;
 pub(crate) use read::{Chain, RunRow, Waiting};
+pub use recover::{Acceptance, recover};
 pub use verify::JournalReport;
 pub(crate) use watch::Watch;
-pub(crate) use writer::{Write, WriteFailure};
+pub(crate) use writer::{Moved, Write, WriteFailure};
 
 use connect::{Use, connect, foreign, unusable};
+use liveness::Heartbeats;
 use read::ReadError;
 use schema::Schema;
-use writer::{Writer, task};
+use session::Session;
+use side_record::SideRecord;
+use standing::Standing;
+use writer::{Files, Tools, Writer, task};
 
 /// The journal.
 pub(crate) struct Journal {
     path: PathBuf,
     mode: Mode,
-    // Before the writer: who closes last folds the log into the file, and syncs as its connection is told to.
+    /// Which files these are.
+    files: Files,
+    heartbeats: Arc<Heartbeats>,
+    // Before the writer: who writes last folds the log into the file when nothing else has it open.
     readers: Mutex<Vec<Connection>>,
     writer: Option<Writer>,
-}
-
-/// A file, before anything is done to it.
-enum Found {
-    /// Nothing in it: new, or its maker was killed.
-    Empty,
-    /// A journal of this version or an older one.
-    Ours(i32),
 }
 
 impl Journal {
@@ -82,39 +92,82 @@ impl Journal {
         }
         let reading = opening.mode == Mode::Reading;
         let path = place::prepare(path, !reading)?;
-        if reading {
-            place::expect_file(&path)?;
-        } else {
-            place::make_file(&path, opening.durability)?;
+        let (standing, loss) = standing::examine(&path)?;
+        if let Some(loss) = loss {
+            return Err(loss.refusal(&path));
         }
-        // Open until the others are: the first one to come reads the log again after a kill, and the last one to go puts it
-        // into the file.
-        let (found, first) = identify(&path, schema)?;
-        let writer = if reading {
-            match found {
-                Found::Ours(version) if version == schema.version() => None,
-                Found::Ours(_) => return Err(too_old(&path)),
-                Found::Empty => return Err(nothing_there(&path)),
+        let writer = match (standing, reading) {
+            (Standing::New, true) => {
+                place::expect_file(&path)?;
+                return Err(nothing_there(&path));
             }
-        } else {
-            let mut connection = connect(&path, Use::Write(opening.durability))?;
-            if !matches!(found, Found::Ours(version) if version == schema.version()) {
-                upgrade::bring_up_to_date(&mut connection, &path, opening, schema)?;
+            (Standing::Ours, true) => {
+                drop(identify_current(&path, schema)?);
+                None
             }
-            refuse_other_purpose(&connection, &path, opening)?;
-            if let Some(pages) = opening.page_limit {
-                connection
-                    .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-                    .map_err(|error| unusable(&path, error))?;
-            }
-            let writer = Writer::new(connection, opening.cut.clone()).map_err(place::not_writable)?;
-            Some(writer)
+            (_, false) => Some(Self::open_writer(&path, opening, schema, standing)?),
         };
-        let journal = Journal { path, mode: opening.mode, writer, readers: Mutex::default() };
-        // A reader is opened now, so that a file that cannot be read is refused here.
+        let readers = Mutex::new(vec![connect(&path, Use::Read)?]);
+        let files = Files::of(path.clone()).map_err(place::not_writable)?;
+        let journal =
+            Journal { path, mode: opening.mode, files, heartbeats: Arc::default(), readers, writer };
+        // A file that cannot be read is refused here.
         journal.read(read::data_version)?;
-        drop(first);
         Ok(journal)
+    }
+
+    fn open_writer(
+        path: &Path,
+        opening: &Opening,
+        schema: Schema,
+        standing: Standing,
+    ) -> Result<Writer, BackendError> {
+        let session = Session::join(path).map_err(place::not_writable)?;
+        if standing == Standing::New {
+            session.exclude().map_err(place::not_writable)?;
+            // Asked again: another process may have been first.
+            match standing::examine(path)? {
+                (_, Some(loss)) => return Err(loss.refusal(path)),
+                (Standing::New, None) => create::create(path, opening, schema)?,
+                (Standing::Ours, None) => {}
+            }
+        }
+        // Without the lock of its own, a process that closes the journal may be about to remove its log.
+        let alone = standing == Standing::New || session.is_alone();
+        if !alone {
+            session.share().map_err(place::not_writable)?;
+        }
+        let record = side_record::read(path);
+        let (version, _first) = identify(path, schema)?;
+        let mut connection = connect(path, Use::Write(opening.durability))?;
+        if version != schema.version() {
+            upgrade::bring_up_to_date(&mut connection, path, schema)?;
+        }
+        refuse_other_purpose(&connection, path, opening)?;
+        let fail = |error| unusable(path, error);
+        if let Some(loss) = standing::lost_tail(record, &connection).map_err(fail)? {
+            return Err(loss.refusal(path));
+        }
+        place::keep_private(path).map_err(place::not_writable)?;
+        if let Some(pages) = opening.page_limit {
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(fail)?;
+        }
+        if alone {
+            session::begin(&connection).map_err(fail)?;
+            session.share().map_err(place::not_writable)?;
+        }
+        let (journal, commits) = schema::identity(&connection).map_err(fail)?;
+        let mut record = (opening.durability == Durability::Full).then(|| SideRecord::open(path, journal));
+        if let Some(record) = record.as_mut().filter(|_| alone) {
+            record.write(commits);
+        }
+        let files = Files::of(path.to_owned()).map_err(place::not_writable)?;
+        Writer::new(Tools { connection, files, record, session, cut: opening.cut.clone() }).map_err(fail)
+    }
+
+    /// Whether the files of the journal are still at their paths.
+    pub(crate) fn expect_in_place(&self) -> Result<(), Moved> {
+        self.files.expect_in_place()
     }
 
     pub(crate) fn mode(&self) -> Mode {
@@ -152,17 +205,26 @@ impl Journal {
         self.try_read(|connection| work(connection).map_err(ReadError::from))
     }
 
+    /// A connection to the files that were opened, and to no others.
+    fn connection(&self) -> Result<Connection, BackendError> {
+        self.expect_in_place()?;
+        let connection = connect(&self.path, Use::Read);
+        // Between the two the path may have come to lead elsewhere.
+        self.expect_in_place()?;
+        connection
+    }
+
     fn try_read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, BackendError> {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => connect(&self.path, Use::Read)?,
+            None => self.connection()?,
         };
         let result = work(&connection);
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result.map_err(|error| match error {
             ReadError::Sql(error) => match error {
-                rusqlite::Error::SqliteFailure(..) => unusable(&self.path, error),
+                rusqlite::Error::SqliteFailure(..) => self.files.fault(error),
                 error => BackendError::Damaged(error.to_string()),
             },
             ReadError::Damaged(what) => BackendError::Damaged(what),
@@ -186,9 +248,26 @@ impl Journal {
         self.write(move |connection| commit::put_signal(connection, id, run, &body)).await
     }
 
-    /// Makes a lock of a new driver.
-    pub(crate) fn new_driver(&self) -> Result<DriverLock, BackendError> {
-        DriverLock::new(&self.path).map_err(place::not_writable)
+    /// Makes a lock of a new driver, whose heartbeat may stand still for `lease`.
+    pub(crate) fn new_driver(&self, lease: Duration, since: i64) -> Result<DriverLock, BackendError> {
+        driver_lock::sweep(&self.path, &self.read(commit::drivers)?);
+        DriverLock::new(&self.path, lease, since).map_err(place::not_writable)
+    }
+
+    /// A driver's lock file has no use when the journal does not know the driver any more.
+    pub(crate) fn forget_driver(&self, driver: DriverId) {
+        let file = driver_lock::file_of(&driver_lock::folder_of(&self.path), driver);
+        if let Err(error) = std::fs::remove_file(file) {
+            tracing::debug!(%error, "the lock file of a driver that is gone stays behind");
+        }
+    }
+
+    /// A write that moves a driver's heartbeat; it answers whether the journal knows the driver.
+    pub(crate) fn beating(
+        driver: DriverId,
+        answer: impl FnOnce(Result<bool, WriteFailure>) + Send + 'static,
+    ) -> Box<dyn Write> {
+        task(move |connection| commit::beat(connection, driver), answer)
     }
 
     /// Gives up everything that a driver holds.
@@ -200,13 +279,13 @@ impl Journal {
     pub(crate) fn taking(
         &self,
         run: RunId,
-        taker: Holder,
+        taker: commit::Holder,
         steal: bool,
-        death: Arc<Death>,
-        took: impl FnOnce(Seq, i64, u64, bool) -> Option<(Recorded, Packed)> + Send + 'static,
+        liveness: Arc<Liveness>,
+        took: impl FnOnce(Seq, i64, u64, Option<TakeOver>) -> Option<(Recorded, Packed)> + Send + 'static,
         answer: impl FnOnce(Result<Result<Taken, Refusal>, WriteFailure>) + Send + 'static,
     ) -> Box<dyn Write> {
-        task(move |connection| commit::take_lease(connection, run, &taker, steal, &death, took), answer)
+        task(move |connection| commit::take_lease(connection, run, &taker, steal, &liveness, took), answer)
     }
 
     /// A write that appends events.
@@ -217,9 +296,9 @@ impl Journal {
         task(move |connection| commit::append(connection, &append), answer)
     }
 
-    /// A new look for proof that drivers are dead.
-    pub(crate) fn death(&self) -> Death {
-        Death::new(&self.path)
+    /// A new look for signs of life of drivers.
+    pub(crate) fn liveness(&self) -> Liveness {
+        Liveness::new(&self.path, Arc::clone(&self.heartbeats))
     }
 
     /// A run's row.
@@ -237,10 +316,10 @@ impl Journal {
         self.read(|connection| read::open_runs(connection, driver))
     }
 
-    /// Name of a driver, and whether it is known to be alive (one elsewhere counts as alive).
-    pub(crate) fn driver(&self, driver: i64, death: &Death) -> Result<Option<(String, bool)>, BackendError> {
+    /// A driver, and what is known of it at this moment.
+    pub(crate) fn driver(&self, driver: i64, liveness: &Liveness) -> Result<Option<Held>, BackendError> {
         let holder = self.read(|connection| commit::holder(connection, driver))?;
-        Ok(holder.map(|holder| (holder.name(), !death.is_proven(&holder))))
+        Ok(holder.map(|holder| Held { verdict: liveness.judge(&holder), holder }))
     }
 
     /// A run's row and its events from `from` on, of one moment.
@@ -279,14 +358,9 @@ impl Journal {
         self.read(|connection| read::still_holds(connection, row, lease.driver, lease.epoch))
     }
 
-    /// Name of the driver of a run.
-    pub(crate) fn driver_of(&self, run: RunId) -> Result<Option<String>, BackendError> {
-        match self.find(run)?.driver {
-            Some(driver) => {
-                Ok(self.read(|connection| commit::holder(connection, driver))?.map(|holder| holder.name()))
-            }
-            None => Ok(None),
-        }
+    /// The driver of a run, and what is known of it at this moment.
+    pub(crate) fn driver_of(&self, run: RunId) -> Result<Option<Held>, BackendError> {
+        self.find(run)?.driver.map_or(Ok(None), |driver| self.driver(driver, &self.liveness()))
     }
 
     /// The other open run that holds `key`.
@@ -311,12 +385,12 @@ impl Journal {
 
     /// What is asked before writes are sent.
     pub(crate) fn look(&self) -> Result<Look, BackendError> {
-        Ok(Look::new(connect(&self.path, Use::Read)?))
+        Ok(Look::new(self.connection()?))
     }
 
     /// A connection that watches for the commits of others.
     pub(crate) fn watch(&self) -> Result<Watch, BackendError> {
-        Ok(Watch::new(&self.path, connect(&self.path, Use::Read)?))
+        Ok(Watch::new(&self.path, self.files.clone(), self.connection()?))
     }
 }
 
@@ -324,21 +398,18 @@ impl From<WriteFailure> for BackendError {
     fn from(failure: WriteFailure) -> Self {
         match failure {
             WriteFailure::Damaged(what) => BackendError::Damaged(what),
+            WriteFailure::Moved(moved) => moved.into(),
             failure => BackendError::NotWritable(Box::new(failure)),
         }
     }
 }
 
-/// Looks at a file without changing it.
-fn identify(path: &Path, schema: Schema) -> Result<(Found, Connection), BackendError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let look = || -> Result<(i32, i32, i64, String, Connection), rusqlite::Error> {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        connection.pragma_update(None, "query_only", 1)?;
+/// Version of the journal's tables, as its log has them; the connection stays open until others are.
+fn identify(path: &Path, schema: Schema) -> Result<(i32, Connection), BackendError> {
+    let connection = connect(path, Use::Read)?;
+    let look = || -> Result<(i32, i32, String), rusqlite::Error> {
         let number = |name| connection.pragma_query_value(None, name, |row| row.get(0));
         let (application, version) = (number("application_id")?, number("user_version")?);
-        let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         let written_by = if application == schema::APPLICATION && version > schema.version() {
             connection
                 .query_row("SELECT value FROM header WHERE key = 'written_by'", [], |row| row.get(0))
@@ -346,11 +417,10 @@ fn identify(path: &Path, schema: Schema) -> Result<(Found, Connection), BackendE
         } else {
             String::new()
         };
-        Ok((application, version, tables, written_by, connection))
+        Ok((application, version, written_by))
     };
     match look().map_err(|error| unusable(path, error))? {
-        (0, 0, 0, _, connection) => Ok((Found::Empty, connection)),
-        (schema::APPLICATION, version, _, written_by, _) if version > schema.version() => {
+        (schema::APPLICATION, version, written_by) if version > schema.version() => {
             Err(BackendError::Refused {
                 message: format!(
                     "{} was written by {written_by}, which is newer than this program",
@@ -359,10 +429,21 @@ fn identify(path: &Path, schema: Schema) -> Result<(Found, Connection), BackendE
                 hint: format!("use {written_by} or later"),
             })
         }
-        (schema::APPLICATION, version, _, _, connection) if version > 0 => {
-            Ok((Found::Ours(version), connection))
-        }
+        (schema::APPLICATION, version, _) if version > 0 => Ok((version, connection)),
         _ => Err(foreign(path)),
+    }
+}
+
+/// The same for who only reads: an older file, and one that lost its tail, are refused.
+fn identify_current(path: &Path, schema: Schema) -> Result<(i32, Connection), BackendError> {
+    let record = side_record::read(path);
+    let (version, connection) = identify(path, schema)?;
+    if version != schema.version() {
+        return Err(too_old(path));
+    }
+    match standing::lost_tail(record, &connection).map_err(|error| unusable(path, error))? {
+        Some(loss) => Err(loss.refusal(path)),
+        None => Ok((version, connection)),
     }
 }
 

@@ -29,21 +29,27 @@ mod step;
 mod wait;
 
 pub use backend::{
-    Backend, BackendError, BoxFuture, DriveOptions, Durability, Filter, JournalReport, Mode, NewRun, Opening,
-    Parked, RunSummary, Runs, Settled, SqliteBackend, Started, StopToken, Stopper,
+    BackedUp, Backend, BackendError, BoxFuture, DriveOptions, Durability, Filter, JournalReport, LEASE,
+    LeaseHolder, Mode, NewRun, Opening, Parked, RunSummary, Runs, Settled, SqliteBackend, Started, StopToken,
+    Stopper,
 };
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use decide::{
     Command, Effect, SignalRefused, check_signal, claim_clash, decide, interpret, legal_commands, take_signal,
 };
 pub use drift::{FieldChange, Finding, NotRepairable, Standing, look, mends};
-pub use event::{Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent};
+pub use event::{
+    Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent, TakeOver, TakenBecause,
+};
 pub use failure::{Certainty, FailureClass, StepError};
 pub use foresight::{Foreseen, Outlook, foresee};
 pub use hand_over::{Act, Back, Find, Fits, HandOver, Make, Removal, Request, Task, Variable};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
-pub use journal::{CutPoint, CutPoints, Examination, Transcript, examine as examine_journal};
-pub use perform::{Fact, Job, KindRules, Performer, Seen};
+pub use journal::{
+    Acceptance, CutPoint, CutPoints, Examination, Transcript, examine as examine_journal,
+    recover as recover_journal,
+};
+pub use perform::{Fact, Job, KindRules, Performer, Seen, panic_becomes_failure};
 pub use preview::{Preview, Previewed, Prospect, preview};
 pub use registry::{Kind, Registry};
 pub use right::Right;

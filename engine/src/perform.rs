@@ -20,8 +20,8 @@ use crate::failure::{Certainty, FailureClass, StepError};
 use crate::ids::{RunId, StepKey};
 use crate::registry::{Kind, Registry};
 use crate::step::{
-    ActedAs, Approval, AttemptLog, ClaimKey, Dwell, Exchange, Identity, Observed, Phase, Readiness, StepCx,
-    Undone,
+    ActedAs, Approval, AttemptLog, ClaimKey, Dwell, Exchange, Identity, Observed, Phase, Readiness, SendGate,
+    StepCx, Undone,
 };
 
 /// One phase of one step, with everything that it needs.
@@ -169,8 +169,13 @@ impl Performer {
     /// Carries out one phase of one step. It always comes back with a fact: a step that does not answer is ended by
     /// the time-out, one that panics is a bug of its kind.
     pub async fn perform(&self, job: Job) -> Fact {
+        self.perform_behind(job, None).await
+    }
+
+    /// The same; `gate` is asked immediately before a write is sent.
+    pub(crate) async fn perform_behind(&self, job: Job, gate: Option<Arc<dyn SendGate>>) -> Fact {
         let began = self.clock.now();
-        let log = AttemptLog::new(job.phase);
+        let log = AttemptLog::new(job.phase).behind(gate);
         let (result, rules) = match self.registry.kind(&job.kind) {
             None => {
                 let error = StepError::plan_wrong(format!("this program has no step kind {}", job.kind));
@@ -251,6 +256,16 @@ fn panic_error(message: &str, certainty: Certainty) -> StepError {
     StepError { certainty, ..StepError::new(FailureClass::Bug, what) }
 }
 
+thread_local! {
+    /// A step is being polled on this thread.
+    static GUARDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Whether a panic on this thread is caught and becomes a failure of the step that panics: for panic hooks.
+pub fn panic_becomes_failure() -> bool {
+    GUARDED.get()
+}
+
 /// Polls a step, and catches its panic.
 struct Guarded<F> {
     work: Pin<Box<F>>,
@@ -261,8 +276,11 @@ impl<F: Future> Future for Guarded<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let work = self.work.as_mut();
+        GUARDED.set(true);
         // After a panic the step's future is never polled again, so nothing half-changed in it is seen.
-        match catch_unwind(AssertUnwindSafe(|| work.poll(cx))) {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.poll(cx)));
+        GUARDED.set(false);
+        match polled {
             Ok(poll) => poll.map(Ok),
             Err(panic) => {
                 let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

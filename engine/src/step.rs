@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -426,6 +426,14 @@ pub struct AttemptLog {
     write_allowed: AtomicBool,
     /// Where requests are counted: places where this attempt was let in.
     begun: Mutex<BTreeSet<String>>,
+    /// `None`: nothing but the phase keeps the write back.
+    gate: Option<Arc<dyn SendGate>>,
+}
+
+/// What is asked immediately before a write is sent.
+pub(crate) trait SendGate: std::fmt::Debug + Send + Sync {
+    /// Why the write must not be sent; `None`: it may.
+    fn refusal(&self) -> Option<String>;
 }
 
 impl AttemptLog {
@@ -434,8 +442,17 @@ impl AttemptLog {
         AttemptLog { write_allowed: AtomicBool::new(phase.writes()), ..AttemptLog::default() }
     }
 
-    /// Takes the permission for the one write; a second call, or a call in a reading phase, is a bug of the kind.
+    /// The same; `gate` is asked before the write.
+    pub(crate) fn behind(self, gate: Option<Arc<dyn SendGate>>) -> Self {
+        AttemptLog { gate, ..self }
+    }
+
+    /// Takes the permission for the one write; a second call, or a call in a reading phase, is a bug of the kind. The lease
+    /// of the run is asked here, so this is the last that is done before the write is sent.
     pub fn take_write(&self, what: &str) -> Result<(), StepError> {
+        if let Some(refusal) = self.gate.as_ref().and_then(|gate| gate.refusal()) {
+            return Err(StepError::new(FailureClass::Transient, format!("{what} was not sent: {refusal}")));
+        }
         if self.write_allowed.swap(false, Ordering::AcqRel) {
             Ok(())
         } else {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use twinspan_engine::{
-    Backend, DriveOptions, Filter, Performer, RunId, RunStatus, Seq, Signal, SignalId, SignalRow, SystemClock,
+    Backend, DriveOptions, Filter, LeaseHolder, Performer, RunId, Seq, Signal, SignalId, SignalRow,
+    SystemClock,
 };
 
 use crate::app::App;
-use crate::drive::Driver;
+use crate::drive::{Driven, Driver};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
@@ -20,10 +21,10 @@ pub(crate) struct Args {
     /// Ids of runs: whole, their beginning, or their last eight digits (default: the only open run)
     #[arg(value_name = "RUN", conflicts_with = "all")]
     runs: Vec<String>,
-    /// Every open run that nobody drives
+    /// Every open run
     #[arg(long)]
     all: bool,
-    /// Take over from a driver on another host that is gone for good
+    /// Take a lease over at once, without waiting until it expires; not from a process that is running on this machine
     #[arg(long)]
     steal: bool,
     /// Return as soon as only people, approvals, permissions or credentials are waited for
@@ -39,14 +40,23 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     drop(app.existing()?);
     let registry = step_kinds::live(app)?;
     let backend = app.open(Arc::clone(&registry))?;
-    let runs = chosen(ui, &*backend, &args).await?;
-    if runs.is_empty() {
+    let chosen = chosen(&*backend, &args).await?;
+    if chosen.is_empty() {
         return Err(CommandError::not_found("there is no open run in this journal")
             .hint("`twinspan list` shows those that ended"));
     }
-    let mut from = Vec::new();
-    for run in &runs {
-        let state = backend.load(*run).await.map_err(failures::backend)?;
+    let (mut runs, mut refused, mut from) = (Vec::new(), Vec::new(), Vec::new());
+    for run in &chosen {
+        let state = match backend.load(*run).await.map_err(failures::backend) {
+            Ok(state) => state,
+            // One run that cannot be read does not keep the others from moving.
+            Err(error) if chosen.len() > 1 => {
+                refused.push((*run, error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        runs.push(*run);
         // Of many runs others can go on: there it is a wait that says which variable.
         if let (false, Some(inputs)) = (args.all, state.inputs()) {
             unset_secrets::refuse(app, state.plan(), inputs)?;
@@ -54,7 +64,15 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         // What happened before was shown before.
         from.push((*run, Seq(state.seq().0 + 1)));
         ui.talk(&format!("run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), state.name()));
-        if state.control().pause.is_some() {
+        let holder = backend.summary(*run).map_err(failures::backend)?.holder;
+        if let Some(LeaseHolder { expires: Some(left), .. }) = holder.as_ref().filter(|_| !args.steal) {
+            ui.talk(&format!(
+                "  it is driven by {}; waiting up to {} s for a sign of life (--steal takes over at once)",
+                holder.iter().map(ToString::to_string).collect::<String>(),
+                left.as_secs_f64().ceil()
+            ));
+        }
+        if state.control().pause.is_some() && holder.is_none_or(|holder| !holder.here) {
             let signal = SignalRow {
                 id: SignalId::new(),
                 run: *run,
@@ -74,24 +92,25 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         said: Said::default(),
     };
     let options = DriveOptions { until_blocked: args.until_blocked, steal: args.steal };
-    let driven = driver.drive(ui, &runs, &from, options).await?;
+    let mut driven = match &runs[..] {
+        [] => Driven { runs: Vec::new(), refused: Vec::new(), stopped: None },
+        runs => match driver.drive(ui, runs, &from, options).await {
+            // The only run that could be read: what is wrong with the others is told, too.
+            Err(error) if !refused.is_empty() && runs.len() == 1 => {
+                Driven { runs: Vec::new(), refused: vec![(runs[0], error)], stopped: None }
+            }
+            driven => driven?,
+        },
+    };
+    driven.refused.extend(refused);
     driver.close(ui, &driven).await
 }
 
-async fn chosen(ui: &Ui, backend: &dyn Backend, args: &Args) -> Result<Vec<RunId>, CommandError> {
+async fn chosen(backend: &dyn Backend, args: &Args) -> Result<Vec<RunId>, CommandError> {
     if args.all {
         let open = Filter { open: true, ..Filter::default() };
         let open = backend.list(open).await.map_err(failures::backend)?;
-        let mut runs = Vec::new();
-        for summary in open {
-            match &summary.driver {
-                Some(driver) if !args.steal && !matches!(summary.status, RunStatus::Interrupted) => {
-                    ui.talk(&format!("run {} is driven by {driver}: left alone", summary.run.short()));
-                }
-                _ => runs.push(summary.run),
-            }
-        }
-        return Ok(runs);
+        return Ok(open.into_iter().map(|summary| summary.run).collect());
     }
     if args.runs.is_empty() {
         return Ok(vec![run_reference::find_or_only(backend, None).await?]);

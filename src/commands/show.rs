@@ -28,6 +28,12 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let status = listed.as_ref().map_or_else(|| state.status(now), |summary| summary.status.clone());
     let driver = listed.as_ref().and_then(|summary| summary.driver.as_deref());
     let view = RunView::new(&state, &Facts { run, status: &status, driver, now });
-    ui.data(&view, || view.text(ui.width()))?;
+    let holder = listed.as_ref().and_then(|summary| summary.holder.as_ref());
+    ui.data(&view, || {
+        let unproven = holder.filter(|holder| holder.expires.is_some());
+        let lease =
+            unproven.map(|holder| format!("lease      {}\n", failures::held(&run.short(), Some(holder))));
+        view.text(ui.width()) + &lease.unwrap_or_default()
+    })?;
     Ok(Exit::Done)
 }

@@ -76,7 +76,7 @@ impl Reader<'_> {
         let mut configuration = Configuration::default();
         for (key, value) in table {
             match &**key.get_ref() {
-                "journal" => configuration.journal = self.path_value(value),
+                "journal" => self.journal(value, &mut configuration),
                 "identities" => {
                     for (name, settings) in self.table(value, "identities").into_iter().flatten() {
                         let name = name.get_ref().to_string();
@@ -105,6 +105,27 @@ impl Reader<'_> {
             }
         }
         configuration
+    }
+
+    /// A path, or a table with more to say of it.
+    fn journal(&mut self, value: Entry<'_, '_>, configuration: &mut Configuration) {
+        let Some(table) = value.get_ref().as_table() else {
+            configuration.journal = self.path_value(value);
+            return;
+        };
+        for (key, value) in table {
+            match &**key.get_ref() {
+                "path" => configuration.journal = self.path_value(value),
+                "lease" => {
+                    let text = self.string(value, "lease");
+                    configuration.journal_lease = text.as_deref().and_then(super::lease);
+                    if text.is_some() && configuration.journal_lease.is_none() {
+                        self.add(value.span(), super::LEASE_FORM);
+                    }
+                }
+                other => self.unknown(key.span(), other, "[journal]", &["path", "lease"]),
+            }
+        }
     }
 
     fn identity(&mut self, name: &str, value: Entry<'_, '_>) -> IdentitySettings {

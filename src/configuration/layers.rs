@@ -115,6 +115,13 @@ fn from_environment(
 ) -> Configuration {
     let mut found = Configuration {
         journal: environment.path("TWINSPAN_JOURNAL"),
+        journal_lease: environment.get("TWINSPAN_JOURNAL_LEASE").and_then(|text| {
+            let lease = super::lease(&text);
+            if lease.is_none() {
+                findings.push(of_variable("TWINSPAN_JOURNAL_LEASE", super::LEASE_FORM.to_owned()));
+            }
+            lease
+        }),
         cloud: CloudSettings {
             name: choice(environment, "TWINSPAN_CLOUD_NAME", &CloudName::NAMES, findings),
             arm: environment.get("TWINSPAN_CLOUD_ARM"),
@@ -163,14 +170,14 @@ fn choice<T: Copy>(
     let found = names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     if found.is_none() {
         let known = names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        findings.push(Finding {
-            file: PathBuf::from(variable),
-            line: 1,
-            column: 1,
-            message: format!("\"{text}\" is not known here; known are {known}"),
-        });
+        findings.push(of_variable(variable, format!("\"{text}\" is not known here; known are {known}")));
     }
     found
+}
+
+/// Something wrong in a variable.
+fn of_variable(variable: &str, message: String) -> Finding {
+    Finding { file: PathBuf::from(variable), line: 1, column: 1, message }
 }
 
 #[cfg(test)]

@@ -78,6 +78,7 @@ impl Configuration {
             }
         };
         put("journal", self.journal.as_ref().map(|path| json!(path)));
+        put("journal.lease", self.journal_lease.map(|lease| json!(format!("{}s", lease.as_secs()))));
         let cloud = &self.cloud;
         put("cloud.name", cloud.name.map(|name| json!(name.name())));
         put("cloud.arm", cloud.arm.as_ref().map(|url| json!(url)));

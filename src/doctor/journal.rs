@@ -25,7 +25,12 @@ pub(crate) struct Found {
 
 /// Looks the journal over.
 pub(super) async fn check(path: &Path, checks: &mut Vec<Check>) -> Found {
-    if !path.exists() {
+    let there = crate::app::is_there(path);
+    if let Err(error) = &there {
+        checks.push(Check::failed("journal", error));
+        return Found::default();
+    }
+    if !there.unwrap_or(false) {
         checks.push(Check::note("journal", format!("there is none at {}: `run` makes it", path.display())));
         return Found { missing: true, ..Found::default() };
     }

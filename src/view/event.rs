@@ -82,9 +82,11 @@ impl Words {
                 let paused = if started.paused { ", paused" } else { "" };
                 Words::new("started", STRONG, format!("{} by {}{paused}", started.name, started.starter))
             }
-            Event::DriverTook { driver, stolen, .. } => {
-                let stolen = if *stolen { ", taken over by order" } else { "" };
-                Words::quiet("driver", format!("{driver}{stolen}"))
+            Event::DriverTook { driver, over, .. } => {
+                let over = over.as_ref().map_or_else(String::new, |over| {
+                    format!(", took over from {}: {}", over.holder, over.because.words())
+                });
+                Words::quiet("driver", format!("{driver}{over}"))
             }
             Event::Expanded { elements, .. } => {
                 let keys: Vec<&str> = elements.iter().take(5).map(|(key, _)| key.as_str()).collect();

@@ -26,6 +26,7 @@ fn mode(path: &Path) -> u32 {
 /// Who looks for the journal finds a foreign or newer file, says so with `words`, and leaves it as it is.
 fn refused(home: &Home, plan: &str, words: &[&str]) {
     let before = fs::read(home.journal()).unwrap();
+    fs::set_permissions(home.journal(), fs::Permissions::from_mode(0o644)).unwrap();
     let commands: [&[&str]; 7] =
         [&["run", plan], &["resume"], &["list"], &["events"], &["pause"], &["undo", "--yes"], &["show"]];
     for command in commands {
@@ -34,6 +35,7 @@ fn refused(home: &Home, plan: &str, words: &[&str]) {
             assert!(said.err.contains(word), "{command:?} does not say {word:?}:\n{}", said.err);
         }
         assert_eq!(fs::read(home.journal()).unwrap(), before, "{command:?} changed it");
+        assert_eq!(mode(&home.journal()), 0o644, "{command:?} changed its permissions");
     }
 }
 

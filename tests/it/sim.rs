@@ -28,10 +28,19 @@ fn sim_leaves_a_configuration_of_somebody_else_alone_and_writes_its_own_again() 
     let azure = Azure::start(&[]);
     folder(&home, "again");
     home.write("again/twinspan.toml", azure.configuration());
+    home.write("again/central.secret", "of an earlier start, for everyone to read");
     let ready = home.path().join("ready.json");
     let arguments = ["sim", "--configure", "again", "--ready", ready.to_str().unwrap()];
     let _second = Ended(home.command(&arguments).spawn().unwrap());
     wait_for("the second simulator", Duration::from_secs(30), || ready.exists().then_some(()));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&ready).unwrap().permissions());
+    assert_eq!(mode & 0o077, 0, "the ready file holds secrets, too");
+    for secret in fs::read_dir(home.path().join("again")).unwrap().map(|entry| entry.unwrap()) {
+        if secret.file_name().to_str().unwrap().ends_with(".secret") {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&secret.metadata().unwrap().permissions());
+            assert_eq!(mode & 0o077, 0, "{:?} has mode {mode:o}", secret.path());
+        }
+    }
     let arm = |text: &str| text.lines().find(|line| line.starts_with("arm = ")).unwrap().to_owned();
     assert_ne!(arm(&kept("again/twinspan.toml")), arm(&azure.configuration()));
 }

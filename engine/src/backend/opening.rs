@@ -1,6 +1,7 @@
 //! How a journal is opened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::journal::CutPoints;
@@ -38,7 +39,11 @@ pub struct Opening {
     pub(crate) cut: Option<Arc<dyn CutPoints>>,
     pub(crate) page_limit: Option<u32>,
     pub(crate) lingers: bool,
+    pub(crate) lease: Duration,
 }
+
+/// How long the heartbeat of a driver may stand still before others take its runs over.
+pub const LEASE: Duration = Duration::from_secs(120);
 
 impl Opening {
     /// A journal of real runs: durable, on the machine's clock.
@@ -51,6 +56,7 @@ impl Opening {
             cut: None,
             page_limit: None,
             lingers: true,
+            lease: LEASE,
         }
     }
 
@@ -90,6 +96,13 @@ impl Opening {
     #[must_use]
     pub fn without_lingering(mut self) -> Self {
         self.lingers = false;
+        self
+    }
+
+    /// Another time for which the heartbeat of a driver may stand still before others take its runs over.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
         self
     }
 

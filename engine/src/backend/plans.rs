@@ -21,6 +21,10 @@ impl PlanCache {
         PlanCache { registry, plans: Mutex::default() }
     }
 
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     /// Remembers a plan that was compiled from text of this digest.
     pub(crate) fn put(&self, digest: Digest, plan: Arc<Plan>) {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, plan);

@@ -14,11 +14,12 @@ use super::{
     StopToken,
 };
 use crate::clock::{Clock, pause};
+use crate::driver::lease::lease_holder;
 use crate::driver::{self, Place};
 use crate::event::{Event, Recorded, RunStarted};
 use crate::ids::{RunId, Seq};
 use crate::journal::{
-    Death, Journal, JournalReport, NewRow, RunRow, Summary, Transcript, pack_commit, whole_microseconds,
+    Journal, JournalReport, Liveness, NewRow, RunRow, Summary, Transcript, pack_commit, whole_microseconds,
 };
 use crate::perform::Performer;
 use crate::signal::SignalRow;
@@ -28,10 +29,24 @@ use twinspan_plans::Digest;
 /// How often a caller that waits for another process looks.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// So often the inbox is asked before the lease is.
+const LOOKS: u32 = 25;
+
 /// The embedded backend: journal and driver in this process.
 pub struct SqliteBackend {
     place: Place,
     clock: Arc<dyn Clock>,
+}
+
+/// A copy of a journal, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackedUp {
+    /// Runs in it.
+    pub runs: u64,
+    /// Events of all runs.
+    pub events: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
 }
 
 /// Who took a signal in.
@@ -50,7 +65,7 @@ impl SqliteBackend {
     pub fn open(path: &Path, opening: Opening) -> Result<Self, BackendError> {
         let journal = Arc::new(Journal::open(path, &opening)?);
         let plans = Arc::new(PlanCache::new(opening.registry));
-        let place = Place { journal, plans, lingers: opening.lingers };
+        let place = Place { journal, plans, lingers: opening.lingers, lease: opening.lease };
         Ok(SqliteBackend { place, clock: opening.clock })
     }
 
@@ -65,13 +80,17 @@ impl SqliteBackend {
         self.put_signal(signal).await?;
         let settle = async {
             loop {
-                if self.place.journal.is_taken(id)? {
-                    return Ok(Settled::ByDriver);
-                }
                 match driver::settle(&self.place, run, Arc::clone(&self.clock)).await {
                     Ok(()) => return Ok(Settled::Here),
-                    Err(BackendError::Held { .. }) => pause(LOOK).await,
+                    Err(BackendError::Held { .. }) => {}
                     Err(error) => return Err(error),
+                }
+                // While the lease is held there is nothing to take: only the inbox is asked.
+                for _ in 0..LOOKS {
+                    if self.place.journal.is_taken(id)? {
+                        return Ok(Settled::ByDriver);
+                    }
+                    pause(LOOK).await;
                 }
             }
         };
@@ -81,7 +100,7 @@ impl SqliteBackend {
     /// Where a run stands, as `list` shows it.
     pub fn summary(&self, run: RunId) -> Result<RunSummary, BackendError> {
         let row = self.place.journal.find(run)?;
-        summarise(&self.place.journal, &row, &self.place.journal.death())
+        summarise(&self.place.journal, &row, &self.place.journal.liveness())
     }
 
     /// Requests and answers of a run's attempts, oldest first.
@@ -106,6 +125,35 @@ impl SqliteBackend {
             }
             Ok(summary)
         })
+    }
+
+    /// Copies the journal to `name` while it is in use, and checks the copy from end to end before it gets its name. An
+    /// existing file stays unless `replace` says otherwise.
+    pub async fn back_up(&self, name: &Path, replace: bool) -> Result<BackedUp, BackendError> {
+        let copied = self.place.journal.copy_to(name, replace).await?;
+        let checked = self.check_copy(copied.path());
+        if checked.is_err() {
+            drop(copied.clear());
+        }
+        let checked = checked?;
+        copied.keep()?;
+        Ok(checked)
+    }
+
+    fn check_copy(&self, path: &Path) -> Result<BackedUp, BackendError> {
+        let opening = Opening::reading(Arc::clone(self.place.plans.registry()));
+        let copy = SqliteBackend::open(path, opening)?;
+        let mut found =
+            BackedUp { runs: 0, events: 0, bytes: std::fs::metadata(path).map_or(0, |file| file.len()) };
+        for row in copy.place.journal.list(false, None)? {
+            let report = copy.verify_journal(row.run)?;
+            if let Some(problem) = report.problems.first() {
+                return Err(BackendError::Damaged(format!("run {}: {problem}", row.run)));
+            }
+            found.runs += 1;
+            found.events += report.events;
+        }
+        Ok(found)
     }
 
     async fn put_signal(&self, signal: SignalRow) -> Result<(), BackendError> {
@@ -157,7 +205,9 @@ impl SqliteBackend {
                 if watch.is_none() {
                     watch = Some(self.place.journal.watch()?);
                 }
-                while !watch.as_mut().is_none_or(|watch| watch.changed()) {
+                while let Some(watch) = &mut watch
+                    && !watch.changed()?
+                {
                     pause(LOOK).await;
                 }
             }
@@ -170,9 +220,9 @@ impl SqliteBackend {
 
     fn runs(&self, filter: &Filter) -> Result<Vec<RunSummary>, BackendError> {
         let journal = &self.place.journal;
-        let death = journal.death();
+        let liveness = journal.liveness();
         let rows = journal.list(filter.open, filter.limit)?;
-        rows.iter().map(|row| summarise(journal, row, &death)).collect()
+        rows.iter().map(|row| summarise(journal, row, &liveness)).collect()
     }
 }
 
@@ -199,17 +249,17 @@ struct Kept {
     drift: Option<usize>,
 }
 
-fn summarise(journal: &Journal, row: &RunRow, death: &Death) -> Result<RunSummary, BackendError> {
+fn summarise(journal: &Journal, row: &RunRow, liveness: &Liveness) -> Result<RunSummary, BackendError> {
     let damaged = |what: &dyn std::fmt::Display| BackendError::Damaged(format!("run {}: {what}", row.run));
     let Kept { status, drift } = serde_json::from_str(&row.status).map_err(|error| damaged(&error))?;
     let driver = match row.driver {
-        Some(driver) => journal.driver(driver, death)?,
+        Some(driver) => journal.driver(driver, liveness)?,
         None => None,
     };
     let waiting = matches!(status, RunStatus::Waiting { .. });
-    let (status, driver) = match driver {
-        Some((name, true)) => (status, Some(name)),
-        Some((_, false)) if waiting => (RunStatus::Interrupted, None),
+    let (status, holder) = match driver {
+        Some(held) if !held.verdict.is_over() => (status, Some(lease_holder(&held))),
+        Some(_) if waiting => (RunStatus::Interrupted, None),
         _ => (status.undriven(), None),
     };
     let time = |at: i64| Timestamp::from_microsecond(at).map_err(|error| damaged(&error));
@@ -220,7 +270,8 @@ fn summarise(journal: &Journal, row: &RunRow, death: &Death) -> Result<RunSummar
         changed: time(row.changed)?,
         status,
         drift,
-        driver,
+        driver: holder.as_ref().map(|holder| holder.name.clone()),
+        holder,
     })
 }
 

@@ -35,6 +35,22 @@ impl Clock for SystemClock {
     }
 }
 
+/// Time since this machine was started, also while it slept: what leases are counted on.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn boot_now() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let whole = u64::try_from(now.tv_sec).unwrap_or_default();
+    Duration::new(whole, u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
+/// Time since this machine was started; on macOS it counts sleep, too.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[expect(clippy::disallowed_methods, reason = "this file owns the machine's time")]
+pub(crate) fn boot_now() -> Duration {
+    static STARTED: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    STARTED.get_or_init(std::time::Instant::now).elapsed()
+}
+
 /// Waits in real time, whatever clock the run has: for other processes and for the journal.
 pub(crate) async fn pause(time: Duration) {
     #[expect(clippy::disallowed_methods, reason = "this file owns sleeping")]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use jiff::Timestamp;
 
+use super::lease::lease_holder;
 use super::run::LiveRun;
 use super::{Driver, News};
 use crate::backend::{BackendError, Runs};
 use crate::event::{Event, Recorded};
 use crate::ids::{Epoch, RunId};
-use crate::journal::{Refusal, Taken, pack_commit, whole_microseconds};
+use crate::journal::{Held, Refusal, Taken, pack_commit, whole_microseconds};
 
 /// So many runs are read before those that were read may move: the first one does not wait for the thousandth.
 const READ_AT_ONCE: usize = 16;
@@ -41,6 +42,7 @@ impl Driver {
     pub(super) async fn begin(&mut self, runs: &Runs) -> Result<(), BackendError> {
         match runs {
             Runs::These(runs) => {
+                self.several = runs.len() > 1;
                 let missing = runs.iter().find_map(|run| self.place.journal.find(*run).err());
                 if let Some(error) = missing {
                     return Err(error);
@@ -82,19 +84,19 @@ impl Driver {
     }
 
     /// Asks for the next leases, unless some are on their way.
-    fn ask_more(&mut self) {
+    pub(super) fn ask_more(&mut self) {
         if self.asking.underway > 0 || self.wanted.is_empty() {
             return;
         }
-        let death = Arc::new(self.place.journal.death());
+        let liveness = Arc::new(self.place.journal.liveness());
         let parcel = self.asking.next.min(self.wanted.len());
         self.asking = Asking { underway: parcel, next: (2 * self.asking.next).min(LARGEST_PARCEL) };
         for run in self.wanted.drain(..parcel) {
             let (now, label) = (whole_microseconds(self.clock.now()), self.label.clone());
-            let took = move |seq, changed: i64, epoch, stolen| {
+            let took = move |seq, changed: i64, epoch, over| {
                 let at = Timestamp::from_microsecond(changed).map_or(now, |changed| changed.max(now));
                 let program = env!("CARGO_PKG_VERSION").to_owned();
-                let event = Event::DriverTook { epoch: Epoch(epoch), driver: label, program, stolen };
+                let event = Event::DriverTook { epoch: Epoch(epoch), driver: label, program, over };
                 let recorded = Recorded { seq, at, event };
                 let packed = pack_commit(std::slice::from_ref(&recorded), &[]).ok().flatten()?;
                 Some((recorded, packed))
@@ -106,7 +108,7 @@ impl Driver {
                 run,
                 self.lock.holder().clone(),
                 steal,
-                Arc::clone(&death),
+                Arc::clone(&liveness),
                 took,
                 answer,
             ));
@@ -130,13 +132,26 @@ impl Driver {
         self.ask_more();
         match outcome {
             Ok(taken) => {
+                if let Some(driver) = taken.forgotten {
+                    self.place.journal.forget_driver(driver);
+                }
                 self.unread.push_back((run, taken));
                 Ok(())
             }
+            Err(Refusal::Held(Some(held))) if self.watch_holder(run, &held) => Ok(()),
             // Who drives everything leaves to others what they have.
-            Err(Refusal::Held { .. } | Refusal::NoSuchRun) if self.all => Ok(()),
-            Err(refusal) => Err(refused(run, refusal)),
+            Err(Refusal::Held(_) | Refusal::NoSuchRun) if self.all => Ok(()),
+            Err(refusal) => self.refuse(run, refused(run, refusal)),
         }
+    }
+
+    /// One run of several that cannot be driven does not keep the others from moving.
+    pub(super) fn refuse(&mut self, run: RunId, error: BackendError) -> Result<(), BackendError> {
+        if !self.several && !self.all {
+            return Err(error);
+        }
+        self.refused.push((run, error));
+        Ok(())
     }
 
     /// Whether there is a run to be read, and one more may move.
@@ -161,8 +176,9 @@ impl Driver {
                     self.take_signals(Some(slot))?;
                 }
                 // One run that cannot be read does not keep the others from moving.
-                Err(error @ (BackendError::Damaged(_) | BackendError::PlanRejected { .. })) if self.all => {
-                    tracing::error!(%run, %error, "this run is left alone");
+                Err(error @ (BackendError::Damaged(_) | BackendError::PlanRejected { .. })) => {
+                    tracing::error!(%run, %error, "this run is not driven");
+                    self.refuse(run, error)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -171,15 +187,16 @@ impl Driver {
     }
 }
 
+/// The run is held by another driver; `None`: by one that gave it up meanwhile.
+pub(super) fn held_elsewhere(run: RunId, held: Option<Held>) -> BackendError {
+    BackendError::Held { run, holder: held.map(|held| Box::new(lease_holder(&held))) }
+}
+
 /// What a refusal of the journal means to the caller.
 pub(super) fn refused(run: RunId, refusal: Refusal) -> BackendError {
     match refusal {
         Refusal::NoSuchRun => BackendError::NoSuchRun(run),
-        Refusal::Held { driver, elsewhere: false } => BackendError::Held { run, driver },
-        Refusal::Held { driver, elsewhere: true } => BackendError::Held {
-            run,
-            driver: format!("{driver}, another machine (`resume --steal` takes it from there)"),
-        },
+        Refusal::Held(held) => held_elsewhere(run, held),
         Refusal::Claimed { key, run: other } => {
             BackendError::Damaged(format!("run {run}: {} is claimed by run {other}", key.0))
         }

@@ -177,7 +177,8 @@ impl Driver {
     ) -> Result<(), BackendError> {
         let Some(key) = self.take_off(slot, &job) else { return Ok(()) };
         let performer = Arc::clone(performer);
-        let mut performing = Box::pin(async move { performer.perform(job).await });
+        let gate = if job.phase.writes() { self.gate(slot) } else { None };
+        let mut performing = Box::pin(async move { performer.perform_behind(job, gate).await });
         let first = std::future::poll_fn(|cx| Poll::Ready(performing.as_mut().poll(cx))).await;
         if let Poll::Ready(fact) = first {
             return self.land(Landed { slot, key, fact });

@@ -18,6 +18,7 @@ impl Driver {
             self.stopping = true;
             self.ready.clear();
             self.want_no_more();
+            self.watch_no_more();
             for (slot, run) in self.live.iter_mut().enumerate() {
                 if let Some(run) = run {
                     run.clear_queue();
@@ -42,6 +43,9 @@ impl Driver {
             let left = Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default();
             until = until.min(now + left);
         }
+        if let Some(at) = self.next_lease_time() {
+            until = until.min(at);
+        }
         let level = self.stop.asked().saturating_add(1);
         let news = tokio::select! {
             biased;
@@ -63,6 +67,7 @@ impl Driver {
     fn look_around(&mut self) -> Result<(), BackendError> {
         let now = tokio::time::Instant::now();
         self.wake_due();
+        self.keep_leases()?;
         while let Some((_, slot)) = self.lingering.pop_front_if(|(at, _)| *at <= now) {
             self.end_lingering(slot)?;
         }
@@ -81,7 +86,9 @@ impl Driver {
     }
 
     fn look_for_signals(&mut self) -> Result<(), BackendError> {
-        if self.watch.changed() {
+        self.place.journal.expect_in_place()?;
+        self.lock.renew();
+        if self.watch.changed()? {
             self.take_signals(None)?;
             if self.all && !self.stopping {
                 self.ask_for_open()?;

@@ -1,6 +1,6 @@
 //! A run's turn: what the rules say is next.
 
-use super::begin::refused;
+use super::begin::{held_elsewhere, refused};
 use super::flights::{Flight, FlightKey};
 use super::run::LiveRun;
 use super::{Driver, News};
@@ -107,6 +107,7 @@ impl Driver {
         if self.performer.is_none() || self.stopping {
             return Ok(());
         }
+        let fresh = !jobs.iter().any(|job| job.phase.writes()) || self.has_fresh_lease(slot);
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
         let mut may_send = None;
         for job in jobs {
@@ -116,6 +117,9 @@ impl Driver {
             if job.phase.writes() {
                 if !run.is_durable(&job.step) {
                     run.urgent = true;
+                    continue;
+                }
+                if !fresh {
                     continue;
                 }
                 let may = match may_send {
@@ -226,7 +230,7 @@ impl Driver {
                 let id = run.id;
                 run.abort();
                 self.forget(slot);
-                if self.all { Ok(()) } else { Err(refused(id, refusal)) }
+                if self.all { Ok(()) } else { self.refuse(id, refused(id, refusal)) }
             }
         }
     }
@@ -280,8 +284,8 @@ impl Driver {
             }
             self.forget(slot);
             if !self.all {
-                let driver = self.place.journal.driver_of(id)?.unwrap_or_else(|| "another driver".to_owned());
-                return Err(refused(id, Refusal::Held { driver, elsewhere: false }));
+                let held = self.place.journal.driver_of(id)?;
+                self.refuse(id, held_elsewhere(id, held))?;
             }
         }
         Ok(())

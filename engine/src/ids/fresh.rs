@@ -37,3 +37,9 @@ impl DriverId {
         DriverId(fresh())
     }
 }
+
+/// Id of a new journal: random bytes that occur in no other file.
+#[expect(clippy::disallowed_methods, reason = "this file makes the ids")]
+pub(crate) fn journal_id() -> Uuid {
+    Uuid::now_v7()
+}

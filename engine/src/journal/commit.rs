@@ -1,12 +1,15 @@
 //! What goes into a commit: new runs, events, leases, signals. Each decides before it writes.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use rusqlite::{Connection, Error, OptionalExtension};
 use twinspan_plans::Digest;
 
 use super::body::{Packed, Side};
 use super::chain::{Hash, START, link};
-use super::driver_lock::Death;
-use crate::event::Recorded;
+use super::liveness::{Liveness, Verdict};
+use crate::event::{Recorded, TakeOver, TakenBecause};
 use crate::ids::{DriverId, RunId, Seq, SignalId};
 use crate::step::ClaimKey;
 
@@ -26,12 +29,19 @@ pub(crate) struct Lease {
 pub(crate) enum Refusal {
     /// No such run.
     NoSuchRun,
-    /// Another driver has the run.
-    Held { driver: String, elsewhere: bool },
+    /// Another driver has the run; `None`: it was given up meanwhile.
+    Held(Option<Held>),
     /// Another open run holds the claim.
     Claimed { key: ClaimKey, run: RunId },
     /// The record went on without this writer.
     OutOfStep,
+}
+
+/// The driver that holds a run, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) holder: Holder,
+    pub(crate) verdict: Verdict,
 }
 
 /// What a list of runs shows: written with the events that it sums up.
@@ -142,11 +152,9 @@ pub(crate) fn append(connection: &Connection, append: &Append) -> Result<Result<
         .prepare_cached("SELECT next, head, driver, epoch FROM runs WHERE id = ?1")?
         .query_row([append.row.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     if driver != Some(append.lease.driver) || epoch != number(append.lease.epoch) {
-        let driver = match driver {
-            Some(driver) => holder(connection, driver)?.map_or_else(String::new, |holder| holder.name()),
-            None => "nobody any more".to_owned(),
-        };
-        return Ok(Err(Refusal::Held { driver, elsewhere: false }));
+        let holder = driver.map_or(Ok(None), |driver| holder(connection, driver))?;
+        // Who took the run over was alive a moment ago.
+        return Ok(Err(Refusal::Held(holder.map(|holder| Held { holder, verdict: Verdict::Beating }))));
     }
     for key in &append.claims {
         if let Some(run) = claimed_by_other(connection, append.row, key)? {
@@ -205,11 +213,19 @@ pub(crate) fn claimed_by_other(
 }
 
 /// A driver, as the journal knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) id: DriverId,
     pub(crate) host: String,
     pub(crate) process: u32,
+    /// Which start of which machine it runs under.
+    pub(crate) boot: String,
+    /// When it took its first run, in microseconds: for people.
+    pub(crate) since: i64,
+    /// How long its heartbeat may stand still.
+    pub(crate) lease: Duration,
+    /// Moves while it lives.
+    pub(crate) heartbeat: i64,
 }
 
 impl Holder {
@@ -222,12 +238,38 @@ impl Holder {
 /// The driver of row `driver`.
 pub(crate) fn holder(connection: &Connection, driver: i64) -> Result<Option<Holder>, Error> {
     connection
-        .prepare_cached("SELECT uuid, host, process FROM drivers WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT uuid, host, process, boot, since, lease, heartbeat FROM drivers WHERE id = ?1",
+        )?
         .query_row([driver], |row| {
-            let id = DriverId(uuid::Uuid::from_bytes(row.get(0)?));
-            Ok(Holder { id, host: row.get(1)?, process: row.get(2)? })
+            let lease = u64::try_from(row.get::<_, i64>(5)?).unwrap_or_default();
+            Ok(Holder {
+                id: DriverId(uuid::Uuid::from_bytes(row.get(0)?)),
+                host: row.get(1)?,
+                process: row.get(2)?,
+                boot: row.get(3)?,
+                since: row.get(4)?,
+                lease: Duration::from_millis(lease),
+                heartbeat: row.get(6)?,
+            })
         })
         .optional()
+}
+
+/// Ids of all drivers that hold or held something.
+pub(crate) fn drivers(connection: &Connection) -> Result<BTreeSet<uuid::Uuid>, Error> {
+    connection
+        .prepare_cached("SELECT uuid FROM drivers")?
+        .query_map([], |row| row.get(0).map(uuid::Uuid::from_bytes))?
+        .collect()
+}
+
+/// Moves the heartbeat of a driver; false when the journal does not know it (any more).
+pub(crate) fn beat(connection: &Connection, id: DriverId) -> Result<bool, Error> {
+    let moved = connection
+        .prepare_cached("UPDATE drivers SET heartbeat = heartbeat + 1 WHERE uuid = ?1")?
+        .execute([id.0.as_bytes()])?;
+    Ok(moved > 0)
 }
 
 /// The row of a driver; `None`: it has taken nothing yet.
@@ -240,10 +282,14 @@ fn driver_row(connection: &Connection, id: DriverId) -> Result<Option<i64>, Erro
 
 /// Enters a driver.
 fn enter_driver(connection: &Connection, holder: &Holder) -> Result<i64, Error> {
-    connection.prepare_cached("INSERT INTO drivers (uuid, host, process) VALUES (?1, ?2, ?3)")?.execute((
+    let sql = "INSERT INTO drivers (uuid, host, process, boot, since, lease) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    connection.prepare_cached(sql)?.execute((
         holder.id.0.as_bytes(),
         &holder.host,
         holder.process,
+        &holder.boot,
+        holder.since,
+        i64::try_from(holder.lease.as_millis()).unwrap_or(i64::MAX),
     ))?;
     Ok(connection.last_insert_rowid())
 }
@@ -261,17 +307,19 @@ pub(crate) fn leave_driver(connection: &Connection, id: DriverId) -> Result<(), 
 pub(crate) struct Taken {
     pub(crate) row: Row,
     pub(crate) lease: Lease,
+    /// The driver before, where this was the last that it held: the journal does not know it any more.
+    pub(crate) forgotten: Option<DriverId>,
 }
 
-/// Takes a run's lease and appends the event that `took` makes of (sequence number, time of the last event, epoch,
-/// stolen). A driver is entered with its first lease.
+/// Takes a run's lease and appends the event that `took` makes of (sequence number, time of the last event, epoch, whose
+/// lease was taken over). A driver is entered with its first lease.
 pub(crate) fn take_lease(
     connection: &Connection,
     run: RunId,
     taker: &Holder,
     steal: bool,
-    death: &Death,
-    took: impl FnOnce(Seq, i64, u64, bool) -> Option<(Recorded, Packed)>,
+    liveness: &Liveness,
+    took: impl FnOnce(Seq, i64, u64, Option<TakeOver>) -> Option<(Recorded, Packed)>,
 ) -> Result<Result<Taken, Refusal>, Error> {
     type Found = (i64, i64, Hash, i64, Option<i64>, i64);
     let found: Option<Found> = connection
@@ -281,21 +329,24 @@ pub(crate) fn take_lease(
         })
         .optional()?;
     let Some((row, next, head, changed, before, epoch)) = found else { return Ok(Err(Refusal::NoSuchRun)) };
-    let mut stolen = false;
+    let mut over = None;
     let known = driver_row(connection, taker.id)?;
     if let Some(before) = before.filter(|before| Some(*before) != known)
         && let Some(holder) = holder(connection, before)?
     {
-        let elsewhere = death.is_elsewhere(&holder);
-        if elsewhere && !steal || !elsewhere && !death.is_proven(&holder) {
-            return Ok(Err(Refusal::Held { driver: holder.name(), elsewhere }));
-        }
-        stolen = elsewhere;
+        // The heartbeat is the one of this very moment: no other write comes between.
+        let because = match liveness.judge(&holder) {
+            Verdict::Dead => TakenBecause::Dead,
+            Verdict::Expired => TakenBecause::Expired,
+            Verdict::Beating | Verdict::Unknown { .. } if steal => TakenBecause::Ordered,
+            verdict => return Ok(Err(Refusal::Held(Some(Held { holder, verdict })))),
+        };
+        over = Some(TakeOver { holder: holder.name(), because });
     }
     let epoch = u64::try_from(epoch).unwrap_or_default() + 1;
     let seq = Seq(u64::try_from(next).unwrap_or_default());
     let row = Row(row);
-    let Some((_, packed)) = took(seq, changed, epoch, stolen) else { return Ok(Err(Refusal::OutOfStep)) };
+    let Some((_, packed)) = took(seq, changed, epoch, over) else { return Ok(Err(Refusal::OutOfStep)) };
     let driver = match known {
         Some(driver) => driver,
         None => enter_driver(connection, taker)?,
@@ -306,11 +357,16 @@ pub(crate) fn take_lease(
             "UPDATE runs SET next = ?2, head = ?3, changed = ?4, driver = ?5, epoch = ?6 WHERE id = ?1",
         )?
         .execute((row.0, next + 1, hash, packed.last, driver, number(epoch)))?;
+    let mut forgotten = None;
     if let Some(before) = before.filter(|before| *before != driver) {
-        let sql = "DELETE FROM drivers WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE driver = ?1)";
-        connection.prepare_cached(sql)?.execute([before])?;
+        let sql = "DELETE FROM drivers WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE driver = ?1)
+             RETURNING uuid";
+        forgotten = connection
+            .prepare_cached(sql)?
+            .query_row([before], |row| row.get(0).map(|id| DriverId(uuid::Uuid::from_bytes(id))))
+            .optional()?;
     }
-    Ok(Ok(Taken { row, lease: Lease { driver, epoch } }))
+    Ok(Ok(Taken { row, lease: Lease { driver, epoch }, forgotten }))
 }
 
 /// Puts a signal into a run's inbox; false when there is no such run.

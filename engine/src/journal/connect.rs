@@ -52,6 +52,10 @@ fn settings(connection: &Connection, usage: Use) -> Result<Option<String>, rusql
     if !connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)? {
         return Ok(Some("enable_qpsg".to_owned()));
     }
+    // The last writer decides when the log goes into the file (`session`); whoever only reads leaves the log as it is.
+    if !connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)? {
+        return Ok(Some("no_ckpt_on_close".to_owned()));
+    }
     let mut numbers: Vec<(&str, i64)> =
         vec![("foreign_keys", 1), ("trusted_schema", 0), ("cell_size_check", 1), ("mmap_size", 0)];
     match usage {

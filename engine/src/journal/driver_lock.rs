@@ -1,25 +1,26 @@
-//! A driver is alive as long as it holds the lock on its file; whoever can lock that file has proof of its death.
+//! The lock of a driver: one file for each driver, locked as long as its process lives.
 
-use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::commit::Holder;
-use super::place::make_folder;
+use super::place::{make_folder, private, with_suffix};
 use crate::ids::DriverId;
 
 /// The folder of the lock files of a journal.
 pub(crate) fn folder_of(journal: &Path) -> PathBuf {
-    let mut name = journal.as_os_str().to_owned();
-    name.push(".drivers");
-    PathBuf::from(name)
+    with_suffix(journal, ".drivers")
 }
 
-fn file_of(folder: &Path, id: DriverId) -> PathBuf {
+/// The lock file of a driver.
+pub(crate) fn file_of(folder: &Path, id: DriverId) -> PathBuf {
     folder.join(format!("{}.lock", id.0))
 }
+
+/// So many new ids are tried when a file that was just made is locked by whoever sweeps the folder.
+const TRIES: u32 = 8;
 
 /// The lock of a live driver: one for all its runs.
 #[derive(Debug)]
@@ -27,113 +28,132 @@ pub(crate) struct DriverLock {
     holder: Holder,
     path: PathBuf,
     /// Closing it gives the lock up.
-    _file: File,
+    file: File,
 }
 
 impl DriverLock {
-    /// Makes and locks the file of a new driver.
-    pub(crate) fn new(journal: &Path) -> io::Result<Self> {
+    /// Makes and locks the file of a new driver of `journal`. Its heartbeat may stand still for `lease`; `since` is the
+    /// time in microseconds.
+    pub(crate) fn new(journal: &Path, lease: Duration, since: i64) -> io::Result<Self> {
         let folder = folder_of(journal);
         make_folder(&folder)?;
-        let holder = Holder { id: DriverId::new(), host: host(), process: std::process::id() };
-        let path = file_of(&folder, holder.id);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        file.try_lock()?;
-        Ok(DriverLock { holder, path, _file: file })
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let id = DriverId::new();
+            let path = file_of(&folder, id);
+            let Some(file) = make(&path)? else {
+                if tries < TRIES {
+                    continue;
+                }
+                return Err(io::Error::new(
+                    io::ErrorKind::ResourceBusy,
+                    "no lock file of a driver can be locked",
+                ));
+            };
+            let holder = Holder {
+                id,
+                host: host(),
+                process: std::process::id(),
+                boot: boot(),
+                since,
+                lease,
+                heartbeat: 0,
+            };
+            return Ok(DriverLock { holder, path, file });
+        }
     }
 
     pub(crate) fn holder(&self) -> &Holder {
         &self.holder
     }
-}
 
-impl Drop for DriverLock {
-    fn drop(&mut self) {
+    /// Makes the file again where it was removed, so that others can see that this driver lives.
+    pub(crate) fn renew(&mut self) {
+        if is_at(&self.file, &self.path) {
+            return;
+        }
+        let made = fs::remove_file(&self.path).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        });
+        match made.and_then(|()| {
+            make_folder(self.path.parent().unwrap_or(Path::new("."))).and_then(|()| make(&self.path))
+        }) {
+            Ok(Some(file)) => {
+                tracing::warn!(path = %self.path.display(), "the lock file of this driver was removed; it is made again");
+                self.file = file;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the lock file of this driver was removed and cannot be made again")
+            }
+        }
+    }
+
+    /// Removes the file of a driver that the journal does not know any more.
+    pub(crate) fn remove(self) {
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(%error, "the driver's lock file stays behind");
         }
     }
 }
 
-/// Looks for proof that drivers are dead; asks once for each.
-#[derive(Debug)]
-pub(crate) struct Death {
-    folder: PathBuf,
-    host: String,
-    known: Mutex<HashMap<uuid::Uuid, bool>>,
+/// Makes a file and locks it; `None`: somebody removed or locked it meanwhile.
+fn make(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    let file = private(options.read(true).write(true).create_new(true)).open(path)?;
+    Ok((file.try_lock().is_ok() && is_at(&file, path)).then_some(file))
 }
 
-impl Death {
-    pub(crate) fn new(journal: &Path) -> Self {
-        Death { folder: folder_of(journal), host: host(), known: Mutex::default() }
-    }
-
-    /// Whether it lives on another host, where nothing can be proven from here.
-    pub(crate) fn is_elsewhere(&self, holder: &Holder) -> bool {
-        holder.host != self.host
-    }
-
-    /// Whether its lock could be taken.
-    pub(crate) fn is_proven(&self, holder: &Holder) -> bool {
-        if self.is_elsewhere(holder) {
-            return false;
-        }
-        *self
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(holder.id.0)
-            .or_insert_with(|| self.look(holder.id))
-    }
-
-    fn look(&self, id: DriverId) -> bool {
-        let path = file_of(&self.folder, id);
-        match OpenOptions::new().write(true).open(&path) {
-            // A driver removes its file only when it ends.
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-            Ok(file) => match file.try_lock() {
-                Ok(()) => {
-                    // Ids are never used twice: nobody will ask for this file again.
-                    drop(fs::remove_file(&path));
-                    true
-                }
-                Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
-            },
-        }
-    }
-}
-
-/// This machine's name.
+/// Whether `path` leads to the open `file`.
 #[cfg(unix)]
-pub(crate) fn host() -> String {
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let (Ok(open), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (there.dev(), there.ino())
+}
+
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// Removes lock files of dead drivers that `known` says are in no journal any more.
+pub(crate) fn sweep(journal: &Path, known: &std::collections::BTreeSet<uuid::Uuid>) {
+    let Ok(entries) = fs::read_dir(folder_of(journal)) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let id = path.file_stem().and_then(|name| uuid::Uuid::parse_str(name.to_str()?).ok());
+        if id.is_some_and(|id| !known.contains(&id))
+            && let Ok(file) = File::open(&path)
+            && file.try_lock().is_ok()
+        {
+            drop(fs::remove_file(&path));
+        }
+    }
+}
+
+/// This machine's name, for people.
+#[cfg(unix)]
+fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// This machine's name: where runs are not driven it does not matter.
 #[cfg(not(unix))]
-pub(crate) fn host() -> String {
+fn host() -> String {
     "this machine".to_owned()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Which start of which machine this is: two processes with the same one run under one kernel, whatever their hosts are
+/// called, and see each other's locks.
+#[cfg(target_os = "linux")]
+pub(crate) fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
 
-    #[test]
-    fn a_driver_is_dead_when_its_lock_can_be_taken() {
-        let root = tempfile::tempdir().unwrap();
-        let journal = root.path().join("journal.db");
-        let lock = DriverLock::new(&journal).unwrap();
-        let holder = lock.holder().clone();
-        assert!(!Death::new(&journal).is_proven(&holder));
-        // As a killed process leaves it: unlocked, but there.
-        let path = lock.path.clone();
-        drop(lock);
-        fs::write(&path, "").unwrap();
-        assert!(Death::new(&journal).is_proven(&holder));
-        assert!(!path.exists());
-        assert!(Death::new(&journal).is_proven(&holder));
-        let elsewhere = Holder { host: "another".to_owned(), ..holder };
-        assert!(!Death::new(&journal).is_proven(&elsewhere));
-    }
+/// Where the system does not say, the machine's name has to do.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn boot() -> String {
+    format!("host {}", host())
 }

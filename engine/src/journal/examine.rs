@@ -7,7 +7,8 @@ use rusqlite::Connection;
 
 use super::connect::{Use, connect, unusable};
 use super::schema;
-use super::{Found, identify, nothing_there, place, too_old};
+use super::standing::{self, Standing};
+use super::{identify_current, nothing_there, place};
 use crate::backend::{BackendError, Durability};
 
 /// What was found of a journal as a file.
@@ -47,12 +48,14 @@ const SETTINGS: [&str; 8] = [
 pub fn examine(path: &Path) -> Result<Examination, BackendError> {
     let path = place::prepare(path, false)?;
     place::expect_file(&path)?;
-    let (found, _open) = identify(&path, schema::CURRENT)?;
-    let version = match found {
-        Found::Ours(version) if version == schema::CURRENT.version() => version,
-        Found::Ours(_) => return Err(too_old(&path)),
-        Found::Empty => return Err(nothing_there(&path)),
-    };
+    let (standing, loss) = standing::examine(&path)?;
+    if let Some(loss) = loss {
+        return Err(loss.refusal(&path));
+    }
+    if standing == Standing::New {
+        return Err(nothing_there(&path));
+    }
+    let (version, _open) = identify_current(&path, schema::CURRENT)?;
     // As a run opens it: a setting that does not take is refused here, too.
     let connection = connect(&path, Use::Write(Durability::Full))?;
     let look = |connection: &Connection| -> Result<_, rusqlite::Error> {
@@ -68,7 +71,7 @@ pub fn examine(path: &Path) -> Result<Examination, BackendError> {
         problems,
         version,
         sqlite: rusqlite::version(),
-        bytes: size(&path) + size(&with_suffix(&path, "-wal")),
+        bytes: size(&path) + size(&place::log_of(&path)),
         private: place::is_private(&path).map_err(place::not_writable)?,
         free: place::free(&path),
     })
@@ -98,10 +101,4 @@ fn problems(connection: &Connection) -> Result<Vec<String>, rusqlite::Error> {
 
 fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> std::path::PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

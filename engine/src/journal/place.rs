@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::backend::{BackendError, Durability};
+use crate::backend::BackendError;
 
 /// File systems on other machines: their locks and syncs do not hold what a journal needs.
 const REMOTE: &[&str] = &[
@@ -32,7 +32,8 @@ const REMOTE: &[&str] = &[
     "fuse.vmhgfs-fuse",
 ];
 
-/// The path with its folder made absolute, and made private where it has to be made.
+/// The file itself: its folder made absolute (and made private where it has to be made), symbolic links followed, so that
+/// every path that leads to one file gives the same locks and the same write-ahead log.
 pub(crate) fn prepare(path: &Path, make: bool) -> Result<PathBuf, BackendError> {
     let name = path.file_name().ok_or_else(|| BackendError::Refused {
         message: format!("{} is not the name of a file", path.display()),
@@ -46,8 +47,95 @@ pub(crate) fn prepare(path: &Path, make: bool) -> Result<PathBuf, BackendError> 
         make_folder(folder).map_err(not_writable)?;
     }
     let folder = folder.canonicalize().map_err(|error| missing(path, error))?;
-    refuse_remote(&folder)?;
-    Ok(folder.join(name))
+    let mut file = folder.join(name);
+    if file.is_symlink() {
+        file = file.canonicalize().map_err(|_error| BackendError::Refused {
+            message: format!("{} is a symbolic link to a file that does not exist", path.display()),
+            hint: match fs::read_link(&file) {
+                Ok(target) => format!("name the file itself: --journal {}", folder.join(target).display()),
+                Err(_) => "name the file itself with --journal".to_owned(),
+            },
+        })?;
+    }
+    refuse_remote(file.parent().unwrap_or(&folder))?;
+    expect_one_name(&file)?;
+    Ok(file)
+}
+
+/// SQLite names the write-ahead log after the path: a file with two names would have two logs, each unknown to the other.
+fn expect_one_name(file: &Path) -> Result<(), BackendError> {
+    let Ok(metadata) = fs::metadata(file) else { return Ok(()) };
+    if !metadata.is_file() {
+        return Err(BackendError::Refused {
+            message: format!("{} is not a regular file", file.display()),
+            hint: "choose another file with --journal".to_owned(),
+        });
+    }
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::nlink(&metadata) > 1 {
+        let quoted = file.display();
+        return Err(BackendError::Refused {
+            message: format!(
+                "{quoted} has other names (hard links); each name would have a write-ahead log of its own"
+            ),
+            hint: format!(
+                "find the other names with `find / -xdev -samefile {quoted}` and remove them; a symbolic link may stay"
+            ),
+        });
+    }
+    if is_mount_point(file) {
+        return Err(BackendError::Refused {
+            message: format!(
+                "{} is mounted as a single file, so its write-ahead log is not beside it",
+                file.display()
+            ),
+            hint: "mount the folder of the journal instead of the file".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Which file a path leads to, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+/// Identity of the file at `path`; `None`: there is none.
+#[cfg(unix)]
+pub(crate) fn identity(path: &Path) -> io::Result<Option<FileId>> {
+    use std::os::unix::fs::MetadataExt as _;
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(FileId { device: metadata.dev(), inode: metadata.ino() })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Identity of the file at `path`: runs are not driven on this platform, so existence is all that is needed.
+#[cfg(not(unix))]
+pub(crate) fn identity(path: &Path) -> io::Result<Option<FileId>> {
+    Ok(path.exists().then_some(FileId { device: 0, inode: 0 }))
+}
+
+/// `path` with `suffix` after its name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Path of the write-ahead log of a journal.
+pub(crate) fn log_of(journal: &Path) -> PathBuf {
+    with_suffix(journal, "-wal")
+}
+
+/// A file that is made is for its owner alone.
+pub(crate) fn private(options: &mut OpenOptions) -> &OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 fn missing(path: &Path, error: io::Error) -> BackendError {
@@ -64,20 +152,11 @@ pub(crate) fn not_writable(error: io::Error) -> BackendError {
     BackendError::NotWritable(Box::new(error))
 }
 
-/// Makes the file, empty and private, unless it is there; and makes one that is there private.
-pub(crate) fn make_file(path: &Path, durability: Durability) -> Result<(), BackendError> {
+/// Makes an empty file for its owner alone, where there is none.
+pub(crate) fn make_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) if durability == Durability::Off => Ok(()),
-        Ok(file) => file.sync_all().and_then(|()| sync_folder(path)).map_err(not_writable),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            keep_private(path).map_err(not_writable)
-        }
-        Err(error) => Err(not_writable(error)),
-    }
+    private(&mut options).open(path).map(drop)
 }
 
 /// Refuses where there is no file to read.
@@ -102,7 +181,7 @@ pub(crate) fn rename(file: &Path, name: &Path) -> io::Result<()> {
 }
 
 /// A name is durable when its folder is.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix)
         && let Some(folder) = path.parent()
     {
@@ -111,8 +190,9 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes from others what they may do with a journal of ours.
 #[cfg(unix)]
-fn keep_private(path: &Path) -> io::Result<()> {
+pub(crate) fn keep_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = fs::metadata(path)?;
     if metadata.permissions().mode() & 0o077 != 0 {
@@ -122,7 +202,7 @@ fn keep_private(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn keep_private(_path: &Path) -> io::Result<()> {
+pub(crate) fn keep_private(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -163,6 +243,18 @@ fn refuse_remote(folder: &Path) -> Result<(), BackendError> {
     }
 }
 
+/// Whether something is mounted on exactly this path.
+#[cfg(target_os = "linux")]
+fn is_mount_point(file: &Path) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.lines().filter_map(mount_point).any(|point| file == Path::new(&point))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_mount_point(_file: &Path) -> bool {
+    false
+}
+
 #[cfg(not(target_os = "linux"))]
 fn refuse_remote(_folder: &Path) -> Result<(), BackendError> {
     Ok(())
@@ -173,13 +265,17 @@ fn file_system(mounts: &str, folder: &Path) -> Option<String> {
     let mut best: Option<(usize, &str)> = None;
     for line in mounts.lines() {
         let Some((before, after)) = line.split_once(" - ") else { continue };
-        let (Some(point), Some(kind)) = (before.split(' ').nth(4), after.split(' ').next()) else { continue };
-        let point = unescape(point);
+        let (Some(point), Some(kind)) = (mount_point(before), after.split(' ').next()) else { continue };
         if folder.starts_with(&point) && best.is_none_or(|(length, _)| point.len() >= length) {
             best = Some((point.len(), kind));
         }
     }
     best.map(|(_, kind)| kind.to_owned())
+}
+
+/// Where a line of the list of mounts mounts something.
+fn mount_point(line: &str) -> Option<String> {
+    line.split(' ').nth(4).map(unescape)
 }
 
 /// Spaces and the like are octal in the list of mounts.
@@ -213,12 +309,42 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let root = tempfile::tempdir().unwrap();
         let path = prepare(&root.path().join("state/journal.db"), true).unwrap();
-        make_file(&path, Durability::Full).unwrap();
+        make_file(&path).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        make_file(&path, Durability::Full).unwrap();
+        keep_private(&path).unwrap();
         assert_eq!(mode(&path), 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn every_path_to_one_file_is_the_same_path_or_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().canonicalize().unwrap();
+        let file = folder.join("a/journal.db");
+        fs::create_dir(folder.join("a")).unwrap();
+        fs::create_dir(folder.join("b")).unwrap();
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, folder.join("b/link.db")).unwrap();
+        std::os::unix::fs::symlink("link.db", folder.join("b/relative.db")).unwrap();
+        std::os::unix::fs::symlink("a", folder.join("c")).unwrap();
+        for path in ["a/journal.db", "b/link.db", "b/relative.db", "c/journal.db", "b/../a/journal.db"] {
+            assert_eq!(prepare(&folder.join(path), false).unwrap(), file, "{path}");
+        }
+        let refusal = |path: &str| match prepare(&folder.join(path), false) {
+            Err(BackendError::Refused { message, hint }) => format!("{message}; {hint}"),
+            other => panic!("{path}: {other:?}"),
+        };
+        std::os::unix::fs::symlink(folder.join("nowhere.db"), folder.join("b/dangling.db")).unwrap();
+        assert!(
+            refusal("b/dangling.db").contains(&format!("--journal {}", folder.join("nowhere.db").display()))
+        );
+        fs::hard_link(&file, folder.join("b/hard.db")).unwrap();
+        for path in ["a/journal.db", "b/hard.db", "b/link.db"] {
+            assert!(refusal(path).contains("hard links"), "{path}");
+        }
+        assert!(refusal("a").contains("not a regular file"));
     }
 }

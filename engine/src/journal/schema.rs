@@ -17,6 +17,18 @@ pub(crate) const CURRENT: Schema = Schema(&[VERSION_1]);
 pub(super) const VERSION_1: &str = "
 CREATE TABLE header (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
+-- One row, changed by every commit, so that each commit in the write-ahead log says whose it is. `commits` counts them;
+-- `based` is what it was when the main file was last brought up to date; `open`: a writer has, or had, the journal open.
+CREATE TABLE journal (
+  one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL, commits INTEGER NOT NULL, based INTEGER NOT NULL,
+  open INTEGER NOT NULL
+) STRICT;
+
+-- Losses that were accepted, so that the journal is used without what it lost.
+CREATE TABLE losses (
+  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, reason TEXT, what TEXT NOT NULL
+) STRICT;
+
 -- What a plan says, once for all runs of it.
 CREATE TABLE plans (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, text TEXT NOT NULL) STRICT;
 
@@ -50,8 +62,11 @@ CREATE TABLE inbox (
 ) STRICT;
 CREATE INDEX inbox_waiting ON inbox (run, number) WHERE taken = 0;
 
+-- One row a driver. `boot` is the start of its machine, `lease` (milliseconds) how long its heartbeat may stand still;
+-- `since` is for people, no decision depends on it.
 CREATE TABLE drivers (
-  id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, host TEXT NOT NULL, process INTEGER NOT NULL
+  id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, host TEXT NOT NULL, process INTEGER NOT NULL, boot TEXT NOT NULL,
+  since INTEGER NOT NULL, lease INTEGER NOT NULL, heartbeat INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- What open runs hold against each other.
@@ -65,6 +80,9 @@ CREATE TRIGGER plans_kept BEFORE DELETE ON plans BEGIN SELECT RAISE(ABORT, 'plan
 CREATE TRIGGER beside_stay BEFORE UPDATE ON beside BEGIN SELECT RAISE(ABORT, 'transcripts are never changed'); END;
 CREATE TRIGGER beside_kept BEFORE DELETE ON beside BEGIN SELECT RAISE(ABORT, 'transcripts are never removed'); END;
 ";
+
+/// A copy of a journal needs no log.
+pub(crate) const STANDS_ALONE: &str = "UPDATE journal SET based = commits, open = 0";
 
 impl Schema {
     /// Version of these tables.
@@ -87,6 +105,10 @@ impl Schema {
             for (key, value) in header {
                 connection.execute("INSERT INTO header (key, value) VALUES (?1, ?2)", (key, value))?;
             }
+            connection.execute(
+                "INSERT INTO journal (one, id, commits, based, open) VALUES (1, ?1, 0, 0, 0)",
+                [crate::ids::journal_id().as_bytes()],
+            )?;
             connection.pragma_update(None, "application_id", APPLICATION)?;
         }
         connection.execute(
@@ -100,4 +122,11 @@ impl Schema {
 /// Version of the tables of a file.
 pub(crate) fn version_of(connection: &Connection) -> Result<i32, Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Id of a journal, and how many commits it has had.
+pub(crate) fn identity(connection: &Connection) -> Result<(uuid::Uuid, u64), Error> {
+    connection.prepare_cached("SELECT id, commits FROM journal")?.query_row([], |row| {
+        Ok((uuid::Uuid::from_bytes(row.get(0)?), u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default()))
+    })
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::commit::{self, Append, Holder, Lease, Refusal, Summary};
+use super::commit::{self, Append, Held, Holder, Lease, Refusal, Summary};
 use super::driver_lock::DriverLock;
+use super::liveness::Verdict;
 use super::{Journal, schema};
 use crate::backend::{Backend, BackendError, Durability, Filter, Mode, Opening, SqliteBackend};
 use crate::driver::trial::{Trial, chain, noon};
-use crate::event::{Event, Recorded};
+use crate::event::{Event, Recorded, TakeOver, TakenBecause};
 use crate::ids::{Epoch, RunId, Seq};
+
+const LEASE: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// A connection that may do what ours never does.
 fn meddle(trial: &Trial) -> Connection {
@@ -35,16 +38,18 @@ fn live(trial: &Trial) -> Opening {
 }
 
 #[test]
-fn a_file_of_zero_bytes_or_without_tables_is_a_new_journal() {
+fn a_file_of_zero_bytes_is_a_new_journal_and_a_database_without_tables_is_not() {
     let trial = Trial::new();
     fs::write(trial.path(), "").unwrap();
     open(&trial, live(&trial)).unwrap();
     let trial = Trial::new();
     fs::write(trial.path(), "").unwrap();
-    // As its maker leaves it when it is killed before the tables are there.
     meddle(&trial).pragma_update(None, "journal_mode", "WAL").unwrap();
-    assert!(fs::metadata(trial.path()).unwrap().len() > 0);
-    open(&trial, live(&trial)).unwrap();
+    let before = fs::read(trial.path()).unwrap();
+    assert!(!before.is_empty());
+    let said = refusal(open(&trial, live(&trial)));
+    assert!(said.contains("write-ahead log is missing"), "{said}");
+    assert_eq!(fs::read(trial.path()).unwrap(), before);
 }
 
 #[test]
@@ -116,25 +121,25 @@ async fn small(trial: &Trial) -> RunId {
     backend.start(new).await.unwrap();
     let journal = Journal::open(&trial.path(), &trial.opening()).unwrap();
     for _ in 0..3 {
-        let lock = journal.new_driver().unwrap();
+        let lock = journal.new_driver(LEASE, 0).unwrap();
         take(&journal, run, lock.holder()).await.unwrap();
         journal.leave_driver(lock.holder().id).await.unwrap();
     }
     run
 }
 
-fn took(seq: Seq, changed: i64, epoch: u64, stolen: bool) -> Option<(Recorded, super::Packed)> {
+fn took(seq: Seq, changed: i64, epoch: u64, over: Option<TakeOver>) -> Option<(Recorded, super::Packed)> {
     let event =
-        Event::DriverTook { epoch: Epoch(epoch), driver: "d".to_owned(), program: "p".to_owned(), stolen };
+        Event::DriverTook { epoch: Epoch(epoch), driver: "d".to_owned(), program: "p".to_owned(), over };
     let recorded = Recorded { seq, at: jiff::Timestamp::from_microsecond(changed).unwrap(), event };
     let packed = super::pack_commit(std::slice::from_ref(&recorded), &[]).unwrap().unwrap();
     Some((recorded, packed))
 }
 
 async fn take(journal: &Journal, run: RunId, driver: &Holder) -> Result<super::Taken, Refusal> {
-    let (death, driver) = (journal.death(), driver.clone());
+    let (liveness, driver) = (journal.liveness(), driver.clone());
     journal
-        .write(move |connection| commit::take_lease(connection, run, &driver, false, &death, took))
+        .write(move |connection| commit::take_lease(connection, run, &driver, false, &liveness, took))
         .await
         .unwrap()
 }
@@ -253,14 +258,15 @@ async fn a_driver_that_lost_its_lease_writes_nothing() {
     let run = new.run;
     backend.start(new).await.unwrap();
     let journal = Journal::open(&trial.path(), &trial.opening()).unwrap();
-    let zombie_lock = journal.new_driver().unwrap();
+    let zombie_lock = journal.new_driver(LEASE, 0).unwrap();
     let taken = take(&journal, run, zombie_lock.holder()).await.unwrap();
     let zombie = taken.lease.driver;
     assert_eq!(taken.lease.epoch, 1);
-    let lock = journal.new_driver().unwrap();
+    let lock = journal.new_driver(LEASE, 0).unwrap();
     // It is alive: nobody takes its run.
     let refused = take(&journal, run, lock.holder()).await.unwrap_err();
-    assert!(matches!(refused, Refusal::Held { elsewhere: false, .. }), "{refused:?}");
+    let Refusal::Held(Some(held)) = refused else { panic!("{refused:?}") };
+    assert_eq!(held, Held { holder: zombie_lock.holder().clone(), verdict: Verdict::Locked });
     assert_eq!(backend.summary(run).unwrap().driver, Some(zombie_lock.holder().name()));
     // Its lock is gone, but it does not know.
     drop(zombie_lock);
@@ -280,7 +286,7 @@ async fn a_driver_that_lost_its_lease_writes_nothing() {
     let over = again;
     assert!(!look.may_send(taken.row, taken.lease).unwrap());
     assert!(look.may_send(over.row, over.lease).unwrap());
-    let (_, packed) = took(Seq(5), noon().as_microsecond(), 9, false).unwrap();
+    let (_, packed) = took(Seq(5), noon().as_microsecond(), 9, None).unwrap();
     let late = |lease| Append {
         row: taken.row,
         run,
@@ -295,33 +301,55 @@ async fn a_driver_that_lost_its_lease_writes_nothing() {
     for lease in [taken.lease, Lease { driver: other, epoch: 1 }, Lease { driver: zombie, epoch: 3 }] {
         let write = late(lease);
         let refused = journal.write(move |connection| commit::append(connection, &write)).await.unwrap();
-        assert!(matches!(refused, Err(Refusal::Held { .. })), "{lease:?}");
+        assert!(matches!(refused, Err(Refusal::Held(_))), "{lease:?}");
     }
     let right = late(over.lease);
     journal.write(move |connection| commit::append(connection, &right)).await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn a_lease_of_another_host_is_only_stolen() {
+async fn a_lease_of_another_machine_is_taken_when_its_heartbeat_stands_still_or_by_order() {
     let trial = Trial::new();
     let run = small(&trial).await;
     let journal = Journal::open(&trial.path(), &trial.opening()).unwrap();
-    let lock = DriverLock::new(&trial.path()).unwrap();
-    let elsewhere = Holder { host: "elsewhere".to_owned(), ..lock.holder().clone() };
+    let lock = DriverLock::new(&trial.path(), LEASE, 0).unwrap();
+    let elsewhere = Holder { boot: "another".to_owned(), host: "pod-1".to_owned(), ..lock.holder().clone() };
     take(&journal, run, &elsewhere).await.unwrap();
     drop(lock);
-    let lock = journal.new_driver().unwrap();
+    let lock = journal.new_driver(LEASE, 0).unwrap();
+    let verdict = |refusal| match refusal {
+        Refusal::Held(Some(held)) => held.verdict,
+        other => panic!("{other:?}"),
+    };
     let refused = take(&journal, run, lock.holder()).await.unwrap_err();
-    assert!(matches!(refused, Refusal::Held { elsewhere: true, .. }), "{refused:?}");
-    let (death, driver) = (journal.death(), lock.holder().clone());
-    journal
-        .write(move |connection| commit::take_lease(connection, run, &driver, true, &death, took))
+    assert!(matches!(verdict(refused), Verdict::Unknown { .. }));
+    let id = elsewhere.id;
+    assert!(journal.write(move |connection| commit::beat(connection, id)).await.unwrap());
+    let refused = take(&journal, run, lock.holder()).await.unwrap_err();
+    assert_eq!(verdict(refused), Verdict::Beating);
+    let (liveness, driver) = (journal.liveness(), lock.holder().clone());
+    let taken = journal
+        .write(move |connection| commit::take_lease(connection, run, &driver, true, &liveness, took))
         .await
         .unwrap()
         .unwrap();
-    let (_, chain) = journal.events(run, Seq(1)).unwrap();
-    let last = chain.events.last().unwrap();
-    assert!(matches!(last.event, Event::DriverTook { stolen: true, .. }), "{last:?}");
+    assert_eq!(taken.forgotten, Some(id));
+    let over = |events: &[Recorded]| match &events.last().unwrap().event {
+        Event::DriverTook { over: Some(over), .. } => over.clone(),
+        other => panic!("{other:?}"),
+    };
+    let taken = over(&journal.events(run, Seq(1)).unwrap().1.events);
+    assert_eq!((taken.holder.ends_with("on pod-1"), taken.because), (true, TakenBecause::Ordered));
+
+    // One whose lease is over by the time that it is looked at again.
+    let short = Holder { lease: std::time::Duration::ZERO, id: crate::ids::DriverId::new(), ..elsewhere };
+    journal.leave_driver(lock.holder().id).await.unwrap();
+    take(&journal, run, &short).await.unwrap();
+    take(&journal, run, lock.holder()).await.unwrap();
+    let taken = over(&journal.events(run, Seq(1)).unwrap().1.events);
+    assert_eq!(taken.because, TakenBecause::Expired);
+    // It is forgotten, and its heartbeat moves nothing.
+    assert!(!journal.write(move |connection| commit::beat(connection, short.id)).await.unwrap());
 }
 
 #[tokio::test]
@@ -332,15 +360,15 @@ async fn a_watch_is_told_of_what_others_write_and_of_nothing_else() {
     let run = small(&trial).await;
     let (watching, other) = (trial.open(), Journal::open(&trial.path(), &trial.opening()).unwrap());
     let mut watch = Journal::open(&trial.path(), &trial.opening()).unwrap().watch().unwrap();
-    assert!(watch.changed());
+    assert!(watch.changed().unwrap());
     let quiet = std::future::poll_fn(|cx| {
         Poll::Ready(std::pin::pin!(watch.stirs()).poll(cx).is_pending() || !cfg!(target_os = "linux"))
     });
     assert!(quiet.await, "nothing was written");
-    assert!(!watch.changed());
+    assert!(!watch.changed().unwrap());
     assert!(other.put_signal(crate::ids::SignalId::new(), run, "{}".to_owned()).await.unwrap());
     tokio::time::timeout(std::time::Duration::from_secs(60), watch.stirs()).await.unwrap();
-    assert!(watch.changed());
+    assert!(watch.changed().unwrap());
     drop(watching);
 }
 

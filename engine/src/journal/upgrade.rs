@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::connect::unusable;
+use super::identify;
+use super::place::{self, with_suffix};
 use super::schema::{self, Schema};
-use super::{identify, place, word};
-use crate::backend::{BackendError, Durability, Mode, Opening};
+use crate::backend::BackendError;
 
 /// Brings the file to the version of `schema`.
 pub(crate) fn bring_up_to_date(
     connection: &mut Connection,
     path: &Path,
-    opening: &Opening,
     schema: Schema,
 ) -> Result<(), BackendError> {
     let fail = |error| unusable(path, error);
@@ -27,35 +27,23 @@ pub(crate) fn bring_up_to_date(
     if from > schema.version() {
         return identify(path, schema).map(drop);
     }
-    if from > 0 {
-        // While the write lock is held: nothing is written between the copy and the migration.
-        back_up(path, from)?;
-    }
-    let purpose = if opening.mode == Mode::Live { "runs" } else { "rehearsal" };
-    let header = [("purpose", purpose), ("durability", word(opening.durability))];
-    schema.migrate(&transaction, from, &header).map_err(fail)?;
+    // While the write lock is held: nothing is written between the copy and the migration.
+    back_up(path, from)?;
+    schema.migrate(&transaction, from, &[]).map_err(fail)?;
     transaction.commit().map_err(fail)?;
-    if from > 0 {
-        tracing::info!(from, to = schema.version(), "the journal was brought up to date");
-    }
+    tracing::info!(from, to = schema.version(), "the journal was brought up to date");
     Ok(())
 }
 
 /// Where the copy of a file of version `from` is kept.
 fn copy_of(path: &Path, from: i32) -> PathBuf {
-    with_ending(path, &format!(".v{from}"))
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
+    with_suffix(path, &format!(".v{from}"))
 }
 
 /// Copies the file to one that says its version. A copy that was not finished has another name and is made anew.
 fn back_up(path: &Path, from: i32) -> Result<(), BackendError> {
     let copy = copy_of(path, from);
-    let unfinished = with_ending(&copy, ".unfinished");
+    let unfinished = with_suffix(&copy, ".unfinished");
     let copied = copy_into(path, &unfinished).and_then(|()| {
         // SQLite does not sync such a copy.
         place::rename(&unfinished, &copy).map_err(place::not_writable)
@@ -72,12 +60,15 @@ fn copy_into(path: &Path, copy: &Path) -> Result<(), BackendError> {
         _ => {}
     }
     // It is synced when it is whole.
-    place::make_file(copy, Durability::Off)?;
+    place::make_file(copy).map_err(place::not_writable)?;
     let fail = |error| unusable(path, error);
     // A connection of its own, as the other one is in its transaction.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
-    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map(drop).map_err(fail)
+    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(fail)?;
+    drop(connection);
+    let copied = Connection::open_with_flags(copy, flags).map_err(fail)?;
+    copied.execute(schema::STANDS_ALONE, []).map(drop).map_err(fail)
 }
 
 #[cfg(test)]
@@ -87,7 +78,7 @@ mod tests {
     use super::super::schema::VERSION_1;
     use super::super::{Journal, Seq};
     use super::*;
-    use crate::backend::{Backend, Started};
+    use crate::backend::{Backend, Opening, Started};
     use crate::driver::trial::{Trial, chain};
 
     /// The tables of a later program.

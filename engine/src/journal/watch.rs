@@ -4,10 +4,13 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::read;
+use super::writer::Files;
+use super::{driver_lock, place, read};
+use crate::backend::BackendError;
 
 /// Watches for commits, of this process and of others.
 pub(crate) struct Watch {
+    files: Files,
     connection: Connection,
     seen: i64,
     /// `None`: the system does not tell.
@@ -15,21 +18,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(journal: &Path, connection: Connection) -> Self {
-        Watch { connection, seen: -1, writes: Writes::to_log_of(journal) }
+    pub(crate) fn new(journal: &Path, files: Files, connection: Connection) -> Self {
+        Watch { files, connection, seen: -1, writes: Writes::to_log_of(journal) }
     }
 
     /// Whether something was committed since the last look; the first look says yes.
-    pub(crate) fn changed(&mut self) -> bool {
-        match read::data_version(&self.connection) {
-            Ok(version) if version == self.seen => false,
-            Ok(version) => {
-                self.seen = version;
-                true
-            }
-            // What is wrong shows when the change is read.
-            Err(_) => true,
-        }
+    pub(crate) fn changed(&mut self) -> Result<bool, BackendError> {
+        let version = read::data_version(&self.connection).map_err(|error| self.files.fault(error))?;
+        Ok(std::mem::replace(&mut self.seen, version) != version)
     }
 
     /// Returns when a look may show something: at once where the system does not tell.
@@ -40,7 +36,7 @@ impl Watch {
     }
 }
 
-/// What the system tells of writes to the log of a journal. The log stays the same file while a connection is open.
+/// What the system tells of writes to the log of a journal, and of names that come and go beside it. The log stays the same file while a connection is open.
 #[cfg(target_os = "linux")]
 struct Writes(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>);
 
@@ -49,10 +45,20 @@ impl Writes {
     /// The log is there as soon as a connection has read: its maker has.
     fn to_log_of(journal: &Path) -> Option<Self> {
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
-        let mut log = journal.as_os_str().to_owned();
-        log.push("-wal");
+        let log = place::log_of(journal);
+        // Names that come and go: the files of the journal, and the locks of drivers.
+        let names = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE;
         let told = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).and_then(|told| {
             add_watch(&told, &log, WatchFlags::MODIFY)?;
+            if let Some(folder) = journal.parent() {
+                add_watch(&told, folder, names)?;
+            }
+            let locks = driver_lock::folder_of(journal);
+            match add_watch(&told, &locks, WatchFlags::DELETE | WatchFlags::MOVED_FROM) {
+                // Without drivers there is nothing to be told of.
+                Err(rustix::io::Errno::NOENT) => {}
+                added => drop(added?),
+            }
             Ok(told)
         });
         #[expect(

@@ -1,15 +1,25 @@
 //! The one thread that writes. What arrives while it syncs is committed together, whoever it is from; callers are
 //! answered after the commit.
 
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode};
 
+use super::connect::unusable;
 use super::cut::{CutPoint, CutPoints};
+use super::place::{self, FileId, log_of};
 use super::read;
+use super::session::{self, Checkpoint, Session};
+use super::side_record::SideRecord;
+use crate::backend::BackendError;
 use crate::event::Recorded;
+
+/// With so many pages in the log its commits are brought into the main file.
+const LARGEST_LOG: usize = 1000;
 
 /// At most this many writes in one commit: it bounds what a crash can take back, and the memory of the log.
 const LARGEST_GROUP: usize = 4096;
@@ -34,6 +44,68 @@ pub(crate) enum WriteFailure {
     /// The disk is full, broken or gone.
     #[error("{0}")]
     Disk(String),
+    /// The path leads to another file, or to none.
+    #[error("{0}")]
+    Moved(Moved),
+}
+
+/// A file of an open journal that is not at its path any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} was {} while the journal was open", path.display(), if *replaced { "replaced by another file" } else { "removed" })]
+pub(crate) struct Moved {
+    path: PathBuf,
+    replaced: bool,
+}
+
+impl From<Moved> for BackendError {
+    fn from(moved: Moved) -> Self {
+        BackendError::Refused {
+            message: format!("{moved}; nothing was sent after that was seen"),
+            hint: format!(
+                "put the file back at {}, or restore a backup; then `twinspan doctor` checks it and `twinspan resume` continues",
+                moved.path.display()
+            ),
+        }
+    }
+}
+
+/// The files of an open journal: where they are, and which they were when it was opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Files(Vec<(PathBuf, Option<FileId>)>);
+
+impl Files {
+    /// The files of the journal at `path`, which is open.
+    pub(crate) fn of(path: PathBuf) -> std::io::Result<Self> {
+        let paths = [log_of(&path), path];
+        paths
+            .into_iter()
+            .map(|path| Ok((place::identity(&path)?, path)))
+            .map(|file| file.map(|(id, path)| (path, id)))
+            .collect::<Result<_, _>>()
+            .map(Files)
+    }
+
+    /// What an error of a connection to these files means.
+    pub(crate) fn fault(&self, error: rusqlite::Error) -> BackendError {
+        match (self.expect_in_place(), self.0.last()) {
+            (Err(moved), _) => moved.into(),
+            (Ok(()), Some((path, _))) => unusable(path, error),
+            (Ok(()), None) => BackendError::Damaged(error.to_string()),
+        }
+    }
+
+    /// Whether each is still at its path. A path that cannot be asked is not taken for moved.
+    pub(crate) fn expect_in_place(&self) -> Result<(), Moved> {
+        for (path, id) in &self.0 {
+            match place::identity(path) {
+                Ok(found) if found != *id => {
+                    return Err(Moved { path: path.clone(), replaced: found.is_some() });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 impl From<rusqlite::Error> for WriteFailure {
@@ -88,6 +160,16 @@ pub(crate) fn task<T: Send + 'static>(
     Box::new(Task { work: Some(work), result: None, answer })
 }
 
+/// What the writer works with.
+pub(crate) struct Tools {
+    pub(crate) connection: Connection,
+    pub(crate) files: Files,
+    /// `None`: nothing is kept beside a journal that is not durable.
+    pub(crate) record: Option<SideRecord>,
+    pub(crate) session: Session,
+    pub(crate) cut: Option<Arc<dyn CutPoints>>,
+}
+
 /// The writer.
 pub(crate) struct Writer {
     sender: Option<Sender<Vec<Box<dyn Write>>>>,
@@ -96,12 +178,21 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Connection, cut: Option<Arc<dyn CutPoints>>) -> std::io::Result<Self> {
+    pub(crate) fn new(mut tools: Tools) -> Result<Self, rusqlite::Error> {
         let (sender, receiver) = channel();
         let broken = Arc::new(OnceLock::new());
-        let state = State { connection, cut, broken: Arc::clone(&broken), commits: 0, events: Vec::new() };
-        let thread =
-            std::thread::Builder::new().name("journal".to_owned()).spawn(move || state.run(&receiver))?;
+        let pages = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&pages);
+        // In place of SQLite's own checkpoints: the main file is to say that it is up to date.
+        tools.connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            counted.store(usize::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let state = State { tools, pages, broken: Arc::clone(&broken), commits: 0, events: Vec::new() };
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || state.run(&receiver))
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         Ok(Writer { sender: Some(sender), thread: Some(thread), broken })
     }
 
@@ -136,8 +227,9 @@ impl Drop for Writer {
 }
 
 struct State {
-    connection: Connection,
-    cut: Option<Arc<dyn CutPoints>>,
+    tools: Tools,
+    /// Pages in the log after the last commit of this writer.
+    pages: Arc<AtomicUsize>,
     broken: Arc<OnceLock<WriteFailure>>,
     commits: u64,
     /// What the commit at hand holds: read only for who may cut it off.
@@ -163,10 +255,32 @@ impl State {
                 self.fail(WriteFailure::Cut);
             }
         }
+        self.end();
+    }
+
+    /// The last writer leaves a main file that is the whole journal.
+    fn end(mut self) {
+        if self.broken.get().is_some() || !self.tools.session.is_alone() {
+            return;
+        }
+        match session::end(&self.tools.connection) {
+            Ok(commits) => {
+                if let Some(record) = &mut self.tools.record {
+                    record.write(commits);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the journal could not be closed cleanly; its log is needed")
+            }
+        }
+        let Tools { connection, session, .. } = self.tools;
+        // Before the lock is given up: closing removes the log.
+        drop(connection);
+        drop(session);
     }
 
     fn cut_here(&self, point: CutPoint) -> bool {
-        self.cut.as_ref().is_some_and(|cut| cut.cut(self.commits, point, &self.events))
+        self.tools.cut.as_ref().is_some_and(|cut| cut.cut(self.commits, point, &self.events))
     }
 
     /// From here on nothing is written: a second try after a failed sync may succeed without the data being there.
@@ -175,6 +289,10 @@ impl State {
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), WriteFailure> {
+        if let Err(moved) = self.tools.files.expect_in_place() {
+            tracing::error!(%moved, "nothing is sent any more");
+            return Err(self.fail(WriteFailure::Moved(moved)));
+        }
         self.begin()?;
         self.commits += 1;
         let written = self.write(group);
@@ -182,28 +300,54 @@ impl State {
             self.roll_back();
             return Err(self.fail(WriteFailure::Cut));
         }
-        if let Err(error) = written.and_then(|()| self.connection.execute_batch("COMMIT")) {
-            self.roll_back();
-            let failure = WriteFailure::from(error);
-            tracing::error!(%failure, "the journal cannot be written; nothing is sent any more");
-            return Err(self.fail(failure));
-        }
+        let due = self.pages.load(Ordering::Relaxed) >= LARGEST_LOG;
+        let committed = written.and_then(|()| self.count(due)).and_then(|commits| {
+            self.tools.connection.execute_batch("COMMIT")?;
+            Ok(commits)
+        });
+        let commits = match committed {
+            Ok(commits) => commits,
+            Err(error) => {
+                self.roll_back();
+                let failure = WriteFailure::from(error);
+                tracing::error!(%failure, "the journal cannot be written; nothing is sent any more");
+                return Err(self.fail(failure));
+            }
+        };
         if self.cut_here(CutPoint::BeforeAnswer) {
             return Err(self.fail(WriteFailure::Cut));
         }
+        if let Some(record) = &mut self.tools.record {
+            record.write(commits);
+        }
+        // What is committed is durable in the log; the main file can wait for a better moment.
+        if due && let Err(error) = session::checkpoint(&self.tools.connection, Checkpoint::Passive) {
+            tracing::warn!(%error, "the log could not be brought into the main file");
+        }
         Ok(())
+    }
+
+    /// Counts a commit; `based`: the main file will be brought up to date with it.
+    fn count(&self, based: bool) -> Result<u64, rusqlite::Error> {
+        let sql = if based {
+            "UPDATE journal SET commits = commits + 1, based = commits + 1, open = 1 RETURNING commits"
+        } else {
+            "UPDATE journal SET commits = commits + 1, open = 1 RETURNING commits"
+        };
+        let commits: i64 = self.tools.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(u64::try_from(commits).unwrap_or_default())
     }
 
     fn write(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), rusqlite::Error> {
         let write = |group: &mut [Box<dyn Write>], connection: &Connection| {
             group.iter_mut().try_for_each(|write| write.run(connection))
         };
-        if self.cut.is_none() {
-            return write(group, &self.connection);
+        if self.tools.cut.is_none() {
+            return write(group, &self.tools.connection);
         }
-        let before = read::newest_commit(&self.connection)?;
-        write(group, &self.connection)?;
-        self.events = read::events_after(&self.connection, before)?;
+        let before = read::newest_commit(&self.tools.connection)?;
+        write(group, &self.tools.connection)?;
+        self.events = read::events_after(&self.tools.connection, before)?;
         Ok(())
     }
 
@@ -212,7 +356,7 @@ impl State {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match self.connection.execute_batch("BEGIN IMMEDIATE").map_err(WriteFailure::from) {
+            match self.tools.connection.execute_batch("BEGIN IMMEDIATE").map_err(WriteFailure::from) {
                 Ok(()) => return Ok(()),
                 Err(WriteFailure::Locked) if attempts < LOCK_ATTEMPTS => {
                     tracing::warn!(attempts, "another program keeps the journal locked");
@@ -225,8 +369,8 @@ impl State {
 
     /// Some errors end the transaction by themselves, some leave it open.
     fn roll_back(&self) {
-        if !self.connection.is_autocommit()
-            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        if !self.tools.connection.is_autocommit()
+            && let Err(error) = self.tools.connection.execute_batch("ROLLBACK")
         {
             tracing::warn!(%error, "the transaction could not be taken back");
         }

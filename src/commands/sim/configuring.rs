@@ -1,7 +1,7 @@
 //! A folder from which twinspan works with a simulator: a `twinspan.toml` and the secret of every identity.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use serde_json::Value;
@@ -45,6 +45,19 @@ fn identities(ready: &Value) -> impl Iterator<Item = (&String, &Value)> {
     ready.get("identities").and_then(Value::as_object).into_iter().flatten()
 }
 
+/// Writes a file that only its owner may read, whatever was there before.
+fn write_private(path: &Path, content: &str) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(content.as_bytes())
+}
+
 /// Writes the configuration and the secrets into `folder`. A `twinspan.toml` of somebody else is left alone.
 pub(super) fn write(folder: &Path, ready: &Value) -> Result<(), CommandError> {
     let refuse = |what, path: &Path, error: io::Error| CommandError::file(Exit::Failed, what, path, &error);
@@ -61,7 +74,7 @@ pub(super) fn write(folder: &Path, ready: &Value) -> Result<(), CommandError> {
     }
     for (name, identity) in identities(ready) {
         let secret = folder.join(format!("{name}.secret"));
-        fs::write(&secret, text(identity, "client_secret"))
+        write_private(&secret, text(identity, "client_secret"))
             .map_err(|error| refuse("the secret", &secret, error))?;
     }
     fs::write(&path, configuration(ready)).map_err(|error| refuse("the configuration", &path, error))

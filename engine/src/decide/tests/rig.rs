@@ -79,7 +79,7 @@ impl Rig {
             epoch,
             driver: format!("host/{}", epoch.0),
             program: "0.1.0".to_owned(),
-            stolen: false,
+            over: None,
         });
     }
 

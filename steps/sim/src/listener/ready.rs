@@ -1,5 +1,6 @@
 //! The ready file: tells other processes that the simulator answers, and where.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -13,6 +14,11 @@ pub fn write_ready(path: &Path, content: &Value) -> Result<(), ListenError> {
     beside.push(format!(".{}.tmp", std::process::id()));
     let mut text = content.to_string();
     text.push('\n');
-    std::fs::write(&beside, text).map_err(fail)?;
+    // It holds the secrets of the identities.
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&beside).and_then(|mut file| file.write_all(text.as_bytes())).map_err(fail)?;
     std::fs::rename(&beside, path).map_err(fail)
 }

@@ -1,0 +1,251 @@
+//! The lease of this driver: it moves its heartbeat, and what it may not renew it does not use. Runs whose lease another
+//! driver holds are watched until that driver shows that it lives, or until its lease expires.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::{Driver, News};
+use crate::backend::{BackendError, LeaseHolder};
+use crate::clock::boot_now;
+use crate::ids::RunId;
+use crate::journal::{self, Held, Journal, Row, Verdict, WriteFailure};
+use crate::step::SendGate;
+
+/// So many heartbeats in the time of a lease.
+const BEATS: u32 = 6;
+/// How often the leases of others are watched.
+const WATCH: Duration = Duration::from_secs(1);
+/// A heartbeat that could not be written is tried again after this time.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// When the lease of this driver was last renewed, on the boot-time clock.
+#[derive(Debug)]
+pub(super) struct LeaseTime {
+    lease: Duration,
+    renewed: AtomicU64,
+}
+
+impl LeaseTime {
+    pub(super) fn new(lease: Duration) -> Self {
+        let time = LeaseTime { lease, renewed: AtomicU64::new(0) };
+        time.renew(boot_now());
+        time
+    }
+
+    /// Whether something may be sent: a quarter of the lease is left, so that others do not begin before this driver ends.
+    fn is_fresh(&self, now: Duration) -> bool {
+        let renewed = Duration::from_millis(self.renewed.load(Ordering::Acquire));
+        now.saturating_sub(renewed) < self.lease / 4 * 3
+    }
+
+    fn renew(&self, began: Duration) {
+        let began = u64::try_from(began.as_millis()).unwrap_or(u64::MAX);
+        self.renewed.fetch_max(began, Ordering::AcqRel);
+    }
+
+    fn beat(&self) -> Duration {
+        self.lease / BEATS
+    }
+}
+
+/// Asked immediately before a write is sent.
+pub(super) struct LeaseGate {
+    journal: Arc<Journal>,
+    row: Row,
+    lease: journal::Lease,
+    time: Arc<LeaseTime>,
+}
+
+impl std::fmt::Debug for LeaseGate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LeaseGate").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+impl SendGate for LeaseGate {
+    fn refusal(&self) -> Option<String> {
+        if !self.time.is_fresh(boot_now()) {
+            return Some("the lease of the run could not be renewed in time".to_owned());
+        }
+        if let Err(moved) = self.journal.expect_in_place() {
+            return Some(moved.to_string());
+        }
+        match self.journal.still_holds(self.row, self.lease) {
+            Ok(true) => None,
+            Ok(false) => Some("another driver took the run over".to_owned()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+/// What this driver knows of its own lease and of those that it waits for.
+#[derive(Debug)]
+pub(super) struct Leases {
+    pub(super) time: Arc<LeaseTime>,
+    next_beat: tokio::time::Instant,
+    beating: bool,
+    /// Runs that could not send because the lease was not renewed.
+    stale: Vec<usize>,
+    /// Runs of drivers of which nothing is proven yet.
+    watched: Vec<RunId>,
+    next_watch: tokio::time::Instant,
+}
+
+impl Leases {
+    pub(super) fn new(lease: Duration) -> Self {
+        let (time, now) = (Arc::new(LeaseTime::new(lease)), tokio::time::Instant::now());
+        let next_beat = now + time.beat();
+        Leases { time, next_beat, beating: false, stale: Vec::new(), watched: Vec::new(), next_watch: now }
+    }
+}
+
+impl Driver {
+    /// A gate for the writes of a run.
+    pub(super) fn gate(&self, slot: usize) -> Option<Arc<dyn SendGate>> {
+        if self.clock.is_virtual() {
+            return None;
+        }
+        let run = self.live.get(slot)?.as_ref()?;
+        let (journal, time) = (Arc::clone(&self.place.journal), Arc::clone(&self.leases.time));
+        Some(Arc::new(LeaseGate { journal, row: run.row, lease: run.lease, time }))
+    }
+
+    /// Whether a run may send as far as the lease is concerned; if not, it is renewed first.
+    pub(super) fn has_fresh_lease(&mut self, slot: usize) -> bool {
+        if self.clock.is_virtual() || self.leases.time.is_fresh(boot_now()) {
+            return true;
+        }
+        tracing::warn!("the lease of this driver was not renewed in time; nothing is sent until it is");
+        self.leases.stale.push(slot);
+        self.leases.next_beat = tokio::time::Instant::now();
+        false
+    }
+
+    /// When something is to be done about leases.
+    pub(super) fn next_lease_time(&self) -> Option<tokio::time::Instant> {
+        if self.clock.is_virtual() {
+            return None;
+        }
+        let beat = (!self.slots.is_empty() && !self.leases.beating).then_some(self.leases.next_beat);
+        let watch = (!self.leases.watched.is_empty()).then_some(self.leases.next_watch);
+        beat.into_iter().chain(watch).min()
+    }
+
+    /// Moves the heartbeat, and watches those of others, where it is time to.
+    pub(super) fn keep_leases(&mut self) -> Result<(), BackendError> {
+        let now = tokio::time::Instant::now();
+        if self.clock.is_virtual() {
+            return Ok(());
+        }
+        if now >= self.leases.next_beat && !self.slots.is_empty() && !self.leases.beating {
+            self.leases.beating = true;
+            self.lock.renew();
+            let (began, sender) = (boot_now(), self.sender.clone());
+            self.posting.push(Journal::beating(self.lock.holder().id, move |outcome| {
+                // A driver that is gone needs no answer.
+                drop(sender.send(News::Beaten { began, outcome }));
+            }));
+        }
+        if now >= self.leases.next_watch && !self.leases.watched.is_empty() {
+            self.leases.next_watch = now + WATCH;
+            self.watch_holders()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn hear_beaten(
+        &mut self,
+        began: Duration,
+        outcome: Result<bool, WriteFailure>,
+    ) -> Result<(), BackendError> {
+        let now = tokio::time::Instant::now();
+        self.leases.beating = false;
+        match outcome {
+            Ok(true) => {
+                self.leases.time.renew(began);
+                self.leases.next_beat = now + self.leases.time.beat();
+                self.touched.extend(std::mem::take(&mut self.leases.stale));
+            }
+            // Everything was taken over.
+            Ok(false) => {
+                self.leases.next_beat = now + self.leases.time.beat();
+                self.called.extend(self.slots.values().copied());
+            }
+            Err(WriteFailure::Locked) => self.leases.next_beat = now + AGAIN,
+            Err(failure) => return Err(failure.into()),
+        }
+        Ok(())
+    }
+
+    /// Whether the holder of a run is watched, as nothing is proven of it yet.
+    pub(super) fn watch_holder(&mut self, run: RunId, held: &Held) -> bool {
+        let watches = self.performer.is_some() && !self.clock.is_virtual() && !self.stopping;
+        if !watches || !matches!(held.verdict, Verdict::Unknown { .. }) {
+            return false;
+        }
+        self.asked.insert(run);
+        self.leases.watched.push(run);
+        self.leases.next_watch = tokio::time::Instant::now() + WATCH;
+        true
+    }
+
+    /// Holders are not watched any more.
+    pub(super) fn watch_no_more(&mut self) {
+        for run in std::mem::take(&mut self.leases.watched) {
+            self.asked.remove(&run);
+        }
+    }
+
+    fn watch_holders(&mut self) -> Result<(), BackendError> {
+        let liveness = self.place.journal.liveness();
+        for run in std::mem::take(&mut self.leases.watched) {
+            let held = match self.place.journal.find(run)?.driver {
+                Some(driver) => self.place.journal.driver(driver, &liveness)?,
+                None => None,
+            };
+            match held {
+                Some(Held { verdict: Verdict::Unknown { .. }, .. }) => self.leases.watched.push(run),
+                Some(held) if !held.verdict.is_over() => {
+                    self.asked.remove(&run);
+                    self.refuse(run, super::begin::held_elsewhere(run, Some(held)))?;
+                }
+                // Free, or over: the lease is asked for again.
+                _ => self.wanted.push_back(run),
+            }
+        }
+        self.ask_more();
+        Ok(())
+    }
+}
+
+/// What is told of a holder.
+pub(crate) fn lease_holder(held: &Held) -> LeaseHolder {
+    let since = jiff::Timestamp::from_microsecond(held.holder.since).unwrap_or_default();
+    let expires = match held.verdict {
+        Verdict::Unknown { left } => Some(left),
+        _ => None,
+    };
+    let here = held.verdict == Verdict::Locked;
+    LeaseHolder { name: held.holder.name(), since, here, lease: held.holder.lease, expires }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_sent_in_the_last_quarter_of_a_lease_that_was_not_renewed() {
+        let time = LeaseTime::new(Duration::from_secs(120));
+        let began = Duration::from_secs(1_000_000_000);
+        time.renew(began);
+        assert!(time.is_fresh(began + Duration::from_secs(89)));
+        assert!(!time.is_fresh(began + Duration::from_secs(90)));
+        time.renew(began + Duration::from_secs(20));
+        assert!(time.is_fresh(began + Duration::from_secs(109)));
+        // A renewal that began earlier renews nothing.
+        time.renew(began);
+        assert!(time.is_fresh(began + Duration::from_secs(109)));
+        assert_eq!(time.beat(), Duration::from_secs(20));
+    }
+}
