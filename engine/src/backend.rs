@@ -105,7 +105,9 @@ pub struct RunSummary {
     pub status: RunStatus,
     /// How many steps the last look at everything found drifted and that were not proven since; `None`: nobody has looked.
     pub drift: Option<usize>,
-    /// Who drives it, if somebody does.
+    /// Whether it is being undone, and has not ended.
+    pub undo: bool,
+    /// Who drives it, if a process does.
     pub driver: Option<String>,
 }
 
