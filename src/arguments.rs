@@ -152,8 +152,14 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Args),
     /// Print completions for a shell
     Completions(commands::completions::Args),
-    /// Print the manual page
+    /// Print the manual: every page, or that of one command
     Man(commands::man::Args),
+    /// Print what may come next on a command line; the shells' completions ask for it
+    #[command(hide = true)]
+    Candidates(commands::candidates::Args),
+    /// Run the program of a `command` step; a driver starts this itself
+    #[command(hide = true)]
+    Supervise(commands::supervise::Args),
 }
 
 /// Values for a plan's inputs.
@@ -179,20 +185,24 @@ impl InputArgs {
     }
 }
 
-/// A run, by its id.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct RunArg {
-    /// Id of the run: whole, its beginning, or its last eight digits
-    #[arg(value_name = "RUN")]
-    pub(crate) run: String,
-}
-
 /// A run, or the only open one.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct OptionalRunArg {
     /// Id of the run: whole, its beginning, or its last eight digits (default: the only open run)
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<String>,
+}
+
+/// A step of a run, or of the only open one.
+#[derive(Clone, Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub(crate) struct StepArg {
+    /// Id of the run: whole, its beginning, or its last eight digits (default: the only open run)
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// The step
+    #[arg(value_name = "STEP", required = true)]
+    pub(crate) step: String,
 }
 
 /// Why somebody acts.

@@ -3,6 +3,7 @@
 pub(crate) mod approve;
 pub(crate) mod backup;
 pub(crate) mod cancel;
+pub(crate) mod candidates;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod config_check;
@@ -31,6 +32,7 @@ pub(crate) mod show;
 pub(crate) mod sim;
 pub(crate) mod skip;
 pub(crate) mod steps;
+pub(crate) mod supervise;
 pub(crate) mod undo;
 pub(crate) mod validate;
 pub(crate) mod verify;
@@ -82,5 +84,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, Co
         Command::Doctor(args) => doctor::run(ui, app, args).await,
         Command::Completions(args) => completions::run(ui, app, args).await,
         Command::Man(args) => man::run(ui, app, args).await,
+        Command::Candidates(args) => candidates::run(ui, app, args).await,
+        Command::Supervise(args) => supervise::run(ui, app, args).await,
     }
 }

@@ -77,6 +77,9 @@ fn steps(catalog: &Catalog) -> String {
 
 fn behaviour(kind: &KindSpec) -> String {
     let mut text = format!("{} {}", who(kind.identities), effect(kind.effect));
+    if let Some((parameter, other)) = &kind.effect_without {
+        let _ = write!(text, " Without `{parameter}`: {}", lowered(effect(*other)));
+    }
     if kind.auxiliary {
         text.push_str(" `auxiliary` names the identity whose token goes along.");
     }
@@ -138,6 +141,12 @@ fn who(identities: Identities) -> &'static str {
         Identities::One => "`as` is one identity.",
         Identities::Several => "`as` is one identity or more: it reads in several tenants.",
     }
+}
+
+/// A sentence that goes on after a colon.
+fn lowered(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 fn effect(effect: EffectClass) -> &'static str {

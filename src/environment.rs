@@ -1,4 +1,4 @@
-//! The one place where the process's environment is read.
+//! The one place where the process's environment is read, and where the program asks for its own file.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -43,6 +43,11 @@ impl Environment {
             Environment::Memory(variables) => variables.clone(),
         };
         all.into_iter().filter(|(name, value)| name.starts_with(prefix) && !value.is_empty()).collect()
+    }
+
+    /// The file of this program.
+    pub(crate) fn program() -> std::io::Result<PathBuf> {
+        std::env::current_exe()
     }
 
     /// A switch: set, and neither `0` nor `false`.

@@ -41,6 +41,7 @@ mod signals;
 mod simulated;
 mod stated_output;
 mod step_kinds;
+mod suggest;
 mod ui;
 mod undo_preview;
 mod unset_secrets;

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{Backend, Clock, Event, Recorded, RunId, Seq, StepEvent, StepKey};
+use twinspan_engine::{Backend, Clock, Event, Recorded, RunId, RunState, Seq, StepEvent, StepKey, fold};
 use twinspan_plans::{NodeId, Plan};
 
 use crate::arguments::Output;
 use crate::error::CommandError;
 use crate::failures;
 use crate::ui::{DIM, STRONG, Ui};
-use crate::view::{EventView, Page, ReminderView, WaitView, Words, ahead, between, stamp, step};
+use crate::view::{EventView, Motion, Page, ReminderView, WaitView, Words, ahead, between, stamp, step};
 
 use heartbeat::Heartbeat;
 use live::LiveLines;
@@ -78,7 +78,12 @@ struct Followed {
     /// The last wait that was said, for each step: looking again is no change.
     waits: BTreeMap<StepKey, WaitView>,
     name: Option<String>,
+    /// Where it stands, to say how much of it is done; `None`: too many runs are followed.
+    state: Option<RunState>,
 }
+
+/// Of so many runs it is said how much is done.
+const COUNTED: usize = 16;
 
 impl<'a> Progress<'a> {
     /// Follows `runs`; `from` says what of them was shown before.
@@ -101,6 +106,7 @@ impl<'a> Progress<'a> {
                 nodes: BTreeMap::new(),
                 waits: BTreeMap::new(),
                 name: (runs.len() > 1).then(|| run.short()),
+                state: (runs.len() <= COUNTED).then_some(state),
             });
         }
         let live = match (ui.output(), stamps) {
@@ -149,8 +155,9 @@ impl<'a> Progress<'a> {
                 }
             }
         }
+        let done = self.done();
         match &mut self.live {
-            Some(live) => live.tick(now),
+            Some(live) => live.tick(now, done),
             None => self.beat(now),
         }
         Ok(())
@@ -179,6 +186,10 @@ impl<'a> Progress<'a> {
         for recorded in news {
             let followed = &mut self.runs[position];
             followed.next = Seq(recorded.seq.0 + 1);
+            if let Some(state) = followed.state.as_mut().filter(|state| state.seq() < recorded.seq) {
+                // The driver folds the same events, and says so where one does not fit.
+                let _fits = fold(state, recorded);
+            }
             let saying = followed.take(&recorded.event, self.said, recorded.at);
             let run = followed.run;
             if self.ui.output() == Output::Jsonl {
@@ -254,11 +265,23 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
+    /// How many steps of all runs are done, and how many there are as far as is known.
+    fn done(&self) -> Option<(usize, usize)> {
+        let mut sum = (0, 0);
+        for followed in &self.runs {
+            let counts = followed.state.as_ref()?.counts();
+            sum.0 += counts.done + counts.already_so + counts.skipped;
+            sum.1 += counts.steps - counts.not_applicable;
+        }
+        Some(sum)
+    }
+
     fn beat(&mut self, now: Timestamp) {
         if self.ui.output() == Output::Jsonl || !self.heartbeat.is_due(now) {
             return;
         }
         let waits: Vec<&WaitView> = self.runs.iter().flat_map(|followed| followed.waits.values()).collect();
+        let done = self.done().map(|(done, all)| format!("{done}/{all} steps done; ")).unwrap_or_default();
         let words = match waits.first() {
             None => "at work".to_owned(),
             Some(first) => {
@@ -266,7 +289,7 @@ impl<'a> Progress<'a> {
                 let more =
                     if waits.len() > 1 { format!(" (and {} more)", waits.len() - 1) } else { String::new() };
                 format!(
-                    "{} waits for {who}{}, since {}; looks again {}{more}",
+                    "{} waits for {who}{}, since {}; next check {}{more}",
                     first.step,
                     first.wait.what,
                     between(first.since, now),
@@ -275,7 +298,7 @@ impl<'a> Progress<'a> {
             }
         };
         let time = self.stamps.text(now);
-        talk(self.ui, &time, &format!("{DIM}{time:>9}  still at it  {words}{DIM:#}"));
+        talk(self.ui, &time, &format!("{DIM}{time:>9}  still at it  {done}{words}{DIM:#}"));
     }
 }
 
@@ -296,7 +319,7 @@ fn say_wait(ui: &Ui, time: &str, run: Option<&str>, wait: &WaitView, label: &str
     let run = run.map(|run| format!("{run} ")).unwrap_or_default();
     let margin = time.chars().count().max(9) + 2 + run.chars().count();
     let mut page = Page::indented(ui.talk_width(), margin);
-    wait.write_as(label, &mut page, now);
+    wait.write_as(label, &mut page, now, Motion::Running);
     let lines = page.into_text();
     ui.talk_text(&lines.map(|lines| format!("{DIM}{time:>9}{DIM:#}  {run}{}", lines.trim_start())));
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use twinspan_engine::{
-    Backend, ItemKind, RunId, Settled, Signal, SignalId, SignalRow, SqliteBackend, StepKey, WaitKind,
-    check_signal,
+    Backend, ItemKind, RunId, Settled, Signal, SignalId, SignalRefused, SignalRow, SqliteBackend, StepKey,
+    WaitKind, check_signal,
 };
 use twinspan_plans::elements::names;
 
@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{GOOD, Text, Ui, document};
-use crate::view::signal_word;
+use crate::view::{resume, signal_word};
 use crate::{failures, run_reference};
 
 /// How long a live driver may take to see a signal. It looks ten times a second; requests in flight end first.
@@ -23,6 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The run that is meant.
 pub(crate) async fn open_run(backend: &SqliteBackend, text: Option<&str>) -> Result<RunId, CommandError> {
     run_reference::find_or_only(backend, text).await
+}
+
+/// A signal that does not fit the run as it stands.
+pub(crate) fn refused(refused: SignalRefused) -> CommandError {
+    let error = CommandError::usage(refused.what);
+    match refused.hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
 }
 
 /// Sends a signal and says who took it in.
@@ -37,20 +46,15 @@ pub(crate) async fn send(
     let asked = signal_word(&signal);
     // A driver takes in what does not fit, without effect; whoever asks is told at once.
     let state = backend.load(run).await.map_err(failures::backend)?;
-    if let Err(refused) = check_signal(&state, &signal, &app.actor()) {
-        let error = CommandError::usage(refused.what);
-        return Err(match refused.hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        });
-    }
+    check_signal(&state, &signal, &app.actor()).map_err(refused)?;
     let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason, signal };
     let id = row.id;
     let settled = backend.signal_and_settle(row, PATIENCE).await.map_err(failures::backend)?;
     let (by, words, next) = match settled {
         Settled::ByDriver => ("driver", "its driver took it", None),
         Settled::Here => {
-            ("here", "no driver was alive: taken here", Some(format!("twinspan resume {}", run.short())))
+            let state = backend.load(run).await.map_err(failures::backend)?;
+            ("here", "no driver was alive: taken here", resume(&state, run))
         }
         Settled::NotYet => ("not-yet", "its driver has not taken it yet; it stays in the inbox", None),
     };

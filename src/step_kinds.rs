@@ -1,16 +1,21 @@
 //! The step kinds of this program, with what each needs.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use twinspan_engine::{BoxFuture, Registry};
-use twinspan_steps::{Azure, Cloud, CommandPolicy, Credentials, InProcess, TransportFault, Wire, registry};
+use twinspan_steps::{
+    Azure, Cloud, CommandPolicy, Credentials, InProcess, Supervisor, TransportFault, Wire, registry,
+};
 
 use crate::app::App;
 use crate::clouds;
 use crate::environment::Environment;
 use crate::error::CommandError;
+use crate::exit::Exit;
 use crate::secrets::Secrets;
 
 /// Kinds for commands that never touch a network: they are described, not performed.
@@ -25,7 +30,15 @@ pub(crate) fn described() -> Result<Arc<Registry>, CommandError> {
 /// Kinds that act in the configured cloud.
 pub(crate) fn live(app: &App) -> Result<Arc<Registry>, CommandError> {
     let azure = clouds::live(app.configuration()?, &app.environment)?;
-    Ok(Arc::new(registry(azure, commands(app)?)))
+    Ok(Arc::new(registry(azure, commands(app)?.supervised_by(supervisor(app.journal()?)?))))
+}
+
+/// What runs the programs of `command` steps: this program itself. What it leaves lies beside `journal`.
+pub(crate) fn supervisor(journal: PathBuf) -> Result<Supervisor, CommandError> {
+    let program = Environment::program().map_err(|error| {
+        CommandError::new(Exit::Failed, "this program's own file is unknown").cause(&error)
+    })?;
+    Ok(Supervisor::new(program, [OsString::from("supervise")], journal))
 }
 
 /// Kinds that look at the configured cloud and can change nothing there, and the clients that they look through.

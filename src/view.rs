@@ -9,6 +9,7 @@
 mod drift;
 mod event;
 mod halted;
+mod next;
 mod page;
 mod run;
 mod status;
@@ -21,6 +22,7 @@ mod wait;
 
 pub(crate) use drift::{FindingView, VerificationView, VerificationsView};
 pub(crate) use event::{EventView, Words, origin_word, signal_word, step};
+pub(crate) use next::resume;
 pub(crate) use page::Page;
 pub(crate) use run::{Facts, RunView};
 pub(crate) use status::{ended, is_blocked};
@@ -29,7 +31,7 @@ pub(crate) use summary::RunsView;
 pub(crate) use text::counted;
 pub(crate) use time::{ahead, between, span, stamp};
 pub(crate) use transcript::{TranscriptView, write_transcripts};
-pub(crate) use wait::{ReminderView, WaitView};
+pub(crate) use wait::{Motion, ReminderView, WaitView};
 
 /// Version of the JSON contract.
 pub(crate) const SCHEMA: u32 = 1;

@@ -128,6 +128,8 @@ pub struct RunSummary {
     pub status: RunStatus,
     /// How many steps the last look at everything found drifted and that were not proven since; `None`: nobody has looked.
     pub drift: Option<usize>,
+    /// Whether it is being undone, and has not ended.
+    pub undo: bool,
     /// Process and host of its driver; `None`: it is not running.
     pub driver: Option<String>,
     /// The same driver, with what is known of its lease.

@@ -39,6 +39,10 @@ use flights::Landed;
 use lease::Leases;
 use run::LiveRun;
 
+/// How often it is looked at whether what was aborted is gone, and for how long.
+const ABORT: std::time::Duration = std::time::Duration::from_millis(2);
+const ABORTED: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Where runs live.
 #[derive(Clone)]
 pub(crate) struct Place {
@@ -250,6 +254,13 @@ impl Driver {
         for run in self.live.iter().flatten() {
             run.abort();
         }
+        // What is ended here has to hear of it before this process ends: a step may have begun something outside it.
+        let gone = async {
+            while self.live.iter().flatten().any(|run| run.is_aborting()) {
+                crate::clock::pause(ABORT).await;
+            }
+        };
+        drop(tokio::time::timeout(ABORTED, gone).await);
         if self.place.journal.broken().is_none() {
             match self.place.journal.leave_driver(self.lock.holder().id).await {
                 Ok(()) => self.lock.remove(),

@@ -340,6 +340,15 @@ pub enum StepEvent {
         /// Who.
         by: Actor,
     },
+    /// The undo of the run was called off: the step goes forward again, with a probe.
+    UndoCalledOff {
+        /// Steps that go forward again as well, and have to be done before it begins; empty: it begins at once.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        after: Vec<StepKey>,
+        /// Its delete request was sent: how that ends is found out first, and no other is sent.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        settling: bool,
+    },
     /// Removed by a person's decision to make it anew, and proven gone: it begins again with a look.
     Removed {
         /// How it is known.

@@ -12,6 +12,8 @@ use crate::wait::Wait;
 pub enum FailureClass {
     /// Too many requests: waits as told.
     Throttled,
+    /// What this step began itself goes on outside this process; nothing is settled before it ends.
+    InProgress,
     /// May succeed if repeated.
     Transient,
     /// Somebody else is changing the same thing just now.
@@ -42,6 +44,8 @@ pub enum Certainty {
     NotDone,
     /// Sent, answer unknown: time-out, reset, 5xx. Only a read can tell.
     Unknown,
+    /// Of a read: it shows that a write whose outcome was unknown did not take effect, and why.
+    FoundNotDone,
 }
 
 /// A step's failure. `message` is a lowercase fragment that says what was seen and where.
@@ -99,6 +103,13 @@ impl StepError {
     #[must_use]
     pub fn unknown(mut self) -> Self {
         self.certainty = Certainty::Unknown;
+        self
+    }
+
+    /// A read shows that the write, whose outcome was unknown, did not take effect.
+    #[must_use]
+    pub fn found_not_done(mut self) -> Self {
+        self.certainty = Certainty::FoundNotDone;
         self
     }
 

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use twinspan_plans::{IdentityId, NodeId, Plan, StepDef, Type};
 
 use crate::clock::Clock;
+use crate::decide::limits::TIMEOUT;
 use crate::failure::StepError;
 use crate::hand_over::{Act, HandOver, Variable, any_text};
 use crate::ids::{RunId, StepKey};
@@ -410,6 +411,7 @@ impl Ahead<'_> {
             phase: Phase::Probe,
             ensure: step.ensure,
             attempt: record.map_or(1, |record| record.attempts + 1),
+            timeout: step.timeout.unwrap_or(TIMEOUT),
             identities,
             others: &[],
             auxiliary,

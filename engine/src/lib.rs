@@ -26,6 +26,7 @@ mod schedule;
 mod signal;
 mod state;
 mod step;
+mod suggested;
 mod wait;
 
 pub use backend::{
@@ -62,5 +63,6 @@ pub use step::{
     ActedAs, Applied, Approval, AttemptLog, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,
     Marker, Observed, Phase, Readiness, Step, StepCx, Undone,
 };
+pub use suggested::shell_word;
 pub use twinspan_plans::{Digest, EffectClass, Ensure, Identities, parse_duration};
 pub use wait::{Approvers, Wait, WaitKind};

@@ -209,6 +209,7 @@ impl Performer {
             phase: job.acting(),
             ensure: job.ensure,
             attempt: job.attempt,
+            timeout: job.timeout,
             identities: &job.identities,
             others: &job.others,
             auxiliary: job.auxiliary.as_ref(),

@@ -75,6 +75,11 @@ impl Registry {
         self.problems.extend(output_problems.iter().map(|what| format!("{}, output {what}", S::KIND)));
         let unknown = S::MOVING.iter().filter(|name| output_fields.iter().all(|field| field.name != **name));
         self.problems.extend(unknown.map(|name| format!("{}, no output {name} that could move", S::KIND)));
+        if let Some((parameter, _)) = S::EFFECT_WITHOUT
+            && param_fields.iter().all(|field| field.name != parameter || field.required)
+        {
+            self.problems.push(format!("{}, {parameter} is not a parameter that may be left out", S::KIND));
+        }
         let example = serde_json::to_value(S::example()).unwrap_or_else(|error| {
             self.problems.push(format!("{}, example cannot be written: {error}", S::KIND));
             Value::Null
@@ -104,6 +109,7 @@ impl Registry {
             name: S::KIND.to_owned(),
             summary: S::SUMMARY.to_owned(),
             effect: S::EFFECT,
+            effect_without: S::EFFECT_WITHOUT.map(|(parameter, effect)| (parameter.to_owned(), effect)),
             removable: S::REMOVABLE,
             gate: S::GATE,
             undo_before: S::UNDO_BEFORE.iter().map(|kind| (*kind).to_owned()).collect(),

@@ -89,6 +89,8 @@ pub enum Signal {
     },
     /// Take back what the run made.
     Undo,
+    /// Call an undo off: what was deleted stays deleted until the run creates it anew on its way forward.
+    Forward,
     /// Mend what was found drifted; a run that has ended is reopened.
     Repair {
         /// The step that was asked for.

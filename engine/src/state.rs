@@ -106,6 +106,8 @@ pub struct Control {
     pub pause: Option<Pause>,
     /// Pause or cancel is in force since this was acknowledged: the writes that were on their way then.
     pub fence: Option<BTreeSet<StepKey>>,
+    /// The run had been cancelled when its undo was asked for: there is no way forward from there.
+    pub cancelled: bool,
 }
 
 /// Where a run is to go.

@@ -32,6 +32,8 @@ pub trait Step: Send + Sync + 'static {
     const SUMMARY: &'static str;
     /// How the write behaves when it is sent twice or its answer is lost.
     const EFFECT: EffectClass;
+    /// A parameter without which the write behaves otherwise, and how; `None`: every step of the kind behaves the same.
+    const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = None;
     /// After an uncertain write: how long an absence must last before it is believed.
     const SETTLE: Duration;
     /// How many identities `as` takes.
@@ -371,6 +373,9 @@ pub struct StepCx<'a> {
     pub ensure: Ensure,
     /// Number of the attempt, from 1.
     pub attempt: u32,
+    /// Longest time of this attempt. The engine ends its side of an attempt that takes longer; what a kind starts outside
+    /// this process has to be ended by the kind.
+    pub timeout: Duration,
     /// Who does it; the first acts.
     pub identities: &'a [Identity],
     /// The plan's other identities: one of them may look where the first cannot. Only the first ever writes.

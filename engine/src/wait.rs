@@ -26,6 +26,8 @@ pub enum WaitKind {
     Claim,
     /// A durable timer of the plan itself.
     Timer,
+    /// A program on this machine has to end.
+    Program,
 }
 
 /// Who may open a gate.
@@ -44,9 +46,12 @@ impl WaitKind {
     pub fn needs_somebody(self) -> bool {
         match self {
             WaitKind::Person | WaitKind::Approval | WaitKind::Credential | WaitKind::Permission => true,
-            WaitKind::Remote | WaitKind::Window | WaitKind::Limit | WaitKind::Claim | WaitKind::Timer => {
-                false
-            }
+            WaitKind::Remote
+            | WaitKind::Window
+            | WaitKind::Limit
+            | WaitKind::Claim
+            | WaitKind::Timer
+            | WaitKind::Program => false,
         }
     }
 }

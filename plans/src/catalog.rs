@@ -97,6 +97,9 @@ pub struct KindSpec {
     pub summary: String,
     /// How its write behaves.
     pub effect: EffectClass,
+    /// A parameter without which the write behaves otherwise, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect_without: Option<(String, EffectClass)>,
     /// Kinds whose steps, where they need one of this kind, are nevertheless taken back after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo_before: Vec<String>,

@@ -121,6 +121,7 @@ pub(crate) fn catalog() -> Catalog {
             name: name.to_owned(),
             summary: String::new(),
             effect,
+            effect_without: None,
             undo_before: Vec::new(),
             removable: effect != Read && !matches!(name, "azure.resource-provider" | "command"),
             gate: matches!(name, "approval" | "delay"),

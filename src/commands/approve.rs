@@ -3,7 +3,7 @@
 use twinspan_engine::Signal;
 
 use crate::app::App;
-use crate::arguments::{ReasonArg, RunArg};
+use crate::arguments::{ReasonArg, StepArg};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::signals;
@@ -13,10 +13,7 @@ use crate::ui::Ui;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: RunArg,
-    /// The step
-    #[arg(value_name = "STEP")]
-    step: String,
+    of: StepArg,
     /// Speak for this identity or person: one of those who may approve. It is recorded, and not proven
     #[arg(long = "as", value_name = "NAME")]
     speaks_for: Option<String>,
@@ -26,8 +23,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.backend()?;
-    let run = signals::open_run(&backend, Some(&args.run.run)).await?;
-    let step = signals::step_waiting_for_approval(&backend, run, &args.step).await?;
+    let run = signals::open_run(&backend, args.of.run.as_deref()).await?;
+    let step = signals::step_waiting_for_approval(&backend, run, &args.of.step).await?;
     let signal = Signal::Approve { step, speaks_for: args.speaks_for };
     signals::send(ui, app, &backend, run, signal, args.reason.reason).await
 }

@@ -1,4 +1,4 @@
-//! `completions`: for a shell.
+//! `completions`: for a shell. What only the journal and plan files know is asked for while a line is typed.
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -22,5 +22,48 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "twinspan", &mut text);
     ui.text(&Text::document(&String::from_utf8_lossy(&text)))?;
+    ui.text(&Text::document(dynamic(args.shell)))?;
     Ok(Exit::Done)
+}
+
+/// Runs, steps, choices, inputs, kinds and identities: `twinspan candidates` knows them; the rest is as generated.
+fn dynamic(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Bash => {
+            r#"
+_twinspan_candidates() {
+    local found
+    mapfile -t found < <(twinspan candidates -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    if [ "${#found[@]}" -gt 0 ]; then
+        local word
+        COMPREPLY=()
+        for word in "${found[@]}"; do COMPREPLY+=("$(printf '%q' "$word")"); done
+        return 0
+    fi
+    _twinspan "$@"
+}
+complete -F _twinspan_candidates -o nosort -o bashdefault -o default twinspan
+"#
+        }
+        Shell::Zsh => {
+            r#"
+_twinspan_candidates() {
+    local -a found
+    found=("${(@f)$(twinspan candidates -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    if [ -n "${found[1]}" ]; then
+        compadd -a found
+    else
+        _twinspan "$@"
+    fi
+}
+compdef _twinspan_candidates twinspan
+"#
+        }
+        Shell::Fish => {
+            r#"
+complete -c twinspan -a '(twinspan candidates -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+"#
+        }
+        _ => "",
+    }
 }

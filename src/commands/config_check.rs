@@ -1,6 +1,7 @@
 //! `config --check`: signs in as each identity and shows as whom. Nothing secret is shown.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -176,6 +177,7 @@ async fn sign_in(azure: &Azure, identity: &Identity) -> Result<SignedIn, StepErr
         phase: Phase::Probe,
         ensure: twinspan_engine::Ensure::Present,
         attempt: 1,
+        timeout: Duration::from_secs(300),
         identities: std::slice::from_ref(identity),
         others: &[],
         auxiliary: None,

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use twinspan_engine::{Choice, Signal};
 
 use crate::app::App;
-use crate::arguments::{ReasonArg, RunArg};
+use crate::arguments::ReasonArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::signals;
@@ -13,11 +13,9 @@ use crate::ui::Ui;
 /// Settle a step that needs a decision
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    run: RunArg,
-    /// The step
-    #[arg(value_name = "STEP")]
-    step: String,
+    /// Id of the run, as everywhere (default: the only open run), and the step
+    #[arg(value_names = ["RUN", "STEP"], num_args = 1..=2, required = true)]
+    of: Vec<String>,
     /// How
     #[arg(value_name = "CHOICE")]
     choice: ChoiceArg,
@@ -40,8 +38,14 @@ enum ChoiceArg {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.backend()?;
-    let run = signals::open_run(&backend, Some(&args.run.run)).await?;
-    let step = signals::step(&backend, run, &args.step).await?;
+    let (run, step) = match &args.of[..] {
+        [run, step] => (Some(run.as_str()), step.as_str()),
+        [step] => (None, step.as_str()),
+        // clap takes one or two.
+        _ => (None, ""),
+    };
+    let run = signals::open_run(&backend, run).await?;
+    let step = signals::step(&backend, run, step).await?;
     let choice = match args.choice {
         ChoiceArg::Adopt => Choice::Adopt,
         ChoiceArg::Overwrite => Choice::Overwrite,

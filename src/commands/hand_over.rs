@@ -5,7 +5,7 @@ use twinspan_engine::{Backend, Foreseen, Goal, Outlook, RunState, SystemClock, f
 use twinspan_plans::nearest;
 
 use crate::app::App;
-use crate::arguments::RunArg;
+use crate::arguments::OptionalRunArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::hand_over::{self, HandOverView};
@@ -16,7 +16,7 @@ use crate::{failures, run_reference, step_kinds};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: RunArg,
+    run: OptionalRunArg,
     /// The identity of the plan (or the person an approval names)
     #[arg(long = "as", value_name = "IDENTITY")]
     identity: String,
@@ -40,7 +40,7 @@ enum Format {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.existing()?;
-    let run = run_reference::find(&*backend, &args.run.run).await?;
+    let run = run_reference::find_or_only(&*backend, args.run.run.as_deref()).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     let foreseen = match goes_forward(&state) {
         true => foresee(&state, step_kinds::live(app)?.as_ref(), &SystemClock),

@@ -1,4 +1,4 @@
-//! `man`: the manual page.
+//! `man`: the manual, one page for each command.
 
 use clap::CommandFactory;
 
@@ -8,13 +8,33 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{Text, Ui};
 
-/// Print the manual page
+/// Print the manual: every page, or that of one command
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Only the page of this command
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+}
 
-pub(crate) async fn run(ui: &Ui, _app: &App, _args: Args) -> Result<Exit, CommandError> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    ui.text(&Text::document(&String::from_utf8_lossy(&page)))?;
+pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
+    let mut cli = Cli::command();
+    cli.build();
+    let pages: Vec<clap::Command> = match &args.command {
+        None => std::iter::once(cli.clone()).chain(cli.get_subcommands().cloned()).collect(),
+        Some(name) => cli.find_subcommand(name).cloned().into_iter().collect(),
+    };
+    let shown: Vec<clap::Command> = pages.into_iter().filter(|page| !page.is_hide_set()).collect();
+    if shown.is_empty() {
+        let name = args.command.unwrap_or_default();
+        return Err(CommandError::not_found(format!("there is no command {name}"))
+            .hint("`twinspan --help` lists the commands"));
+    }
+    let mut manual = Vec::new();
+    for page in shown {
+        // `twinspan undo` is the page twinspan-undo.
+        let name = page.get_bin_name().unwrap_or(page.get_name()).replace(' ', "-");
+        clap_mangen::Man::new(page).title(name).render(&mut manual)?;
+    }
+    ui.text(&Text::document(&String::from_utf8_lossy(&manual)))?;
     Ok(Exit::Done)
 }

@@ -4,7 +4,7 @@ use twinspan_engine::{Backend, ItemView, RunState, Signal};
 use twinspan_plans::nearest;
 
 use crate::app::App;
-use crate::arguments::{ReasonArg, RunArg};
+use crate::arguments::ReasonArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -12,11 +12,13 @@ use crate::{failures, signals, stated_output};
 
 /// State an output that cannot be read: a claim, until a check proves it
 #[derive(Debug, clap::Args)]
+#[command(allow_missing_positional = true)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    run: RunArg,
+    /// Id of the run: whole, its beginning, or its last eight digits (default: the only open run)
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
     /// The output, and what it is; text as it is, anything else as JSON
-    #[arg(value_name = "STEP.OUTPUT=VALUE")]
+    #[arg(value_name = "STEP.OUTPUT=VALUE", required = true)]
     stated: String,
     #[command(flatten)]
     reason: ReasonArg,
@@ -24,7 +26,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.backend()?;
-    let run = signals::open_run(&backend, Some(&args.run.run)).await?;
+    let run = signals::open_run(&backend, args.run.as_deref()).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     let (item, output, text) = split(&state, &args.stated)?;
     let (output, value) = stated_output::of(item, output, text)?;

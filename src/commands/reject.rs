@@ -3,7 +3,7 @@
 use twinspan_engine::Signal;
 
 use crate::app::App;
-use crate::arguments::{ReasonArg, RunArg};
+use crate::arguments::{ReasonArg, StepArg};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::signals;
@@ -13,17 +13,14 @@ use crate::ui::Ui;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: RunArg,
-    /// The step
-    #[arg(value_name = "STEP")]
-    step: String,
+    of: StepArg,
     #[command(flatten)]
     reason: ReasonArg,
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.backend()?;
-    let run = signals::open_run(&backend, Some(&args.run.run)).await?;
-    let step = signals::step_waiting_for_approval(&backend, run, &args.step).await?;
+    let run = signals::open_run(&backend, args.of.run.as_deref()).await?;
+    let step = signals::step_waiting_for_approval(&backend, run, &args.of.step).await?;
     signals::send(ui, app, &backend, run, Signal::Reject { step }, args.reason.reason).await
 }

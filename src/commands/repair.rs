@@ -8,12 +8,13 @@ use twinspan_engine::{
 };
 
 use crate::app::App;
-use crate::arguments::{Output, ReasonArg, RunArg};
+use crate::arguments::{Output, ReasonArg, StepArg};
 use crate::drive::Driver;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
 use crate::repair_preview::RepairView;
+use crate::suggest::command;
 use crate::ui::{STRONG, Ui};
 use crate::view::VerificationView;
 use crate::{failures, run_reference, signals, step_kinds, verification};
@@ -22,10 +23,7 @@ use crate::{failures, run_reference, signals, step_kinds, verification};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: RunArg,
-    /// The step; what it needs and what depends on it is mended with it, where that has drifted too
-    #[arg(value_name = "STEP")]
-    step: String,
+    of: StepArg,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -39,8 +37,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     // A missing journal or step is said before the configuration is looked at.
     let reader = app.existing()?;
-    let run = run_reference::find(&*reader, &args.run.run).await?;
-    let step = signals::step(&reader, run, &args.step).await?;
+    let run = run_reference::find_or_latest(&*reader, args.of.run.as_deref()).await?;
+    let step = signals::step(&reader, run, &args.of.step).await?;
     let state = reader.load(run).await.map_err(failures::backend)?;
     mends(&state, &step).map_err(not_repairable)?;
     drop(reader);
@@ -53,7 +51,8 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let state = backend.load(run).await.map_err(failures::backend)?;
     let mends = mends(&state, &step).map_err(not_repairable)?;
     if mends.is_empty() {
-        let view = VerificationView::new(run, state.name(), found.began, &found.findings, found.remark);
+        let view =
+            VerificationView::new(run, state.name(), found.began, &found.findings, found.remark, Vec::new());
         return nothing_to_do(ui, &state, run, &step, &view);
     }
     let preview = RepairView::new(run, &state, &step, &mends);
@@ -122,7 +121,7 @@ fn nothing_to_do(
         // It was never proven, and nothing that it needs has drifted.
         None => {
             Err(CommandError::usage(format!("{step} is not done, and nothing that it needs has drifted"))
-                .hint(format!("`twinspan why {} {step}` says what it stopped at", run.short())))
+                .hint(format!("`{}` says what it stopped at", command(&["why", &run.short(), &step.0]))))
         }
     }
 }

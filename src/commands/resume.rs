@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use twinspan_engine::{
-    Backend, DriveOptions, Filter, LeaseHolder, Performer, RunId, Seq, Signal, SignalId, SignalRow,
-    SystemClock,
+    Backend, DriveOptions, Filter, LeaseHolder, Performer, RunId, RunState, Seq, Signal, SignalId, SignalRow,
+    StepState, SystemClock, check_signal,
 };
 
 use crate::app::App;
@@ -13,7 +13,8 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
 use crate::ui::{STRONG, Ui};
-use crate::{failures, run_reference, step_kinds, unset_secrets};
+use crate::view::counted;
+use crate::{failures, run_reference, signals, step_kinds, unset_secrets};
 
 /// Drive runs on, also after a crash, a reboot or a pause
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,12 @@ pub(crate) struct Args {
     /// Return as soon as only people, approvals, permissions or credentials are waited for
     #[arg(long)]
     until_blocked: bool,
+    /// Also go on with undos that were interrupted
+    #[arg(long, conflicts_with = "forward")]
+    undo: bool,
+    /// Call an undo off: keep what is deleted so far, and create it anew on the way forward
+    #[arg(long, conflicts_with = "all")]
+    forward: bool,
     /// Record why
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -40,7 +47,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     drop(app.existing()?);
     let registry = step_kinds::live(app)?;
     let backend = app.open(Arc::clone(&registry))?;
-    let chosen = chosen(&*backend, &args).await?;
+    let chosen = chosen(ui, &*backend, &args).await?;
     if chosen.is_empty() {
         return Err(CommandError::not_found("there is no open run in this journal")
             .hint("`twinspan list` shows those that ended"));
@@ -64,6 +71,10 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         // What happened before was shown before.
         from.push((*run, Seq(state.seq().0 + 1)));
         ui.talk(&format!("run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), state.name()));
+        if args.forward {
+            call_undo_off(ui, app, &*backend, &state, *run, args.reason.clone()).await?;
+            continue;
+        }
         let holder = backend.summary(*run).map_err(failures::backend)?.holder;
         if let Some(LeaseHolder { expires: Some(left), .. }) = holder.as_ref().filter(|_| !args.steal) {
             ui.talk(&format!(
@@ -106,14 +117,81 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     driver.close(ui, &driven).await
 }
 
-async fn chosen(backend: &dyn Backend, args: &Args) -> Result<Vec<RunId>, CommandError> {
+/// Calls the undo of a run off, and says what is deleted by then.
+async fn call_undo_off(
+    ui: &Ui,
+    app: &App,
+    backend: &dyn Backend,
+    state: &RunState,
+    run: RunId,
+    reason: Option<String>,
+) -> Result<(), CommandError> {
+    check_signal(state, &Signal::Forward, &app.actor()).map_err(signals::refused)?;
+    let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason, signal: Signal::Forward };
+    backend.signal(row).await.map_err(failures::backend)?;
+    let deleted: Vec<String> = state
+        .steps()
+        .filter(|item| matches!(item.state(), Some(StepState::Undone(_))))
+        .map(|item| item.key().to_string())
+        .collect();
+    ui.talk(&match deleted.len() {
+        0 => "undo called off; nothing is deleted so far".to_owned(),
+        count => format!(
+            "undo called off; {} deleted so far, created anew on the way forward: {}",
+            counted(count, "step"),
+            deleted.join(", ")
+        ),
+    });
+    Ok(())
+}
+
+/// Only undos that were interrupted are open: deleting goes on only when that is asked for by name.
+fn only_undos(left: &[RunId]) -> CommandError {
+    let message = match left {
+        [one] => format!("the undo of run {} was interrupted; it is left alone", one.short()),
+        many => format!("the undos of {} runs were interrupted; they are left alone", many.len()),
+    };
+    left.iter().take(UNDOS).fold(CommandError::new(Exit::Waiting, message), |error, run| {
+        error
+            .hint(format!("twinspan undo {} goes on with the undo", run.short()))
+            .hint(format!("twinspan resume {} --forward calls it off", run.short()))
+    })
+}
+
+/// Of so many interrupted undos the commands are listed.
+const UNDOS: usize = 5;
+
+async fn chosen(ui: &Ui, backend: &dyn Backend, args: &Args) -> Result<Vec<RunId>, CommandError> {
     if args.all {
         let open = Filter { open: true, ..Filter::default() };
         let open = backend.list(open).await.map_err(failures::backend)?;
-        return Ok(open.into_iter().map(|summary| summary.run).collect());
+        let mut runs = Vec::new();
+        let mut undos = Vec::new();
+        for summary in open {
+            // A process on this machine drives it: that is told (exit 7). Any other undo is left alone, lest it is taken over.
+            let driven_here = summary.holder.as_ref().is_some_and(|holder| holder.here);
+            if summary.undo && !args.undo && !driven_here {
+                undos.push(summary.run);
+            } else {
+                runs.push(summary.run);
+            }
+        }
+        if runs.is_empty() && !undos.is_empty() {
+            return Err(only_undos(&undos));
+        }
+        for run in &undos {
+            let short = run.short();
+            ui.talk(&format!(
+                "the undo of run {short} was interrupted: left alone; go on with `twinspan undo {short}`, or call it off with \
+                 `twinspan resume {short} --forward`"
+            ));
+        }
+        return Ok(runs);
     }
     if args.runs.is_empty() {
-        return Ok(vec![run_reference::find_or_only(backend, None).await?]);
+        let run = run_reference::find_or_only(backend, None).await?;
+        let undone = backend.load(run).await.map_err(failures::backend)?.is_undone_now();
+        return if undone && !args.undo && !args.forward { Err(only_undos(&[run])) } else { Ok(vec![run]) };
     }
     let mut runs = Vec::new();
     for text in &args.runs {

@@ -3,17 +3,18 @@
 use twinspan_engine::Signal;
 
 use crate::app::App;
-use crate::arguments::{ReasonArg, RunArg};
+use crate::arguments::ReasonArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::signals;
 use crate::ui::Ui;
+use crate::{run_reference, signals};
 
 /// Try again now what waits, retries or has failed
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    run: RunArg,
+    /// Id of the run: whole, its beginning, or its last eight digits (default: the only open run)
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
     /// The step (default: every one that can)
     #[arg(value_name = "STEP")]
     step: Option<String>,
@@ -23,8 +24,19 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.backend()?;
-    let run = signals::open_run(&backend, Some(&args.run.run)).await?;
-    let step = match &args.step {
+    let (run, step) = match (&args.run, &args.step) {
+        // One word is a run, or a step of the only open one.
+        (Some(word), None) => match run_reference::find(&*backend, word).await {
+            Ok(run) => (run, None),
+            Err(error) if error.exit != Exit::NotFound => return Err(error),
+            Err(error) => match run_reference::find_or_only(&*backend, None).await {
+                Ok(run) => (run, Some(word)),
+                Err(_) => return Err(error),
+            },
+        },
+        (run, step) => (signals::open_run(&backend, run.as_deref()).await?, step.as_ref()),
+    };
+    let step = match step {
         Some(step) => Some(signals::step(&backend, run, step).await?),
         None => None,
     };

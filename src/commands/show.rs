@@ -7,7 +7,7 @@ use crate::arguments::OptionalRunArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::Ui;
-use crate::view::{Facts, RunView};
+use crate::view::{Facts, RunView, StepView};
 use crate::{failures, run_reference};
 
 /// Show where a run stands
@@ -15,6 +15,9 @@ use crate::{failures, run_reference};
 pub(crate) struct Args {
     #[command(flatten)]
     run: OptionalRunArg,
+    /// Only steps that failed, need a decision, or whose outcome is unknown
+    #[arg(long)]
+    failed: bool,
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
@@ -27,7 +30,10 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let now = SystemClock.now();
     let status = listed.as_ref().map_or_else(|| state.status(now), |summary| summary.status.clone());
     let driver = listed.as_ref().and_then(|summary| summary.driver.as_deref());
-    let view = RunView::new(&state, &Facts { run, status: &status, driver, now });
+    let mut view = RunView::new(&state, &Facts { run, status: &status, driver, now });
+    if args.failed {
+        view.steps.retain(StepView::is_in_trouble);
+    }
     let holder = listed.as_ref().and_then(|summary| summary.holder.as_ref());
     ui.data(&view, || {
         let unproven = holder.filter(|holder| holder.expires.is_some());

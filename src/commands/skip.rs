@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use twinspan_engine::{Backend, Signal};
 
 use crate::app::App;
-use crate::arguments::{ReasonArg, RunArg};
+use crate::arguments::{ReasonArg, StepArg};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -15,10 +15,7 @@ use crate::{failures, signals, stated_output};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: RunArg,
-    /// The step
-    #[arg(value_name = "STEP")]
-    step: String,
+    of: StepArg,
     /// Give an output that later steps read (can be repeated)
     #[arg(long = "value", value_name = "OUTPUT=VALUE")]
     values: Vec<String>,
@@ -28,8 +25,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.backend()?;
-    let run = signals::open_run(&backend, Some(&args.run.run)).await?;
-    let step = signals::step(&backend, run, &args.step).await?;
+    let run = signals::open_run(&backend, args.of.run.as_deref()).await?;
+    let step = signals::step(&backend, run, &args.of.step).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     let mut values = BTreeMap::new();
     for text in &args.values {

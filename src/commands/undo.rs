@@ -42,7 +42,8 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         ui.data(&preview, || preview.text())?;
         return Ok(Exit::Done);
     }
-    if !args.yes {
+    // What was confirmed goes on without being asked again.
+    if !args.yes && !state.is_undone_now() {
         ui.talk_text(&preview.text());
         if !ui.interactive() {
             return Err(CommandError::usage("undo removes things, and nobody can be asked here")
@@ -63,7 +64,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         signal: Signal::Undo,
     };
     backend.signal(signal).await.map_err(failures::backend)?;
-    ui.talk(&format!("taking back run {STRONG}{}{STRONG:#} ({run})", run.short()));
+    ui.talk(&format!("undoing run {STRONG}{}{STRONG:#} ({run})", run.short()));
     let clock = Arc::new(SystemClock);
     let driver = Driver {
         backend,

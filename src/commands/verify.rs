@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use twinspan_engine::{Backend, Filter, Performer, RunId, RunStatus, SqliteBackend, SystemClock};
+use twinspan_engine::{
+    Backend, Filter, Finding, Performer, RunId, RunState, RunStatus, SqliteBackend, SystemClock, mends,
+};
 
 use crate::app::App;
 use crate::arguments::{Output, ReasonArg};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::suggest::command;
 use crate::ui::Ui;
 use crate::view::{VerificationView, VerificationsView};
 use crate::{failures, run_reference, step_kinds, verification};
@@ -66,5 +69,18 @@ async fn of(
 ) -> Result<VerificationView, CommandError> {
     let state = backend.load(run).await.map_err(failures::backend)?;
     let found = verification::of(app, backend, performer, run, reason).await?;
-    Ok(VerificationView::new(run, state.name(), found.began, &found.findings, found.remark))
+    let next = helps(&backend.load(run).await.map_err(failures::backend)?, run, &found.findings);
+    Ok(VerificationView::new(run, state.name(), found.began, &found.findings, found.remark, next))
+}
+
+/// What helps where something has drifted: a repair of the first step that one can repair, else the evidence.
+fn helps(state: &RunState, run: RunId, findings: &[Finding]) -> Vec<String> {
+    let drifted = || findings.iter().filter(|finding| finding.standing.is_drift());
+    let repaired = |finding: &&Finding| mends(state, &finding.step).is_ok_and(|mends| !mends.is_empty());
+    let (verb, first) = match (drifted().find(repaired), drifted().next()) {
+        (Some(finding), _) => ("repair", finding),
+        (None, Some(finding)) => ("why", finding),
+        (None, None) => return Vec::new(),
+    };
+    vec![command(&[verb, &run.short(), &first.step.0])]
 }

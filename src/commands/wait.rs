@@ -10,7 +10,7 @@ use twinspan_engine::{
 };
 
 use crate::app::App;
-use crate::arguments::RunArg;
+use crate::arguments::OptionalRunArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{DIM, GOOD, Text, Ui, WAIT};
@@ -25,7 +25,7 @@ use crate::{failures, progress, run_reference};
 )]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: RunArg,
+    run: OptionalRunArg,
     /// done: it ended. blocked: somebody has to act, or it is halted or paused. STEP=STATE: a step is there
     /// (done also where it was found so)
     #[arg(long = "for", value_name = "done|blocked|STEP=STATE")]
@@ -61,7 +61,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let limit = args.timeout.as_deref().map(limit).transpose()?;
     let wanted = Wanted::parse(&args.wanted)?;
     let backend = app.existing()?;
-    let run = run_reference::find(&*backend, &args.run.run).await?;
+    let run = run_reference::find_or_latest(&*backend, args.run.run.as_deref()).await?;
     let mut state = backend.load(run).await.map_err(failures::backend)?;
     wanted.check(run, &state)?;
     let deadline = limit.map(|limit| SystemClock.now().saturating_add(limit).unwrap_or(Timestamp::MAX));
@@ -82,7 +82,12 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         }
         if summary.driver.is_none() && !told {
             told = true;
-            ui.talk(&format!("nobody drives run {}; `twinspan resume {}` does", run.short(), run.short()));
+            let verb = if summary.undo { "undo" } else { "resume" };
+            ui.talk(&format!(
+                "run {} is not running; continue with `twinspan {verb} {}`",
+                run.short(),
+                run.short()
+            ));
         }
         let left = deadline.and_then(|deadline| Duration::try_from(deadline.duration_since(now)).ok());
         take_in_news(&backend, run, &mut state, left.map_or(READ, |left| left.min(READ))).await?;

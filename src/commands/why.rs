@@ -5,12 +5,13 @@ use serde::Serialize;
 use twinspan_engine::{Backend, Clock, Event, Recorded, StepEvent, SystemClock};
 
 use crate::app::App;
-use crate::arguments::RunArg;
+use crate::arguments::StepArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{DIM, STRONG, Text, Ui};
 use crate::view::{
-    EventView, Page, SCHEMA, StepView, TranscriptView, Words, origin_word, stamp, step, write_transcripts,
+    EventView, Motion, Page, SCHEMA, StepView, TranscriptView, Words, origin_word, resume, stamp, step,
+    write_transcripts,
 };
 use crate::{drive, failures, run_reference, signals};
 
@@ -18,16 +19,15 @@ use crate::{drive, failures, run_reference, signals};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: RunArg,
-    /// The step
-    #[arg(value_name = "STEP")]
-    step: String,
+    of: StepArg,
 }
 
 #[derive(Serialize)]
 struct WhyView<'a> {
     schema: u32,
     run: String,
+    /// Whether a process drives the run.
+    driven: bool,
     #[serde(flatten)]
     step: StepView,
     events: Vec<EventView<'a>>,
@@ -37,8 +37,8 @@ struct WhyView<'a> {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.existing()?;
-    let run = run_reference::find(&*backend, &args.run.run).await?;
-    let key = signals::step(&backend, run, &args.step).await?;
+    let run = run_reference::find_or_latest(&*backend, args.of.run.as_deref()).await?;
+    let key = signals::step(&backend, run, &args.of.step).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     let item = state.find(&key).ok_or_else(|| CommandError::not_found(format!("no step {key}")))?;
     let mut events = drive::events(&*backend, run).await?;
@@ -55,9 +55,17 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         _ => false,
     });
     let transcripts = backend.transcripts(run).map_err(failures::backend)?;
+    let summary = backend.summary(run).map_err(failures::backend)?;
+    let resume = resume(&state, run);
+    let motion = match &resume {
+        _ if summary.driver.is_some() => Motion::Running,
+        Some(resume) => Motion::NotRunning(resume),
+        None => Motion::Over,
+    };
     let view = WhyView {
         schema: SCHEMA,
         run: run.to_string(),
+        driven: summary.driver.is_some(),
         step: StepView::new(state.plan(), item),
         events: events.iter().map(|recorded| EventView::new(run, recorded)).collect(),
         transcripts: transcripts
@@ -66,13 +74,19 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
             .map(|transcript| TranscriptView::new(transcript, ui.verbose() > 0))
             .collect(),
     };
-    ui.data(&view, || text(ui, &view, &events, item.seen()))?;
+    ui.data(&view, || text(ui, &view, &events, item.seen(), motion))?;
     Ok(Exit::Done)
 }
 
-fn text(ui: &Ui, view: &WhyView<'_>, events: &[Recorded], seen: &[(Timestamp, String)]) -> Text {
+fn text(
+    ui: &Ui,
+    view: &WhyView<'_>,
+    events: &[Recorded],
+    seen: &[(Timestamp, String)],
+    motion: Motion<'_>,
+) -> Text {
     let mut page = Page::new(ui.width());
-    about(&view.step, seen, &mut page);
+    about(&view.step, seen, motion, &mut page);
     page.gap();
     page.line(0, &format!("{STRONG}what happened{STRONG:#}"));
     for recorded in events {
@@ -96,7 +110,7 @@ fn text(ui: &Ui, view: &WhyView<'_>, events: &[Recorded], seen: &[(Timestamp, St
 }
 
 /// Where the step stands, and how that is known.
-fn about(step: &StepView, seen: &[(Timestamp, String)], page: &mut Page) {
+fn about(step: &StepView, seen: &[(Timestamp, String)], motion: Motion<'_>, page: &mut Page) {
     page.line(11, &format!("{STRONG}{}{STRONG:#}  {} ({})", step.step, step.state, step.kind));
     if let Some(title) = &step.title {
         page.line(0, title);
@@ -140,7 +154,7 @@ fn about(step: &StepView, seen: &[(Timestamp, String)], page: &mut Page) {
         fact("needs", &step.waits_for.join(", "));
     }
     if let Some(wait) = &step.waiting {
-        wait.write(page, SystemClock.now());
+        wait.write(page, SystemClock.now(), motion);
     }
     step.trouble(page);
 }

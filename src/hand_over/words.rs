@@ -69,7 +69,7 @@ pub(super) fn before(task: &super::page::TaskView) -> Vec<String> {
 
 /// How the script of `format` is asked for.
 pub(super) fn command(run: &str, identity: &str, format: &str) -> String {
-    format!("twinspan hand-over {run} --as {} --format {format}", sh::word(identity))
+    crate::suggest::command(&["hand-over", run, "--as", identity, "--format", format])
 }
 
 /// Lines that say which steps a script leaves out, and why.

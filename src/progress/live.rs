@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use twinspan_encode::terminal;
-use twinspan_engine::{StepEvent, StepKey};
+use twinspan_engine::{Phase, StepEvent, StepKey};
 
 use crate::view::{ahead, between};
 
@@ -16,6 +16,8 @@ const MOST: usize = 12;
 pub(super) struct LiveLines {
     multi: MultiProgress,
     lines: BTreeMap<String, Line>,
+    /// How much of the runs is done, under the lines.
+    done: Option<ProgressBar>,
 }
 
 struct Line {
@@ -27,7 +29,7 @@ struct Line {
 
 impl LiveLines {
     pub(super) fn new(multi: &MultiProgress) -> Self {
-        LiveLines { multi: multi.clone(), lines: BTreeMap::new() }
+        LiveLines { multi: multi.clone(), lines: BTreeMap::new(), done: None }
     }
 
     /// Takes an event in.
@@ -43,7 +45,10 @@ impl LiveLines {
             return;
         }
         let line = self.lines.entry(name.clone()).or_insert_with(|| {
-            let bar = self.multi.add(ProgressBar::new_spinner());
+            let bar = match &self.done {
+                Some(done) => self.multi.insert_before(done, ProgressBar::new_spinner()),
+                None => self.multi.add(ProgressBar::new_spinner()),
+            };
             if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:.bold} {wide_msg}") {
                 bar.set_style(style);
             }
@@ -59,7 +64,18 @@ impl LiveLines {
     }
 
     /// Moves the countdowns on.
-    pub(super) fn tick(&mut self, now: Timestamp) {
+    pub(super) fn tick(&mut self, now: Timestamp, done: Option<(usize, usize)>) {
+        if let Some((done, all)) = done {
+            let multi = &self.multi;
+            let bar = self.done.get_or_insert_with(|| {
+                let bar = multi.add(ProgressBar::new_spinner());
+                if let Ok(style) = ProgressStyle::with_template("{wide_msg:.dim}") {
+                    bar.set_style(style);
+                }
+                bar
+            });
+            bar.set_message(format!("{done}/{all} steps done"));
+        }
         for line in self.lines.values() {
             line.show(now);
             line.bar.tick();
@@ -70,12 +86,15 @@ impl LiveLines {
         for (_, line) in std::mem::take(&mut self.lines) {
             line.bar.finish_and_clear();
         }
+        if let Some(done) = self.done.take() {
+            done.finish_and_clear();
+        }
     }
 }
 
 impl Line {
     fn show(&self, now: Timestamp) {
-        let until = self.until.map(|until| format!(", looks again {}", ahead(now, until)));
+        let until = self.until.map(|until| format!(", next check {}", ahead(now, until)));
         // The times come first: words that are too long are cut at the terminal's end.
         let words = format!("({}{}) {}", between(self.since, now), until.unwrap_or_default(), self.words);
         // These lines pass by the writer of all others.
@@ -89,6 +108,12 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         StepEvent::Waiting { wait, look_again, .. } => {
             let who = wait.who.as_deref().map(|who| format!("{who}: ")).unwrap_or_default();
             Some((format!("waits for {who}{}", wait.what), Some(*look_again)))
+        }
+        StepEvent::Intended { attempt, phase: Phase::Undo, .. } => {
+            Some((format!("sends its delete request, attempt {attempt}"), None))
+        }
+        StepEvent::Accepted { attempt, phase: Phase::Undo, .. } => {
+            Some((format!("deleting, request accepted at attempt {attempt}"), None))
         }
         StepEvent::Intended { attempt, .. } => Some((format!("sends, attempt {attempt}"), None)),
         StepEvent::Accepted { attempt, .. } => Some((format!("accepted at attempt {attempt}, looks"), None)),
@@ -105,6 +130,7 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         | StepEvent::LookNow
         | StepEvent::SlotWanted
         | StepEvent::Reopened { .. }
+        | StepEvent::UndoCalledOff { .. }
         | StepEvent::Decided { .. }
         | StepEvent::Provided { .. } => Some(("looks".to_owned(), None)),
         StepEvent::AlreadySo { .. }

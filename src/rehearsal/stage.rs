@@ -19,11 +19,11 @@ use super::view::{Next, RehearsalView};
 use crate::drive::{Driven, Driver};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::failures;
 use crate::plan_file::PlanFile;
 use crate::progress::{Said, Stamps};
 use crate::simulated::InProcessWorld;
 use crate::ui::Ui;
+use crate::{failures, step_kinds};
 
 /// When every rehearsal begins: a Monday morning. A fixed time makes the same seed give the same journal.
 const BEGIN: i64 = 1_767_600_000;
@@ -82,8 +82,9 @@ impl Stage {
         let cloud = Cloud::custom(ARM, LOGIN, GRAPH)
             .map_err(|error| CommandError::bug("the simulated cloud cannot be used").cause(&error))?;
         let azure = Azure::new(cloud, credentials, Wire::in_process(world.clone()));
-        let registry = Arc::new(registry(Arc::new(azure), props.commands));
         let (path, folder) = place(props.journal)?;
+        let commands = props.commands.supervised_by(step_kinds::supervisor(path.clone())?);
+        let registry = Arc::new(registry(Arc::new(azure), commands));
         let opening = Opening::rehearsal(Arc::clone(&registry), clock.clone());
         let backend = Arc::new(SqliteBackend::open(&path, opening).map_err(failures::backend)?);
         let run = RunId::of_seed(props.seed);

@@ -8,6 +8,7 @@ use twinspan_engine::Origin;
 
 use super::people::Act;
 use crate::exit::Exit;
+use crate::suggest::{command, word};
 use crate::ui::{DIM, STRONG, Text, Width};
 use crate::view::{EvidenceView, Page, RunView, SCHEMA, span};
 
@@ -74,19 +75,21 @@ pub(crate) struct Next<'a> {
 
 impl Next<'_> {
     pub(super) fn put(&self, run: &mut RunView) {
-        let plan = self.plan.display();
+        let plan = word(&self.plan.display().to_string());
         let troubled = run.steps.iter().find(|step| step.error.is_some() || step.decision.is_some());
         run.next = match (troubled, &self.journal) {
             (Some(step), Some(journal)) => {
-                vec![format!("twinspan --journal {} why {} {}", journal.display(), run.short, step.step)]
+                vec![command(&["--journal", &journal.display().to_string(), "why", &run.short, &step.step])]
             }
             (Some(step), None) => vec![
                 format!("twinspan rehearse {plan} --journal FILE"),
-                format!("twinspan --journal FILE why {} {}", run.short, step.step),
+                command(&["--journal", "FILE", "why", &run.short, &step.step]),
             ],
             (None, _) if run.status.ended => vec![format!("twinspan run {plan} --inputs FILE")],
             (None, _) => vec![format!("twinspan rehearse {plan}")],
         };
+        run.suggestions.clear();
+        run.resume = None;
         run.whole_ids = "--output json".to_owned();
     }
 }

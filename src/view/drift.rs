@@ -157,13 +157,14 @@ struct StepFinding {
 }
 
 impl VerificationView {
-    /// `remark`: why it was not recorded.
+    /// `remark`: why it was not recorded; `next`: what helps.
     pub(crate) fn new(
         run: RunId,
         name: &str,
         began: Timestamp,
         findings: &[Finding],
         remark: Option<String>,
+        next: Vec<String>,
     ) -> Self {
         let count = |wanted: &dyn Fn(&Standing) -> bool| {
             findings.iter().filter(|finding| wanted(&finding.standing)).count()
@@ -175,8 +176,6 @@ impl VerificationView {
             (0, _) => Exit::Waiting,
             _ => Exit::Drift,
         };
-        let drifted = findings.iter().find(|finding| finding.standing.is_drift());
-        let next = drifted.map(|finding| format!("twinspan repair {} {}", run.short(), finding.step));
         let of = |finding: &Finding| {
             let read = finding.read.as_ref();
             StepFinding {
@@ -201,7 +200,7 @@ impl VerificationView {
             unreadable,
             findings: findings.iter().map(of).collect(),
             exit: ends.code(),
-            next: next.into_iter().collect(),
+            next,
             ends,
         }
     }

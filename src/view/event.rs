@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use twinspan_engine::{
-    Actor, Event, Evidence, Finding, Origin, Outcome, Recorded, RunId, Signal, StepEvent, StepKey,
+    Actor, Event, Evidence, Finding, Origin, Outcome, Phase, Recorded, RunId, Signal, StepEvent, StepKey,
 };
 
 use super::step::shortened;
@@ -133,8 +133,14 @@ impl Words {
                 )
             }
             StepEvent::NeedsDecision { decision, .. } => Words::new("decide", BAD, decision.what.clone()),
+            StepEvent::Intended { attempt, phase: Phase::Undo, .. } => {
+                Words::quiet("deleting", format!("attempt {attempt}"))
+            }
             StepEvent::Intended { attempt, .. } => Words::quiet("sending", format!("attempt {attempt}")),
             StepEvent::NotSent { attempt, .. } => Words::quiet("not sent", format!("attempt {attempt}")),
+            StepEvent::Accepted { attempt, phase: Phase::Undo, .. } => {
+                Words::new("accepted", DIM, format!("delete request, attempt {attempt}"))
+            }
             StepEvent::Accepted { attempt, .. } => Words::new("accepted", DIM, format!("attempt {attempt}")),
             StepEvent::Uncertain { attempt, error, .. } => Words::new(
                 "uncertain",
@@ -194,6 +200,15 @@ impl Words {
                     None => when,
                 };
                 Words::new("repair", STRONG, format!("by {by}: {then}"))
+            }
+            StepEvent::UndoCalledOff { settling: true, .. } => {
+                Words::new("forward", STRONG, "undo called off; its delete request is settled first")
+            }
+            StepEvent::UndoCalledOff { after, .. } => {
+                let after: Vec<String> = after.iter().map(ToString::to_string).collect();
+                let when =
+                    if after.is_empty() { String::new() } else { format!(" after {}", after.join(", ")) };
+                Words::new("forward", STRONG, format!("undo called off; probes again{when}"))
             }
             StepEvent::Removed { evidence } => {
                 Words::new("removed", WAIT, format!("to be made anew; gone: {}", proof(evidence)))
@@ -278,6 +293,7 @@ pub(crate) fn signal_word(signal: &Signal) -> String {
         Signal::Decide { step, choice } => format!("decide {step} {}", choice_word(*choice)),
         Signal::Provide { step, output, .. } => format!("provide {step}.{output}"),
         Signal::Undo => "undo".to_owned(),
+        Signal::Forward => "call the undo off".to_owned(),
         Signal::Repair { step, .. } => format!("repair {step}"),
         Signal::Verified { .. } => "verify".to_owned(),
     }

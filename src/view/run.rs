@@ -2,14 +2,16 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, WaitKind, legal_commands};
+use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, legal_commands};
 
 use super::drift::VerifiedView;
 use super::halted::HaltedView;
+use super::next;
 use super::status::{self, StatusView};
 use super::step::StepView;
-use super::wait::WaitView;
+use super::wait::{Motion, WaitView};
 use crate::exit::Exit;
+use crate::suggest::Suggestion;
 
 /// A whole run.
 #[derive(Debug, Serialize)]
@@ -31,6 +33,10 @@ pub(crate) struct RunView {
     pub(crate) starter: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) driver: Option<String>,
+    /// Whether a process drives it. Where none does, nothing happens until it is resumed.
+    pub(crate) driven: bool,
+    /// Which way it goes: `forward`, or `undo`.
+    pub(crate) direction: &'static str,
     /// Whom the other side took the run's identities for, each once. More than one account of an identity in one
     /// place: it changed while the run went on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -42,6 +48,9 @@ pub(crate) struct RunView {
     pub(crate) steps: Vec<StepView>,
     /// What was made or changed in the cloud and is there as far as is known, in the order of the plan.
     pub(crate) made: Vec<MadeView>,
+    /// Local programs that were run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ran: Vec<MadeView>,
     /// What was taken back, and what undo kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) taken_back: Vec<MadeView>,
@@ -54,8 +63,13 @@ pub(crate) struct RunView {
     pub(crate) halted_blocks: Vec<HaltedView>,
     /// Steps that nothing was done for.
     pub(crate) untouched: Vec<String>,
-    /// Commands that make sense now.
+    /// Commands that make sense now: each can be pasted into a shell, and is accepted as the run stands.
     pub(crate) next: Vec<String>,
+    /// The same with what each does.
+    pub(crate) suggestions: Vec<Suggestion>,
+    /// What continues it where no process drives it; `None`: nothing does.
+    #[serde(skip)]
+    pub(crate) resume: Option<String>,
     /// What shows ids whole that a terminal has no room for.
     #[serde(skip)]
     pub(crate) whole_ids: String,
@@ -99,7 +113,7 @@ pub(crate) struct MadeView {
 
 impl MadeView {
     fn of(step: &StepView) -> Option<Self> {
-        if matches!(step.state, "undone" | "kept") {
+        if matches!(step.state, "undone" | "kept") || step.is_local() {
             return None;
         }
         let change = match (&step.origin, step.owed) {
@@ -111,6 +125,17 @@ impl MadeView {
         };
         let reason = (change == "sent").then(|| "sent, and not proven yet".to_owned());
         Some(MadeView { step: step.step.clone(), change, id: step.id(), reason })
+    }
+
+    /// A program that was run on this machine: nothing in the cloud changed by that.
+    fn ran(step: &StepView) -> Option<Self> {
+        let change = match (&step.origin, step.owed) {
+            (Some(Origin::Made | Origin::Changed | Origin::Unproven), true) => "ran",
+            (None, true) => "started",
+            _ => return None,
+        };
+        let reason = (change == "started").then(|| "how it ended is not known yet".to_owned());
+        step.is_local().then(|| MadeView { step: step.step.clone(), change, id: step.program(), reason })
     }
 
     fn taken_back(step: &StepView) -> Option<Self> {
@@ -137,6 +162,7 @@ impl RunView {
         let plan = state.plan();
         let steps: Vec<StepView> = state.steps().map(|item| StepView::new(plan, item)).collect();
         let made = steps.iter().filter_map(MadeView::of).collect();
+        let ran = steps.iter().filter_map(MadeView::ran).collect();
         let taken_back = steps.iter().filter_map(MadeView::taken_back).collect();
         let waiting: Vec<WaitView> = steps.iter().filter_map(|step| step.waiting.clone()).collect();
         let untouched: Vec<String> =
@@ -145,6 +171,7 @@ impl RunView {
         let commands = legal_commands(state).into_iter();
         let provide = commands.filter(|command| command.verb == "provide");
         let withheld: Vec<String> = provide.filter_map(|command| Some(command.step?.to_string())).collect();
+        let suggestions = next::suggestions(state, facts, &steps, &withheld);
         RunView {
             schema: super::SCHEMA,
             r#type: "run",
@@ -159,13 +186,18 @@ impl RunView {
             changed: state.changed().unwrap_or(facts.now),
             starter: state.starter().map(ToString::to_string).unwrap_or_default(),
             driver: facts.driver.map(str::to_owned),
+            driven: facts.driver.is_some(),
+            direction: if state.is_undone_now() { "undo" } else { "forward" },
             acted_as: acted_as(&steps),
             counts: Counts::of(&steps),
             verified: VerifiedView::of(state),
-            next: next(facts, &steps, &withheld),
+            next: suggestions.iter().map(|suggestion| suggestion.command.clone()).collect(),
+            resume: next::resume(state, facts.run),
+            suggestions,
             withheld,
             whole_ids: format!("twinspan show {} --output json", facts.run.short()),
             made,
+            ran,
             taken_back,
             waiting,
             halted_blocks: state.halted_blocks().into_iter().map(HaltedView::from).collect(),
@@ -173,6 +205,17 @@ impl RunView {
             steps,
             ends,
             now: facts.now,
+        }
+    }
+}
+
+impl RunView {
+    /// Whether a process checks again by itself.
+    pub(crate) fn motion(&self) -> Motion<'_> {
+        match (&self.resume, self.driven) {
+            (_, true) => Motion::Running,
+            (Some(resume), false) => Motion::NotRunning(resume),
+            (None, false) => Motion::Over,
         }
     }
 }
@@ -214,68 +257,3 @@ fn exit(status: &RunStatus, steps: &[StepView]) -> Exit {
 
 /// The engine's code of a wait that was given up.
 pub(crate) const GAVE_UP: &str = "GaveUpWaiting";
-
-/// Commands that make sense now; there is always one.
-fn next(facts: &Facts<'_>, steps: &[StepView], withheld: &[String]) -> Vec<String> {
-    let run = facts.run.short();
-    let mut commands = Vec::new();
-    let mut failed = Vec::new();
-    for step in steps {
-        if step.waiting.as_ref().is_some_and(|wait| wait.wait.kind == WaitKind::Approval) {
-            commands.push(format!("twinspan approve {run} {}", step.step));
-        }
-        if step.decision.is_some() {
-            let choices = match (step.state, step.reads) {
-                _ if step.ensure.is_some() => "overwrite|abort",
-                ("undo-needs-decision", _) => "adopt",
-                (_, true) => "abort",
-                (_, false) => "adopt|overwrite|recreate|abort",
-            };
-            commands.push(format!("twinspan retry {run} {}", step.step));
-            commands.push(format!("twinspan decide {run} {} {choices}", step.step));
-            if step.ensure.is_some() {
-                commands.push(format!("twinspan skip {run} {}", step.step));
-            }
-            if step.reads && step.state == "needs-decision" {
-                // What it found may be mended only by making anew what an earlier step made.
-                commands.push(format!("twinspan repair {run} {}", step.step));
-                commands.push(format!("twinspan undo {run} --preview"));
-            }
-        }
-        if matches!(step.state, "failed" | "undo-stopped") {
-            failed.push(&step.step);
-        }
-    }
-    commands.extend(withheld.iter().map(|step| format!("twinspan provide {run} {step}.OUTPUT=VALUE")));
-    commands.truncate(6);
-    // What a run that ended left failed or undecided stays so.
-    if status::ended(facts.status) {
-        commands.clear();
-        failed.clear();
-    }
-    if let [first, rest @ ..] = &failed[..] {
-        commands.push(format!("twinspan why {run} {first}"));
-        commands.push(match rest {
-            [] => format!("twinspan retry {run} {first}"),
-            _ => format!("twinspan retry {run}"),
-        });
-    }
-    match facts.status {
-        RunStatus::Succeeded { .. } => {
-            let drifted = steps.iter().filter(|step| step.has_drifted()).take(1);
-            commands.extend(drifted.map(|step| format!("twinspan repair {run} {}", step.step)));
-            commands.push(format!("twinspan undo {run} --preview"));
-        }
-        RunStatus::Cancelled { .. } => commands.push(format!("twinspan undo {run} --preview")),
-        RunStatus::Undone => commands.push(format!("twinspan events {run}")),
-        RunStatus::Running | RunStatus::Draining => commands.push(format!("twinspan events {run} --follow")),
-        RunStatus::Queued
-        | RunStatus::Paused
-        | RunStatus::Waiting { .. }
-        | RunStatus::Halted { .. }
-        | RunStatus::Interrupted
-        | RunStatus::Undoing
-        | RunStatus::UndoStopped => commands.push(format!("twinspan resume {run}")),
-    }
-    commands
-}

@@ -48,14 +48,15 @@ fn words(status: &RunStatus) -> String {
             }
             format!("halted: {}", parts.join(", "))
         }
-        RunStatus::Interrupted => "interrupted: nobody drives it".to_owned(),
-        RunStatus::Undoing => "being taken back".to_owned(),
+        RunStatus::Interrupted => "interrupted".to_owned(),
+        RunStatus::Undoing => "undoing".to_owned(),
+        RunStatus::UndoInterrupted => "undo interrupted".to_owned(),
         RunStatus::UndoStopped => "undo stopped".to_owned(),
         RunStatus::Succeeded { skipped: 0 } => "done".to_owned(),
         RunStatus::Succeeded { skipped } => format!("done, {skipped} skipped"),
         RunStatus::Cancelled { uncertain: 0 } => "cancelled".to_owned(),
         RunStatus::Cancelled { uncertain } => format!("cancelled, {uncertain} uncertain"),
-        RunStatus::Undone => "taken back".to_owned(),
+        RunStatus::Undone => "undone".to_owned(),
     }
 }
 
@@ -71,6 +72,7 @@ pub(crate) fn wait_word(kind: WaitKind) -> &'static str {
         WaitKind::Limit => "a rate limit",
         WaitKind::Claim => "another run",
         WaitKind::Timer => "its time",
+        WaitKind::Program => "a program",
     }
 }
 
@@ -89,6 +91,7 @@ pub(crate) fn is_blocked(status: &RunStatus) -> bool {
         | RunStatus::Draining
         | RunStatus::Interrupted
         | RunStatus::Undoing
+        | RunStatus::UndoInterrupted
         | RunStatus::Succeeded { .. }
         | RunStatus::Cancelled { .. }
         | RunStatus::Undone => false,
@@ -106,6 +109,7 @@ pub(crate) fn exit(status: &RunStatus) -> Exit {
         | RunStatus::Paused
         | RunStatus::Waiting { .. }
         | RunStatus::Interrupted
-        | RunStatus::Undoing => Exit::Waiting,
+        | RunStatus::Undoing
+        | RunStatus::UndoInterrupted => Exit::Waiting,
     }
 }

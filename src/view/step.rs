@@ -71,6 +71,8 @@ pub(crate) struct StepView {
     /// It only reads: there is nothing that it could write over.
     #[serde(skip)]
     pub(crate) reads: bool,
+    #[serde(skip)]
+    program: Option<String>,
     /// Why undo kept it, or what its check saw when it was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
@@ -230,6 +232,7 @@ impl StepView {
             approval: item.approval().cloned(),
             verified: item.standing().map(|(at, standing)| StandingView::new(at, standing)),
             reads: node.step().is_some_and(|step| step.effect == EffectClass::Read),
+            program: item.params().and_then(|params| params.get("program")?.as_str()).map(str::to_owned),
             reason: None,
         };
         if view.state == "pending" {
@@ -270,6 +273,22 @@ impl StepView {
             | StepState::Skipping
             | StepState::Cancelled => {}
         }
+    }
+
+    /// It acts on this machine only: no identity signs in for what it does.
+    pub(crate) fn is_local(&self) -> bool {
+        !self.reads && self.identities.is_empty()
+    }
+
+    /// The program that a local step runs.
+    pub(crate) fn program(&self) -> String {
+        self.program.clone().unwrap_or_else(|| "-".to_owned())
+    }
+
+    /// It failed, needs a decision, or its last write has an unknown outcome.
+    pub(crate) fn is_in_trouble(&self) -> bool {
+        self.decision.is_some()
+            || matches!(self.state, "failed" | "undo-stopped" | "uncertain" | "undo-uncertain")
     }
 
     /// Proven, or found as wanted.

@@ -32,6 +32,19 @@ pub(crate) struct SummaryView {
     drift: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     driver: Option<String>,
+    /// Whether a process drives it.
+    driven: bool,
+    /// Which way it goes: `forward`, or `undo`.
+    direction: &'static str,
+}
+
+/// One run on a line of its own.
+#[derive(Serialize)]
+pub(crate) struct LineView<'a> {
+    schema: u32,
+    r#type: &'static str,
+    #[serde(flatten)]
+    run: &'a SummaryView,
 }
 
 impl From<&RunSummary> for SummaryView {
@@ -45,6 +58,8 @@ impl From<&RunSummary> for SummaryView {
             status: StatusView::from(&summary.status),
             drift: summary.drift,
             driver: summary.driver.clone(),
+            driven: summary.driver.is_some(),
+            direction: if summary.undo { "undo" } else { "forward" },
         }
     }
 }
@@ -52,6 +67,11 @@ impl From<&RunSummary> for SummaryView {
 impl RunsView {
     pub(crate) fn new(runs: &[RunSummary]) -> Self {
         RunsView { schema: super::SCHEMA, runs: runs.iter().map(SummaryView::from).collect() }
+    }
+
+    /// Each run as a document of its own.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = LineView<'_>> {
+        self.runs.iter().map(|run| LineView { schema: super::SCHEMA, r#type: "run-summary", run })
     }
 
     pub(crate) fn text(&self) -> Text {
@@ -71,7 +91,11 @@ impl RunsView {
                 },
                 stamp(run.started),
                 stamp(run.changed),
-                run.driver.clone().unwrap_or_else(|| "-".to_owned()),
+                match &run.driver {
+                    Some(driver) => driver.clone(),
+                    None if run.status.ended => "-".to_owned(),
+                    None => "not running".to_owned(),
+                },
             ]
         });
         columns(std::iter::once(head).chain(rows).collect())

@@ -4,6 +4,7 @@ use super::page::Page;
 use super::run::{MadeView, RunView};
 use super::step::StepView;
 use super::time::{between, stamp};
+use super::wait::write_all;
 use crate::ui::{BAD, DIM, GOOD, STRONG, Text, WAIT, Width};
 
 /// Most names in one line of a summary.
@@ -23,7 +24,11 @@ impl RunView {
     }
 
     fn head(&self, page: &mut Page) {
-        let driver = self.driver.as_deref().map(|driver| format!(", driven by {driver}")).unwrap_or_default();
+        let driver = match &self.driver {
+            Some(driver) => format!(", driven by {driver}"),
+            None if self.status.ended => String::new(),
+            None => ", not running".to_owned(),
+        };
         page.whole(&format!("{STRONG}run {}{STRONG:#}  {}: {}", self.short, self.name, self.status.words));
         let (run, started, starter) = (&self.run, stamp(self.started), &self.starter);
         page.whole(&format!("{DIM}{run}, started {started} by {starter}{driver}{DIM:#}"));
@@ -57,9 +62,10 @@ impl RunView {
         let done: Vec<&str> =
             self.steps.iter().filter(|step| step.is_done()).map(|step| step.step.as_str()).collect();
         let applicable = self.counts.steps - self.counts.not_applicable;
+        let number = self.counts.done;
         page.line(
             LABEL,
-            &format!("{GOOD}{:10}{GOOD:#} {} of {applicable} steps{}", "done", done.len(), names(&done)),
+            &format!("{GOOD}{:10}{GOOD:#} {number} of {applicable} steps{}", "done", names(&done)),
         );
         if self.made.is_empty() {
             page.line(LABEL, &format!("{:10} nothing in the cloud", "changed"));
@@ -67,13 +73,15 @@ impl RunView {
             page.line(LABEL, &format!("{:10} in the cloud:", "changed"));
             self.things(&mut page, &self.made);
         }
+        if !self.ran.is_empty() {
+            page.line(LABEL, &format!("{:10} on this machine:", "ran"));
+            self.things(&mut page, &self.ran);
+        }
         if !self.taken_back.is_empty() {
-            page.line(LABEL, "taken back");
+            page.line(LABEL, "undone");
             self.things(&mut page, &self.taken_back);
         }
-        for wait in &self.waiting {
-            wait.write(&mut page, self.now);
-        }
+        write_all(&self.waiting, &mut page, self.now, self.motion());
         for step in &self.steps {
             step.trouble(&mut page);
         }
@@ -95,10 +103,15 @@ impl RunView {
         if let Some(verified) = &self.verified {
             verified.write(&mut page, &self.steps);
         }
-        page.line(LABEL, &format!("{STRONG}{:10}{STRONG:#} {}", "status", self.status.words));
+        let running = if self.driven || self.status.ended { "" } else { "; not running" };
+        page.line(LABEL, &format!("{STRONG}{:10}{STRONG:#} {}{running}", "status", self.status.words));
         for (position, command) in self.next.iter().enumerate() {
             let label = if position == 0 { "next" } else { "" };
             page.whole(&format!("{STRONG}{label:10}{STRONG:#} {command}"));
+            let of = self.suggestions.iter().find(|suggestion| suggestion.command == *command);
+            if let Some(does) = of.and_then(|suggestion| suggestion.does) {
+                page.line(LABEL + 4, &format!("{:14} {DIM}{does}{DIM:#}", ""));
+            }
         }
         page.into_text()
     }
@@ -152,6 +165,7 @@ impl StepView {
             return "queued";
         }
         match (self.ensure, self.state) {
+            (Some("absent"), "intended" | "verifying") => "deleting",
             (Some("absent"), "done") => "removed",
             (Some("absent"), "already-so") => "already gone",
             (_, state) => state_words(state),
@@ -256,10 +270,10 @@ fn state_words(state: &'static str) -> &'static str {
         "needs-decision" | "undo-needs-decision" => "decide",
         "retry-wait" | "undo-retry-wait" => "retry",
         "probing" | "undo-probing" => "looking",
-        "intended" | "undo-intended" => "sending",
+        "intended" => "sending",
+        "undo-intended" | "undo-verifying" => "deleting",
         "undo-waiting" => "waiting",
         "undo-uncertain" => "uncertain",
-        "undo-verifying" => "verifying",
         "undo-stopped" => "undo stop",
         other => other,
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! waiting  sign-in   nina in fabrikam: multifactor sign-in required (AADSTS50076)      since 08:31
-//!          do        az login --tenant 2222…            then nothing: it looks again every 30 s
+//!          do        az login --tenant 2222…            then nothing: next check every 30 s
 //!          refused again?  fabrikam's Entra administrator: sign-in log, correlation id 5d1c…
 //! ```
 
@@ -77,21 +77,105 @@ const STEP: usize = 9;
 /// Where the words begin.
 const INDENT: usize = LABEL + 1 + STEP + 1;
 
+/// Whether a process checks again by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Motion<'a> {
+    /// One runs.
+    Running,
+    /// None does; this command continues.
+    NotRunning(&'a str),
+    /// None does, and nothing continues: a rehearsal is over.
+    Over,
+}
+
+/// Of so many commands and links of waits for the same person each is listed.
+const ACTS: usize = 4;
+/// Of so many steps that wait for the same person the names are listed.
+const NAMES: usize = 8;
+
+/// The waits of a run: those for one person (or for one thing) together.
+pub(crate) fn write_all(waits: &[WaitView], page: &mut Page, now: Timestamp, motion: Motion<'_>) {
+    let mut groups: Vec<Vec<&WaitView>> = Vec::new();
+    for wait in waits {
+        match groups.iter_mut().find(|group| group[0].is_like(wait)) {
+            Some(group) => group.push(wait),
+            None => groups.push(vec![wait]),
+        }
+    }
+    for group in groups {
+        match &group[..] {
+            [one] => one.write(page, now, motion),
+            many => write_many(many, page, now, motion),
+        }
+    }
+}
+
+fn write_many(waits: &[&WaitView], page: &mut Page, now: Timestamp, motion: Motion<'_>) {
+    let Some(first) = waits.first() else { return };
+    let names: Vec<&str> = waits.iter().take(NAMES).map(|wait| wait.step.as_str()).collect();
+    let more = match waits.len().saturating_sub(NAMES) {
+        0 => String::new(),
+        more => format!(", … ({more} more)"),
+    };
+    let others = waits.iter().filter(|wait| wait.wait.what != first.wait.what).count();
+    let others = if others == 0 { String::new() } else { format!(" (and {others} like it)") };
+    let since = waits.iter().map(|wait| wait.since).min().unwrap_or(first.since);
+    page.line(
+        INDENT,
+        &format!(
+            "{WAIT}{:LABEL$}{WAIT:#} {} steps for {}{}{others}      {DIM}since {}{DIM:#}",
+            "waiting",
+            waits.len(),
+            first.who(),
+            first.wait.what,
+            self::since(since, now)
+        ),
+    );
+    let left = " ".repeat(LABEL + 1);
+    page.line(INDENT, &format!("{left}{:STEP$} {STRONG}{}{STRONG:#}{more}", "steps", names.join(", ")));
+    for (label, act) in [
+        ("do", (|wait: &Wait| wait.action.clone()) as fn(&Wait) -> Option<String>),
+        ("link", |wait: &Wait| wait.link.clone()),
+    ] {
+        let mut acts: Vec<String> = waits.iter().filter_map(|wait| act(&wait.wait)).collect();
+        acts.dedup();
+        for act in acts.iter().take(ACTS) {
+            page.whole(&format!("{left}{label:STEP$} {act}"));
+        }
+        if acts.len() > ACTS {
+            page.line(INDENT, &format!("{left}{:STEP$} {DIM}… and {} more{DIM:#}", "", acts.len() - ACTS));
+        }
+    }
+    page.line(INDENT, &format!("{left}{:STEP$} {DIM}{}{DIM:#}", "then", first.again(now, motion)));
+}
+
 impl WaitView {
+    /// Whether the same person (or thing) ends both.
+    fn is_like(&self, other: &WaitView) -> bool {
+        let (one, other) = (&self.wait, &other.wait);
+        let same = one.who == other.who && (one.who.is_some() || one.what == other.what);
+        one.kind == other.kind && one.kind.needs_somebody() && same
+    }
+
+    /// Who ends it, before the words.
+    fn who(&self) -> String {
+        match (&self.wait.who, self.wait.kind) {
+            (Some(who), _) => format!("{who}: "),
+            (None, WaitKind::Remote) => "Azure: ".to_owned(),
+            (None, WaitKind::Timer | WaitKind::Program) => String::new(),
+            (None, kind) => format!("{}: ", wait_word(kind)),
+        }
+    }
+
     /// The lines; `now` decides whether a day is named.
-    pub(crate) fn write(&self, page: &mut Page, now: Timestamp) {
-        self.write_as("waiting", page, now);
+    pub(crate) fn write(&self, page: &mut Page, now: Timestamp, motion: Motion<'_>) {
+        self.write_as("waiting", page, now, motion);
     }
 
     /// The same under another label: what was said before is said again.
-    pub(crate) fn write_as(&self, label: &str, page: &mut Page, now: Timestamp) {
+    pub(crate) fn write_as(&self, label: &str, page: &mut Page, now: Timestamp, motion: Motion<'_>) {
         let wait = &self.wait;
-        let who = match (&wait.who, wait.kind) {
-            (Some(who), _) => format!("{who}: "),
-            (None, WaitKind::Remote) => "Azure: ".to_owned(),
-            (None, WaitKind::Timer) => String::new(),
-            (None, kind) => format!("{}: ", wait_word(kind)),
-        };
+        let who = self.who();
         page.line(
             INDENT,
             &format!(
@@ -102,7 +186,7 @@ impl WaitView {
             ),
         );
         let left = " ".repeat(LABEL + 1);
-        let again = self.again(now);
+        let again = self.again(now, motion);
         let mut acts: Vec<(&str, &str)> = Vec::new();
         acts.extend(wait.action.as_deref().map(|action| ("do", action)));
         acts.extend(
@@ -116,12 +200,13 @@ impl WaitView {
             page.whole(&format!("{left}{label:STEP$} {text}"));
         }
         let act = format!("{left}{label:STEP$} {text}");
-        let then = format!("{act}            {DIM}then nothing: {again}{DIM:#}");
-        if page.width().holds(&then) {
+        let nothing = if matches!(motion, Motion::Running) { "nothing: " } else { "" };
+        let then = format!("{act}            {DIM}then {nothing}{again}{DIM:#}");
+        if page.width().holds(&then) && matches!(motion, Motion::Running) {
             page.whole(&then);
         } else {
             page.whole(&act);
-            page.line(INDENT, &format!("{left}{:STEP$} {DIM}nothing: {again}{DIM:#}", "then"));
+            page.line(INDENT, &format!("{left}{:STEP$} {DIM}{nothing}{again}{DIM:#}", "then"));
         }
         self.write_rest(page);
     }
@@ -139,15 +224,20 @@ impl WaitView {
         }
     }
 
-    fn again(&self, now: Timestamp) -> String {
+    fn again(&self, now: Timestamp, motion: Motion<'_>) -> String {
+        match motion {
+            Motion::Running => {}
+            Motion::NotRunning(resume) => return format!("not running; continue with `{resume}`"),
+            Motion::Over => return "not running".to_owned(),
+        }
         match self.wait.kind {
             WaitKind::Timer | WaitKind::Window | WaitKind::Limit => {
                 format!("it goes on at {}", stamp(self.look_again))
             }
             WaitKind::Approval => "it goes on at once".to_owned(),
             _ => match self.wait.look_again {
-                Some(every) => format!("it looks again every {}", super::time::span(every.as_secs() as i64)),
-                None => format!("it looks again {}", ahead(now, self.look_again)),
+                Some(every) => format!("next check every {}", super::time::span(every.as_secs() as i64)),
+                None => format!("next check {}", ahead(now, self.look_again)),
             },
         }
     }

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::supervisor::Supervisor;
+
 /// What `command` steps may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandPolicy {
     programs: BTreeSet<PathBuf>,
     pretend: bool,
+    supervisor: Option<Supervisor>,
 }
 
 impl CommandPolicy {
@@ -18,12 +21,23 @@ impl CommandPolicy {
 
     /// These programs, by absolute path, may be run.
     pub fn allow(programs: impl IntoIterator<Item = PathBuf>) -> Self {
-        CommandPolicy { programs: programs.into_iter().collect(), pretend: false }
+        CommandPolicy { programs: programs.into_iter().collect(), ..CommandPolicy::default() }
     }
 
     /// Nothing is run; every command is taken to succeed, and its output says that it did not run. For rehearsals.
     pub fn pretend() -> Self {
-        CommandPolicy { programs: BTreeSet::new(), pretend: true }
+        CommandPolicy { pretend: true, ..CommandPolicy::default() }
+    }
+
+    /// How a program that changes something is started. Without this only checks are run.
+    #[must_use]
+    pub fn supervised_by(mut self, supervisor: Supervisor) -> Self {
+        self.supervisor = Some(supervisor);
+        self
+    }
+
+    pub(crate) fn supervisor(&self) -> Option<&Supervisor> {
+        self.supervisor.as_ref()
     }
 
     pub(crate) fn pretends(&self) -> bool {

@@ -12,6 +12,7 @@ mod kinds;
 mod people;
 pub mod readiness;
 mod rights;
+mod supervisor;
 mod tenancy;
 
 pub use azure::{
@@ -23,3 +24,4 @@ pub use command_policy::CommandPolicy;
 pub use hand_over::{ARM, GRAPH};
 pub use kinds::registry;
 pub use people::who;
+pub use supervisor::{Supervisor, supervise};

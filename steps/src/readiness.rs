@@ -10,6 +10,7 @@ mod sign_ins;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -132,6 +133,7 @@ impl<'a> Attempt<'a> {
             phase: Phase::Probe,
             ensure: Ensure::Present,
             attempt: 1,
+            timeout: Duration::from_secs(300),
             identities: self.identities,
             others: &[],
             auxiliary: None,

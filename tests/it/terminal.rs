@@ -134,7 +134,7 @@ fn each_step_that_moves_has_a_live_line_that_counts_and_goes_away() {
     let plan = home.write("plan.yaml", GATED);
     let mut terminal = Terminal::run(&home, 100, &["run", &plan]);
     // Each line says what is waited for, who, for how long by now, and when it is looked at again; it counts.
-    terminal.until(&["rest (0 s, looks again in", "go (1 s, looks again in", "go (2 s, looks again in"]);
+    terminal.until(&["rest (0 s, next check in", "go (1 s, next check in", "go (2 s, next check in"]);
     terminal.until(&["waits for anybody who may use this journal: approval: the list"]);
     let run = home.run(&["list", "--output", "json"]).expect(0).json();
     let run = run["runs"][0]["short"].as_str().unwrap().to_owned();
@@ -148,7 +148,7 @@ fn each_step_that_moves_has_a_live_line_that_counts_and_goes_away() {
         lines.iter().any(|line| line.contains("2 of 2 steps") || line.contains("done, 1 skipped")),
         "{lines:#?}"
     );
-    let last = lines.iter().rposition(|line| line.contains("looks again in"));
+    let last = lines.iter().rposition(|line| line.contains("next check in"));
     let closing = lines.iter().rposition(|line| line.starts_with("status")).unwrap();
     assert!(last.is_none_or(|last| last < closing), "a live line stayed: {lines:#?}");
     assert!(!terminal.shown.contains("still at it"), "a terminal needs no heartbeat");

@@ -59,7 +59,11 @@ fn a_time_that_passes_ends_with_6_and_says_where_the_run_stands() {
     let run = parked(&home);
     let said = home.run(&["wait", &run, "--for", "done", "--timeout", "50ms"]).expect(6);
     assert!(said.out.contains("timed out") && said.out.contains("twinspan approve"), "{}", said.out);
-    assert!(said.err.contains(&format!("nobody drives run {run}")), "{}", said.err);
+    assert!(
+        said.err.contains(&format!("run {run} is not running; continue with `twinspan resume {run}`")),
+        "{}",
+        said.err
+    );
     let view = home.run(&["wait", &run, "--for", "rest=done", "--timeout", "50ms", "--output", "json"]);
     let view = view.expect(6).json();
     assert_eq!(

@@ -116,11 +116,11 @@ impl SqliteBackend {
             let plan = place.plans.of(&place.journal, row).map_err(|error| error.to_string())?;
             let mut state = RunState::new(plan);
             // The status that is kept is that of the last commit of events; taking the lease is not one.
-            let mut summary = summary_of(&state.status(Timestamp::UNIX_EPOCH), None);
+            let mut summary = summary_of(&state.status(Timestamp::UNIX_EPOCH), None, false);
             for recorded in events {
                 fold(&mut state, recorded).map_err(|error| format!("event {}: {error}", recorded.seq.0))?;
                 if !matches!(recorded.event, Event::DriverTook { .. }) {
-                    summary = summary_of(&state.status(recorded.at), state.drift());
+                    summary = summary_of(&state.status(recorded.at), state.drift(), state.is_undone_now());
                 }
             }
             Ok(summary)
@@ -181,7 +181,8 @@ impl SqliteBackend {
         let at = whole_microseconds(self.clock.now());
         let first = Recorded { seq: Seq(1), at, event: Event::RunStarted(Box::new(started)) };
         // What the first event comes to, without the graph of all steps.
-        let summary = summary_of(&if new.paused { RunStatus::Paused } else { RunStatus::Queued }, None);
+        let summary =
+            summary_of(&if new.paused { RunStatus::Paused } else { RunStatus::Queued }, None, false);
         let packed = pack_commit(std::slice::from_ref(&first), &[]).map_err(unencodable)?;
         let Some(first) = packed else { return Ok(Started::Already) };
         self.place.plans.put(digest, new.plan);
@@ -232,10 +233,10 @@ pub(crate) fn unencodable(error: serde_json::Error) -> BackendError {
 }
 
 /// What a list of runs keeps of a status.
-pub(crate) fn summary_of(status: &RunStatus, drift: Option<usize>) -> Summary {
+pub(crate) fn summary_of(status: &RunStatus, drift: Option<usize>, undo: bool) -> Summary {
     let open =
         !matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone);
-    let kept = Kept { status: status.clone(), drift };
+    let kept = Kept { status: status.clone(), drift, undo };
     // A status has no map and no float: it can always be written.
     Summary { status: serde_json::to_string(&kept).unwrap_or_default(), open }
 }
@@ -247,11 +248,13 @@ struct Kept {
     status: RunStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drift: Option<usize>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    undo: bool,
 }
 
 fn summarise(journal: &Journal, row: &RunRow, liveness: &Liveness) -> Result<RunSummary, BackendError> {
     let damaged = |what: &dyn std::fmt::Display| BackendError::Damaged(format!("run {}: {what}", row.run));
-    let Kept { status, drift } = serde_json::from_str(&row.status).map_err(|error| damaged(&error))?;
+    let Kept { status, drift, undo } = serde_json::from_str(&row.status).map_err(|error| damaged(&error))?;
     let driver = match row.driver {
         Some(driver) => journal.driver(driver, liveness)?,
         None => None,
@@ -259,6 +262,7 @@ fn summarise(journal: &Journal, row: &RunRow, liveness: &Liveness) -> Result<Run
     let waiting = matches!(status, RunStatus::Waiting { .. });
     let (status, holder) = match driver {
         Some(held) if !held.verdict.is_over() => (status, Some(lease_holder(&held))),
+        Some(_) if waiting && undo => (RunStatus::UndoInterrupted, None),
         Some(_) if waiting => (RunStatus::Interrupted, None),
         _ => (status.undriven(), None),
     };
@@ -270,6 +274,7 @@ fn summarise(journal: &Journal, row: &RunRow, liveness: &Liveness) -> Result<Run
         changed: time(row.changed)?,
         status,
         drift,
+        undo,
         driver: holder.as_ref().map(|holder| holder.name.clone()),
         holder,
     })

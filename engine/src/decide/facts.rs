@@ -14,6 +14,7 @@ use crate::state::item::Item;
 use crate::state::record::StepRecord;
 use crate::state::{Goal, RunState, StepState};
 use crate::step::{ClaimKey, Decision, Marker, Observed, Phase, Undone};
+use crate::suggested;
 use crate::wait::{Approvers, Wait, WaitKind};
 
 /// One step and what was just learned of it.
@@ -158,11 +159,13 @@ impl<'a> Case<'a> {
         if let (Some(gate), None) = (&self.step.approval, &record.approval) {
             let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
             let what = if self.removes() { "its removal" } else { "its change" };
-            let wait = Wait::approval(format!("{what} has to be approved"), approvers).action(format!(
-                "twinspan approve {} {}",
-                self.run.short(),
-                self.item.key
-            ));
+            let action = suggested::of_step("approve", self.run, &self.item.key);
+            // Who may approve is known by name; for whom a person speaks is stated.
+            let action = match gate.by.first() {
+                Some(named) => format!("{action} --as {}", suggested::shell_word(named)),
+                None => action,
+            };
+            let wait = Wait::approval(format!("{what} has to be approved"), approvers).action(action);
             return Some(self.waiting(wait, Phase::Probe));
         }
         None
@@ -326,6 +329,12 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option
         Ok(_) => return None,
         Err(error) if fact.phase.writes() && error.certainty == Certainty::Unknown => {
             vec![case.uncertain(error, fact.ended)]
+        }
+        Err(error)
+            if error.certainty == Certainty::FoundNotDone
+                && matches!(record.state, StepState::Uncertain { .. }) =>
+        {
+            case.found_not_done(error)
         }
         Err(error) => vec![case.failed(error, fact.phase)],
     };

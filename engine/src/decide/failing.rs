@@ -10,6 +10,7 @@ use crate::event::StepEvent;
 use crate::failure::{FailureClass, StepError};
 use crate::state::{StepState, Way};
 use crate::step::Phase;
+use crate::suggested;
 use crate::wait::{Wait, WaitKind};
 
 /// Code of the error of a step that waited too long.
@@ -53,6 +54,7 @@ impl Case<'_> {
                 wait.look_again = error.retry_after.or(wait.look_again);
                 self.waiting(wait, again)
             }
+            FailureClass::InProgress => self.waiting(self.words(error, WaitKind::Program), again),
             FailureClass::Propagation => {
                 let mut wait = self.words(error, WaitKind::Remote);
                 wait.look_again = Some(wait.look_again.unwrap_or(limits::PROPAGATION_LOOK));
@@ -64,6 +66,26 @@ impl Case<'_> {
             FailureClass::Policy | FailureClass::PlanWrong | FailureClass::Bug => {
                 self.stopped(error.clone(), phase)
             }
+        }
+    }
+
+    /// A read shows that the write of an uncertain step did not take effect: what follows is what would have followed if its
+    /// own response had said so.
+    pub(super) fn found_not_done(&self, error: &StepError) -> Vec<StepEvent> {
+        let write = self.record.state.way().unwrap_or(Way::Forward).write();
+        let failures = self.record.failures.count.max(1);
+        let settled = StepEvent::RetryWait {
+            error: error.clone(),
+            phase: write,
+            failures,
+            since: self.record.failures.since.unwrap_or(self.now),
+            until: self.later(self.retry_delay(failures, error)),
+        };
+        match error.class {
+            FailureClass::Policy | FailureClass::PlanWrong | FailureClass::Bug => {
+                vec![settled, self.stopped(error.clone(), write)]
+            }
+            _ => vec![settled],
         }
     }
 
@@ -135,7 +157,7 @@ impl Case<'_> {
     }
 
     fn retry_hint(&self) -> String {
-        format!("when the cause is gone: twinspan retry {} {}", self.run.short(), self.item.key)
+        format!("when the cause is gone: {}", suggested::of_step("retry", self.run, &self.item.key))
     }
 
     pub(super) fn retry_delay(&self, count: u32, error: &StepError) -> Duration {
@@ -148,6 +170,7 @@ impl Case<'_> {
     fn worded(&self, error: &StepError) -> StepError {
         let kind = match error.class {
             FailureClass::Throttled => WaitKind::Limit,
+            FailureClass::InProgress => WaitKind::Program,
             FailureClass::Credential => WaitKind::Credential,
             FailureClass::NeedsPerson => WaitKind::Person,
             FailureClass::Permission => WaitKind::Permission,
@@ -203,7 +226,7 @@ impl Case<'_> {
             };
             let hint = wait.action.clone().map_or_else(
                 || self.retry_hint(),
-                |action| format!("{action}; then twinspan retry {} {}", self.run.short(), self.item.key),
+                |action| format!("{action}; then {}", suggested::of_step("retry", self.run, &self.item.key)),
             );
             return self.stopped(error.code(GAVE_UP).hint(hint), phase);
         }

@@ -34,6 +34,7 @@ pub(super) const GONE: u32 = 3;
 const RETRY: Schedule = Schedule::new(seconds(1), seconds(60));
 const PEOPLE: Schedule = Schedule::new(seconds(30), minutes(10));
 const OTHERS: Schedule = Schedule::new(seconds(1), seconds(30));
+const PROGRAM: Schedule = Schedule::new(seconds(1), seconds(10));
 const LIMIT: Schedule = Schedule::new(seconds(5), minutes(5));
 
 /// The schedule of a step's retries.
@@ -55,6 +56,7 @@ pub(super) fn look(kind: WaitKind) -> Schedule {
         WaitKind::Person | WaitKind::Approval | WaitKind::Credential | WaitKind::Permission => PEOPLE,
         WaitKind::Remote | WaitKind::Claim | WaitKind::Timer | WaitKind::Window => OTHERS,
         WaitKind::Limit => LIMIT,
+        WaitKind::Program => PROGRAM,
     }
 }
 
@@ -62,7 +64,7 @@ pub(super) fn look(kind: WaitKind) -> Schedule {
 /// timer, a window and a rate limit end by themselves.
 pub(super) fn give_up_after(step: &StepDef, kind: WaitKind) -> Option<Duration> {
     match kind {
-        WaitKind::Timer | WaitKind::Window | WaitKind::Limit => None,
+        WaitKind::Timer | WaitKind::Window | WaitKind::Limit | WaitKind::Program => None,
         WaitKind::Remote => Some(step.give_up_after.unwrap_or(REMOTE)),
         WaitKind::Person
         | WaitKind::Approval

@@ -11,6 +11,7 @@ use crate::failure::{FailureClass, StepError};
 use crate::ids::StepKey;
 use crate::signal::{Actor, Choice, Signal, SignalRow};
 use crate::state::item::ItemId;
+use crate::state::record::StepRecord;
 use crate::state::{BlockState, Goal, RunState, StepState, Way};
 use crate::step::{Approval, Phase};
 use crate::wait::{Approvers, WaitKind};
@@ -98,12 +99,35 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
             }
             Ok(())
         }
+        Signal::Forward => {
+            not_after_end("call off")?;
+            if goal != Goal::Undo {
+                return refused("the run is not being undone", Some("`resume` drives it on"));
+            }
+            if state.control().cancelled {
+                return refused(
+                    "the run was cancelled before it was undone: it has no way forward",
+                    Some("`undo` drives the undo on; start a new run to go forward"),
+                );
+            }
+            Ok(())
+        }
         Signal::Retry { step: None } => not_after_end("retry"),
         Signal::Retry { step: Some(step) } => {
             not_after_end("retry")?;
             let id = known(state, step)?;
             if is_retryable(state, id) {
                 Ok(())
+            } else if only_a_person_knows(state, id) {
+                refused(
+                    format!(
+                        "{step} was sent, its outcome is unknown, and no probe can tell: it is not sent again by `retry`"
+                    ),
+                    Some(
+                        "find out whether it took effect: `decide … adopt` if it did, `decide … overwrite` sends it again, \
+                         `decide … abort` gives it up",
+                    ),
+                )
             } else {
                 refused(format!("{step} is {}: there is nothing to retry", name(state, id)), None)
             }
@@ -249,8 +273,23 @@ fn name(state: &RunState, id: ItemId) -> &'static str {
     step_state(state, id).map_or("a block", StepState::name)
 }
 
+/// Whether only a person can tell how the last write ended: a retry would neither find out nor be harmless.
+fn only_a_person_knows(state: &RunState, id: ItemId) -> bool {
+    let item = state.item(id);
+    let unsafe_kind =
+        state.plan().node(item.node).step().is_some_and(|step| step.effect == EffectClass::PostUnsafe);
+    let undecided = |record: &StepRecord| {
+        record.unsettled
+            && matches!(record.state, StepState::NeedsDecision { phase, .. } if phase.way() == Way::Forward)
+    };
+    unsafe_kind && item.step().is_some_and(undecided)
+}
+
 fn is_retryable(state: &RunState, id: ItemId) -> bool {
     let item = state.item(id);
+    if only_a_person_knows(state, id) {
+        return false;
+    }
     match item.step().map(|record| &record.state) {
         None => matches!(item.block_state(), Some(BlockState::Failed(_))) && item.unmet == 0,
         // What never began because its needs cannot be found stays so, whoever asks.
@@ -313,6 +352,19 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
             }
         }
         Signal::Undo => unsent(state, in_flight, &mut of),
+        Signal::Forward => {
+            unsent(state, in_flight, &mut of);
+            let steps = state.taken_back();
+            for (id, after) in steps.iter().zip(after(state, &steps)) {
+                let item = state.item(*id);
+                let settling = item.step().is_some_and(|record| match &record.state {
+                    StepState::Intended { .. } => in_flight.contains(&item.key),
+                    state => state.phase() == Some(Phase::UndoVerify),
+                });
+                let after = if settling { Vec::new() } else { after };
+                of(&item.key, StepEvent::UndoCalledOff { after, settling });
+            }
+        }
         Signal::Approve { step, speaks_for } => of(
             step,
             StepEvent::Approved(Approval {
@@ -431,7 +483,9 @@ pub fn legal_commands(state: &RunState) -> Vec<Command> {
             }
             Some(StepState::NeedsDecision { .. }) => {
                 add("decide", Some(&item.key), "settles what was found");
-                add("retry", Some(&item.key), "looks again: it may be mended");
+                if is_retryable(state, id) {
+                    add("retry", Some(&item.key), "probes again: the cause may be gone");
+                }
             }
             Some(_) | None if is_retryable(state, id) => add("retry", Some(&item.key), "tries again now"),
             _ => {}
@@ -457,6 +511,8 @@ pub fn legal_commands(state: &RunState) -> Vec<Command> {
     }
     if control.goal != Goal::Undo {
         add("undo", None, "takes back what it made");
+    } else if !control.cancelled {
+        add("resume --forward", None, "calls the undo off");
     }
     commands
 }

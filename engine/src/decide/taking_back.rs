@@ -13,6 +13,7 @@ use crate::perform::Fact;
 use crate::signal::Choice;
 use crate::state::{Goal, StepState, Way};
 use crate::step::{ClaimKey, Decision, Marker, Observed, Phase};
+use crate::suggested;
 use crate::wait::{Wait, WaitKind};
 
 impl Case<'_> {
@@ -62,6 +63,9 @@ impl Case<'_> {
 
     /// Undo leaves it. What was to be made anew cannot be, then.
     pub(super) fn keeps(&self, reason: &str) -> StepEvent {
+        if self.record.called_off {
+            return self.goes_forward();
+        }
         if self.record.replacing {
             let error = StepError::plan_wrong(format!("it cannot be removed to be made anew: {reason}"));
             return StepEvent::Failed { error, phase: Phase::Undo };
@@ -69,10 +73,23 @@ impl Case<'_> {
         StepEvent::Kept { reason: reason.to_owned() }
     }
 
+    /// The undo was called off, and it is still there.
+    fn goes_forward(&self) -> StepEvent {
+        StepEvent::UndoCalledOff { after: Vec::new(), settling: false }
+    }
+
     /// A look on the way forward, when a removal that a person ordered has to be sent again.
     fn replace_again(&self, fact: &Fact, observed: &Observed<Value>) -> Vec<StepEvent> {
         match observed {
             Observed::Absent => vec![self.gone(fact)],
+            Observed::Present { .. }
+            | Observed::Differs { .. }
+            | Observed::Broken { .. }
+            | Observed::Conflict(_)
+                if self.record.called_off =>
+            {
+                vec![self.goes_forward()]
+            }
             Observed::Present { output, .. }
             | Observed::Differs { output, .. }
             | Observed::Broken { output, .. } => self.remove(fact, observed, output),
@@ -185,9 +202,8 @@ impl Case<'_> {
     /// What was removed is still read: that is looked at again, for a while.
     pub(super) fn still_there(&self, what: &str, phase: Phase) -> StepEvent {
         let error = StepError::new(FailureClass::ReplicationLag, what).hint(format!(
-            "look at it in the other side's own tools; remove it there, or: twinspan retry {} {}",
-            self.run.short(),
-            self.item.key
+            "look at it in the other side's own tools; remove it there, or: {}",
+            suggested::of_step("retry", self.run, &self.item.key)
         ));
         self.try_again(error, phase)
     }

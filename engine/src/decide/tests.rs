@@ -1,6 +1,7 @@
 //! The rules, driven through a small world without clock, journal or tasks.
 
 mod back;
+mod calling_off;
 mod crashes;
 mod forward;
 mod graph;

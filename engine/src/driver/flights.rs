@@ -39,6 +39,10 @@ impl Flight {
         !matches!(self, Flight::Queued)
     }
 
+    pub(super) fn is_aborting(&self) -> bool {
+        matches!(self, Flight::Task(handle) if !handle.is_finished())
+    }
+
     pub(super) fn abort(&self) {
         if let Flight::Task(handle) = self {
             handle.abort();

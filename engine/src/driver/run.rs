@@ -159,7 +159,11 @@ impl LiveRun {
             lease: self.lease,
             packed,
             events: u64::try_from(events.len()).unwrap_or(u64::MAX),
-            summary: summary_of(&self.state.status(self.now(clock)), self.state.drift()),
+            summary: summary_of(
+                &self.state.status(self.now(clock)),
+                self.state.drift(),
+                self.state.is_undone_now(),
+            ),
             claims: std::mem::take(&mut self.claims),
             taken: self.taking.clone(),
             release,
@@ -209,6 +213,11 @@ impl LiveRun {
     /// Calls off what has not begun.
     pub(super) fn clear_queue(&mut self) {
         self.flights.clear_queue();
+    }
+
+    /// Whether something that was aborted is not gone yet.
+    pub(super) fn is_aborting(&self) -> bool {
+        self.flights.iter().any(|(_, flight)| flight.is_aborting())
     }
 
     /// Ends what is in flight: its outcome is not known then.

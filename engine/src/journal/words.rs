@@ -187,6 +187,9 @@ pub(crate) const WORDS: &[&str] = &[
     "acted_as",
     "object_id",
     "application",
+    "undo-called-off",
+    "forward",
+    "settling",
 ];
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::ids::StepKey;
 use crate::perform::Seen;
 use crate::state::RunState;
 use crate::step::{Decision, Difference, Marker, Observed, Readiness};
+use crate::suggested::shell_word;
 use crate::wait::{Approvers, Wait, WaitKind};
 
 /// What would happen to each step; `sights` come after what they need.
@@ -258,7 +259,7 @@ impl Case<'_> {
         self.step.approval.as_ref().map(|gate| {
             let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
             Wait::approval("its change has to be approved", approvers)
-                .action(format!("twinspan approve RUN {}", self.sight.key))
+                .action(format!("twinspan approve RUN {}", shell_word(&self.sight.key.0)))
         })
     }
 
@@ -286,6 +287,7 @@ impl Case<'_> {
             FailureClass::PlanWrong | FailureClass::Policy => Prospect::Fails(error.clone()),
             FailureClass::ReplicationLag
             | FailureClass::Throttled
+            | FailureClass::InProgress
             | FailureClass::Transient
             | FailureClass::ConflictRetryable => unknown(),
         }

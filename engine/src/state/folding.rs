@@ -10,6 +10,7 @@ use crate::ids::StepKey;
 use crate::signal::{Actor, Signal};
 use crate::state::graph::Task;
 use crate::state::item::{BlockState, ItemId};
+use crate::state::record::StepRecord;
 use crate::state::step_state::{Change, StepState};
 use crate::state::{Goal, Head, IllegalTransition, Pause, RunState};
 use crate::wait::WaitKind;
@@ -122,6 +123,14 @@ impl RunState {
         if let StepEvent::Reopened { after, .. } = event {
             return self.reopen(id, after, next, at);
         }
+        if let StepEvent::UndoCalledOff { after, .. } = event {
+            self.reopen(id, after, next, at)?;
+            let blind = |record: &StepRecord| record.call.is_none() && record.state.phase().is_some();
+            if self.item(id).step().is_some_and(blind) {
+                self.prepare_call(id);
+            }
+            return Ok(());
+        }
         let Some(record) = self.items[id.0 as usize].step_mut() else { return Ok(()) };
         let unresolved = record.call.is_none();
         if matches!(
@@ -192,11 +201,19 @@ impl RunState {
                 self.control.goal = Goal::Cancel;
             }
             Signal::Undo if self.control.goal != Goal::Undo => {
+                self.control.cancelled = self.control.goal == Goal::Cancel;
                 self.control.goal = Goal::Undo;
                 self.control.fence = None;
                 self.control.pause = None;
                 self.outcome = None;
                 self.begin_undo(at);
+            }
+            Signal::Forward if self.control.goal == Goal::Undo => {
+                self.control.goal = Goal::Finish;
+                self.control.fence = None;
+                self.control.pause = None;
+                self.awake = Some(at);
+                self.call_undo_off();
             }
             _ => {}
         }

@@ -146,7 +146,7 @@ impl RunState {
         self.judge(id, Verdict::Wrong(error));
     }
 
-    fn judge(&mut self, id: ItemId, verdict: Verdict) {
+    pub(crate) fn judge(&mut self, id: ItemId, verdict: Verdict) {
         if self.item(id).verdict.is_none() {
             let ticket = self.agenda.record(id);
             self.item_mut(id).verdict = Some((verdict, ticket));

@@ -39,6 +39,8 @@ pub(crate) struct StepRecord {
     pub(crate) only_drifted: bool,
     /// What is there is being removed on the way forward, because a person wants it made anew.
     pub(crate) replacing: bool,
+    /// The undo was called off while its delete request was on its way: how that ends is found out, and no other is sent.
+    pub(crate) called_off: bool,
     /// As whom it was done and proven, each once.
     pub(crate) acted_as: Vec<ActedAs>,
     /// Outputs that a person stated.
@@ -130,6 +132,7 @@ impl StepRecord {
             decided: None,
             only_drifted: false,
             replacing: false,
+            called_off: false,
             acted_as: Vec::new(),
             provided: BTreeMap::new(),
             ownership: Ownership::default(),
@@ -272,6 +275,7 @@ impl StepRecord {
                 self.refused(was_intended);
                 self.decided = None;
                 self.replacing = false;
+                self.called_off = false;
                 self.last_error = Some(Box::new(error.clone()));
             }
             StepEvent::UndoStopped { error } => self.last_error = Some(Box::new(error.clone())),
@@ -309,10 +313,23 @@ impl StepRecord {
             StepEvent::Removed { .. } => {
                 // Whoever made what was there: it is gone, and what comes next is made by this run.
                 self.replacing = false;
+                self.called_off = false;
                 self.ownership = Ownership::default();
                 self.failures = Failures::default();
                 self.waits.clear();
                 self.last_error = None;
+            }
+            StepEvent::UndoCalledOff { settling: true, .. } => {
+                self.replacing = true;
+                self.called_off = true;
+            }
+            StepEvent::UndoCalledOff { settling: false, .. } => {
+                // What was deleted is not there: what comes next is created by this run.
+                if matches!(self.state, StepState::Undone(_)) {
+                    self.ownership = Ownership::default();
+                    self.proof = None;
+                }
+                self.begin_back(at);
             }
             StepEvent::Reopened { choice, .. } => self.begin_again(*choice, at),
             StepEvent::StillAbsent { .. } | StepEvent::Cancelled => {}
@@ -357,6 +374,7 @@ impl StepRecord {
         self.waits.clear();
         self.decided = None;
         self.replacing = false;
+        self.called_off = false;
         self.last_error = None;
     }
 

@@ -38,8 +38,10 @@ pub enum RunStatus {
     },
     /// Work is left, and nobody drives it.
     Interrupted,
-    /// Being taken back.
+    /// Being undone, and a driver has it.
     Undoing,
+    /// Work of an undo is left, and no process drives it.
+    UndoInterrupted,
     /// Undo cannot go on by itself.
     UndoStopped,
     /// Ended: everything applicable is done.
@@ -57,11 +59,48 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// Every name that a status can have.
+    pub const NAMES: [&'static str; 13] = [
+        "queued",
+        "running",
+        "draining",
+        "paused",
+        "waiting",
+        "halted",
+        "interrupted",
+        "undoing",
+        "undo-interrupted",
+        "undo-stopped",
+        "succeeded",
+        "cancelled",
+        "undone",
+    ];
+
+    /// Its name: stable, for machines.
+    pub fn name(&self) -> &'static str {
+        match self {
+            RunStatus::Queued => "queued",
+            RunStatus::Running => "running",
+            RunStatus::Draining => "draining",
+            RunStatus::Paused => "paused",
+            RunStatus::Waiting { .. } => "waiting",
+            RunStatus::Halted { .. } => "halted",
+            RunStatus::Interrupted => "interrupted",
+            RunStatus::Undoing => "undoing",
+            RunStatus::UndoInterrupted => "undo-interrupted",
+            RunStatus::UndoStopped => "undo-stopped",
+            RunStatus::Succeeded { .. } => "succeeded",
+            RunStatus::Cancelled { .. } => "cancelled",
+            RunStatus::Undone => "undone",
+        }
+    }
+
     /// The same where nobody drives the run: what would move has nobody to move it.
     #[must_use]
     pub fn undriven(self) -> Self {
         match self {
-            RunStatus::Running | RunStatus::Draining | RunStatus::Undoing => RunStatus::Interrupted,
+            RunStatus::Running | RunStatus::Draining => RunStatus::Interrupted,
+            RunStatus::Undoing => RunStatus::UndoInterrupted,
             other => other,
         }
     }

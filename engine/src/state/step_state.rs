@@ -458,6 +458,7 @@ impl StepEvent {
             StepEvent::Decided { .. } => "decided",
             StepEvent::Provided { .. } => "provided",
             StepEvent::Reopened { .. } => "reopened",
+            StepEvent::UndoCalledOff { .. } => "undo-called-off",
             StepEvent::Removed { .. } => "removed",
             StepEvent::Undone { .. } => "undone",
             StepEvent::Kept { .. } => "kept",

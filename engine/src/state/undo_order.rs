@@ -18,7 +18,8 @@ use twinspan_plans::Ensure;
 
 use crate::ids::Seq;
 use crate::state::RunState;
-use crate::state::item::{Item, ItemId};
+use crate::state::graph::Task;
+use crate::state::item::{BlockState, Item, ItemId, Role, Verdict};
 use crate::state::step_state::{Change, StepState, Way};
 use crate::state::view::ItemView;
 
@@ -248,6 +249,42 @@ impl RunState {
             }
         }
         self.undo = UndoOrder::new(self.undo_graph(), left, |id| begun(&self.items, id));
+    }
+
+    /// Steps that go forward again when the undo is called off: what was deleted, kept, or ended for its sake.
+    pub(crate) fn taken_back(&self) -> Vec<ItemId> {
+        let back = |id: &ItemId| {
+            self.item(*id).step().is_some_and(|record| match &record.state {
+                StepState::Undone(_)
+                | StepState::Kept { .. }
+                | StepState::UndoStopped { .. }
+                | StepState::Cancelled => true,
+                state => state.way() == Some(Way::Back),
+            })
+        };
+        self.all_items().filter(back).collect()
+    }
+
+    /// Nothing more is deleted. What could not begin while the run was undone may begin now.
+    pub(crate) fn call_undo_off(&mut self) {
+        self.undo = UndoOrder::default();
+        // They are there again only once they are done again: what needs them waits.
+        self.reopened.extend(self.taken_back());
+        let items: Vec<ItemId> = self.all_items().collect();
+        for id in items.into_iter().rev() {
+            let item = self.item(id);
+            if item.verdict.is_some() {
+                continue;
+            }
+            match (&item.role, item.begun) {
+                (_, None) if item.unmet == 0 => self.todo.push(Task::Begin(id)),
+                (Role::Collection(collection), Some(_)) if collection.state == BlockState::Closed => {
+                    self.judge(id, Verdict::Expand);
+                }
+                (Role::Collection(_), Some(_)) => drop(self.pumps.insert(id)),
+                _ => {}
+            }
+        }
     }
 
     /// Lets everything be taken back whose turn has come.

@@ -159,6 +159,11 @@ impl RunState {
         &self.control
     }
 
+    /// Whether it is being undone, and has not ended.
+    pub fn is_undone_now(&self) -> bool {
+        self.control.goal == crate::state::Goal::Undo && self.outcome.is_none()
+    }
+
     /// How it ended, if it has.
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome
@@ -406,6 +411,11 @@ impl<'a> ItemView<'a> {
     /// What it holds against other runs.
     pub fn claims(self) -> &'a [ClaimKey] {
         self.item().step().map_or(&[], |record| &record.claims)
+    }
+
+    /// Whether a write was sent whose outcome nothing has settled.
+    pub fn is_unsettled(self) -> bool {
+        self.item().step().is_some_and(|record| record.unsettled)
     }
 
     /// Whether undo has to look at it.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::catalog::{Identities, KindSpec};
+use crate::catalog::{EffectClass, Identities, KindSpec};
 use crate::diagnostic::Diagnostic;
 use crate::document::{NodeDecl, StepDecl};
 use crate::plan::Ensure;
@@ -91,6 +91,18 @@ impl Checker<'_> {
             .at(self.place(span), "cannot be carried out")
             .help(format!("remove `ensure`; kinds that take it: {}", known.join(", ")));
         self.problem(diagnostic);
+    }
+}
+
+/// How the write of this step behaves: as the kind says, or as it says of a step without one of its parameters.
+pub(super) fn effect(step: &StepDecl, kind: &KindSpec) -> EffectClass {
+    let given = |name: &str| match &step.with {
+        Some(Yaml { value: Value::Map(entries), .. }) => entries.iter().any(|entry| entry.key == name),
+        _ => false,
+    };
+    match &kind.effect_without {
+        Some((parameter, effect)) if !given(parameter) => *effect,
+        _ => kind.effect,
     }
 }
 

@@ -322,7 +322,7 @@ impl<'d> Checker<'d> {
         };
         StepDef {
             uses: step.uses.value.clone(),
-            effect: kind.map_or(EffectClass::Read, |kind| kind.effect),
+            effect: kind.map_or(EffectClass::Read, |kind| super::kind::effect(step, kind)),
             undo_before: kind.map(|kind| kind.undo_before.clone()).unwrap_or_default(),
             identities: all,
             auxiliary,

@@ -130,7 +130,7 @@ fn names(value: &Value, all: &mut Vec<String>) {
 const SIGNING: [&str; 6] = ["sig=", "&s=", "&c=", "&h=", "client_secret=", "access_token="];
 
 /// Takes out what looks like a token or a signature, wherever it stands.
-fn scrub(text: &str) -> String {
+pub(crate) fn scrub(text: &str) -> String {
     // Nearly every text has neither, and every text of every answer comes by here.
     if !text.contains("eyJ") && !SIGNING.iter().any(|name| text.contains(name)) {
         return text.to_owned();

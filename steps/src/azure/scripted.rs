@@ -276,6 +276,7 @@ impl Bench {
             phase,
             ensure: Ensure::Present,
             attempt: 1,
+            timeout: Duration::from_secs(300),
             identities: std::slice::from_ref(&self.central),
             others: &[],
             auxiliary: Some(&self.target),

@@ -62,13 +62,16 @@ fn wait(cx: &StepCx<'_>, params: &Params) -> Wait {
         Some(show) => format!("approval: {show}"),
         None => "approval".to_owned(),
     };
+    // Whom it names may approve; for whom a person speaks is stated.
+    let speaks_for =
+        params.by.as_deref().map(|by| format!(" --as {}", people::shell_word(by))).unwrap_or_default();
     let approvers = Approvers {
         by: params.by.iter().cloned().collect(),
         not_starter: params.not == Some(NotBy::Starter),
     };
     Wait::approval(what, approvers)
-        .action(format!("twinspan approve {run} {step}"))
-        .otherwise(format!("twinspan reject {run} {step} --reason TEXT"))
+        .action(format!("twinspan approve {run} {step}{speaks_for}"))
+        .otherwise(format!("twinspan reject {run} {step}"))
 }
 
 impl Step for Approval {
@@ -119,14 +122,13 @@ impl Step for Approval {
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
         let wait = wait(cx, params);
-        let speaking = params.by.as_deref().map(|by| format!(" --as {}", sh::word(by))).unwrap_or_default();
         let task = Task {
             what: match &params.show {
                 Some(show) => format!("Say yes or no to: {show}"),
                 None => "Say yes or no to this step".to_owned(),
             },
             privilege: wait.who.into_iter().collect(),
-            acts: wait.action.map(|action| Act::Command(format!("{action}{speaking}"))).into_iter().collect(),
+            acts: wait.action.map(Act::Command).into_iter().collect(),
             back: Back { words: "an approval stays in the record".to_owned(), request: None },
             ..Task::default()
         };

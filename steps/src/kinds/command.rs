@@ -1,28 +1,30 @@
 //! `command`: a local program.
 //!
-//! Its effect class is a constant of the kind, and commands come in two sorts. With a `check` program the effect can be
-//! looked up like that of any other step. Without one only the answer of the program itself proves anything, so it is kept
-//! as the receipt of the write; when the answer is lost (a crash, a time-out), `check` cannot tell and asks a person
-//! instead of running the program again.
+//! Commands come in two sorts. With a `check` program the effect can be probed like that of any other step. Without one
+//! only the program's own exit code proves anything: it is kept as the receipt of the write. Each attempt runs under a
+//! supervisor of its own ([`crate::supervisor`]), so that a program outlives its driver, is never started beside itself,
+//! and its exit code is found by the next driver. Where that is lost too (the supervisor was killed), a person decides.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+use rustix::process::{Pid, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process;
+use tokio::time::timeout;
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Exchange, FailureClass, Identities, Marker, Observed, Phase,
-    Readiness, Step, StepCx, StepError, Undone,
+    Applied, Certainty, ClaimKey, Decision, EffectClass, Exchange, FailureClass, Identities, Marker,
+    Observed, Phase, Readiness, Step, StepCx, StepError, Undone, Wait, WaitKind,
 };
 
+use crate::azure::scrub;
 use crate::command_policy::CommandPolicy;
-
-/// Of each output stream this much is kept, and the rest read and dropped: a chatty program must not fill the journal.
-const KEPT: usize = 16 * 1024;
+use crate::supervisor::{End, KEPT, Order, Outcome, Trace};
 
 /// `command`
 pub(crate) struct Command {
@@ -66,19 +68,18 @@ pub(crate) struct Output {
     ran: bool,
 }
 
-/// What a program did.
+/// What a check program said.
 #[derive(Debug)]
-struct Ended {
+struct Checked {
     code: i32,
     stdout: String,
     stderr: String,
 }
 
-impl Ended {
-    fn complaint(&self) -> String {
-        let line = self.stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        if line.is_empty() { String::new() } else { format!(": {line}") }
-    }
+/// The last line of what a program complained about.
+fn complaint(stderr: &str) -> String {
+    let line = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+    if line.is_empty() { String::new() } else { format!(": {line}") }
 }
 
 /// Reads a stream to its end, and keeps its beginning.
@@ -93,7 +94,18 @@ async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> String {
         let room = KEPT.saturating_sub(kept.len());
         kept.extend_from_slice(&buffer[..read.min(room)]);
     }
-    String::from_utf8_lossy(&kept).into_owned()
+    scrub(&String::from_utf8_lossy(&kept))
+}
+
+/// A process group that is ended when nobody waits for it any more.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 impl Command {
@@ -112,71 +124,246 @@ impl Command {
         Ok(path)
     }
 
-    /// Runs a program to its end. Dropped (a time-out, a stop) it is killed.
-    async fn run(
-        &self,
-        cx: &StepCx<'_>,
-        program: &str,
-        args: &[String],
-        write: bool,
-    ) -> Result<Ended, StepError> {
+    /// Runs a check program to its end. Dropped (a time-out, a stop) it is killed with all that it started.
+    async fn run_check(&self, cx: &StepCx<'_>, check: &Check) -> Result<Checked, StepError> {
+        let Check { program, args } = check;
         let path: PathBuf = self.permitted(program)?.to_owned();
-        if write {
-            cx.log.take_write(&format!("run {program}"))?;
-        }
         let began = cx.now();
         let mut child = process::Command::new(&path)
             .args(args)
             .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LANG", "C.UTF-8")
-            .env("TWINSPAN_RUN", cx.run.to_string())
-            .env("TWINSPAN_STEP", &*cx.step.0)
-            .env("TWINSPAN_ATTEMPT", cx.attempt_id().to_string())
+            .envs(environment(cx))
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
+            .process_group(0)
             .spawn()
-            .map_err(|error| {
-                StepError::plan_wrong(format!("program {program} cannot be started: {error}"))
-                    .hint("it must be an executable file that this user may run")
-            })?;
+            .map_err(|error| not_started(program, &error.to_string()))?;
+        let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let (stdout, stderr, status) = tokio::join!(beginning(out), beginning(err), child.wait());
-        let lost = |what: String| {
-            let error = StepError::new(FailureClass::Transient, what);
-            if write { error.unknown() } else { error }
-        };
-        let status = status.map_err(|error| lost(format!("program {program} was lost sight of: {error}")))?;
-        cx.log.record(Exchange {
-            verb: "RUN".to_owned(),
-            target: std::iter::once(program)
-                .chain(args.iter().map(String::as_str))
-                .collect::<Vec<_>>()
-                .join(" "),
-            status: status.code().and_then(|code| u16::try_from(code).ok()),
-            began,
-            ended: cx.now(),
-            identity: "this machine".to_owned(),
-            acted_as: Vec::new(),
-            write,
-            references: Vec::new(),
-            sent: None,
-            received: None,
-        });
+        group.0 = None;
+        let lost = |what: String| StepError::new(FailureClass::Transient, what);
+        let status =
+            status.map_err(|error| lost(format!("program {program} cannot be waited for: {error}")))?;
+        record(cx, program, args, status.code(), began, false);
         match status.code() {
-            Some(code) => Ok(Ended { code, stdout, stderr }),
+            Some(code) => Ok(Checked { code, stdout, stderr }),
             None => Err(lost(format!("program {program} was killed by a signal"))),
         }
     }
+
+    /// Has the program run by its supervisor, to its end.
+    async fn run(&self, cx: &StepCx<'_>, params: &Params) -> Result<Outcome, StepError> {
+        let program = &params.program;
+        let path: PathBuf = self.permitted(program)?.to_owned();
+        let Some(supervisor) = self.policy.supervisor() else {
+            let what = format!("nothing supervises program {program} here");
+            return Err(StepError::new(FailureClass::Bug, what));
+        };
+        // What an earlier attempt began goes on, perhaps without its driver.
+        if let Some(wait) = self.running(cx).await? {
+            return Err(in_progress(wait));
+        }
+        cx.log.take_write(&format!("run {program}"))?;
+        let began = cx.now();
+        let order = Order {
+            attempt: cx.attempt_id(),
+            program: path,
+            args: &params.args,
+            environment: environment(cx),
+            timeout: cx.timeout,
+        };
+        let outcome = supervisor.run(order).await;
+        let code = match &outcome {
+            Ok(Outcome { end: End::Exit(code), .. }) => Some(*code),
+            _ => None,
+        };
+        record(cx, program, &params.args, code, began, true);
+        outcome
+    }
+
+    /// What is on disk of an attempt of this step.
+    fn trace(&self, cx: &StepCx<'_>, attempt: u32) -> Result<Option<Trace>, StepError> {
+        let Some(supervisor) = self.policy.supervisor() else { return Ok(None) };
+        supervisor.trace(cx.run.attempt_id(cx.step, attempt)).map_err(|error| {
+            let what = format!("what is known of attempt {attempt} cannot be read: {error}");
+            StepError::new(FailureClass::Transient, what)
+        })
+    }
+
+    /// The wait for a program of this step that still runs.
+    async fn running(&self, cx: &StepCx<'_>) -> Result<Option<Wait>, StepError> {
+        for attempt in (1..=cx.attempt).rev() {
+            let mut trace = self.trace(cx, attempt)?;
+            // In virtual time a wait passes at once, and the program does not run faster for it.
+            while cx.clock.is_virtual() && trace.as_ref().is_some_and(|trace| trace.running) {
+                let _elapsed = timeout(LOOK, std::future::pending::<()>()).await;
+                trace = self.trace(cx, attempt)?;
+            }
+            let Some(trace) = trace.filter(|trace| trace.running) else { continue };
+            let process = trace.process.map(|id| format!(" (process {id})")).unwrap_or_default();
+            let since = trace.started.map(|at| format!(" since {at:.0}")).unwrap_or_default();
+            let what = format!("the program of attempt {attempt} is running{process}{since}");
+            return Ok(Some(Wait::new(WaitKind::Program, what)));
+        }
+        Ok(None)
+    }
+
+    /// What the end of the last attempt means where its effect is not there.
+    fn came_to_nothing(&self, cx: &StepCx<'_>, params: &Params) -> Result<Ended, StepError> {
+        // A look before the write belongs to the attempt that may follow.
+        let last = if cx.phase == Phase::Probe { cx.attempt.saturating_sub(1) } else { cx.attempt };
+        let Some(trace) = self.trace(cx, last)? else { return Ok(Ended::Unknown(None)) };
+        Ok(match trace.outcome {
+            Some(outcome) => match &outcome.end {
+                End::Exit(0) => Ended::Well(outcome),
+                _ => match failure(&params.program, &outcome) {
+                    error if error.certainty == Certainty::NotDone => Ended::Definitely(error),
+                    error => Ended::Unknown(Some(error)),
+                },
+            },
+            None if trace.started.is_none() => {
+                let what = format!("the driver ended before it started program {}", params.program);
+                Ended::Definitely(StepError::new(FailureClass::Transient, what))
+            }
+            None => Ended::Unknown(None),
+        })
+    }
+
+    /// What it means that the check program does not find the effect.
+    fn absent(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        if cx.phase != Phase::Verify {
+            return Ok(Observed::Absent);
+        }
+        match self.came_to_nothing(cx, params)? {
+            Ended::Definitely(error) => Err(error.found_not_done()),
+            Ended::Well(outcome) => {
+                let what = format!(
+                    "program {} ended with 0, and its check does not find the effect",
+                    params.program
+                );
+                let patient = cx.now().duration_since(outcome.ended) < PATIENCE;
+                Err(if patient {
+                    StepError::new(FailureClass::ReplicationLag, what)
+                } else {
+                    StepError::plan_wrong(what).found_not_done()
+                })
+            }
+            Ended::Unknown(_) => Ok(Observed::Absent),
+        }
+    }
+
+    /// What is known without a check program: what the program itself said.
+    fn without_check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        // A look after the write finds how it ended, or that is lost: then nothing can tell whether it took effect.
+        if cx.phase != Phase::Verify {
+            return Ok(Observed::Absent);
+        }
+        match self.came_to_nothing(cx, params)? {
+            Ended::Well(outcome) => Ok(present(Output::of(outcome))),
+            Ended::Definitely(error) => Err(error.found_not_done()),
+            Ended::Unknown(error) => {
+                let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+                Ok(Observed::Conflict(Decision {
+                    what: format!(
+                        "program {} may have done its work, and how it ended is unknown{why}",
+                        params.program
+                    ),
+                    advice: "find out whether its work is done: adopt if it is, overwrite to run the program again, \
+                             abort otherwise"
+                        .to_owned(),
+                    differences: Vec::new(),
+                }))
+            }
+        }
+    }
+}
+
+/// How an attempt ended.
+enum Ended {
+    /// With exit code 0.
+    Well(Outcome),
+    /// The program said that it failed, or never ran.
+    Definitely(StepError),
+    /// Nobody can tell whether it did its work.
+    Unknown(Option<StepError>),
+}
+
+/// How often a rehearsal looks whether a program has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// After a program has ended well its check may take so long to find the effect.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+
+impl Output {
+    fn of(outcome: Outcome) -> Self {
+        Output { exit_code: 0, stdout: outcome.stdout, ran: true }
+    }
+}
+
+fn present(output: Output) -> Observed<Output> {
+    Observed::Present { output, marker: Marker::NoPlace }
+}
+
+fn in_progress(wait: Wait) -> StepError {
+    StepError::new(FailureClass::InProgress, wait.what.clone()).wait(wait)
+}
+
+fn not_started(program: &str, why: &str) -> StepError {
+    StepError::plan_wrong(format!("program {program} cannot be started: {why}"))
+        .hint("it must be an executable file that this user may run")
+}
+
+/// A program that did not end with 0.
+fn failure(program: &str, outcome: &Outcome) -> StepError {
+    let unknown = |what: String| StepError::new(FailureClass::Transient, what).unknown();
+    match &outcome.end {
+        End::NotStarted(why) => not_started(program, why),
+        End::Exit(code) => StepError::plan_wrong(format!(
+            "program {program} ended with {code}{}",
+            complaint(&outcome.stderr)
+        )),
+        End::Signal(signal) => unknown(format!("program {program} was killed by signal {signal}")),
+        End::TimeOut => unknown(format!("program {program} was ended because its time was over")),
+        End::Stopped => unknown(format!("program {program} was ended because the driver was stopped")),
+    }
+}
+
+/// All of the environment that a program gets.
+fn environment(cx: &StepCx<'_>) -> Vec<(&'static str, String)> {
+    vec![
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("TWINSPAN_RUN", cx.run.to_string()),
+        ("TWINSPAN_STEP", cx.step.to_string()),
+        ("TWINSPAN_ATTEMPT", cx.attempt_id().to_string()),
+    ]
+}
+
+fn record(cx: &StepCx<'_>, program: &str, args: &[String], code: Option<i32>, began: Timestamp, write: bool) {
+    let words = std::iter::once(program).chain(args.iter().map(String::as_str));
+    cx.log.record(Exchange {
+        verb: "RUN".to_owned(),
+        target: words.collect::<Vec<_>>().join(" "),
+        status: code.and_then(|code| u16::try_from(code).ok()),
+        began,
+        ended: cx.now(),
+        identity: "this machine".to_owned(),
+        acted_as: Vec::new(),
+        write,
+        references: Vec::new(),
+        sent: None,
+        received: None,
+    });
 }
 
 impl Step for Command {
     const KIND: &'static str = "command";
     const SUMMARY: &'static str = "Run a local program, where this machine's configuration allows it";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
+    const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = Some(("check", EffectClass::PostUnsafe));
     const SETTLE: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     const KEEPS: Option<&'static str> = Some("what a program did cannot be taken back by running it again");
@@ -209,16 +396,18 @@ impl Step for Command {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let present = |output| Ok(Observed::Present { output, marker: Marker::NoPlace });
+        if let Some(wait) = self.running(cx).await? {
+            return Err(in_progress(wait));
+        }
         if let (Some(check), false) = (&params.check, self.policy.pretends()) {
-            let ended = self.run(cx, &check.program, &check.args, false).await?;
+            let ended = self.run_check(cx, check).await?;
             return match ended.code {
-                0 => present(Output { exit_code: 0, stdout: ended.stdout, ran: true }),
-                1 => Ok(Observed::Absent),
+                0 => Ok(present(Output { exit_code: 0, stdout: ended.stdout, ran: true })),
+                1 => self.absent(cx, params),
                 code => Err(StepError::plan_wrong(format!(
                     "check program {} ended with {code}{}",
                     check.program,
-                    ended.complaint()
+                    complaint(&ended.stderr)
                 ))
                 .hint("0 means done, 1 means not done; anything else stops the step")),
             };
@@ -227,38 +416,23 @@ impl Step for Command {
             let output = Output::deserialize(receipt).map_err(|error| {
                 StepError::new(
                     FailureClass::Bug,
-                    format!("the kept answer of the program cannot be read: {error}"),
+                    format!("the kept output of the program cannot be read: {error}"),
                 )
             })?;
-            return present(output);
+            return Ok(present(output));
         }
-        // A look after the write finds the answer, or the answer was lost: then nothing can tell whether it was done.
-        if cx.phase == Phase::Verify {
-            return Ok(Observed::Conflict(Decision {
-                what: format!("program {} may have run, and its answer was lost", params.program),
-                advice:
-                    "look whether its work is done; then decide recreate to run it again, or skip the step"
-                        .to_owned(),
-                differences: Vec::new(),
-            }));
-        }
-        Ok(Observed::Absent)
+        self.without_check(cx, params)
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
         let output = if self.policy.pretends() {
             Output { exit_code: 0, stdout: String::new(), ran: false }
         } else {
-            let ended = self.run(cx, &params.program, &params.args, true).await?;
-            if ended.code != 0 {
-                return Err(StepError::plan_wrong(format!(
-                    "program {} ended with {}{}",
-                    params.program,
-                    ended.code,
-                    ended.complaint()
-                )));
+            let outcome = self.run(cx, params).await?;
+            if outcome.end != End::Exit(0) {
+                return Err(failure(&params.program, &outcome));
             }
-            Output { exit_code: 0, stdout: ended.stdout, ran: true }
+            Output::of(outcome)
         };
         Ok(Applied { receipt: Some(receipt(&output)?) })
     }
@@ -275,106 +449,4 @@ fn receipt(output: &Output) -> Result<Value, StepError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::azure::scripted::Bench;
-    use crate::kinds::wire_test::{Attempt, params};
-    use twinspan_engine::Phase;
-
-    fn kind(allowed: &[&str]) -> Command {
-        Command { policy: CommandPolicy::allow(allowed.iter().map(PathBuf::from)) }
-    }
-
-    fn shell(script: &str, check: Option<&str>) -> Params {
-        let mut value = json!({ "program": "/bin/sh", "args": ["-c", script] });
-        if let Some(check) = check {
-            value["check"] = json!({ "program": "/bin/sh", "args": ["-c", check] });
-        }
-        params(value)
-    }
-
-    #[tokio::test]
-    async fn only_allowed_programs_by_absolute_path_are_run() {
-        let bench = Bench::new();
-        let attempt = Attempt::new(&bench, Phase::Probe);
-        let error = attempt.precondition(&kind(&[]), &shell("true", None)).await.unwrap_err();
-        assert_eq!(error.class, FailureClass::Policy);
-        assert_eq!(error.hint.as_deref(), Some("allow it in twinspan.toml: [command] allow = [\"/bin/sh\"]"));
-        assert!(attempt.apply(&kind(&[]), &shell("true", None)).await.is_err());
-        let relative: Params = params(json!({ "program": "sh" }));
-        assert!(attempt.precondition(&kind(&["sh"]), &relative).await.is_err());
-        let with_check: Params = params(json!({ "program": "/bin/sh", "check": { "program": "/bin/true" } }));
-        let other = attempt.check(&kind(&["/bin/sh"]), &with_check).await;
-        assert_eq!(other.unwrap_err().class, FailureClass::Policy, "a check is a program too");
-    }
-
-    #[tokio::test]
-    async fn a_check_says_done_not_done_or_broken() {
-        let bench = Bench::new();
-        let attempt = Attempt::new(&bench, Phase::Probe);
-        let check = async |script| attempt.check(&kind(&["/bin/sh"]), &shell("true", Some(script))).await;
-        assert!(
-            matches!(check("echo yes; exit 0").await, Ok(Observed::Present { output, .. }) if output.stdout == "yes\n")
-        );
-        assert_eq!(check("exit 1").await.unwrap(), Observed::Absent);
-        let error = check("echo broken >&2; exit 3").await.unwrap_err();
-        assert_eq!(error.message, "check program /bin/sh ended with 3: broken");
-    }
-
-    #[tokio::test]
-    async fn without_a_check_only_the_kept_answer_proves_it() {
-        let bench = Bench::new();
-        let (kind, params) = (kind(&["/bin/sh"]), shell("echo \"$TWINSPAN_STEP $HOME\"; cat", None));
-        let mut attempt = Attempt::new(&bench, Phase::Probe);
-        assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
-        attempt.phase = Phase::Verify;
-        let lost = attempt.check(&kind, &params).await.unwrap();
-        assert!(matches!(lost, Observed::Conflict(_)), "{lost:?}");
-        attempt.receipt = attempt.apply(&kind, &params).await.unwrap().receipt;
-        let seen = attempt.check(&kind, &params).await.unwrap();
-        // No environment of ours, nothing to read from.
-        assert!(
-            matches!(&seen, Observed::Present { output, .. } if output.stdout == "step \n" && output.ran),
-            "{seen:?}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_chatty_program_is_read_to_its_end_and_cut() {
-        let bench = Bench::new();
-        let params = shell("head -c 300000 /dev/zero | tr '\\0' x", None);
-        let applied = Attempt::new(&bench, Phase::Apply).apply(&kind(&["/bin/sh"]), &params).await.unwrap();
-        let output: Output = serde_json::from_value(applied.receipt.unwrap()).unwrap();
-        assert_eq!(output.stdout.len(), KEPT);
-    }
-
-    #[tokio::test]
-    async fn a_program_that_fails_says_so_and_one_that_is_killed_is_unknown() {
-        let bench = Bench::new();
-        let attempt = Attempt::new(&bench, Phase::Apply);
-        let kind = kind(&["/bin/sh", "/no/such/program"]);
-        let failed = attempt.apply(&kind, &shell("echo no >&2; exit 7", None)).await.unwrap_err();
-        assert_eq!(failed.message, "program /bin/sh ended with 7: no");
-        let killed = attempt.apply(&kind, &shell("kill -9 $$", None)).await.unwrap_err();
-        assert_eq!(killed.certainty, twinspan_engine::Certainty::Unknown);
-        let missing =
-            attempt.apply(&kind, &params(json!({ "program": "/no/such/program" }))).await.unwrap_err();
-        assert!(missing.message.starts_with("program /no/such/program cannot be started"), "{missing}");
-    }
-
-    #[tokio::test]
-    async fn a_rehearsal_runs_nothing_and_says_so() {
-        let bench = Bench::new();
-        let kind = Command { policy: CommandPolicy::pretend() };
-        let params = shell("exit 1", Some("exit 3"));
-        let mut attempt = Attempt::new(&bench, Phase::Probe);
-        assert_eq!(attempt.precondition(&kind, &params).await.unwrap(), Readiness::Ready);
-        assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
-        attempt.receipt = attempt.apply(&kind, &params).await.unwrap().receipt;
-        attempt.phase = Phase::Verify;
-        let seen = attempt.check(&kind, &params).await.unwrap();
-        assert!(matches!(&seen, Observed::Present { output, .. } if !output.ran), "{seen:?}");
-    }
-}
+mod tests;

@@ -22,6 +22,10 @@ pub(crate) struct Attempt<'a> {
     pub(crate) needed_receipts: Vec<Value>,
     /// Whether the plan wants it there.
     pub(crate) ensure: Ensure,
+    /// Its number.
+    pub(crate) attempt: u32,
+    /// Longest time of it.
+    pub(crate) timeout: Duration,
     /// How long the step has been ready.
     pub(crate) waited: Duration,
 }
@@ -36,6 +40,8 @@ impl<'a> Attempt<'a> {
             receipt: None,
             needed_receipts: Vec::new(),
             ensure: Ensure::Present,
+            attempt: 1,
+            timeout: Duration::from_secs(60),
             waited: Duration::ZERO,
         }
     }
@@ -53,6 +59,8 @@ impl<'a> Attempt<'a> {
             receipt: self.receipt.as_ref(),
             needed_receipts: &self.needed_receipts,
             ensure: self.ensure,
+            attempt: self.attempt,
+            timeout: self.timeout,
             since: usual.since.checked_sub(self.waited).unwrap(),
             ..usual
         }

@@ -1,7 +1,8 @@
 //! Where a case is played: a simulated world in virtual time, a journal, and processes that come and go.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use twinspan_plans::{Inputs, compile, parse};
 use twinspan_sim::{Change, Fault, FaultName, Hosts, World};
 use twinspan_steps::{
     Azure, Cloud, CommandPolicy, CredentialKind, CredentialSettings, Credentials, IdentitySettings,
-    InProcess, SecretReader, SecretRef, TransportFault, Wire, registry,
+    InProcess, SecretReader, SecretRef, Supervisor, TransportFault, Wire, registry,
 };
 
 use super::cases::{Act, Case, plan};
@@ -169,18 +170,20 @@ pub(crate) fn credentials(world: &World) -> Credentials {
 }
 
 /// The kinds of the program, acting in this world.
-fn kinds(world: &World, way: Arc<dyn InProcess>) -> Registry {
+fn kinds(world: &World, way: Arc<dyn InProcess>, journal: &Path) -> Registry {
     let cloud = Cloud::custom(ARM, LOGIN, GRAPH).unwrap();
     let azure = Azure::new(cloud, credentials(world), Wire::in_process(way));
     let programs = ["/bin/sh", "/usr/bin/test"].map(PathBuf::from);
-    registry(Arc::new(azure), CommandPolicy::allow(programs))
+    let supervisor =
+        Supervisor::new(env!("CARGO_BIN_EXE_twinspan"), [OsString::from("supervise")], journal.to_owned());
+    registry(Arc::new(azure), CommandPolicy::allow(programs).supervised_by(supervisor))
 }
 
 /// The kinds of the program, to be asked about and not to act.
 pub(crate) fn described() -> Registry {
     let world = World::shipped().unwrap();
     let clock = Arc::new(VirtualClock::new(Timestamp::UNIX_EPOCH));
-    kinds(&World::shipped().unwrap(), Arc::new(InProcessWorld::new(world, clock)))
+    kinds(&World::shipped().unwrap(), Arc::new(InProcessWorld::new(world, clock)), Path::new("none"))
 }
 
 impl Stage {
@@ -247,12 +250,13 @@ impl Stage {
 
     /// The same with a journal of its own.
     pub(crate) fn process_at(&self, journal: &str, cut: Option<Arc<dyn CutPoints>>) -> Process {
-        let kinds = Arc::new(self.world.with(|world| kinds(world, self.way.clone())));
+        let path = self.folder.path().join(journal);
+        let kinds = Arc::new(self.world.with(|world| kinds(world, self.way.clone(), &path)));
         let mut opening = Opening::rehearsal(Arc::clone(&kinds), self.clock.clone());
         if let Some(cut) = cut {
             opening = opening.cut_points(cut).without_lingering();
         }
-        let backend = SqliteBackend::open(&self.folder.path().join(journal), opening).unwrap();
+        let backend = SqliteBackend::open(&path, opening).unwrap();
         Process { backend, performer: Arc::new(Performer::new(kinds, self.clock.clone())) }
     }
 

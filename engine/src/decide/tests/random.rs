@@ -60,6 +60,7 @@ enum Act {
 fn fault() -> impl Strategy<Value = (usize, Phase, Fault)> {
     let class = prop::sample::select(vec![
         FailureClass::Throttled,
+        FailureClass::InProgress,
         FailureClass::Transient,
         FailureClass::ConflictRetryable,
         FailureClass::ReplicationLag,

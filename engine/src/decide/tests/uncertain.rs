@@ -164,3 +164,65 @@ fn a_look_that_succeeds_ends_the_wait_of_the_one_before() {
     assert_eq!(rig.status(), RunStatus::Running, "nobody is waited for any more");
     assert_eq!(rig.drive(), SUCCEEDED);
 }
+
+#[test]
+fn what_a_step_began_itself_and_still_goes_on_is_waited_for() {
+    let going_on = || Fault::Refused(StepError::new(FailureClass::InProgress, "it is running"));
+    let mut rig = Rig::new(chain(&[PostUnsafe]));
+    rig.fault("s0", Phase::Apply, Fault::AppliedThenLost);
+    for _ in 0..500 {
+        rig.fault("s0", Phase::Verify, going_on());
+    }
+    while !matches!(rig.status(), RunStatus::Waiting { .. }) {
+        rig.turn();
+    }
+    assert_eq!(rig.status(), RunStatus::Waiting { on: vec![crate::wait::WaitKind::Program] });
+    assert!(matches!(rig.step("s0"), StepState::Uncertain { .. }), "nothing is settled while it goes on");
+    // However long it takes; and then a read settles it.
+    assert_eq!(rig.drive(), SUCCEEDED);
+    assert_eq!(rig.world.ledger.len(), 1);
+    // Found before anything is sent, it holds the write back.
+    let mut rig = Rig::new(chain(&[PutSame]));
+    rig.fault("s0", Phase::Probe, going_on());
+    assert_eq!(rig.drive(), SUCCEEDED);
+    assert_eq!(rig.events_of("s0"), ["waiting", "intended", "accepted", "done"]);
+}
+
+#[test]
+fn a_read_that_finds_how_the_write_failed_closes_it() {
+    for effect in [PostUnsafe, PostWithProbe, PutSame] {
+        let mut rig = Rig::new(chain(&[effect]));
+        rig.fault("s0", Phase::Apply, Fault::LostBefore);
+        let error = StepError::plan_wrong("it ended with 7").found_not_done();
+        rig.fault("s0", Phase::Verify, Fault::Refused(error));
+        assert!(matches!(rig.drive(), RunStatus::Halted { failed, .. } if failed.len() == 1), "{effect:?}");
+        assert_eq!(rig.events_of("s0"), ["intended", "uncertain", "retry-wait", "failed"]);
+        // Nothing is unknown any more: a retry may send it.
+        rig.send("me", Signal::Retry { step: Some("s0".into()) });
+        assert_eq!(rig.drive(), SUCCEEDED, "{effect:?}");
+    }
+    // Where it did not even begin, it is tried again without being asked.
+    let mut rig = Rig::new(chain(&[PostUnsafe]));
+    rig.fault("s0", Phase::Apply, Fault::LostBefore);
+    rig.fault("s0", Phase::Verify, Fault::Refused(transient().found_not_done()));
+    assert_eq!(rig.drive(), SUCCEEDED);
+    assert_eq!(rig.world.ledger.len(), 1);
+}
+
+#[test]
+fn a_retry_of_what_only_a_person_can_know_is_refused_and_changes_nothing() {
+    let mut rig = Rig::new(chain(&[PostUnsafe]));
+    rig.fault("s0", Phase::Apply, Fault::LostBefore);
+    rig.drive();
+    let retry = Signal::Retry { step: Some("s0".into()) };
+    let me = crate::signal::Actor("me".to_owned());
+    let refused = crate::decide::check_signal(&rig.state, &retry, &me).unwrap_err();
+    assert!(refused.what.contains("its outcome is unknown") && refused.hint.unwrap().contains("adopt"));
+    let commands = crate::decide::legal_commands(&rig.state);
+    assert!(commands.iter().all(|command| command.verb != "retry"), "{commands:?}");
+    for signal in [retry, Signal::Retry { step: None }] {
+        rig.send("me", signal);
+        assert!(matches!(rig.drive(), RunStatus::Halted { undecided, .. } if undecided.len() == 1));
+    }
+    assert!(rig.world.ledger.is_empty());
+}

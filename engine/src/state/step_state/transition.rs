@@ -307,6 +307,23 @@ impl StepState {
             StepEvent::Reopened { after, .. } => self.may_reopen().then(|| {
                 if after.is_empty() { StepState::Probing { way: Way::Forward } } else { StepState::Pending }
             }),
+            StepEvent::UndoCalledOff { settling: true, .. } => (way == Some(Way::Back)).then(|| self.clone()),
+            StepEvent::UndoCalledOff { after, settling: false } => {
+                let ended = matches!(
+                    self,
+                    StepState::Undone(_)
+                        | StepState::Kept { .. }
+                        | StepState::UndoStopped { .. }
+                        | StepState::Cancelled
+                );
+                (ended || (may_stop && way == Some(Way::Back))).then(|| {
+                    if after.is_empty() {
+                        StepState::Probing { way: Way::Forward }
+                    } else {
+                        StepState::Pending
+                    }
+                })
+            }
             StepEvent::Removed { .. } => matches!(looking, Some(Phase::UndoProbe | Phase::UndoVerify))
                 .then_some(StepState::Probing { way: Way::Forward }),
             StepEvent::Undone { evidence } => {

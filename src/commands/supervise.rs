@@ -1,0 +1,21 @@
+//! `supervise`: not for people. The process that a `command` step's program runs under; the driver starts it.
+
+use crate::app::App;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::ui::Ui;
+
+/// Run the program that the lock file on standard input asks for
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) async fn run(_ui: &Ui, _app: &App, _args: Args) -> Result<Exit, CommandError> {
+    match twinspan_steps::supervise().await {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => {
+            Err(CommandError::usage("standard input is not the lock file of a `command` step's attempt")
+                .cause(&error)
+                .hint("a driver starts this itself; `twinspan run` and `twinspan resume` are for people"))
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Commands that are suggested: what is pasted into a shell means what is written, whatever a step is called.
+
+use serde::Serialize;
+
+/// A command, and what it does where several are offered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Suggestion {
+    pub(crate) command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) does: Option<&'static str>,
+}
+
+impl Suggestion {
+    /// `twinspan` with these words.
+    pub(crate) fn of(words: &[&str]) -> Self {
+        Suggestion { command: command(words), does: None }
+    }
+
+    pub(crate) fn does(self, does: &'static str) -> Self {
+        Suggestion { does: Some(does), ..self }
+    }
+}
+
+/// `twinspan` with these words, each as one word of a POSIX shell.
+pub(crate) fn command(words: &[&str]) -> String {
+    let mut text = "twinspan".to_owned();
+    for one in words {
+        text.push(' ');
+        text.push_str(&word(one));
+    }
+    text
+}
+
+/// A word of a POSIX shell: bare where that is safe, else in single quotes.
+pub(crate) fn word(text: &str) -> String {
+    twinspan_engine::shell_word(text)
+}
