@@ -212,6 +212,9 @@ pub enum Marker {
     None,
     /// First 8 digits of the run that made it ([`RunId::short`]).
     Of(String),
+    /// It is not proven that this run's write created it, and why: the request is accepted for what existed, too. Undo keeps it,
+    /// for this reason.
+    Before(String),
 }
 
 impl Marker {

@@ -17,6 +17,7 @@ mod caller;
 mod certificate;
 mod claims;
 mod cloud;
+mod created;
 mod credentials;
 mod entra;
 mod grants;
@@ -27,6 +28,7 @@ mod operations;
 mod paging;
 mod party;
 mod permission;
+mod proof;
 mod reading;
 mod redaction;
 mod refusal;
@@ -45,6 +47,8 @@ mod words;
 pub use arm::{Arm, Deletion};
 pub use azure_cli::AzureCli;
 pub use cloud::{Cloud, CloudError, Service};
+pub(crate) use created::Reply;
+pub(crate) use created::unproven;
 pub use credentials::{
     Credential, CredentialError, CredentialKind, CredentialSettings, Credentials, IdentitySettings,
     SecretReader, SecretRef,
@@ -58,6 +62,7 @@ pub use wire::{InProcess, TransportFault, Wire, WireError};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use grants::Grant;
 use grants::Grants;
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -133,7 +138,8 @@ impl Azure {
     }
 
     /// Says that `principal` was given a role at `scope`, as `identity`: until that is effective, refusals are no lack of it.
-    /// Gives the receipt by which the steps that need this one know of it, in whatever process.
+    /// Gives the receipt by which the steps that need this one know of it, in whatever process. `unproven`: why it may have
+    /// existed before.
     pub(crate) fn granted(
         &self,
         cx: &StepCx<'_>,
@@ -141,9 +147,10 @@ impl Azure {
         scope: &str,
         principal: &str,
         to_group: bool,
+        unproven: Option<String>,
     ) -> Option<Value> {
         let party = Party::of(identity).ok()?;
-        self.grants.given(party.tenant, scope, principal, to_group, cx.now())
+        self.grants.given(party.tenant, scope, principal, to_group, unproven, cx.now())
     }
 
     /// Says that `application` was given a service principal in the tenant of `identity`: until all of Entra knows it, that

@@ -1,14 +1,17 @@
 //! Accounts of a tenant as Microsoft Graph gives them, and the state of a guest.
 
+use jiff::Timestamp;
 use serde::Deserialize;
-use twinspan_engine::StepError;
+use twinspan_engine::{FailureClass, StepError};
 
 use crate::avnm::or_default;
 use crate::azure::Graph;
 use crate::ids::Guid;
 
 /// What is asked of a user: `externalUserState` and `userType` come only when they are named.
-const USER_FIELDS: &str = "id,displayName,mail,userPrincipalName,userType,externalUserState";
+const USER_FIELDS: &str = "id,displayName,mail,otherMails,proxyAddresses,userPrincipalName,userType,externalUserState,createdDateTime";
+/// What is asked of a service principal.
+const SERVICE_PRINCIPAL_FIELDS: &str = "id,appId,displayName,accountEnabled";
 
 /// A user.
 #[derive(Clone, Debug, Deserialize)]
@@ -19,6 +22,15 @@ pub(crate) struct User {
     /// Address.
     #[serde(default)]
     pub(crate) mail: Option<String>,
+    /// Its other addresses.
+    #[serde(default, deserialize_with = "or_default")]
+    other_mails: Vec<String>,
+    /// Addresses of its mailbox, with their protocol: `SMTP:nina@contoso.example`.
+    #[serde(default, deserialize_with = "or_default")]
+    proxy_addresses: Vec<String>,
+    /// When the account was created.
+    #[serde(default)]
+    created_date_time: Option<String>,
     /// Sign-in name.
     #[serde(default)]
     pub(crate) user_principal_name: Option<String>,
@@ -36,6 +48,9 @@ pub(crate) struct User {
 pub(crate) struct ServicePrincipal {
     /// Object id.
     pub(crate) id: String,
+    /// Application (client) id.
+    #[serde(default, deserialize_with = "or_default")]
+    app_id: String,
     /// Name for people.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) display_name: String,
@@ -45,9 +60,30 @@ pub(crate) struct ServicePrincipal {
 }
 
 impl User {
-    /// Whether this is its address.
-    pub(crate) fn has_address(&self, address: &str) -> bool {
+    /// Whether this is the address that it is shown with.
+    pub(crate) fn is_shown_with(&self, address: &str) -> bool {
         self.mail.as_deref().is_some_and(|mail| mail.eq_ignore_ascii_case(address))
+    }
+
+    /// Whether this is an address of it: shown, another one, of its mailbox, or the one that it was invited with.
+    pub(crate) fn has_address(&self, address: &str) -> bool {
+        let same = |text: &str| text.eq_ignore_ascii_case(address);
+        let smtp = |text: &str| {
+            text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("smtp:")) && same(&text[5..])
+        };
+        let name = self.user_principal_name.as_deref().unwrap_or_default();
+        let invited = invited_as(address);
+        let was_invited = name.get(..invited.len()).is_some_and(|start| start.eq_ignore_ascii_case(&invited));
+        self.is_shown_with(address)
+            || self.other_mails.iter().any(|mail| same(mail))
+            || self.proxy_addresses.iter().any(|proxy| smtp(proxy))
+            || same(name)
+            || was_invited
+    }
+
+    /// When the account was created.
+    pub(crate) fn created(&self) -> Option<Timestamp> {
+        self.created_date_time.as_deref()?.parse().ok()
     }
 
     /// Whether it is an account of the tenant's own. One that does not say what it is (an account that is older than the
@@ -78,6 +114,11 @@ pub(crate) fn with_address(address: &str) -> String {
     format!("mail eq '{address}' or otherMails/any(m:m eq '{address}')")
 }
 
+/// The beginning of the sign-in name of a guest who was invited with this address.
+fn invited_as(address: &str) -> String {
+    format!("{}#EXT#@", address.replace('@', "_"))
+}
+
 /// The user with this object id.
 pub(crate) async fn user(graph: &Graph<'_>, id: Guid) -> Result<Option<User>, StepError> {
     graph.get(&format!("/users/{id}"), &[("$select", USER_FIELDS)]).await
@@ -85,8 +126,42 @@ pub(crate) async fn user(graph: &Graph<'_>, id: Guid) -> Result<Option<User>, St
 
 /// Users with this address, as their own or as another one.
 pub(crate) async fn users_by_address(graph: &Graph<'_>, address: &str) -> Result<Vec<User>, StepError> {
-    let filter = with_address(address);
-    graph.list("/users", &[("$filter", &filter), ("$select", USER_FIELDS)]).await
+    let found = users_where(graph, &with_address(address), address).await?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    // An account whose address was changed since it was invited: an invitation would succeed for it, and mail the person again.
+    // Each filter by itself, as Microsoft Graph refuses some that are combined.
+    let mailbox = format!("proxyAddresses/any(p:p eq 'smtp:{}')", literal(address));
+    let invited = format!("startsWith(userPrincipalName,'{}')", literal(&invited_as(address)));
+    for filter in [mailbox, invited] {
+        match users_where(graph, &filter, address).await {
+            Ok(found) if found.is_empty() => {}
+            // Not every directory can be searched so.
+            Err(error) if error.class == FailureClass::PlanWrong => {}
+            other => return other,
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Users that a filter for this address finds.
+async fn users_where(graph: &Graph<'_>, filter: &str, address: &str) -> Result<Vec<User>, StepError> {
+    let found: Vec<User> = graph.list("/users", &[("$filter", filter), ("$select", USER_FIELDS)]).await?;
+    match found.iter().find(|user| !user.has_address(address)) {
+        Some(other) => {
+            Err(unfiltered(format!("user {}, which does not have the address {address}", other.id)))
+        }
+        None => Ok(found),
+    }
+}
+
+/// A reply that does not hold what its request asked for.
+fn unfiltered(what: String) -> StepError {
+    StepError::new(
+        FailureClass::Transient,
+        format!("the reply of Microsoft Graph to a filter cannot be read: it holds {what}"),
+    )
 }
 
 /// The service principal with this object id.
@@ -94,7 +169,7 @@ pub(crate) async fn service_principal(
     graph: &Graph<'_>,
     id: Guid,
 ) -> Result<Option<ServicePrincipal>, StepError> {
-    graph.get(&format!("/servicePrincipals/{id}"), &[("$select", "id,displayName,accountEnabled")]).await
+    graph.get(&format!("/servicePrincipals/{id}"), &[("$select", SERVICE_PRINCIPAL_FIELDS)]).await
 }
 
 /// Service principals of an application: one, or none.
@@ -103,9 +178,23 @@ pub(crate) async fn service_principals_of(
     application: Guid,
 ) -> Result<Vec<ServicePrincipal>, StepError> {
     let filter = format!("appId eq '{application}'");
-    graph
-        .list("/servicePrincipals", &[("$filter", &filter), ("$select", "id,displayName,accountEnabled")])
-        .await
+    let found: Vec<ServicePrincipal> = graph
+        .list("/servicePrincipals", &[("$filter", &filter), ("$select", SERVICE_PRINCIPAL_FIELDS)])
+        .await?;
+    match found.iter().find(|found| !found.is_of(application)) {
+        Some(other) => Err(unfiltered(format!(
+            "service principal {}, which is not of application {application}",
+            other.id
+        ))),
+        None => Ok(found),
+    }
+}
+
+impl ServicePrincipal {
+    /// Whether it is the application's.
+    pub(crate) fn is_of(&self, application: Guid) -> bool {
+        self.app_id.parse() == Ok(application)
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +206,32 @@ mod tests {
     #[test]
     fn a_quote_does_not_end_a_filter() {
         assert_eq!(literal("o'neill@contoso.example"), "o''neill@contoso.example");
+    }
+
+    #[test]
+    fn an_account_is_known_by_each_of_its_addresses() {
+        let address = "nina.network@contoso.example";
+        let user = |fields: serde_json::Value| -> User {
+            let mut all = json!({ "id": "x", "mail": "nina@new.example" });
+            all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            serde_json::from_value(all).unwrap()
+        };
+        for (fields, has) in [
+            (json!({}), false),
+            (json!({ "mail": "Nina.Network@contoso.example" }), true),
+            (json!({ "otherMails": ["x@y.example", address] }), true),
+            (
+                json!({ "proxyAddresses": ["SMTP:nina@new.example", "smtp:nina.network@contoso.example"] }),
+                true,
+            ),
+            (json!({ "proxyAddresses": ["X500:nina.network@contoso.example"] }), false),
+            (json!({ "userPrincipalName": "nina.network_contoso.example#EXT#@fabrikam.example" }), true),
+            (json!({ "userPrincipalName": "nina.network_contoso.example2#EXT#@fabrikam.example" }), false),
+            (json!({ "userPrincipalName": address }), true),
+            (json!({ "otherMails": null, "proxyAddresses": null, "userPrincipalName": null }), false),
+        ] {
+            assert_eq!(user(fields.clone()).has_address(address), has, "{fields}");
+        }
     }
 
     #[test]

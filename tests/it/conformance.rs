@@ -4,6 +4,7 @@
 
 pub(crate) mod cases;
 mod faults;
+mod replies;
 pub(crate) mod stage;
 
 pub(crate) use cases::Case;

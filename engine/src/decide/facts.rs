@@ -84,7 +84,7 @@ impl<'a> Case<'a> {
                     Origin::Changed
                 }
             }
-            Marker::Of(_) => Origin::FoundInPlace,
+            Marker::Of(_) | Marker::Before(_) => Origin::FoundInPlace,
             Marker::NoPlace if own.accepted_onto_nothing => Origin::Made,
             Marker::NoPlace | Marker::None if own.was_absent => Origin::Unproven,
             Marker::NoPlace | Marker::None => Origin::Changed,

@@ -154,7 +154,7 @@ impl Case<'_> {
         let whose = match marker {
             Marker::Of(_) if self.is_ours(marker) => ", made by this run and changed since".to_owned(),
             Marker::Of(other) => format!(", and carries the marker of run {other}"),
-            Marker::NoPlace | Marker::None => String::new(),
+            Marker::NoPlace | Marker::None | Marker::Before(_) => String::new(),
         };
         let fields = differences.iter().map(|difference| difference.field.as_str()).collect::<Vec<_>>();
         Decision {

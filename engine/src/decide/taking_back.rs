@@ -118,6 +118,7 @@ impl Case<'_> {
         }
         match (self.origin(marker), marker) {
             (Origin::Made, _) => self.remove(fact, observed, found),
+            (Origin::FoundInPlace, Marker::Before(reason)) => kept(reason.clone()),
             (Origin::Changed, Marker::Of(_)) if overwrite => self.remove(fact, observed, found),
             (Origin::Changed, _) => kept("it was there before this run changed it".to_owned()),
             (Origin::Unproven, Marker::None) => kept(

@@ -224,7 +224,7 @@ impl Case<'_> {
         let fields: Vec<&str> = differences.iter().map(|difference| difference.field.as_str()).collect();
         let whose = match marker {
             Marker::Of(other) => format!(", and carries the marker of run {other}"),
-            Marker::NoPlace | Marker::None => String::new(),
+            Marker::NoPlace | Marker::None | Marker::Before(_) => String::new(),
         };
         let decision = Decision {
             what: format!("it is there, but not as wanted ({}){whose}", fields.join(", ")),

@@ -60,7 +60,7 @@ impl<'a, T: ResourceType> Child<'a, T> {
 
     /// The one write. What it answers is not looked at: it says Pending, and an empty etag, whatever is there then.
     pub(crate) async fn write(self, properties: impl Serialize + Sync) -> Result<Applied, StepError> {
-        let _: serde::de::IgnoredAny = self.arm.put(self.id.path(), API, &Body { properties }).await?;
+        self.arm.put(self.id.path(), API, &Body { properties }).await?;
         Ok(Applied::default())
     }
 

@@ -4,6 +4,7 @@ use twinspan_encode::sh;
 
 use super::refusal::Situation;
 use crate::avnm::API;
+use crate::ids::Guid;
 
 /// A resource that the answer names as missing: another one than the request's own.
 pub(super) fn missing(path: &str, message: &str) -> Option<String> {
@@ -24,6 +25,29 @@ pub(super) fn missing(path: &str, message: &str) -> Option<String> {
         between("Resource [", ']').or_else(|| between("Resource  [", ']'))?.to_owned()
     };
     (id.starts_with("/subscriptions/") && !id.eq_ignore_ascii_case(path)).then_some(id)
+}
+
+/// Whether `message` may speak of what lies at `path`: it names no resource, that one, or one that it lies in.
+pub(super) fn may_be_about(path: &str, message: &str) -> bool {
+    let plain = |text: &str| text.trim_matches('/').to_ascii_lowercase();
+    let between = |before: &str, after: char| {
+        let (_, rest) = message.split_once(before)?;
+        rest.split_once(after).map(|(inside, _)| plain(inside))
+    };
+    let path = format!("/{}/", plain(path));
+    // Of the one maker only type and name: what lies in no resource group is said to lie in `<null>`.
+    let typed = between("The Resource '", '\'').filter(|typed| typed.contains('/'));
+    if let Some(typed) = typed {
+        return path.contains(&format!("/providers/{typed}/"));
+    }
+    // Microsoft Graph names the object.
+    if let Some(id) = between("Resource '", '\'').filter(|id| id.parse::<Guid>().is_ok()) {
+        return path.contains(&format!("/{id}/"));
+    }
+    match between("Resource [", ']').or_else(|| between("Resource  [", ']')) {
+        Some(id) if id.contains('/') => path.starts_with(&format!("/{id}/")),
+        _ => true,
+    }
 }
 
 /// What is missing, where, and how one sees what is there.
@@ -73,6 +97,33 @@ mod tests {
 
     const MANAGER: &str =
         "/subscriptions/s-1/resourceGroups/rg/providers/Microsoft.Network/networkManagers/nm";
+
+    #[test]
+    fn a_404_about_another_resource_says_nothing() {
+        let group = format!("{MANAGER}/networkGroups/g");
+        let gateway = |typed: &str, group: &str| {
+            format!(
+                "The Resource '{typed}' under resource group '{group}' was not found. For more details please go to x"
+            )
+        };
+        let provider = |id: &str| format!("Resource [{id}] does not exist or has been deleted");
+        for (words, about) in [
+            (gateway("Microsoft.Network/networkManagers/nm/networkGroups/G", "rg"), true),
+            (gateway("Microsoft.Network/networkManagers/nm", "rg"), true),
+            (gateway("Microsoft.Network/networkManagers/nm", "<null>"), true),
+            (gateway("Microsoft.Network/networkManagers/n", "rg"), false),
+            (gateway("Microsoft.Network/networkManagers/nm/networkGroups/other", "rg"), false),
+            (provider(&group), true),
+            (provider(MANAGER), true),
+            (provider(&format!("{group}2")), false),
+            (provider("/subscriptions/s-2"), false),
+            (provider("x"), true),
+            ("Not found.".to_owned(), true),
+            (String::new(), true),
+        ] {
+            assert_eq!(may_be_about(&group, &words), about, "{words}");
+        }
+    }
 
     #[test]
     fn what_is_missing_is_read_from_each_form_of_the_words_and_is_never_what_was_asked_for() {

@@ -1,14 +1,17 @@
 //! Azure Resource Manager.
 
 use azure_core::http::Url;
-use http::{Method, header};
+use http::Method;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
 
 use super::caller::{Answer, Call, Caller};
 use super::cloud::{Cloud, Service};
+use super::created::{Reply, dated};
+use super::proof::About;
 use super::{Azure, redaction, references};
 
 /// Azure Resource Manager, as one identity, within one attempt.
@@ -55,17 +58,15 @@ impl<'a> Arm<'a> {
     ) -> Result<Option<(T, Timestamp)>, StepError> {
         let call = Call::read(Service::Arm, Method::GET, self.address(path, api, &[])?);
         let answer = self.caller.send(&call).await?;
-        if answer.is_absent() {
+        if answer.is_absent(&call) {
             // What the step's own write was accepted for is not there.
             return self.caller.failed_operation().await.map_or(Ok(None), Err);
         }
         if !answer.succeeded() {
             return Err(self.caller.refused(&call, &answer)?);
         }
-        let said = answer.headers.get(header::DATE).and_then(|date| date.to_str().ok());
-        let at = said.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
-        let at = at.unwrap_or_else(|| self.caller.cx.now());
-        self.caller.decode(&call, &answer).map(|found| Some((found, at)))
+        let at = dated(&answer.headers).unwrap_or_else(|| self.caller.cx.now());
+        self.caller.decode(&call, &answer, About::Resource(path)).map(|found| Some((found, at)))
     }
 
     /// GET of a list with extra query parameters (unencoded), all pages.
@@ -75,19 +76,31 @@ impl<'a> Arm<'a> {
         api: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<T>, StepError> {
-        self.caller.pages(Call::read(Service::Arm, Method::GET, self.address(path, api, query)?)).await
+        let call = Call::read(Service::Arm, Method::GET, self.address(path, api, query)?);
+        self.caller.pages(call, About::Collection(path)).await
     }
 
-    /// PUT: the one write of an attempt.
-    pub async fn put<B: Serialize + Sync, T: DeserializeOwned>(
+    /// PUT: the one write of an attempt. A reply that is not the resource leaves it uncertain whether the request arrived; only
+    /// 202 may be without a body.
+    pub(crate) async fn put<B: Serialize + Sync>(
         &self,
         path: &str,
         api: &str,
         body: &B,
-    ) -> Result<T, StepError> {
+    ) -> Result<Reply<Value>, StepError> {
         let call = Call::write(Service::Arm, Method::PUT, self.address(path, api, &[])?).body(body)?;
+        let sent = self.caller.cx.now();
         let answer = self.caller.accepted(&call).await?;
-        self.caller.decode(&call, &answer)
+        let about = match answer.status {
+            202 if answer.body.is_empty() => {
+                return Ok(Reply::of(&answer, Value::Null, sent, self.caller.cx.now()));
+            }
+            // It may be about the operation.
+            202 => About::Action,
+            _ => About::Resource(path),
+        };
+        let body = self.caller.decode(&call, &answer, about)?;
+        Ok(Reply::of(&answer, body, sent, self.caller.cx.now()))
     }
 
     /// POST that changes something: the one write of an attempt. The answer's body may be empty.
@@ -102,7 +115,10 @@ impl<'a> Arm<'a> {
             call = call.body(body)?;
         }
         let answer = self.caller.accepted(&call).await?;
-        if answer.body.is_empty() { Ok(None) } else { self.caller.decode(&call, &answer).map(Some) }
+        if answer.body.is_empty() {
+            return Ok(None);
+        }
+        self.caller.decode(&call, &answer, About::Action).map(Some)
     }
 
     /// POST that only reads (Resource Graph, `listDeploymentStatus` …).
@@ -114,7 +130,7 @@ impl<'a> Arm<'a> {
     ) -> Result<T, StepError> {
         let call = Call::read(Service::Arm, Method::POST, self.address(path, api, &[])?).body(body)?;
         let answer = self.caller.accepted(&call).await?;
-        self.caller.decode(&call, &answer)
+        self.caller.decode(&call, &answer, About::Query(path))
     }
 
     /// DELETE: the one write of an attempt.
@@ -138,7 +154,7 @@ impl Caller<'_> {
         let answer = self.send(call).await?;
         match answer.status {
             202 => Ok(Deletion::Started),
-            _ if answer.is_absent() => Err(self.nothing_there(call, &answer)),
+            _ if answer.is_absent(call) => Err(self.nothing_there(call, &answer)),
             _ if answer.succeeded() => Ok(Deletion::Accepted),
             _ => Err(self.refused(call, &answer)?),
         }

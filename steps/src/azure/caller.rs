@@ -14,6 +14,7 @@ use super::grants::Grant;
 use super::limits::{Lane, Quota, Sort};
 use super::paging::{Page, Pages};
 use super::party::Party;
+use super::proof::About;
 use super::reading::only_reads;
 use super::refusal::{self, Sender, Situation};
 use super::tokens::Token;
@@ -95,8 +96,9 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    pub(crate) fn is_absent(&self) -> bool {
-        words::is_absent(self.status, &self.body)
+    /// Whether it says that what `call` asks for is not there.
+    pub(crate) fn is_absent(&self, call: &Call) -> bool {
+        words::is_absent(self.status, call.url.path(), &self.body)
     }
 }
 
@@ -166,12 +168,16 @@ impl<'a> Caller<'a> {
     }
 
     /// Reads all pages of a list.
-    pub(crate) async fn pages<T: DeserializeOwned>(&self, mut call: Call) -> Result<Vec<T>, StepError> {
+    pub(crate) async fn pages<T: DeserializeOwned>(
+        &self,
+        mut call: Call,
+        about: About<'_>,
+    ) -> Result<Vec<T>, StepError> {
         let mut pages = Pages::from(&self.azure.cloud, call.service, self.party()?, &call.url);
         let mut all = Vec::new();
         loop {
             let answer = self.accepted(&call).await?;
-            let page: Page<T> = self.decode(&call, &answer)?;
+            let page: Page<T> = self.decode(&call, &answer, about)?;
             all.extend(page.value);
             match pages.next(page.next.as_deref())? {
                 Some(url) => call.url = url,
@@ -218,15 +224,22 @@ impl<'a> Caller<'a> {
         Ok(error)
     }
 
-    /// The answer as a type. Its text is not quoted: it may hold what must not be kept.
-    pub(crate) fn decode<T: DeserializeOwned>(&self, call: &Call, answer: &Answer) -> Result<T, StepError> {
-        let body: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
-        // Every answer of these services is an object, also a list; but serde fills a struct from an array, too.
-        if body.trim_ascii_start().starts_with(b"[") {
-            return Err(self.unreadable(call, answer, "", "expected an object"));
+    /// The reply as a type, where it is about what was asked for. Its text is not quoted: it may hold what must not be kept.
+    pub(crate) fn decode<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        answer: &Answer,
+        about: About<'_>,
+    ) -> Result<T, StepError> {
+        if answer.body.is_empty() {
+            return Err(self.unreadable(call, answer, "", "it is empty"));
         }
-        let mut json = serde_json::Deserializer::from_slice(body);
-        let error = match serde_path_to_error::deserialize(&mut json) {
+        let body: Value = serde_json::from_slice(&answer.body)
+            .map_err(|_| self.unreadable(call, answer, "", "it is not JSON"))?;
+        if let Some(reason) = about.unproven(&body) {
+            return Err(self.unreadable(call, answer, "", &reason));
+        }
+        let error = match serde_path_to_error::deserialize(body) {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
@@ -234,21 +247,11 @@ impl<'a> Caller<'a> {
             path if path == "." => String::new(),
             path => format!(" at `{path}`"),
         };
-        let inner = error.inner();
-        let text = inner.to_string();
-        let reason = if answer.body.is_empty() {
-            "it is empty".to_owned()
-        } else if inner.is_syntax() || inner.is_eof() {
-            "it is not JSON".to_owned()
-        } else if text.starts_with("missing field") {
-            text.split(" at line").next().unwrap_or_default().to_owned()
-        } else {
-            match text.split_once(", expected ") {
-                Some((_, wanted)) => {
-                    format!("expected {}", wanted.split(" at line").next().unwrap_or_default())
-                }
-                None => "it has another shape".to_owned(),
-            }
+        let text = error.inner().to_string();
+        let reason = match text.split_once(", expected ") {
+            _ if text.starts_with("missing field") => text,
+            Some((_, wanted)) => format!("expected {wanted}"),
+            None => "it has another shape".to_owned(),
         };
         Err(self.unreadable(call, answer, &place, &reason))
     }

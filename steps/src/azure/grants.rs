@@ -27,6 +27,9 @@ pub(crate) struct Grant {
 #[serde(deny_unknown_fields)]
 struct Receipt {
     role_given: Grant,
+    /// Why the role assignment may have existed before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unproven: Option<String>,
 }
 
 impl Grant {
@@ -34,6 +37,11 @@ impl Grant {
     pub(crate) fn in_receipts(receipts: &[Value]) -> Vec<Grant> {
         let given = receipts.iter().filter_map(|receipt| Receipt::deserialize(receipt).ok());
         given.map(|receipt| receipt.role_given).collect()
+    }
+
+    /// Why the role assignment that this receipt is of may have existed before.
+    pub(crate) fn unproven(receipt: Option<&Value>) -> Option<String> {
+        Receipt::deserialize(receipt?).ok()?.unproven
     }
 
     /// When it was given, if that was a moment ago and it may allow `principal` what lies at `scope`.
@@ -58,6 +66,7 @@ impl Grants {
         scope: &str,
         principal: &str,
         to_group: bool,
+        unproven: Option<String>,
         at: Timestamp,
     ) -> Option<Value> {
         let grant = Grant {
@@ -70,7 +79,7 @@ impl Grants {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|old| at.duration_since(old.at) < PROPAGATION);
         all.push(grant.clone());
-        serde_json::to_value(Receipt { role_given: grant }).ok()
+        serde_json::to_value(Receipt { role_given: grant, unproven }).ok()
     }
 
     /// When something was given to `principal` that may allow it `scope`, if that was a moment ago: by this process, or
@@ -106,7 +115,7 @@ mod tests {
     fn only_what_was_given_to_the_account_there_and_a_moment_ago_counts() {
         let at = |minutes: i64| Timestamp::from_second(1_000_000 + 60 * minutes).unwrap();
         let grants = Grants::default();
-        grants.given("T", "/subscriptions/S", "P", false, at(0));
+        grants.given("T", "/subscriptions/S", "P", false, None, at(0));
         let recent = |tenant: &str, scope: &str, principal: &str, minutes: i64| {
             grants.recent(&[], tenant, scope, principal, at(minutes)).is_some()
         };
@@ -115,7 +124,7 @@ mod tests {
         assert!(!recent("u", "/subscriptions/s", "p", 1));
         assert!(!recent("t", "/subscriptions/s2", "p", 1));
         assert!(!recent("t", "/subscriptions/s", "q", 1));
-        grants.given("t", "/providers/Microsoft.Management/managementGroups/m", "g", true, at(20));
+        grants.given("t", "/providers/Microsoft.Management/managementGroups/m", "g", true, None, at(20));
         assert!(
             recent("t", "/subscriptions/s2", "anybody", 21),
             "a group's members, below a management group"
@@ -125,7 +134,7 @@ mod tests {
     #[test]
     fn what_another_process_gave_is_known_by_its_receipt() {
         let at = |minutes: i64| Timestamp::from_second(1_000_000 + 60 * minutes).unwrap();
-        let receipt = Grants::default().given("T", "/subscriptions/S", "P", false, at(0)).unwrap();
+        let receipt = Grants::default().given("T", "/subscriptions/S", "P", false, None, at(0)).unwrap();
         let others = [Value::String("of another kind".to_owned()), receipt];
         let others = Grant::in_receipts(&others);
         assert_eq!(others.len(), 1);

@@ -10,6 +10,8 @@ use super::Azure;
 use super::arm::{Deletion, address};
 use super::caller::{Call, Caller};
 use super::cloud::Service;
+use super::created::Reply;
+use super::proof::About;
 
 /// Microsoft Graph, as one identity, within one attempt. Paths are below `/v1.0` and begin with `/`.
 pub struct Graph<'a> {
@@ -29,13 +31,13 @@ impl<'a> Graph<'a> {
     ) -> Result<Option<T>, StepError> {
         let call = self.read(path, query)?;
         let answer = self.caller.send(&call).await?;
-        if answer.is_absent() {
+        if answer.is_absent(&call) {
             return Ok(None);
         }
         if !answer.succeeded() {
             return Err(self.caller.refused(&call, &answer)?);
         }
-        self.caller.decode(&call, &answer).map(Some)
+        self.caller.decode(&call, &answer, About::Object(path)).map(Some)
     }
 
     /// GET of a collection with query parameters (unencoded), all pages. With `$count` among them the advanced filters
@@ -45,18 +47,20 @@ impl<'a> Graph<'a> {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<T>, StepError> {
-        self.caller.pages(self.read(path, query)?).await
+        self.caller.pages(self.read(path, query)?, About::Objects).await
     }
 
     /// POST: the one write of an attempt.
-    pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(
+    pub(crate) async fn post<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
         path: &str,
         body: &B,
-    ) -> Result<T, StepError> {
+    ) -> Result<Reply<T>, StepError> {
         let call = Call::write(Service::Graph, Method::POST, self.address(path, &[])?).body(body)?;
+        let sent = self.caller.cx.now();
         let answer = self.caller.accepted(&call).await?;
-        self.caller.decode(&call, &answer)
+        let body = self.caller.decode(&call, &answer, About::Object(""))?;
+        Ok(Reply::of(&answer, body, sent, self.caller.cx.now()))
     }
 
     /// DELETE: the one write of an attempt.

@@ -11,7 +11,7 @@ use super::credentials::Credential;
 use super::grants::{Grant, Grants};
 use super::party::Party;
 use super::permission::{self, Missing};
-use super::words::Words;
+use super::words::{Words, is_absent};
 use super::{absence, redaction, references, retry_after, unauthorized};
 
 /// What was asked, and as whom.
@@ -51,7 +51,10 @@ pub(crate) fn is_stale_token(status: u16, headers: &HeaderMap) -> bool {
 pub(crate) fn refusal(situation: &Situation<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> StepError {
     let words = Words::of(body);
     let mut error = match &words {
-        Some(words) => spoken(situation, status, headers, words),
+        Some(words) => {
+            let absent = is_absent(status, situation.path, body);
+            spoken(situation, status, headers, words, absent)
+        }
         None => unspoken(situation, status, headers),
     };
     error.references = references(headers);
@@ -86,7 +89,14 @@ fn unspoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap) -> Step
     StepError::new(class, seen).hint(hint)
 }
 
-fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &Words) -> StepError {
+/// `absent`: it says that what was asked for is not there.
+fn spoken(
+    situation: &Situation<'_>,
+    status: u16,
+    headers: &HeaderMap,
+    words: &Words,
+    absent: bool,
+) -> StepError {
     let code = words.code.as_str();
     let message = words.message.as_str();
     let seen = seen(situation, &format!("{status} {code}: {}", redaction::line(message)));
@@ -145,6 +155,11 @@ fn spoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap, words: &W
                  it: az group create --subscription {subscription} --name {group} --location LOCATION"
             ))
         }
+        (404, _) if !absent => new(FailureClass::Transient).hint(format!(
+            "this reply does not say that {} is missing; a proxy or gateway between this machine and {} may have sent it",
+            situation.path,
+            situation.service.name()
+        )),
         (404, _) => new(FailureClass::ReplicationLag).hint(match absence::missing(situation.path, message) {
             Some(id) => absence::hint(situation, &redaction::line(&id)),
             None => format!(

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use azure_core::base64;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use twinspan_engine::{
 };
 use uuid::Uuid;
 
-use super::{Azure, Cloud, Credentials, InProcess, SecretReader, SecretRef, TransportFault, Wire};
+use super::{Azure, Cloud, Credentials, InProcess, Reply, SecretReader, SecretRef, TransportFault, Wire};
 
 /// Tenant of identity `central`.
 pub(crate) const CENTRAL: &str = "11111111-0000-0000-0000-00000000000c";
@@ -33,10 +33,57 @@ static NOTHING_STATED: BTreeMap<String, Value> = BTreeMap::new();
 
 type Answered = Result<Response<Bytes>, TransportFault>;
 
+/// A reply that waits for its request.
+struct Scripted {
+    answered: Answered,
+    here: Here,
+}
+
+/// Whether a reply is given the id that was asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Here {
+    Never,
+    WhereSilent,
+    Always,
+}
+
+/// `body` with the id of what was asked for at `path`.
+fn located(mut body: Value, path: &str, here: Here) -> Value {
+    fn says(item: &Value, here: Here) -> bool {
+        item.get("id").is_some_and(Value::is_string) && here == Here::WhereSilent
+    }
+    let place = |item: &mut Value, id: String| {
+        let Some(fields) = item.as_object_mut() else { return };
+        if here == Here::Always && id.contains("/providers/") {
+            fields.insert("name".to_owned(), json!(id.rsplit('/').next()));
+        }
+        fields.insert("id".to_owned(), json!(id));
+        if id.contains("/providers/") {
+            fields.entry("properties").or_insert_with(|| json!({}));
+        }
+    };
+    match body.get_mut("value").and_then(Value::as_array_mut) {
+        Some(_) if path.ends_with("/permissions") => {}
+        Some(items) => {
+            for (at, item) in items.iter_mut().enumerate().filter(|(_, item)| !says(item, here)) {
+                let name =
+                    item.get("name").and_then(Value::as_str).map_or_else(|| at.to_string(), str::to_owned);
+                place(item, format!("{path}/{name}"));
+            }
+        }
+        None => {
+            if !says(&body, here) {
+                place(&mut body, path.to_owned());
+            }
+        }
+    }
+    body
+}
+
 /// What is answered, in order, and what was asked.
 #[derive(Default)]
 pub(crate) struct Script {
-    answers: Mutex<VecDeque<Answered>>,
+    answers: Mutex<VecDeque<Scripted>>,
     token_answers: Mutex<VecDeque<Answered>>,
     requests: Mutex<Vec<Request<Bytes>>>,
     token_requests: Mutex<Vec<Request<Bytes>>>,
@@ -52,20 +99,32 @@ pub(crate) struct Seen {
 }
 
 impl Script {
-    /// Adds an answer with a JSON body.
+    /// Adds a reply with a JSON body. A resource that says no id gets that of the request, so do the items of a list.
     pub(crate) fn answer(&self, status: u16, body: &Value) -> &Self {
-        self.answer_with(status, &[], &body.to_string())
+        let reply =
+            Scripted { answered: Ok(response(status, &[], &body.to_string())), here: Here::WhereSilent };
+        self.answers.lock().unwrap().push_back(reply);
+        self
     }
 
-    /// Adds an answer with headers and a body as it is.
+    /// Adds a reply about another resource, as if it were about the one that will be asked for.
+    pub(crate) fn answer_here(&self, status: u16, headers: &[(&str, &str)], body: &Value) -> &Self {
+        let reply =
+            Scripted { answered: Ok(response(status, headers, &body.to_string())), here: Here::Always };
+        self.answers.lock().unwrap().push_back(reply);
+        self
+    }
+
+    /// Adds a reply with headers and a body as it is.
     pub(crate) fn answer_with(&self, status: u16, headers: &[(&str, &str)], body: &str) -> &Self {
-        self.answers.lock().unwrap().push_back(Ok(response(status, headers, body)));
+        let reply = Scripted { answered: Ok(response(status, headers, body)), here: Here::Never };
+        self.answers.lock().unwrap().push_back(reply);
         self
     }
 
     /// Adds a fault of the transport.
     pub(crate) fn fault(&self, fault: TransportFault) -> &Self {
-        self.answers.lock().unwrap().push_back(Err(fault));
+        self.answers.lock().unwrap().push_back(Scripted { answered: Err(fault), here: Here::Never });
         self
     }
 
@@ -116,10 +175,19 @@ impl Script {
             requests.push(request);
             return scripted.unwrap_or_else(|| Ok(response(200, &[], &token.to_string())));
         }
-        let described = format!("{} {}", request.method(), request.uri());
+        let (method, path) = (request.method().clone(), request.uri().path().replace("%20", " "));
         self.requests.lock().unwrap().push(request);
-        let answer = self.answers.lock().unwrap().pop_front();
-        answer.unwrap_or_else(|| panic!("nothing is scripted for {described}"))
+        let reply = self.answers.lock().unwrap().pop_front();
+        let Some(Scripted { answered, here }) = reply else {
+            panic!("nothing is scripted for {method} {path}")
+        };
+        let mut answered = answered?;
+        let named = method == Method::GET || method == Method::PUT;
+        if named && here != Here::Never && answered.status().is_success() {
+            let body = serde_json::from_slice(answered.body()).map(|body| located(body, &path, here));
+            *answered.body_mut() = body.unwrap().to_string().into();
+        }
+        Ok(answered)
     }
 }
 
@@ -300,7 +368,7 @@ impl Bench {
     }
 
     /// PUT of `/x` as `central`.
-    pub(crate) async fn put(&self) -> (Result<Value, StepError>, Vec<Exchange>) {
+    pub(crate) async fn put(&self) -> (Result<Reply<Value>, StepError>, Vec<Exchange>) {
         let log = AttemptLog::new(Phase::Apply);
         let cx = self.cx(Phase::Apply, &log);
         let result =

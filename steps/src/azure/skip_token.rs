@@ -101,32 +101,33 @@ mod tests {
     #[tokio::test]
     async fn pages_are_followed_by_the_token_in_the_body() {
         let bench = Bench::new();
-        bench.script.answer(200, &json!({ "value": [1, 2], "skipToken": "2" }));
-        bench.script.answer(200, &json!({ "value": [3], "skipToken": "" }));
+        let goal = |region: &str| json!({ "region": region, "deploymentType": "Connectivity" });
+        bench.script.answer(200, &json!({ "value": [goal("a"), goal("b")], "skipToken": "2" }));
+        bench.script.answer(200, &json!({ "value": [goal("c")], "skipToken": "" }));
         let log = AttemptLog::new(Phase::Probe);
         let cx = bench.cx(Phase::Probe, &log);
         let arm = bench.azure.arm(&cx, &bench.central);
-        let all: Vec<u32> = arm.query_list(PATH, "1", &[("regions", json!(["westeurope"]))]).await.unwrap();
-        assert_eq!(all, [1, 2, 3]);
+        let all: Vec<Value> = arm.query_list(PATH, "1", &[("regions", json!(["westeurope"]))]).await.unwrap();
+        assert_eq!(all, ["a", "b", "c"].map(goal));
         let bodies: Vec<Value> = bench.script.requests().into_iter().map(|seen| seen.body).collect();
         let regions = json!({ "regions": ["westeurope"] });
         assert_eq!(bodies, [regions.clone(), json!({ "regions": ["westeurope"], "skipToken": "2" })]);
-        bench.script.answer(200, &json!({ "value": [1], "skipToken": "same" }));
-        bench.script.answer(200, &json!({ "value": [1], "skipToken": "same" }));
-        let error = arm.query_list::<u32>(PATH, "1", &[]).await.unwrap_err();
+        bench.script.answer(200, &json!({ "value": [], "skipToken": "same" }));
+        bench.script.answer(200, &json!({ "value": [], "skipToken": "same" }));
+        let error = arm.query_list::<Value>(PATH, "1", &[]).await.unwrap_err();
         assert!(error.message.contains("do not end"), "{error}");
     }
 
     #[tokio::test]
     async fn resource_graph_goes_on_by_its_own_token() {
         let bench = Bench::new();
-        bench.script.answer(200, &json!({ "count": 1, "data": [{ "a": 1 }], "$skipToken": "next" }));
-        bench.script.answer(200, &json!({ "count": 1, "data": [{ "a": 2 }], "resultTruncated": "false" }));
+        bench.script.answer(200, &json!({ "count": 1, "data": [{ "id": "1" }], "$skipToken": "next" }));
+        bench.script.answer(200, &json!({ "count": 1, "data": [{ "id": "2" }], "resultTruncated": "false" }));
         let log = AttemptLog::new(Phase::Probe);
         let cx = bench.cx(Phase::Probe, &log);
         let arm = bench.azure.arm(&cx, &bench.target);
         let rows: Vec<Value> = arm.resource_graph(&["s".to_owned()], "networkresources").await.unwrap();
-        assert_eq!(rows, [json!({ "a": 1 }), json!({ "a": 2 })]);
+        assert_eq!(rows, [json!({ "id": "1" }), json!({ "id": "2" })]);
         let bodies: Vec<Value> = bench.script.requests().into_iter().map(|seen| seen.body).collect();
         assert_eq!(bodies[0]["subscriptions"], json!(["s"]));
         assert_eq!(bodies[0]["options"], json!({ "resultFormat": "objectArray" }));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::redaction;
+use super::{absence, redaction};
 
 /// The service's own words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,8 +39,9 @@ impl Words {
     }
 }
 
-/// A 404 that says: there is no such thing. Others say that the question was wrong, or come from elsewhere.
-pub(crate) fn is_absent(status: u16, body: &[u8]) -> bool {
+/// Whether a reply says that what lies at `path` is not there. A 404 of something in between (a proxy, a gateway) does not, nor
+/// does one about another resource, nor one that says that the question was wrong.
+pub(crate) fn is_absent(status: u16, path: &str, body: &[u8]) -> bool {
     const OTHER: [&str; 7] = [
         // Also what a caller without any role on an existing subscription is told.
         "SubscriptionNotFound",
@@ -51,7 +52,19 @@ pub(crate) fn is_absent(status: u16, body: &[u8]) -> bool {
         "MissingSubscription",
         "TenantNotFound",
     ];
-    status == 404 && Words::of(body).is_some_and(|words| !OTHER.contains(&words.code.as_str()))
+    // Both services put their words into `error`; what stands outside of it is not theirs.
+    let wrapped = serde_json::from_slice::<Value>(body)
+        .is_ok_and(|body| body.get("error").is_some_and(Value::is_object));
+    let says = |code: &str| {
+        let code = code.to_ascii_lowercase();
+        code.contains("notfound") || code.contains("doesnotexist")
+    };
+    let words = Words::of(body).filter(|_| status == 404 && wrapped);
+    words.is_some_and(|words| {
+        says(&words.code)
+            && !OTHER.contains(&words.code.as_str())
+            && absence::may_be_about(path, &words.message)
+    })
 }
 
 /// Whether the answer may be due to the tokens sent: refused, or issued before a right was given.
@@ -67,15 +80,20 @@ pub(crate) fn blames_token(status: u16, body: &[u8]) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::*;
-
     fn said(code: &str) -> Vec<u8> {
         json!({ "error": { "code": code, "message": "x" } }).to_string().into_bytes()
     }
 
     #[test]
     fn absent_is_only_what_says_so() {
-        for code in ["ResourceNotFound", "NotFound", "ResourceGroupNotFound", "Request_ResourceNotFound"] {
+        let is_absent = |status: u16, body: &[u8]| super::is_absent(status, "/subscriptions/s", body);
+        for code in [
+            "ResourceNotFound",
+            "NotFound",
+            "ResourceGroupNotFound",
+            "Request_ResourceNotFound",
+            "RoleDefinitionDoesNotExist",
+        ] {
             assert!(is_absent(404, &said(code)), "{code}");
         }
         for code in [
@@ -83,12 +101,27 @@ mod tests {
             "InvalidSubscriptionId",
             "InvalidResourceType",
             "NoRegisteredProviderFound",
+            "BadRequest",
+            "404",
         ] {
             assert!(!is_absent(404, &said(code)), "{code}");
         }
-        assert!(!is_absent(404, b"<html>"));
-        assert!(!is_absent(404, b""));
-        assert!(!is_absent(410, &said("NotFound")));
+        for body in [
+            &b"<html>"[..],
+            b"",
+            b"{}",
+            b"[]",
+            b"null",
+            br#""NotFound""#,
+            br#"{"code":"NotFound","message":"no route"}"#,
+            br#"{"error":"NotFound"}"#,
+            br#"{"error":{"message":"Not found"}}"#,
+        ] {
+            assert!(!is_absent(404, body), "{}", String::from_utf8_lossy(body));
+        }
+        for status in [200, 400, 410, 500] {
+            assert!(!is_absent(status, &said("NotFound")), "{status}");
+        }
         // One of the two makers writes the message first.
         assert!(is_absent(
             404,

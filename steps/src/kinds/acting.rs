@@ -184,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn another_identity_of_the_tenant_looks_and_does_not_act() {
         let (bench, admin) = bench();
-        let found = json!({ "value": [{ "id": OBJECT, "displayName": "app", "accountEnabled": true }] });
+        let found = json!({ "value": [{ "id": OBJECT, "appId": crate::default_world::APPLICATION, "displayName": "app", "accountEnabled": true }] });
         bench.script.answer(200, &json!({ "value": [] })).answer(200, &found);
         assert!(!looked(&bench, &admin).await.unwrap());
         assert!(looked(&bench, &admin).await.unwrap());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +13,7 @@ use twinspan_engine::{
 };
 
 use crate::avnm::{Provisioning, same_path};
-use crate::azure::{Azure, assignable};
+use crate::azure::{Azure, assignable, unproven};
 use crate::ids::ResourceId;
 use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::{hand_over, people};
@@ -44,6 +45,32 @@ pub(crate) struct Output {
     /// What Azure says of it.
     #[schemars(extend("x-twinspan-type" = "any"))]
     body: Value,
+}
+
+/// What the reply to the create said, by which its age is judged.
+#[derive(Serialize, Deserialize)]
+struct Receipt {
+    status: u16,
+    /// By Azure's clock: what the request created is not older.
+    not_before: Timestamp,
+}
+
+impl Receipt {
+    /// Whether the request created what was `found`. Where Azure says neither by the status nor by the time of creation that it
+    /// did, it may have been there: a PUT is accepted for what exists, too.
+    fn marker(&self, id: &ResourceId, found: &Value) -> Marker {
+        let created = found.pointer("/systemData/createdAt").and_then(Value::as_str);
+        let created: Option<Timestamp> = created.and_then(|at| at.parse().ok());
+        // Network managers and what lies in them reply 200 to every write, and each write resets the time of creation.
+        let kind = id.resource_type().to_ascii_lowercase();
+        let silent = kind.starts_with("microsoft.network/networkmanager");
+        let new = created.is_some_and(|created| created >= self.not_before);
+        if self.status == 201 || silent || new {
+            Marker::NoPlace
+        } else {
+            Marker::Before(unproven(self.status))
+        }
+    }
 }
 
 /// A value as people read it in a difference.
@@ -105,8 +132,8 @@ fn provisioning(found: &Value) -> Provisioning {
     state.and_then(Value::as_str).map(|text| text.to_owned().into()).unwrap_or_default()
 }
 
-fn observed(params: &Params, found: Value, look: Look) -> Observed<Output> {
-    let marker = Marker::NoPlace;
+fn observed(params: &Params, found: Value, look: Look, receipt: Option<&Receipt>) -> Observed<Output> {
+    let marker = receipt.map_or(Marker::NoPlace, |receipt| receipt.marker(&params.id, &found));
     let mut all = Vec::new();
     match provisioning(&found) {
         _ if look == Look::TakeBack => {
@@ -188,7 +215,9 @@ impl Step for ArmResource {
         // A resource has fields: an answer without any proves nothing of it.
         let found: Option<Map<String, Value>> =
             self.azure.arm(cx, cx.identity()?).get(params.id.path(), &params.api_version).await?;
-        Ok(found.map_or(Observed::Absent, |found| observed(params, Value::Object(found), Look::of(cx))))
+        let receipt = cx.receipt.and_then(|receipt| Receipt::deserialize(receipt).ok());
+        let seen = |found| observed(params, Value::Object(found), Look::of(cx), receipt.as_ref());
+        Ok(found.map_or(Observed::Absent, seen))
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
@@ -196,8 +225,9 @@ impl Step for ArmResource {
         if let Some(auxiliary) = cx.auxiliary {
             arm = arm.auxiliary(auxiliary);
         }
-        let _: Value = arm.put(params.id.path(), &params.api_version, &params.body).await?;
-        Ok(Applied::default())
+        let reply = arm.put(params.id.path(), &params.api_version, &params.body).await?;
+        let receipt = Receipt { status: reply.status, not_before: reply.not_before };
+        Ok(Applied { receipt: serde_json::to_value(receipt).ok() })
     }
 
     async fn undo(&self, cx: &StepCx<'_>, params: &Params, found: &Output) -> Result<Undone, StepError> {
@@ -248,7 +278,7 @@ mod tests {
     }
 
     fn seen(found: serde_json::Value) -> Observed<Output> {
-        observed(&wanted(), found, Look::Make)
+        observed(&wanted(), found, Look::Make, None)
     }
 
     #[test]
@@ -265,7 +295,7 @@ mod tests {
         let mut early = same;
         early["properties"]["provisioningState"] = json!("Creating");
         assert!(wait(seen(early.clone())).what.ends_with("is Creating"));
-        assert!(matches!(observed(&wanted(), early, Look::TakeBack), Observed::Present { .. }));
+        assert!(matches!(observed(&wanted(), early, Look::TakeBack, None), Observed::Present { .. }));
     }
 
     #[test]
@@ -282,6 +312,27 @@ mod tests {
         for _ in 0..2 {
             let error = Attempt::new(&bench, Phase::Probe).check(&kind, &wanted()).await.unwrap_err();
             assert_eq!(error.class, twinspan_engine::FailureClass::Transient, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_put_only_met_is_not_made_by_it() {
+        let id: ResourceId = wanted().id;
+        let child: ResourceId = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/networkManagers/nm/scopeConnections/c".parse().unwrap();
+        let receipt = |status| Receipt { status, not_before: "2026-11-23T08:00:00Z".parse().unwrap() };
+        let found = |at: &str| json!({ "systemData": { "createdAt": at } });
+        let none = json!({});
+        for (status, id, found, made) in [
+            (201, &id, none.clone(), true),
+            (200, &id, none.clone(), false),
+            (202, &id, none.clone(), false),
+            (200, &id, found("2026-11-23T08:00:01.1234567Z"), true),
+            (200, &id, found("2026-11-23T07:59:59Z"), false),
+            (200, &id, found("yesterday"), false),
+            (200, &child, none, true),
+        ] {
+            let marker = receipt(status).marker(id, &found);
+            assert_eq!(marker == Marker::NoPlace, made, "{status} {id} {found}: {marker:?}");
         }
     }
 
@@ -306,12 +357,12 @@ mod tests {
                 "properties": { "provisioningState": state, "list": [{ "id": "/subscriptions/x/y" }] } })
         };
         for state in ["Succeeded", "Failed", "Updating"] {
-            let seen = observed(&wanted(), found("b", state), Look::Remove);
+            let seen = observed(&wanted(), found("b", state), Look::Remove, None);
             assert!(matches!(seen, Observed::Present { .. }), "{state}: {seen:?}");
         }
-        let seen = observed(&wanted(), found("c", "Succeeded"), Look::Remove);
+        let seen = observed(&wanted(), found("c", "Succeeded"), Look::Remove, None);
         assert!(matches!(seen, Observed::Differs { .. }), "{seen:?}");
-        let seen = observed(&wanted(), found("c", "Succeeded"), Look::TakeBack);
+        let seen = observed(&wanted(), found("c", "Succeeded"), Look::TakeBack, None);
         assert!(matches!(seen, Observed::Present { .. }), "what this run made: {seen:?}");
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
@@ -16,7 +17,7 @@ use twinspan_engine::{
 };
 
 use crate::avnm::or_default;
-use crate::azure::{Azure, SignedIn};
+use crate::azure::{Azure, Reply, SignedIn};
 use crate::default_world;
 use crate::directory::{self, User};
 use crate::ids::{Email, Guid, TenantId, Url};
@@ -77,6 +78,24 @@ pub(crate) struct InvitationReceipt {
     pub(crate) email: String,
     /// The link that accepts.
     pub(crate) redeem_url: String,
+    /// By Microsoft Graph's clock: an account that this invitation created is not older.
+    pub(crate) not_before: Timestamp,
+}
+
+impl InvitationReceipt {
+    /// Whether the invitation created the account: it succeeds for an account that exists, too.
+    fn marker(&self, user: &User) -> Marker {
+        match user.created() {
+            Some(created) if created >= self.not_before => Marker::NoPlace,
+            Some(created) => Marker::Before(format!(
+                "the account existed before this run's invitation, since {created}: Microsoft Graph replied with it"
+            )),
+            None => Marker::Before(
+                "it is not proven that this run created it: Microsoft Graph does not say when the account was created"
+                    .to_owned(),
+            ),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -162,13 +181,22 @@ impl Params {
         }
     }
 
-    fn receipt(email: &Email, invitation: Invitation) -> Result<Applied, StepError> {
+    fn receipt(email: &Email, reply: Reply<Invitation>) -> Result<Applied, StepError> {
+        let Reply { body: invitation, not_before, .. } = reply;
         let Some(guest) = invitation.invited_user.and_then(|user| user.id.parse().ok()) else {
-            // Accepted all the same: the account is found by its address.
-            return Ok(Applied::default());
+            // Without its id it cannot be told whether the invitation created the account.
+            return Err(StepError::new(
+                FailureClass::Transient,
+                "the reply to the invitation cannot be read: it names no invited user",
+            )
+            .unknown());
         };
-        let receipt =
-            InvitationReceipt { guest, email: email.to_string(), redeem_url: invitation.invite_redeem_url };
+        let receipt = InvitationReceipt {
+            guest,
+            email: email.to_string(),
+            redeem_url: invitation.invite_redeem_url,
+            not_before,
+        };
         let receipt = serde_json::to_value(receipt).map_err(|error| {
             StepError::new(FailureClass::Bug, format!("the invitation's answer cannot be kept: {error}"))
         })?;
@@ -187,8 +215,26 @@ impl Params {
             .then_some(Observed::Present { output, marker: Marker::NoPlace })
     }
 
-    /// `removing`: the plan wants it gone, and a guest only.
-    fn observed(&self, found: Vec<User>, removing: bool) -> Result<Observed<Output>, StepError> {
+    /// Why an account is not the one that the plan wants gone: it is no guest, or is shown with another address.
+    fn not_to_be_removed(&self, user: &User) -> Vec<Difference> {
+        let differs = |field: &str, wanted: String, found: Option<String>| Difference {
+            field: field.to_owned(),
+            wanted,
+            found: found.unwrap_or_else(|| "not said".to_owned()),
+        };
+        let kind = user.is_member().then(|| differs("user type", "Guest".to_owned(), user.user_type.clone()));
+        let other = self.email.as_ref().filter(|email| !user.is_shown_with(email.as_str()));
+        let mail = other.map(|email| differs("mail", email.to_string(), user.mail.clone()));
+        kind.into_iter().chain(mail).collect()
+    }
+
+    /// `removing`: the plan wants it gone, and a guest only. `receipt`: of this step's own invitation.
+    fn observed(
+        &self,
+        found: Vec<User>,
+        removing: bool,
+        receipt: Option<&InvitationReceipt>,
+    ) -> Result<Observed<Output>, StepError> {
         match found.as_slice() {
             [] => Ok(Observed::Absent),
             [user] => {
@@ -196,16 +242,13 @@ impl Params {
                 let own = || user.mail.as_deref().and_then(|mail| mail.parse().ok());
                 let email = self.email.clone().or_else(own);
                 let output = Output { id: object_id, object_id, state: user.state(), email };
-                if removing && user.is_member() {
-                    let difference = Difference {
-                        field: "user type".to_owned(),
-                        wanted: "Guest".to_owned(),
-                        found: user.user_type.clone().unwrap_or_else(|| "not said".to_owned()),
-                    };
-                    let differences = vec![difference];
+                let differences = self.not_to_be_removed(user);
+                if removing && !differences.is_empty() {
                     return Ok(Observed::Differs { output, differences, marker: Marker::NoPlace });
                 }
-                Ok(Observed::Present { output, marker: Marker::NoPlace })
+                let invited = receipt.filter(|receipt| receipt.guest == object_id);
+                let marker = invited.map_or(Marker::NoPlace, |receipt| receipt.marker(user));
+                Ok(Observed::Present { output, marker })
             }
             several => {
                 let names: Vec<&str> = several
@@ -313,14 +356,14 @@ impl Step for GuestUser {
             Who::Address(email) => email,
             Who::Account(id) => {
                 let found = directory::user(&graph, id).await?;
-                return params.observed(found.into_iter().collect(), removing);
+                return params.observed(found.into_iter().collect(), removing, None);
             }
         };
         // By id first where the answer told it: an account is found by its address only some time later.
         let known = cx.receipt.and_then(|receipt| InvitationReceipt::deserialize(receipt).ok());
-        if let Some(receipt) = known {
+        if let Some(receipt) = &known {
             match directory::user(&graph, receipt.guest).await? {
-                Some(user) => return params.observed(vec![user], removing),
+                Some(user) => return params.observed(vec![user], removing, Some(receipt)),
                 // Another account that has the address by now was not invited by this step: nothing to take back.
                 None if undoing(cx) && !removing => return Ok(Observed::Absent),
                 None => {}
@@ -332,7 +375,7 @@ impl Step for GuestUser {
             && let Ok(Some(user)) = directory::user(&graph, id).await
             && user.has_address(email.as_str())
         {
-            return params.observed(vec![user], removing);
+            return params.observed(vec![user], removing, None);
         }
         match directory::users_by_address(&graph, email.as_str()).await {
             // Let in, but not to the directory: an account that is looked for by itself is there.
@@ -340,18 +383,15 @@ impl Step for GuestUser {
                 let signed_in = self.azure.sign_in(cx, cx.identity()?).await?;
                 Params::itself(email, &signed_in).ok_or(error)
             }
-            found => params.observed(found?, removing),
+            found => params.observed(found?, removing, known.as_ref()),
         }
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
         let (identity, email) = (cx.identity()?, params.address()?);
-        let invitation: Invitation = self
-            .azure
-            .graph(cx, identity)
-            .post("/invitations", &params.body(email, people::tenant(identity)?))
-            .await?;
-        Params::receipt(email, invitation)
+        let body = params.body(email, people::tenant(identity)?);
+        let reply = self.azure.graph(cx, identity).post("/invitations", &body).await?;
+        Params::receipt(email, reply)
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
@@ -423,7 +463,10 @@ mod tests {
     #[tokio::test]
     async fn a_person_is_looked_up_by_address_first() {
         let bench = Bench::new();
-        bench.script.answer(200, &json!({ "value": [] })).answer(200, &json!({ "value": [user(GUEST)] }));
+        for _ in 0..3 {
+            bench.script.answer(200, &json!({ "value": [] }));
+        }
+        bench.script.answer(200, &json!({ "value": [user(GUEST)] }));
         let attempt = Attempt::new(&bench, Phase::Probe);
         let (kind, params) = (kind(&bench), GuestUser::example());
         assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
@@ -469,6 +512,87 @@ mod tests {
         let asked = asked(&bench);
         assert!(asked[1].starts_with(&format!("GET /v1.0/users/{GUEST}?$select=")), "by id: {}", asked[1]);
         assert_eq!(asked[2], format!("DELETE /v1.0/users/{GUEST}"));
+    }
+
+    /// Microsoft Graph replies 201 to an invitation of somebody who has an account, with that account.
+    #[tokio::test]
+    async fn an_account_that_an_invitation_only_met_is_not_this_runs() {
+        for (created, made) in [
+            (json!("2026-11-23T08:00:02Z"), true),
+            (json!("2026-11-23T07:59:58Z"), true),
+            (json!("2026-11-23T07:59:00Z"), false),
+            (json!("2024-01-01T00:00:00Z"), false),
+            (json!(null), false),
+        ] {
+            let bench = Bench::new();
+            let invited = json!({ "id": "x", "inviteRedeemUrl": LINK, "invitedUser": { "id": GUEST } });
+            let mut found = user(GUEST);
+            found["mail"] = json!("nina@other.example");
+            found["createdDateTime"] = created.clone();
+            bench.script.answer(201, &invited).answer(200, &found);
+            let params = GuestUser::example();
+            let applied = Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &params).await.unwrap();
+            let mut attempt = Attempt::new(&bench, Phase::UndoProbe);
+            attempt.receipt = applied.receipt;
+            let seen = attempt.check(&kind(&bench), &params).await.unwrap();
+            let Observed::Present { marker, .. } = seen else { panic!("{seen:?}") };
+            assert_eq!(marker == Marker::NoPlace, made, "{created}: {marker:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_invitation_whose_reply_names_nobody_is_uncertain() {
+        let bench = Bench::new();
+        bench.script.answer(201, &json!({ "id": "x", "inviteRedeemUrl": LINK }));
+        let error =
+            Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &GuestUser::example()).await.unwrap_err();
+        assert_eq!(error.certainty, twinspan_engine::Certainty::Unknown);
+    }
+
+    /// A second invitation would mail the person again.
+    #[tokio::test]
+    async fn an_account_whose_address_was_changed_is_found_before_anybody_is_invited() {
+        for at in 0..2 {
+            let bench = Bench::new();
+            let mut found = user(GUEST);
+            found["mail"] = json!("nina@other.example");
+            found["userPrincipalName"] = json!("nina.network_contoso.example#EXT#@fabrikam.example");
+            for _ in 0..=at {
+                bench.script.answer(200, &json!({ "value": [] }));
+            }
+            bench.script.answer(200, &json!({ "value": [found] }));
+            let seen = Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &GuestUser::example()).await;
+            assert!(matches!(seen, Ok(Observed::Present { .. })), "{seen:?}");
+            let last = asked(&bench).pop().unwrap();
+            let wanted = [
+                "proxyAddresses/any(p:p eq 'smtp:nina",
+                "startsWith(userPrincipalName,'nina.network_contoso.example%23EXT%23@')",
+            ];
+            assert!(last.contains(wanted[at]), "{last}");
+        }
+        // To be removed it is not without a person's word.
+        let bench = Bench::new();
+        let mut found = user(GUEST);
+        found["mail"] = json!("nina@other.example");
+        found["otherMails"] = json!(["nina.network@contoso.example"]);
+        found["userType"] = json!("Guest");
+        bench.script.answer(200, &json!({ "value": [found] }));
+        let seen = Attempt::removing(&bench).check(&kind(&bench), &GuestUser::example()).await.unwrap();
+        assert!(
+            matches!(&seen, Observed::Differs { differences, .. } if differences[0].field == "mail"),
+            "{seen:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_list_that_a_filter_did_not_make_says_nothing() {
+        let bench = Bench::new();
+        let mut other = user(GUEST);
+        other["mail"] = json!("olaf@contoso.example");
+        bench.script.answer(200, &json!({ "value": [other] }));
+        let error =
+            Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &GuestUser::example()).await.unwrap_err();
+        assert_eq!(error.class, FailureClass::Transient);
     }
 
     #[tokio::test]

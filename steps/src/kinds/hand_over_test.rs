@@ -32,7 +32,7 @@ async fn same<S: Step>(
     for read in before {
         bench.script.answer(200, read);
     }
-    bench.script.answer(200, &answer);
+    bench.script.answer_here(200, &[], &answer);
     let (kind, params) = (kind(&bench), params::<S::Params>(given));
     let mut attempt = Attempt::new(&bench, Phase::Apply);
     attempt.auxiliary = S::AUXILIARY;
@@ -69,7 +69,7 @@ async fn what_a_person_sends_is_what_the_kind_sends() {
         |bench| guest_user::GuestUser { azure: Arc::clone(&bench.azure) },
         json!({ "email": "o'neill@contoso.example", "send_invitation": true, "message": "it's us" }),
         &[],
-        json!({ "inviteRedeemUrl": "https://x", "invitedUser": { "id": PRINCIPAL } }),
+        json!({ "id": "x", "inviteRedeemUrl": "https://x", "invitedUser": { "id": PRINCIPAL } }),
     )
     .await;
     same(

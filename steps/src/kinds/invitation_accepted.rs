@@ -218,8 +218,8 @@ mod tests {
         );
         attempt.needed_receipts = vec![
             json!("another step's"),
-            json!({ "guest": "ffffffff-1111-0000-0000-000000000009", "email": "x@y.example", "redeem_url": "https://other" }),
-            json!({ "guest": GUEST, "email": "nina@contoso.example", "redeem_url": LINK }),
+            json!({ "guest": "ffffffff-1111-0000-0000-000000000009", "email": "x@y.example", "redeem_url": "https://other", "not_before": "2026-11-23T08:00:00Z" }),
+            json!({ "guest": GUEST, "email": "nina@contoso.example", "redeem_url": LINK, "not_before": "2026-11-23T08:00:00Z" }),
         ];
         attempt.waited = Duration::from_secs(86_400);
         let ours = wait(attempt.check(&kind(&bench), &InvitationAccepted::example()).await.unwrap());

@@ -313,11 +313,7 @@ impl Step for NetworkManager {
                 params.id
             ))
         })?;
-        let _: Found<Manager> = self
-            .azure
-            .arm(cx, cx.identity()?)
-            .put(params.id.path(), API, &body(create, cx.run.short()))
-            .await?;
+        self.azure.arm(cx, cx.identity()?).put(params.id.path(), API, &body(create, cx.run.short())).await?;
         Ok(Applied::default())
     }
 

@@ -13,7 +13,7 @@ use twinspan_engine::{
 use uuid::Uuid;
 
 use crate::avnm::Body;
-use crate::azure::{Arm, Azure};
+use crate::azure::{Arm, Azure, Grant, unproven};
 use crate::default_world;
 use crate::ids::{ConnectionScope, Guid, ResourceId, Scope, ScopeKind};
 use crate::kinds::{reads_and_changes, removing, undoing};
@@ -288,7 +288,14 @@ impl Step for RoleAssignment {
         }
         let named: Option<Wire> = arm.get(&params.path(), rights::API).await?;
         if let Some(named) = named {
-            return params.present(&named);
+            let seen = params.present(&named)?;
+            return Ok(match (seen, Grant::unproven(cx.receipt)) {
+                // Its description carries this run's marker, and it may be older.
+                (Observed::Present { output, .. }, Some(reason)) => {
+                    Observed::Present { output, marker: Marker::Before(reason) }
+                }
+                (seen, _) => seen,
+            });
         }
         // What else satisfies the step was not made by it, so it is nothing to take back.
         if undoing(cx) {
@@ -308,18 +315,19 @@ impl Step for RoleAssignment {
         let arm = self.azure.arm(cx, identity);
         let role = rights::role(&arm, &params.scope, &params.role).await?;
         let kind = self.principal_type(cx, identity, params).await?;
-        let answer: Result<Wire, StepError> = arm
+        let answer = arm
             .put(&params.path(), rights::API, &params.body(cx, &role.id, kind.map(PrincipalType::as_str)))
             .await;
-        match answer {
-            Ok(_) => {}
+        let status = match answer {
+            Ok(reply) => reply.status,
             // Given already, under another name: the read that follows finds and adopts it.
-            Err(error) if error.code.as_deref() == Some("RoleAssignmentExists") => {}
+            Err(error) if error.code.as_deref() == Some("RoleAssignmentExists") => 409,
             Err(error) => return Err(error),
-        }
+        };
+        let unproven = (status != 201).then(|| unproven(status));
         let to_group = kind == Some(PrincipalType::Group);
         let principal = params.principal.to_string();
-        let receipt = self.azure.granted(cx, identity, params.scope.path(), &principal, to_group);
+        let receipt = self.azure.granted(cx, identity, params.scope.path(), &principal, to_group, unproven);
         Ok(Applied { receipt })
     }
 
@@ -451,11 +459,11 @@ mod tests {
     #[tokio::test]
     async fn the_name_is_always_the_same_and_the_role_is_looked_up() {
         let bench = Bench::new();
-        bench
-            .script
-            .answer(200, &role())
-            .answer(200, &json!({ "id": PRINCIPAL }))
-            .answer(201, &given(TARGET, PRINCIPAL));
+        bench.script.answer(200, &role()).answer(200, &json!({ "id": PRINCIPAL })).answer_here(
+            201,
+            &[],
+            &given(TARGET, PRINCIPAL),
+        );
         Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &wanted("direct")).await.unwrap();
         assert_eq!(
             body(&bench),

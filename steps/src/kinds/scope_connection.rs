@@ -260,7 +260,7 @@ mod tests {
         answer["systemData"] = json!({ "createdAt": "2026-01-01T00:00:00Z", "lastModifiedAt": format!("2026-11-23T08:{written}Z") });
         let date = format!("Mon, 23 Nov 2026 08:{answered} GMT");
         let bench = Bench::new();
-        bench.script.answer_with(200, &[("date", &date)], &answer.to_string());
+        bench.script.answer_here(200, &[("date", &date)], &answer);
         Attempt::new(&bench, phase).check(&kind(&bench), &ScopeConnection::example()).await.unwrap()
     }
 

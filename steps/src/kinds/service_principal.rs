@@ -11,7 +11,7 @@ use twinspan_engine::{
     Observed, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 
-use crate::azure::{Azure, SignedIn};
+use crate::azure::{Azure, Reply, SignedIn, unproven};
 use crate::default_world;
 use crate::directory::{self, ServicePrincipal as Wire};
 use crate::ids::Guid;
@@ -50,6 +50,15 @@ struct Wanted {
     app_id: Guid,
 }
 
+/// What the reply to a create says.
+#[derive(Serialize, Deserialize)]
+struct Receipt {
+    id: Guid,
+    /// Why it may have existed before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unproven: Option<String>,
+}
+
 impl Params {
     /// What signed in, if it is the application.
     fn itself(&self, signed_in: &SignedIn) -> Option<Observed<Output>> {
@@ -63,7 +72,12 @@ impl Params {
         Some(Observed::Present { output, marker: Marker::NoPlace })
     }
 
-    fn observed(&self, found: Option<Wire>, undoing: bool) -> Result<Observed<Output>, StepError> {
+    fn observed(
+        &self,
+        found: Option<Wire>,
+        undoing: bool,
+        receipt: Option<Receipt>,
+    ) -> Result<Observed<Output>, StepError> {
         let Some(found) = found else { return Ok(Observed::Absent) };
         if found.account_enabled == Some(false) && !undoing {
             return Ok(Observed::Conflict(Decision {
@@ -76,7 +90,9 @@ impl Params {
         }
         let id: Guid = found.id.parse()?;
         let output = Output { id, object_id: id, app_id: self.app_id, display_name: found.display_name };
-        Ok(Observed::Present { output, marker: Marker::NoPlace })
+        let created = receipt.filter(|receipt| receipt.id == id);
+        let unproven = created.and_then(|receipt| receipt.unproven);
+        Ok(Observed::Present { output, marker: unproven.map_or(Marker::NoPlace, Marker::Before) })
     }
 }
 
@@ -106,11 +122,12 @@ impl Step for ServicePrincipal {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let graph = self.azure.graph(cx, cx.identity()?);
-        let known = cx.receipt.and_then(|receipt| Guid::deserialize(receipt).ok());
-        if let Some(id) = known
-            && let Some(found) = directory::service_principal(&graph, id).await?
+        let known = cx.receipt.and_then(|receipt| Receipt::deserialize(receipt).ok());
+        if let Some(receipt) = &known
+            && let Some(found) = directory::service_principal(&graph, receipt.id).await?
+            && found.is_of(params.app_id)
         {
-            return params.observed(Some(found), undoing(cx));
+            return params.observed(Some(found), undoing(cx), known);
         }
         match directory::service_principals_of(&graph, params.app_id).await {
             // Let in, but not to the directory: an application that is looked for by itself is there.
@@ -118,13 +135,13 @@ impl Step for ServicePrincipal {
                 let signed_in = self.azure.sign_in(cx, cx.identity()?).await?;
                 params.itself(&signed_in).ok_or(error)
             }
-            found => params.observed(found?.into_iter().next(), undoing(cx)),
+            found => params.observed(found?.into_iter().next(), undoing(cx), known),
         }
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
         let identity = cx.identity()?;
-        let made: Wire = self
+        let reply: Reply<Wire> = self
             .azure
             .graph(cx, identity)
             .post("/servicePrincipals", &Wanted { app_id: params.app_id })
@@ -142,7 +159,9 @@ impl Step for ServicePrincipal {
             })?;
         self.azure.arrived(cx, identity, &params.app_id.to_string());
         // Known at once by its id; by its application's id only some time later.
-        Ok(Applied { receipt: made.id.parse::<Guid>().ok().map(|id| id.to_string().into()) })
+        let unproven = (!reply.is_created()).then(|| unproven(reply.status));
+        let receipt = Receipt { id: reply.body.id.parse()?, unproven };
+        Ok(Applied { receipt: serde_json::to_value(receipt).ok() })
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
@@ -219,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_asked_and_sent() {
         let bench = Bench::new();
-        let made = json!({ "id": OBJECT, "displayName": "network-automation", "accountEnabled": true });
+        let made = json!({ "id": OBJECT, "appId": default_world::APPLICATION, "displayName": "network-automation", "accountEnabled": true });
         bench.script.answer(200, &json!({ "value": [] })).answer(201, &made).answer(200, &made).answer_with(
             204,
             &[],
@@ -251,7 +270,7 @@ mod tests {
     async fn a_disabled_one_needs_a_decision_and_can_be_taken_back() {
         for (phase, conflict) in [(Phase::Probe, true), (Phase::UndoProbe, false)] {
             let bench = Bench::new();
-            bench.script.answer(200, &json!({ "value": [{ "id": OBJECT, "accountEnabled": false }] }));
+            bench.script.answer(200, &json!({ "value": [{ "id": OBJECT, "appId": default_world::APPLICATION, "accountEnabled": false }] }));
             let seen =
                 Attempt::new(&bench, phase).check(&kind(&bench), &ServicePrincipal::example()).await.unwrap();
             assert_eq!(matches!(seen, Observed::Conflict(_)), conflict, "{seen:?}");

@@ -217,7 +217,7 @@ impl Step for StaticMember {
         if let Some(auxiliary) = cx.auxiliary {
             arm = arm.auxiliary(auxiliary);
         }
-        let _: Found<Wire> = arm.put(params.member()?.path(), API, &params.body()).await?;
+        arm.put(params.member()?.path(), API, &params.body()).await?;
         Ok(Applied::default())
     }
 
@@ -392,7 +392,7 @@ mod tests {
     #[tokio::test]
     async fn the_auxiliary_token_goes_with_the_write_only() {
         let bench = Bench::new();
-        bench.script.answer(200, &member("m", "Updating")).answer_with(200, &[], "");
+        bench.script.answer_here(200, &[], &member("m", "Updating")).answer_with(200, &[], "");
         let mut attempt = Attempt::new(&bench, Phase::Apply);
         attempt.auxiliary = true;
         attempt.apply(&kind(&bench), &of_spoke()).await.unwrap();

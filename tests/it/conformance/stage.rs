@@ -25,6 +25,7 @@ use twinspan_steps::{
 };
 
 use super::cases::{Act, Case, plan};
+use super::replies::Chain;
 use crate::specification::book::{Book, CONFORMANCE};
 
 const ARM: &str = "https://arm.twinspan.invalid";
@@ -63,6 +64,7 @@ pub(crate) struct Way {
 struct WayState {
     calls: Vec<String>,
     fault: Option<(usize, FaultName)>,
+    wrong: Option<Chain>,
 }
 
 /// What lives until it is killed.
@@ -87,7 +89,17 @@ pub(crate) enum Stop {
 impl Way {
     /// From here on calls are counted, and the one with this number (from 0) goes wrong.
     pub(crate) fn begin(&self, fault: Option<(usize, FaultName)>) {
-        *self.state.lock().unwrap() = WayState { calls: Vec::new(), fault };
+        *self.state.lock().unwrap() = WayState { fault, ..WayState::default() };
+    }
+
+    /// From here on calls are counted, and some are given wrong replies.
+    pub(super) fn begin_wrong(&self, chain: Chain) {
+        *self.state.lock().unwrap() = WayState { wrong: Some(chain), ..WayState::default() };
+    }
+
+    /// How many wrong replies were not given.
+    pub(super) fn wrong_left(&self) -> usize {
+        self.state.lock().unwrap().wrong.as_ref().map_or(0, Chain::left)
     }
 
     /// Every call since then: method and path.
@@ -106,7 +118,11 @@ impl InProcess for Way {
             let method = request.method().to_string();
             self.world.with(|world| world.add_faults([Fault::once(&method, "", fault)]));
         }
+        let wrong = state.wrong.as_mut().and_then(|chain| chain.next(number, &request));
         drop(state);
+        if let Some(wrong) = wrong {
+            return Box::pin(async move { Ok(wrong.instead_of(&self.world.call(request).await?)) });
+        }
         self.book.through(&*self.world, request, fault.is_none_or(is_an_answer_of_azures))
     }
 }

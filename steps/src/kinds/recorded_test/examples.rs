@@ -123,15 +123,30 @@ async fn items<T: DeserializeOwned>(
     let log = AttemptLog::new(Phase::Probe);
     let cx = bench.cx(Phase::Probe, &log);
     let arm = bench.azure.arm(&cx, &bench.central);
-    if body["value"].is_array() {
+    // The examples' ids are not of the places that their own paths name; each is asked for where it says that it is.
+    let place = |item: &Value| match item["id"].as_str() {
+        Some(id) if id.contains('/') => format!("/{}", id.trim_matches('/')),
+        _ => "/x".to_owned(),
+    };
+    if let Some(listed) = body["value"].as_array().cloned() {
         body["nextLink"] = json!("");
+        let first = listed.first().map(place).unwrap_or_else(|| "/x/x".to_owned());
+        let permissions = listed.first().is_some_and(|item| item.get("actions").is_some());
+        let collection = match first.rsplit_once('/') {
+            _ if permissions => "/x/providers/Microsoft.Authorization/permissions",
+            Some((collection, _)) if collection.len() > 1 => collection,
+            _ => "/x",
+        };
         bench.script.answer(200, &body);
-        let read: Result<Vec<T>, StepError> = arm.list("/x", API, &[]).await;
-        let said = body["value"].as_array().unwrap().iter().map(says).collect();
-        (said, read.map(|read| read.iter().map(drawn).collect()))
+        let read: Result<Vec<T>, StepError> = arm.list(collection, API, &[]).await;
+        (listed.iter().map(says).collect(), read.map(|read| read.iter().map(drawn).collect()))
     } else {
+        // Some of the examples' names are not those of their ids.
+        if let (Some(name), true) = (place(&body).rsplit('/').next(), body["name"].is_string()) {
+            body["name"] = json!(name);
+        }
         bench.script.answer(200, &body);
-        let read: Result<Option<T>, StepError> = arm.get("/x", API).await;
+        let read: Result<Option<T>, StepError> = arm.get(&place(&body), API).await;
         (vec![says(&body)], read.map(|read| read.iter().map(drawn).collect()))
     }
 }
@@ -143,7 +158,7 @@ async fn concluded<S: Step>(
     body: &Value,
     output: &str,
 ) -> Result<Vec<String>, StepError> {
-    bench.script.answer(200, body);
+    bench.script.answer_here(200, &[], body);
     let seen = Attempt::new(bench, Phase::Probe).check(&kind, &S::example()).await?;
     Ok(match seen {
         Observed::Present { output: found, .. } => vec![at(&serde_json::to_value(found).unwrap(), output)],
@@ -156,7 +171,7 @@ async fn scope(body: &Value, scope: &str) -> Result<Vec<String>, StepError> {
     let bench = Bench::new();
     let log = AttemptLog::new(Phase::Probe);
     let cx = bench.cx(Phase::Probe, &log);
-    bench.script.answer(200, body);
+    bench.script.answer_here(200, &[], body);
     let scope: ConnectionScope = scope.parse().unwrap();
     let seen = hierarchy::read(&bench.azure.arm(&cx, &bench.central), &scope).await?;
     Ok(seen.iter().map(|seen| format!("{} {}", seen.name, seen.state)).collect())
