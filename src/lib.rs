@@ -32,6 +32,7 @@ mod preview;
 mod progress;
 mod rehearsal;
 mod repair_preview;
+mod request_windows;
 mod run_reference;
 mod secrets;
 mod signals;

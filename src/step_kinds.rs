@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::clouds;
 use crate::environment::Environment;
 use crate::error::CommandError;
+use crate::request_windows;
 use crate::secrets::Secrets;
 
 /// Kinds for commands that never touch a network: they are described, not performed.
@@ -25,7 +26,7 @@ pub(crate) fn described() -> Result<Arc<Registry>, CommandError> {
 /// Kinds that act in the configured cloud.
 pub(crate) fn live(app: &App) -> Result<Arc<Registry>, CommandError> {
     let azure = clouds::live(app.configuration()?, &app.environment)?;
-    Ok(Arc::new(registry(azure, commands(app)?)))
+    Ok(Arc::new(request_windows::shortened(registry(azure, commands(app)?), &app.environment)))
 }
 
 /// Kinds that look at the configured cloud and can change nothing there, and the clients that they look through.

@@ -122,6 +122,7 @@ pub(crate) fn catalog() -> Catalog {
             summary: String::new(),
             effect,
             undo_before: Vec::new(),
+            request_window: 0,
             removable: effect != Read && !matches!(name, "azure.resource-provider" | "command"),
             gate: matches!(name, "approval" | "delay"),
             identities,

@@ -136,6 +136,7 @@ impl<'a> Attempt<'a> {
             others: &[],
             auxiliary: None,
             since: self.now,
+            waited: std::time::Duration::ZERO,
             approval: None,
             receipt: None,
             needed_receipts: &[],

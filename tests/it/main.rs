@@ -24,6 +24,7 @@ mod hand_over;
 mod house;
 mod journal_file;
 mod kill_windows;
+mod late_requests;
 mod lies;
 mod notice;
 mod official_clients;

@@ -1,9 +1,11 @@
 //! The rules, driven through a small world without clock, journal or tasks.
 
 mod back;
+mod clocks;
 mod crashes;
 mod forward;
 mod graph;
+mod lost;
 mod people;
 mod plans;
 mod random;
@@ -13,4 +15,5 @@ mod repair;
 mod rig;
 mod slots;
 mod uncertain;
+mod windows;
 mod world;

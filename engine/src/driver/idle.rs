@@ -18,6 +18,7 @@ impl Driver {
             self.stopping = true;
             self.ready.clear();
             self.want_no_more();
+            self.search_no_more();
             for (slot, run) in self.live.iter_mut().enumerate() {
                 if let Some(run) = run {
                     run.clear_queue();
@@ -39,7 +40,7 @@ impl Driver {
             until = until.min(*at);
         }
         if let Some(std::cmp::Reverse((at, _))) = self.timers.peek() {
-            let left = Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default();
+            let left = at.saturating_sub(self.clock.boot());
             until = until.min(now + left);
         }
         let level = self.stop.asked().saturating_add(1);
@@ -91,7 +92,7 @@ impl Driver {
     }
 
     fn wake_due(&mut self) {
-        let now = self.clock.now();
+        let now = self.clock.boot();
         while let Some(std::cmp::Reverse((at, slot))) = self.timers.peek().copied() {
             if at > now {
                 break;
@@ -131,7 +132,7 @@ impl Driver {
         // A timer of a run that is gone, or that has another one by now, does not make time pass.
         while let Some(std::cmp::Reverse((at, slot))) = self.timers.peek().copied() {
             if self.live.get(slot).and_then(Option::as_ref).is_some_and(|run| run.wake == Some(at)) {
-                self.clock.sleep_until(at).await;
+                self.clock.sleep(at.saturating_sub(self.clock.boot())).await;
                 self.wake_due();
                 // A long rehearsal still hears that it is to stop.
                 tokio::task::yield_now().await;

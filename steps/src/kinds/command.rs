@@ -162,6 +162,7 @@ impl Command {
             identity: "this machine".to_owned(),
             acted_as: Vec::new(),
             write,
+            created: None,
             references: Vec::new(),
             sent: None,
             received: None,
@@ -178,6 +179,7 @@ impl Step for Command {
     const SUMMARY: &'static str = "Run a local program, where this machine's configuration allows it";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     const KEEPS: Option<&'static str> = Some("what a program did cannot be taken back by running it again");
 

@@ -54,6 +54,7 @@ impl<'a> Attempt<'a> {
             needed_receipts: &self.needed_receipts,
             ensure: self.ensure,
             since: usual.since.checked_sub(self.waited).unwrap(),
+            waited: self.waited,
             ..usual
         }
     }
