@@ -86,6 +86,13 @@ fn behaviour(kind: &KindSpec) -> String {
     if kind.removable {
         text.push_str(" With `ensure: absent` it is removed.");
     }
+    if kind.request_window > 0 {
+        let _ = write!(
+            text,
+            " A request without a response may still take effect for {} s; undo, deletes, re-creation and repair wait for that.",
+            kind.request_window
+        );
+    }
     if !kind.forms.is_empty() {
         let names = |form: &Vec<String>| {
             form.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")

@@ -33,6 +33,7 @@ mod preview;
 mod progress;
 mod rehearsal;
 mod repair_preview;
+mod request_windows;
 #[cfg(test)]
 mod robustness;
 mod run_reference;

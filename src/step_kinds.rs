@@ -16,6 +16,7 @@ use crate::clouds;
 use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::request_windows;
 use crate::secrets::Secrets;
 
 /// Kinds for commands that never touch a network: they are described, not performed.
@@ -30,7 +31,8 @@ pub(crate) fn described() -> Result<Arc<Registry>, CommandError> {
 /// Kinds that act in the configured cloud.
 pub(crate) fn live(app: &App) -> Result<Arc<Registry>, CommandError> {
     let azure = clouds::live(app.configuration()?, &app.environment)?;
-    Ok(Arc::new(registry(azure, commands(app)?.supervised_by(supervisor(app.journal()?)?))))
+    let commands = commands(app)?.supervised_by(supervisor(app.journal()?)?);
+    Ok(Arc::new(request_windows::shortened(registry(azure, commands), &app.environment)))
 }
 
 /// What runs the programs of `command` steps: this program itself. What it leaves lies beside `journal`.

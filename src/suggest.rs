@@ -33,5 +33,5 @@ pub(crate) fn command(words: &[&str]) -> String {
 
 /// A word of a POSIX shell: bare where that is safe, else in single quotes.
 pub(crate) fn word(text: &str) -> String {
-    twinspan_engine::shell_word(text)
+    twinspan_encode::sh::word(text)
 }

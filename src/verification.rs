@@ -39,7 +39,7 @@ pub(crate) async fn of(
         // Nothing is in place: there is nothing to record.
         return Ok(Verification { began, findings, remark: None });
     }
-    let signal = Signal::Verified { began, findings: findings.clone() };
+    let signal = Signal::Verified { began, after: state.seq(), findings: findings.clone() };
     let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason, signal };
     let settled = backend.signal_and_settle(row, PATIENCE).await.map_err(failures::backend)?;
     let remark = (settled == Settled::NotYet)

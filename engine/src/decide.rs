@@ -12,11 +12,14 @@ mod signals;
 mod taking_back;
 #[cfg(test)]
 mod tests;
+mod windows;
 
-use jiff::Timestamp;
+use std::time::Duration;
+
 use serde_json::Value;
 use twinspan_plans::Digest;
 
+use crate::clock::Now;
 use crate::event::{Event, Outcome, StepEvent};
 use crate::failure::StepError;
 use crate::ids::StepKey;
@@ -26,6 +29,7 @@ use crate::state::{Goal, RunState, StepState, Way};
 use crate::step::Phase;
 
 pub use signals::{Command, SignalRefused, check_signal, legal_commands, take_signal};
+pub use windows::NOT_DELETED;
 
 /// What the driver has to do next.
 #[derive(Debug)]
@@ -35,15 +39,17 @@ pub enum Effect {
     Record(Event),
     /// Perform this, unless it is in flight already. Apply and Undo only after their `Intended` is durable.
     Perform(Box<Job>),
-    /// Nothing before this time.
-    WakeAt(Timestamp),
+    /// Before anything is undone: read the steps of which nothing is known ([`Event::Searched`]).
+    Search,
+    /// Nothing before this reading of the boot-time clock, since the driver took the run.
+    WakeAt(Duration),
     /// The run has ended.
     Finished(Outcome),
 }
 
 /// What happens next: everything that is ready or due, `Perform` at most as often as the run's limit says. Cost:
 /// O(ready + due), never O(run).
-pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
+pub fn decide(state: &RunState, now: Now) -> Vec<Effect> {
     if let Some(outcome) = state.outcome() {
         return vec![Effect::Finished(outcome)];
     }
@@ -60,12 +66,15 @@ pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
     if !state.may_send() {
         return effects;
     }
+    if state.control().goal == Goal::Undo && state.search_is_due() {
+        return vec![Effect::Search];
+    }
     if state.control().goal == Goal::Finish {
         effects.extend(state.records().filter_map(|id| record(state, id)).map(Effect::Record));
     }
-    let due = state.due(now).filter_map(|id| job(state, id)).take(state.performs());
+    let due = state.due(now.boot).filter_map(|id| job(state, id, now)).take(state.performs());
     effects.extend(due.map(|job| Effect::Perform(Box::new(job))));
-    if let Some(next) = state.next_due(now) {
+    if let Some(next) = state.next_due(now.boot) {
         effects.push(Effect::WakeAt(next));
     }
     effects
@@ -93,7 +102,7 @@ fn record(state: &RunState, id: ItemId) -> Option<Event> {
 }
 
 /// What a step performs next.
-fn job(state: &RunState, id: ItemId) -> Option<Job> {
+fn job(state: &RunState, id: ItemId, now: Now) -> Option<Job> {
     let item = state.item(id);
     let Role::Step(record) = &item.role else { return None };
     if item.verdict.is_some() {
@@ -108,10 +117,12 @@ fn job(state: &RunState, id: ItemId) -> Option<Job> {
         (Goal::Undo, Way::Forward) if matches!(record.state, StepState::Uncertain { .. }) => {}
         _ => return None,
     }
-    job_of(state, id, phase, attempt_of(&record.state, phase, record.attempts))
+    let waited = record.since.map(|since| state.elapsed(since, now)).unwrap_or_default();
+    let attempt = attempt_of(&record.state, phase, record.attempts);
+    Some(Job { waited, ..job_of(state, id, phase, attempt)? })
 }
 
-/// One phase of a step whose needs were met, with all that it takes.
+/// One phase of a step whose needs were met, with all that it takes. Whatever it counts from its begin is over.
 pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -> Option<Job> {
     let item = state.item(id);
     let record = item.step()?;
@@ -134,7 +145,9 @@ pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -
         identities: call.identities.clone(),
         others: state.other_identities(id, &call.identities),
         auxiliary: call.auxiliary.clone(),
-        since: record.since?,
+        since: record.since?.utc,
+        waited: Duration::MAX,
+        asked: state.seq(),
         approval: record.approval.clone(),
         receipt: record.receipt.clone(),
         needed_receipts: needed_receipts.collect(),
@@ -155,13 +168,13 @@ fn attempt_of(state: &StepState, phase: Phase, attempts: u32) -> u32 {
 
 /// What a performer's fact means: the events to append. A fact that is not waited for (a second delivery, or one that
 /// a signal has overtaken) means nothing.
-pub fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Vec<Event> {
+pub fn interpret(state: &RunState, fact: &Fact, now: Now) -> Vec<Event> {
     let events = facts::interpret(state, fact, now).unwrap_or_default();
     events.into_iter().map(|event| Event::Step { step: fact.step.clone(), event }).collect()
 }
 
 /// What it means that the journal refused `Intended` of `step`, because the live run `other` claims the same.
-pub fn claim_clash(state: &RunState, step: &StepKey, other: crate::ids::RunId, now: Timestamp) -> Vec<Event> {
+pub fn claim_clash(state: &RunState, step: &StepKey, other: crate::ids::RunId, now: Now) -> Vec<Event> {
     let events = facts::claim_clash(state, step, other, now).unwrap_or_default();
     events.into_iter().map(|event| Event::Step { step: step.clone(), event }).collect()
 }

@@ -9,6 +9,7 @@ mod flights;
 mod idle;
 pub(crate) mod lease;
 mod run;
+mod searching;
 mod turn;
 
 #[cfg(test)]
@@ -19,14 +20,15 @@ pub(crate) mod trial;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
-use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::backend::plans::PlanCache;
 use crate::backend::{BackendError, DriveOptions, Parked, Runs, StopToken};
 use crate::clock::Clock;
+use crate::event::Event;
 use crate::ids::RunId;
 use crate::journal::{
     DriverLock, Journal, Look, Refusal, Taken, Watch, Write, WriteFailure, whole_microseconds,
@@ -106,6 +108,8 @@ enum News {
     Landed(Box<Landed>),
     /// The heartbeat was moved (whether the journal knows this driver), or not.
     Beaten { began: std::time::Duration, outcome: Result<bool, WriteFailure> },
+    /// The search before an undo is over: the events to record.
+    Searched { slot: usize, events: Vec<Event> },
 }
 
 struct Driver {
@@ -137,7 +141,8 @@ struct Driver {
     touched: BTreeSet<usize>,
     /// Runs that could not send: a signal waits for them, or their lease is lost.
     called: BTreeSet<usize>,
-    timers: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    /// When runs wake, on the boot-time clock.
+    timers: BinaryHeap<Reverse<(Duration, usize)>>,
     /// Phases to be performed; on a virtual clock they wait here until nothing else is going on.
     ready: Vec<(usize, Job)>,
     posting: Vec<Box<dyn Write>>,
@@ -244,8 +249,8 @@ impl Driver {
 
     fn parked(&mut self, stopped: bool) -> Parked {
         let mut runs: Vec<_> = std::mem::take(&mut self.parked).into_iter().collect();
-        let now = self.clock.now();
-        runs.extend(self.live.iter().flatten().map(|run| (run.id, run.state.status(now))));
+        let now = self.clock.read();
+        runs.extend(self.live.iter().flatten().map(|run| (run.id, run.state.status(now.utc))));
         Parked { runs, refused: std::mem::take(&mut self.refused), stopped }
     }
 
@@ -284,6 +289,7 @@ impl Driver {
             }
             News::Landed(landed) => self.land(*landed),
             News::Beaten { began, outcome } => self.hear_beaten(began, outcome),
+            News::Searched { slot, events } => self.searched(slot, events),
         }
     }
 

@@ -13,8 +13,9 @@ use twinspan_plans::{Digest, Inputs};
 use crate::drift::Finding;
 use crate::failure::StepError;
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
+use crate::search::Sought;
 use crate::signal::{Actor, Choice, Signal};
-use crate::step::{ActedAs, Approval, ClaimKey, Decision, Marker, Phase};
+use crate::step::{ActedAs, Approval, Cause, ClaimKey, Decision, Marker, Phase};
 use crate::wait::Wait;
 
 /// An event as it is stored: where, when, what.
@@ -22,7 +23,7 @@ use crate::wait::Wait;
 pub struct Recorded {
     /// Position in its run.
     pub seq: Seq,
-    /// When it happened, on the run's clock; never earlier than the event before.
+    /// When it happened, by the wall clock of its driver; that can be earlier than the event before. The order is `seq`.
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
@@ -124,8 +125,15 @@ pub enum Event {
         reason: Option<String>,
         /// When the first read began.
         began: Timestamp,
+        /// The run's last event when it began: what was proven later is newer.
+        after: Seq,
         /// One for each step that was looked at.
         findings: Vec<Finding>,
+    },
+    /// Before an undo, steps that the journal says never sent anything were read: a journal can be older than the cloud.
+    Searched {
+        /// Steps at which something was found, or that could not be checked.
+        sought: Vec<Sought>,
     },
     /// Nothing is left to do. A run that was reopened by a repair ends once more.
     RunEnded {
@@ -183,6 +191,9 @@ pub enum StepEvent {
         decision: Decision,
         /// What was being done.
         phase: Phase,
+        /// Why it came to this, where more than the words depends on it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
     },
     /// About to send. Durable before anything is sent.
     Intended {
@@ -246,6 +257,9 @@ pub enum StepEvent {
         read_began: Timestamp,
         /// When the next one is due.
         look_again: Timestamp,
+        /// Why that is not enough, where there is more to say than that reads have to agree.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        what: Option<String>,
     },
     /// Tries again later.
     RetryWait {
@@ -396,9 +410,15 @@ pub enum Origin {
 pub struct Evidence {
     /// When the proving read began.
     pub read_began: Timestamp,
-    /// When the last write ended, if there was one; always before `read_began`.
+    /// The last event that was recorded when the read began.
+    #[serde(default)]
+    pub read_after: Seq,
+    /// When the last write ended, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_ended: Option<Timestamp>,
+    /// The event that recorded the end of that write; never later than `read_after`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_recorded: Option<Seq>,
     /// Digest of what was read.
     pub seen: Digest,
     /// Whose marker it carries.
@@ -418,6 +438,11 @@ impl Evidence {
     /// Digest of nothing: what a read that found nothing has seen.
     pub(crate) fn of_absence() -> Digest {
         crate::decide::digest_of(&Value::String("absent".to_owned()))
+    }
+
+    /// Whether the proving read was begun after the end of the last write was recorded (I2).
+    pub fn is_after_last_write(&self) -> bool {
+        self.write_recorded.is_none_or(|written| written <= self.read_after)
     }
 
     /// Whether it proves that nothing is there.

@@ -10,6 +10,7 @@ mod reading;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use twinspan_plans::{IdentityId, NodeId, Plan, StepDef, Type};
@@ -100,7 +101,7 @@ pub(crate) type Glances = BTreeMap<StepKey, Glance>;
 
 /// Every step that is not done, in an order in which they can be done.
 pub fn foresee(state: &RunState, registry: &Registry, clock: &dyn Clock) -> Vec<Foreseen> {
-    let (sights, _) = sights(state, registry, clock, &Glances::new());
+    let (sights, _) = sights(state, registry, clock, &Glances::new(), false);
     let ahead = sights.into_iter().filter(|sight| sight.applies).map(|sight| {
         // An element that the run does not have yet waits for what its collection waits for.
         let of = match state.find(&sight.key) {
@@ -120,16 +121,18 @@ pub fn foresee(state: &RunState, registry: &Registry, clock: &dyn Clock) -> Vec<
 }
 
 /// Every step that is not done, in an order in which they can be done, and every value that something stands in for.
+/// `cancelled`: those that were cancelled, too.
 pub(crate) fn sights(
     state: &RunState,
     registry: &Registry,
     clock: &dyn Clock,
     glances: &Glances,
+    cancelled: bool,
 ) -> (Vec<Sight>, Vec<Variable>) {
     let plan = std::sync::Arc::clone(state.plan());
     let Some(run) = state.run() else { return (Vec::new(), Vec::new()) };
     let (known, steps) = (Known::new(run), Vec::new());
-    let mut ahead = Ahead { state, plan: &plan, registry, clock, run, glances, known, steps };
+    let mut ahead = Ahead { state, plan: &plan, registry, clock, run, glances, cancelled, known, steps };
     for node in order::ordered(&plan) {
         if let Some(step) = plan.node(node).step() {
             ahead.step(node, step);
@@ -146,6 +149,7 @@ struct Ahead<'a> {
     clock: &'a dyn Clock,
     run: RunId,
     glances: &'a Glances,
+    cancelled: bool,
     known: Known,
     steps: Vec<Sight>,
 }
@@ -233,7 +237,8 @@ impl Ahead<'_> {
                 }
                 return;
             }
-            Some(StepState::NotApplicable | StepState::Cancelled) => return,
+            Some(StepState::Cancelled) if !self.cancelled => return,
+            Some(StepState::NotApplicable) => return,
             _ => {}
         }
         let applies = self.applies(node, place);
@@ -415,7 +420,8 @@ impl Ahead<'_> {
             identities,
             others: &[],
             auxiliary,
-            since: record.and_then(|record| record.since).unwrap_or(now),
+            since: record.and_then(|record| record.since).map_or(now, |since| since.utc),
+            waited: Duration::ZERO,
             approval: record.and_then(|record| record.approval.as_ref()),
             receipt: record.and_then(|record| record.receipt.as_ref()),
             needed_receipts: &receipts,

@@ -23,6 +23,7 @@ mod preview;
 mod registry;
 mod right;
 mod schedule;
+mod search;
 mod signal;
 mod state;
 mod step;
@@ -34,9 +35,10 @@ pub use backend::{
     LeaseHolder, Mode, NewRun, Opening, Parked, RunSummary, Runs, Settled, SqliteBackend, Started, StopToken,
     Stopper,
 };
-pub use clock::{Clock, SystemClock, VirtualClock};
+pub use clock::{Clock, Now, SystemClock, VirtualClock};
 pub use decide::{
-    Command, Effect, SignalRefused, check_signal, claim_clash, decide, interpret, legal_commands, take_signal,
+    Command, Effect, NOT_DELETED, SignalRefused, check_signal, claim_clash, decide, interpret,
+    legal_commands, take_signal,
 };
 pub use drift::{FieldChange, Finding, NotRepairable, Standing, look, mends};
 pub use event::{
@@ -54,15 +56,15 @@ pub use perform::{Fact, Job, KindRules, Performer, Seen, panic_becomes_failure};
 pub use preview::{Preview, Previewed, Prospect, preview};
 pub use registry::{Kind, Registry};
 pub use right::Right;
+pub use search::{Sought, SoughtState};
 pub use signal::{Actor, Choice, Mend, Signal, SignalRow};
 pub use state::{
     Absence, BlockState, Control, Counts, Goal, HaltedBlock, IllegalTransition, ItemKind, ItemView, OpenWait,
     Pause, Proof, RunState, RunStatus, Stated, StepState, Verified, Waiting, Way, fold,
 };
 pub use step::{
-    ActedAs, Applied, Approval, AttemptLog, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,
+    ActedAs, Applied, Approval, AttemptLog, Cause, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,
     Marker, Observed, Phase, Readiness, Step, StepCx, Undone,
 };
-pub use suggested::shell_word;
 pub use twinspan_plans::{Digest, EffectClass, Ensure, Identities, parse_duration};
 pub use wait::{Approvers, Wait, WaitKind};

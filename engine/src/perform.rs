@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use twinspan_plans::Ensure;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::failure::{Certainty, FailureClass, StepError};
-use crate::ids::{RunId, StepKey};
+use crate::ids::{RunId, Seq, StepKey};
 use crate::registry::{Kind, Registry};
 use crate::step::{
     ActedAs, Approval, AttemptLog, ClaimKey, Dwell, Exchange, Identity, Observed, Phase, Readiness, SendGate,
@@ -49,6 +49,10 @@ pub struct Job {
     pub auxiliary: Option<Identity>,
     /// When the step was first ready.
     pub since: Timestamp,
+    /// How long ago that is: by the boot-time clock, but for what passed before this driver.
+    pub waited: Duration,
+    /// The run's last event when this was asked for.
+    pub asked: Seq,
     /// The approval that was given.
     pub approval: Option<Approval>,
     /// What only the answer to its own write carried.
@@ -84,10 +88,12 @@ pub struct Fact {
     pub phase: Phase,
     /// Number of the attempt.
     pub attempt: u32,
+    /// The run's last event when it was asked for.
+    pub asked: Seq,
     /// When it began.
-    pub began: Timestamp,
+    pub began: Now,
     /// When it ended.
-    pub ended: Timestamp,
+    pub ended: Now,
     /// The result.
     pub result: Result<Seen, StepError>,
     /// Requests and answers.
@@ -114,6 +120,8 @@ impl Fact {
 pub struct KindRules {
     /// After an uncertain write: how long an absence must last before it is believed.
     pub settle: Duration,
+    /// How long a request that was sent may still take effect when its response did not come.
+    pub window: Duration,
     /// Why undo always keeps what this kind made; `None`: it is taken back.
     pub keeps: Option<&'static str>,
     /// How long after the last removal in its run it may be removed, and why; `None`: at once.
@@ -174,20 +182,21 @@ impl Performer {
 
     /// The same; `gate` is asked immediately before a write is sent.
     pub(crate) async fn perform_behind(&self, job: Job, gate: Option<Arc<dyn SendGate>>) -> Fact {
-        let began = self.clock.now();
+        let began = self.clock.read();
         let log = AttemptLog::new(job.phase).behind(gate);
         let (result, rules) = match self.registry.kind(&job.kind) {
             None => {
                 let error = StepError::plan_wrong(format!("this program has no step kind {}", job.kind));
                 (Err(error), KindRules::default())
             }
-            Some(kind) => (self.run(kind, &job, began, &log).await, kind.rules()),
+            Some(kind) => (self.run(kind, &job, &log).await, kind.rules()),
         };
-        let ended = self.clock.now();
+        let ended = self.clock.read();
         Fact {
             step: job.step,
             phase: job.phase,
             attempt: job.attempt,
+            asked: job.asked,
             began,
             ended,
             result,
@@ -196,13 +205,7 @@ impl Performer {
         }
     }
 
-    async fn run(
-        &self,
-        kind: &Kind,
-        job: &Job,
-        began: Timestamp,
-        log: &AttemptLog,
-    ) -> Result<Seen, StepError> {
+    async fn run(&self, kind: &Kind, job: &Job, log: &AttemptLog) -> Result<Seen, StepError> {
         let cx = StepCx {
             run: job.run,
             step: &job.step,
@@ -214,6 +217,7 @@ impl Performer {
             others: &job.others,
             auxiliary: job.auxiliary.as_ref(),
             since: job.since,
+            waited: job.waited,
             approval: job.approval.as_ref(),
             receipt: job.receipt.as_ref(),
             needed_receipts: &job.needed_receipts,
@@ -239,8 +243,7 @@ impl Performer {
         if self.clock.is_virtual() {
             return work.await.unwrap_or_else(|panic| Err(panic_error(&panic, certainty())));
         }
-        let late = began.saturating_add(job.timeout).unwrap_or(Timestamp::MAX);
-        let late = self.clock.sleep_until(late);
+        let late = self.clock.sleep(job.timeout);
         match first(work, late).await {
             Some(Ok(result)) => result,
             Some(Err(panic)) => Err(panic_error(&panic, certainty())),

@@ -125,7 +125,7 @@ impl Prospect {
 /// What a look at one step came to.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
-    result: Result<Seen, StepError>,
+    pub(crate) result: Result<Seen, StepError>,
     reads: usize,
 }
 
@@ -139,22 +139,39 @@ pub async fn preview(
     let state = never_run(plan, inputs, run, &performer).map_err(|error| {
         StepError::new(FailureClass::Bug, format!("the plan cannot be looked at: {error}"))
     })?;
+    let (seen, variables, looks) = read_ahead(&state, &performer, false).await?;
+    Ok(Preview { steps: judging::judge(&state, seen, &looks), variables })
+}
+
+/// Steps that are not done, values that something stands in for, and what was read.
+type Ahead = (Vec<Sight>, Vec<Variable>, BTreeMap<StepKey, Look>);
+
+/// Reads every step of `state` that is not done and whose parameters are known, until nothing new is learnt. `cancelled`:
+/// steps that were cancelled, too.
+pub(crate) async fn read_ahead(
+    state: &RunState,
+    performer: &Arc<Performer>,
+    cancelled: bool,
+) -> Result<Ahead, StepError> {
     let mut glances = Glances::new();
     let mut looks: BTreeMap<StepKey, Look> = BTreeMap::new();
+    // On a virtual clock one after the other, so that the same seed gives the same.
+    let at_a_time = if performer.clock().is_virtual() { 1 } else { AT_A_TIME };
     loop {
-        let (seen, variables) = sights(&state, performer.registry(), &**performer.clock(), &glances);
+        let (seen, variables) =
+            sights(state, performer.registry(), &**performer.clock(), &glances, cancelled);
         let due: Vec<(StepKey, Value, Job)> =
-            seen.iter().filter_map(|sight| due(&state, sight, &glances, &performer)).collect();
+            seen.iter().filter_map(|sight| due(state, sight, &glances, performer)).collect();
         if due.is_empty() {
-            return Ok(Preview { steps: judging::judge(&state, seen, &looks), variables });
+            return Ok((seen, variables, looks));
         }
         let removes =
             |(key, _, job): &(StepKey, Value, Job)| (job.ensure == Ensure::Absent).then(|| key.clone());
         let removing: BTreeSet<StepKey> = due.iter().filter_map(removes).collect();
-        let permits = Arc::new(Semaphore::new(AT_A_TIME));
+        let permits = Arc::new(Semaphore::new(at_a_time));
         let mut under_way = JoinSet::new();
         for (key, params, job) in due {
-            let (performer, permits) = (Arc::clone(&performer), Arc::clone(&permits));
+            let (performer, permits) = (Arc::clone(performer), Arc::clone(&permits));
             under_way.spawn(async move {
                 // It is never closed, so there is always a permit.
                 let _permit = permits.acquire().await;
@@ -219,6 +236,8 @@ fn due(
         others: sight.others.clone(),
         auxiliary: sight.auxiliary.clone(),
         since: performer.clock().now(),
+        waited: Duration::ZERO,
+        asked: state.seq(),
         approval: None,
         receipt: None,
         needed_receipts: Vec::new(),
@@ -241,8 +260,7 @@ async fn look(performer: &Performer, mut job: Job) -> Look {
         };
         let Some(stay_away) = passing else { return Look { result, reads } };
         let clock = performer.clock();
-        let until = clock.now().saturating_add(stay_away).unwrap_or_else(|_| clock.now());
-        clock.sleep_until(until).await;
+        clock.sleep(stay_away).await;
         job.attempt += 1;
     }
 }

@@ -40,6 +40,8 @@ pub struct Kind {
     pub effect: EffectClass,
     /// After an uncertain write: how long an absence must last before it is believed.
     pub settle: Duration,
+    /// How long a request that was sent may still take effect when its response did not come.
+    pub request_window: Duration,
     /// Why undo always keeps what it made; `None`: it is taken back.
     pub keeps: Option<&'static str>,
     /// Whether `ensure: absent` means something to it.
@@ -93,6 +95,7 @@ impl Registry {
             summary: S::SUMMARY,
             effect: S::EFFECT,
             settle: S::SETTLE,
+            request_window: S::REQUEST_WINDOW,
             keeps: S::KEEPS,
             removable: S::REMOVABLE,
             only_checked: S::ONLY_CHECKED,
@@ -112,6 +115,7 @@ impl Registry {
             effect_without: S::EFFECT_WITHOUT.map(|(parameter, effect)| (parameter.to_owned(), effect)),
             removable: S::REMOVABLE,
             gate: S::GATE,
+            request_window: S::REQUEST_WINDOW.as_secs(),
             undo_before: S::UNDO_BEFORE.iter().map(|kind| (*kind).to_owned()).collect(),
             identities: S::IDENTITIES,
             auxiliary: S::AUXILIARY,
@@ -120,6 +124,15 @@ impl Registry {
             outputs: output_fields,
         };
         self.catalog.kinds.insert(S::KIND.to_owned(), spec);
+        self
+    }
+
+    /// The same kinds with request windows of at most `longest`: for tests that kill the program and do not want to wait.
+    #[must_use]
+    pub fn with_request_windows_within(mut self, longest: Duration) -> Self {
+        for kind in self.kinds.values_mut() {
+            kind.request_window = kind.request_window.min(longest);
+        }
         self
     }
 
@@ -166,7 +179,7 @@ impl Kind {
 
     /// What the engine's rules need to know of it.
     pub fn rules(&self) -> KindRules {
-        KindRules { settle: self.settle, keeps: self.keeps, dwell: self.dwell }
+        KindRules { settle: self.settle, window: self.request_window, keeps: self.keeps, dwell: self.dwell }
     }
 }
 

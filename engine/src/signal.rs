@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::drift::Finding;
-use crate::ids::{RunId, SignalId, StepKey};
+use crate::ids::{RunId, Seq, SignalId, StepKey};
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,8 @@ pub enum Signal {
     Verified {
         /// When the first read began.
         began: Timestamp,
+        /// The run's last event when it began.
+        after: Seq,
         /// One for each step that was looked at.
         findings: Vec<Finding>,
     },

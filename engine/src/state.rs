@@ -9,9 +9,11 @@ pub(crate) mod agenda;
 mod folding;
 pub(crate) mod graph;
 pub(crate) mod item;
+pub(crate) mod moment;
 mod needs;
 pub(crate) mod record;
 mod reopening;
+pub(crate) mod requests;
 pub(crate) mod scope;
 pub(crate) mod slots;
 pub(crate) mod status;
@@ -22,6 +24,7 @@ pub(crate) mod view;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use twinspan_plans::{NodeId, Plan};
@@ -32,6 +35,8 @@ use crate::signal::Actor;
 use crate::state::agenda::Agenda;
 use crate::state::graph::Task;
 use crate::state::item::{Item, ItemId};
+use crate::state::moment::Moment;
+use crate::state::requests::Requests;
 use crate::state::status::Tally;
 use crate::state::undo_order::UndoOrder;
 use crate::step::ClaimKey;
@@ -58,6 +63,10 @@ pub struct RunState {
     driver: Option<String>,
     program: Option<String>,
     seq: Seq,
+    /// The boot-time clock at the last event, since this driver took the run; zero while a journal is read.
+    boot: Duration,
+    /// When the last driver took the run.
+    took: Option<(Seq, Timestamp)>,
     started: Option<Timestamp>,
     changed: Option<Timestamp>,
     outcome: Option<Outcome>,
@@ -74,10 +83,11 @@ pub struct RunState {
     pumps: BTreeSet<ItemId>,
     signals: HashSet<SignalId>,
     undo: UndoOrder,
+    search: Search,
     /// When something of this run was last proven gone.
-    removed: Option<Timestamp>,
+    removed: Option<Moment>,
     /// Since when it moves: a driver took it, or a pause ended.
-    awake: Option<Timestamp>,
+    awake: Option<Moment>,
     foreign: HashMap<ClaimKey, RunId>,
     /// Steps of this run by what they claim.
     claimants: HashMap<ClaimKey, Vec<ItemId>>,
@@ -122,6 +132,18 @@ pub enum Goal {
     Undo,
 }
 
+/// The search before an undo.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Search {
+    /// There was none, as every step is accounted for.
+    #[default]
+    None,
+    /// Nothing is undone before it.
+    Due,
+    /// Steps that could not be checked, and why.
+    Done(Vec<(StepKey, String)>),
+}
+
 /// Who paused a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
@@ -156,6 +178,8 @@ impl RunState {
             driver: None,
             program: None,
             seq: Seq::default(),
+            boot: Duration::ZERO,
+            took: None,
             started: None,
             changed: None,
             outcome: None,
@@ -170,6 +194,7 @@ impl RunState {
             pumps: BTreeSet::new(),
             signals: HashSet::new(),
             undo: UndoOrder::default(),
+            search: Search::default(),
             removed: None,
             awake: None,
             foreign: HashMap::new(),
@@ -206,6 +231,41 @@ impl RunState {
         claims.iter().filter_map(|claim| self.claimants.get(claim)).flatten().find_map(holds)
     }
 
+    /// Whether a step of this run that changes one of these has sent something, as far as the journal knows.
+    pub(crate) fn has_written(&self, claims: &[ClaimKey]) -> bool {
+        let items = claims.iter().filter_map(|claim| self.claimants.get(claim)).flatten();
+        items.filter_map(|id| self.item(*id).step()).any(|record| record.attempts > 0 && !record.lost)
+    }
+
+    /// Whether nothing may be undone before the search.
+    pub(crate) fn search_is_due(&self) -> bool {
+        self.search == Search::Due
+    }
+
+    /// Steps that the search before an undo could not check, and why.
+    pub fn unchecked(&self) -> &[(StepKey, String)] {
+        match &self.search {
+            Search::Done(unchecked) => unchecked,
+            Search::None | Search::Due => &[],
+        }
+    }
+
+    /// Steps whose resource carries this run's marker without an intent in the journal: the journal lost its last entries.
+    pub fn lost(&self) -> impl Iterator<Item = &StepKey> {
+        self.items.iter().filter(|item| item.step().is_some_and(|record| record.lost)).map(|item| &item.key)
+    }
+
+    /// Requests that may still take effect on one of these, of steps of this run other than `by`.
+    pub(crate) fn requests_on<'s>(
+        &'s self,
+        claims: impl Iterator<Item = &'s ClaimKey> + 's,
+        by: &'s StepKey,
+    ) -> impl Iterator<Item = &'s Requests> + 's {
+        let others = claims.filter_map(|claim| self.claimants.get(claim)).flatten();
+        let items = others.map(|id| self.item(*id)).filter(move |item| item.key != *by);
+        items.filter_map(|item| Some(&item.step()?.requests))
+    }
+
     /// Everything that this run claims against others, now.
     pub fn claims(&self) -> impl Iterator<Item = &ClaimKey> {
         self.items.iter().filter_map(Item::step).flat_map(|record| record.claims.iter())
@@ -216,13 +276,13 @@ impl RunState {
     }
 
     /// When something of this run was last proven gone.
-    pub(crate) fn removed_at(&self) -> Option<Timestamp> {
-        self.removed
+    pub(crate) fn removed_at(&self) -> Option<Duration> {
+        self.removed.map(|at| at.boot)
     }
 
     /// Since when this run moves; what happened to other runs while it did not, it has not seen.
-    pub(crate) fn awake_since(&self) -> Option<Timestamp> {
-        self.awake
+    pub(crate) fn awake_since(&self) -> Option<Duration> {
+        self.awake.map(|at| at.boot)
     }
 
     /// How many phases may be performed at the same time.
@@ -236,12 +296,12 @@ impl RunState {
     }
 
     /// Steps that are due, in the order in which they became so.
-    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = ItemId> + '_ {
+    pub(crate) fn due(&self, now: Duration) -> impl Iterator<Item = ItemId> + '_ {
         self.agenda.due(now)
     }
 
     /// When the next step becomes due.
-    pub(crate) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next_due(&self, now: Duration) -> Option<Duration> {
         self.agenda.next_after(now)
     }
 
@@ -329,6 +389,7 @@ impl Event {
             Event::SignalTaken { .. } => "signal-taken",
             Event::Acknowledged { .. } => "acknowledged",
             Event::Verified { .. } => "verified",
+            Event::Searched { .. } => "searched",
             Event::RunEnded { .. } => "run-ended",
         }
     }

@@ -36,6 +36,9 @@ pub trait Step: Send + Sync + 'static {
     const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = None;
     /// After an uncertain write: how long an absence must last before it is believed.
     const SETTLE: Duration;
+    /// The time within which a request that was sent may still take effect when its response did not come: a constant of
+    /// the service that it goes to. Deletes, re-creation, repair and undo wait until it has passed.
+    const REQUEST_WINDOW: Duration;
     /// How many identities `as` takes.
     const IDENTITIES: Identities = Identities::One;
     /// Whether `auxiliary` means something.
@@ -255,6 +258,14 @@ pub struct Decision {
     pub differences: Vec<Difference>,
 }
 
+/// Why a decision is needed, where more than the words depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The resource carries this run's marker, and the journal has no intent of the step: the journal lost its last entries.
+    LostTail,
+}
+
 /// The write was accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -337,6 +348,9 @@ pub struct Exchange {
     pub acted_as: Vec<ActedAs>,
     /// Sent something that may change the other side.
     pub write: bool,
+    /// When the resource in the response was created, where the response says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
     /// Ids that find it in the other side's logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<(String, String)>,
@@ -385,8 +399,10 @@ pub struct StepCx<'a> {
     pub others: &'a [Identity],
     /// Whose token goes along.
     pub auxiliary: Option<&'a Identity>,
-    /// When the step was first ready: `delay` counts from here.
+    /// When the step was first ready, for people.
     pub since: Timestamp,
+    /// How long ago that is, whatever was done to the wall clock since: `delay` counts this.
+    pub waited: Duration,
     /// The approval that was given to this step.
     pub approval: Option<&'a Approval>,
     /// What only the answer to this step's own write carried.
@@ -404,9 +420,14 @@ pub struct StepCx<'a> {
 }
 
 impl StepCx<'_> {
-    /// The time.
+    /// The wall clock: for people, and for dates that the remote gives.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// A date that only goes forward, whatever is done to the wall clock: for spans within this process.
+    pub fn steady(&self) -> Timestamp {
+        self.clock.steady()
     }
 
     /// Who acts. A kind that takes no identity does not ask.

@@ -103,6 +103,9 @@ pub struct KindSpec {
     /// Kinds whose steps, where they need one of this kind, are nevertheless taken back after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo_before: Vec<String>,
+    /// For how many seconds a request without a response may still take effect.
+    #[serde(default)]
+    pub request_window: u64,
     /// Whether `ensure: absent` means something to it: what it makes can be removed.
     #[serde(default)]
     pub removable: bool,

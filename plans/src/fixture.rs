@@ -123,6 +123,7 @@ pub(crate) fn catalog() -> Catalog {
             effect,
             effect_without: None,
             undo_before: Vec::new(),
+            request_window: 0,
             removable: effect != Read && !matches!(name, "azure.resource-provider" | "command"),
             gate: matches!(name, "approval" | "delay"),
             identities,

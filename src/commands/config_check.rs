@@ -182,6 +182,7 @@ async fn sign_in(azure: &Azure, identity: &Identity) -> Result<SignedIn, StepErr
         others: &[],
         auxiliary: None,
         since: clock.now(),
+        waited: std::time::Duration::ZERO,
         approval: None,
         receipt: None,
         needed_receipts: &[],

@@ -120,7 +120,10 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         StepEvent::Uncertain { attempt, look_again, .. } => {
             Some((format!("attempt {attempt} was sent, its answer is unknown"), Some(*look_again)))
         }
-        StepEvent::StillAbsent { look_again, .. } => Some(("nothing is there".to_owned(), Some(*look_again))),
+        StepEvent::StillAbsent { look_again, what, .. } => {
+            let what = what.as_deref().unwrap_or("not found");
+            Some((format!("{what}; confirming absence"), Some(*look_again)))
+        }
         StepEvent::RetryWait { error, failures, until, .. } => {
             Some((format!("failure {failures}: {error}"), Some(*until)))
         }

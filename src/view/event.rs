@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use twinspan_engine::{
-    Actor, Event, Evidence, Finding, Origin, Outcome, Phase, Recorded, RunId, Signal, StepEvent, StepKey,
+    Actor, Event, Evidence, Finding, NOT_DELETED, Origin, Outcome, Phase, Recorded, RunId, Signal, Sought,
+    SoughtState, StepEvent, StepKey,
 };
 
 use super::step::shortened;
@@ -53,6 +54,7 @@ pub(crate) fn step(event: &Event) -> Option<&StepKey> {
         | Event::SignalTaken { .. }
         | Event::Acknowledged { .. }
         | Event::Verified { .. }
+        | Event::Searched { .. }
         | Event::RunEnded { .. } => None,
     }
 }
@@ -108,6 +110,7 @@ impl Words {
                 },
             ),
             Event::Verified { by, reason, findings, .. } => verified(by, reason.as_deref(), findings),
+            Event::Searched { sought } => searched(sought),
             Event::RunEnded { outcome } => match outcome {
                 Outcome::Succeeded => Words::new("ended", GOOD, "done"),
                 Outcome::Cancelled => Words::new("ended", STRONG, "cancelled"),
@@ -150,7 +153,14 @@ impl Words {
                     None => format!("attempt {attempt} may have been sent before the driver stopped"),
                 },
             ),
-            StepEvent::StillAbsent { .. } => Words::quiet("looked", "nothing is there"),
+            StepEvent::StillAbsent { what: None, .. } => {
+                Words::quiet("absent", "not found; confirming absence")
+            }
+            StepEvent::StillAbsent { what: Some(what), look_again, .. } => Words::new(
+                "absent",
+                WAIT,
+                format!("{what}; confirming absence, next check {}", ahead(at, *look_again)),
+            ),
             StepEvent::RetryWait { error, failures, until, .. } => {
                 Words::new("retry", WAIT, format!("{error}; failure {failures}, again {}", ahead(at, *until)))
             }
@@ -213,6 +223,9 @@ impl Words {
             StepEvent::Removed { evidence } => {
                 Words::new("removed", WAIT, format!("to be made anew; gone: {}", proof(evidence)))
             }
+            StepEvent::Undone { evidence } if let Some(seen) = evidence.also.get(NOT_DELETED) => {
+                Words::new("undone", WAIT, format!("{seen}; {NOT_DELETED}; {}", proof(evidence)))
+            }
             StepEvent::Undone { evidence } => {
                 Words::new("undone", GOOD, format!("gone; {}", proof(evidence)))
             }
@@ -220,6 +233,28 @@ impl Words {
             StepEvent::UndoStopped { error } => Words::new("undo stop", BAD, error.to_string()),
         }
     }
+}
+
+/// What was read before an undo, of steps that the journal says never sent anything.
+fn searched(sought: &[Sought]) -> Words {
+    let own: Vec<String> = sought
+        .iter()
+        .filter(|sought| matches!(sought.found, SoughtState::Own { .. }))
+        .map(|sought| sought.step.to_string())
+        .collect();
+    let unchecked = sought.len() - own.len();
+    let rest = match unchecked {
+        0 => String::new(),
+        count => format!("; {} could not be checked", counted(count, "step")),
+    };
+    if own.is_empty() {
+        return Words::quiet("searched", format!("no other resource carries this run's marker{rest}"));
+    }
+    let text = format!(
+        "the journal lost its last entries: no intent, but this run's marker at {}{rest}",
+        own.join(", ")
+    );
+    Words::new("searched", BAD, text)
 }
 
 /// What a look at everything that is in place found.

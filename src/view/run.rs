@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, legal_commands};
+use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, StepKey, legal_commands};
 
 use super::drift::VerifiedView;
 use super::halted::HaltedView;
@@ -55,6 +55,12 @@ pub(crate) struct RunView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) taken_back: Vec<MadeView>,
     pub(crate) waiting: Vec<WaitView>,
+    /// Steps whose resource carries this run's marker without an intent in the journal: it lost its last entries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) journal_lost: Vec<String>,
+    /// Steps that the journal says never sent anything, and that undo could not check.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unchecked: Vec<UncheckedView>,
     /// Steps that were skipped although a later step reads an output of theirs: somebody has to state it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) withheld: Vec<String>,
@@ -104,11 +110,25 @@ pub(crate) struct Counts {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct MadeView {
     pub(crate) step: String,
-    /// `made`, `changed`, `removed` by the plan's order, `sent` (not proven yet); of undo `removed`, `kept`.
+    /// `made`, `changed`, `removed` by the plan's order, `sent` (not proven yet); of undo `removed`, `kept`, or
+    /// `absent` where nothing was found and no delete request was sent.
     pub(crate) change: &'static str,
     pub(crate) id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+}
+
+/// A step that undo could not check.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct UncheckedView {
+    pub(crate) step: String,
+    pub(crate) reason: String,
+}
+
+impl UncheckedView {
+    fn of((step, reason): &(StepKey, String)) -> Self {
+        UncheckedView { step: step.to_string(), reason: reason.clone() }
+    }
 }
 
 impl MadeView {
@@ -140,11 +160,15 @@ impl MadeView {
 
     fn taken_back(step: &StepView) -> Option<Self> {
         let change = match step.state {
-            "undone" => "removed",
+            "undone" if step.deleted => "removed",
+            "undone" => "absent",
             "kept" => "kept",
             _ => return None,
         };
-        Some(MadeView { step: step.step.clone(), change, id: step.id(), reason: step.reason.clone() })
+        let reason = step.reason.clone().or_else(|| {
+            (change == "absent").then(|| "not found: its request did not take effect".to_owned())
+        });
+        Some(MadeView { step: step.step.clone(), change, id: step.id(), reason })
     }
 }
 
@@ -195,6 +219,8 @@ impl RunView {
             resume: next::resume(state, facts.run),
             suggestions,
             withheld,
+            journal_lost: state.lost().map(ToString::to_string).collect(),
+            unchecked: state.unchecked().iter().map(UncheckedView::of).collect(),
             whole_ids: format!("twinspan show {} --output json", facts.run.short()),
             made,
             ran,

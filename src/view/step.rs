@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
-    ActedAs, Approval, Decision, EffectClass, Ensure, Evidence, ItemView, Marker, Origin, Stated, StepError,
-    StepState,
+    ActedAs, Approval, Decision, EffectClass, Ensure, Evidence, ItemView, Marker, NOT_DELETED, Origin,
+    Stated, StepError, StepState,
 };
 use twinspan_plans::{NodeId, Plan};
 
@@ -68,6 +68,15 @@ pub(crate) struct StepView {
     /// What the last look at everything that is in place found here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) verified: Option<StandingView>,
+    /// While an absence is being confirmed: what was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) confirming_absence: Option<String>,
+    /// Its resource carries this run's marker, and the journal has no intent of it: the journal lost its last entries.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) journal_lost: bool,
+    /// This run sent a delete request for it.
+    #[serde(skip)]
+    pub(crate) deleted: bool,
     /// It only reads: there is nothing that it could write over.
     #[serde(skip)]
     pub(crate) reads: bool,
@@ -163,7 +172,7 @@ impl From<&Evidence> for EvidenceView {
             status: read.map(|read| read.status),
             read_began: evidence.read_began,
             write_ended: evidence.write_ended,
-            read_after_last_write: evidence.write_ended.is_none_or(|ended| ended <= evidence.read_began),
+            read_after_last_write: evidence.is_after_last_write(),
             seen: evidence.seen.to_string(),
             marker: evidence.marker.clone(),
             also: evidence.also.clone(),
@@ -231,6 +240,9 @@ impl StepView {
             owed: item.is_owed(),
             approval: item.approval().cloned(),
             verified: item.standing().map(|(at, standing)| StandingView::new(at, standing)),
+            confirming_absence: item.absence().map(str::to_owned),
+            journal_lost: item.is_lost(),
+            deleted: item.is_deleted(),
             reads: node.step().is_some_and(|step| step.effect == EffectClass::Read),
             program: item.params().and_then(|params| params.get("program")?.as_str()).map(str::to_owned),
             reason: None,
@@ -259,11 +271,13 @@ impl StepView {
             }
             StepState::Skipped { seen, .. } => self.reason = Some(seen.clone()),
             StepState::Kept { reason } => self.reason = Some(reason.clone()),
+            StepState::Undone(evidence) => {
+                self.reason = evidence.also.get(NOT_DELETED).map(|seen| format!("{seen}; {NOT_DELETED}"));
+            }
             StepState::Waiting(_)
             | StepState::Uncertain { .. }
             | StepState::AlreadySo(_)
             | StepState::Done(_)
-            | StepState::Undone(_)
             | StepState::Pending
             | StepState::NotApplicable
             | StepState::Probing { .. }

@@ -85,6 +85,7 @@ impl RunView {
         for step in &self.steps {
             step.trouble(&mut page);
         }
+        self.doubts(&mut page);
         for step in &self.withheld {
             let why = "was skipped, and a later step reads an output of it: somebody has to state that";
             page.line(LABEL, &format!("{WAIT}{:10}{WAIT:#} {STRONG}{step}{STRONG:#}  {why}", "missing"));
@@ -114,6 +115,31 @@ impl RunView {
             }
         }
         page.into_text()
+    }
+
+    /// What the record and the cloud do not agree about: absences that are being confirmed, a journal that lost entries, and
+    /// steps that undo could not check.
+    fn doubts(&self, page: &mut Page) {
+        for step in &self.steps {
+            if let Some(seen) = &step.confirming_absence {
+                let line = format!("{WAIT}{:10}{WAIT:#} {STRONG}{}{STRONG:#}", "absent", step.step);
+                page.line(LABEL, &format!("{line}  {seen}; confirming absence"));
+            }
+        }
+        if !self.journal_lost.is_empty() {
+            let lost: Vec<&str> = self.journal_lost.iter().map(String::as_str).collect();
+            let what =
+                "the journal lost its last entries: resources carry this run's marker without an intent";
+            page.line(LABEL, &format!("{BAD}{:10}{BAD:#} {what}{}", "journal", names(&lost)));
+        }
+        for step in self.unchecked.iter().take(NAMES) {
+            let line = format!("{WAIT}{:10}{WAIT:#} {STRONG}{}{STRONG:#}", "unchecked", step.step);
+            page.line(LABEL, &format!("{line}  {}", step.reason));
+        }
+        if self.unchecked.len() > NAMES {
+            let more = self.unchecked.len() - NAMES;
+            page.line(LABEL, &format!("{:10} {more} more; all: {}", "", self.whole_ids));
+        }
     }
 
     /// Things that were made, changed or taken back, with their ids: on a terminal the end of each.

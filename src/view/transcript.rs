@@ -228,6 +228,7 @@ mod tests {
                 identity: "central".to_owned(),
                 acted_as: Vec::new(),
                 write: false,
+                created: None,
                 references: ["request-id", "x-ms-request-id"]
                     .map(|name| (name.to_owned(), format!("r{second}")))
                     .into(),

@@ -83,6 +83,13 @@ pub struct Azure {
     operations: Operations,
 }
 
+/// The time within which a request to Azure Resource Manager may still take effect when its response did not come: our
+/// choice, not Azure's word. It covers a gateway that has taken the request and a client that is gone.
+pub(crate) const ARM_REQUEST_WINDOW: Duration = Duration::from_secs(90);
+
+/// The same of Microsoft Graph, whose gateways give up sooner.
+pub(crate) const GRAPH_REQUEST_WINDOW: Duration = Duration::from_secs(60);
+
 /// Who a token says it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedIn {
@@ -157,7 +164,7 @@ impl Azure {
     /// there is none is no lack of it.
     pub(crate) fn arrived(&self, cx: &StepCx<'_>, identity: &Identity, application: &str) {
         if let Ok(party) = Party::of(identity) {
-            self.tokens.arrivals.came(party.tenant, application, cx.now());
+            self.tokens.arrivals.came(party.tenant, application, cx.steady());
         }
     }
 

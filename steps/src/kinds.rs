@@ -252,6 +252,20 @@ mod tests {
         }
     }
 
+    /// Whatever is written to Azure Resource Manager or Microsoft Graph may arrive late.
+    #[test]
+    fn every_kind_that_writes_has_the_request_window_of_its_service() {
+        for kind in kinds().kinds() {
+            let window = kind.request_window.as_secs();
+            let wanted = match (kind.name, kind.effect) {
+                (_, twinspan_engine::EffectClass::Read) | ("command", _) => 0,
+                (name, _) if name.starts_with("entra.") => 60,
+                _ => 90,
+            };
+            assert_eq!(window, wanted, "{}", kind.name);
+        }
+    }
+
     #[test]
     fn the_shipped_plans_fit_the_kinds() {
         let registry = kinds();

@@ -92,8 +92,7 @@ pub(crate) fn assign_command(to: Assignee<'_>, role: &str, scope: &str) -> Strin
 
 /// How long to stay away: a quarter of the time waited so far, between `first` and `cap`.
 pub(crate) fn pace(cx: &StepCx<'_>, first: Duration, cap: Duration) -> Duration {
-    let waited = Duration::try_from(cx.now().duration_since(cx.since)).unwrap_or_default();
-    (waited / 4).clamp(first, cap)
+    (cx.waited / 4).clamp(first, cap)
 }
 
 /// What a kind that only reads answers to a write.

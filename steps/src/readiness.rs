@@ -138,6 +138,7 @@ impl<'a> Attempt<'a> {
             others: &[],
             auxiliary: None,
             since: self.now,
+            waited: std::time::Duration::ZERO,
             approval: None,
             receipt: None,
             needed_receipts: &[],

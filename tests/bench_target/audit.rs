@@ -123,7 +123,7 @@ fn check(run: RunId, events: &[Recorded]) -> Result<Made, Failure> {
             }
             (Some(Standing::Intended), StepEvent::Accepted { .. }) => Standing::Accepted,
             (Some(Standing::Accepted | Standing::Uncertain), StepEvent::Done { evidence, .. }) => {
-                let after = evidence.write_ended.is_some_and(|ended| evidence.read_began >= ended);
+                let after = evidence.write_recorded.is_some() && evidence.is_after_last_write();
                 if !after {
                     return wrong(seq.0, "I2: the proof was read before the write had ended");
                 }

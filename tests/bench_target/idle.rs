@@ -33,6 +33,7 @@ impl Step for Ask {
     const SUMMARY: &'static str = "Wait for a person who never comes";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
 
     type Params = Params;

@@ -46,6 +46,7 @@ impl Step for Record {
     const SUMMARY: &'static str = "Append a record to the file of effects";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     const KEEPS: Option<&'static str> = Some("the file of effects only grows");
 

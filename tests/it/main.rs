@@ -27,6 +27,7 @@ mod house;
 mod journal_file;
 mod journal_loss;
 mod kill_windows;
+mod late_requests;
 mod leases;
 mod lies;
 mod listing;

@@ -88,6 +88,7 @@ impl Home {
             .env("HOME", self.path())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("TWINSPAN_JOURNAL", self.journal())
+            .env("TWINSPAN_REQUEST_WINDOW", "2")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -2,16 +2,20 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Clock;
 
-/// The longest single sleep. A wall clock may be set, and a machine may be suspended: a sleeper looks again.
+/// The longest single sleep. The runtime's timers stand still while the machine is suspended; the boot-time clock goes on.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
-/// The machine's clock, in whole microseconds: what the journal keeps.
+/// The first reading of both clocks in this process.
+static FIRST: OnceLock<(Timestamp, Duration)> = OnceLock::new();
+
+/// The machine's clocks; the wall clock in whole microseconds, as the journal keeps it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -22,33 +26,58 @@ impl Clock for SystemClock {
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
-    fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn boot(&self) -> Duration {
+        boot_now()
+    }
+
+    fn steady(&self) -> Timestamp {
+        let (utc, boot) = *FIRST.get_or_init(|| (self.now(), self.boot()));
+        utc.saturating_add(self.boot().saturating_sub(boot)).unwrap_or(Timestamp::MAX)
+    }
+
+    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let until = self.boot().saturating_add(time);
         Box::pin(async move {
             loop {
-                let left = at.duration_since(self.now());
-                match Duration::try_from(left) {
-                    Ok(left) if !left.is_zero() => pause(left.min(LONGEST_SLEEP)).await,
-                    _ => return,
+                let left = until.saturating_sub(self.boot());
+                if left.is_zero() {
+                    return;
                 }
+                pause(left.min(LONGEST_SLEEP)).await;
             }
         })
     }
 }
 
-/// Time since this machine was started, also while it slept: what leases are counted on.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+/// The clock that counts from the start of the machine, suspends included.
+#[cfg(target_os = "linux")]
 pub(crate) fn boot_now() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let whole = u64::try_from(now.tv_sec).unwrap_or_default();
-    Duration::new(whole, u32::try_from(now.tv_nsec).unwrap_or_default())
+    since_boot(rustix::time::ClockId::Boottime)
 }
 
-/// Time since this machine was started; on macOS it counts sleep, too.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[expect(clippy::disallowed_methods, reason = "this file owns the machine's time")]
+/// The monotonic clock of this platform; on macOS it goes on during a suspend.
+#[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) fn boot_now() -> Duration {
-    static STARTED: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-    STARTED.get_or_init(std::time::Instant::now).elapsed()
+    since_boot(rustix::time::ClockId::Monotonic)
+}
+
+/// The monotonic clock, from its first reading in this process.
+#[cfg(not(unix))]
+pub(crate) fn boot_now() -> Duration {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+
+    #[expect(clippy::disallowed_methods, reason = "this file owns the machine's time")]
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    FIRST.elapsed()
+}
+
+#[cfg(unix)]
+fn since_boot(clock: rustix::time::ClockId) -> Duration {
+    let read = rustix::time::clock_gettime(clock);
+    // Neither part is negative: the clock counts from the start of the machine.
+    let seconds = u64::try_from(read.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(read.tv_nsec).unwrap_or_default())
 }
 
 /// Waits in real time, whatever clock the run has: for other processes and for the journal.

@@ -1,9 +1,10 @@
 //! What a fact means for the step it speaks of.
 
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use twinspan_encode::sh;
 use twinspan_plans::{Digest, EffectClass, StepDef};
 
+use crate::clock::Now;
 use crate::decide::digest_of;
 use crate::event::{Evidence, Origin, ReadProof, StepEvent};
 use crate::failure::Certainty;
@@ -12,8 +13,8 @@ use crate::perform::{Fact, Seen};
 use crate::signal::Choice;
 use crate::state::item::Item;
 use crate::state::record::StepRecord;
-use crate::state::{Goal, RunState, StepState};
-use crate::step::{ClaimKey, Decision, Marker, Observed, Phase, Undone};
+use crate::state::{Goal, RunState, StepState, Way};
+use crate::step::{Cause, ClaimKey, Decision, Marker, Observed, Phase, Undone};
 use crate::suggested;
 use crate::wait::{Approvers, Wait, WaitKind};
 
@@ -25,11 +26,11 @@ pub(super) struct Case<'a> {
     pub(super) record: &'a StepRecord,
     pub(super) step: &'a StepDef,
     pub(super) run: RunId,
-    pub(super) now: Timestamp,
+    pub(super) now: Now,
 }
 
 impl<'a> Case<'a> {
-    pub(super) fn of(state: &'a RunState, key: &StepKey, now: Timestamp) -> Option<Self> {
+    pub(super) fn of(state: &'a RunState, key: &StepKey, now: Now) -> Option<Self> {
         let id = state.lookup(key)?;
         let item = state.item(id);
         Some(Case {
@@ -63,8 +64,18 @@ impl<'a> Case<'a> {
         });
         let also =
             self.record.seen.iter().map(|(at, what)| (format!("seen at {at}"), what.clone())).collect();
-        let write_ended = self.record.write_ended.filter(|_| self.record.ownership.owed);
-        Evidence { read_began: fact.began, write_ended, seen, marker, read, acted_as: fact.acted_as(), also }
+        let written = self.record.write_ended.filter(|_| self.record.ownership.owed);
+        Evidence {
+            read_began: fact.began.utc,
+            read_after: fact.asked,
+            write_ended: written.map(|ended| ended.utc),
+            write_recorded: written.map(|ended| ended.seq),
+            seen,
+            marker,
+            read,
+            acted_as: fact.acted_as(),
+            also,
+        }
     }
 
     /// Who made what is there now.
@@ -77,6 +88,8 @@ impl<'a> Case<'a> {
             return Origin::FoundInPlace;
         }
         match marker {
+            // What the journal lost may have said that it was there before.
+            Marker::Of(_) if self.is_ours(marker) && self.record.lost => Origin::Unproven,
             Marker::Of(_) if self.is_ours(marker) => {
                 if own.was_absent {
                     Origin::Made
@@ -92,7 +105,45 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn undecided(&self, decision: Decision, phase: Phase) -> StepEvent {
-        StepEvent::NeedsDecision { decision, phase }
+        StepEvent::NeedsDecision { decision, phase, cause: None }
+    }
+
+    /// Whether a resource carries this run's marker although the journal knows of no request of this run that could have
+    /// written it: the journal lost its last entries.
+    pub(super) fn is_unexplained(&self, marker: &Marker, claims: &[ClaimKey]) -> bool {
+        let decided = self.record.lost && (self.record.decided.is_some() || self.record.proof.is_some());
+        let known = self.record.attempts > 0 || decided || self.state.has_written(claims);
+        self.is_ours(marker) && !known && self.step.effect != EffectClass::Read
+    }
+
+    /// A person decides about what the journal lost. On the way back it is deleted only by that decision: the marker proves
+    /// that this run wrote the resource, not that it created it.
+    pub(super) fn lost_tail(&self, fact: &Fact, phase: Phase) -> StepEvent {
+        let mut reads = fact.exchanges.iter().rev().filter(|exchange| !exchange.write);
+        let created = match reads.find_map(|exchange| exchange.created) {
+            Some(at) => format!("it was created at {at:.0}"),
+            None => "when it was created is not known".to_owned(),
+        };
+        let advice = match phase.way() {
+            Way::Forward => {
+                "adopt takes it as it is, and undo asks again before it deletes it; overwrite sends the request again; \
+                 recreate deletes it first; abort stops this step"
+            }
+            Way::Back => "overwrite deletes it; adopt leaves it in place",
+        };
+        StepEvent::NeedsDecision {
+            decision: Decision {
+                what: format!(
+                    "it carries the marker of this run, but the journal has no intent of this step: the journal lost its \
+                     last entries (a restored backup, or a damaged file); the marker proves that this run wrote it, not \
+                     that it created it; {created}"
+                ),
+                advice: advice.to_owned(),
+                differences: Vec::new(),
+            },
+            phase,
+            cause: Some(Cause::LostTail),
+        }
     }
 
     pub(super) fn foreign_owner(&self, other: &str, phase: Phase) -> StepEvent {
@@ -107,12 +158,21 @@ impl<'a> Case<'a> {
     }
 
     /// Announces the write, unless something stands against it.
-    pub(super) fn intend(&self, pre_image: Digest, was_absent: bool, claims: &[ClaimKey]) -> Vec<StepEvent> {
+    pub(super) fn intend(
+        &self,
+        fact: &Fact,
+        pre_image: Digest,
+        was_absent: bool,
+        claims: &[ClaimKey],
+    ) -> Vec<StepEvent> {
         if !self.state.may_send() || self.state.control().goal != Goal::Finish {
             return Vec::new();
         }
         if let Some(obstacle) = self.obstacle(claims) {
             return vec![obstacle];
+        }
+        if let Some(wait) = self.before_put(fact, claims) {
+            return vec![self.waiting(wait, Phase::Probe)];
         }
         self.announce(Phase::Apply, pre_image, was_absent, claims, None)
     }
@@ -131,7 +191,7 @@ impl<'a> Case<'a> {
         if let Some(obstacle) = self.obstacle(claims) {
             return vec![obstacle];
         }
-        if let Some(wait) = self.dwell(fact) {
+        if let Some(wait) = self.before_delete(fact, claims).or_else(|| self.dwell(fact)) {
             return vec![self.waiting(wait, Phase::Probe)];
         }
         self.announce(Phase::Undo, pre_image, false, claims, Some(found))
@@ -162,7 +222,7 @@ impl<'a> Case<'a> {
             let action = suggested::of_step("approve", self.run, &self.item.key);
             // Who may approve is known by name; for whom a person speaks is stated.
             let action = match gate.by.first() {
-                Some(named) => format!("{action} --as {}", suggested::shell_word(named)),
+                Some(named) => format!("{action} --as {}", sh::word(named)),
                 None => action,
             };
             let wait = Wait::approval(format!("{what} has to be approved"), approvers).action(action);
@@ -283,7 +343,7 @@ impl<'a> Case<'a> {
 }
 
 /// The events of a fact; `None`: it is not waited for.
-pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option<Vec<StepEvent>> {
+pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<StepEvent>> {
     let case = Case::of(state, &fact.step, now)?;
     let record = case.record;
     if state.outcome().is_some()
@@ -292,9 +352,10 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option
     {
         return None;
     }
-    // Only a read that began after the write ended says anything about it (I2).
+    // Only a read that was begun after the end of the write was recorded says anything about it (I2). The order is the
+    // journal's: a wall clock may have been set in between.
     let after_write = matches!(fact.phase, Phase::Verify | Phase::UndoVerify);
-    if after_write && record.write_ended.is_some_and(|ended| fact.began < ended) {
+    if after_write && record.write_ended.is_some_and(|ended| fact.asked < ended.seq) {
         return None;
     }
     if record.state == StepState::Skipping {
@@ -313,14 +374,14 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option
         Ok(Seen::Applied { receipt }) if fact.phase == Phase::Apply => vec![StepEvent::Accepted {
             attempt: fact.attempt,
             phase: fact.phase,
-            ended: fact.ended,
+            ended: fact.ended.utc,
             receipt: receipt.clone(),
             acted_as: fact.acted_as(),
         }],
         Ok(Seen::Undone(Undone::Removed)) if fact.phase.writes() => vec![StepEvent::Accepted {
             attempt: fact.attempt,
             phase: fact.phase,
-            ended: fact.ended,
+            ended: fact.ended.utc,
             receipt: None,
             acted_as: fact.acted_as(),
         }],
@@ -328,7 +389,7 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Timestamp) -> Option
         Ok(Seen::Undone(Undone::Kept(reason))) if fact.phase == Phase::Apply => vec![case.declined(reason)],
         Ok(_) => return None,
         Err(error) if fact.phase.writes() && error.certainty == Certainty::Unknown => {
-            vec![case.uncertain(error, fact.ended)]
+            vec![case.uncertain(error, fact.ended.utc)]
         }
         Err(error)
             if error.certainty == Certainty::FoundNotDone
@@ -355,7 +416,7 @@ pub(super) fn claim_clash(
     state: &RunState,
     step: &StepKey,
     other: RunId,
-    now: Timestamp,
+    now: Now,
 ) -> Option<Vec<StepEvent>> {
     let case = Case::of(state, step, now)?;
     (case.record.state.phase() == Some(Phase::Probe)).then(|| vec![case.claimed_by(other)])

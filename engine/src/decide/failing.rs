@@ -8,6 +8,8 @@ use crate::decide::facts::Case;
 use crate::decide::limits;
 use crate::event::StepEvent;
 use crate::failure::{FailureClass, StepError};
+use crate::state::moment::Moment;
+use crate::state::record::WaitMark;
 use crate::state::{StepState, Way};
 use crate::step::Phase;
 use crate::suggested;
@@ -19,7 +21,7 @@ const GAVE_UP: &str = "GaveUpWaiting";
 impl Case<'_> {
     /// A time from now.
     pub(super) fn later(&self, after: Duration) -> Timestamp {
-        self.now.saturating_add(after).unwrap_or(Timestamp::MAX)
+        self.now.utc.saturating_add(after).unwrap_or(Timestamp::MAX)
     }
 
     /// A failure after which it is certain that nothing was changed.
@@ -114,8 +116,9 @@ impl Case<'_> {
     /// Tries again by the schedule, unless it has been tried long or often enough.
     pub(super) fn try_again(&self, error: StepError, phase: Phase) -> StepEvent {
         let failures = self.record.failures.count + 1;
-        let since = self.record.failures.since.unwrap_or(self.now);
-        if self.is_too_much(failures, since) {
+        let first = self.record.failures.since;
+        let since = self.failing_since();
+        if self.is_too_much(failures, first) {
             return self.stopped(self.given_up(&error, failures, since), phase);
         }
         StepEvent::RetryWait {
@@ -135,15 +138,20 @@ impl Case<'_> {
     /// Whether another write would be one too many, after a look of `phase`.
     pub(super) fn exhausted(&self, phase: Phase) -> Option<StepEvent> {
         let failures = self.record.failures;
-        let (since, error) = (failures.since?, self.record.last_error.as_ref()?);
-        self.is_too_much(failures.count, since)
-            .then(|| self.stopped(self.given_up(error, failures.count, since), phase))
+        let (first, error) = (failures.since?, self.record.last_error.as_ref()?);
+        self.is_too_much(failures.count, Some(first))
+            .then(|| self.stopped(self.given_up(error, failures.count, first.utc), phase))
     }
 
-    fn is_too_much(&self, failures: u32, since: Timestamp) -> bool {
+    /// When the first of the failures in a row was; now, when there was none.
+    pub(super) fn failing_since(&self) -> Timestamp {
+        self.record.failures.since.map_or(self.now.utc, |first| first.utc)
+    }
+
+    fn is_too_much(&self, failures: u32, first: Option<Moment>) -> bool {
         let (attempts, within) = limits::bounds(self.step);
-        let late =
-            within.and_then(|within| since.checked_add(within).ok()).is_some_and(|end| self.now >= end);
+        let tried = first.map(|first| self.state.elapsed(first, self.now)).unwrap_or_default();
+        let late = within.is_some_and(|within| tried >= within);
         late || attempts.is_some_and(|attempts| failures >= attempts)
     }
 
@@ -198,6 +206,16 @@ impl Case<'_> {
         self.waiting_within(wait, phase, bound, None)
     }
 
+    /// How much of a wait is left until its deadline. What people are given until a date ends on that date; what the remote
+    /// is given is a span, counted by the boot-time clock.
+    fn left(&self, kind: WaitKind, mark: Option<&WaitMark>, deadline: Timestamp) -> Duration {
+        let until = |from: Timestamp| Duration::try_from(deadline.duration_since(from)).unwrap_or_default();
+        match mark.filter(|_| !kind.needs_somebody()) {
+            Some(mark) => until(mark.since.utc).saturating_sub(self.state.elapsed(mark.since, self.now)),
+            None => until(self.now.utc),
+        }
+    }
+
     fn waiting_within(
         &self,
         wait: Wait,
@@ -206,12 +224,13 @@ impl Case<'_> {
         cause: Option<&StepError>,
     ) -> StepEvent {
         let mark = self.record.wait_mark(wait.kind, bound.is_some());
-        let since = mark.map_or(self.now, |mark| mark.since);
+        let since = mark.map_or(self.now.utc, |mark| mark.since.utc);
         let deadline = match mark {
             Some(mark) => mark.deadline,
             None => bound.map(|bound| self.later(bound)),
         };
-        if deadline.is_some_and(|deadline| self.now >= deadline) {
+        let left = deadline.map(|deadline| self.left(wait.kind, mark, deadline));
+        if left.is_some_and(|left| left.is_zero()) {
             let class = match (wait.kind, cause) {
                 (_, Some(cause)) => cause.class,
                 (WaitKind::Permission, _) => FailureClass::Permission,
@@ -232,6 +251,7 @@ impl Case<'_> {
         }
         let looks = mark.map_or(0, |mark| mark.looks);
         let after = wait.look_again.unwrap_or_else(|| limits::look(wait.kind).delay(looks + 1));
+        let after = left.map_or(after, |left| after.min(left));
         StepEvent::Waiting { wait, phase, since, look_again: self.later(after), deadline }
     }
 }

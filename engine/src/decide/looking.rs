@@ -10,7 +10,7 @@ use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::perform::Fact;
 use crate::signal::Choice;
-use crate::state::StepState;
+use crate::state::{Goal, StepState};
 use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Phase, Readiness};
 
 impl Case<'_> {
@@ -25,6 +25,20 @@ impl Case<'_> {
         let reads = self.step.effect == EffectClass::Read;
         let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
         let decided = self.record.decided;
+        if let Observed::Present { marker, .. }
+        | Observed::Converging { marker, .. }
+        | Observed::Differs { marker, .. }
+        | Observed::Broken { marker, .. } = observed
+            && self.is_ours(marker)
+            && !reads
+        {
+            if self.is_unexplained(marker, claims) {
+                return vec![self.lost_tail(fact, Phase::Probe)];
+            }
+            if self.was_deleted() {
+                return vec![self.not_visible("it was deleted, and is still read", Phase::Probe)];
+            }
+        }
         match observed {
             Observed::Present { output, marker } => {
                 let foreign = self.foreign(marker);
@@ -32,13 +46,15 @@ impl Case<'_> {
                     Some(Choice::Recreate) if !reads && !self.record.only_drifted => {
                         self.replace(fact, pre_image, output, claims)
                     }
-                    Some(Choice::Overwrite) if !reads && (foreign.is_some() || self.lost_marker(marker)) => {
-                        self.intend(pre_image, false, claims)
+                    Some(Choice::Overwrite)
+                        if !reads && (foreign.is_some() || self.record.lost || self.lost_marker(marker)) =>
+                    {
+                        self.intend(fact, pre_image, false, claims)
                     }
-                    Some(Choice::Adopt) => vec![self.in_place(fact, output, marker)],
+                    Some(Choice::Adopt) => vec![self.in_place(fact, output, marker, claims)],
                     _ => vec![match foreign {
                         Some(other) => self.foreign_owner(other, Phase::Probe),
-                        None => self.in_place(fact, output, marker),
+                        None => self.in_place(fact, output, marker, claims),
                     }],
                 }
             }
@@ -52,7 +68,7 @@ impl Case<'_> {
             },
             Observed::Conflict(decision) => {
                 if decided == Some(Choice::Overwrite) && !reads {
-                    return self.intend(pre_image, false, claims);
+                    return self.intend(fact, pre_image, false, claims);
                 }
                 let mut decision = decision.clone();
                 let in_vain = match decided {
@@ -67,22 +83,22 @@ impl Case<'_> {
             }
             Observed::Broken { output, decision, marker } => match decided {
                 Some(Choice::Recreate) if !reads => self.replace(fact, pre_image, output, claims),
-                Some(Choice::Overwrite) if !reads => self.intend(pre_image, false, claims),
+                Some(Choice::Overwrite) if !reads => self.intend(fact, pre_image, false, claims),
                 Some(Choice::Adopt) => {
-                    vec![self.adopted(fact, output, marker, [("state", decision.what.as_str())])]
+                    vec![self.adopted(fact, output, marker, claims, [("state", decision.what.as_str())])]
                 }
                 _ => vec![self.undecided(decision.clone(), Phase::Probe)],
             },
             Observed::Differs { output, differences, marker } => {
                 if decided == Some(Choice::Adopt) {
                     let with = differences.iter().map(|with| (with.field.as_str(), with.found.as_str()));
-                    return vec![self.adopted(fact, output, marker, with)];
+                    return vec![self.adopted(fact, output, marker, claims, with)];
                 }
                 if decided == Some(Choice::Recreate) && !reads {
                     return self.when_ready(readiness, || self.replace(fact, pre_image, output, claims));
                 }
                 if decided == Some(Choice::Overwrite) && !reads {
-                    return self.when_ready(readiness, || self.intend(pre_image, false, claims));
+                    return self.when_ready(readiness, || self.intend(fact, pre_image, false, claims));
                 }
                 vec![self.undecided(self.differs(differences, marker), Phase::Probe)]
             }
@@ -97,7 +113,7 @@ impl Case<'_> {
                     .hint("create it or correct what the plan asks for; then retry the step");
                 vec![StepEvent::Failed { error, phase: Phase::Probe }]
             }),
-            Observed::Absent => self.when_ready(readiness, || self.intend(pre_image, true, claims)),
+            Observed::Absent => self.when_ready(readiness, || self.intend(fact, pre_image, true, claims)),
         }
     }
 
@@ -117,6 +133,11 @@ impl Case<'_> {
         }
     }
 
+    /// This run deleted what it had created, proved that, and has sent nothing since: what is read is outdated.
+    fn was_deleted(&self) -> bool {
+        self.record.attempts > 0 && !self.record.ownership.owed && self.record.deleted
+    }
+
     /// It carried this run's marker when it was proven, and carries none now.
     fn lost_marker(&self, marker: &Marker) -> bool {
         let had = self.record.proof.as_ref().is_some_and(|proof| self.is_ours(&proof.evidence.marker));
@@ -129,9 +150,10 @@ impl Case<'_> {
         fact: &Fact,
         output: &Value,
         marker: &Marker,
+        claims: &[ClaimKey],
         with: impl IntoIterator<Item = (&'f str, &'f str)>,
     ) -> StepEvent {
-        let mut event = self.in_place(fact, output, marker);
+        let mut event = self.in_place(fact, output, marker, claims);
         if let StepEvent::AlreadySo { evidence, .. } | StepEvent::Done { evidence, .. } = &mut event {
             let with = with.into_iter().map(|(field, found)| (drift::adopted(field), found.to_owned()));
             evidence.also.extend(with);
@@ -140,7 +162,10 @@ impl Case<'_> {
     }
 
     /// It is there: found so, or made by a write whose outcome was not known until now.
-    fn in_place(&self, fact: &Fact, output: &Value, marker: &Marker) -> StepEvent {
+    fn in_place(&self, fact: &Fact, output: &Value, marker: &Marker, claims: &[ClaimKey]) -> StepEvent {
+        if let Some(wait) = self.before_proof(fact, claims) {
+            return self.waiting(wait, Phase::Probe);
+        }
         let evidence = self.evidence(fact, digest_of(output), marker.clone());
         let output = output.clone();
         if self.record.ownership.owed || self.step.effect == EffectClass::Read {
@@ -170,10 +195,13 @@ impl Case<'_> {
         match observed {
             Observed::Present { output, marker } => match self.foreign(marker) {
                 Some(other) => vec![self.foreign_owner(other, Phase::Verify)],
-                None => vec![StepEvent::Done {
-                    output: output.clone(),
-                    origin: self.origin(marker),
-                    evidence: self.evidence(fact, digest_of(output), marker.clone()),
+                None => vec![match self.before_proof(fact, &[]) {
+                    Some(wait) => self.waiting(wait, Phase::Verify),
+                    None => StepEvent::Done {
+                        output: output.clone(),
+                        origin: self.origin(marker),
+                        evidence: self.evidence(fact, digest_of(output), marker.clone()),
+                    },
                 }],
             },
             Observed::Converging { wait, marker } => match self.foreign(marker) {
@@ -195,13 +223,13 @@ impl Case<'_> {
 
     /// A read so soon after an accepted write may show what was before.
     fn may_be_stale(&self, fact: &Fact) -> bool {
-        let settled = self.record.write_ended.and_then(|ended| ended.checked_add(fact.rules.settle).ok());
+        let settled = self.record.write_ended.map(|ended| ended.boot.saturating_add(fact.rules.settle));
         !matches!(self.record.state, StepState::Uncertain { .. })
-            && settled.is_some_and(|settled| fact.began < settled)
+            && settled.is_some_and(|settled| fact.began.boot < settled)
     }
 
     fn absent_after_write(&self, fact: &Fact) -> StepEvent {
-        let StepState::Uncertain { ended, absent, error, .. } = &self.record.state else {
+        let StepState::Uncertain { absent, error, .. } = &self.record.state else {
             if self.step.effect == EffectClass::PostUnsafe {
                 return self.unsafe_repeat(Phase::Verify);
             }
@@ -209,12 +237,15 @@ impl Case<'_> {
         };
         match self.step.effect {
             EffectClass::PostUnsafe => return self.unsafe_repeat(Phase::Verify),
+            // Undo sends nothing again, and waits for the window itself.
+            _ if self.state.control().goal == Goal::Undo => {}
             EffectClass::CreateNamed | EffectClass::PostWithProbe => {
-                let settled = ended.checked_add(fact.rules.settle).unwrap_or(*ended);
-                let agrees = absent.since.is_some_and(|since| fact.began > since);
-                if fact.began < settled || !agrees {
-                    let soon = self.later(limits::AGREEING);
-                    return StepEvent::StillAbsent { read_began: fact.began, look_again: settled.max(soon) };
+                let settled = self.not_done_after(fact);
+                let agrees = absent.since.is_some_and(|since| fact.began.boot > since);
+                if fact.began.boot < settled || !agrees {
+                    let left = settled.saturating_sub(self.now.boot).max(limits::AGREEING);
+                    let look_again = self.later(left);
+                    return StepEvent::StillAbsent { read_began: fact.began.utc, look_again, what: None };
                 }
             }
             EffectClass::Read | EffectClass::PutSame | EffectClass::PutIfMatch => {}
@@ -232,7 +263,7 @@ impl Case<'_> {
             error,
             phase: Phase::Apply,
             failures: count,
-            since: self.record.failures.since.unwrap_or(self.now),
+            since: self.failing_since(),
         }
     }
 }

@@ -75,7 +75,7 @@ impl Case<'_> {
         if let Some(obstacle) = self.obstacle(claims) {
             return vec![obstacle];
         }
-        if let Some(wait) = self.dwell(fact) {
+        if let Some(wait) = self.before_delete(fact, claims).or_else(|| self.dwell(fact)) {
             return vec![self.waiting(wait, Phase::Probe)];
         }
         let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
@@ -104,13 +104,14 @@ impl Case<'_> {
     /// It is gone: removed by this run, or before it looked.
     fn proven_gone(&self, fact: &Fact) -> StepEvent {
         let output = Value::Object(Map::new());
-        match self.agreed_gone(fact) {
-            Ok(evidence) if self.record.ownership.owed => {
+        let owed = self.record.ownership.owed;
+        self.absent(fact, |evidence| {
+            if owed {
                 StepEvent::Done { output, origin: Origin::Removed, evidence }
+            } else {
+                StepEvent::AlreadySo { output, evidence }
             }
-            Ok(evidence) => StepEvent::AlreadySo { output, evidence },
-            Err(look_again) => StepEvent::StillAbsent { read_began: fact.began, look_again },
-        }
+        })
     }
 }
 

@@ -311,12 +311,13 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
     if state.knows_signal(row.id) {
         return Vec::new();
     }
-    if let Signal::Verified { began, findings } = &row.signal {
+    if let Signal::Verified { began, after, findings } = &row.signal {
         return vec![Event::Verified {
             id: row.id,
             by: row.actor.clone(),
             reason: row.reason.clone(),
             began: *began,
+            after: *after,
             findings: findings.clone(),
         }];
     }

@@ -1,13 +1,10 @@
 //! What a look means on the way back: undo removes what ownership proves, and nothing else.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::decide::digest_of;
 use crate::decide::facts::Case;
-use crate::decide::{digest_of, limits};
-use crate::event::{Evidence, Origin, StepEvent};
+use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::perform::Fact;
 use crate::signal::Choice;
@@ -113,6 +110,13 @@ impl Case<'_> {
         overwrite: bool,
     ) -> Vec<StepEvent> {
         let kept = |reason: String| vec![StepEvent::Kept { reason }];
+        if self.record.lost && self.is_ours(marker) {
+            return if overwrite {
+                self.remove(fact, observed, found)
+            } else {
+                vec![self.lost_tail(fact, Phase::UndoProbe)]
+            };
+        }
         if let Some(other) = self.foreign(marker) {
             return kept(format!("it carries the marker of run {other}"));
         }
@@ -141,7 +145,7 @@ impl Case<'_> {
         if let Some(given_up) = self.exhausted(Phase::UndoProbe) {
             return vec![given_up];
         }
-        if let Some(wait) = self.dwell(fact) {
+        if let Some(wait) = self.before_delete(fact, &[]).or_else(|| self.dwell(fact)) {
             return vec![self.waiting(wait, Phase::UndoProbe)];
         }
         if let Some(waiting) = self.claimed_within(&self.record.claims, Phase::UndoProbe) {
@@ -156,9 +160,9 @@ impl Case<'_> {
     /// later than what this run removed itself.
     pub(super) fn dwell(&self, fact: &Fact) -> Option<Wait> {
         let dwell = fact.rules.dwell?;
-        let began = self.record.let_go.max(self.state.awake_since());
-        let until = self.state.removed_at().max(began)?.checked_add(dwell.after).ok()?;
-        let left = Duration::try_from(until.duration_since(self.now)).ok().filter(|left| !left.is_zero())?;
+        let began = self.record.let_go.map(|at| at.boot).max(self.state.awake_since());
+        let until = self.state.removed_at().max(began)?.saturating_add(dwell.after);
+        let left = Some(until.saturating_sub(self.now.boot)).filter(|left| !left.is_zero())?;
         Some(Wait::new(WaitKind::Timer, dwell.why).look_again(left))
     }
 
@@ -196,7 +200,7 @@ impl Case<'_> {
             error,
             phase: way.write(),
             failures: count,
-            since: self.record.failures.since.unwrap_or(self.now),
+            since: self.failing_since(),
         }
     }
 
@@ -210,40 +214,13 @@ impl Case<'_> {
     }
 
     fn gone(&self, fact: &Fact) -> StepEvent {
-        match self.agreed_gone(fact) {
-            // While the run is taken back nothing is made anew.
-            Ok(evidence) if self.record.replacing && self.state.control().goal == Goal::Finish => {
-                StepEvent::Removed { evidence }
-            }
-            Ok(evidence) => StepEvent::Undone { evidence },
-            Err(look_again) => StepEvent::StillAbsent { read_began: fact.began, look_again },
-        }
-    }
-
-    /// Nothing is there: believed when reads agree, some time apart. Otherwise when the next is due.
-    pub(super) fn agreed_gone(&self, fact: &Fact) -> Result<Evidence, Timestamp> {
-        let (absent, ended) = match &self.record.state {
-            StepState::Uncertain { absent, ended, .. } | StepState::Verifying { absent, ended, .. } => {
-                (*absent, Some(*ended))
-            }
-            StepState::Doubting { absent, .. } => (*absent, self.record.write_ended),
-            _ => (Default::default(), self.record.write_ended),
-        };
-        // A removal whose answer was lost may still arrive; after one that was accepted, agreeing reads suffice.
-        let settled = match (&self.record.state, ended) {
-            (StepState::Uncertain { .. }, Some(ended)) => {
-                ended.checked_add(fact.rules.settle.max(limits::AGREEING)).unwrap_or(ended)
-            }
-            _ => fact.began,
-        };
-        // A read that a person or a new driver asked for comes sooner than it should, and then counts for less.
-        let span = limits::AGREEING * (limits::GONE - 1);
-        let long = absent.since.and_then(|since| since.checked_add(span).ok());
-        let agrees = absent.reads + 1 >= limits::GONE && long.is_some_and(|long| fact.began >= long);
-        if agrees && fact.began >= settled {
-            return Ok(self.evidence(fact, Evidence::of_absence(), Marker::None));
-        }
-        let soon = self.later(limits::AGREEING);
-        Err(settled.max(soon))
+        // While the run is taken back nothing is made anew.
+        let anew = self.record.replacing && self.state.control().goal == Goal::Finish;
+        self.absent(
+            fact,
+            |evidence| {
+                if anew { StepEvent::Removed { evidence } } else { StepEvent::Undone { evidence } }
+            },
+        )
     }
 }

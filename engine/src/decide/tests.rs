@@ -2,9 +2,11 @@
 
 mod back;
 mod calling_off;
+mod clocks;
 mod crashes;
 mod forward;
 mod graph;
+mod lost;
 mod people;
 mod plans;
 mod random;
@@ -14,4 +16,5 @@ mod repair;
 mod rig;
 mod slots;
 mod uncertain;
+mod windows;
 mod world;

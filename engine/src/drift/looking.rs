@@ -89,7 +89,7 @@ async fn patiently(performer: &Performer, job: &Job) -> Fact {
         };
         let Some(pause) = again else { return fact };
         let clock = performer.clock();
-        clock.sleep_until(clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX)).await;
+        clock.sleep(pause).await;
         count += 1;
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use indexmap::IndexSet;
-use jiff::Timestamp;
 
 use super::lease::lease_holder;
 use super::run::LiveRun;
@@ -93,11 +92,10 @@ impl Driver {
         self.asking = Asking { underway: parcel, next: (2 * self.asking.next).min(LARGEST_PARCEL) };
         for run in self.wanted.drain(..parcel) {
             let (now, label) = (whole_microseconds(self.clock.now()), self.label.clone());
-            let took = move |seq, changed: i64, epoch, over| {
-                let at = Timestamp::from_microsecond(changed).map_or(now, |changed| changed.max(now));
+            let took = move |seq, _: i64, epoch, over| {
                 let program = env!("CARGO_PKG_VERSION").to_owned();
                 let event = Event::DriverTook { epoch: Epoch(epoch), driver: label, program, over };
-                let recorded = Recorded { seq, at, event };
+                let recorded = Recorded { seq, at: now, event };
                 let packed = pack_commit(std::slice::from_ref(&recorded), &[]).ok().flatten()?;
                 Some((recorded, packed))
             };
@@ -168,7 +166,9 @@ impl Driver {
             let Some((run, taken)) = self.unread.pop_front() else { break };
             let slot = self.live.len();
             self.live.push(None);
-            match self.place.replay(run).map(|state| LiveRun::new(run, taken.row, taken.lease, state)) {
+            let taken_at = self.clock.boot();
+            let read = self.place.replay(run);
+            match read.map(|state| LiveRun::new(run, taken.row, taken.lease, state, taken_at)) {
                 Ok(read) => {
                     self.live[slot] = Some(Box::new(read));
                     self.slots.insert(run, slot);

@@ -201,7 +201,7 @@ impl Driver {
 
     /// What was seen becomes events.
     pub(super) fn land(&mut self, landed: Landed) -> Result<(), BackendError> {
-        let Landed { slot, key, fact } = landed;
+        let Landed { slot, key, mut fact } = landed;
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
         if !run.flights.remove(&key) {
             return Ok(());
@@ -231,7 +231,8 @@ impl Driver {
             }
             run.state.set_foreign_claims(foreign);
         }
-        let clock = self.clock.now();
+        let clock = self.clock.read();
+        (fact.began, fact.ended) = (run.now(fact.began), run.now(fact.ended));
         for event in interpret(&run.state, &fact, run.now(clock)) {
             run.record(event, clock)?;
         }

@@ -19,6 +19,7 @@ impl Driver {
             self.ready.clear();
             self.want_no_more();
             self.watch_no_more();
+            self.search_no_more();
             for (slot, run) in self.live.iter_mut().enumerate() {
                 if let Some(run) = run {
                     run.clear_queue();
@@ -40,7 +41,7 @@ impl Driver {
             until = until.min(*at);
         }
         if let Some(std::cmp::Reverse((at, _))) = self.timers.peek() {
-            let left = Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default();
+            let left = at.saturating_sub(self.clock.boot());
             until = until.min(now + left);
         }
         if let Some(at) = self.next_lease_time() {
@@ -98,7 +99,7 @@ impl Driver {
     }
 
     fn wake_due(&mut self) {
-        let now = self.clock.now();
+        let now = self.clock.boot();
         while let Some(std::cmp::Reverse((at, slot))) = self.timers.peek().copied() {
             if at > now {
                 break;
@@ -138,7 +139,7 @@ impl Driver {
         // A timer of a run that is gone, or that has another one by now, does not make time pass.
         while let Some(std::cmp::Reverse((at, slot))) = self.timers.peek().copied() {
             if self.live.get(slot).and_then(Option::as_ref).is_some_and(|run| run.wake == Some(at)) {
-                self.clock.sleep_until(at).await;
+                self.clock.sleep(at.saturating_sub(self.clock.boot())).await;
                 self.wake_due();
                 // A long rehearsal still hears that it is to stop.
                 tokio::task::yield_now().await;

@@ -1,12 +1,14 @@
 //! One run in the hands of the driver.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use tokio::task::AbortHandle;
 
 use super::flights::Flights;
 use crate::backend::BackendError;
 use crate::backend::sqlite::{summary_of, unencodable};
+use crate::clock::Now;
 use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{RunId, Seq, SignalId, StepKey};
 use crate::journal::{Append, Lease, Row, Transcript, pack_commit, whole_microseconds};
@@ -19,8 +21,10 @@ pub(super) struct LiveRun {
     pub(super) row: Row,
     pub(super) lease: Lease,
     pub(super) state: RunState,
-    /// The last event's number and time.
-    last: (Seq, Timestamp),
+    /// The last event's number.
+    last: Seq,
+    /// The boot-time clock when the run was taken: what counts in its state counts from here.
+    taken_at: Duration,
     /// Events that are not on their way to the journal yet.
     buffer: Vec<Recorded>,
     transcripts: Vec<Transcript>,
@@ -35,13 +39,15 @@ pub(super) struct LiveRun {
     /// Intents of this driver that were not sent yet.
     unsent: BTreeMap<StepKey, Unsent>,
     pub(super) flights: Flights,
+    /// The search before an undo, while it is under way.
+    pub(super) searching: Option<AbortHandle>,
     /// Something in the buffer must not wait.
     pub(super) urgent: bool,
     /// Waits in the driver's list of those that wait for company.
     pub(super) lingering: bool,
     /// The run was given up with the commit that is on its way.
     pub(super) releasing: bool,
-    pub(super) wake: Option<Timestamp>,
+    pub(super) wake: Option<Duration>,
 }
 
 /// An intent that was not sent yet.
@@ -53,23 +59,26 @@ struct Unsent {
 }
 
 impl LiveRun {
-    pub(super) fn new(id: RunId, row: Row, lease: Lease, state: RunState) -> Self {
-        let last = (state.seq(), state.changed().unwrap_or(Timestamp::UNIX_EPOCH));
+    /// `taken_at`: the boot-time clock now. Everything in `state` counts as if it happened now.
+    pub(super) fn new(id: RunId, row: Row, lease: Lease, state: RunState, taken_at: Duration) -> Self {
+        let last = state.seq();
         LiveRun {
             id,
             row,
             lease,
             state,
             last,
+            taken_at,
             buffer: Vec::new(),
             transcripts: Vec::new(),
             claims: Vec::new(),
             taken: Vec::new(),
             taking: Vec::new(),
-            durable: last.0,
+            durable: last,
             committing: None,
             unsent: BTreeMap::new(),
             flights: Flights::default(),
+            searching: None,
             urgent: false,
             lingering: false,
             releasing: false,
@@ -77,18 +86,44 @@ impl LiveRun {
         }
     }
 
-    /// The run's time: never earlier than its last event.
-    pub(super) fn now(&self, clock: Timestamp) -> Timestamp {
-        whole_microseconds(clock).max(self.last.1)
+    /// Takes the record as it was read again, after a commit that was refused and with all that was under way broken off.
+    /// A write whose intent is durable and whose outcome was not recorded may have been sent, unless it is known here that
+    /// it was not.
+    pub(super) fn begin_again(&mut self, state: RunState, clock: Now) -> Result<(), BackendError> {
+        let unsent = std::mem::take(&mut self.unsent);
+        *self = LiveRun::new(self.id, self.row, self.lease, state, clock.boot);
+        let intents: Vec<(StepKey, Phase, u32)> =
+            self.state.intents().map(|(step, way, attempt)| (step.clone(), way.write(), attempt)).collect();
+        for (step, phase, attempt) in intents {
+            if let Some(known) = unsent.get(&step).filter(|known| known.attempt == attempt) {
+                self.unsent.insert(step, *known);
+                continue;
+            }
+            let now = self.now(clock).utc;
+            let event = StepEvent::Uncertain { attempt, phase, error: None, ended: now, look_again: now };
+            self.record(Event::Step { step, event }, clock)?;
+        }
+        Ok(())
+    }
+
+    /// The run's time: the wall clock as it is, and the boot-time clock since the run was taken.
+    pub(super) fn now(&self, clock: Now) -> Now {
+        Now { utc: whole_microseconds(clock.utc), boot: clock.boot.saturating_sub(self.taken_at) }
+    }
+
+    /// The reading of the boot-time clock at a time of this run.
+    pub(super) fn of_clock(&self, boot: Duration) -> Duration {
+        self.taken_at.saturating_add(boot)
     }
 
     /// Takes an event in, to be committed later.
-    pub(super) fn record(&mut self, event: Event, clock: Timestamp) -> Result<(), BackendError> {
-        let (seq, at) = (Seq(self.last.0.0 + 1), self.now(clock));
-        let recorded = Recorded { seq, at, event };
+    pub(super) fn record(&mut self, event: Event, clock: Now) -> Result<(), BackendError> {
+        let (seq, now) = (Seq(self.last.0 + 1), self.now(clock));
+        let recorded = Recorded { seq, at: now.utc, event };
+        self.state.advance(now.boot);
         fold(&mut self.state, &recorded)
             .map_err(|error| BackendError::Damaged(format!("run {}: {error}", self.id)))?;
-        self.last = (seq, at);
+        self.last = seq;
         if let Event::Step { step, event } = &recorded.event {
             match event {
                 StepEvent::Intended { attempt, phase, claims, .. } => {
@@ -139,17 +174,17 @@ impl LiveRun {
 
     /// Whether nothing of this run is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.flights.is_empty()
+        self.flights.is_empty() && self.searching.is_none()
     }
 
     /// Packs the buffer; from here on it is on its way.
-    pub(super) fn pack(&mut self, clock: Timestamp, release: bool) -> Result<Append, BackendError> {
+    pub(super) fn pack(&mut self, clock: Now, release: bool) -> Result<Append, BackendError> {
         let events = std::mem::take(&mut self.buffer);
         let packed = pack_commit(&events, &self.transcripts).map_err(unencodable)?;
         if packed.is_some() {
             self.transcripts.clear();
         }
-        self.committing = Some(self.last.0);
+        self.committing = Some(self.last);
         self.taking = std::mem::take(&mut self.taken);
         self.urgent = false;
         self.releasing = release;
@@ -160,7 +195,7 @@ impl LiveRun {
             packed,
             events: u64::try_from(events.len()).unwrap_or(u64::MAX),
             summary: summary_of(
-                &self.state.status(self.now(clock)),
+                &self.state.status(self.now(clock).utc),
                 self.state.drift(),
                 self.state.is_undone_now(),
             ),
@@ -196,7 +231,7 @@ impl LiveRun {
     }
 
     /// Takes intents back that were never sent: that nothing was sent is known here, and nowhere else.
-    pub(super) fn withdraw(&mut self, clock: Timestamp) -> Result<(), BackendError> {
+    pub(super) fn withdraw(&mut self, clock: Now) -> Result<(), BackendError> {
         self.clear_queue();
         for (step, Unsent { attempt, phase, .. }) in std::mem::take(&mut self.unsent) {
             let event = StepEvent::NotSent { attempt, phase };
@@ -207,7 +242,8 @@ impl LiveRun {
 
     /// How many phases are being performed.
     pub(super) fn begun(&self) -> usize {
-        self.flights.iter().filter(|(_, flight)| flight.has_begun()).count()
+        let searching = usize::from(self.searching.is_some());
+        searching + self.flights.iter().filter(|(_, flight)| flight.has_begun()).count()
     }
 
     /// Calls off what has not begun.
@@ -223,6 +259,9 @@ impl LiveRun {
     /// Ends what is in flight: its outcome is not known then.
     pub(super) fn abort(&self) {
         self.flights.iter().for_each(|(_, flight)| flight.abort());
+        if let Some(task) = &self.searching {
+            task.abort();
+        }
     }
 }
 

@@ -334,3 +334,38 @@ async fn a_long_wait_takes_no_time() {
     let passed = trial.clock.now().duration_since(super::trial::noon());
     assert!(passed.as_hours() >= 48, "{passed}");
 }
+
+/// A resource carries this run's marker, and the journal has no intent of it: undo searches for it, with elements of a
+/// `for_each` that the journal never expanded, and asks.
+#[tokio::test]
+async fn undo_searches_for_what_the_journal_lost() {
+    let trial = Trial::new();
+    let backend = trial.open();
+    let text = plan_of(
+        "  - id: ask\n    uses: person\n    with: { act: accept }\n  - id: each\n    for_each: [x, y]\n    uses: thing\n    \
+         with: { name: \"${{ each.key }}\", value: v }\n  - id: last\n    uses: thing\n    needs: [ask]\n    \
+         with: { name: last, value: v }\n",
+    );
+    let new = trial.run(1, &text);
+    let run = new.run;
+    backend.start(new).await.unwrap();
+    for name in ["y", "last"] {
+        trial.world.place(&format!("{run}/{name}"));
+    }
+    backend.signal(signal(run, Signal::Undo)).await.unwrap();
+    let parked = trial.drive(&backend, run).await.unwrap();
+    assert_eq!(parked.runs, [(run, RunStatus::UndoStopped)]);
+    let state = backend.load(run).await.unwrap();
+    let lost: Vec<String> = state.lost().map(ToString::to_string).collect();
+    assert_eq!(lost, ["last", "each[y]"]);
+    assert_eq!(trial.world.ledger(), Vec::<String>::new());
+    for step in ["last", "each[y]"] {
+        let choice = crate::signal::Choice::Overwrite;
+        backend.signal(signal(run, Signal::Decide { step: step.into(), choice })).await.unwrap();
+        trial.drive(&backend, run).await.unwrap();
+    }
+    assert_eq!(trial.world.ledger(), ["-last", "-y"]);
+    let state = backend.load(run).await.unwrap();
+    assert_eq!(state.status(trial.clock.now()), RunStatus::Undone);
+    assert_eq!(backend.verify_journal(run).unwrap().problems, Vec::<String>::new());
+}

@@ -105,6 +105,7 @@ impl Step for Thing {
     const SUMMARY: &'static str = "Make a thing";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     type Params = ThingParams;
     type Output = ThingOutput;
@@ -144,6 +145,7 @@ impl Step for Thing {
             identity: "nobody".to_owned(),
             acted_as: Vec::new(),
             write: true,
+            created: None,
             references: Vec::new(),
             sent: None,
             received: None,
@@ -184,6 +186,7 @@ impl Step for Person {
     const SUMMARY: &'static str = "Wait for a person";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     type Params = PersonParams;
     type Output = PersonOutput;

@@ -2,7 +2,6 @@
 
 use super::begin::{held_elsewhere, refused};
 use super::flights::{Flight, FlightKey};
-use super::run::LiveRun;
 use super::{Driver, News};
 use crate::backend::BackendError;
 use crate::decide::{Effect, decide, take_signal};
@@ -18,6 +17,8 @@ const LINGER: std::time::Duration = std::time::Duration::from_millis(50);
 struct Asked {
     jobs: Vec<Job>,
     finished: bool,
+    /// The run is to be searched before it is undone.
+    search: bool,
 }
 
 /// So many turns are taken before others are heard, and before the writer gets what was decided: it writes while the
@@ -54,7 +55,7 @@ impl Driver {
 
     /// Asks what is next for a run, and does it.
     pub(super) fn turn(&mut self, slot: usize) -> Result<(), BackendError> {
-        let clock = self.clock.now();
+        let clock = self.clock.read();
         if let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut)
             && !run.releasing
             && (self.stopping || !run.state.may_send())
@@ -62,6 +63,9 @@ impl Driver {
             run.withdraw(clock)?;
         }
         let Some(asked) = self.ask(slot)? else { return Ok(()) };
+        if asked.search {
+            self.search(slot)?;
+        }
         self.sort_out(slot, asked.jobs)?;
         let park = self.may_park(slot, asked.finished);
         self.flush(slot, park)
@@ -74,8 +78,8 @@ impl Driver {
             return Ok(None);
         }
         loop {
-            let clock = self.clock.now();
-            let mut asked = Asked { jobs: Vec::new(), finished: false };
+            let clock = self.clock.read();
+            let mut asked = Asked { jobs: Vec::new(), finished: false, search: false };
             let (mut recorded, mut wake) = (false, None);
             for effect in decide(&run.state, run.now(clock)) {
                 match effect {
@@ -85,9 +89,10 @@ impl Driver {
                     }
                     Effect::Perform(job) => asked.jobs.push(*job),
                     Effect::WakeAt(at) => {
-                        let at = not_before(at);
-                        wake = Some(wake.map_or(at, |wake: jiff::Timestamp| wake.min(at)));
+                        let at = run.of_clock(at);
+                        wake = Some(wake.map_or(at, |wake: std::time::Duration| wake.min(at)));
                     }
+                    Effect::Search => asked.search = true,
                     Effect::Finished(_) => asked.finished = true,
                 }
             }
@@ -150,7 +155,7 @@ impl Driver {
         if run.urgent {
             return false;
         }
-        match run.state.status(run.now(self.clock.now())) {
+        match run.state.status(self.clock.now()) {
             RunStatus::Waiting { on } => {
                 self.options.until_blocked && on.iter().all(|kind| kind.needs_somebody())
             }
@@ -189,7 +194,7 @@ impl Driver {
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
         // The journal takes the lease of a run that has ended back with this very commit: nothing may follow it.
         let release = release || run.state.outcome().is_some();
-        let append = run.pack(self.clock.now(), release)?;
+        let append = run.pack(self.clock.read(), release)?;
         let sender = self.sender.clone();
         self.commits += 1;
         self.posting.push(Journal::appending(append, move |outcome| {
@@ -209,7 +214,7 @@ impl Driver {
             Ok(()) => {
                 run.committed();
                 if run.releasing {
-                    let status = run.state.status(run.now(self.clock.now()));
+                    let status = run.state.status(self.clock.now());
                     let id = run.id;
                     self.forget(slot);
                     self.parked.insert(id, status);
@@ -222,7 +227,8 @@ impl Driver {
             Err(Refusal::Claimed { .. }) => {
                 self.flights = self.flights.saturating_sub(run.begun());
                 run.abort();
-                **run = LiveRun::new(run.id, run.row, run.lease, self.place.replay(run.id)?);
+                let state = self.place.replay(run.id)?;
+                run.begin_again(state, self.clock.read())?;
                 self.touched.insert(slot);
                 Ok(())
             }
@@ -254,9 +260,9 @@ impl Driver {
             if run.releasing || run.has_taken(signal.id) {
                 continue;
             }
-            let clock = self.clock.now();
+            let clock = self.clock.read();
             let writing = run.writing();
-            for event in take_signal(&run.state, &signal, &writing, run.now(clock)) {
+            for event in take_signal(&run.state, &signal, &writing, run.now(clock).utc) {
                 run.record(event, clock)?;
             }
             run.take(signal.id);
@@ -290,10 +296,4 @@ impl Driver {
         }
         Ok(())
     }
-}
-
-/// The first whole microsecond that is not before `at`: a run's time has no smaller part.
-fn not_before(at: jiff::Timestamp) -> jiff::Timestamp {
-    let whole = crate::journal::whole_microseconds(at);
-    if whole < at { whole.saturating_add(jiff::SignedDuration::from_micros(1)).unwrap_or(at) } else { whole }
 }

@@ -30,6 +30,20 @@ impl Place {
         self.0.iter().find(|(scope, ..)| *scope == node).map(|(_, key, _)| key.as_str())
     }
 
+    /// Every `for_each` that it lies in, outermost first.
+    pub(crate) fn collections(&self, plan: &Plan) -> Vec<StepKey> {
+        let each = self.0.iter().enumerate();
+        each.map(|(depth, (node, ..))| self.outermost(depth).key(plan, *node)).collect()
+    }
+
+    /// The element of `collection` that it lies in.
+    pub(crate) fn element_of(&self, plan: &Plan, collection: &StepKey) -> Option<(&str, &Value)> {
+        let each = self.0.iter().enumerate();
+        let mut of =
+            each.filter(|(depth, (node, ..))| self.outermost(*depth).key(plan, *node) == *collection);
+        of.next().map(|(_, (_, key, value))| (key.as_str(), value))
+    }
+
     pub(super) fn outermost(&self, depth: usize) -> Place {
         Place(self.0.iter().take(depth).cloned().collect())
     }

@@ -48,6 +48,7 @@ impl Step for Numbered {
     const SUMMARY: &'static str = "Make a thing with a number";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     type Params = Params;
     type Output = Output;
 

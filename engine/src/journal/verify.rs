@@ -54,13 +54,6 @@ pub(crate) fn verify(
     if let Err(error) = transcripts(&moment, row.row) {
         report.problems.push(error.to_string());
     }
-    for pair in chain.events.windows(2) {
-        if let [before, after] = pair
-            && after.at < before.at
-        {
-            report.problems.push(format!("event {} is earlier than the one before it", after.seq.0));
-        }
-    }
     if chain.events.last().is_some_and(|last| last.at.as_microsecond() != row.changed) {
         report.problems.push("the list of runs has another time of the last event".to_owned());
     }

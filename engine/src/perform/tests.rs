@@ -26,7 +26,15 @@ impl Clock for Hasty {
         Timestamp::UNIX_EPOCH
     }
 
-    fn sleep_until(&self, _at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn boot(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn steady(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn sleep(&self, _time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(std::future::ready(()))
     }
 }
@@ -56,6 +64,7 @@ impl Step for Moody {
     const SUMMARY: &'static str = "Do as the mood is";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(9);
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     type Params = Params;
     type Output = Output;
 
@@ -114,6 +123,8 @@ fn perform_for(ensure: Ensure, phase: Phase, params: Value, found: Option<Value>
         others: Vec::new(),
         auxiliary: None,
         since: Timestamp::UNIX_EPOCH,
+        waited: Duration::ZERO,
+        asked: crate::ids::Seq(1),
         approval: None,
         receipt: None,
         needed_receipts: Vec::new(),

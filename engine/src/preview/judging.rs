@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use twinspan_encode::sh;
 use twinspan_plans::elements::names;
 use twinspan_plans::{EffectClass, Ensure, NodeId, StepDef};
 
@@ -14,7 +15,6 @@ use crate::ids::StepKey;
 use crate::perform::Seen;
 use crate::state::RunState;
 use crate::step::{Decision, Difference, Marker, Observed, Readiness};
-use crate::suggested::shell_word;
 use crate::wait::{Approvers, Wait, WaitKind};
 
 /// What would happen to each step; `sights` come after what they need.
@@ -259,7 +259,7 @@ impl Case<'_> {
         self.step.approval.as_ref().map(|gate| {
             let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
             Wait::approval("its change has to be approved", approvers)
-                .action(format!("twinspan approve RUN {}", shell_word(&self.sight.key.0)))
+                .action(format!("twinspan approve RUN {}", sh::word(&self.sight.key.0)))
         })
     }
 

@@ -1,18 +1,21 @@
 //! What is due and when: steps to be performed, ordered by the time they became due, and blocks about which something
-//! is to be recorded. One ordered map is both the ready set and the timer heap.
+//! is to be recorded. One ordered map is both the ready set and the timer heap. Times are of the boot-time clock, since the
+//! driver took the run ([`crate::Now::boot`]).
 
 use std::collections::BTreeMap;
-
-use jiff::Timestamp;
+use std::time::Duration;
 
 use crate::state::item::ItemId;
+
+/// When a step is due, and in which order it arrived.
+pub(crate) type Slot = (Duration, u64);
 
 /// What is due and when.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
     /// By time and arrival. What is in flight keeps its place until its fact arrives, so that the first few entries
     /// are always those which may be in flight.
-    steps: BTreeMap<(Timestamp, u64), ItemId>,
+    steps: BTreeMap<Slot, ItemId>,
     /// Items about which `decide` has something to record, in order of arrival.
     records: BTreeMap<u64, ItemId>,
     tickets: u64,
@@ -23,37 +26,42 @@ impl Agenda {
     pub(crate) fn put(
         &mut self,
         item: ItemId,
-        slot: Option<(Timestamp, u64)>,
-        due: Option<Timestamp>,
-        at: Timestamp,
-    ) -> (Timestamp, u64) {
-        let now = due.is_none_or(|due| due <= at);
-        if let (true, Some(slot)) = (now, slot)
-            && slot.0 <= at
+        slot: Option<Slot>,
+        due: Option<Duration>,
+        now: Duration,
+    ) -> Slot {
+        let at_once = due.is_none_or(|due| due <= now);
+        if let (true, Some(slot)) = (at_once, slot)
+            && slot.0 <= now
         {
             return slot;
         }
         self.remove(slot);
         self.tickets += 1;
-        let slot = (due.unwrap_or(at).max(at), self.tickets);
+        let slot = (due.unwrap_or(now).max(now), self.tickets);
         self.steps.insert(slot, item);
         slot
     }
 
     /// Takes a step off the agenda.
-    pub(crate) fn remove(&mut self, slot: Option<(Timestamp, u64)>) {
+    pub(crate) fn remove(&mut self, slot: Option<Slot>) {
         if let Some(slot) = slot {
             self.steps.remove(&slot);
         }
     }
 
+    /// All steps, in order.
+    pub(crate) fn all(&self) -> Vec<(Slot, ItemId)> {
+        self.steps.iter().map(|(slot, item)| (*slot, *item)).collect()
+    }
+
     /// Steps that are due, in order.
-    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = ItemId> + '_ {
+    pub(crate) fn due(&self, now: Duration) -> impl Iterator<Item = ItemId> + '_ {
         self.steps.range(..=(now, u64::MAX)).map(|(_, item)| *item)
     }
 
     /// The first time after `now` at which a step becomes due.
-    pub(crate) fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next_after(&self, now: Duration) -> Option<Duration> {
         self.steps.range((now, u64::MAX)..).map(|((due, _), _)| *due).find(|due| *due > now)
     }
 

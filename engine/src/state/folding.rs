@@ -2,27 +2,33 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use twinspan_plans::Ensure;
 
 use crate::event::{Event, Origin, Recorded, RunStarted, StepEvent};
 use crate::ids::StepKey;
+use crate::search::{Sought, SoughtState};
 use crate::signal::{Actor, Signal};
 use crate::state::graph::Task;
 use crate::state::item::{BlockState, ItemId};
-use crate::state::record::StepRecord;
+use crate::state::moment::Moment;
+use crate::state::record::{Call, StepRecord};
+use crate::state::requests::Does;
 use crate::state::step_state::{Change, StepState};
-use crate::state::{Goal, Head, IllegalTransition, Pause, RunState};
+use crate::state::{Goal, Head, IllegalTransition, Pause, RunState, Search};
+use crate::step::Phase;
 use crate::wait::WaitKind;
 
 impl RunState {
     /// Puts a step into a state and keeps everything that is derived from it.
-    pub(crate) fn set_step(&mut self, id: ItemId, next: StepState, at: Timestamp) {
+    pub(crate) fn set_step(&mut self, id: ItemId, next: StepState, at: Moment) {
         let Some(record) = self.items[id.0 as usize].step_mut() else { return };
         let before = std::mem::replace(&mut record.state, next);
         let slot = record.slot.take();
         if let StepState::AlreadySo(proof) | StepState::Done(proof) = &record.state {
             record.proof = Some(Arc::clone(proof));
+            record.proven = at.seq;
         }
         let now = &record.state;
         let due = now.phase().map(|_| now.due());
@@ -33,7 +39,12 @@ impl RunState {
         self.tally.held.remove(&id);
         let lacking = self.lacks_slot(id);
         let place = match due {
-            Some(due) if lacking.is_none() => Some(self.agenda.put(id, slot, due, at)),
+            Some(due) if lacking.is_none() => {
+                // The event holds times of the wall clock; what counts is how far apart they are.
+                let after = due.map(|due| Duration::try_from(due.duration_since(at.utc)).unwrap_or_default());
+                let due = after.map(|after| at.boot.saturating_add(after));
+                Some(self.agenda.put(id, slot, due, at.boot))
+            }
             _ => {
                 self.agenda.remove(slot);
                 None
@@ -63,7 +74,7 @@ impl RunState {
         &mut self,
         id: ItemId,
         change: Change<'_>,
-        at: Timestamp,
+        at: Moment,
     ) -> Result<(), IllegalTransition> {
         let Some(record) = self.items[id.0 as usize].step() else { return Ok(()) };
         match record.state.next(change, at) {
@@ -91,12 +102,7 @@ impl RunState {
         IllegalTransition { item: key.to_string(), state: "unknown", event }
     }
 
-    fn fold_step(
-        &mut self,
-        key: &StepKey,
-        event: &StepEvent,
-        at: Timestamp,
-    ) -> Result<(), IllegalTransition> {
+    fn fold_step(&mut self, key: &StepKey, event: &StepEvent, at: Moment) -> Result<(), IllegalTransition> {
         let id = self.lookup(key).ok_or_else(|| self.unknown(key, event.name()))?;
         self.recorded(id);
         let item = self.item_mut(id);
@@ -110,6 +116,12 @@ impl RunState {
             return self.change(id, Change::Event(event), at);
         };
         record.note(event, at);
+        if let (StepState::Intended { .. }, StepEvent::Uncertain { attempt, phase, .. }) =
+            (&record.state, event)
+        {
+            self.unsettled(id, *phase, *attempt, at);
+        }
+        let Some(record) = self.items[id.0 as usize].step_mut() else { return Ok(()) };
         // What never began (its condition could not be evaluated) begins anew, not in the middle.
         if *event == StepEvent::LookNow && !begun && matches!(record.state, StepState::Failed { .. }) {
             self.set_step(id, StepState::Pending, at);
@@ -146,7 +158,12 @@ impl RunState {
                 self.claimants.entry(claim.clone()).or_default().push(id);
             }
         }
-        self.set_step(id, next, at);
+        // An event about something else does not count a wait anew, by a wall clock that was set.
+        let same = matches!(event, StepEvent::Provided { .. })
+            && self.item(id).step().is_some_and(|record| record.state == next);
+        if !same {
+            self.set_step(id, next, at);
+        }
         if *event == StepEvent::LookNow && unresolved {
             self.prepare_call(id);
         }
@@ -157,7 +174,7 @@ impl RunState {
     }
 
     /// A block fails when its condition or its elements cannot be evaluated, and is asked again by a person.
-    fn fold_block(&mut self, id: ItemId, event: &StepEvent, _at: Timestamp) -> Result<(), IllegalTransition> {
+    fn fold_block(&mut self, id: ItemId, event: &StepEvent, _at: Moment) -> Result<(), IllegalTransition> {
         let item = self.item_mut(id);
         let next = match (item.block_state(), event) {
             (Some(BlockState::Closed | BlockState::Open), StepEvent::Failed { error, .. }) => {
@@ -185,10 +202,11 @@ impl RunState {
         Ok(())
     }
 
-    fn fold_signal(&mut self, actor: &Actor, reason: Option<&str>, signal: &Signal, at: Timestamp) {
+    fn fold_signal(&mut self, actor: &Actor, reason: Option<&str>, signal: &Signal, at: Moment) {
         match signal {
             Signal::Pause if self.control.pause.is_none() => {
-                self.control.pause = Some(Pause { by: actor.clone(), reason: reason.map(str::to_owned), at });
+                let reason = reason.map(str::to_owned);
+                self.control.pause = Some(Pause { by: actor.clone(), reason, at: at.utc });
             }
             Signal::Resume => {
                 self.control.pause = None;
@@ -206,6 +224,7 @@ impl RunState {
                 self.control.fence = None;
                 self.control.pause = None;
                 self.outcome = None;
+                self.search = if self.has_unsearched() { Search::Due } else { Search::None };
                 self.begin_undo(at);
             }
             Signal::Forward if self.control.goal == Goal::Undo => {
@@ -219,15 +238,68 @@ impl RunState {
         }
     }
 
-    fn driver_took(&mut self, at: Timestamp) {
+    /// An attempt's response did not come: its request may still take effect.
+    fn unsettled(&mut self, id: ItemId, phase: Phase, attempt: u32, at: Moment) {
+        let node = self.item(id).node;
+        let removes = self.plan().node(node).step().is_some_and(|step| step.ensure == Ensure::Absent);
+        let does = if removes || phase == Phase::Undo { Does::Delete } else { Does::Put };
+        if let Some(record) = self.item_mut(id).step_mut() {
+            record.requests.unsettled(does, attempt, at);
+        }
+    }
+
+    /// Takes in what the search before an undo found; only then is anything undone.
+    fn fold_searched(&mut self, sought: &[Sought], at: Moment) -> Result<(), IllegalTransition> {
+        let mut unchecked = Vec::new();
+        for Sought { step, found } in sought {
+            match found {
+                SoughtState::Unchecked { why } => unchecked.push((step.clone(), why.clone())),
+                SoughtState::Own { params, identities, auxiliary } => {
+                    let id = self.lookup(step).ok_or_else(|| self.unknown(step, "searched"))?;
+                    let Some(record) = self.item_mut(id).step_mut() else { continue };
+                    record.is_lost();
+                    record.since.get_or_insert(at);
+                    record.call = Some(Arc::new(Call {
+                        params: Arc::new(params.clone()),
+                        identities: identities.clone(),
+                        auxiliary: auxiliary.clone(),
+                    }));
+                }
+            }
+        }
+        self.search = Search::Done(unchecked);
+        self.begin_undo(at);
+        Ok(())
+    }
+
+    /// Another driver has the run. What the one before had sent may still take effect, and what it waited for is due by
+    /// the wall clock at the latest as long after the take-over as it was to be when it was recorded.
+    fn driver_took(&mut self, at: Moment) {
+        self.took = Some((at.seq, at.utc));
         self.awake = Some(at);
         let sending: Vec<ItemId> = self.tally.intended.iter().copied().collect();
         for id in sending {
+            let intended = match self.item(id).step().map(|record| &record.state) {
+                Some(StepState::Intended { way, attempt, .. }) => Some((*way, *attempt)),
+                _ => None,
+            };
+            if let Some((way, attempt)) = intended {
+                self.unsettled(id, way.write(), attempt, at);
+            }
             if let Some(record) = self.item_mut(id).step_mut() {
                 record.became_uncertain(at);
             }
             // `DriverTook` fits every state.
             let _fits = self.change(id, Change::DriverTook, at);
+        }
+        for (slot, id) in self.agenda.all() {
+            let item = &mut self.items[id.0 as usize];
+            let Some(record) = item.step_mut() else { continue };
+            let Some(due) = record.state.due() else { continue };
+            let left = Duration::try_from(due.duration_since(at.utc)).unwrap_or_default();
+            self.agenda.remove(Some(slot));
+            record.slot =
+                Some(self.agenda.put(id, None, Some(slot.0.min(at.boot.saturating_add(left))), at.boot));
         }
         let waiting: Vec<ItemId> = self.tally.waiting.iter().copied().collect();
         for id in waiting {
@@ -236,7 +308,7 @@ impl RunState {
             // A new driver looks once at everything that waits; only a rate limit is still a rate limit.
             if record.state.wait().is_some_and(|wait| wait.kind != WaitKind::Limit) {
                 let slot = record.slot.take();
-                record.slot = Some(self.agenda.put(id, slot, None, at));
+                record.slot = Some(self.agenda.put(id, slot, None, at.boot));
             }
         }
     }
@@ -244,7 +316,7 @@ impl RunState {
 
 /// Takes an event in. Adds no rule of its own: everything that the event means is in the event.
 pub fn fold(state: &mut RunState, recorded: &Recorded) -> Result<(), IllegalTransition> {
-    let at = recorded.at;
+    let at = Moment { utc: recorded.at, boot: state.boot, seq: recorded.seq };
     state.seq = recorded.seq;
     if state.head.is_none() && !matches!(recorded.event, Event::RunStarted(_)) {
         return Err(IllegalTransition {
@@ -279,23 +351,24 @@ pub fn fold(state: &mut RunState, recorded: &Recorded) -> Result<(), IllegalTran
         Event::Acknowledged { in_flight } => {
             state.control.fence = Some(in_flight.iter().cloned().collect());
         }
-        Event::Verified { id, by, began, findings, .. } => {
+        Event::Verified { id, by, began, after, findings, .. } => {
             state.signals.insert(*id);
-            state.fold_verified(by, *began, findings, at);
+            state.fold_verified(by, (*began, *after), findings, at.utc);
         }
+        Event::Searched { sought } => state.fold_searched(sought, at)?,
         Event::RunEnded { outcome } => state.outcome = Some(*outcome),
     }
     state.run_tasks(at);
-    if state.control.goal == Goal::Undo {
+    if state.control.goal == Goal::Undo && !state.search_is_due() {
         state.pump_undo(at);
         state.run_tasks(at);
     }
-    state.changed = Some(at);
+    state.changed = Some(at.utc);
     Ok(())
 }
 
 impl RunState {
-    fn fold_started(&mut self, started: &RunStarted, at: Timestamp) -> Result<(), IllegalTransition> {
+    fn fold_started(&mut self, started: &RunStarted, at: Moment) -> Result<(), IllegalTransition> {
         if self.head.is_some() {
             return Err(IllegalTransition {
                 item: "the run".to_owned(),
@@ -304,9 +377,9 @@ impl RunState {
             });
         }
         self.head = Some(Head { run_id: started.run.to_string(), started: started.clone() });
-        self.started = Some(at);
+        self.started = Some(at.utc);
         if started.paused {
-            self.control.pause = Some(Pause { by: started.starter.clone(), reason: None, at });
+            self.control.pause = Some(Pause { by: started.starter.clone(), reason: None, at: at.utc });
             self.control.fence = Some(BTreeSet::new());
         }
         self.plant();

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use twinspan_plans::{NodeId, NodeKind};
@@ -12,6 +11,7 @@ use twinspan_plans::{NodeId, NodeKind};
 use crate::failure::StepError;
 use crate::ids::StepKey;
 use crate::state::item::{BlockState, Item, ItemId, Lookup, Role, Slot, Verdict};
+use crate::state::moment::Moment;
 use crate::state::needs::{reads_each, withheld};
 use crate::state::record::StepRecord;
 use crate::state::scope::ItemScope;
@@ -165,7 +165,7 @@ impl RunState {
     /// Draws all consequences. Slots are given when nothing else is left to draw, so that an element that goes on keeps its
     /// own; those of inner collections first (what is inside has the higher id), because an element that goes on inside
     /// keeps the slot around it.
-    pub(crate) fn run_tasks(&mut self, at: Timestamp) {
+    pub(crate) fn run_tasks(&mut self, at: Moment) {
         loop {
             self.draw_tasks(at);
             let Some(collection) = self.pumps.pop_last() else { return };
@@ -173,7 +173,7 @@ impl RunState {
         }
     }
 
-    fn draw_tasks(&mut self, at: Timestamp) {
+    fn draw_tasks(&mut self, at: Moment) {
         while let Some(task) = self.todo.pop() {
             match task {
                 Task::Release(id) => {
@@ -190,7 +190,7 @@ impl RunState {
         }
     }
 
-    fn begin(&mut self, id: ItemId, at: Timestamp) {
+    fn begin(&mut self, id: ItemId, at: Moment) {
         let item = self.item(id);
         if item.begun.is_some() || item.unmet > 0 || item.verdict.is_some() {
             return;
@@ -241,7 +241,7 @@ impl RunState {
         }
         let seq = self.seq;
         let item = self.item_mut(id);
-        item.begun = Some((at, seq));
+        item.begun = Some((at.utc, seq));
         match &mut item.role {
             Role::Step(record) => {
                 record.begin(at);
@@ -312,7 +312,7 @@ impl RunState {
         &mut self,
         id: ItemId,
         elements: &[(String, Value)],
-        _at: Timestamp,
+        _at: Moment,
     ) -> Result<(), IllegalTransition> {
         let item = self.item(id);
         let key = item.key.clone();
@@ -346,7 +346,7 @@ impl RunState {
     }
 
     /// Takes an item and everything in it out of the run.
-    pub(crate) fn not_applicable(&mut self, id: ItemId, at: Timestamp) {
+    pub(crate) fn not_applicable(&mut self, id: ItemId, at: Moment) {
         let mut open = vec![id];
         while let Some(here) = open.pop() {
             self.recorded(here);

@@ -9,9 +9,13 @@ use serde_json::Value;
 use crate::drift::Standing;
 use crate::event::StepEvent;
 use crate::failure::StepError;
+use crate::ids::Seq;
 use crate::signal::{Actor, Choice};
+use crate::state::agenda::Slot;
+use crate::state::moment::Moment;
+use crate::state::requests::Requests;
 use crate::state::step_state::{Proof, StepState, Way};
-use crate::step::{ActedAs, Approval, ClaimKey, Identity, Phase};
+use crate::step::{ActedAs, Approval, Cause, ClaimKey, Identity, Phase};
 use crate::wait::WaitKind;
 
 /// One step: its state, and what outlives it.
@@ -19,10 +23,10 @@ use crate::wait::WaitKind;
 pub(crate) struct StepRecord {
     pub(crate) state: StepState,
     /// When its needs were met.
-    pub(crate) since: Option<Timestamp>,
+    pub(crate) since: Option<Moment>,
     /// When it was last let go: by the plan's order, on the way back, or by a person. What must not be removed in haste
     /// counts from here, as nobody here knows what others removed just before.
-    pub(crate) let_go: Option<Timestamp>,
+    pub(crate) let_go: Option<Moment>,
     /// Intents so far, both ways.
     pub(crate) attempts: u32,
     /// Failures in a row.
@@ -46,11 +50,21 @@ pub(crate) struct StepRecord {
     /// Outputs that a person stated.
     pub(crate) provided: BTreeMap<String, Stated>,
     pub(crate) ownership: Ownership,
+    /// What was read carries this run's marker, and the journal has no intent of this step: it lost its last entries.
+    pub(crate) lost: bool,
+    /// What it had created was deleted on the way forward, and proven gone; nothing was sent since.
+    pub(crate) deleted: bool,
     /// A write was answered by nobody, and no read has settled it.
     pub(crate) unsettled: bool,
+    /// Requests whose response is not known and that may still take effect.
+    pub(crate) requests: Requests,
     /// End of the last write.
-    pub(crate) write_ended: Option<Timestamp>,
+    pub(crate) write_ended: Option<Moment>,
     pub(crate) proof: Option<Arc<Proof>>,
+    /// The event that recorded the proof.
+    pub(crate) proven: Seq,
+    /// What is said of an absence that is not believed yet.
+    pub(crate) doubt: Option<String>,
     /// What was seen on the way, oldest first.
     pub(crate) seen: Vec<(Timestamp, String)>,
     pub(crate) last_error: Option<Box<StepError>>,
@@ -59,7 +73,7 @@ pub(crate) struct StepRecord {
     /// What the last look at everything that is in place found here, and when; until it is proven again.
     pub(crate) standing: Option<(Timestamp, Standing)>,
     /// Place on the agenda.
-    pub(crate) slot: Option<(Timestamp, u64)>,
+    pub(crate) slot: Option<Slot>,
 }
 
 /// An output that a person stated: a claim, until a read proves it.
@@ -77,14 +91,14 @@ pub struct Stated {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Failures {
     pub(crate) count: u32,
-    pub(crate) since: Option<Timestamp>,
+    pub(crate) since: Option<Moment>,
 }
 
 /// One kind of wait, while no write comes between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WaitMark {
     pub(crate) kind: WaitKind,
-    pub(crate) since: Timestamp,
+    pub(crate) since: Moment,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) looks: u32,
 }
@@ -102,6 +116,8 @@ pub(crate) struct Ownership {
     pub(crate) was_absent: bool,
     /// A write onto nothing was accepted.
     pub(crate) accepted_onto_nothing: bool,
+    /// A request that creates or updates was accepted.
+    pub(crate) accepted: bool,
     /// The removal was accepted.
     pub(crate) removal_accepted: bool,
 }
@@ -136,9 +152,14 @@ impl StepRecord {
             acted_as: Vec::new(),
             provided: BTreeMap::new(),
             ownership: Ownership::default(),
+            lost: false,
+            deleted: false,
             unsettled: false,
+            requests: Requests::default(),
             write_ended: None,
             proof: None,
+            proven: Seq::default(),
+            doubt: None,
             seen: Vec::new(),
             last_error: None,
             claims: Vec::new(),
@@ -168,7 +189,11 @@ impl StepRecord {
     }
 
     /// Takes in what an event says beside the change of state; called before the state changes.
-    pub(crate) fn note(&mut self, event: &StepEvent, at: Timestamp) {
+    pub(crate) fn note(&mut self, event: &StepEvent, at: Moment) {
+        self.doubt = match event {
+            StepEvent::StillAbsent { what, .. } => what.clone(),
+            _ => None,
+        };
         let was_intended = match &self.state {
             StepState::Intended { way, .. } => Some(*way),
             _ => None,
@@ -194,7 +219,7 @@ impl StepRecord {
                     }
                     None => self.waits.push(WaitMark {
                         kind: wait.kind,
-                        since: *since,
+                        since: at.told(*since),
                         deadline: *deadline,
                         looks: 1,
                     }),
@@ -205,14 +230,20 @@ impl StepRecord {
                     && !known
                     && self.seen.len() < SEEN_KEPT
                 {
-                    self.seen.push((at, wait.what.clone()));
+                    self.seen.push((at.utc, wait.what.clone()));
                 }
             }
-            StepEvent::NeedsDecision { .. } => self.decided = None,
+            StepEvent::NeedsDecision { cause, .. } => {
+                self.decided = None;
+                if *cause == Some(Cause::LostTail) {
+                    self.is_lost();
+                }
+            }
             StepEvent::Intended { attempt, phase, was_absent, claims, .. } => {
                 self.attempts = *attempt;
                 self.failed_looks = 0;
                 self.decided = None;
+                self.deleted = false;
                 if *phase == Phase::Undo && self.state.way() == Some(Way::Forward) {
                     self.replacing = true;
                 }
@@ -230,13 +261,14 @@ impl StepRecord {
             StepEvent::NotSent { .. } => self.refused(was_intended),
             StepEvent::Accepted { phase, ended, receipt, acted_as, .. } => {
                 self.acted_as(acted_as);
-                self.write_ended = Some(*ended);
+                self.write_ended = Some(at.told(*ended));
                 self.failures = Failures::default();
                 self.waits.clear();
                 self.unsettled = false;
                 self.last_error = None;
                 if *phase == Phase::Apply {
                     let own = &mut self.ownership;
+                    own.accepted = true;
                     own.was_absent |= own.absent_now;
                     own.accepted_onto_nothing |= own.absent_now;
                 } else {
@@ -248,7 +280,7 @@ impl StepRecord {
             }
             StepEvent::Uncertain { error, ended, .. } => {
                 if was_intended.is_some() {
-                    self.became_uncertain(*ended);
+                    self.became_uncertain(at.told(*ended));
                 } else {
                     self.failed_looks += 1;
                 }
@@ -260,7 +292,8 @@ impl StepRecord {
                 if matches!(self.state, StepState::Uncertain { .. }) {
                     self.unsettled = false;
                 }
-                self.failures = Failures { count: *failures, since: Some(*since) };
+                let first = self.failures.since.filter(|first| first.utc == *since);
+                self.failures = Failures { count: *failures, since: first.or(Some(at.told(*since))) };
                 self.last_error = Some(Box::new(error.clone()));
             }
             StepEvent::AlreadySo { evidence, .. } | StepEvent::Done { evidence, .. } => {
@@ -314,6 +347,8 @@ impl StepRecord {
                 // Whoever made what was there: it is gone, and what comes next is made by this run.
                 self.replacing = false;
                 self.called_off = false;
+                self.lost = false;
+                self.deleted = true;
                 self.ownership = Ownership::default();
                 self.failures = Failures::default();
                 self.waits.clear();
@@ -349,8 +384,15 @@ impl StepRecord {
         }
     }
 
+    /// The journal lost what this run wrote here: undo has to look at it.
+    pub(crate) fn is_lost(&mut self) {
+        self.lost = true;
+        self.ownership.owed = true;
+        self.ownership.owed_before = true;
+    }
+
     /// The open write may have happened: by its own report, or because its driver is gone.
-    pub(crate) fn became_uncertain(&mut self, ended: Timestamp) {
+    pub(crate) fn became_uncertain(&mut self, ended: Moment) {
         self.write_ended = Some(ended);
         self.failures.count += 1;
         self.failures.since.get_or_insert(ended);
@@ -361,13 +403,13 @@ impl StepRecord {
     }
 
     /// Its needs are met.
-    pub(crate) fn begin(&mut self, at: Timestamp) {
+    pub(crate) fn begin(&mut self, at: Moment) {
         self.since = Some(at);
         self.let_go = Some(at);
     }
 
     /// Its turn has come to be taken back: what failed or waited on the way forward does not count.
-    pub(crate) fn begin_back(&mut self, at: Timestamp) {
+    pub(crate) fn begin_back(&mut self, at: Moment) {
         self.let_go = Some(at);
         self.failures = Failures::default();
         self.failed_looks = 0;
@@ -379,7 +421,7 @@ impl StepRecord {
     }
 
     /// It is repaired: what failed or waited before does not count, and what the person decided holds for the next look.
-    fn begin_again(&mut self, choice: Option<Choice>, at: Timestamp) {
+    fn begin_again(&mut self, choice: Option<Choice>, at: Moment) {
         self.let_go = Some(at);
         self.failures = Failures::default();
         self.failed_looks = 0;
@@ -398,8 +440,8 @@ impl StepRecord {
         }
     }
 
-    fn state_output(&mut self, output: &str, value: &Value, by: &Actor, at: Timestamp) {
-        let stated = Stated { value: value.clone(), by: by.clone(), at };
+    fn state_output(&mut self, output: &str, value: &Value, by: &Actor, at: Moment) {
+        let stated = Stated { value: value.clone(), by: by.clone(), at: at.utc };
         self.provided.insert(output.to_owned(), stated);
     }
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use crate::ids::StepKey;
 use crate::state::item::ItemId;
+use crate::state::moment::Moment;
 use crate::state::step_state::StepState;
 use crate::state::{IllegalTransition, RunState};
 
@@ -16,7 +15,7 @@ impl RunState {
         id: ItemId,
         after: &[StepKey],
         next: StepState,
-        at: Timestamp,
+        at: Moment,
     ) -> Result<(), IllegalTransition> {
         let mut needs = Vec::with_capacity(after.len());
         for key in after {

@@ -10,12 +10,12 @@
 //! An element that waited for a person takes a slot again before anything in it begins or is written: otherwise fifty
 //! approvals given together would let fifty elements write at once, the first of them broken.
 
-use jiff::Timestamp;
 use twinspan_plans::{BlockDef, EffectClass};
 
 use crate::ids::StepKey;
 use crate::state::graph::Task;
 use crate::state::item::{Collection, Item, ItemId, Role, Slot};
+use crate::state::moment::Moment;
 use crate::state::step_state::{StepState, Way};
 use crate::state::{Goal, RunState};
 
@@ -109,7 +109,7 @@ impl RunState {
     }
 
     /// Takes back the slots that are not used any more, and gives one, when the collection's limits allow it.
-    pub(crate) fn pump(&mut self, id: ItemId, at: Timestamp) {
+    pub(crate) fn pump(&mut self, id: ItemId, at: Moment) {
         let Some(limits) = self.limits(id) else { return };
         let Some(collection) = self.item_mut(id).collection_mut() else { return };
         for element in std::mem::take(&mut collection.idle) {
@@ -143,12 +143,12 @@ impl RunState {
     }
 
     /// A step that was held back is looked at, unless an element further out has no slot.
-    fn look_at_last(&mut self, id: ItemId, at: Timestamp) {
+    fn look_at_last(&mut self, id: ItemId, at: Moment) {
         if let Some(element) = self.lacks_slot(id) {
             self.tally.held.insert(id);
             return self.hold(element, id);
         }
-        let slot = self.agenda.put(id, None, None, at);
+        let slot = self.agenda.put(id, None, None, at.boot);
         if let Some(record) = self.item_mut(id).step_mut() {
             record.slot = Some(slot);
         }

@@ -183,7 +183,7 @@ impl RunState {
         if self.tally.working.len() > self.tally.held.len() || self.agenda.has_records() {
             return if undo { RunStatus::Undoing } else { RunStatus::Running };
         }
-        if self.is_complete() {
+        if self.is_complete() || undo && self.search_is_due() {
             return if undo { RunStatus::Undoing } else { RunStatus::Running };
         }
         if !self.tally.waiting.is_empty() {
@@ -209,7 +209,7 @@ impl RunState {
         match self.control.goal {
             Goal::Finish => self.roots_left == 0 && self.reopened.is_empty() && self.head.is_some(),
             Goal::Cancel => !self.is_draining(),
-            Goal::Undo => self.undo.is_empty() && self.tally.intended.is_empty(),
+            Goal::Undo => !self.search_is_due() && self.undo.is_empty() && self.tally.intended.is_empty(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod transition;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use crate::event::{Evidence, Origin, StepEvent};
 use crate::failure::StepError;
 use crate::ids::Epoch;
+use crate::state::moment::Moment;
 use crate::step::{Decision, Phase};
 use crate::wait::Wait;
 
@@ -171,8 +173,8 @@ pub struct Proof {
 pub struct Absence {
     /// How many.
     pub reads: u32,
-    /// When the first of them began.
-    pub since: Option<Timestamp>,
+    /// When the first of them was recorded, on the boot-time clock since the driver took the run.
+    pub since: Option<Duration>,
 }
 
 /// Everything that can change a step's state.
@@ -231,8 +233,8 @@ impl Way {
 }
 
 impl Absence {
-    fn and_a_read(self, began: Timestamp) -> Self {
-        Absence { reads: self.reads + 1, since: Some(self.since.unwrap_or(began)) }
+    fn and_a_read(self, at: Moment) -> Self {
+        Absence { reads: self.reads + 1, since: Some(self.since.unwrap_or(at.boot)) }
     }
 }
 
@@ -255,9 +257,10 @@ impl StepState {
     /// When that is due; `None`: at once, or never.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         match self {
+            // What the remote is given is a span: its next check is set within it.
             StepState::Waiting(waiting) => Some(match waiting.deadline {
-                Some(deadline) => waiting.look_again.min(deadline),
-                None => waiting.look_again,
+                Some(deadline) if waiting.wait.kind.needs_somebody() => waiting.look_again.min(deadline),
+                Some(_) | None => waiting.look_again,
             }),
             StepState::RetryWait { until, .. } => Some(*until),
             StepState::Uncertain { look_again, .. }

@@ -13,13 +13,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use jiff::Timestamp;
 use twinspan_plans::Ensure;
 
 use crate::ids::Seq;
 use crate::state::RunState;
 use crate::state::graph::Task;
 use crate::state::item::{BlockState, Item, ItemId, Role, Verdict};
+use crate::state::moment::Moment;
 use crate::state::step_state::{Change, StepState, Way};
 use crate::state::view::ItemView;
 
@@ -141,7 +141,7 @@ fn closing(id: ItemId) -> u32 {
 }
 
 impl RunState {
-    fn all_items(&self) -> impl Iterator<Item = ItemId> + use<> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ItemId> + use<> {
         (0..u32::try_from(self.items.len()).unwrap_or(u32::MAX)).map(ItemId)
     }
 
@@ -155,7 +155,7 @@ impl RunState {
     /// Steps that go later than something they need, with what goes before them.
     fn turned(&self) -> HashMap<ItemId, Vec<ItemId>> {
         let mut turned: HashMap<ItemId, Vec<ItemId>> = HashMap::new();
-        for id in self.all_items() {
+        for id in self.ids() {
             let Some(later) = self.plan().node(self.item(id).node).step() else { continue };
             if self.item(id).step().is_none() {
                 continue;
@@ -172,7 +172,7 @@ impl RunState {
 
     fn graph_with(&self, turned: &HashMap<ItemId, Vec<ItemId>>) -> Graph {
         let mut graph = Graph::of_items(self.items.len());
-        for id in self.all_items() {
+        for id in self.ids() {
             let item = self.item(id);
             graph.add(opening(id), closing(id));
             if let Some(parent) = item.parent {
@@ -236,9 +236,9 @@ impl RunState {
     }
 
     /// Finds what has to be taken back; ends the waits of everything else.
-    pub(crate) fn begin_undo(&mut self, at: Timestamp) {
+    pub(crate) fn begin_undo(&mut self, at: Moment) {
         let mut left = BTreeSet::new();
-        for id in self.all_items() {
+        for id in self.ids() {
             self.recorded(id);
             let Some(record) = self.item(id).step() else { continue };
             if record.ownership.owed {
@@ -288,7 +288,7 @@ impl RunState {
     }
 
     /// Lets everything be taken back whose turn has come.
-    pub(crate) fn pump_undo(&mut self, at: Timestamp) {
+    pub(crate) fn pump_undo(&mut self, at: Moment) {
         loop {
             let ready = self.undo.turn.iter().copied().find(|(_, id)| {
                 // What was sent has to be settled before it is taken back.
@@ -335,7 +335,7 @@ impl RunState {
 
     /// Steps that undo has to look at, in its order as far as it is fixed; where it is not, the newest first.
     pub fn undo_plan(&self) -> Vec<ItemView<'_>> {
-        let owed = self.all_items().filter(|id| {
+        let owed = self.ids().filter(|id| {
             self.item(*id).step().is_some_and(|record| {
                 record.ownership.owed
                     && !matches!(record.state, StepState::Undone(_) | StepState::Kept { .. })

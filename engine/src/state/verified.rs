@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use crate::drift::{Finding, Standing};
+use crate::ids::Seq;
 use crate::signal::Actor;
 use crate::state::item::ItemId;
 use crate::state::step_state::StepState;
@@ -25,7 +26,7 @@ impl RunState {
     pub(crate) fn fold_verified(
         &mut self,
         by: &Actor,
-        began: Timestamp,
+        (began, after): (Timestamp, Seq),
         findings: &[Finding],
         at: Timestamp,
     ) {
@@ -36,7 +37,7 @@ impl RunState {
             let Some(id) = self.lookup(&finding.step) else { continue };
             let Some(record) = self.item_mut(id).step_mut() else { continue };
             // Proven again since that look.
-            let newer = record.proof.as_ref().is_some_and(|proof| proof.evidence.read_began > began);
+            let newer = record.proven > after;
             if newer {
                 continue;
             }

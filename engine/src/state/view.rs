@@ -443,6 +443,23 @@ impl<'a> ItemView<'a> {
         self.state()?.due()
     }
 
+    /// While an absence is being confirmed: what was seen, where there is more to say than that nothing was found.
+    pub fn absence(self) -> Option<&'a str> {
+        self.item().step()?.doubt.as_deref()
+    }
+
+    /// Whether this run sent a delete request for it that was accepted, or whose response is not known.
+    pub fn is_deleted(self) -> bool {
+        self.item().step().is_some_and(|record| {
+            record.ownership.removal_accepted || record.requests.last_delete().is_some()
+        })
+    }
+
+    /// Whether its resource carries this run's marker without an intent in the journal.
+    pub fn is_lost(self) -> bool {
+        self.item().step().is_some_and(|record| record.lost)
+    }
+
     /// Whether it is being taken back, or was.
     pub fn is_back(self) -> bool {
         match self.state() {

@@ -3,6 +3,7 @@
 use azure_core::http::Url;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -130,7 +131,7 @@ impl<'a> Caller<'a> {
         let tokens = self.tokens(call.service).await?;
         let lane = lane(call, party, &tokens);
         let begun = self.cx.log.has_begun(&format!("{lane:?}"));
-        self.azure.limits.admit(&lane, &self.asker(), begun, self.cx.now())?;
+        self.azure.limits.admit(&lane, &self.asker(), begun, self.cx.steady())?;
         if call.write {
             self.cx.log.take_write(&format!("{} {}", call.verb, call.target()))?;
             self.forget_operation();
@@ -209,12 +210,12 @@ impl<'a> Caller<'a> {
         let mut error = refusal::refusal(&situation, answer.status, &answer.headers, &answer.body);
         if error.class == FailureClass::Throttled {
             let asker = self.asker();
-            let until = self.azure.limits.refused(&answer.lane, &asker, error.retry_after, self.cx.now());
+            let until = self.azure.limits.refused(&answer.lane, &asker, error.retry_after, self.cx.steady());
             // Its turn, which is never before the time that was said. Without a time the engine has its own schedule, and says when.
             let wait = match error.retry_after {
                 Some(_) => {
                     error.retry_after =
-                        std::time::Duration::try_from(until.duration_since(self.cx.now())).ok();
+                        std::time::Duration::try_from(until.duration_since(self.cx.steady())).ok();
                     answer.lane.wait(until)
                 }
                 None => Wait::new(WaitKind::Limit, error.message.clone()),
@@ -308,7 +309,7 @@ impl<'a> Caller<'a> {
                 let (parts, body) = answer.into_parts();
                 let lane = lane(call, party, tokens);
                 self.cx.log.begin(&format!("{lane:?}"));
-                self.azure.limits.heard(&lane, &parts.headers, self.cx.now());
+                self.azure.limits.heard(&lane, &parts.headers, self.cx.steady());
                 record.answered(parts.status.as_u16(), &parts.headers, &body);
                 Ok(Answer {
                     status: parts.status.as_u16(),
@@ -454,6 +455,7 @@ impl<'a> Record<'a> {
                 identity: party.name.to_owned(),
                 acted_as,
                 write: call.write,
+                created: None,
                 references: vec![id],
                 sent: call.body.as_ref().map(redaction::body),
                 received: None,
@@ -468,8 +470,9 @@ impl<'a> Record<'a> {
             exchange
                 .references
                 .extend(references(headers).into_iter().filter(|(name, _)| name != "client-request-id"));
-            exchange.received = serde_json::from_slice(body)
-                .ok()
+            let read: Option<Value> = serde_json::from_slice(body).ok();
+            exchange.created = read.as_ref().and_then(created_at);
+            exchange.received = read
                 .map(|body| redaction::body(&body))
                 .or_else(|| (!body.is_empty()).then(|| json!({"not JSON": format!("{} bytes", body.len())})));
         });
@@ -486,6 +489,12 @@ impl<'a> Record<'a> {
             self.cx.log.record(exchange);
         }
     }
+}
+
+/// When the resource in a response was created: as Azure Resource Manager, its role assignments or Microsoft Graph say it.
+fn created_at(body: &Value) -> Option<Timestamp> {
+    let places = ["/systemData/createdAt", "/properties/createdOn", "/createdDateTime"];
+    places.into_iter().find_map(|place| body.pointer(place)?.as_str()?.parse().ok())
 }
 
 impl Drop for Record<'_> {

@@ -268,7 +268,15 @@ impl Clock for TestClock {
         *self.0.lock().unwrap()
     }
 
-    fn sleep_until(&self, _: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn boot(&self) -> Duration {
+        Duration::try_from(self.now().duration_since(Timestamp::UNIX_EPOCH)).unwrap()
+    }
+
+    fn steady(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         panic!("only the driver sleeps")
     }
 }
@@ -349,6 +357,7 @@ impl Bench {
             others: &[],
             auxiliary: Some(&self.target),
             since: self.clock.now(),
+            waited: Duration::ZERO,
             approval: None,
             receipt: None,
             needed_receipts: &[],

@@ -30,6 +30,7 @@ pub(super) fn exchanges(
         identity: party.name.to_owned(),
         acted_as,
         write: false,
+        created: None,
         references: Vec::new(),
         sent: None,
         received: None,

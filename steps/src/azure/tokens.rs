@@ -50,6 +50,7 @@ const RENEW_BEFORE: Duration = Duration::from_mins(5);
 #[derive(Clone)]
 pub(crate) struct Token {
     secret: SecretString,
+    /// On the clock that only goes forward.
     renew_at: Timestamp,
     pub(crate) expires: Timestamp,
     pub(crate) claims: Claims,
@@ -139,7 +140,7 @@ impl Tokens {
         let party = Party::of(identity)?;
         let slot = self.slot(party, service);
         let mut held = slot.lock().await;
-        if let Some(token) = held.token.as_ref().filter(|token| cx.now() < token.renew_at) {
+        if let Some(token) = held.token.as_ref().filter(|token| cx.steady() < token.renew_at) {
             return Ok(token.clone());
         }
         let token = self.request(cx, party, service).await?;
@@ -197,15 +198,15 @@ impl Tokens {
             return self.ask(cx, party, service).await;
         }
         let asker = format!("{} {}", cx.run, cx.step);
-        self.limits.admit(&lane, &asker, false, cx.now())?;
+        self.limits.admit(&lane, &asker, false, cx.steady())?;
         let mut result = self.ask(cx, party, service).await;
         if let Err(error) = &mut result
             && error.class == FailureClass::Throttled
         {
-            let until = self.limits.refused(&lane, &asker, error.retry_after, cx.now());
+            let until = self.limits.refused(&lane, &asker, error.retry_after, cx.steady());
             if error.retry_after.is_some() {
                 error.wait = Some(Box::new(lane.wait(until)));
-                error.retry_after = Duration::try_from(until.duration_since(cx.now())).ok();
+                error.retry_after = Duration::try_from(until.duration_since(cx.steady())).ok();
             }
         }
         result
@@ -235,7 +236,7 @@ impl Tokens {
             () = authority.refused() => Err("the identity service gave no token".to_owned()),
         };
         let seen = authority.seen();
-        let token = result.map(|token| keep(cx.now(), &token, &credential, seen.last()));
+        let token = result.map(|token| keep((cx.now(), cx.steady()), &token, &credential, seen.last()));
         let outcome = token.as_ref().map(|token| &token.claims).map_err(String::as_str);
         for exchange in exchanges(cx, began, party, &credential, &scope, &seen, outcome) {
             cx.log.record(exchange);
@@ -477,7 +478,12 @@ fn is_another(issued_by: &str, tenant: &str) -> bool {
     Uuid::try_parse(tenant).is_ok() && !issued_by.eq_ignore_ascii_case(tenant)
 }
 
-fn keep(now: Timestamp, token: &AccessToken, credential: &Credential, seen: Option<&Seen>) -> Token {
+fn keep(
+    (now, steady): (Timestamp, Timestamp),
+    token: &AccessToken,
+    credential: &Credential,
+    seen: Option<&Seen>,
+) -> Token {
     let life = match seen.and_then(|seen| seen.end.as_ref().ok()?.life) {
         Some(life) => life,
         // The Azure CLI and some machines say until when, on the machine's clock, which is the engine's there.
@@ -488,7 +494,7 @@ fn keep(now: Timestamp, token: &AccessToken, credential: &Credential, seen: Opti
     };
     let early = RENEW_BEFORE.min(life / 2);
     Token {
-        renew_at: now.checked_add(life - early).unwrap_or(now),
+        renew_at: steady.checked_add(life - early).unwrap_or(steady),
         expires: now.checked_add(life).unwrap_or(now),
         claims: Claims::of(token.token.secret()),
         secret: token.token.secret().to_owned().into(),

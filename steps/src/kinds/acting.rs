@@ -60,6 +60,7 @@ impl<S: Step> Step for Acting<S> {
     const SUMMARY: &'static str = S::SUMMARY;
     const EFFECT: EffectClass = S::EFFECT;
     const SETTLE: Duration = S::SETTLE;
+    const REQUEST_WINDOW: Duration = S::REQUEST_WINDOW;
     const IDENTITIES: Identities = S::IDENTITIES;
     const AUXILIARY: bool = S::AUXILIARY;
     const KEEPS: Option<&'static str> = S::KEEPS;

@@ -64,7 +64,7 @@ fn wait(cx: &StepCx<'_>, params: &Params) -> Wait {
     };
     // Whom it names may approve; for whom a person speaks is stated.
     let speaks_for =
-        params.by.as_deref().map(|by| format!(" --as {}", people::shell_word(by))).unwrap_or_default();
+        params.by.as_deref().map(|by| format!(" --as {}", sh::word(by))).unwrap_or_default();
     let approvers = Approvers {
         by: params.by.iter().cloned().collect(),
         not_starter: params.not == Some(NotBy::Starter),
@@ -79,6 +79,7 @@ impl Step for Approval {
     const SUMMARY: &'static str = "Wait until a named person approves";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     const GATE: bool = true;
 

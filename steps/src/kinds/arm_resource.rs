@@ -187,6 +187,7 @@ impl Step for ArmResource {
     const SUMMARY: &'static str = "Create any Azure resource by its id and body";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(30);
+    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
     const AUXILIARY: bool = true;
 

@@ -353,6 +353,7 @@ fn record(cx: &StepCx<'_>, program: &str, args: &[String], code: Option<i32>, be
         identity: "this machine".to_owned(),
         acted_as: Vec::new(),
         write,
+        created: None,
         references: Vec::new(),
         sent: None,
         received: None,
@@ -365,6 +366,7 @@ impl Step for Command {
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = Some(("check", EffectClass::PostUnsafe));
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     const KEEPS: Option<&'static str> = Some("what a program did cannot be taken back by running it again");
 

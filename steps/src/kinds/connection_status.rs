@@ -250,6 +250,7 @@ impl Step for ConnectionStatus {
     const SUMMARY: &'static str = "Verify that a cross-tenant connection is Connected at both ends, or gone";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
     const FORMS: &'static [&'static [&'static str]] = &[
         &["scope_connection", "network_manager_connection"],

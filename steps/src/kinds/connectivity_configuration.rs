@@ -380,6 +380,7 @@ impl Step for ConnectivityConfiguration {
         "Create a connectivity configuration (mesh or hub-and-spoke) if it is not there";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
+    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const AUXILIARY: bool = true;
     const REMOVABLE: bool = true;
 

@@ -38,6 +38,7 @@ impl Step for Delay {
     const SUMMARY: &'static str = "Wait for some time";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     const GATE: bool = true;
 
@@ -57,8 +58,8 @@ impl Step for Delay {
             StepError::plan_wrong(format!("{} from {} is beyond the calendar", params.duration, cx.since))
         })?;
         let marker = Marker::NoPlace;
-        Ok(match Duration::try_from(over.duration_since(cx.now())) {
-            Ok(rest) if !rest.is_zero() => {
+        Ok(match params.duration.get().checked_sub(cx.waited) {
+            Some(rest) if !rest.is_zero() => {
                 let wait = Wait::new(
                     WaitKind::Timer,
                     format!("{} since {}, until {over}", params.duration, cx.since),
@@ -66,7 +67,6 @@ impl Step for Delay {
                 .look_again(rest);
                 Observed::Converging { wait, marker }
             }
-            // Over, or the clock has passed it.
             _ => Observed::Present {
                 output: Output { began: cx.since.to_string(), over: over.to_string() },
                 marker,

@@ -229,6 +229,7 @@ impl Step for Deployment {
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     // A commit is not listed at once.
     const SETTLE: Duration = Duration::from_secs(60);
+    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
     // The region belongs to all who deploy to it; the check sees to it that ours are there.

@@ -191,6 +191,7 @@ impl Step for EffectiveConfiguration {
         "Verify which configurations of a network manager are in effect at a virtual network";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     // What others deploy comes and goes; the check sees to it that what is expected is in effect.
     const MOVING: &'static [&'static str] = &["configurations", "groups"];

@@ -127,6 +127,7 @@ impl Step for GroupMembers {
     const SUMMARY: &'static str = "Verify that virtual networks are listed as members of a network group";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
 
     const MOVING: &'static [&'static str] = &["others"];

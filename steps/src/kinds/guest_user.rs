@@ -310,6 +310,7 @@ impl Step for GuestUser {
     const SUMMARY: &'static str = "Find a person's guest account in a tenant, or invite the person";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const SETTLE: Duration = Duration::from_secs(60);
+    const REQUEST_WINDOW: Duration = crate::azure::GRAPH_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
     const FORMS: &'static [&'static [&'static str]] = &[&["email"], &["object_id"]];
 

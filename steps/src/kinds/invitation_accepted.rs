@@ -81,6 +81,7 @@ impl Step for InvitationAccepted {
     const SUMMARY: &'static str = "Wait until a guest has accepted the invitation";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     const MOVING: &'static [&'static str] = &["state"];
 

@@ -261,6 +261,7 @@ impl Step for MemberEffect {
     const SUMMARY: &'static str = "Find out what deployed configurations will do to virtual networks that join or leave a network group";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
 
     // What a change would do is another thing once it is made.

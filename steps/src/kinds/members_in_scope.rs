@@ -156,7 +156,7 @@ impl MembersInScope {
                 scope.words()
             )));
         };
-        let waited = Duration::try_from(cx.now().duration_since(cx.since)).unwrap_or_default();
+        let waited = cx.waited;
         match hierarchy::subscriptions_in(&self.azure.arm(cx, reader), scope).await {
             Ok(subscriptions) => Ok(Inside::Subscriptions(subscriptions)),
             // One read may miss what is there; a person is asked when it stays so.
@@ -248,6 +248,7 @@ impl Step for MembersInScope {
         "Verify that no static member and no hub of a network manager lies in a scope";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
 
     const MOVING: &'static [&'static str] = &["groups"];
@@ -442,7 +443,7 @@ mod tests {
         bench.script.answer(404, &missed);
         let log = AttemptLog::new(Phase::Probe);
         let cx = StepCx { others: &others, ..bench.cx(Phase::Probe, &log) };
-        let cx = StepCx { since: cx.now().checked_sub(UNSEEN).unwrap(), ..cx };
+        let cx = StepCx { waited: UNSEEN, ..cx };
         let seen = kind(&bench).check(&cx, &wanted(GROUP)).await.unwrap();
         let Observed::Broken { decision, .. } = seen else { panic!("{seen:?}") };
         assert!(decision.what.contains("mg-fabrikam is not there, as target "), "{}", decision.what);

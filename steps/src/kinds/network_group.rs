@@ -198,6 +198,7 @@ impl Step for NetworkGroup {
     const SUMMARY: &'static str = "Create a network group if it is not there";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
+    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
     type Params = Params;

@@ -264,6 +264,7 @@ impl Step for NetworkManager {
     const SUMMARY: &'static str = "Find a network manager, or make it where the plan says how";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(30);
+    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
     const DWELL: Option<Dwell> = Some(Dwell {
         after: Duration::from_secs(60),

@@ -129,6 +129,7 @@ impl Step for NetworkManagerConnection {
         "Create a network manager connection on a subscription or management group of another tenant";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
+    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
     const ONLY_CHECKED: &'static [&'static str] = &["scope_connection_state"];

@@ -52,6 +52,7 @@ impl Step for Permissions {
     const SUMMARY: &'static str = "Wait until an identity has the permissions that later steps need";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     type Params = Params;
     type Output = Output;

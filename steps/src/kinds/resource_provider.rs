@@ -119,6 +119,7 @@ impl Step for ResourceProvider {
     const SUMMARY: &'static str = "Register a resource provider on a subscription or management group";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(5);
+    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const KEEPS: Option<&'static str> = Some(KEEPS);
 
     type Params = Params;

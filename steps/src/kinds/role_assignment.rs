@@ -240,6 +240,7 @@ impl Step for RoleAssignment {
     const SUMMARY: &'static str = "Give an account a role at a management group, a subscription or below";
     const EFFECT: EffectClass = EffectClass::CreateNamed;
     const SETTLE: Duration = Duration::from_secs(30);
+    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
     type Params = Params;

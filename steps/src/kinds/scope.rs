@@ -97,6 +97,7 @@ impl Step for Scope {
         "Verify that a subscription or management group lies in the tenant that is meant";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     type Params = Params;
     type Output = Output;

@@ -136,6 +136,7 @@ impl Step for ScopeConnection {
     const SUMMARY: &'static str = "Create a scope connection within a network manager";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
+    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
     // Microsoft's order: the central half goes first, while the target's half still names the network manager.
     const UNDO_BEFORE: &'static [&'static str] = &["avnm.network-manager-connection"];

@@ -101,6 +101,7 @@ impl Step for ServicePrincipal {
     const SUMMARY: &'static str = "Find an application's service principal in a tenant, or create it";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const SETTLE: Duration = Duration::from_secs(60);
+    const REQUEST_WINDOW: Duration = crate::azure::GRAPH_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
     const MOVING: &'static [&'static str] = &["display_name"];

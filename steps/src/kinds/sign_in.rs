@@ -147,6 +147,7 @@ impl Step for SignIn {
     const SUMMARY: &'static str = "Sign in to a tenant as the account that is meant";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     type Params = Params;
     type Output = Output;

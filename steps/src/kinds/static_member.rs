@@ -182,6 +182,7 @@ impl Step for StaticMember {
     const SUMMARY: &'static str = "Add a virtual network to a network group as a static member";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
+    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
     const AUXILIARY: bool = true;
 

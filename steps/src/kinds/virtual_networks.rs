@@ -88,6 +88,7 @@ impl Step for VirtualNetworks {
         "Verify that virtual networks exist, and read their regions and address spaces";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
+    const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     type Params = Params;
     type Output = Output;

@@ -62,6 +62,7 @@ impl<'a> Attempt<'a> {
             attempt: self.attempt,
             timeout: self.timeout,
             since: usual.since.checked_sub(self.waited).unwrap(),
+            waited: self.waited,
             ..usual
         }
     }

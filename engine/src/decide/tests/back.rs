@@ -149,7 +149,8 @@ fn what_is_not_provably_ours_is_kept_with_the_reason() {
 fn kinds_that_keep_say_why() {
     let mut rig = Rig::new(chain(&[PutSame]));
     rig.drive();
-    rig.world.rules = KindRules { settle: seconds(0), keeps: Some("a registration is shared"), dwell: None };
+    rig.world.rules =
+        KindRules { settle: seconds(0), keeps: Some("a registration is shared"), ..KindRules::default() };
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert!(matches!(rig.step("s0"), StepState::Kept { reason } if reason == "a registration is shared"));
@@ -192,7 +193,7 @@ fn a_lost_removal_is_settled_by_looking() {
 fn an_uncertain_write_is_settled_before_it_is_taken_back() {
     for fault in [Fault::AppliedThenLost, Fault::LostBefore, Fault::ArrivesLate(seconds(20))] {
         let mut rig = Rig::new(chain(&[PutSame, CreateNamed]));
-        rig.world.rules = KindRules { settle: seconds(60), keeps: None, dwell: None };
+        rig.world.rules = KindRules { settle: seconds(60), ..KindRules::default() };
         rig.fault("s1", Phase::Apply, fault.clone());
         while rig.step("s1").name() != "uncertain" {
             rig.turn();

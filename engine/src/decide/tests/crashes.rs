@@ -34,7 +34,7 @@ fn plan() -> Arc<Plan> {
 fn rig(faulty: bool) -> Rig {
     let inputs: IndexMap<_, _> = [("list".to_owned(), json!(["x", "y"]))].into_iter().collect();
     let mut rig = Rig::with_inputs(plan(), inputs);
-    rig.world.rules = KindRules { settle: seconds(30), keeps: None, dwell: None };
+    rig.world.rules = KindRules { settle: seconds(30), ..KindRules::default() };
     rig.world.converge = seconds(3);
     rig.world.things.insert("look".to_owned(), thing(Marker::NoPlace));
     if faulty {

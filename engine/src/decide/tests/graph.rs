@@ -227,7 +227,7 @@ fn what_is_in_flight_stays_among_the_first() {
     let mut rig = fan_out(None, None, 40);
     let mut in_flight: BTreeSet<String> = BTreeSet::new();
     for turn in 0..600 {
-        let jobs: BTreeSet<String> = decide(&rig.state, rig.now)
+        let jobs: BTreeSet<String> = decide(&rig.state, rig.time())
             .into_iter()
             .filter_map(|effect| match effect {
                 Effect::Perform(job) => Some(job.step.to_string()),
@@ -237,7 +237,7 @@ fn what_is_in_flight_stays_among_the_first() {
         assert!(in_flight.is_subset(&jobs), "turn {turn}: {in_flight:?} in {jobs:?}");
         in_flight = jobs;
         // The one that is performed now leaves, or goes on with its next phase.
-        if let Some(Effect::Perform(job)) = decide(&rig.state, rig.now).into_iter().next() {
+        if let Some(Effect::Perform(job)) = decide(&rig.state, rig.time()).into_iter().next() {
             in_flight.remove(&*job.step.0);
         }
         if !rig.turn() {
@@ -314,7 +314,7 @@ fn long_chains_and_wide_fans_cost_the_same_for_each_event() {
     let mut turns = 0;
     while rig.turn() {
         turns += 1;
-        let effects = decide(&rig.state, rig.now).len();
+        let effects = decide(&rig.state, rig.time()).len();
         assert!(effects <= 2, "a chain has one thing to do, not {effects}");
     }
     assert_eq!(rig.status(), SUCCEEDED);

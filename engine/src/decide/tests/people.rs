@@ -84,7 +84,7 @@ fn nothing_is_sent_while_paused_and_an_unsent_intent_is_withdrawn() {
     }
     rig.send("me", Signal::Pause);
     assert_eq!(rig.status(), RunStatus::Paused);
-    assert!(decide(&rig.state, rig.now).is_empty());
+    assert!(decide(&rig.state, rig.time()).is_empty());
     assert_eq!(rig.step("s0").name(), "probing");
     assert!(!rig.state.find(&"s0".into()).unwrap().is_owed());
     rig.take_over();
@@ -100,7 +100,9 @@ fn pause_drains_what_is_in_flight() {
     while rig.step("s0").name() != "intended" {
         rig.turn();
     }
-    let Some(Effect::Perform(job)) = decide(&rig.state, rig.now).into_iter().next() else { panic!("no job") };
+    let Some(Effect::Perform(job)) = decide(&rig.state, rig.time()).into_iter().next() else {
+        panic!("no job")
+    };
     let row = crate::signal::SignalRow {
         id: crate::ids::SignalId(uuid::Uuid::from_u128(500)),
         run: super::rig::RUN,
@@ -112,12 +114,12 @@ fn pause_drains_what_is_in_flight() {
         rig.append(event);
     }
     assert_eq!(rig.status(), RunStatus::Draining);
-    let fact = rig.world.perform(&job, rig.now);
-    for event in crate::decide::interpret(&rig.state, &fact, rig.now) {
+    let fact = rig.world.perform(&job, rig.now, rig.time());
+    for event in crate::decide::interpret(&rig.state, &fact, rig.time()) {
         rig.append(event);
     }
     assert_eq!(rig.status(), RunStatus::Paused);
-    assert!(decide(&rig.state, rig.now).is_empty());
+    assert!(decide(&rig.state, rig.time()).is_empty());
     rig.send("me", Signal::Resume);
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(rig.world.ledger.len(), 1);

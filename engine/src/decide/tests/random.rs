@@ -86,16 +86,7 @@ fn fault() -> impl Strategy<Value = (usize, Phase, Fault)> {
         (write.clone(), lost).boxed(),
         (write, refused).boxed(),
     ];
-    (0..STEPS.len(), one).prop_map(|(step, (phase, fault))| {
-        // Only a creation can arrive late; a removal is sent again after a look.
-        let fault = match (phase, fault) {
-            (Phase::Undo, Fault::ArrivesLate(_)) => Fault::LostBefore,
-            // A PUT that is the same each time is repeated without waiting for a late one.
-            (_, Fault::ArrivesLate(_)) if !STEPS[step].starts_with("each") => Fault::LostBefore,
-            (_, fault) => fault,
-        };
-        (step, phase, fault)
-    })
+    (0..STEPS.len(), one).prop_map(|(step, (phase, fault))| (step, phase, fault))
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -122,7 +113,7 @@ fn act() -> impl Strategy<Value = Act> {
 fn rig(faults: &[(usize, Phase, Fault)]) -> Rig {
     let inputs: IndexMap<_, _> = [("list".to_owned(), json!(["x", "y"]))].into_iter().collect();
     let mut rig = Rig::with_inputs(plan(), inputs);
-    rig.world.rules = KindRules { settle: seconds(30), keeps: None, dwell: None };
+    rig.world.rules = KindRules { settle: seconds(3), window: seconds(30), ..KindRules::default() };
     rig.world.converge = seconds(3);
     rig.world.things.insert("look".to_owned(), thing(Marker::NoPlace));
     rig.world.things.insert("drop".to_owned(), thing(Marker::Of("deadbeef".to_owned())));
@@ -165,7 +156,7 @@ fn finish(rig: &mut Rig) -> RunStatus {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn runs_end_and_nothing_is_made_twice_or_left_behind(
@@ -194,7 +185,9 @@ proptest! {
                 rig.world.count(name, Change::Updated),
                 rig.world.count(name, Change::Removed),
             );
-            prop_assert!(made <= 1 && changed == 0, "{name}: {made} {changed}\n{}", rig.story());
+            // A PUT that is the same each time is sent again at once, and its late twin changes nothing.
+            let twice = name.starts_with("each") && changed > 0;
+            prop_assert!(made <= 1 && !twice, "{name}: {made} {changed}\n{}", rig.story());
             if let Some(StepState::Done(_)) = rig.state.find(&(*name).into()).and_then(|item| item.state()) {
                 prop_assert_eq!(made - removed, 1, "{}: phantom success", name);
             }
@@ -209,6 +202,10 @@ proptest! {
             rig.send("me", Signal::Undo);
             prop_assert_eq!(finish(&mut rig), RunStatus::Undone);
         }
+        // Whatever was still on its way has landed.
+        rig.now = rig.now.checked_add(seconds(120)).unwrap();
+        rig.world.arrive(rig.now);
+        let dropped = rig.world.count("drop", Change::Removed);
         let mut left: Vec<&str> = rig.world.things.keys().map(String::as_str).collect();
         prop_assert_eq!(left.contains(&"drop"), dropped == 0, "{}", rig.story());
         left.retain(|name| *name != "drop");

@@ -10,11 +10,13 @@ use twinspan_plans::{Digest, Inputs, Plan};
 use uuid::Uuid;
 
 use super::world::{Fault, World};
+use crate::clock::Now;
 use crate::decide::{Effect, decide, interpret, legal_commands, take_signal};
 use crate::drift::{Finding, finding, looks, mends};
 use crate::event::{Event, Recorded, RunStarted, StepEvent};
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
 use crate::perform::Job;
+use crate::search::{Sought, SoughtState};
 use crate::signal::{Actor, Mend, Signal, SignalRow};
 use crate::state::{RunState, RunStatus, StepState, fold};
 use crate::step::Phase;
@@ -36,7 +38,12 @@ pub(super) struct Rig {
     pub(super) state: RunState,
     pub(super) events: Vec<Recorded>,
     pub(super) world: World,
+    /// The time as the world has it; the rig's own wall clock may be wrong.
     pub(super) now: Timestamp,
+    /// How far the wall clock is ahead.
+    pub(super) ahead: SignedDuration,
+    /// When the driver took the run.
+    taken: Timestamp,
     pub(super) death: Option<Death>,
     signals: u128,
     pub(super) most_at_once: usize,
@@ -54,6 +61,8 @@ impl Rig {
             events: Vec::new(),
             world: World::default(),
             now: "2026-11-23T08:00:00Z".parse().unwrap(),
+            ahead: SignedDuration::ZERO,
+            taken: "2026-11-23T08:00:00Z".parse().unwrap(),
             death: None,
             signals: 0,
             most_at_once: 0,
@@ -75,12 +84,19 @@ impl Rig {
     pub(super) fn take_over(&mut self) {
         let epoch = Epoch(self.state.epoch().0 + 1);
         self.state = self.refold();
+        self.taken = self.now;
         self.append(Event::DriverTook {
             epoch,
             driver: format!("host/{}", epoch.0),
             program: "0.1.0".to_owned(),
             over: None,
         });
+    }
+
+    /// Both clocks of the driver.
+    pub(super) fn time(&self) -> Now {
+        let boot = self.now.duration_since(self.taken).try_into().unwrap();
+        Now { utc: self.now.checked_add(self.ahead).unwrap(), boot }
     }
 
     fn refold(&self) -> RunState {
@@ -97,7 +113,8 @@ impl Rig {
 
     pub(super) fn append(&mut self, event: Event) {
         self.check_event(&event);
-        let recorded = Recorded { seq: Seq(self.events.len() as u64 + 1), at: self.now, event };
+        let recorded = Recorded { seq: Seq(self.events.len() as u64 + 1), at: self.time().utc, event };
+        self.state.advance(self.time().boot);
         if let Err(error) = fold(&mut self.state, &recorded) {
             panic!("{error}\n{}", self.story());
         }
@@ -113,8 +130,10 @@ impl Rig {
     fn check_event(&self, event: &Event) {
         let Event::Step { step, event } = event else { return };
         if let StepEvent::Done { evidence, .. } | StepEvent::AlreadySo { evidence, .. } = event {
-            let late = evidence.write_ended.is_none_or(|ended| evidence.read_began >= ended);
-            assert!(late, "I2: {step} is proven by a read that began before its write ended");
+            assert!(
+                evidence.is_after_last_write(),
+                "I2: {step} is proven by a read that began before its write ended"
+            );
         }
         if let StepEvent::Intended { .. } = event {
             let open = self.step(&step.0).is_open_attempt();
@@ -159,12 +178,23 @@ impl Rig {
         false
     }
 
+    /// What the search before an undo finds: whatever carries this run's marker at steps that never sent anything.
+    fn search(&mut self) -> Event {
+        let own = crate::step::Marker::Of(RUN.short());
+        let steps: Vec<StepKey> = self.state.unsearched().collect();
+        let there = steps
+            .into_iter()
+            .filter(|step| self.world.things.get(&*step.0).is_some_and(|thing| thing.marker == own));
+        let found = || SoughtState::Own { params: Value::Null, identities: Vec::new(), auxiliary: None };
+        Event::Searched { sought: there.map(|step| Sought { step, found: found() }).collect() }
+    }
+
     /// One turn of the driver; false: nothing moves any more.
     pub(super) fn turn(&mut self) -> bool {
         if self.dies(Death::After(self.events.len())) {
             return true;
         }
-        let effects = decide(&self.state, self.now);
+        let effects = decide(&self.state, self.time());
         let mut wake = None;
         let mut jobs = Vec::new();
         let mut records = Vec::new();
@@ -172,6 +202,7 @@ impl Rig {
             match effect {
                 Effect::Record(event) => records.push(event),
                 Effect::Perform(job) => jobs.push(job),
+                Effect::Search => records.push(self.search()),
                 Effect::WakeAt(at) => wake = Some(at),
                 Effect::Finished(_) => return false,
             }
@@ -183,14 +214,14 @@ impl Rig {
         }
         if let Some(job) = jobs.into_iter().next() {
             self.check_job(&job);
-            let fact = self.world.perform(&job, self.now);
+            let fact = self.world.perform(&job, self.now, self.time());
             if self.dies(Death::Before(self.events.len())) {
                 return true;
             }
-            for event in interpret(&self.state, &fact, self.now) {
+            for event in interpret(&self.state, &fact, self.time()) {
                 self.append(event);
             }
-            let again = interpret(&self.state, &fact, self.now);
+            let again = interpret(&self.state, &fact, self.time());
             if fact.phase.writes() {
                 assert_eq!(again, Vec::<Event>::new(), "a second delivery means something");
             }
@@ -198,8 +229,8 @@ impl Rig {
         }
         match wake {
             Some(at) => {
-                assert!(at > self.now, "wakes in the past");
-                self.now = at;
+                assert!(at > self.time().boot, "wakes in the past");
+                self.now = self.taken.checked_add(at).unwrap();
                 true
             }
             None => false,
@@ -228,7 +259,7 @@ impl Rig {
     }
 
     fn next_is_later(&self) -> bool {
-        decide(&self.state, self.now).iter().all(|effect| matches!(effect, Effect::WakeAt(_)))
+        decide(&self.state, self.time()).iter().all(|effect| matches!(effect, Effect::WakeAt(_)))
     }
 
     /// One more look at everything that is due next.
@@ -238,7 +269,7 @@ impl Rig {
     }
 
     pub(super) fn status(&self) -> RunStatus {
-        self.state.status(self.now)
+        self.state.status(self.time().utc)
     }
 
     pub(super) fn send(&mut self, actor: &str, signal: Signal) {
@@ -250,10 +281,10 @@ impl Rig {
             reason: None,
             signal,
         };
-        for event in take_signal(&self.state, &row, &[], self.now) {
+        for event in take_signal(&self.state, &row, &[], self.time().utc) {
             self.append(event);
         }
-        assert_eq!(take_signal(&self.state, &row, &[], self.now), Vec::<Event>::new(), "taken twice");
+        assert_eq!(take_signal(&self.state, &row, &[], self.time().utc), Vec::<Event>::new(), "taken twice");
     }
 
     /// Looks at everything that is in place, and records it.
@@ -262,10 +293,13 @@ impl Rig {
         let mut findings = Vec::new();
         for (id, job) in looks(&self.state).into_iter().flatten() {
             assert!(!job.phase.writes());
-            let fact = self.world.perform(&job, self.now);
+            let fact = self.world.perform(&job, self.now, self.time());
             findings.extend(finding(&self.state, id, &fact, &kinds));
         }
-        self.send("me", Signal::Verified { began: self.now, findings: findings.clone() });
+        self.send(
+            "me",
+            Signal::Verified { began: self.now, after: self.state.seq(), findings: findings.clone() },
+        );
         findings
     }
 

@@ -45,7 +45,7 @@ fn what_must_not_be_made_twice_waits_for_a_late_arrival() {
     for effect in [CreateNamed, PostWithProbe] {
         for late in [1, 5, 20, 59] {
             let mut rig = Rig::new(chain(&[effect]));
-            rig.world.rules = KindRules { settle: seconds(60), keeps: None, dwell: None };
+            rig.world.rules = KindRules { settle: seconds(60), ..KindRules::default() };
             rig.fault("s0", Phase::Apply, Fault::ArrivesLate(seconds(late)));
             assert_eq!(rig.drive(), SUCCEEDED);
             assert_eq!(rig.world.ledger, [("s0".to_owned(), Change::Created)], "{late} s late");
@@ -56,7 +56,7 @@ fn what_must_not_be_made_twice_waits_for_a_late_arrival() {
 #[test]
 fn an_absence_is_believed_after_the_settle_time_and_two_agreeing_reads() {
     let mut rig = Rig::new(chain(&[CreateNamed]));
-    rig.world.rules = KindRules { settle: seconds(60), keeps: None, dwell: None };
+    rig.world.rules = KindRules { settle: seconds(60), ..KindRules::default() };
     rig.fault("s0", Phase::Apply, Fault::LostBefore);
     let begun = rig.now;
     assert_eq!(rig.drive(), SUCCEEDED);
@@ -154,7 +154,7 @@ fn accepted_and_not_visible_is_waited_for_within_bounds() {
 #[test]
 fn a_look_that_succeeds_ends_the_wait_of_the_one_before() {
     let mut rig = Rig::new(chain(&[CreateNamed]));
-    rig.world.rules = KindRules { settle: seconds(60), keeps: None, dwell: None };
+    rig.world.rules = KindRules { settle: seconds(60), ..KindRules::default() };
     rig.fault("s0", Phase::Apply, Fault::LostBefore);
     rig.fault("s0", Phase::Verify, Fault::Refused(StepError::new(FailureClass::Credential, "signed out")));
     assert_eq!(rig.drive(), RunStatus::Waiting { on: vec![crate::wait::WaitKind::Credential] });

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use twinspan_plans::Ensure;
 
+use crate::clock::Now;
 use crate::failure::{FailureClass, StepError};
 use crate::perform::{Fact, Job, KindRules, Seen};
 use crate::step::{ClaimKey, Decision, Exchange, Marker, Observed, Phase, Readiness, Undone};
@@ -57,7 +58,8 @@ pub(super) struct World {
     pub(super) things: BTreeMap<String, Thing>,
     pub(super) ledger: Vec<(String, Change)>,
     pub(super) faults: BTreeMap<(String, Phase), VecDeque<Fault>>,
-    late: Vec<(Timestamp, String, Thing)>,
+    /// Requests that arrive later: a thing that is put there, or a removal.
+    late: Vec<(Timestamp, String, Option<Thing>)>,
     /// On their way out until then.
     leaving: Vec<(Timestamp, String)>,
     /// Kinds whose things have no place for a marker.
@@ -87,7 +89,8 @@ impl World {
         self.ledger.iter().filter(|(name, what)| name == step && *what == change).count()
     }
 
-    fn arrive(&mut self, now: Timestamp) {
+    /// What is due until `now` happens.
+    pub(super) fn arrive(&mut self, now: Timestamp) {
         let (due, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.late).into_iter().partition(|(at, ..)| *at <= now);
         self.late = later;
@@ -99,7 +102,16 @@ impl World {
             self.ledger.push((name, Change::Removed));
         }
         for (_, name, thing) in due {
-            self.put(&name, thing);
+            match thing {
+                Some(thing) => self.put(&name, thing),
+                None => self.take(&name),
+            }
+        }
+    }
+
+    fn take(&mut self, name: &str) {
+        if self.things.remove(name).is_some() {
+            self.ledger.push((name.to_owned(), Change::Removed));
         }
     }
 
@@ -143,7 +155,8 @@ impl World {
         Observed::Present { output, marker }
     }
 
-    pub(super) fn perform(&mut self, job: &Job, now: Timestamp) -> Fact {
+    /// `now`: the world's time; `clocks`: the driver's.
+    pub(super) fn perform(&mut self, job: &Job, now: Timestamp, clocks: Now) -> Fact {
         self.arrive(now);
         let name = job.step.to_string();
         self.performed.push((name.clone(), job.phase));
@@ -163,6 +176,7 @@ impl World {
             identity: "me".to_owned(),
             acted_as: Vec::new(),
             write: job.phase.writes(),
+            created: None,
             references: Vec::new(),
             sent: None,
             received: None,
@@ -171,8 +185,9 @@ impl World {
             step: job.step.clone(),
             phase: job.phase,
             attempt: job.attempt,
-            began: now,
-            ended: now,
+            asked: job.asked,
+            began: clocks,
+            ended: clocks,
             result,
             exchanges: vec![exchange],
             rules: self.rules.clone(),
@@ -217,7 +232,7 @@ impl World {
                 return Err(transient().unknown());
             }
             Some(Fault::ArrivesLate(after)) => {
-                self.late.push((now.checked_add(after).unwrap(), name.to_owned(), thing));
+                self.late.push((now.checked_add(after).unwrap(), name.to_owned(), Some(thing)));
                 return Err(transient().unknown());
             }
             _ => self.put(name, thing),
@@ -230,21 +245,20 @@ impl World {
             self.leaving.push((now.checked_add(time).unwrap(), name.to_owned()));
             return Ok(Seen::Undone(Undone::Removed));
         }
-        let mut remove = || {
-            if self.things.remove(name).is_some() {
-                self.ledger.push((name.to_owned(), Change::Removed));
-            }
-        };
         match fault {
             Some(Fault::Refused(error)) => return Err(error),
             Some(Fault::LostBefore) => return Err(transient().unknown()),
             Some(Fault::AppliedThenLost) => {
-                remove();
+                self.take(name);
+                return Err(transient().unknown());
+            }
+            Some(Fault::ArrivesLate(after)) => {
+                self.late.push((now.checked_add(after).unwrap(), name.to_owned(), None));
                 return Err(transient().unknown());
             }
             Some(Fault::DeletesNothing) => {}
             Some(Fault::Keeps) => return Ok(Seen::Undone(Undone::Kept("others use it".to_owned()))),
-            _ => remove(),
+            _ => self.take(name),
         }
         Ok(Seen::Undone(Undone::Removed))
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
+use crate::state::moment::Moment;
 use crate::state::step_state::{Absence, Change, Proof, StepState, Waiting, Way};
 use crate::step::Phase;
 use crate::wait::WaitKind;
@@ -17,7 +17,7 @@ const STAYS_REMOVED: &str =
 
 impl StepState {
     /// The state after `change`; the only place where a step changes its state. `None`: the change does not fit.
-    pub(crate) fn next(&self, change: Change<'_>, at: Timestamp) -> Option<StepState> {
+    pub(crate) fn next(&self, change: Change<'_>, at: Moment) -> Option<StepState> {
         match change {
             Change::NeedsMet => match self {
                 StepState::Pending => Some(StepState::Probing { way: Way::Forward }),
@@ -32,8 +32,8 @@ impl StepState {
                     way: *way,
                     attempt: *attempt,
                     error: None,
-                    ended: at,
-                    look_again: at,
+                    ended: at.utc,
+                    look_again: at.utc,
                     absent: Absence::default(),
                 },
                 other => other.clone(),
@@ -60,7 +60,7 @@ impl StepState {
         }
     }
 
-    fn after(&self, event: &StepEvent, at: Timestamp) -> Option<StepState> {
+    fn after(&self, event: &StepEvent, at: Moment) -> Option<StepState> {
         let looking = self.phase();
         let way = self.way();
         let may_stop = way.is_some() && !matches!(self, StepState::Uncertain { .. });
@@ -90,13 +90,13 @@ impl StepState {
                     },
                 )
             }
-            StepEvent::NeedsDecision { decision, phase } => (looking
+            StepEvent::NeedsDecision { decision, phase, .. } => (looking
                 .is_some_and(|looking| !looking.writes())
                 && way == Some(phase.way()))
             .then(|| StepState::NeedsDecision {
                 decision: Box::new(decision.clone()),
                 phase: *phase,
-                since: at,
+                since: at.utc,
             }),
             // A removal may follow a look on the way forward: a person wants it made anew.
             StepEvent::Intended { attempt, phase, epoch, found, .. } => (phase.writes()
@@ -149,7 +149,7 @@ impl StepState {
                     absent,
                 })
             }
-            StepEvent::StillAbsent { read_began, look_again } => match self {
+            StepEvent::StillAbsent { read_began, look_again, .. } => match self {
                 StepState::Uncertain { way, attempt, error, ended, absent, .. } => {
                     // This look succeeded: what the one before it waited for is there.
                     let error = error.clone().map(|error| Box::new(StepError { wait: None, ..*error }));
@@ -159,7 +159,7 @@ impl StepState {
                         error,
                         ended: *ended,
                         look_again: *look_again,
-                        absent: absent.and_a_read(*read_began),
+                        absent: absent.and_a_read(at),
                     })
                 }
                 StepState::Verifying { way, attempt, ended, absent, .. } => Some(StepState::Verifying {
@@ -167,16 +167,15 @@ impl StepState {
                     attempt: *attempt,
                     ended: *ended,
                     look_again: *look_again,
-                    absent: absent.and_a_read(*read_began),
+                    absent: absent.and_a_read(at),
                 }),
-                StepState::Doubting { absent, .. } => Some(StepState::Doubting {
-                    absent: absent.and_a_read(*read_began),
-                    look_again: *look_again,
-                }),
+                StepState::Doubting { absent, .. } => {
+                    Some(StepState::Doubting { absent: absent.and_a_read(at), look_again: *look_again })
+                }
                 StepState::Skipping => None,
                 // Nothing is there before anything was sent: the absence has to last all the same.
                 _ if looking == Some(Phase::Probe) => Some(StepState::Doubting {
-                    absent: Absence::default().and_a_read(*read_began),
+                    absent: Absence::default().and_a_read(at),
                     look_again: *look_again,
                 }),
                 _ if looking == Some(Phase::Verify) => Some(StepState::Verifying {
@@ -184,7 +183,7 @@ impl StepState {
                     attempt: 0,
                     ended: *read_began,
                     look_again: *look_again,
-                    absent: Absence::default().and_a_read(*read_began),
+                    absent: Absence::default().and_a_read(at),
                 }),
                 // The same on the way back.
                 _ if looking.is_some_and(|looking| looking.way() == Way::Back && !looking.writes()) => {
@@ -193,7 +192,7 @@ impl StepState {
                         attempt: 0,
                         ended: *read_began,
                         look_again: *look_again,
-                        absent: Absence::default().and_a_read(*read_began),
+                        absent: Absence::default().and_a_read(at),
                     })
                 }
                 _ => None,
@@ -259,8 +258,8 @@ impl StepState {
             },
             StepEvent::LookNow => match self {
                 StepState::Waiting(waiting) => Some(StepState::Waiting(Box::new(Waiting {
-                    look_again: at,
-                    since: at,
+                    look_again: at.utc,
+                    since: at.utc,
                     deadline: None,
                     ..(**waiting).clone()
                 }))),
@@ -268,8 +267,8 @@ impl StepState {
                     error: error.clone(),
                     phase: *phase,
                     failures: 0,
-                    since: at,
-                    until: at,
+                    since: at.utc,
+                    until: at.utc,
                 }),
                 StepState::Uncertain { way, attempt, error, ended, absent, .. } => {
                     Some(StepState::Uncertain {
@@ -277,7 +276,7 @@ impl StepState {
                         attempt: *attempt,
                         error: error.clone(),
                         ended: *ended,
-                        look_again: at,
+                        look_again: at.utc,
                         absent: *absent,
                     })
                 }

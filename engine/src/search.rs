@@ -1,0 +1,190 @@
+//! Before an undo: reads the resources of steps that the journal says never sent anything.
+//!
+//! A journal can be older than the cloud: a backup was restored, or the file lost its last entries. Then it knows nothing of
+//! resources that carry this very run's marker. An undo that trusts it would leave them and say that everything is undone.
+//! So each step that could have been begun is read once, as far as its parameters can be known without it; a step that cannot
+//! be read is named.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use twinspan_plans::{EffectClass, Ensure};
+
+use crate::event::Event;
+use crate::foresight::{Outlook, Sight};
+use crate::ids::StepKey;
+use crate::perform::{Performer, Seen};
+use crate::preview::{Look, read_ahead};
+use crate::state::item::Role;
+use crate::state::{BlockState, RunState, StepState};
+use crate::step::{Identity, Marker, Observed};
+
+/// What the search found at one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sought {
+    /// The step; a `for_each` whose elements are not known counts as one.
+    pub step: StepKey,
+    /// What was found.
+    pub found: SoughtState,
+}
+
+/// What the search found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SoughtState {
+    /// A resource with this run's marker, and no intent in the journal: the journal lost its last entries.
+    Own {
+        /// With what the step was read.
+        params: Value,
+        /// As whom.
+        identities: Vec<Identity>,
+        /// Whose token goes along.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        auxiliary: Option<Identity>,
+    },
+    /// It could not be told, and why.
+    Unchecked {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Reads, and gives the events to record: elements of a `for_each` in which something was found, then the findings.
+pub(crate) async fn search(state: &RunState, performer: &Arc<Performer>) -> Vec<Event> {
+    let (sights, _, looks) = match read_ahead(state, performer, true).await {
+        Ok(read) => read,
+        Err(error) => {
+            let all = state
+                .unsearched()
+                .map(|step| Sought { step, found: SoughtState::Unchecked { why: error.to_string() } });
+            return vec![Event::Searched { sought: all.collect() }];
+        }
+    };
+    let mut sought = Vec::new();
+    let mut inside = BTreeSet::new();
+    for (at, sight) in sights.iter().enumerate() {
+        let Some(found) = found(state, performer, sight, looks.get(&sight.key)) else { continue };
+        if matches!(found, SoughtState::Own { .. }) && state.lookup(&sight.key).is_none() {
+            inside.insert(at);
+        }
+        sought.push(Sought { step: sight.key.clone(), found });
+    }
+    let mut events = expansions(state, &sights, &inside);
+    events.push(Event::Searched { sought });
+    events
+}
+
+/// What was found at a step; `None`: nothing that this run could have created.
+fn found(state: &RunState, performer: &Performer, sight: &Sight, look: Option<&Look>) -> Option<SoughtState> {
+    let step = state.plan().node(sight.node).step()?;
+    let kept = performer.registry().kind(&step.uses).is_some_and(|kind| kind.keeps.is_some());
+    let writes = step.effect != EffectClass::Read && step.ensure == Ensure::Present && !kept;
+    if !sight.applies || !writes || state.lookup(&sight.key).is_some_and(|id| !state.is_unsearched(id)) {
+        return None;
+    }
+    let unchecked = |why: String| Some(SoughtState::Unchecked { why });
+    let Some(look) = look else {
+        return match &sight.outlook {
+            Outlook::NotYet(why) => unchecked(why.clone()),
+            Outlook::Known(_) => unchecked("it takes a value that only the run would learn".to_owned()),
+        };
+    };
+    let (observed, claims) = match &look.result {
+        Ok(Seen::Checked { observed, claims, .. }) => (observed, claims),
+        Ok(Seen::Applied { .. } | Seen::Undone(_)) => return None,
+        Err(error) => return unchecked(format!("it cannot be read: {error}")),
+    };
+    let marker = match observed {
+        Observed::Absent => return None,
+        Observed::Conflict(decision) => return unchecked(decision.what.clone()),
+        Observed::Present { marker, .. }
+        | Observed::Differs { marker, .. }
+        | Observed::Broken { marker, .. }
+        | Observed::Converging { marker, .. } => marker,
+    };
+    match marker {
+        Marker::Of(run) if state.run().is_some_and(|own| own.short() == *run) => {
+            // Another step of this run wrote it, and the journal knows.
+            if state.has_written(claims) {
+                return None;
+            }
+            Some(SoughtState::Own {
+                params: sight.params.clone()?,
+                identities: sight.identities.clone(),
+                auxiliary: sight.auxiliary.clone(),
+            })
+        }
+        Marker::NoPlace => unchecked(
+            "found, and its kind carries no marker that could say whether this run created it".to_owned(),
+        ),
+        Marker::None | Marker::Of(_) => None,
+    }
+}
+
+/// The elements of every `for_each` around these steps that the run does not have yet, outermost first.
+fn expansions(state: &RunState, sights: &[Sight], inside: &BTreeSet<usize>) -> Vec<Event> {
+    let mut wanted: Vec<StepKey> = Vec::new();
+    for at in inside {
+        for collection in sights[*at].place.collections(state.plan()) {
+            let closed = match state.lookup(&collection).map(|id| &state.item(id).role) {
+                Some(Role::Collection(of)) => of.state == BlockState::Closed,
+                Some(Role::Step(_) | Role::Group { .. }) => false,
+                // It lies in an element that is expanded here, too.
+                None => true,
+            };
+            if closed && !wanted.contains(&collection) {
+                wanted.push(collection);
+            }
+        }
+    }
+    let events = wanted.into_iter().map(|item| {
+        let elements: IndexMap<String, Value> = sights
+            .iter()
+            .filter_map(|sight| sight.place.element_of(state.plan(), &item))
+            .map(|(key, value)| (key.to_owned(), value.clone()))
+            .collect();
+        Event::Expanded { item, elements: elements.into_iter().collect() }
+    });
+    events.collect()
+}
+
+impl RunState {
+    /// Whether nothing is known of a step that could have created something: neither an intent nor a proof, and nobody
+    /// left it out.
+    pub(crate) fn is_unsearched(&self, id: crate::state::item::ItemId) -> bool {
+        let item = self.item(id);
+        let Some(step) = self.plan().node(item.node).step() else { return false };
+        if step.effect == EffectClass::Read || step.ensure == Ensure::Absent {
+            return false;
+        }
+        item.step().is_some_and(|record| {
+            let settled = matches!(
+                record.state,
+                StepState::NotApplicable
+                    | StepState::Skipped { .. }
+                    | StepState::AlreadySo(_)
+                    | StepState::Done(_)
+                    | StepState::Undone(_)
+                    | StepState::Kept { .. }
+            );
+            !settled && !record.ownership.owed && record.proof.is_none()
+        })
+    }
+
+    /// Steps of which nothing is known.
+    pub(crate) fn unsearched(&self) -> impl Iterator<Item = StepKey> + '_ {
+        self.ids().filter(|id| self.is_unsearched(*id)).map(|id| self.item(id).key.clone())
+    }
+
+    /// Whether an undo has to search: a step of which nothing is known, or a `for_each` that may hold one.
+    pub(crate) fn has_unsearched(&self) -> bool {
+        let closed = |id| match &self.item(id).role {
+            Role::Collection(collection) => collection.state == BlockState::Closed,
+            Role::Step(_) | Role::Group { .. } => false,
+        };
+        self.ids().any(|id| self.is_unsearched(id) || closed(id))
+    }
+}
