@@ -58,8 +58,12 @@ fn reaches_the_cloud(command: &Command) -> bool {
         | Command::Explain(_)
         | Command::Sim(_)
         | Command::Init(_)
+        | Command::Backup(_)
+        | Command::Recover(_)
         | Command::Doctor(_)
         | Command::Completions(_)
-        | Command::Man(_) => false,
+        | Command::Man(_)
+        | Command::Candidates(_)
+        | Command::Supervise(_) => false,
     }
 }

@@ -117,7 +117,7 @@ fn found(state: &RunState, performer: &Performer, sight: &Sight, look: Option<&L
                 auxiliary: sight.auxiliary.clone(),
             })
         }
-        Marker::NoPlace => unchecked(
+        Marker::NoPlace | Marker::Before(_) => unchecked(
             "found, and its kind carries no marker that could say whether this run created it".to_owned(),
         ),
         Marker::None | Marker::Of(_) => None,

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::failures;
-use crate::ui::{GOOD, Ui, document};
+use crate::ui::{GOOD, Text, Ui, document};
 use crate::view::counted;
 
 /// Copy the journal to one file while it is in use, and verify the copy
@@ -36,7 +36,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }));
     let runs = counted(usize::try_from(copy.runs).unwrap_or(usize::MAX), "run");
     ui.data(&view, || {
-        format!("{GOOD}verified{GOOD:#}  {runs} with {} events: {}\n", copy.events, file.display())
+        Text::line(&format!("{GOOD}verified{GOOD:#}  {runs} with {} events: {}", copy.events, file.display()))
     })?;
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::arguments::Cli;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::Ui;
+use crate::ui::{Text, Ui};
 use crate::{plan_file, run_reference, step_kinds};
 
 /// Print what may come next on a command line
@@ -54,7 +54,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let candidates = candidates(ui, app, before).await.unwrap_or_default();
     let fitting: Vec<&String> = candidates.iter().filter(|word| word.starts_with(last.as_str())).collect();
     for word in fitting {
-        ui.text(&format!("{word}\n"))?;
+        ui.text(&Text::line(word))?;
     }
     Ok(Exit::Done)
 }

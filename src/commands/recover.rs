@@ -8,7 +8,7 @@ use crate::arguments::ReasonArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::failures;
-use crate::ui::{GOOD, Ui, WAIT, document};
+use crate::ui::{GOOD, Text, Ui, WAIT, document};
 
 /// Say what a journal lost, and accept the loss
 #[derive(Debug, clap::Args)]
@@ -33,12 +33,12 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     match (lost, args.accept_loss) {
         (None, _) => {
             let view = document(json!({ "lost": null, "accepted": false }));
-            ui.data(&view, || format!("{GOOD}ok{GOOD:#}  nothing is lost: {}\n", path.display()))?;
+            ui.data(&view, || Text::line(&format!("{GOOD}ok{GOOD:#}  nothing is lost: {}", path.display())))?;
             Ok(Exit::Done)
         }
         (Some(BackendError::Refused { message, .. }), true) => {
             let view = document(json!({ "lost": message, "accepted": true }));
-            ui.data(&view, || format!("{WAIT}accepted{WAIT:#}  {message}\n"))?;
+            ui.data(&view, || Text::line(&format!("{WAIT}accepted{WAIT:#}  {message}")))?;
             ui.talk("what the lost commits sent may be in Azure and is not in the journal");
             ui.talk("next: twinspan list --open");
             Ok(Exit::Done)

@@ -36,10 +36,11 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }
     let holder = listed.as_ref().and_then(|summary| summary.holder.as_ref());
     ui.data(&view, || {
-        let unproven = holder.filter(|holder| holder.expires.is_some());
-        let lease =
-            unproven.map(|holder| format!("lease      {}\n", failures::held(&run.short(), Some(holder))));
-        view.text(ui.width()) + &lease.unwrap_or_default()
+        let mut text = view.text(ui.width());
+        if let Some(holder) = holder.filter(|holder| holder.expires.is_some()) {
+            text.push_line(&format!("lease      {}", failures::held(&run.short(), Some(holder))));
+        }
+        text
     })?;
     Ok(Exit::Done)
 }

@@ -1,7 +1,6 @@
 //! What the views share: requests in one line, values that nobody knows yet, percent-encoding.
 
 use serde_json::Value;
-use twinspan_encode::sh;
 use twinspan_engine::{Request, Variable};
 use twinspan_steps::GRAPH;
 

@@ -80,7 +80,7 @@ impl Case<'_> {
             error: error.clone(),
             phase: write,
             failures,
-            since: self.record.failures.since.unwrap_or(self.now),
+            since: self.failing_since(),
             until: self.later(self.retry_delay(failures, error)),
         };
         match error.class {

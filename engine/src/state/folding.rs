@@ -232,6 +232,7 @@ impl RunState {
                 self.control.fence = None;
                 self.control.pause = None;
                 self.awake = Some(at);
+                self.search = Search::None;
                 self.call_undo_off();
             }
             _ => {}

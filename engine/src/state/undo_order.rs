@@ -262,7 +262,7 @@ impl RunState {
                 state => state.way() == Some(Way::Back),
             })
         };
-        self.all_items().filter(back).collect()
+        self.ids().filter(back).collect()
     }
 
     /// Nothing more is deleted. What could not begin while the run was undone may begin now.
@@ -270,7 +270,7 @@ impl RunState {
         self.undo = UndoOrder::default();
         // They are there again only once they are done again: what needs them waits.
         self.reopened.extend(self.taken_back());
-        let items: Vec<ItemId> = self.all_items().collect();
+        let items: Vec<ItemId> = self.ids().collect();
         for id in items.into_iter().rev() {
             let item = self.item(id);
             if item.verdict.is_some() {

@@ -63,8 +63,7 @@ fn wait(cx: &StepCx<'_>, params: &Params) -> Wait {
         None => "approval".to_owned(),
     };
     // Whom it names may approve; for whom a person speaks is stated.
-    let speaks_for =
-        params.by.as_deref().map(|by| format!(" --as {}", sh::word(by))).unwrap_or_default();
+    let speaks_for = params.by.as_deref().map(|by| format!(" --as {}", sh::word(by))).unwrap_or_default();
     let approvers = Approvers {
         by: params.by.iter().cloned().collect(),
         not_starter: params.not == Some(NotBy::Starter),
