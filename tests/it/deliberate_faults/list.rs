@@ -144,8 +144,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "only the other maker's 404 means absent",
         "steps/src/azure/words.rs",
         (
-            "words| !OTHER.contains(&words.code.as_str()))",
-            "words| words.code == \"ResourceNotFound\" && !OTHER.contains(&words.code.as_str()))",
+            "            && !OTHER.contains(&words.code.as_str())",
+            "            && words.code == \"ResourceNotFound\" && !OTHER.contains(&words.code.as_str())",
         ),
         "azure::tests::both_makers_of_404_mean_absent_and_a_hidden_subscription_does_not",
         "steps/src/azure/tests.rs",
@@ -174,7 +174,7 @@ pub(super) const FAULTS: &[Fault] = &[
     whole(client(
         "what answers say of rate limits is not heard",
         "steps/src/azure/caller.rs",
-        ("self.azure.limits.heard(&lane, &parts.headers, self.cx.now());", ""),
+        ("self.azure.limits.heard(&lane, &parts.headers, self.cx.steady());", ""),
         "throttling::what_the_answers_say_is_left_slows_the_client_before_it_is_refused",
         "tests/it/throttling.rs",
     )),
