@@ -3,10 +3,11 @@
 //! `decide` says what is to be done, `interpret` what a fact means, `take_signal` what a person's wish means. All three
 //! answer with events or effects and change nothing; `fold` takes the events in.
 
+mod choices;
 mod facts;
 mod failing;
 pub(crate) mod limits;
-mod looking;
+pub(crate) mod looking;
 mod removing;
 mod signals;
 mod taking_back;
@@ -28,6 +29,7 @@ use crate::state::item::{ItemId, Role, Verdict};
 use crate::state::{Goal, RunState, StepState, Way};
 use crate::step::Phase;
 
+pub use choices::choices;
 pub use signals::{Command, SignalRefused, check_signal, legal_commands, take_signal};
 pub use windows::NOT_DELETED;
 
@@ -148,6 +150,12 @@ pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -
         since: record.since?.utc,
         waited: Duration::MAX,
         asked: state.seq(),
+        overwrites: phase == Phase::Apply && !record.ownership.absent_now,
+        created: match phase {
+            Phase::UndoProbe => state.created(),
+            Phase::Probe if step.ensure == twinspan_plans::Ensure::Absent => state.created(),
+            _ => Vec::new(),
+        },
         approval: record.approval.clone(),
         receipt: record.receipt.clone(),
         needed_receipts: needed_receipts.collect(),

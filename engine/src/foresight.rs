@@ -422,6 +422,8 @@ impl Ahead<'_> {
             auxiliary,
             since: record.and_then(|record| record.since).map_or(now, |since| since.utc),
             waited: Duration::ZERO,
+            overwrites: false,
+            created: &[],
             approval: record.and_then(|record| record.approval.as_ref()),
             receipt: record.and_then(|record| record.receipt.as_ref()),
             needed_receipts: &receipts,

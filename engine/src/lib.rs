@@ -9,7 +9,9 @@
 
 mod backend;
 mod clock;
+mod contents;
 mod decide;
+mod decision;
 mod drift;
 mod driver;
 mod event;
@@ -36,8 +38,9 @@ pub use backend::{
     Stopper,
 };
 pub use clock::{Clock, Now, SystemClock, VirtualClock};
+pub use contents::{Content, Contents};
 pub use decide::{
-    Command, Effect, NOT_DELETED, SignalRefused, check_signal, claim_clash, decide, interpret,
+    Command, Effect, NOT_DELETED, SignalRefused, check_signal, choices, claim_clash, decide, interpret,
     legal_commands, take_signal,
 };
 pub use drift::{FieldChange, Finding, NotRepairable, Standing, look, mends};

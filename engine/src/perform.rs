@@ -53,6 +53,10 @@ pub struct Job {
     pub waited: Duration,
     /// The run's last event when this was asked for.
     pub asked: Seq,
+    /// Apply: the probe before it found something.
+    pub overwrites: bool,
+    /// Before a removal: what this run created.
+    pub created: Vec<ClaimKey>,
     /// The approval that was given.
     pub approval: Option<Approval>,
     /// What only the answer to its own write carried.
@@ -218,6 +222,8 @@ impl Performer {
             auxiliary: job.auxiliary.as_ref(),
             since: job.since,
             waited: job.waited,
+            overwrites: job.overwrites,
+            created: &job.created,
             approval: job.approval.as_ref(),
             receipt: job.receipt.as_ref(),
             needed_receipts: &job.needed_receipts,

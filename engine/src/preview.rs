@@ -238,6 +238,8 @@ fn due(
         since: performer.clock().now(),
         waited: Duration::ZERO,
         asked: state.seq(),
+        overwrites: false,
+        created: Vec::new(),
         approval: None,
         receipt: None,
         needed_receipts: Vec::new(),

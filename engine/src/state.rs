@@ -316,6 +316,13 @@ impl RunState {
         })
     }
 
+    /// Normalised ids of what this run created, as far as its writes found nothing there.
+    pub(crate) fn created(&self) -> Vec<ClaimKey> {
+        let records = self.items.iter().filter_map(|item| item.step());
+        let records = records.filter(|record| record.ownership.owed && record.ownership.was_absent);
+        records.flat_map(|record| record.claims.iter().cloned()).collect()
+    }
+
     /// Items that are not at rest: what moves, waits, has failed, or needs a person.
     pub(crate) fn restless(&self) -> Vec<ItemId> {
         let tally = &self.tally;

@@ -18,6 +18,8 @@ use twinspan_plans::{EffectClass, Ensure, Identities};
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::contents::Contents;
+pub use crate::decision::{Cause, Decision, Difference};
 use crate::failure::{FailureClass, StepError};
 use crate::hand_over::{HandOver, Variable};
 use crate::ids::{RunId, StepKey};
@@ -109,6 +111,18 @@ pub trait Step: Send + Sync + 'static {
         params: &Self::Params,
         found: &Self::Output,
     ) -> impl Future<Output = Result<Undone, StepError>> + Send;
+
+    /// What the remote deletes along with `found`; `None`: it is gone by now. Read before a removal, where what this run created is no
+    /// reason to ask, and where a person may decide to recreate it. Most resources hold nothing.
+    fn contents(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Self::Params,
+        found: &Self::Output,
+    ) -> impl Future<Output = Result<Option<Contents>, StepError>> + Send {
+        let _ = (cx, params, found);
+        std::future::ready(Ok(Some(Contents::default())))
+    }
 
     /// What a person does instead, where this program may not act; nothing is read or sent. A kind that only looks needs
     /// nothing done.
@@ -233,37 +247,6 @@ impl Marker {
             None => Marker::None,
         }
     }
-}
-
-/// One field that is not as wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
-    /// Name of the field, as people know it.
-    pub field: String,
-    /// What the plan wants.
-    pub wanted: String,
-    /// What is there.
-    pub found: String,
-}
-
-/// Something only a person can settle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// What was found: "another network manager already manages this subscription".
-    pub what: String,
-    /// What to ask, and whom.
-    pub advice: String,
-    /// In what the thing differs, where that is the matter.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub differences: Vec<Difference>,
-}
-
-/// Why a decision is needed, where more than the words depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// The resource carries this run's marker, and the journal has no intent of the step: the journal lost its last entries.
-    LostTail,
 }
 
 /// The write was accepted.
@@ -403,6 +386,10 @@ pub struct StepCx<'a> {
     pub since: Timestamp,
     /// How long ago that is, whatever was done to the wall clock since: `delay` counts this.
     pub waited: Duration,
+    /// Apply: the probe before this write found something, so that what the plan does not speak of is kept.
+    pub overwrites: bool,
+    /// Before a removal: normalised ids of what this run created.
+    pub created: &'a [ClaimKey],
     /// The approval that was given to this step.
     pub approval: Option<&'a Approval>,
     /// What only the answer to this step's own write carried.

@@ -23,6 +23,7 @@ mod entra;
 mod grants;
 mod graph;
 mod limits;
+pub(crate) mod merging;
 mod no_credential;
 mod operations;
 mod paging;

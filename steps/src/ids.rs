@@ -25,7 +25,7 @@ pub struct NotValid {
 }
 
 impl NotValid {
-    fn new(text: &str, wanted: &'static str) -> Self {
+    pub(crate) fn new(text: &str, wanted: &'static str) -> Self {
         // A wrong value may be a whole file pasted into an input; the message stays readable.
         let text = if text.chars().count() > 120 {
             text.chars().take(117).chain("...".chars()).collect()

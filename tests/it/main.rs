@@ -26,6 +26,7 @@ mod hostile_text;
 mod house;
 mod journal_file;
 mod journal_loss;
+mod keeping;
 mod kill_windows;
 mod late_requests;
 mod leases;

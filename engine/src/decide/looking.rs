@@ -97,7 +97,9 @@ impl Case<'_> {
                 if decided == Some(Choice::Recreate) && !reads {
                     return self.when_ready(readiness, || self.replace(fact, pre_image, output, claims));
                 }
-                if decided == Some(Choice::Overwrite) && !reads {
+                // No update changes it: asked again, with what does.
+                let fixed = differences.iter().any(|difference| difference.immutable);
+                if decided == Some(Choice::Overwrite) && !reads && !fixed {
                     return self.when_ready(readiness, || self.intend(fact, pre_image, false, claims));
                 }
                 vec![self.undecided(self.differs(differences, marker), Phase::Probe)]
@@ -184,8 +186,7 @@ impl Case<'_> {
         let fields = differences.iter().map(|difference| difference.field.as_str()).collect::<Vec<_>>();
         Decision {
             what: format!("it is there, but not as wanted ({}){whose}", fields.join(", ")),
-            advice: "adopt it as it is, overwrite it, recreate it (remove it first), or abort this step"
-                .to_owned(),
+            advice: ways(differences),
             differences: differences.to_vec(),
         }
     }
@@ -266,4 +267,23 @@ impl Case<'_> {
             since: self.failing_since(),
         }
     }
+}
+
+/// What a person can do about differences. What the plan does not speak of is kept when it is overwritten, and lost when it is
+/// recreated.
+pub(crate) fn ways(differences: &[Difference]) -> String {
+    let fixed: Vec<&str> = differences
+        .iter()
+        .filter(|difference| difference.immutable)
+        .map(|difference| difference.field.as_str())
+        .collect();
+    if fixed.is_empty() {
+        return "adopt it as it is, overwrite it, recreate it (remove it first), or abort this step"
+            .to_owned();
+    }
+    format!(
+        "{} cannot be changed in place: recreate it (delete it first, with all that the plan does not speak of), adopt it as it \
+         is, or abort this step",
+        fixed.join(", ")
+    )
 }

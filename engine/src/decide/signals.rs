@@ -192,7 +192,7 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
                         ),
                     )
                 }
-                (Some(StepState::NeedsDecision { .. }), _) => Ok(()),
+                (Some(StepState::NeedsDecision { .. }), _) => super::choices::check(state, step, *choice),
                 _ => refused(format!("{step} is {}: it needs no decision", name(state, id)), None),
             }
         }

@@ -35,7 +35,7 @@ impl Case<'_> {
             }
             Observed::Differs { output, differences, marker } => {
                 // What was there before is left as it is, however it was changed: nobody needs to be asked.
-                if self.is_ours(marker) && self.origin(marker) == Origin::Made && !overwrite {
+                if self.origin(marker) == Origin::Made && !overwrite {
                     let fields: Vec<&str> =
                         differences.iter().map(|difference| difference.field.as_str()).collect();
                     let decision = Decision {

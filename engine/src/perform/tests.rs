@@ -125,6 +125,8 @@ fn perform_for(ensure: Ensure, phase: Phase, params: Value, found: Option<Value>
         since: Timestamp::UNIX_EPOCH,
         waited: Duration::ZERO,
         asked: crate::ids::Seq(1),
+        overwrites: false,
+        created: Vec::new(),
         approval: None,
         receipt: None,
         needed_receipts: Vec::new(),

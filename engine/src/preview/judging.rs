@@ -8,6 +8,7 @@ use twinspan_plans::elements::names;
 use twinspan_plans::{EffectClass, Ensure, NodeId, StepDef};
 
 use super::{Look, Previewed, Prospect, outputs};
+use crate::decide::looking::ways;
 use crate::failure::{FailureClass, StepError};
 use crate::foresight::{NeedOf, Outlook, Sight};
 use crate::hand_over::HandOver;
@@ -228,7 +229,12 @@ impl Case<'_> {
         };
         let decision = Decision {
             what: format!("it is there, but not as wanted ({}){whose}", fields.join(", ")),
-            advice: "the run asks first: adopt it as it is, overwrite it, recreate it, or abort".to_owned(),
+            advice: match differences.iter().any(|difference| difference.immutable) {
+                true => format!("the run asks first: {}", ways(differences)),
+                false => {
+                    "the run asks first: adopt it as it is, overwrite it, recreate it, or abort".to_owned()
+                }
+            },
             differences: differences.to_vec(),
         };
         if self.reads() {

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::backend::BoxFuture;
+use crate::contents::with_contents;
 use crate::failure::{FailureClass, StepError};
 use crate::hand_over::HandOver;
 use crate::perform::Seen;
@@ -38,6 +39,7 @@ impl<S: Step> DynStep for S {
             let params = decode_params::<S>(params)?;
             let claims = self.claims(cx, &params).into_iter().map(ClaimKey::folded).collect();
             let observed = self.check(cx, &params).await?;
+            let observed = with_contents(self, cx, &params, observed).await?;
             let missing = matches!(observed, Observed::Absent | Observed::Differs { .. });
             let readiness = if cx.phase == Phase::Probe && missing {
                 Some(self.precondition(cx, &params).await?)

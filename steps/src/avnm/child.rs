@@ -1,11 +1,14 @@
 //! One resource of the provider under a name that the plan gives: read, written and removed alike, whatever it is.
 
 use jiff::SignedDuration;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use twinspan_engine::{Applied, ClaimKey, Identity, StepCx, StepError, Undone};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use twinspan_engine::{
+    Applied, ClaimKey, Content, Contents, FailureClass, Identity, Marker, StepCx, StepError, Undone,
+};
 
-use super::{API, Body, Found};
+use super::{API, Body, Found, or_default};
 use crate::azure::{Arm, Azure};
 use crate::ids::{ResourceId, ResourceName, ResourceType};
 
@@ -13,6 +16,7 @@ use crate::ids::{ResourceId, ResourceName, ResourceType};
 pub(crate) struct Child<'a, T: ResourceType> {
     arm: Arm<'a>,
     id: ResourceId<T>,
+    cx: &'a StepCx<'a>,
 }
 
 /// What was read of it.
@@ -25,7 +29,7 @@ pub(crate) struct Read<P> {
 
 impl<'a, T: ResourceType> Child<'a, T> {
     pub(crate) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, id: ResourceId<T>) -> Result<Self, StepError> {
-        Ok(Child { arm: azure.arm(cx, cx.identity()?), id })
+        Ok(Child { arm: azure.arm(cx, cx.identity()?), id, cx })
     }
 
     /// Sends `identity`'s token along.
@@ -60,7 +64,18 @@ impl<'a, T: ResourceType> Child<'a, T> {
 
     /// The one write. What it answers is not looked at: it says Pending, and an empty etag, whatever is there then.
     pub(crate) async fn write(self, properties: impl Serialize + Sync) -> Result<Applied, StepError> {
-        self.arm.put(self.id.path(), API, &Body { properties }).await?;
+        let (path, mut body) = (self.id.path(), written(&Body { properties })?);
+        if !self.cx.overwrites {
+            self.arm.put(path, API, &body).await?;
+            return Ok(Applied::default());
+        }
+        let said = body.pointer("/properties/description").and_then(Value::as_str);
+        let bare = said.is_some_and(|said| said == self.cx.describe(""));
+        if bare && let Some(found) = self.read::<Described>().await? {
+            body["properties"]["description"] =
+                self.cx.describe(unmarked(&found.properties.description)).into();
+        }
+        self.arm.put_over(path, API, &body, &[]).await?;
         Ok(Applied::default())
     }
 
@@ -69,6 +84,86 @@ impl<'a, T: ResourceType> Child<'a, T> {
         self.arm.delete(self.id.path(), API, &[]).await?;
         Ok(Undone::Removed)
     }
+}
+
+/// The words that stand in a resource.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Described {
+    #[serde(deserialize_with = "or_default")]
+    description: String,
+}
+
+/// A description without the marker at its end.
+fn unmarked(description: &str) -> &str {
+    match Marker::in_description(Some(description)) {
+        Marker::Of(_) => description.rsplit_once("[twinspan:").map_or("", |(words, _)| words.trim_end()),
+        _ => description.trim_end(),
+    }
+}
+
+fn written(body: &impl Serialize) -> Result<Value, StepError> {
+    serde_json::to_value(body)
+        .map_err(|error| StepError::new(FailureClass::Bug, format!("a body cannot be written: {error}")))
+}
+
+/// What a collection below a resource holds; `None`: the resource is gone. `what`: as people know it.
+pub(crate) async fn held(
+    arm: &Arm<'_>,
+    above: &str,
+    collections: &[&str],
+    what: &'static str,
+    words: impl Fn(&Held) -> String,
+) -> Result<Option<Contents>, StepError> {
+    let mut items = Vec::new();
+    for collection in collections {
+        let listed: Vec<Held> = match arm.list(&format!("{above}/{collection}"), API, &[]).await {
+            Ok(listed) => listed,
+            Err(error) if error.class == FailureClass::ReplicationLag => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let each =
+            listed.iter().map(|held| Content { key: ClaimKey(held.id.to_lowercase()), words: words(held) });
+        items.extend(each);
+    }
+    Ok(Some(Contents { what, items }))
+}
+
+/// Something in such a collection.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Held {
+    /// Its id.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) id: String,
+    /// Its name.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) name: String,
+    /// What a member names.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) properties: Names,
+}
+
+/// What a member names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Names {
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) resource_id: String,
+}
+
+/// Static members of a network group: Azure deletes them with it.
+pub(crate) async fn members(arm: &Arm<'_>, group: &str) -> Result<Option<Contents>, StepError> {
+    held(arm, group, &["staticMembers"], "static members", |member| {
+        format!("{} ({})", member.properties.resource_id, member.name)
+    })
+    .await
+}
+
+/// What a network manager holds.
+pub(crate) async fn of_manager(arm: &Arm<'_>, manager: &str) -> Result<Option<Contents>, StepError> {
+    const COLLECTIONS: [&str; 3] = ["networkGroups", "connectivityConfigurations", "scopeConnections"];
+    held(arm, manager, &COLLECTIONS, "content", |held| held.id.clone()).await
 }
 
 /// Whoever writes it claims it.

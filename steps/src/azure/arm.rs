@@ -5,14 +5,14 @@ use http::Method;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
 
 use super::caller::{Answer, Call, Caller};
 use super::cloud::{Cloud, Service};
 use super::created::{Reply, dated};
 use super::proof::About;
-use super::{Azure, redaction, references};
+use super::{Azure, merging, redaction, references};
 
 /// Azure Resource Manager, as one identity, within one attempt.
 ///
@@ -88,7 +88,38 @@ impl<'a> Arm<'a> {
         api: &str,
         body: &B,
     ) -> Result<Reply<Value>, StepError> {
-        let call = Call::write(Service::Arm, Method::PUT, self.address(path, api, &[])?).body(body)?;
+        self.put_if(path, api, body, None).await
+    }
+
+    /// PUT over what exists: what `body` does not speak of is sent as it was read just now. Lists at the paths in `union` keep what
+    /// they hold besides.
+    pub(crate) async fn put_over<B: Serialize + Sync>(
+        &self,
+        path: &str,
+        api: &str,
+        body: &B,
+        union: &[&str],
+    ) -> Result<Reply<Value>, StepError> {
+        let wanted = serde_json::to_value(body).map_err(|error| {
+            StepError::new(FailureClass::Bug, format!("the body of PUT {path} cannot be written: {error}"))
+        })?;
+        let Some(found) = self.get::<Map<String, Value>>(path, api).await? else {
+            return self.put(path, api, &wanted).await;
+        };
+        let etag = found.get("etag").and_then(Value::as_str).filter(|etag| !etag.is_empty());
+        let etag = etag.filter(|_| compares_versions(path)).map(str::to_owned);
+        self.put_if(path, api, &merging::over(&found, &wanted, union), etag).await
+    }
+
+    async fn put_if<B: Serialize + Sync>(
+        &self,
+        path: &str,
+        api: &str,
+        body: &B,
+        if_match: Option<String>,
+    ) -> Result<Reply<Value>, StepError> {
+        let mut call = Call::write(Service::Arm, Method::PUT, self.address(path, api, &[])?).body(body)?;
+        call.if_match = if_match;
         let sent = self.caller.cx.now();
         let answer = self.caller.accepted(&call).await?;
         let about = match answer.status {
@@ -174,6 +205,13 @@ impl Caller<'_> {
         error.references = references(&answer.headers);
         error
     }
+}
+
+/// Whether the service compares the version of what lies at `path` with that in the request. In network managers the version
+/// moves by itself.
+fn compares_versions(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    path.contains("/providers/microsoft.network/") && !path.contains("/microsoft.network/networkmanager")
 }
 
 /// The address of `path` with `query`, each value encoded here.

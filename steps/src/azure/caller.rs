@@ -43,6 +43,8 @@ pub(crate) struct Call {
     pub(crate) write: bool,
     /// Microsoft Graph answers some filters only with this.
     pub(crate) eventual: bool,
+    /// The version that it replaces, where the service compares it.
+    pub(crate) if_match: Option<String>,
 }
 
 /// An answer of whatever status.
@@ -65,7 +67,7 @@ struct Tokens {
 impl Call {
     /// A request that only reads.
     pub(crate) fn read(service: Service, verb: Method, url: Url) -> Self {
-        Call { service, verb, url, body: None, write: false, eventual: false }
+        Call { service, verb, url, body: None, write: false, eventual: false, if_match: None }
     }
 
     /// A request that may change something.
@@ -396,6 +398,9 @@ impl<'a> Caller<'a> {
         }
         if call.eventual {
             builder = builder.header("consistencylevel", "eventual");
+        }
+        if let Some(etag) = &call.if_match {
+            builder = builder.header(header::IF_MATCH, etag);
         }
         let body = match &call.body {
             Some(body) => {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use twinspan_engine::{
-    Applied, ClaimKey, Dwell, EffectClass, FailureClass, HandOver, Identities, Identity, Observed, Readiness,
-    Right, Step, StepCx, StepError, Undone, Wait,
+    Applied, ClaimKey, Contents, Dwell, EffectClass, FailureClass, HandOver, Identities, Identity, Observed,
+    Readiness, Right, Step, StepCx, StepError, Undone, Wait,
 };
 
 use crate::azure::Azure;
@@ -106,6 +106,15 @@ impl<S: Step> Step for Acting<S> {
         found: &S::Output,
     ) -> Result<Undone, StepError> {
         self.kind.undo(cx, params, found).await
+    }
+
+    async fn contents(
+        &self,
+        cx: &StepCx<'_>,
+        params: &S::Params,
+        found: &S::Output,
+    ) -> Result<Option<Contents>, StepError> {
+        self.kind.contents(cx, params, found).await
     }
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<HandOver, StepError> {

@@ -1,22 +1,28 @@
 //! `arm.resource`: any resource of Azure Resource Manager, by its id and body.
 
+mod comparison;
+mod contents;
+mod paths;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use twinspan_engine::{
-    Act, Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Right, Step, StepCx,
-    StepError, Task, Undone, Wait,
+    Act, Applied, ClaimKey, Contents, Difference, EffectClass, HandOver, Marker, Observed, Right, Step,
+    StepCx, StepError, Task, Undone, Wait,
 };
 
-use crate::avnm::{Provisioning, same_path};
+use crate::avnm::Provisioning;
 use crate::azure::{Azure, assignable, unproven};
 use crate::ids::ResourceId;
 use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::{hand_over, people};
+use comparison::Except;
+use paths::Path;
 
 /// `arm.resource`
 pub(crate) struct ArmResource {
@@ -34,7 +40,46 @@ pub(crate) struct Params {
     /// What is sent, and what must be found again: every field given here, others are nobody's business. With
     /// `ensure: absent` only what has these fields is removed; `{}` fits anything.
     #[schemars(with = "Value", extend("x-twinspan-type" = "any"))]
+    #[serde(deserialize_with = "without_secrets")]
     body: Map<String, Value>,
+    /// Places in `body` that Azure takes and does not give back, such as /properties/authorizationKey: written, never compared and
+    /// never shown. Fields that are named like secrets (sharedKey, adminPassword …) count as such without being said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    write_only: Vec<Path>,
+    /// Places that are not compared, such as /properties/routes/*/hasBgpOverride: others, or Azure, may change them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    ignore: Vec<Path>,
+}
+
+/// A body in which no secret is written out: a plan is kept in the journal, is printed and shared.
+fn without_secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    let body = Map::deserialize(deserializer)?;
+    match paths::written_secret(&body) {
+        Some(place) => Err(serde::de::Error::custom(format!(
+            "{place} is a secret that is written out: declare an input with `secret: true` and refer to it"
+        ))),
+        None => Ok(body),
+    }
+}
+
+impl Params {
+    /// What can be seen in the parameters alone.
+    fn plausible(&self) -> Result<(), StepError> {
+        match self.write_only.iter().find(|path| !path.is_in(&self.body)) {
+            Some(path) => {
+                Err(StepError::plan_wrong(format!("`write_only` names {path}, which `body` does not have"))
+                    .hint("write the place as it stands in `body`: /properties/sharedKey"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn differences(&self, found: &Value) -> Vec<Difference> {
+        let paths = self.write_only.iter().chain(&self.ignore).collect();
+        comparison::differences(&self.body, found, &Except { paths })
+    }
 }
 
 /// Outputs of `arm.resource`.
@@ -73,60 +118,6 @@ impl Receipt {
     }
 }
 
-/// A value as people read it in a difference.
-fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    if text.chars().count() > 200 { text.chars().take(197).chain("...".chars()).collect() } else { text }
-}
-
-/// Whether a found text says what was wanted: ids have no case, nor have yes and no in words, and a region may come back as
-/// its display name.
-fn same_text(field: &str, wanted: &str, found: &str) -> bool {
-    let is_id = |text: &str| {
-        let text = text.trim_start_matches('/').to_ascii_lowercase();
-        text.starts_with("subscriptions/") || text.starts_with("providers/")
-    };
-    let region = |text: &str| text.to_lowercase().replace(' ', "");
-    // Azure answers "True" to "true" (recorded of connectivity configurations).
-    let is_truth = |text: &str| text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false");
-    wanted == found
-        || (is_truth(wanted) && wanted.eq_ignore_ascii_case(found))
-        || (is_id(wanted) && same_path(wanted, found))
-        || (field == "location" && region(wanted) == region(found))
-}
-
-/// Every wanted field that was not found as wanted.
-fn differences(field: &str, wanted: &Value, found: Option<&Value>, all: &mut Vec<Difference>) {
-    let nested = |name: &str| if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
-    match (wanted, found) {
-        (Value::Object(wanted), Some(Value::Object(found))) => {
-            for (name, wanted) in wanted {
-                // Azure is not strict about the case of field names in what it sends back.
-                let found = found.get(name).or_else(|| {
-                    found.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, v)| v)
-                });
-                differences(&nested(name), wanted, found, all);
-            }
-        }
-        (Value::Array(wanted), Some(Value::Array(found))) if wanted.len() == found.len() => {
-            for (index, (wanted, found)) in wanted.iter().zip(found).enumerate() {
-                differences(&format!("{field}[{index}]"), wanted, Some(found), all);
-            }
-        }
-        (Value::String(wanted), Some(Value::String(found))) if same_text(field, wanted, found) => {}
-        (wanted, Some(found)) if wanted == found => {}
-        (Value::Null, None) => {}
-        (wanted, found) => all.push(Difference {
-            field: field.to_owned(),
-            wanted: shown(wanted),
-            found: found.map_or_else(|| "nothing".to_owned(), shown),
-        }),
-    }
-}
-
 fn provisioning(found: &Value) -> Provisioning {
     let state = found.get("properties").and_then(|properties| properties.get("provisioningState"));
     state.and_then(Value::as_str).map(|text| text.to_owned().into()).unwrap_or_default()
@@ -145,14 +136,12 @@ fn observed(params: &Params, found: Value, look: Look, receipt: Option<&Receipt>
         Provisioning::Underway(state) => {
             return Observed::Converging { wait: Wait::remote(format!("{} is {state}", params.id)), marker };
         }
-        Provisioning::Failed(state) => all.push(Difference {
-            field: "provisioning state".to_owned(),
-            wanted: "Succeeded".to_owned(),
-            found: state,
-        }),
+        Provisioning::Failed(state) => {
+            all.push(Difference::new("provisioning state".to_owned(), "Succeeded".to_owned(), state))
+        }
         Provisioning::Succeeded => {}
     }
-    differences("", &Value::Object(params.body.clone()), Some(&found), &mut all);
+    all.extend(params.differences(&found));
     let output = Output { id: params.id.clone(), body: found };
     if all.is_empty() {
         Observed::Present { output, marker }
@@ -205,6 +194,8 @@ impl Step for ArmResource {
             ),
             api_version: "2022-09-01".to_owned(),
             body,
+            write_only: Vec::new(),
+            ignore: Vec::new(),
         }
     }
 
@@ -213,6 +204,7 @@ impl Step for ArmResource {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        params.plausible()?;
         // A resource has fields: an answer without any proves nothing of it.
         let found: Option<Map<String, Value>> =
             self.azure.arm(cx, cx.identity()?).get(params.id.path(), &params.api_version).await?;
@@ -226,9 +218,22 @@ impl Step for ArmResource {
         if let Some(auxiliary) = cx.auxiliary {
             arm = arm.auxiliary(auxiliary);
         }
-        let reply = arm.put(params.id.path(), &params.api_version, &params.body).await?;
+        let (path, api) = (params.id.path(), &params.api_version);
+        let reply = match cx.overwrites {
+            true => arm.put_over(path, api, &params.body, &[]).await?,
+            false => arm.put(path, api, &params.body).await?,
+        };
         let receipt = Receipt { status: reply.status, not_before: reply.not_before };
         Ok(Applied { receipt: serde_json::to_value(receipt).ok() })
+    }
+
+    async fn contents(
+        &self,
+        cx: &StepCx<'_>,
+        params: &Params,
+        found: &Output,
+    ) -> Result<Option<Contents>, StepError> {
+        contents::of(&self.azure.arm(cx, cx.identity()?), &found.id, &params.body, &found.body).await
     }
 
     async fn undo(&self, cx: &StepCx<'_>, params: &Params, found: &Output) -> Result<Undone, StepError> {
@@ -300,9 +305,51 @@ mod tests {
     }
 
     #[test]
-    fn yes_and_no_in_words_have_no_case() {
-        assert!(same_text("isGlobal", "true", "True") && same_text("isGlobal", "False", "false"));
-        assert!(!same_text("isGlobal", "true", "False") && !same_text("name", "Truth", "truth"));
+    fn a_secret_is_not_written_into_a_plan() {
+        let given = |key: Value| {
+            serde_json::from_value::<Params>(
+                json!({ "id": wanted().id, "api_version": "1", "body": { "properties": { "sharedKey": key } } }),
+            )
+        };
+        let error = given(json!("abc")).unwrap_err().to_string();
+        assert!(error.contains("/properties/sharedKey is a secret") && !error.contains("abc"), "{error}");
+        assert!(given(json!({ "env": "PSK" })).is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_declared_as_written_only_must_be_written() {
+        let bench = Bench::new();
+        let kind = ArmResource { azure: Arc::clone(&bench.azure) };
+        let mut params = wanted();
+        params.write_only = vec!["/properties/sharedkeys".parse().unwrap()];
+        let error = Attempt::new(&bench, Phase::Probe).check(&kind, &params).await.unwrap_err();
+        assert!(error.message.contains("`write_only` names /properties/sharedkeys"), "{error}");
+    }
+
+    /// A network of another team, to which this plan adds a tag: its other fields stay.
+    #[tokio::test]
+    async fn what_is_overwritten_keeps_what_the_plan_does_not_speak_of() {
+        let bench = Bench::new();
+        let id = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v";
+        let params: Params = params(
+            json!({ "id": id, "api_version": "2024-05-01", "body": { "tags": { "a": "b" },
+            "properties": { "subnets": [{ "name": "one", "properties": { "addressPrefix": "10.0.0.0/24" } }] } } }),
+        );
+        let found = json!({ "id": id, "name": "v", "type": "Microsoft.Network/virtualNetworks", "etag": "W/\"7\"", "location": "westeurope",
+            "tags": { "owner": "net" }, "properties": { "provisioningState": "Succeeded", "enableDdosProtection": true,
+                "subnets": [{ "name": "one", "properties": { "addressPrefix": "10.0.1.0/24", "networkSecurityGroup": { "id": "/nsg" } } }] } });
+        bench.script.answer(200, &found).answer(200, &found);
+        let kind = ArmResource { azure: Arc::clone(&bench.azure) };
+        let mut attempt = Attempt::new(&bench, Phase::Apply);
+        attempt.overwrites = true;
+        attempt.apply(&kind, &params).await.unwrap();
+        assert_eq!(
+            body(&bench),
+            json!({ "location": "westeurope", "tags": { "owner": "net", "a": "b" }, "properties": { "enableDdosProtection": true,
+                "subnets": [{ "name": "one", "properties": { "addressPrefix": "10.0.0.0/24", "networkSecurityGroup": { "id": "/nsg" } } }] } })
+        );
+        let requests = bench.script.requests();
+        assert_eq!(requests[1].headers["if-match"], "W/\"7\"", "what was changed meanwhile is not replaced");
     }
 
     #[tokio::test]

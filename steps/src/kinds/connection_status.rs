@@ -141,7 +141,7 @@ fn mismatch(
 ) -> Result<Vec<Difference>, StepError> {
     let mut all = Vec::new();
     let mut differs = |field: &str, wanted: String, found: &str| {
-        all.push(Difference { field: field.to_owned(), wanted, found: found.to_owned() });
+        all.push(Difference::new(field, wanted, found));
     };
     let (scope, manager) = (params.scope()?, params.manager()?);
     if scope_half.names.tenant_id.parse() != Ok(tenant) {

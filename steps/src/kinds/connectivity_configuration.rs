@@ -285,11 +285,11 @@ impl Params {
             return Ok(Observed::Converging { wait, marker });
         }
         if let Provisioning::Failed(state) = &found.provisioning_state {
-            differences.push(Difference {
-                field: "provisioning state".to_owned(),
-                wanted: "Succeeded".to_owned(),
-                found: state.clone(),
-            });
+            differences.push(Difference::new(
+                "provisioning state".to_owned(),
+                "Succeeded".to_owned(),
+                state.clone(),
+            ));
         }
         Ok(if differences.is_empty() {
             Observed::Present { output, marker }

@@ -217,10 +217,8 @@ impl Params {
 
     /// Why an account is not the one that the plan wants gone: it is no guest, or is shown with another address.
     fn not_to_be_removed(&self, user: &User) -> Vec<Difference> {
-        let differs = |field: &str, wanted: String, found: Option<String>| Difference {
-            field: field.to_owned(),
-            wanted,
-            found: found.unwrap_or_else(|| "not said".to_owned()),
+        let differs = |field: &str, wanted: String, found: Option<String>| {
+            Difference::new(field, wanted, found.unwrap_or_else(|| "not said".to_owned()))
         };
         let kind = user.is_member().then(|| differs("user type", "Guest".to_owned(), user.user_type.clone()));
         let other = self.email.as_ref().filter(|email| !user.is_shown_with(email.as_str()));

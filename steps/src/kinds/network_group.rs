@@ -7,21 +7,18 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, HandOver, Marker, Observed, Phase,
-    Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait,
+    Applied, Back, ClaimKey, Contents, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Right,
+    Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child};
-use crate::avnm::{API, Body, Found, Group as Wire, Member, Provisioning};
+use crate::avnm::{API, Body, Group as Wire, Provisioning};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{NetworkGroups, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::people;
-
-/// Most members that are named in a sentence.
-const NAMED: usize = 20;
 
 /// `avnm.network-group`
 pub(crate) struct NetworkGroup {
@@ -120,13 +117,7 @@ impl Params {
         }
     }
 
-    /// What is there; `members`: what would go with it, where its removal is up.
-    fn observed(
-        &self,
-        cx: &StepCx<'_>,
-        found: Wire,
-        members: &[Found<Member>],
-    ) -> Result<Observed<Output>, StepError> {
+    fn observed(&self, cx: &StepCx<'_>, found: Wire) -> Result<Observed<Output>, StepError> {
         let marker = match self.changes(cx) {
             true => Marker::in_description(Some(&found.description)),
             false => Marker::NoPlace,
@@ -139,20 +130,11 @@ impl Params {
         };
         let same = member_type.eq_ignore_ascii_case(self.member_type.as_str());
         let output = Output { id: self.id()?, name: self.name.clone(), member_type };
-        let differs = |field: &str, wanted: &str, found: String| Difference {
-            field: field.to_owned(),
-            wanted: wanted.to_owned(),
-            found,
-        };
-        let mut differences = Vec::new();
         if !same {
+            // A group keeps its type.
             let found = output.member_type.clone();
-            differences.push(differs("member type", self.member_type.as_str(), found));
-        }
-        if !members.is_empty() {
-            differences.push(differs("static members", "none", named(members)));
-        }
-        if !differences.is_empty() {
+            let differences =
+                vec![Difference::new("member type", self.member_type.as_str(), found).immutable()];
             return Ok(Observed::Differs { output, differences, marker });
         }
         match found.provisioning_state {
@@ -163,32 +145,9 @@ impl Params {
                 Ok(Observed::Converging { wait, marker })
             }
             Provisioning::Failed(state) => {
-                let differences = vec![differs("provisioning state", "Succeeded", state)];
+                let differences = vec![Difference::new("provisioning state", "Succeeded", state)];
                 Ok(Observed::Differs { output, differences, marker })
             }
-        }
-    }
-}
-
-/// Members in words, for the person who decides.
-fn named(members: &[Found<Member>]) -> String {
-    let each = |member: &Found<Member>| format!("{} ({})", member.properties.resource_id, member.name);
-    format!("{}: {}", members.len(), people::named(NAMED, members.iter().map(each), ", "))
-}
-
-impl NetworkGroup {
-    /// Azure removes a group with its members, without asking: whoever has put one in has to be asked. `None`: the group
-    /// is gone.
-    async fn members(
-        &self,
-        cx: &StepCx<'_>,
-        params: &Params,
-    ) -> Result<Option<Vec<Found<Member>>>, StepError> {
-        let path = format!("{}/staticMembers", params.id()?.path());
-        match self.azure.arm(cx, cx.identity()?).list(&path, API, &[]).await {
-            Ok(listed) => Ok(Some(listed)),
-            Err(error) if error.class == FailureClass::ReplicationLag => Ok(None),
-            Err(error) => Err(error),
         }
     }
 }
@@ -232,15 +191,18 @@ impl Step for NetworkGroup {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let Some(found) = Child::new(&self.azure, cx, params.id()?)?.read().await? else {
-            return Ok(Observed::Absent);
-        };
-        // After the removal they are on their way out with it.
-        let members = match cx.phase {
-            Phase::UndoProbe => self.members(cx, params).await?,
-            _ => Some(Vec::new()),
-        };
-        members.map_or(Ok(Observed::Absent), |members| params.observed(cx, found.properties, &members))
+        let found = Child::new(&self.azure, cx, params.id()?)?.read().await?;
+        found.map_or(Ok(Observed::Absent), |found| params.observed(cx, found.properties))
+    }
+
+    /// Azure deletes a group with its members, without asking.
+    async fn contents(
+        &self,
+        cx: &StepCx<'_>,
+        _params: &Params,
+        found: &Output,
+    ) -> Result<Option<Contents>, StepError> {
+        child::members(&self.azure.arm(cx, cx.identity()?), found.id.path()).await
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
@@ -384,12 +346,16 @@ mod tests {
                 .answer(200, &json!({ "value": members(20..22), "nextLink": "" }));
             let attempt =
                 if ordered { Attempt::removing(&bench) } else { Attempt::new(&bench, Phase::UndoProbe) };
-            let seen = attempt.check(&kind(&bench), &NetworkGroup::example()).await.unwrap();
-            let Observed::Differs { differences, .. } = seen else { panic!("{seen:?}") };
-            let [Difference { field, wanted, found }] = &differences[..] else { panic!("{differences:?}") };
-            assert_eq!((field.as_str(), wanted.as_str()), ("static members", "none"));
-            assert!(found.starts_with(&format!("22: {}-0 (m0), ", default_world::spoke())), "{found}");
-            assert!(found.ends_with("vnet-app-19 (m19), and 2 more"), "{found}");
+            let params = NetworkGroup::example();
+            let Observed::Present { output, .. } = attempt.check(&kind(&bench), &params).await.unwrap()
+            else {
+                panic!()
+            };
+            let contents = attempt.contents(&kind(&bench), &params, &output).await.unwrap().unwrap();
+            assert_eq!((contents.what, contents.items.len()), ("static members", 22));
+            assert_eq!(contents.items[21].words, format!("{}-21 (m21)", default_world::spoke()));
+            let id = format!("{path}/m0").to_lowercase();
+            assert_eq!(contents.items[0].key, ClaimKey(id));
             assert_eq!(asked(&bench).len(), 3);
         }
     }
@@ -399,17 +365,22 @@ mod tests {
         let looked = async |status: u16, answer: serde_json::Value| {
             let bench = Bench::new();
             bench.script.answer(200, &group()).answer(status, &answer);
-            Attempt::new(&bench, Phase::UndoProbe).check(&kind(&bench), &NetworkGroup::example()).await
+            let (attempt, params) = (Attempt::new(&bench, Phase::UndoProbe), NetworkGroup::example());
+            let Observed::Present { output, .. } = attempt.check(&kind(&bench), &params).await.unwrap()
+            else {
+                panic!()
+            };
+            attempt.contents(&kind(&bench), &params, &output).await
         };
-        let empty = looked(200, json!({ "value": [], "nextLink": "" })).await.unwrap();
-        assert!(matches!(empty, Observed::Present { .. }), "{empty:?}");
+        let empty = looked(200, json!({ "value": [], "nextLink": "" })).await.unwrap().unwrap();
+        assert_eq!(empty.items, []);
         let refusal = json!({ "error": { "code": "AuthorizationFailed", "message":
             "The client 'x' with object id 'x' does not have authorization to perform action 'Microsoft.Network/networkManagers/networkGroups/staticMembers/read' over scope '/x'." } });
         let error = looked(403, refusal).await.unwrap_err();
-        assert_eq!(error.class, FailureClass::Permission);
+        assert_eq!(error.class, twinspan_engine::FailureClass::Permission);
         // It went between the two reads.
         let gone = json!({ "error": { "code": "NotFound", "message": "Resource [x] does not exist or has been deleted" } });
-        assert_eq!(looked(404, gone).await.unwrap(), Observed::Absent);
+        assert_eq!(looked(404, gone).await.unwrap(), None);
     }
 
     #[test]

@@ -7,16 +7,24 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, Dwell, EffectClass, HandOver, Marker, Observed, Readiness,
-    Right, Step, StepCx, StepError, Task, Undone, Wait,
+    Applied, ClaimKey, Contents, Decision, Difference, Dwell, EffectClass, HandOver, Marker, Observed,
+    Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
+use crate::avnm::child;
 use crate::avnm::{API, Found, Manager, Provisioning, same_path};
 use crate::azure::{Azure, assignable};
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::{reads_and_changes, removing, undoing};
+
+/// Lists of a network manager to which others add.
+const MANAGED: [&str; 3] = [
+    "/properties/networkManagerScopes/managementGroups",
+    "/properties/networkManagerScopes/subscriptions",
+    "/properties/networkManagerScopeAccesses",
+];
 
 /// Tag that carries the marker: a network manager's description is shown to people and often edited.
 const TAG: &str = "twinspan";
@@ -170,11 +178,7 @@ fn differences(create: &Create, found: &Found<Manager>, exactly: bool) -> Vec<Di
     let mut all = Vec::new();
     let plain = |region: &str| region.to_lowercase().replace(' ', "");
     if plain(&create.location) != plain(&found.location) {
-        all.push(Difference {
-            field: "location".to_owned(),
-            wanted: create.location.clone(),
-            found: found.location.clone(),
-        });
+        all.push(Difference::new("location", create.location.as_str(), found.location.as_str()).immutable());
     }
     let held = &found.properties.network_manager_scopes;
     let own: Vec<&str> =
@@ -215,7 +219,7 @@ fn compared(
         (true, false) => format!("only {}", wanted.join(", ")),
         (true, true) => "none".to_owned(),
     };
-    Some(Difference { field: field.to_owned(), wanted: said, found: found.join(", ") })
+    Some(Difference::new(field, said, found.join(", ")))
 }
 
 fn observed(cx: &StepCx<'_>, params: &Params, found: Found<Manager>) -> Result<Observed<Output>, StepError> {
@@ -314,8 +318,24 @@ impl Step for NetworkManager {
                 params.id
             ))
         })?;
-        self.azure.arm(cx, cx.identity()?).put(params.id.path(), API, &body(create, cx.run.short())).await?;
+        let arm = self.azure.arm(cx, cx.identity()?);
+        let (path, body) = (params.id.path(), body(create, cx.run.short()));
+        if cx.overwrites {
+            // It may manage more than this plan knows.
+            arm.put_over(path, API, &body, &MANAGED).await?;
+        } else {
+            arm.put(path, API, &body).await?;
+        }
         Ok(Applied::default())
+    }
+
+    async fn contents(
+        &self,
+        cx: &StepCx<'_>,
+        _params: &Params,
+        found: &Output,
+    ) -> Result<Option<Contents>, StepError> {
+        child::of_manager(&self.azure.arm(cx, cx.identity()?), found.id.path()).await
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
@@ -505,5 +525,30 @@ mod tests {
         let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
         Attempt::new(&bench, Phase::Undo).undo(&kind, &params, &output).await.unwrap();
         assert_eq!(asked(&bench)[2], format!("DELETE {MANAGER}?api-version=2024-10-01"));
+    }
+
+    #[tokio::test]
+    async fn one_that_is_overwritten_goes_on_managing_what_it_manages() {
+        let bench = Bench::new();
+        let second = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000002";
+        let mut there = found("1a2b3c4d");
+        there["properties"]["description"] = json!("the group's");
+        there["properties"]["networkManagerScopes"]["subscriptions"] = json!([second]);
+        there["properties"]["networkManagerScopeAccesses"] = json!(["Routing", "Connectivity"]);
+        there["tags"]["cost"] = json!("7");
+        bench.script.answer(200, &there).answer(200, &there);
+        let mut attempt = Attempt::new(&bench, Phase::Apply);
+        attempt.overwrites = true;
+        attempt.apply(&kind(&bench), &to_create()).await.unwrap();
+        let sent = body(&bench);
+        assert_eq!(sent["tags"], json!({ "cost": "7", "owner": "net", "twinspan": "00000007" }));
+        assert_eq!(sent["properties"]["description"], "the group's");
+        let scopes = &sent["properties"]["networkManagerScopes"];
+        assert_eq!(scopes["subscriptions"], json!([SUBSCRIPTION, second]));
+        assert_eq!(scopes["crossTenantScopes"], json!(null), "Azure's own");
+        assert_eq!(
+            sent["properties"]["networkManagerScopeAccesses"],
+            json!(["Connectivity", "SecurityAdmin", "Routing"])
+        );
     }
 }

@@ -114,10 +114,12 @@ impl Params {
         let words = format!("network manager connection {name} of {}", self.scope.words());
         let state = half.connection_state.to_string();
         let output = Output { id: self.id_of(name)?, name: name.clone(), state };
-        let difference = (!self.names_ours(half)).then(|| Difference {
-            field: "network manager".to_owned(),
-            wanted: self.network_manager.to_string(),
-            found: half.names.network_manager_id.clone(),
+        let difference = (!self.names_ours(half)).then(|| {
+            Difference::new(
+                "network manager".to_owned(),
+                self.network_manager.to_string(),
+                half.names.network_manager_id.clone(),
+            )
         });
         Ok(half.observed(output, difference.into_iter().collect(), &words, undoing(cx)))
     }

@@ -199,11 +199,8 @@ impl RoleAssignment {
         let seen = params.present(found)?;
         Ok(match (seen, found.condition()) {
             (Observed::Present { output, marker }, Some(condition)) => {
-                let difference = Difference {
-                    field: "condition".to_owned(),
-                    wanted: "none".to_owned(),
-                    found: condition.to_owned(),
-                };
+                let difference =
+                    Difference::new("condition".to_owned(), "none".to_owned(), condition.to_owned());
                 Observed::Differs { output, differences: vec![difference], marker }
             }
             (seen, _) => seen,

@@ -87,18 +87,10 @@ impl Params {
     fn differences(&self, found: &NamesScope) -> Vec<Difference> {
         let mut all = Vec::new();
         if found.tenant_id.parse() != Ok(self.tenant) {
-            all.push(Difference {
-                field: "tenant".to_owned(),
-                wanted: self.tenant.to_string(),
-                found: found.tenant_id.clone(),
-            });
+            all.push(Difference::new("tenant".to_owned(), self.tenant.to_string(), found.tenant_id.clone()));
         }
         if !same_path(&found.resource_id, self.scope.path()) {
-            all.push(Difference {
-                field: "scope".to_owned(),
-                wanted: self.scope.to_string(),
-                found: found.resource_id.clone(),
-            });
+            all.push(Difference::new("scope".to_owned(), self.scope.to_string(), found.resource_id.clone()));
         }
         all
     }

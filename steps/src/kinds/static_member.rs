@@ -134,11 +134,11 @@ impl Params {
             }
             Provisioning::Failed(state) => Observed::Differs {
                 output,
-                differences: vec![Difference {
-                    field: "provisioning state".to_owned(),
-                    wanted: "Succeeded".to_owned(),
-                    found: state,
-                }],
+                differences: vec![Difference::new(
+                    "provisioning state".to_owned(),
+                    "Succeeded".to_owned(),
+                    state,
+                )],
                 marker,
             },
         })

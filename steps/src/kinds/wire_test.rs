@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, AttemptLog, Ensure, HandOver, Identity, Observed, Phase, Readiness, Right, Step, StepCx,
-    StepError, Undone,
+    Applied, AttemptLog, Contents, Ensure, HandOver, Identity, Observed, Phase, Readiness, Right, Step,
+    StepCx, StepError, Undone,
 };
 
 use crate::azure::scripted::Bench;
@@ -26,6 +26,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) attempt: u32,
     /// Longest time of it.
     pub(crate) timeout: Duration,
+    pub(crate) overwrites: bool,
     /// How long the step has been ready.
     pub(crate) waited: Duration,
 }
@@ -42,6 +43,7 @@ impl<'a> Attempt<'a> {
             ensure: Ensure::Present,
             attempt: 1,
             timeout: Duration::from_secs(60),
+            overwrites: false,
             waited: Duration::ZERO,
         }
     }
@@ -61,6 +63,7 @@ impl<'a> Attempt<'a> {
             ensure: self.ensure,
             attempt: self.attempt,
             timeout: self.timeout,
+            overwrites: self.overwrites,
             since: usual.since.checked_sub(self.waited).unwrap(),
             waited: self.waited,
             ..usual
@@ -74,6 +77,16 @@ impl<'a> Attempt<'a> {
     ) -> Result<Observed<S::Output>, StepError> {
         let log = AttemptLog::new(self.phase);
         kind.check(&self.cx(&log), params).await
+    }
+
+    pub(crate) async fn contents<S: Step>(
+        &self,
+        kind: &S,
+        params: &S::Params,
+        found: &S::Output,
+    ) -> Result<Option<Contents>, StepError> {
+        let log = AttemptLog::new(self.phase);
+        kind.contents(&self.cx(&log), params, found).await
     }
 
     pub(crate) async fn precondition<S: Step>(

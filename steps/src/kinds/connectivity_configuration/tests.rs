@@ -260,3 +260,45 @@ fn the_right_on_the_hub_is_that_of_whoever_is_at_home_where_it_lies() {
         assert_eq!(Some(linked.on.as_str()), given.hub.as_ref().map(ResourceId::path));
     }
 }
+
+/// Somebody hardened it and noted the ticket: the plan speaks of neither.
+#[tokio::test]
+async fn what_is_overwritten_keeps_what_the_plan_does_not_speak_of() {
+    let bench = Bench::new();
+    let given = ConnectivityConfiguration::example();
+    let hardened = json!({ "connectedGroupPrivateEndpointsScale": "HighScale",
+        "connectedGroupAddressOverlap": "Disallowed", "peeringEnforcement": "Enforced" });
+    let mut there = made();
+    there["description"] = json!("ticket 4711 [twinspan:1a2b3c4d]");
+    there["connectivityCapabilities"] = hardened.clone();
+    there["resourceGuid"] = json!("g");
+    there["provisioningState"] = json!("Succeeded");
+    let found = json!({ "properties": there });
+    bench.script.answer(200, &found).answer(200, &found).answer(200, &found);
+    let mut attempt = Attempt::new(&bench, Phase::Apply);
+    attempt.overwrites = true;
+    attempt.apply(&kind(&bench), &given).await.unwrap();
+    let sent = body(&bench);
+    assert_eq!(sent["properties"]["connectivityCapabilities"], hardened);
+    assert_eq!(sent["properties"]["description"], "ticket 4711 [twinspan:00000007]");
+    assert_eq!(
+        (&sent["properties"]["resourceGuid"], &sent["properties"]["provisioningState"]),
+        (&json!(null), &json!(null))
+    );
+    assert_eq!(sent["properties"]["appliesToGroups"].as_array().unwrap().len(), 1);
+}
+
+/// Azure allows overlapping addresses for good.
+#[tokio::test]
+async fn overlapping_addresses_are_disallowed_only_by_recreating_it() {
+    for (wanted, there, immutable) in [(true, "Allowed", true), (false, "Disallowed", false)] {
+        let mut given = serde_json::to_value(ConnectivityConfiguration::example()).unwrap();
+        given["capabilities"] = json!({ "disallow_address_overlap": wanted });
+        let mut found = made();
+        found["connectivityCapabilities"] = json!({ "connectedGroupPrivateEndpointsScale": "Standard",
+            "connectedGroupAddressOverlap": there, "peeringEnforcement": "Unenforced" });
+        let seen = seen(found, &params(given), Phase::Probe).await;
+        let Observed::Differs { differences, .. } = seen else { panic!("{seen:?}") };
+        assert_eq!((differences.len(), differences[0].immutable), (1, immutable), "{differences:?}");
+    }
+}

@@ -81,10 +81,12 @@ pub(super) fn on_the_way_forward(
             output: output(params, goal),
             differences: edited
                 .into_iter()
-                .map(|edit| Difference {
-                    field: format!("configuration {}", edit.name),
-                    wanted: format!("as it was written at {}", edit.written),
-                    found: format!("as it was when it was committed at {}", edit.committed),
+                .map(|edit| {
+                    Difference::new(
+                        format!("configuration {}", edit.name),
+                        format!("as it was written at {}", edit.written),
+                        format!("as it was when it was committed at {}", edit.committed),
+                    )
                 })
                 .collect(),
             marker: MARKER,

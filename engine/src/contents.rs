@@ -1,0 +1,119 @@
+//! What a resource holds: its removal takes that along, whoever put it in.
+
+use twinspan_plans::EffectClass;
+
+use crate::failure::StepError;
+use crate::step::{ClaimKey, Difference, Marker, Observed, Phase, Step, StepCx};
+
+/// What a resource holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// What it is, as people know it: "static members".
+    pub what: &'static str,
+    /// Each of it.
+    pub items: Vec<Content>,
+}
+
+/// Something that a resource holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Its normalised id.
+    pub key: ClaimKey,
+    /// How it is named to a person.
+    pub words: String,
+}
+
+impl Contents {
+    /// Most that are named in a sentence.
+    const NAMED: usize = 20;
+
+    /// What this run did not create, as a difference from what may be removed unasked. What lies in something that it created is
+    /// its own, too.
+    fn foreign(&self, created: &[ClaimKey]) -> Option<Difference> {
+        let own = |key: &ClaimKey| {
+            created.iter().any(|own| {
+                key.0.strip_prefix(&own.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let foreign: Vec<&str> =
+            self.items.iter().filter(|item| !own(&item.key)).map(|item| item.words.as_str()).collect();
+        let named = foreign.iter().take(Self::NAMED).copied().collect::<Vec<_>>().join(", ");
+        let more = match foreign.len().saturating_sub(Self::NAMED) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let found = format!("{}: {named}{more}", foreign.len());
+        (!foreign.is_empty()).then(|| Difference::new(self.what, "none", found))
+    }
+}
+
+/// What `observed` means where a removal may follow: what the resource holds of others is a difference, which names it.
+pub(crate) async fn with_contents<S: Step>(
+    kind: &S,
+    cx: &StepCx<'_>,
+    params: &S::Params,
+    observed: Observed<S::Output>,
+) -> Result<Observed<S::Output>, StepError> {
+    let own = |marker: &Marker| !matches!(marker, Marker::Of(run) if *run != cx.run.short());
+    let found = match (cx.phase, &observed) {
+        _ if S::EFFECT == EffectClass::Read => None,
+        (Phase::UndoProbe, Observed::Present { output, .. })
+        | (
+            Phase::Probe | Phase::UndoProbe,
+            Observed::Differs { output, .. } | Observed::Broken { output, .. },
+        ) => Some(output),
+        // A person decides about what another run created.
+        (Phase::Probe, Observed::Present { output, marker }) if !own(marker) => Some(output),
+        _ => None,
+    };
+    let Some(found) = found else { return Ok(observed) };
+    let undoing = cx.phase == Phase::UndoProbe;
+    let Some(contents) = kind.contents(cx, params, found).await? else {
+        return Ok(if undoing { Observed::Absent } else { observed });
+    };
+    let Some(difference) = contents.foreign(cx.created) else { return Ok(observed) };
+    Ok(match observed {
+        Observed::Present { output, marker } => {
+            Observed::Differs { output, differences: vec![difference], marker }
+        }
+        Observed::Differs { output, mut differences, marker } => {
+            differences.push(difference);
+            Observed::Differs { output, differences, marker }
+        }
+        Observed::Broken { output, marker, .. } if undoing => {
+            Observed::Differs { output, differences: vec![difference], marker }
+        }
+        Observed::Broken { output, mut decision, marker } => {
+            decision.differences.push(difference);
+            Observed::Broken { output, decision, marker }
+        }
+        other => other,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(names: &[&str]) -> Contents {
+        let content = |name: &&str| Content { key: ClaimKey((*name).to_owned()), words: (*name).to_owned() };
+        Contents { what: "content", items: names.iter().map(content).collect() }
+    }
+
+    #[test]
+    fn what_this_run_created_and_what_lies_in_that_is_its_own() {
+        let created = ["/rg/v".to_owned(), "/rg/w".to_owned()].map(ClaimKey);
+        assert_eq!(held(&["/rg/v", "/rg/w/subnets/a"]).foreign(&created), None);
+        assert_eq!(held(&[]).foreign(&[]), None);
+        let foreign = held(&["/rg/v", "/rg/v2", "/rg/x"]).foreign(&created).unwrap();
+        assert_eq!((foreign.field.as_str(), foreign.found.as_str()), ("content", "2: /rg/v2, /rg/x"));
+    }
+
+    #[test]
+    fn twenty_are_named_and_the_rest_is_counted() {
+        let names: Vec<String> = (0..22).map(|number| format!("/{number:02}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let found = held(&names).foreign(&[]).unwrap().found;
+        assert!(found.starts_with("22: /00, /01, ") && found.ends_with("/19, and 2 more"), "{found}");
+    }
+}

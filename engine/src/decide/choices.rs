@@ -1,0 +1,58 @@
+//! How a decision can be settled.
+
+use twinspan_plans::{EffectClass, Ensure};
+
+use crate::decide::SignalRefused;
+use crate::ids::StepKey;
+use crate::signal::Choice;
+use crate::state::{RunState, StepState, Way};
+use crate::step::Decision;
+
+impl Decision {
+    /// Fields that the remote does not change in what exists.
+    pub fn immutable(&self) -> Vec<&str> {
+        let fixed = self.differences.iter().filter(|difference| difference.immutable);
+        fixed.map(|difference| difference.field.as_str()).collect()
+    }
+}
+
+/// The choices that settle the decision that `step` needs, the safest first; none where it needs none. Skipping the step is no
+/// choice of `decide`.
+pub fn choices(state: &RunState, step: &StepKey) -> Vec<Choice> {
+    let Some(item) = state.lookup(step).map(|id| state.item(id)) else { return Vec::new() };
+    let Some(definition) = state.plan().node(item.node).step() else { return Vec::new() };
+    let Some(record) = item.step() else { return Vec::new() };
+    let StepState::NeedsDecision { decision, .. } = &record.state else { return Vec::new() };
+    if record.state.way() == Some(Way::Back) {
+        // Left in place, or removed all the same.
+        return vec![Choice::Adopt, Choice::Overwrite, Choice::Recreate, Choice::Abort];
+    }
+    if definition.ensure == Ensure::Absent {
+        return vec![Choice::Abort, Choice::Overwrite];
+    }
+    if definition.effect == EffectClass::Read {
+        return vec![Choice::Adopt, Choice::Abort];
+    }
+    if !decision.immutable().is_empty() {
+        return vec![Choice::Adopt, Choice::Abort, Choice::Recreate];
+    }
+    vec![Choice::Adopt, Choice::Abort, Choice::Overwrite, Choice::Recreate]
+}
+
+/// Whether `choice` settles the decision that `step` needs.
+pub(super) fn check(state: &RunState, step: &StepKey, choice: Choice) -> Result<(), SignalRefused> {
+    if choices(state, step).contains(&choice) {
+        return Ok(());
+    }
+    let record = state.lookup(step).and_then(|id| state.item(id).step());
+    let fixed = match record.map(|record| &record.state) {
+        Some(StepState::NeedsDecision { decision, .. }) => decision.immutable().join(", "),
+        _ => String::new(),
+    };
+    Err(SignalRefused {
+        what: format!("{step} cannot be overwritten: {fixed} cannot be changed in what exists"),
+        hint: Some(
+            "`decide … recreate` deletes and creates it, `decide … adopt` takes it as it is".to_owned(),
+        ),
+    })
+}
