@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
@@ -31,6 +32,7 @@ use super::authority::{Authority, Place, Seen};
 use super::azure_cli::AzureCli;
 use super::certificate::Certificate;
 use super::claims::Claims;
+use super::cli_program;
 use super::cloud::{Cloud, Service};
 use super::credentials::{Credential, Credentials, SecretRef};
 use super::entra;
@@ -41,6 +43,7 @@ use super::redaction;
 use super::retry_after;
 use super::sign_in_record::exchanges;
 use super::sign_in_refusal::Refusal;
+use super::unreachable;
 use super::wire::Wire;
 
 /// A token is renewed when it has less than this to live, as the Azure CLI does.
@@ -241,7 +244,13 @@ impl Tokens {
         for exchange in exchanges(cx, began, party, &credential, &scope, &seen, outcome) {
             cx.log.record(exchange);
         }
-        let token = token.map_err(|text| self.refused(cx.now(), party, &credential, seen.last(), &text))?;
+        let token = match token {
+            Ok(token) => token,
+            Err(text) => {
+                let account = self.account(party, &credential).await;
+                return Err(self.refused(cx.now(), party, &credential, seen.last(), &text, account));
+            }
+        };
         match &token.claims.tid {
             Some(issued_by) if is_another(issued_by, party.tenant) => {
                 Err(other_tenant(party, &credential, issued_by))
@@ -272,9 +281,9 @@ impl Tokens {
         let with_assertion = || ClientAssertionCredentialOptions { client_options: options() };
         let made: azure_core::Result<Arc<dyn TokenCredential>> = match credential {
             Credential::None => return Err(none(cx, party)),
-            Credential::AzureCli => AzureCliCredential::new(Some(AzureCliCredentialOptions {
+            Credential::AzureCli { .. } => AzureCliCredential::new(Some(AzureCliCredentialOptions {
                 tenant_id: Some(party.tenant.to_owned()),
-                executor: self.executor.clone(),
+                executor: Some(self.cli(credential)),
                 ..AzureCliCredentialOptions::default()
             }))
             .map(|made| made as _),
@@ -370,19 +379,42 @@ impl Tokens {
         Certificate::read(&pem).ok()?.ends
     }
 
+    /// Runs the Azure CLI for a token.
+    fn cli(&self, credential: &Credential) -> Arc<dyn Executor> {
+        let config_dir = credential.azure_config_dir().map(Path::to_owned);
+        Arc::new(Program { instead: self.executor.clone(), config_dir })
+    }
+
+    /// As whom the Azure CLI is signed in, where it is asked for `party`: what a refusal leaves out.
+    async fn account(&self, party: Party<'_>, credential: &Credential) -> Option<String> {
+        if !matches!(credential, Credential::AzureCli { .. }) {
+            return None;
+        }
+        let (shell, command) = (OsStr::new("/bin/sh"), "cd /bin && az account list --all --output json");
+        let arguments = [OsStr::new("-c"), OsStr::new(command)];
+        let output = match &self.executor {
+            Some(instead) => instead.run(shell, &arguments).await,
+            None => cli_program::run(shell, &arguments, credential.azure_config_dir()).await,
+        };
+        cli_program::account(&output.ok().filter(|output| output.status.success())?.stdout, party.tenant)
+    }
+
     async fn secret(
         &self,
         party: Party<'_>,
         place: &SecretRef,
         what: &str,
     ) -> Result<SecretString, StepError> {
-        self.credentials.secrets().read(place).await.map_err(|reason| {
+        let secret = self.credentials.secrets().read(place).await.map_err(|reason| {
             configuration(
                 party,
                 &format!("the credential of {party} cannot be read from {place}: {reason}"),
                 format!("put {what} into {place}"),
             )
-        })
+        })?;
+        // A server that repeats it, in whatever field, must not bring it into a record.
+        redaction::remember(secret.expose_secret());
+        Ok(secret)
     }
 
     /// From the remembered answer where there was one; the Azure CLI leaves only its text.
@@ -393,6 +425,7 @@ impl Tokens {
         credential: &Credential,
         seen: Option<&Seen>,
         text: &str,
+        account: Option<String>,
     ) -> StepError {
         let login = self.cloud.login();
         let came = credential.client_id().and_then(|client| self.arrivals.recent(party.tenant, client, now));
@@ -401,8 +434,13 @@ impl Tokens {
             Some(seen) => return platform(party, credential, seen, now),
             None => {
                 return match Refusal::from_cli(text) {
-                    Some(refusal) => entra::refused(party, credential, &self.cloud, &refusal, came),
-                    None if matches!(credential, Credential::AzureCli) => azure_cli(party, &self.cloud, text),
+                    Some(refusal) => {
+                        let refusal = Refusal { account, ..refusal };
+                        entra::refused(party, credential, &self.cloud, &refusal, came)
+                    }
+                    None if matches!(credential, Credential::AzureCli { .. }) => {
+                        azure_cli(party, credential, &self.cloud, account.as_deref(), text)
+                    }
                     None => configuration(
                         party,
                         &format!("sign-in as {party}: {}", redaction::line(text)),
@@ -415,11 +453,8 @@ impl Tokens {
             Ok(reply) => reply,
             // Asking for a token changes nothing, so it does not matter whether it arrived.
             Err(fault) => {
-                return StepError::new(
-                    FailureClass::Transient,
-                    format!("sign-in as {party} at {login}: {fault}"),
-                )
-                .hint(fault.advice(login));
+                let seen = format!("sign-in as {party} at {login}: {fault}");
+                return unreachable::error(seen, fault, &self.cloud, login);
             }
         };
         let wait = retry_after(&reply.headers, now);
@@ -429,17 +464,39 @@ impl Tokens {
             return entra::refused(party, credential, &self.cloud, &refusal, came);
         }
         let status = reply.status;
+        let seen = format!("sign-in as {party} at {login}: status {status}, and not in the words of Entra");
+        if status == 407 {
+            return unreachable::proxy_wants_sign_in(seen, login);
+        }
+        if reply.page {
+            return unreachable::page(seen, login);
+        }
         let class = match status {
             429 => FailureClass::Throttled,
             _ => FailureClass::Transient,
         };
-        let mut error = StepError::new(
-            class,
-            format!("sign-in as {party} at {login}: status {status}, and not in the words of Entra"),
-        )
-        .hint(format!("a proxy or firewall between this machine and {login} may have answered"));
+        let mut error = StepError::new(class, seen)
+            .hint(format!("a proxy or firewall between this machine and {login} may have answered"));
         error.retry_after = wait;
         error
+    }
+}
+
+/// The program `az`, as one credential wants it run; or what stands for it.
+#[derive(Debug)]
+struct Program {
+    instead: Option<Arc<dyn Executor>>,
+    config_dir: Option<PathBuf>,
+}
+
+#[async_trait::async_trait]
+impl Executor for Program {
+    async fn run(&self, program: &OsStr, args: &[&OsStr]) -> std::io::Result<Output> {
+        let output = match &self.instead {
+            Some(instead) => instead.run(program, args).await?,
+            None => cli_program::run(program, args, self.config_dir.as_deref()).await?,
+        };
+        cli_program::token_only(output)
     }
 }
 
@@ -596,7 +653,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_azure_cli_says_is_classed() {
-        let sign_in = format!("az login --tenant {CENTRAL}");
+        let sign_in = format!("az login --tenant {CENTRAL} --allow-no-subscriptions");
         for (code, stderr, class, next) in [
             (1, "ERROR: Please run 'az login' to setup account.", FailureClass::Credential, sign_in.as_str()),
             (127, "sh: az: not found", FailureClass::Credential, "install the Azure CLI"),
