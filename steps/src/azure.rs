@@ -26,6 +26,7 @@ mod grants;
 mod graph;
 mod limits;
 mod no_credential;
+mod no_token;
 mod operations;
 mod paging;
 mod party;

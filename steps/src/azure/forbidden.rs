@@ -179,6 +179,10 @@ fn invitation(situation: &Situation<'_>, setting: Setting, words: &Words, seen: 
 
 /// Codes of limits that somebody raises, unlike those of rates.
 fn is_quota(code: &str) -> bool {
+    // It has a row of its own.
+    if code == "RoleAssignmentLimitExceeded" {
+        return false;
+    }
     let code = code.to_ascii_lowercase();
     code.contains("quota")
         || (["limitreached", "limitexceeded", "maxlimit", "countexceeded"]

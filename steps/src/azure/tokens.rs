@@ -28,22 +28,18 @@ use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
 use uuid::Uuid;
 
 use super::arrivals::Arrivals;
-use super::authority::{Authority, Place, Seen};
+use super::authority::{Authority, Seen};
 use super::azure_cli::AzureCli;
 use super::certificate::Certificate;
 use super::claims::Claims;
 use super::cli_program;
 use super::cloud::{Cloud, Service};
 use super::credentials::{Credential, Credentials, SecretRef};
-use super::entra;
 use super::limits::{Lane, Limits, Quota, Sort};
-use super::no_credential::{azure_cli, configuration, none, not_usable, other_tenant, platform};
+use super::no_credential::{configuration, none, not_usable, other_tenant};
 use super::party::Party;
 use super::redaction;
-use super::retry_after;
 use super::sign_in_record::exchanges;
-use super::sign_in_refusal::Refusal;
-use super::unreachable;
 use super::wire::Wire;
 
 /// A token is renewed when it has less than this to live, as the Azure CLI does.
@@ -101,7 +97,7 @@ fn is_same(one: &SecretString, other: &SecretString) -> bool {
 
 /// The tokens of this process.
 pub(crate) struct Tokens {
-    cloud: Cloud,
+    pub(super) cloud: Cloud,
     credentials: Credentials,
     wire: Wire,
     /// Runs the Azure CLI; `None`: the library's own way.
@@ -415,70 +411,6 @@ impl Tokens {
         // A server that repeats it, in whatever field, must not bring it into a record.
         redaction::remember(secret.expose_secret());
         Ok(secret)
-    }
-
-    /// From the remembered answer where there was one; the Azure CLI leaves only its text.
-    fn refused(
-        &self,
-        now: Timestamp,
-        party: Party<'_>,
-        credential: &Credential,
-        seen: Option<&Seen>,
-        text: &str,
-        account: Option<String>,
-    ) -> StepError {
-        let login = self.cloud.login();
-        let came = credential.client_id().and_then(|client| self.arrivals.recent(party.tenant, client, now));
-        let seen = match seen {
-            Some(seen) if seen.place == Place::Login => seen,
-            Some(seen) => return platform(party, credential, seen, now),
-            None => {
-                return match Refusal::from_cli(text) {
-                    Some(refusal) => {
-                        let refusal = Refusal { account, ..refusal };
-                        entra::refused(party, credential, &self.cloud, &refusal, came)
-                    }
-                    None if matches!(credential, Credential::AzureCli { .. }) => {
-                        azure_cli(party, credential, &self.cloud, account.as_deref(), text)
-                    }
-                    None => configuration(
-                        party,
-                        &format!("sign-in as {party}: {}", redaction::line(text)),
-                        format!("look at [identities.{}] in twinspan.toml", party.name),
-                    ),
-                };
-            }
-        };
-        let reply = match &seen.end {
-            Ok(reply) => reply,
-            // Asking for a token changes nothing, so it does not matter whether it arrived.
-            Err(fault) => {
-                let seen = format!("sign-in as {party} at {login}: {fault}");
-                return unreachable::error(seen, fault, &self.cloud, login);
-            }
-        };
-        let wait = retry_after(&reply.headers, now);
-        let refusal = reply.refusal.as_ref().and_then(|body| Refusal::from_json(reply.status, body));
-        if let Some(mut refusal) = refusal {
-            refusal.retry_after = wait;
-            return entra::refused(party, credential, &self.cloud, &refusal, came);
-        }
-        let status = reply.status;
-        let seen = format!("sign-in as {party} at {login}: status {status}, and not in the words of Entra");
-        if status == 407 {
-            return unreachable::proxy_wants_sign_in(seen, login);
-        }
-        if reply.page {
-            return unreachable::page(seen, login);
-        }
-        let class = match status {
-            429 => FailureClass::Throttled,
-            _ => FailureClass::Transient,
-        };
-        let mut error = StepError::new(class, seen)
-            .hint(format!("a proxy or firewall between this machine and {login} may have answered"));
-        error.retry_after = wait;
-        error
     }
 }
 
