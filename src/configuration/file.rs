@@ -164,6 +164,11 @@ impl Reader<'_> {
             "client_id" => settings.client_id = self.string(value, "client_id"),
             "client_secret" => settings.client_secret = self.secret(value, "client_secret"),
             "certificate" => settings.certificate = self.path_value(value),
+            // Extensions of the Azure CLI lie in it, and are programs.
+            "azure_config_dir" if !self.trust.is_full() => {
+                self.add(key.span(), format!("azure_config_dir may hold programs (extensions): that {OWN}"));
+            }
+            "azure_config_dir" => settings.azure_config_dir = self.path_value(value),
             "token_file" => settings.token_file = self.path_value(value),
             "service_connection" => {
                 settings.service_connection = self.string(value, "service_connection");
@@ -183,6 +188,7 @@ impl Reader<'_> {
                     "token_file",
                     "service_connection",
                     "system_access_token",
+                    "azure_config_dir",
                 ],
             ),
         }
@@ -457,6 +463,10 @@ mod tests {
         };
         for (text, place) in [
             (runs.to_owned(), ":2:19: client_secret = { command"),
+            (
+                "[identities.a]\nazure_config_dir = \"az\"\n".to_owned(),
+                ":2:1: azure_config_dir may hold programs",
+            ),
             (names("login.example"), ":4:9: `login` names a host"),
             (names("localhost@login.example:1"), ":4:9: `login` names a host"),
             (names("localhost.login.example"), ":4:9: `login` names a host"),

@@ -152,6 +152,7 @@ fn from_environment(
             token_file: environment.path(&variable("TOKEN_FILE")),
             service_connection: environment.get(&variable("SERVICE_CONNECTION")),
             system_access_token: secret("SYSTEM_ACCESS_TOKEN"),
+            azure_config_dir: environment.path(&variable("AZURE_CONFIG_DIR")),
         };
         if settings != CredentialSettings::default() {
             found.identities.entry(name.to_owned()).or_default().everywhere = settings;

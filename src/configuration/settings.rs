@@ -105,11 +105,13 @@ fn credential(table: &str, settings: &CredentialSettings, put: &mut impl FnMut(&
         token_file,
         service_connection,
         system_access_token,
+        azure_config_dir,
     } = settings;
     let mut field = |name: &str, value: Option<Value>| put(&format!("{table}.{name}"), value);
     field("credential", credential.map(|kind| json!(kind_name(kind))));
     field("client_id", client_id.as_ref().map(|id| json!(id)));
     field("client_secret", client_secret.as_ref().map(place));
+    field("azure_config_dir", azure_config_dir.as_ref().map(|path| json!(path)));
     field("certificate", certificate.as_ref().map(|path| json!(path)));
     field("token_file", token_file.as_ref().map(|path| json!(path)));
     field("service_connection", service_connection.as_ref().map(|name| json!(name)));

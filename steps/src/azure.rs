@@ -16,18 +16,22 @@ mod azure_cli;
 mod caller;
 mod certificate;
 mod claims;
+mod cli_program;
 mod cloud;
 mod created;
 mod credentials;
 mod entra;
+mod forbidden;
 mod grants;
 mod graph;
 mod limits;
 pub(crate) mod merging;
 mod no_credential;
+mod no_token;
 mod operations;
 mod paging;
 mod party;
+mod pauses;
 mod permission;
 mod proof;
 mod reading;
@@ -42,6 +46,7 @@ mod skip_token;
 mod tests;
 mod tokens;
 mod unauthorized;
+mod unreachable;
 mod wire;
 mod words;
 
@@ -60,6 +65,7 @@ pub(crate) use permission::{READS_GROUPS, assignable};
 pub(crate) use redaction::scrub;
 pub use wire::{InProcess, TransportFault, Wire, WireError};
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,6 +116,8 @@ pub struct SignedIn {
     pub expires: Timestamp,
     /// When the certificate ends that it signed in with; nobody renews that by itself.
     pub certificate_ends: Option<Timestamp>,
+    /// Where the Azure CLI that signed in keeps its accounts, where that is not the usual folder.
+    pub azure_config_dir: Option<PathBuf>,
 }
 
 impl Azure {
@@ -186,7 +194,10 @@ impl Azure {
             principal_type: claims.principal_type(),
             object_id: claims.oid,
             tenant: claims.tid,
-            credential: credential.map_or(CredentialKind::None, |credential| credential.kind()),
+            credential: credential.as_ref().map_or(CredentialKind::None, |credential| credential.kind()),
+            azure_config_dir: credential
+                .ok()
+                .and_then(|credential| credential.azure_config_dir().map(Path::to_owned)),
             expires: token.expires,
             certificate_ends: self.tokens.certificate_ends(party).await,
         })

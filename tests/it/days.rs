@@ -166,13 +166,13 @@ async fn a_sign_in_and_a_secret_that_end_on_the_way_are_waited_for_and_then_it_g
     let people = waits(&process, run, WaitKind::Person).await;
     for code in ["AADSTS700082", "AADSTS50173"] {
         let said = format!("the sign-in has ended ({code})");
-        assert!(people.iter().any(|wait| wait.ends_with(&said)), "{code}: {people:#?}");
+        assert!(people.iter().any(|wait| wait.contains(&said)), "{code}: {people:#?}");
     }
     let credentials = waits(&process, run, WaitKind::Credential).await;
     assert!(
         credentials
             .iter()
-            .any(|wait| wait == "connection: the application's secret has expired (AADSTS7000222)"),
+            .any(|wait| wait.starts_with("connection: the application's secret has expired (AADSTS7000222)")),
         "{credentials:#?}"
     );
     // Nobody said anything to the run.

@@ -464,7 +464,7 @@ fn of_several_accounts_of_the_azure_cli_the_right_one_is_asked_for_and_then_it_g
     assert_eq!(
         wait["action"].as_str().unwrap(),
         format!(
-            "az login --tenant {FABRIKAM}, and choose nina.network@contoso.example (object id {NINA_AT_FABRIKAM})"
+            "az login --tenant {FABRIKAM} --allow-no-subscriptions, and choose nina.network@contoso.example (object id {NINA_AT_FABRIKAM})"
         )
     );
     assert_eq!(

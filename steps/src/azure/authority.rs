@@ -13,6 +13,7 @@ use http::HeaderMap;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use super::unreachable;
 use super::wire::{TransportFault, Wire};
 
 /// Longest life of a token that is believed.
@@ -60,6 +61,8 @@ pub(crate) struct Reply {
     pub(crate) refusal: Option<Value>,
     /// How long the token lives, as the authority says.
     pub(crate) life: Option<Duration>,
+    /// It is a page for people.
+    pub(crate) page: bool,
 }
 
 impl Authority {
@@ -163,7 +166,10 @@ impl Reply {
             })
             .filter(|seconds| *seconds <= LONGEST_LIFE)
             .map(Duration::from_secs);
-        Reply { status, headers: headers.clone(), refusal: json.filter(|_| !success), life }
+        let kind = headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let page =
+            json.is_none() && (success || (300..400).contains(&status)) && unreachable::is_page(kind, body);
+        Reply { status, headers: headers.clone(), refusal: json.filter(|_| !success), life, page }
     }
 }
 

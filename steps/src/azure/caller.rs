@@ -20,7 +20,7 @@ use super::reading::only_reads;
 use super::refusal::{self, Sender, Situation};
 use super::tokens::Token;
 use super::wire::TransportFault;
-use super::{Azure, redaction, references, request_id, words};
+use super::{Azure, pauses, redaction, references, request_id, unreachable, words};
 
 /// More than these the service refuses.
 const MOST_AUXILIARY: usize = 3;
@@ -218,7 +218,12 @@ impl<'a> Caller<'a> {
                 Some(_) => {
                     error.retry_after =
                         std::time::Duration::try_from(until.duration_since(self.cx.steady())).ok();
-                    answer.lane.wait(until)
+                    let mut wait = answer.lane.wait(until);
+                    let asked = super::retry_after(&answer.headers, self.cx.now());
+                    if let (_, Some(capped)) = pauses::believed(asked) {
+                        wait.what.push_str(&format!("; {capped}"));
+                    }
+                    wait
                 }
                 None => Wait::new(WaitKind::Limit, error.message.clone()),
             };
@@ -260,16 +265,19 @@ impl<'a> Caller<'a> {
     }
 
     fn unreadable(&self, call: &Call, answer: &Answer, place: &str, reason: &str) -> StepError {
-        let mut error = StepError::new(
-            FailureClass::Transient,
-            format!(
-                "{} {} as {}: status {}, and the answer cannot be read{place}: {reason}",
-                call.verb,
-                redaction::target(call.url.path()),
-                self.who(),
-                answer.status
-            ),
+        let seen = format!(
+            "{} {} as {}: status {}, and the answer cannot be read{place}: {reason}",
+            call.verb,
+            redaction::target(call.url.path()),
+            self.who(),
+            answer.status
         );
+        let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let mut error = if !call.write && unreachable::is_page(kind, &answer.body) {
+            unreachable::page(seen, call.url.host_str().unwrap_or_default())
+        } else {
+            StepError::new(FailureClass::Transient, seen)
+        };
         error.references = references(&answer.headers);
         if call.write {
             self.forget_operation();
@@ -323,22 +331,18 @@ impl<'a> Caller<'a> {
             }
             Err(fault) => {
                 record.failed(&fault.to_string());
-                let class = match fault {
-                    TransportFault::Forbidden(_) => FailureClass::Bug,
-                    _ => FailureClass::Transient,
+                let seen =
+                    format!("{} {} as {party}: {fault}", call.verb, redaction::target(call.url.path()));
+                let host = call.url.host_str().unwrap_or_default();
+                let mut error = match fault {
+                    TransportFault::Forbidden(_) => StepError::new(FailureClass::Bug, seen),
+                    _ if call.write && fault.may_have_arrived() => {
+                        StepError::new(FailureClass::Transient, seen).unknown()
+                    }
+                    _ => unreachable::error(seen, &fault, &self.azure.cloud, host),
                 };
-                let mut error = StepError::new(
-                    class,
-                    format!("{} {} as {party}: {fault}", call.verb, redaction::target(call.url.path())),
-                );
                 error.references.push(id);
-                let unknown = call.write && fault.may_have_arrived();
-                Err(if unknown {
-                    error.unknown()
-                } else {
-                    let host = call.url.host_str().unwrap_or_default();
-                    error.hint(fault.advice(host))
-                })
+                Err(error)
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Which cloud: where its services are, for whom its tokens are, and which hosts may see them.
 
+use std::path::Path;
+
 use azure_core::http::Url;
+use twinspan_encode::sh;
 
 /// A cloud: the public one, a sovereign one, or one that the operator describes (the simulator's is such a one).
 #[derive(Clone, Debug)]
@@ -130,14 +133,23 @@ impl Cloud {
         format!("{}/{tenant}/oauth2/v2.0/token", self.login())
     }
 
-    /// What a person types to sign in to `tenant`.
-    pub(crate) fn az_login(&self, tenant: &str) -> String {
+    /// What a person types to sign in to `tenant`, with the accounts in `config_dir` where that is said.
+    pub(crate) fn az_login(&self, tenant: &str, config_dir: Option<&Path>) -> String {
+        self.az_login_with(tenant, config_dir, "")
+    }
+
+    /// The same with further `options`, each with a space before it. A guest without a role sees no subscription, and without the last
+    /// option the Azure CLI then keeps nothing.
+    pub(crate) fn az_login_with(&self, tenant: &str, config_dir: Option<&Path>, options: &str) -> String {
+        let place = config_dir
+            .map(|folder| format!("export AZURE_CONFIG_DIR={}; ", sh::word(&folder.display().to_string())));
+        let place = place.unwrap_or_default();
         let cloud = match self.name.as_str() {
             "us-government" => "az cloud set --name AzureUSGovernment && ",
             "china" => "az cloud set --name AzureChinaCloud && ",
             _ => "",
         };
-        format!("{cloud}az login --tenant {tenant}")
+        format!("{place}{cloud}az login --tenant {}{options} --allow-no-subscriptions", sh::word(tenant))
     }
 
     pub(crate) fn trusted_root(&self) -> Option<&[u8]> {
@@ -149,6 +161,11 @@ impl Cloud {
             Service::Arm => &self.arm,
             Service::Graph => &self.graph,
         }
+    }
+
+    /// The host of `service`, for messages.
+    pub(crate) fn host(&self, service: Service) -> &str {
+        self.base(service).host_str().unwrap_or_default()
     }
 
     /// What a token for `service` is asked for.

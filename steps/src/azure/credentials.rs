@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -77,6 +77,8 @@ pub struct CredentialSettings {
     pub service_connection: Option<String>,
     /// The pipeline's own token.
     pub system_access_token: Option<SecretRef>,
+    /// `azure-cli`: the folder in which the Azure CLI keeps the accounts of this identity.
+    pub azure_config_dir: Option<PathBuf>,
 }
 
 /// Everything that is configured for one identity.
@@ -94,7 +96,10 @@ pub struct IdentitySettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// The account signed in to the Azure CLI.
-    AzureCli,
+    AzureCli {
+        /// Where that Azure CLI keeps its accounts (`AZURE_CONFIG_DIR`), where that is not the usual folder.
+        config_dir: Option<PathBuf>,
+    },
     /// An application and its secret.
     ClientSecret {
         /// The application.
@@ -156,7 +161,7 @@ impl Credential {
     /// Which kind.
     pub fn kind(&self) -> CredentialKind {
         match self {
-            Credential::AzureCli => CredentialKind::AzureCli,
+            Credential::AzureCli { .. } => CredentialKind::AzureCli,
             Credential::ClientSecret { .. } => CredentialKind::ClientSecret,
             Credential::ClientCertificate { .. } => CredentialKind::ClientCertificate,
             Credential::WorkloadIdentity { .. } => CredentialKind::WorkloadIdentity,
@@ -175,7 +180,15 @@ impl Credential {
             Credential::WorkloadIdentity { client_id, .. } | Credential::ManagedIdentity { client_id } => {
                 client_id.as_deref()
             }
-            Credential::AzureCli | Credential::None => None,
+            Credential::AzureCli { .. } | Credential::None => None,
+        }
+    }
+
+    /// The folder in which the Azure CLI of this credential keeps its accounts, where it is another one than usual.
+    pub(crate) fn azure_config_dir(&self) -> Option<&Path> {
+        match self {
+            Credential::AzureCli { config_dir } => config_dir.as_deref(),
+            _ => None,
         }
     }
 }
@@ -250,7 +263,7 @@ impl Credentials {
             |key| CredentialError::Missing { identity: identity.to_owned(), kind: kind.name(), key };
         let client_id = || merged.client_id.clone().ok_or_else(|| missing("client_id"));
         match kind {
-            CredentialKind::AzureCli => Ok(Credential::AzureCli),
+            CredentialKind::AzureCli => Ok(Credential::AzureCli { config_dir: merged.azure_config_dir }),
             CredentialKind::ClientSecret => Ok(Credential::ClientSecret {
                 client_id: client_id()?,
                 client_secret: merged.client_secret.clone().ok_or_else(|| missing("client_secret"))?,
@@ -295,6 +308,7 @@ impl CredentialSettings {
             token_file: self.token_file.or(under.token_file),
             service_connection: self.service_connection.or(under.service_connection),
             system_access_token: self.system_access_token.or(under.system_access_token),
+            azure_config_dir: self.azure_config_dir.or(under.azure_config_dir),
         }
     }
 }
@@ -341,7 +355,7 @@ mod tests {
             "default": {"credential": "azure-cli"},
             "central": {"client_id": "app"},
         }));
-        assert_eq!(credentials.of("target", "t"), Ok(Credential::AzureCli));
+        assert_eq!(credentials.of("target", "t"), Ok(Credential::AzureCli { config_dir: None }));
         assert_eq!(
             credentials.of("central", "t"),
             Err(CredentialError::NotConfigured { identity: "central".into() })

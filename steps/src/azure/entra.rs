@@ -13,6 +13,7 @@ use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 use super::cloud::{Cloud, Service};
 use super::credentials::Credential;
 use super::party::Party;
+use super::pauses;
 use super::sign_in_refusal::Refusal;
 
 /// What lies behind a refusal.
@@ -28,6 +29,20 @@ enum Case {
     SignInAgain,
     /// Conditional Access or another security policy.
     ConditionalAccess,
+    /// The tenant does not accept what the account's home says of its device.
+    DeviceTrust,
+    /// The network or the device of the account lets it sign in to some tenants only.
+    TenantRestrictions,
+    /// The account itself is switched off, in the tenant.
+    GuestDisabled,
+    /// The account itself is switched off, at its home.
+    AccountDisabled,
+    /// Too many wrong passwords, or a bad address.
+    Locked,
+    /// The home tenant takes the account for compromised.
+    HomeRisk,
+    /// The password has ended or is wrong.
+    Password,
     /// Cross-tenant access settings of the account's home.
     OutboundBlocked,
     /// Cross-tenant access settings of the tenant itself.
@@ -60,21 +75,34 @@ enum Case {
     Slow,
 }
 
-const CASES: [(Case, &[u32]); 20] = [
-    (Case::NotInvited, &[50020, 16003]),
+const CASES: [(Case, &[u32]); 27] = [
+    (Case::NotInvited, &[50020, 16003, 500211]),
     (Case::NotAccepted, &[50034, 51004, 50014, 90072]),
     (Case::SecondFactor, &[50076, 50074, 50079, 50072, 50078]),
-    (Case::ConditionalAccess, &[50158, 53000, 53001, 53003, 53004, 530032, 50131, 50005]),
+    (
+        Case::ConditionalAccess,
+        &[
+            50158, 53000, 53001, 53002, 53003, 53004, 53009, 53010, 530003, 530021, 530032, 50097, 50129,
+            50131, 50155, 50005,
+        ],
+    ),
+    (Case::DeviceTrust, &[530004]),
+    (Case::TenantRestrictions, &[500021, 5000211]),
+    (Case::GuestDisabled, &[500571]),
+    (Case::AccountDisabled, &[50057]),
+    (Case::Locked, &[50053]),
+    (Case::HomeRisk, &[53011]),
+    (Case::Password, &[50055, 50126, 50135, 50144]),
     (Case::OutboundBlocked, &[500212]),
     (Case::InboundBlocked, &[500213]),
     (Case::NotAssigned, &[50105]),
-    (Case::Consent, &[65001, 90094, 90008]),
+    (Case::Consent, &[65001, 65004, 90094, 90095, 90008]),
     (Case::NoServicePrincipal, &[700016, 700011, 500011, 7000229]),
     (Case::BadCredential, &[7000215, 70002, 7000222, 700027, 700021, 700023, 50013]),
     (Case::AssertionTime, &[700024]),
     (Case::NotFederated, &[700211, 700212, 700213]),
-    (Case::Disabled, &[70001, 7000112]),
-    (Case::NoTenant, &[90002]),
+    (Case::Disabled, &[70001, 7000112, 500014]),
+    (Case::NoTenant, &[90002, 50128]),
     (Case::OtherCloud, &[90038, 900382, 900432]),
     (Case::SingleTenant, &[50194]),
     (Case::SignInAgain, &[50173, 70008, 700082, 70043, 50132, 50133, 50089]),
@@ -94,7 +122,9 @@ impl Refusal {
             ("temporarily_unavailable", Some(Case::Slow)) => numbered,
             ("temporarily_unavailable" | "server_error", _) => Some(Case::Transient),
             (_, Some(_)) => numbered,
-            ("interaction_required" | "login_required" | "invalid_grant", None) => Some(Case::SignInAgain),
+            ("interaction_required" | "login_required", None) => Some(Case::SignInAgain),
+            // Coarse: without a number the sign-in has ended; an unknown number says what it is in words only.
+            ("invalid_grant", None) if self.codes.is_empty() => Some(Case::SignInAgain),
             ("consent_required", None) => Some(Case::Consent),
             ("invalid_client", None) => Some(Case::BadCredential),
             ("unauthorized_client" | "invalid_resource", None) => Some(Case::NoServicePrincipal),
@@ -126,17 +156,19 @@ pub(crate) fn refused(
     };
     let tenant = party.tenant;
     let application = credential.client_id().unwrap_or("the application");
-    let account = match (party.contact, credential.client_id()) {
-        (Some(contact), _) => contact.to_owned(),
-        (None, Some(client)) => format!("application {client}"),
-        (None, None) => "the account".to_owned(),
+    let account = match (&refusal.account, party.contact, credential.client_id()) {
+        (Some(account), ..) => account.clone(),
+        (None, Some(contact), _) => contact.to_owned(),
+        (None, None, Some(client)) => format!("application {client}"),
+        (None, None, None) => "the account".to_owned(),
     };
     let contact = account.as_str();
-    let sign_in = cloud.az_login(tenant);
+    let sign_in = cloud.az_login(tenant, credential.azure_config_dir());
+    let home = format!("an Entra administrator of the home tenant of {contact}");
     let admin = format!("an Entra administrator of tenant {tenant}");
     // Only the Azure CLI signs in as whoever sits here.
     let holder = match credential {
-        Credential::AzureCli => party.you(),
+        Credential::AzureCli { .. } => party.you(),
         _ => party.person(),
     };
     // What was seen, class, who ends it, and how.
@@ -166,10 +198,64 @@ pub(crate) fn refused(
                 "look at the failed sign-in of {contact} in the sign-in log of tenant {tenant}: it names the policy"
             ),
         ),
+        Some(Case::DeviceTrust) => (
+            "the tenant does not accept what the account's home says of its device",
+            FailureClass::NeedsPerson,
+            admin,
+            format!(
+                "trust compliant devices of the home tenant of {contact} (or leave {contact} out of the policy): Entra admin centre, External \
+                 Identities, Cross-tenant access settings, inbound trust settings"
+            ),
+        ),
+        Some(Case::TenantRestrictions) => (
+            "a tenant restriction of the network or of the device does not let the account sign in to this tenant",
+            FailureClass::NeedsPerson,
+            "the administrator of the network (proxy) or device that this machine is on".to_owned(),
+            format!(
+                "allow tenant {tenant} in the tenant restrictions (the proxy's header Restrict-Access-To-Tenants, or the cross-tenant access settings of \
+                 the home tenant), or run twinspan resume on another network"
+            ),
+        ),
+        Some(Case::GuestDisabled) => (
+            "the guest account is disabled in the tenant",
+            FailureClass::NeedsPerson,
+            admin,
+            format!(
+                "enable {contact} again: Entra admin centre of tenant {tenant}, Users, {contact}, Account status"
+            ),
+        ),
+        Some(Case::AccountDisabled) => (
+            "the account is disabled",
+            FailureClass::NeedsPerson,
+            home,
+            format!("enable {contact} again, or sign in with another account: {sign_in}"),
+        ),
+        Some(Case::Locked) => (
+            "the account is locked after too many sign-ins, or its address is blocked",
+            FailureClass::NeedsPerson,
+            format!("{contact}, or {home}"),
+            format!(
+                "wait until the lock ends (minutes), or have it unlocked, or use another network; then {sign_in}"
+            ),
+        ),
+        Some(Case::HomeRisk) => (
+            "blocked because the account's home tenant sees a risk in it",
+            FailureClass::NeedsPerson,
+            home,
+            format!(
+                "look at {contact} in Entra ID Protection (Risky users) of the home tenant, and dismiss or remedy the risk"
+            ),
+        ),
+        Some(Case::Password) => (
+            "the password has ended or is wrong",
+            FailureClass::NeedsPerson,
+            holder,
+            format!("set a new password (https://aka.ms/sspr); then {sign_in}"),
+        ),
         Some(Case::OutboundBlocked) => (
             "blocked by the cross-tenant access settings of the account's home tenant",
             FailureClass::NeedsPerson,
-            format!("an Entra administrator of the home tenant of {contact}"),
+            home,
             format!(
                 "allow outbound access to tenant {tenant}: Entra admin centre, External Identities, Cross-tenant access settings"
             ),
@@ -265,8 +351,15 @@ pub(crate) fn refused(
             "the sign-in is refused",
             FailureClass::NeedsPerson,
             holder,
-            match credential {
-                Credential::AzureCli => sign_in,
+            match (credential, refusal.codes.first()) {
+                // Another sign-in may well be refused the same way.
+                (Credential::AzureCli { .. }, Some(number)) => {
+                    format!(
+                        "open {}/error?code={number} and do what Entra says there; then {sign_in}",
+                        cloud.login()
+                    )
+                }
+                (Credential::AzureCli { .. }, None) => sign_in,
                 _ => format!("check the credential of identity {} in twinspan.toml", party.name),
             },
         ),
@@ -278,8 +371,8 @@ pub(crate) fn refused(
     error.references = refusal.references();
     error.retry_after = match case {
         // The loop and telephone limits are counted in minutes; a shorter pause only makes them last longer.
-        Some(Case::Slow) => refusal.retry_after.or(Some(Duration::from_mins(5))),
-        _ => refusal.retry_after,
+        Some(Case::Slow) => pauses::believed(refusal.retry_after).0.or(Some(Duration::from_mins(5))),
+        _ => pauses::believed(refusal.retry_after).0,
     };
     if !action.is_empty() {
         error = error.hint(action.clone());
@@ -290,7 +383,9 @@ pub(crate) fn refused(
         _ => return error,
     };
     let log = match case {
-        Some(Case::OutboundBlocked) => "the account's home tenant".to_owned(),
+        Some(
+            Case::OutboundBlocked | Case::AccountDisabled | Case::HomeRisk | Case::Locked | Case::Password,
+        ) => "the account's home tenant".to_owned(),
         _ => format!("tenant {tenant}"),
     };
     let otherwise = format!(
@@ -299,17 +394,25 @@ pub(crate) fn refused(
         refusal.correlation.as_ref().map(|id| format!(", correlation id {id}")).unwrap_or_default(),
         refusal.timestamp.as_ref().map(|at| format!(", {at}")).unwrap_or_default(),
     );
-    // Which condition it was, only the service knows; an end that was foreseen is no mistake.
+    // An end that was foreseen is no mistake.
     let seen = match case {
         Some(Case::BadCredential) if refusal.codes.contains(&7_000_222) => {
-            "the application's secret has expired".to_owned()
+            "the application's secret has expired"
         }
-        Some(Case::ConditionalAccess) if !sentence.is_empty() => {
-            format!("{seen}: {}", sentence.trim_end_matches('.'))
-        }
-        _ => seen.to_owned(),
+        _ => seen,
     };
-    let wait = Wait::new(kind, format!("{seen} ({code})")).who(who).action(action).otherwise(otherwise);
+    let asked_as = match (credential, &refusal.account) {
+        (Credential::AzureCli { .. }, Some(account)) => format!("; the Azure CLI is signed in as {account}"),
+        (Credential::AzureCli { .. }, None) => {
+            "; as whom the Azure CLI is signed in is not known (az account list --all)".to_owned()
+        }
+        _ => String::new(),
+    };
+    let said = said.trim_end_matches('.');
+    let wait = Wait::new(kind, format!("{seen} ({code}){said}{asked_as}"))
+        .who(who)
+        .action(action)
+        .otherwise(otherwise);
     error.wait(if kind == WaitKind::Credential { wait.refused() } else { wait })
 }
 
@@ -426,7 +529,7 @@ mod tests {
         let admin = "an Entra administrator of tenant 22222222";
         let sign_in = "az login --tenant 22222222-0000-0000-0000-00000000000f";
         let rows: &[Row] = &[
-            (&[50020, 16003], "invalid_grant", NeedsPerson, admin, "v1.0/invitations"),
+            (&[50020, 16003, 500211], "invalid_grant", NeedsPerson, admin, "v1.0/invitations"),
             (&[50034, 51004, 50014, 90072], "invalid_grant", NeedsPerson, "nina@", "accept the invitation"),
             (
                 &[50076, 50074, 50079, 50072, 50078],
@@ -436,17 +539,39 @@ mod tests {
                 sign_in,
             ),
             (
-                &[50158, 53000, 53001, 53003, 53004, 530032, 50131, 50005],
+                &[
+                    50158, 53000, 53001, 53002, 53003, 53004, 53009, 53010, 530003, 530021, 530032, 50097,
+                    50129, 50131, 50155, 50005,
+                ],
                 "invalid_grant",
                 NeedsPerson,
                 admin,
                 "sign-in log",
             ),
+            (&[530004], "invalid_grant", NeedsPerson, admin, "inbound trust settings"),
+            (
+                &[500021, 5000211],
+                "invalid_grant",
+                NeedsPerson,
+                "administrator of the network",
+                "Restrict-Access-To-Tenants",
+            ),
+            (&[500571], "invalid_grant", NeedsPerson, admin, "Account status"),
+            (&[50057], "invalid_grant", NeedsPerson, "home tenant of nina@", "enable nina@"),
+            (&[50053], "invalid_grant", NeedsPerson, "home tenant of nina@", "until the lock ends"),
+            (&[53011], "invalid_grant", NeedsPerson, "home tenant of nina@", "Risky users"),
+            (&[50055, 50126, 50135, 50144], "invalid_grant", NeedsPerson, "target (nina@", "aka.ms/sspr"),
             (&[53003], "interaction_required", NeedsPerson, admin, "sign-in log"),
             (&[500212], "invalid_grant", NeedsPerson, "home tenant of nina@", "allow outbound access"),
             (&[500213], "invalid_grant", NeedsPerson, admin, "allow inbound access"),
             (&[50105], "invalid_grant", NeedsPerson, admin, "assign nina@"),
-            (&[65001, 90094, 90008], "invalid_grant", NeedsPerson, admin, "adminconsent?client_id=app-1"),
+            (
+                &[65001, 65004, 90094, 90095, 90008],
+                "invalid_grant",
+                NeedsPerson,
+                admin,
+                "adminconsent?client_id=app-1",
+            ),
             (
                 &[700016, 700011, 7000229],
                 "unauthorized_client",
@@ -471,13 +596,13 @@ mod tests {
                 "az ad app federated-credential create --id app-1",
             ),
             (
-                &[70001, 7000112],
+                &[70001, 7000112, 500014],
                 "unauthorized_client",
                 Config,
                 "application administrator of tenant 22222222",
                 "az ad sp update --id app-1 --set accountEnabled=true",
             ),
-            (&[90002], "invalid_request", PlanWrong, "", "check tenant 22222222"),
+            (&[90002, 50128], "invalid_request", PlanWrong, "", "check tenant 22222222"),
             (&[90038, 900382, 900432], "invalid_request", PlanWrong, "", "[cloud]"),
             (&[50194], "invalid_request", Config, "owner of application app-1", "AzureADMultipleOrgs"),
             (
@@ -543,6 +668,28 @@ mod tests {
     }
 
     #[test]
+    fn no_number_without_a_row_ends_in_a_plain_sign_in() {
+        for text in ["AADSTS999999: Something new. Trace ID: t Correlation ID: c", "AADSTS50999: Other."] {
+            let refusal = Refusal {
+                account: Some("nina@contoso.example".to_owned()),
+                ..Refusal::from_cli(text).unwrap()
+            };
+            let cli = Credential::AzureCli { config_dir: Some("/home/nina/.azure-f".into()) };
+            let failure = refused(party(), &cli, &Cloud::named("public").unwrap(), &refusal, None);
+            let wait = failure.wait.unwrap();
+            let action = wait.action.unwrap();
+            assert!(action.starts_with("open https://login.microsoftonline.com/error?code="), "{action}");
+            assert!(action.contains("export AZURE_CONFIG_DIR=/home/nina/.azure-f; az login"), "{action}");
+            assert!(wait.what.contains(refusal.sentence().trim_end_matches('.')), "{}", wait.what);
+            assert!(
+                wait.what.ends_with("the Azure CLI is signed in as nina@contoso.example"),
+                "{}",
+                wait.what
+            );
+        }
+    }
+
+    #[test]
     fn the_status_wins_where_it_says_that_nobody_decided() {
         assert_eq!(answer(503, "invalid_grant", 50076, &application()).class, Transient);
         assert_eq!(answer(503, "temporarily_unavailable", 50196, &application()).class, Throttled);
@@ -581,10 +728,11 @@ mod tests {
             let body = json!({"error": "interaction_required", "error_codes": [50076]});
             let refusal = Refusal::from_json(400, &body).unwrap();
             let cloud = Cloud::named(name).unwrap();
-            let failure = refused(party(), &Credential::AzureCli, &cloud, &refusal, None);
+            let failure =
+                refused(party(), &Credential::AzureCli { config_dir: None }, &cloud, &refusal, None);
             assert_eq!(
                 failure.hint.unwrap(),
-                format!("az cloud set --name {cli} && az login --tenant {TENANT}")
+                format!("az cloud set --name {cli} && az login --tenant {TENANT} --allow-no-subscriptions")
             );
             let body = json!({"error": "invalid_grant", "error_codes": [65001]});
             let refusal = Refusal::from_json(400, &body).unwrap();
@@ -599,13 +747,22 @@ mod tests {
                     multi-factor authentication to access 'x'. Trace ID: t-2 Correlation ID: c-2 Timestamp: 2026-11-23 \
                     08:31:07Z\nInteractive authentication is needed. Please run:\naz login";
         let refusal = Refusal::from_cli(text).unwrap();
-        let failure =
-            refused(party(), &Credential::AzureCli, &Cloud::named("public").unwrap(), &refusal, None);
+        let failure = refused(
+            party(),
+            &Credential::AzureCli { config_dir: None },
+            &Cloud::named("public").unwrap(),
+            &refusal,
+            None,
+        );
         assert_eq!(failure.class, NeedsPerson);
         let wait = failure.wait.unwrap();
-        assert_eq!(wait.what, "multifactor sign-in required (AADSTS50076)");
+        assert_eq!(
+            wait.what,
+            "multifactor sign-in required (AADSTS50076): Due to a configuration change made by your administrator, you must use multi-factor \
+             authentication to access 'x'; as whom the Azure CLI is signed in is not known (az account list --all)"
+        );
         assert_eq!(wait.who.unwrap(), format!("you (nina@contoso.example) in tenant {TENANT}"));
-        assert_eq!(wait.action.unwrap(), format!("az login --tenant {TENANT}"));
+        assert_eq!(wait.action.unwrap(), format!("az login --tenant {TENANT} --allow-no-subscriptions"));
         assert!(wait.otherwise.unwrap().ends_with("correlation id c-2, 2026-11-23 08:31:07Z"));
     }
 }

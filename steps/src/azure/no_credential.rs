@@ -10,7 +10,8 @@ use super::authority::Seen;
 use super::cloud::Cloud;
 use super::credentials::{Credential, CredentialError};
 use super::party::Party;
-use super::{redaction, retry_after};
+use super::wire::TransportFault;
+use super::{cli_program, redaction, retry_after};
 
 /// `credential = "none"`.
 pub(crate) fn none(cx: &StepCx<'_>, party: Party<'_>) -> StepError {
@@ -70,10 +71,27 @@ pub(crate) fn other_tenant(party: Party<'_>, credential: &Credential, issued_by:
 }
 
 /// The Azure CLI's own troubles, in its own words.
-pub(crate) fn azure_cli(party: Party<'_>, cloud: &Cloud, text: &str) -> StepError {
+pub(crate) fn azure_cli(
+    party: Party<'_>,
+    credential: &Credential,
+    cloud: &Cloud,
+    account: Option<&str>,
+    text: &str,
+) -> StepError {
     let said = redaction::line(text);
     let lower = said.to_ascii_lowercase();
-    let sign_in = cloud.az_login(party.tenant);
+    let sign_in = cloud.az_login(party.tenant, credential.azure_config_dir());
+    let asked_as = account.map(|account| format!("; it is signed in as {account}")).unwrap_or_default();
+    if text.contains(cli_program::NO_JSON) {
+        return waiting_for(
+            party.you(),
+            format!("sign-in as {party}: {}", cli_program::NO_JSON),
+            format!(
+                "look at what is printed beside the JSON: az account get-access-token --tenant {} --output json",
+                sh::word(party.tenant)
+            ),
+        );
+    }
     if lower.contains("not found on path") || lower.contains("no such file") {
         return waiting_for(
             party.you(),
@@ -89,7 +107,7 @@ pub(crate) fn azure_cli(party: Party<'_>, cloud: &Cloud, text: &str) -> StepErro
             format!("sign-in as {party} through the Azure CLI: {said}"),
         );
     }
-    waiting_for(party.you(), format!("sign-in as {party} through the Azure CLI: {said}"), sign_in)
+    waiting_for(party.you(), format!("sign-in as {party} through the Azure CLI: {said}{asked_as}"), sign_in)
 }
 
 /// The identity service of the machine, or of the pipeline, gave no token.
@@ -107,7 +125,7 @@ pub(crate) fn platform(party: Party<'_>, credential: &Credential, seen: &Seen, n
                 FailureClass::Transient,
                 format!("sign-in as {party}: the identity service of Azure Pipelines at {host}: {fault}"),
             )
-            .hint(fault.advice(host));
+            .hint(TransportFault::advice(host));
         }
         Err(fault) => {
             return waiting(

@@ -4,6 +4,7 @@ use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::credentials::Credential;
 use super::party::Party;
+use super::redaction;
 use super::refusal::{Sender, Situation};
 use crate::people::{Assignee, assign_command, role_giver};
 
@@ -48,8 +49,8 @@ impl Missing {
         let at = situation.grants.recent(situation.given, party.tenant, scope, object, situation.now)?;
         let given = format!("the role that was given to {} at {at} is not effective yet", party.person());
         // The Azure CLI keeps a token for about an hour, and only a person can make it take another.
-        let wait = if matches!(sender.credential, Credential::AzureCli) {
-            let sign_in = situation.cloud.az_login_for(party.tenant, situation.service);
+        let wait = if matches!(sender.credential, Credential::AzureCli { .. }) {
+            let sign_in = situation.cloud.az_login_for(sender, situation.service, None);
             Wait::remote(format!(
                 "{given} (up to 10 minutes; each look is with the token that the Azure CLI keeps)"
             ))
@@ -78,7 +79,14 @@ impl Missing {
             Assignee { object_id: object, principal_type: claims.principal_type(), contact: party.contact };
         let command = assign_command(to, role, scope.as_deref().unwrap_or("SCOPE"));
         let owner = scope.as_deref().unwrap_or("the scope");
-        let wait = Wait::new(WaitKind::Permission, format!("{} may not do {action} on {place}", party.person()))
+        let asked_as = match (&sender.credential, claims.account()) {
+            (Credential::AzureCli { .. }, Some(account)) => {
+                format!(" (the Azure CLI is signed in as {})", redaction::line(account))
+            }
+            _ => String::new(),
+        };
+        let what = format!("{} may not do {action} on {place}{asked_as}", party.person());
+        let wait = Wait::new(WaitKind::Permission, what)
             .who(role_giver(owner, tenant))
             .action(command.clone())
             .otherwise(format!(
@@ -180,7 +188,7 @@ fn first(path: &str, segments: usize) -> String {
 }
 
 /// What stands between `before` and the next quotation mark.
-fn quoted(text: &str, before: &str) -> Option<String> {
+pub(super) fn quoted(text: &str, before: &str) -> Option<String> {
     let (_, rest) = text.split_once(before)?;
     let (inside, _) = rest.split_once('\'')?;
     Some(inside.to_owned())

@@ -1,5 +1,7 @@
 //! Answers that are no plain yes: what they mean for a write, and what the engine and people do about them.
 
+use std::time::Duration;
+
 use http::{HeaderMap, header};
 use jiff::Timestamp;
 use twinspan_encode::sh;
@@ -12,7 +14,10 @@ use super::grants::{Grant, Grants};
 use super::party::Party;
 use super::permission::{self, Missing};
 use super::words::{Words, is_absent};
-use super::{absence, redaction, references, retry_after, unauthorized};
+use super::{absence, forbidden, pauses, redaction, references, retry_after, unauthorized, unreachable};
+
+/// How long a POST that was answered 401 is left alone.
+const REFUSED_POST: Duration = Duration::from_secs(30);
 
 /// What was asked, and as whom.
 pub(crate) struct Situation<'a> {
@@ -58,7 +63,14 @@ pub(crate) fn refusal(situation: &Situation<'_>, status: u16, headers: &HeaderMa
         None => unspoken(situation, status, headers),
     };
     error.references = references(headers);
-    error.retry_after = retry_after(headers, situation.now);
+    // A new token may be all that is missing, or the service means something else by it: the same write is not hammered.
+    let patience = (status == 401 && situation.verb == "POST" && error.class == FailureClass::Transient)
+        .then_some(REFUSED_POST);
+    let (pause, capped) = pauses::believed(retry_after(headers, situation.now));
+    error.retry_after = pause.max(patience);
+    if let Some(capped) = capped {
+        error.message.push_str(&format!("; {capped}"));
+    }
     if let Some(words) = words {
         error = error.code(words.code);
     }
@@ -72,6 +84,7 @@ fn unspoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap) -> Step
     let seen = seen(situation, &format!("status {status}, and not in the words of {service}"));
     let class = match status {
         401 => return unauthorized::unauthorized(situation, headers, &Words::default(), seen),
+        407 => return unreachable::proxy_wants_sign_in(seen, situation.cloud.host(situation.service)),
         429 => FailureClass::Throttled,
         412 => FailureClass::ConflictRetryable,
         _ => FailureClass::Transient,
@@ -103,6 +116,9 @@ fn spoken(
     let tenant = situation.sender.party.tenant;
     let new = |class| StepError::new(class, seen.clone());
     let subscription = segment_after(situation.path, "subscriptions").unwrap_or("SUBSCRIPTION");
+    if let Some(error) = forbidden::refused(situation, status, words, &seen) {
+        return error;
+    }
     match (status, code) {
         (408 | 500.., _) => new(FailureClass::Transient),
         (401, _) => unauthorized::unauthorized(situation, headers, words, seen),
@@ -121,7 +137,13 @@ fn spoken(
         (403, _) if situation.service == Service::Graph => {
             permission::of_graph(seen, situation.verb, situation.path, situation.sender.party)
         }
-        (403, _) => Missing::on_scope(message).error(seen, situation, &situation.sender),
+        (403, _) => {
+            let missing = Missing::on_scope(message);
+            match (&missing.action, code) {
+                (Some(_), _) | (None, "AuthorizationFailed") => missing.error(seen, situation, &situation.sender),
+                (None, _) => forbidden::unexplained(situation, words, &seen),
+            }
+        }
         (404, "SubscriptionNotFound") => {
             let missing = Missing {
                 action: Some("Microsoft.Resources/subscriptions/read".to_owned()),
@@ -301,8 +323,6 @@ fn namespace_in(message: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
     use twinspan_engine::Certainty::{self, NotDone, Unknown};
     use twinspan_engine::FailureClass::{
@@ -336,7 +356,7 @@ mod tests {
         headers: &[(&str, &str)],
         body: &str,
     ) -> StepError {
-        let kind = if matches!(credential, Credential::AzureCli) { "user" } else { "app" };
+        let kind = if matches!(credential, Credential::AzureCli { .. }) { "user" } else { "app" };
         let claims =
             |oid: &str| serde_json::from_value::<Claims>(json!({"oid": oid, "idtyp": kind})).unwrap();
         let sender =
@@ -585,12 +605,13 @@ mod tests {
         let challenge = "Bearer authorization_uri=\"https://login.example/\", error=\"insufficient_claims\", claims=\"eyJhIjoxfQ\"";
         let headers = [("www-authenticate", challenge)];
         let body = error_body("InvalidAuthenticationToken", "x");
-        let by_cli = classed_for(&Credential::AzureCli, false, false, true, 401, &headers, &body);
+        let by_cli =
+            classed_for(&Credential::AzureCli { config_dir: None }, false, false, true, 401, &headers, &body);
         assert_eq!(by_cli.class, NeedsPerson);
         let wait = by_cli.wait.unwrap();
         assert_eq!(wait.who.unwrap(), format!("you (nina@contoso.example) in tenant {C}"));
         let command = format!(
-            "az login --tenant {C} --scope https://management.azure.com/.default --claims-challenge eyJhIjoxfQ=="
+            "az login --tenant {C} --scope https://management.azure.com/.default --claims-challenge eyJhIjoxfQ== --allow-no-subscriptions"
         );
         assert_eq!(wait.action.unwrap(), command);
         // Azure names the other tenant: it is that one's token.
@@ -598,15 +619,29 @@ mod tests {
             "InvalidAuthenticationToken",
             &format!("The token of tenant '{T}' does not satisfy it."),
         );
-        let wait = classed_for(&Credential::AzureCli, false, false, true, 401, &headers, &body).wait.unwrap();
+        let wait =
+            classed_for(&Credential::AzureCli { config_dir: None }, false, false, true, 401, &headers, &body)
+                .wait
+                .unwrap();
         assert!(wait.action.unwrap().starts_with(&format!("az login --tenant {T} ")));
         // What is no base64 is no part of a command.
         let headers = [("www-authenticate", "Bearer claims=\"$(reboot)\"")];
-        let wait =
-            classed_for(&Credential::AzureCli, false, false, false, 401, &headers, &body).wait.unwrap();
+        let wait = classed_for(
+            &Credential::AzureCli { config_dir: None },
+            false,
+            false,
+            false,
+            401,
+            &headers,
+            &body,
+        )
+        .wait
+        .unwrap();
         assert_eq!(
             wait.action.unwrap(),
-            format!("az login --tenant {C} --scope https://management.azure.com/.default")
+            format!(
+                "az login --tenant {C} --scope https://management.azure.com/.default --allow-no-subscriptions"
+            )
         );
         // An application has no second factor: nobody is told to sign it in.
         for credential in [
@@ -635,18 +670,25 @@ mod tests {
             let body = error_body("ExpiredAuthenticationToken", message);
             classed_for(credential, same, true, true, 401, &[], &body)
         };
-        let error = refused(&Credential::AzureCli, true, "The access token has expired.");
+        let error =
+            refused(&Credential::AzureCli { config_dir: None }, true, "The access token has expired.");
         assert_eq!(error.class, NeedsPerson);
-        let login =
-            |tenant| format!("az login --tenant {tenant} --scope https://management.azure.com/.default");
+        let login = |tenant| {
+            format!(
+                "az login --tenant {tenant} --scope https://management.azure.com/.default --allow-no-subscriptions"
+            )
+        };
         assert_eq!(error.wait.unwrap().action.unwrap(), format!("{} && {}", login(C), login(T)));
         // Azure says whose it was.
         let said = format!("The auxiliary token of client 'c' in tenant '{T}' is expired.");
-        assert_eq!(refused(&Credential::AzureCli, true, &said).wait.unwrap().action.unwrap(), login(T));
-        let others_hint = refused(&Credential::AzureCli, false, &said).hint.unwrap();
+        assert_eq!(
+            refused(&Credential::AzureCli { config_dir: None }, true, &said).wait.unwrap().action.unwrap(),
+            login(T)
+        );
+        let others_hint = refused(&Credential::AzureCli { config_dir: None }, false, &said).hint.unwrap();
         assert!(others_hint.contains(T) && !others_hint.contains(C), "{others_hint}");
         // The first time a new one may do; and nobody can empty the cache of a machine's identity service.
-        assert_eq!(refused(&Credential::AzureCli, false, "x").class, Transient);
+        assert_eq!(refused(&Credential::AzureCli { config_dir: None }, false, "x").class, Transient);
         assert_eq!(refused(&Credential::ManagedIdentity { client_id: None }, true, "x").class, Transient);
     }
 
@@ -671,6 +713,14 @@ mod tests {
         assert_eq!(wait(&[("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT")]), Some(Duration::from_secs(90)));
         assert_eq!(wait(&[("retry-after", "Mon, 23 Nov 2026 07:00:00 GMT")]), Some(Duration::ZERO));
         assert_eq!(wait(&[("retry-after", "soon")]), None);
+        // Who asks for days is not believed, and that is said.
+        assert_eq!(wait(&[("retry-after", "86400")]), Some(Duration::from_secs(3600)));
+        assert_eq!(wait(&[("retry-after", "18446744073709551615")]), Some(Duration::from_secs(3600)));
+        assert!(
+            classed(false, false, 429, &[("retry-after", "86400")], "")
+                .message
+                .ends_with("asks to be left alone for 1 d; it is asked again after 1 h")
+        );
         assert_eq!(wait(&[]), None);
     }
 
@@ -680,7 +730,7 @@ mod tests {
         for (status, class, certainty) in [
             (404, Transient, NotDone),
             (403, Transient, NotDone),
-            (407, Transient, NotDone),
+            (407, NeedsPerson, NotDone),
             (302, Transient, NotDone),
             (429, Throttled, NotDone),
             (401, Transient, NotDone),
@@ -695,6 +745,120 @@ mod tests {
         }
         let redirect = classed(true, false, 302, &[("location", "https://portal.example/login")], page);
         assert!(redirect.hint.unwrap().contains("portal.example"));
+    }
+
+    #[test]
+    fn not_every_403_is_a_missing_role() {
+        let denied = "The client 'x' with object id 'o' has permission to perform action 'Microsoft.Network/networkManagerConnections/write' on scope \
+            '/subscriptions/s-1/providers/Microsoft.Network/networkManagerConnections/c'; however, the access is denied because of the deny \
+            assignment with name 'Deny external managers' and Id 'd0d0' at scope '/subscriptions/s-1'.";
+        let condition = "The client 'x' with object id 'o' has an authorization with ABAC condition that is not fulfilled to perform action \
+            'Microsoft.Authorization/roleAssignments/write' over scope '/subscriptions/s-1/providers/Microsoft.Authorization/roleAssignments/r' or the \
+            scope is invalid.";
+        for (status, code, message, class, what, action) in [
+            (
+                403,
+                "DenyAssignmentAuthorizationFailed",
+                denied,
+                Permission,
+                "the deny assignment 'Deny external managers' at /subscriptions/s-1",
+                "denyAssignments/d0d0",
+            ),
+            (403, "AuthorizationFailed", denied, Permission, "whatever roles it has", "az rest --method get"),
+            (
+                403,
+                "AuthorizationFailed",
+                condition,
+                Permission,
+                "has a condition",
+                "az role assignment list --assignee o --scope /subscriptions/s-1 ",
+            ),
+            (
+                403,
+                "Forbidden",
+                "Something else forbids it.",
+                Permission,
+                "Forbidden: Something else forbids it.",
+                "az role assignment list",
+            ),
+            (403, "QuotaExceeded", "Too many cores.", Policy, "", "a quota of"),
+            (409, "NetworkManagersCountLimitReached", "At most 1.", Policy, "", "a quota of"),
+        ] {
+            let failure = classed(true, false, status, &[], &error_body(code, message));
+            let context = format!("{code}: {failure:?}");
+            assert_eq!(failure.class, class, "{context}");
+            let hint = failure.hint.clone().unwrap();
+            assert!(hint.contains(action) && !hint.contains("role assignment create"), "{context}");
+            if let Some(wait) = &failure.wait {
+                assert!(
+                    wait.what.contains(what) && wait.who.is_some() && wait.otherwise.is_some(),
+                    "{context}"
+                );
+            }
+        }
+        assert_eq!(classed(true, false, 429, &[], &error_body("QuotaExceeded", "x")).class, Throttled);
+    }
+
+    #[test]
+    fn an_invitation_that_a_setting_forbids_names_the_setting_and_not_a_role() {
+        for (status, message, wanted) in [
+            (
+                403,
+                "Guest invitations not allowed for your company. Contact your company administrator for more details.",
+                "External collaboration settings",
+            ),
+            (401, "Guest invitations not allowed for your company.", "External collaboration settings"),
+            (
+                401,
+                "Insufficient privileges to perform requested operation by the application '00000003-0000-0000-c000-000000000000'. ControllerName=MSGraphInviteAPI, ActionName=CreateInvite.",
+                "External collaboration settings",
+            ),
+            (
+                403,
+                "This invitation is blocked by cross-tenant access settings.",
+                "Cross-tenant access settings",
+            ),
+            (
+                400,
+                "The invited user's domain is not allowed by your company's policy.",
+                "Collaboration restrictions",
+            ),
+        ] {
+            let failure = invitation(status, message);
+            assert_eq!(failure.class, Permission, "{failure:?}");
+            let wait = failure.wait.unwrap();
+            let action = wait.action.unwrap();
+            assert!(action.contains(wanted) && !action.contains("Guest Inviter"), "{action}");
+            assert!(wait.what.contains(&redaction::line(message)), "{}", wait.what);
+        }
+        // Without a word of a setting it is a role.
+        assert!(
+            invitation(403, "Insufficient privileges to complete the operation.")
+                .hint
+                .unwrap()
+                .contains("Guest Inviter")
+        );
+        // A token that is refused is not sent again at once.
+        let failure = invitation(401, "Access token validation failure.");
+        assert_eq!((failure.class, failure.retry_after), (Transient, Some(Duration::from_secs(30))));
+    }
+
+    fn invitation(status: u16, message: &str) -> StepError {
+        let party = Party { name: "target-admin", contact: None, about: None, tenant: T };
+        let credential = Credential::ManagedIdentity { client_id: None };
+        let situation = Situation {
+            cloud: &Cloud::named("public").unwrap(),
+            service: Service::Graph,
+            verb: "POST",
+            path: "/v1.0/invitations",
+            write: true,
+            sender: Sender { party, claims: Claims::default(), credential, same_token: false },
+            auxiliary: &[],
+            grants: &Grants::default(),
+            given: &[],
+            now: "2026-11-23T08:00:00Z".parse().unwrap(),
+        };
+        refusal(&situation, status, &HeaderMap::new(), error_body("Unauthorized", message).as_bytes())
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) fn exchanges(
     };
     let acted_as: Vec<ActedAs> =
         outcome.ok().and_then(|claims| claims.acted_as(party.name)).into_iter().collect();
-    if matches!(credential, Credential::AzureCli) {
+    if matches!(credential, Credential::AzureCli { .. }) {
         let target = format!("account get-access-token --tenant {} --scope {scope}", party.tenant);
         let received = Some(json!({"succeeded": outcome.is_ok()}));
         // Of what it was answered it leaves only its text, and in that the ids.

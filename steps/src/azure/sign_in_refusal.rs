@@ -17,6 +17,8 @@ pub(crate) struct Refusal {
     pub(crate) trace: Option<String>,
     pub(crate) timestamp: Option<String>,
     pub(crate) retry_after: Option<Duration>,
+    /// As whom the Azure CLI is signed in, where it says so.
+    pub(crate) account: Option<String>,
 }
 
 impl Refusal {
@@ -43,6 +45,7 @@ impl Refusal {
             trace: text("trace_id").or_else(|| after(&description, "Trace ID:")),
             timestamp: text("timestamp"),
             retry_after: None,
+            account: None,
             description,
         })
     }

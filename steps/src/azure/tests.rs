@@ -492,7 +492,8 @@ async fn a_sign_in_that_gets_no_word_of_entra_is_looked_at_by_its_status() {
         class_of(429, &[("retry-after", "7")], html).await,
         (FailureClass::Throttled, Some(Duration::from_secs(7)))
     );
-    assert_eq!(class_of(200, &[], html).await.0, FailureClass::Transient);
+    assert_eq!(class_of(200, &[], html).await.0, FailureClass::NeedsPerson, "a network that wants a sign-in");
+    assert_eq!(class_of(407, &[], html).await.0, FailureClass::NeedsPerson, "a proxy that wants one");
     let endless = json!({"token_type": "Bearer", "expires_in": i64::MAX, "access_token": "x"}).to_string();
     assert_eq!(class_of(200, &[], &endless).await.0, FailureClass::Transient);
 

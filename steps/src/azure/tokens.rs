@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
@@ -27,20 +28,18 @@ use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
 use uuid::Uuid;
 
 use super::arrivals::Arrivals;
-use super::authority::{Authority, Place, Seen};
+use super::authority::{Authority, Seen};
 use super::azure_cli::AzureCli;
 use super::certificate::Certificate;
 use super::claims::Claims;
+use super::cli_program;
 use super::cloud::{Cloud, Service};
 use super::credentials::{Credential, Credentials, SecretRef};
-use super::entra;
 use super::limits::{Lane, Limits, Quota, Sort};
-use super::no_credential::{azure_cli, configuration, none, not_usable, other_tenant, platform};
+use super::no_credential::{configuration, none, not_usable, other_tenant};
 use super::party::Party;
 use super::redaction;
-use super::retry_after;
 use super::sign_in_record::exchanges;
-use super::sign_in_refusal::Refusal;
 use super::wire::Wire;
 
 /// A token is renewed when it has less than this to live, as the Azure CLI does.
@@ -98,7 +97,7 @@ fn is_same(one: &SecretString, other: &SecretString) -> bool {
 
 /// The tokens of this process.
 pub(crate) struct Tokens {
-    cloud: Cloud,
+    pub(super) cloud: Cloud,
     credentials: Credentials,
     wire: Wire,
     /// Runs the Azure CLI; `None`: the library's own way.
@@ -241,7 +240,13 @@ impl Tokens {
         for exchange in exchanges(cx, began, party, &credential, &scope, &seen, outcome) {
             cx.log.record(exchange);
         }
-        let token = token.map_err(|text| self.refused(cx.now(), party, &credential, seen.last(), &text))?;
+        let token = match token {
+            Ok(token) => token,
+            Err(text) => {
+                let account = self.account(party, &credential).await;
+                return Err(self.refused(cx.now(), party, &credential, seen.last(), &text, account));
+            }
+        };
         match &token.claims.tid {
             Some(issued_by) if is_another(issued_by, party.tenant) => {
                 Err(other_tenant(party, &credential, issued_by))
@@ -272,9 +277,9 @@ impl Tokens {
         let with_assertion = || ClientAssertionCredentialOptions { client_options: options() };
         let made: azure_core::Result<Arc<dyn TokenCredential>> = match credential {
             Credential::None => return Err(none(cx, party)),
-            Credential::AzureCli => AzureCliCredential::new(Some(AzureCliCredentialOptions {
+            Credential::AzureCli { .. } => AzureCliCredential::new(Some(AzureCliCredentialOptions {
                 tenant_id: Some(party.tenant.to_owned()),
-                executor: self.executor.clone(),
+                executor: Some(self.cli(credential)),
                 ..AzureCliCredentialOptions::default()
             }))
             .map(|made| made as _),
@@ -370,76 +375,60 @@ impl Tokens {
         Certificate::read(&pem).ok()?.ends
     }
 
+    /// Runs the Azure CLI for a token.
+    fn cli(&self, credential: &Credential) -> Arc<dyn Executor> {
+        let config_dir = credential.azure_config_dir().map(Path::to_owned);
+        Arc::new(Program { instead: self.executor.clone(), config_dir })
+    }
+
+    /// As whom the Azure CLI is signed in, where it is asked for `party`: what a refusal leaves out.
+    async fn account(&self, party: Party<'_>, credential: &Credential) -> Option<String> {
+        if !matches!(credential, Credential::AzureCli { .. }) {
+            return None;
+        }
+        let (shell, command) = (OsStr::new("/bin/sh"), "cd /bin && az account list --all --output json");
+        let arguments = [OsStr::new("-c"), OsStr::new(command)];
+        let output = match &self.executor {
+            Some(instead) => instead.run(shell, &arguments).await,
+            None => cli_program::run(shell, &arguments, credential.azure_config_dir()).await,
+        };
+        cli_program::account(&output.ok().filter(|output| output.status.success())?.stdout, party.tenant)
+    }
+
     async fn secret(
         &self,
         party: Party<'_>,
         place: &SecretRef,
         what: &str,
     ) -> Result<SecretString, StepError> {
-        self.credentials.secrets().read(place).await.map_err(|reason| {
+        let secret = self.credentials.secrets().read(place).await.map_err(|reason| {
             configuration(
                 party,
                 &format!("the credential of {party} cannot be read from {place}: {reason}"),
                 format!("put {what} into {place}"),
             )
-        })
+        })?;
+        // A server that repeats it, in whatever field, must not bring it into a record.
+        redaction::remember(secret.expose_secret());
+        Ok(secret)
     }
+}
 
-    /// From the remembered answer where there was one; the Azure CLI leaves only its text.
-    fn refused(
-        &self,
-        now: Timestamp,
-        party: Party<'_>,
-        credential: &Credential,
-        seen: Option<&Seen>,
-        text: &str,
-    ) -> StepError {
-        let login = self.cloud.login();
-        let came = credential.client_id().and_then(|client| self.arrivals.recent(party.tenant, client, now));
-        let seen = match seen {
-            Some(seen) if seen.place == Place::Login => seen,
-            Some(seen) => return platform(party, credential, seen, now),
-            None => {
-                return match Refusal::from_cli(text) {
-                    Some(refusal) => entra::refused(party, credential, &self.cloud, &refusal, came),
-                    None if matches!(credential, Credential::AzureCli) => azure_cli(party, &self.cloud, text),
-                    None => configuration(
-                        party,
-                        &format!("sign-in as {party}: {}", redaction::line(text)),
-                        format!("look at [identities.{}] in twinspan.toml", party.name),
-                    ),
-                };
-            }
+/// The program `az`, as one credential wants it run; or what stands for it.
+#[derive(Debug)]
+struct Program {
+    instead: Option<Arc<dyn Executor>>,
+    config_dir: Option<PathBuf>,
+}
+
+#[async_trait::async_trait]
+impl Executor for Program {
+    async fn run(&self, program: &OsStr, args: &[&OsStr]) -> std::io::Result<Output> {
+        let output = match &self.instead {
+            Some(instead) => instead.run(program, args).await?,
+            None => cli_program::run(program, args, self.config_dir.as_deref()).await?,
         };
-        let reply = match &seen.end {
-            Ok(reply) => reply,
-            // Asking for a token changes nothing, so it does not matter whether it arrived.
-            Err(fault) => {
-                return StepError::new(
-                    FailureClass::Transient,
-                    format!("sign-in as {party} at {login}: {fault}"),
-                )
-                .hint(fault.advice(login));
-            }
-        };
-        let wait = retry_after(&reply.headers, now);
-        let refusal = reply.refusal.as_ref().and_then(|body| Refusal::from_json(reply.status, body));
-        if let Some(mut refusal) = refusal {
-            refusal.retry_after = wait;
-            return entra::refused(party, credential, &self.cloud, &refusal, came);
-        }
-        let status = reply.status;
-        let class = match status {
-            429 => FailureClass::Throttled,
-            _ => FailureClass::Transient,
-        };
-        let mut error = StepError::new(
-            class,
-            format!("sign-in as {party} at {login}: status {status}, and not in the words of Entra"),
-        )
-        .hint(format!("a proxy or firewall between this machine and {login} may have answered"));
-        error.retry_after = wait;
-        error
+        cli_program::token_only(output)
     }
 }
 
@@ -596,7 +585,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_azure_cli_says_is_classed() {
-        let sign_in = format!("az login --tenant {CENTRAL}");
+        let sign_in = format!("az login --tenant {CENTRAL} --allow-no-subscriptions");
         for (code, stderr, class, next) in [
             (1, "ERROR: Please run 'az login' to setup account.", FailureClass::Credential, sign_in.as_str()),
             (127, "sh: az: not found", FailureClass::Credential, "install the Azure CLI"),

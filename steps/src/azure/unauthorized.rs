@@ -3,6 +3,7 @@
 use azure_core::base64;
 use http::{HeaderMap, header};
 use serde_json::Value;
+use twinspan_encode::sh;
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::cloud::{Cloud, Service};
@@ -52,7 +53,7 @@ pub(super) fn unauthorized(
 impl Sender<'_> {
     /// Whether the Azure CLI signs in for a person; for an application it can, too.
     fn is_person_of_cli(&self) -> bool {
-        matches!(self.credential, Credential::AzureCli)
+        matches!(self.credential, Credential::AzureCli { .. })
             && self.claims.principal_type() != Some("ServicePrincipal")
     }
 
@@ -61,18 +62,22 @@ impl Sender<'_> {
     }
 
     /// What brings a new token of this sender.
-    fn sign_in(&self, situation: &Situation<'_>) -> String {
+    fn sign_in(&self, situation: &Situation<'_>, claims: Option<&str>) -> String {
         let tenant = self.party.tenant;
         if self.is_person_of_cli() {
-            return situation.cloud.az_login_for(tenant, situation.service);
+            return situation.cloud.az_login_for(self, situation.service, claims);
         }
         let application = self.application().unwrap_or("APPLICATION");
-        format!("az account clear && az login --service-principal --tenant {tenant} --username {application}")
+        format!(
+            "az account clear && az login --service-principal --tenant {} --username {} --allow-no-subscriptions",
+            sh::word(tenant),
+            sh::word(application)
+        )
     }
 
     /// The Azure CLI answers from its own cache, which nobody but a person can empty.
     fn is_stuck(&self) -> bool {
-        self.same_token && matches!(self.credential, Credential::AzureCli)
+        self.same_token && matches!(self.credential, Credential::AzureCli { .. })
     }
 }
 
@@ -92,10 +97,7 @@ fn too_weak(situation: &Situation<'_>, sender: &Sender<'_>, claims: Option<&str>
     let tenant = party.tenant;
     let log = format!("the Entra administrator of tenant {tenant}: sign-in log");
     if sender.is_person_of_cli() {
-        let mut command = sender.sign_in(situation);
-        if let Some(claims) = claims {
-            command.push_str(&format!(" --claims-challenge {claims}"));
-        }
+        let command = sender.sign_in(situation, claims);
         return StepError::new(FailureClass::NeedsPerson, seen).hint(command.clone()).wait(
             Wait::new(WaitKind::Person, "a stronger sign-in is required (claims challenge)")
                 .who(party.you())
@@ -125,7 +127,7 @@ fn too_weak(situation: &Situation<'_>, sender: &Sender<'_>, claims: Option<&str>
 
 /// The same token came back after it was refused.
 fn given_again(situation: &Situation<'_>, stuck: &[&Sender<'_>], words: &Words, seen: String) -> StepError {
-    let commands: Vec<String> = stuck.iter().map(|sender| sender.sign_in(situation)).collect();
+    let commands: Vec<String> = stuck.iter().map(|sender| sender.sign_in(situation, None)).collect();
     let command = commands.join(" && ");
     let people: Vec<String> = stuck.iter().map(|sender| sender.party.you()).collect();
     let tenants: Vec<&str> = stuck.iter().map(|sender| sender.party.tenant).collect();
@@ -169,8 +171,11 @@ fn wrong_tenant(party: Party<'_>, challenge: &str, words: &Words, seen: String) 
 impl Cloud {
     /// Signs a person in anew for exactly what we ask for: a plain `az login` leaves the token that the Azure CLI keeps for
     /// our scope, and gives that again.
-    pub(super) fn az_login_for(&self, tenant: &str, service: Service) -> String {
-        format!("{} --scope {}", self.az_login(tenant), self.scope(service))
+    pub(super) fn az_login_for(&self, sender: &Sender<'_>, service: Service, claims: Option<&str>) -> String {
+        let claims =
+            claims.map(|claims| format!(" --claims-challenge {}", sh::word(claims))).unwrap_or_default();
+        let options = format!(" --scope {}{claims}", sh::word(&self.scope(service)));
+        self.az_login_with(sender.party.tenant, sender.credential.azure_config_dir(), &options)
     }
 }
 
@@ -233,7 +238,7 @@ mod tests {
             let claims = serde_json::json!({"idtyp": kind, "appid": "app-1"});
             let party = Party { name: "central", contact: None, about: None, tenant: "t-1" };
             let claims = serde_json::from_value(claims).unwrap();
-            Sender { party, claims, credential: Credential::AzureCli, same_token: true }
+            Sender { party, claims, credential: Credential::AzureCli { config_dir: None }, same_token: true }
         };
         let (cloud, grants) = (Cloud::named("public").unwrap(), super::super::grants::Grants::default());
         let situation = |sender| Situation {
@@ -255,11 +260,13 @@ mod tests {
         };
         assert_eq!(
             action("app", &headers),
-            "az account clear && az login --service-principal --tenant t-1 --username app-1"
+            "az account clear && az login --service-principal --tenant t-1 --username app-1 --allow-no-subscriptions"
         );
         assert!(action("user", &headers).starts_with("az login --tenant t-1 --scope "));
         headers.insert(header::WWW_AUTHENTICATE, "Bearer claims=\"eyJhIjoxfQ\"".parse().unwrap());
         assert!(action("app", &headers).starts_with("look at the sign-ins of application app-1 "));
-        assert!(action("user", &headers).ends_with(" --claims-challenge eyJhIjoxfQ=="));
+        assert!(
+            action("user", &headers).ends_with(" --claims-challenge eyJhIjoxfQ== --allow-no-subscriptions")
+        );
     }
 }

@@ -51,17 +51,20 @@ impl TransportFault {
         matches!(self, TransportFault::Lost(_) | TransportFault::Truncated(_))
     }
 
-    /// What the operator looks at when nothing could be sent to `place`.
-    pub(crate) fn advice(&self, place: &str) -> String {
+    /// What went wrong, in the words of who noticed it.
+    pub(crate) fn reason(&self) -> &str {
         match self {
-            TransportFault::Refused(reason) if reason.to_ascii_lowercase().contains("certificate") => {
-                format!(
-                    "the certificate of {place} is not trusted here: set root_certificate in [cloud] of twinspan.toml, or \
-                 look for a proxy that opens the encryption"
-                )
-            }
-            _ => format!("check that this machine reaches {place}"),
+            TransportFault::TimedOut => "no connection in time",
+            TransportFault::Refused(reason)
+            | TransportFault::Lost(reason)
+            | TransportFault::Truncated(reason)
+            | TransportFault::Forbidden(reason) => reason,
         }
+    }
+
+    /// What the operator looks at when nothing could be sent to `place`.
+    pub(crate) fn advice(place: &str) -> String {
+        format!("check that this machine reaches {place}")
     }
 }
 

@@ -132,7 +132,10 @@ fn right_account(
             Some(contact) => format!("{contact} (object id {wanted})"),
             None => format!("the account with object id {wanted}"),
         };
-        return format!("{}, and choose {right}", cloud.az_login(&tenant.to_string()));
+        return format!(
+            "{}, and choose {right}",
+            cloud.az_login(&tenant.to_string(), signed_in.azure_config_dir.as_deref())
+        );
     }
     format!(
         "correct [identities.{}] in twinspan.toml ({}): its application{} must have object id {wanted} in tenant {tenant}",
@@ -200,6 +203,7 @@ mod tests {
             credential,
             expires: "2026-11-23T09:00:00Z".parse().unwrap(),
             certificate_ends: None,
+            azure_config_dir: None,
         };
         judge(&Cloud::named(cloud).unwrap(), &SignIn::example(), &Bench::new().target, signed_in)
     }
@@ -222,7 +226,9 @@ mod tests {
         );
         assert_eq!(
             other.action.unwrap(),
-            format!("az login --tenant {TARGET}, and choose nina@contoso.example (object id {ACCOUNT})")
+            format!(
+                "az login --tenant {TARGET} --allow-no-subscriptions, and choose nina@contoso.example (object id {ACCOUNT})"
+            )
         );
         let other = wait(judged(Some(wrong), "china", CredentialKind::AzureCli).unwrap());
         assert!(other.action.unwrap().starts_with("az cloud set --name AzureChinaCloud && az login"));
@@ -249,6 +255,7 @@ mod tests {
                 application: Some(signed_in_as.to_owned()),
                 principal_type: None,
                 certificate_ends: None,
+                azure_config_dir: None,
                 account: account.map(str::to_owned),
                 credential: CredentialKind::AzureCli,
                 expires: "2026-11-23T09:00:00Z".parse().unwrap(),

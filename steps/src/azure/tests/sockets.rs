@@ -110,7 +110,7 @@ async fn a_certificate_that_is_not_trusted_stops_before_anything_is_sent() {
     let sockets = sockets(false).await;
     let bench = &sockets.bench;
     let error = bench.put().await.0.unwrap_err();
-    assert_eq!((error.class, error.certainty), (FailureClass::Transient, Certainty::NotDone));
+    assert_eq!((error.class, error.certainty), (FailureClass::NeedsPerson, Certainty::NotDone));
     assert!(error.hint.as_ref().is_some_and(|hint| hint.contains("set root_certificate")), "{error:?}");
     assert!(bench.script.token_requests().is_empty());
 }

@@ -1,0 +1,78 @@
+//! Why there is no token: Entra's words, the platform's, the Azure CLI's, or none at all.
+
+use jiff::Timestamp;
+use twinspan_engine::{FailureClass, StepError};
+
+use super::authority::{Place, Seen};
+use super::credentials::Credential;
+use super::no_credential::{azure_cli, configuration, platform};
+use super::party::Party;
+use super::sign_in_refusal::Refusal;
+use super::tokens::Tokens;
+use super::{entra, pauses, redaction, retry_after, unreachable};
+
+impl Tokens {
+    /// From the remembered answer where there was one; the Azure CLI leaves only its text.
+    pub(super) fn refused(
+        &self,
+        now: Timestamp,
+        party: Party<'_>,
+        credential: &Credential,
+        seen: Option<&Seen>,
+        text: &str,
+        account: Option<String>,
+    ) -> StepError {
+        let login = self.cloud.login();
+        let came = credential.client_id().and_then(|client| self.arrivals.recent(party.tenant, client, now));
+        let seen = match seen {
+            Some(seen) if seen.place == Place::Login => seen,
+            Some(seen) => return platform(party, credential, seen, now),
+            None => {
+                return match Refusal::from_cli(text) {
+                    Some(refusal) => {
+                        let refusal = Refusal { account, ..refusal };
+                        entra::refused(party, credential, &self.cloud, &refusal, came)
+                    }
+                    None if matches!(credential, Credential::AzureCli { .. }) => {
+                        azure_cli(party, credential, &self.cloud, account.as_deref(), text)
+                    }
+                    None => configuration(
+                        party,
+                        &format!("sign-in as {party}: {}", redaction::line(text)),
+                        format!("look at [identities.{}] in twinspan.toml", party.name),
+                    ),
+                };
+            }
+        };
+        let reply = match &seen.end {
+            Ok(reply) => reply,
+            // Asking for a token changes nothing, so it does not matter whether it arrived.
+            Err(fault) => {
+                let seen = format!("sign-in as {party} at {login}: {fault}");
+                return unreachable::error(seen, fault, &self.cloud, login);
+            }
+        };
+        let wait = retry_after(&reply.headers, now);
+        let refusal = reply.refusal.as_ref().and_then(|body| Refusal::from_json(reply.status, body));
+        if let Some(mut refusal) = refusal {
+            refusal.retry_after = wait;
+            return entra::refused(party, credential, &self.cloud, &refusal, came);
+        }
+        let status = reply.status;
+        let seen = format!("sign-in as {party} at {login}: status {status}, and not in the words of Entra");
+        if status == 407 {
+            return unreachable::proxy_wants_sign_in(seen, login);
+        }
+        if reply.page {
+            return unreachable::page(seen, login);
+        }
+        let class = match status {
+            429 => FailureClass::Throttled,
+            _ => FailureClass::Transient,
+        };
+        let mut error = StepError::new(class, seen)
+            .hint(format!("a proxy or firewall between this machine and {login} may have answered"));
+        error.retry_after = pauses::believed(wait).0;
+        error
+    }
+}
