@@ -314,7 +314,10 @@ impl Step for NetworkManager {
                 params.id
             ))
         })?;
-        self.azure.arm(cx, cx.identity()?).put(params.id.path(), API, &body(create, cx.run.short())).await?;
+        self.azure
+            .arm(cx, cx.identity()?)
+            .put(params.id.path(), API, &body(create, cx.owner.short()))
+            .await?;
         Ok(Applied::default())
     }
 
@@ -356,7 +359,7 @@ impl Step for NetworkManager {
             by_hand: Some("Azure portal: Virtual network managers, Create".to_owned()),
             ..Task::default()
         };
-        let said = hand_over::resource(params.id.path(), API, &body(create, cx.run.short()), task)?;
+        let said = hand_over::resource(params.id.path(), API, &body(create, cx.owner.short()), task)?;
         Ok(HandOver { outputs, ..said })
     }
 
