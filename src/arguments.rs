@@ -14,7 +14,7 @@ use crate::commands;
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 failed, 2 changes (preview), 3 not found, 4 sign-in refused, 5 waiting, 6 gave up waiting, \
-                  7 held, 9 drift, 64 usage, 65 plan invalid, 70 bug, 74 journal, 130/143 stopped. `twinspan explain exit-codes` \
+                  7 held, 8 other plan or inputs, 9 drift, 64 usage, 65 plan invalid, 70 bug, 74 journal, 130/143 stopped. `twinspan explain exit-codes` \
                   says more."
 )]
 pub(crate) struct Cli {
@@ -89,6 +89,14 @@ pub(crate) enum Command {
     Rehearse(commands::rehearse::Args),
     /// Start a run of a plan and drive it
     Run(commands::run::Args),
+    /// Bring a plan about: resume its open run, verify what is done, or start a run where something changed
+    ///
+    /// The same line every time, for pipelines. The run key ties the runs of one rollout together. An open run of the key with
+    /// this plan and these inputs is resumed; one with another plan or other inputs is exit code 8, with what differs. Where
+    /// the last run of the key is done and nothing changed, everything is read again: 0, or 9 where something has drifted.
+    /// Otherwise a run is started, in which what ended runs of the key created is unchanged or updated in place; it stays
+    /// theirs. It returns as soon as only people, approvals, permissions or credentials are waited for (5).
+    Apply(commands::apply::Args),
     /// Drive runs on, also after a crash, a reboot or a pause
     Resume(commands::resume::Args),
     /// Send nothing more until the run is resumed
@@ -183,6 +191,17 @@ impl InputArgs {
     pub(crate) fn is_given(&self) -> bool {
         !self.input.is_empty() || !self.inputs.is_empty() || !self.input_env.is_empty()
     }
+}
+
+/// What ties a run to others, and what it is called.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RolloutArgs {
+    /// Tie the runs of one rollout together (default: the plan's name and its inputs of type tenant-id and scope)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// Give the run a label, for lists and reports (can be repeated)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) label: Vec<String>,
 }
 
 /// A run, or the only open one.

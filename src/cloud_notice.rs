@@ -31,6 +31,7 @@ fn reaches_the_cloud(command: &Command) -> bool {
     match command {
         Command::Preview(_)
         | Command::Run(_)
+        | Command::Apply(_)
         | Command::Resume(_)
         | Command::Repair(_)
         | Command::HandOver(_)

@@ -1,5 +1,6 @@
 //! One file for each verb.
 
+pub(crate) mod apply;
 pub(crate) mod approve;
 pub(crate) mod backup;
 pub(crate) mod cancel;
@@ -56,6 +57,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, Co
         Command::Graph(args) => graph::run(ui, app, args).await,
         Command::Rehearse(args) => rehearse::run(ui, app, args).await,
         Command::Run(args) => run::run(ui, app, args).await,
+        Command::Apply(args) => apply::run(ui, app, args).await,
         Command::Resume(args) => resume::run(ui, app, args).await,
         Command::Pause(args) => pause::run(ui, app, args).await,
         Command::Cancel(args) => cancel::run(ui, app, args).await,

@@ -123,7 +123,9 @@ impl Exit {
                 "Gave up waiting (`give_up_after`); what was asked of the other side goes on; resume looks again"
             }
             Exit::Held => "Another process holds an open run; what could be driven was driven",
-            Exit::PlanChanged => "The plan changed since the run accepted it",
+            Exit::PlanChanged => {
+                "The plan or its inputs are not those of the open run of the key (`apply`); nothing was sent"
+            }
             Exit::Drift => "Drift: `verify` found that what is there is no longer what was proven",
             Exit::Usage => "The command line or the configuration is wrong",
             Exit::PlanInvalid => "The plan or its inputs are wrong; nothing was sent",

@@ -11,5 +11,6 @@ mod people;
 mod stage;
 mod view;
 
+pub(crate) use credentials::roles;
 pub(crate) use stage::{Props, Stage};
 pub(crate) use view::Next;

@@ -15,7 +15,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{GOOD, Text, Ui, document};
 use crate::view::{resume, signal_word};
-use crate::{failures, run_reference};
+use crate::{failures, run_reference, step_pattern};
 
 /// How long a live driver may take to see a signal. It looks ten times a second; requests in flight end first.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,6 +66,53 @@ pub(crate) async fn send(
         ui.talk(&format!("next: {next}"));
     }
     Ok(if settled == Settled::NotYet { Exit::Waiting } else { Exit::Done })
+}
+
+/// Sends one signal for each step that `pattern` fits and that it fits now, and says how many there were.
+pub(crate) async fn send_all(
+    ui: &Ui,
+    app: &App,
+    backend: &Arc<SqliteBackend>,
+    run: RunId,
+    pattern: &str,
+    signal: impl Fn(StepKey) -> Signal,
+    reason: Option<String>,
+) -> Result<Exit, CommandError> {
+    let state = backend.load(run).await.map_err(failures::backend)?;
+    let keys: Vec<StepKey> = state.steps().map(|item| item.key().clone()).collect();
+    let named: Vec<&StepKey> = keys.iter().filter(|key| step_pattern::fits(pattern, &key.0)).collect();
+    if named.is_empty() {
+        let error = CommandError::not_found(format!("no step of run {} fits {pattern}", run.short()));
+        let near = step_pattern::nearest(pattern, keys.iter().map(|key| &*key.0));
+        return Err(match near {
+            Some(near) => error.hint(format!("did you mean '{near}'?")),
+            None => error.hint(format!("`twinspan show {}` lists its steps", run.short())),
+        });
+    }
+    let mut fitting = Vec::new();
+    let mut refused = None;
+    for key in &named {
+        let signal = signal((*key).clone());
+        match check_signal(&state, &signal, &app.actor()) {
+            Ok(()) => fitting.push(signal),
+            Err(why) => refused = Some(why),
+        }
+    }
+    let Some(last) = fitting.pop() else {
+        let what = refused.map_or_else(String::new, |refused| format!(": {}", refused.what));
+        return Err(CommandError::usage(format!(
+            "none of {} steps that fit {pattern} takes this{what}",
+            named.len()
+        )));
+    };
+    let count = fitting.len() + 1;
+    for signal in fitting {
+        let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason: reason.clone(), signal };
+        backend.signal(row).await.map_err(failures::backend)?;
+    }
+    ui.talk(&format!("{count} of {} steps that fit {pattern} take this", named.len()));
+    // With the last of them the inbox is taken in.
+    send(ui, app, backend, run, last, reason).await
 }
 
 /// A step of the run.

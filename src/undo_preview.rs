@@ -1,9 +1,10 @@
 //! What `undo` would take back, in its order, and what it would keep, with the reason.
 
 use serde::Serialize;
-use twinspan_engine::{Ensure, ItemView, Origin, Registry, RunId, RunState, StepState};
+use twinspan_engine::{Ensure, ItemView, Origin, Registry, RunId, RunKey, RunState, StepState};
 
-use crate::ui::{DIM, STRONG, Text, WAIT, Width};
+use crate::error::CommandError;
+use crate::ui::{DIM, STRONG, Text, Ui, WAIT, Width};
 use crate::view::{Page, SCHEMA, id_of};
 
 /// What `undo --preview` shows. A read at the time of undo has the last word on ownership.
@@ -53,6 +54,10 @@ impl UndoView {
             match item.origin() {
                 Some(Origin::FoundInPlace) => {
                     keeps.push(Kept { step, reason: "it was there before this run".to_owned() });
+                }
+                Some(Origin::EarlierRun) => {
+                    let by = item.created_by().map(RunId::short).unwrap_or_default();
+                    keeps.push(Kept { step, reason: format!("run {by} created it and keeps it") });
                 }
                 Some(Origin::Unproven) => {
                     keeps.push(Kept { step, reason: "that this run made it is not proven".to_owned() });
@@ -107,5 +112,57 @@ impl UndoView {
             page.line(12, &format!("  {DIM}keep{DIM:#}    {:width$}  {}", kept.step, kept.reason));
         }
         page.into_text()
+    }
+}
+
+/// What `undo` shows of one run, or of every run of a key, newest first.
+pub(crate) struct UndoViews {
+    key: Option<RunKey>,
+    views: Vec<UndoView>,
+}
+
+#[derive(Serialize)]
+struct OfKey<'a> {
+    schema: u32,
+    key: &'a RunKey,
+    runs: &'a [UndoView],
+}
+
+impl UndoViews {
+    pub(crate) fn new(key: Option<RunKey>, views: Vec<UndoView>) -> Self {
+        UndoViews { key, views }
+    }
+
+    /// Prints it as the result.
+    pub(crate) fn show(&self, ui: &Ui) -> Result<(), CommandError> {
+        match (&self.key, &self.views[..]) {
+            (None, [only]) => ui.data(only, || only.text()),
+            (None, views) => views.iter().try_for_each(|view| ui.data(view, || view.text())),
+            (Some(key), runs) => ui.data(&OfKey { schema: SCHEMA, key, runs }, || self.text()),
+        }
+    }
+
+    /// Says it before a question.
+    pub(crate) fn say(&self, ui: &Ui) {
+        ui.talk_text(&self.text());
+    }
+
+    fn text(&self) -> Text {
+        let mut page = Page::new(Width::WHOLE);
+        match (&self.key, &self.views[..]) {
+            (Some(key), []) => page.whole(&format!("nothing to undo: every run of key {key} was undone")),
+            (_, views) => views.iter().for_each(|view| page.append(&view.text())),
+        }
+        page.into_text()
+    }
+
+    pub(crate) fn question(&self) -> String {
+        match (&self.key, &self.views[..]) {
+            (Some(key), views) => format!("Undo {} runs of key {key}?", views.len()),
+            (None, views) => {
+                let short = views.first().map(|view| view.short.clone()).unwrap_or_default();
+                format!("Take back what run {short} made?")
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use twinspan_engine::{
 
 use crate::app::App;
 use crate::error::CommandError;
-use crate::failures;
+use crate::{failures, rollouts};
 
 /// How long a live driver may take to record what was found.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,7 +32,14 @@ pub(crate) async fn of(
     run: RunId,
     reason: Option<String>,
 ) -> Result<Verification, CommandError> {
-    let state = backend.load(run).await.map_err(failures::backend)?;
+    let mut state = backend.load(run).await.map_err(failures::backend)?;
+    if !state.key().is_empty() {
+        let states = rollouts::states(backend, state.key()).await?;
+        if rollouts::tell_updates(app, backend, run, &states).await? {
+            backend.settle(run).await.map_err(failures::backend)?;
+            state = backend.load(run).await.map_err(failures::backend)?;
+        }
+    }
     let began = SystemClock.now();
     let findings = look(&state, performer).await;
     if findings.is_empty() {

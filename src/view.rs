@@ -25,7 +25,7 @@ pub(crate) use event::{EventView, Words, origin_word, signal_word, step};
 pub(crate) use next::resume;
 pub(crate) use page::Page;
 pub(crate) use run::{Facts, RunView};
-pub(crate) use status::{ended, is_blocked};
+pub(crate) use status::{ended, exit, is_blocked};
 pub(crate) use step::{EvidenceView, StepView, id_of};
 pub(crate) use summary::RunsView;
 pub(crate) use text::counted;

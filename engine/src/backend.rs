@@ -16,6 +16,7 @@ use twinspan_plans::{Inputs, Plan};
 use crate::event::Recorded;
 use crate::ids::{RunId, Seq};
 use crate::perform::Performer;
+use crate::rollout::{Labels, RunKey};
 use crate::signal::{Actor, SignalRow};
 use crate::state::{RunState, RunStatus};
 
@@ -43,6 +44,29 @@ pub struct NewRun {
     pub paused: bool,
     /// Seed of every random choice.
     pub seed: u64,
+    /// The rollout that it belongs to.
+    pub rollout: NewRollout,
+}
+
+/// What a new run says of its rollout.
+#[derive(Clone, Debug, Default)]
+pub struct NewRollout {
+    /// Ties it to other runs.
+    pub key: RunKey,
+    /// What the operator calls it.
+    pub labels: Labels,
+    /// When it may begin.
+    pub begins: Begins,
+}
+
+/// When a run may begin beside others of its key. Asked in the transaction that accepts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Begins {
+    /// Always.
+    #[default]
+    Anyway,
+    /// Only while no run of the key is open, and this one is the newest; `None`: there is no run of the key.
+    AfterNewest(Option<RunId>),
 }
 
 /// Whether the run was new.
@@ -52,6 +76,8 @@ pub enum Started {
     New,
     /// It was there already.
     Already,
+    /// It was not accepted: another run of its key was ([`Begins::AfterNewest`]).
+    Overtaken,
 }
 
 /// Which runs to drive.
@@ -111,6 +137,10 @@ pub struct Filter {
     pub open: bool,
     /// At most this many; `None`: all.
     pub limit: Option<usize>,
+    /// Only runs of this key.
+    pub key: Option<RunKey>,
+    /// Only runs that have these labels.
+    pub labels: Labels,
 }
 
 /// One line of a list of runs.
@@ -134,6 +164,10 @@ pub struct RunSummary {
     pub driver: Option<String>,
     /// The same driver, with what is known of its lease.
     pub holder: Option<LeaseHolder>,
+    /// What ties it to other runs.
+    pub key: RunKey,
+    /// What the operator calls it.
+    pub labels: Labels,
 }
 
 /// Runs plans durably.

@@ -61,7 +61,7 @@ pub fn decide(state: &RunState, now: Now) -> Vec<Effect> {
         let outcome = match state.control().goal {
             Goal::Finish => Outcome::Succeeded,
             Goal::Cancel => Outcome::Cancelled,
-            Goal::Undo => Outcome::Undone,
+            Goal::Undo => state.pruning().unwrap_or(Outcome::Undone),
         };
         return vec![Effect::Record(Event::RunEnded { outcome })];
     }
@@ -161,6 +161,7 @@ pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -
         needed_receipts: needed_receipts.collect(),
         stated: record.stated_values(),
         found,
+        owner: record.owner.filter(|_| phase == Phase::Apply),
         timeout: step.timeout.unwrap_or(limits::TIMEOUT),
     })
 }

@@ -13,6 +13,7 @@ use twinspan_plans::{Digest, Inputs};
 use crate::drift::Finding;
 use crate::failure::StepError;
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
+use crate::rollout::Rollout;
 use crate::search::Sought;
 use crate::signal::{Actor, Choice, Signal};
 use crate::step::{ActedAs, Approval, Cause, ClaimKey, Decision, Marker, Phase};
@@ -159,12 +160,22 @@ pub struct RunStarted {
     pub paused: bool,
     /// Seed of every random choice.
     pub seed: u64,
+    /// The rollout that it belongs to.
+    #[serde(default)]
+    pub rollout: Rollout,
 }
 
 /// Something that happened to a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepEvent {
+    /// An ended run of the same key created the resource that this step describes.
+    CreatedEarlier {
+        /// That run.
+        run: RunId,
+        /// Its step.
+        step: StepKey,
+    },
     /// Found as wanted at first sight: nothing to write.
     AlreadySo {
         /// What was found.
@@ -215,6 +226,9 @@ pub enum StepEvent {
         /// For a removal: what was just read, and is to be removed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found: Option<Value>,
+        /// The earlier run of the same key that created what is updated: its marker is kept, and it keeps the resource.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<RunId>,
     },
     /// The intent was withdrawn before anything was sent: the driver knows that for certain.
     NotSent {
@@ -397,6 +411,8 @@ pub enum Origin {
     Changed,
     /// It is there now, but that this run made it is not proven: undo keeps it.
     Unproven,
+    /// An ended run of the same key created it and keeps it; this run found it so, or updated it.
+    EarlierRun,
     /// Read only: there is nothing to own.
     Observed,
     /// A person said so.

@@ -412,6 +412,7 @@ impl Ahead<'_> {
         let stated = record.map(|record| record.stated_values()).unwrap_or_default();
         let cx = StepCx {
             run: self.run,
+            owner: self.run,
             step: key,
             phase: Phase::Probe,
             ensure: step.ensure,

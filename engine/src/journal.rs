@@ -36,9 +36,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 use twinspan_plans::Digest;
 
-use crate::backend::{BackendError, Durability, Mode, Opening};
+use crate::backend::{BackendError, Durability, Mode, Opening, Started};
 use crate::event::{Recorded, TakeOver};
 use crate::ids::{DriverId, RunId, Seq, SignalId};
+use crate::rollout::RunKey;
 use crate::step::ClaimKey;
 
 pub use body::Transcript;
@@ -233,8 +234,8 @@ impl Journal {
 
     // What others ask of the journal: thin names over `commit` and `read`.
 
-    /// Accepts a run; false when it was there.
-    pub(crate) async fn start(&self, new: NewRow) -> Result<bool, BackendError> {
+    /// Accepts a run, unless it was there or may not begin.
+    pub(crate) async fn start(&self, new: NewRow) -> Result<Started, BackendError> {
         self.write(move |connection| commit::start(connection, &new)).await
     }
 
@@ -307,8 +308,8 @@ impl Journal {
     }
 
     /// Runs, newest first.
-    pub(crate) fn list(&self, open: bool, limit: Option<usize>) -> Result<Vec<RunRow>, BackendError> {
-        self.read(|connection| read::list(connection, open, limit))
+    pub(crate) fn list(&self, open: bool, key: Option<&RunKey>) -> Result<Vec<RunRow>, BackendError> {
+        self.read(|connection| read::list(connection, open, key))
     }
 
     /// Open runs that `driver` does not have.

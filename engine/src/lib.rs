@@ -24,6 +24,7 @@ mod perform;
 mod preview;
 mod registry;
 mod right;
+mod rollout;
 mod schedule;
 mod search;
 mod signal;
@@ -33,9 +34,9 @@ mod suggested;
 mod wait;
 
 pub use backend::{
-    BackedUp, Backend, BackendError, BoxFuture, DriveOptions, Durability, Filter, JournalReport, LEASE,
-    LeaseHolder, Mode, NewRun, Opening, Parked, RunSummary, Runs, Settled, SqliteBackend, Started, StopToken,
-    Stopper,
+    BackedUp, Backend, BackendError, Begins, BoxFuture, DriveOptions, Durability, Filter, JournalReport,
+    LEASE, LeaseHolder, Mode, NewRollout, NewRun, Opening, Parked, RunSummary, Runs, Settled, SqliteBackend,
+    Started, StopToken, Stopper,
 };
 pub use clock::{Clock, Now, SystemClock, VirtualClock};
 pub use contents::{Content, Contents};
@@ -59,6 +60,7 @@ pub use perform::{Fact, Job, KindRules, Performer, Seen, panic_becomes_failure};
 pub use preview::{Preview, Previewed, Prospect, preview};
 pub use registry::{Kind, Registry};
 pub use right::Right;
+pub use rollout::{Created, EarlierRun, Labels, LeftOver, Rollout, RunKey, left_over};
 pub use search::{Sought, SoughtState};
 pub use signal::{Actor, Choice, Mend, Signal, SignalRow};
 pub use state::{

@@ -67,6 +67,8 @@ pub struct Job {
     pub stated: BTreeMap<String, Value>,
     /// For a removal: what the look before it found.
     pub found: Option<Arc<Value>>,
+    /// The earlier run of the same key that keeps what is updated; `None`: what is written is this run's.
+    pub owner: Option<RunId>,
     /// Longest time for this attempt.
     pub timeout: Duration,
 }
@@ -212,6 +214,7 @@ impl Performer {
     async fn run(&self, kind: &Kind, job: &Job, log: &AttemptLog) -> Result<Seen, StepError> {
         let cx = StepCx {
             run: job.run,
+            owner: job.owner.unwrap_or(job.run),
             step: &job.step,
             phase: job.acting(),
             ensure: job.ensure,

@@ -28,6 +28,7 @@ use crate::hand_over::{Task, Variable};
 use crate::ids::{RunId, Seq, StepKey};
 use crate::perform::{Fact, Job, Performer, Seen};
 use crate::right::Right;
+use crate::rollout::Rollout;
 use crate::signal::Actor;
 use crate::state::{IllegalTransition, RunState, fold};
 use crate::step::{Decision, Difference, Identity, Observed, Phase};
@@ -129,14 +130,16 @@ pub(crate) struct Look {
     reads: usize,
 }
 
-/// Looks at every step of `plan`, as `run` would, without any run: nothing is sent but reads.
+/// Looks at every step of `plan`, as `run` would, without any run: nothing is sent but reads. `rollout` knows the earlier
+/// runs of its key.
 pub async fn preview(
     plan: Arc<Plan>,
     inputs: Inputs,
     run: RunId,
+    rollout: Rollout,
     performer: Arc<Performer>,
 ) -> Result<Preview, StepError> {
-    let state = never_run(plan, inputs, run, &performer).map_err(|error| {
+    let state = never_run(plan, inputs, run, rollout, &performer).map_err(|error| {
         StepError::new(FailureClass::Bug, format!("the plan cannot be looked at: {error}"))
     })?;
     let (seen, variables, looks) = read_ahead(&state, &performer, false).await?;
@@ -195,6 +198,7 @@ fn never_run(
     plan: Arc<Plan>,
     inputs: Inputs,
     run: RunId,
+    rollout: Rollout,
     performer: &Performer,
 ) -> Result<RunState, IllegalTransition> {
     let started = RunStarted {
@@ -205,6 +209,7 @@ fn never_run(
         starter: Actor(String::new()),
         paused: false,
         seed: 0,
+        rollout,
     };
     let mut state = RunState::new(plan);
     let event = Event::RunStarted(Box::new(started));
@@ -245,6 +250,7 @@ fn due(
         needed_receipts: Vec::new(),
         stated: BTreeMap::new(),
         found: None,
+        owner: None,
         timeout: step.timeout.unwrap_or(limits::TIMEOUT),
     };
     Some((sight.key.clone(), params, job))

@@ -91,6 +91,21 @@ pub enum Signal {
     Undo,
     /// Call an undo off: what was deleted stays deleted until the run creates it anew on its way forward.
     Forward,
+    /// Undo single steps of a run that has ended: a later run of its key does not contain what they created. The run ends
+    /// once more as it had ended.
+    Prune {
+        /// The steps.
+        steps: Vec<StepKey>,
+        /// The later run.
+        by: RunId,
+    },
+    /// Record that a later run of the same key updated what these steps created. It asks for nothing.
+    UpdatedSince {
+        /// The steps.
+        steps: Vec<StepKey>,
+        /// The later run.
+        by: RunId,
+    },
     /// Mend what was found drifted; a run that has ended is reopened.
     Repair {
         /// The step that was asked for.

@@ -31,6 +31,7 @@ use twinspan_plans::{NodeId, Plan};
 
 use crate::event::{Event, Outcome, RunStarted};
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
+use crate::rollout::{CreatedBy, Rollout, resource};
 use crate::signal::Actor;
 use crate::state::agenda::Agenda;
 use crate::state::graph::Task;
@@ -39,7 +40,7 @@ use crate::state::moment::Moment;
 use crate::state::requests::Requests;
 use crate::state::status::Tally;
 use crate::state::undo_order::UndoOrder;
-use crate::step::ClaimKey;
+use crate::step::{ClaimKey, Marker};
 
 pub use crate::state::folding::fold;
 pub use crate::state::item::BlockState;
@@ -91,9 +92,15 @@ pub struct RunState {
     foreign: HashMap<ClaimKey, RunId>,
     /// Steps of this run by what they claim.
     claimants: HashMap<ClaimKey, Vec<ItemId>>,
+    /// What ended runs of the same key created, by kind and claims; the newest run wins.
+    earlier: HashMap<(String, Vec<ClaimKey>), CreatedBy>,
+    /// Their names in markers.
+    earlier_runs: HashSet<String>,
     performs: usize,
     /// Steps that are being repaired and do not stand again.
     reopened: BTreeSet<ItemId>,
+    /// Single steps are being undone: how the run had ended before.
+    pruning: Option<(Goal, Outcome)>,
     /// The last look at everything that is in place.
     verified: Option<Verified>,
     /// Steps that it found drifted, and that were not proven since.
@@ -199,8 +206,11 @@ impl RunState {
             awake: None,
             foreign: HashMap::new(),
             claimants: HashMap::new(),
+            earlier: HashMap::new(),
+            earlier_runs: HashSet::new(),
             performs: PERFORMS,
             reopened: BTreeSet::new(),
+            pruning: None,
             verified: None,
             drifted: BTreeSet::new(),
         }
@@ -362,6 +372,31 @@ impl RunState {
         .collect()
     }
 
+    pub(crate) fn rollout(&self) -> Option<&Rollout> {
+        self.head.as_ref().map(|head| &head.started.rollout)
+    }
+
+    /// The ended run of the same key that created the resource with these claims.
+    pub(crate) fn created_earlier(&self, kind: &str, claims: &[ClaimKey]) -> Option<&CreatedBy> {
+        if self.earlier.is_empty() {
+            return None;
+        }
+        self.earlier.get(&resource(kind, claims)?)
+    }
+
+    /// Whether a marker names an ended run of the same key.
+    pub(crate) fn is_earlier_run(&self, short: &str) -> bool {
+        self.earlier_runs.contains(short)
+    }
+
+    pub(crate) fn is_earlier_marker(&self, marker: &Marker) -> bool {
+        matches!(marker, Marker::Of(run) if self.is_earlier_run(run))
+    }
+
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter()
+    }
+
     pub(crate) fn item(&self, id: ItemId) -> &Item {
         &self.items[id.0 as usize]
     }
@@ -372,6 +407,11 @@ impl RunState {
 
     pub(crate) fn lookup(&self, key: &StepKey) -> Option<ItemId> {
         self.by_key.get(key).copied()
+    }
+
+    /// Whether only single steps of a run that had ended are being undone, and how it had ended.
+    pub fn pruning(&self) -> Option<Outcome> {
+        self.pruning.map(|(_, outcome)| outcome)
     }
 
     pub(crate) fn knows_signal(&self, id: SignalId) -> bool {

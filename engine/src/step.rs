@@ -63,8 +63,7 @@ pub trait Step: Send + Sync + 'static {
     /// Parameters that no write depends on: a hand-over does without those that nobody knows yet.
     const ONLY_CHECKED: &'static [&'static str] = &[];
 
-    /// Outputs that go on changing after the step is done, by themselves or because they speak of what others do: a later
-    /// look does not compare them with what was proven.
+    /// Outputs that go on changing after the step is done: `verify` does not compare them with what was proven.
     const MOVING: &'static [&'static str] = &[];
 
     /// Parameters, after references are resolved.
@@ -75,8 +74,7 @@ pub trait Step: Send + Sync + 'static {
     /// Parameters that are right in the simulator's default world: for docs, schema and conformance.
     fn example() -> Self::Params;
 
-    /// What this step changes, in normalised form; two live runs never claim the same, and two steps of a run never
-    /// change it at the same time. Some names are unique only where the identity acts, hence the context.
+    /// What this step changes, normalised: two live runs never claim it, two steps of a run never change it at once.
     fn claims(&self, cx: &StepCx<'_>, params: &Self::Params) -> Vec<ClaimKey>;
 
     /// Whether `apply` may be sent now. Asked only when `check` did not find what is wanted. Most kinds have nothing in the way.
@@ -229,8 +227,7 @@ pub enum Marker {
     None,
     /// First 8 digits of the run that made it ([`RunId::short`]).
     Of(String),
-    /// It is not proven that this run's write created it, and why: the request is accepted for what existed, too. Undo keeps it,
-    /// for this reason.
+    /// It is not proven that this run's write created it, and why: undo keeps it for this reason.
     Before(String),
 }
 
@@ -364,6 +361,8 @@ pub struct Approval {
 pub struct StepCx<'a> {
     /// The run.
     pub run: RunId,
+    /// The run whose marker is written: itself, or the earlier run of its key that keeps what is updated.
+    pub owner: RunId,
     /// The step instance.
     pub step: &'a StepKey,
     /// What this attempt is for.
@@ -373,8 +372,7 @@ pub struct StepCx<'a> {
     pub ensure: Ensure,
     /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// Longest time of this attempt. The engine ends its side of an attempt that takes longer; what a kind starts outside
-    /// this process has to be ended by the kind.
+    /// Longest time of this attempt; what a kind starts outside this process, the kind has to end.
     pub timeout: Duration,
     /// Who does it; the first acts.
     pub identities: &'a [Identity],
@@ -429,9 +427,9 @@ impl StepCx<'_> {
         self.run.attempt_id(self.step, self.attempt)
     }
 
-    /// A description that ends with this run's marker.
+    /// A description that ends with the marker of the run that owns the resource.
     pub fn describe(&self, text: &str) -> String {
-        if text.is_empty() { self.run.marker() } else { format!("{text} {}", self.run.marker()) }
+        if text.is_empty() { self.owner.marker() } else { format!("{text} {}", self.owner.marker()) }
     }
 }
 

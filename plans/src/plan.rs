@@ -3,6 +3,7 @@
 //! `compile` makes it from a [`crate::Document`] and a [`crate::Catalog`]; the engine reads it and nothing else of this
 //! crate but [`crate::expr`]. It does not depend on the inputs: 1,000 runs of one plan share one `Arc<Plan>`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -199,6 +200,18 @@ pub struct Need {
 }
 
 impl Plan {
+    /// Values of the top-level inputs that say which tenants and scopes the plan is for (types `tenant-id` and `scope`), in
+    /// canonical form: without case, as Azure compares them. Lists, maps and secrets never count.
+    pub fn targets(&self, inputs: &Inputs) -> BTreeMap<String, String> {
+        let counts = |input: &&InputDef| matches!(input.ty, Type::TenantId | Type::Scope) && !input.secret;
+        let named = self.inputs.iter().filter(|(_, input)| counts(input));
+        let value = |(name, _): (&String, &InputDef)| {
+            let text = inputs.0.get(name)?.as_str()?;
+            Some((name.clone(), text.trim().trim_end_matches('/').to_lowercase()))
+        };
+        named.filter_map(value).collect()
+    }
+
     /// The node at `id`.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]

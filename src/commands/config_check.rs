@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::plan_identities::PlanIdentities;
 use crate::ui::{BAD, GOOD, Text, Ui, WAIT};
 use crate::view::{Page, SCHEMA, counted};
-use crate::{clouds, plan_file, step_kinds};
+use crate::{clouds, known_identities, plan_file, step_kinds};
 
 /// Where what is said of a sign-in stands.
 const INDENT: usize = 15;
@@ -122,6 +122,8 @@ fn chosen(
     azure: &Azure,
     args: &CheckArgs,
 ) -> Result<(Vec<Identity>, Vec<String>), CommandError> {
+    let configured = || azure.credentials().configured().map(|(name, _)| name);
+    let described = step_kinds::described()?;
     if let Some(wrong) = args.tenant.iter().find(|tenant| uuid::Uuid::try_parse(tenant).is_err()) {
         return Err(CommandError::usage(format!("--tenant {wrong} is not a tenant's id"))
             .hint("write it as 11111111-2222-3333-4444-555555555555"));
@@ -130,7 +132,9 @@ fn chosen(
         args.tenant.is_empty() || args.tenant.iter().any(|one| one.eq_ignore_ascii_case(tenant))
     };
     if let Some(path) = &args.plan {
-        let file = plan_file::read(ui, path, step_kinds::described()?.catalog())?;
+        let file = plan_file::read(ui, path, described.catalog())?;
+        let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&app.folder);
+        known_identities::check(configured(), Some(&file.plan), &[&app.folder, beside], described.catalog())?;
         let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
         let inputs = plan_file::bind(ui, &file, &raw)?;
         misspelt(&file.plan, azure)?;
@@ -142,6 +146,7 @@ fn chosen(
         return Err(CommandError::usage("inputs are for a plan, and none is given")
             .hint("twinspan config --check PLAN --inputs FILE"));
     }
+    known_identities::check(configured(), None, &[&app.folder], described.catalog())?;
     let mut identities = Vec::new();
     let mut no_tenant = Vec::new();
     for (name, own) in azure.credentials().configured() {
@@ -194,8 +199,10 @@ async fn sign_in(azure: &Azure, identity: &Identity) -> Result<SignedIn, StepErr
     let log = AttemptLog::new(Phase::Probe);
     let step = StepKey::from("config-check");
     let stated = std::collections::BTreeMap::new();
+    let run = RunId::new();
     let cx = StepCx {
-        run: RunId::new(),
+        run,
+        owner: run,
         step: &step,
         phase: Phase::Probe,
         ensure: twinspan_engine::Ensure::Present,

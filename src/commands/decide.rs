@@ -7,13 +7,14 @@ use crate::app::App;
 use crate::arguments::ReasonArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::signals;
 use crate::ui::Ui;
+use crate::{signals, step_pattern};
 
 /// Settle a step that needs a decision
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Id of the run, as everywhere (default: the only open run), and the step
+    /// Id of the run, as everywhere (default: the only open run), and the step; with *, every step that it fits and
+    /// that has this choice: 'members[*]'
     #[arg(value_names = ["RUN", "STEP"], num_args = 1..=2, required = true)]
     of: Vec<String>,
     /// How
@@ -45,12 +46,16 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         _ => (None, ""),
     };
     let run = signals::open_run(&backend, run).await?;
-    let step = signals::step(&backend, run, step).await?;
     let choice = match args.choice {
         ChoiceArg::Adopt => Choice::Adopt,
         ChoiceArg::Overwrite => Choice::Overwrite,
         ChoiceArg::Recreate => Choice::Recreate,
         ChoiceArg::Abort => Choice::Abort,
     };
+    if step_pattern::is_pattern(step) {
+        let decide = |step| Signal::Decide { step, choice };
+        return signals::send_all(ui, app, &backend, run, step, decide, args.reason.reason).await;
+    }
+    let step = signals::step(&backend, run, step).await?;
     signals::send(ui, app, &backend, run, Signal::Decide { step, choice }, args.reason.reason).await
 }

@@ -6,9 +6,9 @@ use crate::app::App;
 use crate::arguments::Output;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::failures;
 use crate::ui::Ui;
 use crate::view::RunsView;
+use crate::{failures, rollouts};
 
 /// List the runs of the journal
 #[derive(Debug, clap::Args)]
@@ -28,6 +28,12 @@ pub(crate) struct Args {
     /// At most this many, newest first
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
+    /// Only runs of this key
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// Only runs with this label (can be repeated)
+    #[arg(long, value_name = "NAME=VALUE")]
+    label: Vec<String>,
 }
 
 impl Args {
@@ -40,9 +46,11 @@ impl Args {
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    let key = args.key.as_deref().map(rollouts::given_key).transpose()?;
+    let labels = rollouts::labels(&args.label)?;
     let mut runs = match app.reader()? {
         Some(backend) => {
-            let filter = Filter { open: args.open, limit: None };
+            let filter = Filter { open: args.open, limit: None, key, labels };
             backend.list(filter).await.map_err(failures::backend)?
         }
         // No journal yet: no run.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use twinspan_engine::{Clock, Performer, RunId, SystemClock, preview};
+use twinspan_engine::{Clock, Labels, Performer, Rollout, RunId, RunKey, SystemClock, preview};
 use twinspan_steps::readiness::{self, Asked};
 
 use crate::app::App;
@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::preview::PreviewView;
 use crate::ui::Ui;
-use crate::{plan_file, step_kinds};
+use crate::{failures, plan_file, rollouts, step_kinds};
 
 /// Look at both tenants, and tell what a run would find and do; nothing is written
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,9 @@ pub(crate) struct Args {
     plan: PathBuf,
     #[command(flatten)]
     inputs: InputArgs,
+    /// The run key that the run would have (default: the plan's name and its inputs of type tenant-id and scope)
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
     /// Exit with 0 where everything is so already, 1 on an error, and 2 where there is something to do or to wait for
     #[arg(long)]
     detailed_exitcode: bool,
@@ -40,11 +43,25 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let run = RunId::new();
     let performer = Arc::new(Performer::new(registry, Arc::clone(&clock)));
     let failed = |error: twinspan_engine::StepError| CommandError::bug("the look broke off").cause(&error);
-    let seen = preview(Arc::clone(&file.plan), inputs, run, performer).await.map_err(failed)?;
+    let key = rollouts::key(args.key.as_deref(), &file.plan, &inputs)?;
+    let rollout = rollout(app, key)?;
+    let seen = preview(Arc::clone(&file.plan), inputs, run, rollout, performer).await.map_err(failed)?;
     let steps = Asked::all(&file.plan, &seen);
     let ready = readiness::look(&azure, &clock, run, &steps).await.map_err(failed)?;
     let view = PreviewView::new(&file.plan, &args.plan, &seen, &ready, run);
     let words = view.words(run, &seen);
     ui.data(&words.data(&view)?, || view.text(ui.width()).map(|text| words.text(text)))?;
     Ok(view.exit(args.detailed_exitcode))
+}
+
+/// What the journal knows of earlier runs of the key; a preview needs none.
+fn rollout(app: &App, key: RunKey) -> Result<Rollout, CommandError> {
+    let earlier = match app.reader() {
+        Ok(Some(backend)) => backend.earlier(&key).map_err(failures::backend)?,
+        Ok(None) => Vec::new(),
+        // A journal in which no run was ever started.
+        Err(error) if error.exit == Exit::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    Ok(Rollout { key, labels: Labels::default(), earlier })
 }

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::rehearsal::{Next, Props, Stage};
 use crate::simulated::{self, WorldChoice};
 use crate::ui::Ui;
-use crate::{plan_file, step_kinds};
+use crate::{plan_file, rehearsal, step_kinds};
 
 /// Carry out a plan against a simulated Azure, in virtual time
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,10 @@ pub(crate) struct Args {
     /// Let these faults happen: a JSON list, as /_sim/faults takes it
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+    /// Let an identity of the plan sign in as a person or as the application (can be repeated; default: as the world or its
+    /// steps say)
+    #[arg(long, value_name = "NAME=user|app")]
+    identity: Vec<String>,
     /// Seed of every random choice
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -57,6 +61,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         (true, None) => CommandPolicy::deny(),
     };
     let props = Props {
+        roles: rehearsal::roles(&args.identity, &file.plan)?,
         world: simulated::world(&args.world, false)?,
         faults: faults(args.faults.as_deref())?,
         lies: args.lie.iter().map(|name| lie(name)).collect::<Result<_, _>>()?,

@@ -1,5 +1,6 @@
 //! `resume`: drive runs on.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use twinspan_engine::{
@@ -12,6 +13,7 @@ use crate::drive::{Driven, Driver};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
+use crate::report::Report;
 use crate::ui::{STRONG, Ui};
 use crate::view::counted;
 use crate::{failures, run_reference, signals, step_kinds, unset_secrets};
@@ -37,6 +39,9 @@ pub(crate) struct Args {
     /// Call an undo off: keep what is deleted so far, and create it anew on the way forward
     #[arg(long, conflicts_with = "all")]
     forward: bool,
+    /// Write a summary: JUnit for FILE.xml, Markdown otherwise
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Record why
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -52,6 +57,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         return Err(CommandError::not_found("there is no open run in this journal")
             .hint("`twinspan list` shows those that ended"));
     }
+    let report = args.report.as_deref().map(Report::at).transpose()?;
     let (mut runs, mut refused, mut from) = (Vec::new(), Vec::new(), Vec::new());
     for run in &chosen {
         let state = match backend.load(*run).await.map_err(failures::backend) {
@@ -114,6 +120,9 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         },
     };
     driven.refused.extend(refused);
+    if let Some(report) = &report {
+        report.write(&driver, &driven).await?;
+    }
     driver.close(ui, &driven).await
 }
 

@@ -4,16 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
-use twinspan_engine::{Backend, DriveOptions, NewRun, Performer, RunId, SystemClock};
+use twinspan_engine::{
+    Backend, Begins, DriveOptions, NewRollout, NewRun, Performer, RunId, RunKey, SqliteBackend, SystemClock,
+};
 
 use crate::app::App;
-use crate::arguments::{InputArgs, Output};
+use crate::arguments::{InputArgs, Output, RolloutArgs};
 use crate::drive::Driver;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
-use crate::ui::{STRONG, Ui, document};
-use crate::{failures, plan_file, step_kinds, unset_secrets};
+use crate::report::Report;
+use crate::ui::{STRONG, Ui, WAIT, document};
+use crate::{failures, plan_file, rollouts, step_kinds, unset_secrets};
 
 /// Start a run of a plan and drive it
 #[derive(Debug, clap::Args)]
@@ -23,12 +26,17 @@ pub(crate) struct Args {
     plan: PathBuf,
     #[command(flatten)]
     inputs: InputArgs,
+    #[command(flatten)]
+    rollout: RolloutArgs,
     /// Return as soon as only people, approvals, permissions or credentials are waited for
     #[arg(long)]
     until_blocked: bool,
     /// Accept the run, and send nothing until it is resumed
     #[arg(long)]
     paused: bool,
+    /// Write a summary: JUnit for FILE.xml, Markdown otherwise
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
@@ -40,7 +48,15 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
     }
     unset_secrets::refuse(app, &file.plan, &inputs)?;
+    let report = args.report.as_deref().map(Report::at).transpose()?;
+    let key = rollouts::key(args.rollout.key.as_deref(), &file.plan, &inputs)?;
+    let rollout = NewRollout {
+        key: key.clone(),
+        labels: rollouts::labels(&args.rollout.label)?,
+        begins: Begins::Anyway,
+    };
     let backend = app.open(Arc::clone(&registry))?;
+    say_open(ui, &backend, &key).await?;
     let run = RunId::new();
     let new = NewRun {
         run,
@@ -51,12 +67,13 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         paused: args.paused,
         // Nothing is more random than the id, and a replay has it.
         seed: run.0.as_u64_pair().1,
+        rollout,
     };
     backend.start(new).await.map_err(failures::backend)?;
-    ui.talk(&format!("run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), file.plan.name));
+    ui.talk(&format!("run {STRONG}{}{STRONG:#} ({run}) of {}, key {key}", run.short(), file.plan.name));
     if ui.output() == Output::Jsonl {
         ui.line(&document(
-            json!({ "type": "started", "run": run, "short": run.short(), "name": file.plan.name }),
+            json!({ "type": "started", "run": run, "short": run.short(), "name": file.plan.name, "key": key }),
         ))?;
     }
     let clock = Arc::new(SystemClock);
@@ -75,5 +92,20 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }
     let options = DriveOptions { until_blocked: args.until_blocked, steal: false };
     let driven = driver.drive(ui, &[run], &[], options).await?;
+    if let Some(report) = &report {
+        report.write(&driver, &driven).await?;
+    }
     driver.close(ui, &driven).await
+}
+
+/// Another open run of the key is rarely meant: the two wait for each other where they change the same resource.
+async fn say_open(ui: &Ui, backend: &SqliteBackend, key: &RunKey) -> Result<(), CommandError> {
+    let runs = rollouts::runs(backend, key).await?;
+    for open in runs.iter().filter(|run| !crate::view::ended(&run.status)) {
+        let short = open.run.short();
+        ui.talk(&format!(
+            "{WAIT}warning{WAIT:#}  run {short} of key {key} is open too; to go on with it instead: twinspan resume {short}"
+        ));
+    }
+    Ok(())
 }

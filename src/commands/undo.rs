@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use twinspan_engine::{Backend, DriveOptions, Performer, Seq, Signal, SignalId, SignalRow, SystemClock};
+use twinspan_engine::{
+    Backend, DriveOptions, Outcome, Performer, RunId, RunKey, RunState, RunStatus, Seq, Signal, SignalId,
+    SignalRow, SqliteBackend, SystemClock,
+};
 
 use crate::app::App;
 use crate::arguments::ReasonArg;
-use crate::drive::Driver;
+use crate::drive::{Driven, Driver};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
 use crate::ui::{STRONG, Ui};
-use crate::undo_preview::UndoView;
-use crate::{failures, run_reference, step_kinds};
+use crate::undo_preview::{UndoView, UndoViews};
+use crate::{failures, rollouts, run_reference, step_kinds};
 
 /// Take back what a run made
 #[derive(Debug, clap::Args)]
@@ -20,6 +23,9 @@ pub(crate) struct Args {
     /// Id of the run: whole, its beginning, or its last eight digits (default: the only run of the journal)
     #[arg(value_name = "RUN")]
     run: Option<String>,
+    /// Undo every run of this key, newest first
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    key: Option<String>,
     /// Only show what would be taken back, and what would be kept
     #[arg(long)]
     preview: bool,
@@ -35,36 +41,29 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let reader = app.existing()?;
-    let run = run_reference::find_or_only_of_all(&*reader, args.run.as_deref()).await?;
-    let state = reader.load(run).await.map_err(failures::backend)?;
-    let preview = UndoView::new(run, &state, &*step_kinds::described()?);
+    let (key, states) = chosen(&reader, &args).await?;
+    let described = step_kinds::described()?;
+    let views: Vec<UndoView> =
+        states.iter().filter_map(|state| Some(UndoView::new(state.run()?, state, &described))).collect();
+    let preview = UndoViews::new(key.clone(), views);
     if args.preview {
-        ui.data(&preview, || preview.text())?;
+        preview.show(ui)?;
         return Ok(Exit::Done);
     }
     // What was confirmed goes on without being asked again.
-    if !args.yes && !state.is_undone_now() {
-        ui.talk_text(&preview.text());
+    if !args.yes && !states.iter().all(RunState::is_undone_now) {
+        preview.say(ui);
         if !ui.interactive() {
             return Err(CommandError::usage("undo removes things, and nobody can be asked here")
                 .hint("read `twinspan undo --preview` first, then say --yes"));
         }
-        if !ui.confirm(&format!("Take back what run {} made?", run.short())) {
+        if !ui.confirm(&preview.question()) {
             return Err(CommandError::usage("not confirmed; nothing was done"));
         }
     }
     drop(reader);
     let registry = step_kinds::live(app)?;
     let backend = app.open(Arc::clone(&registry))?;
-    let signal = SignalRow {
-        id: SignalId::new(),
-        run,
-        actor: app.actor(),
-        reason: args.reason.reason,
-        signal: Signal::Undo,
-    };
-    backend.signal(signal).await.map_err(failures::backend)?;
-    ui.talk(&format!("undoing run {STRONG}{}{STRONG:#} ({run})", run.short()));
     let clock = Arc::new(SystemClock);
     let driver = Driver {
         backend,
@@ -73,16 +72,65 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         stamps: Stamps::Real,
         said: Said::default(),
     };
+    let mut all = Driven { runs: Vec::new(), refused: Vec::new(), stopped: None };
+    for state in &states {
+        let Some(run) = state.run() else { continue };
+        let driven = match undo(ui, app, &driver, &args, state, run).await {
+            // Its live driver has the request in the inbox, and takes it back there.
+            Err(error) if error.exit == Exit::Held => {
+                ui.talk(&format!("{}: it is asked to take the run back", error.message));
+                ui.talk(&format!("next: twinspan events {} --follow", run.short()));
+                return Ok(Exit::Waiting);
+            }
+            driven => driven?,
+        };
+        let undone = matches!(driven.runs[..], [(_, RunStatus::Undone)]);
+        all.runs.extend(driven.runs);
+        all.stopped = driven.stopped;
+        if !undone {
+            // What an older run created may be needed by what is left of this one.
+            break;
+        }
+    }
+    driver.close(ui, &all).await
+}
+
+/// The runs that are meant, newest first, and the key that was given.
+async fn chosen(
+    reader: &SqliteBackend,
+    args: &Args,
+) -> Result<(Option<RunKey>, Vec<RunState>), CommandError> {
+    let Some(text) = &args.key else {
+        let run = run_reference::find_or_only_of_all(reader, args.run.as_deref()).await?;
+        return Ok((None, vec![reader.load(run).await.map_err(failures::backend)?]));
+    };
+    let key = rollouts::given_key(text)?;
+    let mut states = rollouts::states(reader, &key).await?;
+    if states.is_empty() {
+        return Err(CommandError::not_found(format!("this journal has no run of key {key}"))
+            .hint("`twinspan list` shows the key of each run"));
+    }
+    states.retain(|state| state.outcome() != Some(Outcome::Undone));
+    Ok((Some(key), states))
+}
+
+async fn undo(
+    ui: &Ui,
+    app: &App,
+    driver: &Driver,
+    args: &Args,
+    state: &RunState,
+    run: RunId,
+) -> Result<Driven, CommandError> {
+    if !state.key().is_empty() {
+        let states = rollouts::states(&driver.backend, state.key()).await?;
+        rollouts::tell_updates(app, &driver.backend, run, &states).await?;
+    }
+    let reason = args.reason.reason.clone();
+    let signal = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason, signal: Signal::Undo };
+    driver.backend.signal(signal).await.map_err(failures::backend)?;
+    ui.talk(&format!("undoing run {STRONG}{}{STRONG:#} ({run})", run.short()));
     let from = [(run, Seq(state.seq().0 + 1))];
     let options = DriveOptions { until_blocked: args.until_blocked, steal: false };
-    let driven = match driver.drive(ui, &[run], &from, options).await {
-        // Its live driver has the request in the inbox, and takes it back there.
-        Err(error) if error.exit == Exit::Held => {
-            ui.talk(&format!("{}: it is asked to take the run back", error.message));
-            ui.talk(&format!("next: twinspan events {} --follow", run.short()));
-            return Ok(Exit::Waiting);
-        }
-        driven => driven?,
-    };
-    driver.close(ui, &driven).await
+    driver.drive(ui, &[run], &from, options).await
 }

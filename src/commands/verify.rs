@@ -74,7 +74,7 @@ async fn of(
 }
 
 /// What helps where something has drifted: a repair of the first step that one can repair, else the evidence.
-fn helps(state: &RunState, run: RunId, findings: &[Finding]) -> Vec<String> {
+pub(crate) fn helps(state: &RunState, run: RunId, findings: &[Finding]) -> Vec<String> {
     let drifted = || findings.iter().filter(|finding| finding.standing.is_drift());
     let repaired = |finding: &&Finding| mends(state, &finding.step).is_ok_and(|mends| !mends.is_empty());
     let (verb, first) = match (drifted().find(repaired), drifted().next()) {

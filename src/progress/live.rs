@@ -136,7 +136,8 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         | StepEvent::UndoCalledOff { .. }
         | StepEvent::Decided { .. }
         | StepEvent::Provided { .. } => Some(("looks".to_owned(), None)),
-        StepEvent::AlreadySo { .. }
+        StepEvent::CreatedEarlier { .. }
+        | StepEvent::AlreadySo { .. }
         | StepEvent::NeedsDecision { .. }
         | StepEvent::Done { .. }
         | StepEvent::Failed { .. }

@@ -1,6 +1,6 @@
 use jiff::SignedDuration;
 use twinspan_engine::{
-    Actor, DriveOptions, NewRun, Opening, Performer, Runs, SqliteBackend, StopToken, VirtualClock,
+    Actor, DriveOptions, NewRollout, NewRun, Opening, Performer, Runs, SqliteBackend, StopToken, VirtualClock,
 };
 use twinspan_plans::Inputs;
 
@@ -60,6 +60,7 @@ async fn waiting(output: Output) -> Waiting {
         starter: Actor("nina".to_owned()),
         paused: false,
         seed: 1,
+        rollout: NewRollout::default(),
     };
     backend.start(new).await.unwrap();
     let performer = Arc::new(Performer::new(registry, clock.clone()));

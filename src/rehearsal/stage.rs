@@ -6,14 +6,14 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use twinspan_engine::{
-    Actor, Backend, Clock, DriveOptions, NewRun, Opening, Performer, RunId, RunState, RunStatus, Seq, Signal,
-    SignalId, SignalRow, SqliteBackend, StepKey, VirtualClock, WaitKind,
+    Actor, Backend, Clock, DriveOptions, NewRollout, NewRun, Opening, Performer, RunId, RunState, RunStatus,
+    Seq, Signal, SignalId, SignalRow, SqliteBackend, StepKey, VirtualClock, WaitKind,
 };
 use twinspan_plans::Inputs;
 use twinspan_sim::{Fault, Hosts, Lie, World};
 use twinspan_steps::{Azure, Cloud, CommandPolicy, Wire, registry};
 
-use super::credentials;
+use super::credentials::{self, Roles};
 use super::people::{self, Act};
 use super::view::{Next, RehearsalView};
 use crate::drive::{Driven, Driver};
@@ -42,6 +42,8 @@ pub(crate) struct Props {
     pub(crate) faults: Vec<Fault>,
     pub(crate) lies: Vec<Lie>,
     pub(crate) seed: u64,
+    /// As what identities sign in, where that was said.
+    pub(crate) roles: Roles,
     /// Nobody plays the people.
     pub(crate) manual: bool,
     pub(crate) commands: CommandPolicy,
@@ -77,7 +79,7 @@ impl Stage {
         for lie in props.lies {
             world.set_lie(lie, true);
         }
-        let credentials = credentials::of(&world, &file.plan, &inputs);
+        let credentials = credentials::of(&world, &file.plan, &inputs, &props.roles);
         let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
         let cloud = Cloud::custom(ARM, LOGIN, GRAPH)
             .map_err(|error| CommandError::bug("the simulated cloud cannot be used").cause(&error))?;
@@ -96,6 +98,7 @@ impl Stage {
             starter: people::operator(),
             paused: false,
             seed: props.seed,
+            rollout: NewRollout::default(),
         };
         backend.start(new).await.map_err(failures::backend)?;
         let driver = Driver {

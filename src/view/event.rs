@@ -123,6 +123,9 @@ impl Words {
 
     fn of_step(event: &StepEvent, at: Timestamp) -> Self {
         match event {
+            StepEvent::CreatedEarlier { run, step } => {
+                Words::quiet("earlier", format!("run {} created it in step {step}", run.short()))
+            }
             StepEvent::AlreadySo { evidence, .. } => {
                 let label = if evidence.is_of_absence() { "already gone" } else { "already so" };
                 Words::new(label, GOOD, proof(evidence))
@@ -294,6 +297,7 @@ pub(crate) fn proof(evidence: &Evidence) -> String {
 pub(crate) fn origin_word(origin: &Origin) -> &'static str {
     match origin {
         Origin::FoundInPlace => "found in place",
+        Origin::EarlierRun => "created by an earlier run of the key, which keeps it",
         Origin::Made => "made by this run",
         Origin::Changed => "changed by this run",
         Origin::Unproven => "there, but that this run made it is not proven",
@@ -329,6 +333,12 @@ pub(crate) fn signal_word(signal: &Signal) -> String {
         Signal::Provide { step, output, .. } => format!("provide {step}.{output}"),
         Signal::Undo => "undo".to_owned(),
         Signal::Forward => "call the undo off".to_owned(),
+        Signal::Prune { steps, by } => {
+            format!("undo {} that run {} does not contain", counted(steps.len(), "step"), by.short())
+        }
+        Signal::UpdatedSince { steps, by } => {
+            format!("note that run {} updated {}", by.short(), counted(steps.len(), "step"))
+        }
         Signal::Repair { step, .. } => format!("repair {step}"),
         Signal::Verified { .. } => "verify".to_owned(),
     }

@@ -1,5 +1,7 @@
 //! One run: where it stands, what it did, what it waits for, and what comes next.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use twinspan_engine::{ActedAs, Origin, RunId, RunState, RunStatus, StepKey, legal_commands};
@@ -31,6 +33,11 @@ pub(crate) struct RunView {
     pub(crate) started: Timestamp,
     pub(crate) changed: Timestamp,
     pub(crate) starter: String,
+    /// Ties the runs of one rollout together.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) key: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) driver: Option<String>,
     /// Whether a process drives it. Where none does, nothing happens until it is resumed.
@@ -110,8 +117,8 @@ pub(crate) struct Counts {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct MadeView {
     pub(crate) step: String,
-    /// `made`, `changed`, `removed` by the plan's order, `sent` (not proven yet); of undo `removed`, `kept`, or
-    /// `absent` where nothing was found and no delete request was sent.
+    /// `made`, `changed`, `updated` (an earlier run of the key created and keeps it), `removed` by the plan's order, `sent`
+    /// (not proven yet); of undo `removed`, `kept`, or `absent` where nothing was found and no delete request was sent.
     pub(crate) change: &'static str,
     pub(crate) id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,10 +147,12 @@ impl MadeView {
             (Some(Origin::Made), _) => "made",
             (Some(Origin::Changed), _) => "changed",
             (Some(Origin::Removed), _) => "removed",
+            (Some(Origin::EarlierRun), true) => "updated",
             (None, true) => "sent",
             _ => return None,
         };
-        let reason = (change == "sent").then(|| "sent, and not proven yet".to_owned());
+        let by = step.created_by.as_ref().map(|by| format!("created by run {by}, which keeps it"));
+        let reason = (change == "sent").then(|| "sent, and not proven yet".to_owned()).or(by);
         Some(MadeView { step: step.step.clone(), change, id: step.id(), reason })
     }
 
@@ -209,6 +218,8 @@ impl RunView {
             started: state.started().unwrap_or(facts.now),
             changed: state.changed().unwrap_or(facts.now),
             starter: state.starter().map(ToString::to_string).unwrap_or_default(),
+            key: state.key().to_string(),
+            labels: state.labels().clone(),
             driver: facts.driver.map(str::to_owned),
             driven: facts.driver.is_some(),
             direction: if state.is_undone_now() { "undo" } else { "forward" },

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
-    ActedAs, Approval, Decision, EffectClass, Ensure, Evidence, ItemView, Marker, NOT_DELETED, Origin,
+    ActedAs, Approval, Decision, EffectClass, Ensure, Evidence, ItemView, Marker, NOT_DELETED, Origin, RunId,
     Stated, StepError, StepState,
 };
 use twinspan_plans::{NodeId, Plan};
@@ -40,6 +40,9 @@ pub(crate) struct StepView {
     pub(crate) since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) origin: Option<Origin>,
+    /// The ended run of the same key that created it, and keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) created_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output: Option<Value>,
     /// Outputs that a person stated.
@@ -222,6 +225,7 @@ impl StepView {
             attempts: item.attempts(),
             since: item.since(),
             origin: item.origin().cloned(),
+            created_by: item.created_by().map(RunId::short),
             output: item.outputs().cloned(),
             claimed: ClaimView::of(item),
             evidence: item.evidence().map(EvidenceView::from),

@@ -1,5 +1,7 @@
 //! A list of runs.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use twinspan_encode::terminal;
@@ -36,6 +38,11 @@ pub(crate) struct SummaryView {
     driven: bool,
     /// Which way it goes: `forward`, or `undo`.
     direction: &'static str,
+    /// Ties the runs of one rollout together.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    key: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
 }
 
 /// One run on a line of its own.
@@ -60,6 +67,8 @@ impl From<&RunSummary> for SummaryView {
             driver: summary.driver.clone(),
             driven: summary.driver.is_some(),
             direction: if summary.undo { "undo" } else { "forward" },
+            key: summary.key.to_string(),
+            labels: summary.labels.0.clone(),
         }
     }
 }
@@ -78,7 +87,7 @@ impl RunsView {
         if self.runs.is_empty() {
             return Text::default();
         }
-        let head = ["RUN", "PLAN", "STATUS", "STARTED", "CHANGED", "DRIVEN BY"].map(str::to_owned);
+        let head = ["RUN", "PLAN", "STATUS", "STARTED", "CHANGED", "DRIVEN BY", "KEY"].map(str::to_owned);
         let rows = self.runs.iter().map(|run| {
             [
                 run.short.clone(),
@@ -96,10 +105,18 @@ impl RunsView {
                     None if run.status.ended => "-".to_owned(),
                     None => "not running".to_owned(),
                 },
+                keyed(&run.key, &run.labels),
             ]
         });
         columns(std::iter::once(head).chain(rows).collect())
     }
+}
+
+/// `prod  ticket=CHG0042`
+fn keyed(key: &str, labels: &BTreeMap<String, String>) -> String {
+    let labels = labels.iter().map(|(name, value)| format!("{name}={value}"));
+    let key = if key.is_empty() { "-" } else { key };
+    std::iter::once(key.to_owned()).chain(labels).collect::<Vec<_>>().join("  ")
 }
 
 /// Rows with their columns under each other.

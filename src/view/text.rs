@@ -1,5 +1,7 @@
 //! A run in words.
 
+use std::collections::BTreeMap;
+
 use super::page::Page;
 use super::run::{MadeView, RunView};
 use super::step::StepView;
@@ -32,6 +34,11 @@ impl RunView {
         page.whole(&format!("{STRONG}run {}{STRONG:#}  {}: {}", self.short, self.name, self.status.words));
         let (run, started, starter) = (&self.run, stamp(self.started), &self.starter);
         page.whole(&format!("{DIM}{run}, started {started} by {starter}{driver}{DIM:#}"));
+        if !self.key.is_empty() {
+            let labels: String =
+                self.labels.iter().map(|(name, value)| format!(", {name}={value}")).collect();
+            page.whole(&format!("{DIM}key {}{labels}{DIM:#}", self.key));
+        }
     }
 
     /// Headings and titles in the document's words, ids beside them.
@@ -67,6 +74,7 @@ impl RunView {
             LABEL,
             &format!("{GOOD}{:10}{GOOD:#} {number} of {applicable} steps{}", "done", names(&done)),
         );
+        self.of_earlier_runs(&mut page);
         if self.made.is_empty() {
             page.line(LABEL, &format!("{:10} nothing in the cloud", "changed"));
         } else {
@@ -142,6 +150,20 @@ impl RunView {
         }
     }
 
+    /// `unchanged  30 steps (created by run 1a2b3c4d): a, b, …`
+    fn of_earlier_runs(&self, page: &mut Page) {
+        let mut by_run: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for step in self.steps.iter().filter(|step| step.state_words() == "unchanged") {
+            by_run.entry(step.created_by.as_deref().unwrap_or_default()).or_default().push(&step.step);
+        }
+        for (run, steps) in by_run {
+            let count = counted(steps.len(), "step");
+            let line =
+                format!("{GOOD}{:10}{GOOD:#} {count} (created by run {run}){}", "unchanged", names(&steps));
+            page.line(LABEL, &line);
+        }
+    }
+
     /// Things that were made, changed or taken back, with their ids: on a terminal the end of each.
     fn things(&self, page: &mut Page, things: &[MadeView]) {
         let names = names_width(page.width(), things.iter().map(|thing| thing.step.as_str()));
@@ -186,12 +208,14 @@ impl StepView {
     }
 
     /// Its state in words; what a step that removes has done is called so.
-    fn state_words(&self) -> &'static str {
+    pub(crate) fn state_words(&self) -> &'static str {
         if self.waits_for_slot_of.is_some() {
             return "queued";
         }
         match (self.ensure, self.state) {
             (Some("absent"), "intended" | "verifying") => "deleting",
+            (_, "already-so") if self.created_by.is_some() => "unchanged",
+            (_, "done") if self.created_by.is_some() => "updated",
             (Some("absent"), "done") => "removed",
             (Some("absent"), "already-so") => "already gone",
             (_, state) => state_words(state),
@@ -200,7 +224,10 @@ impl StepView {
 
     fn title_line(&self, line: &str, under: usize, page: &mut Page) {
         let how = match (&self.evidence, &self.reason) {
-            (Some(evidence), _) => evidence.text(),
+            (Some(evidence), _) => match &self.created_by {
+                Some(by) => format!("created by run {by}; {}", evidence.text()),
+                None => evidence.text(),
+            },
             (None, Some(reason)) => reason.clone(),
             (None, None) => return page.line(under, line),
         };

@@ -129,6 +129,7 @@ impl<'a> Attempt<'a> {
     fn cx(&self) -> StepCx<'_> {
         StepCx {
             run: self.asker.run,
+            owner: self.asker.run,
             step: &self.step,
             phase: Phase::Probe,
             ensure: Ensure::Present,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use tokio::task::JoinSet;
 use twinspan_engine::{
-    Actor, Backend, CutPoints, DriveOptions, NewRun, Opening, Performer, Registry, RunId, RunStatus, Runs,
-    SqliteBackend, StopToken, SystemClock,
+    Actor, Backend, CutPoints, DriveOptions, NewRollout, NewRun, Opening, Performer, Registry, RunId,
+    RunStatus, Runs, SqliteBackend, StopToken, SystemClock,
 };
 use twinspan_plans::{Inputs, Plan};
 
@@ -99,6 +99,7 @@ pub(crate) fn runs_of(plan: &Arc<Plan>, text: &Arc<str>, numbers: Range<u32>) ->
             starter: Actor("benchmark".to_owned()),
             paused: false,
             seed: run.0.as_u64_pair().1,
+            rollout: NewRollout::default(),
         }
     };
     numbers.map(run).collect()

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod adopting;
+mod apply;
 mod azure;
 mod azure_cli;
 mod azure_cli_extension;
@@ -24,6 +25,7 @@ mod fleet;
 mod hand_over;
 mod hostile_text;
 mod house;
+mod identities;
 mod journal_file;
 mod journal_loss;
 mod keeping;

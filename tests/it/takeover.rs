@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use twinspan_engine::{Actor, Backend, BoxFuture, NewRun, Opening, Registry, RunId, SqliteBackend};
+use twinspan_engine::{
+    Actor, Backend, BoxFuture, NewRollout, NewRun, Opening, Registry, RunId, SqliteBackend,
+};
 use twinspan_plans::{Inputs, compile, parse};
 use twinspan_steps::{Azure, Cloud, CommandPolicy, Credentials, InProcess, TransportFault, Wire};
 
@@ -67,6 +69,7 @@ fn accept_runs(home: &Home) {
                 starter: Actor("nina".to_owned()),
                 paused: false,
                 seed,
+                rollout: NewRollout::default(),
             };
             accepting.spawn(async move { backend.start(new).await.unwrap() });
         }

@@ -6,7 +6,7 @@ use crate::program::{Home, shipped};
 const PLAN: &str = "unattended-service-principal.yaml";
 
 /// A folder in which the application is all there is.
-fn home(azure: &Azure) -> Home {
+pub(crate) fn home(azure: &Azure) -> Home {
     let home = Home::new();
     let ready = &azure.ready;
     let text = |name: &str| toml::Value::String(ready[name].as_str().unwrap().to_owned()).to_string();

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::opening::{Mode, Opening};
 use super::plans::PlanCache;
 use super::{
-    Backend, BackendError, BoxFuture, DriveOptions, Filter, NewRun, Parked, RunSummary, Runs, Started,
-    StopToken,
+    Backend, BackendError, BoxFuture, DriveOptions, Filter, NewRollout, NewRun, Parked, RunSummary, Runs,
+    Started, StopToken,
 };
 use crate::clock::{Clock, pause};
 use crate::driver::lease::lease_holder;
@@ -22,6 +22,7 @@ use crate::journal::{
     Journal, JournalReport, Liveness, NewRow, RunRow, Summary, Transcript, pack_commit, whole_microseconds,
 };
 use crate::perform::Performer;
+use crate::rollout::{EarlierRun, Rollout, RunKey};
 use crate::signal::SignalRow;
 use crate::state::{RunState, RunStatus, fold};
 use twinspan_plans::Digest;
@@ -97,6 +98,14 @@ impl SqliteBackend {
         tokio::time::timeout(wait, settle).await.unwrap_or(Ok(Settled::NotYet))
     }
 
+    /// Takes in what waits in the inbox of a run that no process drives; its live driver does that itself.
+    pub async fn settle(&self, run: RunId) -> Result<(), BackendError> {
+        match driver::settle(&self.place, run, Arc::clone(&self.clock)).await {
+            Ok(()) | Err(BackendError::Held { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where a run stands, as `list` shows it.
     pub fn summary(&self, run: RunId) -> Result<RunSummary, BackendError> {
         let row = self.place.journal.find(run)?;
@@ -168,6 +177,8 @@ impl SqliteBackend {
 
     async fn accept(&self, new: NewRun) -> Result<Started, BackendError> {
         let digest = Digest::of(new.text.as_bytes());
+        let NewRollout { key, labels, begins } = new.rollout;
+        let earlier = self.earlier(&key)?;
         let name = new.plan.name.clone();
         let started = RunStarted {
             run: new.run,
@@ -177,6 +188,7 @@ impl SqliteBackend {
             starter: new.starter,
             paused: new.paused,
             seed: new.seed,
+            rollout: Rollout { key: key.clone(), labels: labels.clone(), earlier },
         };
         let at = whole_microseconds(self.clock.now());
         let first = Recorded { seq: Seq(1), at, event: Event::RunStarted(Box::new(started)) };
@@ -186,8 +198,27 @@ impl SqliteBackend {
         let packed = pack_commit(std::slice::from_ref(&first), &[]).map_err(unencodable)?;
         let Some(first) = packed else { return Ok(Started::Already) };
         self.place.plans.put(digest, new.plan);
-        let row = NewRow { run: new.run, name, plan: digest, text: new.text, first, summary };
-        Ok(if self.place.journal.start(row).await? { Started::New } else { Started::Already })
+        let labels = serde_json::to_string(&labels).map_err(unencodable)?;
+        let row =
+            NewRow { run: new.run, name, plan: digest, text: new.text, first, summary, key, labels, begins };
+        self.place.journal.start(row).await
+    }
+
+    /// Ended runs of a key, newest first, with what they created.
+    pub fn earlier(&self, key: &RunKey) -> Result<Vec<EarlierRun>, BackendError> {
+        Ok(self.runs_of(key)?.iter().filter_map(RunState::as_earlier).collect())
+    }
+
+    /// Runs of a key that have ended and were not undone, newest first.
+    pub fn runs_of(&self, key: &RunKey) -> Result<Vec<RunState>, BackendError> {
+        if key.is_empty() {
+            return Ok(Vec::new());
+        }
+        let filter = Filter { key: Some(key.clone()), ..Filter::default() };
+        let ended = self.runs(&filter)?.into_iter().filter(|summary| {
+            matches!(summary.status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. })
+        });
+        ended.map(|summary| self.place.replay(summary.run)).collect()
     }
 
     async fn events(
@@ -222,8 +253,12 @@ impl SqliteBackend {
     fn runs(&self, filter: &Filter) -> Result<Vec<RunSummary>, BackendError> {
         let journal = &self.place.journal;
         let liveness = journal.liveness();
-        let rows = journal.list(filter.open, filter.limit)?;
-        rows.iter().map(|row| summarise(journal, row, &liveness)).collect()
+        let rows = journal.list(filter.open, filter.key.as_ref())?;
+        let summaries = rows.iter().map(|row| summarise(journal, row, &liveness));
+        let wanted = |summary: &Result<RunSummary, BackendError>| {
+            summary.as_ref().map_or(true, |summary| summary.labels.contain(&filter.labels))
+        };
+        summaries.filter(wanted).take(filter.limit.unwrap_or(usize::MAX)).collect()
     }
 }
 
@@ -277,6 +312,8 @@ fn summarise(journal: &Journal, row: &RunRow, liveness: &Liveness) -> Result<Run
         undo,
         driver: holder.as_ref().map(|holder| holder.name.clone()),
         holder,
+        key: RunKey::stored(&row.key),
+        labels: serde_json::from_str(&row.labels).map_err(|error| damaged(&error))?,
     })
 }
 

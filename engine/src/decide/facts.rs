@@ -10,6 +10,7 @@ use crate::event::{Evidence, Origin, ReadProof, StepEvent};
 use crate::failure::Certainty;
 use crate::ids::{RunId, StepKey};
 use crate::perform::{Fact, Seen};
+use crate::rollout::owns;
 use crate::signal::Choice;
 use crate::state::item::Item;
 use crate::state::record::StepRecord;
@@ -48,10 +49,10 @@ impl<'a> Case<'a> {
         matches!(marker, Marker::Of(run) if *run == self.run.short())
     }
 
-    /// The other run that a marker names.
+    /// The run that a marker names, which is neither this one nor an ended run of the same key in this journal.
     pub(super) fn foreign<'m>(&self, marker: &'m Marker) -> Option<&'m str> {
         match marker {
-            Marker::Of(run) if *run != self.run.short() => Some(run),
+            Marker::Of(run) if *run != self.run.short() && !self.state.is_earlier_run(run) => Some(run),
             _ => None,
         }
     }
@@ -86,6 +87,9 @@ impl<'a> Case<'a> {
         }
         if !own.owed {
             return Origin::FoundInPlace;
+        }
+        if self.record.owner.is_some_and(|owner| owns(owner, marker)) {
+            return Origin::EarlierRun;
         }
         match marker {
             // What the journal lost may have said that it was there before.
@@ -157,6 +161,16 @@ impl<'a> Case<'a> {
         )
     }
 
+    /// The ended run of the same key that created what was found, and still owns it.
+    pub(super) fn owner(&self, claims: &[ClaimKey], marker: &Marker) -> Option<RunId> {
+        // What this run created itself is its own.
+        if self.record.ownership.owed && self.record.owner.is_none() {
+            return None;
+        }
+        let by = self.state.created_earlier(&self.step.uses, claims)?;
+        by.keeps(marker).then_some(by.run)
+    }
+
     /// Announces the write, unless something stands against it.
     pub(super) fn intend(
         &self,
@@ -164,6 +178,7 @@ impl<'a> Case<'a> {
         pre_image: Digest,
         was_absent: bool,
         claims: &[ClaimKey],
+        owner: Option<RunId>,
     ) -> Vec<StepEvent> {
         if !self.state.may_send() || self.state.control().goal != Goal::Finish {
             return Vec::new();
@@ -174,7 +189,7 @@ impl<'a> Case<'a> {
         if let Some(wait) = self.before_put(fact, claims) {
             return vec![self.waiting(wait, Phase::Probe)];
         }
-        self.announce(Phase::Apply, pre_image, was_absent, claims, None)
+        self.announce(Phase::Apply, pre_image, was_absent, claims, None, owner)
     }
 
     /// Announces the removal of what is there, so that it can be made anew.
@@ -194,7 +209,7 @@ impl<'a> Case<'a> {
         if let Some(wait) = self.before_delete(fact, claims).or_else(|| self.dwell(fact)) {
             return vec![self.waiting(wait, Phase::Probe)];
         }
-        self.announce(Phase::Undo, pre_image, false, claims, Some(found))
+        self.announce(Phase::Undo, pre_image, false, claims, Some(found), None)
     }
 
     /// What stands against a write on the way forward.
@@ -243,6 +258,7 @@ impl<'a> Case<'a> {
         was_absent: bool,
         claims: &[ClaimKey],
         found: Option<&Value>,
+        owner: Option<RunId>,
     ) -> Vec<StepEvent> {
         let Some(call) = &self.record.call else { return Vec::new() };
         let mut sent = json!({
@@ -266,6 +282,7 @@ impl<'a> Case<'a> {
             epoch: self.state.epoch(),
             claims: if self.record.claims.is_empty() { claims.to_vec() } else { Vec::new() },
             found: found.cloned(),
+            owner,
         }]
     }
 
@@ -397,6 +414,14 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<S
         }
         Err(error) => vec![case.failed(error, fact.phase)],
     };
+    // Said once, with the first event that the probe comes to.
+    if let (Phase::Probe, Ok(Seen::Checked { claims, .. }), false) =
+        (fact.phase, &fact.result, events.is_empty())
+        && record.created_earlier.is_none()
+        && let Some(by) = state.created_earlier(&case.step.uses, claims)
+    {
+        events.insert(0, StepEvent::CreatedEarlier { run: by.run, step: by.step.clone() });
+    }
     // Nothing begins any more: what would be tried again is not.
     if state.control().goal == Goal::Cancel
         && matches!(

@@ -49,7 +49,7 @@ impl Case<'_> {
                     Some(Choice::Overwrite)
                         if !reads && (foreign.is_some() || self.record.lost || self.lost_marker(marker)) =>
                     {
-                        self.intend(fact, pre_image, false, claims)
+                        self.intend(fact, pre_image, false, claims, None)
                     }
                     Some(Choice::Adopt) => vec![self.in_place(fact, output, marker, claims)],
                     _ => vec![match foreign {
@@ -68,7 +68,7 @@ impl Case<'_> {
             },
             Observed::Conflict(decision) => {
                 if decided == Some(Choice::Overwrite) && !reads {
-                    return self.intend(fact, pre_image, false, claims);
+                    return self.intend(fact, pre_image, false, claims, None);
                 }
                 let mut decision = decision.clone();
                 let in_vain = match decided {
@@ -83,7 +83,9 @@ impl Case<'_> {
             }
             Observed::Broken { output, decision, marker } => match decided {
                 Some(Choice::Recreate) if !reads => self.replace(fact, pre_image, output, claims),
-                Some(Choice::Overwrite) if !reads => self.intend(fact, pre_image, false, claims),
+                Some(Choice::Overwrite) if !reads => {
+                    self.intend(fact, pre_image, false, claims, self.owner(claims, marker))
+                }
                 Some(Choice::Adopt) => {
                     vec![self.adopted(fact, output, marker, claims, [("state", decision.what.as_str())])]
                 }
@@ -99,8 +101,10 @@ impl Case<'_> {
                 }
                 // No update changes it: asked again, with what does.
                 let fixed = differences.iter().any(|difference| difference.immutable);
-                if decided == Some(Choice::Overwrite) && !reads && !fixed {
-                    return self.when_ready(readiness, || self.intend(fact, pre_image, false, claims));
+                // What an earlier run of the same key created follows the plan without a decision.
+                let owner = self.owner(claims, marker);
+                if (decided == Some(Choice::Overwrite) || owner.is_some()) && !reads && !fixed {
+                    return self.when_ready(readiness, || self.intend(fact, pre_image, false, claims, owner));
                 }
                 vec![self.undecided(self.differs(differences, marker), Phase::Probe)]
             }
@@ -115,7 +119,9 @@ impl Case<'_> {
                     .hint("create it or correct what the plan asks for; then retry the step");
                 vec![StepEvent::Failed { error, phase: Phase::Probe }]
             }),
-            Observed::Absent => self.when_ready(readiness, || self.intend(fact, pre_image, true, claims)),
+            Observed::Absent => {
+                self.when_ready(readiness, || self.intend(fact, pre_image, true, claims, None))
+            }
         }
     }
 
@@ -142,7 +148,8 @@ impl Case<'_> {
 
     /// It carried this run's marker when it was proven, and carries none now.
     fn lost_marker(&self, marker: &Marker) -> bool {
-        let had = self.record.proof.as_ref().is_some_and(|proof| self.is_ours(&proof.evidence.marker));
+        let own = |marker: &Marker| self.is_ours(marker) || self.state.is_earlier_marker(marker);
+        let had = self.record.proof.as_ref().is_some_and(|proof| own(&proof.evidence.marker));
         had && *marker == Marker::None
     }
 
@@ -216,6 +223,12 @@ impl Case<'_> {
                 if self.may_be_stale(fact) {
                     return vec![self.not_visible("what was there before is still read", Phase::Verify)];
                 }
+                // An update of what an earlier run of the key created, which did not happen: it is still that run's.
+                let uncertain = matches!(self.record.state, StepState::Uncertain { .. });
+                let repeatable = self.step.effect != EffectClass::PostUnsafe;
+                if uncertain && repeatable && self.owner(&self.record.claims, marker).is_some() {
+                    return vec![self.did_not_arrive()];
+                }
                 vec![self.undecided(self.differs(differences, marker), Phase::Verify)]
             }
             Observed::Absent => vec![self.absent_after_write(fact)],
@@ -230,7 +243,7 @@ impl Case<'_> {
     }
 
     fn absent_after_write(&self, fact: &Fact) -> StepEvent {
-        let StepState::Uncertain { absent, error, .. } = &self.record.state else {
+        let StepState::Uncertain { absent, .. } = &self.record.state else {
             if self.step.effect == EffectClass::PostUnsafe {
                 return self.unsafe_repeat(Phase::Verify);
             }
@@ -251,13 +264,18 @@ impl Case<'_> {
             }
             EffectClass::Read | EffectClass::PutSame | EffectClass::PutIfMatch => {}
         }
-        // It did not happen, and that is known now: another attempt may follow, after another look.
-        let error = error.as_deref().cloned().unwrap_or_else(|| {
-            StepError::new(
+        self.did_not_arrive()
+    }
+
+    /// A write of unknown outcome did not happen, and that is known now: another attempt may follow, after another probe.
+    fn did_not_arrive(&self) -> StepEvent {
+        let error = match &self.record.state {
+            StepState::Uncertain { error: Some(error), .. } => (**error).clone(),
+            _ => StepError::new(
                 FailureClass::Transient,
                 "the driver ended while it was being sent; it did not arrive",
-            )
-        });
+            ),
+        };
         let count = self.record.failures.count.max(1);
         StepEvent::RetryWait {
             until: self.later(self.retry_delay(count, &error)),

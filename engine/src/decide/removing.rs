@@ -79,7 +79,7 @@ impl Case<'_> {
             return vec![self.waiting(wait, Phase::Probe)];
         }
         let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
-        self.announce(Phase::Apply, pre_image, false, claims, Some(found))
+        self.announce(Phase::Apply, pre_image, false, claims, Some(found), None)
     }
 
     /// A look after the removal.

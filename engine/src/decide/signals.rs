@@ -9,10 +9,10 @@ use crate::drift::{after, may_be_repaired};
 use crate::event::{Event, Outcome, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::ids::StepKey;
+use crate::rollout::{may_be_called_off, may_be_pruned};
 use crate::signal::{Actor, Choice, Signal, SignalRow};
-use crate::state::item::ItemId;
-use crate::state::record::StepRecord;
 use crate::state::{BlockState, Goal, RunState, StepState, Way};
+use crate::state::{item::ItemId, record::StepRecord};
 use crate::step::{Approval, Phase};
 use crate::wait::{Approvers, WaitKind};
 
@@ -75,7 +75,8 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
             }
             Ok(())
         }
-        Signal::Verified { .. } => Ok(()),
+        Signal::Verified { .. } | Signal::UpdatedSince { .. } => Ok(()),
+        Signal::Prune { steps, .. } => may_be_pruned(state, steps),
         Signal::Repair { mends, .. } => {
             may_be_repaired(state)
                 .map_err(|refused| SignalRefused { what: refused.what, hint: refused.hint })?;
@@ -94,13 +95,13 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
             if ended == Some(Outcome::Undone) {
                 return refused("the run was undone already", None);
             }
-            if goal == Goal::Undo {
+            if goal == Goal::Undo && state.pruning().is_none() {
                 return refused("the run is being undone already", Some("`resume` drives it on"));
             }
             Ok(())
         }
         Signal::Forward => {
-            not_after_end("call off")?;
+            not_after_end("call off").and(may_be_called_off(state))?;
             if goal != Goal::Undo {
                 return refused("the run is not being undone", Some("`resume` drives it on"));
             }
@@ -345,7 +346,7 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
             events.push(Event::Acknowledged { in_flight: in_flight.to_vec() });
         }
         _ if !fits => {}
-        Signal::Resume | Signal::Verified { .. } => {}
+        Signal::Resume | Signal::Verified { .. } | Signal::Prune { .. } | Signal::UpdatedSince { .. } => {}
         Signal::Repair { mends, .. } => {
             let steps: Vec<ItemId> = mends.iter().filter_map(|mend| state.lookup(&mend.step)).collect();
             for (mend, after) in mends.iter().zip(after(state, &steps)) {

@@ -35,7 +35,9 @@ impl Case<'_> {
             }
             Observed::Differs { output, differences, marker } => {
                 // What was there before is left as it is, however it was changed: nobody needs to be asked.
-                if self.origin(marker) == Origin::Made && !overwrite {
+                // What a later run of the same key updated differs because of that run.
+                let updated = self.record.updated_since.is_some();
+                if self.origin(marker) == Origin::Made && !overwrite && !updated {
                     let fields: Vec<&str> =
                         differences.iter().map(|difference| difference.field.as_str()).collect();
                     let decision = Decision {
@@ -132,6 +134,10 @@ impl Case<'_> {
                 kept("no answer said that this run made it, and it has no place for a marker".to_owned())
             }
             (Origin::FoundInPlace, _) => kept("it was there before this run".to_owned()),
+            (Origin::EarlierRun, _) => kept(match self.record.owner {
+                Some(owner) => format!("run {} created it and keeps it", owner.short()),
+                None => "an earlier run of the same key keeps it".to_owned(),
+            }),
             (Origin::Observed | Origin::Claimed | Origin::Removed, _) => {
                 kept("this run made nothing here".to_owned())
             }
@@ -152,7 +158,7 @@ impl Case<'_> {
             return vec![waiting];
         }
         let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
-        self.announce(Phase::Undo, pre_image, false, &[], Some(found))
+        self.announce(Phase::Undo, pre_image, false, &[], Some(found), None)
     }
 
     /// Removed too soon after what depended on it, some things take harm. Another run or a person may have removed that a

@@ -4,6 +4,7 @@ mod back;
 mod calling_off;
 mod clocks;
 mod crashes;
+mod earlier;
 mod forward;
 mod graph;
 mod lost;

@@ -18,6 +18,8 @@ pub(super) struct Proven<'a> {
     pub(super) ensure: Ensure,
     /// Outputs that go on changing after the step is done.
     pub(super) moving: &'a [&'a str],
+    /// A later run of the same key updated it: whether it is as wanted is that run's to say.
+    pub(super) updated_since: bool,
 }
 
 impl Proven<'_> {
@@ -109,7 +111,7 @@ impl Proven<'_> {
                 found: "none".to_owned(),
             });
         }
-        if changes.is_empty() {
+        if changes.is_empty() || (self.updated_since && !lost) {
             return Standing::Same;
         }
         let names: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();

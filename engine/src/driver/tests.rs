@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use super::trial::{Trial, chain, new_run, plan_of};
 use crate::backend::{
-    Backend, BackendError, DriveOptions, Filter, Opening, Runs, Settled, SqliteBackend, Started, StopToken,
+    Backend, BackendError, Begins, DriveOptions, Filter, NewRun, Opening, Runs, Settled, SqliteBackend,
+    Started, StopToken,
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{RunId, Seq, SignalId};
 use crate::journal::{CutPoint, CutPoints};
 use crate::perform::Performer;
+use crate::rollout::{Labels, RunKey};
 use crate::signal::{Actor, Signal, SignalRow};
 use crate::state::RunStatus;
 
@@ -284,7 +286,7 @@ async fn a_thousand_runs_are_driven_together() {
     let odd: Vec<_> = parked.runs.iter().filter(|(_, status)| *status != succeeded()).take(3).collect();
     assert!(odd.is_empty(), "{odd:?}");
     assert_eq!(parked.runs.len(), 1000);
-    let listed = backend.list(Filter { open: true, limit: None }).await.unwrap();
+    let listed = backend.list(Filter { open: true, ..Filter::default() }).await.unwrap();
     assert!(listed.is_empty(), "{} are still open", listed.len());
     for run in runs.iter().step_by(100) {
         assert_eq!(backend.verify_journal(*run).unwrap().problems, Vec::<String>::new());
@@ -368,4 +370,83 @@ async fn undo_searches_for_what_the_journal_lost() {
     let state = backend.load(run).await.unwrap();
     assert_eq!(state.status(trial.clock.now()), RunStatus::Undone);
     assert_eq!(backend.verify_journal(run).unwrap().problems, Vec::<String>::new());
+}
+
+fn keyed(trial: &Trial, number: u64, key: &str, begins: Begins) -> NewRun {
+    let thing = |name| {
+        format!("  - id: {name}\n    uses: thing\n    with: {{ name: {name}, value: v, claim: true }}\n")
+    };
+    let mut new = trial.run(number, &plan_of(&["s0", "s1"].map(thing).concat()));
+    new.rollout.key = RunKey::given(key).unwrap();
+    new.rollout.begins = begins;
+    new
+}
+
+#[tokio::test]
+async fn a_run_begins_only_after_the_newest_of_its_key_and_beside_no_open_one() {
+    let trial = Trial::new();
+    let backend = trial.open();
+    let (first, nothing) = (keyed(&trial, 1, "prod", Begins::AfterNewest(None)), Begins::AfterNewest(None));
+    let run = first.run;
+    assert_eq!(backend.start(first).await.unwrap(), Started::New);
+    let after_first = Begins::AfterNewest(Some(run));
+    for begins in [nothing, after_first] {
+        assert_eq!(
+            backend.start(keyed(&trial, 2, "prod", begins)).await.unwrap(),
+            Started::Overtaken,
+            "it is open"
+        );
+    }
+    assert_eq!(backend.start(keyed(&trial, 3, "test", nothing)).await.unwrap(), Started::New, "another key");
+    trial.drive(&backend, run).await.unwrap();
+    assert_eq!(
+        backend.start(keyed(&trial, 2, "prod", nothing)).await.unwrap(),
+        Started::Overtaken,
+        "not the newest"
+    );
+    assert_eq!(backend.start(keyed(&trial, 2, "prod", after_first)).await.unwrap(), Started::New);
+    // The second knows what the first created, and stores it.
+    let second = backend.load(RunId::of_seed(2)).await.unwrap();
+    assert_eq!(second.key().as_str(), "prod");
+    let earlier = backend.earlier(second.key()).unwrap();
+    assert_eq!((earlier.len(), earlier[0].run, earlier[0].created.len()), (1, run, 2));
+    let parked = trial.drive(&backend, RunId::of_seed(2)).await.unwrap();
+    assert_eq!(parked.runs, [(RunId::of_seed(2), succeeded())]);
+    assert_eq!(trial.world.ledger(), ["s0", "s1"], "created once");
+    assert_eq!(backend.verify_journal(RunId::of_seed(2)).unwrap().problems, Vec::<String>::new());
+    let key = RunKey::given("prod").unwrap();
+    let listed = backend.list(Filter { key: Some(key), ..Filter::default() }).await.unwrap();
+    assert_eq!(listed.len(), 2);
+}
+
+#[tokio::test]
+async fn of_many_that_begin_at_once_under_one_key_one_is_accepted() {
+    let trial = Trial::new();
+    let backend = Arc::new(trial.open());
+    let starts = (1..=16).map(|number| {
+        let (backend, new) = (Arc::clone(&backend), keyed(&trial, number, "k", Begins::AfterNewest(None)));
+        tokio::spawn(async move { backend.start(new).await.unwrap() })
+    });
+    let mut accepted = 0;
+    for start in starts.collect::<Vec<_>>() {
+        accepted += usize::from(start.await.unwrap() == Started::New);
+    }
+    assert_eq!(accepted, 1);
+}
+
+#[tokio::test]
+async fn labels_are_kept_and_select_runs() {
+    let trial = Trial::new();
+    let backend = trial.open();
+    for (number, label) in [(1, "ticket=1"), (2, "ticket=2")] {
+        let mut new = trial.run(number, &chain(1));
+        new.rollout.labels.add(label).unwrap();
+        backend.start(new).await.unwrap();
+    }
+    let mut labels = Labels::default();
+    labels.add("ticket=2").unwrap();
+    let listed = backend.list(Filter { labels, limit: Some(1), ..Filter::default() }).await.unwrap();
+    assert_eq!(listed.iter().map(|summary| summary.run).collect::<Vec<_>>(), [RunId::of_seed(2)]);
+    let state = backend.load(RunId::of_seed(2)).await.unwrap();
+    assert_eq!(state.labels()["ticket"], "2");
 }

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use twinspan_plans::{EffectClass, Identities, Inputs, Plan, compile, parse};
 
 use crate::backend::{
-    Backend, BackendError, DriveOptions, NewRun, Opening, Parked, Runs, SqliteBackend, StopToken,
+    Backend, BackendError, DriveOptions, NewRollout, NewRun, Opening, Parked, Runs, SqliteBackend, StopToken,
 };
 use crate::clock::{Clock, VirtualClock};
 use crate::failure::{FailureClass, StepError};
@@ -319,5 +319,6 @@ pub(crate) fn new_run(registry: &Registry, number: u64, text: &str) -> NewRun {
         starter: Actor("nina".to_owned()),
         paused: false,
         seed: number,
+        rollout: NewRollout::default(),
     }
 }

@@ -19,7 +19,7 @@ use crate::registry::Registry;
 use crate::signal::Actor;
 use crate::state::{RunState, fold};
 use crate::step::{Applied, ClaimKey, Observed, Readiness, Step, StepCx, Undone};
-use crate::{Digest, Recorded};
+use crate::{Digest, Recorded, Rollout};
 
 /// Makes a thing whose number only the answer tells; its path is known before.
 struct Numbered;
@@ -121,6 +121,7 @@ impl Ahead {
             starter: Actor("nina".to_owned()),
             paused: false,
             seed: 7,
+            rollout: Rollout::default(),
         })));
         ahead
     }

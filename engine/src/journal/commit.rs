@@ -9,8 +9,10 @@ use twinspan_plans::Digest;
 use super::body::{Packed, Side};
 use super::chain::{Hash, START, link};
 use super::liveness::{Liveness, Verdict};
+use crate::backend::{Begins, Started};
 use crate::event::{Recorded, TakeOver, TakenBecause};
 use crate::ids::{DriverId, RunId, Seq, SignalId};
+use crate::rollout::RunKey;
 use crate::step::ClaimKey;
 
 /// A run's row.
@@ -61,6 +63,10 @@ pub(crate) struct NewRow {
     pub(crate) text: std::sync::Arc<str>,
     pub(crate) first: Packed,
     pub(crate) summary: Summary,
+    pub(crate) key: RunKey,
+    /// Labels, as JSON.
+    pub(crate) labels: String,
+    pub(crate) begins: Begins,
 }
 
 /// Events of a run.
@@ -104,12 +110,28 @@ fn insert(
     Ok(hash)
 }
 
-/// Accepts a run; false when it was there.
-pub(crate) fn start(connection: &Connection, new: &NewRow) -> Result<bool, Error> {
+/// Whether a run may begin beside the others of its key.
+fn may_begin(connection: &Connection, new: &NewRow) -> Result<bool, Error> {
+    let Begins::AfterNewest(expected) = new.begins else { return Ok(true) };
+    let newest: Option<RunId> = connection
+        .prepare_cached("SELECT run FROM runs WHERE key = ?1 AND key <> '' ORDER BY id DESC LIMIT 1")?
+        .query_row([new.key.as_str()], |row| row.get(0).map(RunId::from_bytes))
+        .optional()?;
+    let open = connection
+        .prepare_cached("SELECT 1 FROM runs WHERE key = ?1 AND key <> '' AND open = 1")?
+        .exists([new.key.as_str()])?;
+    Ok(newest == expected && !open)
+}
+
+/// Accepts a run, unless it was there or may not begin.
+pub(crate) fn start(connection: &Connection, new: &NewRow) -> Result<Started, Error> {
     let there =
         connection.prepare_cached("SELECT 1 FROM runs WHERE run = ?1")?.exists([new.run.0.as_bytes()])?;
     if there {
-        return Ok(false);
+        return Ok(Started::Already);
+    }
+    if !may_begin(connection, new)? {
+        return Ok(Started::Overtaken);
     }
     let plan: Option<i64> = connection
         .prepare_cached("SELECT id FROM plans WHERE digest = ?1")?
@@ -127,8 +149,9 @@ pub(crate) fn start(connection: &Connection, new: &NewRow) -> Result<bool, Error
     let hash = link(&START, new.run, new.first.seq.0, new.first.at, &new.first.body);
     connection
         .prepare_cached(
-            "INSERT INTO runs (run, plan, name, started, changed, open, status, next, head, driver, epoch)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, 0)",
+            "INSERT INTO runs (run, plan, name, started, changed, open, status, next, head, driver, epoch, key,
+                               labels)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, 0, ?10, ?11)",
         )?
         .execute((
             new.run.0.as_bytes(),
@@ -140,10 +163,12 @@ pub(crate) fn start(connection: &Connection, new: &NewRow) -> Result<bool, Error
             &new.summary.status,
             number(new.first.seq.0 + 1),
             hash,
+            new.key.as_str(),
+            &new.labels,
         ))?;
     let row = Row(connection.last_insert_rowid());
     insert(connection, row, new.run, &START, &new.first)?;
-    Ok(true)
+    Ok(Started::New)
 }
 
 /// Appends events, if the lease still holds.
@@ -206,7 +231,7 @@ pub(crate) fn claimed_by_other(
 ) -> Result<Option<RunId>, Error> {
     connection
         .prepare_cached(
-            "SELECT runs.run FROM claims JOIN runs ON runs.id = claims.run WHERE key = ?1 AND runs.id <> ?2",
+            "SELECT runs.run FROM claims JOIN runs ON runs.id = claims.run WHERE claims.key = ?1 AND runs.id <> ?2",
         )?
         .query_row((&key.0, row.0), |row| row.get(0).map(RunId::from_bytes))
         .optional()

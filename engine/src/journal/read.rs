@@ -9,6 +9,7 @@ use super::commit::Row;
 use super::packed::Unreadable;
 use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{DriverId, RunId, Seq};
+use crate::rollout::RunKey;
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +36,11 @@ pub(crate) struct RunRow {
     pub(crate) head: Hash,
     pub(crate) driver: Option<i64>,
     pub(crate) epoch: u64,
+    pub(crate) key: String,
+    pub(crate) labels: String,
 }
 
-const RUN: &str =
-    "SELECT id, run, plan, name, started, changed, open, status, next, head, driver, epoch FROM runs";
+const RUN: &str = "SELECT id, run, plan, name, started, changed, open, status, next, head, driver, epoch, key, labels FROM runs";
 
 fn run_row(row: &SqlRow<'_>) -> Result<RunRow, Error> {
     Ok(RunRow {
@@ -54,6 +56,8 @@ fn run_row(row: &SqlRow<'_>) -> Result<RunRow, Error> {
         head: row.get(9)?,
         driver: row.get(10)?,
         epoch: u64::try_from(row.get::<_, i64>(11)?).unwrap_or_default(),
+        key: row.get(12)?,
+        labels: row.get(13)?,
     })
 }
 
@@ -65,14 +69,17 @@ pub(crate) fn find(connection: &Connection, run: RunId) -> Result<Option<RunRow>
         .optional()
 }
 
-/// Runs, newest first.
-pub(crate) fn list(connection: &Connection, open: bool, limit: Option<usize>) -> Result<Vec<RunRow>, Error> {
-    let only = if open { "WHERE open = 1" } else { "" };
-    let limit = limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-    connection
-        .prepare_cached(&format!("{RUN} {only} ORDER BY id DESC LIMIT ?1"))?
-        .query_map([limit], run_row)?
-        .collect()
+/// Runs (of one key), newest first.
+pub(crate) fn list(connection: &Connection, open: bool, key: Option<&RunKey>) -> Result<Vec<RunRow>, Error> {
+    let open = if open { "open = 1" } else { "1" };
+    let run = |only: &str| format!("{RUN} WHERE {open} AND {only} ORDER BY id DESC");
+    match key {
+        Some(key) => connection
+            .prepare_cached(&run("key = ?1 AND key <> ''"))?
+            .query_map([key.as_str()], run_row)?
+            .collect(),
+        None => connection.prepare_cached(&run("1"))?.query_map([], run_row)?.collect(),
+    }
 }
 
 /// Open runs that nobody drives, or that a driver other than `driver` does, oldest first.

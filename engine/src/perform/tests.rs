@@ -114,6 +114,7 @@ fn perform_for(ensure: Ensure, phase: Phase, params: Value, found: Option<Value>
     let job = Job {
         run: RunId(uuid::Uuid::from_u128(1)),
         step: "s".into(),
+        owner: None,
         kind: "test.moody".to_owned(),
         phase,
         ensure,

@@ -15,7 +15,7 @@ use crate::hand_over::HandOver;
 use crate::ids::StepKey;
 use crate::perform::Seen;
 use crate::state::RunState;
-use crate::step::{Decision, Difference, Marker, Observed, Readiness};
+use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Readiness};
 use crate::wait::{Approvers, Wait, WaitKind};
 
 /// What would happen to each step; `sights` come after what they need.
@@ -28,7 +28,7 @@ pub(super) fn judge(state: &RunState, sights: Vec<Sight>, looks: &BTreeMap<StepK
         let look = looks.get(&sight.key).filter(|_| sight.params.is_some());
         let standing = match look {
             _ if !sight.applies => Prospect::NotApplicable,
-            Some(look) => Case { sight: &sight, step, unmet: &unmet }.standing(&look.result),
+            Some(look) => Case { state, sight: &sight, step, unmet: &unmet }.standing(&look.result),
             None => match &sight.foreseen {
                 Some(wait) => Prospect::Waits(wait.clone()),
                 None => Prospect::Unknown { why: not_looked_at(&sight) },
@@ -126,6 +126,7 @@ fn means(state: &RunState, one: &Sight, need: &NeedOf, other: &Sight) -> bool {
 
 /// One step that was looked at.
 struct Case<'a> {
+    state: &'a RunState,
     sight: &'a Sight,
     step: &'a StepDef,
     unmet: &'a [Unmet],
@@ -134,7 +135,9 @@ struct Case<'a> {
 impl Case<'_> {
     fn standing(&self, result: &Result<Seen, StepError>) -> Prospect {
         match result {
-            Ok(Seen::Checked { observed, readiness, .. }) => self.seen(observed, readiness.as_ref()),
+            Ok(Seen::Checked { observed, readiness, claims }) => {
+                self.seen(observed, readiness.as_ref(), claims)
+            }
             Ok(Seen::Applied { .. } | Seen::Undone(_)) => {
                 Prospect::Fails(StepError::new(FailureClass::Bug, "a look came back as a write"))
             }
@@ -182,7 +185,12 @@ impl Case<'_> {
         }
     }
 
-    fn seen(&self, observed: &Observed<Value>, readiness: Option<&Readiness>) -> Prospect {
+    fn seen(
+        &self,
+        observed: &Observed<Value>,
+        readiness: Option<&Readiness>,
+        claims: &[ClaimKey],
+    ) -> Prospect {
         if self.removes() {
             return self.to_remove(observed);
         }
@@ -191,7 +199,9 @@ impl Case<'_> {
             Observed::Present { marker, .. } | Observed::Converging { marker, .. } => Some(marker),
             _ => None,
         };
-        if let Some(Marker::Of(other)) = marker {
+        if let Some(Marker::Of(other)) = marker
+            && !self.state.is_earlier_run(other)
+        {
             return Prospect::NeedsDecision(Decision {
                 what: format!("it carries the marker of run {other}"),
                 advice:
@@ -206,9 +216,15 @@ impl Case<'_> {
             Observed::Conflict(decision) | Observed::Broken { decision, .. } => {
                 self.or_unknown(&decision.what, || Prospect::NeedsDecision(decision.clone()))
             }
-            Observed::Differs { differences, marker, .. } => self.differs(differences, marker),
+            Observed::Differs { differences, marker, .. } => self.differs(differences, marker, claims),
             Observed::Absent => self.absent(readiness),
         }
+    }
+
+    /// The ended run of the same key that created what was found.
+    fn owner(&self, marker: &Marker, claims: &[ClaimKey]) -> Option<String> {
+        let by = self.state.created_earlier(&self.step.uses, claims)?;
+        by.keeps(marker).then(|| by.run.short())
     }
 
     fn waits(&self, wait: &Wait) -> Prospect {
@@ -221,7 +237,7 @@ impl Case<'_> {
         }
     }
 
-    fn differs(&self, differences: &[Difference], marker: &Marker) -> Prospect {
+    fn differs(&self, differences: &[Difference], marker: &Marker, claims: &[ClaimKey]) -> Prospect {
         let fields: Vec<&str> = differences.iter().map(|difference| difference.field.as_str()).collect();
         let whose = match marker {
             Marker::Of(other) => format!(", and carries the marker of run {other}"),
@@ -229,9 +245,12 @@ impl Case<'_> {
         };
         let decision = Decision {
             what: format!("it is there, but not as wanted ({}){whose}", fields.join(", ")),
-            advice: match differences.iter().any(|difference| difference.immutable) {
-                true => format!("the run asks first: {}", ways(differences)),
-                false => {
+            advice: match self.owner(marker, claims) {
+                _ if differences.iter().any(|difference| difference.immutable) => {
+                    format!("the run asks first: {}", ways(differences))
+                }
+                Some(owner) => format!("the run updates it: run {owner} of the same key created it"),
+                None => {
                     "the run asks first: adopt it as it is, overwrite it, recreate it, or abort".to_owned()
                 }
             },

@@ -8,12 +8,13 @@ use super::{Preview, Previewed, Prospect, preview};
 use crate::driver::trial::{Trial, compiled, plan_of};
 use crate::failure::FailureClass;
 use crate::ids::RunId;
+use crate::rollout::Rollout;
 
 async fn looked_at(trial: &Trial, steps: &str) -> Preview {
     let identities = "identities:\n  boss: { contact: boss@x.example }\n";
     let text = plan_of(steps).replacen("steps:\n", &format!("{identities}steps:\n"), 1);
     let plan = compiled(&text, &trial.registry);
-    preview(plan, Inputs::default(), RunId::of_seed(7), trial.performer()).await.unwrap()
+    preview(plan, Inputs::default(), RunId::of_seed(7), Rollout::default(), trial.performer()).await.unwrap()
 }
 
 fn of<'p>(preview: &'p Preview, key: &str) -> &'p Previewed {
@@ -116,7 +117,8 @@ async fn a_step_that_breaks_is_told_and_the_look_goes_on() {
         crate::registry::Registry::new().with(crate::driver::trial::Person(Arc::clone(&trial.world)));
     let clock: Arc<dyn crate::clock::Clock> = Arc::clone(&trial.clock) as Arc<dyn crate::clock::Clock>;
     let performer = Arc::new(crate::perform::Performer::new(Arc::new(lacking), clock));
-    let preview = preview(plan, Inputs::default(), RunId::of_seed(7), performer).await.unwrap();
+    let preview =
+        preview(plan, Inputs::default(), RunId::of_seed(7), Rollout::default(), performer).await.unwrap();
     let Prospect::Fails(error) = &of(&preview, "one").standing else { panic!("{preview:#?}") };
     assert_eq!(error.class, FailureClass::PlanWrong);
     assert!(matches!(of(&preview, "two").standing, Prospect::Waits(_)), "{preview:#?}");

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use twinspan_plans::Ensure;
 
-use crate::event::{Event, Origin, Recorded, RunStarted, StepEvent};
+use crate::event::{Event, Origin, Outcome, Recorded, RunStarted, StepEvent};
 use crate::ids::StepKey;
+use crate::rollout::CreatedBy;
 use crate::search::{Sought, SoughtState};
 use crate::signal::{Actor, Signal};
 use crate::state::graph::Task;
@@ -16,7 +17,7 @@ use crate::state::moment::Moment;
 use crate::state::record::{Call, StepRecord};
 use crate::state::requests::Does;
 use crate::state::step_state::{Change, StepState};
-use crate::state::{Goal, Head, IllegalTransition, Pause, RunState, Search};
+use crate::state::{Control, Goal, Head, IllegalTransition, Pause, RunState, Search};
 use crate::step::Phase;
 use crate::wait::WaitKind;
 
@@ -218,8 +219,27 @@ impl RunState {
             Signal::Cancel if self.control.goal == Goal::Finish && self.outcome.is_none() => {
                 self.control.goal = Goal::Cancel;
             }
-            Signal::Undo if self.control.goal != Goal::Undo => {
-                self.control.cancelled = self.control.goal == Goal::Cancel;
+            Signal::Prune { steps, .. } => {
+                let Some(outcome) = self.outcome.filter(|outcome| *outcome != Outcome::Undone) else {
+                    return;
+                };
+                self.pruning = Some((self.control.goal, outcome));
+                self.control = Control { goal: Goal::Undo, ..Control::default() };
+                self.outcome = None;
+                self.search = Search::None;
+                let steps = steps.iter().filter_map(|step| self.lookup(step)).collect();
+                self.begin_undo_of(steps);
+            }
+            Signal::UpdatedSince { steps, by } => {
+                for id in steps.iter().filter_map(|step| self.lookup(step)).collect::<Vec<_>>() {
+                    if let Some(record) = self.item_mut(id).step_mut() {
+                        record.updated_since = Some(*by);
+                    }
+                }
+            }
+            Signal::Undo if self.control.goal != Goal::Undo || self.pruning.is_some() => {
+                let before = self.pruning.take().map_or(self.control.goal, |(goal, _)| goal);
+                self.control.cancelled = before == Goal::Cancel;
                 self.control.goal = Goal::Undo;
                 self.control.fence = None;
                 self.control.pause = None;
@@ -357,7 +377,12 @@ pub fn fold(state: &mut RunState, recorded: &Recorded) -> Result<(), IllegalTran
             state.fold_verified(by, (*began, *after), findings, at.utc);
         }
         Event::Searched { sought } => state.fold_searched(sought, at)?,
-        Event::RunEnded { outcome } => state.outcome = Some(*outcome),
+        Event::RunEnded { outcome } => {
+            state.outcome = Some(*outcome);
+            if let Some((goal, _)) = state.pruning.take() {
+                state.control.goal = goal;
+            }
+        }
     }
     state.run_tasks(at);
     if state.control.goal == Goal::Undo && !state.search_is_due() {
@@ -376,6 +401,13 @@ impl RunState {
                 state: "started",
                 event: "run-started",
             });
+        }
+        for earlier in &started.rollout.earlier {
+            self.earlier_runs.insert(earlier.run.short());
+            for created in &earlier.created {
+                let by = CreatedBy { run: earlier.run, step: created.step.clone() };
+                self.earlier.entry((created.kind.clone(), created.claims.clone())).or_insert(by);
+            }
         }
         self.head = Some(Head { run_id: started.run.to_string(), started: started.clone() });
         self.started = Some(at.utc);

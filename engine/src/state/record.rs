@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::drift::Standing;
 use crate::event::StepEvent;
 use crate::failure::StepError;
-use crate::ids::Seq;
+use crate::ids::{RunId, Seq};
+use crate::rollout::CreatedBy;
 use crate::signal::{Actor, Choice};
 use crate::state::agenda::Slot;
 use crate::state::moment::Moment;
@@ -54,6 +55,12 @@ pub(crate) struct StepRecord {
     pub(crate) lost: bool,
     /// What it had created was deleted on the way forward, and proven gone; nothing was sent since.
     pub(crate) deleted: bool,
+    /// The step of an earlier run of the same key that created the resource.
+    pub(crate) created_earlier: Option<CreatedBy>,
+    /// The earlier run that keeps what the last intent updates.
+    pub(crate) owner: Option<RunId>,
+    /// A later run of the same key updated what this step created: differences are that run's.
+    pub(crate) updated_since: Option<RunId>,
     /// A write was answered by nobody, and no read has settled it.
     pub(crate) unsettled: bool,
     /// Requests whose response is not known and that may still take effect.
@@ -154,6 +161,9 @@ impl StepRecord {
             ownership: Ownership::default(),
             lost: false,
             deleted: false,
+            created_earlier: None,
+            owner: None,
+            updated_since: None,
             unsettled: false,
             requests: Requests::default(),
             write_ended: None,
@@ -239,7 +249,10 @@ impl StepRecord {
                     self.is_lost();
                 }
             }
-            StepEvent::Intended { attempt, phase, was_absent, claims, .. } => {
+            StepEvent::CreatedEarlier { run, step } => {
+                self.created_earlier = Some(CreatedBy { run: *run, step: step.clone() });
+            }
+            StepEvent::Intended { attempt, phase, was_absent, claims, owner, .. } => {
                 self.attempts = *attempt;
                 self.failed_looks = 0;
                 self.decided = None;
@@ -252,6 +265,7 @@ impl StepRecord {
                     own.owed_before = own.owed;
                     own.owed = true;
                     own.absent_now = *was_absent;
+                    self.owner = *owner;
                     own.removal_accepted = false;
                 }
                 if self.claims.is_empty() {
@@ -350,6 +364,7 @@ impl StepRecord {
                 self.lost = false;
                 self.deleted = true;
                 self.ownership = Ownership::default();
+                self.owner = None;
                 self.failures = Failures::default();
                 self.waits.clear();
                 self.last_error = None;

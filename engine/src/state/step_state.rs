@@ -440,6 +440,7 @@ impl StepEvent {
     /// Its name: stable, for machines.
     pub fn name(&self) -> &'static str {
         match self {
+            StepEvent::CreatedEarlier { .. } => "created-earlier",
             StepEvent::AlreadySo { .. } => "already-so",
             StepEvent::Waiting { .. } => "waiting",
             StepEvent::NeedsDecision { .. } => "needs-decision",

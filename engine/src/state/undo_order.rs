@@ -287,6 +287,17 @@ impl RunState {
         }
     }
 
+    /// Begins the undo of these steps alone, of a run that has ended: nothing else moves.
+    pub(crate) fn begin_undo_of(&mut self, steps: BTreeSet<ItemId>) {
+        let owed = |id: &ItemId| {
+            self.item(*id)
+                .step()
+                .is_some_and(|record| record.ownership.owed && !matches!(record.state, StepState::Undone(_)))
+        };
+        let left = steps.into_iter().filter(owed).collect();
+        self.undo = UndoOrder::new(self.undo_graph(), left, |id| begun(&self.items, id));
+    }
+
     /// Lets everything be taken back whose turn has come.
     pub(crate) fn pump_undo(&mut self, at: Moment) {
         loop {

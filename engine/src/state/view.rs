@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
-use twinspan_plans::{Digest, Inputs, Node, NodeId, Plan};
+use twinspan_plans::{Digest, Ensure, Inputs, Node, NodeId, Plan};
 
 use crate::event::{Evidence, Origin, Outcome};
 use crate::failure::StepError;
@@ -366,7 +366,24 @@ impl<'a> ItemView<'a> {
 
     /// Who made what is there.
     pub fn origin(self) -> Option<&'a Origin> {
-        self.proof().map(|proof| &proof.origin)
+        match self.created_by() {
+            Some(_) => Some(&Origin::EarlierRun),
+            None => self.proof().map(|proof| &proof.origin),
+        }
+    }
+
+    /// The ended run of the same key that created what was proven here, and keeps it.
+    pub fn created_by(self) -> Option<RunId> {
+        let record = self.item().step()?;
+        let (by, proof) = (record.created_earlier.as_ref()?, record.proof.as_ref()?);
+        let found = matches!(proof.origin, Origin::FoundInPlace | Origin::EarlierRun);
+        let there = self.node().step()?.ensure == Ensure::Present;
+        (found && by.keeps(&proof.evidence.marker) && there).then_some(by.run)
+    }
+
+    /// The later run of the same key that updated what this step created.
+    pub fn updated_since(self) -> Option<RunId> {
+        self.item().step()?.updated_since
     }
 
     /// How its state is known: of what was taken back, the proof that it is gone.

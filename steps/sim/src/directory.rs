@@ -101,6 +101,8 @@ pub(crate) struct Person {
 /// A registered application.
 #[derive(Clone, Debug)]
 pub(crate) struct Application {
+    /// Names by which plans and the ready file call it.
+    pub(crate) identities: Vec<String>,
     pub(crate) app_id: String,
     pub(crate) client_secret: String,
     pub(crate) display_name: String,

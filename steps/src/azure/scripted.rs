@@ -348,6 +348,7 @@ impl Bench {
     pub(crate) fn cx<'a>(&'a self, phase: Phase, log: &'a AttemptLog) -> StepCx<'a> {
         StepCx {
             run: self.run,
+            owner: self.run,
             step: &self.step,
             phase,
             ensure: Ensure::Present,

@@ -319,7 +319,7 @@ impl Step for NetworkManager {
             ))
         })?;
         let arm = self.azure.arm(cx, cx.identity()?);
-        let (path, body) = (params.id.path(), body(create, cx.run.short()));
+        let (path, body) = (params.id.path(), body(create, cx.owner.short()));
         if cx.overwrites {
             // It may manage more than this plan knows.
             arm.put_over(path, API, &body, &MANAGED).await?;
@@ -376,7 +376,7 @@ impl Step for NetworkManager {
             by_hand: Some("Azure portal: Virtual network managers, Create".to_owned()),
             ..Task::default()
         };
-        let said = hand_over::resource(params.id.path(), API, &body(create, cx.run.short()), task)?;
+        let said = hand_over::resource(params.id.path(), API, &body(create, cx.owner.short()), task)?;
         Ok(HandOver { outputs, ..said })
     }
 

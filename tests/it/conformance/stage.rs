@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use twinspan::InProcessWorld;
 use twinspan_engine::{
-    Actor, Backend, BackendError, BoxFuture, Choice, Clock, CutPoints, DriveOptions, FailureClass, NewRun,
-    Opening, Performer, Registry, RunId, RunState, RunStatus, Runs, Signal, SignalId, SignalRow,
-    SqliteBackend, StepKey, StepState, StopToken, VirtualClock, WaitKind,
+    Actor, Backend, BackendError, BoxFuture, Choice, Clock, CutPoints, DriveOptions, FailureClass,
+    NewRollout, NewRun, Opening, Performer, Registry, RunId, RunState, RunStatus, Runs, Signal, SignalId,
+    SignalRow, SqliteBackend, StepKey, StepState, StopToken, VirtualClock, WaitKind,
 };
 use twinspan_plans::{Inputs, compile, parse};
 use twinspan_sim::{Change, Fault, FaultName, Hosts, World};
@@ -307,6 +307,7 @@ impl Stage {
             starter: Actor("nina".to_owned()),
             paused: false,
             seed: number,
+            rollout: NewRollout::default(),
         };
         process.backend.start(new).await.map(|_| run)
     }

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use twinspan::InProcessWorld;
 use twinspan_engine::{
-    Actor, Backend, BoxFuture, Clock, DriveOptions, NewRun, Opening, Performer, Recorded, RunId, RunState,
-    RunStatus, Runs, Seq, Signal, SignalId, SignalRow, SqliteBackend, StopToken, Transcript, VirtualClock,
+    Actor, Backend, BoxFuture, Clock, DriveOptions, NewRollout, NewRun, Opening, Performer, Recorded, RunId,
+    RunState, RunStatus, Runs, Seq, Signal, SignalId, SignalRow, SqliteBackend, StopToken, Transcript,
+    VirtualClock,
 };
 use twinspan_plans::{Inputs, compile, parse};
 use twinspan_sim::{Hosts, World};
@@ -240,6 +241,7 @@ impl Process {
             starter: Actor("nina".to_owned()),
             paused: false,
             seed: number,
+            rollout: NewRollout::default(),
         };
         self.backend.start(new).await.unwrap();
         run

@@ -12,8 +12,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 use twinspan::InProcessWorld;
 use twinspan_engine::{
-    Actor, Backend, BoxFuture, Clock, DriveOptions, NewRun, Opening, Performer, RunId, RunStatus, Runs,
-    Signal, SignalId, SignalRow, SqliteBackend, StopToken, VirtualClock, WaitKind, preview,
+    Actor, Backend, BoxFuture, Clock, DriveOptions, NewRollout, NewRun, Opening, Performer, Rollout, RunId,
+    RunStatus, Runs, Signal, SignalId, SignalRow, SqliteBackend, StopToken, VirtualClock, WaitKind, preview,
 };
 use twinspan_plans::{Inputs, Plan, RawInputs, compile, parse};
 use twinspan_sim::{Hosts, SignIn, World};
@@ -190,7 +190,10 @@ impl Play {
         let performer = Arc::new(Performer::new(kinds, clock.clone()));
         let run = RunId::of_seed(1);
         let mails = mails(&serde_json::to_value(&inputs.0).unwrap());
-        let seen = preview(Arc::clone(&plan), inputs.clone(), run, Arc::clone(&performer)).await.unwrap();
+        let seen =
+            preview(Arc::clone(&plan), inputs.clone(), run, Rollout::default(), Arc::clone(&performer))
+                .await
+                .unwrap();
         let steps = Asked::all(&plan, &seen);
         let shared: Arc<dyn Clock> = clock.clone();
         readiness::look(&azure, &shared, run, &steps).await.unwrap();
@@ -202,6 +205,7 @@ impl Play {
             starter: Actor("nina".to_owned()),
             paused: false,
             seed: 1,
+            rollout: NewRollout::default(),
         };
         backend.start(new).await.unwrap();
         let theatre = Theatre { backend, performer, world, clock, run, mails };

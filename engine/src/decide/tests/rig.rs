@@ -16,6 +16,7 @@ use crate::drift::{Finding, finding, looks, mends};
 use crate::event::{Event, Recorded, RunStarted, StepEvent};
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
 use crate::perform::Job;
+use crate::rollout::Rollout;
 use crate::search::{Sought, SoughtState};
 use crate::signal::{Actor, Mend, Signal, SignalRow};
 use crate::state::{RunState, RunStatus, StepState, fold};
@@ -55,6 +56,15 @@ impl Rig {
     }
 
     pub(super) fn with_inputs(plan: Arc<Plan>, inputs: IndexMap<String, Value>) -> Self {
+        Rig::started(RUN, plan, inputs, Rollout::default())
+    }
+
+    /// A run with this id that knows earlier runs of its key.
+    pub(super) fn of_rollout(run: RunId, plan: Arc<Plan>, rollout: Rollout) -> Self {
+        Rig::started(run, plan, IndexMap::new(), rollout)
+    }
+
+    fn started(run: RunId, plan: Arc<Plan>, inputs: IndexMap<String, Value>, rollout: Rollout) -> Self {
         let mut rig = Rig {
             state: RunState::new(Arc::clone(&plan)),
             plan,
@@ -68,13 +78,14 @@ impl Rig {
             most_at_once: 0,
         };
         rig.append(Event::RunStarted(Box::new(RunStarted {
-            run: RUN,
+            run,
             name: "test".to_owned(),
             plan: Digest::of(b"text"),
             inputs: Inputs(inputs),
             starter: Actor("starter".to_owned()),
             paused: false,
             seed: 7,
+            rollout,
         })));
         rig.take_over();
         rig
@@ -163,7 +174,10 @@ impl Rig {
             let mine = self.world.things.get(&*job.step.0);
             let ours = mine.is_none_or(|thing| {
                 thing.marker == crate::step::Marker::NoPlace
-                    || thing.marker == crate::step::Marker::Of(RUN.short())
+                    || self
+                        .state
+                        .run()
+                        .is_some_and(|run| thing.marker == crate::step::Marker::Of(run.short()))
             });
             assert!(ours, "I11: {} removes what is not ours", job.step);
         }

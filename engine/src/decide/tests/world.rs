@@ -221,7 +221,8 @@ impl World {
         fault: Option<Fault>,
         now: Timestamp,
     ) -> Result<Seen, StepError> {
-        let marker = if self.no_place { Marker::NoPlace } else { Marker::Of(job.run.short()) };
+        let marker =
+            if self.no_place { Marker::NoPlace } else { Marker::Of(job.owner.unwrap_or(job.run).short()) };
         let ready = now.checked_add(self.converge).unwrap();
         let thing = Thing { ready, ..thing(marker) };
         match fault {

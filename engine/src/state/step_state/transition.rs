@@ -65,6 +65,7 @@ impl StepState {
         let way = self.way();
         let may_stop = way.is_some() && !matches!(self, StepState::Uncertain { .. });
         match event {
+            StepEvent::CreatedEarlier { .. } => Some(self.clone()),
             StepEvent::AlreadySo { output, evidence } => {
                 let looked = looking == Some(Phase::Probe) && !matches!(self, StepState::Skipping);
                 looked.then(|| {

@@ -27,6 +27,9 @@ pub(super) struct Description {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApplicationEntry {
+    /// Names by which plans call it.
+    #[serde(default)]
+    pub(super) identities: Vec<String>,
     pub(super) app_id: String,
     pub(super) client_secret: String,
     pub(super) display_name: String,

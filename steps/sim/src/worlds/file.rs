@@ -95,6 +95,7 @@ pub(super) fn build(description: &Description) -> Result<World, WorldError> {
             })
         });
         world.directory.applications.push(Application {
+            identities: entry.identities.clone(),
             app_id: guid("application", &entry.app_id)?,
             client_secret: entry.client_secret.clone(),
             display_name: entry.display_name.clone(),

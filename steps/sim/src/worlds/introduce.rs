@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::directory::{Application, Person};
 use crate::world::World;
 
 /// How to sign in as somebody.
@@ -13,6 +14,24 @@ pub struct SignIn {
     pub client_secret: String,
     /// Tenant where this person, or this application, is at home; anywhere else it is a guest.
     pub home: String,
+}
+
+impl SignIn {
+    fn person(person: &Person) -> Self {
+        SignIn {
+            client_id: person.client_id.clone(),
+            client_secret: person.client_secret.clone(),
+            home: person.home.clone(),
+        }
+    }
+
+    fn application(application: &Application) -> Self {
+        SignIn {
+            client_id: application.app_id.clone(),
+            client_secret: application.client_secret.clone(),
+            home: application.home.clone(),
+        }
+    }
 }
 
 /// A subscription by the name that the ready file gives it.
@@ -28,22 +47,36 @@ pub(crate) struct Label {
 impl World {
     /// How the person signs in whom plans call `identity`; of several, the one at home in `tenant`.
     pub fn sign_in(&self, identity: &str, tenant: &str) -> Option<SignIn> {
-        let person = self.directory.person_for(identity, Some(tenant))?;
-        Some(SignIn {
-            client_id: person.client_id.clone(),
-            client_secret: person.client_secret.clone(),
-            home: person.home.clone(),
-        })
+        let person = self.directory.person_for(identity, Some(tenant)).map(SignIn::person);
+        let called = |application: &&Application| application.identities.iter().any(|name| name == identity);
+        person.or_else(|| self.directory.applications.iter().find(called).map(SignIn::application))
+    }
+
+    /// How a person signs in who is at home in `tenant`.
+    pub fn person_at_home(&self, tenant: &str) -> Option<SignIn> {
+        let people = &self.directory.people;
+        people.iter().find(|person| person.home.eq_ignore_ascii_case(tenant)).map(SignIn::person)
+    }
+
+    /// How the person with this address signs in.
+    pub fn person_with_address(&self, mail: &str) -> Option<SignIn> {
+        let people = &self.directory.people;
+        people.iter().find(|person| person.mail.eq_ignore_ascii_case(mail)).map(SignIn::person)
+    }
+
+    /// How an application signs in that has a service principal in `tenant`.
+    pub fn application_in(&self, tenant: &str) -> Option<SignIn> {
+        let tenant = self.directory.tenant(tenant)?;
+        let known = |application: &&Application| {
+            let is = |id: &str| application.app_id.eq_ignore_ascii_case(id);
+            tenant.service_principals.values().any(|principal| is(&principal.app_id))
+        };
+        self.directory.applications.iter().find(known).map(SignIn::application)
     }
 
     /// How the world's first application signs in.
     pub fn application(&self) -> Option<SignIn> {
-        let first = self.directory.applications.first()?;
-        Some(SignIn {
-            client_id: first.app_id.clone(),
-            client_secret: first.client_secret.clone(),
-            home: first.home.clone(),
-        })
+        self.directory.applications.first().map(SignIn::application)
     }
 
     /// The content of the ready file: what other processes need to reach this world.
@@ -54,6 +87,13 @@ impl World {
             for identity in &person.identities {
                 identities.entry(identity.clone()).or_insert_with(
                     || json!({ "client_id": person.client_id, "client_secret": person.client_secret }),
+                );
+            }
+        }
+        for application in &self.directory.applications {
+            for identity in &application.identities {
+                identities.entry(identity.clone()).or_insert_with(
+                    || json!({ "client_id": application.app_id, "client_secret": application.client_secret }),
                 );
             }
         }

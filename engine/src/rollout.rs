@@ -1,0 +1,342 @@
+//! Runs of one rollout: the key that ties them together, and what earlier runs of the key created.
+//!
+//! ```text
+//! ended runs of the key ─created─▶ RunStarted.rollout.earlier ─▶ probes of the new run: unchanged, or updated in place
+//! latest run ─left_over─▶ what the earlier runs created and the latest run does not contain
+//! ```
+//!
+//! A resource belongs to the run that created it. A later run of the key may update it, and never owns it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use twinspan_plans::{Inputs, Plan};
+
+use crate::decide::SignalRefused;
+use crate::event::{Origin, Outcome};
+use crate::ids::{RunId, StepKey};
+use crate::state::item::Item;
+use crate::state::{RunState, StepState};
+use crate::step::{ClaimKey, Marker};
+
+/// The longest key or label.
+const LONGEST: usize = 200;
+
+/// Ties the runs of one rollout together. The empty key ties nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunKey(String);
+
+impl RunKey {
+    /// The key that an operator gives.
+    ///
+    /// # Errors
+    /// A sentence that says what a key consists of.
+    pub fn given(text: &str) -> Result<Self, String> {
+        check(text, "a run key")?;
+        Ok(RunKey(text.to_owned()))
+    }
+
+    /// The key of a plan with these inputs where none is given: the plan's name, and a digest of what it is for
+    /// ([`Plan::targets`]). A table may grow under one key.
+    pub fn of(plan: &Plan, inputs: &Inputs) -> Self {
+        let counted = plan.targets(inputs);
+        if counted.is_empty() {
+            return RunKey(plan.name.clone());
+        }
+        let digest = crate::decide::digest_of(
+            &counted
+                .into_iter()
+                .map(|(name, text)| (name, Value::from(text)))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+        );
+        let digest = digest.to_string();
+        RunKey(format!("{}@{}", plan.name, digest.get(..12).unwrap_or(&digest)))
+    }
+
+    pub(crate) fn stored(text: &str) -> Self {
+        RunKey(text.to_owned())
+    }
+
+    /// Whether it ties nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Names for a run that an operator chooses: they are stored and shown, and change nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Labels(pub BTreeMap<String, String>);
+
+impl Labels {
+    /// Adds `NAME=VALUE`; a later value wins.
+    ///
+    /// # Errors
+    /// A sentence that says what a label consists of.
+    pub fn add(&mut self, text: &str) -> Result<(), String> {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(format!("label {text:?} is not NAME=VALUE"));
+        };
+        check(name, "the name of a label")?;
+        if value.len() > LONGEST || value.chars().any(char::is_control) {
+            return Err(format!(
+                "the value of label {name} has at most {LONGEST} bytes and no control characters"
+            ));
+        }
+        self.0.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// Whether every label of `wanted` is there with the same value.
+    pub fn contain(&self, wanted: &Labels) -> bool {
+        wanted.0.iter().all(|(name, value)| self.0.get(name) == Some(value))
+    }
+}
+
+/// Words that need no quotes in a shell.
+fn check(text: &str, what: &str) -> Result<(), String> {
+    let plain = |letter: char| letter.is_alphanumeric() || "._:/@+-".contains(letter);
+    if text.is_empty() || text.len() > LONGEST || text.starts_with('-') || !text.chars().all(plain) {
+        return Err(format!(
+            "{what} consists of letters, digits and . _ : / @ + -, begins with no -, and has at most {LONGEST} bytes; \
+             {text:?} is not one"
+        ));
+    }
+    Ok(())
+}
+
+/// What a run says of the rollout that it belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Ties the runs of one rollout together.
+    #[serde(default, skip_serializing_if = "RunKey::is_empty")]
+    pub key: RunKey,
+    /// What the operator calls the run.
+    #[serde(default, skip_serializing_if = "no_labels")]
+    pub labels: Labels,
+    /// Ended runs of the key in this journal when the run began, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierRun>,
+}
+
+fn no_labels(labels: &Labels) -> bool {
+    labels.0.is_empty()
+}
+
+/// An ended run of the same key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlierRun {
+    /// The run.
+    pub run: RunId,
+    /// What it created and did not undo.
+    pub created: Vec<Created>,
+}
+
+/// A resource that a run created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Created {
+    /// The step that created it.
+    pub step: StepKey,
+    /// The step's kind.
+    pub kind: String,
+    /// What the step claimed: the normalised id of the resource, in order.
+    pub claims: Vec<ClaimKey>,
+}
+
+/// What a run created that a later run of the same key knows by its kind and claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CreatedBy {
+    pub(crate) run: RunId,
+    pub(crate) step: StepKey,
+}
+
+impl CreatedBy {
+    /// Whether the resource still says that it is that run's, or has no place to.
+    pub(crate) fn keeps(&self, marker: &Marker) -> bool {
+        owns(self.run, marker)
+    }
+}
+
+/// Whether a marker is `owner`'s, or the kind has no place for one.
+pub(crate) fn owns(owner: RunId, marker: &Marker) -> bool {
+    match marker {
+        Marker::Of(run) => *run == owner.short(),
+        Marker::NoPlace => true,
+        Marker::None | Marker::Before(_) => false,
+    }
+}
+
+/// A resource of an earlier run that the latest run does not contain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOver {
+    /// The run that created it.
+    pub run: RunId,
+    /// The step of that run.
+    pub step: StepKey,
+    /// What it created, as far as its outputs say.
+    pub outputs: Option<Value>,
+}
+
+/// A kind and what one of its steps claims.
+type Resource = (String, Vec<ClaimKey>);
+
+pub(crate) fn resource(kind: &str, claims: &[ClaimKey]) -> Option<Resource> {
+    if claims.is_empty() {
+        return None;
+    }
+    let mut claims = claims.to_vec();
+    claims.sort_unstable();
+    Some((kind.to_owned(), claims))
+}
+
+impl RunState {
+    /// The key that ties it to other runs.
+    pub fn key(&self) -> &RunKey {
+        static NONE: RunKey = RunKey(String::new());
+        self.rollout().map_or(&NONE, |rollout| &rollout.key)
+    }
+
+    /// What the operator calls it.
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.rollout().map_or(&NONE, |rollout| &rollout.labels.0)
+    }
+
+    /// The run as later runs of its key see it; `None` while it is open, and when it was undone.
+    pub fn as_earlier(&self) -> Option<EarlierRun> {
+        let ended = matches!(self.outcome(), Some(Outcome::Succeeded | Outcome::Cancelled));
+        Some(EarlierRun { run: self.run().filter(|_| ended)?, created: self.created() })
+    }
+
+    /// What it created and did not undo.
+    fn created(&self) -> Vec<Created> {
+        let created = |item: &Item| {
+            let record = item.step()?;
+            let made = record.proof.as_ref().is_some_and(|proof| proof.origin == Origin::Made);
+            let kind = &self.plan().node(item.node).step()?.uses;
+            let (kind, claims) = resource(kind, &record.claims)?;
+            let there = made && !matches!(record.state, StepState::Undone(_));
+            there.then(|| Created { step: item.key.clone(), kind, claims })
+        };
+        self.items().filter_map(created).collect()
+    }
+
+    /// Whether a step of it describes this resource of an earlier run.
+    fn contains(&self, run: RunId, created: &Created) -> bool {
+        self.items().any(|item| {
+            let Some(record) = item.step() else { return false };
+            let Some(step) = self.plan().node(item.node).step() else { return false };
+            let named = record
+                .created_earlier
+                .as_ref()
+                .is_some_and(|earlier| earlier.run == run && earlier.step == created.step);
+            let claimed = step.uses == created.kind
+                && resource(&step.uses, &record.claims).is_some_and(|(_, claims)| claims == created.claims);
+            // Nothing is known of what a step that was skipped describes, but its name.
+            let skipped = matches!(record.state, StepState::Skipped { .. })
+                && item.key == created.step
+                && step.uses == created.kind;
+            named || claimed || skipped
+        })
+    }
+
+    /// Steps of `earlier` whose resource this run updated, as far as it got.
+    pub fn updated_of(&self, earlier: RunId) -> Vec<StepKey> {
+        let updated = |item: &Item| {
+            let record = item.step()?;
+            let by = record.created_earlier.as_ref().filter(|by| by.run == earlier)?;
+            (record.owner == Some(earlier) && record.ownership.owed).then(|| by.step.clone())
+        };
+        self.items().filter_map(updated).collect()
+    }
+}
+
+/// What ended runs of the key created and `latest` does not contain, newest run first. `others`: ended runs of the key,
+/// newest first; what was created twice belongs to the run that created it last.
+pub fn left_over(latest: &RunState, others: &[RunState]) -> Vec<LeftOver> {
+    let mut seen: BTreeSet<Resource> = BTreeSet::new();
+    let mut left = Vec::new();
+    for owner in others {
+        let Some(EarlierRun { run, created }) = owner.as_earlier() else { continue };
+        if latest.run() == Some(run) {
+            continue;
+        }
+        for created in created {
+            let first = seen.insert((created.kind.clone(), created.claims.clone()));
+            if first && !latest.contains(run, &created) {
+                let outputs = owner.find(&created.step).and_then(|item| item.outputs()).cloned();
+                left.push(LeftOver { run, step: created.step, outputs });
+            }
+        }
+    }
+    left
+}
+
+/// Whether these steps may be undone alone.
+pub(crate) fn may_be_pruned(state: &RunState, steps: &[StepKey]) -> Result<(), SignalRefused> {
+    let refused = |what: String, hint: &str| Err(SignalRefused { what, hint: Some(hint.to_owned()) });
+    if !matches!(state.outcome(), Some(Outcome::Succeeded | Outcome::Cancelled)) {
+        let what = "the run has not ended: none of its steps is undone alone";
+        return refused(what.to_owned(), "`show` says what comes next");
+    }
+    match steps.iter().find(|step| state.find(step).is_none()) {
+        Some(step) => refused(format!("the run has no step {step}"), "`show` lists its steps"),
+        None => Ok(()),
+    }
+}
+
+/// Whether an undo may be called off: one of single steps is driven to its end.
+pub(crate) fn may_be_called_off(state: &RunState) -> Result<(), SignalRefused> {
+    if state.pruning().is_none() {
+        return Ok(());
+    }
+    let what = "single steps of the run are being undone: there is nothing to call off".to_owned();
+    Err(SignalRefused { what, hint: Some("`resume` drives that on".to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_a_word_that_needs_no_quotes() {
+        for good in ["prod", "prod/west-europe", "a@1a2b", "plan:2026.1", "größe"] {
+            assert_eq!(RunKey::given(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "-x", "a b", "a'b", "a;b", "a\u{1b}[0m", "$(x)", &"x".repeat(201)] {
+            assert!(RunKey::given(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_has_a_name_and_a_value() {
+        let mut labels = Labels::default();
+        labels.add("ticket=CHG 42").unwrap();
+        labels.add("ticket=CHG=43").unwrap();
+        assert_eq!(labels.0["ticket"], "CHG=43");
+        for bad in ["ticket", "=x", "a b=x", "a=x\u{9b}y", "a=\n"] {
+            assert!(labels.add(bad).is_err(), "{bad:?}");
+        }
+        let wanted = |text: &str| {
+            let mut wanted = Labels::default();
+            wanted.add(text).unwrap();
+            labels.contain(&wanted)
+        };
+        assert!(wanted("ticket=CHG=43") && !wanted("ticket=x") && !wanted("other=x"));
+    }
+}
