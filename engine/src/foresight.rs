@@ -12,6 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use twinspan_plans::{IdentityId, NodeId, Plan, StepDef, Type};
 
@@ -422,6 +423,8 @@ impl Ahead<'_> {
             auxiliary,
             since: record.and_then(|record| record.since).map_or(now, |since| since.utc),
             waited: Duration::ZERO,
+            written: None,
+            reads_from: Timestamp::MAX,
             approval: record.and_then(|record| record.approval.as_ref()),
             receipt: record.and_then(|record| record.receipt.as_ref()),
             needed_receipts: &receipts,

@@ -183,6 +183,8 @@ async fn sign_in(azure: &Azure, identity: &Identity) -> Result<SignedIn, StepErr
         auxiliary: None,
         since: clock.now(),
         waited: std::time::Duration::ZERO,
+        written: None,
+        reads_from: Timestamp::MAX,
         approval: None,
         receipt: None,
         needed_receipts: &[],

@@ -139,6 +139,8 @@ impl<'a> Attempt<'a> {
             auxiliary: None,
             since: self.now,
             waited: std::time::Duration::ZERO,
+            written: None,
+            reads_from: Timestamp::MAX,
             approval: None,
             receipt: None,
             needed_receipts: &[],

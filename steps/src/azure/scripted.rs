@@ -358,6 +358,8 @@ impl Bench {
             auxiliary: Some(&self.target),
             since: self.clock.now(),
             waited: Duration::ZERO,
+            written: None,
+            reads_from: Timestamp::MAX,
             approval: None,
             receipt: None,
             needed_receipts: &[],

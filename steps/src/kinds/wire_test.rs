@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twinspan_engine::{
@@ -28,6 +29,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) timeout: Duration,
     /// How long the step has been ready.
     pub(crate) waited: Duration,
+    /// Since when reads serve it.
+    pub(crate) reads_from: Timestamp,
 }
 
 impl<'a> Attempt<'a> {
@@ -43,6 +46,7 @@ impl<'a> Attempt<'a> {
             attempt: 1,
             timeout: Duration::from_secs(60),
             waited: Duration::ZERO,
+            reads_from: Timestamp::MAX,
         }
     }
 
@@ -61,6 +65,7 @@ impl<'a> Attempt<'a> {
             ensure: self.ensure,
             attempt: self.attempt,
             timeout: self.timeout,
+            reads_from: self.reads_from,
             since: usual.since.checked_sub(self.waited).unwrap(),
             waited: self.waited,
             ..usual
