@@ -24,8 +24,9 @@ use crate::clock::Now;
 use crate::event::{Event, Outcome, StepEvent};
 use crate::failure::StepError;
 use crate::ids::StepKey;
-use crate::perform::{Fact, Job};
+use crate::perform::{Fact, Job, Reads};
 use crate::state::item::{ItemId, Role, Verdict};
+use crate::state::record::StepRecord;
 use crate::state::{Goal, RunState, StepState, Way};
 use crate::step::Phase;
 
@@ -121,7 +122,10 @@ fn job(state: &RunState, id: ItemId, now: Now) -> Option<Job> {
     }
     let waited = record.since.map(|since| state.elapsed(since, now)).unwrap_or_default();
     let attempt = attempt_of(&record.state, phase, record.attempts);
-    Some(Job { waited, ..job_of(state, id, phase, attempt)? })
+    let written = record.write_ended.filter(|_| !matches!(record.state, StepState::Uncertain { .. }));
+    let written = written.map(|written| state.elapsed(written, now));
+    let reads = reads(state, record, now);
+    Some(Job { waited, written, reads, ..job_of(state, id, phase, attempt)? })
 }
 
 /// One phase of a step whose needs were met, with all that it takes. Whatever it counts from its begin is over.
@@ -137,6 +141,8 @@ pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -
     let needed_receipts =
         item.targets.iter().filter_map(|target| state.item(*target).step()?.receipt.clone());
     Some(Job {
+        reads: Reads::Own,
+        written: None,
         run: state.run()?,
         step: item.key.clone(),
         kind: step.uses.clone(),
@@ -165,6 +171,30 @@ pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -
         timeout: step.timeout.unwrap_or(limits::TIMEOUT),
     })
 }
+
+/// Which reads of other steps serve this one as well. The first look of a step may use what was read a moment before it was
+/// ready, but nothing from before this driver had the run; any other look is made to see something new, so it uses nothing
+/// from before it was due. What nobody knows whether it happened, and what has to be found absent several times, is settled
+/// by reads of its own only.
+fn reads(state: &RunState, record: &StepRecord, now: Now) -> Reads {
+    let Some((due, _)) = record.slot else { return Reads::Own };
+    let within = |since: Duration| Reads::Within(now.boot.saturating_sub(since));
+    match &record.state {
+        StepState::Uncertain { .. } | StepState::Doubting { .. } => Reads::Own,
+        StepState::Verifying { way: Way::Back, .. } => Reads::Own,
+        StepState::Probing { way: Way::Forward } if record.since.is_some_and(|since| since.boot == due) => {
+            // Strictly later: on a virtual clock much happens at the same time.
+            match state.awake_since().map(|awake| awake.saturating_add(TICK)) {
+                Some(awake) if awake <= now.boot => within(awake),
+                _ => Reads::Own,
+            }
+        }
+        _ => within(due),
+    }
+}
+
+/// The smallest step of a run's time.
+const TICK: Duration = Duration::from_micros(1);
 
 /// A look before a write belongs to the attempt that may follow it; every other phase to the one that was made.
 fn attempt_of(state: &StepState, phase: Phase, attempts: u32) -> u32 {

@@ -12,6 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use twinspan_plans::{IdentityId, NodeId, Plan, StepDef, Type};
 
@@ -425,6 +426,8 @@ impl Ahead<'_> {
             waited: Duration::ZERO,
             overwrites: false,
             created: &[],
+            written: None,
+            reads_from: Timestamp::MAX,
             approval: record.and_then(|record| record.approval.as_ref()),
             receipt: record.and_then(|record| record.receipt.as_ref()),
             needed_receipts: &receipts,

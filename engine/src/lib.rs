@@ -56,7 +56,7 @@ pub use journal::{
     Acceptance, CutPoint, CutPoints, Examination, Transcript, examine as examine_journal,
     recover as recover_journal,
 };
-pub use perform::{Fact, Job, KindRules, Performer, Seen, panic_becomes_failure};
+pub use perform::{Fact, Job, KindRules, Performer, READ_SERVES, Reads, Seen, panic_becomes_failure};
 pub use preview::{Preview, Previewed, Prospect, preview};
 pub use registry::{Kind, Registry};
 pub use right::Right;

@@ -71,6 +71,53 @@ pub struct Job {
     pub owner: Option<RunId>,
     /// Longest time for this attempt.
     pub timeout: Duration,
+    /// How long ago the response to its last write was there.
+    pub written: Option<Duration>,
+    /// Which reads of other steps serve it as well.
+    pub reads: Reads,
+}
+
+/// Which reads of other steps serve a step as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// None: only its own count.
+    Own,
+    /// Those that began not longer ago than this, and than [`READ_SERVES`].
+    Within(Duration),
+    /// Those that began after this, by [`Clock::steady`], and not longer ago than [`READ_SERVES`].
+    After(Timestamp),
+}
+
+/// No read serves a step that began longer ago than this. Whatever a step reads, others may change just after it; what this
+/// process itself changes is never hidden by a read from before.
+pub const READ_SERVES: Duration = Duration::from_secs(5);
+
+impl Reads {
+    /// Since when they may have begun, for an attempt that begins at `now`.
+    fn since(self, now: Timestamp) -> Timestamp {
+        let oldest = |age: Duration| now.saturating_sub(age.min(READ_SERVES)).unwrap_or(now);
+        match self {
+            Reads::Own => Timestamp::MAX,
+            Reads::Within(age) => oldest(age),
+            Reads::After(at) => oldest(READ_SERVES).max(at.saturating_add(TICK).unwrap_or(at)),
+        }
+    }
+}
+
+/// The smallest step of time.
+const TICK: Duration = Duration::from_micros(1);
+
+/// When an attempt began that used these exchanges: where another step's request served it, when that began. Should the wall
+/// clock have been set meanwhile, as early as it may have been.
+fn earliest(began: Now, exchanges: &[Exchange]) -> Now {
+    let shared = exchanges.iter().filter(|exchange| exchange.sent_by.is_some());
+    let age = shared.map(|exchange| {
+        let age = Duration::try_from(began.utc.duration_since(exchange.began)).ok();
+        // What was sent after this attempt began took no longer than the attempt.
+        age.map_or(Duration::ZERO, |age| age.min(READ_SERVES))
+    });
+    let age = age.max().unwrap_or_default();
+    Now { utc: began.utc.saturating_sub(age).unwrap_or(began.utc), boot: began.boot.saturating_sub(age) }
 }
 
 impl Job {
@@ -96,7 +143,7 @@ pub struct Fact {
     pub attempt: u32,
     /// The run's last event when it was asked for.
     pub asked: Seq,
-    /// When it began.
+    /// When it began; where a read of another step served it, when the earliest of them did.
     pub began: Now,
     /// When it ended.
     pub ended: Now,
@@ -198,6 +245,8 @@ impl Performer {
             Some(kind) => (self.run(kind, &job, &log).await, kind.rules()),
         };
         let ended = self.clock.read();
+        let exchanges = log.into_exchanges();
+        let began = earliest(began, &exchanges);
         Fact {
             step: job.step,
             phase: job.phase,
@@ -206,7 +255,7 @@ impl Performer {
             began,
             ended,
             result,
-            exchanges: log.into_exchanges(),
+            exchanges,
             rules,
         }
     }
@@ -227,6 +276,8 @@ impl Performer {
             waited: job.waited,
             overwrites: job.overwrites,
             created: &job.created,
+            written: job.written,
+            reads_from: job.reads.since(self.clock.steady()),
             approval: job.approval.as_ref(),
             receipt: job.receipt.as_ref(),
             needed_receipts: &job.needed_receipts,

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -26,7 +27,7 @@ use crate::failure::{FailureClass, StepError};
 use crate::foresight::{Glance, Glances, Sight, sights};
 use crate::hand_over::{Task, Variable};
 use crate::ids::{RunId, Seq, StepKey};
-use crate::perform::{Fact, Job, Performer, Seen};
+use crate::perform::{Fact, Job, Performer, Reads, Seen};
 use crate::right::Right;
 use crate::rollout::Rollout;
 use crate::signal::Actor;
@@ -160,11 +161,13 @@ pub(crate) async fn read_ahead(
     let mut looks: BTreeMap<StepKey, Look> = BTreeMap::new();
     // On a virtual clock one after the other, so that the same seed gives the same.
     let at_a_time = if performer.clock().is_virtual() { 1 } else { AT_A_TIME };
+    // What one step reads serves all.
+    let since = performer.clock().steady();
     loop {
         let (seen, variables) =
             sights(state, performer.registry(), &**performer.clock(), &glances, cancelled);
         let due: Vec<(StepKey, Value, Job)> =
-            seen.iter().filter_map(|sight| due(state, sight, &glances, performer)).collect();
+            seen.iter().filter_map(|sight| due(state, sight, &glances, (performer, since))).collect();
         if due.is_empty() {
             return Ok((seen, variables, looks));
         }
@@ -222,7 +225,7 @@ fn due(
     state: &RunState,
     sight: &Sight,
     glances: &Glances,
-    performer: &Performer,
+    (performer, since): (&Performer, Timestamp),
 ) -> Option<(StepKey, Value, Job)> {
     let params = sight.params.clone().filter(|_| sight.applies)?;
     if glances.get(&sight.key).is_some_and(|glance| glance.params == params) {
@@ -252,6 +255,8 @@ fn due(
         found: None,
         owner: None,
         timeout: step.timeout.unwrap_or(limits::TIMEOUT),
+        written: None,
+        reads: Reads::After(since),
     };
     Some((sight.key.clone(), params, job))
 }
@@ -261,7 +266,7 @@ async fn look(performer: &Performer, mut job: Job) -> Look {
     let mut reads = 0;
     loop {
         let Fact { result, exchanges, .. } = performer.perform(job.clone()).await;
-        reads += exchanges.len();
+        reads += exchanges.iter().filter(|exchange| exchange.sent_by.is_none()).count();
         let passing = match &result {
             Err(error) if job.attempt < TRIES => passes(error),
             _ => None,

@@ -56,6 +56,12 @@ impl Schedule {
         Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)).min(self.cap)
     }
 
+    /// The delay before the `count`th poll, from 1, so that they are made `first`, twice, four times … that long after the
+    /// beginning.
+    pub(crate) fn interval(self, count: u32) -> Duration {
+        self.delay(count.saturating_sub(1).max(1))
+    }
+
     /// The same, a quarter more or less: many steps that failed together do not come back together.
     pub(crate) fn jittered(self, count: u32, seed: &str) -> Duration {
         let digest = Digest::of(format!("{seed}/{count}").as_bytes());
@@ -76,6 +82,17 @@ mod tests {
         let delays: Vec<u64> = (1..=9).map(|count| SCHEDULE.delay(count).as_secs()).collect();
         assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         assert_eq!(SCHEDULE.delay(u32::MAX), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn polls_are_made_at_doubled_times_after_the_beginning() {
+        let schedule = Schedule::new(Duration::from_millis(500), Duration::from_secs(30));
+        let mut at = Duration::ZERO;
+        let made = (1..=9).map(|count| {
+            at += schedule.interval(count);
+            at.as_secs_f64()
+        });
+        assert_eq!(made.collect::<Vec<_>>(), [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 62.0, 92.0]);
     }
 
     #[test]

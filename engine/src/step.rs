@@ -340,6 +340,9 @@ pub struct Exchange {
     /// Body received, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<Value>,
+    /// The step that sent it, where that was another: this one wanted to read the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_by: Option<StepKey>,
 }
 
 /// An approval that was given.
@@ -388,6 +391,11 @@ pub struct StepCx<'a> {
     pub overwrites: bool,
     /// Before a removal: normalised ids of what this run created.
     pub created: &'a [ClaimKey],
+    /// How long ago the response to the step's own last write was there; `None`: it has not written, or nobody knows when.
+    pub written: Option<Duration>,
+    /// What another step reads serves this one as well if that read began at this time of [`Clock::steady`] or later.
+    /// [`Timestamp::MAX`]: only its own reads count.
+    pub reads_from: Timestamp,
     /// The approval that was given to this step.
     pub approval: Option<&'a Approval>,
     /// What only the answer to this step's own write carried.
@@ -498,6 +506,17 @@ impl AttemptLog {
     /// Records one exchange.
     pub fn record(&self, exchange: Exchange) {
         self.exchanges.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(exchange);
+    }
+
+    /// How many exchanges are recorded.
+    pub fn recorded(&self) -> usize {
+        self.exchanges.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len()
+    }
+
+    /// What `each` makes of the exchanges after the first `skipped`.
+    pub fn later<T>(&self, skipped: usize, each: impl Fn(&Exchange) -> T) -> Vec<T> {
+        let exchanges = self.exchanges.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        exchanges.iter().skip(skipped).map(each).collect()
     }
 
     /// Everything recorded so far.

@@ -215,6 +215,8 @@ async fn sign_in(azure: &Azure, identity: &Identity) -> Result<SignedIn, StepErr
         waited: std::time::Duration::ZERO,
         overwrites: false,
         created: &[],
+        written: None,
+        reads_from: Timestamp::MAX,
         approval: None,
         receipt: None,
         needed_receipts: &[],

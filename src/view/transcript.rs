@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use twinspan_engine::{ActedAs, Exchange, Phase, Transcript};
+use twinspan_engine::{ActedAs, Exchange, Phase, StepKey, Transcript};
 
 use super::page::Page;
 use super::time::{between, stamp};
@@ -48,6 +48,9 @@ pub(crate) struct RequestView {
     sent: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     received: Option<Value>,
+    /// The step that sent it, where that was another: this one wanted to read the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_by: Option<StepKey>,
 }
 
 /// An id of a request.
@@ -120,6 +123,7 @@ impl RequestView {
             ids: exchange.references.iter().map(id).collect(),
             sent: body(&exchange.sent),
             received: body(&exchange.received),
+            sent_by: exchange.sent_by.clone(),
         }
     }
 
@@ -155,6 +159,12 @@ impl RequestView {
                 self.identity
             ),
         );
+        if let Some(step) = &self.sent_by {
+            page.line(
+                24,
+                &format!("{:24}{DIM}sent by step {step}; the response served this step, too{DIM:#}", ""),
+            );
+        }
         for (names, value) in self.ids_by_value() {
             page.line(24, &format!("{:24}{DIM}{} {value}{DIM:#}", "", names.join(", ")));
         }
@@ -208,7 +218,6 @@ fn phase_words(phase: Phase) -> &'static str {
 mod tests {
     use jiff::SignedDuration;
     use serde_json::json;
-    use twinspan_engine::StepKey;
 
     use super::*;
     use crate::ui::Width;
@@ -234,6 +243,7 @@ mod tests {
                     .into(),
                 sent: None,
                 received: Some(json!({ "value": [] })),
+                sent_by: None,
             }],
         }
     }

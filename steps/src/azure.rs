@@ -21,6 +21,7 @@ mod cloud;
 mod created;
 mod credentials;
 mod entra;
+mod facts;
 mod forbidden;
 mod grants;
 mod graph;
@@ -35,10 +36,12 @@ mod pauses;
 mod permission;
 mod proof;
 mod reading;
+mod record;
 mod redaction;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod shared_reads;
 mod sign_in_record;
 mod sign_in_refusal;
 mod skip_token;
@@ -69,6 +72,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use facts::Facts;
 pub(crate) use grants::Grant;
 use grants::Grants;
 use http::HeaderMap;
@@ -76,6 +80,7 @@ use jiff::Timestamp;
 use limits::Limits;
 use operations::Operations;
 use serde_json::Value;
+use shared_reads::SharedReads;
 use tokens::Tokens;
 use twinspan_engine::{Identity, StepCx, StepError};
 use uuid::Uuid;
@@ -88,6 +93,8 @@ pub struct Azure {
     limits: Arc<Limits>,
     grants: Grants,
     operations: Operations,
+    shared_reads: SharedReads,
+    facts: Facts,
 }
 
 /// The time within which a request to Azure Resource Manager may still take effect when its response did not come: our
@@ -128,7 +135,9 @@ impl Azure {
     pub fn new(cloud: Cloud, credentials: Credentials, wire: Wire) -> Self {
         let limits = Arc::new(Limits::default());
         let tokens = Tokens::new(cloud.clone(), credentials, wire.clone(), Arc::clone(&limits));
-        Azure { cloud, wire, tokens, limits, grants: Grants::default(), operations: Operations::default() }
+        let (grants, operations) = (Grants::default(), Operations::default());
+        let (shared_reads, facts) = (SharedReads::default(), Facts::default());
+        Azure { cloud, wire, tokens, limits, grants, operations, shared_reads, facts }
     }
 
     /// Asks `cli` instead of the program `az`.
@@ -174,6 +183,18 @@ impl Azure {
     pub(crate) fn arrived(&self, cx: &StepCx<'_>, identity: &Identity, application: &str) {
         if let Ok(party) = Party::of(identity) {
             self.tokens.arrivals.came(party.tenant, application, cx.steady());
+        }
+    }
+
+    /// Something that never changes in the tenant of `identity`, as [`remember`](Self::remember) was told.
+    pub(crate) fn known<T: Clone + 'static>(&self, identity: &Identity, about: &str) -> Option<T> {
+        self.facts.get(Party::of(identity).ok()?.tenant, about)
+    }
+
+    /// Remembers, as long as this process lasts, what never changes in the tenant of `identity`.
+    pub(crate) fn remember<T: Send + Sync + 'static>(&self, identity: &Identity, about: &str, fact: T) {
+        if let Ok(party) = Party::of(identity) {
+            self.facts.keep(party.tenant, about, fact);
         }
     }
 

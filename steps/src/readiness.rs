@@ -142,6 +142,8 @@ impl<'a> Attempt<'a> {
             waited: std::time::Duration::ZERO,
             overwrites: false,
             created: &[],
+            written: None,
+            reads_from: Timestamp::MAX,
             approval: None,
             receipt: None,
             needed_receipts: &[],

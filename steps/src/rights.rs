@@ -30,9 +30,22 @@ pub(crate) struct RoleNames {
     /// Name for people.
     #[serde(deserialize_with = "or_default")]
     pub(crate) role_name: String,
+    /// `BuiltInRole` or `CustomRole`.
+    #[serde(rename = "type", deserialize_with = "or_default")]
+    pub(crate) role_type: String,
     /// What it allows.
     #[serde(deserialize_with = "or_default")]
     pub(crate) permissions: Vec<Permission>,
+}
+
+impl RoleDefinition {
+    /// The same built-in role, by the id that it has at `scope`.
+    fn at(mut self, scope: &Scope) -> Self {
+        let name = self.id.rsplit('/').next().unwrap_or_default();
+        let within = scope.subscription().map(|id| format!("/subscriptions/{id}")).unwrap_or_default();
+        self.id = format!("{within}/providers/Microsoft.Authorization/roleDefinitions/{name}");
+        self
+    }
 }
 
 /// A role as it is given, or may be activated, for a time.
@@ -229,8 +242,27 @@ fn below(scope: &Scope, kind: &str) -> String {
     format!("{}/providers/Microsoft.Authorization/{kind}", scope.path())
 }
 
-/// A role by its name, its GUID or its full id, as it is known at `scope`.
+/// A role by its name, its GUID or its full id, as it is known at `scope`. A built-in one is the same everywhere, and read
+/// once in each tenant.
 pub(crate) async fn role(arm: &Arm<'_>, scope: &Scope, role: &str) -> Result<RoleDefinition, StepError> {
+    let ((azure, identity), about) = (arm.sender(), format!("role {role}"));
+    if let Some(known) = azure.known::<RoleDefinition>(identity, &about) {
+        return Ok(known.at(scope));
+    }
+    let read = async { Ok((read_role(arm, scope, role).await?, scope.clone())) };
+    let found = arm.shared(about.clone(), read).await?;
+    match &*found {
+        (found, _) if found.properties.role_type == "BuiltInRole" => {
+            azure.remember(identity, &about, found.clone());
+            Ok(found.clone().at(scope))
+        }
+        (found, found_at) if found_at == scope => Ok(found.clone()),
+        // Another step has found one of that name, elsewhere.
+        _ => read_role(arm, scope, role).await,
+    }
+}
+
+async fn read_role(arm: &Arm<'_>, scope: &Scope, role: &str) -> Result<RoleDefinition, StepError> {
     let id = role.rsplit('/').next().unwrap_or_default();
     let found = if id.parse::<Guid>().is_ok() {
         arm.get(&format!("{}/{id}", below(scope, "roleDefinitions")), API).await?

@@ -37,7 +37,9 @@ impl<'a> Tenancy<'a> {
         // Whatever is not at home with the first identity is rather another's.
         let identities = self.cx.identities;
         for identity in identities.iter().skip(1).chain(identities.first()) {
-            let seen = match hierarchy::read(&self.azure.arm(self.cx, identity), &scope).await {
+            // Nothing that is written changes in which tenant a subscription lies.
+            let arm = self.azure.arm(self.cx, identity).about([]);
+            let seen = match hierarchy::read(&arm, &scope).await {
                 Ok(seen) => seen,
                 Err(error) if is_elsewhere(&error) => {
                     refused.get_or_insert(error);

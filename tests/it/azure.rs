@@ -213,6 +213,15 @@ impl Azure {
         fs::read_to_string(self.home.path().join("configured/twinspan.toml")).unwrap()
     }
 
+    /// The section `[cloud]` that leads to this world. A text of JSON is one of TOML, too.
+    pub(crate) fn cloud(&self) -> String {
+        let ready = &self.ready;
+        format!(
+            "[cloud]\nname = \"custom\"\narm = {}\nlogin = {}\ngraph = {}\nroot_certificate = {}\n",
+            ready["arm"], ready["login"], ready["graph"], ready["ca_file"]
+        )
+    }
+
     /// A user's folder that is configured for this world.
     pub(crate) fn home(&self) -> Home {
         self.home_without("")

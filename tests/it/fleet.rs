@@ -122,21 +122,14 @@ fn home(azure: &Azure, tenants: &[&str]) -> Home {
 
 fn configure(azure: &Azure, home: &Home, tenants: &[&str]) {
     let ready = &azure.ready;
-    let text = |value: &Value| toml::Value::String(value.as_str().unwrap().to_owned()).to_string();
-    let mut config = format!(
-        "[cloud]\nname = \"custom\"\narm = {}\nlogin = {}\ngraph = {}\nroot_certificate = {}\n",
-        text(&ready["arm"]),
-        text(&ready["login"]),
-        text(&ready["graph"]),
-        text(&ready["ca_file"]),
-    );
+    let mut config = azure.cloud();
     let mut serve = |table: &str, who: &Value| {
         let file = format!("{}.secret", table.replace(['"', '.'], "_"));
         home.write(&file, who["client_secret"].as_str().unwrap());
         let _ = write!(
             config,
             "[identities.{table}]\ncredential = \"client-secret\"\nclient_id = {}\nclient_secret = {{ file = \"{file}\" }}\n",
-            text(&who["client_id"])
+            who["client_id"]
         );
     };
     serve("central", &ready["identities"]["central"]);
@@ -189,10 +182,14 @@ fn a_tenant_whose_administrator_is_missing_holds_nobody_else_up() {
     assert!(created.keys().any(|path| path.ends_with(connection)), "{created:#?}");
 }
 
-const TENANTS: usize = 40;
-const TARGETS: usize = 80;
+/// A fleet: how many tenants, and how many subscriptions in them.
+#[derive(Clone, Copy)]
+pub(crate) struct Fleet {
+    pub(crate) tenants: usize,
+    pub(crate) targets: usize,
+}
 
-fn tenant(number: usize) -> String {
+pub(crate) fn tenant(number: usize) -> String {
     format!("22222222-0000-0000-0001-{number:012}")
 }
 
@@ -201,16 +198,16 @@ fn subscription(number: usize) -> String {
 }
 
 /// The shipped world with so many more tenants, each with its own administrator and its share of the subscriptions.
-fn wide_world() -> Value {
+pub(crate) fn wide_world(fleet: Fleet) -> Value {
     let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
     // An account that is not known yet refuses its role for a while: those writes changed nothing and would be counted.
     world["lags"] = json!({ "principal": "0s", "principal_untyped": "0s" });
-    for number in 0..TENANTS {
+    for number in 0..fleet.tenants {
         let id = tenant(number);
         let administrator = format!("ffffffff-1111-0000-0001-{number:012}");
         let email = format!("iam@t{number}.example");
-        let subscriptions: Vec<Value> = (number..TARGETS)
-            .step_by(TENANTS)
+        let subscriptions: Vec<Value> = (number..fleet.targets)
+            .step_by(fleet.tenants)
             .map(|target| {
                 json!({ "id": subscription(target), "display_name": format!("target-{target}"), "virtual_networks": [
                     { "name": "vnet", "resource_group": "rg", "location": "westeurope",
@@ -230,7 +227,7 @@ fn wide_world() -> Value {
     world
 }
 
-fn wide_inputs() -> Value {
+pub(crate) fn wide_inputs(fleet: Fleet) -> Value {
     let shipped: Vec<(&str, &str)> = vec![
         ("central_tenant", "11111111-0000-0000-0000-00000000000c"),
         (
@@ -242,14 +239,14 @@ fn wide_inputs() -> Value {
     ];
     let mut inputs: Value =
         shipped.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
-    for number in 0..TENANTS {
+    for number in 0..fleet.tenants {
         let contact = format!("iam@t{number}.example");
         inputs["tenants"][format!("t{number}")] = json!({ "id": tenant(number), "contact": contact });
     }
-    for number in 0..TARGETS {
+    for number in 0..fleet.targets {
         let scope = format!("/subscriptions/{}", subscription(number));
         let network = format!("{scope}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/vnet");
-        inputs["targets"][format!("target-{number}")] = json!({ "tenant": format!("t{}", number % TENANTS),
+        inputs["targets"][format!("target-{number}")] = json!({ "tenant": format!("t{}", number % fleet.tenants),
             "scope": scope, "name": format!("target-{number}"), "virtual_networks": [network] });
     }
     inputs
@@ -257,21 +254,21 @@ fn wide_inputs() -> Value {
 
 #[test]
 fn eighty_targets_in_forty_tenants_are_connected_and_nothing_is_done_twice() {
-    let home = Home::new();
-    let world = home.write("world.json", wide_world().to_string());
+    let (home, fleet) = (Home::new(), Fleet { tenants: 40, targets: 80 });
+    let world = home.write("world.json", wide_world(fleet).to_string());
     // JSON is YAML, too.
-    let inputs = home.write("inputs.yaml", wide_inputs().to_string());
+    let inputs = home.write("inputs.yaml", wide_inputs(fleet).to_string());
     let said =
         home.run(&["rehearse", &shipped(PLAN), "--inputs", &inputs, "--world", &world, "--output", "json"]);
     let document = said.expect(0).json();
     let made = made(&document);
     let of = |name: &str| made.iter().filter(|step| step.contains(name)).count();
-    assert_eq!(of("].app"), TENANTS);
+    assert_eq!(of("].app"), fleet.tenants);
     for step in ["].role", "].registered", "].scope-connection", "].network-manager-connection", "].add["] {
-        assert_eq!(of(step), TARGETS, "{step}");
+        assert_eq!(of(step), fleet.targets, "{step}");
     }
     // One write each, and one for the group: none was sent twice, and nothing else was written.
-    assert_eq!(made.len(), TENANTS + 5 * TARGETS + 1);
+    assert_eq!(made.len(), fleet.tenants + 5 * fleet.targets + 1);
     assert_eq!(document["writes"], made.len());
     println!("{} requests, {} of them writes", document["requests"], document["writes"]);
 }

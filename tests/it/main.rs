@@ -41,6 +41,7 @@ mod preview;
 mod program;
 mod reference;
 mod repair;
+mod requests;
 mod rollout;
 mod sign_in;
 mod sim;

@@ -59,7 +59,8 @@ impl Case<'_> {
             FailureClass::InProgress => self.waiting(self.words(error, WaitKind::Program), again),
             FailureClass::Propagation => {
                 let mut wait = self.words(error, WaitKind::Remote);
-                wait.look_again = Some(wait.look_again.unwrap_or(limits::PROPAGATION_LOOK));
+                let looks = self.record.wait_mark(wait.kind, true).map_or(0, |mark| mark.looks);
+                wait.look_again.get_or_insert_with(|| limits::PROPAGATION_LOOK.interval(looks + 1));
                 self.waiting_within(wait, again, Some(limits::PROPAGATION), Some(error))
             }
             FailureClass::Credential => self.waiting(self.words(error, WaitKind::Credential), again),
@@ -250,7 +251,7 @@ impl Case<'_> {
             return self.stopped(error.code(GAVE_UP).hint(hint), phase);
         }
         let looks = mark.map_or(0, |mark| mark.looks);
-        let after = wait.look_again.unwrap_or_else(|| limits::look(wait.kind).delay(looks + 1));
+        let after = wait.look_again.unwrap_or_else(|| limits::look(wait.kind).interval(looks + 1));
         let after = left.map_or(after, |left| after.min(left));
         StepEvent::Waiting { wait, phase, since, look_again: self.later(after), deadline }
     }

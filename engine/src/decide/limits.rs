@@ -21,8 +21,8 @@ pub(crate) const TIMEOUT: Duration = minutes(5);
 const WITHIN: Duration = minutes(15);
 /// How long a right that was given just now may take to be effective.
 pub(super) const PROPAGATION: Duration = minutes(15);
-/// How often that is looked at.
-pub(super) const PROPAGATION_LOOK: Duration = seconds(30);
+/// How soon that is looked at: mostly it takes less than the longest time that is known.
+pub(super) const PROPAGATION_LOOK: Schedule = Schedule::new(seconds(5), seconds(60));
 /// How long the other side may take.
 const REMOTE: Duration = minutes(30);
 /// Between two reads that have to agree that something is gone.
@@ -33,7 +33,8 @@ pub(super) const GONE: u32 = 3;
 
 const RETRY: Schedule = Schedule::new(seconds(1), seconds(60));
 const PEOPLE: Schedule = Schedule::new(seconds(30), minutes(10));
-const OTHERS: Schedule = Schedule::new(seconds(1), seconds(30));
+/// What the remote does by itself is mostly done at once; what is not, takes minutes.
+const OTHERS: Schedule = Schedule::new(Duration::from_millis(500), seconds(30));
 const PROGRAM: Schedule = Schedule::new(seconds(1), seconds(10));
 const LIMIT: Schedule = Schedule::new(seconds(5), minutes(5));
 

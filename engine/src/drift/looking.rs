@@ -12,7 +12,7 @@ use super::judging::Proven;
 use crate::decide::job_of;
 use crate::event::ReadProof;
 use crate::failure::{FailureClass, StepError};
-use crate::perform::{Fact, Job, Performer};
+use crate::perform::{Fact, Job, Performer, Reads};
 use crate::registry::Registry;
 use crate::schedule::Schedule;
 use crate::state::RunState;
@@ -28,10 +28,13 @@ const AGAIN: Schedule = Schedule::new(Duration::from_secs(1), Duration::from_sec
 /// the order of the plan.
 pub async fn look(state: &RunState, performer: &Arc<Performer>) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
-    for looks in looks(state) {
-        for (id, fact) in perform(looks, performer, state.performs()).await {
-            found.extend(finding(state, id, &fact, performer.registry()));
-        }
+    // Looks share their reads, but none uses what was read before, for another purpose.
+    let reads = Reads::After(performer.clock().steady());
+    for mut looks in looks(state) {
+        looks.iter_mut().for_each(|(_, job)| job.reads = reads);
+        // What was read is let go as soon as it is judged: kept, it would grow with the square of a fleet.
+        let judge = |id, fact: Fact| found.extend(finding(state, id, &fact, performer.registry()));
+        perform(looks, performer, state.performs(), judge).await;
     }
     let order: HashMap<_, _> = state.steps().map(|step| step.key().clone()).zip(0_usize..).collect();
     found.sort_by_key(|finding| order.get(&finding.step).copied());
@@ -52,13 +55,13 @@ async fn perform(
     looks: Vec<(ItemId, Job)>,
     performer: &Arc<Performer>,
     at_once: usize,
-) -> Vec<(ItemId, Fact)> {
-    let mut done = Vec::with_capacity(looks.len());
+    mut judge: impl FnMut(ItemId, Fact),
+) {
     if performer.clock().is_virtual() {
         for (id, job) in looks {
-            done.push((id, patiently(performer, &job).await));
+            judge(id, patiently(performer, &job).await);
         }
-        return done;
+        return;
     }
     let mut waiting = looks.into_iter();
     let mut flying: JoinSet<(ItemId, Fact)> = JoinSet::new();
@@ -70,10 +73,10 @@ async fn perform(
             flying.spawn(async move { (id, patiently(&performer, &job).await) });
         }
         match flying.join_next().await {
-            Some(Ok(landed)) => done.push(landed),
+            Some(Ok((id, fact))) => judge(id, fact),
             // A panic of a kind is caught by the performer, and nobody ends these tasks.
             Some(Err(error)) => tracing::error!(%error, "a look did not come back"),
-            None => return done,
+            None => return,
         }
     }
 }

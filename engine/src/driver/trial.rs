@@ -149,6 +149,7 @@ impl Step for Thing {
             references: Vec::new(),
             sent: None,
             received: None,
+            sent_by: None,
         });
         if self.0.lose.lock().unwrap().remove(&params.name) {
             return Err(StepError::new(FailureClass::Transient, "the answer was lost").unknown());

@@ -134,6 +134,8 @@ fn perform_for(ensure: Ensure, phase: Phase, params: Value, found: Option<Value>
         stated: Default::default(),
         found: found.map(Arc::new),
         timeout: Duration::from_secs(300),
+        written: None,
+        reads: crate::perform::Reads::Own,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let fact = runtime.block_on(performer.perform(job));

@@ -137,12 +137,16 @@ impl Hierarchy {
 
     /// Whether `inner` is `outer` or lies in it: resource, resource group, subscription, management group.
     pub(crate) fn within(&self, inner: &str, outer: &str) -> bool {
-        let (inner, outer) = (key(inner), key(outer));
-        if outer == "/" || inner == outer || inner.starts_with(&format!("{outer}/")) {
+        let (inner, outer) = (inner.trim_matches('/'), outer.trim_matches('/'));
+        if outer.is_empty() || is_below(inner, outer) {
             return true;
         }
-        let Place::ManagementGroup(wanted) = Place::of(&outer) else { return false };
-        let mut at = match Place::of(&inner) {
+        // Asked for every role of whoever sends a request, so nothing is copied before it is clear that it must be.
+        if !is_below(outer, MANAGEMENT_GROUPS.trim_matches('/')) {
+            return false;
+        }
+        let Place::ManagementGroup(wanted) = Place::of(outer) else { return false };
+        let mut at = match Place::of(inner) {
             Place::Subscription { subscription, .. } => {
                 self.subscription(&subscription).and_then(|s| s.management_group.clone())
             }
@@ -172,6 +176,13 @@ impl Hierarchy {
         };
         registrations.and_then(|r| r.get(&namespace)).is_some_and(|r| r.registered(at))
     }
+}
+
+/// Whether `inner` is `outer` or lies below it, by their spelling; neither begins with a slash.
+fn is_below(inner: &str, outer: &str) -> bool {
+    let start = inner.as_bytes().get(..outer.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(outer.as_bytes()))
+        && matches!(inner.as_bytes().get(outer.len()), None | Some(b'/'))
 }
 
 /// Full id of a management group.

@@ -6,8 +6,14 @@ use crate::reply::Reply;
 use crate::request::{Request, encode};
 
 /// One page of `items` as Azure Virtual Network Manager pages: `$top` from 1 to 20, 20 without it, the rest
-/// through `nextLink` with `$skipToken`; `nextLink` is an empty string on the last page, never absent.
-pub(crate) fn page(request: &Request, arm: &str, items: Vec<Value>) -> Result<Value, Reply> {
+/// through `nextLink` with `$skipToken`; `nextLink` is an empty string on the last page, never absent. Only what is on the
+/// page is shown.
+pub(crate) fn page<T>(
+    request: &Request,
+    arm: &str,
+    items: impl Iterator<Item = T>,
+    show: impl Fn(T) -> Value,
+) -> Result<Value, Reply> {
     let top = match request.query("$top") {
         None => 20,
         Some(text) => text.parse::<usize>().ok().filter(|n| (1..=20).contains(n)).ok_or_else(|| {
@@ -24,14 +30,14 @@ pub(crate) fn page(request: &Request, arm: &str, items: Vec<Value>) -> Result<Va
             Reply::error(400, "InvalidSkipToken", &format!("The skip token '{text}' is invalid."))
         })?,
     };
-    let more = items.len() > skip.saturating_add(top);
-    let next = if more {
+    let mut items = items.skip(skip);
+    let value: Vec<Value> = items.by_ref().take(top).map(show).collect();
+    let next = if items.next().is_some() {
         let version = encode(request.api_version().unwrap_or_default());
         format!("{arm}{}?api-version={version}&$top={top}&$skipToken={}", request.path, skip + top)
     } else {
         String::new()
     };
-    let value: Vec<Value> = items.into_iter().skip(skip).take(top).collect();
     Ok(json!({ "value": value, "nextLink": next }))
 }
 
@@ -53,7 +59,8 @@ mod tests {
         let mut got = Vec::new();
         let mut query = String::new();
         loop {
-            let page = page(&request(&query), "https://management.azure.com", items.clone()).unwrap();
+            let page =
+                page(&request(&query), "https://management.azure.com", items.iter(), Value::clone).unwrap();
             got.extend(page["value"].as_array().unwrap().iter().cloned());
             let next = page["nextLink"].as_str().unwrap().to_owned();
             match next.split_once("2024-10-01") {
@@ -67,7 +74,9 @@ mod tests {
     #[test]
     fn top_outside_1_to_20_is_refused() {
         for bad in ["0", "21", "x"] {
-            let refused = page(&request(&format!("&$top={bad}")), "", Vec::new()).unwrap_err();
+            let refused =
+                page(&request(&format!("&$top={bad}")), "", std::iter::empty(), |item: &Value| item.clone())
+                    .unwrap_err();
             assert_eq!(refused.status, 400, "{bad}");
         }
     }

@@ -1,11 +1,13 @@
 //! One resource of the provider under a name that the plan gives: read, written and removed alike, whatever it is.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Content, Contents, FailureClass, Identity, Marker, StepCx, StepError, Undone,
+    Applied, ClaimKey, Content, Contents, FailureClass, Identity, Marker, Phase, StepCx, StepError, Undone,
 };
 
 use super::{API, Body, Found, or_default};
@@ -29,7 +31,8 @@ pub(crate) struct Read<P> {
 
 impl<'a, T: ResourceType> Child<'a, T> {
     pub(crate) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, id: ResourceId<T>) -> Result<Self, StepError> {
-        Ok(Child { arm: azure.arm(cx, cx.identity()?), id, cx })
+        let arm = azure.arm(cx, cx.identity()?).about([id.path()]);
+        Ok(Child { arm, id, cx })
     }
 
     /// Sends `identity`'s token along.
@@ -45,21 +48,37 @@ impl<'a, T: ResourceType> Child<'a, T> {
         Ok(found.map(|(found, at)| Read { age: found.system_data.age(at), properties: found.properties }))
     }
 
-    /// One that stands beside it under another name, and means the same: what somebody else made first. The best one by
-    /// `rank` (lowest first), where there are several.
-    pub(crate) async fn twin<P: Default + DeserializeOwned>(
+    /// The resource, or one that stands beside it under another name and means the same: what somebody else made first. The
+    /// best one by `rank` (lowest first), where there are several.
+    ///
+    /// Before a write the list tells all of it, and one list serves every step that looks for its own resource in it. After a
+    /// write the resource is read by its name, which costs the same however many others there are.
+    pub(crate) async fn or_twin<P: Clone + Default + DeserializeOwned + Send + Sync + 'static>(
         &self,
+        cx: &StepCx<'_>,
         same: impl Fn(&P) -> bool,
         rank: impl Fn(&P) -> u8,
     ) -> Result<Option<(ResourceName, Read<P>)>, StepError> {
+        let own: ResourceName = self.id.name().parse()?;
+        if cx.phase != Phase::Probe
+            && let Some(found) = self.read().await?
+        {
+            return Ok(Some((own, found)));
+        }
         let (beside, _) = self.id.path().rsplit_once('/').unwrap_or_default();
-        let all: Vec<Found<P>> = self.arm.list(beside, API, &[]).await?;
-        let mut twins: Vec<Found<P>> = all.into_iter().filter(|found| same(&found.properties)).collect();
-        twins.sort_by(|one, other| {
+        let all: Arc<Vec<Found<P>>> = self.arm.shared_list(beside, API).await?;
+        if cx.phase == Phase::Probe
+            && all.iter().any(|found| found.name.eq_ignore_ascii_case(own.as_str()))
+            && let Some(found) = self.read().await?
+        {
+            return Ok(Some((own, found)));
+        }
+        let twins = all.iter().filter(|found| same(&found.properties));
+        let twin = twins.min_by(|one, other| {
             (rank(&one.properties), &one.name).cmp(&(rank(&other.properties), &other.name))
         });
-        let Some(twin) = twins.into_iter().next() else { return Ok(None) };
-        Ok(Some((twin.name.parse()?, Read { properties: twin.properties, age: None })))
+        let Some(twin) = twin else { return Ok(None) };
+        Ok(Some((twin.name.parse()?, Read { properties: twin.properties.clone(), age: None })))
     }
 
     /// The one write. What it answers is not looked at: it says Pending, and an empty etag, whatever is there then.

@@ -1,5 +1,8 @@
 //! Azure Resource Manager.
 
+use std::future::Future;
+use std::sync::Arc;
+
 use azure_core::http::Url;
 use http::Method;
 use jiff::Timestamp;
@@ -12,6 +15,7 @@ use super::caller::{Answer, Call, Caller};
 use super::cloud::{Cloud, Service};
 use super::created::{Reply, dated};
 use super::proof::About;
+use super::shared_reads::Concerns;
 use super::{Azure, merging, redaction, references};
 
 /// Azure Resource Manager, as one identity, within one attempt.
@@ -32,7 +36,7 @@ pub enum Deletion {
 
 impl<'a> Arm<'a> {
     pub(super) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, identity: &'a Identity) -> Self {
-        Arm { caller: Caller { azure, cx, identity, auxiliary: Vec::new() } }
+        Arm { caller: Caller { azure, cx, identity, auxiliary: Vec::new(), concerns: Concerns::default() } }
     }
 
     /// Sends `identity`'s token along (`x-ms-authorization-auxiliary`).
@@ -40,6 +44,51 @@ impl<'a> Arm<'a> {
     pub fn auxiliary(mut self, identity: &'a Identity) -> Self {
         self.caller.auxiliary.push(identity);
         self
+    }
+
+    /// The clients, and as whom they act here.
+    pub(crate) fn sender(&self) -> (&'a Azure, &'a Identity) {
+        (self.caller.azure, self.caller.identity)
+    }
+
+    /// Its reads are to tell what lies at these paths: what another step has read serves this one as well, whatever was
+    /// written elsewhere since.
+    #[must_use]
+    pub(crate) fn about<'p>(mut self, paths: impl IntoIterator<Item = &'p str>) -> Self {
+        self.caller.concerns = Concerns::Paths(paths.into_iter().map(str::to_owned).collect());
+        self
+    }
+
+    /// Reads by `fetch`, or takes what another step has read by it; `what` says what is read.
+    pub(crate) async fn shared<T: Send + Sync + 'static>(
+        &self,
+        what: String,
+        fetch: impl Future<Output = Result<T, StepError>> + Send,
+    ) -> Result<Arc<T>, StepError> {
+        self.caller.shared(Service::Arm, what, |_| true, fetch).await
+    }
+
+    /// The first page of a list, and whether there are more; one serves all steps, as of a [`list`](Self::list).
+    pub(crate) async fn shared_page<T: DeserializeOwned + Send + Sync + 'static>(
+        &self,
+        path: &str,
+        api: &str,
+    ) -> Result<Arc<(Vec<T>, bool)>, StepError> {
+        let call = Call::read(Service::Arm, Method::GET, self.address(path, api, &[])?);
+        self.shared(
+            format!("GET {path}?{api} first page"),
+            self.caller.first_page(call, About::Collection(path)),
+        )
+        .await
+    }
+
+    /// A [`list`](Self::list) of which one serves all steps that look at the same collection.
+    pub(crate) async fn shared_list<T: DeserializeOwned + Send + Sync + 'static>(
+        &self,
+        path: &str,
+        api: &str,
+    ) -> Result<Arc<Vec<T>>, StepError> {
+        self.shared(format!("GET {path}?{api}"), self.list(path, api, &[])).await
     }
 
     /// GET; `None`: not there (either maker of 404).
@@ -57,7 +106,7 @@ impl<'a> Arm<'a> {
         api: &str,
     ) -> Result<Option<(T, Timestamp)>, StepError> {
         let call = Call::read(Service::Arm, Method::GET, self.address(path, api, &[])?);
-        let answer = self.caller.send(&call).await?;
+        let answer = self.caller.look(&call).await?;
         if answer.is_absent(&call) {
             // What the step's own write was accepted for is not there.
             return self.caller.failed_operation().await.map_or(Ok(None), Err);

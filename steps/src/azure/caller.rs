@@ -1,14 +1,17 @@
 //! One request as one identity: tokens, ids, the record of it, and what its answer means.
 
+use std::future::Future;
+use std::sync::Arc;
+
 use azure_core::http::Url;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
-use jiff::Timestamp;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use twinspan_engine::{ActedAs, Exchange, FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
+use serde_json::Value;
+use twinspan_engine::{ActedAs, FailureClass, Identity, Phase, StepCx, StepError, Wait, WaitKind};
 
 use super::cloud::Service;
 use super::grants::Grant;
@@ -17,7 +20,9 @@ use super::paging::{Page, Pages};
 use super::party::Party;
 use super::proof::About;
 use super::reading::only_reads;
+use super::record::Record;
 use super::refusal::{self, Sender, Situation};
+use super::shared_reads::{Concerns, Key};
 use super::tokens::Token;
 use super::wire::TransportFault;
 use super::{Azure, pauses, redaction, references, request_id, unreachable, words};
@@ -31,6 +36,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) cx: &'a StepCx<'a>,
     pub(crate) identity: &'a Identity,
     pub(crate) auxiliary: Vec<&'a Identity>,
+    /// What its reads are to tell.
+    pub(super) concerns: Concerns,
 }
 
 /// A request, before it has tokens and ids.
@@ -48,6 +55,7 @@ pub(crate) struct Call {
 }
 
 /// An answer of whatever status.
+#[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -86,7 +94,7 @@ impl Call {
         Ok(self)
     }
 
-    fn target(&self) -> String {
+    pub(super) fn target(&self) -> String {
         match self.url.query() {
             Some(query) => redaction::target(&format!("{}?{query}", self.url.path())),
             None => redaction::target(self.url.path()),
@@ -131,9 +139,13 @@ impl<'a> Caller<'a> {
             ));
         }
         let tokens = self.tokens(call.service).await?;
+        if let Some(waits) = self.left_to_another(call, party, &tokens) {
+            return Err(waits);
+        }
         let lane = lane(call, party, &tokens);
         let begun = self.cx.log.has_begun(&format!("{lane:?}"));
         self.azure.limits.admit(&lane, &self.asker(), begun, self.cx.steady())?;
+        let _writing = call.write.then(|| self.azure.shared_reads.writing(call.service, call.url.path()));
         if call.write {
             self.cx.log.take_write(&format!("{} {}", call.verb, call.target()))?;
             self.forget_operation();
@@ -164,10 +176,63 @@ impl<'a> Caller<'a> {
         Ok(answer)
     }
 
+    /// Sends a `call` that only reads, or takes the answer that another step was given to the same.
+    pub(crate) async fn look(&self, call: &Call) -> Result<Answer, StepError> {
+        let what = format!("{} {}", call.verb, call.url);
+        let answer = self.shared(call.service, what, Answer::succeeded, self.send(call)).await?;
+        Ok((*answer).clone())
+    }
+
+    /// Reads by `fetch`, or takes what another step has read by it. `what` says what is read; `lasts`, whether what was read
+    /// serves steps that come later, too.
+    pub(super) async fn shared<T: Send + Sync + 'static>(
+        &self,
+        service: Service,
+        what: String,
+        lasts: impl Fn(&T) -> bool + Send,
+        fetch: impl Future<Output = Result<T, StepError>> + Send,
+    ) -> Result<Arc<T>, StepError> {
+        let own = std::iter::once(self.identity).chain(self.auxiliary.iter().copied());
+        let senders = own.map(|identity| Party::of(identity).map(|party| party.key()));
+        let key = Key { service, what, senders: senders.collect::<Result<_, _>>()? };
+        self.azure.shared_reads.read(self.cx, &key, &self.concerns, lasts, fetch).await
+    }
+
+    /// Another step was refused a moment ago, as the roles of this account are not effective yet: one asks for all.
+    fn left_to_another(&self, call: &Call, party: Party<'_>, tokens: &Tokens) -> Option<StepError> {
+        if self.cx.phase != Phase::Probe || call.write || call.service != Service::Arm {
+            return None;
+        }
+        let (grants, now, scope) = (&self.azure.grants, self.cx.now(), call.url.path());
+        let principal = tokens.primary.claims.oid.as_deref()?;
+        let others = Grant::in_receipts(self.cx.needed_receipts);
+        let given = grants.recent(&others, party.tenant, scope, principal, now)?;
+        let asked = grants.left_to(party.tenant, principal, given, &self.asker(), now)?;
+        let seen = format!("{} {} as {party} was not sent", call.verb, redaction::target(scope));
+        let wait = Wait::remote(format!(
+            "the role that was given to {} at {given} is not effective yet (up to 10 minutes; one look for all that wait for \
+             this account: at {asked})",
+            party.person()
+        ));
+        Some(StepError::new(FailureClass::Propagation, seen).wait(wait))
+    }
+
     /// Sends `call` and takes only a yes.
     pub(crate) async fn accepted(&self, call: &Call) -> Result<Answer, StepError> {
         let answer = self.send(call).await?;
         if answer.succeeded() { Ok(answer) } else { Err(self.refused(call, &answer)?) }
+    }
+
+    /// Reads the first page of a list, and whether there are more.
+    pub(crate) async fn first_page<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        about: About<'_>,
+    ) -> Result<(Vec<T>, bool), StepError> {
+        let mut pages = Pages::from(&self.azure.cloud, call.service, self.party()?, &call.url);
+        let answer = self.accepted(&call).await?;
+        let page: Page<T> = self.decode(&call, &answer, about)?;
+        Ok((page.value, pages.next(page.next.as_deref())?.is_some()))
     }
 
     /// Reads all pages of a list.
@@ -208,6 +273,7 @@ impl<'a> Caller<'a> {
             grants: &self.azure.grants,
             given: &Grant::in_receipts(self.cx.needed_receipts),
             now: self.cx.now(),
+            asker: &self.asker(),
         };
         let mut error = refusal::refusal(&situation, answer.status, &answer.headers, &answer.body);
         if error.class == FailureClass::Throttled {
@@ -320,6 +386,11 @@ impl<'a> Caller<'a> {
                 let lane = lane(call, party, tokens);
                 self.cx.log.begin(&format!("{lane:?}"));
                 self.azure.limits.heard(&lane, &parts.headers, self.cx.steady());
+                if parts.status.is_success()
+                    && let Some(principal) = &tokens.primary.claims.oid
+                {
+                    self.azure.grants.let_in(party.tenant, call.url.path(), principal);
+                }
                 record.answered(parts.status.as_u16(), &parts.headers, &body);
                 Ok(Answer {
                     status: parts.status.as_u16(),
@@ -436,78 +507,4 @@ fn lane(call: &Call, party: Party<'_>, tokens: &Tokens) -> Lane {
     };
     let principal = tokens.primary.claims.oid.clone().unwrap_or_else(|| party.name.to_owned());
     Lane { quota, sort: Sort::of(&call.verb, call.write), principal }
-}
-
-/// Keeps the record of one request, also when nobody waits for the answer any more.
-struct Record<'a> {
-    cx: &'a StepCx<'a>,
-    exchange: Option<Exchange>,
-}
-
-impl<'a> Record<'a> {
-    fn begin(
-        cx: &'a StepCx<'a>,
-        call: &Call,
-        party: Party<'_>,
-        acted_as: Vec<ActedAs>,
-        id: (String, String),
-    ) -> Self {
-        let began = cx.now();
-        Record {
-            cx,
-            exchange: Some(Exchange {
-                verb: call.verb.to_string(),
-                target: call.target(),
-                status: None,
-                began,
-                ended: began,
-                identity: party.name.to_owned(),
-                acted_as,
-                write: call.write,
-                created: None,
-                references: vec![id],
-                sent: call.body.as_ref().map(redaction::body),
-                received: None,
-            }),
-        }
-    }
-
-    fn answered(&mut self, status: u16, headers: &HeaderMap, body: &Bytes) {
-        self.end(|exchange| {
-            exchange.status = Some(status);
-            // Some services send our own id back.
-            exchange
-                .references
-                .extend(references(headers).into_iter().filter(|(name, _)| name != "client-request-id"));
-            let read: Option<Value> = serde_json::from_slice(body).ok();
-            exchange.created = read.as_ref().and_then(created_at);
-            exchange.received = read
-                .map(|body| redaction::body(&body))
-                .or_else(|| (!body.is_empty()).then(|| json!({"not JSON": format!("{} bytes", body.len())})));
-        });
-    }
-
-    fn failed(&mut self, fault: &str) {
-        self.end(|exchange| exchange.received = Some(json!({"fault": fault})));
-    }
-
-    fn end(&mut self, fill: impl FnOnce(&mut Exchange)) {
-        if let Some(mut exchange) = self.exchange.take() {
-            exchange.ended = self.cx.now();
-            fill(&mut exchange);
-            self.cx.log.record(exchange);
-        }
-    }
-}
-
-/// When the resource in a response was created: as Azure Resource Manager, its role assignments or Microsoft Graph say it.
-fn created_at(body: &Value) -> Option<Timestamp> {
-    let places = ["/systemData/createdAt", "/properties/createdOn", "/createdDateTime"];
-    places.into_iter().find_map(|place| body.pointer(place)?.as_str()?.parse().ok())
-}
-
-impl Drop for Record<'_> {
-    fn drop(&mut self) {
-        self.failed("nobody waited for the answer any more");
-    }
 }

@@ -1,6 +1,7 @@
 //! Rights that were given a moment ago. Azure says that a role takes up to ten minutes to take effect: until then a refusal is
 //! no lack of it. This process knows those that it gave; of a step that is needed, the journal has them as its receipt.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -55,9 +56,36 @@ impl Grant {
     }
 }
 
+/// For so long nobody else asks whether the roles of an account are effective, after one who asked was refused: a little
+/// longer than that one takes to ask again.
+const ONE_ASKS: SignedDuration = SignedDuration::from_secs(75);
+
+/// So many looks in a row a step leaves to others: what holds up one role need not hold up another.
+const MOST_LEFT: u8 = 4;
+
 /// What was given.
 #[derive(Debug, Default)]
-pub(crate) struct Grants(Mutex<Vec<Grant>>);
+pub(crate) struct Grants {
+    given: Mutex<Vec<Grant>>,
+    waits: Mutex<Waits>,
+}
+
+/// Who waits for roles to be effective.
+#[derive(Debug, Default)]
+struct Waits {
+    /// The last refusal of an account in a tenant: when, where, and since when the role is given that was waited for.
+    refused: HashMap<(String, String), Refused>,
+    /// How many looks each step has left to others.
+    left: HashMap<String, u8>,
+}
+
+#[derive(Clone, Debug)]
+struct Refused {
+    asker: String,
+    at: Timestamp,
+    scope: String,
+    given: Timestamp,
+}
 
 impl Grants {
     /// Remembers a role that was given at `scope` of `tenant`. Gives the receipt by which others know of it.
@@ -77,7 +105,7 @@ impl Grants {
             to_group,
             at,
         };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|old| at.duration_since(old.at) < PROPAGATION);
         all.push(grant.clone());
         serde_json::to_value(Receipt { role_given: grant, unproven }).ok()
@@ -94,11 +122,77 @@ impl Grants {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let (scope, principal) = (scope.to_ascii_lowercase(), principal.to_ascii_lowercase());
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let fits =
             all.iter().chain(others).filter_map(|grant| grant.reaches(tenant, &scope, &principal, now));
         fits.max()
     }
+
+    /// `asker` was refused at `scope`, as the role of `principal` there, given at `given`, is not effective yet.
+    pub(crate) fn refused(
+        &self,
+        tenant: &str,
+        scope: &str,
+        principal: &str,
+        given: Timestamp,
+        (asker, now): (&str, Timestamp),
+    ) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = account(tenant, principal);
+        let tells_more =
+            |before: &Refused| is_fresh(before, now) && before.given <= given && before.asker != asker;
+        if !waits.refused.get(&account).is_some_and(tells_more) {
+            let (asker, scope) = (asker.to_owned(), scope.to_owned());
+            waits.refused.insert(account, Refused { asker, at: now, scope, given });
+        }
+    }
+
+    /// `principal` was let in at `scope`.
+    pub(crate) fn let_in(&self, tenant: &str, scope: &str, principal: &str) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = account(tenant, principal);
+        if waits.refused.get(&account).is_some_and(|refused| reaches_either(&refused.scope, scope)) {
+            waits.refused.remove(&account);
+        }
+    }
+
+    /// Where `principal` was refused a moment ago for want of a role that is as old as the one that it waits for since
+    /// `given`: then `asker` need not ask. One look in five it asks all the same.
+    pub(crate) fn left_to(
+        &self,
+        tenant: &str,
+        principal: &str,
+        given: Timestamp,
+        asker: &str,
+        now: Timestamp,
+    ) -> Option<String> {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = waits.refused.get(&account(tenant, principal));
+        let tells =
+            |refused: &&Refused| refused.asker != asker && is_fresh(refused, now) && refused.given <= given;
+        let refused = refused.filter(tells)?.scope.clone();
+        let left = waits.left.entry(asker.to_owned()).or_default();
+        if *left >= MOST_LEFT {
+            waits.left.remove(asker);
+            return None;
+        }
+        *left += 1;
+        Some(refused)
+    }
+}
+
+fn account(tenant: &str, principal: &str) -> (String, String) {
+    (tenant.to_ascii_lowercase(), principal.to_ascii_lowercase())
+}
+
+fn is_fresh(refused: &Refused, now: Timestamp) -> bool {
+    now.duration_since(refused.at) < ONE_ASKS
+}
+
+/// Whether one of two scopes holds the other.
+fn reaches_either(one: &str, other: &str) -> bool {
+    let (one, other) = (one.to_ascii_lowercase(), other.to_ascii_lowercase());
+    reaches(&one, &other) || reaches(&other, &one)
 }
 
 /// Whether what is given at one scope counts at another. What lies in a management group is not known here.
@@ -130,6 +224,32 @@ mod tests {
             recent("t", "/subscriptions/s2", "anybody", 21),
             "a group's members, below a management group"
         );
+    }
+
+    #[test]
+    fn one_asks_for_all_that_wait_for_the_roles_of_an_account() {
+        let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        let grants = Grants::default();
+        let left_to =
+            |asker: &str, given: i64, now: i64| grants.left_to("t", "p", at(given), asker, at(now)).is_some();
+        assert!(!left_to("a", 0, 5), "nobody was refused yet");
+        grants.refused("T", "/subscriptions/A", "P", at(0), ("a", at(5)));
+        grants.refused("t", "/subscriptions/b", "p", at(3), ("b", at(6)));
+        assert!(left_to("b", 3, 7) && left_to("c", 0, 79));
+        assert!(!left_to("a", 0, 7), "who asks for all asks again");
+        assert!(!left_to("d", -1, 7), "an older role may be effective before");
+        assert_eq!(grants.left_to("t", "other", at(3), "b", at(7)), None);
+        assert!(!left_to("c", 3, 80), "then another asks");
+        grants.refused("t", "/subscriptions/a", "p", at(0), ("a", at(35)));
+        for look in 0..3 {
+            assert!(left_to("b", 3, 36), "{look}");
+        }
+        assert!(!left_to("b", 3, 36), "one look in five is its own");
+        assert!(left_to("b", 3, 36));
+        grants.let_in("t", "/subscriptions/elsewhere", "p");
+        assert!(left_to("c", 3, 36));
+        grants.let_in("t", "/subscriptions/a/providers/x", "p");
+        assert!(!left_to("c", 3, 36), "it is effective");
     }
 
     #[test]

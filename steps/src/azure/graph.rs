@@ -12,6 +12,7 @@ use super::caller::{Call, Caller};
 use super::cloud::Service;
 use super::created::Reply;
 use super::proof::About;
+use super::shared_reads::Concerns;
 
 /// Microsoft Graph, as one identity, within one attempt. Paths are below `/v1.0` and begin with `/`.
 pub struct Graph<'a> {
@@ -20,7 +21,7 @@ pub struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     pub(super) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, identity: &'a Identity) -> Self {
-        Graph { caller: Caller { azure, cx, identity, auxiliary: Vec::new() } }
+        Graph { caller: Caller { azure, cx, identity, auxiliary: Vec::new(), concerns: Concerns::default() } }
     }
 
     /// GET of one object with query parameters (unencoded); `None`: not there.
@@ -30,7 +31,7 @@ impl<'a> Graph<'a> {
         query: &[(&str, &str)],
     ) -> Result<Option<T>, StepError> {
         let call = self.read(path, query)?;
-        let answer = self.caller.send(&call).await?;
+        let answer = self.caller.look(&call).await?;
         if answer.is_absent(&call) {
             return Ok(None);
         }

@@ -28,6 +28,11 @@ impl<'a> Party<'a> {
         Ok(Party { name: &identity.name, contact: attribute("contact"), about: attribute("about"), tenant })
     }
 
+    /// What tells it from every other.
+    pub(crate) fn key(&self) -> (String, String) {
+        (self.name.to_owned(), self.tenant.to_ascii_lowercase())
+    }
+
     /// The identity as a wait names it: whoever reads that may not know the plan, so what the plan says of it goes along
     /// where it gives no address. "target-admin (Own administrator of the target managed tenant) in tenant 2222…".
     pub(crate) fn person(&self) -> String {

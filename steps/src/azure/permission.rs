@@ -47,6 +47,7 @@ impl Missing {
         let object = self.object_id.as_deref().or(sender.claims.oid.as_deref())?;
         let scope = self.scope.as_deref().unwrap_or(situation.path);
         let at = situation.grants.recent(situation.given, party.tenant, scope, object, situation.now)?;
+        situation.grants.refused(party.tenant, scope, object, at, (situation.asker, situation.now));
         let given = format!("the role that was given to {} at {at} is not effective yet", party.person());
         // The Azure CLI keeps a token for about an hour, and only a person can make it take another.
         let wait = if matches!(sender.credential, Credential::AzureCli { .. }) {

@@ -34,6 +34,8 @@ pub(crate) struct Situation<'a> {
     /// Those that the steps gave which this one needs.
     pub(crate) given: &'a [Grant],
     pub(crate) now: Timestamp,
+    /// Which step of which run.
+    pub(crate) asker: &'a str,
 }
 
 /// Whose token was sent.
@@ -374,6 +376,7 @@ mod tests {
             grants: &Grants::default(),
             given: &[],
             now: "2026-11-23T08:00:00Z".parse().unwrap(),
+            asker: "r s",
         };
         let mut map = HeaderMap::new();
         map.insert("x-ms-request-id", "r-1".parse().unwrap());

@@ -361,6 +361,8 @@ impl Bench {
             waited: Duration::ZERO,
             overwrites: false,
             created: &[],
+            written: None,
+            reads_from: Timestamp::MAX,
             approval: None,
             receipt: None,
             needed_receipts: &[],

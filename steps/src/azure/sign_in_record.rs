@@ -34,6 +34,7 @@ pub(super) fn exchanges(
         references: Vec::new(),
         sent: None,
         received: None,
+        sent_by: None,
     };
     let acted_as: Vec<ActedAs> =
         outcome.ok().and_then(|claims| claims.acted_as(party.name)).into_iter().collect();

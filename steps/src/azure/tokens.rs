@@ -182,7 +182,8 @@ impl Tokens {
     }
 
     fn slot(&self, party: Party<'_>, service: Service) -> Slot {
-        let key = (party.name.to_owned(), party.tenant.to_ascii_lowercase(), service);
+        let (name, tenant) = party.key();
+        let key = (name, tenant, service);
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(key).or_default())
     }

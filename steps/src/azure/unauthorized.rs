@@ -252,6 +252,7 @@ mod tests {
             grants: &grants,
             given: &[],
             now: jiff::Timestamp::UNIX_EPOCH,
+            asker: "r s",
         };
         let mut headers = HeaderMap::new();
         let action = |kind, headers: &HeaderMap| {

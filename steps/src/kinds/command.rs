@@ -357,6 +357,7 @@ fn record(cx: &StepCx<'_>, program: &str, args: &[String], code: Option<i32>, be
         references: Vec::new(),
         sent: None,
         received: None,
+        sent_by: None,
     });
 }
 

@@ -160,12 +160,7 @@ fn mismatch(
     Ok(all)
 }
 
-fn judge(
-    cx: &StepCx<'_>,
-    params: &Halves<'_>,
-    tenant: TenantId,
-    seen: Seen,
-) -> Result<Observed<Output>, StepError> {
+fn judge(params: &Halves<'_>, tenant: TenantId, seen: Seen) -> Result<Observed<Output>, StepError> {
     let central = format!("scope connection {}", params.scope_connection.name());
     let target = format!("network manager connection {}", params.network_manager_connection.name());
     let (scope, manager) = (params.scope()?, params.manager()?);
@@ -182,13 +177,6 @@ fn judge(
             format!("{target} of {} in tenant {tenant} is gone", scope.words()),
             "it was there before this step; ask the target tenant's administrator who removed it, then have it made anew \
              (repair its step)",
-            Vec::new(),
-        ));
-    };
-    let Some(manager_seen) = seen.manager else {
-        return Ok(decision(
-            format!("network manager {manager} is gone"),
-            "ask the central tenant's administrator; without it there is nothing to connect to",
             Vec::new(),
         ));
     };
@@ -210,8 +198,7 @@ fn judge(
         }
     }
     let wait = |what: String| {
-        let again = people::pace(cx, Duration::from_secs(5), Duration::from_secs(30));
-        let wait = Wait::remote(what).look_again(again).otherwise(
+        let wait = Wait::remote(what).otherwise(
             "Azure names no time for this; minutes are usual. After half an hour remove both halves and make them anew, or \
              ask Azure support with both ids",
         );
@@ -225,6 +212,13 @@ fn judge(
     if !late.is_empty() {
         return wait(format!("both halves are there and match; {}", late.join(", ")));
     }
+    let Some(manager_seen) = seen.manager else {
+        return Ok(decision(
+            format!("network manager {manager} is gone"),
+            "ask the central tenant's administrator; without it there is nothing to connect to",
+            Vec::new(),
+        ));
+    };
     if !manager_seen.network_manager_scopes.holds_across(tenant, &scope) {
         return wait(format!(
             "both halves say Connected, but network manager {} does not list {} of tenant {tenant} among its cross-tenant \
@@ -285,17 +279,27 @@ impl Step for ConnectionStatus {
             Question::Connected(halves) => halves,
             Question::Gone(link) => return link.check(&self.azure, cx, central, target).await,
         };
-        let arm = self.azure.arm(cx, central);
+        let manager_id = params.manager()?;
+        // What was read since both halves were last written tells it; others write at the same manager all the time.
+        let halves = [params.scope_connection.path(), params.network_manager_connection.path()];
+        let arm = self.azure.arm(cx, central).about(halves);
         let scope_half: Option<Found<ScopeHalf>> = arm.get(params.scope_connection.path(), API).await?;
-        let manager_half: Option<Found<ManagerHalf>> =
-            self.azure.arm(cx, target).get(params.network_manager_connection.path(), API).await?;
-        let manager: Option<Found<Manager>> = arm.get(params.manager()?.path(), API).await?;
-        let seen = Seen {
-            scope_half: scope_half.map(|found| found.properties),
-            manager_half: manager_half.map(|found| found.properties),
-            manager: manager.map(|found| found.properties),
-        };
-        judge(cx, &params, people::tenant(target)?, seen)
+        let manager_half: Option<Found<ManagerHalf>> = self
+            .azure
+            .arm(cx, target)
+            .about(halves)
+            .get(params.network_manager_connection.path(), API)
+            .await?;
+        let scope_half = scope_half.map(|found| found.properties);
+        let manager_half = manager_half.map(|found| found.properties);
+        let connected = ConnectionState::Connected;
+        // What the network manager manages decides only where both say so.
+        let both = scope_half.as_ref().is_some_and(|half| half.connection_state == connected)
+            && manager_half.as_ref().is_some_and(|half| half.connection_state == connected);
+        let manager: Option<Found<Manager>> =
+            if both { arm.get(manager_id.path(), API).await? } else { None };
+        let seen = Seen { scope_half, manager_half, manager: manager.map(|found| found.properties) };
+        judge(&params, people::tenant(target)?, seen)
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
@@ -348,7 +352,7 @@ mod tests {
         ]
     }
 
-    async fn seen(answers: &[serde_json::Value; 3], waited: Duration) -> (Observed<Output>, Bench) {
+    async fn seen(answers: &[serde_json::Value; 3]) -> (Observed<Output>, Bench) {
         let bench = Bench::new();
         for answer in answers {
             let status = if answer.get("error").is_some() { 404 } else { 200 };
@@ -356,7 +360,6 @@ mod tests {
         }
         let mut attempt = Attempt::new(&bench, Phase::Probe);
         attempt.identities = Some(vec![bench.central.clone(), bench.target.clone()]);
-        attempt.waited = waited;
         let kind = ConnectionStatus { azure: Arc::clone(&bench.azure) };
         let seen = attempt.check(&kind, &ConnectionStatus::example()).await.unwrap();
         (seen, bench)
@@ -364,7 +367,7 @@ mod tests {
 
     #[tokio::test]
     async fn both_ends_and_the_manager_are_read_each_as_its_own_identity() {
-        let (seen, bench) = seen(&healthy(), Duration::ZERO).await;
+        let (seen, bench) = seen(&healthy()).await;
         let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
         assert_eq!((output.state.as_str(), output.scope.path()), ("Connected", TARGET));
         let tenants: Vec<String> =
@@ -378,22 +381,20 @@ mod tests {
     async fn connected_at_both_ends_is_not_enough() {
         let mut eager = healthy();
         eager[2]["properties"]["networkManagerScopes"]["crossTenantScopes"] = json!([]);
-        let wait = wait(seen(&eager, Duration::ZERO).await.0);
+        let wait = wait(seen(&eager).await.0);
         assert!(wait.what.contains("does not list subscription bbbbbbbb"), "{}", wait.what);
     }
 
     #[tokio::test]
-    async fn pending_is_waited_for_less_and_less_often() {
-        for (waited, again) in [(0, 5), (60, 15), (3600, 30)] {
-            let mut half = healthy();
-            half[0]["properties"]["connectionState"] = json!("Pending");
-            let wait = wait(seen(&half, Duration::from_secs(waited)).await.0);
-            assert_eq!(
-                wait.what,
-                "both halves are there and match; scope connection to-central is listed as Pending"
-            );
-            assert_eq!(wait.look_again, Some(Duration::from_secs(again)));
-        }
+    async fn pending_is_waited_for_by_the_usual_schedule() {
+        let mut half = healthy();
+        half[0]["properties"]["connectionState"] = json!("Pending");
+        let wait = wait(seen(&half).await.0);
+        assert_eq!(
+            wait.what,
+            "both halves are there and match; scope connection to-central is listed as Pending"
+        );
+        assert_eq!(wait.look_again, None);
     }
 
     #[tokio::test]
@@ -411,7 +412,7 @@ mod tests {
         for (which, name, value, field) in cases {
             let mut wrong = healthy();
             wrong[which]["properties"][name] = json!(value);
-            let (seen, _) = seen(&wrong, Duration::ZERO).await;
+            let (seen, _) = seen(&wrong).await;
             let Observed::Conflict(decision) = seen else { panic!("{seen:?}") };
             let fields: Vec<&str> = decision.differences.iter().map(|d| d.field.as_str()).collect();
             assert_eq!(fields, [field]);
@@ -424,7 +425,7 @@ mod tests {
         for (which, state) in [(0, "Conflict"), (1, "Conflict"), (1, "Revoked"), (0, "Rejected")] {
             let mut bad = healthy();
             bad[which]["properties"]["connectionState"] = json!(state);
-            let (seen, _) = seen(&bad, Duration::ZERO).await;
+            let (seen, _) = seen(&bad).await;
             let Observed::Conflict(decision) = seen else { panic!("{seen:?}") };
             assert!(decision.what.contains(state), "{}", decision.what);
             diagnoses.push(decision.what);
@@ -432,7 +433,7 @@ mod tests {
         for which in 0..3 {
             let mut gone = healthy();
             gone[which] = json!({ "error": { "code": "NotFound", "message": "" } });
-            let (seen, _) = seen(&gone, Duration::ZERO).await;
+            let (seen, _) = seen(&gone).await;
             let Observed::Conflict(decision) = seen else { panic!("{seen:?}") };
             assert!(decision.what.ends_with("is gone"), "{}", decision.what);
             diagnoses.push(decision.what);

@@ -328,8 +328,7 @@ impl ConnectivityConfiguration {
                 params.network_manager.name()
             ))
             .who("the administrators of both tenants")
-            .action("connect the subscription (or its management group) until it is listed as Connected")
-            .look_again(people::pace(cx, Duration::from_secs(10), Duration::from_secs(60))),
+            .action("connect the subscription (or its management group) until it is listed as Connected"),
         ))
     }
 

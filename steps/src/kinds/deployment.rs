@@ -281,7 +281,7 @@ impl Step for Deployment {
         }
         let edited =
             written.into_iter().filter_map(|(id, at)| judgement::Edit::after(&goal, id, at)).collect();
-        Ok(judgement::on_the_way_forward(cx, params, &goal, edited))
+        Ok(judgement::on_the_way_forward(params, &goal, edited))
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {

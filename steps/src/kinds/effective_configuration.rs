@@ -148,7 +148,7 @@ impl Params {
         }
     }
 
-    fn judge(&self, cx: &StepCx<'_>, listed: Vec<Effective>) -> Observed<Output> {
+    fn judge(&self, listed: Vec<Effective>) -> Observed<Output> {
         let mut output = Output {
             virtual_network: self.virtual_network.clone(),
             configurations: Vec::new(),
@@ -172,7 +172,6 @@ impl Params {
             self.virtual_network.name()
         ))
         .who("Azure: up to 20 minutes are usual")
-        .look_again(people::pace(cx, Duration::from_secs(10), Duration::from_secs(60)))
         .otherwise(
             "a configuration reaches only members in the manager's scope, in regions that it is deployed to: see the \
              deployments of the network manager, and the members of its groups",
@@ -219,7 +218,7 @@ impl Step for EffectiveConfiguration {
             params.virtual_network.path()
         );
         let listed = self.azure.arm(cx, cx.identity()?).query_list(&path, API, &[]).await?;
-        Ok(params.judge(cx, listed))
+        Ok(params.judge(listed))
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {

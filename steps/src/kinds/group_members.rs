@@ -17,6 +17,7 @@ use crate::avnm::{API, Found, Member as Wire, Provisioning, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId};
+use crate::kinds::static_member;
 use crate::people;
 use crate::tenancy;
 
@@ -44,8 +45,10 @@ pub(crate) struct Params {
 pub(crate) struct Output {
     /// The wanted members, in the order of `expect`.
     members: Vec<ListedMember>,
-    /// Members of the group besides the wanted ones.
-    others: u32,
+    /// Members of the group besides the wanted ones; absent where not all of the group was listed, because few are wanted of
+    /// many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    others: Option<u32>,
 }
 
 /// A member as it is listed.
@@ -60,7 +63,11 @@ pub(crate) struct ListedMember {
     region: String,
 }
 
-fn judge(cx: &StepCx<'_>, params: &Params, listed: Vec<Found<Wire>>) -> Observed<Output> {
+/// Up to so many members are read by their names where the group has several pages; more, by its list.
+const READ_BY_NAME: usize = 20;
+
+/// `listed`: members of the group; `whole`: all of them.
+fn judge(params: &Params, listed: &[Found<Wire>], whole: bool) -> Observed<Output> {
     let mut members = Vec::new();
     let (mut missing, mut underway, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for wanted in &params.expect {
@@ -93,15 +100,15 @@ fn judge(cx: &StepCx<'_>, params: &Params, listed: Vec<Found<Wire>>) -> Observed
         if !underway.is_empty() {
             what.push(format!("on their way: {}", underway.join(", ")));
         }
-        let wait = Wait::remote(format!("members of group {group} {}", what.join("; ")))
-            .look_again(people::pace(cx, Duration::from_secs(5), Duration::from_secs(60)))
-            .otherwise("a member that stays missing was removed by somebody: see the group in the portal, Activity log");
+        let wait = Wait::remote(format!("members of group {group} {}", what.join("; "))).otherwise(
+            "a member that stays missing was removed by somebody: see the group in the portal, Activity log",
+        );
         return Observed::Converging { wait, marker: Marker::NoPlace };
     }
     let wanted = |member: &&Found<Wire>| {
         !params.expect.iter().any(|wanted| same_path(&member.properties.resource_id, wanted.path()))
     };
-    let others = u32::try_from(listed.iter().filter(wanted).count()).unwrap_or(u32::MAX);
+    let others = whole.then(|| u32::try_from(listed.iter().filter(wanted).count()).unwrap_or(u32::MAX));
     Observed::Present { output: Output { members, others }, marker: Marker::NoPlace }
 }
 
@@ -120,6 +127,39 @@ fn not_shown(cx: &StepCx<'_>, params: &Params, missing: &[&ResourceId]) -> Obser
          static members is enough",
     );
     Observed::Converging { wait, marker: Marker::NoPlace }
+}
+
+impl GroupMembers {
+    /// Whether the wanted ones are members. A group of one page is listed. Of a larger one, few members that are not on the
+    /// first page are read by the names that this program gives them: the list grows with the group, and many steps of a fleet
+    /// ask for a few members each of the same group. What has another name is listed.
+    async fn members(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
+        let named = |network| Ok((network, static_member::member_of(&params.group, network)?));
+        let wanted = params.expect.iter().map(named).collect::<Result<Vec<_>, StepError>>()?;
+        let arm = self.azure.arm(cx, cx.identity()?).about(wanted.iter().map(|(_, id)| id.path()));
+        let path = format!("{}/staticMembers", params.group.path());
+        let page = arm.shared_page::<Found<Wire>>(&path, API).await?;
+        let (page, more) = &*page;
+        if !more {
+            return Ok(judge(params, page, true));
+        }
+        let on_page = |network: &ResourceId| {
+            page.iter().any(|member| same_path(&member.properties.resource_id, network.path()))
+        };
+        let elsewhere: Vec<_> = wanted.iter().filter(|(network, _)| !on_page(network)).collect();
+        if elsewhere.len() <= READ_BY_NAME {
+            let mut found = page.clone();
+            for (_, id) in elsewhere {
+                let arm = self.azure.arm(cx, cx.identity()?).about([id.path()]);
+                found.extend(arm.get::<Found<Wire>>(id.path(), API).await?);
+            }
+            let judged = judge(params, &found, false);
+            if matches!(judged, Observed::Present { .. }) {
+                return Ok(judged);
+            }
+        }
+        Ok(judge(params, &arm.shared_list(&path, API).await?, true))
+    }
 }
 
 impl Step for GroupMembers {
@@ -144,9 +184,7 @@ impl Step for GroupMembers {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let path = format!("{}/staticMembers", params.group.path());
-        let listed: Vec<Found<Wire>> = self.azure.arm(cx, cx.identity()?).list(&path, API, &[]).await?;
-        let judged = judge(cx, params, listed);
+        let judged = self.members(cx, params).await?;
         // The list is the gate; without it there is nothing to look for.
         if !params.resource_graph || !matches!(judged, Observed::Present { .. }) {
             return Ok(judged);
@@ -211,18 +249,49 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_wanted_network_is_looked_for_on_every_page() {
+    async fn a_group_of_one_page_is_listed() {
         let (spoke, hub) = (default_world::spoke().key(), default_world::hub().key());
         let other = hub.replace("vnet-hub", "vnet-other");
-        let (seen, asked) = seen(&[
-            json!([member(&hub, "Succeeded"), member(&other, "Failed")]),
-            json!([member(&spoke, "Succeeded")]),
-        ])
-        .await;
+        let all = [member(&hub, "Succeeded"), member(&other, "Failed"), member(&spoke, "Succeeded")];
+        let (seen, asked) = seen(&[json!(all)]).await;
         let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
         let names: Vec<&str> = output.members.iter().map(|member| member.virtual_network.name()).collect();
-        assert_eq!((names, output.others), (vec!["vnet-app", "vnet-hub"], 1));
-        assert_eq!(asked.len(), 2);
+        assert_eq!((names, output.others), (vec!["vnet-app", "vnet-hub"], Some(1)));
+        assert_eq!(asked.len(), 1);
+    }
+
+    /// What it costs does not grow with the group.
+    #[tokio::test]
+    async fn of_a_larger_group_few_members_are_read_by_their_names() {
+        let (spoke, hub) = (default_world::spoke(), default_world::hub());
+        let next = format!(
+            "https://management.azure.com{}/staticMembers?api-version=2024-10-01&$skipToken=1",
+            default_world::group()
+        );
+        let page = json!({ "value": [member(hub.path(), "Succeeded")], "nextLink": next });
+        let rest = json!({ "value": [member(spoke.path(), "Succeeded")], "nextLink": "" });
+        let gone = json!({ "error": { "code": "NotFound", "message": "" } });
+        let params = Params { expect: vec![spoke.clone(), hub], ..GroupMembers::example() };
+        for named in [true, false] {
+            let bench = Bench::new();
+            let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
+            bench.script.answer(200, &page);
+            if named {
+                let own = static_member::member_of(&params.group, &spoke).unwrap();
+                let mut found = member(spoke.path(), "Succeeded");
+                found["id"] = json!(own);
+                found["name"] = json!(own.name());
+                bench.script.answer(200, &found);
+            } else {
+                bench.script.answer(404, &gone).answer(200, &page).answer(200, &rest);
+            }
+            let seen = Attempt::new(&bench, Phase::Probe).check(&kind, &params).await.unwrap();
+            let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
+            assert_eq!((output.members.len(), output.others), (2, (!named).then_some(0)));
+            let own = static_member::member_of(&params.group, &spoke).unwrap();
+            assert_eq!(asked(&bench)[1], format!("GET {own}?api-version=2024-10-01"));
+            assert_eq!(asked(&bench).len(), if named { 2 } else { 4 });
+        }
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ use crate::avnm::{API, Found, Member, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId};
+use crate::kinds::static_member;
 use crate::people;
 use crate::tenancy::{self, Tenancy};
 use judgement::{Known, Reaching, Seen};
@@ -148,10 +149,20 @@ impl<'a> Look<'a> {
         self.azure.arm(self.cx, identity)
     }
 
+    /// The group's members; `about` these of them, or all.
+    async fn members(&self, about: Option<&[ResourceId]>) -> Result<Arc<Vec<Found<Member>>>, StepError> {
+        let mut arm = self.arm(self.cx.identity()?);
+        if let Some(about) = about {
+            arm = arm.about(about.iter().map(ResourceId::path));
+        }
+        arm.shared_list(&format!("{}/staticMembers", self.params.group), API).await
+    }
+
     /// A network that the plan names: it must be there.
     async fn moving(&mut self, id: &ResourceId) -> Result<Seen, StepError> {
         let reader = self.tenancy.reader(id).await?;
-        let found: Option<Found<Network>> = self.arm(reader).get(id.path(), API).await?;
+        let arm = self.arm(reader).about([id.path()]);
+        let found: Option<Found<Network>> = arm.get(id.path(), API).await?;
         let found = found.ok_or_else(|| {
             StepError::plan_wrong(format!("{} does not see {id}", people::who(reader)))
                 .hint("correct the list, or have the virtual network made, and retry the step")
@@ -182,7 +193,7 @@ impl<'a> Look<'a> {
 
     /// Everything that is known about those that move. Nothing is asked that cannot matter: members and hubs only where a
     /// deployed configuration connects them.
-    async fn known(&mut self, moving: &[&ResourceId], members: &[Found<Member>]) -> Result<Known, StepError> {
+    async fn known(&mut self, moving: &[&ResourceId]) -> Result<Known, StepError> {
         let (group, manager) = (self.params.group.path(), self.params.manager());
         let central = self.cx.identity()?;
         let mut networks = Vec::with_capacity(moving.len());
@@ -195,12 +206,16 @@ impl<'a> Look<'a> {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        let arm = self.arm(central);
-        let configured: Vec<Found<Configuration>> =
-            arm.list(&format!("{manager}/connectivityConfigurations"), API, &[]).await?;
-        let deployments = deployment::goals(&arm, manager, &regions, &deployment::TYPES).await?;
-        let active = deployment::active(&arm, manager, &regions).await?;
-        let reaching = Reaching::of(group, manager, &configured, &deployments, active);
+        // What is configured and deployed is one and the same for all who look at this group in the same round.
+        let configurations = format!("{manager}/connectivityConfigurations");
+        let arm = self.arm(central).about([configurations.as_str(), &format!("{manager}/commit")]);
+        let configured: Arc<Vec<Found<Configuration>>> = arm.shared_list(&configurations, API).await?;
+        let what = |list: &str| format!("POST {manager}/{list} {}", regions.join(" "));
+        let goals = deployment::goals(&arm, manager, &regions, &deployment::TYPES);
+        let deployments = arm.shared(what("listDeploymentStatus"), goals).await?;
+        let active = deployment::active(&arm, manager, &regions);
+        let active = arm.shared(what("listActiveConnectivityConfigurations"), active).await?;
+        let reaching = Reaching::of(group, manager, &configured, &deployments, active.to_vec());
         let mut known = Known {
             change: self.params.change,
             group: group.to_owned(),
@@ -210,10 +225,11 @@ impl<'a> Look<'a> {
                 .map(|found| found.name.clone())
                 .collect(),
             others: deployments
-                .into_iter()
+                .iter()
                 .filter(|deployment| {
                     !deployment.is_connectivity() && !deployment.configuration_ids.is_empty()
                 })
+                .cloned()
                 .collect(),
             regions,
             reaching,
@@ -223,6 +239,7 @@ impl<'a> Look<'a> {
         if known.reaching.is_empty() {
             return Ok(known);
         }
+        let members = self.members(None).await?;
         let staying: Vec<&str> = members
             .iter()
             .map(|member| member.properties.resource_id.as_str())
@@ -296,8 +313,11 @@ impl Step for MemberEffect {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         params.plausible()?;
-        let path = format!("{}/staticMembers", params.group);
-        let members: Vec<Found<Member>> = self.azure.arm(cx, cx.identity()?).list(&path, API, &[]).await?;
+        let tenancy = Tenancy::new(&self.azure, cx, params.group.subscription())?;
+        let mut look = Look { azure: &self.azure, cx, params, tenancy };
+        let of = |network| static_member::member_of(&params.group, network);
+        let own = params.virtual_networks.iter().map(of).collect::<Result<Vec<_>, _>>()?;
+        let members = look.members(Some(&own)).await?;
         let is_member = |id: &ResourceId| {
             members.iter().any(|member| same_path(&member.properties.resource_id, id.path()))
         };
@@ -312,9 +332,7 @@ impl Step for MemberEffect {
             let summary = words::nothing_moves(params.change, params.group.name());
             Output { summary, ..Output::default() }
         } else {
-            let tenancy = Tenancy::new(&self.azure, cx, params.group.subscription())?;
-            let mut look = Look { azure: &self.azure, cx, params, tenancy };
-            look.known(&moving, &members).await?.judged()
+            look.known(&moving).await?.judged()
         };
         Ok(Observed::Present { output, marker: Marker::NoPlace })
     }

@@ -19,8 +19,8 @@ use twinspan_engine::{
 use crate::avnm::{self, Found, Half, NamesManager, or_default};
 use crate::azure::{Arm, Azure};
 use crate::default_world;
+use crate::hand_over;
 use crate::ids::ConnectionScope;
-use crate::{hand_over, people};
 
 const API: &str = "2025-04-01";
 const KEEPS: &str = "a registration serves everything in the subscription or management group";
@@ -73,12 +73,11 @@ impl Params {
         Observed::Present { output, marker: Marker::NoPlace }
     }
 
-    fn observed(&self, cx: &StepCx<'_>, state: &str) -> Observed<Output> {
+    fn observed(&self, state: &str) -> Observed<Output> {
         match state {
             "Registered" => self.present(state),
             "Registering" | "Unregistering" => {
-                let wait = Wait::remote(format!("{} is {state} in {}", self.namespace, self.scope.words()))
-                    .look_again(people::pace(cx, Duration::from_secs(5), Duration::from_secs(30)));
+                let wait = Wait::remote(format!("{} is {state} in {}", self.namespace, self.scope.words()));
                 Observed::Converging { wait, marker: Marker::NoPlace }
             }
             // NotRegistered, Unregistered, and whatever Azure may say next.
@@ -86,10 +85,10 @@ impl Params {
         }
     }
 
-    async fn in_subscription(&self, cx: &StepCx<'_>, arm: &Arm<'_>) -> Result<Observed<Output>, StepError> {
+    async fn in_subscription(&self, arm: &Arm<'_>) -> Result<Observed<Output>, StepError> {
         let found: Option<Provider> = arm.get(&self.path()?, API).await?;
         match found {
-            Some(provider) => Ok(self.observed(cx, &provider.registration_state)),
+            Some(provider) => Ok(self.observed(&provider.registration_state)),
             None => Err(StepError::plan_wrong(format!(
                 "{} does not know a provider {:?}",
                 self.scope.words(),
@@ -139,7 +138,7 @@ impl Step for ResourceProvider {
         if params.scope.is_management_group() {
             params.at_management_group(cx, &arm).await
         } else {
-            params.in_subscription(cx, &arm).await
+            params.in_subscription(&arm).await
         }
     }
 

@@ -100,6 +100,16 @@ impl PrincipalType {
     }
 }
 
+/// Remembers what an account is, so that no role assignment has to look it up.
+pub(crate) fn remember_principal(azure: &Azure, identity: &Identity, id: Guid, what: PrincipalType) {
+    azure.remember(identity, &principal(id), what);
+}
+
+/// As what it is remembered.
+fn principal(id: Guid) -> String {
+    format!("principal {id}")
+}
+
 impl Params {
     /// The name that a repetition chooses again: one for each scope, principal and role.
     fn name(&self) -> Guid {
@@ -217,6 +227,10 @@ impl RoleAssignment {
         if params.principal_type.is_some() {
             return Ok(params.principal_type);
         }
+        let about = principal(params.principal);
+        if let Some(known) = self.azure.known::<PrincipalType>(identity, &about) {
+            return Ok(Some(known));
+        }
         let graph = self.azure.graph(cx, identity);
         let found = async {
             if directory::user(&graph, params.principal).await?.is_some() {
@@ -227,6 +241,11 @@ impl RoleAssignment {
         };
         match found.await {
             Err(StepError { class: FailureClass::Permission | FailureClass::NeedsPerson, .. }) => Ok(None),
+            Ok(Some(found)) => {
+                // An account never becomes something else.
+                self.azure.remember(identity, &about, found);
+                Ok(Some(found))
+            }
             other => other,
         }
     }

@@ -15,6 +15,7 @@ use crate::azure::{Azure, Reply, SignedIn, unproven};
 use crate::default_world;
 use crate::directory::{self, ServicePrincipal as Wire};
 use crate::ids::Guid;
+use crate::kinds::role_assignment::{PrincipalType, remember_principal};
 use crate::kinds::undoing;
 use crate::{hand_over, people};
 
@@ -128,6 +129,7 @@ impl Step for ServicePrincipal {
             && let Some(found) = directory::service_principal(&graph, receipt.id).await?
             && found.is_of(params.app_id)
         {
+            remember_principal(&self.azure, cx.identity()?, receipt.id, PrincipalType::ServicePrincipal);
             return params.observed(Some(found), undoing(cx), known);
         }
         match directory::service_principals_of(&graph, params.app_id).await {
@@ -136,7 +138,14 @@ impl Step for ServicePrincipal {
                 let signed_in = self.azure.sign_in(cx, cx.identity()?).await?;
                 params.itself(&signed_in).ok_or(error)
             }
-            found => params.observed(found?.into_iter().next(), undoing(cx), known),
+            found => {
+                let seen = params.observed(found?.into_iter().next(), undoing(cx), known)?;
+                if let Observed::Present { output, .. } = &seen {
+                    let what = PrincipalType::ServicePrincipal;
+                    remember_principal(&self.azure, cx.identity()?, output.object_id, what);
+                }
+                Ok(seen)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twinspan_engine::{
@@ -29,6 +30,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) overwrites: bool,
     /// How long the step has been ready.
     pub(crate) waited: Duration,
+    /// Since when reads serve it.
+    pub(crate) reads_from: Timestamp,
 }
 
 impl<'a> Attempt<'a> {
@@ -45,6 +48,7 @@ impl<'a> Attempt<'a> {
             timeout: Duration::from_secs(60),
             overwrites: false,
             waited: Duration::ZERO,
+            reads_from: Timestamp::MAX,
         }
     }
 
@@ -64,6 +68,7 @@ impl<'a> Attempt<'a> {
             attempt: self.attempt,
             timeout: self.timeout,
             overwrites: self.overwrites,
+            reads_from: self.reads_from,
             since: usual.since.checked_sub(self.waited).unwrap(),
             waited: self.waited,
             ..usual

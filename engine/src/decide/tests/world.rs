@@ -180,6 +180,7 @@ impl World {
             references: Vec::new(),
             sent: None,
             received: None,
+            sent_by: None,
         };
         Fact {
             step: job.step.clone(),

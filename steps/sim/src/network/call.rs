@@ -182,8 +182,8 @@ impl Call<'_> {
         self.parent(kind)?;
         let scope = self.id.rsplit_once("/").map_or("", |(scope, _)| scope);
         let scope = scope.strip_suffix("/providers/Microsoft.Network").unwrap_or(scope);
-        let items = self.world.network.below(scope, kind).map(|r| show(self, r)).collect();
-        crate::paging::page(self.request, &self.world.hosts.arm, items).map(Reply::ok)
+        let items = self.world.network.below(scope, kind);
+        crate::paging::page(self.request, &self.world.hosts.arm, items, |r| show(self, r)).map(Reply::ok)
     }
 
     /// DELETE of what the path names, and of all below it. `background`: 202 with an address, else 200.
@@ -212,12 +212,9 @@ impl Call<'_> {
 /// Takes a resource and all below it out of the world: links break at once, the rest is gone at `gone`.
 pub(super) fn remove(world: &mut World, id: &str, at: jiff::Timestamp, gone: jiff::Timestamp) {
     for key in world.network.tree(id) {
-        let Some(resource) = world.network.get_mut(&key) else { continue };
-        if resource.gone.is_some() {
-            continue;
-        }
-        resource.gone = Some(gone);
-        if resource.kind.is_half() {
+        let Some(kind) = world.network.get(&key).map(|resource| resource.kind) else { continue };
+        world.network.change(&key, |resource| resource.gone = Some(gone));
+        if kind.is_half() {
             super::handshake::half_removed(world, &key, at);
         }
     }

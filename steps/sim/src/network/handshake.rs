@@ -4,8 +4,7 @@
 //! the other: same manager, same scope, and the tenant that the scope really lies in. Nothing happens between
 //! requests, so everything that fell due is decided, in the order of its due time, before a request is handled.
 
-use std::collections::HashMap;
-
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -42,7 +41,7 @@ fn lag(world: &World, since: Timestamp) -> Timestamp {
 }
 
 /// The scope that a half is about.
-fn scope_of(half: &Resource) -> String {
+pub(super) fn scope_of(half: &Resource) -> String {
     match half.kind {
         Kind::ScopeConnection => key(half.text("resourceId")),
         _ => key(scope_above(&half.id)),
@@ -50,7 +49,7 @@ fn scope_of(half: &Resource) -> String {
 }
 
 /// The manager that a half is about.
-fn manager_of(half: &Resource) -> String {
+pub(super) fn manager_of(half: &Resource) -> String {
     match half.kind {
         Kind::ScopeConnection => {
             let id = key(&half.id);
@@ -74,21 +73,14 @@ fn matches(world: &World, ours: &Resource, theirs: &Resource) -> bool {
 }
 
 fn pairs(world: &World) -> Vec<Due> {
-    let open = |r: &&Resource| matches!(r.link, Link::Pending | Link::Connected);
     let mut due = Vec::new();
-    let is_pending = |kind| world.network.all(kind).any(|half| half.link == Link::Pending);
-    // Mostly nothing waits, and this is asked before every request.
-    if !is_pending(Kind::ScopeConnection) && !is_pending(Kind::Connection) {
-        return due;
-    }
-    let mut by_meaning: HashMap<(String, String), Vec<&Resource>> = HashMap::new();
-    for theirs in world.network.all(Kind::Connection).filter(open) {
-        by_meaning.entry((scope_of(theirs), manager_of(theirs))).or_default().push(theirs);
-    }
-    for ours in world.network.all(Kind::ScopeConnection).filter(open) {
-        for theirs in by_meaning.get(&(scope_of(ours), manager_of(ours))).into_iter().flatten() {
-            let waiting = ours.link == Link::Pending || theirs.link == Link::Pending;
-            if waiting && matches(world, ours, theirs) {
+    for half in world.network.pending() {
+        let other = other_kind(half.kind);
+        for partner in world.network.linked(scope_of(half), manager_of(half), other) {
+            // Two that are both Pending are found from either side.
+            let found_before = half.kind == Kind::Connection && partner.link == Link::Pending;
+            let (ours, theirs) = in_order(half, partner);
+            if !found_before && matches(world, ours, theirs) {
                 let at = lag(world, ours.since.max(theirs.since));
                 due.push(Due { at, halves: vec![key(&ours.id), key(&theirs.id)], by_own_scope: false });
             }
@@ -97,11 +89,25 @@ fn pairs(world: &World) -> Vec<Due> {
     due
 }
 
+fn other_kind(kind: Kind) -> Kind {
+    match kind {
+        Kind::ScopeConnection => Kind::Connection,
+        _ => Kind::ScopeConnection,
+    }
+}
+
+/// The manager's half first.
+fn in_order<'a>(half: &'a Resource, partner: &'a Resource) -> (&'a Resource, &'a Resource) {
+    match half.kind {
+        Kind::ScopeConnection => (half, partner),
+        _ => (partner, half),
+    }
+}
+
 /// Halves that need no other: the manager's own scope covers them, or the world lies.
 fn shortcuts(world: &World) -> Vec<Due> {
     let mut due = Vec::new();
-    let halves = world.network.all(Kind::ScopeConnection).chain(world.network.all(Kind::Connection));
-    for half in halves.filter(|h| h.link == Link::Pending) {
+    for half in world.network.pending() {
         let by_own_scope = half.shortcut && covered_by_own_scope(world, half);
         if by_own_scope || world.tells(Lie::OneHalfEnough) {
             due.push(Due { at: lag(world, half.since), halves: vec![key(&half.id)], by_own_scope });
@@ -139,10 +145,10 @@ fn decide(world: &mut World, due: &Due) {
     let taken = !due.by_own_scope && halves.iter().any(|h| taken_by_another(world, h));
     let link = if taken { Link::Conflict } else { Link::Connected };
     for key in &due.halves {
-        if let Some(resource) = world.network.get_mut(key) {
+        world.network.change(key, |resource| {
             resource.link = link;
             resource.by_own_scope = due.by_own_scope;
-        }
+        });
     }
 }
 
@@ -179,18 +185,15 @@ fn connected_scopes(world: &World, manager: &str) -> Vec<(String, String)> {
 
 /// What a manager shows as its scopes in other tenants.
 pub(super) fn cross_tenant_scopes(world: &World, manager: &Resource) -> Vec<Value> {
-    let mut shown: Vec<(String, Vec<String>, Vec<String>)> = Vec::new();
+    let mut shown: IndexMap<String, (String, Vec<String>, Vec<String>)> = IndexMap::new();
     let connected = |r: &&Resource| r.link == Link::Connected && !r.by_own_scope && r.gone.is_none();
     if world.tells(Lie::EagerConnected) {
         return Vec::new();
     }
     for half in world.network.below(&manager.id, Kind::ScopeConnection).filter(connected) {
         let tenant = half.text("tenantId").to_owned();
-        let at = shown.iter().position(|(t, ..)| t.eq_ignore_ascii_case(&tenant)).unwrap_or_else(|| {
-            shown.push((tenant, Vec::new(), Vec::new()));
-            shown.len() - 1
-        });
-        let Some((_, groups, subscriptions)) = shown.get_mut(at) else { continue };
+        let (_, groups, subscriptions) =
+            shown.entry(tenant.to_ascii_lowercase()).or_insert_with(|| (tenant, Vec::new(), Vec::new()));
         let id = format!("/{}", half.text("resourceId").trim_matches('/'));
         match Place::of(&id) {
             Place::ManagementGroup(_) => groups.push(id),
@@ -198,7 +201,7 @@ pub(super) fn cross_tenant_scopes(world: &World, manager: &Resource) -> Vec<Valu
         }
     }
     let show = |(tenant, groups, subscriptions): (String, Vec<String>, Vec<String>)| json!({ "tenantId": tenant, "managementGroups": groups, "subscriptions": subscriptions });
-    shown.into_iter().map(show).collect()
+    shown.into_values().map(show).collect()
 }
 
 /// Whether what the manager is told about `id` has an effect there: its own scope or a connected one covers it.
@@ -223,28 +226,26 @@ pub(super) fn half_removed(world: &mut World, removed: &str, at: Timestamp) {
     if half.link != Link::Connected || half.by_own_scope {
         return;
     }
-    let (same, other) = match half.kind {
-        Kind::ScopeConnection => (Kind::ScopeConnection, Kind::Connection),
-        _ => (Kind::Connection, Kind::ScopeConnection),
-    };
-    let pairs = |world: &World, one: &Resource, two: &Resource| match one.kind {
-        Kind::ScopeConnection => matches(world, one, two),
-        _ => matches(world, two, one),
+    let still_held = |world: &World, partner: &Resource| {
+        let holders = world.network.linked(scope_of(partner), manager_of(partner), half.kind);
+        let mut others = holders.filter(|h| key(&h.id) != key(removed) && h.link == Link::Connected);
+        others.any(|holder| {
+            let (ours, theirs) = in_order(holder, partner);
+            matches(world, ours, theirs)
+        })
     };
     let partners: Vec<String> = world
         .network
-        .all(other)
-        .filter(|p| p.link == Link::Connected && !p.by_own_scope && pairs(world, &half, p))
+        .linked(scope_of(&half), manager_of(&half), other_kind(half.kind))
+        .filter(|p| p.link == Link::Connected && !p.by_own_scope)
         .filter(|p| {
-            let still =
-                |h: &Resource| key(&h.id) != key(removed) && h.link == Link::Connected && pairs(world, h, p);
-            !world.network.all(same).any(still)
+            let (ours, theirs) = in_order(&half, p);
+            matches(world, ours, theirs)
         })
+        .filter(|p| !still_held(world, p))
         .map(|p| key(&p.id))
         .collect();
     for partner in partners {
-        if let Some(partner) = world.network.get_mut(&partner) {
-            partner.link = Link::Revoked;
-        }
+        world.network.change(&partner, |partner| partner.link = Link::Revoked);
     }
 }

@@ -52,9 +52,7 @@ fn put(call: &mut Call<'_>) -> Handled {
         strip_region(&mut body);
     }
     call.world.network.insert(member);
-    if let Some(group) = call.world.network.get_mut(&group_id) {
-        group.had_members = true;
-    }
+    call.world.network.change(&group_id, |group| group.had_members = true);
     Ok(Reply::ok(body).changed(if same && change == Change::Updated { Change::None } else { change }))
 }
 

@@ -123,8 +123,6 @@ pub(super) fn settle(world: &mut World, at: Timestamp) {
         }
     }
     for network in cleared {
-        if let Some(network) = world.network.get_mut(&network) {
-            network.properties.shift_remove(OWN);
-        }
+        world.network.change(&network, |network| drop(network.properties.shift_remove(OWN)));
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::caller::{Caller, PrincipalKind};
 
 /// The types that are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Manager,
     ScopeConnection,

@@ -1,13 +1,14 @@
 //! All resources of the provider, by id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::handshake;
 use super::operations::Operation;
-use super::resource::{Kind, Resource};
+use super::resource::{Kind, Link, Resource};
 use crate::hierarchy::key;
 
 /// One commit: what the regions were told to have.
@@ -29,6 +30,14 @@ pub(crate) struct Deployment {
 pub(crate) struct Network {
     /// By id in lower case.
     resources: IndexMap<String, Resource>,
+    /// Keys of each kind, in the order of their making.
+    kinds: HashMap<Kind, IndexSet<String>>,
+    /// Keys of open halves, by the scope and the manager that they are about.
+    links: HashMap<(String, String), BTreeSet<String>>,
+    /// Keys of open halves that are Pending.
+    pending: BTreeSet<String>,
+    /// When the first of those that are on their way out is gone.
+    first_gone: Option<Timestamp>,
     /// By the last segment of their address.
     pub(super) operations: IndexMap<String, Operation>,
     /// In the order of their commits.
@@ -61,23 +70,76 @@ impl Network {
         self.resources.get(&key(id))
     }
 
-    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Resource> {
-        self.resources.get_mut(&key(id))
+    /// Changes the resource with this id, where there is one.
+    pub(crate) fn change(&mut self, id: &str, change: impl FnOnce(&mut Resource)) {
+        let key = key(id);
+        let Some(mut resource) = self.resources.get(&key).cloned() else { return };
+        change(&mut resource);
+        self.insert(resource);
     }
 
     pub(crate) fn insert(&mut self, resource: Resource) {
-        self.resources.insert(key(&resource.id), resource);
+        let key = key(&resource.id);
+        if let Some(before) = self.resources.get(&key).filter(|before| before.kind.is_half()) {
+            let about = (handshake::scope_of(before), handshake::manager_of(before));
+            self.unlink(&key, &about);
+        }
+        if resource.kind.is_half() && resource.gone.is_none() {
+            let about = (handshake::scope_of(&resource), handshake::manager_of(&resource));
+            if matches!(resource.link, Link::Pending | Link::Connected) {
+                self.links.entry(about).or_default().insert(key.clone());
+            }
+            if resource.link == Link::Pending {
+                self.pending.insert(key.clone());
+            }
+        }
+        if let Some(gone) = resource.gone {
+            self.first_gone = Some(self.first_gone.map_or(gone, |first| first.min(gone)));
+        }
+        self.kinds.entry(resource.kind).or_default().insert(key.clone());
+        self.resources.insert(key, resource);
+    }
+
+    fn unlink(&mut self, key: &str, about: &(String, String)) {
+        self.pending.remove(key);
+        if let Some(linked) = self.links.get_mut(about) {
+            linked.remove(key);
+            if linked.is_empty() {
+                self.links.remove(about);
+            }
+        }
+    }
+
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&String, &Resource)> {
+        let keys = self.kinds.get(&kind).into_iter().flatten();
+        keys.filter_map(|key| Some((key, self.resources.get(key)?)))
     }
 
     /// All resources of a kind directly or indirectly below `scope`, in the order of their making.
     pub(crate) fn below(&self, scope: &str, kind: Kind) -> impl Iterator<Item = &Resource> {
         let prefix = format!("{}/", key(scope).trim_end_matches('/'));
-        self.resources.iter().filter(move |(k, r)| r.kind == kind && k.starts_with(&prefix)).map(|(_, r)| r)
+        self.of_kind(kind).filter(move |(key, _)| key.starts_with(&prefix)).map(|(_, resource)| resource)
     }
 
     /// Those of a kind that are not on their way out, wherever they are.
     pub(crate) fn all(&self, kind: Kind) -> impl Iterator<Item = &Resource> {
-        self.resources.values().filter(move |r| r.kind == kind && r.gone.is_none())
+        self.of_kind(kind).map(|(_, resource)| resource).filter(|resource| resource.gone.is_none())
+    }
+
+    /// Halves of both kinds that are Pending.
+    pub(super) fn pending(&self) -> impl Iterator<Item = &Resource> {
+        self.pending.iter().filter_map(|key| self.resources.get(key))
+    }
+
+    /// Halves of a kind about this scope and this manager, Pending or Connected.
+    pub(super) fn linked(
+        &self,
+        scope: String,
+        manager: String,
+        kind: Kind,
+    ) -> impl Iterator<Item = &Resource> {
+        let keys = self.links.get(&(scope, manager)).into_iter().flatten();
+        keys.filter_map(|key| self.resources.get(key)).filter(move |half| half.kind == kind)
     }
 
     /// Keys of this resource and of all below it.
@@ -89,7 +151,13 @@ impl Network {
 
     /// Forgets what is gone by then.
     pub(super) fn purge(&mut self, at: Timestamp) {
-        self.resources.retain(|_, r| r.exists(at));
+        if self.first_gone.is_none_or(|first| first > at) {
+            return;
+        }
+        self.resources.retain(|_, resource| resource.exists(at));
+        let left = &self.resources;
+        self.kinds.values_mut().for_each(|keys| keys.retain(|key| left.contains_key(key)));
+        self.first_gone = self.resources.values().filter_map(|resource| resource.gone).min();
     }
 
     /// What exists and what the regions were last told to have, in an order that does not depend on the order of making.

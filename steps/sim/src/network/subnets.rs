@@ -109,8 +109,8 @@ fn named(subnet: &Value, id: &str) -> bool {
 fn write(call: &mut Call<'_>, subnets: Vec<Value>) {
     let (revision, at, id) = (call.world.draw(), call.request.at, network_id(call).to_owned());
     let caller = call.caller;
-    if let Some(network) = call.world.network.get_mut(&key(&id)) {
+    call.world.network.change(&id, |network| {
         network.properties.insert("subnets".to_owned(), Value::Array(subnets));
         network.written_by(caller, at, revision);
-    }
+    });
 }

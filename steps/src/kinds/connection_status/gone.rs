@@ -1,14 +1,11 @@
 //! Whether nothing is left of a connection: neither half, under whatever name, and no scope that the manager still holds.
 
-use std::time::Duration;
-
 use twinspan_engine::{Decision, Identity, Marker, Observed, StepCx, StepError, Wait};
 
 use super::{ManagerHalf, Output, ScopeHalf};
 use crate::avnm::{API, Found, Manager, same_path};
 use crate::azure::Azure;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, TenantId};
-use crate::people;
 
 /// A connection by what it connects.
 pub(super) struct Link<'a> {
@@ -51,7 +48,7 @@ impl Link<'_> {
         let held = manager.is_some_and(|found| {
             found.properties.network_manager_scopes.holds_across(self.tenant, self.scope)
         });
-        Ok(self.judge(cx, &left, held))
+        Ok(self.judge(&left, held))
     }
 
     fn output(&self, state: &str) -> Output {
@@ -63,7 +60,7 @@ impl Link<'_> {
         }
     }
 
-    fn judge(&self, cx: &StepCx<'_>, left: &[String], held: bool) -> Observed<Output> {
+    fn judge(&self, left: &[String], held: bool) -> Observed<Output> {
         let manager = self.network_manager.name();
         let scope = format!("{} of tenant {}", self.scope.words(), self.tenant);
         let marker = Marker::NoPlace;
@@ -82,11 +79,9 @@ impl Link<'_> {
             return Observed::Broken { output: self.output("Left"), decision, marker };
         }
         if held {
-            let again = people::pace(cx, Duration::from_secs(5), Duration::from_secs(60));
             let wait = Wait::remote(format!(
                 "both halves are gone, and network manager {manager} still lists {scope} among its cross-tenant scopes"
             ))
-            .look_again(again)
             .otherwise("Azure names no time for this; after half an hour ask Azure support with both ids");
             return Observed::Converging { wait, marker };
         }

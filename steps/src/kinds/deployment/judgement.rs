@@ -1,14 +1,11 @@
 //! What the goal of a region means for this step.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use twinspan_engine::{Decision, Difference, FailureClass, Marker, Observed, Phase, StepCx, StepError, Wait};
 
 use super::{Configuration, Output, Params, Receipt};
 use crate::avnm::deployment::{Goal, Status};
 use crate::ids::ResourceId;
-use crate::people;
 
 /// A kind without a place for a marker.
 const MARKER: Marker = Marker::NoPlace;
@@ -54,21 +51,13 @@ fn has_all(params: &Params, goal: &Goal) -> bool {
 }
 
 /// How long such things take, in the words that every such wait uses.
-fn patiently(cx: &StepCx<'_>, what: String) -> Wait {
-    Wait::remote(what)
-        .who("Azure: 15 to 20 minutes are usual")
-        .look_again(people::pace(cx, Duration::from_secs(10), Duration::from_secs(60)))
-        .otherwise(
-            "see the deployments of the network manager in the portal, or ask Azure support with its id",
-        )
+fn patiently(what: String) -> Wait {
+    Wait::remote(what).who("Azure: 15 to 20 minutes are usual").otherwise(
+        "see the deployments of the network manager in the portal, or ask Azure support with its id",
+    )
 }
 
-pub(super) fn on_the_way_forward(
-    cx: &StepCx<'_>,
-    params: &Params,
-    goal: &Goal,
-    edited: Vec<Edit>,
-) -> Observed<Output> {
+pub(super) fn on_the_way_forward(params: &Params, goal: &Goal, edited: Vec<Edit>) -> Observed<Output> {
     if !has_all(params, goal) {
         return Observed::Absent;
     }
@@ -103,7 +92,7 @@ pub(super) fn on_the_way_forward(
         }
         status @ (Status::Underway(_) | Status::Unsaid) => {
             let what = format!("the deployment of {} to {region} is {status}", names(params));
-            Observed::Converging { wait: patiently(cx, what), marker: MARKER }
+            Observed::Converging { wait: patiently(what), marker: MARKER }
         }
     }
 }
@@ -128,7 +117,7 @@ pub(super) fn on_the_way_back(
         .hint("mend what Azure names; then retry the step: it is committed again")),
         Status::Failed => Ok(Observed::Present { output: output(params, goal), marker: MARKER }),
         status @ (Status::Underway(_) | Status::Unsaid) if proving => {
-            Ok(withdrawing(cx, params, &format!("the deployment is {status}")))
+            Ok(withdrawing(params, &format!("the deployment is {status}")))
         }
         _ => Ok(Observed::Absent),
     }
@@ -146,12 +135,12 @@ pub(super) fn still_in_force(
         return Observed::Absent;
     }
     if cx.phase == Phase::UndoVerify {
-        return withdrawing(cx, params, "the deployment is not listed yet");
+        return withdrawing(params, "the deployment is not listed yet");
     }
     Observed::Present { output: output(params, &goal), marker: MARKER }
 }
 
-fn withdrawing(cx: &StepCx<'_>, params: &Params, how_far: &str) -> Observed<Output> {
+fn withdrawing(params: &Params, how_far: &str) -> Observed<Output> {
     let what = format!("{} is being withdrawn from {}: {how_far}", names(params), params.region());
-    Observed::Converging { wait: patiently(cx, what), marker: MARKER }
+    Observed::Converging { wait: patiently(what), marker: MARKER }
 }

@@ -125,6 +125,8 @@ impl World {
             params(json!({ "group": default_world::group(), "virtual_networks": ids, "change": change }));
         let mut attempt = Attempt::new(&bench, Phase::Probe);
         attempt.identities = Some(vec![bench.central.clone(), bench.target.clone()]);
+        // The members are listed once, however often they are asked for.
+        attempt.reads_from = jiff::Timestamp::MIN;
         let kind = MemberEffect { azure: Arc::clone(&bench.azure) };
         let seen = attempt.check(&kind, &params).await.unwrap();
         let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };

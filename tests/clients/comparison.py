@@ -1,0 +1,128 @@
+"""What the reference rollout costs against `twinspan sim`: time, requests and writes, also where it is killed, where the other
+tenant's part is missing, and where the connection never comes about. Standard library only; prints a table in Markdown.
+
+    python3 tests/clients/comparison.py target/release/twinspan
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "python"))
+from control import Controls  # noqa: E402
+
+LIBRARY = Path(__file__).parents[2] / "plans" / "library"
+PLAN, INPUTS = LIBRARY / "cross-tenant-connection.yaml", LIBRARY / "cross-tenant-connection.inputs.yaml"
+MOMENTS = 5
+
+
+class Simulator:
+    """`twinspan sim` in a process of its own, and a folder that is configured for it."""
+
+    def __init__(self, program):
+        self.program, self.folder = program, Path(tempfile.mkdtemp())
+        ready = self.folder / "ready.json"
+        arguments = ["sim", "--world", "ready", "--ready", ready, "--configure", self.folder / "home"]
+        self.process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL, env=self.environment())
+        while not ready.exists():
+            assert self.process.poll() is None, "the simulator has ended"
+            time.sleep(0.01)
+        self.controls = Controls(ready)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def environment(self):
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "CI": "1", "USER": "operator"}
+
+    def start(self, *arguments):
+        return subprocess.Popen(
+            [self.program, "--journal", "runs/journal.db", *arguments], cwd=self.folder / "home", env=self.environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+
+    def run(self):
+        return self.start("run", PLAN, "--inputs", INPUTS, "--until-blocked")
+
+    def requests(self):
+        return len(self.controls.control("GET", "requests")["requests"])
+
+    def repeated(self):
+        """How many things were created more than once."""
+        created = [path.lower() for _, path, change in self.controls.writes() if change == "created"]
+        return len(created) - len(set(created))
+
+
+def row(name, simulator, began, code, remark=""):
+    seconds = time.monotonic() - began
+    requests, writes = simulator.requests(), len(simulator.controls.writes())
+    print(f"| {name} | {seconds:.1f} s | {requests} | {writes} | {simulator.repeated()} | {code} | {remark} |", flush=True)
+
+
+def undisturbed(program):
+    with Simulator(program) as simulator:
+        began, running = time.monotonic(), simulator.run()
+        running.communicate()
+        row("ready world", simulator, began, running.returncode)
+
+
+def killed(program, writes):
+    """`kill -9` as soon as so many writes have arrived, then `resume`."""
+    with Simulator(program) as simulator:
+        began, running = time.monotonic(), simulator.run()
+        while len(simulator.controls.writes()) < writes and running.poll() is None:
+            time.sleep(0.005)
+        running.kill()
+        running.communicate()
+        resumed = simulator.start("resume", "--until-blocked")
+        resumed.communicate()
+        row(f"`kill -9` after write {writes}, then `resume`", simulator, began, resumed.returncode)
+
+
+def missing(program):
+    """Nobody here can act in the target tenant."""
+    with Simulator(program) as simulator:
+        configuration = simulator.folder / "home" / "twinspan.toml"
+        text = configuration.read_text()
+        for identity in ("target", "target-admin"):
+            section = f"[identities.{identity}]\ncredential = "
+            assert section in text
+            text = text.replace(f'{section}"client-secret"', f'{section}"none"')
+        configuration.write_text(text)
+        began, running = time.monotonic(), simulator.run()
+        said, _ = running.communicate()
+        remark = "says whom it waits for" if "hand-over" in said else "does not say whom it waits for"
+        row("no credential in the target tenant", simulator, began, running.returncode, remark)
+
+
+def never_connected(program):
+    with Simulator(program) as simulator:
+        simulator.controls.control("POST", "lags", {"connected": "24h"})
+        began, running = time.monotonic(), simulator.run()
+        time.sleep(20)
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate()
+        remark = "says that it is Pending" if "is listed as Pending" in said else "does not say what it waits for"
+        row("never Connected, ended after 20 s", simulator, began, running.returncode, remark)
+
+
+def main(program):
+    program = str(Path(program).resolve())
+    print("| case | time | requests | writes | created twice | exit | remark |\n|---|---|---|---|---|---|---|")
+    undisturbed(program)
+    for writes in range(1, MOMENTS + 1):
+        killed(program, writes)
+    missing(program)
+    never_connected(program)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
