@@ -118,7 +118,7 @@ fn a_restored_backup_is_not_undone_while_something_carries_the_marker() {
             let step = open["step"].as_str().unwrap();
             asked.push(open["decision"]["what"].as_str().unwrap().to_owned());
             home.run(&["decide", run["short"].as_str().unwrap(), step, "overwrite"]).expect(0);
-            home.run(&["resume", "--until-blocked"]);
+            home.run(&["undo", "--yes"]);
         }
         let (run, _) = lost(&home);
         assert_eq!(run["status"], "undone", "{run:#}");

@@ -376,6 +376,9 @@ impl StepRecord {
             StepEvent::UndoCalledOff { settling: false, .. } => {
                 // What was deleted is not there: what comes next is created by this run.
                 if matches!(self.state, StepState::Undone(_)) {
+                    // A read that still finds it is outdated: it is not something that the run found there.
+                    self.deleted = self.ownership.removal_accepted || self.requests.last_delete().is_some();
+                    self.lost = false;
                     self.ownership = Ownership::default();
                     self.proof = None;
                 }
