@@ -36,6 +36,18 @@ pub(crate) struct Driven {
     pub(crate) stopped: Option<Exit>,
 }
 
+impl Driven {
+    /// The error of a command that could drive none of its runs; `None`: there was none to drive.
+    fn nothing_driven(&self) -> Option<CommandError> {
+        let exit = self.refused.iter().map(|(_, error)| error.exit).max_by_key(|exit| severity(*exit))?;
+        let error = CommandError::new(exit, format!("none of {} runs can be driven", self.refused.len()));
+        Some(self.refused.iter().fold(error, |error, (run, refused)| {
+            let error = error.hint(format!("run {}: {}", run.short(), refused.message));
+            refused.hints.iter().fold(error, |error, hint| error.hint(hint))
+        }))
+    }
+}
+
 impl Driver {
     /// Drives `runs` until nothing can move, or as `options` say, or until a signal comes.
     pub(crate) async fn drive(
@@ -85,9 +97,12 @@ impl Driver {
     /// The closing summary of each run, and the exit code of them all.
     pub(crate) async fn close(&self, ui: &Ui, driven: &Driven) -> Result<Exit, CommandError> {
         let views = self.views(driven).await?;
-        if !views.is_empty() || driven.refused.is_empty() {
-            show(ui, &views)?;
+        if views.is_empty()
+            && let Some(error) = driven.nothing_driven()
+        {
+            return Err(error);
         }
+        show(ui, &views)?;
         for (run, error) in &driven.refused {
             ui.talk(&format!("run {}: {}", run.short(), error.message));
             error.hints.iter().for_each(|hint| ui.talk(&format!("  {hint}")));

@@ -228,6 +228,8 @@ impl Driver {
             self.take_turns().await?;
             self.answer_calls()?;
             self.perform_in_order().await;
+            // Also where there is so much to do that nothing is waited for.
+            self.keep_leases()?;
             self.post();
             if !self.touched.is_empty() || self.has_room() {
                 // Others on this thread hear of signals and of the clock, too.
