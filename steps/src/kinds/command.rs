@@ -119,7 +119,10 @@ impl Command {
                 FailureClass::Policy,
                 format!("program {program} may not be run on this machine"),
             )
-            .hint(format!("allow it in twinspan.toml: [command] allow = [{program:?}]")));
+            .hint(format!(
+                "allow it in your own twinspan.toml (~/.config/twinspan/twinspan.toml), or in a file that you name with --config: \
+                 [command] allow = [{program:?}]"
+            )));
         }
         Ok(path)
     }

@@ -120,7 +120,13 @@ async fn only_allowed_programs_by_absolute_path_are_run() {
     let attempt = place.attempt(Phase::Probe, 1);
     let error = attempt.precondition(&place.kind(&[]), &shell("true", None)).await.unwrap_err();
     assert_eq!(error.class, FailureClass::Policy);
-    assert_eq!(error.hint.as_deref(), Some("allow it in twinspan.toml: [command] allow = [\"/bin/sh\"]"));
+    assert_eq!(
+        error.hint.as_deref(),
+        Some(
+            "allow it in your own twinspan.toml (~/.config/twinspan/twinspan.toml), or in a file that you name with --config: \
+             [command] allow = [\"/bin/sh\"]"
+        )
+    );
     assert!(attempt.apply(&place.kind(&[]), &shell("true", None)).await.is_err());
     let relative: Params = params(json!({ "program": "sh" }));
     assert!(attempt.precondition(&place.kind(&["sh"]), &relative).await.is_err());
