@@ -166,6 +166,21 @@ fn approve_all(rig: &mut Rig) {
 }
 
 #[test]
+fn what_waits_for_an_approval_goes_on_waiting_for_it_without_a_slot() {
+    let mut rig = approved_together();
+    rig.take_over();
+    rig.drive();
+    for _ in 0..20 {
+        rig.look_on();
+    }
+    let names: BTreeSet<_> = (0..5).map(|number| rig.step(&format!("each[e{number}].a")).name()).collect();
+    assert_eq!(names, BTreeSet::from(["waiting"]), "\n{}", rig.story());
+    approve_all(&mut rig);
+    while rig.turn() {}
+    assert_eq!(rig.status(), SUCCEEDED);
+}
+
+#[test]
 fn approvals_given_together_do_not_let_all_write_together() {
     let mut rig = approved_together();
     approve_all(&mut rig);
