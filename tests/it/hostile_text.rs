@@ -268,7 +268,7 @@ fn nothing_that_others_wrote_acts_in_any_output_of_any_command() {
     ] {
         stage.every_form(arguments);
     }
-    let loud = stage.run(&["-vvv", "--color", "always", "verify", &run]);
+    let loud = stage.run(&["-vvv", "--color", "always", "preview", "plan.yaml", "--input", &word]);
     harmless("the log", &loud.err);
     assert!(loud.err.lines().count() > 20, "{}", loud.err);
 }
