@@ -220,11 +220,11 @@ impl RunState {
     /// The run as later runs of its key see it; `None` while it is open, and when it was undone.
     pub fn as_earlier(&self) -> Option<EarlierRun> {
         let ended = matches!(self.outcome(), Some(Outcome::Succeeded | Outcome::Cancelled));
-        Some(EarlierRun { run: self.run().filter(|_| ended)?, created: self.created() })
+        Some(EarlierRun { run: self.run().filter(|_| ended)?, created: self.standing() })
     }
 
     /// What it created and did not undo.
-    fn created(&self) -> Vec<Created> {
+    fn standing(&self) -> Vec<Created> {
         let created = |item: &Item| {
             let record = item.step()?;
             let made = record.proof.as_ref().is_some_and(|proof| proof.origin == Origin::Made);

@@ -859,6 +859,7 @@ mod tests {
             auxiliary: &[],
             grants: &Grants::default(),
             given: &[],
+            asker: "r s",
             now: "2026-11-23T08:00:00Z".parse().unwrap(),
         };
         refusal(&situation, status, &HeaderMap::new(), error_body("Unauthorized", message).as_bytes())

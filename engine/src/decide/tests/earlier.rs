@@ -203,7 +203,7 @@ fn a_difference_that_a_later_run_of_the_key_made_is_no_drift_of_this_run() {
         if updated {
             rig.send("me", Signal::UpdatedSince { steps: vec!["s0".into()], by: EARLIER });
         }
-        let field = Difference { field: "mesh".to_owned(), wanted: "no".to_owned(), found: "yes".to_owned() };
+        let field = Difference::new("mesh".to_owned(), "no".to_owned(), "yes".to_owned());
         let seen = |marker| Observed::Differs {
             output: json!({ "id": "/things/s0" }),
             differences: vec![field.clone()],
