@@ -7,6 +7,7 @@
 //! The event journal is the truth. `fold`, `decide`, `interpret` and `take_signal` are pure and hold every rule; the
 //! driver sleeps, the performer calls steps, the journal keeps.
 
+mod attempt_log;
 mod backend;
 mod clock;
 mod contents;
