@@ -148,21 +148,3 @@ fn a_file_that_others_may_change_or_that_came_with_a_checkout_is_not_obeyed() {
         assert!(said.contains(words), "{words:?}: {said}");
     }
 }
-
-#[test]
-fn an_identity_that_is_nearly_called_as_the_plan_calls_it_is_a_mistake() {
-    let home = Home::new();
-    home.write(
-        "twinspan.toml",
-        "[identities.cental]\ncredential = \"none\"\n[identities.other-plan]\ncredential = \"none\"\n",
-    );
-    let plan = crate::program::shipped("cross-tenant-connection.yaml");
-    let inputs = crate::program::shipped("cross-tenant-connection.inputs.yaml");
-    let said = home.run(&["config", "--check", &plan, "--inputs", &inputs]).expect(64);
-    for words in [
-        "[identities.cental] is configured, and plan cross-tenant-connection has no identity cental",
-        "did you mean [identities.central]?",
-    ] {
-        assert!(said.err.contains(words), "{}", said.err);
-    }
-}
