@@ -8,7 +8,6 @@ use serde::Serialize;
 use twinspan_engine::{
     AttemptLog, Clock, FailureClass, Identity, Phase, RunId, StepCx, StepError, StepKey, SystemClock, Wait,
 };
-use twinspan_plans::Plan;
 use twinspan_steps::{Azure, Credential, CredentialError, SignedIn};
 
 use crate::app::App;
