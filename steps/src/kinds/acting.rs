@@ -59,6 +59,7 @@ impl<S: Step> Step for Acting<S> {
     const KIND: &'static str = S::KIND;
     const SUMMARY: &'static str = S::SUMMARY;
     const EFFECT: EffectClass = S::EFFECT;
+    const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = S::EFFECT_WITHOUT;
     const SETTLE: Duration = S::SETTLE;
     const REQUEST_WINDOW: Duration = S::REQUEST_WINDOW;
     const IDENTITIES: Identities = S::IDENTITIES;

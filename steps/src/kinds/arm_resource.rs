@@ -297,7 +297,7 @@ mod tests {
         other["properties"]["List"] = json!([]);
         let Observed::Differs { differences, .. } = seen(other) else { panic!() };
         let fields: Vec<&str> = differences.iter().map(|difference| difference.field.as_str()).collect();
-        assert_eq!(fields, ["tags.a", "properties.list"]);
+        assert_eq!(fields, ["tags.a", "properties.list[subscriptions/x/y]"]);
         let mut early = same;
         early["properties"]["provisioningState"] = json!("Creating");
         assert!(wait(seen(early.clone())).what.ends_with("is Creating"));
