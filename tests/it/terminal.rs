@@ -124,7 +124,7 @@ twinspan: 1
 name: gated
 summary: A timer and a gate
 steps:
-  - { id: rest, uses: delay, with: { for: 1h } }
+  - { id: rest, uses: delay, barrier: false, with: { for: 1h } }
   - { id: go, uses: approval, with: { show: the list } }
 ";
 

@@ -203,9 +203,6 @@ impl<'a> Case<'a> {
         if let Some(given_up) = self.exhausted(Phase::Probe) {
             return Some(given_up);
         }
-        if self.lacks_slot() {
-            return Some(StepEvent::SlotWanted);
-        }
         let ordered = matches!(record.decided, Some(Choice::Overwrite | Choice::Recreate));
         if self.step.effect == EffectClass::PostUnsafe && record.unsettled && !ordered && !self.removes() {
             return Some(self.unsafe_repeat(Phase::Probe));
@@ -228,7 +225,8 @@ impl<'a> Case<'a> {
             let wait = Wait::approval(format!("{what} has to be approved"), approvers).action(action);
             return Some(self.waiting(wait, Phase::Probe));
         }
-        None
+        // Last: what waits for a person goes on waiting for that person, with or without a slot.
+        self.lacks_slot().then_some(StepEvent::SlotWanted)
     }
 
     /// What a person was to do is done, and the element that the step lies in has given up its slot meanwhile: it is looked
