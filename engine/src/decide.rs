@@ -181,7 +181,8 @@ fn reads(state: &RunState, record: &StepRecord, now: Now) -> Reads {
     let within = |since: Duration| Reads::Within(now.boot.saturating_sub(since));
     match &record.state {
         StepState::Uncertain { .. } | StepState::Doubting { .. } => Reads::Own,
-        StepState::Verifying { way: Way::Back, .. } => Reads::Own,
+        // What is to be deleted is read just before, and found absent several times.
+        state if state.way() == Some(Way::Back) => Reads::Own,
         StepState::Probing { way: Way::Forward } if record.since.is_some_and(|since| since.boot == due) => {
             // Strictly later: on a virtual clock much happens at the same time.
             match state.awake_since().map(|awake| awake.saturating_add(TICK)) {

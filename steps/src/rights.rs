@@ -250,7 +250,7 @@ pub(crate) async fn role(arm: &Arm<'_>, scope: &Scope, role: &str) -> Result<Rol
         return Ok(known.at(scope));
     }
     let read = async { Ok((read_role(arm, scope, role).await?, scope.clone())) };
-    let found = arm.shared(about.clone(), read).await?;
+    let found = arm.shared(about.clone(), Box::pin(read)).await?;
     match &*found {
         (found, _) if found.properties.role_type == "BuiltInRole" => {
             azure.remember(identity, &about, found.clone());

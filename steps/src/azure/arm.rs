@@ -1,6 +1,5 @@
 //! Azure Resource Manager.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use azure_core::http::Url;
@@ -9,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
+use twinspan_engine::{BoxFuture, FailureClass, Identity, StepCx, StepError};
 
 use super::caller::{Answer, Call, Caller};
 use super::cloud::{Cloud, Service};
@@ -63,7 +62,7 @@ impl<'a> Arm<'a> {
     pub(crate) async fn shared<T: Send + Sync + 'static>(
         &self,
         what: String,
-        fetch: impl Future<Output = Result<T, StepError>> + Send,
+        fetch: BoxFuture<'_, Result<T, StepError>>,
     ) -> Result<Arc<T>, StepError> {
         self.caller.shared(Service::Arm, what, |_| true, fetch).await
     }
@@ -77,7 +76,7 @@ impl<'a> Arm<'a> {
         let call = Call::read(Service::Arm, Method::GET, self.address(path, api, &[])?);
         self.shared(
             format!("GET {path}?{api} first page"),
-            self.caller.first_page(call, About::Collection(path)),
+            Box::pin(self.caller.first_page(call, About::Collection(path))),
         )
         .await
     }
@@ -88,7 +87,7 @@ impl<'a> Arm<'a> {
         path: &str,
         api: &str,
     ) -> Result<Arc<Vec<T>>, StepError> {
-        self.shared(format!("GET {path}?{api}"), self.list(path, api, &[])).await
+        self.shared(format!("GET {path}?{api}"), Box::pin(self.list(path, api, &[]))).await
     }
 
     /// GET; `None`: not there (either maker of 404).

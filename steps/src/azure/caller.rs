@@ -1,6 +1,5 @@
 //! One request as one identity: tokens, ids, the record of it, and what its answer means.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use azure_core::http::Url;
@@ -11,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use twinspan_engine::{ActedAs, FailureClass, Identity, Phase, StepCx, StepError, Wait, WaitKind};
+use twinspan_engine::{ActedAs, BoxFuture, FailureClass, Identity, Phase, StepCx, StepError, Wait, WaitKind};
 
 use super::cloud::Service;
 use super::grants::Grant;
@@ -138,7 +137,7 @@ impl<'a> Caller<'a> {
                 format!("a request as {party} to {host} was stopped: it is not {}", call.service.name()),
             ));
         }
-        let tokens = self.tokens(call.service).await?;
+        let tokens = Box::pin(self.tokens(call.service)).await?;
         if let Some(waits) = self.left_to_another(call, party, &tokens) {
             return Err(waits);
         }
@@ -155,7 +154,7 @@ impl<'a> Caller<'a> {
                 format!("{} {} was sent as a read, and may change something", call.verb, call.target()),
             ));
         }
-        let answer = self.once(call, party, &tokens).await?;
+        let answer = Box::pin(self.once(call, party, &tokens)).await?;
         if call.write && call.service == Service::Arm {
             self.note_operation(call, &answer);
         }
@@ -168,8 +167,8 @@ impl<'a> Caller<'a> {
         if call.write || !refusal::is_stale_token(answer.status, &answer.headers) {
             return Ok(answer);
         }
-        let tokens = self.tokens(call.service).await?;
-        let answer = self.once(call, party, &tokens).await?;
+        let tokens = Box::pin(self.tokens(call.service)).await?;
+        let answer = Box::pin(self.once(call, party, &tokens)).await?;
         if answer.status == 401 {
             self.forget(call.service, &tokens, true).await;
         }
@@ -179,7 +178,7 @@ impl<'a> Caller<'a> {
     /// Sends a `call` that only reads, or takes the answer that another step was given to the same.
     pub(crate) async fn look(&self, call: &Call) -> Result<Answer, StepError> {
         let what = format!("{} {}", call.verb, call.url);
-        let answer = self.shared(call.service, what, Answer::succeeded, self.send(call)).await?;
+        let answer = self.shared(call.service, what, Answer::succeeded, Box::pin(self.send(call))).await?;
         Ok((*answer).clone())
     }
 
@@ -190,7 +189,7 @@ impl<'a> Caller<'a> {
         service: Service,
         what: String,
         lasts: impl Fn(&T) -> bool + Send,
-        fetch: impl Future<Output = Result<T, StepError>> + Send,
+        fetch: BoxFuture<'_, Result<T, StepError>>,
     ) -> Result<Arc<T>, StepError> {
         let own = std::iter::once(self.identity).chain(self.auxiliary.iter().copied());
         let senders = own.map(|identity| Party::of(identity).map(|party| party.key()));
@@ -219,7 +218,7 @@ impl<'a> Caller<'a> {
 
     /// Sends `call` and takes only a yes.
     pub(crate) async fn accepted(&self, call: &Call) -> Result<Answer, StepError> {
-        let answer = self.send(call).await?;
+        let answer = Box::pin(self.send(call)).await?;
         if answer.succeeded() { Ok(answer) } else { Err(self.refused(call, &answer)?) }
     }
 

@@ -12,13 +12,12 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::watch;
-use twinspan_engine::{Exchange, READ_SERVES, StepCx, StepError};
+use twinspan_engine::{BoxFuture, Exchange, READ_SERVES, StepCx, StepError};
 
 use super::cloud::Service;
 
@@ -215,7 +214,7 @@ impl SharedReads {
         key: &Key,
         concerns: &Concerns,
         lasts: impl Fn(&T) -> bool + Send,
-        fetch: impl Future<Output = Result<T, StepError>> + Send,
+        fetch: BoxFuture<'_, Result<T, StepError>>,
     ) -> Result<Arc<T>, StepError> {
         loop {
             match self.turn::<T>(key, cx.reads_from, concerns, cx.steady()) {
@@ -302,7 +301,7 @@ mod tests {
         let cx = StepCx { reads_from: from, ..bench.cx(Phase::Probe, &log) };
         let sent = SENT.load(Ordering::SeqCst);
         let fetch = async { Ok(SENT.fetch_add(1, Ordering::SeqCst)) };
-        let got = shared.read(&cx, &key("GET /x", "t"), concerns, |_| true, fetch).await.unwrap();
+        let got = shared.read(&cx, &key("GET /x", "t"), concerns, |_| true, Box::pin(fetch)).await.unwrap();
         (*got, SENT.load(Ordering::SeqCst) > sent)
     }
 
@@ -345,7 +344,7 @@ mod tests {
         for key in [key("GET /x", "t"), key("GET /x", "u"), key("GET /y", "t")] {
             for _ in 0..2 {
                 let fetch = async { Ok(sent.fetch_add(1, Ordering::SeqCst)) };
-                shared.read(&cx, &key, &Concerns::Anything, |_| true, fetch).await.unwrap();
+                shared.read(&cx, &key, &Concerns::Anything, |_| true, Box::pin(fetch)).await.unwrap();
             }
         }
         assert_eq!(sent.load(Ordering::SeqCst), 3);
@@ -368,7 +367,7 @@ mod tests {
                 gate.clone().wait_for(|open| *open).await.unwrap();
                 Err::<u8, _>(StepError::new(FailureClass::Transient, "no"))
             };
-            shared.read(&cx, &key("GET /x", "t"), &Concerns::Anything, |_| true, fetch).await
+            shared.read(&cx, &key("GET /x", "t"), &Concerns::Anything, |_| true, Box::pin(fetch)).await
         };
         let (one, two, ()) = tokio::join!(look(), look(), async {
             open.send_replace(true);
@@ -387,14 +386,14 @@ mod tests {
         let key = key("GET /x", "t");
         let never = std::future::pending::<Result<u8, StepError>>();
         let broken_off = async {
-            let lead = shared.read(&cx, &key, &Concerns::Anything, |_| true, never);
+            let lead = shared.read(&cx, &key, &Concerns::Anything, |_| true, Box::pin(never));
             tokio::select! {
                 biased;
                 _ = lead => {}
                 () = tokio::task::yield_now() => {}
             }
         };
-        let waits = shared.read(&cx, &key, &Concerns::Anything, |_| true, async { Ok(7_u8) });
+        let waits = shared.read(&cx, &key, &Concerns::Anything, |_| true, Box::pin(async { Ok(7_u8) }));
         let ((), got) = tokio::join!(broken_off, waits);
         assert_eq!(got.map(|got| *got), Ok(7));
     }
@@ -419,7 +418,10 @@ mod tests {
                             .map(|found| usize::from(found.is_some()))
                     }
                 };
-                shared.read(&cx, &key(path, "t"), &Concerns::Anything, |_| true, fetch).await.unwrap();
+                shared
+                    .read(&cx, &key(path, "t"), &Concerns::Anything, |_| true, Box::pin(fetch))
+                    .await
+                    .unwrap();
                 let last = log.into_exchanges().pop().unwrap();
                 began.get_or_insert(last.began);
                 assert_eq!((Some(last.began), last.status), (began, Some(200)));

@@ -91,7 +91,7 @@ impl<S: Step> Step for Acting<S> {
 
     async fn check(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<Observed<S::Output>, StepError> {
         match self.azure.serves(cx, cx.identity()?) {
-            Ok(()) => self.kind.check(cx, params).await,
+            Ok(()) => Box::pin(self.kind.check(cx, params)).await,
             Err(missing) => self.check_as_others(cx, params, missing).await,
         }
     }

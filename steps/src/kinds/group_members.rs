@@ -184,7 +184,7 @@ impl Step for GroupMembers {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let judged = self.members(cx, params).await?;
+        let judged = Box::pin(self.members(cx, params)).await?;
         // The list is the gate; without it there is nothing to look for.
         if !params.resource_graph || !matches!(judged, Observed::Present { .. }) {
             return Ok(judged);

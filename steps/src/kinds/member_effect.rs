@@ -212,9 +212,9 @@ impl<'a> Look<'a> {
         let configured: Arc<Vec<Found<Configuration>>> = arm.shared_list(&configurations, API).await?;
         let what = |list: &str| format!("POST {manager}/{list} {}", regions.join(" "));
         let goals = deployment::goals(&arm, manager, &regions, &deployment::TYPES);
-        let deployments = arm.shared(what("listDeploymentStatus"), goals).await?;
+        let deployments = arm.shared(what("listDeploymentStatus"), Box::pin(goals)).await?;
         let active = deployment::active(&arm, manager, &regions);
-        let active = arm.shared(what("listActiveConnectivityConfigurations"), active).await?;
+        let active = arm.shared(what("listActiveConnectivityConfigurations"), Box::pin(active)).await?;
         let reaching = Reaching::of(group, manager, &configured, &deployments, active.to_vec());
         let mut known = Known {
             change: self.params.change,
