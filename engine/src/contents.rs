@@ -54,7 +54,9 @@ pub(crate) async fn with_contents<S: Step>(
     params: &S::Params,
     observed: Observed<S::Output>,
 ) -> Result<Observed<S::Output>, StepError> {
-    let own = |marker: &Marker| !matches!(marker, Marker::Of(run) if *run != cx.run.short());
+    // What an ended run of the same key created is found as this run wants it: nothing is removed.
+    let earlier = |run: &String| cx.earlier.is_some_and(|earlier| earlier.contains(run));
+    let own = |marker: &Marker| !matches!(marker, Marker::Of(run) if *run != cx.run.short() && !earlier(run));
     let found = match (cx.phase, &observed) {
         _ if S::EFFECT == EffectClass::Read => None,
         (Phase::UndoProbe, Observed::Present { output, .. })

@@ -156,6 +156,7 @@ pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -
         since: record.since?.utc,
         waited: Duration::MAX,
         asked: state.seq(),
+        earlier: state.earlier_runs(),
         overwrites: phase == Phase::Apply && !record.ownership.absent_now,
         created: match phase {
             Phase::UndoProbe => state.created(),

@@ -424,6 +424,7 @@ impl Ahead<'_> {
             auxiliary,
             since: record.and_then(|record| record.since).map_or(now, |since| since.utc),
             waited: Duration::ZERO,
+            earlier: None,
             overwrites: false,
             created: &[],
             written: None,

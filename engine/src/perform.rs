@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -57,6 +57,8 @@ pub struct Job {
     pub overwrites: bool,
     /// Before a removal: what this run created.
     pub created: Vec<ClaimKey>,
+    /// Ended runs of the same key, as markers name them.
+    pub earlier: Arc<HashSet<String>>,
     /// The approval that was given.
     pub approval: Option<Approval>,
     /// What only the answer to its own write carried.
@@ -276,6 +278,7 @@ impl Performer {
             waited: job.waited,
             overwrites: job.overwrites,
             created: &job.created,
+            earlier: Some(&*job.earlier),
             written: job.written,
             reads_from: job.reads.since(self.clock.steady()),
             approval: job.approval.as_ref(),

@@ -246,6 +246,7 @@ fn due(
         since: performer.clock().now(),
         waited: Duration::ZERO,
         asked: state.seq(),
+        earlier: state.earlier_runs(),
         overwrites: false,
         created: Vec::new(),
         approval: None,

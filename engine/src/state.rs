@@ -95,7 +95,7 @@ pub struct RunState {
     /// What ended runs of the same key created, by kind and claims; the newest run wins.
     earlier: HashMap<(String, Vec<ClaimKey>), CreatedBy>,
     /// Their names in markers.
-    earlier_runs: HashSet<String>,
+    earlier_runs: Arc<HashSet<String>>,
     performs: usize,
     /// Steps that are being repaired and do not stand again.
     reopened: BTreeSet<ItemId>,
@@ -207,7 +207,7 @@ impl RunState {
             foreign: HashMap::new(),
             claimants: HashMap::new(),
             earlier: HashMap::new(),
-            earlier_runs: HashSet::new(),
+            earlier_runs: Arc::default(),
             performs: PERFORMS,
             reopened: BTreeSet::new(),
             pruning: None,
@@ -387,6 +387,11 @@ impl RunState {
     /// Whether a marker names an ended run of the same key.
     pub(crate) fn is_earlier_run(&self, short: &str) -> bool {
         self.earlier_runs.contains(short)
+    }
+
+    /// Ended runs of the same key, as markers name them.
+    pub(crate) fn earlier_runs(&self) -> Arc<HashSet<String>> {
+        Arc::clone(&self.earlier_runs)
     }
 
     pub(crate) fn is_earlier_marker(&self, marker: &Marker) -> bool {

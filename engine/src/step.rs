@@ -3,7 +3,7 @@
 //! `check` always precedes `apply` and always follows it. That one method gives adoption of what exists, recovery after
 //! a crash, proof of success and the detection of drift; outputs come only from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::time::Duration;
 
@@ -354,6 +354,8 @@ pub struct StepCx<'a> {
     pub overwrites: bool,
     /// Before a removal: normalised ids of what this run created.
     pub created: &'a [ClaimKey],
+    /// Ended runs of the same key, as markers name them.
+    pub earlier: Option<&'a HashSet<String>>,
     /// How long ago the response to the step's own last write was there; `None`: it has not written, or nobody knows when.
     pub written: Option<Duration>,
     /// What another step reads serves this one as well if that read began at this time of [`Clock::steady`] or later.

@@ -190,6 +190,7 @@ async fn sign_in(azure: &Azure, identity: &Identity) -> Result<SignedIn, StepErr
         auxiliary: None,
         since: clock.now(),
         waited: std::time::Duration::ZERO,
+        earlier: None,
         overwrites: false,
         created: &[],
         written: None,

@@ -140,6 +140,7 @@ impl<'a> Attempt<'a> {
             auxiliary: None,
             since: self.now,
             waited: std::time::Duration::ZERO,
+            earlier: None,
             overwrites: false,
             created: &[],
             written: None,

@@ -126,6 +126,7 @@ fn perform_for(ensure: Ensure, phase: Phase, params: Value, found: Option<Value>
         since: Timestamp::UNIX_EPOCH,
         waited: Duration::ZERO,
         asked: crate::ids::Seq(1),
+        earlier: Arc::default(),
         overwrites: false,
         created: Vec::new(),
         approval: None,

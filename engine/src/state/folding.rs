@@ -402,8 +402,9 @@ impl RunState {
                 event: "run-started",
             });
         }
-        for earlier in &started.rollout.earlier {
-            self.earlier_runs.insert(earlier.run.short());
+        let earlier = &started.rollout.earlier;
+        self.earlier_runs = Arc::new(earlier.iter().map(|earlier| earlier.run.short()).collect());
+        for earlier in earlier {
             for created in &earlier.created {
                 let by = CreatedBy { run: earlier.run, step: created.step.clone() };
                 self.earlier.entry((created.kind.clone(), created.claims.clone())).or_insert(by);

@@ -359,6 +359,7 @@ impl Bench {
             auxiliary: Some(&self.target),
             since: self.clock.now(),
             waited: Duration::ZERO,
+            earlier: None,
             overwrites: false,
             created: &[],
             written: None,
