@@ -20,7 +20,8 @@ pub(super) fn error(seen: String, fault: &TransportFault, cloud: &Cloud, host: &
     }
 }
 
-/// A page for people came where `host` answers programs: a network that wants a sign-in, or a proxy.
+/// A page for people came where `host` answers programs: a network that wants a sign-in, or a proxy. A gateway that fails for a
+/// moment sends one, too: the request is tried again, with what may help.
 pub(super) fn page(seen: String, host: &str) -> StepError {
     let what = format!(
         "a web page answered instead of {host}: the network of this machine wants a sign-in, or a proxy stands between"
@@ -28,7 +29,7 @@ pub(super) fn page(seen: String, host: &str) -> StepError {
     let action = format!(
         "open https://{host} in a browser on this machine, sign in to the network, or set HTTPS_PROXY; then twinspan resume"
     );
-    waiting(seen, Definite { what, action })
+    StepError::new(FailureClass::Transient, format!("{seen}; {what}")).hint(action)
 }
 
 /// Whether a body is a page for people.
