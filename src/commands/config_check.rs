@@ -8,7 +8,6 @@ use serde::Serialize;
 use twinspan_engine::{
     AttemptLog, Clock, FailureClass, Identity, Phase, RunId, StepCx, StepError, StepKey, SystemClock, Wait,
 };
-use twinspan_plans::{Plan, nearest};
 use twinspan_steps::{Azure, Credential, CredentialError, SignedIn};
 
 use crate::app::App;
@@ -137,7 +136,6 @@ fn chosen(
         known_identities::check(configured(), Some(&file.plan), &[&app.folder, beside], described.catalog())?;
         let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
         let inputs = plan_file::bind(ui, &file, &raw)?;
-        misspelt(&file.plan, azure)?;
         let mut found = PlanIdentities::of(&file.plan, &inputs);
         found.known.retain(|identity| only(&identity.attributes["tenant"]));
         return Ok((found.known, found.later));
@@ -171,27 +169,6 @@ fn chosen(
             .hint("give a plan (twinspan config --check PLAN --inputs FILE) or --tenant TENANT-ID"));
     }
     Ok((identities, no_tenant))
-}
-
-/// An identity of the configuration that the plan does not know, where one that it knows and that is not configured is nearly
-/// called so. Others may be for other plans.
-fn misspelt(plan: &Plan, azure: &Azure) -> Result<(), CommandError> {
-    let configured: Vec<&str> = azure.credentials().configured().map(|(name, _)| name).collect();
-    let names = plan.identities.iter().map(|identity| identity.name.as_str());
-    let open: Vec<&str> = names.filter(|name| !configured.contains(name)).collect();
-    let known =
-        |name: &str| name == "default" || plan.identities.iter().any(|identity| identity.name == name);
-    let found = configured.iter().filter(|name| !known(name));
-    let Some((name, meant)) =
-        found.filter_map(|name| Some((name, nearest(name, open.iter().copied())?))).next()
-    else {
-        return Ok(());
-    };
-    Err(CommandError::usage(format!(
-        "[identities.{name}] is configured, and plan {} has no identity {name}",
-        plan.name
-    ))
-    .hint(format!("did you mean [identities.{meant}]?")))
 }
 
 async fn sign_in(azure: &Azure, identity: &Identity) -> Result<SignedIn, StepError> {

@@ -150,7 +150,7 @@ fn a_file_that_others_may_change_or_that_came_with_a_checkout_is_not_obeyed() {
 }
 
 #[test]
-fn an_identity_that_is_nearly_called_as_the_plan_calls_it_is_a_mistake() {
+fn an_identity_that_no_plan_knows_is_a_mistake() {
     let home = Home::new();
     home.write(
         "twinspan.toml",
@@ -160,8 +160,9 @@ fn an_identity_that_is_nearly_called_as_the_plan_calls_it_is_a_mistake() {
     let inputs = crate::program::shipped("cross-tenant-connection.inputs.yaml");
     let said = home.run(&["config", "--check", &plan, "--inputs", &inputs]).expect(64);
     for words in [
-        "[identities.cental] is configured, and plan cross-tenant-connection has no identity cental",
-        "did you mean [identities.central]?",
+        "2 identities are configured that no plan knows",
+        "[identities.cental]: did you mean [identities.central]?",
+        "[identities.other-plan]: rename or remove the table",
     ] {
         assert!(said.err.contains(words), "{}", said.err);
     }
