@@ -27,14 +27,12 @@ impl Contents {
     /// Most that are named in a sentence.
     const NAMED: usize = 20;
 
-    /// What this run did not create, as a difference from what may be removed unasked. What lies in something that it created is
-    /// its own, too.
-    fn foreign(&self, created: &[ClaimKey]) -> Option<Difference> {
-        let own = |key: &ClaimKey| {
-            created.iter().any(|own| {
-                key.0.strip_prefix(&own.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
-        };
+    /// What this run did not create, as a difference from what may be removed unasked. What lies in something that it created
+    /// inside `container` is its own, too; that it created the container, or what holds that, says nothing of the content.
+    fn foreign(&self, created: &[ClaimKey], container: &[ClaimKey]) -> Option<Difference> {
+        let inside: Vec<&ClaimKey> =
+            created.iter().filter(|own| !container.iter().any(|held| lies_in(held, own))).collect();
+        let own = |key: &ClaimKey| inside.iter().any(|own| lies_in(key, own));
         let foreign: Vec<&str> =
             self.items.iter().filter(|item| !own(&item.key)).map(|item| item.words.as_str()).collect();
         let named = foreign.iter().take(Self::NAMED).copied().collect::<Vec<_>>().join(", ");
@@ -45,6 +43,11 @@ impl Contents {
         let found = format!("{}: {named}{more}", foreign.len());
         (!foreign.is_empty()).then(|| Difference::new(self.what, "none", found))
     }
+}
+
+/// Whether `key` is `own`, or below it.
+fn lies_in(key: &ClaimKey, own: &ClaimKey) -> bool {
+    key.0.strip_prefix(&own.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What `observed` means where a removal may follow: what the resource holds of others is a difference, which names it.
@@ -73,7 +76,8 @@ pub(crate) async fn with_contents<S: Step>(
     let Some(contents) = kind.contents(cx, params, found).await? else {
         return Ok(if undoing { Observed::Absent } else { observed });
     };
-    let Some(difference) = contents.foreign(cx.created) else { return Ok(observed) };
+    let container: Vec<ClaimKey> = kind.claims(cx, params).into_iter().map(ClaimKey::folded).collect();
+    let Some(difference) = contents.foreign(cx.created, &container) else { return Ok(observed) };
     Ok(match observed {
         Observed::Present { output, marker } => {
             Observed::Differs { output, differences: vec![difference], marker }
@@ -105,17 +109,25 @@ mod tests {
     #[test]
     fn what_this_run_created_and_what_lies_in_that_is_its_own() {
         let created = ["/rg/v".to_owned(), "/rg/w".to_owned()].map(ClaimKey);
-        assert_eq!(held(&["/rg/v", "/rg/w/subnets/a"]).foreign(&created), None);
-        assert_eq!(held(&[]).foreign(&[]), None);
-        let foreign = held(&["/rg/v", "/rg/v2", "/rg/x"]).foreign(&created).unwrap();
+        let container = [ClaimKey("/rg".to_owned())];
+        assert_eq!(held(&["/rg/v", "/rg/w/subnets/a"]).foreign(&created, &container), None);
+        assert_eq!(held(&[]).foreign(&[], &container), None);
+        let foreign = held(&["/rg/v", "/rg/v2", "/rg/x"]).foreign(&created, &container).unwrap();
         assert_eq!((foreign.field.as_str(), foreign.found.as_str()), ("content", "2: /rg/v2, /rg/x"));
+    }
+
+    #[test]
+    fn that_this_run_created_the_container_does_not_make_its_content_its_own() {
+        let created = ["/rg".to_owned(), "/rg/v".to_owned()].map(ClaimKey);
+        let foreign = held(&["/rg/v/subnets/a"]).foreign(&created, &[ClaimKey("/rg/v".to_owned())]).unwrap();
+        assert_eq!(foreign.found, "1: /rg/v/subnets/a");
     }
 
     #[test]
     fn twenty_are_named_and_the_rest_is_counted() {
         let names: Vec<String> = (0..22).map(|number| format!("/{number:02}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let found = held(&names).foreign(&[]).unwrap().found;
+        let found = held(&names).foreign(&[], &[]).unwrap().found;
         assert!(found.starts_with("22: /00, /01, ") && found.ends_with("/19, and 2 more"), "{found}");
     }
 }

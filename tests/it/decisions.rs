@@ -76,14 +76,15 @@ const GROUP_BY_HAND: &str = "  - id: group\n    uses: arm.resource\n    as: cent
 
 #[test]
 fn what_differs_is_settled_by_each_choice() {
-    for (choice, code, change) in
-        [("overwrite", 0, Some("changed")), ("recreate", 0, Some("made")), ("abort", 1, None)]
-    {
+    for (choice, code, change) in [("recreate", 0, Some("made")), ("abort", 1, None)] {
         let azure = Azure::start(&["--ready-world"]);
         let home = azure.home();
         before(&home, GROUP_BY_HAND);
         let (run, said) = stopped(&home);
         assert!(said.out.contains("member type: wanted VirtualNetwork, found Subnet"), "{}", said.out);
+        assert!(!said.out.contains("group overwrite"), "Azure does not change it in place: {}", said.out);
+        let refused = home.run(&["decide", &run, "group", "overwrite"]).expect(64);
+        assert!(refused.err.contains("member type cannot be changed in what exists"), "{}", refused.err);
         home.run(&["decide", &run, "group", choice, "--reason", "agreed with its owner"]).expect(0);
         let view = home.run(&["resume", &run, "--until-blocked", "--output", "json"]).expect(code).json();
         let made = view["made"].as_array().unwrap().iter().find(|made| made["step"] == "group");
@@ -103,7 +104,7 @@ fn what_differs_is_settled_by_each_choice() {
 /// What `undo --preview` says and what undo does are the same, also for what was there before and was changed.
 #[test]
 fn undo_does_what_its_preview_says_with_what_was_there_and_was_changed() {
-    for choice in ["overwrite", "recreate"] {
+    for choice in ["recreate"] {
         let azure = Azure::start(&["--ready-world"]);
         let home = azure.home();
         before(&home, GROUP_BY_HAND);

@@ -181,7 +181,10 @@ pub(super) const FAULTS: &[Fault] = &[
     whole(client(
         "a claims challenge is left out of the command that answers it",
         "steps/src/azure/unauthorized.rs",
-        ("command.push_str(&format!(\" --claims-challenge {claims}\"));", "let _ = claims;"),
+        (
+            "claims.map(|claims| format!(\" --claims-challenge {}\", sh::word(claims))).unwrap_or_default();",
+            "String::new();",
+        ),
         "failures::every_refusal_is_met_and_read_and_ends",
         "tests/it/failures.rs",
     )),
