@@ -99,6 +99,10 @@ impl SimulatedCli {
     }
 
     fn gives(&self, command: &str) -> Result<String, String> {
+        if command.starts_with("az account list ") {
+            let user = json!({ "name": "nina.network@contoso.example", "type": "user" });
+            return Ok(json!([{ "isDefault": true, "user": user }]).to_string());
+        }
         assert!(command.starts_with("az account get-access-token "), "{command}");
         let (tenant, scope) = (option(command, "--tenant").unwrap(), option(command, "--scope").unwrap());
         let kept = self.kept.lock().unwrap().get(&(tenant.to_owned(), scope.to_owned())).cloned();
