@@ -113,7 +113,7 @@ fn a_plan_is_checked_for_each_identity_in_its_tenant() {
     }
     assert!(!said.out.contains("signs-in-with-this"), "a secret is shown:\n{}", said.out);
     let said = home.run(&["config", "--check"]).expect(64);
-    assert!(said.err.contains("no tenant is known for central, "), "{}", said.err);
+    assert!(said.err.contains("no tenant is known for application-central, "), "{}", said.err);
     home.run(&["config", "--check", "--tenant", "contoso"]).expect(64);
     assert!(azure.ledger().is_empty(), "signing in changes nothing");
 }

@@ -183,6 +183,11 @@ async fn a_manager_with_something_in_it_is_refused_and_the_step_says_so_in_the_e
     play(&stage, &process, &[chain().remove(0), chain().remove(3)], 1).await;
     let (run, status) = play(&stage, &process, &[absent(chain().remove(0))], 2).await;
     assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
+    let Some(StepState::NeedsDecision { decision, .. }) = process.step(run).await else { panic!() };
+    assert!(decision.differences.iter().any(|held| held.found.contains("networkGroups/ng")), "{decision:?}");
+    let overwrite = || Signal::Decide { step: StepKey::from("s0"), choice: Choice::Overwrite };
+    process.signal(run, overwrite()).await.unwrap();
+    assert!(matches!(process.drive(run).await.unwrap(), RunStatus::Halted { .. }));
     let StepState::Failed { error, .. } = process.step(run).await.unwrap() else { panic!() };
     assert_eq!(error.code.as_deref(), Some("CannotDeleteResource"), "{error}");
     let refused = refused_removals(&stage);
@@ -230,8 +235,11 @@ async fn a_manager_whose_children_are_on_their_way_out_is_tried_again() {
     ));
     let run = stage.accept(&theirs, &[&removal], 9).await.unwrap();
     assert!(theirs.drive(run).await.is_err());
-    let (_, status) = play(&stage, &process, &[absent(chain().remove(0))], 2).await;
-    assert_eq!(status, DONE);
+    let (run, status) = play(&stage, &process, &[absent(chain().remove(0))], 2).await;
+    assert!(matches!(status, RunStatus::Halted { .. }), "what is still listed is asked about: {status:?}");
+    let overwrite = Signal::Decide { step: StepKey::from("s0"), choice: Choice::Overwrite };
+    process.signal(run, overwrite).await.unwrap();
+    assert_eq!(process.drive(run).await.unwrap(), DONE);
     assert!(refused_removals(&stage).contains(&409), "it was in the way at first");
 }
 
