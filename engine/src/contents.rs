@@ -57,9 +57,6 @@ pub(crate) async fn with_contents<S: Step>(
     params: &S::Params,
     observed: Observed<S::Output>,
 ) -> Result<Observed<S::Output>, StepError> {
-    // What an ended run of the same key created is found as this run wants it: nothing is removed.
-    let earlier = |run: &String| cx.earlier.is_some_and(|earlier| earlier.contains(run));
-    let own = |marker: &Marker| !matches!(marker, Marker::Of(run) if *run != cx.run.short() && !earlier(run));
     let found = match (cx.phase, &observed) {
         _ if S::EFFECT == EffectClass::Read => None,
         (Phase::UndoProbe, Observed::Present { output, .. })
@@ -67,8 +64,6 @@ pub(crate) async fn with_contents<S: Step>(
             Phase::Probe | Phase::UndoProbe,
             Observed::Differs { output, .. } | Observed::Broken { output, .. },
         ) => Some(output),
-        // A person decides about what another run created.
-        (Phase::Probe, Observed::Present { output, marker }) if !own(marker) => Some(output),
         _ => None,
     };
     let Some(found) = found else { return Ok(observed) };

@@ -25,7 +25,7 @@ fn network(name: &str) -> Act {
     let id = format!("{GROUP}/providers/Microsoft.Network/virtualNetworks/{name}");
     let space = json!({ "addressPrefixes": ["10.77.0.0/16"] });
     let body = json!({ "location": "westeurope", "properties": { "addressSpace": space } });
-    act("arm.resource", json!({ "id": id, "api_version": "2024-05-01", "body": body }))
+    act("arm.resource", json!({ "id": id, "api_version": "2024-10-01", "body": body }))
 }
 
 fn group() -> Act {
