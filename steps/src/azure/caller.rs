@@ -339,7 +339,7 @@ impl<'a> Caller<'a> {
         );
         let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let mut error = if !call.write && unreachable::is_page(kind, &answer.body) {
-            unreachable::page(seen, call.url.host_str().unwrap_or_default())
+            unreachable::page_for_resource(&seen, call.url.host_str().unwrap_or_default())
         } else {
             StepError::new(FailureClass::Transient, seen)
         };

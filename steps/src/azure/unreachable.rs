@@ -20,16 +20,26 @@ pub(super) fn error(seen: String, fault: &TransportFault, cloud: &Cloud, host: &
     }
 }
 
-/// A page for people came where `host` answers programs: a network that wants a sign-in, or a proxy. A gateway that fails for a
-/// moment sends one, too: the request is tried again, with what may help.
+/// A page for people came where the sign-in of `host` answers programs: a network that wants a sign-in, or a proxy.
 pub(super) fn page(seen: String, host: &str) -> StepError {
+    waiting(seen, of_page(host))
+}
+
+/// The same in the place of a resource. A gateway that fails for a moment sends a page, too: the request is tried again, with what
+/// may help.
+pub(super) fn page_for_resource(seen: &str, host: &str) -> StepError {
+    let Definite { what, action } = of_page(host);
+    StepError::new(FailureClass::Transient, format!("{seen}; {what}")).hint(action)
+}
+
+fn of_page(host: &str) -> Definite {
     let what = format!(
         "a web page answered instead of {host}: the network of this machine wants a sign-in, or a proxy stands between"
     );
     let action = format!(
         "open https://{host} in a browser on this machine, sign in to the network, or set HTTPS_PROXY; then twinspan resume"
     );
-    StepError::new(FailureClass::Transient, format!("{seen}; {what}")).hint(action)
+    Definite { what, action }
 }
 
 /// Whether a body is a page for people.
