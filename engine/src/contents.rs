@@ -3,7 +3,7 @@
 use twinspan_plans::EffectClass;
 
 use crate::failure::StepError;
-use crate::step::{ClaimKey, Difference, Marker, Observed, Phase, Step, StepCx};
+use crate::step::{ClaimKey, Difference, Observed, Phase, Step, StepCx};
 
 /// What a resource holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

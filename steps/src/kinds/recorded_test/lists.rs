@@ -52,7 +52,7 @@ pub(super) async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
     let strangers = [(stranger.as_str(), "none, so a person decides")];
     for (manager, expected) in named.iter().map(|manager| (*manager, "found")).chain(strangers) {
         let bench = Bench::new();
-        bench.script.answer(404, &json!({ "error": { "message": "none of this name", "code": "NotFound" } }));
+        // Before a write one list tells both whether it is there under its own name, and under another one.
         answering(&bench, exchange);
         let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
         let params = params(json!({
@@ -89,7 +89,7 @@ pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
         answering(&bench, exchange);
         let kind = StaticMember { azure: Arc::clone(&bench.azure) };
         let wanted = params(json!({ "group": group, "virtual_network": network }));
-        let seen = Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await;
+        let seen = Attempt::new(&bench, Phase::Probe).check(&kind, &wanted).await;
         if let Ok(Observed::Present { output, .. }) = &seen {
             let output = serde_json::to_value(output).unwrap();
             let region = said(properties, "region").or(said(properties, "location")).unwrap_or_default();
@@ -119,7 +119,7 @@ pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
     all.push(Conclusion {
         asked: "`avnm.static-member` GET (list) of a network that was not added".to_owned(),
         expected: "absent".to_owned(),
-        drawn: words(Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await),
+        drawn: words(Attempt::new(&bench, Phase::Probe).check(&kind, &wanted).await),
     });
     all
 }
