@@ -185,13 +185,13 @@ async fn a_manager_with_something_in_it_is_refused_and_the_step_says_so_in_the_e
     assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
     let Some(StepState::NeedsDecision { decision, .. }) = process.step(run).await else { panic!() };
     assert!(decision.differences.iter().any(|held| held.found.contains("networkGroups/ng")), "{decision:?}");
-    let overwrite = || Signal::Decide { step: StepKey::from("s0"), choice: Choice::Overwrite };
-    process.signal(run, overwrite()).await.unwrap();
+    let overwrite = Signal::Decide { step: StepKey::from("s0"), choice: Choice::Overwrite };
+    process.signal(run, overwrite).await.unwrap();
     assert!(matches!(process.drive(run).await.unwrap(), RunStatus::Halted { .. }));
-    let StepState::Failed { error, .. } = process.step(run).await.unwrap() else { panic!() };
-    assert_eq!(error.code.as_deref(), Some("CannotDeleteResource"), "{error}");
+    // A decision is for one attempt: what is still in the way is asked about again.
+    assert!(matches!(process.step(run).await, Some(StepState::NeedsDecision { .. })));
     let refused = refused_removals(&stage);
-    assert!(refused.len() > 3 && refused.iter().all(|status| *status == 409), "{refused:?}");
+    assert!(!refused.is_empty() && refused.iter().all(|status| *status == 409), "{refused:?}");
     assert!(stage.what_exists().to_string().contains("nm-second"));
 }
 
@@ -237,9 +237,16 @@ async fn a_manager_whose_children_are_on_their_way_out_is_tried_again() {
     assert!(theirs.drive(run).await.is_err());
     let (run, status) = play(&stage, &process, &[absent(chain().remove(0))], 2).await;
     assert!(matches!(status, RunStatus::Halted { .. }), "what is still listed is asked about: {status:?}");
-    let overwrite = Signal::Decide { step: StepKey::from("s0"), choice: Choice::Overwrite };
-    process.signal(run, overwrite).await.unwrap();
-    assert_eq!(process.drive(run).await.unwrap(), DONE);
+    let mut status = status;
+    for _ in 0..40 {
+        if status == DONE {
+            break;
+        }
+        let overwrite = Signal::Decide { step: StepKey::from("s0"), choice: Choice::Overwrite };
+        process.signal(run, overwrite).await.unwrap();
+        status = process.drive(run).await.unwrap();
+    }
+    assert_eq!(status, DONE);
     assert!(refused_removals(&stage).contains(&409), "it was in the way at first");
 }
 
