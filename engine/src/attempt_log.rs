@@ -27,15 +27,15 @@ pub struct Exchange {
     pub ended: Timestamp,
     /// Name of the identity that it was sent as.
     pub identity: String,
-    /// Whom the other side took the sender for, and those whose tokens went along.
+    /// The principal that the remote recognised as the sender, and those of the auxiliary tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acted_as: Vec<ActedAs>,
-    /// Sent something that may change the other side.
+    /// Whether the request may change something in the remote.
     pub write: bool,
     /// When the resource in the response was created, where the response says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
-    /// Ids that find it in the other side's logs.
+    /// Ids that find the request in the remote's logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<(String, String)>,
     /// Body sent, redacted.

@@ -1,4 +1,4 @@
-//! What a resource holds: its removal takes that along, whoever put it in.
+//! What a resource holds: deleting the resource deletes that too, whichever run or person created it.
 
 use twinspan_plans::EffectClass;
 

@@ -175,7 +175,7 @@ pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -
 
 /// Which reads of other steps serve this one as well. The first look of a step may use what was read a moment before it was
 /// ready, but nothing from before this driver had the run; any other look is made to see something new, so it uses nothing
-/// from before it was due. What nobody knows whether it happened, and what has to be found absent several times, is settled
+/// from before it was due. An uncertain write, and what has to be found absent several times, is settled
 /// by reads of its own only.
 fn reads(state: &RunState, record: &StepRecord, now: Now) -> Reads {
     let Some((due, _)) = record.slot else { return Reads::Own };
