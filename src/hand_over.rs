@@ -10,6 +10,7 @@
 mod az;
 mod html;
 mod line;
+mod marker;
 mod page;
 mod powershell;
 mod remark;

@@ -3,16 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
 use twinspan_engine::{Act, Find, Make, Request, RunId, Task, Variable};
 use twinspan_steps::GRAPH;
 use uuid::Uuid;
 
 use super::az::{query, quoted};
-use super::words;
+use super::{marker, words};
 
 /// The line; `None`: no command does it, or it needs a value that nothing tells beforehand. `all`: the tasks whose acts
-/// may tell such values, its own among them. `run` is not begun: what is made by hand before it does not carry its marker.
+/// may tell such values, its own among them.
 pub(crate) fn line(task: &Task, all: &[&Task], run: RunId) -> Option<String> {
     let acts: Vec<&Act> = all.iter().flat_map(|task| &task.acts).collect();
     let variables = acts.iter().filter_map(|act| told(act)).cloned().collect();
@@ -44,24 +43,6 @@ fn told(act: &Act) -> Option<&Variable> {
         Act::Make(make) => make.yields.as_ref().map(|(variable, _)| variable),
         Act::Remove(removal) => removal.found.as_ref(),
         Act::Require { .. } | Act::Command(_) | Act::Person { .. } => None,
-    }
-}
-
-/// What is sent, without the marker of the run: a text at the end of descriptions, a tag of its own.
-fn without_marker(body: &Value, short: &str) -> Value {
-    match body {
-        Value::Object(fields) => {
-            let kept = fields.iter().filter(|(_, value)| *value != short).filter_map(|(name, value)| {
-                let value = without_marker(value, short);
-                // Where nothing but the marker was said, or nothing but its tag was set, nothing is.
-                let emptied = value == "" || value == Value::Object(Map::new());
-                (!emptied || *fields.get(name)? == value).then(|| (name.clone(), value))
-            });
-            Value::Object(kept.collect())
-        }
-        Value::Array(items) => items.iter().map(|item| without_marker(item, short)).collect(),
-        Value::String(text) => Value::from(text.replace(&format!("[twinspan:{short}]"), "").trim_end()),
-        other => other.clone(),
     }
 }
 
@@ -164,35 +145,11 @@ impl Line<'_> {
         };
         let body = match &request.body {
             Some(body) => {
-                let body = without_marker(body, &self.run.short());
+                let body = marker::removed(body, &self.run.short());
                 format!(" --body {}", self.word(&words::body(&body))?)
             }
             None => String::new(),
         };
         Some(format!("az rest --method {} {to}{headers}{body}", request.verb.to_ascii_lowercase()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_is_made_before_there_is_a_run_carries_no_marker() {
-        let body = json!({
-            "location": "westeurope",
-            "tags": { "owner": "net", "twinspan": "1a2b3c4d" },
-            "properties": { "description": "spokes [twinspan:1a2b3c4d]", "empty": {}, "of": ["", "[twinspan:ffffffff]"] },
-        });
-        let bare = json!({
-            "location": "westeurope",
-            "tags": { "owner": "net" },
-            "properties": { "description": "spokes", "empty": {}, "of": ["", "[twinspan:ffffffff]"] },
-        });
-        assert_eq!(without_marker(&body, "1a2b3c4d"), bare);
-        let only = json!({ "tags": { "twinspan": "1a2b3c4d" }, "properties": { "description": "[twinspan:1a2b3c4d]", "x": "y" } });
-        assert_eq!(without_marker(&only, "1a2b3c4d"), json!({ "properties": { "x": "y" } }));
     }
 }

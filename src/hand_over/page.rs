@@ -4,6 +4,8 @@ use serde::Serialize;
 use twinspan_engine::{Act, Foreseen, HandOver, Identity, Outlook, RunId, RunState, Task, Variable};
 use twinspan_plans::Plan;
 
+use super::marker;
+
 /// Everything that one identity has to do in a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct HandOverView {
@@ -76,6 +78,7 @@ impl HandOverView {
             match step.outlook {
                 Outlook::Known(said) => match *said {
                     HandOver { task: Some(task), proof, .. } => {
+                        let task = marker::without(task, &run.short());
                         let after = step.after.iter().map(ToString::to_string).collect();
                         page.tasks.push(TaskView { step: step_name, why, task, proof, after });
                     }

@@ -63,11 +63,21 @@ fn a_fleet_costs_about_twenty_requests_a_target_and_no_more_when_it_grows() {
     let (run_small, verify_small) = of_a_fleet(small);
     let (run_large, verify_large) = of_a_fleet(large);
     println!("run: {run_small} and {run_large} requests; verify: {verify_small} and {verify_large}");
-    assert!(run_large <= 22 * large.targets, "{run_large} requests for {} targets", large.targets);
-    assert!(verify_large <= 9 * large.targets, "{verify_large} requests to verify {} targets", large.targets);
+    // 19.4 and 7.3 a target on an idle machine. A slow one starts the steps of a round apart from each other, and a list is then
+    // read once more; without shared reads it is 42 and 20.
+    assert!(run_large <= 27 * large.targets, "{run_large} requests for {} targets", large.targets);
+    assert!(
+        verify_large <= 12 * large.targets,
+        "{verify_large} requests to verify {} targets",
+        large.targets
+    );
     for (few, many) in [(run_small, run_large), (verify_small, verify_large)] {
         let more = large.targets / small.targets;
-        assert!(many <= more * few, "{more} times as many targets cost {many} requests instead of {few}");
+        let linear = more * few;
+        assert!(
+            many <= linear + linear / 4,
+            "{more} times as many targets cost {many} requests instead of {few}"
+        );
     }
 }
 
