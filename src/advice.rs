@@ -4,7 +4,7 @@ use serde::Serialize;
 use twinspan_plans::{Inputs, Plan};
 use twinspan_steps::ids::{Scope, ScopeKind};
 
-use crate::ui::{Ui, WAIT};
+use crate::ui::{Text, Ui};
 
 /// Something to think of before the run begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,7 +48,7 @@ pub(crate) fn of(plan: &Plan, inputs: &Inputs) -> Vec<Advice> {
 /// Says it on stderr.
 pub(crate) fn say(ui: &Ui, advice: &[Advice]) {
     for advice in advice {
-        ui.talk(&format!("{WAIT}warning{WAIT:#}: step `{}`: {}", advice.step, advice.what));
-        ui.talk(&format!("  help: {}", advice.hint));
+        ui.warn(&format!("step `{}`: {}", advice.step, advice.what));
+        ui.say(&Text::line(&format!("  help: {}", advice.hint)));
     }
 }

@@ -46,6 +46,9 @@ pub(crate) struct Global {
     /// Record this name as the one who acts (default: the user of this machine)
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) actor: Option<String>,
+    /// Write nothing on stderr but warnings, questions and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
     /// Say more on stderr (can be repeated)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,

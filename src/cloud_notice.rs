@@ -6,7 +6,7 @@ use crate::arguments::Command;
 use crate::clouds;
 use crate::configuration::settings;
 use crate::error::CommandError;
-use crate::ui::{STRONG, Ui, WAIT};
+use crate::ui::{STRONG, Text, Ui};
 
 /// Says it, for commands that send requests.
 pub(crate) fn say(ui: &Ui, app: &App, command: &Command) -> Result<(), CommandError> {
@@ -14,7 +14,7 @@ pub(crate) fn say(ui: &Ui, app: &App, command: &Command) -> Result<(), CommandEr
         return Ok(());
     }
     for ignored in &app.configuration()?.ignored {
-        ui.talk(&format!("{WAIT}warning{WAIT:#}: {ignored}"));
+        ui.warn(&ignored.to_string());
     }
     let cloud = clouds::cloud(&app.configuration()?.cloud)?;
     if cloud.name() == "public" {
@@ -23,7 +23,8 @@ pub(crate) fn say(ui: &Ui, app: &App, command: &Command) -> Result<(), CommandEr
     let hosts = cloud.addresses().map(|(service, address)| format!("{service} {address}")).join(", ");
     let said = settings(app.layers()?).into_iter().find(|setting| setting.key == "cloud.name");
     let from = said.map(|setting| format!(" ({})", setting.from.text())).unwrap_or_default();
-    ui.talk(&format!("{STRONG}cloud {}{STRONG:#}, not the public one: {hosts}{from}", cloud.name()));
+    let notice = format!("{STRONG}cloud {}{STRONG:#}, not the public one: {hosts}{from}", cloud.name());
+    ui.say(&Text::line(&notice));
     Ok(())
 }
 

@@ -45,7 +45,8 @@ fn command_line() -> String {
     for command in root.get_subcommands_mut() {
         let name = command.get_name().to_owned();
         let mut shown = command.clone().term_width(100);
-        for global in ["journal", "config", "output", "color", "non_interactive", "actor", "verbose"] {
+        for global in ["journal", "config", "output", "color", "non_interactive", "actor", "quiet", "verbose"]
+        {
             shown = shown.mut_arg(global, |arg| arg.hide(true));
         }
         let help = trimmed(&shown.render_long_help().to_string());

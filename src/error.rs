@@ -20,6 +20,8 @@ pub(crate) struct CommandError {
     pub(crate) hints: Vec<String>,
     /// Findings in a plan, in a configuration …: rendered for people, and as data.
     pub(crate) findings: Option<Box<Findings>>,
+    /// Domains that were given where the id of a tenant is wanted.
+    pub(crate) domains: Vec<String>,
     /// Nobody reads the output any more: not an error, a signal to stop.
     pub(crate) broken_pipe: bool,
 }
@@ -41,6 +43,7 @@ impl CommandError {
             causes: Vec::new(),
             hints: Vec::new(),
             findings: None,
+            domains: Vec::new(),
             broken_pipe: false,
         }
     }

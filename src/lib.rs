@@ -50,6 +50,7 @@ mod stated_output;
 mod step_kinds;
 mod step_pattern;
 mod suggest;
+mod tenant_lookup;
 mod ui;
 mod undo_preview;
 mod unset_secrets;
@@ -134,6 +135,7 @@ fn manner(global: &Global, environment: &Environment) -> Result<Manner, CommandE
         color: global.color.or(variable::<Color>(environment, "TWINSPAN_COLOR")?).unwrap_or_default(),
         non_interactive: global.non_interactive || environment.is_on("TWINSPAN_NON_INTERACTIVE"),
         verbose: global.verbose,
+        quiet: global.quiet || environment.is_on("TWINSPAN_QUIET"),
     })
 }
 

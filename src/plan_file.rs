@@ -11,7 +11,7 @@ use crate::arguments::InputArgs;
 use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Text, Ui, WAIT};
+use crate::ui::{Text, Ui};
 
 /// A plan file that was read and compiled.
 pub(crate) struct PlanFile {
@@ -96,10 +96,7 @@ fn add_variables(
                 let near = twinspan_plans::nearest(&plain(name), known)
                     .map(|near| format!("; did you mean {prefix}{}?", plain(near).to_ascii_uppercase()))
                     .unwrap_or_default();
-                ui.talk(&format!(
-                    "{WAIT}warning{WAIT:#}: the plan {} has no input for the variable {variable}{near}",
-                    plan.name
-                ));
+                ui.warn(&format!("the plan {} has no input for the variable {variable}{near}", plan.name));
             }
         }
     }
@@ -128,7 +125,7 @@ pub(crate) fn bind(ui: &Ui, file: &PlanFile, raw: &RawInputs) -> Result<Inputs, 
             .hint("give them with --inputs FILE or --input NAME=VALUE")
     })?;
     if !bound.warnings.is_empty() {
-        ui.talk_text(&diagnostics(ui, &bound.warnings));
+        ui.say(&diagnostics(ui, &bound.warnings));
     }
     advice::say(ui, &advice::of(&file.plan, &bound.inputs));
     Ok(bound.inputs)
@@ -164,8 +161,13 @@ pub(crate) fn diagnostics(ui: &Ui, found: &Diagnostics) -> Text {
 
 fn diagnosed(ui: &Ui, message: String, found: &Diagnostics) -> CommandError {
     let code = found.iter().next().map(|first| first.code);
-    let error =
+    let mut error =
         CommandError::new(Exit::PlanInvalid, message).findings(diagnostics(ui, found), found.to_json());
+    for domain in found.iter().filter_map(|one| one.domain.as_deref()) {
+        if !error.domains.iter().any(|known| known == domain) {
+            error.domains.push(domain.to_owned());
+        }
+    }
     match code {
         Some(code) => error.hint(format!("`twinspan explain {code}` says more")),
         None => error,

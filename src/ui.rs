@@ -45,6 +45,8 @@ pub(crate) struct Manner {
     pub(crate) color: Color,
     pub(crate) non_interactive: bool,
     pub(crate) verbose: u8,
+    /// Progress and remarks are not written; warnings, questions and errors are.
+    pub(crate) quiet: bool,
 }
 
 /// The two streams.
@@ -68,15 +70,18 @@ impl Ui {
             Color::Auto => terminal && environment.get("TERM").is_none_or(|term| term != "dumb"),
         };
         let talks_to_terminal = io::stderr().is_terminal();
-        let quiet = manner.non_interactive || environment.is_on("CI");
-        let live = (talks_to_terminal && !quiet && environment.get("TERM").is_none_or(|term| term != "dumb"))
-            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
+        let unattended = manner.non_interactive || environment.is_on("CI");
+        let live = (talks_to_terminal
+            && !unattended
+            && !manner.quiet
+            && environment.get("TERM").is_none_or(|term| term != "dumb"))
+        .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
         Ui {
             manner,
             stdout: Stream::new(io::stdout(), choose(io::stdout().is_terminal())),
             stderr: Stream::new(io::stderr(), choose(talks_to_terminal)),
             live,
-            interactive: talks_to_terminal && io::stdin().is_terminal() && !quiet,
+            interactive: talks_to_terminal && io::stdin().is_terminal() && !unattended,
             width: Width::of_stdout(),
             talk_width: Width::of_stderr(),
         }
@@ -85,7 +90,7 @@ impl Ui {
     /// A user interface whose two streams a test can read, without colours.
     #[cfg(test)]
     pub(crate) fn overheard(output: Output) -> (Self, Overheard) {
-        let manner = Manner { output, color: Color::Never, non_interactive: true, verbose: 0 };
+        let manner = Manner { output, color: Color::Never, non_interactive: true, ..Manner::default() };
         let heard = Overheard::default();
         let ui = Ui {
             stdout: Stream::new(heard.clone(), false),
@@ -169,6 +174,18 @@ impl Ui {
 
     /// Talk: lines on stderr.
     pub(crate) fn talk_text(&self, text: &Text) {
+        if !self.manner.quiet {
+            self.say(text);
+        }
+    }
+
+    /// A warning: a line on stderr, with `--quiet` too.
+    pub(crate) fn warn(&self, warning: &str) {
+        self.say(&Text::line(&format!("{WAIT}warning{WAIT:#}: {warning}")));
+    }
+
+    /// Lines on stderr, with `--quiet` too.
+    pub(crate) fn say(&self, text: &Text) {
         let text = text.painted(self.stderr.colored);
         let text = text.trim_end_matches('\n');
         // A closed stream: there is no reader left to tell.
@@ -184,7 +201,7 @@ impl Ui {
         if !self.interactive {
             return false;
         }
-        self.talk(&format!("{question} [y/N] "));
+        self.say(&Text::line(&format!("{question} [y/N] ")));
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).is_ok()
             && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
@@ -208,15 +225,15 @@ impl Ui {
             return;
         }
         if let Some(findings) = &error.findings {
-            self.talk_text(&findings.text);
-            self.talk("");
+            self.say(&findings.text);
+            self.say(&Text::line(""));
         }
-        self.talk(&format!("{BAD}Error:{BAD:#} {}", error.message));
+        self.say(&Text::line(&format!("{BAD}Error:{BAD:#} {}", error.message)));
         for cause in &error.causes {
-            self.talk(&format!("Caused by: {cause}"));
+            self.say(&Text::line(&format!("Caused by: {cause}")));
         }
         for hint in &error.hints {
-            self.talk(&format!("{STRONG}Hint:{STRONG:#} {hint}"));
+            self.say(&Text::line(&format!("{STRONG}Hint:{STRONG:#} {hint}")));
         }
     }
 }

@@ -53,6 +53,7 @@ pub struct Exchange {
 #[derive(Debug, Default)]
 pub struct AttemptLog {
     exchanges: Mutex<Vec<Exchange>>,
+    warnings: Mutex<Vec<String>>,
     write_allowed: AtomicBool,
     /// Where requests are counted: places where this attempt was let in.
     begun: Mutex<BTreeSet<String>>,
@@ -125,6 +126,17 @@ impl AttemptLog {
     pub fn later<T>(&self, skipped: usize, each: impl Fn(&Exchange) -> T) -> Vec<T> {
         let exchanges = self.exchanges.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         exchanges.iter().skip(skipped).map(each).collect()
+    }
+
+    /// Records that what is in place may not have the effect that people expect. It stands in the evidence and changes nothing
+    /// else.
+    pub fn warn(&self, warning: String) {
+        self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(warning);
+    }
+
+    /// The warnings, which are not recorded any more.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     /// Everything recorded so far.

@@ -448,6 +448,9 @@ pub struct Evidence {
     /// What else was seen on the way that is worth keeping ("seen Pending at …"), by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub also: BTreeMap<String, String>,
+    /// Why what is in place may not have the effect that people expect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Evidence {

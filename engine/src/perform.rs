@@ -153,6 +153,8 @@ pub struct Fact {
     pub result: Result<Seen, StepError>,
     /// Requests and answers.
     pub exchanges: Vec<Exchange>,
+    /// Why what was seen may not have the effect that people expect.
+    pub warnings: Vec<String>,
     /// What the kind says of itself.
     pub rules: KindRules,
 }
@@ -247,6 +249,7 @@ impl Performer {
             Some(kind) => (self.run(kind, &job, &log).await, kind.rules()),
         };
         let ended = self.clock.read();
+        let warnings = log.take_warnings();
         let exchanges = log.into_exchanges();
         let began = earliest(began, &exchanges);
         Fact {
@@ -258,6 +261,7 @@ impl Performer {
             ended,
             result,
             exchanges,
+            warnings,
             rules,
         }
     }

@@ -111,6 +111,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// What was probably meant.
     pub suggestion: Option<String>,
+    /// The domain that was given where the id of a tenant is wanted: who has a network can look the id up.
+    pub domain: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -123,6 +125,7 @@ impl Diagnostic {
             secondary: Vec::new(),
             help: None,
             suggestion: None,
+            domain: None,
         }
     }
 

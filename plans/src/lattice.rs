@@ -88,11 +88,13 @@ pub(crate) struct Misfit {
     pub(crate) why: String,
     pub(crate) help: String,
     pub(crate) suggestion: Option<String>,
+    /// The text, where it is a domain and the id of a tenant is wanted.
+    pub(crate) domain: Option<String>,
 }
 
 impl Misfit {
     fn new(why: impl Into<String>, help: impl Into<String>) -> Self {
-        Misfit { why: why.into(), help: help.into(), suggestion: None }
+        Misfit { why: why.into(), help: help.into(), suggestion: None, domain: None }
     }
 
     fn meant(mut self, suggestion: Option<String>) -> Self {
@@ -174,13 +176,14 @@ fn check_tenant(text: &str) -> Result<(), Misfit> {
         if !meant::is_domain(text) {
             return misfit.meant(meant::guid(text));
         }
-        Misfit::new(
+        let misfit = Misfit::new(
             "a domain, not the id of a tenant",
             format!(
                 "write the tenant's id, a GUID: it stands in the issuer that \
                  `curl https://login.microsoftonline.com/{text}/v2.0/.well-known/openid-configuration` prints"
             ),
-        )
+        );
+        Misfit { domain: Some(text.to_owned()), ..misfit }
     })
 }
 

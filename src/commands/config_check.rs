@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::plan_identities::PlanIdentities;
 use crate::ui::{BAD, GOOD, Text, Ui, WAIT};
 use crate::view::{Page, SCHEMA, counted};
-use crate::{clouds, known_identities, plan_file, step_kinds};
+use crate::{clouds, known_identities, plan_file, step_kinds, tenant_lookup};
 
 /// Where what is said of a sign-in stands.
 const INDENT: usize = 15;
@@ -89,7 +89,10 @@ enum State {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: CheckArgs) -> Result<Exit, CommandError> {
     let azure = clouds::live(app.configuration()?, &app.environment)?;
-    let (identities, no_tenant) = chosen(ui, app, &azure, &args)?;
+    let (identities, no_tenant) = match chosen(ui, app, &azure, &args) {
+        Ok(chosen) => chosen,
+        Err(error) => return Err(tenant_lookup::explained(&azure, error).await),
+    };
     let mut sign_ins = Vec::new();
     for identity in &identities {
         let result = sign_in(&azure, identity).await;
@@ -124,8 +127,10 @@ fn chosen(
     let configured = || azure.credentials().configured().map(|(name, _)| name);
     let described = step_kinds::described()?;
     if let Some(wrong) = args.tenant.iter().find(|tenant| uuid::Uuid::try_parse(tenant).is_err()) {
-        return Err(CommandError::usage(format!("--tenant {wrong} is not a tenant's id"))
-            .hint("write it as 11111111-2222-3333-4444-555555555555"));
+        let error = CommandError::usage(format!("--tenant {wrong} is not a tenant's id"))
+            .hint("write it as 11111111-2222-3333-4444-555555555555");
+        let domains = wrong.contains('.').then(|| wrong.clone()).into_iter().collect();
+        return Err(CommandError { domains, ..error });
     }
     let only = |tenant: &str| {
         args.tenant.is_empty() || args.tenant.iter().any(|one| one.eq_ignore_ascii_case(tenant))

@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use twinspan_engine::{Clock, Labels, Performer, Rollout, RunId, RunKey, SystemClock, preview};
+use twinspan_plans::{Catalog, Inputs};
 use twinspan_steps::readiness::{self, Asked};
 
 use crate::app::App;
 use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::plan_file::PlanFile;
 use crate::preview::PreviewView;
 use crate::ui::Ui;
-use crate::{failures, plan_file, rollouts, step_kinds};
+use crate::{failures, plan_file, rollouts, step_kinds, tenant_lookup};
 
 /// Look at both tenants, and tell what a run would find and do; nothing is written
 #[derive(Debug, clap::Args)]
@@ -32,9 +34,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let (registry, azure) = step_kinds::reading(app)?;
-    let file = plan_file::read(ui, &args.plan, registry.catalog())?;
-    let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
-    let inputs = plan_file::bind(ui, &file, &raw)?;
+    let (file, inputs) = match planned(ui, app, &args, registry.catalog()) {
+        Ok(planned) => planned,
+        Err(error) => return Err(tenant_lookup::explained(&azure, error).await),
+    };
     if !file.warnings.is_empty() {
         ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
     }
@@ -52,6 +55,14 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let words = view.words(run, &seen);
     ui.data(&words.data(&view)?, || view.text(ui.width()).map(|text| words.text(text)))?;
     Ok(view.exit(args.detailed_exitcode))
+}
+
+/// The plan, with its inputs.
+fn planned(ui: &Ui, app: &App, args: &Args, catalog: &Catalog) -> Result<(PlanFile, Inputs), CommandError> {
+    let file = plan_file::read(ui, &args.plan, catalog)?;
+    let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
+    let inputs = plan_file::bind(ui, &file, &raw)?;
+    Ok((file, inputs))
 }
 
 /// What the journal knows of earlier runs of the key; a preview needs none.

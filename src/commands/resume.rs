@@ -69,11 +69,17 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
             }
             Err(error) => return Err(error),
         };
-        runs.push(*run);
-        // Of many runs others can go on: there it is a wait that says which variable.
-        if let (false, Some(inputs)) = (args.all, state.inputs()) {
-            unset_secrets::refuse(app, state.plan(), inputs)?;
+        // A secret that this process does not have does not come by waiting. It keeps no other run from moving.
+        if let Some(inputs) = state.inputs()
+            && let Err(error) = unset_secrets::refuse(app, state.plan(), inputs)
+        {
+            if chosen.len() > 1 {
+                refused.push((*run, error));
+                continue;
+            }
+            return Err(error);
         }
+        runs.push(*run);
         // What happened before was shown before.
         from.push((*run, Seq(state.seq().0 + 1)));
         ui.talk(&format!("run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), state.name()));

@@ -15,7 +15,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
 use crate::report::Report;
-use crate::ui::{STRONG, Ui, WAIT, document};
+use crate::ui::{STRONG, Ui, document};
 use crate::{failures, plan_file, rollouts, step_kinds, unset_secrets};
 
 /// Start a run of a plan and drive it
@@ -103,8 +103,8 @@ async fn say_open(ui: &Ui, backend: &SqliteBackend, key: &RunKey) -> Result<(), 
     let runs = rollouts::runs(backend, key).await?;
     for open in runs.iter().filter(|run| !crate::view::ended(&run.status)) {
         let short = open.run.short();
-        ui.talk(&format!(
-            "{WAIT}warning{WAIT:#}  run {short} of key {key} is open too; to go on with it instead: twinspan resume {short}"
+        ui.warn(&format!(
+            "run {short} of key {key} is open too; to go on with it instead: twinspan resume {short}"
         ));
     }
     Ok(())

@@ -137,6 +137,9 @@ fn about(step: &StepView, seen: &[(Timestamp, String)], motion: Motion<'_>, page
         for (name, what) in &evidence.also {
             fact("", &format!("{name}: {what}"));
         }
+        for warning in &evidence.warnings {
+            fact("warning", warning);
+        }
     }
     if let Some(verified) = &step.verified {
         fact("verified", &verified.words());

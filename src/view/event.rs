@@ -285,12 +285,17 @@ fn verified(by: &Actor, reason: Option<&str>, findings: &[Finding]) -> Words {
 
 /// The read that proves a state: `GET … → 200`.
 pub(crate) fn proof(evidence: &Evidence) -> String {
-    match &evidence.read {
+    let mut text = match &evidence.read {
         Some(read) => {
             format!("{} {} → {}", read.verb, shortened(&read.target), read.status)
         }
         None => format!("seen at {}", stamp(evidence.read_began)),
+    };
+    for warning in &evidence.warnings {
+        text.push_str("; warning: ");
+        text.push_str(warning);
     }
+    text
 }
 
 /// Who made it, in words.

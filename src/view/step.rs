@@ -159,6 +159,9 @@ pub(crate) struct EvidenceView {
     pub(crate) marker: Marker,
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub(crate) also: std::collections::BTreeMap<String, String>,
+    /// Why what is in place may not have the effect that people expect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
@@ -179,6 +182,7 @@ impl From<&Evidence> for EvidenceView {
             seen: evidence.seen.to_string(),
             marker: evidence.marker.clone(),
             also: evidence.also.clone(),
+            warnings: evidence.warnings.clone(),
         }
     }
 }

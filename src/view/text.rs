@@ -202,6 +202,7 @@ impl StepView {
         // Under the title: the state and the name stand before it.
         let under = left + 15 + names + 2;
         self.title_line(&line, under, page);
+        self.warnings(under, page);
         for claim in &self.claimed {
             page.line(under, &format!("{:under$}{WAIT}{}{WAIT:#}", "", claim.words()));
         }
@@ -237,6 +238,12 @@ impl StepView {
         }
         page.line(under, line);
         page.line(under, &format!("{:under$}{DIM}{how}{DIM:#}", ""));
+    }
+
+    fn warnings(&self, under: usize, page: &mut Page) {
+        for warning in self.evidence.iter().flat_map(|evidence| &evidence.warnings) {
+            page.line(under + 9, &format!("{:under$}{WAIT}warning{WAIT:#}: {warning}", ""));
+        }
     }
 
     /// What went wrong, or what has to be decided.

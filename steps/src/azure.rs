@@ -45,6 +45,7 @@ mod shared_reads;
 mod sign_in_record;
 mod sign_in_refusal;
 mod skip_token;
+mod tenant_lookup;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -187,3 +187,57 @@ fn a_secret_that_the_environment_does_not_have_is_said_at_once() {
     }
     assert!(!home.journal().exists(), "no run was begun");
 }
+
+/// A secret does not come by waiting: `resume --all` says which variable is missing, and drives the other runs.
+#[test]
+fn a_run_whose_secret_is_not_set_is_refused_and_keeps_no_other_from_moving() {
+    let home = Home::new();
+    let gate = "  - { id: ask, uses: approval, with: { show: Change it?, by: maria } }\n";
+    let with_secret = home.write(
+        "secret.yaml",
+        format!(
+            "twinspan: 1\nname: secret\ninputs:\n  key: {{ type: string, secret: true }}\nidentities:\n  \
+             central: {{ tenant: 11111111-0000-0000-0000-00000000000c }}\nsteps:\n{gate}  - id: change\n    \
+             uses: arm.resource\n    as: central\n    with:\n      id: /subscriptions/aaaaaaaa-0000-0000-0000-000000000001/\
+             resourceGroups/rg-network/providers/Microsoft.Network/connections/c1\n      api_version: '2024-10-01'\n      \
+             body: {{ location: westeurope, properties: {{ sharedKey: '${{{{ inputs.key }}}}' }} }}\n"
+        ),
+    );
+    let without = home.write("plain.yaml", format!("twinspan: 1\nname: plain\nsteps:\n{gate}"));
+    let inputs = home.write("inputs.yaml", "key: { env: NO_SUCH_KEY }\n");
+    let begun = home
+        .command(&["run", &with_secret, "--inputs", &inputs, "--until-blocked"])
+        .env("NO_SUCH_KEY", "s3cret")
+        .output()
+        .unwrap();
+    assert_eq!(begun.status.code(), Some(5), "{begun:?}");
+    home.run(&["run", &without, "--until-blocked"]).expect(5);
+    let said = home.run(&["resume", "--all", "--until-blocked"]).expect(64);
+    assert!(said.err.contains("NO_SUCH_KEY is not set"), "{}", said.err);
+    assert!(said.out.contains("maria: approval"), "the other run was driven: {}", said.out);
+    let one = home.run(&["list", "--output", "json"]).expect(0).json();
+    assert_eq!(one["runs"].as_array().unwrap().len(), 2, "{one:#}");
+}
+
+/// A program that wants the result alone asks for nothing else; what must be read is written all the same.
+#[test]
+fn a_quiet_command_writes_its_result_and_errors_alone() {
+    let home = Home::new();
+    let plan = home.write("gate.yaml", GATED);
+    let loud = home.run(&["run", &plan, "--until-blocked"]).expect(5);
+    assert!(loud.err.contains("waiting"), "{}", loud.err);
+    let quiet = home.run(&["run", &plan, "--until-blocked", "--quiet"]).expect(5);
+    assert!(quiet.out.contains("approve"), "{}", quiet.out);
+    // The first run of the key is still open.
+    let lines: Vec<&str> = quiet.err.lines().collect();
+    assert!(
+        matches!(lines[..], [one] if one.starts_with("warning") && one.contains("is open too")),
+        "{lines:?}"
+    );
+    let wrong = home.run(&["-q", "validate", "no-such-plan.yaml"]).expect(3);
+    assert!(wrong.err.contains("Error: ") && wrong.err.contains("no-such-plan.yaml"), "{}", wrong.err);
+    home.run(&["-q", "-v", "list"]).expect(64);
+    let by_environment =
+        home.command(&["resume", "--all", "--until-blocked"]).env("TWINSPAN_QUIET", "1").output();
+    assert_eq!(String::from_utf8(by_environment.unwrap().stderr).unwrap(), "");
+}

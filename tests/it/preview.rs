@@ -619,3 +619,26 @@ fn no_shipped_plan_makes_it_write_in_any_world() {
 fn now() -> Timestamp {
     Timestamp::now()
 }
+
+/// The sign-in service tells anyone which tenant a domain belongs to; a command without network access tells how to ask it.
+#[test]
+fn a_domain_in_place_of_a_tenants_id_is_looked_up() {
+    let azure = Azure::start(&["--ready-world"]);
+    let home = azure.home();
+    let inputs = std::fs::read_to_string(shipped("cross-tenant-connection.inputs.yaml")).unwrap();
+    let plan = shipped(PLAN);
+    for (domain, hint) in [
+        ("fabrikam.example", format!("fabrikam.example is a domain of tenant {TARGET}: write that id")),
+        ("nowhere.example", "nowhere.example is not a domain of any tenant in this cloud".to_owned()),
+    ] {
+        let file = home.write("inputs.yaml", inputs.replace(TARGET, domain));
+        for command in [&["preview", &plan][..], &["config", "--check", &plan]] {
+            let said = home.run(&[command, &["--inputs", &file]].concat()).expect(65);
+            assert!(said.err.contains(&hint), "{command:?}: {}", said.err);
+        }
+        let said = home.run(&["validate", &plan, "--inputs", &file]).expect(65);
+        assert!(said.err.contains("openid-configuration") && !said.err.contains(&hint), "{}", said.err);
+    }
+    let said = home.run(&["config", "--check", "--tenant", "fabrikam.example"]).expect(64);
+    assert!(said.err.contains(TARGET), "{}", said.err);
+}

@@ -76,6 +76,7 @@ impl<'a> Case<'a> {
             read,
             acted_as: fact.acted_as(),
             also,
+            warnings: fact.warnings.clone(),
         }
     }
 

@@ -324,6 +324,7 @@ fn misfit_of(what: &str, ty: &Type, misfit: Misfit, where_: &str) -> Diagnostic 
         .at(Place::new(&nowhere, 0..0), misfit.why)
         .help(misfit.help);
     diagnostic.suggestion = misfit.suggestion;
+    diagnostic.domain = misfit.domain.map(Into::into);
     diagnostic
 }
 

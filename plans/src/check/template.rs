@@ -237,6 +237,7 @@ impl Checker<'_> {
             .at(self.place(&node.span), misfit.why)
             .help(misfit.help);
         diagnostic.suggestion = misfit.suggestion;
+        diagnostic.domain = misfit.domain.map(Into::into);
         self.problem(diagnostic);
     }
 

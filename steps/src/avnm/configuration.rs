@@ -108,6 +108,11 @@ impl Configuration {
         self.applies_to_groups.iter().find(|applies| same_path(&applies.network_group_id, group))
     }
 
+    /// Ids of the groups whose members it reaches.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
+        self.applies_to_groups.iter().map(|applies| applies.network_group_id.as_str())
+    }
+
     /// Whether it reaches the members of `group`.
     pub(crate) fn applies_to(&self, group: &str) -> bool {
         self.to_group(group).is_some()

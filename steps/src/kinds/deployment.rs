@@ -5,13 +5,13 @@
 //! proof is the list of deployments, never the address that a commit answers with (it may be invalid).
 
 mod judgement;
+mod reach;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_encode::sh;
@@ -20,6 +20,7 @@ use twinspan_engine::{
     StepCx, StepError, Task, Undone, Wait,
 };
 
+use crate::avnm::configuration::Configuration as Content;
 use crate::avnm::deployment::{self, Commit, Goal};
 use crate::avnm::{API, Found, same_path};
 use crate::azure::{Arm, Azure};
@@ -203,24 +204,19 @@ impl Deployment {
         Ok(judgement::still_in_force(cx, params, &receipt, active))
     }
 
-    /// When each configuration was last written: a commit deploys what they are at that moment.
+    /// Each configuration, with the time of its last write: a commit deploys what they are at that moment.
     async fn written<'p>(
         &self,
         cx: &StepCx<'_>,
         params: &'p Params,
-    ) -> Result<Vec<(&'p Configuration, Option<Timestamp>)>, StepError> {
+    ) -> Result<Vec<(&'p Configuration, Option<Found<Content>>)>, StepError> {
         let mut all = Vec::new();
         for id in &params.configurations {
-            let found: Option<Found<Nothing>> = self.arm(cx)?.get(id.path(), API).await?;
-            all.push((id, found.and_then(|found| found.system_data.last_modified())));
+            all.push((id, self.arm(cx)?.get(id.path(), API).await?));
         }
         Ok(all)
     }
 }
-
-/// Of a configuration only the time of its last write is read here.
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Nothing {}
 
 impl Step for Deployment {
     const KIND: &'static str = "avnm.deployment";
@@ -260,6 +256,10 @@ impl Step for Deployment {
         params.plausible()?;
         // First, so that the proof is the last thing that is read.
         let written = if undoing(cx) { Vec::new() } else { self.written(cx, params).await? };
+        let content = written
+            .iter()
+            .filter_map(|(id, found)| Some((id.name().to_owned(), found.as_ref()?.properties.clone())));
+        let warnings = self.without_effect(cx, params, &content.collect::<Vec<_>>()).await;
         let goal = match self.goal(cx, params).await {
             Ok(goal) => goal,
             // Without its network manager nothing is deployed any more.
@@ -279,9 +279,15 @@ impl Step for Deployment {
             ));
             return Ok(Observed::Converging { wait, marker: Marker::NoPlace });
         }
-        let edited =
-            written.into_iter().filter_map(|(id, at)| judgement::Edit::after(&goal, id, at)).collect();
-        Ok(judgement::on_the_way_forward(params, &goal, edited))
+        let edited = written
+            .into_iter()
+            .filter_map(|(id, found)| judgement::Edit::after(&goal, id, found?.system_data.last_modified()))
+            .collect();
+        let observed = judgement::on_the_way_forward(params, &goal, edited);
+        if matches!(observed, Observed::Present { .. }) {
+            warnings.into_iter().for_each(|warning| cx.log.warn(warning));
+        }
+        Ok(observed)
     }
 
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {

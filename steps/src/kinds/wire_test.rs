@@ -80,8 +80,18 @@ impl<'a> Attempt<'a> {
         kind: &S,
         params: &S::Params,
     ) -> Result<Observed<S::Output>, StepError> {
+        Ok(self.check_and_warn(kind, params).await?.0)
+    }
+
+    /// The same, with the warnings.
+    pub(crate) async fn check_and_warn<S: Step>(
+        &self,
+        kind: &S,
+        params: &S::Params,
+    ) -> Result<(Observed<S::Output>, Vec<String>), StepError> {
         let log = AttemptLog::new(self.phase);
-        kind.check(&self.cx(&log), params).await
+        let observed = kind.check(&self.cx(&log), params).await?;
+        Ok((observed, log.take_warnings()))
     }
 
     pub(crate) async fn contents<S: Step>(

@@ -191,6 +191,7 @@ impl World {
             ended: clocks,
             result,
             exchanges: vec![exchange],
+            warnings: Vec::new(),
             rules: self.rules.clone(),
         }
     }

@@ -233,3 +233,59 @@ fn a_region_has_one_goal_however_it_is_spelled() {
     assert!(said.by_hand.unwrap().contains("az network manager post-commit --network-manager-name nm-group"));
     assert!(said.what.contains("what a commit leaves out is taken away"));
 }
+
+/// Of a configuration for a group, with hubs: what the log of the check warns of.
+async fn warned(members: &[&str], hub: Option<&str>) -> Vec<String> {
+    let bench = Bench::new();
+    let group = format!("{MANAGER}/networkGroups/spokes");
+    let mut configuration = written("2026-11-23T10:00:00Z");
+    configuration["properties"] = json!({ "connectivityTopology": if hub.is_some() { "HubAndSpoke" } else { "Mesh" },
+        "appliesToGroups": [{ "networkGroupId": group }],
+        "hubs": [{ "resourceId": default_world::hub().path() }] });
+    bench.script.answer(200, &configuration);
+    let listed_members: Vec<Value> = members
+        .iter()
+        .enumerate()
+        .map(|(number, region)| {
+            let id = format!("{group}/staticMembers/m{number}");
+            json!({ "id": id, "name": format!("m{number}"), "properties": { "resourceId": "x", "location": region } })
+        })
+        .collect();
+    bench.script.answer(200, &json!({ "value": listed_members }));
+    if let Some(region) = hub {
+        let id = default_world::hub();
+        bench.script.answer(
+            200,
+            &json!({ "id": id.path(), "name": id.name(), "location": region, "properties": {} }),
+        );
+    }
+    bench.script.answer(200, &listed(&[goal("Deployed", NOON, &[ours()])]));
+    let attempt = Attempt::new(&bench, Phase::Verify);
+    let (found, warnings) = attempt.check_and_warn(&kind(&bench), &Deployment::example()).await.unwrap();
+    assert!(matches!(found, Observed::Present { .. }), "{found:?}");
+    let requests = asked(&bench);
+    assert!(
+        requests.last().unwrap().contains("/listDeploymentStatus?"),
+        "the proof comes last: {requests:?}"
+    );
+    warnings
+}
+
+#[tokio::test]
+async fn a_region_in_which_nothing_is_reached_is_warned_about() {
+    let elsewhere = warned(&["West US 2", "northeurope"], None).await;
+    assert_eq!(elsewhere.len(), 1, "{elsewhere:?}");
+    assert!(
+        elsewhere[0]
+            .contains("reaches no member in westeurope: its virtual networks are in northeurope, westus2"),
+        "{elsewhere:?}"
+    );
+    let none = warned(&[], Some("westus2")).await;
+    assert!(none[0].contains("its virtual networks are in westus2"), "{none:?}");
+    assert!(warned(&[], None).await[0].contains("have no static members yet"));
+    for (members, hub) in
+        [(&["westus2", "West Europe"][..], None), (&["westus2"], Some("westeurope")), (&[""], None)]
+    {
+        assert_eq!(warned(members, hub).await, Vec::<String>::new(), "{members:?} {hub:?}");
+    }
+}
