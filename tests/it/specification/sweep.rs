@@ -85,6 +85,7 @@ fn body(operation: &str) -> Option<Value> {
         "VirtualNetworks_CreateOrUpdate" => json!({
             "location": "westeurope", "properties": { "addressSpace": { "addressPrefixes": ["10.77.0.0/16"] } },
         }),
+        "Subnets_CreateOrUpdate" => json!({ "properties": { "addressPrefix": "10.77.1.0/24" } }),
         "RoleAssignments_Create" => json!({ "properties": {
             "roleDefinitionId": format!("{scope}/providers/Microsoft.Authorization/roleDefinitions/4d97b98b-1d4f-4787-a291-c67834d212e7"),
             "principalId": "cccccccc-2222-0000-0000-000000000001", "principalType": "ServicePrincipal",
@@ -140,6 +141,13 @@ pub(super) fn sweep(specification: &Specification, book: &Arc<Book>) -> BTreeSet
             broom.refusals(operation, &path, body.as_ref(), (&central, &target));
         }
     }
+    let denied = &broom.denied;
+    assert!(
+        denied.is_empty(),
+        "{} operations that Azure has are said not to exist:\n{}",
+        denied.len(),
+        denied.join("\n")
+    );
     swept
 }
 

@@ -251,7 +251,10 @@ fn objects_are_read_by_their_ids_and_that_is_no_write() {
 fn a_member_with_an_address_of_another_domain_is_refused() {
     let mut trial = Trial::shipped();
     let fabrikam = trial.world.directory.tenants.get_mut(FABRIKAM).unwrap();
-    fabrikam.users["ffffffff-1111-0000-0000-000000000001"].mail = "iam@other.example".to_owned();
+    let mut other = fabrikam.users["ffffffff-1111-0000-0000-000000000001"].clone();
+    other.id = "ffffffff-1111-0000-0000-000000000009".to_owned();
+    other.mail = "iam@other.example".to_owned();
+    fabrikam.users.insert(other.id.clone(), other);
     let got = invite(&mut trial, "iam@other.example");
     assert_eq!(got.refusal(), (400, "BadRequest"));
     assert!(got.message().contains("already exists in the directory"), "{}", got.message());

@@ -64,6 +64,9 @@ pub(crate) fn place_network_manager(
     let (groups, subscriptions): (Vec<&String>, Vec<&String>) =
         scopes.iter().partition(|s| matches!(Place::of(s), Place::ManagementGroup(_)));
     let scopes = json!({ "managementGroups": groups, "subscriptions": subscriptions });
+    for name in ["displayName", "description"] {
+        manager.properties.insert(name.to_owned(), json!(""));
+    }
     manager.properties.insert("networkManagerScopes".to_owned(), scopes);
     manager.properties.insert("networkManagerScopeAccesses".to_owned(), json!(["Connectivity"]));
     world.network.insert(manager);

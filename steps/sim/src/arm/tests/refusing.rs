@@ -1,7 +1,7 @@
 //! What Azure refuses, and what this world says of things that only Azure has.
 
 use super::*;
-use crate::Change;
+use crate::{Change, World};
 
 const GROUP: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network";
 const NOT_SIMULATED: (u16, &str) = (501, "NotSimulated");
