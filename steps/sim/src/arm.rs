@@ -12,7 +12,7 @@ use crate::throttling::Sort;
 use crate::world::World;
 use crate::{
     authorization, management_groups, metadata, network, providers, resource_graph, resource_groups,
-    subscriptions, tokens,
+    subscriptions, tokens, versions,
 };
 
 /// Where an operation is looked at that was accepted and failed (fault `accepted-then-failed`).
@@ -87,7 +87,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     if request.path == FAILED_OPERATION {
         return Ok(Reply::error(500, "InternalServerError", "The operation failed: an error occurred."));
     }
-    check_version(request)?;
+    versions::check(world, request, &path)?;
     if let Some(id) = &subscription {
         check_issuer(world, &caller, request, id)?;
     }
@@ -110,34 +110,14 @@ fn route(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) 
             management_groups::handle(world, caller, request, &words)
         }
         ("microsoft.authorization", ..) => authorization::handle(world, caller, request, path),
-        ("microsoft.resourcegraph", ..) => resource_graph::handle(world, caller, request),
+        ("microsoft.resourcegraph", _, ["resources"]) => resource_graph::handle(world, caller, request),
         (_, _, [] | ["register" | "unregister"]) => providers::handle(world, caller, request, path),
         ("microsoft.network", ..) => {
             providers::require_registered(world, caller, request, path)?;
             network::handle(world, caller, request, path)
         }
-        _ => Err(Reply::gateway_error(
-            404,
-            "InvalidResourceNamespace",
-            &format!("The resource namespace '{}' is invalid.", path.namespace),
-        )),
+        _ => Err(providers::no_such_type(request, path)),
     }
-}
-
-/// Versions are dates, perhaps with `-preview` behind. Which ones a type knows is not asked: clients of the same flow
-/// use many.
-fn check_version(request: &Request) -> Result<(), Reply> {
-    let version = request.api_version().filter(|version| !version.is_empty());
-    let version = version.ok_or_else(Reply::missing_api_version)?;
-    let date = version.get(..10).is_some_and(|date| date.parse::<jiff::civil::Date>().is_ok());
-    let rest = version.get(10..).unwrap_or_default();
-    if date && (rest.is_empty() || rest.starts_with('-')) {
-        return Ok(());
-    }
-    let message = format!(
-        "The api-version '{version}' is invalid. It must have the form YYYY-MM-DD or YYYY-MM-DD-preview."
-    );
-    Err(Reply::gateway_error(400, "InvalidApiVersionParameter", &message))
 }
 
 /// A token is good for the subscriptions of the tenant that issued it.

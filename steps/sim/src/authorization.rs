@@ -4,6 +4,7 @@
 //! refers to. Nothing is allowed that no role allows.
 
 mod assignments;
+mod empty;
 mod permissions;
 mod roles;
 mod schedules;
@@ -81,11 +82,8 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path
             schedules::handle(world, caller, request, path, schedules::Kind::Eligible)
         }
         ["permissions"] => permissions::handle(world, caller, request, path),
-        _ => Err(Reply::gateway_error(
-            404,
-            "InvalidResourceType",
-            "The resource type could not be found in the namespace 'Microsoft.Authorization'.",
-        )),
+        [kind, ..] if empty::is_one(kind) => empty::handle(world, caller, request, path),
+        _ => Err(crate::providers::no_such_type(request, path)),
     }
 }
 
@@ -131,6 +129,14 @@ pub(crate) fn has_any_role(world: &World, holder: &Holder, scope: &str, at: Time
             && world.hierarchy.within(&a.scope, scope)
     });
     below || effective(world, holder, scope, at).next().is_some()
+}
+
+/// Whether any role counts for `holder` at `scope`: given at it or above it.
+pub(crate) fn has_role_from_above(world: &World, holder: &Holder, scope: &str, at: Timestamp) -> bool {
+    match world.hierarchy.tenant_of(scope) {
+        Some(owner) if owner != holder.tenant => world.tells(Lie::AnyTenantToken),
+        _ => effective(world, holder, scope, at).next().is_some(),
+    }
 }
 
 /// Whether something has been given to `holder` around `scope`, effective or not.

@@ -63,6 +63,11 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
+    /// Whether a domain is one that this tenant has verified.
+    pub(crate) fn has_domain(&self, domain: &str) -> bool {
+        self.domain.eq_ignore_ascii_case(domain)
+    }
+
     pub(crate) fn user_by_mail(&self, mail: &str) -> Option<&User> {
         self.users.values().find(|u| u.mail.eq_ignore_ascii_case(mail))
     }

@@ -164,6 +164,14 @@ impl Hierarchy {
         false
     }
 
+    /// A management group of which something shows that it has registered `namespace` long ago.
+    pub(crate) fn register_group(&mut self, name: &str, namespace: &str) {
+        if let Some(group) = self.management_groups.get_mut(&name.to_ascii_lowercase()) {
+            let always = Registration { done: Timestamp::UNIX_EPOCH, leaving: false };
+            group.registrations.entry(namespace.to_ascii_lowercase()).or_insert(always);
+        }
+    }
+
     /// Whether `namespace` is registered for the subscription or management group of `id`.
     pub(crate) fn registered(&self, namespace: &str, id: &str, at: Timestamp) -> bool {
         let namespace = namespace.to_ascii_lowercase();

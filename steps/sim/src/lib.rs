@@ -26,11 +26,13 @@
 //! * **Names** that a service would draw at random come from the world's seed, so the same requests at the same
 //!   times get the same bytes.
 //! * **The ledger** holds every write that arrived: the oracle of the reliability tests.
+//! * **What Azure has and this world does not** is answered 501 `NotSimulated`; what neither has, as Azure answers it.
 //! * **Lies** ([`Lie`]) make the world wrong on purpose, to see that somebody notices.
 
 mod arm;
 mod authorization;
 mod caller;
+mod catalogue;
 mod control;
 mod directory;
 mod entra;
@@ -44,9 +46,11 @@ pub mod listener;
 mod management_groups;
 mod metadata;
 mod network;
+mod not_simulated;
 mod paging;
 mod providers;
 mod refusals;
+mod regions;
 mod reply;
 mod request;
 mod resource_graph;
@@ -57,6 +61,7 @@ mod throttling;
 mod tokens;
 #[cfg(test)]
 mod trial;
+mod versions;
 mod world;
 mod worlds;
 

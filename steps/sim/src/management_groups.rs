@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::authorization;
 use crate::caller::Caller;
-use crate::hierarchy::{ManagementGroup, management_group_id};
+use crate::hierarchy::{ManagementGroup, Subscription, management_group_id};
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
@@ -12,30 +12,78 @@ use crate::world::World;
 /// `/providers/Microsoft.Management/managementGroups…`; `words` begins with `managementgroups`.
 pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, words: &[&str]) -> Handled {
     if request.method != http::Method::GET {
-        return Err(Reply::method_not_allowed());
+        return Err(match words {
+            [_] | [_, _, "descendants"] => Reply::method_not_allowed(),
+            _ => crate::not_simulated::arm(request, "changes of management groups"),
+        });
     }
     match words {
         [_] => Ok(list(world, caller, request)),
         [_, name] => {
             let group = visible(world, caller, request, name)?;
+            check_options(request)?;
             Ok(Reply::ok(shown(world, group, request)))
         }
         [_, name, "descendants"] => {
             let group = visible(world, caller, request, name)?;
             let mut value = Vec::new();
             descend(world, group, &mut |item| value.push(item));
-            Ok(Reply::ok(json!({ "value": value })))
+            crate::paging::linked(request, &world.hosts.arm, value).map(Reply::ok)
         }
         [_, name, "subscriptions"] => {
             let group = visible(world, caller, request, name)?;
             Ok(Reply::ok(json!({ "value": children(world, group, false, Kind::Subscriptions) })))
         }
+        [_, name, "subscriptions", id] => {
+            let group = visible(world, caller, request, name)?;
+            let of = world.hierarchy.subscription(id).filter(|s| {
+                s.management_group.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(&group.name))
+            });
+            let missing = || {
+                let message = format!("Subscription '{id}' was not found in management group '{name}'.");
+                Reply::gateway_error(404, "NotFound", &message)
+            };
+            of.map(|subscription| Reply::ok(in_group(group, subscription))).ok_or_else(missing)
+        }
+        [_, _, "settings", ..] => Err(crate::not_simulated::arm(request, "settings of management groups")),
         _ => Err(Reply::gateway_error(404, "NotFound", &format!("No address '{}'.", request.path))),
     }
 }
 
-/// The group if the caller has any role on it (an assumption: the documents name only `managementGroups/read`, the
-/// portal shows a group to everybody who has a role there). One that does not exist is refused in the same words.
+/// A subscription as its management group shows it.
+fn in_group(group: &ManagementGroup, subscription: &Subscription) -> Value {
+    let parent = management_group_id(&group.name);
+    json!({
+        "id": format!("{parent}/subscriptions/{}", subscription.id),
+        "type": "Microsoft.Management/managementGroups/subscriptions",
+        "name": subscription.id,
+        "properties": {
+            "tenant": subscription.tenant,
+            "displayName": subscription.display_name,
+            "parent": { "id": parent },
+            "state": "Active",
+        },
+    })
+}
+
+/// Of what a read can ask for besides the group itself, its children are known here.
+fn check_options(request: &Request) -> Result<(), Reply> {
+    match request.query("$expand").map(str::to_ascii_lowercase).as_deref() {
+        None | Some("" | "children") if request.query("$filter").is_none() => Ok(()),
+        None | Some("" | "children" | "path" | "ancestors") => {
+            Err(crate::not_simulated::arm(request, "this `$expand` or `$filter` of a management group"))
+        }
+        Some(other) => {
+            let message =
+                format!("The value '{other}' of '$expand' is none of children, path and ancestors.");
+            Err(Reply::gateway_error(400, "BadRequest", &message))
+        }
+    }
+}
+
+/// The group if the caller has any role on it or above it (an assumption: the documents name only `managementGroups/read`, the
+/// portal shows a group to everybody who has a role there). A role on something in it shows nothing of it: roles are inherited
+/// downwards alone. One that does not exist is refused in the same words.
 fn visible<'a>(
     world: &'a World,
     caller: &Caller,
@@ -44,9 +92,9 @@ fn visible<'a>(
 ) -> Result<&'a ManagementGroup, Reply> {
     let id = management_group_id(name);
     let group = world.hierarchy.management_group(name).filter(|g| g.tenant == caller.holder.tenant);
-    group.filter(|_| authorization::has_any_role(world, &caller.holder, &id, request.at)).ok_or_else(|| {
-        authorization::refusal(&caller.holder, "Microsoft.Management/managementGroups/read", &id)
-    })
+    group.filter(|_| authorization::has_role_from_above(world, &caller.holder, &id, request.at)).ok_or_else(
+        || authorization::refusal(&caller.holder, "Microsoft.Management/managementGroups/read", &id),
+    )
 }
 
 fn list(world: &World, caller: &Caller, request: &Request) -> Reply {
@@ -56,7 +104,12 @@ fn list(world: &World, caller: &Caller, request: &Request) -> Reply {
         .values()
         .filter(|g| g.tenant == caller.holder.tenant)
         .filter(|g| {
-            authorization::has_any_role(world, &caller.holder, &management_group_id(&g.name), request.at)
+            authorization::has_role_from_above(
+                world,
+                &caller.holder,
+                &management_group_id(&g.name),
+                request.at,
+            )
         })
         .map(|g| {
             let mut item = head(g);

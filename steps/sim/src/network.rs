@@ -9,12 +9,14 @@ use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
+mod bodies;
 mod call;
 mod commits;
 mod configurations;
 mod connections;
 mod dialect;
 mod effective;
+mod empty;
 mod groups;
 mod handshake;
 mod managers;
@@ -22,6 +24,7 @@ mod members;
 mod operations;
 mod peerings;
 mod placed;
+mod prefixes;
 mod resource;
 mod store;
 mod subnets;
@@ -52,6 +55,11 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let id = spelled(&path.scope, &path.rest);
     let call = Call { world, caller, request, path, dialect: Dialect::of(request), id };
+    let known =
+        matches!(words.as_slice(), ["networkmanagers" | "networkmanagerconnections" | "virtualnetworks", ..]);
+    if !known {
+        return Err(crate::providers::no_such_type(request, path));
+    }
     check_place(&call, &words)?;
     check_names(&call)?;
     route(call, &words)
@@ -92,6 +100,8 @@ fn route(mut call: Call<'_>, words: &[&str]) -> Handled {
         ["virtualnetworks", _] => virtual_networks::handle(&mut call),
         ["virtualnetworks", _, "subnets"] => only("GET", subnets::list, &call),
         ["virtualnetworks", _, "subnets", _] => subnets::handle(&mut call),
+        ["virtualnetworks", _, "virtualnetworkpeerings"] => only("GET", peerings::list, &call),
+        ["virtualnetworks", _, "virtualnetworkpeerings", _] if method == "GET" => peerings::read(&call),
         ["virtualnetworks", _, "listnetworkmanagereffectiveconnectivityconfigurations"] => {
             let network = call.id.rsplit_once('/').map_or("", |(network, _)| network).to_owned();
             if method != "POST" {
@@ -99,20 +109,15 @@ fn route(mut call: Call<'_>, words: &[&str]) -> Handled {
             }
             effective::effective_configurations(&call, &network)
         }
-        _ => Err(Reply::gateway_error(
-            404,
-            "InvalidResourceType",
-            &format!(
-                "The resource type '{}' could not be found in the namespace 'Microsoft.Network'.",
-                call.path.rest.iter().step_by(2).map(String::as_str).collect::<Vec<_>>().join("/")
-            ),
-        )),
+        ["networkmanagers", _, below @ ..] => empty::handle(&call, below)
+            .unwrap_or_else(|| Err(crate::providers::no_such_type(call.request, call.path))),
+        _ => Err(crate::providers::no_such_type(call.request, call.path)),
     }
 }
 
 /// An id with the provider's own spelling of its types.
 fn spelled(scope: &str, rest: &[String]) -> String {
-    const TYPES: [&str; 8] = [
+    const TYPES: [&str; 9] = [
         "networkManagers",
         "scopeConnections",
         "networkGroups",
@@ -120,6 +125,7 @@ fn spelled(scope: &str, rest: &[String]) -> String {
         "connectivityConfigurations",
         "networkManagerConnections",
         "virtualNetworks",
+        "virtualNetworkPeerings",
         "subnets",
     ];
     let mut id = format!("{}/providers/Microsoft.Network", scope.trim_end_matches('/'));
@@ -163,23 +169,21 @@ fn check_names(call: &Call<'_>) -> Result<(), Reply> {
     if call.request.method != http::Method::PUT {
         return Ok(());
     }
-    let bad = |name: &&String| {
-        let inner = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        let first = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-        let last = name.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-        name.len() > 80 || !first || !last || !name.chars().all(inner)
-    };
-    match call.path.rest.iter().skip(1).step_by(2).find(bad) {
-        None => Ok(()),
-        Some(name) => Err(Reply::error(
-            400,
-            "InvalidResourceName",
-            &format!(
-                "Resource name {name} is invalid. The name can be up to 80 characters long. It must begin with a word \
-                 character, and it must end with a word character or with '_'."
-            ),
-        )),
+    call.path.rest.iter().skip(1).step_by(2).try_for_each(|name| check_name(name))
+}
+
+fn check_name(name: &str) -> Result<(), Reply> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let first = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    let last = name.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    if name.len() <= 80 && first && last && name.chars().all(inner) {
+        return Ok(());
     }
+    let message = format!(
+        "Resource name {name} is invalid. The name can be up to 80 characters long. It must begin with a word character, and it \
+         must end with a word character or with '_'."
+    );
+    Err(Reply::error(400, "InvalidResourceName", &message))
 }
 
 /// Resources of their own, not those below others, in a subscription or a resource group, as generic lists show them; each
@@ -188,7 +192,11 @@ pub(crate) fn tracked(world: &World, scope: &str) -> Vec<(String, serde_json::Va
     let kinds = [Kind::Manager, Kind::VirtualNetwork].into_iter();
     let found = kinds.flat_map(|kind| world.network.below(scope, kind));
     let shown = |r: &Resource| {
-        let item = json!({ "id": r.id, "name": r.name, "type": r.kind.name(), "location": r.location, "tags": r.tags });
+        let written = r.written.to_string();
+        let item = json!({
+            "id": r.id, "name": r.name, "type": r.kind.name(), "location": r.location, "tags": r.tags,
+            "createdTime": written, "changedTime": written, "provisioningState": "Succeeded",
+        });
         (format!("{}/read", r.kind.name()), item)
     };
     found.map(shown).collect()

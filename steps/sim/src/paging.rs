@@ -14,16 +14,7 @@ pub(crate) fn page<T>(
     items: impl Iterator<Item = T>,
     show: impl Fn(T) -> Value,
 ) -> Result<Value, Reply> {
-    let top = match request.query("$top") {
-        None => 20,
-        Some(text) => text.parse::<usize>().ok().filter(|n| (1..=20).contains(n)).ok_or_else(|| {
-            Reply::error(
-                400,
-                "InvalidParameter",
-                &format!("The value of $top '{text}' must be from 1 to 20."),
-            )
-        })?,
-    };
+    let top = top(request)?;
     let skip = match request.query("$skipToken") {
         None => 0,
         Some(text) => text.parse::<usize>().map_err(|_| {
@@ -39,6 +30,37 @@ pub(crate) fn page<T>(
         String::new()
     };
     Ok(json!({ "value": value, "nextLink": next }))
+}
+
+/// How many items a page of Azure Virtual Network Manager has.
+pub(crate) fn top(request: &Request) -> Result<usize, Reply> {
+    let Some(text) = request.query("$top") else { return Ok(20) };
+    text.parse::<usize>().ok().filter(|n| (1..=20).contains(n)).ok_or_else(|| {
+        Reply::error(400, "InvalidParameter", &format!("The value of $top '{text}' must be from 1 to 20."))
+    })
+}
+
+/// One page of a list of Azure Resource Manager's own: `$top` items, 1000 without it; the rest follows at `nextLink`, which the
+/// last page does not have.
+pub(crate) fn linked(request: &Request, arm: &str, all: Vec<Value>) -> Result<Value, Reply> {
+    let number = |name: &str, least: usize, most: usize, usual: usize| match request.query(name) {
+        None => Ok(usual),
+        Some(text) => text.parse().ok().filter(|n| (least..=most).contains(n)).ok_or_else(|| {
+            let message = format!("The value '{text}' of the query parameter '{name}' is invalid.");
+            Reply::gateway_error(400, "InvalidQueryParameterValue", &message)
+        }),
+    };
+    let top = number("$top", 1, 1000, 1000)?;
+    let skip = number("$skiptoken", 0, usize::MAX, 0)?;
+    let more = all.len() > skip.saturating_add(top);
+    let mut page = json!({ "value": all.into_iter().skip(skip).take(top).collect::<Vec<_>>() });
+    if more {
+        let others = request.query.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("$skiptoken"));
+        let query: Vec<String> = others.map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let next = skip.saturating_add(top);
+        page["nextLink"] = json!(format!("{arm}{}?{}&$skiptoken={next}", request.path, query.join("&")));
+    }
+    Ok(page)
 }
 
 #[cfg(test)]

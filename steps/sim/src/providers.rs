@@ -11,40 +11,50 @@ use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
+use crate::{catalogue, not_simulated, regions, versions};
 
 /// Namespaces that exist here, with the types that they show.
 const KNOWN: [(&str, &[&str]); 5] = [
     (
         "Microsoft.Network",
-        &["virtualNetworks", "networkManagers", "networkManagerConnections", "networkGroupMemberships"],
+        &[
+            "virtualNetworks",
+            "virtualNetworks/subnets",
+            "virtualNetworks/virtualNetworkPeerings",
+            "networkManagers",
+            "networkManagers/scopeConnections",
+            "networkManagers/networkGroups",
+            "networkManagers/networkGroups/staticMembers",
+            "networkManagers/connectivityConfigurations",
+            "networkManagerConnections",
+            "networkGroupMemberships",
+        ],
     ),
-    ("Microsoft.Authorization", &["roleAssignments", "roleDefinitions", "permissions"]),
+    (
+        "Microsoft.Authorization",
+        &[
+            "roleAssignments",
+            "roleDefinitions",
+            "permissions",
+            "locks",
+            "policyAssignments",
+            "denyAssignments",
+        ],
+    ),
     ("Microsoft.Management", &["managementGroups"]),
     ("Microsoft.ResourceGraph", &["resources"]),
     ("Microsoft.Resources", &["subscriptions", "resourceGroups"]),
 ];
 
-/// Stable versions of Microsoft.Network that clients are known to use; requests may name any.
-const NETWORK_VERSIONS: [&str; 14] = [
-    "2026-03-01",
-    "2025-09-01",
-    "2025-07-01",
-    "2025-05-01",
-    "2025-03-01",
-    "2025-01-01",
-    "2024-10-01",
-    "2024-07-01",
-    "2024-05-01",
-    "2024-03-01",
-    "2024-01-01",
-    "2023-09-01",
-    "2023-02-01",
-    "2022-01-01",
-];
-
 /// `…/providers/{namespace}[/register|/unregister]` of a subscription or a management group.
 pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
     let known = KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(&path.namespace));
+    if known.is_none() {
+        return Err(no_such_type(request, path));
+    }
+    if request.query("$expand").is_some_and(|wanted| wanted.to_ascii_lowercase().contains("aliases")) {
+        return Err(not_simulated::arm(request, "aliases of properties"));
+    }
     match (request.method.as_str(), path.words().first().map(String::as_str), &path.place) {
         ("GET", None, Place::Subscription { subscription, resource_group: None }) => {
             let scope = format!("/subscriptions/{subscription}");
@@ -72,6 +82,7 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path
             let scope = format!("/subscriptions/{subscription}");
             let (name, types) = known.ok_or_else(|| unknown(&path.namespace))?;
             authorize(world, caller, request, &format!("{name}/unregister/action"), &scope)?;
+            require_unused(world, name, &scope)?;
             let done = later(world, request.at);
             let found = world.hierarchy.subscriptions.get_mut(subscription);
             let known = found.and_then(|s| s.registrations.get_mut(&name.to_ascii_lowercase()));
@@ -86,6 +97,17 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path
             authorize(world, caller, request, &format!("{name}/register/action"), &scope)?;
             register(world, &path.place, name, request.at);
             Ok(Reply::empty(200).changed(Change::Updated))
+        }
+        ("POST", Some("unregister"), Place::ManagementGroup(_)) => {
+            Err(not_simulated::arm(request, "unregistering at a management group"))
+        }
+        (
+            _,
+            Some("register" | "unregister"),
+            Place::Subscription { resource_group: None, .. } | Place::ManagementGroup(_),
+        ) => Err(Reply::method_not_allowed()),
+        (_, None, Place::Subscription { resource_group: None, .. } | Place::Root) => {
+            Err(Reply::method_not_allowed())
         }
         // The state of a registration at a management group has no documented address.
         _ => Err(Reply::gateway_error(404, "NotFound", &format!("No address '{}'.", request.path))),
@@ -141,6 +163,40 @@ fn require_any_role(world: &World, caller: &Caller, request: &Request, scope: &s
         return Ok(());
     }
     Err(authorization::refusal(&caller.holder, "Microsoft.Resources/subscriptions/providers/read", scope))
+}
+
+/// 409 where something of the provider is in the subscription. Microsoft documents that it is refused ("you can't unregister a
+/// resource provider when you still have resource types from that resource provider in your subscription"), not in which words.
+fn require_unused(world: &World, namespace: &str, scope: &str) -> Result<(), Reply> {
+    let used = if namespace == "Microsoft.Network" { world.network.ids_below(scope) } else { Vec::new() };
+    let Some(first) = used.first() else { return Ok(()) };
+    let message = format!(
+        "The resource provider '{namespace}' cannot be unregistered in subscription '{}' because resources of it still exist, \
+         among them '{first}'.",
+        scope.rsplit('/').next().unwrap_or_default()
+    );
+    Err(Reply::gateway_error(409, "Conflict", &message))
+}
+
+/// What is said to a request for a type that this world does not have: "not simulated" where Azure has it, and what Azure says of
+/// a type or namespace that it does not know.
+pub(crate) fn no_such_type(request: &Request, path: &ArmPath) -> Reply {
+    let words = path.words();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let kind = path.rest.iter().step_by(2).map(String::as_str).collect::<Vec<_>>().join("/");
+    if matches!(words.as_slice(), ["providerpermissions" | "resourcetypes"]) {
+        return not_simulated::arm(request, &format!("{kind} of a provider"));
+    }
+    let here = KNOWN.iter().any(|(name, _)| name.eq_ignore_ascii_case(&path.namespace));
+    if catalogue::is_namespace(&path.namespace) || catalogue::is_type(&path.namespace, &words) {
+        return not_simulated::arm(request, format!("{}/{kind}", path.namespace).trim_end_matches('/'));
+    }
+    if !here {
+        return unknown(&path.namespace);
+    }
+    let message =
+        format!("The resource type '{kind}' could not be found in the namespace '{}'.", path.namespace);
+    Reply::gateway_error(404, "InvalidResourceType", &message)
 }
 
 fn unknown(namespace: &str) -> Reply {
@@ -204,14 +260,13 @@ fn shown_to_tenant(namespace: &str, types: &[&str]) -> Value {
 
 /// Newest version first: clients take the first that they find.
 fn types_shown(namespace: &str, types: &[&str]) -> Vec<Value> {
-    let versions: &[&str] = match namespace {
-        "Microsoft.Network" => &NETWORK_VERSIONS,
-        "Microsoft.Authorization" => &["2022-04-01", "2015-07-01"],
-        "Microsoft.Management" => &["2023-04-01"],
-        "Microsoft.ResourceGraph" => &["2024-04-01"],
-        _ => &["2025-04-01", "2022-12-01", "2021-04-01"],
+    // Types of the other namespaces lie on others, or are not in a region.
+    let locations = if namespace == "Microsoft.Network" { regions::display_names() } else { Vec::new() };
+    let shown = |name: &&str| {
+        let versions: Vec<&str> =
+            versions::of(namespace, name).into_iter().flatten().rev().copied().collect();
+        json!({ "resourceType": name, "locations": locations, "apiVersions": versions, "capabilities": "None" })
     };
-    let shown = |name: &&str| json!({ "resourceType": name, "locations": [], "apiVersions": versions, "capabilities": "None" });
     types.iter().map(shown).collect()
 }
 

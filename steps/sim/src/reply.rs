@@ -62,6 +62,15 @@ impl Reply {
         )
     }
 
+    /// 400 for a resource that is to be made without saying where.
+    pub(crate) fn location_required() -> Self {
+        Reply::gateway_error(
+            400,
+            "LocationRequired",
+            "The location property is required for this definition.",
+        )
+    }
+
     /// 405 for an address that exists and a method that it does not have.
     pub(crate) fn method_not_allowed() -> Self {
         Reply::error(405, "MethodNotAllowed", "The requested resource does not support this http method.")

@@ -10,7 +10,7 @@ use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
-use crate::{network, subscriptions};
+use crate::{catalogue, network, not_simulated, paging, regions, subscriptions};
 
 /// `/subscriptions/{id}` and what is below it without a provider.
 pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> Handled {
@@ -31,6 +31,15 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> H
             if known { resources(world, caller, request) } else { Err(not_found(name)) }
         }
         (_, ["subscriptions", id, "resourcegroups", _], [.., name]) => one(world, caller, request, id, name),
+        (_, ["subscriptions", _] | ["subscriptions", _, "locations" | "resourcegroups" | "resources"], _) => {
+            Err(Reply::method_not_allowed())
+        }
+        (_, ["subscriptions", _, word, ..], _) if catalogue::is_below_subscription(word) => {
+            Err(not_simulated::arm(request, &format!("subscriptions/{word}")))
+        }
+        (_, ["subscriptions", _, "resourcegroups", _, word], _) if catalogue::is_below_subscription(word) => {
+            Err(not_simulated::arm(request, &format!("resourceGroups/{word}")))
+        }
         _ => Err(Reply::gateway_error(404, "NotFound", &format!("No address '{}'.", request.path))),
     }
 }
@@ -76,34 +85,42 @@ fn resources(world: &World, caller: &Caller, request: &Request) -> Handled {
         let own = |field: &str| item[field].as_str().unwrap_or_default();
         wanted.iter().all(|(field, text)| own(field).eq_ignore_ascii_case(text))
     };
-    let value: Vec<Value> = readable.map(|(_, item)| item).filter(fits).collect();
-    Ok(Reply::ok(json!({ "value": value })))
+    let shown = readable.map(|(_, item)| item).filter(fits).map(|item| expanded(item, request));
+    paging::linked(request, &world.hosts.arm, shown.collect()).map(Reply::ok)
+}
+
+/// The resource with what `$expand` asks for, and without what it does not.
+fn expanded(mut item: Value, request: &Request) -> Value {
+    let asked: Vec<&str> = request.query("$expand").unwrap_or_default().split(',').map(str::trim).collect();
+    for name in ["createdTime", "changedTime", "provisioningState"] {
+        let wanted = asked.iter().any(|asked| asked.eq_ignore_ascii_case(name));
+        if let Some(fields) = item.as_object_mut().filter(|_| !wanted) {
+            fields.shift_remove(name);
+        }
+    }
+    item
 }
 
 /// `resourceType eq 'x' and name eq 'y'`, as fields of a resource and their values.
 fn conditions(filter: &str) -> Result<Vec<(&'static str, &str)>, Reply> {
-    let unsupported = || {
-        let message = format!("The filter '{filter}' is not supported.");
-        Reply::gateway_error(400, "UnsupportedFilter", &message)
-    };
     let mut rest = filter.trim();
     let mut found = Vec::new();
     while !rest.is_empty() {
         // No value of these fields holds a quote.
         let [condition, text, more] = rest.splitn(3, '\'').collect::<Vec<_>>()[..] else {
-            return Err(unsupported());
+            return Err(unsupported(filter));
         };
         let field = match condition.split_whitespace().collect::<Vec<_>>()[..] {
             ["resourceType", "eq"] => "type",
             ["name", "eq"] => "name",
             ["location", "eq"] => "location",
-            _ => return Err(unsupported()),
+            _ => return Err(unsupported(filter)),
         };
         found.push((field, text));
         rest = match more.trim().split_once(' ') {
             Some(("and", next)) if !next.trim().is_empty() => next.trim(),
             None if more.trim().is_empty() => "",
-            _ => return Err(unsupported()),
+            _ => return Err(unsupported(filter)),
         };
     }
     Ok(found)
@@ -112,8 +129,34 @@ fn conditions(filter: &str) -> Result<Vec<(&'static str, &str)>, Reply> {
 fn list(world: &World, caller: &Caller, request: &Request, subscription: &str) -> Handled {
     authorize(world, caller, request, &action("read"), &format!("/subscriptions/{subscription}"))?;
     let found = world.hierarchy.subscription(subscription);
-    let groups = found.iter().flat_map(|s| s.resource_groups.values().map(|g| shown(&s.id, g)));
-    Ok(Reply::ok(json!({ "value": groups.collect::<Vec<_>>() })))
+    let wanted = tag_condition(request.query("$filter").unwrap_or_default())?;
+    let tagged = |group: &&ResourceGroup| {
+        wanted.iter().all(|(name, value)| {
+            let own =
+                group.tags.as_object().into_iter().flatten().find(|(own, _)| own.eq_ignore_ascii_case(name));
+            own.is_some_and(|(_, own)| value.is_none_or(|value| own.as_str() == Some(value)))
+        })
+    };
+    let groups =
+        found.iter().flat_map(|s| s.resource_groups.values().filter(tagged).map(|g| shown(&s.id, g)));
+    paging::linked(request, &world.hosts.arm, groups.collect()).map(Reply::ok)
+}
+
+/// `tagName eq 'x' and tagValue eq 'y'`: what resource groups are filtered by.
+fn tag_condition(filter: &str) -> Result<Option<(&str, Option<&str>)>, Reply> {
+    if filter.trim().is_empty() {
+        return Ok(None);
+    }
+    let parts: Vec<&str> = filter.split('\'').map(str::trim).collect();
+    match parts.as_slice() {
+        ["tagName eq", name, ""] => Ok(Some((name, None))),
+        ["tagName eq", name, "and tagValue eq", value, ""] => Ok(Some((name, Some(value)))),
+        _ => Err(unsupported(filter)),
+    }
+}
+
+fn unsupported(filter: &str) -> Reply {
+    Reply::gateway_error(400, "UnsupportedFilter", &format!("The filter '{filter}' is not supported."))
 }
 
 fn one(world: &mut World, caller: &Caller, request: &Request, subscription: &str, name: &str) -> Handled {
@@ -165,20 +208,17 @@ fn put(
 ) -> Handled {
     authorize(world, caller, request, &action("write"), &id_of(subscription, name))?;
     let body = request.json()?;
-    let Some(location) = body.get("location").and_then(Value::as_str) else {
-        return Err(Reply::gateway_error(
-            400,
-            "LocationRequired",
-            "The location property is required for this definition.",
-        ));
-    };
+    let location = body.get("location").and_then(Value::as_str).filter(|location| !location.is_empty());
+    let location = location.ok_or_else(Reply::location_required)?;
+    check_name(name)?;
+    regions::check_for_group(location)?;
     if let Some(group) = &existing {
         stays_in(group, location)?;
     }
     let group = ResourceGroup {
         name: existing.as_ref().map_or_else(|| name.to_owned(), |g| g.name.clone()),
-        location: location.to_owned(),
-        tags: tags(&body).unwrap_or_else(|| json!({})),
+        location: regions::normal(location),
+        tags: tags(&body)?.unwrap_or_else(|| json!({})),
     };
     let (status, change) = if existing.is_some() { (200, Change::Updated) } else { (201, Change::Created) };
     Ok(Reply::json(status, keep(world, subscription, group)).changed(change))
@@ -199,7 +239,7 @@ fn patch(
     if let Some(location) = body.get("location").and_then(Value::as_str) {
         stays_in(&group, location)?;
     }
-    group.tags = tags(&body).unwrap_or(group.tags);
+    group.tags = tags(&body)?.unwrap_or(group.tags);
     Ok(Reply::ok(keep(world, subscription, group)).changed(Change::Updated))
 }
 
@@ -212,13 +252,36 @@ fn keep(world: &mut World, subscription: &str, group: ResourceGroup) -> Value {
     shown
 }
 
-fn tags(body: &Value) -> Option<Value> {
-    body.get("tags").filter(|t| t.is_object()).cloned()
+/// The tags of a body; 400 where they are not texts by name.
+pub(crate) fn tags(body: &Value) -> Result<Option<Value>, Reply> {
+    let Some(given) = body.get("tags").filter(|tags| !tags.is_null()) else { return Ok(None) };
+    let texts = |tags: &serde_json::Map<String, Value>| tags.values().all(Value::is_string);
+    if given.as_object().is_some_and(texts) {
+        return Ok(Some(given.clone()));
+    }
+    let message = format!(
+        "The request content was invalid and could not be deserialized: 'Error converting value {given} to a dictionary of \
+         texts. Path 'tags'.'."
+    );
+    Err(Reply::gateway_error(400, "InvalidRequestContent", &message))
+}
+
+/// 400 for a name that no resource group can have (the pattern of Microsoft's OpenAPI file, and no point at its end).
+fn check_name(name: &str) -> Result<(), Reply> {
+    let right = |c: char| c.is_alphanumeric() || "_-().".contains(c);
+    if (1..=90).contains(&name.chars().count()) && name.chars().all(right) && !name.ends_with('.') {
+        return Ok(());
+    }
+    let message = format!(
+        "The provided resource group name '{name}' is invalid. It has at most 90 characters: letters, digits, '_', '-', '.' and \
+         parentheses, and does not end with '.'."
+    );
+    Err(Reply::gateway_error(400, "InvalidResourceGroup", &message))
 }
 
 /// A resource group cannot be moved to another region.
 fn stays_in(group: &ResourceGroup, location: &str) -> Result<(), Reply> {
-    if group.location.eq_ignore_ascii_case(location) {
+    if regions::normal(&group.location) == regions::normal(location) {
         return Ok(());
     }
     let message = format!(

@@ -6,19 +6,10 @@ use crate::authorization;
 use crate::caller::Caller;
 use crate::directory::{ExternalState, Tenant};
 use crate::hierarchy::Subscription;
+use crate::regions;
 use crate::reply::{Body, Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
-
-/// Name, display name and group of geographies.
-const REGIONS: [(&str, &str, &str); 6] = [
-    ("westeurope", "West Europe", "Europe"),
-    ("northeurope", "North Europe", "Europe"),
-    ("germanywestcentral", "Germany West Central", "Europe"),
-    ("eastus", "East US", "US"),
-    ("eastus2", "East US 2", "US"),
-    ("westus2", "West US 2", "US"),
-];
 
 /// The answer for a subscription that does not exist or that the caller has no role in.
 pub(crate) fn not_found(id: &str) -> Reply {
@@ -50,24 +41,14 @@ pub(crate) fn get(world: &World, caller: &Caller, request: &Request, id: &str) -
     Err(not_found(id))
 }
 
-/// `/subscriptions/{id}/locations`: where things can be made. Requests may name any other region, too.
+/// `/subscriptions/{id}/locations`: where things can be made.
 pub(crate) fn locations(world: &World, caller: &Caller, request: &Request, id: &str) -> Handled {
     let reply = get(world, caller, request, id)?;
     let id = match &reply.body {
         Body::Json(subscription) => subscription["id"].as_str().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
-    let shown = |(name, display, geography): &(&str, &str, &str)| {
-        json!({
-            "id": format!("{id}/locations/{name}"),
-            "name": name,
-            "type": "Region",
-            "displayName": display,
-            "regionalDisplayName": format!("({geography}) {display}"),
-            "metadata": { "regionType": "Physical", "regionCategory": "Recommended", "geographyGroup": geography },
-        })
-    };
-    Ok(Reply::ok(json!({ "value": REGIONS.iter().map(shown).collect::<Vec<_>>() })))
+    Ok(Reply::ok(json!({ "value": regions::listed(&id) })))
 }
 
 fn list(world: &World, caller: &Caller, request: &Request) -> Reply {

@@ -148,7 +148,7 @@ impl Trial {
         let url = if path.contains("api-version=") {
             format!("https://management.azure.com{path}")
         } else {
-            format!("https://management.azure.com{path}{joint}api-version=2024-10-01")
+            format!("https://management.azure.com{path}{joint}api-version={}", version_of(path))
         };
         let bearer = format!("Bearer {token}");
         let auxiliary: Vec<String> = auxiliary.iter().map(|t| format!("Bearer {t}")).collect();
@@ -174,5 +174,23 @@ impl Trial {
     pub(crate) fn control(&mut self, method: &str, path: &str, body: &Value) -> Got {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.raw(method, &format!("https://management.azure.com/_sim/{path}"), &[], body).unwrap()
+    }
+}
+
+/// A version that what lies at `path` knows.
+fn version_of(path: &str) -> &'static str {
+    let path = path.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let (_, after) = path.rsplit_once("/providers/").unwrap_or_default();
+    match after.split_once('/') {
+        None | Some((_, "register" | "unregister")) => "2022-12-01",
+        Some(("microsoft.network", "features")) => "2021-07-01",
+        Some(("microsoft.network", _)) => "2024-10-01",
+        Some(("microsoft.authorization", kind)) if kind.contains("scheduleinstances") => "2020-10-01",
+        Some(("microsoft.authorization", kind)) if kind.starts_with("locks") => "2020-05-01",
+        Some(("microsoft.authorization", kind)) if kind.starts_with("policyassignments") => "2024-05-01",
+        Some(("microsoft.authorization", _)) => "2022-04-01",
+        Some(("microsoft.management", _)) => "2023-04-01",
+        Some(("microsoft.resourcegraph", _)) => "2024-04-01",
+        Some(_) => "2022-12-01",
     }
 }

@@ -19,6 +19,9 @@ use super::{absence, forbidden, pauses, redaction, references, retry_after, unau
 /// How long a POST that was answered 401 is left alone.
 const REFUSED_POST: Duration = Duration::from_secs(30);
 
+/// The code by which `twinspan sim` says that Azure has what is asked for and the simulator does not.
+const SIMULATOR_LACKS_IT: &str = "NotSimulated";
+
 /// What was asked, and as whom.
 pub(crate) struct Situation<'a> {
     pub(crate) cloud: &'a Cloud,
@@ -76,8 +79,14 @@ pub(crate) fn refusal(situation: &Situation<'_>, status: u16, headers: &HeaderMa
     if let Some(words) = words {
         error = error.code(words.code);
     }
-    // Whoever answers 408 or 5xx may have passed the request on first.
-    if situation.write && (status == 408 || status >= 500) { error.unknown() } else { error }
+    // Whoever answers 408 or 5xx may have passed the request on first. 501 says that it can not be done here at all.
+    let unsettled = status == 408 || (status >= 500 && !is_not_implemented(status, &error));
+    if situation.write && unsettled { error.unknown() } else { error }
+}
+
+/// Whether the service itself says that it has no such operation; a 501 of something in between does not.
+fn is_not_implemented(status: u16, error: &StepError) -> bool {
+    status == 501 && error.class == FailureClass::PlanWrong
 }
 
 /// An answer without an error of these services in it.
@@ -122,6 +131,11 @@ fn spoken(
         return error;
     }
     match (status, code) {
+        (501, SIMULATOR_LACKS_IT) => new(FailureClass::PlanWrong).hint(
+            "this is twinspan's simulator, which has no such thing; Azure has it: rehearse without this step, or run it against Azure",
+        ),
+        (501, _) => new(FailureClass::PlanWrong)
+            .hint(format!("{} does not do this; repeating changes nothing", situation.service.name())),
         (408 | 500.., _) => new(FailureClass::Transient),
         (401, _) => unauthorized::unauthorized(situation, headers, words, seen),
         (_, "RequestDisallowedByPolicy" | "RequestDisallowedByAzure") => {
@@ -547,6 +561,15 @@ mod tests {
         (412, "PreconditionFailed", "Changed.", ConflictRetryable, NotDone, ""),
         (408, "RequestTimeout", "Too late.", Transient, Unknown, ""),
         (500, "InternalServerError", "Oops.", Transient, Unknown, ""),
+        (
+            501,
+            "NotSimulated",
+            "twinspan's simulator does not simulate x.",
+            PlanWrong,
+            NotDone,
+            "twinspan's simulator",
+        ),
+        (501, "NotImplemented", "Not here.", PlanWrong, NotDone, "repeating changes nothing"),
         (502, "BadGateway", "Oops.", Transient, Unknown, ""),
         (503, "ServerTimeout", "Oops.", Transient, Unknown, ""),
         (504, "GatewayTimeout", "Oops.", Transient, Unknown, ""),

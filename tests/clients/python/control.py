@@ -14,7 +14,8 @@ class Controls:
         self.identities = ready["identities"] | {
             "app": {"client_id": ready["client_id"], "client_secret": ready["client_secret"]}
         }
-        self.central, self.target = ready["tenants"]["central"], ready["tenants"]["target"]
+        self.tenants = ready["tenants"]
+        self.central, self.target = self.tenants["central"], self.tenants["target"]
         self.central_tenant, self.target_tenant = self.central["id"], self.target["id"]
         self.group, self.manager = self.central["resource_group"], self.central["network_manager"]
         self._tls = ssl.create_default_context(cafile=self.ca_file)

@@ -85,6 +85,7 @@ fn body(operation: &str) -> Option<Value> {
         "VirtualNetworks_CreateOrUpdate" => json!({
             "location": "westeurope", "properties": { "addressSpace": { "addressPrefixes": ["10.77.0.0/16"] } },
         }),
+        "Subnets_CreateOrUpdate" => json!({ "properties": { "addressPrefix": "10.77.1.0/24" } }),
         "RoleAssignments_Create" => json!({ "properties": {
             "roleDefinitionId": format!("{scope}/providers/Microsoft.Authorization/roleDefinitions/4d97b98b-1d4f-4787-a291-c67834d212e7"),
             "principalId": "cccccccc-2222-0000-0000-000000000001", "principalType": "ServicePrincipal",
@@ -102,13 +103,15 @@ struct Broom<'a> {
     now: Timestamp,
     book: &'a Book,
     specification: &'a Specification,
+    /// Operations that are said not to exist, although the files describe them.
+    denied: Vec<String>,
 }
 
 /// Asks for every operation of the files; returns those that this world does.
 pub(super) fn sweep(specification: &Specification, book: &Arc<Book>) -> BTreeSet<String> {
     let world = World::ready().unwrap();
     let now = "2026-11-23T09:00:00Z".parse().unwrap();
-    let mut broom = Broom { world, now, book, specification };
+    let mut broom = Broom { world, now, book, specification, denied: Vec::new() };
     let (central, target) = (broom.token(CENTRAL), broom.token(TARGET));
     let mut operations: Vec<&Operation> = specification.operations.iter().collect();
     operations.sort_by_key(|operation| {
@@ -138,6 +141,13 @@ pub(super) fn sweep(specification: &Specification, book: &Arc<Book>) -> BTreeSet
             broom.refusals(operation, &path, body.as_ref(), (&central, &target));
         }
     }
+    let denied = &broom.denied;
+    assert!(
+        denied.is_empty(),
+        "{} operations that Azure has are said not to exist:\n{}",
+        denied.len(),
+        denied.join("\n")
+    );
     swept
 }
 
@@ -197,6 +207,15 @@ impl Broom<'_> {
     fn answers(&mut self, operation: &Operation, address: &str, body: Option<&Value>, token: &str) -> bool {
         let (request, answer) = self.ask(&operation.method, address, token, body);
         if !answer.status().is_success() {
+            let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+            let code = body.pointer("/error/code").and_then(Value::as_str).unwrap_or_default();
+            let message = body.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
+            let is_denied = ["InvalidResourceType", "InvalidResourceNamespace", "MethodNotAllowed"]
+                .contains(&code)
+                || message.starts_with("No address ");
+            if is_denied {
+                self.denied.push(format!("{} {address}: {code} {message}", operation.id));
+            }
             return false;
         }
         self.book.note(&request, Some(&answer), Ends::Simulator);

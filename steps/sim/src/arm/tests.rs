@@ -1,4 +1,5 @@
 mod clients;
+mod refusing;
 
 use serde_json::{Value, json};
 
@@ -122,7 +123,8 @@ fn resource_groups_are_made_read_and_removed() {
     assert_eq!(trial.arm(&token, "PUT", &group, &json!({})).refusal(), (400, "LocationRequired"));
     assert_eq!(trial.arm(&token, "PUT", &group, &json!({ "location": "eastus2" })).status, 201);
     assert_eq!(trial.arm(&token, "PUT", &group, &json!({ "location": "eastus2" })).status, 200);
-    assert_eq!(trial.arm(&token, "PUT", &group, &json!({ "location": "x" })).status, 409);
+    let elsewhere = trial.arm(&token, "PUT", &group, &json!({ "location": "West US 2" }));
+    assert_eq!(elsewhere.refusal(), (409, "InvalidResourceGroupLocation"));
     assert_eq!(trial.arm(&token, "GET", &other_case, &Value::Null).text("/name"), "rg-Replay");
     assert_eq!(trial.arm(&token, "HEAD", &other_case, &Value::Null).status, 204);
     let list = trial.arm(&token, "GET", &format!("{CENTRAL_SUBSCRIPTION}/resourceGroups"), &Value::Null);
@@ -173,6 +175,10 @@ fn a_provider_registers_in_its_time() {
         trial.arm(&token, method, path, &Value::Null).text("/registrationState").to_owned()
     };
     let unregister = format!("{provider}/unregister");
+    assert_eq!(state("POST", &unregister, 0), "", "in use");
+    for group in ["rg-app", "rg-data"] {
+        state("DELETE", &format!("{FABRIKAM_SUBSCRIPTION}/resourceGroups/{group}"), 0);
+    }
     assert_eq!(state("POST", &unregister, 0), "Unregistering");
     assert_eq!(state("GET", &provider, 89), "Unregistering");
     assert_eq!(state("GET", &provider, 1), "Unregistered");

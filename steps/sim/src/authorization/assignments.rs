@@ -13,6 +13,9 @@ use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
+/// `principalType`
+const TYPES: [&str; 5] = ["User", "Group", "ServicePrincipal", "ForeignGroup", "Device"];
+
 /// `{scope}/providers/Microsoft.Authorization/roleAssignments[/{name}]`
 pub(super) fn handle(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
     match (request.method.as_str(), path.rest.get(1)) {
@@ -134,13 +137,18 @@ fn put(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath, na
     };
     let role_id = definition.rsplit('/').next().unwrap_or_default();
     let Some(role) = roles::by_id(role_id) else {
+        if let Some(name) = roles::not_simulated(role_id) {
+            return Err(crate::not_simulated::arm(request, &format!("the role {name}")));
+        }
         let message = format!("The specified role definition with ID '{role_id}' does not exist.");
         return Err(Reply::error(400, "RoleDefinitionDoesNotExist", &message));
     };
     let principal = principal.to_ascii_lowercase();
     let tenant = caller.holder.tenant.clone();
     let typed = text("principalType").map(str::to_owned);
+    check_body(&body, typed.as_deref())?;
     require_principal(world, request, &tenant, &principal, typed.is_some())?;
+    check_type(world, &tenant, &principal, typed.as_deref())?;
     let description = text("description").map(str::to_owned);
 
     let same = |a: &Assignment| {
@@ -192,6 +200,38 @@ fn put(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath, na
     let reply = Reply::json(201, shown(&assignment)).changed(Change::Created);
     world.grants.assignments.push(assignment);
     Ok(reply)
+}
+
+/// 400 for what Microsoft's OpenAPI file does not describe.
+fn check_body(body: &Value, typed: Option<&str>) -> Result<(), Reply> {
+    let invalid = |what: &str| {
+        Err(Reply::error(400, "InvalidRequestContent", &format!("The request content is not valid: {what}.")))
+    };
+    let known = |given: &&str| TYPES.iter().any(|known| known.eq_ignore_ascii_case(given));
+    if typed.is_some_and(|given| !known(&given)) {
+        return invalid(&format!("'properties.principalType' is none of {}", TYPES.join(", ")));
+    }
+    for field in
+        ["roleDefinitionId", "principalId", "principalType", "description", "condition", "conditionVersion"]
+    {
+        let given = body.pointer(&format!("/properties/{field}"));
+        if given.is_some_and(|given| !given.is_null() && !given.is_string()) {
+            return invalid(&format!("'properties.{field}' is not a text"));
+        }
+    }
+    Ok(())
+}
+
+/// 400 where the principal is of another type than was said (code and words: Azure/azure-dev#3581).
+fn check_type(world: &World, tenant: &str, principal: &str, typed: Option<&str>) -> Result<(), Reply> {
+    let is_user = world.directory.tenant(tenant).is_some_and(|t| t.users.contains_key(principal));
+    let own = if is_user { "User" } else { "ServicePrincipal" };
+    let Some(typed) = typed.filter(|typed| !typed.eq_ignore_ascii_case(own)) else { return Ok(()) };
+    let message = format!(
+        "The PrincipalId '{}' has type '{own}' , which is different from specified PrinciaplType '{typed}'.",
+        principal.replace('-', "")
+    );
+    Err(Reply::error(400, "UnmatchedPrincipalType", &message))
 }
 
 /// 400 `PrincipalNotFound` for one that is not there, or that has not reached ARM yet. Saying its type makes ARM

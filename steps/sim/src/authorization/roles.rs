@@ -85,6 +85,50 @@ const ROLES: [Role; 6] = [
     },
 ];
 
+/// Other built-in roles of Azure, which this world does not simulate, by their GUIDs.
+const OTHERS: [(&str, &str); 33] = [
+    ("00482a5a-887f-4fb3-b363-3b7fe8e74483", "Key Vault Administrator"),
+    ("0ab0b1a8-8aac-4efd-b8c2-3ee1fb270be8", "Azure Kubernetes Service Cluster Admin Role"),
+    ("17d1049b-9a84-46fb-8f53-869881c3d3ab", "Storage Account Contributor"),
+    ("21090545-7ca7-4776-b22c-e363652d74d2", "Key Vault Reader"),
+    ("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", "Storage Blob Data Reader"),
+    ("36243c78-bf99-498c-9df9-86d9f8d28608", "Resource Policy Contributor"),
+    ("39bc4728-0917-49c7-9d2c-d95423bc2eb4", "Security Reader"),
+    ("434105ed-43f6-45c7-a02f-909b2ba83430", "Cost Management Contributor"),
+    ("43d0d8ad-25c7-4714-9337-8ba259a9fe05", "Monitoring Reader"),
+    ("4633458b-17de-408a-b874-0445c86b69e6", "Key Vault Secrets User"),
+    ("4a9ae827-6dc8-4573-8ac7-8239d42aa03f", "Tag Contributor"),
+    ("5d58bcaf-24a5-4b20-bdb6-eed9f69fbe4c", "Management Group Contributor"),
+    ("5e467623-bb1f-42f4-a55d-6e525e11384b", "Backup Contributor"),
+    ("72fafb9e-0641-4937-9268-a91bfd8191a3", "Cost Management Reader"),
+    ("73c42c96-874c-492b-b04d-ab87d138a893", "Log Analytics Reader"),
+    ("749f88d5-cbae-40b8-bcfc-e573ddc772fa", "Monitoring Contributor"),
+    ("7b3e853f-ad5d-4fb5-a7b8-56a3581c7037", "IPAM Pool User"),
+    ("7f951dda-4ed3-4680-a7ca-43fe172d538d", "AcrPull"),
+    ("8311e382-0749-4cb8-b61a-304f252e45ec", "AcrPush"),
+    ("92aaf0da-9dab-42b6-94a9-d43ce8d16293", "Log Analytics Contributor"),
+    ("9980e02c-c2be-4d73-94e8-173b1dc7cf3c", "Virtual Machine Contributor"),
+    ("ac63b705-f282-497d-ac71-919bf39d939d", "Management Group Reader"),
+    ("b12aa53e-6015-4669-85d0-8515ebb3ae7f", "Private DNS Zone Contributor"),
+    ("b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "Storage Blob Data Owner"),
+    ("b86a8fe4-44ce-4948-aee5-eccb2c155cd7", "Key Vault Secrets Officer"),
+    ("ba92f5b4-2d11-453d-a403-e96b0029c9fe", "Storage Blob Data Contributor"),
+    ("befefa01-2a29-4197-83a8-272ff33ce314", "DNS Zone Contributor"),
+    ("cfd33db0-3dd1-45e3-aa9d-cdbdf3b6f24e", "Support Request Contributor"),
+    ("de139f84-1756-47ae-9be6-808fbbe84772", "Website Contributor"),
+    ("e40ec5ca-96e0-45a2-b4ff-59039f2c2b59", "Managed Identity Contributor"),
+    ("f1a07417-d97a-45cb-824c-7a7467783830", "Managed Identity Operator"),
+    ("f353d9bd-d4a6-484e-a77a-8050b599b867", "Automation Contributor"),
+    ("fb1c8493-542b-48eb-b624-b4c8fea62acd", "Security Admin"),
+];
+
+/// Azure's own name of a role that this world does not simulate; `wanted`: its GUID or its name.
+pub(super) fn not_simulated(wanted: &str) -> Option<&'static str> {
+    let is =
+        |(id, name): &&(&str, &str)| id.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(wanted);
+    OTHERS.iter().find(is).map(|(_, name)| *name)
+}
+
 /// The role with this GUID.
 pub(crate) fn by_id(id: &str) -> Option<&'static Role> {
     ROLES.iter().find(|role| role.id.eq_ignore_ascii_case(id))
@@ -136,8 +180,10 @@ pub(crate) fn definition_id(scope: &str, role: &str) -> String {
 
 /// `{scope}/providers/Microsoft.Authorization/roleDefinitions[/{id}]`
 pub(super) fn handle(world: &World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
-    if request.method != http::Method::GET {
-        return Err(Reply::method_not_allowed());
+    match (request.method.as_str(), path.rest.len()) {
+        ("GET", _) => {}
+        ("PUT" | "DELETE", 2) => return Err(crate::not_simulated::arm(request, "roles of one's own")),
+        _ => return Err(Reply::method_not_allowed()),
     }
     // Every signed-in caller may read the built-in ones where no scope is named.
     if path.place != Place::Root {
@@ -145,6 +191,9 @@ pub(super) fn handle(world: &World, caller: &Caller, request: &Request, path: &A
     }
     if let Some(id) = path.rest.get(1) {
         return by_id(id).map(|role| Reply::ok(shown(&path.scope, role))).ok_or_else(|| {
+            if let Some(name) = not_simulated(id) {
+                return crate::not_simulated::arm(request, &format!("the role {name}"));
+            }
             let message = format!("The specified role definition with ID '{id}' does not exist.");
             Reply::error(404, "RoleDefinitionDoesNotExist", &message)
         });
@@ -153,6 +202,9 @@ pub(super) fn handle(world: &World, caller: &Caller, request: &Request, path: &A
         None | Some("") => None,
         Some(filter) => Some(name_in(filter).ok_or_else(|| super::assignments::bad_filter(filter))?),
     };
+    if let Some(name) = wanted.as_deref().and_then(not_simulated) {
+        return Err(crate::not_simulated::arm(request, &format!("the role {name}")));
+    }
     let value: Vec<Value> = ROLES
         .iter()
         .filter(|role| wanted.as_deref().is_none_or(|name| role.name.eq_ignore_ascii_case(name)))

@@ -3,17 +3,34 @@
 use serde_json::{Value, json};
 
 use crate::caller::Holder;
-use crate::graph::{collection, method_not_allowed, not_found, select, service_principals};
-use crate::reply::{Handled, Reply};
+use crate::graph::query::{self, Entity, collection};
+use crate::graph::{method_not_allowed, not_found, service_principals};
+use crate::not_simulated;
+use crate::reply::Handled;
 use crate::request::Request;
 use crate::world::World;
 
-const USUAL: [&str; 5] = ["id", "appId", "displayName", "identifierUris", "signInAudience"];
+const APPLICATION: Entity = Entity {
+    collection: "applications",
+    name: "application",
+    usual: &["id", "appId", "displayName", "identifierUris", "signInAudience"],
+    others: "addIns api appRoles applicationTemplateId authenticationBehaviors certification createdDateTime
+        defaultRedirectUri deletedDateTime description disabledByMicrosoftStatus groupMembershipClaims info
+        isDeviceOnlyAuthSupported isFallbackPublicClient keyCredentials logo nativeAuthenticationApisEnabled notes
+        oauth2RequirePostResponse optionalClaims parentalControlSettings passwordCredentials publicClient publisherDomain
+        requestSignatureVerification requiredResourceAccess samlMetadataUrl serviceManagementReference
+        servicePrincipalLockConfiguration spa tags tokenEncryptionKeyId uniqueName verifiedPublisher web",
+    sortable: (&["displayName"], &["createdDateTime"]),
+};
 
 /// `/applications`, `/applications/{id}`, `/applications(appId='…')`; `path` begins after the version. Read-only here.
 pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request, path: &[&str]) -> Handled {
-    if request.method != http::Method::GET {
-        return Err(method_not_allowed(request));
+    match (request.method.as_str(), service_principals::key_of(path).is_some()) {
+        ("GET", _) => {}
+        ("POST", false) | ("PATCH" | "DELETE", true) => {
+            return Err(not_simulated::graph(request, "writing applications"));
+        }
+        _ => return Err(method_not_allowed(request)),
     }
     service_principals::require_reader(world, holder, request)?;
     let known: Vec<Value> = world
@@ -32,14 +49,13 @@ pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request, path
         })
         .collect();
     let Some((field, wanted)) = service_principals::key_of(path) else {
-        return collection(world, request, "applications", &known, &USUAL);
+        return collection(world, request, &known, &APPLICATION);
     };
+    if field == "id" && wanted == "$count" {
+        return query::count(request, &known, &APPLICATION);
+    }
+    service_principals::nothing_below(request, path)?;
     let named = |item: &&Value| item[field].as_str().is_some_and(|value| value.eq_ignore_ascii_case(&wanted));
     let found = known.iter().find(named).ok_or_else(|| not_found(request, &wanted))?;
-    let mut body =
-        json!({ "@odata.context": format!("{}/v1.0/$metadata#applications/$entity", world.hosts.graph) });
-    if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), select(request, found, &USUAL)) {
-        body.extend(fields);
-    }
-    Ok(Reply::ok(body))
+    query::object(world, request, found, &APPLICATION)
 }

@@ -9,6 +9,7 @@ pub(super) enum Filter {
     Is(String, Option<String>),
     IsNot(String, Option<String>),
     StartsWith(String, String),
+    EndsWith(String, String),
     AnyIs(String, String),
     In(String, Vec<String>),
     Not(Box<Filter>),
@@ -16,13 +17,58 @@ pub(super) enum Filter {
     Or(Box<Filter>, Box<Filter>),
 }
 
+/// Operators that Graph has in advanced queries only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advanced {
+    Not,
+    NotEquals,
+    EndsWith,
+}
+
+/// Why a filter is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// It is none, or uses what Graph does not have either.
+    Invalid(String),
+    /// Graph has it.
+    NotSimulated(String),
+}
+
+impl From<String> for Problem {
+    fn from(why: String) -> Self {
+        Problem::Invalid(why)
+    }
+}
+
+impl From<&str> for Problem {
+    fn from(why: &str) -> Self {
+        Problem::Invalid(why.to_owned())
+    }
+}
+
 impl Filter {
-    /// Whether Graph wants `ConsistencyLevel: eventual` for it.
-    pub(super) fn is_advanced(&self) -> bool {
+    /// What in it Graph wants `ConsistencyLevel: eventual` and `$count=true` for.
+    pub(super) fn advanced(&self) -> Option<Advanced> {
         match self {
-            Filter::IsNot(..) | Filter::Not(_) => true,
-            Filter::Is(..) | Filter::StartsWith(..) | Filter::AnyIs(..) | Filter::In(..) => false,
-            Filter::And(a, b) | Filter::Or(a, b) => a.is_advanced() || b.is_advanced(),
+            Filter::IsNot(..) => Some(Advanced::NotEquals),
+            Filter::Not(_) => Some(Advanced::Not),
+            Filter::EndsWith(..) => Some(Advanced::EndsWith),
+            Filter::Is(..) | Filter::StartsWith(..) | Filter::AnyIs(..) | Filter::In(..) => None,
+            Filter::And(a, b) | Filter::Or(a, b) => a.advanced().or_else(|| b.advanced()),
+        }
+    }
+
+    /// Names of the properties that it is about.
+    pub(super) fn properties(&self) -> Vec<&str> {
+        match self {
+            Filter::Is(name, _)
+            | Filter::IsNot(name, _)
+            | Filter::StartsWith(name, _)
+            | Filter::EndsWith(name, _)
+            | Filter::AnyIs(name, _)
+            | Filter::In(name, _) => vec![name],
+            Filter::Not(inner) => inner.properties(),
+            Filter::And(a, b) | Filter::Or(a, b) => [a.properties(), b.properties()].concat(),
         }
     }
 
@@ -33,6 +79,9 @@ impl Filter {
             Filter::StartsWith(name, start) => property(object, name)
                 .and_then(Value::as_str)
                 .is_some_and(|v| v.to_lowercase().starts_with(&start.to_lowercase())),
+            Filter::EndsWith(name, end) => property(object, name)
+                .and_then(Value::as_str)
+                .is_some_and(|v| v.to_lowercase().ends_with(&end.to_lowercase())),
             Filter::AnyIs(name, wanted) => property(object, name)
                 .and_then(Value::as_array)
                 .is_some_and(|list| list.iter().any(|v| equal(Some(v), Some(wanted)))),
@@ -66,7 +115,7 @@ enum Token {
     Comma,
 }
 
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
+fn tokens(text: &str) -> Result<Vec<Token>, Problem> {
     let mut tokens = Vec::new();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -85,7 +134,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                         }
                         Some('\'') => break,
                         Some(other) => quoted.push(other),
-                        None => return Err("a text does not end".to_owned()),
+                        None => return Err("a text does not end".into()),
                     }
                 }
                 tokens.push(Token::Text(quoted));
@@ -116,12 +165,12 @@ struct Parser {
 }
 
 /// Reads a filter.
-pub(super) fn parse(text: &str) -> Result<Filter, String> {
+pub(super) fn parse(text: &str) -> Result<Filter, Problem> {
     let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
     let filter = parser.either()?;
     match parser.tokens.get(parser.at) {
         None => Ok(filter),
-        Some(rest) => Err(format!("unexpected {rest:?}")),
+        Some(rest) => Err(format!("unexpected {rest:?}").into()),
     }
 }
 
@@ -130,18 +179,18 @@ impl Parser {
         matches!(self.tokens.get(self.at), Some(Token::Word(word)) if word.eq_ignore_ascii_case(wanted))
     }
 
-    fn next(&mut self) -> Result<Token, String> {
+    fn next(&mut self) -> Result<Token, Problem> {
         let token = self.tokens.get(self.at).cloned().ok_or("it ends too early")?;
         self.at += 1;
         Ok(token)
     }
 
-    fn expect(&mut self, wanted: &Token) -> Result<(), String> {
+    fn expect(&mut self, wanted: &Token) -> Result<(), Problem> {
         let got = self.next()?;
-        if got == *wanted { Ok(()) } else { Err(format!("expected {wanted:?}, got {got:?}")) }
+        if got == *wanted { Ok(()) } else { Err(format!("expected {wanted:?}, got {got:?}").into()) }
     }
 
-    fn either(&mut self) -> Result<Filter, String> {
+    fn either(&mut self) -> Result<Filter, Problem> {
         let mut left = self.both()?;
         while self.peek_word("or") {
             self.at += 1;
@@ -150,7 +199,7 @@ impl Parser {
         Ok(left)
     }
 
-    fn both(&mut self) -> Result<Filter, String> {
+    fn both(&mut self) -> Result<Filter, Problem> {
         let mut left = self.one()?;
         while self.peek_word("and") {
             self.at += 1;
@@ -159,17 +208,17 @@ impl Parser {
         Ok(left)
     }
 
-    fn one(&mut self) -> Result<Filter, String> {
+    fn one(&mut self) -> Result<Filter, Problem> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err("it is nested too deeply".to_owned());
+            return Err("it is nested too deeply".into());
         }
         let filter = self.condition();
         self.depth -= 1;
         filter
     }
 
-    fn condition(&mut self) -> Result<Filter, String> {
+    fn condition(&mut self) -> Result<Filter, Problem> {
         let word = match self.next()? {
             Token::Open => {
                 let inner = self.either()?;
@@ -177,18 +226,30 @@ impl Parser {
                 return Ok(inner);
             }
             Token::Word(word) => word,
-            other => return Err(format!("unexpected {other:?}")),
+            other => return Err(format!("unexpected {other:?}").into()),
         };
         if word.eq_ignore_ascii_case("not") {
             return Ok(Filter::Not(Box::new(self.one()?)));
         }
-        if word.eq_ignore_ascii_case("startswith") {
+        let starts = word.eq_ignore_ascii_case("startswith");
+        if starts || word.eq_ignore_ascii_case("endswith") {
             self.expect(&Token::Open)?;
             let name = self.word()?;
             self.expect(&Token::Comma)?;
-            let start = self.text()?.unwrap_or_default();
+            let text = self.text()?.unwrap_or_default();
             self.expect(&Token::Close)?;
-            return Ok(Filter::StartsWith(name, start));
+            return Ok(if starts { Filter::StartsWith(name, text) } else { Filter::EndsWith(name, text) });
+        }
+        if self.tokens.get(self.at) == Some(&Token::Open) && !word.ends_with("/any") {
+            return Err(match word.to_ascii_lowercase().as_str() {
+                // Of directory objects Graph has neither.
+                "contains" | "substringof" => format!("the function '{word}' is not supported").into(),
+                "isof" | "cast" => Problem::NotSimulated(format!("the function '{word}' of `$filter`")),
+                _ if word.ends_with("/all") || word.ends_with("/$count") => {
+                    Problem::NotSimulated(format!("'{word}' of `$filter`"))
+                }
+                _ => format!("an unknown function with name '{word}' was found").into(),
+            });
         }
         if let Some(list) = word.strip_suffix("/any") {
             // any(m:m eq 'text'), with or without spaces around the colon
@@ -212,28 +273,31 @@ impl Parser {
                     match self.next()? {
                         Token::Comma => {}
                         Token::Close => return Ok(Filter::In(word, wanted)),
-                        other => return Err(format!("unexpected {other:?}")),
+                        other => return Err(format!("unexpected {other:?}").into()),
                     }
                 }
             }
-            other => Err(format!("the operator '{other}' is not supported")),
+            other @ ("gt" | "ge" | "lt" | "le" | "has") => {
+                Err(Problem::NotSimulated(format!("the operator '{other}' of `$filter`")))
+            }
+            other => Err(format!("syntax error at '{other}'").into()),
         }
     }
 
-    fn word(&mut self) -> Result<String, String> {
+    fn word(&mut self) -> Result<String, Problem> {
         match self.next()? {
             Token::Word(word) => Ok(word),
-            other => Err(format!("unexpected {other:?}")),
+            other => Err(format!("unexpected {other:?}").into()),
         }
     }
 
     /// A quoted text, `true`, `false`, or `null`.
-    fn text(&mut self) -> Result<Option<String>, String> {
+    fn text(&mut self) -> Result<Option<String>, Problem> {
         match self.next()? {
             Token::Text(text) => Ok(Some(text)),
             Token::Word(word) if word.eq_ignore_ascii_case("null") => Ok(None),
             Token::Word(word) if ["true", "false"].contains(&word.as_str()) => Ok(Some(word)),
-            other => Err(format!("unexpected {other:?}")),
+            other => Err(format!("unexpected {other:?}").into()),
         }
     }
 }
@@ -254,12 +318,17 @@ mod tests {
             ("startswith(mail,'nina') and externalUserState eq null", true),
             ("(mail eq 'x' or mail eq 'y') and startswith(mail, 'n')", false),
             ("not(mail eq 'x')", true),
+            ("endswith(mail,'@CONTOSO.example')", true),
+            ("endsWith(mail, 'nina')", false),
             ("externalUserState in ('Accepted','PendingAcceptance')", false),
         ] {
             assert_eq!(parse(filter).unwrap().fits(&nina), wanted, "{filter}");
         }
-        assert!(parse("externalUserState ne 'Accepted'").unwrap().is_advanced());
-        assert!(!parse("externalUserState eq 'Accepted'").unwrap().is_advanced());
+        let advanced = |filter: &str| parse(filter).unwrap().advanced();
+        assert_eq!(advanced("externalUserState ne 'Accepted'"), Some(Advanced::NotEquals));
+        assert_eq!(advanced("mail eq 'x' or not(mail eq 'y')"), Some(Advanced::Not));
+        assert_eq!(advanced("mail eq 'x' and endswith(mail,'y')"), Some(Advanced::EndsWith));
+        assert_eq!(advanced("externalUserState eq 'Accepted'"), None);
     }
 
     #[test]
@@ -267,6 +336,12 @@ mod tests {
         for bad in ["", "mail", "mail eq", "mail eq 'x", "mail gt 'x'", "mail eq 'x' mail", ")", "a/any(m:m"]
         {
             assert!(parse(bad).is_err(), "{bad}");
+        }
+        for known in ["createdDateTime ge '2026'", "otherMails/all(m:m eq 'x')", "isof(mail)"] {
+            assert!(matches!(parse(known), Err(Problem::NotSimulated(_))), "{known}");
+        }
+        for unknown in ["contains(mail,'x')", "nonsense(mail,'x')"] {
+            assert!(matches!(parse(unknown), Err(Problem::Invalid(_))), "{unknown}");
         }
         assert!(parse(&"(".repeat(100_000)).is_err());
         assert!(parse(&"not ".repeat(100_000)).is_err());

@@ -9,12 +9,27 @@ use crate::directory::{ExternalState, Mail, User};
 use crate::entra::redeem_ticket;
 use crate::graph::{error, method_not_allowed, require};
 use crate::ledger::Change;
+use crate::not_simulated;
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
 /// Characters that the address of an invitation must not have before its `@`.
 const BANNED: &str = "~!#$%^&*()+=[]{}\\/|;:\"<>?,";
+
+/// Whether the two sides of an `@` make an address.
+fn is_address(local: &str, domain: &str) -> bool {
+    let right = |label: &str| {
+        let inner = |c: char| c.is_alphanumeric() || c == '-';
+        (1..=63).contains(&label.len())
+            && label.chars().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let lengths = (1..=64).contains(&local.len()) && domain.len() <= 253;
+    let points = !local.starts_with('.') && !local.ends_with('.') && !local.contains("..");
+    lengths && points && domain.contains('.') && domain.split('.').all(right)
+}
 
 /// `POST /invitations`: a guest, pending until it accepts. The same address again is the same guest.
 pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request) -> Handled {
@@ -31,15 +46,30 @@ pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request) -> H
     if redirect.is_empty() {
         return Err(bad("The property 'inviteRedirectUrl' is required."));
     }
-    match address.split_once('@') {
-        Some((local, domain)) if !local.is_empty() && domain.contains('.') && !domain.contains('@') => {
-            if local.chars().any(|c| BANNED.contains(c) || c.is_whitespace()) {
-                return Err(bad(
-                    "The property 'invitedUserEmailAddress' contains characters that are not allowed.",
-                ));
-            }
+    match address.split_once('@').filter(|(local, domain)| is_address(local, domain)) {
+        Some((local, _)) if local.chars().any(|c| BANNED.contains(c) || c.is_whitespace()) => {
+            return Err(bad(
+                "The property 'invitedUserEmailAddress' contains characters that are not allowed.",
+            ));
         }
-        _ => return Err(bad("The invited user's email address is invalid.")),
+        Some(_) => {}
+        None => return Err(bad("The invited user's email address is invalid.")),
+    }
+    if !["", "Guest", "Member"].iter().any(|known| known.eq_ignore_ascii_case(&text("invitedUserType"))) {
+        return Err(bad("Invalid value specified for property 'invitedUserType' of resource 'Invitation'."));
+    }
+    if text("invitedUserType").eq_ignore_ascii_case("Member") {
+        return Err(not_simulated::graph(request, "invitations of members"));
+    }
+    for (field, is_right) in [
+        ("sendInvitationMessage", Value::is_boolean as fn(&Value) -> bool),
+        ("resetRedemption", Value::is_boolean),
+        ("invitedUserMessageInfo", Value::is_object),
+        ("invitedUserDisplayName", Value::is_string),
+    ] {
+        if body.get(field).is_some_and(|given| !given.is_null() && !is_right(given)) {
+            return Err(bad(&format!("Cannot convert a value to target type of property '{field}'.")));
+        }
     }
     let id = world.draw().to_string();
     let invitation = world.draw().to_string();
@@ -47,6 +77,12 @@ pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request) -> H
     let Some(tenant) = world.directory.tenants.get_mut(&holder.tenant) else {
         return Err(bad("The tenant is unknown."));
     };
+    // Words: several clients that tell this refusal from others by them. It comes before the one about members.
+    if tenant.has_domain(address.rsplit('@').next().unwrap_or_default()) {
+        return Err(bad(
+            "This user cannot be invited because the domain of the user's email address is a verified domain of this directory.",
+        ));
+    }
     let existing = tenant.user_by_mail(&address).map(|u| (u.id.clone(), u.external));
     let (id, change) = match existing {
         Some((id, None)) => {

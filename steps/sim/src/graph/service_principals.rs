@@ -7,23 +7,35 @@ use serde_json::{Value, json};
 use crate::arm::really_deletes;
 use crate::caller::{Holder, PrincipalKind};
 use crate::directory::ServicePrincipal;
-use crate::graph::{collection, error, has, method_not_allowed, not_found, require, select};
+use crate::graph::query::{self, Entity, collection};
+use crate::graph::{error, has, method_not_allowed, not_found, require};
 use crate::ledger::Change;
+use crate::not_simulated;
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-const USUAL: [&str; 9] = [
-    "id",
-    "accountEnabled",
-    "appId",
-    "appDisplayName",
-    "appOwnerOrganizationId",
-    "displayName",
-    "servicePrincipalType",
-    "signInAudience",
-    "servicePrincipalNames",
-];
+const PRINCIPAL: Entity = Entity {
+    collection: "servicePrincipals",
+    name: "servicePrincipal",
+    usual: &[
+        "id",
+        "accountEnabled",
+        "appId",
+        "appDisplayName",
+        "appOwnerOrganizationId",
+        "displayName",
+        "servicePrincipalType",
+        "signInAudience",
+        "servicePrincipalNames",
+    ],
+    others: "addIns alternativeNames appDescription appRoleAssignmentRequired appRoles applicationTemplateId
+        createdDateTime customSecurityAttributes deletedDateTime description disabledByMicrosoftStatus homepage info
+        keyCredentials loginUrl logoutUrl notes notificationEmailAddresses oauth2PermissionScopes passwordCredentials
+        preferredSingleSignOnMode preferredTokenSigningKeyThumbprint replyUrls resourceSpecificApplicationPermissions
+        samlSingleSignOnSettings tags tokenEncryptionKeyId verifiedPublisher",
+    sortable: (&["displayName"], &["createdDateTime"]),
+};
 
 const READERS: [&str; 4] =
     ["Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"];
@@ -34,13 +46,22 @@ pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request, path
     match (request.method.as_str(), key_of(path)) {
         ("GET", None) => {
             require_reader(world, holder, request)?;
-            let visible = seen(world, holder, request);
-            collection(world, request, "servicePrincipals", &visible, &USUAL)
+            collection(world, request, &seen(world, holder, request), &PRINCIPAL)
+        }
+        ("GET", Some(("id", wanted))) if wanted == "$count" => {
+            require_reader(world, holder, request)?;
+            query::count(request, &seen(world, holder, request), &PRINCIPAL)
         }
         ("GET", Some((field, wanted))) => {
+            nothing_below(request, path)?;
             require_reader(world, holder, request)?;
             let found = find(world, holder, request, field, &wanted)?;
-            Ok(Reply::ok(entity(world, select(request, &found, &USUAL))))
+            query::object(world, request, &found, &PRINCIPAL)
+        }
+        ("PATCH", Some(_)) => Err(not_simulated::graph(request, "changing service principals")),
+        (_, Some(_)) if is_below(path) => {
+            nothing_below(request, path)?;
+            Err(method_not_allowed(request))
         }
         ("POST", None) => create(world, holder, request),
         ("DELETE", Some((field, wanted))) => {
@@ -65,6 +86,19 @@ pub(super) fn key_of(path: &[&str]) -> Option<(&'static str, String)> {
         }
         (None, Some(id)) => Some(("id", id.to_ascii_lowercase())),
         (None, None) => None,
+    }
+}
+
+/// Whether a path goes on behind the object that it names.
+fn is_below(path: &[&str]) -> bool {
+    path.len() > if path.first().is_some_and(|first| first.contains('(')) { 1 } else { 2 }
+}
+
+/// 501 where it does: nothing that belongs to an application is simulated.
+pub(super) fn nothing_below(request: &Request, path: &[&str]) -> Result<(), Reply> {
+    match path.last().filter(|_| is_below(path)) {
+        Some(below) => Err(not_simulated::graph(request, &format!("{below} of an application"))),
+        None => Ok(()),
     }
 }
 

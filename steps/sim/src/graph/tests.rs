@@ -44,12 +44,26 @@ fn addresses_that_no_guest_can_have_and_members_are_refused() {
         "@contoso.example",
         "a@b",
         "a b@contoso.example",
+        "a@@contoso.example",
+        "a@contoso..example",
+        "a@-contoso.example",
+        "a@contoso.example.",
+        ".a@contoso.example",
+        "a..b@contoso.example",
+        "a@contoso example.com",
+        "",
     ] {
         assert_eq!(invite(&mut trial, bad).status, 400, "{bad}");
     }
-    let member = invite(&mut trial, "iam@fabrikam.example");
-    assert_eq!(member.status, 400);
-    assert!(member.message().contains("already exists in the directory"));
+    // Somebody of the tenant's own domain, whether there is such an account or not.
+    for own in ["iam@fabrikam.example", "nobody@FABRIKAM.example"] {
+        let got = invite(&mut trial, own);
+        assert_eq!(got.refusal(), (400, "BadRequest"), "{own}");
+        assert_eq!(
+            got.message(),
+            "This user cannot be invited because the domain of the user's email address is a verified domain of this directory."
+        );
+    }
     assert!(trial.world.effects().iter().all(|e| e.change == crate::Change::None));
 }
 
@@ -199,7 +213,8 @@ fn an_application_is_read_in_its_home_tenant_only() {
     assert!(trial.graph(&admin, "GET", &filter, &Value::Null).list().is_empty());
     let got = trial.graph(&admin, "GET", &format!("/applications/{id}"), &Value::Null);
     assert_eq!(got.refusal(), (404, "Request_ResourceNotFound"));
-    assert_eq!(trial.graph(&admin, "POST", "/applications", &json!({})).status, 405);
+    let made = trial.graph(&admin, "POST", "/applications", &json!({}));
+    assert_eq!(made.refusal(), (501, "NotSimulated"), "Azure makes applications, this world does not");
 }
 
 #[test]
@@ -230,4 +245,169 @@ fn objects_are_read_by_their_ids_and_that_is_no_write() {
     let outsider = trial.graph_token("target", FABRIKAM);
     let got = trial.graph(&outsider, "POST", "/directoryObjects/getByIds", &json!({ "ids": [principal] }));
     assert_eq!(got.refusal(), (403, "Authorization_RequestDenied"), "guests read themselves only");
+}
+
+#[test]
+fn a_member_with_an_address_of_another_domain_is_refused() {
+    let mut trial = Trial::shipped();
+    let fabrikam = trial.world.directory.tenants.get_mut(FABRIKAM).unwrap();
+    let mut other = fabrikam.users["ffffffff-1111-0000-0000-000000000001"].clone();
+    other.id = "ffffffff-1111-0000-0000-000000000009".to_owned();
+    other.mail = "iam@other.example".to_owned();
+    fabrikam.users.insert(other.id.clone(), other);
+    let got = invite(&mut trial, "iam@other.example");
+    assert_eq!(got.refusal(), (400, "BadRequest"));
+    assert!(got.message().contains("already exists in the directory"), "{}", got.message());
+}
+
+#[test]
+fn bodies_of_invitations_are_read_strictly() {
+    let mut trial = Trial::shipped();
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    for (field, value, status) in [
+        ("invitedUserType", json!("Owner"), 400),
+        ("invitedUserType", json!("Member"), 501),
+        ("sendInvitationMessage", json!("yes"), 400),
+        ("resetRedemption", json!(1), 400),
+        ("invitedUserMessageInfo", json!([]), 400),
+        ("invitedUserType", json!("guest"), 201),
+    ] {
+        let mut body = invitation("x@y.example");
+        body[field] = value.clone();
+        assert_eq!(trial.graph(&admin, "POST", "/invitations", &body).status, status, "{field} {value}");
+    }
+}
+
+#[test]
+fn me_is_somebody_and_no_application() {
+    let mut trial = Trial::ready();
+    let app = trial.graph_token("app", FABRIKAM);
+    for path in ["/me", "/ME", "/me/memberOf", "/me?$select=id", "/me/messages/1"] {
+        let got = trial.graph(&app, "GET", path, &Value::Null);
+        assert_eq!(got.refusal(), (400, "BadRequest"), "{path}");
+        assert_eq!(got.message(), "/me request is only valid with delegated authentication flow.", "{path}");
+    }
+    let nina = trial.graph_token("target", FABRIKAM);
+    assert_eq!(trial.graph(&nina, "GET", "/Me?$select=mail", &Value::Null).text("/mail"), NINA);
+    assert_eq!(trial.graph(&nina, "GET", "/me/memberOf", &Value::Null).refusal(), (501, "NotSimulated"));
+}
+
+/// A read with `ConsistencyLevel: eventual`, or without it.
+fn advanced(trial: &mut Trial, token: &str, path: &str, eventual: bool) -> Got {
+    let url = format!("https://graph.microsoft.com/v1.0{}", path.replace(' ', "%20").replace('"', "%22"));
+    let bearer = format!("Bearer {token}");
+    let mut headers = vec![("authorization", bearer.as_str())];
+    if eventual {
+        headers.push(("consistencylevel", "eventual"));
+    }
+    trial.raw("GET", &url, &headers, "").unwrap()
+}
+
+#[test]
+fn advanced_queries_need_the_header_and_the_count_in_every_collection() {
+    let mut trial = Trial::ready();
+    invite(&mut trial, "zoe@other.example");
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    let unsupported = (400, "Request_UnsupportedQuery");
+    for collection in ["users", "servicePrincipals", "applications"] {
+        for option in [
+            "$search=\"displayName:x\"",
+            "$filter=displayName ne 'x'",
+            "$filter=not(displayName eq 'x')",
+            "$filter=endswith(displayName,'x')",
+            "$filter=displayName eq 'x'&$orderby=displayName",
+            "$orderby=createdDateTime",
+        ] {
+            let path = format!("/{collection}?{option}");
+            assert_eq!(advanced(&mut trial, &admin, &path, false).refusal(), unsupported, "{path}");
+            let counted = format!("{path}&$count=true");
+            assert_eq!(advanced(&mut trial, &admin, &counted, false).refusal(), unsupported, "{counted}");
+            let got = advanced(&mut trial, &admin, &counted, true);
+            assert_eq!(got.status, 200, "{counted}: {}", got.body);
+            assert!(got.body["@odata.count"].is_u64(), "{counted}");
+            // A search does without the count.
+            let alone = advanced(&mut trial, &admin, &path, true).status;
+            assert_eq!(alone, if option.starts_with("$search") { 200 } else { 400 }, "{path}");
+        }
+        assert_eq!(
+            advanced(&mut trial, &admin, &format!("/{collection}/$count"), false).refusal(),
+            (400, "Request_BadRequest")
+        );
+        let counted = advanced(&mut trial, &admin, &format!("/{collection}/$count"), true);
+        assert_eq!((counted.status, counted.header("content-type")), (200, "text/plain"));
+        let ignored = advanced(&mut trial, &admin, &format!("/{collection}?$count=true"), false);
+        assert!(ignored.status == 200 && ignored.body.get("@odata.count").is_none());
+    }
+    let missing = advanced(&mut trial, &admin, "/users?$search=\"displayName:x\"", false);
+    assert_eq!(
+        missing.message(),
+        "Request with $search query parameter only works through MSGraph with a special request header: 'ConsistencyLevel: \
+         eventual'"
+    );
+    let missing = advanced(&mut trial, &admin, "/users?$filter=endsWith(mail,'x')", false);
+    assert!(
+        missing
+            .message()
+            .starts_with("Operator 'endsWith' is not supported because the 'ConsistencyLevel:eventual'")
+    );
+}
+
+#[test]
+fn a_search_finds_what_it_says_and_a_sorted_list_is_sorted() {
+    let mut trial = Trial::ready();
+    invite(&mut trial, "zoe@other.example");
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    let mut mails = |path: &str| {
+        let got = advanced(&mut trial, &admin, path, true);
+        assert_eq!(got.status, 200, "{path}: {}", got.body);
+        got.list().iter().map(|user| user["mail"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(mails("/users?$search=\"displayName:net\""), [NINA]);
+    assert_eq!(mails("/users?$search=\"mail:zoe\" OR \"displayName:nina\"").len(), 2);
+    assert_eq!(mails("/users?$search=\"displayName:nothing\""), [""; 0]);
+    assert_eq!(mails("/users?$count=true&$filter=endswith(mail,'@other.example')"), ["zoe@other.example"]);
+    let mut sorted = mails("/users?$orderby=displayName desc");
+    assert_eq!(sorted[0], "zoe@other.example");
+    sorted.reverse();
+    assert_eq!(sorted, mails("/users?$orderby=displayName"));
+}
+
+#[test]
+fn options_are_followed_or_refused_but_never_passed_over() {
+    let mut trial = Trial::ready();
+    let admin = trial.graph_token("target-admin", FABRIKAM);
+    for (path, status, code) in [
+        ("/users?$skip=1", 400, "Request_UnsupportedQuery"),
+        ("/users?$top=0", 400, "Request_BadRequest"),
+        ("/users?$top=1000", 400, "Request_BadRequest"),
+        ("/users?$top=x", 400, "Request_BadRequest"),
+        ("/users?$nonsense=1", 400, "BadRequest"),
+        ("/users?$select=nonsense", 400, "BadRequest"),
+        ("/users?$filter=nonsense eq 'x'", 400, "BadRequest"),
+        ("/users?$filter=contains(mail,'x')", 400, "Request_UnsupportedQuery"),
+        ("/users?$orderby=jobTitle", 400, "Request_UnsupportedQuery"),
+        ("/users?$skiptoken=x", 400, "Directory_ExpiredPageToken"),
+        ("/users?$expand=manager", 501, "NotSimulated"),
+        ("/users?$filter=createdDateTime ge 2026-01-01", 501, "NotSimulated"),
+        ("/users/iam@fabrikam.example?$filter=mail eq 'x'", 400, "BadRequest"),
+        ("/users/iam@fabrikam.example?$expand=manager", 501, "NotSimulated"),
+        ("/users/iam@fabrikam.example/memberOf", 501, "NotSimulated"),
+        ("/groups", 501, "NotSimulated"),
+        ("/directoryRoles/x/members", 501, "NotSimulated"),
+        ("/organization/x", 501, "NotSimulated"),
+        ("/nothing", 400, "BadRequest"),
+    ] {
+        let got = trial.graph(&admin, "GET", path, &Value::Null);
+        assert_eq!(got.refusal(), (status, code), "{path}: {}", got.body);
+    }
+    let got = trial.graph(&admin, "GET", "/users?$select=mail,department", &Value::Null);
+    assert_eq!(got.list()[0], json!({ "mail": "iam@fabrikam.example", "department": null }));
+    for method in ["POST", "PATCH"] {
+        let path = if method == "POST" { "/users" } else { "/users/iam@fabrikam.example" };
+        assert_eq!(
+            trial.graph(&admin, method, path, &json!({})).refusal(),
+            (501, "NotSimulated"),
+            "{method}"
+        );
+    }
 }

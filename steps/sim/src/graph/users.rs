@@ -5,25 +5,43 @@ use serde_json::{Value, json};
 use crate::arm::really_deletes;
 use crate::caller::{Holder, PrincipalKind};
 use crate::directory::User;
-use crate::graph::{collection, has, method_not_allowed, not_found, require, select};
+use crate::graph::query::{self, Entity, collection};
+use crate::graph::{error, has, method_not_allowed, not_found, require};
+use crate::not_simulated;
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-/// What comes without `$select`: neither `userType` nor `externalUserState`.
-const USUAL: [&str; 11] = [
-    "businessPhones",
-    "displayName",
-    "givenName",
-    "jobTitle",
-    "mail",
-    "mobilePhone",
-    "officeLocation",
-    "preferredLanguage",
-    "surname",
-    "userPrincipalName",
-    "id",
-];
+/// Without `$select` neither `userType` nor `externalUserState` comes.
+const USER: Entity = Entity {
+    collection: "users",
+    name: "user",
+    usual: &[
+        "businessPhones",
+        "displayName",
+        "givenName",
+        "jobTitle",
+        "mail",
+        "mobilePhone",
+        "officeLocation",
+        "preferredLanguage",
+        "surname",
+        "userPrincipalName",
+        "id",
+    ],
+    others: "aboutMe accountEnabled ageGroup assignedLicenses assignedPlans authorizationInfo birthday city companyName
+        consentProvidedForMinor country createdDateTime creationType customSecurityAttributes deletedDateTime department
+        deviceEnrollmentLimit employeeHireDate employeeId employeeLeaveDateTime employeeOrgData employeeType externalUserState
+        externalUserStateChangeDateTime faxNumber hireDate identities imAddresses interests isManagementRestricted
+        isResourceAccount lastPasswordChangeDateTime legalAgeGroupClassification licenseAssignmentStates mailboxSettings
+        mailNickname mySite onPremisesDistinguishedName onPremisesDomainName onPremisesExtensionAttributes
+        onPremisesImmutableId onPremisesLastSyncDateTime onPremisesProvisioningErrors onPremisesSamAccountName
+        onPremisesSecurityIdentifier onPremisesSyncEnabled onPremisesUserPrincipalName otherMails passwordPolicies
+        passwordProfile pastProjects postalCode preferredDataLocation preferredName print provisionedPlans proxyAddresses
+        responsibilities schools securityIdentifier serviceProvisioningErrors showInAddressList signInActivity
+        signInSessionsValidFromDateTime skills state streetAddress usageLocation userType",
+    sortable: (&["displayName", "userPrincipalName"], &["createdDateTime", "mail"]),
+};
 
 const READERS: [&str; 6] = [
     "User.Read.All",
@@ -34,17 +52,33 @@ const READERS: [&str; 6] = [
     "User.Invite.All",
 ];
 
-/// `/users`, `/users/{id}`, `/me`; `path` begins after the version.
+/// `/me` and everything below it: who is signed in. An application is nobody (code and words: msgraph-sdk-php#1163).
+pub(super) fn me(world: &mut World, holder: &Holder, request: &Request, path: &[&str]) -> Handled {
+    if holder.kind != PrincipalKind::User {
+        let message = "/me request is only valid with delegated authentication flow.";
+        return Err(error(request, 400, "BadRequest", message));
+    }
+    let own = [&["users", holder.object_id.as_str()], path.get(1..).unwrap_or_default()].concat();
+    handle(world, holder, request, &own)
+}
+
+/// `/users`, `/users/{id}`; `path` begins after the version.
 pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request, path: &[&str]) -> Handled {
     match (request.method.as_str(), path) {
-        ("GET", ["me" | "Me"]) => one(world, holder, request, &holder.object_id),
         ("GET", [_]) => {
             require_reader(world, holder, request)?;
-            let visible = seen(world, holder, request);
-            collection(world, request, "users", &visible, &USUAL)
+            collection(world, request, &seen(world, holder, request), &USER)
+        }
+        ("GET", [_, "$count"]) => {
+            require_reader(world, holder, request)?;
+            query::count(request, &seen(world, holder, request), &USER)
         }
         ("GET", [_, id]) => one(world, holder, request, id),
         ("DELETE", [_, id]) => delete(world, holder, request, id),
+        ("POST", [_]) | ("PATCH", [_, _]) => {
+            Err(not_simulated::graph(request, "writing users but by invitations"))
+        }
+        (_, [_, _, below, ..]) => Err(not_simulated::graph(request, &format!("{below} of users"))),
         _ => Err(method_not_allowed(request)),
     }
 }
@@ -66,11 +100,7 @@ fn one(world: &World, holder: &Holder, request: &Request, id: &str) -> Handled {
     }
     let found = seen(world, holder, request).into_iter().find(|user| names(user, id));
     let user = found.ok_or_else(|| not_found(request, id))?;
-    let mut body = json!({ "@odata.context": format!("{}/v1.0/$metadata#users/$entity", world.hosts.graph) });
-    if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), select(request, &user, &USUAL)) {
-        body.extend(fields);
-    }
-    Ok(Reply::ok(body))
+    query::object(world, request, &user, &USER)
 }
 
 fn names(user: &Value, id: &str) -> bool {

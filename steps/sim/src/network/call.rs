@@ -11,6 +11,7 @@ use crate::caller::Caller;
 use crate::hierarchy::key;
 use crate::ledger::Change;
 use crate::lies::Lie;
+use crate::regions;
 use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
@@ -125,6 +126,35 @@ impl Call<'_> {
             return failed("it exists");
         }
         Ok(())
+    }
+
+    /// Where the tracked resource at the path is to be: as the body says, or where it is already. 400 for what is no region, 409
+    /// for another one than it is in.
+    pub(super) fn location(&self, kind: Kind, body: &Value) -> Result<String, Reply> {
+        let existing = self.world.network.get(&self.id);
+        let given = body.get("location").and_then(Value::as_str).filter(|location| !location.is_empty());
+        let location = match (given, existing) {
+            (None, Some(existing)) => return Ok(existing.location.clone()),
+            (None, None) => return Err(Reply::location_required()),
+            (Some(given), _) => given,
+        };
+        regions::check_for_type(location, kind.name())?;
+        let location = regions::normal(location);
+        let elsewhere =
+            existing.map(|existing| regions::normal(&existing.location)).filter(|own| *own != location);
+        let Some(elsewhere) = elsewhere else { return Ok(location) };
+        let name = self.id.rsplit('/').next().unwrap_or_default();
+        let group = self.path.scope.rsplit('/').next().unwrap_or_default();
+        let message = format!(
+            "The resource '{name}' already exists in location '{elsewhere}' in resource group '{group}'. A resource with the \
+             same name cannot be created in location '{location}'. Please select a new resource name."
+        );
+        Err(Reply::gateway_error(409, "InvalidResourceLocation", &message))
+    }
+
+    /// The tags of a body; 400 where they are no texts.
+    pub(super) fn tags(body: &Value) -> Result<Option<Value>, Reply> {
+        crate::resource_groups::tags(body)
     }
 
     /// The resource to write: the one that exists, or a new one.

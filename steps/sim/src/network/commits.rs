@@ -3,16 +3,17 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::bodies::{self, CONFIGURATIONS, Type};
 use super::call::Call;
 use super::operations::{self, End, Operation};
 use super::resource::Kind;
 use super::store::Deployment;
 use crate::hierarchy::key;
 use crate::ledger::Change;
+use crate::paging;
+use crate::regions::{self, normal};
 use crate::reply::{Handled, Reply};
 use crate::world::World;
-
-const TYPES: [&str; 4] = ["SecurityAdmin", "Connectivity", "SecurityUser", "Routing"];
 
 /// A commit is not listed at once.
 const UNLISTED: SignedDuration = SignedDuration::from_secs(1);
@@ -22,17 +23,21 @@ pub(super) fn commit(call: &mut Call<'_>) -> Handled {
     call.authorize("networkManagers/commit/action")?;
     let manager = call.manager()?.id.clone();
     let body = call.request.json()?;
+    bodies::check_whole(
+        &body,
+        &[("targetLocations", Type::Texts), ("configurationIds", Type::Texts), ("commitType", Type::Text)],
+    )?;
     let regions = texts(&body, "targetLocations");
     if regions.is_empty() {
         return Err(Call::bad_request("Required property 'targetLocations' not found in the commit."));
     }
-    let kind = body.get("commitType").and_then(Value::as_str).unwrap_or_default();
-    let Some(kind) = TYPES.into_iter().find(|t| t.eq_ignore_ascii_case(kind)) else {
+    if let Some(unknown) = regions.iter().find(|region| !regions::exists(region)) {
         return Err(Call::bad_request(&format!(
-            "The commit type [{kind}] is none of [{}].",
-            TYPES.join(", ")
+            "The location [{unknown}] of 'targetLocations' is not a region."
         )));
-    };
+    }
+    let kind = body.get("commitType").and_then(Value::as_str).unwrap_or_default();
+    let kind = bodies::one_of(kind, CONFIGURATIONS, "commitType")?;
     let configurations = texts(&body, "configurationIds");
     for id in &configurations {
         let known = call.world.network.get(id).is_some_and(|r| r.kind == Kind::Configuration);
@@ -75,6 +80,11 @@ pub(super) fn status(call: &Call<'_>) -> Handled {
     let manager = key(&call.manager()?.id);
     let body = call.request.json()?;
     let at = call.request.at;
+    // The official example asks for a type that is not in the list: what is not known is in no deployment.
+    bodies::check_whole(
+        &body,
+        &[("regions", Type::Texts), ("deploymentTypes", Type::Texts), ("skipToken", Type::Text)],
+    )?;
     let regions = texts(&body, "regions");
     let kinds = texts(&body, "deploymentTypes");
     let mut items = Vec::new();
@@ -103,15 +113,23 @@ pub(super) fn status(call: &Call<'_>) -> Handled {
             "errorMessage": deployment.fails.as_deref().filter(|_| done).unwrap_or_default(),
         }));
     }
-    Ok(Reply::ok(tokened(&body, items)))
+    tokened(call, &body, items)
 }
 
-/// A page of a list that is asked for by POST: 20 at a time, the rest by `skipToken` in the body.
-pub(super) fn tokened(body: &Value, items: Vec<Value>) -> Value {
-    let skip =
-        body.get("skipToken").and_then(Value::as_str).and_then(|t| t.parse::<usize>().ok()).unwrap_or(0);
-    let next = if items.len() > skip.saturating_add(20) { (skip + 20).to_string() } else { String::new() };
-    json!({ "skipToken": next, "value": items.into_iter().skip(skip).take(20).collect::<Vec<_>>() })
+/// A page of a list that is asked for by POST: `$top` at a time, 20 without it, the rest by `skipToken` in the body.
+pub(super) fn tokened(call: &Call<'_>, body: &Value, items: Vec<Value>) -> Handled {
+    let top = paging::top(call.request)?;
+    let skip = match body.get("skipToken").and_then(Value::as_str).filter(|token| !token.is_empty()) {
+        None => 0,
+        Some(token) => token
+            .parse::<usize>()
+            .map_err(|_| Call::bad_request(&format!("The skip token [{token}] is invalid.")))?,
+    };
+    let end = skip.saturating_add(top);
+    let next = if items.len() > end { end.to_string() } else { String::new() };
+    Ok(Reply::ok(
+        json!({ "skipToken": next, "value": items.into_iter().skip(skip).take(top).collect::<Vec<_>>() }),
+    ))
 }
 
 /// Regions and types that were ever committed for a manager.
@@ -185,11 +203,6 @@ pub(super) fn place(world: &mut World, mut deployment: Deployment) {
         deployment.configurations.splice(0..0, before.configurations.iter().cloned());
     }
     world.network.deployments.push(deployment);
-}
-
-/// A region as it is compared: `West US 2` is `westus2`.
-pub(super) fn normal(region: &str) -> String {
-    region.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
 pub(super) fn texts(body: &Value, name: &str) -> Vec<String> {

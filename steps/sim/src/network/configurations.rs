@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::bodies::{self, Type, one_of};
 use super::call::Call;
 use super::commits;
 use super::dialect::Dialect;
@@ -69,6 +70,17 @@ fn items<'a>(properties: &'a Map<String, Value>, list: &str) -> impl Iterator<It
 
 /// The properties as they are kept: every flag `True` or `False`, defaults filled in.
 pub(super) fn normal(given: &Map<String, Value>) -> Result<Map<String, Value>, Reply> {
+    bodies::check(
+        given,
+        &[
+            ("displayName", Type::Text),
+            ("description", Type::Text),
+            ("connectivityTopology", Type::Text),
+            ("appliesToGroups", Type::List),
+            ("hubs", Type::List),
+            ("connectivityCapabilities", Type::Object),
+        ],
+    )?;
     let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default();
     let topology = one_of(text("connectivityTopology"), &["HubAndSpoke", "Mesh"], "connectivityTopology")?;
     let mut groups = Vec::new();
@@ -119,12 +131,6 @@ fn capabilities_of(given: &Value) -> Result<Value, Reply> {
         "connectedGroupAddressOverlap": choice("connectedGroupAddressOverlap", &["Allowed", "Disallowed"])?,
         "peeringEnforcement": choice("peeringEnforcement", &["Unenforced", "Enforced"])?,
     }))
-}
-
-fn one_of(given: &str, choices: &[&'static str], name: &str) -> Result<&'static str, Reply> {
-    choices.iter().find(|c| c.eq_ignore_ascii_case(given)).copied().ok_or_else(|| {
-        Call::bad_request(&format!("The value [{given}] of '{name}' is none of [{}].", choices.join(", ")))
-    })
 }
 
 /// Flags are texts.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::bodies::{self, Type};
 use super::call::Call;
 use super::dialect::Dialect;
 use super::handshake;
@@ -34,6 +35,15 @@ fn put(call: &mut Call<'_>, kind: Kind) -> Handled {
     call.authorize_kind(kind, "write")?;
     call.parent(kind)?;
     let given = call.properties()?;
+    bodies::check(
+        &given,
+        &[
+            ("tenantId", Type::Text),
+            ("resourceId", Type::Text),
+            ("networkManagerId", Type::Text),
+            ("description", Type::Text),
+        ],
+    )?;
     let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut properties = Map::new();
     match kind {

@@ -14,8 +14,10 @@ pub(super) enum Dialect {
     LatePreview,
     /// 2022-01-01: the first that is no preview; the previews of 2022 are older in shape.
     Ga,
-    /// Everything since.
+    /// What is newer, until the next.
     Current,
+    /// 2023-11-01 and later: a virtual network that is written without `subnets` keeps them.
+    KeptSubnets,
     /// 2024-03-01 and later: virtual networks have policies for private endpoints.
     EndpointPolicies,
     /// 2024-07-01 and later: deleting a configuration goes on in the background.
@@ -31,7 +33,8 @@ impl Dialect {
             date if preview && date < "2022-01-01" => Dialect::Second,
             date if preview && date < "2023-01-01" => Dialect::LatePreview,
             date if date <= "2022-01-01" => Dialect::Ga,
-            date if date < "2024-03-01" => Dialect::Current,
+            date if date < "2023-11-01" => Dialect::Current,
+            date if date < "2024-03-01" => Dialect::KeptSubnets,
             date if date < "2024-07-01" => Dialect::EndpointPolicies,
             _ => Dialect::Latest,
         }
@@ -46,6 +49,10 @@ impl Dialect {
     /// Until 2022-01-01: a member's region is its `location`.
     pub(super) fn early(self) -> bool {
         self <= Dialect::Ga
+    }
+
+    pub(super) fn keeps_subnets(self) -> bool {
+        self >= Dialect::KeptSubnets
     }
 
     pub(super) fn knows_endpoint_policies(self) -> bool {
@@ -72,6 +79,7 @@ mod tests {
         assert_eq!(of("2022-04-01-Preview"), Dialect::LatePreview);
         assert_eq!(of("2022-01-01"), Dialect::Ga);
         assert_eq!(of("2023-09-01"), Dialect::Current);
+        assert_eq!(of("2023-11-01"), Dialect::KeptSubnets);
         assert_eq!(of("2024-05-01"), Dialect::EndpointPolicies);
         assert_eq!(of("2024-10-01"), Dialect::Latest);
         assert_eq!(of("2031-01-01"), Dialect::Latest);

@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::bodies::{self, Type};
 use super::call::Call;
-use super::commits::{active, normal, texts, tokened};
+use super::commits::{active, texts, tokened};
 use super::resource::{Kind, Resource};
 use super::{configurations, groups, handshake, members};
 use crate::hierarchy::key;
-use crate::reply::{Handled, Reply};
+use crate::regions::normal;
+use crate::reply::Handled;
 use crate::world::World;
 
 /// `POST …/listActiveConnectivityConfigurations`.
@@ -16,6 +18,7 @@ pub(super) fn active_configurations(call: &Call<'_>) -> Handled {
     call.authorize("networkManagers/listActiveConnectivityConfigurations/action")?;
     let manager = call.manager()?.id.clone();
     let body = call.request.json()?;
+    bodies::check_whole(&body, &[("regions", Type::Texts), ("skipToken", Type::Text)])?;
     let regions = texts(&body, "regions");
     let mut items = Vec::new();
     for deployment in active(call.world, &manager, "Connectivity", call.request.at) {
@@ -30,7 +33,7 @@ pub(super) fn active_configurations(call: &Call<'_>) -> Handled {
             items.push(item);
         }
     }
-    Ok(Reply::ok(tokened(&body, items)))
+    tokened(call, &body, items)
 }
 
 /// `POST …/virtualNetworks/{name}/listNetworkManagerEffectiveConnectivityConfigurations`.
@@ -42,7 +45,7 @@ pub(super) fn effective_configurations(call: &Call<'_>, network: &str) -> Handle
     let region = normal(&found.location);
     let mut items = Vec::new();
     let Some(seen) = seen_at(call.world, call.request.at) else {
-        return Ok(Reply::ok(tokened(&body, items)));
+        return tokened(call, &body, items);
     };
     for manager in call.world.network.all(Kind::Manager) {
         if !handshake::in_effect(call.world, manager, &id) {
@@ -61,7 +64,7 @@ pub(super) fn effective_configurations(call: &Call<'_>, network: &str) -> Handle
             }
         }
     }
-    Ok(Reply::ok(tokened(&body, items)))
+    tokened(call, &body, items)
 }
 
 /// What happened after that time is not seen yet.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::bodies::{self, Type};
 use super::call::Call;
 use super::operations::End;
 use super::resource::{Kind, Resource};
@@ -26,6 +27,16 @@ pub(super) fn list(call: &Call<'_>) -> Handled {
 
 fn put(call: &mut Call<'_>) -> Handled {
     let given = call.to_write(Kind::Group)?;
+    bodies::check(
+        &given,
+        &[
+            ("displayName", Type::Text),
+            ("description", Type::Text),
+            ("memberType", Type::Text),
+            ("groupMembers", Type::List),
+            ("conditionalMembership", Type::Text),
+        ],
+    )?;
     let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default();
     let member_type = match text("memberType") {
         "" => "VirtualNetwork",

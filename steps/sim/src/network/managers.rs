@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
+use super::bodies::{self, CONFIGURATIONS, Type};
 use super::call::Call;
 use super::connections::not_within_tenant;
 use super::dialect::Dialect;
@@ -12,6 +13,14 @@ use super::resource::{Kind, Resource};
 use crate::hierarchy::{Place, key};
 use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
+
+/// What is looked at before it is kept.
+const PROPERTIES: &[(&str, Type)] = &[
+    ("displayName", Type::Text),
+    ("description", Type::Text),
+    ("networkManagerScopes", Type::Object),
+    ("networkManagerScopeAccesses", Type::SomeOf(CONFIGURATIONS)),
+];
 
 /// `networkManagers/{name}`.
 pub(super) fn handle(call: &mut Call<'_>) -> Handled {
@@ -37,22 +46,14 @@ fn put(call: &mut Call<'_>) -> Handled {
     call.authorize_kind(Kind::Manager, "write")?;
     let body = call.request.json()?;
     let given = call.properties()?;
-    let existing = call.world.network.get(&call.id);
-    let location = match body.get("location").and_then(Value::as_str) {
-        Some(location) => location.to_owned(),
-        None => existing.map(|m| m.location.clone()).ok_or_else(|| {
-            Reply::gateway_error(
-                400,
-                "LocationRequired",
-                "The location property is required for this definition.",
-            )
-        })?,
-    };
+    let location = call.location(Kind::Manager, &body)?;
+    bodies::check(&given, PROPERTIES)?;
     let scopes = given.get("networkManagerScopes").and_then(Value::as_object).ok_or_else(|| {
         Call::bad_request(
             "Required property 'networkManagerScopes' not found in the properties of the network manager.",
         )
     })?;
+    bodies::check(scopes, &[("managementGroups", Type::Texts), ("subscriptions", Type::Texts)])?;
     let ids = |kind: &str| -> Vec<String> {
         let list = scopes.get(kind).and_then(Value::as_array);
         list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -72,8 +73,8 @@ fn put(call: &mut Call<'_>) -> Handled {
     let accesses = given.get("networkManagerScopeAccesses").filter(|a| a.is_array());
     properties
         .insert("networkManagerScopeAccesses".to_owned(), accesses.cloned().unwrap_or_else(|| json!([])));
+    let tags = Call::tags(&body)?.unwrap_or_else(|| json!({}));
     let (mut manager, change) = call.draft(Kind::Manager);
-    let tags = body.get("tags").filter(|t| t.is_object()).cloned().unwrap_or_else(|| json!({}));
     let same = manager.properties == properties && manager.tags == tags && manager.location == location;
     manager.properties = properties;
     manager.tags = tags;
@@ -106,8 +107,8 @@ fn patch(call: &mut Call<'_>) -> Handled {
     call.authorize_kind(Kind::Manager, "write")?;
     call.manager()?;
     let body = call.request.json()?;
+    let tags = Call::tags(&body)?;
     let (mut manager, _) = call.draft(Kind::Manager);
-    let tags = body.get("tags").filter(|t| t.is_object()).cloned();
     let change =
         if tags.as_ref().is_some_and(|t| *t != manager.tags) { Change::Updated } else { Change::None };
     manager.tags = tags.unwrap_or(manager.tags);

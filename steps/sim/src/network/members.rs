@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::bodies::{self, Type};
 use super::call::Call;
 use super::dialect::Dialect;
 use super::resource::{Kind, Resource};
@@ -35,6 +36,7 @@ fn put(call: &mut Call<'_>) -> Handled {
     call.authorize_kind(Kind::Member, "write")?;
     let (group_id, member_type) = call.group().map(|g| (g.id.clone(), g.text("memberType").to_owned()))?;
     let given = call.properties()?;
+    bodies::check(&given, &[("resourceId", Type::Text)])?;
     let wanted = given.get("resourceId").and_then(Value::as_str).unwrap_or_default().to_owned();
     check_network(&wanted, &member_type)?;
     let action = "Microsoft.Network/virtualNetworks/write";

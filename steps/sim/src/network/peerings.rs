@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::call::Call;
 use super::resource::{Kind, Resource};
 use super::{commits, configurations, effective, handshake};
 use crate::hierarchy::key;
+use crate::reply::{Handled, Reply};
 use crate::world::World;
 
 /// Where a virtual network keeps the peerings that no configuration made.
@@ -42,6 +44,31 @@ pub(super) fn of(world: &World, network: &Resource, at: Timestamp) -> Vec<Value>
         shown_all.push(peering);
     }
     shown_all
+}
+
+/// `virtualNetworkPeerings` of a virtual network. These lists are not paged. A peering is made and removed by no request here.
+pub(super) fn list(call: &Call<'_>) -> Handled {
+    call.authorize("virtualNetworks/virtualNetworkPeerings/read")?;
+    let network = of_path(call)?;
+    Ok(Reply::ok(json!({ "value": of(call.world, network, call.request.at) })))
+}
+
+/// `virtualNetworkPeerings/{name}` of a virtual network.
+pub(super) fn read(call: &Call<'_>) -> Handled {
+    call.authorize("virtualNetworks/virtualNetworkPeerings/read")?;
+    let network = of_path(call)?;
+    let named = |peering: &Value| peering["id"].as_str().is_some_and(|own| key(own) == key(&call.id));
+    let found = of(call.world, network, call.request.at).into_iter().find(named);
+    found.map(Reply::ok).ok_or_else(|| {
+        let message = format!("Resource {} not found.", call.id);
+        Reply::error(404, "NotFound", &message)
+    })
+}
+
+/// The network that the path lies under.
+fn of_path<'a>(call: &'a Call<'_>) -> Result<&'a Resource, Reply> {
+    let id = call.id.split("/virtualNetworkPeerings").next().unwrap_or_default();
+    call.world.network.seen(id).ok_or_else(|| call.gateway_not_found(id))
 }
 
 /// A peering of the network with this id.

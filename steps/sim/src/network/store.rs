@@ -53,7 +53,7 @@ pub(crate) struct Network {
 impl Network {
     /// Commits to this region fail from now on, with this message; `None`: no longer.
     pub(crate) fn fail_deployments(&mut self, region: &str, message: Option<&str>) {
-        let region = super::commits::normal(region);
+        let region = crate::regions::normal(region);
         match message {
             Some(message) => self.failing.insert(region, message.to_owned()),
             None => self.failing.shift_remove(&region),

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::bodies::{self, Type};
 use super::call::Call;
 use super::operations::{self, End, Operation};
+use super::prefixes;
 use super::resource::Resource;
 use crate::hierarchy::key;
 use crate::ledger::Change;
@@ -51,11 +53,36 @@ pub(super) fn kept(given: &Value, id: &str) -> Value {
     })
 }
 
+/// What is looked at before it is kept; prefixes are looked at together with the network's others.
+const PROPERTIES: &[(&str, Type)] = &[
+    ("delegations", Type::List),
+    (
+        "privateEndpointNetworkPolicies",
+        Type::OneOf(&["Enabled", "Disabled", "NetworkSecurityGroupEnabled", "RouteTableEnabled"]),
+    ),
+    ("privateLinkServiceNetworkPolicies", Type::OneOf(&["Enabled", "Disabled"])),
+    ("sharingScope", Type::OneOf(&["Tenant", "DelegatedServices"])),
+    ("networkSecurityGroup", Type::Object),
+    ("routeTable", Type::Object),
+    ("natGateway", Type::Object),
+    ("serviceEndpoints", Type::List),
+];
+
+/// A subnet of the network at the path, from what a client gave within that network's body.
+pub(super) fn given(call: &Call<'_>, subnet: &Value) -> Result<Value, Reply> {
+    let name = subnet.get("name").and_then(Value::as_str).unwrap_or_default();
+    super::check_name(name)?;
+    bodies::check_whole(subnet.get("properties").unwrap_or(&json!({})), PROPERTIES)?;
+    Ok(kept(subnet, &format!("{}/subnets/{name}", call.id)))
+}
+
 fn put(call: &mut Call<'_>) -> Handled {
     call.authorize("virtualNetworks/subnets/write")?;
-    call.properties()?;
+    bodies::check(&call.properties()?, PROPERTIES)?;
     let subnet = kept(&call.request.json()?, &call.id);
-    let mut subnets = of(network(call)?);
+    let network = network(call)?;
+    let (mut whole, network_id) = (network.properties.clone(), network.id.clone());
+    let mut subnets = of(network);
     let (status, change) = match subnets.iter_mut().find(|other| named(other, &call.id)) {
         Some(there) => {
             let change = if *there == subnet { Change::None } else { Change::Updated };
@@ -67,6 +94,8 @@ fn put(call: &mut Call<'_>) -> Handled {
             (201, Change::Created)
         }
     };
+    whole.insert("subnets".to_owned(), json!(subnets));
+    prefixes::check(&whole, &network_id)?;
     write(call, subnets);
     Ok(Reply::json(status, subnet).changed(change))
 }
@@ -97,7 +126,7 @@ fn network_id<'a>(call: &'a Call<'_>) -> &'a str {
     call.id.split("/subnets").next().unwrap_or_default()
 }
 
-fn of(network: &Resource) -> Vec<Value> {
+pub(super) fn of(network: &Resource) -> Vec<Value> {
     network.properties.get("subnets").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 

@@ -380,8 +380,11 @@ fn bad_managers_are_refused() {
         (got.status, got.code().to_owned())
     };
     assert_eq!(put(json!({ "properties": {} })), (400, "LocationRequired".into()));
-    assert_eq!(put(json!({ "location": "x" })), (400, "BadRequest".into()));
-    assert_eq!(put(json!({ "location": "x", "properties": [1] })), (400, "InvalidRequestFormat".into()));
+    assert_eq!(put(json!({ "location": "westeurope" })), (400, "BadRequest".into()));
+    assert_eq!(
+        put(json!({ "location": "westeurope", "properties": [1] })),
+        (400, "InvalidRequestFormat".into())
+    );
     assert_eq!(put(manager_body(FABRIKAM_SUBSCRIPTION)), (400, "BadRequest".into()));
     let bad_name = two.central("PUT", &manager("-x"), &manager_body(CENTRAL_SUBSCRIPTION));
     assert_eq!(bad_name.refusal(), (400, "InvalidResourceName"));

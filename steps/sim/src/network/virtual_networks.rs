@@ -2,17 +2,28 @@
 
 use serde_json::{Map, Value, json};
 
+use super::bodies::{self, Type};
 use super::call::Call;
 use super::dialect::Dialect;
 use super::operations::End;
 use super::resource::{Kind, Resource};
-use super::{peerings, subnets};
+use super::{peerings, prefixes, subnets};
 use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
 
 /// Whether private endpoints of this network may be reached from elsewhere: off where it was not said.
 const ENDPOINT_POLICIES: &str = "privateEndpointVNetPolicies";
 const SETTINGS: [&str; 4] = ["dhcpOptions", "encryption", "flowTimeoutInMinutes", ENDPOINT_POLICIES];
+
+/// What is looked at before it is kept.
+const PROPERTIES: &[(&str, Type)] = &[
+    ("addressSpace", Type::Object),
+    ("subnets", Type::List),
+    ("dhcpOptions", Type::Object),
+    ("encryption", Type::Object),
+    ("flowTimeoutInMinutes", Type::Number(4, 30)),
+    (ENDPOINT_POLICIES, Type::OneOf(&["Disabled", "Basic"])),
+];
 
 /// `virtualNetworks/{name}`.
 pub(super) fn handle(call: &mut Call<'_>) -> Handled {
@@ -26,6 +37,9 @@ pub(super) fn handle(call: &mut Call<'_>) -> Handled {
         }
         "PUT" => put(call),
         "DELETE" => call.delete(Kind::VirtualNetwork, Some(End::Done)),
+        "PATCH" => {
+            Err(crate::not_simulated::arm(call.request, "changing the tags of a virtual network alone"))
+        }
         _ => Err(Reply::method_not_allowed()),
     }
 }
@@ -43,34 +57,22 @@ fn put(call: &mut Call<'_>) -> Handled {
     call.check_conditions()?;
     let body = call.request.json()?;
     let given = call.properties()?;
+    let location = call.location(Kind::VirtualNetwork, &body)?;
+    bodies::check(&given, PROPERTIES)?;
+    let encryption = given.get("encryption").and_then(Value::as_object).cloned().unwrap_or_default();
+    bodies::check(&encryption, &[("enforcement", Type::OneOf(&["DropUnencrypted", "AllowUnencrypted"]))])?;
     let existing = call.world.network.get(&call.id);
-    let location = match (body.get("location").and_then(Value::as_str), existing) {
-        (Some(location), _) => super::commits::normal(location),
-        (None, Some(existing)) => existing.location.clone(),
-        (None, None) => {
-            return Err(Reply::gateway_error(
-                400,
-                "LocationRequired",
-                "The location property is required for this definition.",
-            ));
-        }
-    };
-    if existing.is_some_and(|e| e.location != location) {
-        return Err(Reply::gateway_error(
-            409,
-            "InvalidResourceLocation",
-            &format!("The resource '{}' already exists in another location.", call.id),
-        ));
-    }
     let mut properties = Map::new();
     let space = given.get("addressSpace").filter(|a| a.is_object()).cloned();
     properties.insert("addressSpace".to_owned(), space.unwrap_or_else(|| json!({ "addressPrefixes": [] })));
-    let given_subnets = given.get("subnets").and_then(Value::as_array).into_iter().flatten();
-    let subnets = given_subnets.map(|subnet| {
-        let name = subnet.get("name").and_then(Value::as_str).unwrap_or_default();
-        subnets::kept(subnet, &format!("{}/subnets/{name}", call.id))
-    });
-    properties.insert("subnets".to_owned(), subnets.collect());
+    let subnets: Vec<Value> = match given.get("subnets").and_then(Value::as_array) {
+        Some(given) => given.iter().map(|subnet| subnets::given(call, subnet)).collect::<Result<_, _>>()?,
+        // Since that version what is not given is kept; before, it was removed (Microsoft.Network 2023-11-01, breaking change).
+        None if call.dialect.keeps_subnets() => existing.map(subnets::of).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    properties.insert("subnets".to_owned(), Value::Array(subnets));
+    prefixes::check(&properties, &call.id)?;
     // What is only kept: nothing here depends on it, but whoever set it reads it back.
     for setting in SETTINGS {
         if let Some(value) = given.get(setting).filter(|value| !value.is_null()) {
@@ -80,8 +82,8 @@ fn put(call: &mut Call<'_>) -> Handled {
     if let Some(own) = existing.and_then(|e| e.properties.get(peerings::OWN)) {
         properties.insert(peerings::OWN.to_owned(), own.clone());
     }
+    let tags = Call::tags(&body)?.unwrap_or_else(|| json!({}));
     let (mut network, change) = call.draft(Kind::VirtualNetwork);
-    let tags = body.get("tags").filter(|t| t.is_object()).cloned().unwrap_or_else(|| json!({}));
     let same = network.properties == properties && network.tags == tags;
     let status = if change == Change::Created { 201 } else { 200 };
     network.properties = properties;

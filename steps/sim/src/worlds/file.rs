@@ -257,6 +257,12 @@ fn place_subscription(world: &mut World, entry: &SubscriptionEntry, tenant: &str
             tags: serde_json::json!({}),
         });
     };
+    for group in &entry.resource_groups {
+        crate::regions::check_for_group(&group.location).map_err(|refused| WorldError::Refused {
+            place: format!("resource group {}", group.name),
+            why: refused.message(),
+        })?;
+    }
     entry.resource_groups.iter().for_each(|g| add(&g.name, &g.location));
     entry.network_managers.iter().for_each(|m| add(&m.resource_group, &m.location));
     entry.virtual_networks.iter().for_each(|v| add(&v.resource_group, &v.location));
@@ -287,11 +293,13 @@ fn place_network(world: &mut World, entry: &SubscriptionEntry) -> Result<(), Wor
     for vnet in &entry.virtual_networks {
         let vnet_id = network_id(&id, &vnet.resource_group, "virtualNetworks", &vnet.name);
         let peerings = vnet.peerings.clone().into_iter();
-        network::place_virtual_network(world, &vnet_id, &vnet.location, &vnet.address_prefixes, peerings);
+        network::place_virtual_network(world, &vnet_id, &vnet.location, &vnet.address_prefixes, peerings)
+            .map_err(|why| WorldError::Refused { place: format!("virtual network {}", vnet.name), why })?;
     }
     for manager in &entry.network_managers {
         let manager_id = network_id(&id, &manager.resource_group, "networkManagers", &manager.name);
-        network::place_network_manager(world, &manager_id, &manager.location, &manager.scopes);
+        network::place_network_manager(world, &manager_id, &manager.location, &manager.scopes)
+            .map_err(|why| WorldError::Refused { place: format!("network manager {}", manager.name), why })?;
         for connection in &manager.connections {
             network::place_connection(
                 world,

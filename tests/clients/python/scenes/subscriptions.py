@@ -90,17 +90,25 @@ def play(sim, checks):
             404, "InvalidResourceNamespace", ResourceNotFoundError,
         )
 
+    with checks.scene("a provider that is in use is not unregistered"):
+        checks.refused(
+            "unregister", lambda: resources.providers.unregister("Microsoft.Network"),
+            409, "Conflict", ResourceExistsError,
+        )
+        checks.equal("after", resources.providers.get("Microsoft.Network").registration_state, "Registered")
+
     with checks.scene("a client that meets an unregistered provider registers it by itself"):
-        resources = sim.client(ResourceManagementClient, admin, sim.target_subscription)
-        resources.providers.unregister("Microsoft.Network")
-        network = sim.client(NetworkManagementClient, admin, sim.target_subscription)
+        third = sim.tenants["tailspin"]
+        owner = sim.credential("tailspin-admin", third["id"])
+        resources = sim.client(ResourceManagementClient, owner, third["subscription"])
+        network = sim.client(NetworkManagementClient, owner, third["subscription"])
         body = VirtualNetwork(
             location="westeurope",
             properties=VirtualNetworkPropertiesFormat(address_space=AddressSpace(address_prefixes=["10.9.0.0/24"])),
         )
 
         def make():
-            return network.virtual_networks.begin_create_or_update(sim.target_group, "vnet-registered", body).result()
+            return network.virtual_networks.begin_create_or_update(third["resource_group"], "vnet-registered", body).result()
 
         # It does so only where it reads the whole answer before it gives it on: not for long-running writes.
         checks.refused("a long-running write", make, 409, "MissingSubscriptionRegistration", ResourceExistsError)
@@ -113,8 +121,8 @@ def play(sim, checks):
         checks.equal("after", resources.providers.get("Microsoft.Network").registration_state, "Registered")
         connections.delete("by-itself")
         checks.equal("a long-running write", make().properties.provisioning_state, "Succeeded")
-        network.virtual_networks.begin_delete(sim.target_group, "vnet-registered").result()
+        network.virtual_networks.begin_delete(third["resource_group"], "vnet-registered").result()
         checks.refused(
-            "what was deleted", lambda: network.virtual_networks.get(sim.target_group, "vnet-registered"),
+            "what was deleted", lambda: network.virtual_networks.get(third["resource_group"], "vnet-registered"),
             404, "ResourceNotFound", ResourceNotFoundError,
         )
