@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use twinspan_engine::{Actor, LEASE, Opening, Registry, SqliteBackend, recover_journal};
+use twinspan_engine::{
+    Actor, Group, LEASE, Opening, Registry, Remarks, Sharing, SqliteBackend, belongs_to_another, own_account,
+    recover_journal,
+};
 
 use crate::arguments::Global;
 use crate::configuration::{self, Configuration, Layers, Sources};
 use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::{failures, held_commit, step_kinds};
+use twinspan_encode::sh::word;
 
 /// The program's surroundings.
 pub(crate) struct App {
@@ -17,11 +21,13 @@ pub(crate) struct App {
     pub(crate) folder: PathBuf,
     global: Global,
     layers: OnceLock<(Layers, Configuration)>,
+    /// What the journal has to say that is no error.
+    pub(crate) remarks: Remarks,
 }
 
 impl App {
     pub(crate) fn new(environment: Environment, folder: PathBuf, global: Global) -> Self {
-        App { environment, folder, global, layers: OnceLock::new() }
+        App { environment, folder, global, layers: OnceLock::new(), remarks: Remarks::default() }
     }
 
     /// `--journal` as given, for commands whose default is not the user's journal.
@@ -71,11 +77,62 @@ impl App {
         }
     }
 
-    /// Who acts: as told, else the account's name, else its number (services and containers often have no name).
+    /// Who acts: as told, else the account's name, else its number (services and containers often have no name). Where
+    /// several accounts use the journal, the system names the account and the environment does not.
     pub(crate) fn actor(&self) -> Actor {
         let named = self.global.actor.clone().or_else(|| self.environment.get("TWINSPAN_ACTOR"));
+        let shared = self.configuration().is_ok_and(|configuration| configuration.journal_group.is_some());
+        if named.is_none() && shared {
+            return own_account();
+        }
         let user = || self.environment.get("USER").or_else(|| self.environment.get("LOGNAME"));
         Actor(named.or_else(user).unwrap_or_else(account))
+    }
+
+    /// Who sends a signal through `backend`. In a journal of another account that is the account of this process: the owner
+    /// of the signal's file proves it.
+    pub(crate) fn sender(&self, backend: &SqliteBackend) -> Result<Actor, CommandError> {
+        let Some(owner) = backend.sends_to() else { return Ok(self.actor()) };
+        let proven = own_account();
+        match &self.global.actor {
+            Some(stated) if *stated != proven.0 => Err(CommandError::usage(format!(
+                "the journal belongs to the account {owner}: your signals are recorded as those of {proven}, not of {stated}"
+            ))
+            .hint("leave --actor out; with `approve --as NAME` you say for whom you speak")),
+            _ => Ok(proven),
+        }
+    }
+
+    /// Who besides its owner may use the journal at `path`.
+    pub(crate) fn sharing(&self, path: &Path) -> Result<Sharing, CommandError> {
+        if belongs_to_another(path) {
+            return Ok(Sharing::AsItIs);
+        }
+        // A configuration that cannot be read is said by those who need more of it; until then nothing is opened or closed.
+        let Ok(configuration) = self.configuration() else { return Ok(Sharing::AsItIs) };
+        let Some(said) = &configuration.journal_group else { return Ok(Sharing::Private) };
+        let refused = |what: String| CommandError::usage(format!("{}: journal.group: {what}", said.place));
+        let Some(group) = Group::find(&said.name) else {
+            return Err(refused(format!("there is no group {} on this machine", said.name)).hint(format!(
+                "`getent group` lists the groups; `sudo groupadd {}` makes this one",
+                word(&said.name)
+            )));
+        };
+        if !group.has_this_account() {
+            let me = own_account();
+            return Err(refused(format!("{me} is not a member of the group {}", said.name)).hint(format!(
+                "`sudo usermod -aG {} {}`, then sign in again; or name another group",
+                word(&said.name),
+                word(&me.0)
+            )));
+        }
+        let home = self.environment.path("HOME").and_then(|home| home.canonicalize().ok());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&self.folder);
+        if home.is_some() && folder.canonicalize().ok() == home {
+            return Err(refused("the journal lies in your home folder, which is not opened for a group".to_owned())
+                .hint("give the journal a folder of its own, such as /srv/twinspan: --journal /srv/twinspan/journal.db"));
+        }
+        Ok(Sharing::Group(group))
     }
 
     /// The journal, for reading; `None`: there is none yet.
@@ -84,7 +141,7 @@ impl App {
         if !is_there(&path)? {
             return Ok(None);
         }
-        let opening = Opening::reading(step_kinds::described()?);
+        let opening = Opening::reading(step_kinds::described()?).sharing(self.sharing(&path)?);
         Ok(Some(Arc::new(SqliteBackend::open(&path, opening).map_err(failures::backend)?)))
     }
 
@@ -101,15 +158,20 @@ impl App {
         if !is_there(&self.journal()?)? {
             return Err(self.no_journal()?);
         }
-        self.open(step_kinds::described()?)
+        self.open_as(Opening::asking(step_kinds::described()?))
     }
 
     /// The journal, for driving runs with the kinds of `registry`; made if it is not there.
     pub(crate) fn open(&self, registry: Arc<Registry>) -> Result<Arc<SqliteBackend>, CommandError> {
+        self.open_as(Opening::live(registry))
+    }
+
+    fn open_as(&self, opening: Opening) -> Result<Arc<SqliteBackend>, CommandError> {
         let path = self.journal()?;
         // A configuration that cannot be read is said by those who need more of it.
         let lease = self.configuration().ok().and_then(|configuration| configuration.journal_lease);
-        let opening = Opening::live(registry).lease(lease.unwrap_or(LEASE));
+        let opening =
+            opening.lease(lease.unwrap_or(LEASE)).sharing(self.sharing(&path)?).remarks(self.remarks.clone());
         let opening = held_commit::opening(opening, &self.environment)?;
         let backend = SqliteBackend::open(&path, opening).map_err(failures::backend)?;
         Ok(Arc::new(backend))
@@ -124,8 +186,11 @@ impl App {
 
 /// Whether there is a journal. One that is gone is not one that never was.
 pub(crate) fn is_there(path: &Path) -> Result<bool, CommandError> {
-    if path.exists() {
-        return Ok(true);
+    match path.try_exists() {
+        Ok(true) => return Ok(true),
+        // Whether it is there is not for this account to know: who opens it says what is closed.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(true),
+        _ => {}
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match folder.exists().then(|| recover_journal(path, None)).transpose().map_err(failures::backend)? {

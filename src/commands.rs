@@ -45,11 +45,18 @@ use crate::arguments::Command;
 use crate::cloud_notice;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::remarks;
 use crate::ui::Ui;
 
 /// Runs the command that was asked for.
 pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, CommandError> {
     cloud_notice::say(ui, app, &command)?;
+    let result = perform(ui, app, command).await;
+    remarks::say(ui, &app.remarks);
+    result
+}
+
+async fn perform(ui: &Ui, app: &App, command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Validate(args) => validate::run(ui, app, args).await,
         Command::Preview(args) => preview::run(ui, app, args).await,

@@ -32,6 +32,8 @@ pub(crate) struct Configuration {
     pub(crate) journal: Option<PathBuf>,
     /// How long the heartbeat of a driver may stand still before others take its runs over.
     pub(crate) journal_lease: Option<Duration>,
+    /// The group whose accounts may read the journal and send signals.
+    pub(crate) journal_group: Option<GroupSetting>,
     /// Credentials by the plan's identity names; `default` stands for every other.
     pub(crate) identities: BTreeMap<String, IdentitySettings>,
     pub(crate) cloud: CloudSettings,
@@ -39,6 +41,14 @@ pub(crate) struct Configuration {
     pub(crate) command_allow: Option<Vec<PathBuf>>,
     /// What a file says and is not obeyed in, with its place.
     pub(crate) ignored: Vec<String>,
+}
+
+/// A group of accounts, and where it was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupSetting {
+    pub(crate) name: String,
+    /// File, line and column, or the variable.
+    pub(crate) place: String,
 }
 
 /// `[cloud]`
@@ -99,6 +109,7 @@ impl Configuration {
         Configuration {
             journal: self.journal.or(lower.journal),
             journal_lease: self.journal_lease.or(lower.journal_lease),
+            journal_group: self.journal_group.or(lower.journal_group),
             identities: self.identities,
             cloud: self.cloud.over(lower.cloud),
             command_allow: self.command_allow.or(lower.command_allow),

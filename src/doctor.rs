@@ -93,7 +93,7 @@ impl DoctorView {
             Err(_) => None,
         };
         let found = match &path {
-            Some(path) => journal::check(path, &mut checks).await,
+            Some(path) => journal::check(app, path, &mut checks).await,
             None => Found::default(),
         };
         machine::check_clock(found.newest, &mut checks);

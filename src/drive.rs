@@ -12,11 +12,11 @@ use twinspan_engine::{
 use crate::arguments::Output;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::failures;
 use crate::interrupts::Interrupts;
 use crate::progress::{Progress, Said, Stamps};
 use crate::ui::{Text, Ui};
 use crate::view::{Facts, Page, RunView, SCHEMA};
+use crate::{failures, remarks};
 
 /// What drives.
 pub(crate) struct Driver {
@@ -74,6 +74,7 @@ impl Driver {
                     },
                     followed = progress.follow(&*self.clock) => followed?,
                 }
+                remarks::say(ui, self.backend.remarks());
             }
         };
         progress.catch_up().await?;

@@ -35,6 +35,7 @@ mod plan_identities;
 mod preview;
 mod progress;
 mod rehearsal;
+mod remarks;
 mod repair_all;
 mod repair_preview;
 mod report;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use twinspan_engine::{
-    Backend, ItemKind, RunId, Settled, Signal, SignalId, SignalRefused, SignalRow, SqliteBackend, StepKey,
-    WaitKind, check_signal,
+    Actor, Backend, ItemKind, Laid, RunId, Settled, Signal, SignalId, SignalRefused, SignalRow,
+    SqliteBackend, StepKey, WaitKind, check_signal,
 };
 use twinspan_plans::elements::names;
 
@@ -46,26 +46,61 @@ pub(crate) async fn send(
     let asked = signal_word(&signal);
     // A driver takes in what does not fit, without effect; whoever asks is told at once.
     let state = backend.load(run).await.map_err(failures::backend)?;
-    check_signal(&state, &signal, &app.actor()).map_err(refused)?;
-    let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason, signal };
+    let actor = app.sender(backend)?;
+    check_signal(&state, &signal, &actor).map_err(refused)?;
+    let row = SignalRow { id: SignalId::new(), run, actor: actor.clone(), reason, signal };
     let id = row.id;
     let settled = backend.signal_and_settle(row, PATIENCE).await.map_err(failures::backend)?;
-    let (by, words, next) = match settled {
-        Settled::ByDriver => ("driver", "its driver took it", None),
+    let (by, words, next) = match &settled {
+        Settled::ByDriver => ("driver", "its driver took it".to_owned(), None),
         Settled::Here => {
             let state = backend.load(run).await.map_err(failures::backend)?;
-            ("here", "no driver was alive: taken here", resume(&state, run))
+            ("here", "no driver was alive: taken here".to_owned(), resume(&state, run))
         }
-        Settled::NotYet => ("not-yet", "its driver has not taken it yet; it stays in the inbox", None),
+        Settled::NotYet => {
+            ("not-yet", "its driver has not taken it yet; it stays in the inbox".to_owned(), None)
+        }
+        Settled::Laid(laid) => {
+            (if laid.driver.is_some() { "not-yet" } else { "inbox" }, laid_words(laid, &actor), None)
+        }
+    };
+    let file = match &settled {
+        Settled::Laid(laid) => Some(&laid.file),
+        _ => None,
     };
     let view = document(json!({
-        "run": run, "short": run.short(), "signal": asked, "id": id, "taken": by, "next": next,
+        "run": run, "short": run.short(), "signal": asked, "id": id, "actor": actor, "taken": by, "file": file, "next": next,
     }));
     ui.data(&view, || Text::line(&format!("{GOOD}{asked}{GOOD:#}  run {}: {words}", run.short())))?;
     if let Some(next) = next {
         ui.talk(&format!("next: {next}"));
     }
-    Ok(if settled == Settled::NotYet { Exit::Waiting } else { Exit::Done })
+    Ok(match settled {
+        Settled::ByDriver | Settled::Here => Exit::Done,
+        // No run of the journal sends anything before its owner's program has taken the signal in: there is nothing to wait for.
+        Settled::Laid(Laid { driver: None, .. }) => {
+            if let Some(owner) = backend.sends_to() {
+                ui.talk(&format!("next: {owner} runs `twinspan resume {}`", run.short()));
+            }
+            Exit::Done
+        }
+        Settled::NotYet | Settled::Laid(_) => Exit::Waiting,
+    })
+}
+
+/// Who takes in a signal to another account's journal, and when.
+fn laid_words(laid: &Laid, actor: &Actor) -> String {
+    let Laid { file, owner, driver } = laid;
+    let at = file.display();
+    match driver {
+        Some(driver) => format!(
+            "laid into the inbox as {actor} ({at}); {driver} drives the run and has not taken it yet: check that {owner} started it with \
+             journal.group"
+        ),
+        None => format!(
+            "laid into the inbox as {actor} ({at}); the run is not running: {owner}'s next command that writes takes it in"
+        ),
+    }
 }
 
 /// Sends one signal for each step that `pattern` fits and that it fits now, and says how many there were.
@@ -89,11 +124,12 @@ pub(crate) async fn send_all(
             None => error.hint(format!("`twinspan show {}` lists its steps", run.short())),
         });
     }
+    let actor = app.sender(backend)?;
     let mut fitting = Vec::new();
     let mut refused = None;
     for key in &named {
         let signal = signal((*key).clone());
-        match check_signal(&state, &signal, &app.actor()) {
+        match check_signal(&state, &signal, &actor) {
             Ok(()) => fitting.push(signal),
             Err(why) => refused = Some(why),
         }
@@ -107,7 +143,8 @@ pub(crate) async fn send_all(
     };
     let count = fitting.len() + 1;
     for signal in fitting {
-        let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason: reason.clone(), signal };
+        let row =
+            SignalRow { id: SignalId::new(), run, actor: actor.clone(), reason: reason.clone(), signal };
         backend.signal(row).await.map_err(failures::backend)?;
     }
     ui.talk(&format!("{count} of {} steps that fit {pattern} take this", named.len()));

@@ -21,8 +21,8 @@ use crate::signal::{Actor, SignalRow};
 use crate::state::{RunState, RunStatus};
 
 pub use crate::journal::JournalReport;
-pub use opening::{Durability, LEASE, Mode, Opening};
-pub use sqlite::{BackedUp, Settled, SqliteBackend};
+pub use opening::{Durability, LEASE, Mode, Opening, Remarks};
+pub use sqlite::{BackedUp, Laid, Settled, SqliteBackend};
 
 /// A future that can be returned through `dyn Backend`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub(crate) use fresh::journal_id;
+pub(crate) use fresh::{folder_name, journal_id};
 
 /// Namespace of every deterministic UUID that the engine makes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0001);

@@ -1,5 +1,6 @@
 //! The journal: the truth about every run, in one SQLite file. No SQLite type leaves this module.
 
+mod access;
 mod backup;
 mod body;
 mod chain;
@@ -9,15 +10,20 @@ mod create;
 mod cut;
 mod driver_lock;
 mod examine;
+mod inbox;
+mod letters;
 mod liveness;
 mod log_check;
 mod look;
+mod operations;
 mod packed;
 mod place;
+mod private_copy;
 mod read;
 mod recover;
 mod schema;
 mod session;
+mod sharing;
 mod side_record;
 mod standing;
 mod upgrade;
@@ -31,17 +37,13 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rusqlite::Connection;
-use twinspan_plans::Digest;
 
-use crate::backend::{BackendError, Durability, Mode, Opening, Started};
-use crate::event::{Recorded, TakeOver};
-use crate::ids::{DriverId, RunId, Seq, SignalId};
-use crate::rollout::RunKey;
-use crate::step::ClaimKey;
+use crate::accounts;
+use crate::backend::{BackendError, Durability, Mode, Opening};
 
+pub use access::belongs_to_another;
 pub use body::Transcript;
 pub(crate) use body::{Packed, pack_commit, whole_microseconds};
 pub(crate) use commit::{Append, Held, Lease, NewRow, Refusal, Row, Summary, Taken};
@@ -52,12 +54,16 @@ pub(crate) use liveness::{Liveness, Verdict};
 pub(crate) use look::Look;
 pub(crate) use read::{Chain, RunRow, Waiting};
 pub use recover::{Acceptance, recover};
+pub use sharing::{Sharing, Wider};
 pub use verify::JournalReport;
 pub(crate) use watch::Watch;
 pub(crate) use writer::{Moved, Write, WriteFailure};
 
+use access::Access;
 use connect::{Use, connect, foreign, unusable};
+use inbox::Inbox;
 use liveness::Heartbeats;
+use private_copy::PrivateCopy;
 use read::ReadError;
 use schema::Schema;
 use session::Session;
@@ -72,9 +78,22 @@ pub(crate) struct Journal {
     /// Which files these are.
     files: Files,
     heartbeats: Arc<Heartbeats>,
+    sharing: Sharing,
+    /// Signals of other accounts, where they may send any.
+    inbox: Option<Arc<Inbox>>,
+    /// Number of the account that the journal belongs to, where signals are sent to it.
+    sends_to: Option<u32>,
     // Before the writer: who writes last folds the log into the file when nothing else has it open.
-    readers: Mutex<Vec<Connection>>,
+    readers: Readers,
     writer: Option<Writer>,
+}
+
+/// Where a journal is read.
+enum Readers {
+    /// In its own files: connections that are idle.
+    Open(Mutex<Vec<Connection>>),
+    /// In a copy, as this account may not write its files.
+    Copied(Arc<PrivateCopy>),
 }
 
 impl Journal {
@@ -91,27 +110,56 @@ impl Journal {
                 hint: "use Linux, macOS or the Windows Subsystem for Linux".to_owned(),
             });
         }
-        let reading = opening.mode == Mode::Reading;
-        let path = place::prepare(path, !reading)?;
+        let path = place::prepare(path, opening.mode != Mode::Reading && !opening.asks)?;
+        let (reading, access) = (opening.mode == Mode::Reading, Access::of(&path)?);
+        let owner = match access {
+            Access::Write => None,
+            Access::Read { owner } if reading => Some(owner),
+            // Who may not write asks all the same: by a file in the folder for signals.
+            Access::Read { owner } if opening.asks && accounts::own_id() != Some(owner) => Some(owner),
+            Access::Read { owner } => return Err(access::only_readable(&path, owner)),
+        };
+        // Another account's journal is not ours to share, whoever may write to it.
+        let sharing = if belongs_to_another(&path) { Sharing::AsItIs } else { opening.sharing.clone() };
+        sharing.expect_possible(&path)?;
         let (standing, loss) = standing::examine(&path)?;
         if let Some(loss) = loss {
             return Err(loss.refusal(&path));
         }
-        let writer = match (standing, reading) {
-            (Standing::New, true) => {
-                place::expect_file(&path)?;
-                return Err(nothing_there(&path));
-            }
-            (Standing::Ours, true) => {
+        let fresh = standing == Standing::New;
+        if fresh && (reading || owner.is_some()) {
+            place::expect_file(&path)?;
+            return Err(nothing_there(&path));
+        }
+        if owner.is_none() {
+            sharing.apply_to_folders(&path).map_err(place::not_writable)?;
+            sharing.make_companions(&path).map_err(place::not_writable)?;
+        }
+        let writer = match (reading, owner) {
+            (_, Some(_)) => None,
+            (true, None) => {
                 drop(identify_current(&path, schema)?);
                 None
             }
-            (_, false) => Some(Self::open_writer(&path, opening, schema, standing)?),
+            (false, None) => Some(Self::open_writer(&path, opening, &sharing, schema, standing)?),
         };
-        let readers = Mutex::new(vec![connect(&path, Use::Read)?]);
-        let files = Files::of(path.clone()).map_err(place::not_writable)?;
-        let journal =
-            Journal { path, mode: opening.mode, files, heartbeats: Arc::default(), readers, writer };
+        let readers = match owner {
+            Some(_) => Readers::Copied(Arc::new(PrivateCopy::new(&path, schema)?)),
+            None => Readers::Open(Mutex::new(vec![connect(&path, Use::Read)?])),
+        };
+        let inbox = sharing.group().filter(|_| opening.mode == Mode::Live && writer.is_some());
+        let inbox = inbox.map(|group| Arc::new(Inbox::new(&path, group.clone(), opening.remarks.clone())));
+        let journal = Journal {
+            files: Files::of(path.clone()).map_err(place::not_writable)?,
+            path,
+            mode: if owner.is_some() { Mode::Reading } else { opening.mode },
+            heartbeats: Arc::default(),
+            sharing,
+            inbox,
+            sends_to: owner.filter(|_| opening.asks),
+            readers,
+            writer,
+        };
         // A file that cannot be read is refused here.
         journal.read(read::data_version)?;
         Ok(journal)
@@ -120,6 +168,7 @@ impl Journal {
     fn open_writer(
         path: &Path,
         opening: &Opening,
+        sharing: &Sharing,
         schema: Schema,
         standing: Standing,
     ) -> Result<Writer, BackendError> {
@@ -139,7 +188,10 @@ impl Journal {
             session.share().map_err(place::not_writable)?;
         }
         let record = side_record::read(path);
-        let (version, _first) = identify(path, schema)?;
+        // Before anything is in the log, and once more at the end, when all files are there.
+        sharing.apply_to_files(path).map_err(place::not_writable)?;
+        sharing.make_companions(path).map_err(place::not_writable)?;
+        let (version, _first) = identify(path, path, schema)?;
         let mut connection = connect(path, Use::Write(opening.durability))?;
         if version != schema.version() {
             upgrade::bring_up_to_date(&mut connection, path, schema)?;
@@ -149,7 +201,6 @@ impl Journal {
         if let Some(loss) = standing::lost_tail(record, &connection).map_err(fail)? {
             return Err(loss.refusal(path));
         }
-        place::keep_private(path).map_err(place::not_writable)?;
         if let Some(pages) = opening.page_limit {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(fail)?;
         }
@@ -162,6 +213,7 @@ impl Journal {
         if let Some(record) = record.as_mut().filter(|_| alone) {
             record.write(commits);
         }
+        sharing.apply_to_files(path).map_err(place::not_writable)?;
         let files = Files::of(path.to_owned()).map_err(place::not_writable)?;
         Writer::new(Tools { connection, files, record, session, cut: opening.cut.clone() }).map_err(fail)
     }
@@ -208,6 +260,9 @@ impl Journal {
 
     /// A connection to the files that were opened, and to no others.
     fn connection(&self) -> Result<Connection, BackendError> {
+        if let Readers::Copied(copy) = &self.readers {
+            return copy.connection();
+        }
         self.expect_in_place()?;
         let connection = connect(&self.path, Use::Read);
         // Between the two the path may have come to lead elsewhere.
@@ -216,182 +271,34 @@ impl Journal {
     }
 
     fn try_read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, BackendError> {
-        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.connection()?,
+        let result = match &self.readers {
+            Readers::Open(idle) => {
+                let found = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let connection = match found {
+                    Some(connection) => connection,
+                    None => self.connection()?,
+                };
+                let result = work(&connection);
+                idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                result
+            }
+            Readers::Copied(copy) => {
+                let lent = copy.take()?;
+                let result = work(&lent.connection);
+                copy.give_back(lent);
+                result
+            }
         };
-        let result = work(&connection);
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result.map_err(|error| match error {
-            ReadError::Sql(error) => match error {
-                rusqlite::Error::SqliteFailure(..) => self.files.fault(error),
-                error => BackendError::Damaged(error.to_string()),
+            ReadError::Sql(error) => match (error, &self.readers) {
+                (error @ rusqlite::Error::SqliteFailure(..), Readers::Open(_)) => self.files.fault(error),
+                (error @ rusqlite::Error::SqliteFailure(..), Readers::Copied(_)) => {
+                    unusable(&self.path, error)
+                }
+                (error, _) => BackendError::Damaged(error.to_string()),
             },
             ReadError::Damaged(what) => BackendError::Damaged(what),
         })
-    }
-
-    // What others ask of the journal: thin names over `commit` and `read`.
-
-    /// Accepts a run, unless it was there or may not begin.
-    pub(crate) async fn start(&self, new: NewRow) -> Result<Started, BackendError> {
-        self.write(move |connection| commit::start(connection, &new)).await
-    }
-
-    /// Puts a signal into a run's inbox; false when there is no such run.
-    pub(crate) async fn put_signal(
-        &self,
-        id: SignalId,
-        run: RunId,
-        body: String,
-    ) -> Result<bool, BackendError> {
-        self.write(move |connection| commit::put_signal(connection, id, run, &body)).await
-    }
-
-    /// Makes a lock of a new driver, whose heartbeat may stand still for `lease`.
-    pub(crate) fn new_driver(&self, lease: Duration, since: i64) -> Result<DriverLock, BackendError> {
-        driver_lock::sweep(&self.path, &self.read(commit::drivers)?);
-        DriverLock::new(&self.path, lease, since).map_err(place::not_writable)
-    }
-
-    /// A driver's lock file has no use when the journal does not know the driver any more.
-    pub(crate) fn forget_driver(&self, driver: DriverId) {
-        let file = driver_lock::file_of(&driver_lock::folder_of(&self.path), driver);
-        if let Err(error) = std::fs::remove_file(file) {
-            tracing::debug!(%error, "the lock file of a driver that is gone stays behind");
-        }
-    }
-
-    /// A write that moves a driver's heartbeat; it answers whether the journal knows the driver.
-    pub(crate) fn beating(
-        driver: DriverId,
-        answer: impl FnOnce(Result<bool, WriteFailure>) + Send + 'static,
-    ) -> Box<dyn Write> {
-        task(move |connection| commit::beat(connection, driver), answer)
-    }
-
-    /// Gives up everything that a driver holds.
-    pub(crate) async fn leave_driver(&self, driver: DriverId) -> Result<(), BackendError> {
-        self.write(move |connection| commit::leave_driver(connection, driver)).await
-    }
-
-    /// A write that takes a run's lease.
-    pub(crate) fn taking(
-        &self,
-        run: RunId,
-        taker: commit::Holder,
-        steal: bool,
-        liveness: Arc<Liveness>,
-        took: impl FnOnce(Seq, i64, u64, Option<TakeOver>) -> Option<(Recorded, Packed)> + Send + 'static,
-        answer: impl FnOnce(Result<Result<Taken, Refusal>, WriteFailure>) + Send + 'static,
-    ) -> Box<dyn Write> {
-        task(move |connection| commit::take_lease(connection, run, &taker, steal, &liveness, took), answer)
-    }
-
-    /// A write that appends events.
-    pub(crate) fn appending(
-        append: Append,
-        answer: impl FnOnce(Result<Result<(), Refusal>, WriteFailure>) + Send + 'static,
-    ) -> Box<dyn Write> {
-        task(move |connection| commit::append(connection, &append), answer)
-    }
-
-    /// A new look for signs of life of drivers.
-    pub(crate) fn liveness(&self) -> Liveness {
-        Liveness::new(&self.path, Arc::clone(&self.heartbeats))
-    }
-
-    /// A run's row.
-    pub(crate) fn find(&self, run: RunId) -> Result<RunRow, BackendError> {
-        self.read(|connection| read::find(connection, run))?.ok_or(BackendError::NoSuchRun(run))
-    }
-
-    /// Runs, newest first.
-    pub(crate) fn list(&self, open: bool, key: Option<&RunKey>) -> Result<Vec<RunRow>, BackendError> {
-        self.read(|connection| read::list(connection, open, key))
-    }
-
-    /// Open runs that `driver` does not have.
-    pub(crate) fn open_runs(&self, driver: DriverId) -> Result<Vec<RunId>, BackendError> {
-        self.read(|connection| read::open_runs(connection, driver))
-    }
-
-    /// A driver, and what is known of it at this moment.
-    pub(crate) fn driver(&self, driver: i64, liveness: &Liveness) -> Result<Option<Held>, BackendError> {
-        let holder = self.read(|connection| commit::holder(connection, driver))?;
-        Ok(holder.map(|holder| Held { verdict: liveness.judge(&holder), holder }))
-    }
-
-    /// A run's row and its events from `from` on, of one moment.
-    pub(crate) fn events(&self, run: RunId, from: Seq) -> Result<(RunRow, Chain), BackendError> {
-        self.try_read(|connection| {
-            let moment = connection.unchecked_transaction()?;
-            let Some(row) = read::find(&moment, run)? else { return Ok(None) };
-            let chain = read::events(&moment, &row, from)?;
-            Ok(Some((row, chain)))
-        })?
-        .ok_or(BackendError::NoSuchRun(run))
-    }
-
-    /// Digest of a stored plan's text.
-    pub(crate) fn plan_digest(&self, plan: i64) -> Result<Digest, BackendError> {
-        self.read(|connection| read::plan_digest(connection, plan))
-    }
-
-    /// Text of a stored plan.
-    pub(crate) fn plan_text(&self, plan: i64) -> Result<String, BackendError> {
-        self.try_read(|connection| read::plan_text(connection, plan))
-    }
-
-    /// Signals that nobody took in yet.
-    pub(crate) fn inbox(&self, row: Option<Row>) -> Result<Vec<Waiting>, BackendError> {
-        self.read(|connection| read::inbox(connection, row))
-    }
-
-    /// Whether a signal was taken in.
-    pub(crate) fn is_taken(&self, id: SignalId) -> Result<bool, BackendError> {
-        Ok(self.read(|connection| read::is_taken(connection, id))?.unwrap_or(false))
-    }
-
-    /// Whether `lease` still holds.
-    pub(crate) fn still_holds(&self, row: Row, lease: Lease) -> Result<bool, BackendError> {
-        self.read(|connection| read::still_holds(connection, row, lease.driver, lease.epoch))
-    }
-
-    /// The driver of a run, and what is known of it at this moment.
-    pub(crate) fn driver_of(&self, run: RunId) -> Result<Option<Held>, BackendError> {
-        self.find(run)?.driver.map_or(Ok(None), |driver| self.driver(driver, &self.liveness()))
-    }
-
-    /// The other open run that holds `key`.
-    pub(crate) fn claimed_by_other(&self, row: Row, key: &ClaimKey) -> Result<Option<RunId>, BackendError> {
-        self.read(|connection| commit::claimed_by_other(connection, row, key))
-    }
-
-    /// Transcripts of a run, oldest first, each checked against the chain.
-    pub(crate) fn transcripts(&self, run: RunId) -> Result<Vec<Transcript>, BackendError> {
-        let row = self.find(run)?;
-        self.try_read(|connection| verify::transcripts(connection, row.row))
-    }
-
-    /// Checks a run's record; `fold` makes the status again from its events.
-    pub(crate) fn verify(
-        &self,
-        run: RunId,
-        fold: impl FnOnce(&RunRow, &[Recorded]) -> Result<Summary, String>,
-    ) -> Result<JournalReport, BackendError> {
-        self.try_read(|connection| verify::verify(connection, run, fold))?.ok_or(BackendError::NoSuchRun(run))
-    }
-
-    /// What is asked before writes are sent.
-    pub(crate) fn look(&self) -> Result<Look, BackendError> {
-        Ok(Look::new(self.connection()?))
-    }
-
-    /// A connection that watches for the commits of others.
-    pub(crate) fn watch(&self) -> Result<Watch, BackendError> {
-        Ok(Watch::new(&self.path, self.files.clone(), self.connection()?))
     }
 }
 
@@ -405,9 +312,10 @@ impl From<WriteFailure> for BackendError {
     }
 }
 
-/// Version of the journal's tables, as its log has them; the connection stays open until others are.
-fn identify(path: &Path, schema: Schema) -> Result<(i32, Connection), BackendError> {
-    let connection = connect(path, Use::Read)?;
+/// Version of the journal's tables, as its log has them; the connection stays open until others are. Refusals speak of
+/// the journal at `path`, of which `file` may be a copy.
+fn identify(file: &Path, path: &Path, schema: Schema) -> Result<(i32, Connection), BackendError> {
+    let connection = connect(file, Use::Read)?;
     let look = || -> Result<(i32, i32, String), rusqlite::Error> {
         let number = |name| connection.pragma_query_value(None, name, |row| row.get(0));
         let (application, version) = (number("application_id")?, number("user_version")?);
@@ -437,8 +345,13 @@ fn identify(path: &Path, schema: Schema) -> Result<(i32, Connection), BackendErr
 
 /// The same for who only reads: an older file, and one that lost its tail, are refused.
 fn identify_current(path: &Path, schema: Schema) -> Result<(i32, Connection), BackendError> {
-    let record = side_record::read(path);
-    let (version, connection) = identify(path, schema)?;
+    identify_current_as(path, path, schema)
+}
+
+/// The same of a copy of the journal at `path`.
+fn identify_current_as(file: &Path, path: &Path, schema: Schema) -> Result<(i32, Connection), BackendError> {
+    let record = side_record::read(file);
+    let (version, connection) = identify(file, path, schema)?;
     if version != schema.version() {
         return Err(too_old(path));
     }

@@ -7,6 +7,7 @@
 //! The event journal is the truth. `fold`, `decide`, `interpret` and `take_signal` are pure and hold every rule; the
 //! driver sleeps, the performer calls steps, the journal keeps.
 
+mod accounts;
 mod attempt_log;
 mod backend;
 mod clock;
@@ -34,10 +35,11 @@ mod step;
 mod suggested;
 mod wait;
 
+pub use accounts::{Group, own_account};
 pub use backend::{
     BackedUp, Backend, BackendError, Begins, BoxFuture, DriveOptions, Durability, Filter, JournalReport,
-    LEASE, LeaseHolder, Mode, NewRollout, NewRun, Opening, Parked, RunSummary, Runs, Settled, SqliteBackend,
-    Started, StopToken, Stopper,
+    LEASE, Laid, LeaseHolder, Mode, NewRollout, NewRun, Opening, Parked, Remarks, RunSummary, Runs, Settled,
+    SqliteBackend, Started, StopToken, Stopper,
 };
 pub use clock::{Clock, Now, SystemClock, VirtualClock};
 pub use contents::{Content, Contents};
@@ -54,8 +56,8 @@ pub use foresight::{Foreseen, Outlook, foresee};
 pub use hand_over::{Act, Back, Find, Fits, HandOver, Make, Removal, Request, Task, Variable};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
 pub use journal::{
-    Acceptance, CutPoint, CutPoints, Examination, Transcript, examine as examine_journal,
-    recover as recover_journal,
+    Acceptance, CutPoint, CutPoints, Examination, Sharing, Transcript, Wider, belongs_to_another,
+    examine as examine_journal, recover as recover_journal,
 };
 pub use perform::{Fact, Job, KindRules, Performer, READ_SERVES, Reads, Seen, panic_becomes_failure};
 pub use preview::{Preview, Previewed, Prospect, preview};

@@ -27,7 +27,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let path = app.journal()?;
-    let acceptance = Acceptance { actor: app.actor().0, at: SystemClock.now(), reason: args.reason.reason };
+    let acceptance = Acceptance {
+        actor: app.actor().0,
+        at: SystemClock.now(),
+        reason: args.reason.reason,
+        sharing: app.sharing(&path)?,
+    };
     let accept = args.accept_loss.then_some(&acceptance);
     let lost = recover_journal(&path, accept).map_err(failures::backend)?;
     match (lost, args.accept_loss) {

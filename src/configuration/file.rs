@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use twinspan_steps::{CredentialSettings, IdentitySettings, SecretRef};
 
 use super::ownership::Trust;
-use super::{CREDENTIALS, CloudName, Configuration};
+use super::{CREDENTIALS, CloudName, Configuration, GroupSetting};
 use crate::ui::Text;
 
 /// Something wrong in a configuration file.
@@ -123,7 +123,11 @@ impl Reader<'_> {
                         self.add(value.span(), super::LEASE_FORM);
                     }
                 }
-                other => self.unknown(key.span(), other, "[journal]", &["path", "lease"]),
+                "group" => {
+                    let name = self.string(value, "group").filter(|name| !name.is_empty());
+                    configuration.journal_group = name.and_then(|name| self.group(key.span(), name));
+                }
+                other => self.unknown(key.span(), other, "[journal]", &["path", "lease", "group"]),
             }
         }
     }
@@ -286,6 +290,17 @@ impl Reader<'_> {
 
     fn relative(&self, text: &str) -> PathBuf {
         self.path.parent().unwrap_or(Path::new(".")).join(text)
+    }
+
+    /// Who else may read the journal: not for a file to say that came with a checkout. Without it the journal stays private.
+    fn group(&mut self, at: Range<usize>, name: String) -> Option<GroupSetting> {
+        let (line, column) = self.place(&at);
+        let place = format!("{}:{line}:{column}", self.path.display());
+        if self.trust.is_full() {
+            return Some(GroupSetting { name, place });
+        }
+        self.ignored.push(format!("{place}: journal.group {OWN}"));
+        None
     }
 
     /// Programs that `command` steps may run. Where the file may not say so nothing is allowed by it, which hurts nobody who

@@ -13,7 +13,7 @@ use crate::ui::Text;
 
 use super::file::{self, Finding};
 use super::ownership::{self, Trust};
-use super::{CREDENTIALS, CloudName, CloudSettings, Configuration};
+use super::{CREDENTIALS, CloudName, CloudSettings, Configuration, GroupSetting};
 
 /// Name of the file, in the project and in the user's configuration folder.
 const FILE_NAME: &str = "twinspan.toml";
@@ -122,6 +122,9 @@ fn from_environment(
             }
             lease
         }),
+        journal_group: environment
+            .get("TWINSPAN_JOURNAL_GROUP")
+            .map(|name| GroupSetting { name, place: "TWINSPAN_JOURNAL_GROUP".to_owned() }),
         cloud: CloudSettings {
             name: choice(environment, "TWINSPAN_CLOUD_NAME", &CloudName::NAMES, findings),
             arm: environment.get("TWINSPAN_CLOUD_ARM"),

@@ -79,6 +79,7 @@ impl Configuration {
         };
         put("journal", self.journal.as_ref().map(|path| json!(path)));
         put("journal.lease", self.journal_lease.map(|lease| json!(format!("{}s", lease.as_secs()))));
+        put("journal.group", self.journal_group.as_ref().map(|group| json!(group.name)));
         let cloud = &self.cloud;
         put("cloud.name", cloud.name.map(|name| json!(name.name())));
         put("cloud.arm", cloud.arm.as_ref().map(|url| json!(url)));

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::Timestamp;
+use twinspan_encode::sh::word;
 use twinspan_engine::{
-    Backend, BackendError, Examination, Filter, Opening, RunSummary, SqliteBackend, examine_journal,
+    Backend, BackendError, Examination, Filter, Opening, RunSummary, Sharing, SqliteBackend, examine_journal,
 };
 
 use super::{Check, machine};
+use crate::app::App;
 use crate::view::counted;
 use crate::{failures, step_kinds};
 
@@ -24,7 +26,7 @@ pub(crate) struct Found {
 }
 
 /// Looks the journal over.
-pub(super) async fn check(path: &Path, checks: &mut Vec<Check>) -> Found {
+pub(super) async fn check(app: &App, path: &Path, checks: &mut Vec<Check>) -> Found {
     let there = crate::app::is_there(path);
     if let Err(error) = &there {
         checks.push(Check::failed("journal", error));
@@ -34,7 +36,14 @@ pub(super) async fn check(path: &Path, checks: &mut Vec<Check>) -> Found {
         checks.push(Check::note("journal", format!("there is none at {}: `run` makes it", path.display())));
         return Found { missing: true, ..Found::default() };
     }
-    let examined = match examine_journal(path) {
+    let sharing = match app.sharing(path) {
+        Ok(sharing) => sharing,
+        Err(error) => {
+            checks.push(Check::failed("permissions", &error));
+            return Found::default();
+        }
+    };
+    let examined = match examine_journal(path, &sharing) {
         Ok(examined) => examined,
         Err(error) => {
             checks.push(Check::failed("journal", &failures::backend(error)));
@@ -51,10 +60,11 @@ pub(super) async fn check(path: &Path, checks: &mut Vec<Check>) -> Found {
             examined.sqlite
         ),
     ));
-    check_file(path, &examined, checks);
+    check_file(path, &examined, &sharing, checks);
     let open = || -> Result<SqliteBackend, BackendError> {
         let registry = step_kinds::described().map_err(|error| BackendError::Damaged(error.message))?;
-        SqliteBackend::open(path, Opening::reading(registry))
+        // Nothing is changed here, permissions included.
+        SqliteBackend::open(path, Opening::reading(registry).sharing(Sharing::AsItIs))
     };
     match open() {
         Ok(backend) => check_records(&backend, checks).await,
@@ -65,22 +75,79 @@ pub(super) async fn check(path: &Path, checks: &mut Vec<Check>) -> Found {
     }
 }
 
-fn check_file(path: &Path, examined: &Examination, checks: &mut Vec<Check>) {
+fn check_file(path: &Path, examined: &Examination, sharing: &Sharing, checks: &mut Vec<Check>) {
     let settings: Vec<String> =
         examined.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    checks.push(Check::ok("settings", format!("read back as made: {}", settings.join(", "))));
+    checks.push(match &examined.read_only_of {
+        None => Check::ok("settings", format!("read back as made: {}", settings.join(", "))),
+        Some(owner) => Check::note(
+            "settings",
+            format!("they are {owner}'s, who writes the journal; this account reads a private copy of it"),
+        ),
+    });
     checks.push(if examined.problems.is_empty() {
         Check::ok("integrity", "SQLite finds nothing wrong with the file")
     } else {
         Check::wrong("integrity", examined.problems.join("; "), KEEP_A_COPY)
     });
-    checks.push(if examined.private {
-        Check::ok("permissions", "only its owner may read it")
-    } else {
-        let action = format!("chmod 600 {}", path.display());
-        Check::wrong("permissions", "others on this machine may read the journal", action)
-    });
+    check_permissions(path, examined, sharing, checks);
     checks.extend(examined.free.map(machine::check_space));
+}
+
+/// Who besides its owner may use the journal.
+fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, checks: &mut Vec<Check>) {
+    if let Some(owner) = &examined.read_only_of {
+        let signals = if examined.takes_signals {
+            format!("signals of its group go to {owner} as files")
+        } else {
+            format!("{owner} takes no signals of other accounts")
+        };
+        checks.push(Check::note(
+            "permissions",
+            format!("it belongs to the account {owner}, which lets this one read it; {signals}"),
+        ));
+        return;
+    }
+    if !examined.wider.is_empty() {
+        let open: Vec<String> = examined
+            .wider
+            .iter()
+            .map(|wider| {
+                format!("{} has mode {:04o} and not {:04o}", wider.path.display(), wider.mode, wider.wanted)
+            })
+            .collect();
+        let mend: Vec<String> = examined
+            .wider
+            .iter()
+            .map(|wider| format!("chmod {:o} {}", wider.wanted, word(&wider.path.display().to_string())))
+            .collect();
+        let who = match sharing.group() {
+            Some(group) => {
+                format!("others than its owner and the group {} may use the journal", group.name())
+            }
+            None => "others on this machine may read the journal".to_owned(),
+        };
+        checks.push(Check::wrong("permissions", format!("{who}: {}", open.join("; ")), mend.join("; ")));
+        return;
+    }
+    checks.push(match sharing.group() {
+        None => Check::ok("permissions", "only its owner may read it"),
+        Some(group) => Check::ok(
+            "permissions",
+            format!("its owner and the group {} may read it, and the group may send signals", group.name()),
+        ),
+    });
+    if let Some(folder) =
+        sharing.group().and_then(|group| path.parent().and_then(|folder| group.is_kept_from(folder)))
+    {
+        checks.push(Check::note(
+            "permissions",
+            format!(
+                "the group cannot get to it: {} is closed to it; a shared journal lies outside a home folder, such as in /srv",
+                folder.display()
+            ),
+        ));
+    }
 }
 
 /// What can be done about a record that does not fit.

@@ -1,10 +1,10 @@
 //! How a journal is opened.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::journal::CutPoints;
+use crate::journal::{CutPoints, Sharing};
 use crate::registry::Registry;
 
 /// What the journal is for.
@@ -40,6 +40,25 @@ pub struct Opening {
     pub(crate) page_limit: Option<u32>,
     pub(crate) lingers: bool,
     pub(crate) lease: Duration,
+    pub(crate) asks: bool,
+    pub(crate) sharing: Sharing,
+    pub(crate) remarks: Remarks,
+}
+
+/// What the journal has to say to its operator that is no error.
+#[derive(Clone, Debug, Default)]
+pub struct Remarks(Arc<Mutex<Vec<String>>>);
+
+impl Remarks {
+    pub(crate) fn put(&self, remark: String) {
+        tracing::warn!("{remark}");
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
+    }
+
+    /// What was said since the last time.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// How long the heartbeat of a driver may stand still before others take its runs over.
@@ -57,7 +76,15 @@ impl Opening {
             page_limit: None,
             lingers: true,
             lease: LEASE,
+            asks: false,
+            sharing: Sharing::default(),
+            remarks: Remarks::default(),
         }
+    }
+
+    /// For signals: runs are asked, not driven. Where another account owns the journal they go to its folder for signals.
+    pub fn asking(registry: Arc<Registry>) -> Self {
+        Opening { asks: true, ..Opening::live(registry) }
     }
 
     /// A rehearsal's journal, on the rehearsal's clock; nothing is synced.
@@ -103,6 +130,20 @@ impl Opening {
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
+        self
+    }
+
+    /// Who besides its owner may read the journal and send signals.
+    #[must_use]
+    pub fn sharing(mut self, sharing: Sharing) -> Self {
+        self.sharing = sharing;
+        self
+    }
+
+    /// Where remarks for the operator go.
+    #[must_use]
+    pub fn remarks(mut self, remarks: Remarks) -> Self {
+        self.remarks = remarks;
         self
     }
 

@@ -1,13 +1,13 @@
 //! The embedded backend: journal and driver in this process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::opening::{Mode, Opening};
+use super::opening::{Mode, Opening, Remarks};
 use super::plans::PlanCache;
 use super::{
     Backend, BackendError, BoxFuture, DriveOptions, Filter, NewRollout, NewRun, Parked, RunSummary, Runs,
@@ -30,6 +30,9 @@ use twinspan_plans::Digest;
 /// How often a caller that waits for another process looks.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How often a sender looks whether its signal was taken in: each look may copy the journal.
+const TAKEN_LOOK: Duration = Duration::from_millis(100);
+
 /// So often the inbox is asked before the lease is.
 const LOOKS: u32 = 25;
 
@@ -37,6 +40,7 @@ const LOOKS: u32 = 25;
 pub struct SqliteBackend {
     place: Place,
     clock: Arc<dyn Clock>,
+    remarks: Remarks,
 }
 
 /// A copy of a journal, checked.
@@ -50,8 +54,19 @@ pub struct BackedUp {
     pub bytes: u64,
 }
 
+/// A signal that was laid into the folder of another account's journal, and is not taken in yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Laid {
+    /// Its file.
+    pub file: PathBuf,
+    /// The account that takes it in.
+    pub owner: String,
+    /// The live driver of the run; `None`: the run is not running.
+    pub driver: Option<String>,
+}
+
 /// Who took a signal in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// The run's live driver.
     ByDriver,
@@ -59,15 +74,19 @@ pub enum Settled {
     Here,
     /// Nobody within the time given; it stays in the inbox.
     NotYet,
+    /// The owner of the journal takes it in.
+    Laid(Laid),
 }
 
 impl SqliteBackend {
     /// Opens the journal at `path`; makes it, unless it is only read.
     pub fn open(path: &Path, opening: Opening) -> Result<Self, BackendError> {
         let journal = Arc::new(Journal::open(path, &opening)?);
+        // What other accounts asked for counts before anything is done here.
+        journal.take_letters_in();
         let plans = Arc::new(PlanCache::new(opening.registry));
         let place = Place { journal, plans, lingers: opening.lingers, lease: opening.lease };
-        Ok(SqliteBackend { place, clock: opening.clock })
+        Ok(SqliteBackend { place, clock: opening.clock, remarks: opening.remarks })
     }
 
     /// Sends a signal and returns when it is in force: taken in by the run's live driver or, where there is none, by
@@ -78,6 +97,9 @@ impl SqliteBackend {
         wait: Duration,
     ) -> Result<Settled, BackendError> {
         let (run, id) = (signal.run, signal.id);
+        if let Some(owner) = self.place.journal.sends_to() {
+            return self.lay_and_wait(&signal, owner, wait).await;
+        }
         self.put_signal(signal).await?;
         let settle = async {
             loop {
@@ -96,6 +118,51 @@ impl SqliteBackend {
             }
         };
         tokio::time::timeout(wait, settle).await.unwrap_or(Ok(Settled::NotYet))
+    }
+
+    /// What the journal has to say that is no error.
+    pub fn remarks(&self) -> &Remarks {
+        &self.remarks
+    }
+
+    /// Whose folder for signals this backend's signals go to; `None`: they go to the journal itself.
+    pub fn sends_to(&self) -> Option<String> {
+        self.place.journal.sends_to()
+    }
+
+    /// Lays a signal into the folder of another account's journal and, where the run is driven, waits until it is taken in.
+    async fn lay_and_wait(
+        &self,
+        signal: &SignalRow,
+        owner: String,
+        wait: Duration,
+    ) -> Result<Settled, BackendError> {
+        let file = self.place.journal.lay(signal)?;
+        let driver = self.summary(signal.run)?.driver;
+        if driver.is_none() {
+            return Ok(Settled::Laid(Laid { file, owner, driver }));
+        }
+        let taken = async {
+            loop {
+                if !file.exists() {
+                    match self.place.journal.is_known(signal.id)? {
+                        Some(true) => return Ok(Settled::ByDriver),
+                        Some(false) => {}
+                        None => {
+                            return Err(BackendError::Refused {
+                                message: format!("{owner} did not take the signal: its file was refused"),
+                                hint: format!("what {owner}'s driver printed says why"),
+                            });
+                        }
+                    }
+                }
+                pause(TAKEN_LOOK).await;
+            }
+        };
+        match tokio::time::timeout(wait, taken).await {
+            Ok(taken) => taken,
+            Err(_) => Ok(Settled::Laid(Laid { file: file.clone(), owner: owner.clone(), driver })),
+        }
     }
 
     /// Takes in what waits in the inbox of a run that no process drives; its live driver does that itself.
@@ -166,6 +233,9 @@ impl SqliteBackend {
     }
 
     async fn put_signal(&self, signal: SignalRow) -> Result<(), BackendError> {
+        if self.place.journal.sends_to().is_some() {
+            return self.place.journal.lay(&signal).map(drop);
+        }
         let (run, id) = (signal.run, signal.id);
         let body = serde_json::to_string(&signal).map_err(unencodable)?;
         if self.place.journal.put_signal(id, run, body).await? {

@@ -89,6 +89,7 @@ impl Driver {
     fn look_for_signals(&mut self) -> Result<(), BackendError> {
         self.place.journal.expect_in_place()?;
         self.lock.renew();
+        self.place.journal.take_letters_in_soon();
         if self.watch.changed()? {
             self.take_signals(None)?;
             if self.all && !self.stopping {

@@ -43,3 +43,8 @@ impl DriverId {
 pub(crate) fn journal_id() -> Uuid {
     Uuid::now_v7()
 }
+
+/// Name of a temporary folder that nobody has had.
+pub(crate) fn folder_name() -> Uuid {
+    fresh()
+}

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connect::unusable;
 use super::place::{self, with_suffix};
-use super::{Journal, schema, side_record};
+use super::{Journal, inbox, schema, side_record};
 use crate::backend::BackendError;
 use crate::clock::pause;
 
@@ -32,6 +32,8 @@ impl Journal {
         copied.clear().map_err(|error| unwritable(name, error))?;
         place::make_file(&copied.unfinished).map_err(|error| unwritable(name, error))?;
         self.copy_pages(&copied.unfinished).await?;
+        // Who may read the journal may read its copy.
+        self.sharing.apply_to(&copied.unfinished).map_err(|error| unwritable(name, error))?;
         Ok(copied)
     }
 
@@ -57,6 +59,7 @@ impl Journal {
             with_suffix(&self.path, "-shm"),
             with_suffix(&self.path, ".lock"),
             side_record::path_of(&self.path),
+            inbox::folder_of(&self.path),
         ];
         if own.contains(&target) || own.contains(&target.canonicalize().unwrap_or_default()) {
             return refused(format!("{at} belongs to the journal itself"), "name another file for the copy");
@@ -69,7 +72,7 @@ impl Journal {
 
     async fn copy_pages(&self, to: &Path) -> Result<(), BackendError> {
         let fail = |error| unusable(to, error);
-        let source = super::connect(&self.path, super::Use::Read)?;
+        let source = self.connection()?;
         let mut target = Connection::open_with_flags(
             to,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::commit::Holder;
 use super::place::{make_folder, private, with_suffix};
+use super::sharing::Sharing;
 use crate::ids::DriverId;
 
 /// The folder of the lock files of a journal.
@@ -27,6 +28,8 @@ const TRIES: u32 = 8;
 pub(crate) struct DriverLock {
     holder: Holder,
     path: PathBuf,
+    /// Who else may see that it lives.
+    sharing: Sharing,
     /// Closing it gives the lock up.
     file: File,
 }
@@ -34,15 +37,16 @@ pub(crate) struct DriverLock {
 impl DriverLock {
     /// Makes and locks the file of a new driver of `journal`. Its heartbeat may stand still for `lease`; `since` is the
     /// time in microseconds.
-    pub(crate) fn new(journal: &Path, lease: Duration, since: i64) -> io::Result<Self> {
+    pub(crate) fn new(journal: &Path, lease: Duration, since: i64, sharing: &Sharing) -> io::Result<Self> {
         let folder = folder_of(journal);
         make_folder(&folder)?;
+        sharing.apply_to_folder(&folder)?;
         let mut tries = 0;
         loop {
             tries += 1;
             let id = DriverId::new();
             let path = file_of(&folder, id);
-            let Some(file) = make(&path)? else {
+            let Some(file) = make(&path, sharing)? else {
                 if tries < TRIES {
                     continue;
                 }
@@ -60,7 +64,7 @@ impl DriverLock {
                 lease,
                 heartbeat: 0,
             };
-            return Ok(DriverLock { holder, path, file });
+            return Ok(DriverLock { holder, path, sharing: sharing.clone(), file });
         }
     }
 
@@ -77,9 +81,10 @@ impl DriverLock {
             io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         });
-        match made.and_then(|()| {
-            make_folder(self.path.parent().unwrap_or(Path::new("."))).and_then(|()| make(&self.path))
-        }) {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let made =
+            made.and_then(|()| make_folder(folder)).and_then(|()| self.sharing.apply_to_folder(folder));
+        match made.and_then(|()| make(&self.path, &self.sharing)) {
             Ok(Some(file)) => {
                 tracing::warn!(path = %self.path.display(), "the lock file of this driver was removed; it is made again");
                 self.file = file;
@@ -100,9 +105,10 @@ impl DriverLock {
 }
 
 /// Makes a file and locks it; `None`: somebody removed or locked it meanwhile.
-fn make(path: &Path) -> io::Result<Option<File>> {
+fn make(path: &Path, sharing: &Sharing) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     let file = private(options.read(true).write(true).create_new(true)).open(path)?;
+    sharing.apply_to(path)?;
     Ok((file.try_lock().is_ok() && is_at(&file, path)).then_some(file))
 }
 

@@ -5,10 +5,14 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::access::{self, Access};
 use super::connect::{Use, connect, unusable};
+use super::private_copy::PrivateCopy;
 use super::schema;
+use super::sharing::{Sharing, Wider};
 use super::standing::{self, Standing};
-use super::{identify_current, nothing_there, place};
+use super::{identify_current, inbox, nothing_there, place};
+use crate::accounts;
 use crate::backend::{BackendError, Durability};
 
 /// What was found of a journal as a file.
@@ -24,8 +28,12 @@ pub struct Examination {
     pub sqlite: &'static str,
     /// Bytes of the file and of its write-ahead log.
     pub bytes: u64,
-    /// Only its owner may read and write it.
-    pub private: bool,
+    /// What other accounts may use of it and are not to.
+    pub wider: Vec<Wider>,
+    /// The account that it belongs to, where this one may only read it; the rest was found in a copy.
+    pub read_only_of: Option<String>,
+    /// There is a folder for signals of other accounts.
+    pub takes_signals: bool,
     /// Bytes that are free on its disk for this user; `None`: not known here.
     pub free: Option<u64>,
 }
@@ -44,10 +52,13 @@ const SETTINGS: [&str; 8] = [
     "journal_size_limit",
 ];
 
-/// Looks the journal at `path` over.
-pub fn examine(path: &Path) -> Result<Examination, BackendError> {
+/// Looks the journal at `path` over, which other accounts may use as `sharing` says.
+pub fn examine(path: &Path, sharing: &Sharing) -> Result<Examination, BackendError> {
     let path = place::prepare(path, false)?;
     place::expect_file(&path)?;
+    let access = Access::of(&path)?;
+    let sharing = if access::belongs_to_another(&path) { &Sharing::AsItIs } else { sharing };
+    sharing.expect_possible(&path)?;
     let (standing, loss) = standing::examine(&path)?;
     if let Some(loss) = loss {
         return Err(loss.refusal(&path));
@@ -55,9 +66,16 @@ pub fn examine(path: &Path) -> Result<Examination, BackendError> {
     if standing == Standing::New {
         return Err(nothing_there(&path));
     }
-    let (version, _open) = identify_current(&path, schema::CURRENT)?;
-    // As a run opens it: a setting that does not take is refused here, too.
-    let connection = connect(&path, Use::Write(Durability::Full))?;
+    let (version, connection) = match access {
+        Access::Write => {
+            let (version, _open) = identify_current(&path, schema::CURRENT)?;
+            // As a run opens it: a setting that does not take is refused here, too.
+            (version, connect(&path, Use::Write(Durability::Full))?)
+        }
+        Access::Read { .. } => {
+            (schema::CURRENT.version(), PrivateCopy::new(&path, schema::CURRENT)?.connection()?)
+        }
+    };
     let look = |connection: &Connection| -> Result<_, rusqlite::Error> {
         let mut settings = Vec::new();
         for name in SETTINGS {
@@ -72,7 +90,12 @@ pub fn examine(path: &Path) -> Result<Examination, BackendError> {
         version,
         sqlite: rusqlite::version(),
         bytes: size(&path) + size(&place::log_of(&path)),
-        private: place::is_private(&path).map_err(place::not_writable)?,
+        wider: sharing.wider(&path),
+        read_only_of: match access {
+            Access::Write => None,
+            Access::Read { owner } => Some(accounts::name_of(owner)),
+        },
+        takes_signals: inbox::folder_of(&path).is_dir(),
         free: place::free(&path),
     })
 }

@@ -112,6 +112,7 @@ mod tests {
     use std::fs;
 
     use super::super::driver_lock::{DriverLock, sweep};
+    use super::super::sharing::Sharing;
     use super::*;
 
     const LEASE: Duration = Duration::from_secs(120);
@@ -124,7 +125,7 @@ mod tests {
     fn under_one_kernel_the_lock_alone_tells_whatever_the_host_is_called() {
         let root = tempfile::tempdir().unwrap();
         let journal = root.path().join("journal.db");
-        let lock = DriverLock::new(&journal, LEASE, 0).unwrap();
+        let lock = DriverLock::new(&journal, LEASE, 0, &Sharing::Private).unwrap();
         let holder = Holder { host: "pod-1".to_owned(), ..lock.holder().clone() };
         assert_eq!(look(&journal).judge(&holder), Verdict::Locked);
         // As a killed process leaves it: unlocked, but there.
@@ -140,7 +141,7 @@ mod tests {
     fn on_another_machine_a_lock_proves_nothing_and_the_heartbeat_does() {
         let root = tempfile::tempdir().unwrap();
         let journal = root.path().join("journal.db");
-        let lock = DriverLock::new(&journal, LEASE, 0).unwrap();
+        let lock = DriverLock::new(&journal, LEASE, 0, &Sharing::Private).unwrap();
         let mut holder = Holder { boot: "another machine".to_owned(), ..lock.holder().clone() };
         drop(lock);
         assert!(matches!(look(&journal).judge(&holder), Verdict::Unknown { .. }));
@@ -162,8 +163,8 @@ mod tests {
     fn a_lock_file_that_was_removed_is_made_again_and_one_of_nobody_is_swept() {
         let root = tempfile::tempdir().unwrap();
         let journal = root.path().join("journal.db");
-        let mut lock = DriverLock::new(&journal, LEASE, 0).unwrap();
-        let dead = DriverLock::new(&journal, LEASE, 0).unwrap();
+        let mut lock = DriverLock::new(&journal, LEASE, 0, &Sharing::Private).unwrap();
+        let dead = DriverLock::new(&journal, LEASE, 0, &Sharing::Private).unwrap();
         let (path, gone) = (
             file_of(&folder_of(&journal), lock.holder().id),
             file_of(&folder_of(&journal), dead.holder().id),

@@ -145,6 +145,9 @@ fn missing(path: &Path, error: io::Error) -> BackendError {
             hint: "`run` makes one; choose another with --journal".to_owned(),
         };
     }
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return super::access::forbidden(path);
+    }
     not_writable(error)
 }
 
@@ -188,34 +191,6 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
-}
-
-/// Takes from others what they may do with a journal of ours.
-#[cfg(unix)]
-pub(crate) fn keep_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = fs::metadata(path)?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-pub(crate) fn keep_private(_path: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// Whether only its owner may read and write it.
-#[cfg(unix)]
-pub(crate) fn is_private(path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(fs::metadata(path)?.permissions().mode() & 0o077 == 0)
-}
-
-#[cfg(not(unix))]
-pub(crate) fn is_private(_path: &Path) -> io::Result<bool> {
-    Ok(true)
 }
 
 /// Bytes that are free for this user on the disk of `path`, where that can be asked.
@@ -313,9 +288,6 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        keep_private(&path).unwrap();
-        assert_eq!(mode(&path), 0o600);
     }
 
     #[cfg(unix)]

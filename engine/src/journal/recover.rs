@@ -6,8 +6,11 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::access::{self, Access};
 use super::place::{self, log_of, with_suffix};
+use super::private_copy::PrivateCopy;
 use super::session::Session;
+use super::sharing::Sharing;
 use super::standing::{self, Loss};
 use super::{connect, schema, side_record, unusable};
 use crate::backend::{BackendError, Durability};
@@ -21,20 +24,31 @@ pub struct Acceptance {
     pub at: Timestamp,
     /// Why, if said.
     pub reason: Option<String>,
+    /// Who besides its owner may use the journal afterwards.
+    pub sharing: Sharing,
 }
 
 /// What is lost of the journal at `path`, as a refusal to use it; `None`: nothing. With `accept` the loss is recorded and
 /// the journal can be used again without what it lost.
 pub fn recover(path: &Path, accept: Option<&Acceptance>) -> Result<Option<BackendError>, BackendError> {
     let path = place::prepare(path, false)?;
+    let access = Access::of(&path)?;
+    if let (Access::Read { owner }, true) = (access, accept.is_some()) {
+        return Err(access::only_readable(&path, owner));
+    }
     let (_, loss) = standing::examine(&path)?;
     let loss = match loss {
         Some(loss) => Some(loss),
+        // A copy that may be read is checked when it is made.
+        None if access != Access::Write => return PrivateCopy::new(&path, schema::CURRENT).map(|_| None),
         None if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > 0) => tail(&path)?,
         None => None,
     };
     let Some(loss) = loss else { return Ok(None) };
     if let Some(accept) = accept {
+        let sharing =
+            if access::belongs_to_another(&path) { Sharing::AsItIs } else { accept.sharing.clone() };
+        sharing.expect_possible(&path)?;
         let session = Session::join(&path).map_err(place::not_writable)?;
         if !session.is_alone() {
             return Err(BackendError::Refused {
@@ -43,6 +57,10 @@ pub fn recover(path: &Path, accept: Option<&Acceptance>) -> Result<Option<Backen
             });
         }
         take(&path, &loss, accept)?;
+        sharing
+            .apply_to_folders(&path)
+            .and_then(|()| sharing.apply_to_files(&path))
+            .map_err(place::not_writable)?;
     }
     Ok(Some(loss.refusal(&path)))
 }
@@ -50,7 +68,7 @@ pub fn recover(path: &Path, accept: Option<&Acceptance>) -> Result<Option<Backen
 /// What the side record knows beyond the journal.
 fn tail(path: &Path) -> Result<Option<Loss>, BackendError> {
     let record = side_record::read(path);
-    let (_, connection) = super::identify(path, schema::CURRENT)?;
+    let (_, connection) = super::identify(path, path, schema::CURRENT)?;
     standing::lost_tail(record, &connection).map_err(|error| unusable(path, error))
 }
 

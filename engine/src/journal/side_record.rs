@@ -13,6 +13,8 @@ use uuid::Uuid;
 use super::place::{private, with_suffix};
 
 const SIZE: usize = 64;
+/// Bytes of a side record.
+pub(crate) const LENGTH: u64 = SIZE as u64;
 const MAGIC: [u8; 8] = *b"twSpSide";
 /// Magic, journal id, counter; the checksum covers them.
 const BODY: usize = 32;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::commit::{self, Append, Held, Holder, Lease, Refusal, Summary};
 use super::driver_lock::DriverLock;
 use super::liveness::Verdict;
-use super::{Journal, schema};
+use super::{Journal, Sharing, schema};
 use crate::backend::{Backend, BackendError, Durability, Filter, Mode, Opening, SqliteBackend};
 use crate::driver::trial::{Trial, chain, noon};
 use crate::event::{Event, Recorded, TakeOver, TakenBecause};
@@ -312,7 +312,7 @@ async fn a_lease_of_another_machine_is_taken_when_its_heartbeat_stands_still_or_
     let trial = Trial::new();
     let run = small(&trial).await;
     let journal = Journal::open(&trial.path(), &trial.opening()).unwrap();
-    let lock = DriverLock::new(&trial.path(), LEASE, 0).unwrap();
+    let lock = DriverLock::new(&trial.path(), LEASE, 0, &Sharing::Private).unwrap();
     let elsewhere = Holder { boot: "another".to_owned(), host: "pod-1".to_owned(), ..lock.holder().clone() };
     take(&journal, run, &elsewhere).await.unwrap();
     drop(lock);

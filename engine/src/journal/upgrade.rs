@@ -25,7 +25,7 @@ pub(crate) fn bring_up_to_date(
         return Ok(());
     }
     if from > schema.version() {
-        return identify(path, schema).map(drop);
+        return identify(path, path, schema).map(drop);
     }
     // While the write lock is held: nothing is written between the copy and the migration.
     back_up(path, from)?;
@@ -75,11 +75,12 @@ fn copy_into(path: &Path, copy: &Path) -> Result<(), BackendError> {
 mod tests {
     use std::fs;
 
+    use super::super::Journal;
     use super::super::schema::VERSION_1;
-    use super::super::{Journal, Seq};
     use super::*;
     use crate::backend::{Backend, Opening, Started};
     use crate::driver::trial::{Trial, chain};
+    use crate::ids::Seq;
 
     /// The tables of a later program.
     const NEXT: Schema = Schema(&[

@@ -1,31 +1,48 @@
 //! Notices commits. Where the system tells that a file was written, nobody has to look in vain.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::private_copy::{PrivateCopy, Seen};
 use super::writer::Files;
-use super::{driver_lock, place, read};
+use super::{driver_lock, inbox, place, read};
 use crate::backend::BackendError;
 
 /// Watches for commits, of this process and of others.
 pub(crate) struct Watch {
-    files: Files,
-    connection: Connection,
-    seen: i64,
+    source: Source,
     /// `None`: the system does not tell.
     writes: Option<Writes>,
 }
 
+/// Where commits are seen.
+enum Source {
+    Open { files: Files, connection: Connection, seen: i64 },
+    Copied { copy: Arc<PrivateCopy>, seen: Option<Seen> },
+}
+
 impl Watch {
     pub(crate) fn new(journal: &Path, files: Files, connection: Connection) -> Self {
-        Watch { files, connection, seen: -1, writes: Writes::to_log_of(journal) }
+        let source = Source::Open { files, connection, seen: -1 };
+        Watch { source, writes: Writes::to_log_of(journal) }
+    }
+
+    /// Watches a journal that is read in a copy.
+    pub(crate) fn of_copy(copy: Arc<PrivateCopy>) -> Self {
+        Watch { source: Source::Copied { copy, seen: None }, writes: None }
     }
 
     /// Whether something was committed since the last look; the first look says yes.
     pub(crate) fn changed(&mut self) -> Result<bool, BackendError> {
-        let version = read::data_version(&self.connection).map_err(|error| self.files.fault(error))?;
-        Ok(std::mem::replace(&mut self.seen, version) != version)
+        match &mut self.source {
+            Source::Open { files, connection, seen } => {
+                let version = read::data_version(connection).map_err(|error| files.fault(error))?;
+                Ok(std::mem::replace(seen, version) != version)
+            }
+            Source::Copied { copy, seen } => copy.changed(seen),
+        }
     }
 
     /// Returns when a look may show something: at once where the system does not tell.
@@ -56,6 +73,11 @@ impl Writes {
             let locks = driver_lock::folder_of(journal);
             match add_watch(&told, &locks, WatchFlags::DELETE | WatchFlags::MOVED_FROM) {
                 // Without drivers there is nothing to be told of.
+                Err(rustix::io::Errno::NOENT) => {}
+                added => drop(added?),
+            }
+            // Signals of other accounts.
+            match add_watch(&told, inbox::folder_of(journal), WatchFlags::MOVED_TO | WatchFlags::CREATE) {
                 Err(rustix::io::Errno::NOENT) => {}
                 added => drop(added?),
             }

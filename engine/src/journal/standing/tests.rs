@@ -169,7 +169,12 @@ async fn a_log_that_is_damaged_or_of_another_journal_is_said_and_not_read() {
 #[tokio::test]
 async fn a_loss_that_is_accepted_is_recorded_and_the_rest_is_used() {
     let trial = Trial::new();
-    let acceptance = Acceptance { actor: "nina".to_owned(), at: crate::driver::trial::noon(), reason: None };
+    let acceptance = Acceptance {
+        actor: "nina".to_owned(),
+        at: crate::driver::trial::noon(),
+        reason: None,
+        sharing: Default::default(),
+    };
     let (_open, path) = journal(&trial, 5).await;
     let folder = |name: &str| trial.folder.path().join(name);
     let losses = |path: &Path| -> Vec<String> {

@@ -1,0 +1,130 @@
+//! What this account may do with a journal, asked before anything of it is opened.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::place;
+use crate::accounts;
+use crate::backend::BackendError;
+
+/// What this account may do with a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Read and write it, or make it.
+    Write,
+    /// Read its files, and write none of them nor make one beside them.
+    Read {
+        /// Number of the account that it belongs to.
+        owner: u32,
+    },
+}
+
+impl Access {
+    /// What this account may do with the journal at `path`.
+    ///
+    /// # Errors
+    /// It may not even read it.
+    #[cfg(unix)]
+    pub(crate) fn of(path: &Path) -> Result<Access, BackendError> {
+        use rustix::fs::Access as Right;
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            // It is made, or said to be missing, by who opens it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Access::Write),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(forbidden(path)),
+            Err(error) => return Err(place::not_writable(error)),
+        };
+        let may = |path: &Path, right: Right| rustix::fs::access(path, right).is_ok();
+        if !may(path, Right::READ_OK) {
+            return Err(forbidden(path));
+        }
+        let folder = path.parent().unwrap_or(Path::new("."));
+        // SQLite writes the index of the log also to read: beside the journal.
+        if may(path, Right::WRITE_OK) && may(folder, Right::WRITE_OK.union(Right::EXEC_OK)) {
+            return Ok(Access::Write);
+        }
+        Ok(Access::Read { owner: metadata.uid() })
+    }
+
+    /// What this account may do: on this platform SQLite finds out.
+    #[cfg(not(unix))]
+    pub(crate) fn of(_path: &Path) -> Result<Access, BackendError> {
+        Ok(Access::Write)
+    }
+}
+
+/// Whether the journal at `path` is another account's. One that is not there is nobody else's.
+#[cfg(unix)]
+pub fn belongs_to_another(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let (Ok(metadata), Some(own)) = (std::fs::metadata(path), accounts::own_id()) else { return false };
+    metadata.uid() != own
+}
+
+/// Whether the journal at `path` is another account's: not known on this platform.
+#[cfg(not(unix))]
+pub fn belongs_to_another(_path: &Path) -> bool {
+    false
+}
+
+/// The refusal to drive runs in a journal that this account may only read.
+pub(crate) fn only_readable(path: &Path, owner: u32) -> BackendError {
+    let (at, me) = (path.display(), accounts::own_account());
+    if accounts::own_id() == Some(owner) {
+        return BackendError::Refused {
+            message: format!("the journal {at} may only be read: the file or its folder is read-only"),
+            hint: "make the file and its folder writable, or choose another journal with --journal"
+                .to_owned(),
+        };
+    }
+    let owner = accounts::name_of(owner);
+    BackendError::Refused {
+        message: format!(
+            "the journal {at} belongs to the account {owner}: {me} may read it, not drive runs in it"
+        ),
+        hint: format!(
+            "let {owner} run this command; {me} can read (`list`, `show`, `why` …) and send signals (`approve`, `reject`, `decide`, `pause` …)"
+        ),
+    }
+}
+
+/// The refusal to read a journal that the system does not let this account read.
+pub(crate) fn forbidden(path: &Path) -> BackendError {
+    let me = accounts::own_account();
+    let (what, owner) = match closed(path) {
+        Some((folder, owner)) if folder != path => {
+            (format!(" (the folder {} is closed)", folder.display()), owner)
+        }
+        Some((_, owner)) => (String::new(), owner),
+        None => (String::new(), None),
+    };
+    let owner = owner.map_or_else(|| "its owner".to_owned(), accounts::name_of);
+    BackendError::Refused {
+        message: format!("{me} may not read the journal {}{what}", path.display()),
+        hint: format!(
+            "{owner} can let a group read it: `[journal]` `group = \"NAME\"` in the twinspan.toml of {owner}, and {me} a member of \
+             that group; docs/guides/colleagues.md"
+        ),
+    }
+}
+
+/// The first part of the path that this account may not go through or read, and whose it is.
+#[cfg(unix)]
+fn closed(path: &Path) -> Option<(PathBuf, Option<u32>)> {
+    use rustix::fs::Access as Right;
+    use std::os::unix::fs::MetadataExt as _;
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut parts: Vec<&Path> = whole.ancestors().collect();
+    parts.reverse();
+    let part = parts.into_iter().find(|part| {
+        let right = if *part == whole { Right::READ_OK } else { Right::EXEC_OK };
+        rustix::fs::access(*part, right).is_err()
+    })?;
+    Some((part.to_owned(), std::fs::metadata(part).ok().map(|metadata| metadata.uid())))
+}
+
+#[cfg(not(unix))]
+fn closed(_path: &Path) -> Option<(PathBuf, Option<u32>)> {
+    None
+}
