@@ -1,5 +1,6 @@
 //! All step kinds, by name: one line each. Erasure lives here and nowhere else.
 
+mod bounds;
 mod erased;
 mod schema_type;
 
@@ -108,7 +109,17 @@ impl Registry {
         if self.kinds.insert(S::KIND, kind).is_some() {
             self.problems.push(format!("{} is registered twice", S::KIND));
         }
+        for name in S::SECRETS {
+            if param_fields.iter().all(|field| field.name != *name) {
+                self.problems.push(format!("{}, no parameter {name} that could hold a secret", S::KIND));
+            }
+        }
+        let required = param_fields.iter().filter(|field| field.required).map(|field| field.name.clone());
+        let check = bounds::check_of::<S>(example.clone(), required.collect());
         let spec = KindSpec {
+            secrets: S::SECRETS.iter().map(|name| (*name).to_owned()).collect(),
+            guards: S::GUARDS,
+            check,
             name: S::KIND.to_owned(),
             summary: S::SUMMARY.to_owned(),
             effect: S::EFFECT,

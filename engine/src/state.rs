@@ -101,6 +101,8 @@ pub struct RunState {
     reopened: BTreeSet<ItemId>,
     /// Single steps are being undone: how the run had ended before.
     pruning: Option<(Goal, Outcome)>,
+    /// Something was sent, or was about to be.
+    wrote: bool,
     /// The last look at everything that is in place.
     verified: Option<Verified>,
     /// Steps that it found drifted, and that were not proven since.
@@ -112,6 +114,8 @@ pub struct RunState {
 pub(crate) struct Head {
     pub(crate) started: RunStarted,
     pub(crate) run_id: String,
+    /// Guards of the steps that were not done when this process first asked.
+    pub(crate) guards: OnceLock<Arc<[Guard]>>,
 }
 
 /// What the operator wants, apart from what is.
@@ -175,6 +179,12 @@ pub struct IllegalTransition {
 }
 
 impl RunState {
+    /// What must hold before its first write.
+    pub(crate) fn guards(&self) -> Option<Guards> {
+        let all = self.head.as_ref()?.guards.get_or_init(|| crate::guards::of(self));
+        Some(Guards { all: Arc::clone(all), wrote: self.wrote })
+    }
+
     /// A run of `plan` before its first event.
     pub fn new(plan: Arc<Plan>) -> Self {
         RunState {
@@ -211,6 +221,7 @@ impl RunState {
             performs: PERFORMS,
             reopened: BTreeSet::new(),
             pruning: None,
+            wrote: false,
             verified: None,
             drifted: BTreeSet::new(),
         }
