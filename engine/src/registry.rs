@@ -90,6 +90,8 @@ impl Registry {
         if S::REMOVABLE && (S::EFFECT == EffectClass::Read || S::KEEPS.is_some()) {
             self.problems.push(format!("{} cannot be removed: it makes nothing, or keeps it", S::KIND));
         }
+        let required = param_fields.iter().filter(|field| field.required).map(|field| field.name.clone());
+        let check = bounds::check_of::<S>(example.clone(), required.collect());
         let kind = Kind {
             step: Arc::new(step),
             name: S::KIND,
@@ -114,8 +116,6 @@ impl Registry {
                 self.problems.push(format!("{}, no parameter {name} that could hold a secret", S::KIND));
             }
         }
-        let required = param_fields.iter().filter(|field| field.required).map(|field| field.name.clone());
-        let check = bounds::check_of::<S>(example.clone(), required.collect());
         let spec = KindSpec {
             secrets: S::SECRETS.iter().map(|name| (*name).to_owned()).collect(),
             guards: S::GUARDS,

@@ -23,13 +23,14 @@ pub(crate) mod verified;
 pub(crate) mod view;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use twinspan_plans::{NodeId, Plan};
 
 use crate::event::{Event, Outcome, RunStarted};
+use crate::guards::{Guard, Guards};
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
 use crate::rollout::{CreatedBy, Rollout, resource};
 use crate::signal::Actor;

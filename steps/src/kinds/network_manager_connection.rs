@@ -16,7 +16,10 @@ use crate::avnm::{API, Body, ConnectionState, Half, NamesManager, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
-use crate::ids::{ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ResourceName};
+use crate::ids::{
+    ConnectionScope, Description, FoundName, NetworkManagerConnections, NetworkManagers, ResourceId,
+    ResourceName,
+};
 use crate::kinds::{reads_and_changes, undoing};
 use crate::people;
 
@@ -43,7 +46,7 @@ pub(crate) struct Params {
     scope_connection_state: Option<String>,
     /// Words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    description: Option<Description>,
 }
 
 /// Outputs of `avnm.network-manager-connection`.
@@ -52,7 +55,7 @@ pub(crate) struct Output {
     /// The connection.
     id: ResourceId<NetworkManagerConnections>,
     /// Its name.
-    name: ResourceName,
+    name: FoundName,
     /// State when it was read: Pending until the other half is there, then Connected.
     state: String,
 }
@@ -66,10 +69,10 @@ struct Wanted<'a> {
 
 impl Params {
     fn id(&self) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
-        self.id_of(&self.name)
+        self.id_of(&FoundName::from(&self.name))
     }
 
-    fn id_of(&self, name: &ResourceName) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
+    fn id_of(&self, name: &FoundName) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
         let scope = self.scope.path();
         Ok(format!("{scope}/providers/Microsoft.Network/networkManagerConnections/{name}").parse()?)
     }
@@ -77,7 +80,7 @@ impl Params {
     fn wanted(&self, cx: &StepCx<'_>) -> Wanted<'_> {
         Wanted {
             network_manager_id: self.network_manager.path(),
-            description: child::description(cx, self.description.as_deref()),
+            description: child::description(cx, self.description.as_ref()),
         }
     }
 
@@ -108,7 +111,7 @@ impl Params {
     fn observed(
         &self,
         cx: &StepCx<'_>,
-        name: &ResourceName,
+        name: &FoundName,
         half: &Wire,
     ) -> Result<Observed<Output>, StepError> {
         let words = format!("network manager connection {name} of {}", self.scope.words());
@@ -173,7 +176,7 @@ impl Step for NetworkManagerConnection {
         // Under another name it was not made by this step, so it is nothing to take back.
         if undoing(cx) {
             let found = own.read().await?;
-            let observed = |found: Read<Wire>| params.observed(cx, &params.name, &found.properties);
+            let observed = |found: Read<Wire>| params.observed(cx, &FoundName::from(&params.name), &found.properties);
             return found.map_or(Ok(Observed::Absent), observed);
         }
         // The target's administrator may have made it under another name: a second one would be one too many.
@@ -244,7 +247,7 @@ mod tests {
                     "description": "ticket 7 [twinspan:00000007]" } })
             );
             let output =
-                Output { id: params.id().unwrap(), name: params.name.clone(), state: "Pending".to_owned() };
+                Output { id: params.id().unwrap(), name: FoundName::from(&params.name), state: "Pending".to_owned() };
             Attempt::new(&bench, Phase::Undo).undo(&kind(&bench), &params, &output).await.unwrap();
             let path = format!(
                 "{scope}/providers/Microsoft.Network/networkManagerConnections/to-central?api-version=2024-10-01"

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{
+use twinspan_engine::{Misfit, Ensure, 
     Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Identity,
     Make, Marker, Observed, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Variable,
 };
 use uuid::Uuid;
 
+use crate::kinds::bounds::blank_guard;
 use crate::avnm::Body;
 use crate::azure::{Arm, Azure, Grant, unproven};
 use crate::default_world;
@@ -272,6 +273,18 @@ impl Step for RoleAssignment {
             satisfied_by: SatisfiedBy::Direct,
             description: None,
         }
+    }
+
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        let mut all = blank_guard(params.expect_name.as_deref());
+        let role = params.role.trim();
+        let is_id = role.trim_start_matches('/').contains('/');
+        let of_roles = role.to_ascii_lowercase().contains("/providers/microsoft.authorization/roledefinitions/");
+        if role.is_empty() || role.chars().count() > 512 || (is_id && role.starts_with('/') && !of_roles) {
+            let why = format!("{:?} is not the name, the GUID or the id of a role", params.role);
+            all.push(Misfit::new(&["role"], why));
+        }
+        all
     }
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{
+use twinspan_engine::{Misfit, Ensure, 
     Applied, ClaimKey, EffectClass, HandOver, Identity, Marker, Observed, Right, Step, StepCx, StepError,
     Undone, Wait, WaitKind,
 };
 
+use crate::kinds::bounds::blank_guard;
 use crate::azure::{Azure, READS_GROUPS};
 use crate::default_world;
 use crate::hand_over;
@@ -91,6 +92,12 @@ fn judge(params: &Params, identity: &Identity, seen: Option<Seen>) -> Result<Obs
     Ok(Observed::Present { output, marker })
 }
 
+impl Params {
+    fn misfits(&self) -> Vec<Misfit> {
+        blank_guard(self.expect_name.as_deref())
+    }
+}
+
 impl Step for Scope {
     const KIND: &'static str = "azure.scope";
     const SUMMARY: &'static str =
@@ -104,6 +111,10 @@ impl Step for Scope {
 
     fn example() -> Params {
         Params { scope: default_world::target(), expect_name: Some(default_world::TARGET_NAME.to_owned()) }
+    }
+
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
