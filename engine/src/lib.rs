@@ -74,5 +74,6 @@ pub use step::{
     ActedAs, Applied, Approval, AttemptLog, Cause, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,
     Marker, Misfit, Observed, Phase, Readiness, Step, StepCx, Undone,
 };
+pub use twinspan_plans::expr::SECRET;
 pub use twinspan_plans::{Digest, EffectClass, Ensure, Identities, parse_duration};
 pub use wait::{Approvers, Wait, WaitKind};

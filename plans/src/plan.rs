@@ -131,6 +131,8 @@ pub struct StepDef {
     pub with: Template,
     /// Parameters that must have a value when the step is applicable.
     pub required: Vec<String>,
+    /// Parameters of any shape, which are held to rules also where a part of them is not known.
+    pub open: Vec<String>,
     /// Where each parameter is written.
     pub places: Vec<(String, Place)>,
     /// Whether its kind has something to say before the run's first write, from the catalogue.

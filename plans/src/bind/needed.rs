@@ -152,6 +152,11 @@ impl<'a> Look<'a> {
         for (parameter, template) in entries {
             let scope = InputScope { inputs: self.inputs, elements: &around.elements };
             if template_depends_on_run(template) {
+                // A body is held to the rules as far as it is known.
+                if matches!(template, Template::Map(_)) && step.open.iter().any(|open| open == parameter) {
+                    checked.insert(parameter.clone(), with_holes(template, &scope));
+                    continue;
+                }
                 unknown.push(parameter.as_str());
                 // Of a list some items may be known.
                 if let Some(part) = known_items(template)
@@ -367,4 +372,16 @@ fn known_items(template: &Template) -> Option<Template> {
     let Template::List(items) = template else { return None };
     let known: Vec<Template> = items.iter().filter(|item| !template_depends_on_run(item)).cloned().collect();
     (!known.is_empty()).then_some(Template::List(known))
+}
+
+/// The value of a template; what the run has to tell is null.
+fn with_holes(template: &Template, scope: &InputScope<'_>) -> Json {
+    match template {
+        Template::Map(entries) => {
+            entries.iter().map(|(key, entry)| (key.clone(), with_holes(entry, scope))).collect()
+        }
+        Template::List(items) => items.iter().map(|item| with_holes(item, scope)).collect(),
+        known if !template_depends_on_run(known) => known.resolve(scope).ok().flatten().unwrap_or_default(),
+        _ => Json::Null,
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Map;
 
-use crate::catalog::KindSpec;
+use crate::catalog::{KindSpec, Type};
 use crate::diagnostic::Diagnostic;
 use crate::document::StepDecl;
 use crate::expr::{Expr, Template};
@@ -20,6 +20,11 @@ impl Checker<'_> {
         for (name, template) in entries {
             match constant(template) {
                 Some(value) => drop(values.insert(name.clone(), value)),
+                None if matches!(template, Template::Map(_))
+                    && kind.params.iter().any(|field| field.name == *name && field.ty == Type::Any) =>
+                {
+                    values.insert(name.clone(), with_holes(template));
+                }
                 None => unknown.push(name.as_str()),
             }
         }
@@ -52,6 +57,24 @@ fn written_at<'y>(mut at: &'y Yaml, path: &[String]) -> &'y Yaml {
         }
     }
     at
+}
+
+/// Parameters of any shape.
+pub(super) fn open(kind: &KindSpec) -> Vec<String> {
+    let open = kind.params.iter().filter(|field| field.ty == Type::Any);
+    open.map(|field| field.name.clone()).collect()
+}
+
+/// What is written out; what is not is null.
+fn with_holes(template: &Template) -> serde_json::Value {
+    match template {
+        Template::Expr(Expr::Literal(value)) => value.clone(),
+        Template::Expr(_) | Template::Secret(_) => serde_json::Value::Null,
+        Template::List(items) => items.iter().map(with_holes).collect(),
+        Template::Map(entries) => {
+            entries.iter().map(|(key, entry)| (key.clone(), with_holes(entry))).collect()
+        }
+    }
 }
 
 fn constant(template: &Template) -> Option<serde_json::Value> {

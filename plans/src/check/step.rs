@@ -339,6 +339,7 @@ impl<'d> Checker<'d> {
             self.constants(&decl.id.value, step, kind, &with);
         }
         StepDef {
+            open: kind.map(super::known::open).unwrap_or_default(),
             places: self.places_of(step),
             guards: kind.is_some_and(|kind| kind.guards),
             check: kind.map(|kind| kind.check.clone()).unwrap_or_default(),

@@ -17,9 +17,9 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process;
 use tokio::time::timeout;
-use twinspan_engine::{Misfit, Ensure, 
-    Applied, Certainty, ClaimKey, Decision, EffectClass, Exchange, FailureClass, Identities, Marker,
-    Observed, Phase, Readiness, Step, StepCx, StepError, Undone, Wait, WaitKind,
+use twinspan_engine::{
+    Applied, Certainty, ClaimKey, Decision, EffectClass, Ensure, Exchange, FailureClass, Identities, Marker,
+    Misfit, Observed, Phase, Readiness, Step, StepCx, StepError, Undone, Wait, WaitKind,
 };
 
 use crate::azure::scrub;
@@ -400,7 +400,8 @@ impl Step for Command {
                 all.push(Misfit::new(about, format!("program {program:?} is not an absolute path")));
             }
         }
-        let texts = [(&["program"], std::slice::from_ref(&params.program)), (&["args"], params.args.as_slice())];
+        let texts =
+            [(&["program"], std::slice::from_ref(&params.program)), (&["args"], params.args.as_slice())];
         for (about, texts) in texts {
             if texts.iter().any(|text| text.contains('\0')) {
                 all.push(Misfit::new(about, "it holds a NUL, which no program is given"));

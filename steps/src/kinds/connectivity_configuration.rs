@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{Misfit, Ensure, 
-    Act, Applied, ClaimKey, Difference, EffectClass, HandOver, Identity, Marker, Observed, Readiness, Right,
-    Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
+use twinspan_engine::{
+    Act, Applied, ClaimKey, Difference, EffectClass, Ensure, HandOver, Identity, Marker, Misfit, Observed,
+    Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
 };
 
 use crate::avnm::child::{self, Child};

@@ -15,18 +15,18 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_encode::sh;
-use twinspan_engine::{Misfit, Ensure, 
-    Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Marker, Observed, Phase, Right, Step,
-    StepCx, StepError, Task, Undone, Wait,
+use twinspan_engine::{
+    Applied, Back, ClaimKey, EffectClass, Ensure, FailureClass, HandOver, Marker, Misfit, Observed, Phase,
+    Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
-use crate::kinds::bounds::not_a_region;
 use crate::avnm::deployment::{self, Commit, Goal};
 use crate::avnm::{API, Found, same_path};
 use crate::azure::{Arm, Azure};
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectivityConfigurations, NetworkManagers, ResourceId};
+use crate::kinds::bounds::not_a_region;
 use crate::kinds::{removing, undoing};
 
 type Configuration = ResourceId<ConnectivityConfigurations>;

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{Misfit, Ensure, 
-    Applied, ClaimKey, EffectClass, Marker, Observed, Right, Step, StepCx, StepError, Undone, Wait,
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Right, Step, StepCx, StepError, Undone,
+    Wait,
 };
 
-use crate::kinds::bounds::VIRTUAL_NETWORK;
 use crate::avnm::{API, or_default, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ConnectivityConfigurations, NetworkManagers, ResourceId};
+use crate::kinds::bounds::VIRTUAL_NETWORK;
 use crate::people;
 
 /// `avnm.effective-configuration`

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{Misfit, Ensure, 
-    Applied, ClaimKey, Decision, EffectClass, Identities, Marker, Observed, Right, Step, StepCx, StepError,
-    Undone, Wait,
+use twinspan_engine::{
+    Applied, ClaimKey, Decision, EffectClass, Ensure, Identities, Marker, Misfit, Observed, Right, Step,
+    StepCx, StepError, Undone, Wait,
 };
 
-use crate::kinds::bounds::not_members;
 use crate::avnm::{API, Found, Member as Wire, Provisioning, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId};
+use crate::kinds::bounds::not_members;
 use crate::kinds::static_member;
 use crate::people;
 use crate::tenancy;

@@ -11,9 +11,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{Misfit, Ensure, 
-    Act, Applied, Back, ClaimKey, Decision, Difference, EffectClass, FailureClass, Find, HandOver, Make,
-    Marker, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
+use twinspan_engine::{
+    Act, Applied, Back, ClaimKey, Decision, Difference, EffectClass, Ensure, FailureClass, Find, HandOver,
+    Make, Marker, Misfit, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 
 use crate::avnm::or_default;
@@ -334,7 +334,10 @@ impl Step for GuestUser {
             text.as_ref().is_some_and(|text| text.encode_utf16().count() > most)
         };
         if ensure == Ensure::Present && longest(&params.display_name, 256) {
-            all.push(Misfit::new(&["display_name"], "it is longer than the 256 characters that Microsoft Entra takes"));
+            all.push(Misfit::new(
+                &["display_name"],
+                "it is longer than the 256 characters that Microsoft Entra takes",
+            ));
         }
         if params.display_name.as_ref().is_some_and(|name| name.trim().is_empty()) {
             all.push(Misfit::new(&["display_name"], "it is empty: leave it out, and the address is shown"));

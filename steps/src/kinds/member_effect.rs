@@ -12,19 +12,19 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{Misfit, Ensure, 
-    Applied, ClaimKey, EffectClass, Identities, Identity, Marker, Observed, Right, Step, StepCx, StepError,
-    Undone,
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, Ensure, Identities, Identity, Marker, Misfit, Observed, Right, Step,
+    StepCx, StepError, Undone,
 };
 
-use crate::kinds::bounds::not_networks;
 use crate::avnm::configuration::Configuration;
 use crate::avnm::deployment::{self, Active};
-use crate::avnm::network::{Network, TYPE};
+use crate::avnm::network::Network;
 use crate::avnm::{API, Found, Member, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId};
+use crate::kinds::bounds::not_networks;
 use crate::kinds::static_member;
 use crate::people;
 use crate::tenancy::{self, Tenancy};

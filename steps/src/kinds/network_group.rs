@@ -406,8 +406,11 @@ mod tests {
             body(&bench),
             json!({ "properties": { "memberType": "Subnet", "description": "[twinspan:00000007]" } })
         );
-        let output =
-            Output { id: params.id().unwrap(), name: FoundName::from(&params.name), member_type: "Subnet".to_owned() };
+        let output = Output {
+            id: params.id().unwrap(),
+            name: FoundName::from(&params.name),
+            member_type: "Subnet".to_owned(),
+        };
         Attempt::new(&bench, Phase::Undo).undo(&kind(&bench), &params, &output).await.unwrap();
         let path = format!("{}/networkGroups/ng-spokes?api-version=2024-10-01", default_world::MANAGER);
         assert_eq!(asked(&bench), [format!("PUT {path}"), format!("DELETE {path}")], "without force");

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{Misfit, Ensure, 
-    Applied, ClaimKey, Contents, Decision, Difference, Dwell, EffectClass, HandOver, Marker, Observed,
-    Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait,
+use twinspan_engine::{
+    Applied, ClaimKey, Contents, Decision, Difference, Dwell, EffectClass, Ensure, HandOver, Marker, Misfit,
+    Observed, Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
-use crate::kinds::bounds::{not_a_region, tags};
 use crate::avnm::child;
 use crate::avnm::{API, Found, Manager, Provisioning, same_path};
 use crate::azure::{Azure, assignable};
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectionScope, Description, FoundName, NetworkManagers, ResourceId, not_a_manager_name};
+use crate::kinds::bounds::{not_a_region, tags};
 use crate::kinds::{reads_and_changes, removing, undoing};
 
 /// Lists of a network manager to which others add.
@@ -291,7 +291,9 @@ impl Step for NetworkManager {
         }
         let Some(create) = params.create.as_ref().filter(|_| ensure == Ensure::Present) else { return all };
         all.extend(not_a_manager_name(params.id.name()).map(|why| Misfit::new(&["id", "create"], why)));
-        all.extend(not_a_region(&create.location).map(|why| Misfit::new(&["create"], why).within("location")));
+        all.extend(
+            not_a_region(&create.location).map(|why| Misfit::new(&["create"], why).within("location")),
+        );
         if create.scopes.is_empty() {
             let why = "it is empty: a network manager manages at least one subscription or management group";
             all.push(Misfit::new(&["create"], why).within("scopes"));
@@ -306,7 +308,9 @@ impl Step for NetworkManager {
             all.push(Misfit::new(&["create"], "it is empty: name a feature").within("scope_accesses"));
         }
         // One more carries the marker.
-        for (name, why) in tags::wrong(create.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())), 49) {
+        for (name, why) in
+            tags::wrong(create.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())), 49)
+        {
             let tags = Misfit::new(&["create"], why).within("tags");
             all.push(match name {
                 Some(name) => tags.within(name),

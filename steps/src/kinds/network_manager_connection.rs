@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, HandOver, Observed, Readiness, Right, Step, StepCx,
-    StepError, Task, Undone,
+    Applied, ClaimKey, Decision, Difference, EffectClass, Guarded, HandOver, Observed, Readiness, Right,
+    Step, StepCx, StepError, Task, Undone,
 };
 
 use crate::avnm::child::{self, Child, Read};
@@ -16,6 +17,7 @@ use crate::avnm::{API, Body, ConnectionState, Half, NamesManager, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
+use crate::hierarchy;
 use crate::ids::{
     ConnectionScope, Description, FoundName, NetworkManagerConnections, NetworkManagers, ResourceId,
     ResourceName,
@@ -141,6 +143,8 @@ impl Step for NetworkManagerConnection {
 
     const MOVING: &'static [&'static str] = &["state"];
 
+    const GUARDS: bool = true;
+
     type Params = Params;
     type Output = Output;
 
@@ -152,6 +156,10 @@ impl Step for NetworkManagerConnection {
             scope_connection_state: None,
             description: None,
         }
+    }
+
+    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
+        hierarchy::guard(&self.azure, cx, known).await
     }
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
@@ -176,7 +184,8 @@ impl Step for NetworkManagerConnection {
         // Under another name it was not made by this step, so it is nothing to take back.
         if undoing(cx) {
             let found = own.read().await?;
-            let observed = |found: Read<Wire>| params.observed(cx, &FoundName::from(&params.name), &found.properties);
+            let observed =
+                |found: Read<Wire>| params.observed(cx, &FoundName::from(&params.name), &found.properties);
             return found.map_or(Ok(Observed::Absent), observed);
         }
         // The target's administrator may have made it under another name: a second one would be one too many.
@@ -246,8 +255,11 @@ mod tests {
                 json!({ "properties": { "networkManagerId": default_world::MANAGER,
                     "description": "ticket 7 [twinspan:00000007]" } })
             );
-            let output =
-                Output { id: params.id().unwrap(), name: FoundName::from(&params.name), state: "Pending".to_owned() };
+            let output = Output {
+                id: params.id().unwrap(),
+                name: FoundName::from(&params.name),
+                state: "Pending".to_owned(),
+            };
             Attempt::new(&bench, Phase::Undo).undo(&kind(&bench), &params, &output).await.unwrap();
             let path = format!(
                 "{scope}/providers/Microsoft.Network/networkManagerConnections/to-central?api-version=2024-10-01"

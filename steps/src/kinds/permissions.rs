@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{Misfit, Ensure, 
-    Applied, ClaimKey, EffectClass, Marker, Observed, Right, Step, StepCx, StepError, Undone,
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Right, Step, StepCx, StepError, Undone,
 };
 
 use crate::azure::Azure;
@@ -49,7 +49,9 @@ fn missing<'a>(actions: &'a [String], given: &[Permission]) -> Vec<&'a str> {
 
 /// `PROVIDER/TYPE…/VERB`: letters, digits, `.`, `-`, `_`, and `*` for any part.
 fn is_action(action: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-*".contains(c));
+    let part = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-*".contains(c))
+    };
     action == "*" || (action.len() <= 512 && action.contains('/') && action.split('/').all(part))
 }
 

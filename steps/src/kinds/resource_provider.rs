@@ -11,9 +11,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use twinspan_engine::{Misfit, Ensure, 
-    Act, Applied, Back, ClaimKey, EffectClass, Find, Fits, HandOver, Make, Marker, Observed, Right, Step,
-    StepCx, StepError, Task, Undone, Wait,
+use twinspan_engine::{
+    Act, Applied, Back, ClaimKey, EffectClass, Ensure, Find, Fits, HandOver, Make, Marker, Misfit, Observed,
+    Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{self, Found, Half, NamesManager, or_default};

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{Misfit, Ensure, 
-    Applied, ClaimKey, EffectClass, HandOver, Identity, Marker, Observed, Right, Step, StepCx, StepError,
-    Undone, Wait, WaitKind,
+use serde_json::Value;
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, Ensure, Guarded, HandOver, Identity, Marker, Misfit, Observed, Right,
+    Step, StepCx, StepError, Undone, Wait, WaitKind,
 };
 
-use crate::kinds::bounds::blank_guard;
 use crate::azure::{Azure, READS_GROUPS};
 use crate::default_world;
 use crate::hand_over;
 use crate::hierarchy::{self, Seen};
 use crate::ids::{ConnectionScope, TenantId};
+use crate::kinds::bounds::blank_guard;
 use crate::people::{self, Assignee};
 
 /// `azure.scope`
@@ -106,6 +107,8 @@ impl Step for Scope {
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
 
+    const GUARDS: bool = true;
+
     type Params = Params;
     type Output = Output;
 
@@ -115,6 +118,10 @@ impl Step for Scope {
 
     fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
         params.misfits()
+    }
+
+    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
+        hierarchy::guard(&self.azure, cx, known).await
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {

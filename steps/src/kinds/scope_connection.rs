@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Phase, Right, Step, StepCx,
-    StepError, Task, Undone, Wait,
+    Applied, ClaimKey, Difference, EffectClass, Guarded, HandOver, Marker, Observed, Phase, Right, Step,
+    StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child, Read};
@@ -17,6 +18,7 @@ use crate::avnm::{API, Body, ConnectionState, Half, NamesScope, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
+use crate::hierarchy;
 use crate::ids::{
     ConnectionScope, Description, FoundName, NetworkManagers, ResourceId, ResourceName, ScopeConnections,
     TenantId,
@@ -148,6 +150,8 @@ impl Step for ScopeConnection {
 
     const MOVING: &'static [&'static str] = &["state"];
 
+    const GUARDS: bool = true;
+
     type Params = Params;
     type Output = Output;
 
@@ -161,6 +165,10 @@ impl Step for ScopeConnection {
         }
     }
 
+    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
+        hierarchy::guard(&self.azure, cx, known).await
+    }
+
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
         child::claims(params.id())
     }
@@ -170,7 +178,9 @@ impl Step for ScopeConnection {
         // Under another name it was not made by this step, so it is nothing to take back.
         if undoing(cx) {
             let found = own.read().await?;
-            return found.map_or(Ok(Observed::Absent), |found| params.observed(cx, &FoundName::from(&params.name), &found));
+            return found.map_or(Ok(Observed::Absent), |found| {
+                params.observed(cx, &FoundName::from(&params.name), &found)
+            });
         }
         // What Azure says this soon after its write is not asked for.
         let left = since_written(cx).map(|since| DECIDED_AFTER - since);
@@ -369,8 +379,11 @@ mod tests {
             !request.headers.contains_key("x-ms-authorization-auxiliary"),
             "an intent needs no right in the target"
         );
-        let output =
-            Output { id: params.id().unwrap(), name: FoundName::from(&params.name), state: "Pending".to_owned() };
+        let output = Output {
+            id: params.id().unwrap(),
+            name: FoundName::from(&params.name),
+            state: "Pending".to_owned(),
+        };
         Attempt::new(&bench, Phase::Undo).undo(&kind, &params, &output).await.unwrap();
         assert_eq!(asked(&bench), [format!("PUT {path}"), format!("DELETE {path}")]);
     }

@@ -7,16 +7,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use twinspan_engine::{Misfit, Ensure, 
-    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Marker,
-    Observed, Phase, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Wait,
+use twinspan_engine::{
+    Act, Applied, Back, ClaimKey, Difference, EffectClass, Ensure, FailureClass, Find, Fits, HandOver,
+    Marker, Misfit, Observed, Phase, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
-use crate::kinds::bounds::not_members;
 use crate::avnm::{API, Body, Found, Manager, Member as Wire, Provisioning, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ConnectionScope, FoundName, NetworkGroups, ResourceId, ResourceName};
+use crate::kinds::bounds::not_members;
 use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::{hand_over, people};
 

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{Misfit, Ensure, 
-    Applied, ClaimKey, EffectClass, Marker, Observed, Right, Step, StepCx, StepError, Undone,
+use twinspan_engine::{
+    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Right, Step, StepCx, StepError, Undone,
 };
 
-use crate::kinds::bounds::not_networks;
-use crate::avnm::network::{Network, TYPE};
+use crate::avnm::network::Network;
 use crate::avnm::{API, Found};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ResourceId, Scope, ScopeKind};
+use crate::kinds::bounds::not_networks;
 use crate::people;
 
 /// `azure.virtual-networks`
@@ -64,7 +64,8 @@ impl Params {
     /// What can be seen in the ids alone.
     fn misfits(&self) -> Vec<Misfit> {
         let mut all = not_networks(&["ids"], &self.ids);
-        let Some(within) = self.within.as_ref().filter(|within| within.kind() != ScopeKind::ManagementGroup) else {
+        let Some(within) = self.within.as_ref().filter(|within| within.kind() != ScopeKind::ManagementGroup)
+        else {
             return all;
         };
         for (position, id) in self.ids.iter().enumerate() {

@@ -71,6 +71,7 @@ impl Draft {
             gate: false,
             barrier: false,
             required: Vec::new(),
+            open: Vec::new(),
             places: Vec::new(),
             guards: false,
             check: twinspan_plans::ParamCheck::default(),
