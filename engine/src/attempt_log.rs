@@ -117,6 +117,12 @@ impl AttemptLog {
         self.exchanges.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(exchange);
     }
 
+    /// Records what was read before the attempt's own requests.
+    pub(crate) fn record_before(&self, earlier: Vec<Exchange>) {
+        let mut exchanges = self.exchanges.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        exchanges.splice(0..0, earlier);
+    }
+
     /// How many exchanges are recorded.
     pub fn recorded(&self) -> usize {
         self.exchanges.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len()

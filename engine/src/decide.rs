@@ -140,7 +140,12 @@ pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -
     };
     let needed_receipts =
         item.targets.iter().filter_map(|target| state.item(*target).step()?.receipt.clone());
+    let guards = match (phase, state.control().goal) {
+        (Phase::Probe, Goal::Finish) => state.guards(),
+        _ => None,
+    };
     Some(Job {
+        guards,
         reads: Reads::Own,
         written: None,
         run: state.run()?,

@@ -19,6 +19,7 @@ mod driver;
 mod event;
 mod failure;
 mod foresight;
+mod guards;
 mod hand_over;
 mod ids;
 mod journal;
@@ -53,6 +54,7 @@ pub use event::{
 };
 pub use failure::{Certainty, FailureClass, StepError};
 pub use foresight::{Foreseen, Outlook, foresee};
+pub use guards::{Guard, Guarded, Guards};
 pub use hand_over::{Act, Back, Find, Fits, HandOver, Make, Removal, Request, Task, Variable};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
 pub use journal::{
@@ -72,7 +74,8 @@ pub use state::{
 };
 pub use step::{
     ActedAs, Applied, Approval, AttemptLog, Cause, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,
-    Marker, Observed, Phase, Readiness, Step, StepCx, Undone,
+    Marker, Misfit, Observed, Phase, Readiness, Step, StepCx, Undone,
 };
+pub use twinspan_plans::expr::SECRET;
 pub use twinspan_plans::{Digest, EffectClass, Ensure, Identities, parse_duration};
 pub use wait::{Approvers, Wait, WaitKind};

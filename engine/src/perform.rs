@@ -17,6 +17,7 @@ use twinspan_plans::Ensure;
 
 use crate::clock::{Clock, Now};
 use crate::failure::{Certainty, FailureClass, StepError};
+use crate::guards::{GuardRecord, Guards};
 use crate::ids::{RunId, Seq, StepKey};
 use crate::registry::{Kind, Registry};
 use crate::step::{
@@ -77,6 +78,8 @@ pub struct Job {
     pub written: Option<Duration>,
     /// Which reads of other steps serve it as well.
     pub reads: Reads,
+    /// What must hold before the run's first write; only in a probe.
+    pub guards: Option<Guards>,
 }
 
 /// Which reads of other steps serve a step as well.
@@ -213,17 +216,22 @@ pub enum Seen {
 pub struct Performer {
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
+    guards: GuardRecord,
 }
 
 impl Performer {
     /// A performer of the kinds in `registry`.
     pub fn new(registry: Arc<Registry>, clock: Arc<dyn Clock>) -> Self {
-        Performer { registry, clock }
+        Performer { registry, clock, guards: GuardRecord::default() }
     }
 
     /// The kinds.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    pub(crate) fn guards(&self) -> &GuardRecord {
+        &self.guards
     }
 
     /// The time.
@@ -299,7 +307,10 @@ impl Performer {
                 Phase::Apply => step.apply(&cx, &job.params).await,
                 Phase::Undo => step.undo(&cx, &job.params, job.found.as_deref()).await,
                 Phase::Probe | Phase::Verify | Phase::UndoProbe | Phase::UndoVerify => {
-                    step.look(&cx, &job.params).await
+                    let seen = step.look(&cx, &job.params).await?;
+                    self.guard_was_met(job, &seen);
+                    self.confirm_guards(kind.effect, job, &seen, log).await?;
+                    Ok(seen)
                 }
             }
         };

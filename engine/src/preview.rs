@@ -258,6 +258,7 @@ fn due(
         timeout: step.timeout.unwrap_or(limits::TIMEOUT),
         written: None,
         reads: Reads::After(since),
+        guards: state.guards(),
     };
     Some((sight.key.clone(), params, job))
 }

@@ -1,5 +1,6 @@
 //! All step kinds, by name: one line each. Erasure lives here and nowhere else.
 
+mod bounds;
 mod erased;
 mod schema_type;
 
@@ -89,6 +90,8 @@ impl Registry {
         if S::REMOVABLE && (S::EFFECT == EffectClass::Read || S::KEEPS.is_some()) {
             self.problems.push(format!("{} cannot be removed: it makes nothing, or keeps it", S::KIND));
         }
+        let required = param_fields.iter().filter(|field| field.required).map(|field| field.name.clone());
+        let check = bounds::check_of::<S>(example.clone(), required.collect());
         let kind = Kind {
             step: Arc::new(step),
             name: S::KIND,
@@ -108,7 +111,15 @@ impl Registry {
         if self.kinds.insert(S::KIND, kind).is_some() {
             self.problems.push(format!("{} is registered twice", S::KIND));
         }
+        for name in S::SECRETS {
+            if param_fields.iter().all(|field| field.name != *name) {
+                self.problems.push(format!("{}, no parameter {name} that could hold a secret", S::KIND));
+            }
+        }
         let spec = KindSpec {
+            secrets: S::SECRETS.iter().map(|name| (*name).to_owned()).collect(),
+            guards: S::GUARDS,
+            check,
             name: S::KIND.to_owned(),
             summary: S::SUMMARY.to_owned(),
             effect: S::EFFECT,

@@ -23,13 +23,14 @@ pub(crate) mod verified;
 pub(crate) mod view;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use twinspan_plans::{NodeId, Plan};
 
 use crate::event::{Event, Outcome, RunStarted};
+use crate::guards::{Guard, Guards};
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
 use crate::rollout::{CreatedBy, Rollout, resource};
 use crate::signal::Actor;
@@ -101,6 +102,8 @@ pub struct RunState {
     reopened: BTreeSet<ItemId>,
     /// Single steps are being undone: how the run had ended before.
     pruning: Option<(Goal, Outcome)>,
+    /// Something was sent, or was about to be.
+    wrote: bool,
     /// The last look at everything that is in place.
     verified: Option<Verified>,
     /// Steps that it found drifted, and that were not proven since.
@@ -112,6 +115,8 @@ pub struct RunState {
 pub(crate) struct Head {
     pub(crate) started: RunStarted,
     pub(crate) run_id: String,
+    /// Guards of the steps that were not done when this process first asked.
+    pub(crate) guards: OnceLock<Arc<[Guard]>>,
 }
 
 /// What the operator wants, apart from what is.
@@ -175,6 +180,12 @@ pub struct IllegalTransition {
 }
 
 impl RunState {
+    /// What must hold before its first write.
+    pub(crate) fn guards(&self) -> Option<Guards> {
+        let all = self.head.as_ref()?.guards.get_or_init(|| crate::guards::of(self));
+        Some(Guards { all: Arc::clone(all), wrote: self.wrote })
+    }
+
     /// A run of `plan` before its first event.
     pub fn new(plan: Arc<Plan>) -> Self {
         RunState {
@@ -211,6 +222,7 @@ impl RunState {
             performs: PERFORMS,
             reopened: BTreeSet::new(),
             pruning: None,
+            wrote: false,
             verified: None,
             drifted: BTreeSet::new(),
         }

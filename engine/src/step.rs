@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::contents::Contents;
 pub use crate::decision::{Cause, Decision, Difference};
 use crate::failure::{FailureClass, StepError};
+use crate::guards::Guarded;
 use crate::hand_over::{HandOver, Variable};
 use crate::ids::{RunId, StepKey};
 use crate::right::Right;
@@ -63,6 +64,11 @@ pub trait Step: Send + Sync + 'static {
     /// Parameters that no write depends on: a hand-over does without those that nobody knows yet.
     const ONLY_CHECKED: &'static [&'static str] = &[];
 
+    /// Parameters in whose values a secret may stand, as the whole value of a field: the kind reads it when it sends it.
+    const SECRETS: &'static [&'static str] = &[];
+    /// Whether the kind has a [`Step::guard`].
+    const GUARDS: bool = false;
+
     /// Outputs that go on changing after the step is done: `verify` does not compare them with what was proven.
     const MOVING: &'static [&'static str] = &[];
 
@@ -73,6 +79,25 @@ pub trait Step: Send + Sync + 'static {
 
     /// Parameters that are right in the simulator's default world: for docs, schema and conformance.
     fn example() -> Self::Params;
+
+    /// What is wrong with parameters that fit their types: limits of Azure, and what does not go together. Said before
+    /// anything is sent, so it needs no request. Limits of what is created do not hold where it is to be gone, nor for what
+    /// is only named.
+    fn misfits(params: &Self::Params, ensure: Ensure) -> Vec<Misfit> {
+        let _ = (params, ensure);
+        Vec::new()
+    }
+
+    /// What must hold before the run writes anything, whatever the order of its steps: asked with those parameters that the
+    /// inputs give alone. Reads; an error that says that an identity cannot read it yet counts as [`Guarded::Unknown`].
+    fn guard(
+        &self,
+        cx: &StepCx<'_>,
+        known: &Value,
+    ) -> impl Future<Output = Result<Guarded, StepError>> + Send {
+        let _ = (cx, known);
+        std::future::ready(Ok(Guarded::Met))
+    }
 
     /// What this step changes, normalised: two live runs never claim it, two steps of a run never change it at once.
     fn claims(&self, cx: &StepCx<'_>, params: &Self::Params) -> Vec<ClaimKey>;
@@ -140,6 +165,31 @@ pub trait Step: Send + Sync + 'static {
     fn rights(&self, cx: &StepCx<'_>, params: &Self::Params) -> Result<Vec<Right>, StepError> {
         let _ = (cx, params);
         Ok(Vec::new())
+    }
+}
+
+/// Parameters that do not go together, or one that Azure does not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The parameters that it is about, the one to change first: it is said only where all of them are known.
+    pub about: &'static [&'static str],
+    /// Where in the first of them: fields and positions.
+    pub within: Vec<String>,
+    /// What is wrong, with what is allowed.
+    pub why: String,
+}
+
+impl Misfit {
+    /// A misfit of whole parameters.
+    pub fn new(about: &'static [&'static str], why: impl Into<String>) -> Self {
+        Misfit { about, within: Vec::new(), why: why.into() }
+    }
+
+    /// The same in a part of the first parameter.
+    #[must_use]
+    pub fn within(mut self, part: impl ToString) -> Self {
+        self.within.push(part.to_string());
+        self
     }
 }
 
@@ -264,7 +314,7 @@ pub enum Undone {
 }
 
 /// Who acts: a name and what the plan says of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identity {
     /// Name in the plan.
     pub name: String,

@@ -7,6 +7,7 @@
 mod csv;
 mod given;
 mod needed;
+mod places;
 mod table;
 mod value;
 
@@ -52,12 +53,20 @@ impl Plan {
         let mut values: IndexMap<String, Json> = IndexMap::new();
         let mut wrong: BTreeSet<&str> = BTreeSet::new();
         let mut keys = Vec::new();
+        let mut places = places::Places::default();
         for (name, given) in &given.values {
             match self.inputs.get_key_value(name) {
                 None => problems.push(self.unknown(name, given.name_place())),
                 Some((name, def)) => {
                     let lists = &[';'];
-                    let mut reader = value::Reader { problems: &mut problems, keys: &mut keys, lists };
+                    let path = places::ValuePath::of(name);
+                    let mut reader = value::Reader {
+                        problems: &mut problems,
+                        keys: &mut keys,
+                        lists,
+                        path,
+                        places: &mut places,
+                    };
                     match reader.given(name, def, given) {
                         Some(value) => {
                             values.insert(name.clone(), value);
@@ -94,7 +103,7 @@ impl Plan {
             .filter_map(|name| values.swap_remove(name).map(|value| (name.clone(), value)))
             .collect();
         if !problems.has_errors() {
-            needed::check(self, &inputs, &mut problems);
+            needed::check(self, &inputs, &places, &mut problems);
         }
         let problems = problems.sorted();
         if problems.has_errors() {
@@ -241,43 +250,48 @@ impl Scope for InputScope<'_> {
 
 /// Names of the inputs that a template reads.
 fn inputs_of(template: &Template) -> BTreeSet<&str> {
-    fn of_expr<'a>(expr: &'a Expr, found: &mut BTreeSet<&'a str>) {
-        let path = |path: &'a [Segment], found: &mut BTreeSet<&'a str>| {
-            for segment in path {
-                if let Segment::Key(key) = segment {
-                    of_expr(key, found);
-                }
-            }
-        };
-        match expr {
-            Expr::Input { name, path: segments } => {
-                found.insert(name);
-                path(segments, found);
-            }
-            Expr::Output { keys, path: segments, .. } => {
-                keys.iter().for_each(|key| of_expr(key, found));
-                path(segments, found);
-            }
-            Expr::EachValue { path: segments, .. } => path(segments, found),
-            Expr::Or(all) | Expr::And(all) | Expr::Concat(all) => all.iter().for_each(|e| of_expr(e, found)),
-            Expr::Not(inner) => of_expr(inner, found),
-            Expr::Equal { left, right, .. } => {
-                of_expr(left, found);
-                of_expr(right, found);
-            }
-            Expr::Literal(_) | Expr::EachKey(_) | Expr::RunId => {}
-        }
-    }
     fn of_template<'a>(template: &'a Template, found: &mut BTreeSet<&'a str>) {
         match template {
-            Template::Expr(expr) => of_expr(expr, found),
+            Template::Expr(expr) => inputs_of_expr(expr, found),
             Template::List(items) => items.iter().for_each(|item| of_template(item, found)),
             Template::Map(entries) => entries.iter().for_each(|(_, entry)| of_template(entry, found)),
+            Template::Secret(name) => drop(found.insert(name)),
         }
     }
     let mut found = BTreeSet::new();
     of_template(template, &mut found);
     found
+}
+
+/// Names of the inputs that an expression reads, keys included.
+pub(crate) fn inputs_of_expr<'a>(expr: &'a Expr, found: &mut BTreeSet<&'a str>) {
+    let path = |path: &'a [Segment], found: &mut BTreeSet<&'a str>| {
+        for segment in path {
+            if let Segment::Key(key) = segment {
+                inputs_of_expr(key, found);
+            }
+        }
+    };
+    match expr {
+        Expr::Input { name, path: segments } => {
+            found.insert(name);
+            path(segments, found);
+        }
+        Expr::Output { keys, path: segments, .. } => {
+            keys.iter().for_each(|key| inputs_of_expr(key, found));
+            path(segments, found);
+        }
+        Expr::EachValue { path: segments, .. } => path(segments, found),
+        Expr::Or(all) | Expr::And(all) | Expr::Concat(all) => {
+            all.iter().for_each(|part| inputs_of_expr(part, found));
+        }
+        Expr::Not(inner) => inputs_of_expr(inner, found),
+        Expr::Equal { left, right, .. } => {
+            inputs_of_expr(left, found);
+            inputs_of_expr(right, found);
+        }
+        Expr::Literal(_) | Expr::EachKey(_) | Expr::RunId => {}
+    }
 }
 
 #[cfg(test)]

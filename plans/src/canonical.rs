@@ -131,6 +131,7 @@ impl Plan {
                     entries.iter().map(|(key, entry)| (key.clone(), self.template_json(entry))).collect();
                 json!({ "map": entries })
             }
+            Template::Secret(input) => json!({ "secret": input }),
         }
     }
 

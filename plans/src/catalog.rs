@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::params::ParamCheck;
+
 /// How a kind's write behaves when it is sent twice or its answer is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -121,6 +123,15 @@ pub struct KindSpec {
     /// Sets of parameters that stand for each other: exactly one of the sets is given, whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forms: Vec<Vec<String>>,
+    /// Parameters in whose values a secret may stand: it is read when it is used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Whether it has something to say before the run's first write.
+    #[serde(default)]
+    pub guards: bool,
+    /// What the kind itself says of parameters that are known.
+    #[serde(skip)]
+    pub check: ParamCheck,
     /// Outputs.
     pub outputs: Vec<Field>,
 }

@@ -7,9 +7,11 @@
 mod barriers;
 mod expression;
 mod kind;
+mod known;
 mod names;
 mod order;
 mod path;
+mod secrets;
 mod step;
 mod template;
 
@@ -24,6 +26,7 @@ use crate::document::Document;
 use crate::expr::Expr;
 use crate::plan::{IdentityDef, InputDef, Need, NodeId, Plan};
 
+pub(crate) use known::misfit_of;
 use names::Names;
 
 /// A plan, and what is odd about it but no error.
@@ -130,7 +133,9 @@ impl<'d> Checker<'d> {
             let outside = std::mem::take(&mut *self.used_inputs.borrow_mut());
             let default = decl.default.as_ref().map(|node| {
                 let what = format!("the default of `{}`", decl.name.value);
-                self.template(Reader::TOP, node, &decl.ty, &what, &mut Vec::new())
+                let default = self.template(Reader::TOP, node, &decl.ty, &what, &mut Vec::new());
+                self.no_secret_in_default(&default, &node.span, &what);
+                default
             });
             let read = std::mem::replace(&mut *self.used_inputs.borrow_mut(), outside);
             self.used_inputs.borrow_mut().extend(read.iter().cloned());

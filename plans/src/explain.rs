@@ -122,6 +122,10 @@ const CODES: &[(&str, &str)] = &[
         "A needed parameter reads an output that its kind does not always give. If it is absent when the step begins, the run stops there.",
     ),
     (
+        "TS0214",
+        "A secret is read when it is used, and never stored or shown. So it may stand only in a parameter whose kind reads secrets (`body` of `arm.resource`), as the whole value of a field: not in a text, a name, a key, a condition, a `for_each`, a default or an identity.",
+    ),
+    (
         "TS0213",
         "A reference reads an output of a step with `ensure: absent`. Such a step removes something, so there is nothing that it could put out. Read the step that finds the thing; to wait for the removal, name the step in `needs`.",
     ),
@@ -202,6 +206,10 @@ const CODES: &[(&str, &str)] = &[
     (
         "TS0413",
         "The cells of this table are separated by `;` or tabs, as a spreadsheet writes them where `,` is the decimal sign. It is read so; the items of a list in one cell are then separated by `|`, or by `;` in a cell in quotes.",
+    ),
+    (
+        "TS0414",
+        "The kind does not take this value, and says so before anything runs: a name or a description is too long (the marker that this program adds counts), a prefix is no network, a resource is of another type or lies elsewhere. `twinspan steps KIND` describes each parameter.",
     ),
 ];
 

@@ -77,7 +77,13 @@ pub enum Template {
     List(Vec<Template>),
     /// A map; an entry whose value is absent is left out.
     Map(Vec<(String, Template)>),
+    /// The input of this name, a secret, where the kind takes one: its reference, under [`SECRET`].
+    Secret(String),
 }
+
+/// Key of an object that stands for a secret: its one value says where the secret lies. Only the compiler makes one; a value
+/// that has this key by itself has no value here.
+pub const SECRET: &str = "$secret";
 
 /// What evaluation reads.
 pub trait Scope {
@@ -112,6 +118,9 @@ pub enum EvalError {
     /// `each` outside a `for_each`.
     #[error("`each` is known only inside a `for_each`")]
     NoEach,
+    /// A value that is no secret looks like the reference to one.
+    #[error("a value has the key {SECRET}, which stands for a secret of this program")]
+    LooksLikeASecret,
 }
 
 impl Expr {
@@ -200,7 +209,15 @@ impl Template {
     /// Its value with every reference replaced; `None`: it is one reference, and absent.
     pub fn resolve(&self, scope: &dyn Scope) -> Result<Option<Value>, EvalError> {
         match self {
-            Template::Expr(expr) => expr.eval(scope),
+            Template::Expr(expr) => match expr.eval(scope)? {
+                // What a resource or an inputs file says must not make this program read a file or run a program.
+                Some(value) if looks_like_a_secret(&value) => Err(EvalError::LooksLikeASecret),
+                value => Ok(value),
+            },
+            Template::Secret(input) => {
+                let reference = scope.input(input).cloned();
+                Ok(reference.map(|reference| serde_json::json!({ SECRET: reference })))
+            }
             Template::List(items) => {
                 let mut list = Vec::with_capacity(items.len());
                 for item in items {
@@ -226,6 +243,16 @@ impl Template {
                 Ok(Some(Value::Object(map)))
             }
         }
+    }
+}
+
+fn looks_like_a_secret(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name == SECRET || looks_like_a_secret(value))
+        }
+        Value::Array(items) => items.iter().any(looks_like_a_secret),
+        _ => false,
     }
 }
 
@@ -305,6 +332,17 @@ mod tests {
             ("gone".into(), Template::Expr(input("absent"))),
         ]);
         assert_eq!(template.resolve(&given()), Ok(Some(json!({ "all": ["a", "b", ["c"], "t"] }))));
+    }
+
+    #[test]
+    fn a_secret_stands_for_itself_and_nothing_else_looks_like_one() {
+        let given =
+            Given(json!({ "psk": { "env": "PSK" }, "body": { "a": [{ SECRET: { "command": ["x"] } }] } }));
+        let secret = Template::Map(vec![("key".into(), Template::Secret("psk".into()))]);
+        assert_eq!(secret.resolve(&given), Ok(Some(json!({ "key": { SECRET: { "env": "PSK" } } }))));
+        assert_eq!(Template::Secret("absent".into()).resolve(&given), Ok(None));
+        let forged = Template::List(vec![Template::Expr(input("body"))]);
+        assert_eq!(forged.resolve(&given), Err(EvalError::LooksLikeASecret));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A catalogue for tests: the kinds that the shipped plans use, by hand.
 
 use crate::catalog::{Catalog, EffectClass, Field, Identities, KindSpec, Type};
+use crate::params::{GivenParams, ParamCheck, ParamMisfit};
 
 /// `name: type`, with `?` after the name when it is optional.
 fn fields(text: &str) -> Vec<Field> {
@@ -46,6 +47,24 @@ fn ty_of(text: &str) -> Type {
         "check" => Type::Record(fields("program, args?: list string")),
         _ => Type::String,
     }
+}
+
+/// The fixture's kinds take names and items of up to 20 characters.
+fn no_long_names(kind: &str, given: &GivenParams<'_>) -> Vec<ParamMisfit> {
+    let mut all = Vec::new();
+    if !kind.starts_with("avnm.network-group") && kind != "approval" {
+        return all;
+    }
+    for (name, value) in given.values.iter().filter(|(name, _)| matches!(name.as_str(), "name" | "show")) {
+        let text = value.as_str().unwrap_or_default();
+        if text.chars().count() > 20 {
+            all.push(ParamMisfit {
+                path: vec![name.clone()],
+                why: format!("{text:?} has more than 20 characters"),
+            });
+        }
+    }
+    all
 }
 
 pub(crate) fn catalog() -> Catalog {
@@ -133,6 +152,9 @@ pub(crate) fn catalog() -> Catalog {
                 "entra.guest-user" => vec![vec!["email".to_owned()], vec!["object_id".to_owned()]],
                 _ => Vec::new(),
             },
+            secrets: if name == "arm.resource" { vec!["body".to_owned()] } else { Vec::new() },
+            guards: false,
+            check: ParamCheck::new(move |given| no_long_names(name, given)),
             outputs: fields(outputs),
         };
         (name.to_owned(), spec)

@@ -10,8 +10,10 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::catalog::{EffectClass, Type};
+use crate::diagnostic::Place;
 use crate::digest::Digest;
 use crate::expr::{Expr, Template};
+use crate::params::ParamCheck;
 
 /// Position of a node in [`Plan::nodes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,6 +131,14 @@ pub struct StepDef {
     pub with: Template,
     /// Parameters that must have a value when the step is applicable.
     pub required: Vec<String>,
+    /// Parameters of any shape, which are held to rules also where a part of them is not known.
+    pub open: Vec<String>,
+    /// Where each parameter is written.
+    pub places: Vec<(String, Place)>,
+    /// Whether its kind has something to say before the run's first write, from the catalogue.
+    pub guards: bool,
+    /// What the kind says of parameters that are known, from the catalogue.
+    pub check: ParamCheck,
     /// Present or absent.
     pub ensure: Ensure,
     /// Written `retry`; the engine has defaults for what is not written.

@@ -66,7 +66,7 @@ pub use credentials::{
 pub use graph::Graph;
 pub(crate) use party::Party;
 pub(crate) use permission::{READS_GROUPS, assignable};
-pub(crate) use redaction::scrub;
+pub(crate) use redaction::{remember as never_show, scrub};
 pub use wire::{InProcess, TransportFault, Wire, WireError};
 
 use std::path::{Path, PathBuf};

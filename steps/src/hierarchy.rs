@@ -1,11 +1,14 @@
 //! Subscriptions and management groups: which tenant they lie in, what they are called, whether they are usable.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use twinspan_engine::StepError;
+use serde_json::Value;
+use twinspan_engine::{FailureClass, Guarded, StepCx, StepError};
 
 use crate::avnm::or_default;
-use crate::azure::Arm;
-use crate::ids::{ConnectionScope, Guid, TenantId};
+use crate::azure::{Arm, Azure};
+use crate::ids::{ConnectionScope, Guid, Scope, TenantId};
+use crate::people;
 
 const SUBSCRIPTIONS_API: &str = "2022-12-01";
 /// Api-version of management groups.
@@ -99,6 +102,70 @@ pub(crate) async fn read(arm: &Arm<'_>, scope: &ConnectionScope) -> Result<Optio
         tenant: found.tenant_id.parse().ok(),
         state: found.state,
     }))
+}
+
+/// What a step says of its scope before the run's first write, as far as the inputs say it.
+#[derive(Deserialize)]
+pub(crate) struct ScopeGuard {
+    scope: Scope,
+    #[serde(default)]
+    expect_name: Option<String>,
+    /// The tenant that the scope lies in, where it is not the tenant of whoever acts.
+    #[serde(default)]
+    tenant: Option<TenantId>,
+}
+
+/// How long an identity that could not sign in is not asked again.
+const NOT_ASKED_AGAIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// The name under which that is remembered.
+const CANNOT_SIGN_IN: &str = "a guard could not sign in";
+
+/// Whether the scope lies in its tenant, under the name that a person gave. Any identity of the tenant may be the one who can
+/// see it.
+pub(crate) async fn guard(azure: &Azure, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
+    // What is not known yet is guarded by nothing.
+    let Ok(guard) = ScopeGuard::deserialize(known) else { return Ok(Guarded::Unknown) };
+    let actor = cx.identity()?;
+    let Ok(tenant) = guard.tenant.map_or_else(|| people::tenant(actor), Ok) else {
+        return Ok(Guarded::Unknown);
+    };
+    // Below a subscription only where that lies can be wrong: the name is that of a subscription or management group.
+    let (scope, name) = match guard.scope.path().parse::<ConnectionScope>() {
+        Ok(scope) => (scope, guard.expect_name.as_deref()),
+        Err(_) => match guard.scope.subscription() {
+            Some(subscription) => (ConnectionScope::of_subscription(subscription), None),
+            None => return Ok(Guarded::Unknown),
+        },
+    };
+    let mut passing = None;
+    let readers = std::iter::once(actor).chain(cx.others);
+    for reader in readers.filter(|reader| people::tenant(reader).is_ok_and(|own| own == tenant)) {
+        let in_vain = azure.known::<Timestamp>(reader, CANNOT_SIGN_IN);
+        let lately = in_vain.is_some_and(|at| cx.steady().duration_since(at) < NOT_ASKED_AGAIN);
+        if lately || azure.serves(cx, reader).is_err() {
+            continue;
+        }
+        match read(&azure.arm(cx, reader), &scope).await {
+            Ok(Some(seen)) => {
+                return Ok(match seen.confirm(&scope, tenant, name) {
+                    Ok(()) => Guarded::Met,
+                    Err(wrong) => Guarded::Wrong(wrong),
+                });
+            }
+            Ok(None) => {}
+            Err(error) => match error.class {
+                // Azure itself says that it lies elsewhere.
+                FailureClass::PlanWrong => return Ok(Guarded::Wrong(error)),
+                FailureClass::Throttled | FailureClass::Transient => passing = Some(error),
+                FailureClass::Credential | FailureClass::NeedsPerson => {
+                    azure.remember(reader, CANNOT_SIGN_IN, cx.steady());
+                }
+                _ => {}
+            },
+        }
+    }
+    passing.map_or(Ok(Guarded::Unknown), Err)
 }
 
 /// A management group or subscription in a list.

@@ -14,7 +14,8 @@ pub use resource::{
     ResourceId, ResourceType, ScopeConnections,
 };
 pub use scope::{ConnectionScope, Scope, ScopeKind};
-pub use text::{Email, Guid, HumanDuration, ResourceName, TenantId, Url};
+pub use text::{Description, Email, FoundName, Guid, HumanDuration, ResourceName, TenantId, Url};
+pub(crate) use text::{is_plain_name, not_a_manager_name};
 
 /// Why a text is not what it should be: a fragment that names the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

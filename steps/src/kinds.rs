@@ -3,6 +3,7 @@
 mod acting;
 mod approval;
 mod arm_resource;
+pub(crate) mod bounds;
 mod command;
 mod connection_status;
 mod connectivity_configuration;

@@ -137,6 +137,7 @@ fn perform_for(ensure: Ensure, phase: Phase, params: Value, found: Option<Value>
         timeout: Duration::from_secs(300),
         written: None,
         reads: crate::perform::Reads::Own,
+        guards: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let fact = runtime.block_on(performer.perform(job));

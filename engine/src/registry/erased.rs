@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::backend::BoxFuture;
 use crate::contents::with_contents;
 use crate::failure::{FailureClass, StepError};
+use crate::guards::Guarded;
 use crate::hand_over::HandOver;
 use crate::perform::Seen;
 use crate::right::Right;
@@ -29,6 +30,9 @@ pub(crate) trait DynStep: Send + Sync {
     fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError>;
     /// For whom it will wait, whatever its parameters.
     fn foreseen(&self, identity: &Identity) -> Option<Wait>;
+    /// What must hold before the run's first write.
+    fn guard<'a>(&'a self, cx: &'a StepCx<'a>, known: &'a Value)
+    -> BoxFuture<'a, Result<Guarded, StepError>>;
     /// What has to be allowed.
     fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError>;
 }
@@ -37,6 +41,9 @@ impl<S: Step> DynStep for S {
     fn look<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>> {
         Box::pin(async move {
             let params = decode_params::<S>(params)?;
+            if cx.phase == Phase::Probe {
+                fit::<S>(&params, cx)?;
+            }
             let claims = self.claims(cx, &params).into_iter().map(ClaimKey::folded).collect();
             let observed = self.check(cx, &params).await?;
             let observed = with_contents(self, cx, &params, observed).await?;
@@ -87,6 +94,14 @@ impl<S: Step> DynStep for S {
         Step::foreseen(self, identity)
     }
 
+    fn guard<'a>(
+        &'a self,
+        cx: &'a StepCx<'a>,
+        known: &'a Value,
+    ) -> BoxFuture<'a, Result<Guarded, StepError>> {
+        Box::pin(Step::guard(self, cx, known))
+    }
+
     fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError> {
         Step::rights(self, cx, &decode_params::<S>(params)?)
     }
@@ -96,6 +111,30 @@ fn decode_params<S: Step>(params: &Value) -> Result<S::Params, StepError> {
     decode::<S::Params>(params).map_err(|(place, what)| {
         StepError::plan_wrong(format!("with{place} of {}: {what}", S::KIND))
             .hint(format!("`twinspan steps {}` lists the parameters", S::KIND))
+    })
+}
+
+/// What was not known before the run is held to the same rules.
+fn fit<S: Step>(params: &S::Params, cx: &StepCx<'_>) -> Result<(), StepError> {
+    let Some(misfit) = S::misfits(params, cx.ensure).into_iter().next() else { return Ok(()) };
+    let place: String = misfit.about.iter().take(1).map(|name| format!(".{name}")).collect();
+    let place = misfit.within.iter().fold(place, |place, part| format!("{place}.{part}"));
+    Err(StepError::plan_wrong(format!("with{place} of {}: {}", S::KIND, misfit.why))
+        .hint(format!("`twinspan steps {}` lists the parameters", S::KIND)))
+}
+
+/// Reads a value; where it does not fit: the way to the place, and why.
+pub(super) fn decode_at<T: DeserializeOwned>(value: &Value) -> Result<T, (Vec<String>, String)> {
+    if let Ok(read) = T::deserialize(value) {
+        return Ok(read);
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let parts = error.path().iter().filter_map(|part| match part {
+            serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
+            serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+            serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => None,
+        });
+        (parts.collect(), error.into_inner().to_string())
     })
 }
 

@@ -155,6 +155,7 @@ impl RunState {
             self.removed = Some(at);
         }
         if let StepEvent::Intended { claims, .. } = event {
+            self.wrote = true;
             for claim in claims {
                 self.claimants.entry(claim.clone()).or_default().push(id);
             }
@@ -410,7 +411,11 @@ impl RunState {
                 self.earlier.entry((created.kind.clone(), created.claims.clone())).or_insert(by);
             }
         }
-        self.head = Some(Head { run_id: started.run.to_string(), started: started.clone() });
+        self.head = Some(Head {
+            run_id: started.run.to_string(),
+            started: started.clone(),
+            guards: std::sync::OnceLock::new(),
+        });
         self.started = Some(at.utc);
         if started.paused {
             self.control.pause = Some(Pause { by: started.starter.clone(), reason: None, at: at.utc });

@@ -4,20 +4,25 @@
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
+use crate::check::misfit_of;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::elements;
 use crate::expr::{EvalError, Expr, Segment, Template};
-use crate::plan::{Inputs, NodeId, NodeKind, Plan};
+use crate::params::{GivenParams, ParamMisfit};
+use crate::plan::{Inputs, Node, NodeId, NodeKind, Plan, StepDef};
 
+use super::places::{Places, ValuePath};
 use super::{InputScope, inputs_of};
 
-pub(super) fn check(plan: &Plan, inputs: &IndexMap<String, Json>, problems: &mut Diagnostics) {
-    let mut look = Look { plan, inputs, problems, said: BTreeSet::new(), known: Vec::new() };
-    for root in &plan.roots {
-        look.node(*root, &[]);
-    }
+pub(super) fn check(
+    plan: &Plan,
+    inputs: &IndexMap<String, Json>,
+    places: &Places,
+    problems: &mut Diagnostics,
+) {
+    Look::new(plan, inputs, places, problems).all();
 }
 
 /// Parameters of applicable steps whose values the inputs give alone.
@@ -25,6 +30,12 @@ pub(super) fn check(plan: &Plan, inputs: &IndexMap<String, Json>, problems: &mut
 pub struct KnownParams {
     /// The step.
     pub node: NodeId,
+    /// Its instance, as a run names it: `connect[prod].role`.
+    pub instance: String,
+    /// Whether the step is certainly part of the run.
+    pub certain: bool,
+    /// Key and value of each element that it lies in, innermost first.
+    pub elements: Vec<(String, Json)>,
     /// The values, by name; what is known only while the plan runs is not among them.
     pub values: IndexMap<String, Json>,
 }
@@ -32,40 +43,65 @@ pub struct KnownParams {
 impl Plan {
     /// What is known of each step (of each instance of one) before the run.
     pub fn known_params(&self, inputs: &Inputs) -> Vec<KnownParams> {
-        let mut problems = Diagnostics::default();
-        let mut look = Look {
-            plan: self,
-            inputs: &inputs.0,
-            problems: &mut problems,
-            said: BTreeSet::new(),
-            known: Vec::new(),
-        };
-        for root in &self.roots {
-            look.node(*root, &[]);
-        }
-        look.known
+        let (mut problems, places) = (Diagnostics::default(), Places::default());
+        Look::new(self, &inputs.0, &places, &mut problems).all()
     }
+}
+
+/// In which elements a node lies.
+#[derive(Clone, Default)]
+struct Around {
+    /// Key and value of each element, innermost first.
+    elements: Vec<(String, Json)>,
+    /// Where each of them comes from in the inputs.
+    origins: Vec<Option<ValuePath>>,
+    /// The same in names: `connect[prod].`
+    prefix: String,
+    /// Whether some `when` around is known only while the plan runs.
+    uncertain: bool,
 }
 
 struct Look<'a> {
     plan: &'a Plan,
     inputs: &'a IndexMap<String, Json>,
+    places: &'a Places,
     problems: &'a mut Diagnostics,
     said: BTreeSet<String>,
     known: Vec<KnownParams>,
 }
 
-impl Look<'_> {
-    /// `elements`: those of the `for_each` around, innermost first. A `for_each` over outputs ends the look.
-    fn node(&mut self, id: NodeId, elements: &[(String, Json)]) {
+impl<'a> Look<'a> {
+    fn new(
+        plan: &'a Plan,
+        inputs: &'a IndexMap<String, Json>,
+        places: &'a Places,
+        problems: &'a mut Diagnostics,
+    ) -> Self {
+        Look { plan, inputs, places, problems, said: BTreeSet::new(), known: Vec::new() }
+    }
+
+    fn all(mut self) -> Vec<KnownParams> {
+        for root in &self.plan.roots {
+            self.node(*root, &Around::default());
+        }
+        self.known
+    }
+
+    /// A `for_each` over outputs ends the look.
+    fn node(&mut self, id: NodeId, around: &Around) {
         let node = self.plan.node(id);
-        let Some(collection) = &node.for_each else { return self.instance(id, elements) };
+        let Some(collection) = &node.for_each else {
+            return self.instance(id, around, format!("{}{}", around.prefix, node.id));
+        };
         if depends_on_run(collection) {
             return;
         }
-        let scope = InputScope { inputs: self.inputs, elements };
-        let found = match collection.eval(&scope) {
-            Ok(value) => elements::elements(value),
+        let scope = InputScope { inputs: self.inputs, elements: &around.elements };
+        let (found, is_list) = match collection.eval(&scope) {
+            Ok(value) => {
+                let is_list = value.as_ref().is_some_and(Json::is_array);
+                (elements::elements(value), is_list)
+            }
             Err(error) => return self.no_value(&node.id, "for_each", &error),
         };
         let found = match found {
@@ -76,47 +112,185 @@ impl Look<'_> {
                 return self.say(Diagnostic::error("TS0410", message).help(help));
             }
         };
-        for element in found {
-            let mut inner = vec![element];
-            inner.extend_from_slice(elements);
-            self.instance(id, &inner);
+        let origin = self.origin(collection, around);
+        for (position, (key, value)) in found.into_iter().enumerate() {
+            let part = if is_list { position.to_string() } else { key.clone() };
+            let name = format!("{}{}[{key}]", around.prefix, node.id);
+            let mut inner = Around { prefix: format!("{name}."), ..around.clone() };
+            inner.elements.insert(0, (key, value));
+            inner.origins.insert(0, origin.as_ref().map(|origin| origin.below(&part)));
+            self.instance(id, &inner, name);
         }
     }
 
-    fn instance(&mut self, id: NodeId, elements: &[(String, Json)]) {
+    fn instance(&mut self, id: NodeId, around: &Around, name: String) {
         let node = self.plan.node(id);
-        if !self.applies(node.when.as_ref(), elements) {
+        if !self.applies(node.when.as_ref(), &around.elements) {
             return;
         }
+        let uncertain = around.uncertain || node.when.as_ref().is_some_and(depends_on_run);
         match &node.kind {
-            NodeKind::Block(block) => block.children.iter().for_each(|child| self.node(*child, elements)),
+            NodeKind::Block(block) => {
+                let inside = Around { uncertain, ..around.clone() };
+                block.children.iter().for_each(|child| self.node(*child, &inside));
+            }
             NodeKind::Step(step) => {
-                let Template::Map(entries) = &step.with else { return };
-                let mut values = IndexMap::new();
-                for (name, template) in entries {
-                    if template_depends_on_run(template) {
-                        continue;
-                    }
-                    let scope = InputScope { inputs: self.inputs, elements };
-                    match template.resolve(&scope) {
-                        Ok(Some(value)) => {
-                            values.insert(name.clone(), value);
+                let values = self.params(node, step, around, &name);
+                let elements = around.elements.clone();
+                let certain = !uncertain;
+                self.known.push(KnownParams { node: id, instance: name, certain, elements, values });
+            }
+        }
+    }
+
+    /// What is known of a step's parameters; what is wrong with them is said.
+    fn params(&mut self, node: &Node, step: &StepDef, around: &Around, name: &str) -> IndexMap<String, Json> {
+        let mut values = IndexMap::new();
+        let Template::Map(entries) = &step.with else { return values };
+        let mut checked = Map::new();
+        let mut unknown = Vec::new();
+        for (parameter, template) in entries {
+            let scope = InputScope { inputs: self.inputs, elements: &around.elements };
+            if template_depends_on_run(template) {
+                // A body is held to the rules as far as it is known.
+                if matches!(template, Template::Map(_)) && step.open.iter().any(|open| open == parameter) {
+                    checked.insert(parameter.clone(), with_holes(template, &scope));
+                    continue;
+                }
+                unknown.push(parameter.as_str());
+                // Of a list some items may be known.
+                if let Some(part) = known_items(template)
+                    && let Ok(Some(Json::Array(items))) = part.resolve(&scope)
+                    && !items.is_empty()
+                {
+                    checked.insert(parameter.clone(), Json::Array(items));
+                }
+                continue;
+            }
+            match template.resolve(&scope) {
+                Ok(Some(value)) => {
+                    checked.insert(parameter.clone(), value.clone());
+                    values.insert(parameter.clone(), value);
+                }
+                Ok(None) if step.required.contains(parameter) => {
+                    let read = inputs_of(template);
+                    let names: Vec<String> = read
+                        .into_iter()
+                        .filter(|name| !self.inputs.contains_key(*name))
+                        .map(str::to_owned)
+                        .collect();
+                    self.missing(&node.id, parameter, &names);
+                }
+                Ok(None) => {}
+                Err(error) => self.no_value(&node.id, parameter, &error),
+            }
+        }
+        let given = GivenParams { values: &checked, unknown: &unknown, ensure: step.ensure };
+        for misfit in step.check.misfits(&given) {
+            self.misfit(&misfit, step, around, name);
+        }
+        values
+    }
+
+    /// Said where the value was given, and where the plan uses it.
+    fn misfit(&mut self, misfit: &ParamMisfit, step: &StepDef, around: &Around, name: &str) {
+        let parameter = misfit.parameter();
+        let template = match &step.with {
+            Template::Map(entries) => entries.iter().find(|(name, _)| name == parameter),
+            _ => None,
+        };
+        let origin = template.and_then(|(_, template)| {
+            self.origin_at(template, misfit.path.get(1..).unwrap_or_default(), around)
+        });
+        let given = origin.and_then(|origin| self.places.nearest(&origin)).cloned();
+        let used = step.places.iter().find(|(name, _)| name == parameter).map(|(_, place)| place.clone());
+        let mut diagnostic = misfit_of(misfit, name, &step.uses);
+        match given {
+            Some(given) => {
+                diagnostic.message.push_str(&given.where_);
+                diagnostic = diagnostic.at(given.place, "given here");
+                if let Some(used) = used {
+                    diagnostic = diagnostic.and_at(used, "used here");
+                }
+            }
+            None => {
+                if let Some(used) = used {
+                    diagnostic = diagnostic.at(used, "used here");
+                }
+            }
+        }
+        self.say(diagnostic);
+    }
+
+    /// Where in the inputs the value of `template` at `path` comes from.
+    fn origin_at(&self, template: &Template, path: &[String], around: &Around) -> Option<ValuePath> {
+        let (first, rest) = match path.split_first() {
+            Some((first, rest)) => (Some(first.as_str()), rest),
+            None => (None, path),
+        };
+        match (template, first) {
+            (Template::Expr(expr), _) => {
+                let mut origin = self.origin(expr, around)?;
+                path.iter().for_each(|part| origin.push(part));
+                Some(origin)
+            }
+            (Template::Map(entries), Some(first)) => {
+                let (_, entry) = entries.iter().find(|(name, _)| name == first)?;
+                self.origin_at(entry, rest, around)
+            }
+            (Template::List(items), Some(first)) => {
+                let mut position: usize = first.parse().ok()?;
+                for item in items {
+                    let scope = InputScope { inputs: self.inputs, elements: &around.elements };
+                    let spliced = match (item, item.resolve(&scope).ok().flatten()) {
+                        (Template::Expr(expr), Some(Json::Array(inner)))
+                            if !matches!(expr, Expr::Literal(_)) =>
+                        {
+                            Some(inner.len())
                         }
-                        Ok(None) if step.required.contains(name) => {
-                            let read = inputs_of(template);
-                            let names: Vec<String> = read
-                                .into_iter()
-                                .filter(|name| !self.inputs.contains_key(*name))
-                                .map(str::to_owned)
-                                .collect();
-                            self.missing(&node.id, name, &names);
+                        (_, Some(_)) => None,
+                        (_, None) => continue,
+                    };
+                    match spliced {
+                        Some(count) if position < count => {
+                            let mut path = vec![position.to_string()];
+                            path.extend_from_slice(rest);
+                            return self.origin_at(item, &path, around);
                         }
-                        Ok(None) => {}
-                        Err(error) => self.no_value(&node.id, name, &error),
+                        Some(count) => position -= count,
+                        None if position == 0 => return self.origin_at(item, rest, around),
+                        None => position -= 1,
                     }
                 }
-                self.known.push(KnownParams { node: id, values });
+                None
             }
+            (Template::List(_) | Template::Map(_), None) | (Template::Secret(_), _) => None,
+        }
+    }
+
+    /// Where in the inputs the value of `expr` comes from.
+    fn origin(&self, expr: &Expr, around: &Around) -> Option<ValuePath> {
+        let scope = InputScope { inputs: self.inputs, elements: &around.elements };
+        let along = |mut origin: ValuePath, path: &[Segment]| {
+            for segment in path {
+                match segment {
+                    Segment::Field(name) => origin.push(name),
+                    Segment::Key(key) => origin.push(&key.eval_key(&scope).ok()?),
+                }
+            }
+            Some(origin)
+        };
+        let element = |depth: u32| around.origins.get(usize::try_from(depth).ok()?)?.clone();
+        match expr {
+            Expr::Input { name, path } => along(ValuePath::of(name), path),
+            Expr::EachValue { depth, path } => along(element(*depth)?, path),
+            Expr::EachKey(depth) => element(*depth),
+            Expr::Or(all) => {
+                let present = all.iter().find(|part| matches!(part.eval(&scope), Ok(Some(_))))?;
+                self.origin(present, around)
+            }
+            Expr::Concat(parts) => parts.iter().find_map(|part| self.origin(part, around)),
+            _ => None,
         }
     }
 
@@ -153,9 +327,17 @@ impl Look<'_> {
         );
     }
 
-    /// Once for all instances.
+    /// Once for all instances, and once for each place.
     fn say(&mut self, diagnostic: Diagnostic) {
-        if self.said.insert(diagnostic.message.clone()) {
+        let place = diagnostic.primary.as_ref().map(|label| format!("{:?}", label.place));
+        // Of what stands in the plan one instance is enough.
+        let said = match place {
+            Some(place) => {
+                format!("{place} {}", diagnostic.message.split_once(": ").map_or("", |(_, why)| why))
+            }
+            None => diagnostic.message.clone(),
+        };
+        if self.said.insert(said) {
             self.problems.push(diagnostic);
         }
     }
@@ -181,5 +363,25 @@ fn template_depends_on_run(template: &Template) -> bool {
         Template::Expr(expr) => depends_on_run(expr),
         Template::List(items) => items.iter().any(template_depends_on_run),
         Template::Map(entries) => entries.iter().any(|(_, entry)| template_depends_on_run(entry)),
+        Template::Secret(_) => false,
+    }
+}
+
+/// The items of a list that do not depend on the run.
+fn known_items(template: &Template) -> Option<Template> {
+    let Template::List(items) = template else { return None };
+    let known: Vec<Template> = items.iter().filter(|item| !template_depends_on_run(item)).cloned().collect();
+    (!known.is_empty()).then_some(Template::List(known))
+}
+
+/// The value of a template; what the run has to tell is null.
+fn with_holes(template: &Template, scope: &InputScope<'_>) -> Json {
+    match template {
+        Template::Map(entries) => {
+            entries.iter().map(|(key, entry)| (key.clone(), with_holes(entry, scope))).collect()
+        }
+        Template::List(items) => items.iter().map(|item| with_holes(item, scope)).collect(),
+        known if !template_depends_on_run(known) => known.resolve(scope).ok().flatten().unwrap_or_default(),
+        _ => Json::Null,
     }
 }

@@ -56,7 +56,7 @@ impl Reader<'_> {
                 good = false;
                 continue;
             }
-            match self.row(row, &columns, source) {
+            match self.below(&key.text, |reader| reader.row(row, &columns, source)) {
                 None => good = false,
                 Some(record) => {
                     let value = match inner {
@@ -196,7 +196,8 @@ impl Reader<'_> {
                     continue;
                 }
             }
-            match self.cell(&field.name, &field.ty, text, &place, &where_) {
+            let read = |reader: &mut Self| reader.cell(&field.name, &field.ty, text, &place, &where_);
+            match self.below(&field.name, read) {
                 Some(value) => {
                     record.insert(field.name.clone(), value);
                 }

@@ -14,6 +14,7 @@ use crate::reference::has_reference;
 use crate::yaml::{self, Node, Value};
 
 use super::given::Given;
+use super::places::{Places, ValuePath};
 
 /// A key that must be one of a map input.
 pub(super) struct KeyUse {
@@ -30,9 +31,21 @@ pub(super) struct Reader<'a> {
     pub(super) keys: &'a mut Vec<KeyUse>,
     /// What separates the items of a list in the cell of a table.
     pub(super) lists: &'static [char],
+    /// Which value is read.
+    pub(super) path: ValuePath,
+    /// Where each value was given.
+    pub(super) places: &'a mut Places,
 }
 
 impl Reader<'_> {
+    /// Reads a value that lies in the one that is read.
+    pub(super) fn below<R>(&mut self, part: &str, read: impl FnOnce(&mut Self) -> R) -> R {
+        self.path.push(part);
+        let value = read(self);
+        self.path.pop();
+        value
+    }
+
     pub(super) fn given(&mut self, name: &str, def: &InputDef, given: &Given) -> Option<Json> {
         match given {
             Given::Node { source, node, .. } if def.secret => self.secret(name, source, node),
@@ -118,6 +131,7 @@ impl Reader<'_> {
 
     fn node(&mut self, what: &str, ty: &Type, source: &Arc<Source>, node: &Node) -> Option<Json> {
         let place = Place::new(source, node.span.clone());
+        self.places.put(&self.path, &place, "");
         match (ty, &node.value) {
             (Type::Any, _) => Some(node.to_json()),
             (ty, Value::Text(text)) if is_text(ty) => self.checked_text(what, ty, text, place, ""),
@@ -130,7 +144,10 @@ impl Reader<'_> {
                 let items: Vec<Option<Json>> = items
                     .iter()
                     .enumerate()
-                    .map(|(at, item)| self.node(&format!("item {} of {what}", at + 1), inner, source, item))
+                    .map(|(at, item)| {
+                        let what = format!("item {} of {what}", at + 1);
+                        self.below(&at.to_string(), |reader| reader.node(&what, inner, source, item))
+                    })
                     .collect();
                 items.into_iter().collect::<Option<Vec<Json>>>().map(Json::Array)
             }
@@ -141,7 +158,9 @@ impl Reader<'_> {
                     .map(|entry| {
                         let place = Place::new(source, entry.key_span.clone());
                         let good = self.map_key(&entry.key, place);
-                        let value = self.node(&format!("`{}`", entry.key), inner, source, &entry.value)?;
+                        let what = format!("`{}`", entry.key);
+                        let value =
+                            self.below(&entry.key, |reader| reader.node(&what, inner, source, &entry.value))?;
                         good.then(|| (entry.key.clone(), value))
                     })
                     .collect();
@@ -161,7 +180,9 @@ impl Reader<'_> {
                         good = false;
                         continue;
                     };
-                    match self.node(&format!("`{}` of {what}", field.name), &field.ty, source, &entry.value) {
+                    let what = format!("`{}` of {what}", field.name);
+                    let read = |reader: &mut Self| reader.node(&what, &field.ty, source, &entry.value);
+                    match self.below(&entry.key, read) {
                         Some(value) => {
                             record.insert(entry.key.clone(), value);
                         }
@@ -210,6 +231,7 @@ impl Reader<'_> {
         place: Place,
         where_: &str,
     ) -> Option<Json> {
+        self.places.put(&self.path, &place, where_);
         if has_reference(text) {
             self.problems.push(
                 Diagnostic::error("TS0403", format!("{what}{where_} holds a reference"))
@@ -294,8 +316,13 @@ impl Reader<'_> {
         match ty {
             Type::List(inner) => {
                 let items = text.split(self.lists).map(str::trim).filter(|item| !item.is_empty());
-                let items: Vec<Option<Json>> =
-                    items.map(|item| self.cell(name, inner, item, place, where_)).collect();
+                let items: Vec<Option<Json>> = items
+                    .enumerate()
+                    .map(|(at, item)| {
+                        let read = |reader: &mut Self| reader.cell(name, inner, item, place, where_);
+                        self.below(&at.to_string(), read)
+                    })
+                    .collect();
                 items.into_iter().collect::<Option<Vec<Json>>>().map(Json::Array)
             }
             Type::Boolean if matches!(text, "true" | "false") => Some((text == "true").into()),

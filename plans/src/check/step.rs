@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 use crate::catalog::{EffectClass, Type};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::digest::Digest;
 use crate::document::{Body, IdentityDecl, StepDecl, Text};
 use crate::elements::folded;
@@ -72,12 +72,20 @@ impl<'d> Checker<'d> {
         let named = self.names.node(id);
         let (decl, scope, parent, children) = (named.decl, named.scope, named.parent, named.children.clone());
         let mut needs = Vec::new();
-        let for_each = decl.for_each.as_ref().map(|node| self.for_each(id, node, &mut needs));
+        let for_each = decl.for_each.as_ref().map(|node| {
+            let expr = self.for_each(id, node, &mut needs);
+            self.no_secret(&expr, &node.span, "what `for_each` names");
+            expr
+        });
         while self.elements.len() <= id.0 as usize {
             self.elements.push(None);
         }
         let reader = Reader::node(id);
-        let when = decl.when.as_ref().map(|node| self.when(reader, node, &mut needs));
+        let when = decl.when.as_ref().map(|node| {
+            let expr = self.when(reader, node, &mut needs);
+            self.no_secret(&expr, &node.span, "a condition");
+            expr
+        });
         for text in &decl.needs {
             self.need(reader, id, scope, text, &mut needs);
         }
@@ -216,6 +224,7 @@ impl<'d> Checker<'d> {
             }
             at = Some(found);
         }
+        keys.iter().for_each(|key| self.no_secret(key, &text.span, "a key"));
         let Some(node) = at else { return };
         if self.names.holds(node, id) && node != id {
             let block = &self.names.node(node).decl.id.value;
@@ -288,7 +297,8 @@ impl<'d> Checker<'d> {
         });
         let gate = kind.is_some_and(|kind| kind.gate);
         let mut required = Vec::new();
-        let with = match kind {
+        let before = self.problems.0.len();
+        let mut with = match kind {
             None => {
                 let known: Vec<&str> = catalog.kinds.keys().map(String::as_str).collect();
                 let diagnostic =
@@ -320,7 +330,19 @@ impl<'d> Checker<'d> {
                 }
             }
         };
+        if let Some(written) = &step.with {
+            self.secrets_of_step(kind, written, &mut with);
+        }
+        if let Some(kind) = kind
+            && self.problems.0.len() == before
+        {
+            self.constants(&decl.id.value, step, kind, &with);
+        }
         StepDef {
+            open: kind.map(super::known::open).unwrap_or_default(),
+            places: self.places_of(step),
+            guards: kind.is_some_and(|kind| kind.guards),
+            check: kind.map(|kind| kind.check.clone()).unwrap_or_default(),
             uses: step.uses.value.clone(),
             effect: kind.map_or(EffectClass::Read, |kind| super::kind::effect(step, kind)),
             undo_before: kind.map(|kind| kind.undo_before.clone()).unwrap_or_default(),
@@ -341,6 +363,12 @@ impl<'d> Checker<'d> {
                 Ensure::Absent => Vec::new(),
             }),
         }
+    }
+
+    /// Where each parameter is written.
+    fn places_of(&self, step: &StepDecl) -> Vec<(String, Place)> {
+        let Some(Yaml { value: Value::Map(entries), .. }) = &step.with else { return Vec::new() };
+        entries.iter().map(|entry| (entry.key.clone(), self.place(&entry.value.span))).collect()
     }
 
     fn identity_name(&mut self, scope: ScopeId, name: &Text) -> Option<IdentityId> {
@@ -369,6 +397,7 @@ impl<'d> Checker<'d> {
             let what = format!("`{}`", key.value);
             let node = Yaml { span: value.span.clone(), value: Value::Text(value.value.clone()) };
             if let Template::Expr(expr) = self.template(reader, &node, &wanted, &what, &mut Vec::new()) {
+                self.no_secret(&expr, &value.span, &what);
                 attributes.insert(key.value.clone(), expr);
             }
         }

@@ -12,7 +12,7 @@ use twinspan_engine::{
 
 use super::{API, Body, Found, or_default};
 use crate::azure::{Arm, Azure};
-use crate::ids::{ResourceId, ResourceName, ResourceType};
+use crate::ids::{Description, FoundName, ResourceId, ResourceType};
 
 /// One such resource, as the identity that acts.
 pub(crate) struct Child<'a, T: ResourceType> {
@@ -58,8 +58,8 @@ impl<'a, T: ResourceType> Child<'a, T> {
         cx: &StepCx<'_>,
         same: impl Fn(&P) -> bool,
         rank: impl Fn(&P) -> u8,
-    ) -> Result<Option<(ResourceName, Read<P>)>, StepError> {
-        let own: ResourceName = self.id.name().parse()?;
+    ) -> Result<Option<(FoundName, Read<P>)>, StepError> {
+        let own = FoundName::from(self.id.name());
         if cx.phase != Phase::Probe
             && let Some(found) = self.read().await?
         {
@@ -78,7 +78,10 @@ impl<'a, T: ResourceType> Child<'a, T> {
             (rank(&one.properties), &one.name).cmp(&(rank(&other.properties), &other.name))
         });
         let Some(twin) = twin else { return Ok(None) };
-        Ok(Some((twin.name.parse()?, Read { properties: twin.properties.clone(), age: None })))
+        Ok(Some((
+            FoundName::from(twin.name.as_str()),
+            Read { properties: twin.properties.clone(), age: None },
+        )))
     }
 
     /// The one write. What it answers is not looked at: it says Pending, and an empty etag, whatever is there then.
@@ -191,6 +194,6 @@ pub(crate) fn claims<T: ResourceType>(id: Result<ResourceId<T>, StepError>) -> V
 }
 
 /// The description that is written: the plan's words and this run's marker.
-pub(crate) fn description(cx: &StepCx<'_>, words: Option<&str>) -> String {
-    cx.describe(words.unwrap_or_default())
+pub(crate) fn description(cx: &StepCx<'_>, words: Option<&Description>) -> String {
+    cx.describe(words.map(Description::as_str).unwrap_or_default())
 }

@@ -35,13 +35,29 @@ pub enum Deletion {
 
 impl<'a> Arm<'a> {
     pub(super) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, identity: &'a Identity) -> Self {
-        Arm { caller: Caller { azure, cx, identity, auxiliary: Vec::new(), concerns: Concerns::default() } }
+        Arm {
+            caller: Caller {
+                azure,
+                cx,
+                identity,
+                auxiliary: Vec::new(),
+                shown: None,
+                concerns: Concerns::default(),
+            },
+        }
     }
 
     /// Sends `identity`'s token along (`x-ms-authorization-auxiliary`).
     #[must_use]
     pub fn auxiliary(mut self, identity: &'a Identity) -> Self {
         self.caller.auxiliary.push(identity);
+        self
+    }
+
+    /// What transcripts say of the body that it writes, where that holds a secret.
+    #[must_use]
+    pub(crate) fn shown(mut self, shown: Option<Value>) -> Self {
+        self.caller.shown = shown;
         self
     }
 
@@ -168,6 +184,7 @@ impl<'a> Arm<'a> {
     ) -> Result<Reply<Value>, StepError> {
         let mut call = Call::write(Service::Arm, Method::PUT, self.address(path, api, &[])?).body(body)?;
         call.if_match = if_match;
+        call.shown.clone_from(&self.caller.shown);
         let sent = self.caller.cx.now();
         let answer = self.caller.accepted(&call).await?;
         let about = match answer.status {

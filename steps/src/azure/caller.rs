@@ -31,6 +31,8 @@ const MOST_AUXILIARY: usize = 3;
 
 /// An identity within one attempt.
 pub(crate) struct Caller<'a> {
+    /// What transcripts say of the body that it writes, where that holds a secret.
+    pub(crate) shown: Option<Value>,
     pub(crate) azure: &'a Azure,
     pub(crate) cx: &'a StepCx<'a>,
     pub(crate) identity: &'a Identity,
@@ -45,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) verb: Method,
     pub(crate) url: Url,
     pub(crate) body: Option<Value>,
+    /// What the transcript says of the body, where that holds a secret.
+    pub(crate) shown: Option<Value>,
     /// May change the other side.
     pub(crate) write: bool,
     /// Microsoft Graph answers some filters only with this.
@@ -74,7 +78,7 @@ struct Tokens {
 impl Call {
     /// A request that only reads.
     pub(crate) fn read(service: Service, verb: Method, url: Url) -> Self {
-        Call { service, verb, url, body: None, write: false, eventual: false, if_match: None }
+        Call { service, verb, url, body: None, shown: None, write: false, eventual: false, if_match: None }
     }
 
     /// A request that may change something.

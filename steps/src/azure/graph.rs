@@ -21,7 +21,16 @@ pub struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     pub(super) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, identity: &'a Identity) -> Self {
-        Graph { caller: Caller { azure, cx, identity, auxiliary: Vec::new(), concerns: Concerns::default() } }
+        Graph {
+            caller: Caller {
+                azure,
+                cx,
+                identity,
+                auxiliary: Vec::new(),
+                shown: None,
+                concerns: Concerns::default(),
+            },
+        }
     }
 
     /// GET of one object with query parameters (unencoded); `None`: not there.

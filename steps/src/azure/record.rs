@@ -38,7 +38,7 @@ impl<'a> Record<'a> {
                 write: call.write,
                 created: None,
                 references: vec![id],
-                sent: call.body.as_ref().map(redaction::body),
+                sent: call.shown.as_ref().or(call.body.as_ref()).map(redaction::body),
                 received: None,
                 sent_by: None,
             }),

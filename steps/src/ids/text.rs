@@ -23,10 +23,21 @@ pub struct TenantId(Uuid);
 #[serde(try_from = "String", into = "String")]
 pub struct Guid(Uuid);
 
-/// A resource's name.
+/// A name that a plan gives to a resource: held to Azure's rule, because the resource may be created under it. Where the name
+/// was found in Azure it is a [`FoundName`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ResourceName(String);
+
+/// A name that was found in Azure: opaque, whatever rule it follows, and used as found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FoundName(String);
+
+/// Words for people in a resource of Azure Virtual Network Manager. They fit together with the marker that this program adds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Description(String);
 
 /// A mail address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,6 +90,8 @@ macro_rules! as_text {
 as_text!(TenantId, "tenant-id");
 as_text!(Guid, "guid");
 as_text!(ResourceName, "name");
+as_text!(FoundName, "name");
+as_text!(Description, "string");
 as_text!(Email, "email");
 as_text!(Url, "url");
 as_text!(HumanDuration, "duration");
@@ -151,23 +164,112 @@ impl ResourceName {
 impl FromStr for ResourceName {
     type Err = NotValid;
 
-    /// The rule that Azure states for network managers; it states none for what lies below them, so all keep to it.
+    /// Azure states a rule for network managers (see [`not_a_manager_name`]) and none for what lies in them, so those keep
+    /// to the rule that Microsoft.Network has for its names in general.
     fn from_str(text: &str) -> Result<Self, NotValid> {
-        let bytes = text.as_bytes();
-        let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        let valid = bytes.len() <= 64
-            && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-            && bytes.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-            && bytes.iter().all(inner);
-        if valid {
+        if is_plain_name(text, 80) {
             Ok(ResourceName(text.to_owned()))
         } else {
             Err(NotValid::new(
                 text,
-                "a resource name: 1 to 64 letters, digits, '_', '.', '-', beginning with a letter or digit and \
+                "a resource name: 1 to 80 letters, digits, '_', '.', '-', beginning with a letter or digit and \
                  ending with a letter, digit or '_'",
             ))
         }
+    }
+}
+
+/// Whether it has up to `most` letters, digits, `_`, `.`, `-`, begins with a letter or digit and ends with one or with `_`.
+pub(crate) fn is_plain_name(text: &str, most: usize) -> bool {
+    let bytes = text.as_bytes();
+    let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    bytes.len() <= most
+        && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
+        && bytes.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        && bytes.iter().all(inner)
+}
+
+/// Why no network manager can be created under this name.
+pub(crate) fn not_a_manager_name(name: &str) -> Option<String> {
+    (!is_plain_name(name, 64)).then(|| {
+        format!(
+            "a network manager cannot be created as {name:?}: its name has 1 to 64 letters, digits, '_', '.', '-', begins \
+             with a letter or digit and ends with a letter, digit or '_'"
+        )
+    })
+}
+
+impl FoundName {
+    /// The name as found.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&ResourceName> for FoundName {
+    fn from(name: &ResourceName) -> Self {
+        FoundName(name.0.clone())
+    }
+}
+
+impl From<&str> for FoundName {
+    fn from(name: &str) -> Self {
+        FoundName(name.to_owned())
+    }
+}
+
+impl FromStr for FoundName {
+    type Err = NotValid;
+
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        Ok(FoundName::from(text))
+    }
+}
+
+impl fmt::Display for FoundName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq for FoundName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for FoundName {}
+
+impl Description {
+    /// The longest that Azure Virtual Network Manager takes, as Microsoft's own modules hold it; .NET counts UTF-16 units.
+    const LONGEST: usize = 500;
+    /// ` [twinspan:12345678]`, which stands behind it.
+    const MARKER: usize = 20;
+
+    /// The words as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Description {
+    type Err = NotValid;
+
+    fn from_str(text: &str) -> Result<Self, NotValid> {
+        if text.encode_utf16().count() <= Description::LONGEST - Description::MARKER {
+            Ok(Description(text.to_owned()))
+        } else {
+            Err(NotValid::new(
+                text,
+                "a description that Azure takes: up to 480 characters, as Azure takes 500 and the marker of the run has 20",
+            ))
+        }
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -333,12 +435,34 @@ mod tests {
     }
 
     #[test]
-    fn a_name_keeps_to_the_rule_of_network_managers() {
-        let longest = "n".repeat(64);
+    fn what_was_found_is_taken_as_it_is() {
+        for name in ["x".repeat(76), "a b".to_owned(), "-ä.".to_owned()] {
+            let found: FoundName = serde_json::from_value(serde_json::json!(name)).unwrap();
+            assert_eq!(found.as_str(), name);
+        }
+        assert_eq!(FoundName::from("TF-weu"), FoundName::from("tf-WEU"));
+    }
+
+    #[test]
+    fn a_description_leaves_room_for_the_marker() {
+        let run = twinspan_engine::RunId(Uuid::from_u128(1));
+        assert_eq!(format!(" {}", run.marker()).len(), Description::MARKER);
+        assert!("d".repeat(480).parse::<Description>().is_ok());
+        let long = "d".repeat(481).parse::<Description>().unwrap_err().to_string();
+        assert!(long.contains("up to 480 characters") && long.len() < 300, "{long}");
+        assert!("\u{1F600}".repeat(241).parse::<Description>().is_err(), "two units each");
+    }
+
+    #[test]
+    fn a_name_keeps_to_the_rule_of_microsoft_network() {
+        let longest = "n".repeat(80);
         for right in ["a", "to-central", "ng_spokes.1_", longest.as_str()] {
             assert!(right.parse::<ResourceName>().is_ok(), "{right:?}");
         }
-        let too_long = "n".repeat(65);
+        let too_long = "n".repeat(81);
+        assert!(
+            not_a_manager_name(&"n".repeat(64)).is_none() && not_a_manager_name(&"n".repeat(65)).is_some()
+        );
         for wrong in ["", "-a", "a-", "a.", "a b", "a/b", "ä", "a?x=1", too_long.as_str()] {
             assert!(wrong.parse::<ResourceName>().is_err(), "{wrong:?}");
         }

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Contents, Dwell, EffectClass, FailureClass, HandOver, Identities, Identity, Observed,
-    Readiness, Right, Step, StepCx, StepError, Undone, Wait,
+    Applied, ClaimKey, Contents, Dwell, EffectClass, Ensure, FailureClass, Guarded, HandOver, Identities,
+    Identity, Misfit, Observed, Readiness, Right, Step, StepCx, StepError, Undone, Wait,
 };
 
 use crate::azure::Azure;
@@ -72,12 +73,22 @@ impl<S: Step> Step for Acting<S> {
     const FORMS: &'static [&'static [&'static str]] = S::FORMS;
     const ONLY_CHECKED: &'static [&'static str] = S::ONLY_CHECKED;
     const MOVING: &'static [&'static str] = S::MOVING;
+    const SECRETS: &'static [&'static str] = S::SECRETS;
+    const GUARDS: bool = S::GUARDS;
 
     type Params = S::Params;
     type Output = S::Output;
 
     fn example() -> S::Params {
         S::example()
+    }
+
+    fn misfits(params: &S::Params, ensure: Ensure) -> Vec<Misfit> {
+        S::misfits(params, ensure)
+    }
+
+    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
+        self.kind.guard(cx, known).await
     }
 
     fn claims(&self, cx: &StepCx<'_>, params: &S::Params) -> Vec<ClaimKey> {

@@ -1,8 +1,10 @@
 //! `arm.resource`: any resource of Azure Resource Manager, by its id and body.
 
+mod bounds;
 mod comparison;
 mod contents;
 mod paths;
+mod secrets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use twinspan_engine::{
-    Act, Applied, ClaimKey, Contents, Difference, EffectClass, HandOver, Marker, Observed, Right, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, ClaimKey, Contents, Difference, EffectClass, Ensure, HandOver, Marker, Misfit, Observed,
+    Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::Provisioning;
@@ -65,17 +67,6 @@ fn without_secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<Str
 }
 
 impl Params {
-    /// What can be seen in the parameters alone.
-    fn plausible(&self) -> Result<(), StepError> {
-        match self.write_only.iter().find(|path| !path.is_in(&self.body)) {
-            Some(path) => {
-                Err(StepError::plan_wrong(format!("`write_only` names {path}, which `body` does not have"))
-                    .hint("write the place as it stands in `body`: /properties/sharedKey"))
-            }
-            None => Ok(()),
-        }
-    }
-
     fn differences(&self, found: &Value) -> Vec<Difference> {
         let paths = self.write_only.iter().chain(&self.ignore).collect();
         comparison::differences(&self.body, found, &Except { paths })
@@ -123,8 +114,9 @@ fn provisioning(found: &Value) -> Provisioning {
     state.and_then(Value::as_str).map(|text| text.to_owned().into()).unwrap_or_default()
 }
 
-fn observed(params: &Params, found: Value, look: Look, receipt: Option<&Receipt>) -> Observed<Output> {
+fn observed(params: &Params, mut found: Value, look: Look, receipt: Option<&Receipt>) -> Observed<Output> {
     let marker = receipt.map_or(Marker::NoPlace, |receipt| receipt.marker(&params.id, &found));
+    secrets::without(&Value::Object(params.body.clone()), &mut found);
     let mut all = Vec::new();
     match provisioning(&found) {
         _ if look == Look::TakeBack => {
@@ -181,6 +173,7 @@ impl Step for ArmResource {
     const AUXILIARY: bool = true;
 
     const MOVING: &'static [&'static str] = &["body"];
+    const SECRETS: &'static [&'static str] = &["body"];
 
     type Params = Params;
     type Output = Output;
@@ -199,12 +192,15 @@ impl Step for ArmResource {
         }
     }
 
+    fn misfits(params: &Params, ensure: Ensure) -> Vec<Misfit> {
+        bounds::misfits(params, ensure)
+    }
+
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
         vec![ClaimKey(params.id.key())]
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        params.plausible()?;
         // A resource has fields: an answer without any proves nothing of it.
         let found: Option<Map<String, Value>> =
             self.azure.arm(cx, cx.identity()?).get(params.id.path(), &params.api_version).await?;
@@ -219,9 +215,13 @@ impl Step for ArmResource {
             arm = arm.auxiliary(auxiliary);
         }
         let (path, api) = (params.id.path(), &params.api_version);
+        let body = secrets::revealed(&self.azure, &params.body).await?;
+        // In the transcript stands the reference.
+        let shown = secrets::holds_any(&params.body).then(|| Value::Object(params.body.clone()));
+        arm = arm.shown(shown);
         let reply = match cx.overwrites {
-            true => arm.put_over(path, api, &params.body, &[]).await?,
-            false => arm.put(path, api, &params.body).await?,
+            true => arm.put_over(path, api, &body, &[]).await?,
+            false => arm.put(path, api, &body).await?,
         };
         let receipt = Receipt { status: reply.status, not_before: reply.not_before };
         Ok(Applied { receipt: serde_json::to_value(receipt).ok() })
@@ -248,6 +248,16 @@ impl Step for ArmResource {
             ..Task::default()
         };
         let mut said = hand_over::resource(params.id.path(), &params.api_version, &params.body, task)?;
+        if secrets::holds_any(&params.body) && !removing(cx) {
+            // A script would be kept, and a secret in it too.
+            if let Some(task) = &mut said.task {
+                task.acts.clear();
+                task.by_hand = Some(format!(
+                    "create {} in the portal as the plan says, with the secrets that the plan names: no script carries them",
+                    params.id
+                ));
+            }
+        }
         let auxiliary = cx.auxiliary.map(people::tenant).transpose()?.map(|tenant| tenant.to_string());
         for act in said.task.iter_mut().flat_map(|task| &mut task.acts) {
             if let Act::Make(make) = act {
@@ -313,17 +323,40 @@ mod tests {
         };
         let error = given(json!("abc")).unwrap_err().to_string();
         assert!(error.contains("/properties/sharedKey is a secret") && !error.contains("abc"), "{error}");
-        assert!(given(json!({ "env": "PSK" })).is_ok());
+        assert!(given(json!({ "$secret": { "env": "PSK" } })).is_ok());
+        let error = given(json!({ "env": "PSK" })).unwrap_err().to_string();
+        assert!(error.contains("/properties/sharedKey is a secret"), "would be sent as it stands: {error}");
     }
 
+    #[test]
+    fn what_is_declared_as_written_only_must_be_written() {
+        let mut params = wanted();
+        params.write_only = vec!["/properties/sharedkeys".parse().unwrap()];
+        let misfits = ArmResource::misfits(&params, Ensure::Present);
+        assert!(misfits[0].why.contains("it names /properties/sharedkeys"), "{misfits:?}");
+    }
+
+    /// The reference is what the plan, the journal and the transcript hold; Azure gets the secret.
     #[tokio::test]
-    async fn what_is_declared_as_written_only_must_be_written() {
+    async fn a_secret_is_read_when_it_is_sent_and_never_kept() {
         let bench = Bench::new();
         let kind = ArmResource { azure: Arc::clone(&bench.azure) };
         let mut params = wanted();
-        params.write_only = vec!["/properties/sharedkeys".parse().unwrap()];
-        let error = Attempt::new(&bench, Phase::Probe).check(&kind, &params).await.unwrap_err();
-        assert!(error.message.contains("`write_only` names /properties/sharedkeys"), "{error}");
+        let reference = json!({ "$secret": { "env": "PSK" } });
+        params.body.insert("properties".to_owned(), json!({ "routingWeight": 1, "value": reference }));
+        bench.script.answer(
+            201,
+            &json!({ "id": params.id.path(), "name": "rg-x", "type": "Microsoft.Resources/resourceGroups",
+            "properties": { "value": crate::azure::scripted::SECRET } }),
+        );
+        let attempt = Attempt::new(&bench, Phase::Apply);
+        let kept = serde_json::to_string(&attempt.transcript(&kind, &params).await).unwrap();
+        let sent = body(&bench);
+        assert_eq!(sent["properties"]["value"], crate::azure::scripted::SECRET, "{sent}");
+        assert!(!kept.contains(crate::azure::scripted::SECRET) && kept.contains("PSK"), "{kept}");
+        let found = json!({ "location": "westeurope", "tags": { "a": "b" }, "properties": { "routingWeight": 1, "value": "else" } });
+        let Observed::Present { output, .. } = observed(&params, found, Look::Make, None) else { panic!() };
+        assert_eq!(output.body["properties"], json!({ "routingWeight": 1 }));
     }
 
     /// A network of another team, to which this plan adds a tag: its other fields stay.

@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process;
 use tokio::time::timeout;
 use twinspan_engine::{
-    Applied, Certainty, ClaimKey, Decision, EffectClass, Exchange, FailureClass, Identities, Marker,
-    Observed, Phase, Readiness, Step, StepCx, StepError, Undone, Wait, WaitKind,
+    Applied, Certainty, ClaimKey, Decision, EffectClass, Ensure, Exchange, FailureClass, Identities, Marker,
+    Misfit, Observed, Phase, Readiness, Step, StepCx, StepError, Undone, Wait, WaitKind,
 };
 
 use crate::azure::scrub;
@@ -388,6 +388,26 @@ impl Step for Command {
                 args: vec!["-e".to_owned(), "/var/tmp/connected".to_owned()],
             }),
         }
+    }
+
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        let mut all = Vec::new();
+        let check = params.check.as_ref();
+        for (about, program) in
+            [(&["program"], Some(&params.program)), (&["check"], check.map(|check| &check.program))]
+        {
+            if let Some(program) = program.filter(|program| !Path::new(program).is_absolute()) {
+                all.push(Misfit::new(about, format!("program {program:?} is not an absolute path")));
+            }
+        }
+        let texts =
+            [(&["program"], std::slice::from_ref(&params.program)), (&["args"], params.args.as_slice())];
+        for (about, texts) in texts {
+            if texts.iter().any(|text| text.contains('\0')) {
+                all.push(Misfit::new(about, "it holds a NUL, which no program is given"));
+            }
+        }
+        all
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {

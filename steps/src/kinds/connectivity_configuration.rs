@@ -12,8 +12,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, ClaimKey, Difference, EffectClass, HandOver, Identity, Marker, Observed, Readiness, Right,
-    Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
+    Act, Applied, ClaimKey, Difference, EffectClass, Ensure, HandOver, Identity, Marker, Misfit, Observed,
+    Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
 };
 
 use crate::avnm::child::{self, Child};
@@ -21,7 +21,10 @@ use crate::avnm::configuration::{AppliesTo, Capabilities, Configuration as Wire,
 use crate::avnm::{API, Body, Found, Manager, Provisioning, same_path};
 use crate::azure::Azure;
 use crate::default_world;
-use crate::ids::{ConnectivityConfigurations, NetworkGroups, NetworkManagers, ResourceId, ResourceName};
+use crate::ids::{
+    ConnectivityConfigurations, Description, FoundName, NetworkGroups, NetworkManagers, ResourceId,
+    ResourceName,
+};
 use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::tenancy::Tenancy;
 use crate::{hand_over, people};
@@ -47,6 +50,7 @@ pub(crate) struct Params {
     groups: Vec<GroupOf>,
     /// The hub of a hub-and-spoke: a virtual network. In another tenant it needs `auxiliary`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-twinspan-type" = "resource-id(Microsoft.Network/virtualNetworks)"))]
     hub: Option<ResourceId>,
     /// A mesh across regions.
     #[serde(default)]
@@ -59,7 +63,7 @@ pub(crate) struct Params {
     capabilities: Option<Switches>,
     /// Words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    description: Option<Description>,
 }
 
 /// How the members are connected.
@@ -124,7 +128,7 @@ pub(crate) struct Output {
     /// The configuration.
     id: ResourceId<ConnectivityConfigurations>,
     /// Its name.
-    name: ResourceName,
+    name: FoundName,
     /// How the members are connected: Mesh or HubAndSpoke.
     topology: String,
     /// The hub; empty for a mesh.
@@ -207,40 +211,47 @@ impl Params {
     }
 
     /// What can be seen in the parameters alone.
-    fn plausible(&self) -> Result<(), StepError> {
-        let wrong = |what: String| Err(StepError::plan_wrong(what));
-        match (self.topology, &self.hub) {
-            (Topology::HubAndSpoke, None) => return wrong("a hub-and-spoke needs a `hub`".to_owned()),
-            (Topology::Mesh, Some(_)) => return wrong("a mesh has no `hub`".to_owned()),
-            (_, Some(hub)) if !hub.is_a(HUB_TYPE) => {
-                return wrong(format!("{hub} is not the id of a virtual network"));
+    fn misfits(&self) -> Vec<Misfit> {
+        let mut all = Vec::new();
+        let mesh = self.topology == Topology::Mesh;
+        match &self.hub {
+            None if !mesh => all.push(Misfit::new(&["topology", "hub"], "a hub-and-spoke needs a `hub`")),
+            Some(_) if mesh => all.push(Misfit::new(&["hub", "topology"], "a mesh has no `hub`")),
+            Some(hub) if !hub.is_a(HUB_TYPE) => {
+                all.push(Misfit::new(&["hub"], format!("{hub} is not the id of a virtual network")));
             }
             _ => {}
         }
         if self.groups.is_empty() {
-            return wrong("a configuration reaches at least one group: `groups` is empty".to_owned());
-        }
-        let mesh = self.topology == Topology::Mesh;
-        if mesh && self.groups.iter().any(|group| group.use_hub_gateway) {
-            return wrong("a mesh has no hub whose gateway could be used: `use_hub_gateway`".to_owned());
+            all.push(Misfit::new(&["groups"], "it is empty: a configuration reaches at least one group"));
         }
         if mesh && self.capabilities.as_ref().is_some_and(|switches| switches.enforce_peering) {
-            return wrong("only peerings of a hub-and-spoke can be enforced: `enforce_peering`".to_owned());
+            let why = "only peerings of a hub-and-spoke can be enforced: `enforce_peering`";
+            all.push(Misfit::new(&["capabilities", "topology"], why));
         }
         let manager = self.network_manager.path();
-        match self.groups.iter().find(|group| !same_path(group.group.above(1), manager)) {
-            Some(group) => {
-                wrong(format!("group {} does not belong to network manager {manager}", group.group))
+        for (position, group) in self.groups.iter().enumerate() {
+            if mesh && group.use_hub_gateway {
+                let why = "a mesh has no hub whose gateway could be used: `use_hub_gateway`";
+                all.push(Misfit::new(&["groups", "topology"], why).within(position));
             }
-            None => Ok(()),
+            if !same_path(group.group.above(1), manager) {
+                let why = format!("group {} does not belong to network manager {manager}", group.group);
+                all.push(Misfit::new(&["groups", "network_manager"], why).within(position));
+            }
+            if self.groups[..position].iter().any(|other| other.group == group.group) {
+                let why = format!("group {} is there twice", group.group);
+                all.push(Misfit::new(&["groups"], why).within(position));
+            }
         }
+        all
     }
 
     fn wanted(&self, cx: &StepCx<'_>) -> Wanted {
         let hub =
             |id: &ResourceId| Hub { resource_id: id.path().to_owned(), resource_type: HUB_TYPE.to_owned() };
         Wanted {
-            description: child::description(cx, self.description.as_deref()),
+            description: child::description(cx, self.description.as_ref()),
             connectivity_topology: self.topology.as_str(),
             hubs: self.hub.iter().map(hub).collect(),
             applies_to_groups: self.groups.iter().map(|group| group.applies_to(self.topology)).collect(),
@@ -264,7 +275,7 @@ impl Params {
         let marker = Marker::in_description(Some(&found.description));
         let output = Output {
             id: self.id()?,
-            name: self.name.clone(),
+            name: FoundName::from(&self.name),
             topology: found.connectivity_topology.clone(),
             hub: found.hubs.first().map(|hub| hub.resource_id.clone()).unwrap_or_default(),
             groups: found.applies_to_groups.iter().map(|group| group.network_group_id.clone()).collect(),
@@ -405,6 +416,10 @@ impl Step for ConnectivityConfiguration {
         }
     }
 
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
+    }
+
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
         child::claims(params.id())
     }
@@ -417,7 +432,6 @@ impl Step for ConnectivityConfiguration {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        params.plausible()?;
         let found = Child::new(&self.azure, cx, params.id()?)?.read().await?;
         found.map_or(Ok(Observed::Absent), |found| params.observed(cx, &found.properties))
     }

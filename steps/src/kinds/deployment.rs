@@ -16,8 +16,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_encode::sh;
 use twinspan_engine::{
-    Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Marker, Observed, Phase, Right, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Applied, Back, ClaimKey, EffectClass, Ensure, FailureClass, HandOver, Marker, Misfit, Observed, Phase,
+    Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::configuration::Configuration as Content;
@@ -27,6 +27,7 @@ use crate::azure::{Arm, Azure};
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{ConnectivityConfigurations, NetworkManagers, ResourceId};
+use crate::kinds::bounds::not_a_region;
 use crate::kinds::{removing, undoing};
 
 type Configuration = ResourceId<ConnectivityConfigurations>;
@@ -99,25 +100,22 @@ impl Params {
     }
 
     /// What can be seen in the parameters alone.
-    fn plausible(&self) -> Result<(), StepError> {
-        let region = self.region();
-        if region.is_empty() || !region.chars().all(|c| c.is_ascii_alphanumeric()) {
-            return Err(StepError::plan_wrong(format!(
-                "{:?} is not the name of a region, such as westeurope",
-                self.region
-            )));
+    fn misfits(&self) -> Vec<Misfit> {
+        let mut all = Vec::new();
+        if let Some(why) = not_a_region(&self.region) {
+            all.push(Misfit::new(&["region"], why));
         }
         if self.configurations.is_empty() {
-            return Err(StepError::plan_wrong("`configurations` is empty: there is nothing to deploy")
-                .hint("what this run deployed is withdrawn by twinspan undo"));
+            let why = "it is empty: there is nothing to deploy; what this run deployed is withdrawn by twinspan undo";
+            all.push(Misfit::new(&["configurations"], why));
         }
         let manager = self.network_manager.path();
-        match self.configurations.iter().find(|id| !same_path(id.above(1), manager)) {
-            Some(id) => Err(StepError::plan_wrong(format!(
-                "configuration {id} does not belong to network manager {manager}"
-            ))),
-            None => Ok(()),
+        let elsewhere = |(_, id): &(usize, &Configuration)| !same_path(id.above(1), manager);
+        for (position, id) in self.configurations.iter().enumerate().filter(elsewhere) {
+            let why = format!("configuration {id} does not belong to network manager {manager}");
+            all.push(Misfit::new(&["configurations", "network_manager"], why).within(position));
         }
+        all
     }
 
     /// Those of ours that undo withdraws.
@@ -243,6 +241,10 @@ impl Step for Deployment {
         }
     }
 
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
+    }
+
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
         vec![ClaimKey(format!(
             "{}|{}|{}",
@@ -253,7 +255,6 @@ impl Step for Deployment {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        params.plausible()?;
         // First, so that the proof is the last thing that is read.
         let written = if undoing(cx) { Vec::new() } else { self.written(cx, params).await? };
         let content = written

@@ -7,13 +7,15 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Marker, Observed, Right, Step, StepCx, StepError, Undone, Wait,
+    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Right, Step, StepCx, StepError, Undone,
+    Wait,
 };
 
 use crate::avnm::{API, or_default, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ConnectivityConfigurations, NetworkManagers, ResourceId};
+use crate::kinds::bounds::VIRTUAL_NETWORK;
 use crate::people;
 
 /// `avnm.effective-configuration`
@@ -26,6 +28,7 @@ pub(crate) struct EffectiveConfiguration {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     /// The virtual network.
+    #[schemars(extend("x-twinspan-type" = "resource-id(Microsoft.Network/virtualNetworks)"))]
     virtual_network: ResourceId,
     /// The network manager whose configurations count; those of others are left alone.
     network_manager: ResourceId<NetworkManagers>,
@@ -100,22 +103,23 @@ impl fmt::Display for Expect {
 }
 
 impl Params {
-    fn plausible(&self) -> Result<(), StepError> {
-        let manager = self.network_manager.path();
-        if !self.virtual_network.is_a("Microsoft.Network/virtualNetworks") {
-            let what = format!("{} is not the id of a virtual network", self.virtual_network);
-            return Err(StepError::plan_wrong(what));
+    fn misfits(&self) -> Vec<Misfit> {
+        let mut all = Vec::new();
+        if !self.virtual_network.is_a(VIRTUAL_NETWORK) {
+            let why = format!("{} is not the id of a virtual network", self.virtual_network);
+            all.push(Misfit::new(&["virtual_network"], why));
         }
-        let Expect::These(these) = &self.expect else { return Ok(()) };
+        let Expect::These(these) = &self.expect else { return all };
         if these.is_empty() {
-            return Err(StepError::plan_wrong("`expect` is empty: say `none` if nothing may be in effect"));
+            let why = "it is empty: say `none` if nothing may be in effect";
+            all.push(Misfit::new(&["expect"], why));
         }
-        match these.iter().find(|id| !same_path(id.above(1), manager)) {
-            Some(id) => Err(StepError::plan_wrong(format!(
-                "configuration {id} does not belong to network manager {manager}"
-            ))),
-            None => Ok(()),
+        let manager = self.network_manager.path();
+        for (position, id) in these.iter().enumerate().filter(|(_, id)| !same_path(id.above(1), manager)) {
+            let why = format!("configuration {id} does not belong to network manager {manager}");
+            all.push(Misfit::new(&["expect", "network_manager"], why).within(position));
         }
+        all
     }
 
     fn is_of_manager(&self, configuration: &str) -> bool {
@@ -207,12 +211,15 @@ impl Step for EffectiveConfiguration {
         }
     }
 
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
+    }
+
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        params.plausible()?;
         let path = format!(
             "{}/listNetworkManagerEffectiveConnectivityConfigurations",
             params.virtual_network.path()

@@ -9,14 +9,15 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Identities, Marker, Observed, Right, Step, StepCx, StepError,
-    Undone, Wait,
+    Applied, ClaimKey, Decision, EffectClass, Ensure, Identities, Marker, Misfit, Observed, Right, Step,
+    StepCx, StepError, Undone, Wait,
 };
 
 use crate::avnm::{API, Found, Member as Wire, Provisioning, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId};
+use crate::kinds::bounds::not_members;
 use crate::kinds::static_member;
 use crate::people;
 use crate::tenancy;
@@ -162,6 +163,12 @@ impl GroupMembers {
     }
 }
 
+impl Params {
+    fn misfits(&self) -> Vec<Misfit> {
+        not_members(&["expect"], &self.expect)
+    }
+}
+
 impl Step for GroupMembers {
     const KIND: &'static str = "avnm.group-members";
     const SUMMARY: &'static str = "Verify that virtual networks are listed as members of a network group";
@@ -177,6 +184,10 @@ impl Step for GroupMembers {
 
     fn example() -> Params {
         Params { group: default_world::group(), expect: vec![default_world::hub()], resource_graph: false }
+    }
+
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Decision, Difference, EffectClass, FailureClass, Find, HandOver, Make,
-    Marker, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
+    Act, Applied, Back, ClaimKey, Decision, Difference, EffectClass, Ensure, FailureClass, Find, HandOver,
+    Make, Marker, Misfit, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 
 use crate::avnm::or_default;
@@ -326,6 +326,23 @@ impl Step for GuestUser {
             display_name: None,
             message: None,
         }
+    }
+
+    fn misfits(params: &Params, ensure: Ensure) -> Vec<Misfit> {
+        let mut all = Vec::new();
+        let longest = |text: &Option<String>, most: usize| {
+            text.as_ref().is_some_and(|text| text.encode_utf16().count() > most)
+        };
+        if ensure == Ensure::Present && longest(&params.display_name, 256) {
+            all.push(Misfit::new(
+                &["display_name"],
+                "it is longer than the 256 characters that Microsoft Entra takes",
+            ));
+        }
+        if params.display_name.as_ref().is_some_and(|name| name.trim().is_empty()) {
+            all.push(Misfit::new(&["display_name"], "it is empty: leave it out, and the address is shown"));
+        }
+        all
     }
 
     fn claims(&self, cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {

@@ -13,17 +13,18 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identities, Identity, Marker, Observed, Right, Step, StepCx, StepError,
-    Undone,
+    Applied, ClaimKey, EffectClass, Ensure, Identities, Identity, Marker, Misfit, Observed, Right, Step,
+    StepCx, StepError, Undone,
 };
 
 use crate::avnm::configuration::Configuration;
 use crate::avnm::deployment::{self, Active};
-use crate::avnm::network::{Network, TYPE};
+use crate::avnm::network::Network;
 use crate::avnm::{API, Found, Member, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId};
+use crate::kinds::bounds::not_networks;
 use crate::kinds::static_member;
 use crate::people;
 use crate::tenancy::{self, Tenancy};
@@ -41,6 +42,7 @@ pub(crate) struct Params {
     /// The network group.
     group: ResourceId<NetworkGroups>,
     /// The virtual networks. Each is read as the identity of `as` whose tenant it lies in.
+    #[schemars(extend("x-twinspan-type" = "resource-id(Microsoft.Network/virtualNetworks)"))]
     virtual_networks: Vec<ResourceId>,
     /// Whether they join the group (add) or leave it (remove).
     #[serde(default, skip_serializing_if = "Change::is_add")]
@@ -123,12 +125,12 @@ pub(crate) struct Overlap {
 }
 
 impl Params {
-    fn plausible(&self) -> Result<(), StepError> {
-        match self.virtual_networks.iter().find(|id| !id.is_a(TYPE)) {
-            Some(other) => Err(StepError::plan_wrong(format!("{other} is not the id of a virtual network"))
-                .hint("the effect of subnets cannot be foreseen; name their virtual networks")),
-            None => Ok(()),
+    fn misfits(&self) -> Vec<Misfit> {
+        let mut all = not_networks(&["virtual_networks"], &self.virtual_networks);
+        for misfit in &mut all {
+            misfit.why.push_str("; the effect of subnets cannot be foreseen: name their virtual networks");
         }
+        all
     }
 
     fn manager(&self) -> &str {
@@ -307,12 +309,15 @@ impl Step for MemberEffect {
         }
     }
 
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
+    }
+
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        params.plausible()?;
         let tenancy = Tenancy::new(&self.azure, cx, params.group.subscription())?;
         let mut look = Look { azure: &self.azure, cx, params, tenancy };
         let of = |network| static_member::member_of(&params.group, network);

@@ -16,7 +16,7 @@ use crate::avnm::{API, Body, Group as Wire, Provisioning};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
-use crate::ids::{NetworkGroups, NetworkManagers, ResourceId, ResourceName};
+use crate::ids::{Description, FoundName, NetworkGroups, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::people;
 
@@ -38,7 +38,7 @@ pub(crate) struct Params {
     member_type: MemberType,
     /// Words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    description: Option<Description>,
     /// Whether to make it where it is not there (the default); `false` only finds it, whoever made it.
     #[serde(default = "Params::makes_it", skip_serializing_if = "Clone::clone")]
     create: bool,
@@ -70,7 +70,7 @@ pub(crate) struct Output {
     /// The group.
     id: ResourceId<NetworkGroups>,
     /// Its name.
-    name: ResourceName,
+    name: FoundName,
     /// What it groups.
     member_type: String,
 }
@@ -113,7 +113,7 @@ impl Params {
     fn wanted(&self, cx: &StepCx<'_>) -> Wanted {
         Wanted {
             member_type: self.member_type,
-            description: child::description(cx, self.description.as_deref()),
+            description: child::description(cx, self.description.as_ref()),
         }
     }
 
@@ -129,7 +129,7 @@ impl Params {
             found.member_type
         };
         let same = member_type.eq_ignore_ascii_case(self.member_type.as_str());
-        let output = Output { id: self.id()?, name: self.name.clone(), member_type };
+        let output = Output { id: self.id()?, name: FoundName::from(&self.name), member_type };
         if !same {
             // A group keeps its type.
             let found = output.member_type.clone();
@@ -406,8 +406,11 @@ mod tests {
             body(&bench),
             json!({ "properties": { "memberType": "Subnet", "description": "[twinspan:00000007]" } })
         );
-        let output =
-            Output { id: params.id().unwrap(), name: params.name.clone(), member_type: "Subnet".to_owned() };
+        let output = Output {
+            id: params.id().unwrap(),
+            name: FoundName::from(&params.name),
+            member_type: "Subnet".to_owned(),
+        };
         Attempt::new(&bench, Phase::Undo).undo(&kind(&bench), &params, &output).await.unwrap();
         let path = format!("{}/networkGroups/ng-spokes?api-version=2024-10-01", default_world::MANAGER);
         assert_eq!(asked(&bench), [format!("PUT {path}"), format!("DELETE {path}")], "without force");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Contents, Decision, Difference, Dwell, EffectClass, HandOver, Marker, Observed,
-    Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait,
+    Applied, ClaimKey, Contents, Decision, Difference, Dwell, EffectClass, Ensure, HandOver, Marker, Misfit,
+    Observed, Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child;
@@ -16,7 +16,8 @@ use crate::avnm::{API, Found, Manager, Provisioning, same_path};
 use crate::azure::{Azure, assignable};
 use crate::default_world;
 use crate::hand_over;
-use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName};
+use crate::ids::{ConnectionScope, Description, FoundName, NetworkManagers, ResourceId, not_a_manager_name};
+use crate::kinds::bounds::{not_a_region, tags};
 use crate::kinds::{reads_and_changes, removing, undoing};
 
 /// Lists of a network manager to which others add.
@@ -59,7 +60,7 @@ pub(crate) struct Create {
     scope_accesses: Vec<ScopeAccess>,
     /// Words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    description: Option<Description>,
     /// Tags that it gets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
@@ -102,7 +103,7 @@ pub(crate) struct Output {
     /// The network manager.
     id: ResourceId<NetworkManagers>,
     /// Its name.
-    name: ResourceName,
+    name: FoundName,
     /// The subscription that it lies in.
     subscription: ConnectionScope,
     /// The resource group that it lies in.
@@ -152,7 +153,7 @@ fn body<'a>(create: &'a Create, run: String) -> Body<'a> {
         location: &create.location,
         tags,
         properties: Wanted {
-            description: create.description.as_deref(),
+            description: create.description.as_ref().map(Description::as_str),
             network_manager_scopes: WantedScopes {
                 management_groups: paths(true),
                 subscriptions: paths(false),
@@ -250,7 +251,7 @@ fn observed(cx: &StepCx<'_>, params: &Params, found: Found<Manager>) -> Result<O
         .ok_or_else(|| StepError::plan_wrong(format!("{} does not lie in a subscription", params.id)))?;
     let output = Output {
         id: params.id.clone(),
-        name: params.id.name().parse()?,
+        name: FoundName::from(params.id.name()),
         subscription,
         resource_group: params.id.resource_group().unwrap_or_default().to_owned(),
         location: found.location,
@@ -281,6 +282,45 @@ impl Step for NetworkManager {
 
     fn example() -> Params {
         Params { id: default_world::manager(), create: None }
+    }
+
+    fn misfits(params: &Params, ensure: Ensure) -> Vec<Misfit> {
+        let mut all = Vec::new();
+        if params.id.resource_group().is_none() {
+            all.push(Misfit::new(&["id"], format!("{} does not lie in a resource group", params.id)));
+        }
+        let Some(create) = params.create.as_ref().filter(|_| ensure == Ensure::Present) else { return all };
+        all.extend(not_a_manager_name(params.id.name()).map(|why| Misfit::new(&["id", "create"], why)));
+        all.extend(
+            not_a_region(&create.location).map(|why| Misfit::new(&["create"], why).within("location")),
+        );
+        if create.scopes.is_empty() {
+            let why = "it is empty: a network manager manages at least one subscription or management group";
+            all.push(Misfit::new(&["create"], why).within("scopes"));
+        }
+        for (position, scope) in create.scopes.iter().enumerate() {
+            if create.scopes[..position].contains(scope) {
+                let why = format!("{} is there twice", scope.words());
+                all.push(Misfit::new(&["create"], why).within("scopes").within(position));
+            }
+        }
+        if create.scope_accesses.is_empty() {
+            all.push(Misfit::new(&["create"], "it is empty: name a feature").within("scope_accesses"));
+        }
+        // One more carries the marker.
+        for (name, why) in
+            tags::wrong(create.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())), 49)
+        {
+            let tags = Misfit::new(&["create"], why).within("tags");
+            all.push(match name {
+                Some(name) => tags.within(name),
+                None => tags,
+            });
+        }
+        if create.tags.keys().any(|name| name.eq_ignore_ascii_case(TAG)) {
+            all.push(Misfit::new(&["create"], format!("the tag {TAG} is this program's own")).within("tags"));
+        }
+        all
     }
 
     fn claims(&self, cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {

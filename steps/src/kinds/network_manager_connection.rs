@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, HandOver, Observed, Readiness, Right, Step, StepCx,
-    StepError, Task, Undone,
+    Applied, ClaimKey, Decision, Difference, EffectClass, Guarded, HandOver, Observed, Readiness, Right,
+    Step, StepCx, StepError, Task, Undone,
 };
 
 use crate::avnm::child::{self, Child, Read};
@@ -16,7 +17,11 @@ use crate::avnm::{API, Body, ConnectionState, Half, NamesManager, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
-use crate::ids::{ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ResourceName};
+use crate::hierarchy;
+use crate::ids::{
+    ConnectionScope, Description, FoundName, NetworkManagerConnections, NetworkManagers, ResourceId,
+    ResourceName,
+};
 use crate::kinds::{reads_and_changes, undoing};
 use crate::people;
 
@@ -43,7 +48,7 @@ pub(crate) struct Params {
     scope_connection_state: Option<String>,
     /// Words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    description: Option<Description>,
 }
 
 /// Outputs of `avnm.network-manager-connection`.
@@ -52,7 +57,7 @@ pub(crate) struct Output {
     /// The connection.
     id: ResourceId<NetworkManagerConnections>,
     /// Its name.
-    name: ResourceName,
+    name: FoundName,
     /// State when it was read: Pending until the other half is there, then Connected.
     state: String,
 }
@@ -66,10 +71,10 @@ struct Wanted<'a> {
 
 impl Params {
     fn id(&self) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
-        self.id_of(&self.name)
+        self.id_of(&FoundName::from(&self.name))
     }
 
-    fn id_of(&self, name: &ResourceName) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
+    fn id_of(&self, name: &FoundName) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
         let scope = self.scope.path();
         Ok(format!("{scope}/providers/Microsoft.Network/networkManagerConnections/{name}").parse()?)
     }
@@ -77,7 +82,7 @@ impl Params {
     fn wanted(&self, cx: &StepCx<'_>) -> Wanted<'_> {
         Wanted {
             network_manager_id: self.network_manager.path(),
-            description: child::description(cx, self.description.as_deref()),
+            description: child::description(cx, self.description.as_ref()),
         }
     }
 
@@ -108,7 +113,7 @@ impl Params {
     fn observed(
         &self,
         cx: &StepCx<'_>,
-        name: &ResourceName,
+        name: &FoundName,
         half: &Wire,
     ) -> Result<Observed<Output>, StepError> {
         let words = format!("network manager connection {name} of {}", self.scope.words());
@@ -138,6 +143,8 @@ impl Step for NetworkManagerConnection {
 
     const MOVING: &'static [&'static str] = &["state"];
 
+    const GUARDS: bool = true;
+
     type Params = Params;
     type Output = Output;
 
@@ -149,6 +156,10 @@ impl Step for NetworkManagerConnection {
             scope_connection_state: None,
             description: None,
         }
+    }
+
+    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
+        hierarchy::guard(&self.azure, cx, known).await
     }
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
@@ -173,7 +184,8 @@ impl Step for NetworkManagerConnection {
         // Under another name it was not made by this step, so it is nothing to take back.
         if undoing(cx) {
             let found = own.read().await?;
-            let observed = |found: Read<Wire>| params.observed(cx, &params.name, &found.properties);
+            let observed =
+                |found: Read<Wire>| params.observed(cx, &FoundName::from(&params.name), &found.properties);
             return found.map_or(Ok(Observed::Absent), observed);
         }
         // The target's administrator may have made it under another name: a second one would be one too many.
@@ -243,8 +255,11 @@ mod tests {
                 json!({ "properties": { "networkManagerId": default_world::MANAGER,
                     "description": "ticket 7 [twinspan:00000007]" } })
             );
-            let output =
-                Output { id: params.id().unwrap(), name: params.name.clone(), state: "Pending".to_owned() };
+            let output = Output {
+                id: params.id().unwrap(),
+                name: FoundName::from(&params.name),
+                state: "Pending".to_owned(),
+            };
             Attempt::new(&bench, Phase::Undo).undo(&kind(&bench), &params, &output).await.unwrap();
             let path = format!(
                 "{scope}/providers/Microsoft.Network/networkManagerConnections/to-central?api-version=2024-10-01"

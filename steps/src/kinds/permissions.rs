@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Marker, Observed, Right, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Right, Step, StepCx, StepError, Undone,
 };
 
 use crate::azure::Azure;
@@ -47,6 +47,30 @@ fn missing<'a>(actions: &'a [String], given: &[Permission]) -> Vec<&'a str> {
         .collect()
 }
 
+/// `PROVIDER/TYPE…/VERB`: letters, digits, `.`, `-`, `_`, and `*` for any part.
+fn is_action(action: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-*".contains(c))
+    };
+    action == "*" || (action.len() <= 512 && action.contains('/') && action.split('/').all(part))
+}
+
+impl Params {
+    fn misfits(&self) -> Vec<Misfit> {
+        let mut all = Vec::new();
+        if self.actions.is_empty() {
+            all.push(Misfit::new(&["actions"], "it is empty: there is nothing that could be missing"));
+        }
+        for (position, action) in self.actions.iter().enumerate().filter(|(_, action)| !is_action(action)) {
+            let why = format!(
+                "{action:?} is not an action, such as Microsoft.Network/networkManagers/networkGroups/write"
+            );
+            all.push(Misfit::new(&["actions"], why).within(position));
+        }
+        all
+    }
+}
+
 impl Step for Permissions {
     const KIND: &'static str = "azure.permissions";
     const SUMMARY: &'static str = "Wait until an identity has the permissions that later steps need";
@@ -62,6 +86,10 @@ impl Step for Permissions {
             scope: Scope::known(default_world::MANAGER),
             actions: vec!["Microsoft.Network/networkManagers/scopeConnections/write".to_owned()],
         }
+    }
+
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {

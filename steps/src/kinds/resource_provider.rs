@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, EffectClass, Find, Fits, HandOver, Make, Marker, Observed, Right, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, Back, ClaimKey, EffectClass, Ensure, Find, Fits, HandOver, Make, Marker, Misfit, Observed,
+    Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{self, Found, Half, NamesManager, or_default};
@@ -113,6 +113,17 @@ impl Params {
     }
 }
 
+impl Params {
+    fn misfits(&self) -> Vec<Misfit> {
+        let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric());
+        if self.namespace.len() <= 128 && self.namespace.split('.').all(plain) {
+            return Vec::new();
+        }
+        let why = format!("{:?} is not the name of a provider, such as Microsoft.Network", self.namespace);
+        vec![Misfit::new(&["namespace"], why)]
+    }
+}
+
 impl Step for ResourceProvider {
     const KIND: &'static str = "azure.resource-provider";
     const SUMMARY: &'static str = "Register a resource provider on a subscription or management group";
@@ -126,6 +137,10 @@ impl Step for ResourceProvider {
 
     fn example() -> Params {
         Params { scope: default_world::central(), namespace: "Microsoft.Network".to_owned() }
+    }
+
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {

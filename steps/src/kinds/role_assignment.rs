@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Identity,
-    Make, Marker, Observed, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Variable,
+    Act, Applied, Back, ClaimKey, Difference, EffectClass, Ensure, FailureClass, Find, Fits, Guarded,
+    HandOver, Identity, Make, Marker, Misfit, Observed, Readiness, Request, Right, Step, StepCx, StepError,
+    Task, Undone, Variable,
 };
 use uuid::Uuid;
 
@@ -16,6 +18,7 @@ use crate::avnm::Body;
 use crate::azure::{Arm, Azure, Grant, unproven};
 use crate::default_world;
 use crate::ids::{ConnectionScope, Guid, ResourceId, Scope, ScopeKind};
+use crate::kinds::bounds::blank_guard;
 use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::rights::{self, RoleAssignment as Wire, RoleDefinition, WantedAssignment};
 use crate::{directory, hand_over, hierarchy, people};
@@ -259,6 +262,8 @@ impl Step for RoleAssignment {
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
+    const GUARDS: bool = true;
+
     type Params = Params;
     type Output = Output;
 
@@ -272,6 +277,23 @@ impl Step for RoleAssignment {
             satisfied_by: SatisfiedBy::Direct,
             description: None,
         }
+    }
+
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        let mut all = blank_guard(params.expect_name.as_deref());
+        let role = params.role.trim();
+        let is_id = role.trim_start_matches('/').contains('/');
+        let of_roles =
+            role.to_ascii_lowercase().contains("/providers/microsoft.authorization/roledefinitions/");
+        if role.is_empty() || role.chars().count() > 512 || (is_id && role.starts_with('/') && !of_roles) {
+            let why = format!("{:?} is not the name, the GUID or the id of a role", params.role);
+            all.push(Misfit::new(&["role"], why));
+        }
+        all
+    }
+
+    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
+        hierarchy::guard(&self.azure, cx, known).await
     }
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {

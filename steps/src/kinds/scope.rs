@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, HandOver, Identity, Marker, Observed, Right, Step, StepCx, StepError,
-    Undone, Wait, WaitKind,
+    Applied, ClaimKey, EffectClass, Ensure, Guarded, HandOver, Identity, Marker, Misfit, Observed, Right,
+    Step, StepCx, StepError, Undone, Wait, WaitKind,
 };
 
 use crate::azure::{Azure, READS_GROUPS};
@@ -16,6 +17,7 @@ use crate::default_world;
 use crate::hand_over;
 use crate::hierarchy::{self, Seen};
 use crate::ids::{ConnectionScope, TenantId};
+use crate::kinds::bounds::blank_guard;
 use crate::people::{self, Assignee};
 
 /// `azure.scope`
@@ -91,6 +93,12 @@ fn judge(params: &Params, identity: &Identity, seen: Option<Seen>) -> Result<Obs
     Ok(Observed::Present { output, marker })
 }
 
+impl Params {
+    fn misfits(&self) -> Vec<Misfit> {
+        blank_guard(self.expect_name.as_deref())
+    }
+}
+
 impl Step for Scope {
     const KIND: &'static str = "azure.scope";
     const SUMMARY: &'static str =
@@ -99,11 +107,21 @@ impl Step for Scope {
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
 
+    const GUARDS: bool = true;
+
     type Params = Params;
     type Output = Output;
 
     fn example() -> Params {
         Params { scope: default_world::target(), expect_name: Some(default_world::TARGET_NAME.to_owned()) }
+    }
+
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
+    }
+
+    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
+        hierarchy::guard(&self.azure, cx, known).await
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {

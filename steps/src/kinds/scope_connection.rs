@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, HandOver, Marker, Observed, Phase, Right, Step, StepCx,
-    StepError, Task, Undone, Wait,
+    Applied, ClaimKey, Difference, EffectClass, Guarded, HandOver, Marker, Observed, Phase, Right, Step,
+    StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child, Read};
@@ -17,7 +18,11 @@ use crate::avnm::{API, Body, ConnectionState, Half, NamesScope, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
-use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, ResourceName, ScopeConnections, TenantId};
+use crate::hierarchy;
+use crate::ids::{
+    ConnectionScope, Description, FoundName, NetworkManagers, ResourceId, ResourceName, ScopeConnections,
+    TenantId,
+};
 use crate::kinds::{reads_and_changes, undoing};
 
 type Wire = Half<NamesScope>;
@@ -53,7 +58,7 @@ pub(crate) struct Params {
     scope: ConnectionScope,
     /// Words for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    description: Option<Description>,
 }
 
 /// Outputs of `avnm.scope-connection`.
@@ -62,7 +67,7 @@ pub(crate) struct Output {
     /// The scope connection.
     id: ResourceId<ScopeConnections>,
     /// Its name.
-    name: ResourceName,
+    name: FoundName,
     /// State when it was read, some seconds after it was written at the earliest: Pending until the other half is there,
     /// then Connected. The step that makes the other half reads it.
     state: String,
@@ -85,7 +90,7 @@ impl Params {
         Wanted {
             tenant_id: self.tenant,
             resource_id: self.scope.path(),
-            description: child::description(cx, self.description.as_deref()),
+            description: child::description(cx, self.description.as_ref()),
         }
     }
 
@@ -101,14 +106,14 @@ impl Params {
     }
 
     /// `name`: under which it was found.
-    fn words(&self, name: &ResourceName) -> String {
+    fn words(&self, name: &FoundName) -> String {
         format!("scope connection {name} of network manager {}", self.network_manager.name())
     }
 
     fn observed(
         &self,
         cx: &StepCx<'_>,
-        name: &ResourceName,
+        name: &FoundName,
         found: &Read<Wire>,
     ) -> Result<Observed<Output>, StepError> {
         let (half, taken_back) = (&found.properties, undoing(cx));
@@ -145,6 +150,8 @@ impl Step for ScopeConnection {
 
     const MOVING: &'static [&'static str] = &["state"];
 
+    const GUARDS: bool = true;
+
     type Params = Params;
     type Output = Output;
 
@@ -158,6 +165,10 @@ impl Step for ScopeConnection {
         }
     }
 
+    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
+        hierarchy::guard(&self.azure, cx, known).await
+    }
+
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
         child::claims(params.id())
     }
@@ -167,14 +178,16 @@ impl Step for ScopeConnection {
         // Under another name it was not made by this step, so it is nothing to take back.
         if undoing(cx) {
             let found = own.read().await?;
-            return found.map_or(Ok(Observed::Absent), |found| params.observed(cx, &params.name, &found));
+            return found.map_or(Ok(Observed::Absent), |found| {
+                params.observed(cx, &FoundName::from(&params.name), &found)
+            });
         }
         // What Azure says this soon after its write is not asked for.
         let left = since_written(cx).map(|since| DECIDED_AFTER - since);
         if let Some(left) = left.filter(|left| cx.phase == Phase::Verify && left.is_positive()) {
             let what = format!(
                 "{} was written a moment ago; its state is read when Azure has decided it",
-                params.words(&params.name)
+                params.words(&FoundName::from(&params.name))
             );
             let wait = Wait::remote(what).look_again(left.unsigned_abs());
             return Ok(Observed::Converging { wait, marker: Marker::None });
@@ -366,8 +379,11 @@ mod tests {
             !request.headers.contains_key("x-ms-authorization-auxiliary"),
             "an intent needs no right in the target"
         );
-        let output =
-            Output { id: params.id().unwrap(), name: params.name.clone(), state: "Pending".to_owned() };
+        let output = Output {
+            id: params.id().unwrap(),
+            name: FoundName::from(&params.name),
+            state: "Pending".to_owned(),
+        };
         Attempt::new(&bench, Phase::Undo).undo(&kind, &params, &output).await.unwrap();
         assert_eq!(asked(&bench), [format!("PUT {path}"), format!("DELETE {path}")]);
     }

@@ -8,14 +8,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Difference, EffectClass, FailureClass, Find, Fits, HandOver, Marker,
-    Observed, Phase, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, Back, ClaimKey, Difference, EffectClass, Ensure, FailureClass, Find, Fits, HandOver,
+    Marker, Misfit, Observed, Phase, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::{API, Body, Found, Manager, Member as Wire, Provisioning, same_path};
 use crate::azure::Azure;
 use crate::default_world;
-use crate::ids::{ConnectionScope, NetworkGroups, ResourceId, ResourceName};
+use crate::ids::{ConnectionScope, FoundName, NetworkGroups, ResourceId, ResourceName};
+use crate::kinds::bounds::not_members;
 use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::{hand_over, people};
 
@@ -40,7 +41,7 @@ pub(crate) struct Output {
     /// The member.
     id: ResourceId,
     /// Its name in the group.
-    name: ResourceName,
+    name: FoundName,
     /// The virtual network.
     virtual_network: ResourceId,
     /// The virtual network's region; empty where Azure does not say.
@@ -118,7 +119,7 @@ impl Params {
             .filter(|member| may_be_anyones(cx) || member.name.eq_ignore_ascii_case(ours.as_str()));
         let found = of_network.min_by_key(|member| !member.name.eq_ignore_ascii_case(ours.as_str()));
         let Some(found) = found else { return Ok(Observed::Absent) };
-        let name: ResourceName = found.name.parse()?;
+        let name = FoundName::from(found.name.as_str());
         let output = Output {
             id: self.group.child("staticMembers", name.as_str())?,
             name,
@@ -180,6 +181,15 @@ impl Params {
     }
 }
 
+impl Params {
+    fn misfits(&self) -> Vec<Misfit> {
+        not_members(&["virtual_network"], std::slice::from_ref(&self.virtual_network))
+            .into_iter()
+            .map(|misfit| Misfit { within: Vec::new(), ..misfit })
+            .collect()
+    }
+}
+
 impl Step for StaticMember {
     const KIND: &'static str = "avnm.static-member";
     const SUMMARY: &'static str = "Add a virtual network to a network group as a static member";
@@ -194,6 +204,10 @@ impl Step for StaticMember {
 
     fn example() -> Params {
         Params { group: default_world::group(), virtual_network: default_world::hub() }
+    }
+
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
     }
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {

@@ -7,14 +7,15 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Marker, Observed, Right, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Right, Step, StepCx, StepError, Undone,
 };
 
-use crate::avnm::network::{Network, TYPE};
+use crate::avnm::network::Network;
 use crate::avnm::{API, Found};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::{ResourceId, Scope, ScopeKind};
+use crate::kinds::bounds::not_networks;
 use crate::people;
 
 /// `azure.virtual-networks`
@@ -27,6 +28,7 @@ pub(crate) struct VirtualNetworks {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     /// The virtual networks.
+    #[schemars(extend("x-twinspan-type" = "resource-id(Microsoft.Network/virtualNetworks)"))]
     ids: Vec<ResourceId>,
     /// The subscription that they must lie in. A management group does not say what lies in it and is not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,25 +62,22 @@ pub(crate) struct VirtualNetwork {
 
 impl Params {
     /// What can be seen in the ids alone.
-    fn plausible(&self) -> Result<(), StepError> {
-        for id in &self.ids {
-            if !id.is_a(TYPE) {
-                return Err(StepError::plan_wrong(format!("{id} is not the id of a virtual network")));
-            }
-            let elsewhere = self
-                .within
-                .as_ref()
-                .filter(|within| within.kind() != ScopeKind::ManagementGroup)
-                .filter(|within| !id.path().parse::<Scope>().is_ok_and(|id| within.holds(&id)));
-            if let Some(within) = elsewhere {
-                return Err(StepError::plan_wrong(format!(
-                    "virtual network {id} does not lie in {}",
+    fn misfits(&self) -> Vec<Misfit> {
+        let mut all = not_networks(&["ids"], &self.ids);
+        let Some(within) = self.within.as_ref().filter(|within| within.kind() != ScopeKind::ManagementGroup)
+        else {
+            return all;
+        };
+        for (position, id) in self.ids.iter().enumerate() {
+            if !id.path().parse::<Scope>().is_ok_and(|id| within.holds(&id)) {
+                let why = format!(
+                    "virtual network {id} does not lie in {}: only virtual networks of the connected scope can be members",
                     within.words()
-                ))
-                .hint("only virtual networks of the connected scope can be members; correct the list"));
+                );
+                all.push(Misfit::new(&["ids", "within"], why).within(position));
             }
         }
-        Ok(())
+        all
     }
 }
 
@@ -97,12 +96,15 @@ impl Step for VirtualNetworks {
         Params { ids: vec![default_world::spoke()], within: Some(default_world::target().scope().clone()) }
     }
 
+    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+        params.misfits()
+    }
+
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
         Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        params.plausible()?;
         let identity = cx.identity()?;
         let arm = self.azure.arm(cx, identity);
         let mut networks = Vec::with_capacity(params.ids.len());

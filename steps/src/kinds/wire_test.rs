@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, AttemptLog, Contents, Ensure, HandOver, Identity, Observed, Phase, Readiness, Right, Step,
-    StepCx, StepError, Undone,
+    Applied, AttemptLog, Contents, Ensure, Exchange, Guarded, HandOver, Identity, Observed, Phase, Readiness,
+    Right, Step, StepCx, StepError, Undone,
 };
 
 use crate::azure::scripted::Bench;
@@ -116,6 +116,18 @@ impl<'a> Attempt<'a> {
     pub(crate) async fn apply<S: Step>(&self, kind: &S, params: &S::Params) -> Result<Applied, StepError> {
         let log = AttemptLog::new(Phase::Apply);
         kind.apply(&self.cx(&log), params).await
+    }
+
+    /// What the attempt leaves behind.
+    pub(crate) async fn transcript<S: Step>(&self, kind: &S, params: &S::Params) -> Vec<Exchange> {
+        let log = AttemptLog::new(Phase::Apply);
+        kind.apply(&self.cx(&log), params).await.unwrap();
+        log.into_exchanges()
+    }
+
+    pub(crate) async fn guard<S: Step>(&self, kind: &S, known: &Value) -> Result<Guarded, StepError> {
+        let log = AttemptLog::new(self.phase);
+        kind.guard(&self.cx(&log), known).await
     }
 
     pub(crate) fn hand_over<S: Step>(&self, kind: &S, params: &S::Params) -> Result<HandOver, StepError> {

@@ -71,6 +71,10 @@ impl Draft {
             gate: false,
             barrier: false,
             required: Vec::new(),
+            open: Vec::new(),
+            places: Vec::new(),
+            guards: false,
+            check: twinspan_plans::ParamCheck::default(),
             outputs: Type::Record(vec![twinspan_plans::Field {
                 name: "id".to_owned(),
                 ty: Type::String,

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use twinspan_engine::Difference;
 
 use super::paths::{Path, is_secret};
+use super::secrets::reference;
 use crate::avnm::same_path;
 use crate::azure::merging::{field, key};
 
@@ -49,7 +50,7 @@ fn compare(
     all: &mut Vec<Difference>,
 ) {
     // A secret is written and never read back; nor is it shown.
-    let secret = place.last().is_some_and(|name| is_secret(name));
+    let secret = reference(wanted).is_some() || place.last().is_some_and(|name| is_secret(name));
     if secret || except.paths.iter().any(|path| path.names(place)) {
         return;
     }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::secrets::reference;
 use crate::azure::merging::field;
 use crate::ids::NotValid;
 
@@ -119,6 +120,11 @@ pub(super) fn is_secret(name: &str) -> bool {
         || name.ends_with("connectionstring")
 }
 
+/// Whether it has the form in which inputs say where a secret lies.
+fn refers(fields: &Map<String, Value>) -> bool {
+    fields.keys().any(|name| ["env", "file", "command"].contains(&name.as_str()))
+}
+
 /// The first place in `body` where a secret is written out.
 pub(super) fn written_secret(body: &Map<String, Value>) -> Option<String> {
     fn find(value: &Value, place: &str) -> Option<String> {
@@ -126,7 +132,12 @@ pub(super) fn written_secret(body: &Map<String, Value>) -> Option<String> {
             Value::Object(fields) => fields.iter().find_map(|(name, value)| {
                 let place = format!("{place}/{name}");
                 match value {
+                    value if reference(value).is_some() => None,
                     Value::String(text) if !text.is_empty() && is_secret(name) => Some(place),
+                    // A reference that stands here by itself would be sent as it is.
+                    Value::Object(fields) if fields.len() == 1 && is_secret(name) && refers(fields) => {
+                        Some(place)
+                    }
                     value => find(value, &place),
                 }
             }),

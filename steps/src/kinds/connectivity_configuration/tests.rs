@@ -159,7 +159,7 @@ async fn flags_are_texts_and_undo_has_no_force() {
     assert_eq!(body(&bench), sent);
     let found = Output {
         id: given.id().unwrap(),
-        name: given.name.clone(),
+        name: FoundName::from(&given.name),
         topology: String::new(),
         hub: String::new(),
         groups: Vec::new(),

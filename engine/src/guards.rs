@@ -1,0 +1,365 @@
+//! Guards: what must hold before a run writes anything, whatever the order of its steps.
+//!
+//! ```text
+//! probe finds that a step would write ─▶ guards of the plan, as far as the inputs give them ─▶ met: the write may follow
+//!                                                                                        └─▶ wrong: the probe fails, nothing is written
+//! ```
+//! A guard that nobody can read yet (a guest who is not invited) holds nothing up: its own step reads it later. It is read again
+//! before each identity's first write in its tenant, as that identity may be the one who can.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use twinspan_plans::expr::Scope;
+use twinspan_plans::{EffectClass, Ensure, IdentityId, KnownParams, NodeId, Plan};
+
+use crate::failure::{FailureClass, StepError};
+use crate::ids::{RunId, StepKey};
+use crate::perform::{Job, Performer, Seen};
+use crate::state::RunState;
+use crate::state::scope::identity_of;
+use crate::step::{AttemptLog, Exchange, Identity, Observed, Phase, Readiness, StepCx};
+
+/// So many are read at a time.
+const AT_A_TIME: usize = 8;
+
+/// A guard that cannot be read for a passing reason holds writes up so often; then its own step has to read it.
+const TRIES: u32 = 4;
+
+/// What a guard came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Guarded {
+    /// It holds.
+    Met,
+    /// It does not: nothing may be written.
+    Wrong(StepError),
+    /// It cannot be read yet.
+    Unknown,
+}
+
+/// One guard: a step instance whose kind has something to say before the run's first write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guard {
+    /// The step.
+    pub step: StepKey,
+    /// Its kind.
+    pub kind: String,
+    /// Parameters that the inputs give alone.
+    pub known: Value,
+    /// Who does the step.
+    pub identities: Vec<Identity>,
+    /// The plan's other identities.
+    pub others: Vec<Identity>,
+}
+
+impl Guard {
+    fn actor(&self) -> Option<&Identity> {
+        self.identities.first()
+    }
+
+    fn is_in_tenant_of(&self, writer: &Identity) -> bool {
+        self.actor().is_some_and(|actor| actor.attributes.get("tenant") == writer.attributes.get("tenant"))
+    }
+}
+
+/// Guards of a run, for a probe that may find that its step would write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guards {
+    /// Every one.
+    pub all: Arc<[Guard]>,
+    /// The run has written: what turns out wrong now stops the tenant that it is about, and no other.
+    pub wrote: bool,
+}
+
+/// Reads through inputs and elements alone.
+struct Given<'a> {
+    inputs: &'a twinspan_plans::Inputs,
+    elements: &'a [(String, Value)],
+}
+
+impl Scope for Given<'_> {
+    fn input(&self, name: &str) -> Option<&Value> {
+        self.inputs.0.get(name)
+    }
+
+    fn each(&self, depth: u32) -> Option<(&str, &Value)> {
+        let (key, value) = self.elements.get(usize::try_from(depth).ok()?)?;
+        Some((key, value))
+    }
+
+    fn outputs(&self, _node: NodeId, _keys: &[String]) -> Option<Value> {
+        None
+    }
+
+    fn run_id(&self) -> &str {
+        ""
+    }
+}
+
+/// Every guard of a run, but for those of steps that are done.
+pub(crate) fn of(state: &RunState) -> Arc<[Guard]> {
+    let Some(inputs) = state.inputs() else { return Arc::default() };
+    let plan = state.plan();
+    if !plan.nodes.iter().any(|node| node.step().is_some_and(|step| step.guards)) {
+        return Arc::default();
+    }
+    let known = plan.known_params(inputs);
+    let guards = known.into_iter().filter(|known| known.certain).filter_map(|known| {
+        let step =
+            plan.node(known.node).step().filter(|step| step.guards && step.ensure == Ensure::Present)?;
+        let key = StepKey(known.instance.as_str().into());
+        if state.find(&key).is_some_and(|item| item.proof().is_some()) {
+            return None;
+        }
+        let identities: Vec<Identity> =
+            step.identities.iter().map(|id| identity(plan, inputs, &known, *id)).collect::<Option<_>>()?;
+        let others = (0..u32::try_from(plan.identities.len()).ok()?)
+            .filter_map(|at| identity(plan, inputs, &known, IdentityId(at)))
+            .filter(|other| !identities.contains(other))
+            .collect();
+        let known = Value::Object(known.values.into_iter().collect::<Map<_, _>>());
+        Some(Guard { step: key, kind: step.uses.clone(), known, identities, others })
+    });
+    guards.collect()
+}
+
+/// An identity as the step instance sees it; `None`: it is declared elsewhere, or not known yet.
+fn identity(
+    plan: &Plan,
+    inputs: &twinspan_plans::Inputs,
+    known: &KnownParams,
+    id: IdentityId,
+) -> Option<Identity> {
+    let definition = plan.identity(id);
+    let around = match definition.declared_in {
+        None => 0,
+        Some(block) => {
+            let scopes = plan.scopes(known.node);
+            let own = plan.scopes(block);
+            if !scopes.starts_with(&own) || own.is_empty() {
+                return None;
+            }
+            own.len()
+        }
+    };
+    let elements = &known.elements[known.elements.len().checked_sub(around)?..];
+    identity_of(definition, &Given { inputs, elements }).ok()
+}
+
+/// What is known of the guards of one run, in this process.
+#[derive(Debug, Default)]
+struct Known {
+    met: HashSet<StepKey>,
+    /// Before whose writes each was read in vain.
+    in_vain: HashMap<StepKey, BTreeSet<Identity>>,
+    /// How often it could not be read for a passing reason.
+    passing: HashMap<StepKey, u32>,
+}
+
+/// What is known of the guards of every run that this process drives.
+#[derive(Debug, Default)]
+pub(crate) struct GuardRecord(Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<Known>>>>);
+
+impl GuardRecord {
+    fn of(&self, run: RunId) -> Arc<tokio::sync::Mutex<Known>> {
+        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(run).or_default())
+    }
+}
+
+/// Whether what a probe found is followed by a write.
+fn would_write(job: &Job, seen: &Seen) -> bool {
+    let Seen::Checked { observed, readiness, .. } = seen else { return false };
+    match job.ensure {
+        Ensure::Present => matches!(readiness, Some(Readiness::Ready)),
+        Ensure::Absent => !matches!(observed, Observed::Absent | Observed::Converging { .. }),
+    }
+}
+
+/// One reading of a guard.
+struct Read {
+    outcome: Result<Guarded, StepError>,
+    exchanges: Vec<Exchange>,
+}
+
+impl Performer {
+    /// Reads the guards before a step that would write. What it read stands in the transcript before the step's own requests.
+    pub(crate) async fn confirm_guards(
+        &self,
+        effect: EffectClass,
+        job: &Job,
+        seen: &Seen,
+        log: &AttemptLog,
+    ) -> Result<(), StepError> {
+        let Some(guards) = job.guards.as_ref().filter(|guards| !guards.all.is_empty()) else { return Ok(()) };
+        let Some(writer) = job.identities.first() else { return Ok(()) };
+        if effect == EffectClass::Read || job.phase != Phase::Probe || !would_write(job, seen) {
+            return Ok(());
+        }
+        let record = self.guards().of(job.run);
+        // One step reads them for all.
+        let mut known = record.lock().await;
+        let due: Vec<&Guard> = guards
+            .all
+            .iter()
+            .filter(|guard| guard.step != job.step && !known.met.contains(&guard.step))
+            .filter(|guard| !guards.wrote || guard.is_in_tenant_of(writer))
+            .filter(|guard| known.in_vain.get(&guard.step).is_none_or(|who| !who.contains(writer)))
+            .collect();
+        let since = self.clock().steady();
+        let at_a_time = if self.clock().is_virtual() { 1 } else { AT_A_TIME };
+        let mut out_of_reach: Vec<Identity> = Vec::new();
+        let (mut wrong, mut passing) = (None, None);
+        for chunk in due.chunks(at_a_time) {
+            let reachable = |guard: &&&Guard| guard.actor().is_none_or(|actor| !out_of_reach.contains(actor));
+            let (now, unreachable): (Vec<&Guard>, Vec<&Guard>) = {
+                let (now, unreachable): (Vec<&&Guard>, Vec<&&Guard>) = chunk.iter().partition(reachable);
+                (now.into_iter().copied().collect(), unreachable.into_iter().copied().collect())
+            };
+            for guard in unreachable {
+                known.in_vain.entry(guard.step.clone()).or_default().insert(writer.clone());
+            }
+            let reads = all(now.iter().map(|guard| self.read_guard(guard, job, since)).collect()).await;
+            for (guard, Read { outcome, exchanges }) in now.into_iter().zip(reads) {
+                log.record_before(exchanges);
+                match judged(outcome) {
+                    Judged::Met => drop(known.met.insert(guard.step.clone())),
+                    Judged::Wrong(error) => {
+                        wrong.get_or_insert((guard, error));
+                    }
+                    Judged::Passing(error) => {
+                        let times = known.passing.entry(guard.step.clone()).or_default();
+                        *times += 1;
+                        if *times < TRIES {
+                            passing.get_or_insert(error);
+                        } else {
+                            known.in_vain.entry(guard.step.clone()).or_default().insert(writer.clone());
+                        }
+                    }
+                    Judged::Unknown { nobody } => {
+                        known.in_vain.entry(guard.step.clone()).or_default().insert(writer.clone());
+                        if nobody {
+                            out_of_reach.extend(guard.actor().cloned());
+                        }
+                    }
+                }
+            }
+        }
+        match (wrong, passing) {
+            (Some((guard, error)), _) => Err(stopped(guard, error, guards.wrote)),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(()),
+        }
+    }
+
+    async fn read_guard(&self, guard: &Guard, job: &Job, since: Timestamp) -> Read {
+        let log = AttemptLog::new(Phase::Probe);
+        let outcome = match self.registry().kind(&guard.kind) {
+            None => Ok(Guarded::Unknown),
+            Some(kind) => {
+                let cx = StepCx {
+                    run: job.run,
+                    owner: job.run,
+                    step: &guard.step,
+                    phase: Phase::Probe,
+                    ensure: Ensure::Present,
+                    attempt: job.attempt,
+                    timeout: job.timeout,
+                    identities: &guard.identities,
+                    others: &guard.others,
+                    auxiliary: None,
+                    since: job.since,
+                    waited: Duration::ZERO,
+                    overwrites: false,
+                    created: &[],
+                    earlier: None,
+                    written: None,
+                    reads_from: since,
+                    approval: None,
+                    receipt: None,
+                    needed_receipts: &[],
+                    stated: &job.stated,
+                    unknown: &[],
+                    clock: &**self.clock(),
+                    log: &log,
+                };
+                kind.step().guard(&cx, &guard.known).await
+            }
+        };
+        Read { outcome, exchanges: log.into_exchanges() }
+    }
+
+    /// What a step's own probe read is not read again before others write.
+    pub(crate) fn guard_was_met(&self, job: &Job, seen: &Seen) {
+        let is_guard = job.guards.as_ref().is_some_and(|guards| {
+            job.phase == Phase::Probe && guards.all.iter().any(|guard| guard.step == job.step)
+        });
+        let found = matches!(seen, Seen::Checked { observed: Observed::Present { .. }, .. });
+        // Where the guards are being read just now, this one is among them.
+        if is_guard
+            && found
+            && let Ok(mut known) = self.guards().of(job.run).try_lock()
+        {
+            known.met.insert(job.step.clone());
+        }
+    }
+}
+
+enum Judged {
+    Met,
+    Wrong(StepError),
+    Passing(StepError),
+    /// `nobody`: this identity cannot sign in, so that it reads nothing else either.
+    Unknown {
+        nobody: bool,
+    },
+}
+
+fn judged(outcome: Result<Guarded, StepError>) -> Judged {
+    match outcome {
+        Ok(Guarded::Met) => Judged::Met,
+        Ok(Guarded::Wrong(error)) => Judged::Wrong(error),
+        Ok(Guarded::Unknown) => Judged::Unknown { nobody: false },
+        Err(error) => match error.class {
+            FailureClass::Throttled
+            | FailureClass::Transient
+            | FailureClass::ConflictRetryable
+            | FailureClass::InProgress => Judged::Passing(error),
+            FailureClass::PlanWrong | FailureClass::Bug => Judged::Wrong(error),
+            FailureClass::Credential | FailureClass::NeedsPerson => Judged::Unknown { nobody: true },
+            FailureClass::ReplicationLag
+            | FailureClass::Propagation
+            | FailureClass::Permission
+            | FailureClass::Policy => Judged::Unknown { nobody: false },
+        },
+    }
+}
+
+/// Why nothing is written.
+fn stopped(guard: &Guard, error: StepError, wrote: bool) -> StepError {
+    let what = if wrote { "not written" } else { "not written, nor anything else of this run" };
+    StepError { message: format!("{what}: step {} would fail: {}", guard.step, error.message), ..error }
+}
+
+/// Awaits all side by side.
+async fn all<'a, T>(futures: Vec<impl Future<Output = T> + Send + 'a>) -> Vec<T> {
+    let mut open: Vec<(Pin<Box<_>>, Option<T>)> =
+        futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|cx| {
+        let mut pending = false;
+        for (future, done) in open.iter_mut().filter(|(_, done)| done.is_none()) {
+            match future.as_mut().poll(cx) {
+                Poll::Ready(value) => *done = Some(value),
+                Poll::Pending => pending = true,
+            }
+        }
+        if pending { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    open.into_iter().filter_map(|(_, done)| done).collect()
+}
