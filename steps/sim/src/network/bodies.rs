@@ -55,8 +55,8 @@ fn fits(name: &str, value: &Value, kind: Type) -> Result<(), Reply> {
     match kind {
         Type::OneOf(choices) => one_of(value.as_str().unwrap_or_default(), choices, name).map(|_| ()),
         Type::SomeOf(choices) => {
-            let given = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-            given.map(|text| one_of(text, choices, name).map(|_| ())).collect()
+            let mut given = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+            given.try_for_each(|text| one_of(text, choices, name).map(|_| ()))
         }
         Type::Number(least, most) if !value.as_i64().is_some_and(|n| (least..=most).contains(&n)) => {
             Err(Call::bad_request(&format!("The value [{value}] of '{name}' is not from {least} to {most}.")))

@@ -24,7 +24,7 @@ fn named(words: &[&str]) -> Option<(String, bool)> {
         .iter()
         .filter_map(|path| path.get(..kinds.len()))
         .find(|path| path.iter().zip(&kinds).all(|(name, word)| name.eq_ignore_ascii_case(word)))?;
-    Some((own.join("/"), words.len() % 2 == 0))
+    Some((own.join("/"), words.len().is_multiple_of(2)))
 }
 
 /// A request below a manager to one of these; `None`: it is to something else. `words` follow the manager's name.
