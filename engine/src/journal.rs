@@ -188,8 +188,7 @@ impl Journal {
             session.share().map_err(place::not_writable)?;
         }
         let record = side_record::read(path);
-        // Before anything is in the log, and once more at the end, when all files are there.
-        sharing.apply_to_files(path).map_err(place::not_writable)?;
+        // Before anything is in the log: a journal that was just made has none yet.
         sharing.make_companions(path).map_err(place::not_writable)?;
         let (version, _first) = identify(path, path, schema)?;
         let mut connection = connect(path, Use::Write(opening.durability))?;
@@ -201,6 +200,8 @@ impl Journal {
         if let Some(loss) = standing::lost_tail(record, &connection).map_err(fail)? {
             return Err(loss.refusal(path));
         }
+        // Only a journal that is not refused.
+        sharing.apply_to_files(path).map_err(place::not_writable)?;
         if let Some(pages) = opening.page_limit {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(fail)?;
         }
@@ -213,7 +214,8 @@ impl Journal {
         if let Some(record) = record.as_mut().filter(|_| alone) {
             record.write(commits);
         }
-        sharing.apply_to_files(path).map_err(place::not_writable)?;
+        // The side record may be new.
+        sharing.apply_to(&side_record::path_of(path)).map_err(place::not_writable)?;
         let files = Files::of(path.to_owned()).map_err(place::not_writable)?;
         Writer::new(Tools { connection, files, record, session, cut: opening.cut.clone() }).map_err(fail)
     }

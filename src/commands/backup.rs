@@ -14,9 +14,9 @@ use crate::view::counted;
 /// Copy the journal to one file while it is in use, and verify the copy
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The copy is consistent also while runs are driven, is readable by its owner only, and gets its name \
-                        when its integrity and every hash of every run are verified. Restore it with the file name of the \
-                        journal, after removing the files beside it (-wal, -shm, .record)."
+    after_help = "The copy is consistent also while runs are driven, is readable by its owner only (and by journal.group), and \
+                  gets its name when its integrity and every hash of every run are verified. Restore it with the file name of \
+                  the journal, after removing the files beside it (-wal, -shm, .record)."
 )]
 pub(crate) struct Args {
     /// The file to write; its folder exists

@@ -1,6 +1,6 @@
 //! The journal: its file, its settings, and the record of every run in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -116,18 +116,20 @@ fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, che
                 format!("{} has mode {:04o} and not {:04o}", wider.path.display(), wider.mode, wider.wanted)
             })
             .collect();
-        let mend: Vec<String> = examined
-            .wider
-            .iter()
-            .map(|wider| format!("chmod {:o} {}", wider.wanted, word(&wider.path.display().to_string())))
-            .collect();
+        // One command for all that get the same mode.
+        let mut modes: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+        for wider in &examined.wider {
+            modes.entry(wider.wanted).or_default().push(word(&wider.path.display().to_string()).to_string());
+        }
+        let mend: Vec<String> =
+            modes.iter().map(|(mode, paths)| format!("chmod {mode:o} {}", paths.join(" "))).collect();
         let who = match sharing.group() {
             Some(group) => {
                 format!("others than its owner and the group {} may use the journal", group.name())
             }
             None => "others on this machine may read the journal".to_owned(),
         };
-        checks.push(Check::wrong("permissions", format!("{who}: {}", open.join("; ")), mend.join("; ")));
+        checks.push(Check::wrong("permissions", format!("{who}: {}", open.join("; ")), mend.join(" && ")));
         return;
     }
     checks.push(match sharing.group() {

@@ -83,7 +83,7 @@ impl Team {
 
     /// The run as its owner sees it.
     fn status(&self) -> Value {
-        self.home.run(&["show", "--output", "json"]).expect(0).json()["run"].clone()
+        self.home.run(&["show", "--output", "json"]).expect(0).json()
     }
 
     fn command(&self, account: u32, group: u32, folder: &str, arguments: &[&str]) -> Command {
@@ -154,8 +154,7 @@ fn a_colleague_reads_and_approves_and_the_operator_may_not() {
         &["show", &run],
         &["why", &run, "go"],
         &["events", &run],
-        &["graph", &run],
-        &["hand-over", &run],
+        &["completions", "bash"],
         &["wait", &run, "--for", "blocked", "--timeout", "5s"],
         &["doctor"],
     ] {
@@ -168,6 +167,14 @@ fn a_colleague_reads_and_approves_and_the_operator_may_not() {
     assert!(record.unwrap()["seen"].as_str().unwrap().contains("every hash fits"), "{doctor:#}");
     team.colleague(&["backup", "copy.db"]).expect(0);
     assert_eq!(mode(&team.home.path().join("colleague/copy.db")), 0o600);
+    // Rights to write that somebody gave by hand do not make the journal another account's.
+    let journal = team.home.journal();
+    for (path, wider, right) in [(&journal, 0o666, 0o640), (&team.home.path().join("state"), 0o777, 0o750)] {
+        open_to_all(path, wider);
+        team.colleague(&["list"]).expect(0);
+        team.colleague(&["resume", &run]).expect(74);
+        open_to_all(path, right);
+    }
     // What drives belongs to the owner, who is named.
     for command in [&["resume", &run][..], &["undo", &run, "--yes"], &["verify", &run]] {
         let said = team.colleague(command).expect(74);

@@ -41,10 +41,11 @@ impl Access {
         }
         let folder = path.parent().unwrap_or(Path::new("."));
         // SQLite writes the index of the log also to read: beside the journal.
-        if may(path, Right::WRITE_OK) && may(folder, Right::WRITE_OK.union(Right::EXEC_OK)) {
-            return Ok(Access::Write);
-        }
-        Ok(Access::Read { owner: metadata.uid() })
+        let writable = may(path, Right::WRITE_OK) && may(folder, Right::WRITE_OK.union(Right::EXEC_OK));
+        let owner = metadata.uid();
+        // One account writes a journal, or root for it: what others wrote would have no proven actor.
+        let own = accounts::own_id().is_none_or(|me| me == owner || me == 0);
+        Ok(if writable && own { Access::Write } else { Access::Read { owner } })
     }
 
     /// What this account may do: on this platform SQLite finds out.

@@ -150,14 +150,15 @@ mod system {
             if *self == Sharing::AsItIs { Ok(()) } else { set(folder, self.mode_of_folders(), self.group()) }
         }
 
-        /// Makes the log and its index, where they are not there, with the permissions that they are to have: SQLite would
-        /// make them with this process's own group, in which others may be.
+        /// Gives the log and its index the permissions that they are to have, and makes them where they are not there: SQLite
+        /// would make them with this process's own group, in which others may be.
         pub(crate) fn make_companions(&self, journal: &Path) -> io::Result<()> {
             if self.group().is_none() || !fs::metadata(journal).is_ok_and(|metadata| metadata.len() > 0) {
                 return Ok(());
             }
             for file in [place::log_of(journal), with_suffix(journal, "-shm")] {
                 if is_there(&file) {
+                    self.apply_to(&file)?;
                     continue;
                 }
                 let unfinished = with_suffix(&file, &format!(".{}", std::process::id()));
@@ -306,6 +307,8 @@ mod tests {
                 .map(|metadata| metadata.permissions().mode() & 0o7777)
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
         };
+        // Its folder is as wide as the mask of this process lets it be; a private one is told from it.
+        std::fs::set_permissions(trial.folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         for (sharing, file, folder, inbox) in [
             (Sharing::Private, 0o600, 0o700, None),
             (Sharing::Group(group.clone()), 0o640, 0o750, Some(inbox::MODE)),
