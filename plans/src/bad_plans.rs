@@ -347,7 +347,7 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         (
             "value that the kind does not take",
             "TS0414",
-            step("    uses: approval\n    with: { show: more than twenty characters }\n"),
+            step("    uses: approval\n    with: { show: a forbidden word }\n"),
         ),
         (
             "warnings",

@@ -359,7 +359,7 @@ mod tests {
              - { id: made, uses: approval, with: { show: \"${{ inputs.prefix }}-${{ run.id }}\" } }\n"
                 .as_bytes(),
         );
-        let long = "n".repeat(21);
+        let long = "forbidden";
         let mut raw = RawInputs::new();
         raw.csv("rows", "rows.csv", format!("key,name\none,short\ntwo,{long}\nthree,{long}\n").as_bytes())
             .unwrap();

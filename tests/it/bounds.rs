@@ -29,7 +29,7 @@ fn each_wrong_row_is_said_with_its_cell_its_instance_and_what_is_allowed() {
     );
     let inputs = home.write("inputs.yaml", "groups: { file: groups.csv }\n");
     for command in ["validate", "preview", "run", "apply"] {
-        let said = home.run(&[command, &plan, "--inputs", &inputs]).expect(65).stderr;
+        let said = home.run(&[command, &plan, "--inputs", &inputs]).expect(65).err;
         for part in [
             "groups.csv:3:5",
             "`name` of the step `make[two]`",
@@ -59,7 +59,7 @@ fn a_secret_goes_where_a_kind_reads_it_and_nowhere_else() {
         "name.yaml",
         plan(&format!("uses: avnm.network-group\n    as: central\n    with: {{ network_manager: {MANAGER}, name: \"x-${{{{ inputs.psk }}}}\" }}")),
     );
-    let said = home.run(&["validate", &name]).expect(65).stderr;
+    let said = home.run(&["validate", &name]).expect(65).err;
     assert!(
         said.contains("TS0214") && said.contains("`name` of `avnm.network-group` takes no secret"),
         "{said}"
@@ -80,10 +80,10 @@ fn nobody_is_invited_where_a_later_step_would_find_another_name() {
         (shipped("cross-tenant-connection.yaml"), shipped("cross-tenant-connection.inputs.yaml"));
     let wrong = ["--inputs", inputs.as_str(), "--input", "target_scope_name=another-subscription"];
     let preview = home.run(&[&["preview", plan.as_str()], &wrong[..]].concat());
-    assert!(preview.stdout.contains("another-subscription"), "{}", preview.stdout);
+    assert!(preview.out.contains("another-subscription"), "{}", preview.out);
     let said = home.run(&[&["run", plan.as_str(), "--until-blocked"], &wrong[..]].concat());
-    assert_ne!(said.code, 0, "{}", said.stderr);
-    assert!(said.stdout.contains("nor anything else of this run"), "{}", said.stdout);
+    assert_ne!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("nor anything else of this run"), "{}", said.out);
     assert_eq!(azure.created(), std::collections::BTreeMap::new());
 }
 
