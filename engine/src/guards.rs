@@ -7,6 +7,9 @@
 //! A guard that nobody can read yet (a guest who is not invited) holds nothing up: its own step reads it later. It is read again
 //! before each identity's first write in its tenant, as that identity may be the one who can.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;

@@ -334,6 +334,22 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             head(&format!("inputs:\n  a: {{ type: string, secret: true, default: x }}\n{one}")),
         ),
         (
+            "secrets where none may be",
+            "TS0214 TS0214 TS0214 TS0214 TS0214 TS0214 TS0214",
+            head(
+                "inputs:\n  psk: { type: string, secret: true }\n  copy: { type: string, default: \"${{ inputs.psk }}\" }\nidentities:\n  me: { contact: me@contoso.example }\n\
+                 steps:\n  - { id: a, uses: approval, with: { show: \"key ${{ inputs.psk }} ${{ inputs.copy }}\" } }\n  - { id: b, uses: delay, when: \"${{ inputs.psk == 'x' }}\", with: { for: 1s } }\n  \
+                 - { id: c, uses: command, with: { program: /a, args: [\"${{ inputs.psk }}\"] } }\n  \
+                 - id: d\n    uses: arm.resource\n    as: me\n    with:\n      id: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg\n      \
+                 body: { key: \"${{ inputs.psk }}\", text: \"a ${{ inputs.psk }}\", either: \"${{ inputs.psk or 'x' }}\", $secret: { env: PSK } }\n",
+            ),
+        ),
+        (
+            "value that the kind does not take",
+            "TS0414",
+            step("    uses: approval\n    with: { show: a forbidden word }\n"),
+        ),
+        (
             "warnings",
             "TS0310 TS0212",
             head(

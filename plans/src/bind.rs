@@ -348,7 +348,32 @@ mod tests {
         token: { type: string, secret: true, optional: true }\nidentities:\n  central: { contact: \"${{ inputs.who or 'nobody@contoso.example' }}\" }\nsteps:\n  - id: mail\n    uses: entra.guest-user\n    as: central\n    \
         when: ${{ inputs.ask }}\n    with: { email: \"${{ inputs.who }}\" }\n  - id: rest\n    uses: delay\n    with: { for: \"${{ inputs.pause }}\" }\n  - id: connect\n    for_each: ${{ inputs.targets }}\n    \
         identities:\n      target: { tenant: \"${{ inputs.tenants[each.value.tenant].id }}\" }\n    steps:\n      - id: look\n        uses: azure.scope\n        as: target\n        with: { scope: \"${{ each.value.scope }}\" }\n      \
-        - id: networks\n        for_each: ${{ each.value.networks }}\n        uses: approval\n        with: { show: \"${{ each.outer.key }} ${{ each.value }} ${{ inputs.count }} ${{ inputs.token }}\" }\n";
+        - id: networks\n        for_each: ${{ each.value.networks }}\n        uses: approval\n        with: { show: \"${{ each.outer.key }} ${{ each.value }} ${{ inputs.count }}\" }\n  - id: keyed\n    uses: arm.resource\n    as: central\n    with: { id: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg, body: { key: \"${{ inputs.token }}\" } }\n";
+
+    /// Said at the cell and at the parameter, for each instance; the marker of what is not known yet is left alone.
+    #[test]
+    fn what_a_kind_does_not_take_is_said_where_it_was_given() {
+        let plan = plan(
+            "twinspan: 1\nname: names\ninputs:\n  rows:\n    type: map\n    of:\n      name: { type: string }\n  prefix: { type: string, default: a }\nsteps:\n  \
+             - id: all\n    for_each: ${{ inputs.rows }}\n    steps:\n      - { id: ask, uses: approval, with: { show: \"${{ each.value.name }}\" } }\n  \
+             - { id: made, uses: approval, with: { show: \"${{ inputs.prefix }}-${{ run.id }}\" } }\n"
+                .as_bytes(),
+        );
+        let long = "forbidden";
+        let mut raw = RawInputs::new();
+        raw.csv("rows", "rows.csv", format!("key,name\none,short\ntwo,{long}\nthree,{long}\n").as_bytes())
+            .unwrap();
+        let found = plan.bind(&raw).unwrap_err();
+        let said: Vec<String> = found.iter().map(|one| one.message.clone()).collect();
+        assert_eq!(said.len(), 2, "one for each cell: {said:?}");
+        assert!(
+            said[0].contains("`show` of the step `all[two].ask`")
+                && said[0].ends_with("(row 3, column `name`)"),
+            "{said:?}"
+        );
+        let text = found.render(false);
+        assert!(text.contains("rows.csv:3:5") && text.contains("used here"), "{text}");
+    }
 
     const VNET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v";
 

@@ -214,6 +214,38 @@ mod tests {
         );
     }
 
+    /// Who is asked, and what only an answer settles.
+    #[tokio::test]
+    async fn a_guard_is_wrong_only_where_azure_says_so() {
+        use crate::azure::scripted::Bench;
+        use crate::kinds::wire_test::Attempt;
+        use serde_json::json;
+        use twinspan_engine::Phase;
+
+        let known = json!({ "scope": "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001", "expect_name": "fabrikam" });
+        let here = "11111111-0000-0000-0000-00000000000c";
+        let named =
+            |name: &str, tenant: &str| json!({ "displayName": name, "tenantId": tenant, "state": "Enabled" });
+        let none = json!({ "error": { "code": "SubscriptionNotFound", "message": "" } });
+        for (status, answer, wanted) in [
+            (200, named("fabrikam", here), "Met"),
+            (200, named("other", here), "Wrong"),
+            (200, named("fabrikam", "22222222-0000-0000-0000-00000000000f"), "Wrong"),
+            (404, none, "Unknown"),
+        ] {
+            let bench = Bench::new();
+            bench.script.answer(status, &answer);
+            let kind = crate::kinds::guarding(&bench.azure);
+            let said = format!("{:?}", Attempt::new(&bench, Phase::Probe).guard(&kind, &known).await);
+            assert!(said.contains(wanted), "{status} {answer}: {said}");
+        }
+        let bench = Bench::new();
+        let kind = crate::kinds::guarding(&bench.azure);
+        let nothing = Attempt::new(&bench, Phase::Probe).guard(&kind, &json!({})).await;
+        assert_eq!(nothing, Ok(Guarded::Unknown), "what is not known yet guards nothing");
+        assert!(bench.script.requests().is_empty());
+    }
+
     #[test]
     fn a_disabled_subscription_is_not_usable() {
         for (state, usable) in

@@ -34,6 +34,12 @@ mod virtual_networks;
 #[cfg(test)]
 pub(crate) mod wire_test;
 
+/// A kind that guards a scope.
+#[cfg(test)]
+pub(crate) fn guarding(azure: &std::sync::Arc<crate::azure::Azure>) -> scope::Scope {
+    scope::Scope { azure: std::sync::Arc::clone(azure) }
+}
+
 use std::sync::Arc;
 
 use twinspan_engine::{Ensure, Identity, Phase, Registry, Right, Step, StepCx};
@@ -102,7 +108,7 @@ pub(crate) fn removing(cx: &StepCx<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::azure::scripted::Bench;
@@ -209,6 +215,140 @@ mod tests {
         example_is_read::<sign_in::SignIn>();
         example_is_read::<static_member::StaticMember>();
         example_is_read::<virtual_networks::VirtualNetworks>();
+    }
+
+    fn misfits(kind: &twinspan_plans::KindSpec, values: &Value) -> Vec<twinspan_plans::ParamMisfit> {
+        let given = twinspan_plans::GivenParams {
+            values: values.as_object().unwrap(),
+            unknown: &[],
+            ensure: Ensure::Present,
+        };
+        kind.check.misfits(&given)
+    }
+
+    /// Whatever a kind takes as a named sort of text is held to it before the run, whoever wrote the kind.
+    #[test]
+    fn every_kind_refuses_what_is_too_long_or_malformed_before_the_run() {
+        use twinspan_plans::Type;
+
+        fn wrong_of(ty: &Type) -> Option<Value> {
+            match ty {
+                Type::List(inner) => wrong_of(inner).map(|wrong| Value::Array(vec![wrong])),
+                Type::Map(_) | Type::Record(_) | Type::Any | Type::String | Type::KeyOf(_) => None,
+                Type::Integer | Type::Boolean => Some("x".into()),
+                // Well-formed, were it not for its length.
+                _ => Some("n".repeat(3000).into()),
+            }
+        }
+        let registry = kinds();
+        let mut tried = 0;
+        for kind in registry.catalog().kinds.values() {
+            let example = registry.kind(&kind.name).unwrap().example.clone();
+            assert_eq!(misfits(kind, &example), [], "{}: its own example", kind.name);
+            for field in &kind.params {
+                let Some(wrong) = wrong_of(&field.ty) else { continue };
+                let mut values = example.clone();
+                values[&field.name] = wrong;
+                let said = misfits(kind, &values);
+                let about = |misfit: &twinspan_plans::ParamMisfit| misfit.parameter() == field.name;
+                assert!(said.iter().any(about), "{} takes any {}: {said:?}", kind.name, field.name);
+                assert!(said.iter().all(|misfit| misfit.why.len() < 600), "{}: {said:?}", kind.name);
+                tried += 1;
+            }
+            if kind.params.iter().any(|field| field.name == "description") && kind.name.starts_with("avnm.") {
+                for (length, good) in [(480, true), (481, false)] {
+                    let mut values = example.clone();
+                    values["description"] = "d".repeat(length).into();
+                    assert_eq!(misfits(kind, &values).is_empty(), good, "{}: {length}", kind.name);
+                }
+            }
+        }
+        assert!(tried > 50, "{tried}");
+    }
+
+    /// `(kind, parameters over the example, the place, why)`
+    #[test]
+    fn what_does_not_go_together_is_said_before_the_run() {
+        let vnet = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000009/resourceGroups/r/providers/Microsoft.Network/virtualNetworks/v";
+        let subnet = format!("{vnet}/subnets/s");
+        let manager = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers";
+        let create = json!({ "location": "westeurope", "scopes": ["/subscriptions/aaaaaaaa-0000-0000-0000-000000000001"] });
+        let registry = kinds();
+        for (name, over, place, why) in [
+            ("azure.virtual-networks", json!({ "ids": [vnet] }), "ids[0]", "does not lie in"),
+            (
+                "azure.virtual-networks",
+                json!({ "ids": [subnet] }),
+                "ids[0]",
+                "not the id of a virtual network",
+            ),
+            (
+                "avnm.member-effect",
+                json!({ "virtual_networks": [vnet, subnet] }),
+                "virtual_networks[1]",
+                "effect of subnets",
+            ),
+            (
+                "avnm.effective-configuration",
+                json!({ "virtual_network": subnet }),
+                "virtual_network",
+                "not the id",
+            ),
+            (
+                "avnm.static-member",
+                json!({ "virtual_network": manager.replace("networkManagers", "routeTables/r") }),
+                "virtual_network",
+                "or a subnet",
+            ),
+            (
+                "avnm.group-members",
+                json!({ "expect": [manager.replace("networkManagers", "routeTables/r")] }),
+                "expect[0]",
+                "or a subnet",
+            ),
+            (
+                "avnm.network-manager",
+                json!({ "id": format!("{manager}/{}", "n".repeat(65)), "create": create }),
+                "id",
+                "1 to 64",
+            ),
+            (
+                "avnm.network-manager",
+                json!({ "create": { "location": "", "scopes": [] } }),
+                "create.location",
+                "region",
+            ),
+            ("avnm.deployment", json!({ "region": "west/europe" }), "region", "region"),
+            (
+                "avnm.deployment",
+                json!({ "configurations": [format!("{manager}/other/connectivityConfigurations/c")] }),
+                "configurations[0]",
+                "does not belong",
+            ),
+            ("avnm.connectivity-configuration", json!({ "topology": "mesh" }), "hub", "a mesh has no"),
+            ("avnm.connectivity-configuration", json!({ "groups": [] }), "groups", "at least one"),
+            ("azure.scope", json!({ "expect_name": " " }), "expect_name", "empty"),
+            ("azure.role-assignment", json!({ "role": "" }), "role", "name"),
+            ("azure.role-assignment", json!({ "role": vnet }), "role", "id of a role"),
+            ("azure.permissions", json!({ "actions": ["write"] }), "actions[0]", "not an action"),
+            ("azure.resource-provider", json!({ "namespace": "Microsoft Network" }), "namespace", "provider"),
+            ("entra.guest-user", json!({ "display_name": "n".repeat(257) }), "display_name", "256"),
+            ("command", json!({ "program": "ls" }), "program", "absolute"),
+            ("arm.resource", json!({ "api_version": "latest" }), "api_version", "api-version"),
+        ] {
+            let mut values = registry.kind(name).unwrap().example.clone();
+            values.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
+            let said = misfits(&registry.catalog().kinds[name], &values);
+            let fits =
+                |misfit: &twinspan_plans::ParamMisfit| misfit.place() == place && misfit.why.contains(why);
+            assert!(said.iter().any(fits), "{name} {over}: {said:?}");
+        }
+        let found = json!({ "id": format!("{manager}/{}", "n".repeat(76)) });
+        assert_eq!(
+            misfits(&registry.catalog().kinds["avnm.network-manager"], &found),
+            [],
+            "found, not created"
+        );
     }
 
     /// What `permissions.md` names in a table, written out: `a/{read,write}` is two.

@@ -8,6 +8,7 @@ mod azure;
 mod azure_cli;
 mod azure_cli_extension;
 mod azure_cli_tokens;
+mod bounds;
 mod colleagues;
 mod command_steps;
 mod config;

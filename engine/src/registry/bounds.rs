@@ -8,6 +8,9 @@ use twinspan_plans::{GivenParams, ParamCheck, ParamMisfit};
 
 use crate::step::Step;
 
+/// The longest sentence about one parameter, in characters.
+const LONGEST: usize = 400;
+
 /// The check of the kind `S`. What is needed and not known is taken from `example` meanwhile.
 pub(super) fn check_of<S: Step>(example: Value, required: Vec<String>) -> ParamCheck {
     let example = match example {
@@ -52,6 +55,9 @@ fn misfits<S: Step>(
         if !given.values.contains_key(&name) || !stand_ins.insert(name.clone()) {
             break;
         }
+        // It may repeat a whole file that was pasted into an input.
+        let long = why.chars().count() > LONGEST;
+        let why = if long { why.chars().take(LONGEST - 3).chain("...".chars()).collect() } else { why };
         all.push(ParamMisfit { path, why });
         match example.get(&name) {
             Some(right) => drop(values.insert(name, right.clone())),

@@ -353,7 +353,7 @@ mod tests {
         let kept = serde_json::to_string(&attempt.transcript(&kind, &params).await).unwrap();
         let sent = body(&bench);
         assert_eq!(sent["properties"]["value"], crate::azure::scripted::SECRET, "{sent}");
-        assert!(!kept.contains(crate::azure::scripted::SECRET) && kept.contains("PSK"), "{kept}");
+        assert!(!kept.contains(crate::azure::scripted::SECRET) && kept.contains("[redacted]"), "{kept}");
         let found = json!({ "location": "westeurope", "tags": { "a": "b" }, "properties": { "routingWeight": 1, "value": "else" } });
         let Observed::Present { output, .. } = observed(&params, found, Look::Make, None) else { panic!() };
         assert_eq!(output.body["properties"], json!({ "routingWeight": 1 }));

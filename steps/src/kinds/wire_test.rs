@@ -89,6 +89,12 @@ impl<'a> Attempt<'a> {
         kind: &S,
         params: &S::Params,
     ) -> Result<(Observed<S::Output>, Vec<String>), StepError> {
+        // As the engine does before a probe.
+        if self.phase == Phase::Probe
+            && let Some(misfit) = S::misfits(params, self.ensure).first()
+        {
+            return Err(StepError::plan_wrong(format!("`{}`: {}", misfit.about[0], misfit.why)));
+        }
         let log = AttemptLog::new(self.phase);
         let observed = kind.check(&self.cx(&log), params).await?;
         Ok((observed, log.take_warnings()))

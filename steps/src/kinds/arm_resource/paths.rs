@@ -191,7 +191,8 @@ mod tests {
                 json!({ "properties": { "storageConnectionString": "abc" } }),
                 Some("/properties/storageConnectionString"),
             ),
-            (json!({ "properties": { "sharedKey": { "env": "PSK" } } }), None),
+            (json!({ "properties": { "sharedKey": { "$secret": { "env": "PSK" } } } }), None),
+            (json!({ "properties": { "sharedKey": { "env": "PSK" } } }), Some("/properties/sharedKey")),
             (
                 json!({ "properties": { "sharedKey": "", "secretUri": "https://vault", "passwordPolicy": "x", "keyVaultId": "y" } }),
                 None,

@@ -120,7 +120,7 @@ async fn what_cannot_be_is_refused_before_anything_is_asked() {
             json!({ "topology": "hub-and-spoke", "hub": default_world::MANAGER }),
             "not the id of a virtual network",
         ),
-        (json!({ "groups": [] }), "`groups` is empty"),
+        (json!({ "groups": [] }), "`groups`: it is empty"),
         (
             json!({ "groups": [{ "group": default_world::group(), "use_hub_gateway": true }] }),
             "`use_hub_gateway`",

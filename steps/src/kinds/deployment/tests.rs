@@ -202,7 +202,7 @@ async fn what_is_to_be_gone_is_withdrawn_whoever_deployed_it() {
 async fn what_cannot_be_deployed_is_refused_before_anything_is_asked() {
     for (field, value, words) in [
         ("region", json!("west/europe"), "is not the name of a region"),
-        ("configurations", json!([]), "`configurations` is empty"),
+        ("configurations", json!([]), "`configurations`: it is empty"),
         (
             "configurations",
             json!([ours().replace("nm-group", "nm-other")]),
