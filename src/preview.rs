@@ -55,7 +55,7 @@ pub(crate) struct PreviewView {
 /// How many steps stand how.
 #[derive(Default, Serialize)]
 struct Counts {
-    already_so: usize,
+    unchanged: usize,
     would_create: usize,
     would_change: usize,
     would_remove: usize,
@@ -63,7 +63,7 @@ struct Counts {
     needs_decision: usize,
     unknown: usize,
     fails: usize,
-    not_applicable: usize,
+    condition_false: usize,
 }
 
 /// Steps under one heading.
@@ -191,8 +191,8 @@ fn is_change(plan: &Plan, step: &Previewed) -> bool {
 impl Counts {
     fn count(&mut self, standing: &Prospect) {
         let count = match standing {
-            Prospect::NotApplicable => &mut self.not_applicable,
-            Prospect::AlreadySo => &mut self.already_so,
+            Prospect::ConditionFalse => &mut self.condition_false,
+            Prospect::Unchanged => &mut self.unchanged,
             Prospect::WouldCreate { .. } => &mut self.would_create,
             Prospect::WouldChange { .. } => &mut self.would_change,
             Prospect::WouldRemove { .. } => &mut self.would_remove,

@@ -270,8 +270,8 @@ impl<'a> Progress<'a> {
         let mut sum = (0, 0);
         for followed in &self.runs {
             let counts = followed.state.as_ref()?.counts();
-            sum.0 += counts.done + counts.already_so + counts.skipped;
-            sum.1 += counts.steps - counts.not_applicable;
+            sum.0 += counts.done + counts.unchanged + counts.skipped;
+            sum.1 += counts.steps - counts.condition_false;
         }
         Some(sum)
     }
@@ -328,10 +328,10 @@ fn say_wait(ui: &Ui, time: &str, run: Option<&str>, wait: &WaitView, label: &str
 fn title_helps(event: &Event) -> bool {
     matches!(
         event,
-        Event::NotApplicable { .. }
+        Event::ConditionFalse { .. }
             | Event::Step {
                 event: StepEvent::Done { .. }
-                    | StepEvent::AlreadySo { .. }
+                    | StepEvent::Unchanged { .. }
                     | StepEvent::Failed { .. }
                     | StepEvent::Skipped { .. }
                     | StepEvent::Undone { .. }

@@ -92,7 +92,7 @@ fn record(state: &RunState, id: ItemId) -> Option<Event> {
         event: StepEvent::Failed { error, phase: Phase::Probe },
     };
     Some(match verdict {
-        Verdict::NotApplicable => Event::NotApplicable { item: item.key.clone() },
+        Verdict::ConditionFalse => Event::ConditionFalse { item: item.key.clone() },
         Verdict::Wrong(error) => failed(error.clone()),
         Verdict::Expand => {
             let over = state.plan().node(item.node).for_each.as_ref()?;

@@ -88,7 +88,7 @@ pub enum Event {
         elements: Vec<(String, Value)>,
     },
     /// Its `when` is false (or its block's).
-    NotApplicable {
+    ConditionFalse {
         /// The step or block.
         item: StepKey,
     },
@@ -177,7 +177,7 @@ pub enum StepEvent {
         step: StepKey,
     },
     /// Found as wanted at first sight: nothing to write.
-    AlreadySo {
+    Unchanged {
         /// What was found.
         output: Value,
         /// How it is known.

@@ -231,7 +231,7 @@ impl Ahead<'_> {
         let key = place.key(self.plan, node);
         let item = self.state.find(&key);
         match item.and_then(|item| item.state()) {
-            Some(StepState::AlreadySo(_) | StepState::Done(_) | StepState::Skipped { .. }) => {
+            Some(StepState::Unchanged(_) | StepState::Done(_) | StepState::Skipped { .. }) => {
                 if let Some(Value::Object(fields)) = item.and_then(|item| item.outputs()) {
                     let fields = fields.clone();
                     self.known.add(node, Outputs::read(place, key, fields));
@@ -239,7 +239,7 @@ impl Ahead<'_> {
                 return;
             }
             Some(StepState::Cancelled) if !self.cancelled => return,
-            Some(StepState::NotApplicable) => return,
+            Some(StepState::ConditionFalse) => return,
             _ => {}
         }
         let applies = self.applies(node, place);

@@ -84,9 +84,9 @@ pub struct Previewed {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prospect {
     /// Its condition is false.
-    NotApplicable,
+    ConditionFalse,
     /// It is as wanted.
-    AlreadySo,
+    Unchanged,
     /// It is not there and would be made; perhaps only after somebody has let it.
     WouldCreate {
         /// The gate before its write.
@@ -120,7 +120,7 @@ pub enum Prospect {
 impl Prospect {
     /// Whether what needs the step may begin.
     pub fn is_met(&self) -> bool {
-        matches!(self, Prospect::AlreadySo | Prospect::NotApplicable)
+        matches!(self, Prospect::Unchanged | Prospect::ConditionFalse)
     }
 }
 

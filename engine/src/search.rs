@@ -163,9 +163,9 @@ impl RunState {
         item.step().is_some_and(|record| {
             let settled = matches!(
                 record.state,
-                StepState::NotApplicable
+                StepState::ConditionFalse
                     | StepState::Skipped { .. }
-                    | StepState::AlreadySo(_)
+                    | StepState::Unchanged(_)
                     | StepState::Done(_)
                     | StepState::Undone(_)
                     | StepState::Kept { .. }

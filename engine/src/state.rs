@@ -448,7 +448,7 @@ impl Event {
             Event::RunStarted(_) => "run-started",
             Event::DriverTook { .. } => "driver-took",
             Event::Expanded { .. } => "expanded",
-            Event::NotApplicable { .. } => "not-applicable",
+            Event::ConditionFalse { .. } => "condition-false",
             Event::Step { event, .. } => event.name(),
             Event::SignalTaken { .. } => "signal-taken",
             Event::Acknowledged { .. } => "acknowledged",

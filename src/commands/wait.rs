@@ -158,7 +158,7 @@ impl Wanted {
             Wanted::Blocked => is_blocked(status),
             Wanted::Step(step, wanted) => {
                 let there = state.find(step).and_then(|item| item.state());
-                let so = wanted == "done" && matches!(there, Some(StepState::AlreadySo(_)));
+                let so = wanted == "done" && matches!(there, Some(StepState::Unchanged(_)));
                 so || there.map_or("pending", StepState::name) == wanted
             }
         }
@@ -203,8 +203,8 @@ mod tests {
     fn a_key_may_hold_an_equals_sign() {
         assert_eq!(Wanted::parse("done").unwrap(), Wanted::Done);
         assert_eq!(
-            Wanted::parse("members[a=b]=already-so").unwrap(),
-            Wanted::Step(StepKey::from("members[a=b]"), "already-so".to_owned())
+            Wanted::parse("members[a=b]=unchanged").unwrap(),
+            Wanted::Step(StepKey::from("members[a=b]"), "unchanged".to_owned())
         );
         for (text, words) in [("go", "--for go"), ("go=dnoe", "no state dnoe"), ("", "--for ")] {
             let error = Wanted::parse(text).unwrap_err();

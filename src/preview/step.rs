@@ -45,8 +45,8 @@ pub(super) struct StepView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum State {
-    NotApplicable,
-    AlreadySo,
+    ConditionFalse,
+    Unchanged,
     WouldCreate,
     WouldChange,
     WouldRemove,
@@ -99,7 +99,7 @@ impl StepView {
             title: node.title.clone(),
             kind: node.step().map(|definition| definition.uses.clone()).unwrap_or_default(),
             identity: step.identities.first().map(|identity| identity.name.clone()),
-            state: State::NotApplicable,
+            state: State::ConditionFalse,
             what: step.task.as_ref().map(|task| task.what.clone()),
             after: step.after.iter().map(ToString::to_string).collect(),
             id: id_of(step.outputs.as_ref()).map(str::to_owned),
@@ -110,8 +110,8 @@ impl StepView {
             error: None,
         };
         view.state = match &step.standing {
-            Prospect::NotApplicable => State::NotApplicable,
-            Prospect::AlreadySo => State::AlreadySo,
+            Prospect::ConditionFalse => State::ConditionFalse,
+            Prospect::Unchanged => State::Unchanged,
             Prospect::WouldCreate { gate } => {
                 view.wait = gate.as_ref().map(|gate| WaitWords::new(gate, run));
                 State::WouldCreate
@@ -143,7 +143,7 @@ impl StepView {
                 State::Fails
             }
         };
-        if matches!(view.state, State::AlreadySo | State::NotApplicable) {
+        if matches!(view.state, State::Unchanged | State::ConditionFalse) {
             view.what = None;
             view.after.clear();
         }

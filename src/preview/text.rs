@@ -47,7 +47,7 @@ impl PreviewView {
 impl Counts {
     fn words(&self) -> String {
         let all = [
-            (self.already_so, "already so"),
+            (self.unchanged, "unchanged"),
             (self.would_create, "would be created"),
             (self.would_change, "would be changed"),
             (self.would_remove, "would be removed"),
@@ -55,7 +55,7 @@ impl Counts {
             (self.needs_decision, "need a decision"),
             (self.unknown, "not known yet"),
             (self.fails, "would fail"),
-            (self.not_applicable, "not needed"),
+            (self.condition_false, "skipped (condition false)"),
         ];
         let words: Vec<String> = all
             .iter()
@@ -87,8 +87,8 @@ impl HeadingView {
 impl StepView {
     fn write(&self, page: &mut Page, names: usize) {
         let (style, word) = match self.state {
-            State::NotApplicable => (DIM, "not needed"),
-            State::AlreadySo => (GOOD, "already so"),
+            State::ConditionFalse => (DIM, "skipped"),
+            State::Unchanged => (GOOD, "unchanged"),
             State::WouldCreate => (WAIT, "would create"),
             State::WouldChange => (BAD, "would change"),
             State::WouldRemove => (BAD, "would remove"),
@@ -110,7 +110,7 @@ impl StepView {
         if !self.after.is_empty() {
             detail("after", &self.after.join(", "));
         }
-        if let Some(id) = self.id.as_deref().filter(|_| self.state == State::AlreadySo) {
+        if let Some(id) = self.id.as_deref().filter(|_| self.state == State::Unchanged) {
             detail("there", id);
         }
         for difference in &self.differences {

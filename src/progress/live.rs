@@ -137,7 +137,7 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         | StepEvent::Decided { .. }
         | StepEvent::Provided { .. } => Some(("looks".to_owned(), None)),
         StepEvent::CreatedEarlier { .. }
-        | StepEvent::AlreadySo { .. }
+        | StepEvent::Unchanged { .. }
         | StepEvent::NeedsDecision { .. }
         | StepEvent::Done { .. }
         | StepEvent::Failed { .. }

@@ -21,7 +21,7 @@ fn run(text: &mut String, view: &RunView) {
             view.labels.iter().map(|(name, value)| format!(", {} = {}", plain(name), plain(value))).collect();
         let _ = writeln!(text, "Key {}{labels}.", plain(&view.key));
     }
-    let applicable = view.counts.steps - view.counts.not_applicable;
+    let applicable = view.counts.steps - view.counts.condition_false;
     let _ = writeln!(text, "\n{} of {applicable} steps are done.\n", view.counts.done);
     text.push_str("| step | state | what |\n|---|---|---|\n");
     for step in &view.steps {

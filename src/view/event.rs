@@ -48,7 +48,7 @@ impl<'a> EventView<'a> {
 pub(crate) fn step(event: &Event) -> Option<&StepKey> {
     match event {
         Event::Step { step, .. } => Some(step),
-        Event::Expanded { item, .. } | Event::NotApplicable { item } => Some(item),
+        Event::Expanded { item, .. } | Event::ConditionFalse { item } => Some(item),
         Event::RunStarted(_)
         | Event::DriverTook { .. }
         | Event::SignalTaken { .. }
@@ -95,7 +95,7 @@ impl Words {
                 let more = if elements.len() > 5 { ", …" } else { "" };
                 Words::quiet("expanded", format!("{}: {}{more}", elements.len(), keys.join(", ")))
             }
-            Event::NotApplicable { .. } => Words::new("not needed", DIM, "its condition is false"),
+            Event::ConditionFalse { .. } => Words::new("skipped", DIM, "its condition is false"),
             Event::Step { event, .. } => Words::of_step(event, at),
             Event::SignalTaken { actor, reason, signal, .. } => {
                 let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -126,16 +126,16 @@ impl Words {
             StepEvent::CreatedEarlier { run, step } => {
                 Words::quiet("earlier", format!("run {} created it in step {step}", run.short()))
             }
-            StepEvent::AlreadySo { evidence, .. } => {
-                let label = if evidence.is_of_absence() { "already gone" } else { "already so" };
-                Words::new(label, GOOD, proof(evidence))
+            StepEvent::Unchanged { evidence, .. } => {
+                let absent = if evidence.is_of_absence() { "absent, as wanted; " } else { "" };
+                Words::new("unchanged", GOOD, format!("{absent}{}", proof(evidence)))
             }
             StepEvent::Waiting { wait, look_again, .. } => {
                 let who = wait.who.as_deref().map(|who| format!("{who}: ")).unwrap_or_default();
                 Words::new(
                     "waiting",
                     WAIT,
-                    format!("{who}{}; looks again {}", wait.what, ahead(at, *look_again)),
+                    format!("{who}{}; next check {}", wait.what, ahead(at, *look_again)),
                 )
             }
             StepEvent::NeedsDecision { decision, .. } => Words::new("decide", BAD, decision.what.clone()),
@@ -204,9 +204,9 @@ impl Words {
             StepEvent::Reopened { after, choice, by } => {
                 let after: Vec<String> = after.iter().map(ToString::to_string).collect();
                 let when = if after.is_empty() {
-                    "looks again".to_owned()
+                    "checks everything again".to_owned()
                 } else {
-                    format!("looks again after {}", after.join(", "))
+                    format!("checks again after {}", after.join(", "))
                 };
                 let then = match choice {
                     Some(choice) => format!("{when}; if it has drifted: {}", choice_word(*choice)),
@@ -301,14 +301,14 @@ pub(crate) fn proof(evidence: &Evidence) -> String {
 /// Who made it, in words.
 pub(crate) fn origin_word(origin: &Origin) -> &'static str {
     match origin {
-        Origin::FoundInPlace => "found in place",
+        Origin::FoundInPlace => "pre-existing",
         Origin::EarlierRun => "created by an earlier run of the key, which keeps it",
-        Origin::Made => "made by this run",
-        Origin::Changed => "changed by this run",
+        Origin::Made => "created by this run",
+        Origin::Changed => "updated by this run",
         Origin::Unproven => "there, but that this run made it is not proven",
         Origin::Observed => "seen",
         Origin::Claimed => "claimed by a person",
-        Origin::Removed => "removed by this run",
+        Origin::Removed => "deleted by this run",
     }
 }
 

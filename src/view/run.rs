@@ -110,7 +110,7 @@ pub(crate) struct Counts {
     pub(crate) undecided: usize,
     pub(crate) uncertain: usize,
     pub(crate) untouched: usize,
-    pub(crate) not_applicable: usize,
+    pub(crate) condition_false: usize,
 }
 
 /// Something this run made or changed.
@@ -268,7 +268,7 @@ impl Counts {
             undecided: count(&|step| step.decision.is_some()),
             uncertain: count(&|step| step.state.ends_with("uncertain")),
             untouched: count(&|step| step.state == "pending"),
-            not_applicable: count(&|step| step.state == "not-applicable"),
+            condition_false: count(&|step| step.state == "condition-false"),
         }
     }
 }

@@ -112,7 +112,7 @@ pub(crate) struct ClaimView {
 impl ClaimView {
     fn of(item: ItemView<'_>) -> Vec<Self> {
         let read = |output: &str| match item.state() {
-            Some(StepState::AlreadySo(proof) | StepState::Done(proof)) if proof.origin != Origin::Claimed => {
+            Some(StepState::Unchanged(proof) | StepState::Done(proof)) if proof.origin != Origin::Claimed => {
                 proof.output.get(output).cloned()
             }
             _ => None,
@@ -284,10 +284,10 @@ impl StepView {
             }
             StepState::Waiting(_)
             | StepState::Uncertain { .. }
-            | StepState::AlreadySo(_)
+            | StepState::Unchanged(_)
             | StepState::Done(_)
             | StepState::Pending
-            | StepState::NotApplicable
+            | StepState::ConditionFalse
             | StepState::Probing { .. }
             | StepState::Doubting { .. }
             | StepState::Intended { .. }
@@ -315,7 +315,7 @@ impl StepView {
 
     /// Proven, or found as wanted.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(self.state, "done" | "already-so")
+        matches!(self.state, "done" | "unchanged")
     }
 
     /// The id of what it is about; where it has none of its own, the address of the read that proved it.

@@ -68,7 +68,7 @@ impl RunView {
         page.line(0, "");
         let done: Vec<&str> =
             self.steps.iter().filter(|step| step.is_done()).map(|step| step.step.as_str()).collect();
-        let applicable = self.counts.steps - self.counts.not_applicable;
+        let applicable = self.counts.steps - self.counts.condition_false;
         let number = self.counts.done;
         page.line(
             LABEL,
@@ -153,7 +153,7 @@ impl RunView {
     /// `unchanged  30 steps (created by run 1a2b3c4d): a, b, …`
     fn of_earlier_runs(&self, page: &mut Page) {
         let mut by_run: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for step in self.steps.iter().filter(|step| step.state_words() == "unchanged") {
+        for step in self.steps.iter().filter(|step| step.state == "unchanged" && step.created_by.is_some()) {
             by_run.entry(step.created_by.as_deref().unwrap_or_default()).or_default().push(&step.step);
         }
         for (run, steps) in by_run {
@@ -190,7 +190,7 @@ impl StepView {
     /// `done        scope-connection   Create cross-tenant connection …  GET … → 200`
     fn outline(&self, left: usize, names: usize, page: &mut Page) {
         let style = match self.state {
-            "done" | "already-so" | "undone" => GOOD,
+            "done" | "unchanged" | "undone" => GOOD,
             "failed" | "undo-stopped" | "needs-decision" | "undo-needs-decision" => BAD,
             "waiting" | "undo-waiting" | "uncertain" | "undo-uncertain" | "retry-wait" | "kept"
             | "skipped" => WAIT,
@@ -215,10 +215,8 @@ impl StepView {
         }
         match (self.ensure, self.state) {
             (Some("absent"), "intended" | "verifying") => "deleting",
-            (_, "already-so") if self.created_by.is_some() => "unchanged",
             (_, "done") if self.created_by.is_some() => "updated",
-            (Some("absent"), "done") => "removed",
-            (Some("absent"), "already-so") => "already gone",
+            (Some("absent"), "done") => "deleted",
             (_, state) => state_words(state),
         }
     }
@@ -230,6 +228,7 @@ impl StepView {
                 None => evidence.text(),
             },
             (None, Some(reason)) => reason.clone(),
+            (None, None) if self.state == "condition-false" => "its condition is false".to_owned(),
             (None, None) => return page.line(under, line),
         };
         let both = format!("{line}  {DIM}{how}{DIM:#}");
@@ -325,8 +324,7 @@ pub(crate) fn counted(number: usize, what: &str) -> String {
 /// A state as people read it.
 fn state_words(state: &'static str) -> &'static str {
     match state {
-        "already-so" => "already so",
-        "not-applicable" => "not needed",
+        "condition-false" => "skipped",
         "needs-decision" | "undo-needs-decision" => "decide",
         "retry-wait" | "undo-retry-wait" => "retry",
         "probing" | "undo-probing" => "looking",

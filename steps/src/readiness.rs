@@ -62,7 +62,7 @@ impl Asked {
                 rights: step.rights.clone(),
                 open: !step.standing.is_met(),
             })
-            .filter(|_| step.standing != Prospect::NotApplicable)
+            .filter(|_| step.standing != Prospect::ConditionFalse)
         });
         asked.collect()
     }

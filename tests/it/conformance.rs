@@ -131,7 +131,7 @@ async fn a_second_run_writes_nothing_and_undo_takes_back_only_what_its_own_run_m
         let met = process.step(second).await;
         let found = match case.effect {
             EffectClass::Read => matches!(met, Some(StepState::Done(_))),
-            _ => matches!(met, Some(StepState::AlreadySo(_))),
+            _ => matches!(met, Some(StepState::Unchanged(_))),
         };
         claim(found, &format!("the second run does not find it in place: {met:?}"));
         undo(&stage, &process, second).await;

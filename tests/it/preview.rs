@@ -129,7 +129,7 @@ fn where_a_run_was_finished_there_is_nothing_to_do() {
     let home = azure.home();
     let before = preview(&home, &["--output", "json"]).expect(0).json();
     assert_eq!(before["changes"], true);
-    assert_eq!(step(&before, "role")["state"], "already-so", "{before:#}");
+    assert_eq!(step(&before, "role")["state"], "unchanged", "{before:#}");
     assert_eq!(step(&before, "scope-connection")["state"], "would-create");
     assert_eq!(step(&before, "connected")["state"], "unknown", "its halves are still to be made");
     assert_eq!(step(&before, "members[vnet-app-735df4f4]")["after"], json!(["connected", "go", "group"]));
@@ -138,7 +138,7 @@ fn where_a_run_was_finished_there_is_nothing_to_do() {
     let said = preview(&home, &["--detailed-exitcode", "--output", "json"]).expect(0);
     let view = said.json();
     assert_eq!(view["changes"], false, "{view:#}");
-    assert_eq!(view["counts"]["already_so"], 20, "{view:#}");
+    assert_eq!(view["counts"]["unchanged"], 20, "{view:#}");
 }
 
 /// What the portal would have made: both halves, the group, and perhaps its members.
@@ -375,7 +375,7 @@ fn the_commands_do_it_with_the_azure_cli() {
     azure.advance("11m");
     let view = preview(&azure.home(), &["--output", "json"]).expect(0).json();
     for done in ["guest", "role"] {
-        assert_eq!(step(&view, done)["state"], "already-so", "{:#}", step(&view, done));
+        assert_eq!(step(&view, done)["state"], "unchanged", "{:#}", step(&view, done));
     }
 }
 

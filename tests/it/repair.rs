@@ -171,7 +171,7 @@ fn members_and_groups_that_were_removed_by_hand_are_made_anew() {
     );
     assert_eq!(rollout.ends(), 3);
     let events = rollout.home.run(&["events", &rollout.run]).expect(0).out;
-    assert!(events.contains("repair group by") && events.contains("looks again after group"), "{events}");
+    assert!(events.contains("repair group by") && events.contains("checks again after group"), "{events}");
 }
 
 #[test]

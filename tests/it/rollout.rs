@@ -47,7 +47,7 @@ fn a_rehearsal_maps_every_heading_of_the_document_to_steps_with_evidence() {
     }
     let mut proven = 0;
     for (_, step) in &steps {
-        if step["state"] == "not-applicable" {
+        if step["state"] == "condition-false" {
             continue;
         }
         let evidence = &step["evidence"];

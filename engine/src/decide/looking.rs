@@ -163,7 +163,7 @@ impl Case<'_> {
         with: impl IntoIterator<Item = (&'f str, &'f str)>,
     ) -> StepEvent {
         let mut event = self.in_place(fact, output, marker, claims);
-        if let StepEvent::AlreadySo { evidence, .. } | StepEvent::Done { evidence, .. } = &mut event {
+        if let StepEvent::Unchanged { evidence, .. } | StepEvent::Done { evidence, .. } = &mut event {
             let with = with.into_iter().map(|(field, found)| (drift::adopted(field), found.to_owned()));
             evidence.also.extend(with);
         }
@@ -180,7 +180,7 @@ impl Case<'_> {
         if self.record.ownership.owed || self.step.effect == EffectClass::Read {
             StepEvent::Done { output, origin: self.origin(marker), evidence }
         } else {
-            StepEvent::AlreadySo { output, evidence }
+            StepEvent::Unchanged { output, evidence }
         }
     }
 

@@ -109,7 +109,7 @@ impl Case<'_> {
             if owed {
                 StepEvent::Done { output, origin: Origin::Removed, evidence }
             } else {
-                StepEvent::AlreadySo { output, evidence }
+                StepEvent::Unchanged { output, evidence }
             }
         })
     }

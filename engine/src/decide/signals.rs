@@ -202,7 +202,7 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
             let id = known(state, step)?;
             match step_state(state, id) {
                 None => refused(format!("{step} is a block and has no outputs of its own"), None),
-                Some(state) if matches!(state, StepState::AlreadySo(_) | StepState::Done(_)) => {
+                Some(state) if matches!(state, StepState::Unchanged(_) | StepState::Done(_)) => {
                     refused(format!("{step} is {}: its outputs were read", state.name()), None)
                 }
                 Some(_) => known_outputs(state, id, step, std::iter::once(output)),

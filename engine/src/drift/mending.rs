@@ -120,7 +120,7 @@ fn reads(state: &RunState, id: ItemId, needed: &BTreeSet<ItemId>, chosen: &BTree
     let node = state.plan().node(state.item(id).node);
     let unsafe_again = node.step().is_none_or(|step| step.effect == EffectClass::PostUnsafe);
     let done = state.item(id).step().is_some_and(|record| {
-        matches!(record.state, StepState::Done(_) | StepState::AlreadySo(_)) && record.call.is_some()
+        matches!(record.state, StepState::Done(_) | StepState::Unchanged(_)) && record.call.is_some()
     });
     let read = |need: ItemId| {
         let nodes = node.needs.iter().filter(|need| need.reads_output).map(|need| need.node);

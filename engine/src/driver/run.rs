@@ -269,10 +269,10 @@ impl LiveRun {
 /// at what is there finds out.
 fn can_wait(event: &Event) -> bool {
     match event {
-        Event::Expanded { .. } | Event::NotApplicable { .. } => true,
+        Event::Expanded { .. } | Event::ConditionFalse { .. } => true,
         Event::Step { event, .. } => matches!(
             event,
-            StepEvent::AlreadySo { .. }
+            StepEvent::Unchanged { .. }
                 | StepEvent::Intended { .. }
                 | StepEvent::Accepted { .. }
                 | StepEvent::Done { .. }

@@ -27,7 +27,7 @@ pub(super) fn judge(state: &RunState, sights: Vec<Sight>, looks: &BTreeMap<StepK
         let unmet = judged.unmet(&sight);
         let look = looks.get(&sight.key).filter(|_| sight.params.is_some());
         let standing = match look {
-            _ if !sight.applies => Prospect::NotApplicable,
+            _ if !sight.applies => Prospect::ConditionFalse,
             Some(look) => Case { state, sight: &sight, step, unmet: &unmet }.standing(&look.result),
             None => match &sight.foreseen {
                 Some(wait) => Prospect::Waits(wait.clone()),
@@ -165,7 +165,7 @@ impl Case<'_> {
     /// Of a step that wants something gone.
     fn to_remove(&self, observed: &Observed<Value>) -> Prospect {
         match observed {
-            Observed::Absent => Prospect::AlreadySo,
+            Observed::Absent => Prospect::Unchanged,
             // In whatever state it is: it is what the plan describes.
             Observed::Present { .. } | Observed::Broken { .. } => Prospect::WouldRemove { gate: self.gate() },
             Observed::Converging { wait, .. } => Prospect::Waits(wait.clone()),
@@ -211,7 +211,7 @@ impl Case<'_> {
             });
         }
         match observed {
-            Observed::Present { .. } => Prospect::AlreadySo,
+            Observed::Present { .. } => Prospect::Unchanged,
             Observed::Converging { wait, .. } => self.waits(wait),
             Observed::Conflict(decision) | Observed::Broken { decision, .. } => {
                 self.or_unknown(&decision.what, || Prospect::NeedsDecision(decision.clone()))

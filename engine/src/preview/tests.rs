@@ -40,8 +40,8 @@ async fn what_is_there_tells_the_parameters_of_what_comes_next_and_what_is_not_l
         ),
     )
     .await;
-    assert_eq!(of(&preview, "there").standing, Prospect::AlreadySo);
-    assert_eq!(of(&preview, "copy").standing, Prospect::AlreadySo, "found by what `there` put out");
+    assert_eq!(of(&preview, "there").standing, Prospect::Unchanged);
+    assert_eq!(of(&preview, "copy").standing, Prospect::Unchanged, "found by what `there` put out");
     assert_eq!(of(&preview, "next").standing, Prospect::WouldCreate { gate: None });
     assert_eq!(of(&preview, "next").params.as_ref().unwrap()["name"], "next-copy-of-a");
     let last = of(&preview, "last");
@@ -77,7 +77,7 @@ async fn people_and_gates_are_told_and_conditions_that_are_false() {
     let Prospect::Unknown { why } = &of(&preview, "behind").standing else { panic!("{preview:#?}") };
     assert_eq!(why, "as it is now: cake is not done");
     assert_eq!(after(&preview, "behind"), ["gated"]);
-    assert_eq!(of(&preview, "never").standing, Prospect::NotApplicable);
+    assert_eq!(of(&preview, "never").standing, Prospect::ConditionFalse);
     assert_eq!(after(&preview, "free"), [] as [&str; 0], "what does not apply is no obstacle");
 }
 
@@ -96,7 +96,7 @@ async fn an_element_waits_for_its_own_and_a_need_with_a_key_for_that_one() {
         ),
     )
     .await;
-    assert_eq!(of(&preview, "each[x].own").standing, Prospect::AlreadySo);
+    assert_eq!(of(&preview, "each[x].own").standing, Prospect::Unchanged);
     assert_eq!(after(&preview, "each[x].next"), [] as [&str; 0]);
     assert_eq!(after(&preview, "each[y].next"), ["each[y].own"]);
     assert_eq!(after(&preview, "of-y"), ["each[y].own", "each[y].next"]);

@@ -27,7 +27,7 @@ impl RunState {
         let Some(record) = self.items[id.0 as usize].step_mut() else { return };
         let before = std::mem::replace(&mut record.state, next);
         let slot = record.slot.take();
-        if let StepState::AlreadySo(proof) | StepState::Done(proof) = &record.state {
+        if let StepState::Unchanged(proof) | StepState::Done(proof) = &record.state {
             record.proof = Some(Arc::clone(proof));
             record.proven = at.seq;
         }
@@ -88,7 +88,7 @@ impl RunState {
                 state: record.state.name(),
                 event: match change {
                     Change::NeedsMet => "needs-met",
-                    Change::NotApplicable => "not-applicable",
+                    Change::ConditionFalse => "condition-false",
                     Change::DriverTook => "driver-took",
                     Change::TakeBack => "take-back",
                     Change::NothingToTakeBack => "nothing-to-take-back",
@@ -360,10 +360,10 @@ pub fn fold(state: &mut RunState, recorded: &Recorded) -> Result<(), IllegalTran
             state.recorded(id);
             state.expand(id, elements, at)?;
         }
-        Event::NotApplicable { item } => {
-            let id = state.lookup(item).ok_or_else(|| state.unknown(item, "not-applicable"))?;
+        Event::ConditionFalse { item } => {
+            let id = state.lookup(item).ok_or_else(|| state.unknown(item, "condition-false"))?;
             state.recorded(id);
-            state.not_applicable(id, at);
+            state.condition_false(id, at);
         }
         Event::Step { step, event } => state.fold_step(step, event, at)?,
         Event::SignalTaken { id, actor, reason, signal } => {

@@ -215,7 +215,7 @@ impl RunState {
         }
         let item = self.item(id);
         match item.block_state() {
-            Some(BlockState::NotApplicable | BlockState::Open) => return,
+            Some(BlockState::ConditionFalse | BlockState::Open) => return,
             None if !matches!(item.step().map(|record| &record.state), Some(StepState::Pending)) => return,
             _ => {}
         }
@@ -232,7 +232,7 @@ impl RunState {
             if own {
                 match when.truth(&ItemScope::of(self, id)) {
                     Ok(true) => {}
-                    Ok(false) => return self.judge(id, Verdict::NotApplicable),
+                    Ok(false) => return self.judge(id, Verdict::ConditionFalse),
                     Err(error) => {
                         return self.wrong(id, StepError::plan_wrong(format!("`when`: {error}")));
                     }
@@ -346,7 +346,7 @@ impl RunState {
     }
 
     /// Takes an item and everything in it out of the run.
-    pub(crate) fn not_applicable(&mut self, id: ItemId, at: Moment) {
+    pub(crate) fn condition_false(&mut self, id: ItemId, at: Moment) {
         let mut open = vec![id];
         while let Some(here) = open.pop() {
             self.recorded(here);
@@ -355,16 +355,16 @@ impl RunState {
                 Role::Step(record) => {
                     if record.state == StepState::Pending {
                         // Pending: fits.
-                        let _fits = self.change(here, Change::NotApplicable, at);
+                        let _fits = self.change(here, Change::ConditionFalse, at);
                     }
                 }
                 Role::Group { children, state, .. } => {
-                    *state = BlockState::NotApplicable;
+                    *state = BlockState::ConditionFalse;
                     open.extend(children.iter().rev());
                     self.todo.push(Task::Met(here));
                 }
                 Role::Collection(collection) => {
-                    collection.state = BlockState::NotApplicable;
+                    collection.state = BlockState::ConditionFalse;
                     let blocked = std::mem::take(&mut collection.blocked);
                     self.todo.push(Task::Met(here));
                     self.todo.extend(blocked.into_iter().map(Task::Find));

@@ -105,7 +105,7 @@ pub enum BlockState {
     /// What is in it may begin.
     Open,
     /// Its `when`, or that of a block around it, is false.
-    NotApplicable,
+    ConditionFalse,
     /// Its elements or its condition cannot be evaluated.
     Failed(Box<StepError>),
 }
@@ -113,7 +113,7 @@ pub enum BlockState {
 /// What `decide` has to record about an item.
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
-    NotApplicable,
+    ConditionFalse,
     Expand,
     Wrong(StepError),
 }

@@ -97,7 +97,7 @@ impl RunState {
                 continue;
             }
             match collection.state {
-                BlockState::NotApplicable => {
+                BlockState::ConditionFalse => {
                     lookup.at = Some(found);
                     break;
                 }

@@ -187,7 +187,7 @@ impl StepRecord {
     /// Outputs that others may read.
     pub(crate) fn output(&self) -> Option<&Value> {
         match &self.state {
-            StepState::AlreadySo(proof) | StepState::Done(proof) => Some(&proof.output),
+            StepState::Unchanged(proof) | StepState::Done(proof) => Some(&proof.output),
             StepState::Skipped { output, .. } => output.as_deref(),
             _ => None,
         }
@@ -310,7 +310,7 @@ impl StepRecord {
                 self.failures = Failures { count: *failures, since: first.or(Some(at.told(*since))) };
                 self.last_error = Some(Box::new(error.clone()));
             }
-            StepEvent::AlreadySo { evidence, .. } | StepEvent::Done { evidence, .. } => {
+            StepEvent::Unchanged { evidence, .. } | StepEvent::Done { evidence, .. } => {
                 self.acted_as(&evidence.acted_as);
                 self.unsettled = false;
                 self.failures = Failures::default();

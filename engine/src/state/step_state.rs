@@ -30,7 +30,7 @@ pub enum StepState {
     /// Its needs are not met yet.
     Pending,
     /// Its `when`, or that of a block around it, is false.
-    NotApplicable,
+    ConditionFalse,
     /// A look at what is there is due or on its way.
     Probing {
         /// On, or back.
@@ -109,7 +109,7 @@ pub enum StepState {
     /// A person leaves it out; its check runs once more for the record.
     Skipping,
     /// Found as wanted at first sight.
-    AlreadySo(Arc<Proof>),
+    Unchanged(Arc<Proof>),
     /// Proven.
     Done(Arc<Proof>),
     /// Cannot go on.
@@ -183,7 +183,7 @@ pub(crate) enum Change<'a> {
     /// Its needs are met and it is applicable.
     NeedsMet,
     /// It, or a block around it, is not applicable.
-    NotApplicable,
+    ConditionFalse,
     /// Another driver has the run.
     DriverTook,
     /// Its turn has come to be taken back.
@@ -343,9 +343,9 @@ impl StepState {
     pub fn is_met(&self) -> bool {
         matches!(
             self,
-            StepState::AlreadySo(_)
+            StepState::Unchanged(_)
                 | StepState::Done(_)
-                | StepState::NotApplicable
+                | StepState::ConditionFalse
                 | StepState::Skipped { .. }
         )
     }
@@ -365,7 +365,7 @@ impl StepState {
     /// Whether it may begin again with a look, to be repaired: nothing that it sent is open.
     pub(crate) fn may_reopen(&self) -> bool {
         match self {
-            StepState::Done(_) | StepState::AlreadySo(_) | StepState::Failed { .. } => true,
+            StepState::Done(_) | StepState::Unchanged(_) | StepState::Failed { .. } => true,
             StepState::NeedsDecision { phase, .. } => phase.way() == Way::Forward,
             StepState::Waiting(waiting) => waiting.phase == Phase::Probe,
             StepState::RetryWait { phase, .. } => matches!(phase, Phase::Probe | Phase::Apply),
@@ -377,7 +377,7 @@ impl StepState {
     /// Every name that a state can have.
     pub const NAMES: [&'static str; 25] = [
         "pending",
-        "not-applicable",
+        "condition-false",
         "probing",
         "waiting",
         "needs-decision",
@@ -385,7 +385,7 @@ impl StepState {
         "uncertain",
         "verifying",
         "retry-wait",
-        "already-so",
+        "unchanged",
         "done",
         "failed",
         "skipping",
@@ -408,7 +408,7 @@ impl StepState {
         let back = self.way() == Some(Way::Back);
         match self {
             StepState::Pending => "pending",
-            StepState::NotApplicable => "not-applicable",
+            StepState::ConditionFalse => "condition-false",
             StepState::Probing { .. } if back => "undo-probing",
             StepState::Probing { .. } | StepState::Doubting { .. } => "probing",
             StepState::Waiting(_) if back => "undo-waiting",
@@ -424,7 +424,7 @@ impl StepState {
             StepState::RetryWait { .. } if back => "undo-retry-wait",
             StepState::RetryWait { .. } => "retry-wait",
             StepState::Skipping => "skipping",
-            StepState::AlreadySo(_) => "already-so",
+            StepState::Unchanged(_) => "unchanged",
             StepState::Done(_) => "done",
             StepState::Failed { .. } => "failed",
             StepState::Skipped { .. } => "skipped",
@@ -441,7 +441,7 @@ impl StepEvent {
     pub fn name(&self) -> &'static str {
         match self {
             StepEvent::CreatedEarlier { .. } => "created-earlier",
-            StepEvent::AlreadySo { .. } => "already-so",
+            StepEvent::Unchanged { .. } => "unchanged",
             StepEvent::Waiting { .. } => "waiting",
             StepEvent::NeedsDecision { .. } => "needs-decision",
             StepEvent::Intended { .. } => "intended",

@@ -72,7 +72,7 @@ impl RunState {
         }
         let in_place = |id: &ItemId| {
             self.item(*id).step().is_some_and(|record| match &record.state {
-                StepState::AlreadySo(proof) | StepState::Done(proof) => {
+                StepState::Unchanged(proof) | StepState::Done(proof) => {
                     proof.origin != crate::event::Origin::Claimed && record.call.is_some()
                 }
                 _ => false,

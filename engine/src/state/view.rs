@@ -52,7 +52,7 @@ pub struct Counts {
     /// In need of a decision.
     pub undecided: usize,
     /// Proven, and found in place or observed.
-    pub already_so: usize,
+    pub unchanged: usize,
     /// Proven.
     pub done: usize,
     /// Failed.
@@ -60,7 +60,7 @@ pub struct Counts {
     /// Left out by a person.
     pub skipped: usize,
     /// Not applicable.
-    pub not_applicable: usize,
+    pub condition_false: usize,
     /// Cancelled.
     pub cancelled: usize,
     /// Taken back.
@@ -221,11 +221,11 @@ impl RunState {
             counts.uncertain += usize::from(record.state.is_open_attempt());
             let place = match &record.state {
                 StepState::Pending => &mut counts.pending,
-                StepState::NotApplicable => &mut counts.not_applicable,
+                StepState::ConditionFalse => &mut counts.condition_false,
                 state if state.is_working() => &mut counts.working,
                 state if state.wait().is_some() => &mut counts.waiting,
                 StepState::NeedsDecision { .. } => &mut counts.undecided,
-                StepState::AlreadySo(_) => &mut counts.already_so,
+                StepState::Unchanged(_) => &mut counts.unchanged,
                 StepState::Done(_) => &mut counts.done,
                 StepState::Failed { .. } => &mut counts.failed,
                 StepState::Skipped { .. } => &mut counts.skipped,

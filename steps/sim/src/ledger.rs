@@ -13,7 +13,7 @@ pub enum Change {
     Updated,
     /// Something is gone, or on its way out.
     Deleted,
-    /// Nothing: refused, or already so.
+    /// Nothing: refused, or unchanged.
     None,
 }
 

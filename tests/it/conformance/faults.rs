@@ -85,7 +85,7 @@ async fn failed_at_every_call_it_waits_or_tries_again_and_nothing_is_done_twice(
                         claim(removals.is_empty() && left == clean.after, "undo keeps it, and it is gone");
                     }
                     // The second delivery of a write was told that it is there already: as if another had made it.
-                    Some(StepState::AlreadySo(_)) if fault == FaultName::DeliveredTwice => {
+                    Some(StepState::Unchanged(_)) if fault == FaultName::DeliveredTwice => {
                         claim(
                             removals.is_empty() && left == clean.after,
                             "it is not its own, and it is gone",

@@ -113,7 +113,7 @@ fn what_was_found_in_place_is_not_touched() {
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert_eq!(removed(&rig), ["s1"]);
-    assert_eq!(rig.step("s0").name(), "already-so");
+    assert_eq!(rig.step("s0").name(), "unchanged");
 }
 
 #[test]

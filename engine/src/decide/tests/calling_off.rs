@@ -101,7 +101,7 @@ fn what_was_kept_or_had_not_ended_goes_forward_too() {
     rig.send("me", Signal::Forward);
     assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
     assert_eq!((removals(&rig), rig.world.count("slow", Change::Created)), (0, 1));
-    assert_eq!(rig.step("there").name(), "already-so");
+    assert_eq!(rig.step("there").name(), "unchanged");
 }
 
 #[test]

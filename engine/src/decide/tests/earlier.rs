@@ -44,7 +44,7 @@ fn what_an_earlier_run_created_is_unchanged_and_undo_leaves_it() {
     assert_eq!(rig.world.ledger, []);
     let step = rig.state.find(&"s1".into()).unwrap();
     assert_eq!((step.created_by(), step.origin()), (Some(EARLIER), Some(&Origin::EarlierRun)));
-    assert_eq!(rig.events_of("s1"), ["created-earlier", "already-so"]);
+    assert_eq!(rig.events_of("s1"), ["created-earlier", "unchanged"]);
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert_eq!(rig.world.things.len(), 2);

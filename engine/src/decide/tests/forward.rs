@@ -37,7 +37,7 @@ fn what_is_there_is_left_as_it_is() {
     rig.world.things.insert("s1".to_owned(), thing(Marker::NoPlace));
     assert_eq!(rig.drive(), SUCCEEDED);
     assert!(rig.world.ledger.is_empty());
-    assert!(matches!(rig.step("s0"), StepState::AlreadySo(_)));
+    assert!(matches!(rig.step("s0"), StepState::Unchanged(_)));
     assert!(matches!(rig.step("s1"), StepState::Done(proof) if proof.origin == Origin::Observed));
 }
 
@@ -228,7 +228,7 @@ fn a_foreign_marker_needs_a_decision_that_names_the_run() {
 #[test]
 fn what_differs_is_overwritten_adopted_or_given_up_by_a_person() {
     for (choice, end) in
-        [(Choice::Adopt, "already-so"), (Choice::Overwrite, "done"), (Choice::Abort, "failed")]
+        [(Choice::Adopt, "unchanged"), (Choice::Overwrite, "done"), (Choice::Abort, "failed")]
     {
         let mut rig = Rig::new(chain(&[PutSame]));
         let mut there = thing(Marker::None);
@@ -277,7 +277,7 @@ fn a_retry_looks_again_where_a_decision_was_needed_and_carries_none_out() {
     rig.world.things.insert("s0".to_owned(), thing(Marker::None));
     rig.send("me", Signal::Retry { step: None });
     assert_eq!(rig.drive(), SUCCEEDED);
-    assert_eq!(rig.step("s0").name(), "already-so");
+    assert_eq!(rig.step("s0").name(), "unchanged");
     assert!(rig.world.ledger.is_empty(), "{}", rig.story());
 }
 

@@ -83,8 +83,8 @@ fn a_false_condition_takes_a_whole_block_out_and_counts_as_met() {
         assert_eq!(rig.state.find(&"after".into()).unwrap().params().unwrap()["first"], first);
         if !wanted {
             let block = rig.state.find(&"block".into()).unwrap();
-            assert_eq!(block.block_state(), Some(&BlockState::NotApplicable));
-            assert_eq!(rig.step("a").name(), "not-applicable");
+            assert_eq!(block.block_state(), Some(&BlockState::ConditionFalse));
+            assert_eq!(rig.step("a").name(), "condition-false");
         }
         draft = rebuild();
     }

@@ -48,7 +48,7 @@ fn an_own_marker_without_an_intent_is_never_unchanged() {
         rig.drive();
         rig.take_over();
         assert_eq!(rig.state.lost().count(), 1);
-        assert!(!rig.events_of("s0").contains(&"already-so"), "{}", rig.story());
+        assert!(!rig.events_of("s0").contains(&"unchanged"), "{}", rig.story());
     }
 }
 
@@ -150,5 +150,5 @@ fn a_marker_that_another_step_of_the_run_wrote_is_explained() {
     rig.world.shared = true;
     rig.world.things.insert("b".to_owned(), thing(own()));
     assert_eq!(rig.drive(), RunStatus::Succeeded { skipped: 0 }, "{}", rig.story());
-    assert_eq!(rig.step("b").name(), "already-so");
+    assert_eq!(rig.step("b").name(), "unchanged");
 }

@@ -140,7 +140,7 @@ impl Rig {
     /// Looks at what an event claims.
     fn check_event(&self, event: &Event) {
         let Event::Step { step, event } = event else { return };
-        if let StepEvent::Done { evidence, .. } | StepEvent::AlreadySo { evidence, .. } = event {
+        if let StepEvent::Done { evidence, .. } | StepEvent::Unchanged { evidence, .. } = event {
             assert!(
                 evidence.is_after_last_write(),
                 "I2: {step} is proven by a read that began before its write ended"

@@ -327,7 +327,7 @@ fn a_gate_that_is_only_written_before_a_step_holds_it_and_undo_pays_no_attention
 }
 
 #[test]
-fn a_gate_that_is_skipped_or_not_applicable_is_met() {
+fn a_gate_that_is_skipped_or_condition_false_is_met() {
     for skipped in [true, false] {
         let mut draft = Draft::default();
         let gate = draft.step("gate", None, PutSame);

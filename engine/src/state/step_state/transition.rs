@@ -23,8 +23,8 @@ impl StepState {
                 StepState::Pending => Some(StepState::Probing { way: Way::Forward }),
                 _ => None,
             },
-            Change::NotApplicable => match self {
-                StepState::Pending => Some(StepState::NotApplicable),
+            Change::ConditionFalse => match self {
+                StepState::Pending => Some(StepState::ConditionFalse),
                 _ => None,
             },
             Change::DriverTook => Some(match self {
@@ -66,10 +66,10 @@ impl StepState {
         let may_stop = way.is_some() && !matches!(self, StepState::Uncertain { .. });
         match event {
             StepEvent::CreatedEarlier { .. } => Some(self.clone()),
-            StepEvent::AlreadySo { output, evidence } => {
+            StepEvent::Unchanged { output, evidence } => {
                 let looked = looking == Some(Phase::Probe) && !matches!(self, StepState::Skipping);
                 looked.then(|| {
-                    StepState::AlreadySo(Arc::new(Proof {
+                    StepState::Unchanged(Arc::new(Proof {
                         output: output.clone(),
                         origin: Origin::FoundInPlace,
                         evidence: evidence.clone(),
