@@ -66,8 +66,9 @@ pub trait Step: Send + Sync + 'static {
 
     /// Parameters in whose values a secret may stand, as the whole value of a field: the kind reads it when it sends it.
     const SECRETS: &'static [&'static str] = &[];
-    /// Whether the kind has a [`Step::guard`].
-    const GUARDS: bool = false;
+    /// The kind has a [`Step::guard`]: the attribute of identities that says where one belongs. Once the run has written, a guard
+    /// that does not hold stops only those who belong where its own step does.
+    const GUARDS: Option<&'static str> = None;
 
     /// Outputs that go on changing after the step is done: `verify` does not compare them with what was proven.
     const MOVING: &'static [&'static str] = &[];
