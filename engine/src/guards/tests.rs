@@ -162,7 +162,7 @@ async fn one_that_nobody_can_read_yet_holds_nothing_up_and_is_asked_before_each_
     assert_eq!(bench.asked(), 0);
     bench.probe(identity("guest", "1"), true).await.unwrap();
     assert_eq!(bench.asked(), 2);
-    bench.probe(identity("central", "2"), true).await.unwrap();
+    bench.probe(identity("other", "2"), true).await.unwrap();
     assert_eq!(bench.asked(), 0, "who belongs elsewhere");
 }
 
