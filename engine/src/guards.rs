@@ -5,7 +5,7 @@
 //!                                                                                        └─▶ wrong: the probe fails, nothing is written
 //! ```
 //! A guard that nobody can read yet (a guest who is not invited) holds nothing up: its own step reads it later. It is read again
-//! before each identity's first write in its tenant, as that identity may be the one who can.
+//! before each identity's first write where it belongs, as that identity may be the one who can.
 
 #[cfg(test)]
 mod tests;
@@ -66,8 +66,10 @@ impl Guard {
         self.identities.first()
     }
 
-    fn is_in_tenant_of(&self, writer: &Identity) -> bool {
-        self.actor().is_some_and(|actor| actor.attributes.get("tenant") == writer.attributes.get("tenant"))
+    /// Whether `writer` belongs where the step's own identity does, by the attribute that the kind names.
+    fn concerns(&self, writer: &Identity, by: Option<&str>) -> bool {
+        let Some(by) = by else { return true };
+        self.actor().is_some_and(|actor| actor.attributes.get(by) == writer.attributes.get(by))
     }
 }
 
@@ -76,7 +78,7 @@ impl Guard {
 pub struct Guards {
     /// Every one.
     pub all: Arc<[Guard]>,
-    /// The run has written: what turns out wrong now stops the tenant that it is about, and no other.
+    /// The run has written: what turns out wrong now stops those whom it is about, and nobody else.
     pub wrote: bool,
 }
 
@@ -211,7 +213,7 @@ impl Performer {
             .all
             .iter()
             .filter(|guard| guard.step != job.step && !known.met.contains(&guard.step))
-            .filter(|guard| !guards.wrote || guard.is_in_tenant_of(writer))
+            .filter(|guard| !guards.wrote || guard.concerns(writer, self.guards_by(guard)))
             .filter(|guard| known.in_vain.get(&guard.step).is_none_or(|who| !who.contains(writer)))
             .collect();
         let since = self.clock().steady();
@@ -258,6 +260,10 @@ impl Performer {
             (None, Some(error)) => Err(error),
             (None, None) => Ok(()),
         }
+    }
+
+    fn guards_by(&self, guard: &Guard) -> Option<&'static str> {
+        self.registry().kind(&guard.kind)?.guards_by
     }
 
     async fn read_guard(&self, guard: &Guard, job: &Job, since: Timestamp) -> Read {

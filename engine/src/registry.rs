@@ -51,6 +51,8 @@ pub struct Kind {
     pub dwell: Option<Dwell>,
     /// Parameters that no write depends on.
     pub only_checked: &'static [&'static str],
+    /// The attribute of identities by which its guards concern some and not others; `None`: it has no guard.
+    pub guards_by: Option<&'static str>,
     /// Outputs that go on changing after the step is done.
     pub moving: &'static [&'static str],
     /// Parameters that are right in the simulator's default world.
@@ -104,6 +106,7 @@ impl Registry {
             only_checked: S::ONLY_CHECKED,
             dwell: S::DWELL,
             moving: S::MOVING,
+            guards_by: S::GUARDS,
             example,
             params,
             outputs,
@@ -118,7 +121,7 @@ impl Registry {
         }
         let spec = KindSpec {
             secrets: S::SECRETS.iter().map(|name| (*name).to_owned()).collect(),
-            guards: S::GUARDS,
+            guards: S::GUARDS.is_some(),
             check,
             name: S::KIND.to_owned(),
             summary: S::SUMMARY.to_owned(),

@@ -66,8 +66,9 @@ pub trait Step: Send + Sync + 'static {
 
     /// Parameters in whose values a secret may stand, as the whole value of a field: the kind reads it when it sends it.
     const SECRETS: &'static [&'static str] = &[];
-    /// Whether the kind has a [`Step::guard`].
-    const GUARDS: bool = false;
+    /// The kind has a [`Step::guard`]: the attribute of identities that says where one belongs. Once the run has written, a guard
+    /// that does not hold stops only those who belong where its own step does.
+    const GUARDS: Option<&'static str> = None;
 
     /// Outputs that go on changing after the step is done: `verify` does not compare them with what was proven.
     const MOVING: &'static [&'static str] = &[];
@@ -80,7 +81,7 @@ pub trait Step: Send + Sync + 'static {
     /// Parameters that are right in the simulator's default world: for docs, schema and conformance.
     fn example() -> Self::Params;
 
-    /// What is wrong with parameters that fit their types: limits of Azure, and what does not go together. Said before
+    /// What is wrong with parameters that fit their types: limits of the remote, and what does not go together. Said before
     /// anything is sent, so it needs no request. Limits of what is created do not hold where it is to be gone, nor for what
     /// is only named.
     fn misfits(params: &Self::Params, ensure: Ensure) -> Vec<Misfit> {
@@ -168,7 +169,7 @@ pub trait Step: Send + Sync + 'static {
     }
 }
 
-/// Parameters that do not go together, or one that Azure does not take.
+/// Parameters that do not go together, or one that the remote does not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     /// The parameters that it is about, the one to change first: it is said only where all of them are known.

@@ -29,7 +29,7 @@ impl Step for Gatekeeper {
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const GUARDS: bool = true;
+    const GUARDS: Option<&'static str> = Some("place");
     type Params = Params;
     type Output = Params;
 
@@ -65,8 +65,8 @@ impl Step for Gatekeeper {
     }
 }
 
-fn identity(name: &str, tenant: &str) -> Identity {
-    Identity { name: name.to_owned(), attributes: [("tenant".to_owned(), tenant.to_owned())].into() }
+fn identity(name: &str, place: &str) -> Identity {
+    Identity { name: name.to_owned(), attributes: [("place".to_owned(), place.to_owned())].into() }
 }
 
 fn guard(step: &str, says: &str, actor: Identity) -> Guard {
@@ -149,7 +149,7 @@ async fn one_that_does_not_hold_stops_every_first_write_and_says_whose_it_is() {
     assert_eq!(bench.asked(), 1, "what holds is not asked again, what does not may be mended");
     bench.probe(identity("a", "1"), true).await.unwrap();
     bench.probe(identity("c", "2"), true).await.unwrap_err();
-    assert_eq!(bench.asked(), 1, "once something is written, others' tenants go on");
+    assert_eq!(bench.asked(), 1, "once something is written, those who belong elsewhere go on");
 }
 
 #[tokio::test]
@@ -162,8 +162,8 @@ async fn one_that_nobody_can_read_yet_holds_nothing_up_and_is_asked_before_each_
     assert_eq!(bench.asked(), 0);
     bench.probe(identity("guest", "1"), true).await.unwrap();
     assert_eq!(bench.asked(), 2);
-    bench.probe(identity("central", "2"), true).await.unwrap();
-    assert_eq!(bench.asked(), 0, "of another tenant");
+    bench.probe(identity("other", "2"), true).await.unwrap();
+    assert_eq!(bench.asked(), 0, "who belongs elsewhere");
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ impl<S: Step> Step for Acting<S> {
     const ONLY_CHECKED: &'static [&'static str] = S::ONLY_CHECKED;
     const MOVING: &'static [&'static str] = S::MOVING;
     const SECRETS: &'static [&'static str] = S::SECRETS;
-    const GUARDS: bool = S::GUARDS;
+    const GUARDS: Option<&'static str> = S::GUARDS;
 
     type Params = S::Params;
     type Output = S::Output;

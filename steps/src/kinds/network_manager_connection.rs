@@ -143,7 +143,7 @@ impl Step for NetworkManagerConnection {
 
     const MOVING: &'static [&'static str] = &["state"];
 
-    const GUARDS: bool = true;
+    const GUARDS: Option<&'static str> = Some("tenant");
 
     type Params = Params;
     type Output = Output;

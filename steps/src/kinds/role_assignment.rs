@@ -262,7 +262,7 @@ impl Step for RoleAssignment {
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
-    const GUARDS: bool = true;
+    const GUARDS: Option<&'static str> = Some("tenant");
 
     type Params = Params;
     type Output = Output;

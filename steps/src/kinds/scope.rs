@@ -107,7 +107,7 @@ impl Step for Scope {
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
 
-    const GUARDS: bool = true;
+    const GUARDS: Option<&'static str> = Some("tenant");
 
     type Params = Params;
     type Output = Output;
