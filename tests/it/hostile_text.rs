@@ -100,7 +100,8 @@ fn yaml(text: &str) -> String {
 
 fn plan() -> String {
     let hostile = yaml(HOSTILE);
-    let id = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/networkManagers/nm$(touch${IFS}PWNED)`touch${IFS}PWNED`";
+    // Of a type whose names no rule of ours knows: any other is refused when the plan is checked.
+    let id = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg/providers/Contoso.Things/things/nm$(touch${IFS}PWNED)`touch${IFS}PWNED`";
     let mut text = format!(
         "twinspan: 1\nname: evil\nsummary: {hostile}\ndocument: {hostile}\ninputs:\n  word: {{ type: string, about: {hostile} }}\n\
          identities:\n  central: {{ tenant: 11111111-0000-0000-0000-00000000000c, about: {hostile}, contact: nina@contoso.example }}\n\
@@ -340,7 +341,7 @@ fn a_script_runs_nothing_that_stands_in_a_plan() {
     let said = stage.run(&["run", "plan.yaml", "--input", &word, "--until-blocked", "--output", "json"]);
     let run = said.json()["short"].as_str().unwrap().to_owned();
     let script = stage.run(&["hand-over", &run, "--as", "owner", "--format", "az"]).expect(0).out;
-    assert!(script.contains("networkManagers/nm$(touch"), "the plan's id is in it:\n{script}");
+    assert!(script.contains("things/nm$(touch"), "the plan's id is in it:\n{script}");
     let folder = stage.home.path().join("there");
     fs::create_dir_all(folder.join("bin")).unwrap();
     fs::write(folder.join("script.sh"), &script).unwrap();
