@@ -168,7 +168,7 @@ impl Words {
                 Words::new("retry", WAIT, format!("{error}; failure {failures}, again {}", ahead(at, *until)))
             }
             StepEvent::Done { origin: Origin::Removed, evidence, .. } => {
-                Words::new("removed", GOOD, format!("gone; {}", proof(evidence)))
+                Words::new("deleted", GOOD, format!("gone; {}", proof(evidence)))
             }
             // What is only read belongs to nobody: the read says it all.
             StepEvent::Done { origin: Origin::Observed, evidence, .. } => {

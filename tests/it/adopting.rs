@@ -228,7 +228,7 @@ fn begun_by_hand(count: usize) {
     assert!(show.contains("unchanged"), "{show}");
     if count > 6 {
         let why = portal.home.run(&["why", view["short"].as_str().unwrap(), "group"]).expect(0).out;
-        assert!(why.contains("found in place"), "{why}");
+        assert!(why.contains("pre-existing"), "{why}");
     }
     portal.home.run(&["verify"]).expect(0);
     portal.takes_back(by_hand);

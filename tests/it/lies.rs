@@ -243,6 +243,6 @@ fn a_connection_that_stands_already_raises_no_alarm() {
             .expect(0);
         let line = said.out.lines().find(|line| line.contains(" network-manager-connection ")).unwrap();
         assert!(line.trim_start().starts_with("unchanged"), "{name}: {line}");
-        assert!(said.out.contains("unchanged     scope-connection"), "{}", said.out);
+        assert!(said.out.contains("unchanged      scope-connection"), "{}", said.out);
     }
 }
