@@ -135,7 +135,7 @@ impl Words {
                 Words::new(
                     "waiting",
                     WAIT,
-                    format!("{who}{}; next check {}", wait.what, ahead(at, *look_again)),
+                    format!("{who}{}; checking again {}", wait.what, ahead(at, *look_again)),
                 )
             }
             StepEvent::NeedsDecision { decision, .. } => Words::new("decide", BAD, decision.what.clone()),
@@ -162,7 +162,7 @@ impl Words {
             StepEvent::StillAbsent { what: Some(what), look_again, .. } => Words::new(
                 "absent",
                 WAIT,
-                format!("{what}; confirming absence, next check {}", ahead(at, *look_again)),
+                format!("{what}; confirming absence, checking again {}", ahead(at, *look_again)),
             ),
             StepEvent::RetryWait { error, failures, until, .. } => {
                 Words::new("retry", WAIT, format!("{error}; failure {failures}, again {}", ahead(at, *until)))
