@@ -176,10 +176,14 @@ mod system {
 
         /// What more accounts may use of a journal than they are to.
         pub(crate) fn wider(&self, journal: &Path) -> Vec<Wider> {
+            // Which group its owner lets read it is not known here: only what is open to everybody, or to writing, is too wide.
+            let files_are = if *self == Sharing::AsItIs { 0o640 } else { self.mode_of_files() };
             let mut wanted: Vec<(PathBuf, u32)> =
-                files(journal).into_iter().map(|file| (file, self.mode_of_files())).collect();
+                files(journal).into_iter().map(|file| (file, files_are)).collect();
             let inbox = inbox::folder_of(journal);
-            if self.group().is_some() {
+            if *self == Sharing::AsItIs {
+                // The folders are its owner's to judge.
+            } else if self.group().is_some() {
                 wanted.extend(journal.parent().map(|folder| (folder.to_owned(), 0o750)));
                 wanted.push((inbox, inbox::MODE));
             } else if is_there(&inbox) {
