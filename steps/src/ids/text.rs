@@ -164,7 +164,7 @@ impl ResourceName {
 impl FromStr for ResourceName {
     type Err = NotValid;
 
-    /// Azure states a rule for network managers (see [`not_a_manager_name`]) and none for what lies in them, so those keep
+    /// Azure states a rule for network managers (see `not_a_manager_name`) and none for what lies in them, so those keep
     /// to the rule that Microsoft.Network has for its names in general.
     fn from_str(text: &str) -> Result<Self, NotValid> {
         if is_plain_name(text, 80) {
