@@ -4,7 +4,7 @@
 //! probe finds that a step would write ─▶ guards of the plan, as far as the inputs give them ─▶ met: the write may follow
 //!                                                                                        └─▶ wrong: the probe fails, nothing is written
 //! ```
-//! A guard that nobody can read yet (a guest who is not invited) holds nothing up: its own step reads it later. It is read again
+//! A guard that no identity can read yet (a guest who is not invited) delays no write: its own step reads it later. It is read again
 //! before each identity's first write where it belongs, as that identity may be the one who can.
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ impl Guard {
 pub struct Guards {
     /// Every one.
     pub all: Arc<[Guard]>,
-    /// The run has written: what turns out wrong now stops those whom it is about, and nobody else.
+    /// The run has written: a guard that fails now stops only writes that it concerns.
     pub wrote: bool,
 }
 
@@ -246,11 +246,12 @@ impl Performer {
                             known.in_vain.entry(guard.step.clone()).or_default().insert(writer.clone());
                         }
                     }
-                    Judged::Unknown { nobody } => {
+                    Judged::Unknown => {
                         known.in_vain.entry(guard.step.clone()).or_default().insert(writer.clone());
-                        if nobody {
-                            out_of_reach.extend(guard.actor().cloned());
-                        }
+                    }
+                    Judged::CannotSignIn => {
+                        known.in_vain.entry(guard.step.clone()).or_default().insert(writer.clone());
+                        out_of_reach.extend(guard.actor().cloned());
                     }
                 }
             }
@@ -323,28 +324,27 @@ enum Judged {
     Met,
     Wrong(StepError),
     Passing(StepError),
-    /// `nobody`: this identity cannot sign in, so that it reads nothing else either.
-    Unknown {
-        nobody: bool,
-    },
+    Unknown,
+    /// The identity of the guard's step cannot sign in: it reads no other guard either.
+    CannotSignIn,
 }
 
 fn judged(outcome: Result<Guarded, StepError>) -> Judged {
     match outcome {
         Ok(Guarded::Met) => Judged::Met,
         Ok(Guarded::Wrong(error)) => Judged::Wrong(error),
-        Ok(Guarded::Unknown) => Judged::Unknown { nobody: false },
+        Ok(Guarded::Unknown) => Judged::Unknown,
         Err(error) => match error.class {
             FailureClass::Throttled
             | FailureClass::Transient
             | FailureClass::ConflictRetryable
             | FailureClass::InProgress => Judged::Passing(error),
             FailureClass::PlanWrong | FailureClass::Bug => Judged::Wrong(error),
-            FailureClass::Credential | FailureClass::NeedsPerson => Judged::Unknown { nobody: true },
+            FailureClass::Credential | FailureClass::NeedsPerson => Judged::CannotSignIn,
             FailureClass::ReplicationLag
             | FailureClass::Propagation
             | FailureClass::Permission
-            | FailureClass::Policy => Judged::Unknown { nobody: false },
+            | FailureClass::Policy => Judged::Unknown,
         },
     }
 }

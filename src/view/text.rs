@@ -91,6 +91,7 @@ impl RunView {
         }
         write_all(&self.waiting, &mut page, self.now, self.motion());
         for step in &self.steps {
+            step.warnings(&mut page);
             step.trouble(&mut page);
         }
         self.doubts(&mut page);
@@ -202,7 +203,6 @@ impl StepView {
         // Under the title: the state and the name stand before it.
         let under = left + 15 + names + 2;
         self.title_line(&line, under, page);
-        self.warnings(under, page);
         for claim in &self.claimed {
             page.line(under, &format!("{:under$}{WAIT}{}{WAIT:#}", "", claim.words()));
         }
@@ -239,9 +239,13 @@ impl StepView {
         page.line(under, &format!("{:under$}{DIM}{how}{DIM:#}", ""));
     }
 
-    fn warnings(&self, under: usize, page: &mut Page) {
+    /// Why what is in place may not have the effect that people expect.
+    fn warnings(&self, page: &mut Page) {
         for warning in self.evidence.iter().flat_map(|evidence| &evidence.warnings) {
-            page.line(under + 9, &format!("{:under$}{WAIT}warning{WAIT:#}: {warning}", ""));
+            page.line(
+                LABEL,
+                &format!("{WAIT}{:10}{WAIT:#} {STRONG}{}{STRONG:#}  {warning}", "warning", self.step),
+            );
         }
     }
 

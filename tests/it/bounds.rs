@@ -73,7 +73,7 @@ fn a_secret_goes_where_a_kind_reads_it_and_nowhere_else() {
 
 /// The guest is invited by the first step, and the name is compared by later ones.
 #[test]
-fn nobody_is_invited_where_a_later_step_would_find_another_name() {
+fn no_guest_is_invited_where_a_later_step_would_find_another_name() {
     let azure = Azure::start(&[]);
     let home = azure.home();
     let (plan, inputs) =

@@ -318,3 +318,32 @@ fn meshes_of_one_run_do_not_take_each_other_out_of_the_region() {
     }
     home.run(&["rehearse", &plan, "--world", &file, "--undo"]).expect(0);
 }
+
+/// Azure calls it a success: every view says that nothing was reached.
+#[test]
+fn a_deployment_that_reaches_no_member_is_warned_about_in_every_view() {
+    const NETWORK_MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
+    let azure = crate::azure::Azure::start(&["--world", "connected"]);
+    let home = azure.home();
+    let plan = home.write(
+        "plan.yaml",
+        format!(
+            "twinspan: 1\nname: mesh\nidentities: {{ central: {{ tenant: 11111111-0000-0000-0000-00000000000c }} }}\nsteps:\n  \
+             - id: conf\n    uses: avnm.connectivity-configuration\n    as: central\n    with:\n      \
+             network_manager: {NETWORK_MANAGER}\n      name: mesh\n      topology: mesh\n      \
+             groups: [ {{ group: {NETWORK_MANAGER}/networkGroups/ng-spokes, connectivity: directly-connected }} ]\n  \
+             - id: deploy\n    uses: avnm.deployment\n    as: central\n    with:\n      \
+             network_manager: {NETWORK_MANAGER}\n      region: westus2\n      configurations: [ \"${{{{ steps.conf.id }}}}\" ]\n"
+        ),
+    );
+    let said = home.run(&["run", &plan, "--until-blocked"]).expect(0);
+    let warning = "reaches no member in westus2: its virtual networks are in westeurope";
+    for text in [said.err, said.out, home.run(&["why", "deploy"]).expect(0).out] {
+        // A line of a terminal may be broken.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("warning") && text.contains(warning), "{text}");
+    }
+    let shown = home.run(&["show", "--output", "json"]).expect(0).json();
+    let deploy = shown["steps"].as_array().unwrap().iter().find(|step| step["step"] == "deploy").unwrap();
+    assert!(deploy["evidence"]["warnings"][0].as_str().unwrap().contains(warning), "{deploy:#}");
+}

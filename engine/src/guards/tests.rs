@@ -43,7 +43,7 @@ impl Step for Gatekeeper {
             "yes" => Ok(Guarded::Met),
             "no" => Ok(Guarded::Wrong(StepError::plan_wrong("it is called otherwise"))),
             "later" => Err(StepError::new(FailureClass::Transient, "the network is down")),
-            "nobody" => Err(StepError::new(FailureClass::NeedsPerson, "not invited yet")),
+            "not-invited" => Err(StepError::new(FailureClass::NeedsPerson, "not invited yet")),
             _ => Ok(Guarded::Unknown),
         }
     }
@@ -153,9 +153,10 @@ async fn one_that_does_not_hold_stops_every_first_write_and_says_whose_it_is() {
 }
 
 #[tokio::test]
-async fn one_that_nobody_can_read_yet_holds_nothing_up_and_is_asked_before_each_identitys_first_write() {
-    let nobody = |step: &str| guard(step, "nobody", identity("guest", "1"));
-    let bench = Bench::new(vec![nobody("a"), nobody("b"), guard("c", "unknown", identity("admin", "1"))]);
+async fn one_that_no_identity_can_read_yet_delays_no_write_and_is_read_before_each_identitys_first_write() {
+    let not_invited = |step: &str| guard(step, "not-invited", identity("guest", "1"));
+    let bench =
+        Bench::new(vec![not_invited("a"), not_invited("b"), guard("c", "unknown", identity("admin", "1"))]);
     bench.probe(identity("admin", "1"), false).await.unwrap();
     assert_eq!(bench.asked(), 2, "who cannot sign in is asked once");
     bench.probe(identity("admin", "1"), true).await.unwrap();

@@ -55,7 +55,7 @@ impl Access {
     }
 }
 
-/// Whether the journal at `path` is another account's. One that is not there is nobody else's.
+/// Whether the journal at `path` is another account's. A missing one is not.
 #[cfg(unix)]
 pub fn belongs_to_another(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;

@@ -177,16 +177,15 @@ mod system {
         /// What more accounts may use of a journal than they are to.
         pub(crate) fn wider(&self, journal: &Path) -> Vec<Wider> {
             // Which group its owner lets read it is not known here: only what is open to everybody, or to writing, is too wide.
-            let files_are = if *self == Sharing::AsItIs { 0o640 } else { self.mode_of_files() };
+            let unknown_group = *self == Sharing::AsItIs;
+            let files_are = if unknown_group { 0o640 } else { self.mode_of_files() };
             let mut wanted: Vec<(PathBuf, u32)> =
                 files(journal).into_iter().map(|file| (file, files_are)).collect();
             let inbox = inbox::folder_of(journal);
-            if *self == Sharing::AsItIs {
-                // The folders are its owner's to judge.
-            } else if self.group().is_some() {
+            if self.group().is_some() {
                 wanted.extend(journal.parent().map(|folder| (folder.to_owned(), 0o750)));
                 wanted.push((inbox, inbox::MODE));
-            } else if is_there(&inbox) {
+            } else if !unknown_group && is_there(&inbox) {
                 wanted.extend(journal.parent().map(|folder| (folder.to_owned(), 0o700)));
                 wanted.push((inbox, 0o700));
             }
@@ -222,7 +221,7 @@ mod system {
         fs::set_permissions(folder, Permissions::from_mode(0o700))
     }
 
-    /// Sets mode and group of what is this account's own, the group first: until then nobody of it may read.
+    /// Sets mode and group of what is this account's own, the group first: until then none of its members may read.
     fn set(path: &Path, mode: u32, group: Option<&Group>) -> io::Result<()> {
         let metadata = fs::symlink_metadata(path)?;
         if metadata.is_symlink() {

@@ -43,7 +43,7 @@ mod tests {
     const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
 
     #[tokio::test]
-    async fn a_domain_is_of_a_tenant_or_of_none_or_nobody_says() {
+    async fn a_domain_belongs_to_a_tenant_or_to_none_or_the_lookup_fails() {
         for (status, reply, found) in [
             (
                 200,
