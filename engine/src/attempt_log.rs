@@ -40,10 +40,10 @@ pub struct Exchange {
     pub references: Vec<(String, String)>,
     /// Body sent, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sent: Option<Value>,
+    pub sent: Option<Arc<Value>>,
     /// Body received, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub received: Option<Value>,
+    pub received: Option<Arc<Value>>,
     /// The step that sent it, where that was another: this one wanted to read the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_by: Option<StepKey>,

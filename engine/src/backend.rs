@@ -94,6 +94,8 @@ pub enum Runs {
 pub struct DriveOptions {
     /// Return when only people, approvals, permissions or credentials are waited for.
     pub until_blocked: bool,
+    /// With `until_blocked`: where nothing but permissions is waited for, wait this long before returning.
+    pub permission_patience: Duration,
     /// Take a lease over at once, unless its holder proves that it lives.
     pub steal: bool,
 }

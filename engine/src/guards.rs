@@ -10,7 +10,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -161,10 +161,25 @@ fn identity(
 #[derive(Debug, Default)]
 struct Known {
     met: HashSet<StepKey>,
-    /// Before whose writes each was read in vain.
-    in_vain: HashMap<StepKey, BTreeSet<Identity>>,
+    /// Identities that would write, each with a number.
+    writers: BTreeMap<Identity, usize>,
+    /// Guards that could not be read before the writes of an identity.
+    in_vain: HashSet<(StepKey, usize)>,
     /// How often it could not be read for a passing reason.
     passing: HashMap<StepKey, u32>,
+    /// Before whose writes no guard is left to read. Guards that are met stay met, so this does not change again.
+    settled: HashSet<usize>,
+}
+
+impl Known {
+    fn number(&mut self, writer: &Identity) -> usize {
+        if let Some(number) = self.writers.get(writer) {
+            return *number;
+        }
+        let number = self.writers.len();
+        self.writers.insert(writer.clone(), number);
+        number
+    }
 }
 
 /// What is known of the guards of every run that this process drives.
@@ -209,13 +224,21 @@ impl Performer {
         let record = self.guards().of(job.run);
         // One step reads them for all.
         let mut known = record.lock().await;
-        let due: Vec<&Guard> = guards
+        let number = known.number(writer);
+        if known.settled.contains(&number) {
+            return Ok(());
+        }
+        let mut due: Vec<&Guard> = guards
             .all
             .iter()
-            .filter(|guard| guard.step != job.step && !known.met.contains(&guard.step))
+            .filter(|guard| !known.met.contains(&guard.step))
             .filter(|guard| !guards.wrote || guard.concerns(writer, self.guards_by(guard)))
-            .filter(|guard| known.in_vain.get(&guard.step).is_none_or(|who| !who.contains(writer)))
+            .filter(|guard| !known.in_vain.contains(&(guard.step.clone(), number)))
             .collect();
+        if due.is_empty() {
+            known.settled.insert(number);
+        }
+        due.retain(|guard| guard.step != job.step);
         let since = self.clock().steady();
         let at_a_time = if self.clock().is_virtual() { 1 } else { AT_A_TIME };
         let mut out_of_reach: Vec<Identity> = Vec::new();
@@ -227,7 +250,7 @@ impl Performer {
                 (now.into_iter().copied().collect(), unreachable.into_iter().copied().collect())
             };
             for guard in unreachable {
-                known.in_vain.entry(guard.step.clone()).or_default().insert(writer.clone());
+                known.in_vain.insert((guard.step.clone(), number));
             }
             let reads = all(now.iter().map(|guard| self.read_guard(guard, job, since)).collect()).await;
             for (guard, Read { outcome, exchanges }) in now.into_iter().zip(reads) {
@@ -243,14 +266,14 @@ impl Performer {
                         if *times < TRIES {
                             passing.get_or_insert(error);
                         } else {
-                            known.in_vain.entry(guard.step.clone()).or_default().insert(writer.clone());
+                            known.in_vain.insert((guard.step.clone(), number));
                         }
                     }
                     Judged::Unknown => {
-                        known.in_vain.entry(guard.step.clone()).or_default().insert(writer.clone());
+                        known.in_vain.insert((guard.step.clone(), number));
                     }
                     Judged::CannotSignIn => {
-                        known.in_vain.entry(guard.step.clone()).or_default().insert(writer.clone());
+                        known.in_vain.insert((guard.step.clone(), number));
                         out_of_reach.extend(guard.actor().cloned());
                     }
                 }
@@ -306,9 +329,8 @@ impl Performer {
 
     /// What a step's own probe read is not read again before others write.
     pub(crate) fn guard_was_met(&self, job: &Job, seen: &Seen) {
-        let is_guard = job.guards.as_ref().is_some_and(|guards| {
-            job.phase == Phase::Probe && guards.all.iter().any(|guard| guard.step == job.step)
-        });
+        let kind_guards = self.registry().kind(&job.kind).is_some_and(|kind| kind.guards_by.is_some());
+        let is_guard = kind_guards && job.guards.is_some() && job.phase == Phase::Probe;
         let found = matches!(seen, Seen::Checked { observed: Observed::Present { .. }, .. });
         // Where the guards are being read just now, this one is among them.
         if is_guard

@@ -78,7 +78,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     ui.talk(&format!("repairing {step} in run {STRONG}{}{STRONG:#} ({run})", run.short()));
     let driver = Driver { backend, performer, clock, stamps: Stamps::Real, said: Said::default() };
     let from = [(run, Seq(state.seq().0 + 1))];
-    let options = DriveOptions { until_blocked: args.until_blocked, steal: false };
+    let options = DriveOptions { until_blocked: args.until_blocked, ..DriveOptions::default() };
     let driven = match driver.drive(ui, &[run], &from, options).await {
         // Its live driver has the request in the inbox, and repairs it there.
         Err(error) if error.exit == Exit::Held => {

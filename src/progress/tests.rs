@@ -64,7 +64,7 @@ async fn waiting(output: Output) -> Waiting {
     };
     backend.start(new).await.unwrap();
     let performer = Arc::new(Performer::new(registry, clock.clone()));
-    let options = DriveOptions { until_blocked: true, steal: false };
+    let options = DriveOptions { until_blocked: true, ..DriveOptions::default() };
     let (_stopper, token) = StopToken::new();
     backend.drive(Runs::These(vec![run]), performer, options, token).await.unwrap();
     Waiting { ui, heard, clock, backend, run, _folder: folder }

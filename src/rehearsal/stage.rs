@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tempfile::TempDir;
 use twinspan_engine::{
     Actor, Backend, Clock, DriveOptions, NewRollout, NewRun, Opening, Performer, RunId, RunState, RunStatus,
@@ -28,8 +29,8 @@ use crate::{failures, step_kinds};
 /// When every rehearsal begins: a Monday morning. A fixed time makes the same seed give the same journal.
 const BEGIN: i64 = 1_767_600_000;
 
-/// A right that was given a moment ago works after minutes. One that does not after this long never will.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(60);
+/// A permission that was granted a moment ago takes effect after minutes. One that does not after this long never will.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// Where the simulated hosts are: names that no resolver knows.
 const ARM: &str = "https://arm.twinspan.invalid";
@@ -125,9 +126,11 @@ impl Stage {
 
     /// Plays until nothing moves any more.
     pub(crate) async fn play(&mut self, ui: &Ui) -> Result<Driven, CommandError> {
-        let mut patient_since = None;
+        // Each return reads the whole journal again, so what only time can change is waited for by the driver.
+        let options =
+            DriveOptions { until_blocked: true, permission_patience: PATIENCE, ..DriveOptions::default() };
         loop {
-            let options = DriveOptions { until_blocked: true, steal: false };
+            let options = options.clone();
             let from = [(self.run, self.shown)];
             let driven = self.driver.drive(ui, &[self.run], &from, options).await?;
             let state = self.driver.backend.load(self.run).await.map_err(failures::backend)?;
@@ -137,18 +140,8 @@ impl Stage {
             if driven.stopped.is_some() || !waits {
                 return Ok(driven);
             }
-            if !self.manual && self.people_act(ui, &state).await? {
-                patient_since = None;
-                continue;
-            }
-            // A right may still be on its way through the directory: only time tells.
-            let open = state.waits();
-            let permissions = open.iter().filter(|open| open.wait.kind == WaitKind::Permission);
-            let next = permissions.map(|open| open.look_again).min();
-            let since = *patient_since.get_or_insert(self.clock.now());
-            match next {
-                Some(next) if next.duration_since(since) < PATIENCE => self.clock.advance_to(next),
-                _ => return Ok(driven),
+            if self.manual || !self.people_act(ui, &state).await? {
+                return Ok(driven);
             }
         }
     }

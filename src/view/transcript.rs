@@ -1,6 +1,8 @@
 //! What was sent and what was answered, attempt by attempt. The journal holds it without secrets; bodies are shown only
 //! where they are asked for.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -45,9 +47,9 @@ pub(crate) struct RequestView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ids: Vec<IdView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sent: Option<Value>,
+    sent: Option<Arc<Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    received: Option<Value>,
+    received: Option<Arc<Value>>,
     /// The step that sent it, where that was another: this one wanted to read the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_by: Option<StepKey>,
@@ -106,7 +108,7 @@ impl TranscriptView {
 
 impl RequestView {
     fn new(exchange: &Exchange, bodies: bool) -> Self {
-        let body = |body: &Option<Value>| body.clone().filter(|_| bodies);
+        let body = |body: &Option<Arc<Value>>| body.clone().filter(|_| bodies);
         let id = |(name, value): &(String, String)| IdView { name: name.clone(), value: value.clone() };
         RequestView {
             verb: exchange.verb.clone(),
@@ -242,7 +244,7 @@ mod tests {
                     .map(|name| (name.to_owned(), format!("r{second}")))
                     .into(),
                 sent: None,
-                received: Some(json!({ "value": [] })),
+                received: Some(Arc::new(json!({ "value": [] }))),
                 sent_by: None,
             }],
         }

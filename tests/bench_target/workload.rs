@@ -52,7 +52,7 @@ pub(crate) async fn perform_until(
     submit(&backend, runs).await?;
     say("submitted")?;
     let performer = Arc::new(Performer::new(registry, Arc::new(SystemClock)));
-    let options = DriveOptions { until_blocked: true, steal: false };
+    let options = DriveOptions { until_blocked: true, ..DriveOptions::default() };
     let (_stopper, stop) = StopToken::new();
     let parked = backend.drive(Runs::All, performer, options, stop).await?;
     for (run, status) in parked.runs {

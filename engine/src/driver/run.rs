@@ -48,6 +48,8 @@ pub(super) struct LiveRun {
     /// The run was given up with the commit that is on its way.
     pub(super) releasing: bool,
     pub(super) wake: Option<Duration>,
+    /// Since when nothing but permissions is waited for, by the boot-time clock.
+    pub(super) only_permissions_since: Option<Duration>,
 }
 
 /// An intent that was not sent yet.
@@ -83,6 +85,7 @@ impl LiveRun {
             lingering: false,
             releasing: false,
             wake: None,
+            only_permissions_since: None,
         }
     }
 

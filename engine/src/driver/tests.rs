@@ -281,7 +281,7 @@ async fn a_thousand_runs_are_driven_together() {
         backend.start(trial.run(number, &text)).await.unwrap();
     }
     let (_stopper, stop) = StopToken::new();
-    let options = DriveOptions { until_blocked: true, steal: false };
+    let options = DriveOptions { until_blocked: true, ..DriveOptions::default() };
     let parked = backend.drive(Runs::All, trial.performer(), options, stop).await.unwrap();
     let odd: Vec<_> = parked.runs.iter().filter(|(_, status)| *status != succeeded()).take(3).collect();
     assert!(odd.is_empty(), "{odd:?}");

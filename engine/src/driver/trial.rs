@@ -306,7 +306,7 @@ impl Trial {
 
     pub(crate) async fn drive(&self, backend: &SqliteBackend, run: RunId) -> Result<Parked, BackendError> {
         let (_stopper, stop) = StopToken::new();
-        let options = DriveOptions { until_blocked: true, steal: false };
+        let options = DriveOptions { until_blocked: true, ..DriveOptions::default() };
         backend.drive(Runs::These(vec![run]), self.performer(), options, stop).await
     }
 }

@@ -9,6 +9,7 @@ use crate::journal::{Journal, Refusal};
 use crate::perform::Job;
 use crate::signal::SignalRow;
 use crate::state::RunStatus;
+use crate::wait::WaitKind;
 
 /// How long an event that can wait for company does.
 const LINGER: std::time::Duration = std::time::Duration::from_millis(50);
@@ -144,8 +145,8 @@ impl Driver {
     }
 
     /// Whether the run is to be given up now: it ended, it cannot move, or it waits only for what the caller does not.
-    fn may_park(&self, slot: usize, finished: bool) -> bool {
-        let Some(run) = self.live.get(slot).and_then(Option::as_ref) else { return false };
+    fn may_park(&mut self, slot: usize, finished: bool) -> bool {
+        let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return false };
         if !run.is_idle() || self.called.contains(&slot) {
             return false;
         }
@@ -157,7 +158,16 @@ impl Driver {
         }
         match run.state.status(self.clock.now()) {
             RunStatus::Waiting { on } => {
-                self.options.until_blocked && on.iter().all(|kind| kind.needs_somebody())
+                if !self.options.until_blocked || !on.iter().all(|kind| kind.needs_somebody()) {
+                    run.only_permissions_since = None;
+                    return false;
+                }
+                if on.iter().any(|kind| *kind != WaitKind::Permission) {
+                    return true;
+                }
+                let now = self.clock.boot();
+                let since = *run.only_permissions_since.get_or_insert(now);
+                now.saturating_sub(since) >= self.options.permission_patience
             }
             RunStatus::Running | RunStatus::Undoing | RunStatus::Draining | RunStatus::Queued => {
                 if run.wake.is_none() && !run.is_committing() && !run.has_news() {

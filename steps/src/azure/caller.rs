@@ -63,13 +63,14 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The body, where it is JSON.
+    pub(crate) json: Option<Arc<Value>>,
     /// What it was asked with.
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     /// Where it was counted.
     lane: Lane,
 }
 
-#[derive(Clone)]
 struct Tokens {
     primary: Token,
     auxiliary: Vec<Token>,
@@ -112,7 +113,7 @@ impl Answer {
 
     /// Whether it says that what `call` asks for is not there.
     pub(crate) fn is_absent(&self, call: &Call) -> bool {
-        words::is_absent(self.status, call.url.path(), &self.body)
+        words::is_absent(self.status, call.url.path(), self.json.as_deref())
     }
 }
 
@@ -162,7 +163,7 @@ impl<'a> Caller<'a> {
         if call.write && call.service == Service::Arm {
             self.note_operation(call, &answer);
         }
-        if !words::blames_token(answer.status, &answer.body) {
+        if !words::blames_token(answer.status, answer.json.as_deref()) {
             return Ok(answer);
         }
         // All of them: an auxiliary token that ran out fails the whole request in the same words.
@@ -278,7 +279,7 @@ impl<'a> Caller<'a> {
             now: self.cx.now(),
             asker: &self.asker(),
         };
-        let mut error = refusal::refusal(&situation, answer.status, &answer.headers, &answer.body);
+        let mut error = refusal::refusal(&situation, answer.status, &answer.headers, answer.json.as_deref());
         if error.class == FailureClass::Throttled {
             let asker = self.asker();
             let until = self.azure.limits.refused(&answer.lane, &asker, error.retry_after, self.cx.steady());
@@ -311,9 +312,10 @@ impl<'a> Caller<'a> {
         if answer.body.is_empty() {
             return Err(self.unreadable(call, answer, "", "it is empty"));
         }
-        let body: Value = serde_json::from_slice(&answer.body)
-            .map_err(|_| self.unreadable(call, answer, "", "it is not JSON"))?;
-        if let Some(reason) = about.unproven(&body) {
+        let Some(body) = answer.json.as_deref() else {
+            return Err(self.unreadable(call, answer, "", "it is not JSON"));
+        };
+        if let Some(reason) = about.unproven(body) {
             return Err(self.unreadable(call, answer, "", &reason));
         }
         let error = match serde_path_to_error::deserialize(body) {
@@ -356,7 +358,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    async fn tokens(&self, service: Service) -> Result<Tokens, StepError> {
+    async fn tokens(&self, service: Service) -> Result<Arc<Tokens>, StepError> {
         if self.auxiliary.len() > MOST_AUXILIARY {
             return Err(StepError::plan_wrong(format!(
                 "{} auxiliary identities, and a request carries at most {MOST_AUXILIARY}",
@@ -368,7 +370,7 @@ impl<'a> Caller<'a> {
         for identity in &self.auxiliary {
             auxiliary.push(self.azure.tokens.get(self.cx, identity, service).await?);
         }
-        Ok(Tokens { primary, auxiliary })
+        Ok(Arc::new(Tokens { primary, auxiliary }))
     }
 
     async fn forget(&self, service: Service, tokens: &Tokens, as_bad: bool) {
@@ -378,7 +380,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    async fn once(&self, call: &Call, party: Party<'_>, tokens: &Tokens) -> Result<Answer, StepError> {
+    async fn once(&self, call: &Call, party: Party<'_>, tokens: &Arc<Tokens>) -> Result<Answer, StepError> {
         let id = self.id(call);
         let request = self.request(call, tokens, &id.1)?;
         let mut record = Record::begin(self.cx, call, party, self.acted_as(tokens), id.clone());
@@ -394,12 +396,14 @@ impl<'a> Caller<'a> {
                 {
                     self.azure.grants.let_in(party.tenant, call.url.path(), principal);
                 }
-                record.answered(parts.status.as_u16(), &parts.headers, &body);
+                let json: Option<Arc<Value>> = serde_json::from_slice(&body).ok().map(Arc::new);
+                record.answered(parts.status.as_u16(), &parts.headers, body.len(), json.as_ref());
                 Ok(Answer {
                     status: parts.status.as_u16(),
                     headers: parts.headers,
                     body,
-                    tokens: tokens.clone(),
+                    json,
+                    tokens: Arc::clone(tokens),
                     lane,
                 })
             }

@@ -117,7 +117,7 @@ impl Caller<'_> {
                 return None;
             }
             200..300 => {
-                let body: Value = serde_json::from_slice(&answer.body).ok()?;
+                let body = answer.json.as_deref()?;
                 let ended = body.get("status").and_then(Value::as_str)?;
                 if !["Failed", "Canceled"].iter().any(|word| ended.eq_ignore_ascii_case(word)) {
                     return None;

@@ -1,6 +1,7 @@
 //! The record of one request, for the transcript of its step.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use http::HeaderMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -38,30 +39,36 @@ impl<'a> Record<'a> {
                 write: call.write,
                 created: None,
                 references: vec![id],
-                sent: call.shown.as_ref().or(call.body.as_ref()).map(redaction::body),
+                sent: call.shown.as_ref().or(call.body.as_ref()).map(|body| Arc::new(redaction::body(body))),
                 received: None,
                 sent_by: None,
             }),
         }
     }
 
-    pub(super) fn answered(&mut self, status: u16, headers: &HeaderMap, body: &Bytes) {
+    /// `body` has `size` bytes; `None`: it is empty, or no JSON.
+    pub(super) fn answered(
+        &mut self,
+        status: u16,
+        headers: &HeaderMap,
+        size: usize,
+        body: Option<&Arc<Value>>,
+    ) {
         self.end(|exchange| {
             exchange.status = Some(status);
             // Some services send our own id back.
             exchange
                 .references
                 .extend(references(headers).into_iter().filter(|(name, _)| name != "client-request-id"));
-            let read: Option<Value> = serde_json::from_slice(body).ok();
-            exchange.created = read.as_ref().and_then(created_at);
-            exchange.received = read
-                .map(|body| redaction::body(&body))
-                .or_else(|| (!body.is_empty()).then(|| json!({"not JSON": format!("{} bytes", body.len())})));
+            exchange.created = body.and_then(|body| created_at(body));
+            exchange.received = body
+                .map(|body| redaction::shared_body(body, size))
+                .or_else(|| (size > 0).then(|| Arc::new(json!({"not JSON": format!("{size} bytes")}))));
         });
     }
 
     pub(super) fn failed(&mut self, fault: &str) {
-        self.end(|exchange| exchange.received = Some(json!({"fault": fault})));
+        self.end(|exchange| exchange.received = Some(Arc::new(json!({"fault": fault}))));
     }
 
     fn end(&mut self, fill: impl FnOnce(&mut Exchange)) {

@@ -1,7 +1,8 @@
 //! What of a request or an answer may be kept: no token, no secret, no redeem link, no long signed address.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
+use aho_corasick::AhoCorasick;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
@@ -36,10 +37,34 @@ const NOT_SECRET: [&str; 3] = ["skiptoken", "$skiptoken", "tokentype"];
 /// A body without its secrets.
 pub(crate) fn body(value: &Value) -> Value {
     let size = value.to_string().len();
+    if size > BIGGEST_BODY { too_big(size) } else { redact(value) }
+}
+
+/// The same of a body of `size` bytes that is shared: nearly every body holds nothing that must be taken out, and is not copied.
+pub(super) fn shared_body(value: &Arc<Value>, size: usize) -> Arc<Value> {
     if size > BIGGEST_BODY {
-        return Value::String(format!("[{size} bytes, not kept]"));
+        Arc::new(too_big(size))
+    } else if is_clean(value) {
+        Arc::clone(value)
+    } else {
+        Arc::new(redact(value))
     }
-    redact(value)
+}
+
+fn too_big(size: usize) -> Value {
+    Value::String(format!("[{size} bytes, not kept]"))
+}
+
+/// Whether [`redact`] changes nothing in it.
+fn is_clean(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().all(|(name, value)| (value.is_null() || !is_secret(name)) && is_clean(value))
+        }
+        Value::Array(items) => items.iter().all(is_clean),
+        Value::String(text) => text.len() <= LONGEST_STRING && is_plain(text),
+        _ => true,
+    }
 }
 
 fn redact(value: &Value) -> Value {
@@ -61,6 +86,14 @@ fn redact(value: &Value) -> Value {
 }
 
 fn is_secret(name: &str) -> bool {
+    /// `None`: the automaton could not be built, and every name is examined.
+    static PARTS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+        let parts = SECRET_FIELDS.into_iter().chain(["authorization"]);
+        AhoCorasick::builder().ascii_case_insensitive(true).build(parts).ok()
+    });
+    if !name.contains('_') && PARTS.as_ref().is_some_and(|parts| !parts.is_match(name)) {
+        return false;
+    }
     let name = name.to_ascii_lowercase().replace('_', "");
     // Exactly: `authorizationSource` and its like are no secrets.
     name == "authorization"
@@ -132,8 +165,36 @@ fn names(value: &Value, all: &mut Vec<String>) {
 /// Begins of what signs an address or is a secret in one.
 const SIGNING: [&str; 6] = ["sig=", "&s=", "&c=", "&h=", "client_secret=", "access_token="];
 
+/// How a JSON web token begins: its header is JSON, here in base64.
+const TOKEN: &str = "eyJ";
+
 /// Secrets that this process has read. Shorter ones are not looked for: they stand in many a word.
-static KNOWN: Mutex<Vec<SecretString>> = Mutex::new(Vec::new());
+static KNOWN: RwLock<Known> = RwLock::new(Known { secrets: Vec::new(), suspicious: None });
+
+struct Known {
+    secrets: Vec<SecretString>,
+    /// Finds the secrets and what looks like a token or a signature. `None`: not built yet, so every text is suspicious.
+    suspicious: Option<AhoCorasick>,
+}
+
+impl Known {
+    fn build(&mut self) {
+        let secrets = self.secrets.iter().map(ExposeSecret::expose_secret);
+        let patterns = secrets.chain(SIGNING).chain([TOKEN]);
+        self.suspicious = AhoCorasick::new(patterns).ok();
+    }
+}
+
+/// Whether [`scrub`] takes nothing out of it. Every text of every answer comes by here.
+fn is_plain(text: &str) -> bool {
+    let plain = |known: &Known| known.suspicious.as_ref().map(|suspicious| !suspicious.is_match(text));
+    if let Some(plain) = plain(&KNOWN.read().unwrap_or_else(PoisonError::into_inner)) {
+        return plain;
+    }
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    known.build();
+    plain(&known).unwrap_or(false)
+}
 
 /// Shortest secret that is looked for.
 const SHORTEST_SECRET: usize = 8;
@@ -145,14 +206,15 @@ pub(crate) fn remember(secret: &str) {
         .lines()
         .map(str::trim)
         .filter(|part| part.len() >= SHORTEST_SECRET && !part.starts_with("-----"));
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     for part in parts {
         // As it stands in an address, too.
         let encoded = azure_core::http::Url::parse_with_params("x:/", [("s", part)]).ok();
         let encoded = encoded.and_then(|url| Some(url.query()?.trim_start_matches("s=").to_owned()));
         for form in [Some(part.to_owned()), encoded].into_iter().flatten() {
-            if !known.iter().any(|known| known.expose_secret() == form) {
-                known.push(form.into());
+            if !known.secrets.iter().any(|known| known.expose_secret() == form) {
+                known.secrets.push(form.into());
+                known.suspicious = None;
             }
         }
     }
@@ -160,9 +222,9 @@ pub(crate) fn remember(secret: &str) {
 
 /// Without the secrets that are known.
 fn without_known(text: &str) -> String {
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
     let mut clean = text.to_owned();
-    for secret in known.iter().map(ExposeSecret::expose_secret) {
+    for secret in known.secrets.iter().map(ExposeSecret::expose_secret) {
         if clean.contains(secret) {
             clean = clean.replace(secret, REDACTED);
         }
@@ -172,11 +234,10 @@ fn without_known(text: &str) -> String {
 
 /// Takes out what looks like a token or a signature, wherever it stands, and the secrets that are known.
 pub(crate) fn scrub(text: &str) -> String {
-    let text = &without_known(text);
-    // Nearly every text has neither, and every text of every answer comes by here.
-    if !text.contains("eyJ") && !SIGNING.iter().any(|name| text.contains(name)) {
+    if is_plain(text) {
         return text.to_owned();
     }
+    let text = &without_known(text);
     let mut clean = String::with_capacity(text.len());
     for piece in text.split_inclusive(|c: char| !is_token_character(c)) {
         let word = piece.trim_end_matches(|c: char| !is_token_character(c));
@@ -197,9 +258,8 @@ fn is_token_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
 }
 
-/// A JSON web token: its header is JSON, which in base64 begins with `eyJ`.
 fn is_token(word: &str) -> bool {
-    word.starts_with("eyJ") && word.len() > 20
+    word.starts_with(TOKEN) && word.len() > 20
 }
 
 fn without_parameter(text: &str, name: &str) -> String {
@@ -219,6 +279,9 @@ fn without_parameter(text: &str, name: &str) -> String {
 }
 
 fn shorten(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
     let length = text.chars().count();
     if length <= longest {
         return text.to_owned();
@@ -259,6 +322,25 @@ mod tests {
         assert!(!kept.contains("CANARY") && kept.contains("short"), "{kept}");
         assert_eq!(line("x h4rd+to/guess CANARY~77 y"), "x [redacted] y");
         assert!(!target("/x?echo=h4rd%2Bto%2Fguess+CANARY%7E77").contains("CANARY"));
+    }
+
+    #[test]
+    fn a_body_without_secrets_is_shared() {
+        let plain = Arc::new(
+            json!({"status": "Pending", "skipToken": "page-2", "token": null, "n": 1, "list": [true]}),
+        );
+        assert!(Arc::ptr_eq(&shared_body(&plain, 60), &plain));
+        for secret in [
+            json!({"a": [{"client_Secret": 1}]}),
+            json!({"url": "x?sig=CANARY"}),
+            json!("eyJhbGciOiJub25lIn0.CANARYCANARY"),
+        ] {
+            let secret = Arc::new(secret);
+            let kept = shared_body(&secret, 60);
+            assert_eq!(*kept, body(&secret));
+            assert_ne!(kept, secret);
+        }
+        assert_eq!(*shared_body(&plain, BIGGEST_BODY + 1), json!("[262145 bytes, not kept]"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 use jiff::Timestamp;
+use serde_json::Value;
 use twinspan_encode::sh;
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
@@ -61,8 +62,13 @@ pub(crate) fn is_stale_token(status: u16, headers: &HeaderMap) -> bool {
 }
 
 /// Classes the answer.
-pub(crate) fn refusal(situation: &Situation<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> StepError {
-    let words = Words::of(body);
+pub(crate) fn refusal(
+    situation: &Situation<'_>,
+    status: u16,
+    headers: &HeaderMap,
+    body: Option<&Value>,
+) -> StepError {
+    let words = body.and_then(Words::of);
     let mut error = match &words {
         Some(words) => {
             let absent = is_absent(status, situation.path, body);

@@ -252,7 +252,7 @@ impl SharedReads {
 fn served(exchange: &Exchange, cx: &StepCx<'_>) -> Exchange {
     let is_list = exchange.received.as_ref().is_some_and(|body| body.get("value").is_some());
     let received = if is_list {
-        Some(json!({ "a list": format!("in the transcript of step {}", cx.step) }))
+        Some(Arc::new(json!({ "a list": format!("in the transcript of step {}", cx.step) })))
     } else {
         exchange.received.clone()
     };

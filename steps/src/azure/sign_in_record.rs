@@ -1,5 +1,7 @@
 //! What is recorded of a sign-in.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::json;
 use twinspan_engine::{ActedAs, Exchange, StepCx};
@@ -40,7 +42,7 @@ pub(super) fn exchanges(
         outcome.ok().and_then(|claims| claims.acted_as(party.name)).into_iter().collect();
     if matches!(credential, Credential::AzureCli { .. }) {
         let target = format!("account get-access-token --tenant {} --scope {scope}", party.tenant);
-        let received = Some(json!({"succeeded": outcome.is_ok()}));
+        let received = Some(Arc::new(json!({"succeeded": outcome.is_ok()})));
         // Of what it was answered it leaves only its text, and in that the ids.
         let references = outcome.err().and_then(Refusal::from_cli).map(|refusal| refusal.references());
         let references = references.unwrap_or_default();
@@ -50,14 +52,14 @@ pub(super) fn exchanges(
     let of_one = |(position, seen): (usize, &Seen)| {
         let acted_as = if position == last { acted_as.clone() } else { Vec::new() };
         let mut exchange = exchange(seen.verb, redaction::target(&seen.target), acted_as);
-        exchange.sent = Some(json!({"scope": scope, "client_id": credential.client_id()}));
+        exchange.sent = Some(Arc::new(json!({"scope": scope, "client_id": credential.client_id()})));
         match &seen.end {
             Ok(reply) => {
                 exchange.status = Some(reply.status);
                 exchange.references = super::references(&reply.headers);
-                exchange.received = reply.refusal.as_ref().map(redaction::body);
+                exchange.received = reply.refusal.as_ref().map(|refusal| Arc::new(redaction::body(refusal)));
             }
-            Err(fault) => exchange.received = Some(json!({"fault": fault.to_string()})),
+            Err(fault) => exchange.received = Some(Arc::new(json!({"fault": fault.to_string()}))),
         }
         exchange
     };

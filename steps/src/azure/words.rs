@@ -15,9 +15,8 @@ pub(crate) struct Words {
 
 impl Words {
     /// `None`: the body is not an error of these services; something in between may have answered.
-    pub(crate) fn of(body: &[u8]) -> Option<Self> {
-        let body: Value = serde_json::from_slice(body).ok()?;
-        let error = body.get("error").filter(|error| error.is_object()).unwrap_or(&body);
+    pub(crate) fn of(body: &Value) -> Option<Self> {
+        let error = body.get("error").filter(|error| error.is_object()).unwrap_or(body);
         let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let code = text(error, "code").filter(|code| !code.is_empty())?;
         let mut message = text(error, "message").unwrap_or_default();
@@ -41,7 +40,7 @@ impl Words {
 
 /// Whether a reply says that what lies at `path` is not there. A 404 of something in between (a proxy, a gateway) does not, nor
 /// does one about another resource, nor one that says that the question was wrong.
-pub(crate) fn is_absent(status: u16, path: &str, body: &[u8]) -> bool {
+pub(crate) fn is_absent(status: u16, path: &str, body: Option<&Value>) -> bool {
     const OTHER: [&str; 7] = [
         // Also what a caller without any role on an existing subscription is told.
         "SubscriptionNotFound",
@@ -53,14 +52,13 @@ pub(crate) fn is_absent(status: u16, path: &str, body: &[u8]) -> bool {
         "TenantNotFound",
     ];
     // Both services put their words into `error`; what stands outside of it is not theirs.
-    let wrapped = serde_json::from_slice::<Value>(body)
-        .is_ok_and(|body| body.get("error").is_some_and(Value::is_object));
+    let wrapped = |body: &&Value| body.get("error").is_some_and(Value::is_object);
+    let Some(body) = body.filter(|_| status == 404).filter(wrapped) else { return false };
     let says = |code: &str| {
         let code = code.to_ascii_lowercase();
         code.contains("notfound") || code.contains("doesnotexist")
     };
-    let words = Words::of(body).filter(|_| status == 404 && wrapped);
-    words.is_some_and(|words| {
+    Words::of(body).is_some_and(|words| {
         says(&words.code)
             && !OTHER.contains(&words.code.as_str())
             && absence::may_be_about(path, &words.message)
@@ -68,10 +66,10 @@ pub(crate) fn is_absent(status: u16, path: &str, body: &[u8]) -> bool {
 }
 
 /// Whether the answer may be due to the tokens sent: refused, or issued before a right was given.
-pub(crate) fn blames_token(status: u16, body: &[u8]) -> bool {
+pub(crate) fn blames_token(status: u16, body: Option<&Value>) -> bool {
     match status {
         401 | 403 => true,
-        404 => Words::of(body).is_some_and(|words| words.code == "SubscriptionNotFound"),
+        404 => body.and_then(Words::of).is_some_and(|words| words.code == "SubscriptionNotFound"),
         _ => false,
     }
 }
@@ -86,7 +84,9 @@ mod tests {
 
     #[test]
     fn absent_is_only_what_says_so() {
-        let is_absent = |status: u16, body: &[u8]| super::is_absent(status, "/subscriptions/s", body);
+        let is_absent = |status: u16, body: &[u8]| {
+            super::is_absent(status, "/subscriptions/s", serde_json::from_slice(body).ok().as_ref())
+        };
         for code in [
             "ResourceNotFound",
             "NotFound",

@@ -412,7 +412,7 @@ impl Process {
 
     pub(crate) async fn drive(&self, run: RunId) -> Result<RunStatus, BackendError> {
         let (_stopper, stop) = StopToken::new();
-        let options = DriveOptions { until_blocked: true, steal: false };
+        let options = DriveOptions { until_blocked: true, ..DriveOptions::default() };
         let performer = Arc::clone(&self.performer);
         let parked = self.backend.drive(Runs::These(vec![run]), performer, options, stop).await?;
         Ok(parked.runs[0].1.clone())

@@ -263,7 +263,7 @@ impl Process {
 
     async fn drive_while(&self, runs: Vec<RunId>, until_blocked: bool) -> Vec<RunStatus> {
         let (_stopper, stop) = StopToken::new();
-        let options = DriveOptions { until_blocked, steal: false };
+        let options = DriveOptions { until_blocked, ..DriveOptions::default() };
         let performer = Arc::clone(&self.performer);
         let parked = self.backend.drive(Runs::These(runs), performer, options, stop).await.unwrap();
         parked.runs.into_iter().map(|(_, status)| status).collect()

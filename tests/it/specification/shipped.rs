@@ -237,7 +237,7 @@ impl Theatre {
         let mut status = RunStatus::Queued;
         for _ in 0..ROUNDS {
             let (_stopper, stop) = StopToken::new();
-            let options = DriveOptions { until_blocked: true, steal: false };
+            let options = DriveOptions { until_blocked: true, ..DriveOptions::default() };
             let runs = Runs::These(vec![self.run]);
             let parked = self.backend.drive(runs, Arc::clone(&self.performer), options, stop).await.unwrap();
             status = parked.runs[0].1.clone();

@@ -57,7 +57,7 @@ fn classed_for(
     for (name, value) in headers {
         map.insert(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
     }
-    refusal(&situation, status, &map, body.as_bytes())
+    refusal(&situation, status, &map, serde_json::from_str(body).ok().as_ref())
 }
 
 /// One row: status, code, message, class, certainty after a write, part of what to do next.
@@ -524,7 +524,8 @@ fn invitation(status: u16, message: &str) -> StepError {
         asker: "r s",
         now: "2026-11-23T08:00:00Z".parse().unwrap(),
     };
-    refusal(&situation, status, &HeaderMap::new(), error_body("Unauthorized", message).as_bytes())
+    let body = serde_json::from_str(&error_body("Unauthorized", message)).ok();
+    refusal(&situation, status, &HeaderMap::new(), body.as_ref())
 }
 
 #[test]
