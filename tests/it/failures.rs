@@ -426,7 +426,10 @@ async fn all(rows: Vec<Row>) -> Vec<Entry> {
             if !before.is_empty() {
                 let run = process.start(plan(&before), 99).await;
                 let status = process.drive(run).await;
-                assert!(matches!(status, RunStatus::Succeeded { .. }), "the steps that prepare the row: {status:?}");
+                assert!(
+                    matches!(status, RunStatus::Succeeded { .. }),
+                    "the steps that prepare the row: {status:?}"
+                );
             }
             let told = play(&stage, &process, &row, number as u64 + 1).await;
             entry(&row, &told)

@@ -233,7 +233,9 @@ impl Scene {
             Scene::Scope => "azure.scope as target",
             Scene::ScopeElsewhere | Scene::ScopeNowhere => "azure.scope as central",
             Scene::SignIn => "azure.sign-in as target",
-            Scene::SignInOfNewcomer => "azure.sign-in as application, after its service principal was created",
+            Scene::SignInOfNewcomer => {
+                "azure.sign-in as application, after its service principal was created"
+            }
         }
     }
 }

@@ -335,11 +335,7 @@ pub(crate) fn azure() -> Vec<Row> {
             case: "with an auxiliary token",
             scene: Scene::Member,
             cause: told("PUT", "/staticMembers/", "ExpiredAuthenticationToken", 2),
-            ..twice(
-                "ExpiredAuthenticationToken",
-                "one of the tokens has expired; all are renewed",
-                Transient,
-            )
+            ..twice("ExpiredAuthenticationToken", "one of the tokens has expired; all are renewed", Transient)
         },
         refused(
             "insufficient_claims",
@@ -474,7 +470,13 @@ pub(crate) fn azure() -> Vec<Row> {
         Row {
             case: "a read before the write",
             cause: told("GET", "/networkGroups/", "NotFound", 1),
-            ..natural("NotFound", "it does not exist yet: the usual response", Scene::Group, GoesOn, Mend::Ends)
+            ..natural(
+                "NotFound",
+                "it does not exist yet: the usual response",
+                Scene::Group,
+                GoesOn,
+                Mend::Ends,
+            )
         },
         Row {
             case: "a read after the write",
