@@ -48,7 +48,7 @@ impl Step for Ask {
     }
 
     async fn check(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Observed<Output>, StepError> {
-        let wait = Wait::new(WaitKind::Person, "a person has to say yes").who("somebody");
+        let wait = Wait::new(WaitKind::Person, "a person has to say yes").who("a person");
         Ok(Observed::Converging { wait, marker: Marker::NoPlace })
     }
 

@@ -19,7 +19,7 @@ fn stopped(home: &Home) -> (String, Said) {
 /// Carries out a plan of one step, as another operator did before.
 fn before(home: &Home, step: &str) -> String {
     let plan = format!(
-        "twinspan: 1\nname: before\nsummary: What somebody did before\nidentities:\n  \
+        "twinspan: 1\nname: before\nsummary: What another operator did before\nidentities:\n  \
          central: {{ tenant: 11111111-0000-0000-0000-00000000000c }}\n  \
          target-admin: {{ tenant: 22222222-0000-0000-0000-00000000000f }}\nsteps:\n{step}"
     );

@@ -350,7 +350,7 @@ impl Rollout {
         for write in self.writes() {
             let times: Vec<usize> =
                 created.iter().filter(|(path, _)| write.is_at(path)).map(|(_, times)| *times).collect();
-            // Registering makes nothing; it is the one write that only changes.
+            // Registering creates nothing; it is the only write that just changes a resource.
             let wanted: &[usize] = if write.step == "registered-target" { &[] } else { &[1] };
             assert_eq!(times, wanted, "rollout {}, {}: {created:#?}", self.number, write.step);
             let mut looked = false;
@@ -358,7 +358,7 @@ impl Rollout {
                 if request.method == write.method && write.is_at(&request.path) {
                     assert!(
                         looked,
-                        "rollout {}: {} was sent without a look before it",
+                        "rollout {}: {} was sent without a read before it",
                         self.number, write.step
                     );
                     looked = false;
@@ -369,7 +369,7 @@ impl Rollout {
         }
     }
 
-    /// `why` shows, for each write, what happened to it and what it is proven by.
+    /// `why` shows, for each write, what happened to it and which read proves it.
     fn check_why(&self) {
         let list = self.home.run(&["list", "--output", "json"]).expect(0).json();
         let run = list["runs"][0]["run"].as_str().unwrap();
@@ -400,14 +400,14 @@ impl Rollout {
                 .filter(|window| matches!(window, BeforeSending | RequestLost | LostUnseen))
                 .count();
             let sending = why.lines().filter(|line| line.contains("Z  sending ")).count();
-            // Only what did not arrive is sent again, and a request that was still under way when it was looked for.
+            // A write is sent again only if it did not arrive, or was still in flight when the probe read.
             let late = usize::from(seen.contains(&Arrived));
             assert!((attempts + 1..=attempts + 1 + late).contains(&sending), "{place}");
         }
     }
 }
 
-/// The write and the window that a place of `TWINSPAN_HOLD_COMMIT` stands for.
+/// The write and the window that a value of `TWINSPAN_HOLD_COMMIT` names.
 fn window_of(place: &str) -> (usize, Window) {
     let (window, step) = [
         ("before-commit intended ", BeforeIntent),
@@ -451,7 +451,7 @@ fn killed_in_each_window_of_each_write_it_makes_everything_once() {
         println!("{line}");
     }
     println!("{kills} kills in {} rollouts", seen.len());
-    // Each is aimed at twice or more; a busy machine may miss one of them in flight, and none is done twice.
+    // Each window is tried at least twice, as a busy machine may miss one in flight.
     assert!(missing.is_empty(), "never reached: {missing:#?}");
     assert!(kills >= 150, "only {kills} kills");
 }
