@@ -216,7 +216,7 @@ fn begun_by_hand(count: usize) {
     let by_hand = portal.azure.ledger().len();
     let view = portal.runs();
     for (at, (task, step)) in TASKS.iter().enumerate() {
-        // The acceptance is only checked: nobody owns it.
+        // The acceptance is only checked: no run owns it.
         if matches!(task, Task::Accept) {
             continue;
         }

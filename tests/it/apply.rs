@@ -225,7 +225,7 @@ fn a_grown_table_needs_no_decision_and_a_shrunk_one_is_reported_or_pruned() {
     assert_eq!(pipeline.there(), ["mesh-a", "ng-a"]);
     pipeline.home.run(&["undo", "--key", &key, "--yes"]).expect(0);
     assert_eq!(pipeline.there(), [] as [String; 0]);
-    // After that the key begins anew.
+    // After that the key starts again.
     pipeline.apply(&["a=true"], &[]).expect(0);
     assert_eq!(pipeline.there(), ["mesh-a", "ng-a"]);
 }

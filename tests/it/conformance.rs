@@ -21,7 +21,7 @@ use crate::specification::book::CONFORMANCE;
 use stage::{Process, Stop};
 
 /// What to do about a new kind that needs more than the default setting.
-const SET_UP: &str = "say in tests/it/conformance/cases.rs who acts and what has to be there first";
+const SET_UP: &str = "state in tests/it/conformance/cases.rs who acts and which steps come first";
 
 /// What a run without faults does.
 struct Clean {

@@ -170,7 +170,7 @@ fn with_a_token_of_the_wrong_tenant_only_a_lying_world_answers() {
 /// Both sides, created by other steps and then found by these. NAME: of the network manager connection.
 const BY_HAND: &str = r#"twinspan: 1
 name: by-hand
-summary: Both halves were made in the portal
+summary: Both sides were created in the portal
 inputs:
   central_tenant: { type: tenant-id }
   target_tenant: { type: tenant-id }
