@@ -78,7 +78,7 @@ enum Window {
 use Window::{AnswerLost, Answered, Arrived, BeforeIntent, BeforeSending, Done, LostUnseen, RequestLost};
 
 const KILLS: [Window; 5] = [BeforeIntent, BeforeSending, Arrived, Done, Answered];
-/// The first writes, whose resources exist already in the simulator's ready world.
+/// Number of the first [`WRITES`], whose resources exist already in the simulator's ready world.
 const PREREQUISITES: usize = 3;
 /// Rollouts from an empty world, killed at the prerequisites.
 const FROM_NOTHING: usize = 8;
