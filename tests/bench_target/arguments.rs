@@ -1,23 +1,23 @@
-//! The contract's arguments.
+//! Arguments of the benchmark program, as its contract defines them.
 
 use std::path::PathBuf;
 
 use twinspan_engine::Durability;
 
-/// What is to be done.
+/// What the program does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Workload {
-    /// New workflows, all of them to their end: `W1`, `W2`, `FILL`, `COLD`.
+    /// Starts new workflows and drives all of them to their end: `W1`, `W2`, `FILL`, `COLD`.
     Fresh { workflows: u32, steps: u32 },
-    /// What an earlier process left, to its end.
+    /// Drives the runs that an earlier process left to their end.
     Resume,
-    /// New workflows that wait for a person, until the other end of standard input is closed.
+    /// Starts new workflows that wait for a person, until standard input is closed.
     Idle { workflows: u32 },
-    /// Nothing is run: every record is checked from end to end.
+    /// Runs nothing: checks every record of the journal.
     Audit,
 }
 
-/// The contract's arguments.
+/// The parsed arguments.
 #[derive(Clone, Debug)]
 pub(crate) struct Arguments {
     pub(crate) workload: Workload,
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     pub(crate) first: u32,
 }
 
-/// An argument that is not of the contract.
+/// An argument that the contract does not define, or a wrong value.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Misuse {
     #[error(
@@ -42,7 +42,7 @@ pub(crate) enum Misuse {
 }
 
 impl Arguments {
-    /// Reads them; of one that is given twice the last counts, as the benchmark relies on.
+    /// Parses the arguments; of one that is given twice the last counts, as the benchmark relies on.
     pub(crate) fn parse(given: impl IntoIterator<Item = String>) -> Result<Self, Misuse> {
         let mut given = given.into_iter();
         let (mut workload, mut folder, mut effects) = ("W1".to_owned(), PathBuf::from("."), None);
@@ -69,7 +69,7 @@ impl Arguments {
                 "--workflows" => workflows = count()?,
                 "--steps" => steps = count()?,
                 "--first-id" => first = count()?,
-                // There is one mode, and everything that is ready runs at once.
+                // There is one mode, and every ready step runs at once.
                 "--mode" | "--concurrency" => {}
                 _ => return Err(Misuse::Unknown(name)),
             }

@@ -1,8 +1,8 @@
-//! Reads every record back and holds it against the file of effects: what the benchmark measured was a real run.
+//! Reads every record back and compares it with the file of effects: proves that the benchmark measured real runs.
 //!
-//! The numbers are those of the engine's invariants: I1 nothing without a durable intent, I2 a proof is read after the
-//! write, I3 what is uncertain is closed by a read, I4 chain and numbering, I5 tables say what events say, I6 one open
-//! attempt a step, I7 a step waits for what it needs.
+//! The numbers are those of the engine's invariants: I1 no effect without a durable intent, I2 the proof is read
+//! after the write, I3 a read resolves what is uncertain, I4 hash chain and numbering, I5 tables agree with events,
+//! I6 one open attempt for each step, I7 a step waits for the steps that it needs.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -16,14 +16,14 @@ use crate::effects::{Effect, Effects};
 use crate::record_step::{WORKFLOW, registry};
 use crate::workload::opening;
 
-/// What was checked. There is none where anything is wrong.
+/// What was checked. Exists only if no error was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Audit {
     pub(crate) runs: usize,
     pub(crate) events: u64,
     pub(crate) commits: u64,
     pub(crate) effects: usize,
-    /// Intents whose outcome a later driver had to read.
+    /// Intents whose outcome a later driver had to read back.
     pub(crate) uncertain: usize,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Audit {
     }
 }
 
-/// Checks every run of the journal, and that together they made exactly the effects in the file.
+/// Checks every run of the journal, and that all runs together produced exactly the effects in the file.
 pub(crate) async fn audit(
     arguments: &Arguments,
     effects: &std::sync::Arc<Effects>,
@@ -74,13 +74,13 @@ pub(crate) async fn audit(
     Ok(audit)
 }
 
-/// What one run says it did.
+/// What the events of one run say that it did.
 struct Made {
     effects: Vec<Effect>,
     uncertain: usize,
 }
 
-/// A step on its way through the record.
+/// State of a step while the audit reads its events.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Intended,
@@ -130,7 +130,7 @@ fn check(run: RunId, events: &[Recorded]) -> Result<Made, Failure> {
                 made.effects.push(Effect { workflow, step: number });
                 Standing::Done
             }
-            // Read, and not there: it did not arrive.
+            // The read found no record: the write did not arrive.
             (Some(Standing::Uncertain), StepEvent::RetryWait { .. }) => Standing::Refuted,
             (_, StepEvent::Intended { .. }) => return wrong(seq.0, "I6: a second attempt while one is open"),
             _ => return wrong(seq.0, &format!("I3: {} does not follow from what was read", event.name())),

@@ -1,4 +1,4 @@
-//! The world of the benchmark: a file to which every effect appends one record.
+//! The remote of the benchmark: a file to which every effect appends one record.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -9,14 +9,14 @@ use std::sync::{Mutex, PoisonError};
 /// Bytes of a record: workflow, step, time; little endian.
 const RECORD: usize = 16;
 
-/// One effect: of which workflow, and of which of its steps.
+/// One effect: its workflow, and the step in that workflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Effect {
     pub(crate) workflow: u32,
     pub(crate) step: u32,
 }
 
-/// Every effect there is, of this process and of those before it.
+/// All effects of this process and of earlier ones.
 #[derive(Debug)]
 pub(crate) struct Effects {
     file: File,
@@ -26,7 +26,7 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    /// Opens the file and reads what is in it: after a kill this is how a step finds out whether it took effect.
+    /// Opens the file and reads its records: after a kill a step finds out here whether it took effect.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
         let mut bytes = Vec::new();
@@ -43,12 +43,12 @@ impl Effects {
         Ok(Effects { file, there: Mutex::new(there), repeated })
     }
 
-    /// Whether `effect` is there.
+    /// Whether `effect` was recorded.
     pub(crate) fn contains(&self, effect: Effect) -> bool {
         self.there.lock().unwrap_or_else(PoisonError::into_inner).contains(&effect)
     }
 
-    /// Takes effect: one record, by one call of the system, never synced.
+    /// Takes effect: appends one record with one system call, never synced.
     pub(crate) fn append(&self, effect: Effect) -> io::Result<()> {
         let mut record = [0; RECORD];
         record[..4].copy_from_slice(&effect.workflow.to_le_bytes());
@@ -62,19 +62,19 @@ impl Effects {
         Ok(())
     }
 
-    /// Every effect once, and how many were found a second time.
+    /// Every effect once, and how many records were repeated.
     pub(crate) fn all(&self) -> (HashSet<Effect>, usize) {
         (self.there.lock().unwrap_or_else(PoisonError::into_inner).clone(), self.repeated)
     }
 }
 
-/// The time that the benchmark itself reads: nanoseconds of the machine's monotonic clock.
+/// The clock that the benchmark itself reads: nanoseconds of the machine's monotonic clock.
 #[cfg(unix)]
 pub(crate) fn monotonic() -> u64 {
     nanoseconds(rustix::time::ClockId::Monotonic)
 }
 
-/// Nanoseconds for which this process had a processor.
+/// Processor time of this process, in nanoseconds.
 #[cfg(unix)]
 pub(crate) fn busy() -> u64 {
     nanoseconds(rustix::time::ClockId::ProcessCPUTime)
@@ -87,13 +87,13 @@ fn nanoseconds(clock: rustix::time::ClockId) -> u64 {
     part(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(time.tv_nsec))
 }
 
-/// Nothing is measured where the benchmark cannot run.
+/// The benchmark does not run on this platform; nothing is measured.
 #[cfg(not(unix))]
 pub(crate) fn monotonic() -> u64 {
     0
 }
 
-/// Nothing is measured where the benchmark cannot run.
+/// The benchmark does not run on this platform; nothing is measured.
 #[cfg(not(unix))]
 pub(crate) fn busy() -> u64 {
     0

@@ -1,4 +1,4 @@
-//! What waiting costs: runs that wait for a person, and a driver that has nothing else to do.
+//! Cost of waiting: runs that wait for a person, and a driver without other work.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::Failure;
 use crate::arguments::Arguments;
 use crate::workload::{opening, runs_of, submit};
 
-/// Waits for a person who never comes.
+/// A step that waits for a person who never comes.
 struct Ask;
 
 /// Parameters of `ask`: none.
@@ -48,7 +48,7 @@ impl Step for Ask {
     }
 
     async fn check(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Observed<Output>, StepError> {
-        let wait = Wait::new(WaitKind::Person, "a person has to say yes").who("somebody");
+        let wait = Wait::new(WaitKind::Person, "a person has to say yes").who("a person");
         Ok(Observed::Converging { wait, marker: Marker::NoPlace })
     }
 
@@ -65,8 +65,8 @@ const PLAN: &str = "twinspan: 1\nname: waiting\nsummary: Wait for a person\n\
                     inputs:\n  workflow: { type: int, about: Number of the workflow }\n\
                     steps:\n  - id: ask\n    uses: ask\n";
 
-/// Says `waiting` when every run waits, and `stopped` when the benchmark has closed its end: between the two lies what
-/// waiting cost.
+/// Prints `waiting` when every run waits, and `stopped` when the benchmark has closed standard input: the difference
+/// between the two is the cost of waiting.
 pub(crate) async fn idle(
     arguments: &Arguments,
     workflows: u32,

@@ -1,4 +1,4 @@
-//! `bench-target`: the engine under the contract of a benchmark that also runs other durable engines.
+//! `bench-target`: the engine behind the contract of a benchmark that also runs other durable engines.
 //!
 //! It does what `twinspan run` does, without Azure: runs are accepted by [`SqliteBackend`], driven by its driver, and every
 //! step goes through probe, `Intended`, write, verify, `Done`. The one step kind writes a record of 16 bytes into the file
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use arguments::{Arguments, Workload};
 use effects::Effects;
 
-/// Any reason not to go on; it is only shown.
+/// Any reason to stop; it is only shown.
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
@@ -43,7 +43,7 @@ fn failed(error: &dyn Error) -> ExitCode {
         text.push_str(&format!("  because: {error}\n"));
         cause = error.source();
     }
-    // Without standard error there is only the exit code left.
+    // If standard error cannot be written either, only the exit code is left.
     drop(std::io::stderr().write_all(text.as_bytes()));
     ExitCode::FAILURE
 }
@@ -51,7 +51,7 @@ fn failed(error: &dyn Error) -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     std::fs::create_dir_all(&arguments.folder)?;
     let effects = Arc::new(Effects::open(&arguments.effects)?);
-    // As the program has it.
+    // The same runtime as the program's.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let tell = |event: &str| {
         let (time, busy) = (effects::monotonic(), effects::busy());
@@ -67,7 +67,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             runtime.block_on(workload::perform(arguments, effects, &tell))?
         }
     };
-    // The benchmark looks at this process until it closes the other end.
+    // The benchmark measures this process until it closes standard input.
     std::io::stdin().read_to_end(&mut Vec::new())?;
     drop(backend);
     Ok(())

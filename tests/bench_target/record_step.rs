@@ -1,4 +1,4 @@
-//! The one step kind of the benchmark, and the plan that is made of it.
+//! The one step kind of the benchmark, and a plan of such steps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use twinspan_plans::{Plan, compile, parse};
 use crate::Failure;
 use crate::effects::{Effect, Effects};
 
-/// Name of the input that says which workflow a run is.
+/// Name of the input with the number of the run's workflow.
 pub(crate) const WORKFLOW: &str = "workflow";
 
-/// Appends a record to the file of effects; reads there whether it did.
+/// Appends a record to the file of effects; probe and verify read it back.
 struct Record(Arc<Effects>);
 
 /// Parameters of `record`.
@@ -31,7 +31,7 @@ struct Params {
 /// Outputs of `record`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Output {
-    /// It is there.
+    /// The record exists.
     ok: bool,
 }
 
@@ -82,12 +82,12 @@ impl Step for Record {
     }
 }
 
-/// The kinds of the benchmark.
+/// The step kinds of the benchmark.
 pub(crate) fn registry(effects: Arc<Effects>) -> Arc<Registry> {
     Arc::new(Registry::new().with(Record(effects)))
 }
 
-/// A plan of `steps` records in a row, each needing the one before.
+/// A plan of `steps` records in a row; each needs the one before it.
 pub(crate) fn plan(registry: &Registry, steps: u32) -> Result<(Arc<Plan>, Arc<str>), Failure> {
     let mut text = "twinspan: 1\nname: benchmark\nsummary: Records in a row\n\
                     inputs:\n  workflow: { type: int, about: Number of the workflow }\nsteps:\n"

@@ -1,4 +1,4 @@
-//! The benchmark's own promise: it measures the engine's real path, and a kill repeats nothing.
+//! Tests of the benchmark itself: it measures the engine's real path, and a kill repeats no effect.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn effects(arguments: &Arguments) -> Arc<Effects> {
     Arc::new(Effects::open(&arguments.effects).unwrap())
 }
 
-/// Cuts the journal off when it has made so many commits.
+/// Cuts the journal off after this many commits.
 struct After(u64);
 
 impl CutPoints for After {
@@ -44,7 +44,7 @@ async fn a_journal_cut_off_anywhere_is_finished_with_every_effect_once() {
         let resumed = Arguments { workload: Workload::Resume, ..asked.clone() };
         drop(perform(&resumed, effects(&resumed), &|_| Ok(())).await.unwrap());
         let found = audit(&asked, &effects(&asked)).await.unwrap();
-        // Runs that were not accepted before the cut are nobody's to finish.
+        // Runs that were not accepted before the cut do not exist.
         assert_eq!(found.effects, found.runs * 5, "cut at commit {commit}");
         uncertain += found.uncertain;
         if whole {
@@ -52,7 +52,7 @@ async fn a_journal_cut_off_anywhere_is_finished_with_every_effect_once() {
             break;
         }
     }
-    assert!(uncertain > 0, "no cut hit a write: the test shows nothing");
+    assert!(uncertain > 0, "no cut hit a write: the test proves nothing");
 }
 
 #[tokio::test]

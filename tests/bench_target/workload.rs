@@ -1,4 +1,4 @@
-//! What is measured: runs are accepted, driven to their end, and every one of them has to succeed.
+//! The measured work: runs are accepted and driven to their end, and each has to succeed.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::arguments::{Arguments, Workload};
 use crate::effects::Effects;
 use crate::record_step::{WORKFLOW, plan, registry};
 
-/// How the journal is opened: on the machine's clock, as durable as asked for, and marked so that `twinspan run`
+/// How the journal is opened: with the machine's clock, the requested durability, and marked so that `twinspan run`
 /// refuses it. The setting is read back when the connection is made; a journal that does not take it is refused.
 pub(crate) fn opening(arguments: &Arguments, registry: Arc<Registry>) -> Opening {
     Opening::rehearsal(registry, Arc::new(SystemClock)).durability(arguments.durability)
 }
 
-/// Does what is asked; `say` tells the benchmark how far it is.
+/// Performs the workload; `say` reports progress to the benchmark.
 pub(crate) async fn perform(
     arguments: &Arguments,
     effects: Arc<Effects>,
@@ -31,7 +31,7 @@ pub(crate) async fn perform(
     perform_until(arguments, effects, None, say).await
 }
 
-/// As [`perform`]; the journal may be cut off on the way.
+/// As [`perform`]; the journal may be cut off before the end.
 pub(crate) async fn perform_until(
     arguments: &Arguments,
     effects: Arc<Effects>,
@@ -64,7 +64,7 @@ pub(crate) async fn perform_until(
     Ok(backend)
 }
 
-/// Has every run accepted durably, all of them at once.
+/// Accepts all runs durably, at the same time.
 pub(crate) async fn submit(backend: &Arc<SqliteBackend>, runs: Vec<NewRun>) -> Result<(), Failure> {
     let mut starting = JoinSet::new();
     for run in runs {
@@ -87,7 +87,7 @@ fn new_runs(
     Ok(runs_of(&plan, &text, arguments.first..arguments.first.saturating_add(workflows)))
 }
 
-/// New runs of a plan that takes a workflow's number.
+/// New runs of a plan that takes a workflow's number as input.
 pub(crate) fn runs_of(plan: &Arc<Plan>, text: &Arc<str>, numbers: Range<u32>) -> Vec<NewRun> {
     let run = |number: u32| {
         let run = RunId::new();

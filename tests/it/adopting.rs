@@ -1,5 +1,5 @@
-//! A rollout that was begun in the portal: `run` finds what is there, marks it found in place and goes on from there, and
-//! undo takes back only what the run itself made. The oracle is the simulator's ledger.
+//! A rollout that was begun in the portal: `run` finds the existing resources, records them as pre-existing and
+//! continues; undo deletes only what the run itself created. The oracle is the simulator's ledger.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ const NETWORKS: [(&str, &str); 3] = [
     ),
 ];
 
-/// What the document asks for, one task after the other, each with the step that finds it.
+/// The tasks of Microsoft's document in their order, each with the step that finds its result.
 const TASKS: [(Task, &str); 10] = [
     (Task::Invite, "guest"),
     (Task::Role, "role"),
@@ -53,13 +53,13 @@ enum Task {
     Member(usize),
 }
 
-/// Somebody with a portal.
+/// A person who performs the tasks by hand, as in the Azure portal.
 struct Portal {
     azure: Azure,
     home: Home,
-    /// Name that things get there.
+    /// Name of the connections that are created by hand.
     connection: &'static str,
-    /// Where the role is given.
+    /// Scope of the role assignment.
     role_scope: &'static str,
 }
 
@@ -89,7 +89,7 @@ impl Portal {
         found["value"][0]["id"].as_str().unwrap().to_owned()
     }
 
-    /// Does one task by hand; what it made lies at the path that is answered.
+    /// Performs one task by hand.
     fn does(&self, task: Task) {
         match task {
             Task::Invite => {
@@ -138,7 +138,7 @@ impl Portal {
         self.azure.advance("2m");
     }
 
-    /// Adds a member, as the portal does: with the other tenant's token along.
+    /// Adds a member as the portal does: with an auxiliary token of the other tenant.
     fn adds(&self, name: &str, id: &str) {
         let central = self.azure.token(Some("central"), CENTRAL_TENANT);
         let target = self.azure.token(Some("target-admin"), TARGET_TENANT);
@@ -147,7 +147,7 @@ impl Portal {
         self.azure.send("arm", &central, Some(&target), "PUT", &path, Some(&body));
     }
 
-    /// Runs the plan to its end; the guest accepts when it is waited for.
+    /// Runs the plan to its end; the guest accepts as soon as the run waits for that.
     fn runs(&self) -> Value {
         let (plan, inputs) =
             (shipped("cross-tenant-connection.yaml"), shipped("cross-tenant-connection.inputs.yaml"));
@@ -161,13 +161,13 @@ impl Portal {
         said.expect(0).json()
     }
 
-    /// Undoes it: everything that the run made goes, and nothing else.
+    /// Undoes the run and requires that exactly what the run created is deleted.
     fn takes_back(&self, by_hand: usize) {
         let ledger = self.azure.ledger();
         let made = |change: &str, effects: &[crate::azure::Effect]| {
             let of = effects.iter().filter(|effect| effect.change == change);
             let mut paths: Vec<String> = of.map(|effect| effect.path.to_lowercase()).collect();
-            // An invitation makes an account, which is what goes.
+            // An invitation creates a guest user, and undo deletes that user.
             paths
                 .iter_mut()
                 .filter(|path| path.ends_with("/invitations"))
@@ -185,7 +185,7 @@ impl Portal {
         assert_eq!(
             made("deleted", &after[ledger.len()..]),
             created,
-            "undo takes back what the run made, and nothing else"
+            "undo deletes what the run created, and nothing else"
         );
     }
 }
@@ -216,7 +216,7 @@ fn begun_by_hand(count: usize) {
     let by_hand = portal.azure.ledger().len();
     let view = portal.runs();
     for (at, (task, step)) in TASKS.iter().enumerate() {
-        // Who accepted is only looked at: it belongs to nobody.
+        // The acceptance is only checked: no run owns it.
         if matches!(task, Task::Accept) {
             continue;
         }
@@ -236,7 +236,8 @@ fn begun_by_hand(count: usize) {
 
 #[test]
 fn what_the_portal_named_and_placed_otherwise_is_found_too() {
-    // The halves have other names, the role comes from above, and the group has a member that the plan does not speak of.
+    // The connections have other names, the role is inherited from above, and the group has a member that is not in
+    // the plan.
     let role_scope = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
     let portal = Portal { connection: "made-in-the-portal", role_scope, ..Portal::new() };
     for (task, _) in &TASKS[..7] {
@@ -262,13 +263,13 @@ fn what_the_portal_named_and_placed_otherwise_is_found_too() {
         .filter(|effect| effect.change == "created")
         .map(|effect| effect.path.clone())
         .collect();
-    assert_eq!(created.len(), 3, "only members are made: {created:#?}");
+    assert_eq!(created.len(), 3, "only members are created: {created:#?}");
     portal.home.run(&["verify"]).expect(0);
     portal.takes_back(by_hand);
 }
 
 #[test]
-fn half_a_connection_under_another_name_gets_its_other_half() {
+fn one_side_of_a_connection_under_another_name_gets_its_other_side() {
     for first in [Task::ScopeConnection, Task::ManagerConnection] {
         let portal = Portal { connection: "made-in-the-portal", ..Portal::new() };
         portal.does(Task::Register);

@@ -1,4 +1,5 @@
-//! `apply`: the same line every time, for pipelines. Grown and shrunk tables, other inputs, two jobs at once, a killed job.
+//! `apply`: the same command every time, for pipelines. Grown and shrunk tables, other inputs, two jobs at once, a
+//! killed job.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,7 +52,7 @@ steps:
 
 const VNET: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/vnet-hub";
 
-/// A world, and a folder from which a pipeline works.
+/// A simulated Azure, and the folder in which a pipeline works.
 struct Pipeline {
     azure: Azure,
     home: Home,
@@ -90,7 +91,7 @@ impl Pipeline {
         self.runs()[number]["short"].as_str().unwrap().to_owned()
     }
 
-    /// Last names of what is there and was created by a run.
+    /// Last names of the resources that runs created and that still exist.
     fn there(&self) -> Vec<String> {
         let mut there: BTreeMap<String, usize> = BTreeMap::new();
         for effect in self.azure.ledger() {
@@ -116,7 +117,7 @@ fn last_name(path: &str) -> String {
     Path::new(path).file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-/// Steps of the printed run that an earlier run created, and what is said of each.
+/// Steps of the printed run that an earlier run created, with the run that created each.
 fn of_earlier(view: &Value) -> BTreeMap<String, String> {
     let steps = view["steps"].as_array().unwrap().iter();
     let earlier = steps.filter(|step| step["created_by"].is_string());
@@ -153,14 +154,14 @@ fn the_guides_pipeline_runs_three_times() {
     assert_eq!(azure.ledger().len(), written);
     let list = home.run(&["list", "--output", "json"]).expect(0).json();
     assert_eq!(list["runs"].as_array().unwrap().len(), 1, "{list:#}");
-    // Before the third, a person deletes one half by hand.
+    // Before the third, a person deletes the scope connection by hand.
     let deleted = azure.created().into_keys().find(|path| path.contains("/scopeconnections/")).unwrap();
     let token = azure.token(Some("central"), "11111111-0000-0000-0000-00000000000c");
     azure.arm(&token, "DELETE", &format!("{deleted}?api-version=2024-10-01"), None);
     azure.advance("2m");
     let said = home.run(&words).expect(9);
     assert!(said.out.contains("vanished") && said.err.contains("--repair"), "{}{}", said.out, said.err);
-    // It repairs what is this run's, and the next job is green again.
+    // `--repair` repairs what this run owns, and the next job succeeds again.
     home.run(&[&words[..], &["--repair"]].concat()).expect(0);
     let said = home.run(&words).expect(0);
     assert!(said.out.contains("no drift"), "{}", said.out);
@@ -199,7 +200,7 @@ fn a_grown_table_needs_no_decision_and_a_shrunk_one_is_reported_or_pruned() {
         assert!(said.err.contains(words), "does not say {words:?}:\n{}", said.err);
     }
     assert!(pipeline.there().contains(&"ng-b".to_owned()));
-    // Nobody can be asked here, so pruning needs a yes.
+    // There is no terminal to ask for confirmation, so pruning needs `--yes`.
     pipeline.again(&["--prune"]).expect(64);
     let said = pipeline.again(&["--prune", "--yes", "--output", "json"]).expect(0);
     let view = said.json();
@@ -224,7 +225,7 @@ fn a_grown_table_needs_no_decision_and_a_shrunk_one_is_reported_or_pruned() {
     assert_eq!(pipeline.there(), ["mesh-a", "ng-a"]);
     pipeline.home.run(&["undo", "--key", &key, "--yes"]).expect(0);
     assert_eq!(pipeline.there(), [] as [String; 0]);
-    // After that the key begins anew.
+    // After that the key starts again.
     pipeline.apply(&["a=true"], &[]).expect(0);
     assert_eq!(pipeline.there(), ["mesh-a", "ng-a"]);
 }
@@ -267,7 +268,7 @@ fn run_knows_the_earlier_runs_of_its_key_too_and_another_key_asks() {
         (state("groups[a].group"), state("groups[b].group")),
         (json!("unchanged"), json!("unchanged"))
     );
-    // Two open runs of a key: apply does not choose.
+    // Two open runs with the same key: `apply` does not choose.
     pipeline.home.run(&[&run[..4], &["--key", "other", "--paused"]].concat()).expect(0);
     let said = pipeline.again(&["--key", "other"]).expect(8);
     assert!(said.err.contains("2 runs of key other are open"), "{}", said.err);
@@ -301,7 +302,7 @@ fn an_open_run_is_resumed_and_one_with_other_inputs_is_exit_code_8() {
     let said = pipeline.again(&[]).expect(8);
     assert!(said.err.contains("defined differently: groups[].mesh"), "{}", said.err);
     assert!(pipeline.azure.ledger().is_empty(), "nothing was sent");
-    // Words for people are not a change; what was interrupted goes on.
+    // Text for people is not a change; the interrupted run continues.
     pipeline
         .home
         .write("groups.yaml", format!("# a comment\n{}", text.replace("for each row", "for each line")));
@@ -316,7 +317,7 @@ fn an_interrupted_undo_is_left_alone() {
     let pipeline = Pipeline::new();
     pipeline.apply(&["a=false"], &[]).expect(0);
     let short = pipeline.short(0);
-    // Three reads, seconds apart, have to agree before anything counts as gone: it is killed before that.
+    // Three reads, seconds apart, must agree before a resource counts as deleted: the process is killed before that.
     pipeline.home.run_and_kill(&["undo", &short, "--yes"], 3).unwrap();
     let before = pipeline.azure.ledger().len();
     let said = pipeline.again(&[]).expect(5);
@@ -350,7 +351,7 @@ fn a_job_that_is_killed_in_the_second_run_of_a_key_is_gone_on_with() {
     let first = pipeline.short(0);
     pipeline.table(&["a=true", "b=false", "c=false"]);
     let arguments = ["apply", "groups.yaml", "--inputs", "groups=groups.csv"];
-    // A job is killed wherever it has come to; the next one goes on with the same run.
+    // A job is killed at several points; the next one continues the same run.
     for lines in [4, 6, 9, 12] {
         if pipeline.home.run_and_kill(&arguments, lines).is_err() {
             break;

@@ -18,14 +18,14 @@ pub(crate) struct Azure {
     home: Home,
 }
 
-/// One write that reached the world.
+/// One write that the simulator carried out.
 #[derive(Clone, Debug)]
 pub(crate) struct Effect {
     pub(crate) path: String,
     pub(crate) change: String,
 }
 
-/// One request that the world took in, reads too.
+/// One request that the simulator received, reads included.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -33,12 +33,12 @@ pub(crate) struct Request {
     pub(crate) path: String,
 }
 
-/// A slow request that has arrived and is not answered yet.
+/// A slow request that has arrived and has no response yet.
 #[derive(Clone, Debug)]
 pub(crate) struct InFlight {
     /// In lower case.
     pub(crate) path: String,
-    /// Only its answer is missing.
+    /// Only its response is missing.
     pub(crate) done: bool,
 }
 
@@ -112,7 +112,7 @@ impl Azure {
         self.send("arm", token, None, method, path, body)
     }
 
-    /// A request to a service of the ready file, as the holder of `token`; another token may go along.
+    /// A request to a service of the ready file, as the holder of `token`; optionally with an auxiliary token.
     pub(crate) fn send(
         &self,
         service: &str,
@@ -171,20 +171,20 @@ impl Azure {
         all.collect()
     }
 
-    /// Returns when every slow request was answered.
+    /// Returns when every slow request has its response.
     pub(crate) fn drained(&self) {
         wait_for("slow requests to end", Duration::from_secs(30), || {
             self.in_flight().is_empty().then_some(())
         });
     }
 
-    /// These faults, and no others.
+    /// Replaces all faults by these.
     pub(crate) fn set_faults(&self, faults: &Value) {
         self.delete("/_sim/faults");
         self.post("/_sim/faults", faults);
     }
 
-    /// Nothing takes time any more but what faults say.
+    /// Removes all delays except those that faults add.
     pub(crate) fn without_lags(&self) {
         let none = json!({ "connected": "0s", "member": "0s", "principal": "0s", "principal_untyped": "0s", "role": "0s" });
         self.post("/_sim/lags", &none);
@@ -197,7 +197,7 @@ impl Azure {
         });
     }
 
-    /// How often each thing was created, by lower-case path (the invitation by its path too).
+    /// How often each resource was created, by lower-case path (an invitation by its own path too).
     pub(crate) fn created(&self) -> BTreeMap<String, usize> {
         let mut created = BTreeMap::new();
         for effect in self.ledger() {
@@ -208,12 +208,13 @@ impl Azure {
         created
     }
 
-    /// What `sim --configure` wrote: a `twinspan.toml` that points every identity of the shipped plans at this world.
+    /// What `sim --configure` wrote: a `twinspan.toml` that points every identity of the shipped plans at this
+    /// simulator.
     pub(crate) fn configuration(&self) -> String {
         fs::read_to_string(self.home.path().join("configured/twinspan.toml")).unwrap()
     }
 
-    /// The section `[cloud]` that leads to this world. A text of JSON is one of TOML, too.
+    /// The section `[cloud]` that leads to this simulator. A JSON string is a TOML string, too.
     pub(crate) fn cloud(&self) -> String {
         let ready = &self.ready;
         format!(
@@ -222,12 +223,12 @@ impl Azure {
         )
     }
 
-    /// A user's folder that is configured for this world.
+    /// A user's folder that is configured for this simulator.
     pub(crate) fn home(&self) -> Home {
         self.home_without("")
     }
 
-    /// The same, without a credential for one identity.
+    /// The same, without a credential for the named identity.
     pub(crate) fn home_without(&self, nobody: &str) -> Home {
         let home = Home::new();
         let nobodys = format!("[identities.{nobody}]\ncredential = \"client-secret\"");

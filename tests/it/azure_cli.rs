@@ -26,7 +26,7 @@ pub(crate) struct AzureCli<'a> {
 }
 
 impl<'a> AzureCli<'a> {
-    /// Knows the simulated Azure as a cloud.
+    /// Registers the simulated Azure as a cloud of the CLI.
     pub(crate) fn new(program: String, azure: &'a Azure, home: &'a Home) -> AzureCli<'a> {
         AzureCli::with_extensions(program, None, azure, home)
     }
@@ -98,7 +98,7 @@ impl<'a> AzureCli<'a> {
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("az {arguments:?}: {error}:\n{out}"))
     }
 
-    /// What the CLI says of a refusal.
+    /// Standard error of a command that must fail.
     #[track_caller]
     pub(crate) fn refused(&self, arguments: &[&str]) -> String {
         let output = self.command(&self.program).args(arguments).output().unwrap();

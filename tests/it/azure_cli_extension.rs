@@ -1,5 +1,5 @@
-//! `az network manager`: the Azure CLI's own extension, which is what Microsoft's how-to is written for, does the document's
-//! tasks against `twinspan sim`. It adds the other tenant's token by itself, to members and hubs only.
+//! `az network manager`: the Azure CLI's own extension, for which Microsoft's how-to is written, performs the
+//! document's tasks against `twinspan sim`. It adds the other tenant's token by itself, to members and hubs only.
 //!
 //! The extension comes from no package registry: `TWINSPAN_AZ_EXTENSIONS` names the folder that `az extension add` filled.
 
@@ -11,7 +11,7 @@ use crate::azure::Azure;
 use crate::azure_cli::{self, AzureCli};
 use crate::program::{Home, wait_for};
 
-/// Where things are in the ready world.
+/// Ids of the resources in the ready world.
 struct Places {
     central: String,
     target: String,
@@ -47,7 +47,7 @@ impl Places {
     }
 }
 
-/// `az network manager …`, in the words of one command line; `{}` stands for the manager.
+/// `az network manager …`, as the words of one command line; `{}` stands for the manager.
 struct Extension<'a> {
     cli: AzureCli<'a>,
     places: Places,
@@ -81,7 +81,7 @@ fn the_azure_clis_extension_does_the_documents_tasks() {
     let (azure, home) = (Azure::start(&["--ready-world"]), Home::new());
     let places = Places::of(&azure);
     let cli = AzureCli::with_extensions(program, Some(extensions), &azure, &home);
-    // Both tenants are signed in to, so that the CLI finds the other one's token.
+    // Both tenants are signed in to, so that the CLI finds the token of the other one.
     cli.sign_in("app", &places.target);
     cli.sign_in("app", &places.central);
     cli.az(&["account", "set", "-s", &places.central_subscription]);
@@ -106,7 +106,7 @@ fn connect(az: &Extension<'_>) {
         &["--network-manager-id", manager_id, "--subscription", target_subscription],
     );
     assert_eq!(made["connectionState"], "Pending", "{made:#}");
-    wait_for("both halves to be Connected", Duration::from_secs(60), || {
+    wait_for("both sides to be Connected", Duration::from_secs(60), || {
         let half = az.json("scope-connection show -n to-fabrikam {}", &[]);
         (half["connectionState"] == "Connected").then_some(())
     });
@@ -168,7 +168,7 @@ fn deploy(az: &Extension<'_>, group: &str) {
     let active =
         az.json("list-active-connectivity-config", &[&named[..], &["--regions", "westeurope"]].concat());
     assert_eq!(active["value"][0]["id"], id, "{active:#}");
-    // The manager's own scope is elsewhere: only what is connected is reached.
+    // The manager's own scope does not include the spoke: only connected subscriptions are reached.
     let spoke: Vec<&str> = az.places.spoke.as_str().unwrap().split('/').collect();
     let effective = az.json(
         "list-effective-connectivity-config --virtual-network-name",
@@ -189,7 +189,7 @@ fn take_back(az: &Extension<'_>) {
     az.az("scope-connection delete -n to-fabrikam {} --yes", &[]);
     let left = az
         .json("connection subscription show -n to-central --subscription", &[&az.places.target_subscription]);
-    assert_eq!(left["connectionState"], "Revoked", "one half is gone: {left:#}");
+    assert_eq!(left["connectionState"], "Revoked", "the scope connection is deleted: {left:#}");
     az.az(
         "connection subscription delete -n to-central --yes --subscription",
         &[&az.places.target_subscription],

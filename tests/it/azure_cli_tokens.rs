@@ -1,11 +1,12 @@
-//! What the wait for a token that is refused, or too weak, is built on: the real Azure CLI and its own token cache.
+//! What the wait for a refused or too weak token relies on: the real Azure CLI and its own token cache.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::{azure_cli, notice};
 
-/// Sign-ins as the CLI's cache sees them, by the CLI's own words for its scope; what it would give for ours after each.
+/// Sign-ins as the CLI's cache stores them, with the CLI's own scope text; prints which token the cache returns
+/// after each.
 const CACHE: &str = r#"
 from azure.cli.core.auth.util import resource_to_scopes
 from azure.cli.core.cloud import AZURE_PUBLIC_CLOUD

@@ -1,5 +1,5 @@
-//! What is known before a run is said before it; what must hold is read before anything is written. The oracle for the latter
-//! is the simulator's ledger.
+//! Errors that are known before a run are reported before it; conditions that must hold are read before any write.
+//! The oracle for the latter is the simulator's ledger.
 
 use serde_json::json;
 
@@ -71,7 +71,7 @@ fn a_secret_goes_where_a_kind_reads_it_and_nowhere_else() {
     home.run(&["validate", &body]).expect(0);
 }
 
-/// The guest is invited by the first step, and the name is compared by later ones.
+/// The first step would invite the guest; later steps compare the name.
 #[test]
 fn no_guest_is_invited_where_a_later_step_would_find_another_name() {
     let azure = Azure::start(&[]);
@@ -87,7 +87,7 @@ fn no_guest_is_invited_where_a_later_step_would_find_another_name() {
     assert_eq!(azure.created(), std::collections::BTreeMap::new());
 }
 
-/// Terraform made the other half under a name of 76 characters.
+/// Terraform created the network manager connection under a name of 76 characters.
 #[test]
 fn what_is_found_under_a_long_name_is_used_as_found() {
     let azure = Azure::start(&["--world", "ready"]);

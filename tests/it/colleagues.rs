@@ -1,5 +1,5 @@
-//! Two colleagues on one machine: a group reads the journal, and a colleague's signal is a file whose owner proves who
-//! asks. Accounts can be changed by root only; without that these tests say that they are skipped.
+//! Two colleagues on one machine: a group reads the journal, and a colleague's signal is a file whose owner proves
+//! who sent it. Only root can change accounts; without root these tests report that they are skipped.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
@@ -28,14 +28,14 @@ steps:
   - { id: rest, uses: delay, with: { for: 1ms } }
 ";
 
-/// The operator's folder, with a journal that the group may use.
+/// The operator's folder, with a journal that the group may read.
 struct Team {
     home: Home,
     plan: String,
     program: PathBuf,
 }
 
-/// `None`, which is said: accounts cannot be changed here.
+/// `None`, with a notice: accounts cannot be changed here.
 fn team() -> Option<Team> {
     if !rustix::process::geteuid().is_root() {
         notice::skipped("only root can act as two accounts");
@@ -54,7 +54,7 @@ fn team() -> Option<Team> {
     open_to_all(home.path(), 0o755);
     home.write("twinspan.toml", format!("[journal]\ngroup = \"{GROUP}\"\n"));
     let plan = home.write("plan.yaml", GATED);
-    // Where it was built others may not be let in.
+    // Other accounts may have no access to the build folder.
     let program = home.path().join("twinspan");
     let built = env!("CARGO_BIN_EXE_twinspan");
     fs::hard_link(built, &program).or_else(|_| fs::copy(built, &program).map(drop)).unwrap();
@@ -93,9 +93,9 @@ impl Team {
             .args(arguments)
             .env_clear()
             .env("HOME", &folder)
-            // What stays behind of a copy would be here.
+            // A copy that is left behind would be here.
             .env("TMPDIR", &folder)
-            // The account says who acts, whatever this says.
+            // The account decides who acts, whatever this variable says.
             .env("USER", "root")
             .env("PATH", "/usr/bin:/bin")
             .env("TWINSPAN_JOURNAL", self.home.journal())
@@ -167,7 +167,7 @@ fn a_colleague_reads_and_approves_and_the_operator_may_not() {
     assert!(record.unwrap()["seen"].as_str().unwrap().contains("every hash fits"), "{doctor:#}");
     team.colleague(&["backup", "copy.db"]).expect(0);
     assert_eq!(mode(&team.home.path().join("colleague/copy.db")), 0o600);
-    // Rights to write that somebody gave by hand do not make the journal another account's.
+    // Write permissions that were added by hand do not make the journal another account's.
     let journal = team.home.journal();
     for (path, wider, right) in [(&journal, 0o666, 0o640), (&team.home.path().join("state"), 0o777, 0o750)] {
         open_to_all(path, wider);
@@ -175,7 +175,7 @@ fn a_colleague_reads_and_approves_and_the_operator_may_not() {
         team.colleague(&["resume", &run]).expect(74);
         open_to_all(path, right);
     }
-    // What drives belongs to the owner, who is named.
+    // Only the owner may drive a run; the message names the owner.
     for command in [&["resume", &run][..], &["undo", &run, "--yes"], &["verify", &run]] {
         let said = team.colleague(command).expect(74);
         assert!(said.err.contains("belongs to the account root"), "{said:#?}");
@@ -196,7 +196,8 @@ fn a_colleague_reads_and_approves_and_the_operator_may_not() {
     assert!(!said.err.contains("warning"), "{said:#?}");
     assert_eq!(team.approver(), Some(name_of(COLLEAGUE)));
     assert_eq!(team.in_folder(".inbox"), [""; 0]);
-    // As after a crash between taking it in and removing it: it is known, and only removed.
+    // As after a crash between recording the signal and removing its file: the signal is known, and only its file is
+    // removed.
     fs::write(&file, letter).unwrap();
     chown(&file, Some(COLLEAGUE), Some(GROUP)).unwrap();
     open_to_all(&file, 0o640);
@@ -204,7 +205,7 @@ fn a_colleague_reads_and_approves_and_the_operator_may_not() {
     assert_eq!(team.in_folder(".inbox"), [""; 0]);
     let events = team.home.run(&["events", &run, "--output", "json"]).expect(0).out;
     assert_eq!(events.matches("\"signal-taken\"").count(), 1, "{events}");
-    // Copies are gone.
+    // Temporary copies were deleted.
     let left: Vec<_> = fs::read_dir(team.home.path().join("colleague"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -223,9 +224,9 @@ fn a_live_driver_takes_a_colleagues_signal_in_at_once() {
     };
     wait_for("the colleague to see the approval", Duration::from_secs(60), waits);
     let run = team.status()["short"].as_str().unwrap().to_owned();
-    // The log is there, and its index is the driver's.
+    // The write-ahead log exists, and its index belongs to the driver.
     assert!(team.beside("-wal").exists() && team.beside("-shm").exists());
-    // A reader who follows sees what is committed later.
+    // A following reader sees later commits.
     let mut following =
         team.command(COLLEAGUE, GROUP, "colleague", &["wait", &run, "--for", "done", "--timeout", "60s"]);
     let following = following.spawn().unwrap();
@@ -241,7 +242,7 @@ fn a_live_driver_takes_a_colleagues_signal_in_at_once() {
 fn what_is_no_signal_of_its_owner_is_refused_and_set_aside() {
     let Some(team) = team() else { return };
     let run = team.start();
-    // A true one, as the pattern for the others.
+    // A valid signal, as the pattern for the others.
     team.colleague(&["approve", &run, "go"]).expect(0);
     let inbox = team.beside(".inbox");
     let [name] = &team.in_folder(".inbox")[..] else { panic!("not one signal") };
@@ -272,7 +273,7 @@ fn what_is_no_signal_of_its_owner_is_refused_and_set_aside() {
     lay(COLLEAGUE, GROUP, 0o640, &|letter| letter["run"] = json!("01936f6e-0000-7000-8000-0000000000ff"));
     let twice = lay(COLLEAGUE, GROUP, 0o640, &|_| {});
     fs::hard_link(&twice, team.home.path().join("colleague/other-name")).unwrap();
-    // A file elsewhere that would be a signal of another account, by a link.
+    // A link to a file elsewhere that would be a valid signal of another account.
     let elsewhere = team.home.path().join("elsewhere");
     fs::write(&elsewhere, &text).unwrap();
     chown(&elsewhere, Some(COLLEAGUE), Some(GROUP)).unwrap();
@@ -282,7 +283,7 @@ fn what_is_no_signal_of_its_owner_is_refused_and_set_aside() {
     let pipe = inbox.join("pipe.signal");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let laid = team.in_folder(".inbox");
-    // No account without the group reaches the folder, nor reads the journal.
+    // An account outside the group can neither reach the folder nor read the journal.
     let said = team.as_account(OTHER, OTHER, "other", &["approve", &run, "go"]).expect(74);
     assert!(said.err.contains(&format!("{} may not read the journal", name_of(OTHER))), "{said:#?}");
     assert!(said.err.contains("group = "), "{said:#?}");
@@ -310,7 +311,7 @@ fn what_is_no_signal_of_its_owner_is_refused_and_set_aside() {
     assert_eq!(mode(&team.beside(".refused")), 0o700);
     assert_eq!(fs::read_to_string(&elsewhere).unwrap(), text);
     assert_eq!(team.approver(), None);
-    // A true one is taken all the same.
+    // A valid signal is still taken in.
     team.colleague(&["approve", &run, "go"]).expect(0);
     team.home.run(&["resume", &run]).expect(0);
     assert_eq!(team.approver(), Some(name_of(COLLEAGUE)));
@@ -382,7 +383,7 @@ fn the_files_are_for_the_group_after_every_command_and_doctor_says_what_is_wider
         }
     }
     expect_modes("after recover");
-    // Without the group everything is private again, and nothing is taken in.
+    // Without the group all files are private again, and no signal is taken in.
     team.home.write("twinspan.toml", "");
     team.home.run(&["pause", &run]).expect(0);
     for suffix in ["", "-wal", "-shm", ".record", ".lock"] {
@@ -416,18 +417,18 @@ fn a_group_that_cannot_be_is_refused_with_its_place_before_anything_is_written()
     assert!(said.err.contains(&format!("{who} is not a member of the group {GROUP}")), "{said:#?}");
     assert!(said.err.contains("usermod -aG"), "{said:#?}");
     assert!(!Path::new(journal).exists());
-    // In it, the journal is the account's own and the group's.
+    // A member of the group: the journal belongs to that account and the group.
     team.as_account(COLLEAGUE, GROUP, "colleague", &arguments).expect(5);
     let metadata = fs::metadata(journal).unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), mode(Path::new(journal))), (COLLEAGUE, GROUP, 0o640));
-    // Not the home folder itself, nor a folder of everybody's.
+    // Neither the home folder itself nor a folder that all accounts share.
     for (journal, why) in [("j.db", "home folder"), ("/tmp/no-journal-of-a-group.db", "everybody's")] {
         let arguments = ["--journal", journal, "run", &team.plan, "--until-blocked"];
         let said = team.as_account(COLLEAGUE, GROUP, "colleague", &arguments);
         assert!(said.code != Some(0) && said.err.contains(why), "{said:#?}");
         assert!(!own.join(journal).exists());
     }
-    // A file that came with a checkout says nothing of it.
+    // A file that came with a checkout cannot set the group.
     let checkout = team.home.path().join("checkout");
     fs::create_dir(&checkout).unwrap();
     fs::write(checkout.join("twinspan.toml"), format!("[journal]\ngroup = \"{GROUP}\"\n")).unwrap();

@@ -18,7 +18,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// The program waits for the file `go`, then leaves a line in `out`. `more`: more lines of the step.
+    /// The program waits for the file `go`, then appends a line to `out`. `more`: more lines of the step.
     fn new(check: bool, more: &str) -> Stage {
         let home = Home::new();
         let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
@@ -56,7 +56,7 @@ impl Stage {
         fs::read_to_string(self.file(name)).unwrap_or_default().lines().count()
     }
 
-    /// A driver whose program has begun.
+    /// A driver whose program has started.
     fn driver(&self) -> Watched {
         let driver = Watched::start(&self.home, "run", &["run", &self.plan]);
         wait_for("the program to begin", LONG, || (self.lines("begun") > 0).then_some(()));
@@ -88,7 +88,7 @@ fn a_killed_driver_leaves_the_program_running_and_the_next_waits_for_it() {
         assert!(what.contains("attempt 1 is running (process ") && what.contains(" since 20"), "{what}");
         let said = stage.home.run(&["show"]).expect(0).out;
         assert!(said.contains("waiting for a program"), "{said}");
-        // Skipping or retrying it now would not make it less running.
+        // Skip or retry would not stop the running program.
         stage.home.run(&["retry", "act"]).expect(0);
         stage.go();
         let said = next.end().expect(0);
@@ -123,7 +123,7 @@ fn the_first_signal_lets_the_program_end_and_the_second_ends_it() {
     });
     driver.signal("TERM");
     driver.end().expect(143);
-    // The program is ended: it would have gone on otherwise.
+    // The program was ended: otherwise it would have continued.
     let next = Watched::start(&stage.home, "resume", &["resume"]);
     wait_for("the program to begin again", LONG, || (stage.lines("begun") == 2).then_some(()));
     stage.go();
@@ -147,7 +147,7 @@ fn what_may_have_run_is_not_run_again_by_a_retry() {
     let driver = stage.driver();
     driver.signal("KILL");
     driver.end();
-    // With its supervisor gone too, nobody sees how the program ends.
+    // Without its supervisor no process observes how the program ends.
     let folder = fs::read_dir(stage.file("state").join("journal.db.programs")).unwrap();
     let note = folder.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect::<String>();
     let program: u32 = note.split("\"process\":").nth(1).unwrap().split('}').next().unwrap().parse().unwrap();

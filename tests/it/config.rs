@@ -1,4 +1,4 @@
-//! `config`: each setting in force, where it was said, and no secret.
+//! `config`: each setting in force with its source, and no secret.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn home() -> Home {
     home
 }
 
-/// The value of a setting, and the layer that said it.
+/// The value of a setting, and the layer that set it.
 fn setting(view: &Value, key: &str) -> (Value, Value) {
     let settings = view["settings"].as_array().unwrap();
     let found = settings.iter().find(|setting| setting["key"] == key);
@@ -86,7 +86,7 @@ fn of_a_secret_only_its_place_is_shown() {
     let real = std::fs::canonicalize(home.path()).unwrap();
     let text =
         text.replace(real.to_str().unwrap(), "[HOME]").replace(home.path().to_str().unwrap(), "[HOME]");
-    // How long the path of a test's folder is decides on the width of a column.
+    // The length of the test folder's path changes the width of a column.
     insta::with_settings!({ filters => [("  +", "  ")] }, { insta::assert_snapshot!("config_text", text) });
 }
 
@@ -108,7 +108,7 @@ fn a_cloud_that_is_not_public_is_named_with_its_hosts_before_anything_else() {
     let wanted = "cloud us-government, not the public one: Azure Resource Manager https://management.usgovcloudapi.net, sign-in \
                   https://login.microsoftonline.us, Microsoft Graph https://graph.microsoft.us (user ";
     assert!(first.starts_with(wanted), "{first}");
-    // Who only reads the journal is not told.
+    // A command that only reads the journal does not print this.
     assert_eq!(home.run(&["list"]).expect(0).err, "");
 }
 

@@ -1,6 +1,6 @@
-//! Every step kind of the registry keeps the same promises. A kind is tried by being registered, with its own example:
-//! it is run twice, cut off at every commit, failed at every call in every way that the simulator knows, and taken back.
-//! The oracle is the simulator's ledger and what exists in it, never our journal.
+//! Every step kind of the registry keeps the same guarantees. A registered kind is tried with its own example: it is
+//! run twice, cut off at every commit, failed at every request in every way that the simulator knows, and undone.
+//! The oracle is the simulator's ledger and what exists in the simulator, never our journal.
 
 pub(crate) mod cases;
 mod faults;
@@ -20,10 +20,10 @@ use twinspan_engine::{BackendError, CutPoint, CutPoints, EffectClass, Recorded, 
 use crate::specification::book::CONFORMANCE;
 use stage::{Process, Stop};
 
-/// What to do about a new kind that needs more than the usual.
-const SET_UP: &str = "say in tests/it/conformance/cases.rs who acts and what has to be there first";
+/// What to do about a new kind that needs more than the default setting.
+const SET_UP: &str = "state in tests/it/conformance/cases.rs who acts and which steps come first";
 
-/// What happens when nothing goes wrong.
+/// What a run without faults does.
 struct Clean {
     after: Value,
     changes: Vec<String>,
@@ -49,7 +49,7 @@ impl Clean {
     }
 }
 
-/// Takes a run back without any trouble; says what that changed.
+/// Undoes a run without faults; returns what that changed.
 async fn undo(stage: &Stage, process: &Process, run: RunId) -> Vec<String> {
     stage.way.begin(None);
     let writes = stage.writes();
@@ -58,7 +58,8 @@ async fn undo(stage: &Stage, process: &Process, run: RunId) -> Vec<String> {
     stage.changes_since(writes)
 }
 
-/// In what a run that was cut off and driven on is not like one that was not: `expected` changes and what exists then.
+/// Differences of a run that was cut off and resumed from an undisturbed one: `expected` are the changes and what
+/// exists afterwards.
 fn unlike(
     place: &str,
     stage: &Stage,
@@ -79,7 +80,7 @@ fn unlike(
     claims.into_iter().filter(|(holds, _)| !holds).map(|(_, what)| format!("{place}: {what}")).collect()
 }
 
-/// Every kind, in every way that is named for it.
+/// Every kind, in every setting that is named for it.
 pub(crate) fn cases() -> Vec<Case> {
     let cases = cases::all(&stage::described());
     let kinds: BTreeSet<&str> = cases.iter().map(|case| case.act.kind.as_str()).collect();
@@ -87,7 +88,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Says everything that is wrong, not only the first; what was sent and answered on the way is as Microsoft's files say.
+/// Reports all errors, not only the first; requires that all requests and responses agree with Microsoft's
+/// specifications.
 #[track_caller]
 fn nothing(wrong: &[String]) {
     let undescribed = CONFORMANCE.unexplained();
@@ -96,7 +98,7 @@ fn nothing(wrong: &[String]) {
 }
 
 #[tokio::test]
-async fn a_second_run_writes_nothing_and_undo_takes_back_only_what_its_own_run_made() {
+async fn a_second_run_writes_nothing_and_undo_deletes_only_what_its_own_run_created() {
     let mut wrong = Vec::new();
     let mut writing = BTreeSet::new();
     let (cases, mut calls) = (cases(), 0);
@@ -124,7 +126,7 @@ async fn a_second_run_writes_nothing_and_undo_takes_back_only_what_its_own_run_m
         let process = stage.process(None);
         let second = stage.start(&process, case, 2).await.unwrap();
         let stops = process.finish(second).await.unwrap();
-        // What carries the marker of another run is adopted by a person, not by the run.
+        // A resource with the marker of another run is adopted by a person, not by the run.
         let marked =
             Stop::Adopted(format!("it carries the marker of run {}, not of this run", first.short()));
         claim(stops.is_empty() || stops == [marked], &format!("the second run stops at {stops:?}"));
@@ -133,10 +135,10 @@ async fn a_second_run_writes_nothing_and_undo_takes_back_only_what_its_own_run_m
             EffectClass::Read => matches!(met, Some(StepState::Done(_))),
             _ => matches!(met, Some(StepState::Unchanged(_))),
         };
-        claim(found, &format!("the second run does not find it in place: {met:?}"));
+        claim(found, &format!("the second run does not find it pre-existing: {met:?}"));
         undo(&stage, &process, second).await;
         claim(stage.writes() == writes, "the second run, or its undo, sent a write");
-        claim(stage.what_exists() == after, "what the second run found in place did not stay");
+        claim(stage.what_exists() == after, "what the second run found pre-existing did not stay");
         let removals = undo(&stage, &process, first).await;
         let end = process.step(first).await;
         match case.keeps {
@@ -148,7 +150,7 @@ async fn a_second_run_writes_nothing_and_undo_takes_back_only_what_its_own_run_m
                 claim(removals.is_empty() && stage.what_exists() == after, "it was to be kept");
             }
             _ => {
-                claim(stage.what_exists() == before, "undo does not leave what was there before");
+                claim(stage.what_exists() == before, "undo does not leave the pre-existing state");
                 claim(removals.len() == usize::from(!changes.is_empty()), &format!("undo did {removals:?}"));
             }
         }
@@ -160,7 +162,7 @@ async fn a_second_run_writes_nothing_and_undo_takes_back_only_what_its_own_run_m
     }
     for case in &cases {
         if case.effect != EffectClass::Read && !writing.contains(case.act.kind.as_str()) {
-            wrong.push(format!("{} may write, and is never tried where it has to", case.act.kind));
+            wrong.push(format!("{} may write, and no case makes it write", case.act.kind));
         }
     }
     nothing(&wrong);
@@ -191,7 +193,7 @@ impl CutPoints for CutAt {
     }
 }
 
-/// After the answer is, for journal and world, before the next commit; the engine's own tests cut there, too.
+/// After the response is, for journal and simulator, before the next commit; the engine's own tests cut there, too.
 const POINTS: [CutPoint; 2] = [CutPoint::BeforeCommit, CutPoint::BeforeAnswer];
 
 #[tokio::test]

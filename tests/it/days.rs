@@ -1,5 +1,5 @@
-//! A run of days in virtual time, driven by one process: tokens end and are renewed, a sign-in or a secret ends and somebody
-//! renews it, and nobody has to say that it may go on.
+//! A run of several days in virtual time, driven by one process: tokens expire and are renewed, a sign-in or a
+//! secret expires and a person renews it, and the run continues without a signal.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::failures::table::{NETWORK, SUBSCRIPTION};
 
 const ADDRESS: &str = "nina.network@contoso.example";
 
-/// The shipped world, in which nobody is invited; the provider is registered.
+/// The shipped world without guest users; the provider is registered.
 fn world() -> World {
     let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
     *world
@@ -24,7 +24,7 @@ fn world() -> World {
     World::from_json(&world.to_string()).unwrap()
 }
 
-/// From the invitation to a member of the other tenant.
+/// The steps from the invitation to a member of the other tenant.
 fn steps() -> Vec<Value> {
     let manager = format!("{NETWORK}/networkManagers/nm-group");
     let spoke =
@@ -77,7 +77,7 @@ fn steps() -> Vec<Value> {
     .collect()
 }
 
-/// Waits of this kind: each once, in order.
+/// Descriptions of the waits of this kind: each once, in order.
 async fn waits(process: &Process, run: RunId, kind: WaitKind) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for recorded in process.events(run).await {
@@ -97,7 +97,7 @@ fn succeeded(status: &RunStatus) -> bool {
     matches!(status, RunStatus::Succeeded { .. })
 }
 
-/// How many tokens were given, and how many requests were answered 401.
+/// How many tokens were issued, and how many requests had the status 401.
 fn tokens(stage: &Stage) -> (usize, usize) {
     stage.world.with(|world| {
         let requests = world.requests();
@@ -128,7 +128,7 @@ async fn a_guest_who_accepts_after_two_days_finds_a_run_whose_tokens_are_fresh()
     );
     assert!(took.as_hours() >= 68 && took.as_hours() < 72, "{took}");
     assert_eq!(refused, 0, "each token is renewed before it ends");
-    // Two of each tenant at least, on both sides of the days in between.
+    // At least two for each tenant, before and after the days in between.
     assert!(given >= 6, "{given}");
     let people = waits(&process, run, WaitKind::Person).await;
     assert!(people.iter().all(|wait| wait.starts_with("accepted: ")) && !people.is_empty(), "{people:#?}");
@@ -141,7 +141,7 @@ async fn a_sign_in_and_a_secret_that_end_on_the_way_are_waited_for_and_then_it_g
         let now = stage.clock.now();
         stage.world.with(|world| {
             world.redeem(ADDRESS, now);
-            // Before the first half is made, the person's refresh token is too old.
+            // Before the scope connection is created, the person's refresh token expires.
             world.set_barrier(NINA, CENTRAL, Some(700_082));
         });
     });
@@ -150,7 +150,7 @@ async fn a_sign_in_and_a_secret_that_end_on_the_way_are_waited_for_and_then_it_g
     stage.after(40, |stage| {
         stage.world.with(|world| {
             world.set_barrier(NINA, CENTRAL, None);
-            // And then, before the other half, the secret has expired.
+            // And then, before the network manager connection, the secret has expired.
             world.set_barrier(NINA, FABRIKAM, Some(7_000_222));
         });
     });
@@ -175,13 +175,13 @@ async fn a_sign_in_and_a_secret_that_end_on_the_way_are_waited_for_and_then_it_g
             .any(|wait| wait.starts_with("connection: the application's secret has expired (AADSTS7000222)")),
         "{credentials:#?}"
     );
-    // Nobody said anything to the run.
+    // No signal was sent to the run.
     let events = process.events(run).await;
     assert!(!events.iter().any(|recorded| matches!(recorded.event, Event::SignalTaken { .. })));
     assert_eq!(tokens(&stage).1, 0);
 }
 
-/// A machine that slept: the other side's clock went on, and every token has ended there.
+/// A machine that slept: the remote's clock went on, and every token has expired there.
 #[tokio::test]
 async fn tokens_that_have_ended_are_all_taken_anew_and_the_write_is_repeated_once() {
     let stage = Stage::set(world());

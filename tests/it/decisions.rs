@@ -1,5 +1,5 @@
-//! What stops a run and is settled by a person, each without a text editor in the database: conflicts, differences,
-//! skipped steps whose outputs are read.
+//! Decisions that a person makes with commands, without editing the database: conflicts, differences, skipped steps
+//! whose outputs are read.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::program::{Home, Said, shipped};
 
 const PLAN: &str = "cross-tenant-connection.yaml";
 
-/// Drives the shipped plan until it needs somebody.
+/// Drives the shipped plan until it needs a person.
 fn stopped(home: &Home) -> (String, Said) {
     let inputs = shipped("cross-tenant-connection.inputs.yaml");
     let said = home.run(&["run", &shipped(PLAN), "--inputs", &inputs, "--until-blocked"]).expect(1);
@@ -16,10 +16,10 @@ fn stopped(home: &Home) -> (String, Said) {
     (list["runs"][0]["short"].as_str().unwrap().to_owned(), said)
 }
 
-/// A plan of one step that somebody else carried out before.
+/// Carries out a plan of one step, as another operator did before.
 fn before(home: &Home, step: &str) -> String {
     let plan = format!(
-        "twinspan: 1\nname: before\nsummary: What somebody did before\nidentities:\n  \
+        "twinspan: 1\nname: before\nsummary: What another operator did before\nidentities:\n  \
          central: {{ tenant: 11111111-0000-0000-0000-00000000000c }}\n  \
          target-admin: {{ tenant: 22222222-0000-0000-0000-00000000000f }}\nsteps:\n{step}"
     );
@@ -56,12 +56,12 @@ fn in_a_conflict_the_owner_is_asked_and_nothing_is_offered_that_cannot_help() {
         "{}",
         refused.err
     );
-    // The owner takes the other manager away. This state does not heal, and retrying says so again.
+    // The owner deletes the other manager. This state does not recover, and a retry reports that again.
     home.run(&["undo", &other, "--yes"]).expect(0);
     home.run(&["retry", &run, "connected"]).expect(0);
     let again = home.run(&["resume", &run, "--until-blocked"]).expect(1);
     assert!(again.out.contains("this state does not heal"), "{}", again.out);
-    // The way out that was offered: take it back, and make it anew.
+    // The remedy that was offered: undo, and run again.
     home.run(&["undo", &run, "--yes"]).expect(0);
     let undone = home.run(&["show", &run]).expect(0).out;
     assert!(!undone.contains("twinspan retry"), "an ended run offers what it refuses:\n{undone}");
@@ -69,13 +69,13 @@ fn in_a_conflict_the_owner_is_asked_and_nothing_is_offered_that_cannot_help() {
     home.run(&["run", &shipped(PLAN), "--inputs", &inputs, "--until-blocked"]).expect(0);
 }
 
-/// Somebody made the group before, with members of another type.
+/// A group that a person created before, with members of another type.
 const GROUP_BY_HAND: &str = "  - id: group\n    uses: arm.resource\n    as: central\n    with:\n      \
              id: /subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-spokes\n      \
              api_version: \"2024-10-01\"\n      body: { properties: { description: made by hand, memberType: Subnet } }\n";
 
 #[test]
-fn what_differs_is_settled_by_each_choice() {
+fn a_difference_is_resolved_by_each_choice() {
     for (choice, code, change) in [("recreate", 0, Some("made")), ("abort", 1, None)] {
         let azure = Azure::start(&["--ready-world"]);
         let home = azure.home();
@@ -101,7 +101,7 @@ fn what_differs_is_settled_by_each_choice() {
     }
 }
 
-/// What `undo --preview` says and what undo does are the same, also for what was there before and was changed.
+/// `undo --preview` and undo agree, also on pre-existing resources that the run changed.
 #[test]
 fn undo_does_what_its_preview_says_with_what_was_there_and_was_changed() {
     let azure = Azure::start(&["--ready-world"]);
@@ -146,7 +146,7 @@ fn a_skipped_step_whose_output_is_read_says_what_is_missing() {
     let home = Home::new();
     let plan = home.write("plan.yaml", READER);
     let run = |home: &Home| run_of(&home.run(&["run", &plan, "--output", "json"]).expect(1)).0;
-    // The value given at once.
+    // The value is given at once.
     let first = run(&home);
     let refused = home.run(&["skip", &first, "hello", "--value", "out=hi"]).expect(3);
     assert!(refused.err.contains("it has: exit_code, stdout, ran"), "{}", refused.err);
@@ -154,7 +154,7 @@ fn a_skipped_step_whose_output_is_read_says_what_is_missing() {
     let said = home.run(&["resume", &first, "--until-blocked"]).expect(5);
     assert!(said.out.contains("approval: hello by hand"), "{}", said.out);
     home.run(&["cancel", &first]).expect(0);
-    // Forgotten, and stated afterwards.
+    // The value was forgotten, and is provided afterwards.
     let second = run(&home);
     home.run(&["skip", &second, "hello"]).expect(0);
     let (_, view) = run_of(&home.run(&["resume", &second, "--output", "json"]).expect(1));

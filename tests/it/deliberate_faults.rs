@@ -1,8 +1,8 @@
-//! Faults that are put into the program on purpose, one at a time, and the test that each of them turns red. What the
-//! suite would miss is seen here; the list is `docs/reference/deliberate-faults.md`.
+//! Faults that are put into the program on purpose, one at a time, and the test that each of them makes fail. This
+//! shows what the tests would miss; the list is `docs/reference/deliberate-faults.md`.
 //!
-//! Each fault means a build, so the proof is asked for: `cargo test --test it deliberate -- --ignored --nocapture`.
-//! Without it the list is held to what is there: each fault still fits its file, each test still exists.
+//! Each fault needs a build, so this test runs only on request: `cargo test --test it deliberate -- --ignored
+//! --nocapture`. Without it the list is checked: each fault still fits its file, each test still exists.
 
 mod list;
 
@@ -18,7 +18,7 @@ fn root() -> &'static Path {
 }
 
 impl Fault {
-    /// The file with the fault in it.
+    /// The file's text with the fault in it.
     fn put_into(&self, text: &str) -> Result<String, String> {
         match text.matches(self.from).count() {
             1 => Ok(text.replacen(self.from, self.to, 1)),
@@ -31,7 +31,7 @@ impl Fault {
         self.test.rsplit("::").next().unwrap_or(self.test)
     }
 
-    /// Runs its test in the tree at `tree`; whether the test ran, and passed.
+    /// Runs the test in the tree at `tree`; returns whether it passed, or an error if it did not run.
     fn passes(&self, tree: &Path, target: &Path) -> Result<bool, String> {
         let output = Command::new(env!("CARGO"))
             .current_dir(tree)
@@ -86,7 +86,7 @@ fn the_page_lists_every_fault() {
 
 fn page_of(faults: &[Fault]) -> String {
     let mut page = String::from(
-        "<!-- Made from tests/it/deliberate_faults/list.rs; TWINSPAN_UPDATE_DOCS=1 cargo test writes it anew. -->\n\n\
+        "<!-- Generated from tests/it/deliberate_faults/list.rs; TWINSPAN_UPDATE_DOCS=1 cargo test regenerates it. -->\n\n\
          # Deliberate faults\n\n\
          A test that cannot fail proves nothing. Each fault below is put into a copy of the program, one at a time, and the test \
          beside it must turn red; without the fault it must be green. One command does that for all of them (it builds once \
@@ -110,7 +110,7 @@ fn page_of(faults: &[Fault]) -> String {
     page
 }
 
-/// A copy of everything that is built, without what builds leave.
+/// Copies everything that is built, without build output.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {

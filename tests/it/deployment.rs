@@ -1,5 +1,5 @@
-//! Configurations and their deployment, end to end: the shipped plan with a hub in either tenant, there and back; a mesh; what
-//! others have deployed; and a deployment that fails.
+//! Configurations and their deployment, end to end: the shipped plan with a hub in either tenant, forward and undo;
+//! a mesh; deployments of other people; and a deployment that fails.
 
 use serde_json::{Value, json};
 use twinspan_sim::World;
@@ -20,14 +20,14 @@ fn inputs() -> String {
     shipped("connect-and-deploy-hub-and-spoke.inputs.yaml")
 }
 
-/// The default world, changed.
+/// The default world, with a change.
 fn world(home: &Home, change: impl FnOnce(&mut Value)) -> String {
     let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
     change(&mut world);
     home.write("world.json", world.to_string())
 }
 
-/// A world whose network manager has a group of offices and a mesh of others, deployed.
+/// A world whose network manager has a group of offices and another team's mesh, deployed.
 fn with_their_mesh(world: &mut Value) {
     let subscription = &mut world["tenants"][0]["subscriptions"][0];
     for office in ["vnet-office-1", "vnet-office-2"] {
@@ -48,12 +48,12 @@ fn step<'d>(document: &'d Value, id: &str) -> &'d Value {
     steps.find(|step| step["step"] == id).unwrap_or_else(|| panic!("no step {id} in {document:#}"))
 }
 
-/// What the region is to have, as the simulator knows it.
+/// The goal state of the region, as the simulator knows it.
 fn deployed(azure: &Azure) -> Value {
     azure.get("/_sim/state")["network"]["deployed"].clone()
 }
 
-/// The peerings of a virtual network, made by a network manager.
+/// The peerings of a virtual network that a network manager created.
 fn peerings(azure: &Azure, token: &str, network: &str) -> Vec<String> {
     let found = azure.arm(token, "GET", &format!("{network}?api-version=2024-10-01"), None);
     let all = found["properties"]["virtualNetworkPeerings"].as_array().unwrap().iter();
@@ -61,21 +61,21 @@ fn peerings(azure: &Azure, token: &str, network: &str) -> Vec<String> {
     made.map(|p| p["properties"]["remoteVirtualNetwork"]["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Runs in a world where everything is at once, until the approval, approves and finishes.
+/// Runs in a world without delays until the approval, approves and finishes.
 fn connect_and_deploy(azure: &Azure, home: &Home, plan: &str, inputs: &str) -> Said {
     let said = home.run(&["run", plan, "--inputs", inputs, "--until-blocked"]).expect(5);
     assert!(said.err.contains("approval: deploy hub-and-spoke"), "{}", said.err);
-    assert_eq!(deployed(azure), json!({}), "nothing is deployed before somebody has said yes");
+    assert_eq!(deployed(azure), json!({}), "nothing is deployed before a person has approved");
     approve(home);
     home.run(&["resume", "--until-blocked"]).expect(0)
 }
 
-/// Opens the gate before the deployment; says which run it was.
+/// Approves the deployment; returns the run.
 fn approve(home: &Home) -> String {
     approve_at(home, "go-deploy")
 }
 
-/// Opens a gate as the target's administrator: whoever started the run is refused.
+/// Approves as the target's administrator: the person who started the run is refused.
 fn approve_at(home: &Home, gate: &str) -> String {
     let list = home.run(&["list", "--open", "--output", "json"]).expect(0).json();
     let run = list["runs"][0]["short"].as_str().unwrap().to_owned();
@@ -86,7 +86,7 @@ fn approve_at(home: &Home, gate: &str) -> String {
 }
 
 #[test]
-fn the_shipped_plan_deploys_a_hub_and_spoke_and_takes_it_back_in_microsofts_order() {
+fn the_shipped_plan_deploys_a_hub_and_spoke_and_undoes_it_in_microsofts_order() {
     let azure = Azure::start(&["--ready-world"]);
     azure.without_lags();
     let home = azure.home();
@@ -115,7 +115,7 @@ fn the_shipped_plan_deploys_a_hub_and_spoke_and_takes_it_back_in_microsofts_orde
     let first = |part: &str| {
         undone.iter().position(|path| path.contains(part)).unwrap_or_else(|| panic!("{part}: {undone:#?}"))
     };
-    // Microsoft's order: nothing is removed that is still deployed, and the link is cut last.
+    // Microsoft's order: nothing is deleted while it is deployed, and the connections are deleted last.
     let order = [
         "/commit",
         "/connectivityconfigurations/",
@@ -169,7 +169,8 @@ fn what_others_have_deployed_stays_when_ours_comes_and_goes() {
     assert_eq!(deployed(&azure)[&region], json!([configuration("theirs")]));
 }
 
-/// The group is older than the run, and something is deployed to it: joining it changes traffic, so that is approved first.
+/// The group is pre-existing and a configuration is deployed to it: joining it changes traffic, so that is approved
+/// first.
 #[test]
 fn members_of_a_group_that_is_deployed_to_wait_for_their_own_approval() {
     let home = Home::new();
@@ -216,10 +217,10 @@ fn a_deployment_that_fails_says_why_and_is_committed_again_when_a_person_says_so
     home.run(&["resume", "--until-blocked"]).expect(0);
     assert_ne!(deployed(&azure), json!({}));
     home.run(&["undo", "--yes"]).expect(0);
-    assert_eq!(deployed(&azure), json!({}), "what two commits of this run brought is withdrawn");
+    assert_eq!(deployed(&azure), json!({}), "what two commits of this run deployed is withdrawn");
 }
 
-/// Two meshes of the same network manager are deployed to the same region by one run.
+/// Two meshes of the same network manager, deployed to the same region by one run.
 const TWO_MESHES: &str = r#"
 twinspan: 1
 name: meshes
@@ -258,8 +259,8 @@ steps:
       exactly: true
 "#;
 
-/// A region has one list for all: what the second step and other people add to it is no drift of the first; what they take out
-/// of it is.
+/// A region has one list for all configurations: what the second step and other people add to it is no drift of the
+/// first step; what they remove from it is.
 #[test]
 fn what_others_deploy_beside_it_later_is_no_drift_and_what_they_withdraw_is() {
     let home = Home::new();
@@ -319,7 +320,7 @@ fn meshes_of_one_run_do_not_take_each_other_out_of_the_region() {
     home.run(&["rehearse", &plan, "--world", &file, "--undo"]).expect(0);
 }
 
-/// Azure calls it a success: every view says that nothing was reached.
+/// Azure reports a success: every view says that no member was reached.
 #[test]
 fn a_deployment_that_reaches_no_member_is_warned_about_in_every_view() {
     const NETWORK_MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
@@ -339,7 +340,7 @@ fn a_deployment_that_reaches_no_member_is_warned_about_in_every_view() {
     let said = home.run(&["run", &plan, "--until-blocked"]).expect(0);
     let warning = "reaches no member in westus2: its virtual networks are in westeurope";
     for text in [said.err, said.out, home.run(&["why", "deploy"]).expect(0).out] {
-        // A line of a terminal may be broken.
+        // The terminal may have wrapped the line.
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains("warning") && text.contains(warning), "{text}");
     }

@@ -1,5 +1,5 @@
-//! The way back for a connection that no run of this journal made: exactly what the plan names is removed, in Microsoft's
-//! order, and nothing else.
+//! The plan that removes a connection which no run of this journal created: exactly what the plan names is deleted,
+//! in Microsoft's order, and nothing else.
 
 use serde_json::{Value, json};
 use twinspan_engine::{Choice, RunId, RunStatus, Signal, StepKey, StepState, WaitKind};
@@ -44,7 +44,7 @@ pub(crate) fn absent(act: Act) -> Act {
     Act { absent: true, auxiliary: None, ..act }
 }
 
-/// A connection with a member on each side, made by somebody whose journal is not ours.
+/// A connection with a member on each side, created by an operator with another journal.
 async fn connected(more: &[Act]) -> Stage {
     let stage = Stage::of(World::ready().unwrap());
     let status = json!({
@@ -67,7 +67,7 @@ async fn connected(more: &[Act]) -> Stage {
     stage
 }
 
-/// The steps of the way back.
+/// The steps that remove the connection.
 fn back() -> Vec<Act> {
     vec![
         absent(member("ng-spokes", SPOKE)),
@@ -97,7 +97,7 @@ async fn of(process: &Process, run: RunId, step: &str) -> StepState {
     process.state(run).await.find(&StepKey::from(step)).unwrap().state().unwrap().clone()
 }
 
-/// What was removed since, in order: the last piece of each path.
+/// Resources that were deleted since, in order: the last part of each path.
 fn removed(stage: &Stage, writes: usize) -> Vec<String> {
     stage.world.with(|world| {
         let effects = world.effects()[writes..].iter();
@@ -157,7 +157,7 @@ async fn a_connection_of_that_name_that_points_elsewhere_is_left_alone() {
     assert!(decision.what.contains("is not what the plan wants removed (scope)"), "{}", decision.what);
     assert_eq!(decision.differences[0].found, elsewhere);
     assert_eq!(removed(&stage, writes), Vec::<String>::new());
-    // Left in place by a person, the rest goes on.
+    // A person skips this step, and the rest continues.
     let step = StepKey::from("s2");
     process.signal(run, Signal::Skip { step, values: Default::default() }).await.unwrap();
     assert_eq!(process.drive(run).await.unwrap(), RunStatus::Succeeded { skipped: 1 });
@@ -166,7 +166,7 @@ async fn a_connection_of_that_name_that_points_elsewhere_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_member_that_nobody_named_stops_it_before_the_link_is_cut() {
+async fn a_member_outside_the_plan_stops_it_before_the_link_is_cut() {
     let stage = connected(&[group("ng-other"), member("ng-other", SPOKE)]).await;
     let (writes, process) = (stage.writes(), stage.process(None));
     let (run, status) = disconnect(&stage, &process, 1).await;
@@ -180,7 +180,7 @@ async fn a_member_that_nobody_named_stops_it_before_the_link_is_cut() {
     assert!(stage.what_exists().to_string().contains("networkgroups/ng-other/staticmembers/vnet-app-"));
 }
 
-/// A hub is in no group, and hangs on the link like a member.
+/// A hub is in no group, and depends on the connection like a member.
 #[tokio::test]
 async fn a_hub_in_the_scope_stops_it_before_the_link_is_cut() {
     let hub = SPOKE.replace("rg-app", "rg-data").replace("vnet-app", "vnet-data");
@@ -199,7 +199,7 @@ async fn a_hub_in_the_scope_stops_it_before_the_link_is_cut() {
     assert_eq!(removed(&stage, writes), ["DELETE staticMembers/vnet-app"]);
 }
 
-/// A run that made a group with a member, and another one that put a member of its own in.
+/// A run that created a group with a member, and another run that added its own member.
 async fn shared_group(stage: &Stage, process: &Process) -> (RunId, Process, RunId) {
     let ours = [group("ng-ours"), member("ng-ours", HUB)];
     let ours = stage.accept(process, &ours.iter().collect::<Vec<_>>(), 1).await.unwrap();
@@ -228,7 +228,7 @@ async fn undo_does_not_remove_a_group_with_members_that_others_put_in() {
         assert_eq!(removed(&stage, writes), ["DELETE staticMembers/vnet-hub"]);
         match choice {
             Some(choice) => process.signal(run, Signal::Decide { step, choice }).await.unwrap(),
-            // Who put it in takes it out.
+            // The run that added the member deletes it.
             None => {
                 neighbours.signal(theirs, Signal::Undo).await.unwrap();
                 assert_eq!(neighbours.drive(theirs).await.unwrap(), RunStatus::Undone);
@@ -258,16 +258,16 @@ async fn a_plan_that_removes_a_group_removes_no_members_that_it_does_not_name() 
     assert_eq!(removed(&stage, writes), ["DELETE staticMembers/vnet-hub"]);
     process.signal(run, Signal::Cancel).await.unwrap();
     process.drive(run).await.unwrap();
-    // One that names the other member, too, is asked nothing.
+    // A plan that also names the other member needs no decision.
     let named = [absent(member("ng-ours", SPOKE)), absent(group("ng-ours"))];
     let run = stage.accept(&process, &named.iter().collect::<Vec<_>>(), 3).await.unwrap();
     assert_eq!(process.drive(run).await.unwrap(), DONE);
     assert!(!stage.what_exists().to_string().contains("networkgroups/ng-ours"));
     process.signal(ours, Signal::Undo).await.unwrap();
-    assert_eq!(process.drive(ours).await.unwrap(), RunStatus::Undone, "nothing is left to take back");
+    assert_eq!(process.drive(ours).await.unwrap(), RunStatus::Undone, "nothing is left to undo");
 }
 
-/// The shipped plan, to take one virtual network out of this group.
+/// The shipped plan, to remove one virtual network from this group.
 async fn shipped_plan(stage: &Stage, process: &Process, group: &str) -> RunId {
     let text = std::fs::read_to_string(crate::program::shipped("disconnect.yaml")).unwrap();
     let inputs = json!({
@@ -295,14 +295,14 @@ async fn the_shipped_plan_finds_a_wrong_name_before_anything_is_removed() {
     assert_eq!(stage.writes(), writes);
 }
 
-/// The effect is read and approved by the target's administrator, then the same is removed.
+/// The target's administrator reads and approves the effect, then exactly that is deleted.
 #[tokio::test]
 async fn the_shipped_plan_asks_first_and_then_removes_exactly_that() {
     let stage = connected(&[]).await;
     let (writes, process) = (stage.writes(), stage.process(None));
     let run = shipped_plan(&stage, &process, "ng-spokes").await;
     let status = process.drive(run).await.unwrap();
-    // The group carries the marker of the run that made it; it is only found here.
+    // The group carries the marker of the run that created it; here it is only found.
     assert_eq!(status, RunStatus::Waiting { on: vec![WaitKind::Approval] });
     assert_eq!(removed(&stage, writes), Vec::<String>::new());
     let (step, speaks_for) = (StepKey::from("go"), Some("target-admin".to_owned()));

@@ -1,4 +1,4 @@
-//! `doctor` says what is wrong and what mends it, and changes nothing.
+//! `doctor` reports what is wrong and how to repair it, and changes nothing.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,7 +25,7 @@ fn home() -> Home {
     home
 }
 
-/// The checks of this name, and how they came out.
+/// The checks of this name, with their results.
 fn checks<'a>(view: &'a Value, name: &str) -> Vec<&'a Value> {
     view["checks"].as_array().unwrap().iter().filter(|check| check["check"] == name).collect()
 }
@@ -80,7 +80,7 @@ fn without_a_journal_it_ends_with_3_and_looks_at_the_rest() {
 fn a_record_that_was_changed_is_found() {
     let home = home();
     let mut bytes = fs::read(home.journal()).unwrap();
-    // A letter of the stored plan: SQLite finds nothing wrong with that, its digest does.
+    // One letter of the stored plan is changed: SQLite notices nothing, the plan's digest does.
     let at = bytes.windows(23).position(|part| part == b"A gate and nothing else").expect("the plan's text");
     bytes[at] = b'B';
     fs::write(home.journal(), bytes).unwrap();
@@ -135,7 +135,7 @@ fn each_credential_that_cannot_be_used_is_named() {
         let said = home.run(&["doctor", "--output", "json"]).expect(1);
         wrong(&said, "credential", words);
     }
-    // What is there is not shown.
+    // A secret that exists is not shown.
     let home = home();
     home.write("a.secret", "canary-4d10");
     home.write(
@@ -156,5 +156,5 @@ fn a_mistake_in_the_configuration_is_one_of_the_things_that_are_wrong() {
     let view = said.json();
     let found = checks(&view, "configuration")[0];
     assert!(found["seen"].as_str().unwrap().contains("twinspan.toml:2:8"), "{found:#}");
-    assert_eq!(checks(&view, "clock").len(), 1, "the rest is looked at all the same: {view:#}");
+    assert_eq!(checks(&view, "clock").len(), 1, "the rest is checked all the same: {view:#}");
 }

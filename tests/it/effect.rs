@@ -1,4 +1,5 @@
-//! What new members change: a deployed configuration that reaches them is read and approved before anything joins.
+//! What new members change: the effect of a deployed configuration that reaches them is read and approved before any
+//! member joins.
 
 use serde_json::{Value, json};
 use twinspan_sim::World;
@@ -10,7 +11,7 @@ const PLAN: &str = "cross-tenant-connection.yaml";
 const GUEST: &str = "nina.network@contoso.example";
 const HUB: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/virtualNetworks/vnet-hub";
 
-/// The shipped world, where the group is there and hub-and-spoke is deployed to it; vnet-app has a peering of its own.
+/// The shipped world, where the group exists and hub-and-spoke is deployed to it; vnet-app has a peering of its own.
 fn deployed() -> Value {
     let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
     let manager = world.pointer_mut("/tenants/0/subscriptions/0/network_managers/0").unwrap();
@@ -62,7 +63,7 @@ fn new_members_wait_for_who_has_read_their_effect() {
         .unwrap()
         .to_owned();
     let stranger = home.run(&["approve", &run, "go"]);
-    assert_ne!(stranger.code, Some(0), "whoever started it does not approve: {stranger:#?}");
+    assert_ne!(stranger.code, Some(0), "the person who started the run cannot approve: {stranger:#?}");
     home.run(&["approve", &run, "go", "--actor", "olaf", "--as", "target-admin"]).expect(0);
     home.run(&["resume", "--until-blocked"]).expect(0);
     assert_eq!(members(&azure), 3);

@@ -1,4 +1,4 @@
-//! How the program ends when it cannot go on: whose sign-in is refused, who was waited for too long, which signal came.
+//! How the program ends when it cannot continue: a refused sign-in, a wait that ended, a signal.
 
 use std::io::Read as _;
 use std::process::{Child, Command};
@@ -16,7 +16,7 @@ fn inputs() -> String {
     shipped("cross-tenant-connection.inputs.yaml")
 }
 
-/// A plan with one step that only the central administrator does, and `more`.
+/// A plan with one step that only the central administrator performs, and `more`.
 fn sign_in_plan(azure: &Azure, more: &str) -> String {
     let tenant = azure.ready["tenants"]["central"]["id"].as_str().unwrap();
     format!(
@@ -39,13 +39,13 @@ fn a_refused_sign_in_ends_with_4_where_nothing_else_can_run() {
     assert!(!format!("{said:?}").contains("canary"), "{said:#?}");
     let json = home.run(&["resume", "--until-blocked", "--output", "json"]).expect(4).json();
     assert_eq!((&json["exit"], &json["status"]), (&json!(4), &json!("waiting")), "{json:#}");
-    // The secret is read again at use: the run goes on as soon as it is right.
+    // The secret is read again at each use: the run continues as soon as it is right.
     home.write("central.secret", right);
     home.run(&["resume", "--until-blocked"]).expect(0);
 }
 
 #[test]
-fn a_refused_sign_in_ends_with_5_where_somebody_else_is_waited_for_too() {
+fn a_refused_sign_in_ends_with_5_where_another_person_is_waited_for_too() {
     let azure = Azure::start(&[]);
     let home = azure.home();
     home.write("central.secret", "wrong");
@@ -77,7 +77,7 @@ fn waiting_that_was_given_up_ends_with_6_and_can_be_taken_up_again() {
     for words in ["gave up waiting", "accepted", "next       twinspan why", "twinspan retry"] {
         assert!(said.out.contains(words), "does not say {words:?}:\n{}", said.out);
     }
-    // What was asked of the guest still stands: the guest accepts, and a retry finds it.
+    // The invitation is still valid: the guest accepts, and a retry finds that.
     azure.redeem(GUEST);
     azure.advance("11m");
     home.run(&["retry", &run_of(&home), "accepted"]).expect(0);
@@ -89,7 +89,8 @@ fn run_of(home: &Home) -> String {
     list["runs"][0]["short"].as_str().unwrap().to_owned()
 }
 
-/// A driven run with its write of the scope connection in flight: done there, and not answered for seconds.
+/// A driven run with its write of the scope connection in flight: done in the simulator, without a response for
+/// seconds.
 fn in_flight(azure: &Azure, home: &Home) -> Ended {
     azure.post(
         "/_sim/faults",
@@ -113,7 +114,7 @@ fn send(signal: &str, child: &Child) {
     assert!(sent.success());
 }
 
-/// Waits for its end.
+/// Waits for the process to end.
 fn end(mut child: Ended) -> Said {
     let (mut out, mut err) = (String::new(), String::new());
     child.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
@@ -127,7 +128,7 @@ fn state_of(home: &Home, step: &str) -> Value {
     steps.iter().find(|shown| shown["step"] == step).unwrap()["state"].clone()
 }
 
-/// Goes on to the end; nothing was created twice.
+/// Resumes to the end; nothing was created twice.
 fn finish(azure: &Azure, home: &Home) {
     home.run(&["resume", "--until-blocked"]).expect(0);
     let created = azure.created();
@@ -146,7 +147,7 @@ fn the_first_signal_lets_the_write_end_and_parks() {
         let said = end(child).expect(code);
         assert!(said.err.contains("requests in flight end"), "{}", said.err);
         assert!(said.out.contains("next       twinspan resume"), "{}", said.out);
-        // It was answered, and what came of it is in the journal; nothing was begun after it.
+        // The response arrived, and its result is in the journal; no step was started after it.
         let state = state_of(&home, "scope-connection");
         assert!(["verifying", "waiting", "done"].contains(&state.as_str().unwrap()), "{signal}: {state}");
         let written = azure.ledger();
@@ -166,7 +167,7 @@ fn the_second_signal_stops_at_once_and_the_write_is_looked_up() {
     let home = azure.home();
     let child = in_flight(&azure, &home);
     send("-INT", &child.0);
-    // Two signals that come together are one: the first has to be heard before the second is sent.
+    // Two signals that arrive together count as one: the first has to be handled before the second is sent.
     let mut child = child;
     let mut err = String::new();
     let mut reader = std::io::BufReader::new(child.0.stderr.take().unwrap());
@@ -177,7 +178,7 @@ fn the_second_signal_stops_at_once_and_the_write_is_looked_up() {
     reader.read_to_string(&mut err).unwrap();
     assert_eq!(child.0.wait().unwrap().code(), Some(130), "{err}");
     assert!(err.contains("stopping at once"), "{err}");
-    // Nobody waited for the answer: that it was sent is known, and nothing else.
+    // The process did not wait for the response: the journal knows only that the request was sent.
     assert_eq!(state_of(&home, "scope-connection"), "intended");
     finish(&azure, &home);
     let why = home.run(&["why", &run_of(&home), "scope-connection", "--output", "json"]).expect(0).json();

@@ -1,6 +1,6 @@
-//! Every failure that Azure and Entra document is met by a real step, over the real client, in the simulated Azure: what
-//! the engine makes of it, how it goes on, and what the operator reads. The rows are in `failures/table.rs` and the files that it names; what is read
-//! is in one snapshot.
+//! A real step meets every failure that Azure and Entra document, with the real client, in the simulated Azure: how
+//! the engine classifies it, how it continues, and what the operator reads. The rows are in `failures/table.rs` and
+//! the files that it names; the text is in one snapshot.
 
 mod cli;
 mod deployments;
@@ -25,11 +25,11 @@ use twinspan_engine::{
 
 use crate::notice;
 
-/// What became of a row, in words.
+/// The result of a row, as text.
 struct Told {
     how: String,
     text: String,
-    /// Who can end it, and with what.
+    /// Who can resolve it, and with which command.
     who: Option<String>,
     next: Option<String>,
 }
@@ -46,7 +46,7 @@ fn of_step(events: &[Recorded]) -> Vec<&StepEvent> {
         .collect()
 }
 
-/// The error that an event tells, where it tells one.
+/// The error of an event, if it has one.
 fn error_of(event: &StepEvent) -> Option<&StepError> {
     match event {
         StepEvent::RetryWait { error, .. }
@@ -88,7 +88,7 @@ fn write_wait(text: &mut String, wait: &Wait) {
     }
 }
 
-/// Plays a row, and says what the operator read.
+/// Plays a row; returns what the operator read.
 async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told {
     let name = format!("{} {}", row.code, row.case);
     match &row.cause {
@@ -113,7 +113,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
             assert!(through(&status), "{name}: {status:?}\n{events:#?}");
             let troubled = events.iter().any(|event| error_of(event).is_some());
             assert!(!troubled, "{name}: {events:#?}");
-            "no failure: goes on".to_owned()
+            "no failure: continues".to_owned()
         }
         Then::Retries(class) => {
             assert!(through(&status), "{name}: {status:?}\n{events:#?}");
@@ -136,18 +136,18 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
             let others = events
                 .iter()
                 .any(|event| matches!(event, StepEvent::Waiting { wait, .. } if wait.kind.needs_somebody()));
-            assert!(!others, "{name}: nobody has to act: {events:#?}");
+            assert!(!others, "{name}: no person has to act: {events:#?}");
             match class {
-                FailureClass::Throttled => "waits as told, and goes on by itself",
+                FailureClass::Throttled => "waits as requested, and continues by itself",
                 FailureClass::Propagation if row.scene == Scene::SignInOfNewcomer => {
                     "signs in again, for 10 minutes"
                 }
-                FailureClass::Propagation if row.by_cli => "looks again, for 15 minutes",
-                FailureClass::Propagation => "looks again with a new token, for 15 minutes",
+                FailureClass::Propagation if row.by_cli => "checks again, for 15 minutes",
+                FailureClass::Propagation => "checks again with a new token, for 15 minutes",
                 _ if errors.iter().any(|error| error.certainty == twinspan_engine::Certainty::Unknown) => {
-                    "looks whether the write was done, and goes on by itself"
+                    "reads whether the write took effect, and continues by itself"
                 }
-                _ => "tries again by itself",
+                _ => "retries by itself",
             }
             .to_owned()
         }
@@ -164,11 +164,11 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
             write_wait(&mut text, wait);
             (ends, next_act) = (wait.who.clone(), wait.action.clone());
             let who = match kind {
-                WaitKind::Permission => "waits for a right",
+                WaitKind::Permission => "waits for permission",
                 WaitKind::Credential => "waits for a credential",
                 _ => "waits for a person",
             };
-            format!("{who}, looks again by itself")
+            format!("{who}, checks again by itself")
         }
         Then::Stops(class, next) => {
             let state = process.state(run).await;
@@ -184,14 +184,14 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
             if matches!(row.mend, Mend::Nothing) {
                 "stops: the plan or the inputs have to change".to_owned()
             } else {
-                "stops; `retry` goes on".to_owned()
+                "stops; `retry` continues".to_owned()
             }
         }
     };
     check_words(&name, row, &text);
     check_ids(process, run, row, &name);
 
-    // Then it ends, and the run goes on: by itself, or because somebody says so.
+    // Then the cause ends, and the run continues: by itself, or after a signal.
     stage.world.with(|world| {
         world.clear_faults();
         world.set_barrier(NINA, FABRIKAM, None);
@@ -203,7 +203,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
         Mend::Typed if through(&status) => {}
         Mend::Typed => {
             let typed = next_act.as_deref().unwrap();
-            // That takes a person a minute.
+            // Typing takes a person a minute.
             stage.clock.advance(jiff::SignedDuration::from_mins(1));
             let plain: Vec<&str> = typed
                 .split(" && ")
@@ -220,12 +220,12 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
     }
     if !through(&status) {
         let status = process.drive(run).await;
-        assert!(through(&status), "{name}: does not go on when it is over: {status:?}");
+        assert!(through(&status), "{name}: does not continue when the cause has ended: {status:?}");
     }
     Told { how, text, who: ends, next: next_act }
 }
 
-/// The tenant in which whoever does it acts.
+/// The tenant in which the step's identity acts.
 fn tenant_of(scene: Scene) -> &'static str {
     match scene {
         Scene::Group
@@ -254,12 +254,12 @@ fn tenant_of(scene: Scene) -> &'static str {
     }
 }
 
-/// What is read names a tenant, and nothing of it is raw.
+/// The text names a tenant, and contains no raw JSON or internal names.
 fn check_words(name: &str, row: &Row, text: &str) {
     if matches!(row.then, Then::GoesOn) {
         return;
     }
-    // A command's own argument is typed as it stands.
+    // The argument of a command is quoted as it is.
     let argument =
         |part| Some(part).and_then(|part: &str| part.split_once("}'")).map_or(part, |(_, rest)| rest);
     let read: String = text.split("--body '").map(argument).collect();
@@ -273,13 +273,13 @@ fn check_words(name: &str, row: &Row, text: &str) {
     for raw in ["{\"", "\\u00", "eyJ", "Trace ID", "}]"] {
         assert!(!read.contains(raw), "{name}: {raw} is read:\n{text}");
     }
-    // The engine's own words speak of no tenant: the write was accepted where the step says.
+    // The engine's own messages name no tenant: the write was accepted where the step says.
     let engine = text.contains("accepted, but not there yet");
     let tenant = row.tenant.unwrap_or_else(|| tenant_of(row.scene));
     assert!(engine || text.contains(tenant), "{name}: in which tenant? {tenant}\n{text}");
 }
 
-/// `why` shows the request that failed, with the ids that find it in the other side's logs.
+/// `why` shows the request that failed, with the ids that find it in Azure's logs.
 fn check_ids(process: &Process, run: twinspan_engine::RunId, row: &Row, name: &str) {
     let transcripts = process.transcripts(run);
     let refused = transcripts.iter().flat_map(|transcript| &transcript.exchanges).filter(|exchange| {
@@ -287,7 +287,7 @@ fn check_ids(process: &Process, run: twinspan_engine::RunId, row: &Row, name: &s
         exchange.status.is_some_and(|status| status >= 400) && said.contains(row.code.as_ref())
     });
     let mut seen = 0;
-    // Of a sign-in by the Azure CLI there is only what that says.
+    // A sign-in with the Azure CLI has no ids but those in its message.
     let refused_cli = transcripts.iter().flat_map(|transcript| &transcript.exchanges).filter(|exchange| {
         exchange.verb == "az"
             && exchange.received.as_ref().is_some_and(|received| received["succeeded"] == false)
@@ -307,14 +307,14 @@ fn check_ids(process: &Process, run: twinspan_engine::RunId, row: &Row, name: &s
     assert!(seen > 0 || !spoken, "{name}: no exchange in the record: {transcripts:#?}");
 }
 
-/// A row as it was read: what it is, and everything after its code; and its line in the reference.
+/// A row as it was read: its code, the text after the code, and its line in the reference.
 struct Entry {
     code: String,
     read: String,
     line: String,
 }
 
-/// The world's own names, and what stands for them in the reference.
+/// Names of the simulated world, and their replacements in the reference.
 const NAMES: &[(&str, &str)] = &[
     (
         "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-new",
@@ -339,8 +339,8 @@ const NAMES: &[(&str, &str)] = &[
     ("cccccccc-1111-0000-0000-000000000001", "OBJECT-ID"),
     (" (nina.network@contoso.example)", ""),
     ("\"nina.network@contoso.example\"", "\"ADDRESS\""),
-    ("nina.network@contoso.example", "the account"),
-    ("iam@fabrikam.example", "the account"),
+    ("nina.network@contoso.example", "the user"),
+    ("iam@fabrikam.example", "the user"),
     ("arm.twinspan.invalid", "management.azure.com"),
     ("login.twinspan.invalid", "login.microsoftonline.com"),
     ("graph.twinspan.invalid", "graph.microsoft.com"),
@@ -360,7 +360,7 @@ fn general(text: &str) -> String {
     NAMES.iter().fold(text.to_owned(), |text, (name, general)| text.replace(name, general))
 }
 
-/// Everything of a line in the reference but the code.
+/// The line in the reference without the code.
 fn reference_line(row: &Row, told: &Told) -> String {
     let mut ends = told.who.as_deref().map(|who| format!("{}: ", general(who))).unwrap_or_default();
     ends.push_str(&told.next.as_deref().map(general).unwrap_or_default());
@@ -373,7 +373,7 @@ fn reference_line(row: &Row, told: &Told) -> String {
 
 fn reference(title: &str, entries: &[Entry]) -> String {
     let mut text = format!(
-        "\n## {title}\n\n| code | what it means | what twinspan does | who ends it, and how |\n|---|---|---|---|\n"
+        "\n## {title}\n\n| code | what it means | what twinspan does | who resolves it, and how |\n|---|---|---|---|\n"
     );
     let mut codes: Vec<&str> = Vec::new();
     for (position, entry) in entries.iter().enumerate() {
@@ -388,7 +388,7 @@ fn reference(title: &str, entries: &[Entry]) -> String {
 
 fn entry(row: &Row, told: &Told) -> Entry {
     let case = if row.case.is_empty() { String::new() } else { format!(" ({})", row.case) };
-    // Ids that a service draws differ with everything that is asked before.
+    // Ids that the simulator generates depend on all earlier requests.
     let mut text = told.text.clone();
     let ids = told.text.split("correlation id ").skip(1).filter_map(|part| part.get(..36));
     for id in ids.filter(|id| id.chars().all(|c| c.is_ascii_hexdigit() || c == '-')) {
@@ -399,7 +399,7 @@ fn entry(row: &Row, told: &Told) -> Entry {
     Entry { code: format!("{}{case}", row.code), read, line: reference_line(row, told) }
 }
 
-/// Codes that are read alike stand together.
+/// Consecutive codes with the same text are listed together.
 fn written(entries: &[Entry]) -> String {
     let mut text = String::new();
     for (position, Entry { code, read, .. }) in entries.iter().enumerate() {
@@ -413,7 +413,7 @@ fn written(entries: &[Entry]) -> String {
     text
 }
 
-/// Plays each row in a world of its own; what is wrong is told of all of them at once.
+/// Plays each row in its own world; reports all errors together.
 async fn all(rows: Vec<Row>) -> Vec<Entry> {
     let (mut read, mut wrong) = (Vec::new(), Vec::new());
     let count = rows.len();
@@ -426,7 +426,10 @@ async fn all(rows: Vec<Row>) -> Vec<Entry> {
             if !before.is_empty() {
                 let run = process.start(plan(&before), 99).await;
                 let status = process.drive(run).await;
-                assert!(matches!(status, RunStatus::Succeeded { .. }), "what is there first: {status:?}");
+                assert!(
+                    matches!(status, RunStatus::Succeeded { .. }),
+                    "the steps that prepare the row: {status:?}"
+                );
             }
             let told = play(&stage, &process, &row, number as u64 + 1).await;
             entry(&row, &told)
@@ -440,12 +443,12 @@ async fn all(rows: Vec<Row>) -> Vec<Entry> {
     read
 }
 
-const HEAD: &str = "<!-- Made by playing each of them; a test keeps it up to date. Do not edit. -->\n# Failures\n\n\
-What Azure Resource Manager, its providers, Microsoft Graph and Microsoft Entra are known to refuse, by their documents, \
-their issues and recorded traffic. Each was met by a step in the simulated Azure, which came to it by itself or was told to \
-refuse in these words, and seen to end: `twinspan why RUN STEP` shows the request, the answer and \
-the ids that find it in the other side's logs. Where twinspan *waits*, it looks again by itself; where it *stops*, \
-`twinspan retry RUN STEP` goes on when the cause is gone.\n";
+const HEAD: &str = "<!-- Generated by a test that plays each failure. Do not edit. -->\n# Failures\n\n\
+The refusals of Azure Resource Manager, its providers, Microsoft Graph and Microsoft Entra that are known from documents, \
+issues and recorded traffic. A test plays each of them: a step meets it in the simulated Azure, which refuses by itself or \
+because a fault was set, and continues after the cause has ended. `twinspan why RUN STEP` shows the request, the response and \
+the ids that find it in Azure's logs. Where twinspan *waits*, it checks again by itself; where it *stops*, \
+`twinspan retry RUN STEP` continues when the cause has ended.\n";
 
 #[tokio::test]
 async fn every_refusal_is_met_and_read_and_ends() {
@@ -473,7 +476,8 @@ async fn every_refusal_is_met_and_read_and_ends() {
     assert!(there == text, "docs/reference/failures.md is stale: run the tests with TWINSPAN_UPDATE_DOCS=1");
 }
 
-/// The journal knows which step gave the role and when, so a process that begins in between asks nobody for what is given.
+/// The journal knows which step assigned the role and when, so a process that starts in between does not wait for
+/// that role.
 #[tokio::test]
 async fn another_process_knows_that_a_role_was_given_a_moment_ago() {
     let stage = Stage::set(Scene::ConnectionAfterGrant.world());

@@ -1,4 +1,4 @@
-//! Parts of `docs/reference/azure-fidelity.md` that a test writes: between two comments that name it.
+//! Parts of `docs/reference/azure-fidelity.md` that a test writes, each between two comments that name it.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 /// Tests that run at the same time write one after the other.
 static PAGE: Mutex<()> = Mutex::new(());
 
-/// Compares the part called `name` with `text`; `TWINSPAN_UPDATE_DOCS=1` writes it anew.
+/// Compares the part called `name` with `text`; `TWINSPAN_UPDATE_DOCS=1` rewrites it.
 #[track_caller]
 pub(crate) fn keep(root: &Path, name: &str, text: &str) {
     let _page = PAGE.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,7 +21,7 @@ fn inputs() -> String {
 }
 
 #[test]
-fn the_shipped_fleet_rehearses_and_is_taken_back_completely() {
+fn the_shipped_fleet_rehearses_and_is_undone_completely() {
     let home = Home::new();
     let said = home.run(&["rehearse", &shipped(PLAN), "--output", "json"]).expect(0);
     let made = made(&said.json());
@@ -45,8 +45,8 @@ fn the_shipped_fleet_rehearses_and_is_taken_back_completely() {
     }
 }
 
-/// The group is made before the connections, so that no target waits for another's; on the way back it goes when its members
-/// are gone, whatever has become of the connections by then.
+/// The group is created before the connections, so that no target waits for another one; undo deletes it after its
+/// members, whatever the state of the connections then is.
 #[tokio::test]
 async fn undo_takes_members_first_and_meets_no_refusal() {
     let stage = Stage::of(World::ready().unwrap());
@@ -85,7 +85,7 @@ async fn undo_takes_members_first_and_meets_no_refusal() {
     assert_eq!(group.iter().filter(|at| *at > last_member).count(), 1, "{removals:#?}");
 }
 
-/// Steps by their keys, and their states.
+/// States of the steps, by key.
 fn states(document: &Value) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for heading in document["headings"].as_array().unwrap() {
@@ -99,7 +99,7 @@ fn states(document: &Value) -> BTreeMap<String, String> {
     found
 }
 
-/// Keys of the steps whose things the run made.
+/// Keys of the steps that created or changed a resource.
 fn made(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for heading in document["headings"].as_array().unwrap() {
@@ -138,15 +138,15 @@ fn configure(azure: &Azure, home: &Home, tenants: &[&str]) {
         let name = if *tenant == FABRIKAM { "target-admin" } else { "tailspin-admin" };
         serve(&format!("target-admin.\"{tenant}\""), &ready["identities"][name]);
     }
-    // Whoever is not named for a tenant above is somebody else.
+    // Administrators of all other tenants are other people.
     config.push_str("[identities.target-admin]\ncredential = \"none\"\n");
     home.write("twinspan.toml", config);
 }
 
 #[test]
-fn a_tenant_whose_administrator_is_missing_holds_nobody_else_up() {
+fn a_tenant_whose_administrator_is_missing_delays_no_other_tenant() {
     let azure = Azure::start(&[]);
-    // A role that was just given is waited for like any work of Azure: ten minutes that say nothing here.
+    // A new role takes ten minutes to take effect, which does not matter here.
     azure.without_lags();
     let home = home(&azure, &[FABRIKAM]);
     let said = home.run(&["run", &shipped(PLAN), "--inputs", &inputs(), "--until-blocked"]).expect(5);
@@ -169,7 +169,7 @@ fn a_tenant_whose_administrator_is_missing_holds_nobody_else_up() {
     configure(&azure, &home, &[FABRIKAM, TAILSPIN]);
     home.run(&["resume", "--until-blocked"]).expect(0);
     let created = azure.created();
-    // Those of both tenants are made under one path; their names are drawn by the directory.
+    // The service principals of both tenants have one path; the directory generates their names.
     let repeated: Vec<_> = created
         .iter()
         .filter(|(path, times)| **times != 1 && !path.ends_with("/serviceprincipals"))
@@ -197,10 +197,10 @@ fn subscription(number: usize) -> String {
     format!("bbbbbbbb-0000-0000-0001-{number:012}")
 }
 
-/// The shipped world with so many more tenants, each with its own administrator and its share of the subscriptions.
+/// The shipped world with this many more tenants, each with its administrator and its share of the subscriptions.
 pub(crate) fn wide_world(fleet: Fleet) -> Value {
     let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
-    // An account that is not known yet refuses its role for a while: those writes changed nothing and would be counted.
+    // The role of a new principal is refused for a while: such writes change nothing and would be counted.
     world["lags"] = json!({ "principal": "0s", "principal_untyped": "0s" });
     for number in 0..fleet.tenants {
         let id = tenant(number);
@@ -267,7 +267,7 @@ fn eighty_targets_in_forty_tenants_are_connected_and_nothing_is_done_twice() {
     for step in ["].role", "].registered", "].scope-connection", "].network-manager-connection", "].add["] {
         assert_eq!(of(step), fleet.targets, "{step}");
     }
-    // One write each, and one for the group: none was sent twice, and nothing else was written.
+    // One write for each step, and one for the group: none was sent twice, and nothing else was written.
     assert_eq!(made.len(), fleet.tenants + 5 * fleet.targets + 1);
     assert_eq!(document["writes"], made.len());
     println!("{} requests, {} of them writes", document["requests"], document["writes"]);

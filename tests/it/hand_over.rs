@@ -1,4 +1,5 @@
-//! Hand-over: an identity without a credential on this machine, what its owner gets, and how the run goes on after it.
+//! Hand-over: an identity without a credential on this machine, the page that its owner gets, and how the run
+//! continues after it.
 
 use std::process::Command;
 
@@ -25,7 +26,7 @@ fn hand_over(home: &Home, run: &str, identity: &str, format: &str) -> String {
     home.run(&["hand-over", run, "--as", identity, "--format", format]).expect(0).out
 }
 
-/// Without what differs from run to run.
+/// The text without values that differ from run to run.
 fn stable(text: &str, run: &str) -> String {
     text.replace(run, "[RUN]").replace(env!("CARGO_PKG_VERSION"), "[VERSION]")
 }
@@ -94,7 +95,8 @@ fn what_the_central_tenant_still_has_to_do_is_foreseen_before_its_turn() {
         acts.iter().find_map(|act| act.get("make")).unwrap()["write"].clone()
     };
     let connection = write("scope-connection");
-    // With the marker, a resource without an intent in the journal would prove that the journal lost entries.
+    // The body contains no marker: a marked resource without an intent in the journal would prove that the journal
+    // lost entries.
     assert!(!data.to_string().contains("[twinspan:"), "{data:#}");
     assert_eq!(connection["body"]["properties"]["tenantId"], TARGET);
     let member = write("members[vnet-app-735df4f4]");
@@ -102,11 +104,11 @@ fn what_the_central_tenant_still_has_to_do_is_foreseen_before_its_turn() {
     let after = &of("members[vnet-app-735df4f4]")["after"];
     assert!(after.as_array().is_some_and(|after| after.contains(&"connected".into())), "{data:#}");
     assert!(member["path"].as_str().unwrap().ends_with("/staticMembers/vnet-app-735df4f4"), "{member:#}");
-    // What is done is not handed over.
+    // Completed steps are not handed over.
     assert!(tasks.iter().all(|task| task["step"] != "registered-central"), "{data:#}");
     let page = hand_over(&home, short, "target", "text");
     assert!(page.contains("(network-manager-connection)"), "{page}");
-    // Another person's work comes first, and only that tells who the guest is.
+    // Another person's step comes first, and only its output identifies the guest.
     assert!(
         page.contains("it takes `id` of step guest, which is known only when that step is done"),
         "{page}"
@@ -174,7 +176,7 @@ fn a_claim_is_checked_recorded_and_stays_a_claim() {
     let guest = claims["steps"].as_array().unwrap().iter().find(|step| step["step"] == "guest").unwrap();
     assert_eq!(guest["claimed"][0]["value"], object, "{guest:#}");
     assert_eq!(guest["state"], "waiting", "a claim proves nothing");
-    // What is handed over uses it.
+    // The next hand-over uses the claim.
     assert!(hand_over(&home, short, "target-admin", "text").contains(object));
 }
 
@@ -243,7 +245,7 @@ fn the_script_run_with_the_azure_cli_does_it_once_and_the_run_goes_on_by_itself(
     let roles: Vec<&String> = created.keys().filter(|path| path.contains("/roleassignments/")).collect();
     assert_eq!((created.get("/v1.0/invitations"), roles.len()), (Some(&1), 1), "{created:#?}");
 
-    // Twice is harmless: not even a write.
+    // Running it twice is harmless: it does not even send a write.
     let before = azure.ledger().len();
     let second = cli.run("sh", &[&script]);
     assert_eq!(second.matches("it is there").count(), 2, "{second}");
@@ -259,12 +261,12 @@ fn the_script_run_with_the_azure_cli_does_it_once_and_the_run_goes_on_by_itself(
     for step in ["guest", "role"] {
         assert_eq!(of(step)["state"], "unchanged", "{:#}", of(step));
     }
-    // The script chose the name that the step looks for.
+    // The script chose the name that the step reads.
     let read = of("role")["evidence"]["path"].as_str().unwrap().to_lowercase();
     assert!(read.starts_with(roles[0].as_str()), "{read} is not {}", roles[0]);
     let repeated: Vec<_> = azure.created().into_iter().filter(|(_, times)| *times != 1).collect();
     assert!(repeated.is_empty(), "created more than once: {repeated:?}");
-    // What the run did not make it does not take back.
+    // Undo keeps what the run did not create.
     home.run(&["undo", "--yes"]).expect(0);
     let removed = azure.ledger().into_iter().filter(|effect| effect.change == "deleted");
     assert!(
@@ -274,9 +276,9 @@ fn the_script_run_with_the_azure_cli_does_it_once_and_the_run_goes_on_by_itself(
     );
 }
 
-/// The invitation and the role are twinspan's; everything after it is done by scripts, in both tenants.
+/// The run creates the invitation and the role assignment; scripts create everything after it, in both tenants.
 #[test]
-fn both_tenants_parts_by_script_are_found_in_place() {
+fn both_tenants_parts_by_script_are_found_unchanged() {
     let Some(program) = azure_cli::program() else { return };
     let azure = Azure::start(&[]);
     let home = azure.home();
@@ -296,7 +298,7 @@ fn both_tenants_parts_by_script_are_found_in_place() {
     azure.advance("11m");
     let cli = AzureCli::new(program, &azure, &home);
 
-    // The central half; its members have to wait for the other one.
+    // The central tenant's part; its members have to wait for the other tenant's.
     cli.sign_in("central", CENTRAL);
     let central = script("central");
     let early = cli.command("sh").arg(&central).output().unwrap();

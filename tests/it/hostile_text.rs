@@ -1,4 +1,5 @@
-//! Texts that others wrote, full of what a terminal, a shell or a browser would act on, through every output of every command.
+//! Text from others with everything on which a terminal, a shell or a browser would act, through every output of
+//! every command.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,23 +15,24 @@ use crate::azure::Azure;
 use crate::program::{Home, Said};
 use crate::terminal::Terminal;
 
-/// Escape sequences in C0 and C1, a title, the clipboard, overwriting, erasing, reordering, hiding, and a line that looks like ours.
+/// Escape sequences in C0 and C1, a title, the clipboard, overwriting, erasing, reordering, hiding, and a line that
+/// imitates ours.
 const HOSTILE: &str = "\u{1b}[35mQ\u{1b}]0;PWNED\u{7}\u{1b}]52;c;UFdORUQ=\u{7}\u{1b}[2J\u{9b}31m\u{85}\rOVER\u{8}\u{8}\u{7f}\u{202e}\u{2066}\
                        \u{61c}\u{200b}\u{2028}\u{feff}\u{fdd0}$(touch PWNED)`touch PWNED`'\"<b>\u{2019}; touch PWNED\nFORGED    everything";
 
-/// The only sequences in `text` are styles, nothing else in it acts, and no line is the one that was forged.
+/// The only sequences in `text` are styles, nothing else in it is active, and no line is the forged one.
 #[track_caller]
 fn harmless(what: &str, text: &str) {
     let plain = without_styles(text);
     for (number, line) in plain.split('\n').enumerate() {
         let found = line.find(|c| is_active(c) && c != '\t');
         assert_eq!(found, None, "{what}: line {}: {line:?}", number + 1);
-        assert!(!line.starts_with("FORGED"), "{what}: a line of others passes for one of ours:\n{plain}");
+        assert!(!line.starts_with("FORGED"), "{what}: foreign text imitates one of our lines:\n{plain}");
     }
     assert!(!text.contains("\u{1b}[35m"), "{what}: a style that is not ours: {text:?}");
 }
 
-/// Without colours, of which others' text has one that is none of ours.
+/// The text without our styles; the style in the hostile text is not one of ours.
 fn without_styles(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -44,7 +46,7 @@ fn without_styles(text: &str) -> String {
     plain
 }
 
-/// In JSON not even styles; and it is JSON.
+/// JSON output has not even styles, and is valid JSON.
 #[track_caller]
 fn harmless_json(what: &str, text: &str) {
     assert!(!text.contains(|c| is_active(c) && c != '\n'), "{what}: {text:?}");
@@ -53,7 +55,7 @@ fn harmless_json(what: &str, text: &str) {
     }
 }
 
-/// Azure Resource Manager as an attacker would have it: subscriptions with that name, and refusals with that code and message.
+/// A hostile Azure Resource Manager: subscriptions with that name, and refusals with that code and message.
 fn hostile_azure() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -92,7 +94,7 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     )
 }
 
-/// A text of a plan.
+/// A text as a YAML string.
 fn yaml(text: &str) -> String {
     // JSON's strings are YAML's.
     twinspan_encode::json::encoded(&Value::from(text).to_string()).into_owned()
@@ -100,7 +102,7 @@ fn yaml(text: &str) -> String {
 
 fn plan() -> String {
     let hostile = yaml(HOSTILE);
-    // Of a type whose names no rule of ours knows: any other is refused when the plan is checked.
+    // A type whose names no rule of ours knows: with any other type the plan's check would refuse it.
     let id = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg/providers/Contoso.Things/things/nm$(touch${IFS}PWNED)`touch${IFS}PWNED`";
     let mut text = format!(
         "twinspan: 1\nname: evil\nsummary: {hostile}\ndocument: {hostile}\ninputs:\n  word: {{ type: string, about: {hostile} }}\n\
@@ -134,7 +136,7 @@ fn plan() -> String {
     text
 }
 
-/// A folder with that plan, configured for the hostile Azure; sign-in is the simulator's.
+/// A folder with that plan, configured for the hostile Azure; the simulator handles sign-in.
 struct Stage {
     azure: Azure,
     arm: String,
@@ -170,7 +172,7 @@ impl Stage {
         Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Runs it in every form and holds each to what it must be; in colour, as on a terminal.
+    /// Runs a command with every output format and checks each; in colour, as on a terminal.
     #[track_caller]
     fn every_form(&self, arguments: &[&str]) {
         for output in ["text", "json", "jsonl"] {
@@ -274,7 +276,7 @@ fn nothing_that_others_wrote_acts_in_any_output_of_any_command() {
     assert!(loud.err.lines().count() > 20, "{}", loud.err);
 }
 
-/// Plans with mistakes, in folders with such names.
+/// Plans with errors, in folders with such names.
 #[test]
 fn nothing_that_others_wrote_acts_in_a_diagnostic() {
     let stage = Stage::new();
@@ -313,7 +315,7 @@ fn nothing_that_others_wrote_acts_in_a_diagnostic() {
     stage.every_form(&["--config", configuration.to_str().unwrap(), "doctor"]);
 }
 
-/// What a run says on a terminal, live lines too.
+/// What a run prints on a terminal, live lines too.
 #[test]
 fn nothing_that_others_wrote_acts_on_a_terminal() {
     let stage = Stage::new();
@@ -333,7 +335,7 @@ fn nothing_that_others_wrote_acts_on_a_terminal() {
     }
 }
 
-/// The script of a hand-over runs nothing that stands in a plan.
+/// The script of a hand-over executes no text of the plan.
 #[test]
 fn a_script_runs_nothing_that_stands_in_a_plan() {
     let stage = Stage::new();
@@ -364,7 +366,7 @@ fn a_script_runs_nothing_that_stands_in_a_plan() {
         let removal = out.lines().find(|line| line.starts_with("az rest --method delete")).unwrap();
         harmless(shell, &out);
         harmless(shell, &err);
-        // The line that is to be pasted is safe, too.
+        // The command line to be pasted is safe, too.
         let output = Command::new(shell)
             .args(["-c", removal])
             .current_dir(&folder)

@@ -1,5 +1,5 @@
-//! The rules of the house that crate boundaries alone do not hold: who uses whom, which library occurs where, how
-//! large a file may be. The rules are explained in `docs/concepts/architecture.md`.
+//! Rules of the project that crate boundaries alone do not enforce: which crate uses which, where a library occurs,
+//! how large a file may be. The rules are explained in `docs/concepts/architecture.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Identities with names of one's own: rehearsed, configured, mistyped.
+//! Identities with names of the plan's own: rehearsed, configured, mistyped.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use crate::azure::Azure;
 use crate::program::{Home, shipped};
 use crate::verify::MANAGER;
 
-/// The identities' names are nobody's but this plan's.
+/// A plan whose identities have names that no other plan uses.
 const PLAN: &str = "\
 twinspan: 1
 name: own-names
@@ -48,7 +48,7 @@ fn home() -> Home {
 fn a_plan_with_names_of_its_own_is_rehearsed() {
     let home = home();
     let rehearse = |more: &[&str]| home.run(&[&["rehearse", "own.yaml", "--world", "ready"], more].concat());
-    // The application has a service principal in both tenants, and nothing in the plan says person.
+    // The application has a service principal in both tenants, and no identity of the plan has to be a person.
     rehearse(&[]).expect(0);
     rehearse(&["--identity", "hub=user", "--identity", "spoke=app"]).expect(0);
     rehearse(&["--identity", "hub=app", "--identity", "spoke=user"]).expect(0);
@@ -101,7 +101,7 @@ fn a_configured_identity_that_no_plan_knows_is_refused() {
     {
         assert!(said.err.contains(words), "does not say {words:?}:\n{}", said.err);
     }
-    assert_eq!(azure.requests().len(), requests, "nobody was signed in");
+    assert_eq!(azure.requests().len(), requests, "no identity signed in");
 }
 
 #[test]

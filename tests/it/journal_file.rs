@@ -1,4 +1,4 @@
-//! The journal's file in an operator's hands: whose it is, what it may be, and a disk that is full while a run is driven.
+//! The journal's file: its permissions, its format, and a disk that fills while a run is driven.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +23,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Who looks for the journal finds a foreign or newer file, says so with `words`, and leaves it as it is.
+/// Each command that opens a foreign or newer file reports that with `words`, and leaves the file as it is.
 fn refused(home: &Home, plan: &str, words: &[&str]) {
     let before = fs::read(home.journal()).unwrap();
     fs::set_permissions(home.journal(), fs::Permissions::from_mode(0o644)).unwrap();
@@ -59,7 +59,7 @@ fn the_journal_is_for_its_owner_alone_whatever_the_mask_is() {
         let path = entry.unwrap().path();
         assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
     }
-    // One that was opened up by hand is closed again.
+    // Permissions that were widened by hand are narrowed again.
     fs::set_permissions(home.journal(), fs::Permissions::from_mode(0o644)).unwrap();
     home.run(&["run", &plan]).expect(0);
     assert_eq!(mode(&home.journal()), 0o600);
@@ -70,7 +70,7 @@ fn foreign_and_newer_files_are_refused_with_what_to_do() {
     let home = Home::new();
     let plan = home.write("plan.yaml", PLAN);
     fs::create_dir(home.path().join("state")).unwrap();
-    fs::write(home.journal(), "notes of somebody else, which nobody may touch\n".repeat(100)).unwrap();
+    fs::write(home.journal(), "notes of another program, which must not change\n".repeat(100)).unwrap();
     refused(&home, &plan, &["is not a journal of twinspan", "--journal"]);
 
     let home = Home::new();
@@ -106,7 +106,7 @@ fn reference() -> Vec<String> {
     ["run", &plan, "--inputs", &inputs].map(str::to_owned).into()
 }
 
-/// The failure was said, and the run goes on once there is room.
+/// The failure was reported, and the run continues once there is room.
 fn go_on(azure: &Azure, home: &Home, said: &Said) {
     assert!(said.err.contains("the journal cannot be written"), "{}", said.err);
     assert!(said.err.contains("make room"), "{}", said.err);
@@ -129,8 +129,8 @@ fn expect_made_once(azure: &Azure) {
     assert!(repeated.is_empty(), "created more than once: {repeated:?}");
 }
 
-/// Runs the reference plan where no file may be longer than `blocks` of 512 bytes: SQLite sees a disk that takes no more.
-/// Says how many writes were sent before that; `None`: it was enough.
+/// Runs the reference plan where no file may be longer than `blocks` of 512 bytes: to SQLite the disk is full.
+/// Returns how many writes were sent before that; `None` if the space was enough.
 fn run_within(blocks: u32) -> Option<usize> {
     let azure = Azure::start(&["--ready-world"]);
     azure.without_lags();
@@ -154,7 +154,7 @@ fn run_within(blocks: u32) -> Option<usize> {
     let said = said.expect(74);
     let sent = azure.ledger().len();
     if sent > 0 {
-        // What was sent after the last commit would have no intent.
+        // A write after the last commit would have no intent.
         let intents = home.events().iter().filter(|event| event.name == "intended").count();
         assert!(sent <= intents, "{sent} writes, {intents} intents");
     }
@@ -176,7 +176,7 @@ fn a_disk_that_is_full_while_a_run_is_driven_loses_nothing() {
     assert!(in_the_middle >= 2, "{sent:?}");
 }
 
-/// A file system of its own that is really full, where this user may mount one.
+/// A small file system that is really full, if this user may mount one.
 #[test]
 fn a_full_file_system_is_survived_too() {
     let azure = Azure::start(&["--ready-world"]);
@@ -185,7 +185,7 @@ fn a_full_file_system_is_survived_too() {
     let state = home.path().join("state");
     fs::create_dir(&state).unwrap();
     fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
-    // The journal lives in a name space that ends with this script, so all that is asked of it is asked here.
+    // The journal exists in a name space that ends with this script, so all its commands run in the script.
     let script = "
         mount -t tmpfs -o size=400k,mode=700 tmpfs state || exit 99
         program=$1; shift

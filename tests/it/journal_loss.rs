@@ -1,4 +1,5 @@
-//! The journal is more than one file: what is lost of it is said with exit code 74, and never taken for an empty journal.
+//! The journal is more than one file: a loss of part of it is reported with exit code 74, and never taken for an
+//! empty journal.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -52,7 +53,7 @@ fn copy(home: &Home, suffixes: &[&str]) -> Home {
     copy
 }
 
-/// Every command says `words`, exit code 74, and changes nothing.
+/// Every command reports `words` with exit code 74, and changes nothing.
 #[track_caller]
 fn refused(home: &Home, words: &str) {
     let plan = home.write("plan.yaml", REST);
@@ -83,11 +84,11 @@ fn refused(home: &Home, words: &str) {
 fn after_a_kill_the_file_alone_is_not_the_journal_and_says_so() {
     let home = killed();
     refused(&copy(&home, &[""]), "is missing");
-    // With its log it is whole.
+    // With its write-ahead log the journal is whole.
     let whole = copy(&home, &["", "-wal"]);
     let list = whole.run(&["list", "--open"]).expect(0);
     assert!(list.out.contains("rest"), "{}", list.out);
-    assert!(!beside(&whole, ".record").exists(), "to read writes nothing");
+    assert!(!beside(&whole, ".record").exists(), "reading writes nothing");
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn a_pipeline_that_caches_the_file_alone_gets_no_alarm() {
         "twinspan: 1\nname: gate\nsummary: s\nsteps:\n  - { id: go, uses: approval, with: { show: x } }\n";
     let plan = home.write("plan.yaml", gate);
     home.run(&["run", &plan, "--until-blocked"]).expect(5);
-    // The next job has a machine of its own, and the journal from the cache.
+    // The next job has its own machine, and the journal from the cache.
     let next = copy(&home, &[""]);
     next.run(&["approve", "--actor", "ada", &short(&next), "go"]).expect(0);
     next.run(&["resume", "--all", "--until-blocked"]).expect(0);
@@ -188,7 +189,7 @@ fn a_backup_is_whole_while_runs_are_driven_and_replaces_nothing_unasked() {
     restored.run(&["doctor"]).expect(0);
 }
 
-/// The driver of the reference plan, while one of its writes is on its way.
+/// The driver of the reference plan, with one of its writes in flight.
 fn in_flight() -> (Azure, Home, Watched) {
     let azure = Azure::start(&["--ready-world"]);
     azure.without_lags();

@@ -1,4 +1,4 @@
-//! What a removal would take along of others, and what is kept where something is written over.
+//! What a delete would remove together with its target, and what an overwrite keeps.
 
 use serde_json::{Value, json};
 use twinspan_engine::{Choice, Decision, RunId, Signal, StepKey, StepState, choices};
@@ -55,7 +55,8 @@ async fn asked(process: &Process, run: RunId, step: &str) -> Option<Decision> {
     Some(*decision)
 }
 
-/// Undo of a container asks about what others put in, names it, and deletes it only when a person says so.
+/// Undo of a container needs a decision about resources that others put in, names them, and deletes it only when a
+/// person chooses that.
 #[tokio::test]
 async fn what_others_put_into_a_container_is_not_deleted_unasked() {
     let network_id = format!("{GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-of-others");
@@ -99,7 +100,7 @@ async fn what_the_run_itself_put_in_is_no_question() {
     }
 }
 
-/// Also where the plan orders the removal.
+/// The same for a plan that orders the removal.
 #[tokio::test]
 async fn a_plan_that_removes_a_container_asks_about_what_is_in_it() {
     let stage = Stage::of(World::shipped().unwrap());
@@ -115,7 +116,7 @@ async fn a_plan_that_removes_a_container_asks_about_what_is_in_it() {
     assert_eq!(stage.writes(), writes);
 }
 
-/// A field that no update changes: overwriting is neither offered nor taken.
+/// A field that no update changes: overwriting is neither offered nor accepted.
 #[tokio::test]
 async fn what_azure_only_recreates_is_not_overwritten() {
     let stage = Stage::of(World::shipped().unwrap());

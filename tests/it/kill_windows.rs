@@ -1,9 +1,10 @@
-//! The program is killed with SIGKILL in each window of each write of the reference plan, over real sockets, with writes
-//! that take 50 ms to arrive and 50 ms to be answered. The oracle is the simulator: what it was asked and what it did.
+//! The program is killed with SIGKILL in each window of each write of the reference plan, over real sockets, with
+//! writes that take 50 ms to arrive and 50 ms to respond. The oracle is the simulator: the requests that it received
+//! and what it did.
 //!
-//! Windows whose edge is a commit are found by [`TWINSPAN_HOLD_COMMIT`](../../src/held_commit.rs), which exists in test
-//! builds only; those in flight are found from outside, by what the simulator holds. Where each write really stood at a
-//! kill is worked out afterwards, from the journal and the simulator; that is what is counted.
+//! Windows whose edge is a commit are found by [`TWINSPAN_HOLD_COMMIT`](../../src/held_commit.rs), which exists in
+//! test builds only; those in flight are found from outside, in the simulator's list. The real state of each write
+//! at a kill is derived afterwards, from the journal and the simulator; that is what is counted.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -21,11 +22,11 @@ const GUEST: &str = "nina.network@contoso.example";
 struct Write {
     step: &'static str,
     method: &'static str,
-    /// Part of its path that no other write has at the end, in lower case.
+    /// End of its path that no other write has, in lower case.
     path: &'static str,
-    /// Part of the path of the read that comes before it.
+    /// Part of the path of the probe before it.
     probe: &'static str,
-    /// An absence after it must last before it is believed: 30 to 60 s.
+    /// An absence after it must be confirmed for 30 to 60 s.
     settles: bool,
 }
 
@@ -56,36 +57,36 @@ impl Write {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Window {
-    /// The probe was answered; the intent is not durable.
+    /// The probe is finished; the intent is not durable.
     BeforeIntent,
     /// The intent is durable; nothing was sent.
     BeforeSending,
-    /// The request has arrived and is not done.
+    /// The request has arrived and is not carried out.
     Arrived,
-    /// It is done and not answered.
+    /// It is carried out, without a response.
     Done,
-    /// It was answered; nothing of that is in the journal.
+    /// The response arrived; the journal does not have it.
     Answered,
-    /// It got lost on its way; the program did not know that yet.
+    /// The request was lost; the program does not know that yet.
     LostUnseen,
-    /// Not a kill: it is done and its answer gets lost.
+    /// Not a kill: it is carried out and its response is lost.
     AnswerLost,
-    /// Not a kill: it gets lost on its way.
+    /// Not a kill: the request is lost.
     RequestLost,
 }
 
 use Window::{AnswerLost, Answered, Arrived, BeforeIntent, BeforeSending, Done, LostUnseen, RequestLost};
 
 const KILLS: [Window; 5] = [BeforeIntent, BeforeSending, Arrived, Done, Answered];
-/// So many of [`WRITES`] make what is there already in the simulator's ready world.
+/// Number of the first [`WRITES`], whose resources exist already in the simulator's ready world.
 const PREREQUISITES: usize = 3;
-/// Rollouts from a world where nothing is there, killed at the prerequisites.
+/// Rollouts from an empty world, killed at the prerequisites.
 const FROM_NOTHING: usize = 8;
-/// Rollouts in the ready world, killed at everything else.
+/// Rollouts in the ready world, killed at all other writes.
 const READY: usize = 8;
 
-/// What is to happen to a write in a rollout, one after the other. The last one may leave it done. Waiting for an absence
-/// to last takes long, so a rollout does so at one write only: at the guest or at its role.
+/// The windows that a write goes through in a rollout, one after the other. The last one may leave it done.
+/// Confirming an absence takes long, so a rollout does so for one write only: the guest or its role.
 fn windows(rollout: usize, write: &Write) -> VecDeque<Window> {
     let in_the_way = match (write.step, rollout) {
         ("guest", 0 | 1) | ("role", 4 | 5) => &[BeforeSending][..],
@@ -97,14 +98,14 @@ fn windows(rollout: usize, write: &Write) -> VecDeque<Window> {
     [&[BeforeIntent], in_the_way, &[end]].concat().into()
 }
 
-/// A rollout of its own world.
+/// A rollout in its own world.
 struct Rollout {
     number: usize,
     azure: Azure,
     home: Home,
-    /// What is still to happen to each write.
+    /// The windows that each write still has to go through.
     left: Vec<VecDeque<Window>>,
-    /// What did happen to each write, kills and losses.
+    /// The windows that each write went through, kills and losses.
     seen: Vec<Vec<Window>>,
     redeemed: bool,
 }
@@ -128,12 +129,12 @@ impl Rollout {
         Rollout { number, azure, home, left, seen: vec![Vec::new(); WRITES.len()], redeemed: false }
     }
 
-    /// Its writes.
+    /// The writes of this rollout.
     fn writes(&self) -> &'static [Write] {
         if self.number < FROM_NOTHING { &WRITES } else { &WRITES[PREREQUISITES..] }
     }
 
-    /// Writes whose next window is one of `windows`. What follows a lost request follows in the same process.
+    /// Writes whose next window is one of `windows`. The window after a lost request follows in the same process.
     fn next(&self, windows: &[Window]) -> Vec<(usize, Window)> {
         let next = self.left.iter().enumerate().flat_map(|(position, left)| {
             let count = if left.front() == Some(&RequestLost) { 2 } else { 1 };
@@ -142,8 +143,8 @@ impl Rollout {
         next.filter(|(_, window)| windows.contains(window)).collect()
     }
 
-    /// Tells the simulator what goes wrong with the next process. Every write is slow; one that is to be seen in flight is
-    /// slower.
+    /// Sets the simulator's faults for the next process. Every write is slow; one that is to be observed in flight
+    /// is slower.
     fn set_faults(&self) {
         let mut faults = Vec::new();
         for (position, window) in self.next(&[Arrived, Done, AnswerLost, RequestLost]) {
@@ -180,7 +181,7 @@ impl Rollout {
         if !places.is_empty() {
             command.env("TWINSPAN_HOLD_COMMIT", places.join("\n")).env("TWINSPAN_HOLD_FILE", self.held_at());
         }
-        // Nobody reads while it runs: a pipe would fill.
+        // The test reads the output only at the end: a pipe would fill.
         let err = fs::File::create(self.err()).unwrap();
         command.stdout(Stdio::null()).stderr(err).spawn().unwrap()
     }
@@ -193,7 +194,7 @@ impl Rollout {
         self.home.path().join("err")
     }
 
-    /// Runs a process until it is in a window that is looked for, and kills it there; or until it ends.
+    /// Runs a process until it is in a wanted window, and kills it there; or until it ends.
     fn live(&self, first: bool) -> End {
         drop(fs::remove_file(self.held_at()));
         self.set_faults();
@@ -223,7 +224,7 @@ impl Rollout {
         end
     }
 
-    /// Works out where each write stood when the process was killed, and counts it.
+    /// Derives the state of each write at the kill, and counts it.
     fn look_back(&mut self, held: Option<(usize, Window)>, asked_before: &[usize], lost: &[(usize, Window)]) {
         let in_flight = self.azure.in_flight();
         let asked = self.asked();
@@ -235,7 +236,7 @@ impl Rollout {
             let names: Vec<String> = own.iter().filter_map(name).collect();
             let sent_now = asked[position] > asked_before[position];
             let flight = in_flight.iter().find(|request| write.is_at(&request.path));
-            // Of the losses the program knew those that it noted.
+            // The program knew of the losses that it recorded.
             let noted = names.iter().filter(|name| *name == "uncertain").count();
             let mut lost = lost.iter().filter(|(of, _)| *of == position).map(|(_, window)| *window);
             for window in lost.by_ref().take(noted) {
@@ -269,19 +270,20 @@ impl Rollout {
                     left.pop_front();
                 }
                 if matches!(window, Arrived | Done | Answered) {
-                    // It will be there: nothing more can happen to it.
+                    // It will take effect: no other window is possible.
                     left.clear();
                 }
             }
         }
-        // A request may be done long after who sent it is dead; where an absence has to last, that is not waited for here.
+        // A request may take effect long after its sender is dead; where an absence must be confirmed, that is not
+        // waited for here.
         let lasting = |path: &str| WRITES.iter().any(|write| write.settles && write.is_at(path));
         if self.number.is_multiple_of(2) || in_flight.iter().any(|request| lasting(&request.path)) {
             self.azure.drained();
         }
     }
 
-    /// How often each write was taken in so far.
+    /// How often the simulator received each write so far.
     fn asked(&self) -> Vec<usize> {
         let requests = self.azure.requests();
         let count = |write: &Write| {
@@ -293,7 +295,7 @@ impl Rollout {
         WRITES.iter().map(count).collect()
     }
 
-    /// Losses that happened while the last process lived.
+    /// Losses while the last process lived.
     fn losses(&self) -> Vec<(usize, Window)> {
         let faults = self.azure.get("/_sim/faults");
         let left: Vec<(String, String)> = faults["faults"]
@@ -341,14 +343,14 @@ impl Rollout {
         self.seen
     }
 
-    /// Each thing was made once, and no write was repeated without a look between.
+    /// Each resource was created once, and no write was repeated without a read in between.
     fn check_world(&self) {
         let created = self.azure.created();
         let requests = self.azure.requests();
         for write in self.writes() {
             let times: Vec<usize> =
                 created.iter().filter(|(path, _)| write.is_at(path)).map(|(_, times)| *times).collect();
-            // Registering makes nothing; it is the one write that only changes.
+            // Registering creates nothing; it is the only write that just changes a resource.
             let wanted: &[usize] = if write.step == "registered-target" { &[] } else { &[1] };
             assert_eq!(times, wanted, "rollout {}, {}: {created:#?}", self.number, write.step);
             let mut looked = false;
@@ -356,7 +358,7 @@ impl Rollout {
                 if request.method == write.method && write.is_at(&request.path) {
                     assert!(
                         looked,
-                        "rollout {}: {} was sent without a look before it",
+                        "rollout {}: {} was sent without a read before it",
                         self.number, write.step
                     );
                     looked = false;
@@ -367,7 +369,7 @@ impl Rollout {
         }
     }
 
-    /// `why` shows, for each write, what happened to it and what it is proven by.
+    /// `why` shows, for each write, what happened to it and which read proves it.
     fn check_why(&self) {
         let list = self.home.run(&["list", "--output", "json"]).expect(0).json();
         let run = list["runs"][0]["run"].as_str().unwrap();
@@ -398,14 +400,14 @@ impl Rollout {
                 .filter(|window| matches!(window, BeforeSending | RequestLost | LostUnseen))
                 .count();
             let sending = why.lines().filter(|line| line.contains("Z  sending ")).count();
-            // Only what did not arrive is sent again, and a request that was still under way when it was looked for.
+            // A write is sent again only if it did not arrive, or was still in flight when the probe read.
             let late = usize::from(seen.contains(&Arrived));
             assert!((attempts + 1..=attempts + 1 + late).contains(&sending), "{place}");
         }
     }
 }
 
-/// The write and the window that a place of `TWINSPAN_HOLD_COMMIT` stands for.
+/// The write and the window that a value of `TWINSPAN_HOLD_COMMIT` names.
 fn window_of(place: &str) -> (usize, Window) {
     let (window, step) = [
         ("before-commit intended ", BeforeIntent),
@@ -449,7 +451,7 @@ fn killed_in_each_window_of_each_write_it_makes_everything_once() {
         println!("{line}");
     }
     println!("{kills} kills in {} rollouts", seen.len());
-    // Each is aimed at twice or more; a busy machine may miss one of them in flight, and none is done twice.
+    // Each window is tried at least twice, as a busy machine may miss one in flight.
     assert!(missing.is_empty(), "never reached: {missing:#?}");
     assert!(kills >= 150, "only {kills} kills");
 }

@@ -1,6 +1,6 @@
-//! Over real sockets: a request lands after its driver was killed and the run was undone, and a journal that was restored from
-//! a backup. The oracle is the simulator's ledger. The request window of these processes is two seconds
-//! ([`TWINSPAN_REQUEST_WINDOW`](../../src/request_windows.rs), test builds only).
+//! Over real sockets: a request takes effect after its driver was killed and the run was undone, and a journal is
+//! restored from a backup. The oracle is the simulator's ledger. The request window of these processes is two
+//! seconds ([`TWINSPAN_REQUEST_WINDOW`](../../src/request_windows.rs), test builds only).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn run(home: &Home, options: &[&str]) -> Watched {
     Watched::start(home, "run", &[&["run", &plan, "--inputs", &inputs], options].concat())
 }
 
-/// Last segments of what runs created and nobody deleted.
+/// Last segments of resources that runs created and that were not deleted.
 fn live(azure: &Azure) -> BTreeSet<String> {
     let mut live = BTreeSet::new();
     for effect in azure.ledger() {
@@ -68,7 +68,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A world in which everything was done, and a journal that knows nothing but the start of the run.
+/// A world in which the run is done, and a journal that knows only the start of the run.
 fn restored() -> (Azure, Home) {
     let azure = Azure::start(&["--ready-world"]);
     azure.without_lags();
@@ -108,7 +108,7 @@ fn a_restored_backup_is_not_undone_while_something_carries_the_marker() {
         let said = home.run(&["undo", "--yes"]).expect(1);
         assert!(said.out.contains("the journal lost its last entries"), "{}", said.out);
         assert_eq!(live(&azure), before, "nothing is deleted without a decision");
-        // Each by its own decision, which says when it was created, where Azure says so.
+        // Each needs its own decision, which says when the resource was created, if Azure reports that.
         let mut asked = Vec::new();
         for _ in 0..12 {
             let (run, _) = lost(&home);
@@ -125,7 +125,7 @@ fn a_restored_backup_is_not_undone_while_something_carries_the_marker() {
         assert!(asked.iter().any(|what| what.contains("it was created at 2")), "{asked:#?}");
         let left = live(&azure);
         assert!(left.len() < before.len(), "{left:?}");
-        // What carries no marker cannot be told apart, and is named.
+        // Resources without a marker cannot be attributed to the run, and are named.
         let unchecked = run["unchecked"].as_array().map_or(0, Vec::len);
         assert!(left.len() <= unchecked, "{left:?} left, {unchecked} named\n{run:#}");
     }

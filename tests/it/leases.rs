@@ -1,4 +1,4 @@
-//! Two drivers and one run: whichever way the second one comes to the journal, one of them sends.
+//! Two drivers and one run: by whatever path the second one opens the journal, only one of them sends.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -24,7 +24,7 @@ steps:
     with: { for: 1h }
 ";
 
-/// The program with a journal at another path.
+/// The program with the journal at another path.
 fn through(home: &Home, journal: &Path, arguments: &[&str]) -> Said {
     let mut command = home.command(arguments);
     let output = command.env("TWINSPAN_JOURNAL", journal).output().unwrap();
@@ -40,7 +40,7 @@ fn locks(home: &Home) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// Starts the reference plan and returns while one of its writes is on its way for `time`.
+/// Starts the reference plan and returns while one of its writes is in flight for `time`.
 fn driver_in_flight(time: &str) -> (Azure, Home, Watched) {
     let azure = Azure::start(&["--ready-world"]);
     azure.without_lags();
@@ -68,11 +68,11 @@ fn a_live_driver_is_found_whatever_path_leads_to_its_journal() {
             assert!(said.err.contains(words), "{path} does not say {words:?}:\n{}", said.err);
         }
     }
-    // Two names of one file would be two logs.
+    // Two names of one file would have two write-ahead logs.
     fs::hard_link(&journal, home.path().join("hard.db")).unwrap();
     assert!(through(&home, &home.path().join("hard.db"), &["resume"]).expect(74).err.contains("hard links"));
     fs::remove_file(home.path().join("hard.db")).unwrap();
-    // A lock that was removed proves nothing, and is there again.
+    // A removed lock file proves nothing, and is written again.
     locks(&home).into_iter().for_each(|lock| fs::remove_file(lock).unwrap());
     home.run(&["resume", "--all", "--until-blocked"]).expect(7);
     home.run(&["resume", "--all", "--until-blocked", "--steal"]).expect(7);
@@ -88,8 +88,8 @@ fn a_live_driver_is_found_whatever_path_leads_to_its_journal() {
     );
 }
 
-/// Runs `arguments` where this machine has another name and, if `other_kernel`, another boot id; `None`: that cannot be
-/// arranged here.
+/// Runs `arguments` where this machine has another name and, if `other_kernel`, another boot id; `None` if that
+/// cannot be arranged here.
 fn elsewhere(home: &Home, other_kernel: bool, arguments: &[&str]) -> Option<Command> {
     let boot = home.write("boot-id", "00000000-1111-2222-3333-444444444444\n");
     let mount = format!("mount --bind {boot} /proc/sys/kernel/random/boot_id || exit 99;");
@@ -123,7 +123,7 @@ fn said(mut command: Command) -> Said {
     }
 }
 
-/// Takeovers in the record of the only run: whose, and why.
+/// The reason of each takeover of the only run.
 fn taken_over(home: &Home) -> Vec<String> {
     let events = home.events().into_iter().filter(|event| event.name == "driver-took");
     events.filter_map(|event| event.fields["over"]["because"].as_str().map(str::to_owned)).collect()
@@ -157,7 +157,7 @@ fn a_driver_of_another_machine_is_taken_over_when_its_heartbeat_stands_still() {
     wait_for("its lease", Duration::from_secs(60), || {
         home.run(&["list"]).out.contains("on pod-2").then_some(())
     });
-    // It lives: its heartbeat moves while it is watched.
+    // The driver is alive: its heartbeat moves while it is watched.
     let held = home.run(&["resume", "--all", "--until-blocked"]).expect(7);
     for words in ["waiting up to 3 s for a sign of life", "on pod-2", "its heartbeat moves", "--steal"] {
         assert!(held.err.contains(words), "does not say {words:?}:\n{}", held.err);
@@ -169,7 +169,7 @@ fn a_driver_of_another_machine_is_taken_over_when_its_heartbeat_stands_still() {
     for words in ["driven by process", "has stood still for 3 s", "--steal"] {
         assert!(show.out.contains(words), "does not say {words:?}:\n{}", show.out);
     }
-    // Dead, and nothing but its silence tells.
+    // The driver is dead, and only its heartbeat shows that.
     let next = Watched::start(&home, "next", &["resume", "--all"]);
     let process = format!("process {} on ", next.id());
     wait_for("the lease to expire", Duration::from_secs(60), || {
@@ -190,7 +190,7 @@ fn an_order_takes_a_lease_of_another_machine_at_once() {
         home.run(&["list"]).out.contains("on pod-2").then_some(())
     });
     let next = Watched::start(&home, "next", &["resume", "--steal"]);
-    // The first one sees that its lease is gone, and ends.
+    // The first driver notices that its lease is lost, and ends.
     let ended = wait_for("the first driver to end", Duration::from_secs(60), || first.0.try_wait().unwrap());
     assert_eq!(ended.code(), Some(7));
     assert_eq!(taken_over(&home), ["ordered"]);
@@ -213,7 +213,7 @@ fn of_several_runs_those_that_can_be_driven_are() {
     assert_eq!(list["runs"].as_array().unwrap().len(), 1, "{list:#}");
     driver.signal("INT");
     driver.end().expect(130);
-    // Held by none, and nothing open: two different things.
+    // Not running, and nothing open: two different states.
     home.run(&["cancel"]).expect(0);
     home.run(&["resume", "--all"]).expect(3);
 }

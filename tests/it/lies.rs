@@ -1,4 +1,4 @@
-//! A rehearsal in a world that is wrong on purpose: what the program makes of each way of being wrong.
+//! A rehearsal in a world that misbehaves on purpose: how the program reacts to each lie.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::program::{Home, Said, shipped};
 
 const PLAN: &str = "cross-tenant-connection.yaml";
 
-/// Rehearses `plan` with the example inputs in a world that tells `lie`.
+/// Rehearses `plan` with the example inputs in a world with `lie`.
 fn rehearse(home: &Home, plan: &str, lie: Option<&str>, more: &[&str]) -> Said {
     let inputs = shipped("cross-tenant-connection.inputs.yaml");
     let mut arguments = vec!["rehearse", plan, "--inputs", &inputs];
@@ -17,7 +17,7 @@ fn rehearse(home: &Home, plan: &str, lie: Option<&str>, more: &[&str]) -> Said {
     home.run(&arguments)
 }
 
-/// The reference plan in a world that tells `lie`: it ends with `code`, and its closing words hold all of `words`.
+/// Rehearses the reference plan in a world with `lie`: it exits with `code`, and its output contains all of `words`.
 #[track_caller]
 fn noticed(lie: &str, more: &[&str], code: i32, words: &[&str]) -> Said {
     let said = rehearse(&Home::new(), &shipped(PLAN), Some(lie), more).expect(code);
@@ -27,7 +27,8 @@ fn noticed(lie: &str, more: &[&str], code: i32, words: &[&str]) -> Said {
     said
 }
 
-/// One half says Connected and there is no other: found before the other half is written, since afterwards both look right.
+/// The scope connection says Connected and no network manager connection exists: noticed before the latter is
+/// written, as afterwards both look right.
 #[track_caller]
 fn noticed_at_the_missing_half(lie: &str) {
     let said = noticed(
@@ -47,16 +48,16 @@ fn noticed_at_the_missing_half(lie: &str) {
 }
 
 #[test]
-fn eager_connected_is_noticed_before_the_other_half_is_written() {
+fn eager_connected_is_noticed_before_the_other_side_is_written() {
     noticed_at_the_missing_half("eager-connected");
 }
 
 #[test]
-fn one_half_enough_is_noticed_before_the_other_half_is_written() {
+fn one_side_enough_is_noticed_before_the_other_side_is_written() {
     noticed_at_the_missing_half("one-half-enough");
 }
 
-/// A plan that does not hand the state on reaches the check of both ends, which asks the manager too.
+/// A plan that does not pass the state on reaches the check of both sides, which also reads the network manager.
 #[test]
 fn eager_connected_is_noticed_by_the_managers_own_list() {
     let home = Home::new();
@@ -130,8 +131,8 @@ fn changed(home: &Home, from: &str, to: &str) -> String {
     home.write("plan.yaml", text.replacen(from, to, 1))
 }
 
-/// What a right client does works either way, so the lie shows only where the plan is wrong: that is refused in a world
-/// that tells the truth, and passes in one that lies.
+/// A correct client works either way, so the lie shows only with a wrong plan: a truthful world refuses that plan,
+/// and a lying one accepts it.
 #[track_caller]
 fn invisible_to_a_right_client(lie: &str, from: &str, to: &str, code: i32, words: &[&str]) {
     rehearse(&Home::new(), &shipped(PLAN), Some(lie), &[]).expect(0);
@@ -166,10 +167,10 @@ fn with_a_token_of_the_wrong_tenant_only_a_lying_world_answers() {
     );
 }
 
-/// Both halves, made by something that is not these steps, then found by them. NAME: of the half in the target.
+/// Both sides, created by other steps and then found by these. NAME: of the network manager connection.
 const BY_HAND: &str = r#"twinspan: 1
 name: by-hand
-summary: Both halves were made in the portal
+summary: Both sides were created in the portal
 inputs:
   central_tenant: { type: tenant-id }
   target_tenant: { type: tenant-id }
@@ -227,7 +228,7 @@ steps:
 
 #[test]
 fn a_connection_that_stands_already_raises_no_alarm() {
-    // Under another name it is the same connection: a second one is not made beside it.
+    // The same connection under another name: no second one is created.
     for name in ["by-hand", "to-central"] {
         let home = Home::new();
         let plan = home.write("plan.yaml", BY_HAND.replace("NAME", name));

@@ -1,4 +1,4 @@
-//! Lists, completions and the manual: what is asked for, and nothing else.
+//! Lists, completions and the manual: exactly what was requested.
 
 use serde_json::{Value, json};
 

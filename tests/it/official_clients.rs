@@ -1,5 +1,5 @@
-//! Microsoft's own clients against `twinspan sim`, over HTTPS with its root certificate. The programs and their pinned
-//! packages are in `tests/clients/`; each says by itself what it looked at.
+//! Microsoft's own clients against `twinspan sim`, over HTTPS with its root certificate. The programs and their
+//! pinned packages are in `tests/clients/`; each prints what it checked.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,15 +27,15 @@ fn node() -> Option<PathBuf> {
     program::wanted("TWINSPAN_NODE", "Node.js").map(PathBuf::from)
 }
 
-/// A program with nothing of this machine's environment.
+/// A program without this machine's environment.
 pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
-    // Nothing is left beside the sources.
+    // No files are left beside the sources.
     command.env_clear().env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
-/// What a client says of this world.
+/// What a client prints about this world.
 pub(crate) fn play(azure: &Azure, mut command: Command) -> Said {
     let home = Home::new();
     command
@@ -51,7 +51,7 @@ pub(crate) fn play(azure: &Azure, mut command: Command) -> Said {
     }
 }
 
-/// Says what a client counted, and panics with all that it said unless every check holds.
+/// Prints the client's count of checks, and panics with its whole output unless every check passes.
 #[track_caller]
 pub(crate) fn every_check_holds(what: &str, azure: &Azure, command: Command) {
     let said = play(azure, command).expect(0);
@@ -81,7 +81,7 @@ fn the_python_clients_do_the_whole_flow() {
 #[test]
 fn an_older_python_client_does_its_core_in_every_api_version() {
     let Some(python) = python() else { return };
-    // Beside the newest one, which has the same name: a folder that comes first.
+    // A folder with the older version, which has the same name, comes first in the path.
     let older = python.ancestors().nth(2).unwrap_or(Path::new("/")).join("older");
     assert!(
         older.join("azure/mgmt/network").is_dir(),
@@ -99,8 +99,8 @@ fn the_javascript_clients_do_the_core_of_the_flow() {
     every_check_holds("JavaScript", &Azure::start(&["--ready-world"]), javascript(&node));
 }
 
-/// These checks can fail: each way in which the simulator can be told to be wrong is seen by a client that nobody here
-/// wrote. (A role that never takes effect is not: the ready world has its roles already.)
+/// These checks can fail: each lie of the simulator is detected by a client that was not written for this project.
+/// (A role that never takes effect is not: the ready world has its roles already.)
 #[test]
 fn a_simulator_that_is_wrong_is_noticed_by_an_official_client() {
     let Some(node) = node() else { return };
@@ -146,7 +146,7 @@ fn the_azure_cli_prepares_the_target_and_adds_a_member_across_tenants() {
     let networks = cli.json(&["network", "vnet", "list", "--query", "[].id"]);
     assert_eq!(networks, azure.ready["tenants"]["target"]["virtual_networks"]);
 
-    // The guest, as the portal would invite it; and the application's face in this tenant.
+    // The guest, as the portal would invite it; and the service principal of the application in this tenant.
     let body = json!({ "invitedUserEmailAddress": GUEST, "inviteRedirectUrl": "https://portal.azure.com" })
         .to_string();
     let invitations = format!("{graph}/v1.0/invitations");
@@ -191,7 +191,7 @@ fn the_azure_cli_prepares_the_target_and_adds_a_member_across_tenants() {
     ]);
     assert_eq!(listed, wanted);
 
-    // The CLI adds no auxiliary token to `az rest`; a caller does.
+    // The CLI adds no auxiliary token to `az rest`; the caller does.
     azure.advance("11m");
     cli.sign_in("app", &target);
     let token = cli.json(&["account", "get-access-token", "--query", "accessToken"]);

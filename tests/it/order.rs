@@ -1,4 +1,4 @@
-//! Gates, limits of `for_each` and inputs, as an operator meets them.
+//! Barriers, limits of `for_each` and inputs, as an operator meets them.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ fn nothing_behind_an_approval_begins_before_it_is_given() {
     assert_eq!(said["steps"][1]["state"], "pending", "{said:#}");
     assert_eq!(said["steps"][1]["waits_for"], serde_json::json!(["ask"]));
     let run = said["short"].as_str().unwrap();
-    // Names have no case where only one step is meant.
+    // Step names are case-insensitive if only one step matches.
     home.run(&["approve", run, "ASK", "--as", "maria"]).expect(0);
     let said = home.run(&["resume", "--until-blocked", "--output", "json"]).expect(0).json();
     assert_eq!(said["steps"][1]["state"], "done", "{said:#}");
@@ -39,7 +39,8 @@ fn a_gate_that_needs_a_later_step_is_an_error_with_what_to_do() {
 #[test]
 fn a_broken_first_target_is_the_only_one_that_is_written() {
     let home = Home::new();
-    // The first target's virtual network does not exist: found when it is added, long after its connection was written.
+    // The first target's virtual network does not exist: this is noticed when it is added, long after its connection
+    // was written.
     let network = |number: u32, name: &str| {
         format!(
             "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-{}/providers/Microsoft.Network/virtualNetworks/{name}",
@@ -114,7 +115,7 @@ fn inputs_come_from_beside_the_plan_from_variables_and_from_the_command_line() {
         let said = home.run(&[command, &plan]);
         assert!(said.err.contains("found beside the plan"), "{command}: {said:#?}");
     }
-    // What is given with --inputs is used instead.
+    // A file that is given with --inputs is used instead.
     let other = home.write("other.yaml", "first-word: x\n");
     let said = home.run(&["validate", &plan, "--inputs", &other]).expect(65);
     assert!(said.err.contains("`third` is missing") && !said.err.contains("beside the plan"), "{}", said.err);
@@ -188,7 +189,7 @@ fn a_secret_that_the_environment_does_not_have_is_said_at_once() {
     assert!(!home.journal().exists(), "no run was begun");
 }
 
-/// A secret does not come by waiting: `resume --all` says which variable is missing, and drives the other runs.
+/// Waiting does not provide a secret: `resume --all` reports the missing variable, and drives the other runs.
 #[test]
 fn a_run_whose_secret_is_not_set_is_refused_and_keeps_no_other_from_moving() {
     let home = Home::new();
@@ -219,7 +220,7 @@ fn a_run_whose_secret_is_not_set_is_refused_and_keeps_no_other_from_moving() {
     assert_eq!(one["runs"].as_array().unwrap().len(), 2, "{one:#}");
 }
 
-/// A program that wants the result alone asks for nothing else; what must be read is written all the same.
+/// A program that needs only the result uses `--quiet`; warnings and errors are written all the same.
 #[test]
 fn a_quiet_command_writes_its_result_and_errors_alone() {
     let home = Home::new();

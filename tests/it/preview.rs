@@ -1,4 +1,4 @@
-//! `preview` as a user sees it, in worlds that differ; and that it never writes, whatever it is shown.
+//! `preview` as a user sees it, in different worlds; and that it never writes.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001"
 const NINA_IN_CENTRAL: &str = "cccccccc-1111-0000-0000-000000000001";
 const NINA_IN_TARGET: &str = "ffffffff-1111-0000-0000-000000000002";
 
-/// The shipped world, changed.
+/// The shipped world, with a change.
 fn world(change: impl FnOnce(&mut Value)) -> Value {
     let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
     change(&mut world);
@@ -44,7 +44,7 @@ fn role(scope: &str, role: &str, principal: &str) -> Value {
     json!({ "scope": scope, "role": role, "principal": principal })
 }
 
-/// A simulated Azure that begins as described.
+/// A simulated Azure that starts with this world.
 fn azure(world: &Value) -> Azure {
     let home = Home::new();
     let file = home.write("world.json", world.to_string());
@@ -62,20 +62,20 @@ fn preview(home: &Home, more: &[&str]) -> Said {
 
 const ROLE_NAME: &str = "; role_name=";
 
-/// Without what differs from machine to machine, and without how many requests each kind happens to take.
+/// The text without values that differ between machines, and without the number of requests.
 fn stable(text: &str) -> String {
     let text = text.replace(&shipped(""), "plans/library/");
     let (before, after) = text.split_once("nothing: ").unwrap();
     let (count, after) = after.split_once(" reads, no writes").unwrap();
     assert!(count.parse::<usize>().unwrap() > 0, "{count}");
     let text = format!("{before}nothing: [SOME] reads, no writes{after}");
-    // A name that is made for the task differs from look to look.
+    // A name that is generated for the task differs between previews.
     let mut words = text.split(ROLE_NAME);
     let first = words.next().unwrap().to_owned();
     words.fold(first, |text, rest| format!("{text}{ROLE_NAME}[A GUID]{}", &rest[36..]))
 }
 
-/// What a JSON preview says of one step.
+/// The entry of one step in a JSON preview.
 fn step<'v>(view: &'v Value, name: &str) -> &'v Value {
     let headings = view["headings"].as_array().unwrap().iter();
     headings
@@ -91,7 +91,7 @@ fn tasks<'v>(view: &'v Value, tenant: &str) -> Vec<&'v Value> {
 }
 
 #[test]
-fn where_nothing_is_there_yet_it_tells_what_would_be_made_and_what_nobody_can_know() {
+fn where_nothing_exists_yet_it_shows_what_would_be_created_and_what_is_unknown() {
     let azure = Azure::start(&[]);
     let home = azure.home();
     let said = preview(&home, &[]).expect(0);
@@ -106,19 +106,19 @@ fn where_nothing_is_there_yet_it_tells_what_would_be_made_and_what_nobody_can_kn
         ".reads" => "[SOME]",
     });
     assert_eq!(azure.ledger().len(), 0, "nothing was written");
-    assert!(!home.journal().exists(), "no run was begun");
+    assert!(!home.journal().exists(), "no run was started");
     let writes: Vec<_> = azure.requests().into_iter().filter(|request| request.method != "GET").collect();
     assert!(writes.is_empty(), "{writes:?}");
 }
 
 #[test]
-fn what_if_is_the_same_command_and_other_plans_are_looked_at_too() {
+fn what_if_is_the_same_command_and_other_plans_are_previewed_too() {
     let azure = Azure::start(&[]);
     let home = azure.home();
     let said = home.run(&["what-if", &shipped("hello-durable.yaml"), "--output", "json"]);
     let view = said.json();
     assert_eq!((&view["schema"], &view["type"]), (&json!(1), &json!("preview")), "{view:#}");
-    assert_eq!(azure.requests().len(), 0, "a plan without Azure asks Azure nothing");
+    assert_eq!(azure.requests().len(), 0, "a plan without Azure sends no request to Azure");
 }
 
 /// Everything is done, so there is nothing to change.
@@ -131,7 +131,7 @@ fn where_a_run_was_finished_there_is_nothing_to_do() {
     assert_eq!(before["changes"], true);
     assert_eq!(step(&before, "role")["state"], "unchanged", "{before:#}");
     assert_eq!(step(&before, "scope-connection")["state"], "would-create");
-    assert_eq!(step(&before, "connected")["state"], "unknown", "its halves are still to be made");
+    assert_eq!(step(&before, "connected")["state"], "unknown", "its two sides are still to be created");
     assert_eq!(step(&before, "members[vnet-app-735df4f4]")["after"], json!(["connected", "go", "group"]));
     insta::assert_snapshot!("preview_ready", stable(&preview(&home, &[]).expect(0).out));
     by_hand(&azure, true);
@@ -141,7 +141,7 @@ fn where_a_run_was_finished_there_is_nothing_to_do() {
     assert_eq!(view["counts"]["unchanged"], 20, "{view:#}");
 }
 
-/// What the portal would have made: both halves, the group, and perhaps its members.
+/// What a person would create in the portal: both sides, the group, and perhaps its members.
 fn by_hand(azure: &Azure, members: bool) {
     let central = azure.token(Some("central"), CENTRAL);
     let target = azure.token(Some("target"), TARGET);
@@ -186,7 +186,7 @@ fn by_hand(azure: &Azure, members: bool) {
 }
 
 #[test]
-fn a_rollout_that_was_half_done_by_hand_is_found_in_place() {
+fn a_rollout_that_was_partly_done_by_hand_is_found_unchanged() {
     let azure = Azure::start(&["--ready-world"]);
     azure.without_lags();
     by_hand(&azure, false);
@@ -219,7 +219,7 @@ fn a_missing_right_is_told_with_who_gives_it_and_the_command() {
              'Network Contributor' --scope {MANAGER}"
         )
     );
-    // The step that looks for it says the same, word for word.
+    // The step that verifies the permission prints the same text.
     let wait = &step(&view, "may-connect")["wait"];
     assert_eq!((&wait["action"], &wait["who"]), (&found[0]["command"], &found[0]["who"]), "{wait:#}");
     assert_eq!(azure.ledger().len(), 0);
@@ -305,9 +305,9 @@ fn an_identity_whose_credential_is_elsewhere_gets_its_tasks() {
     insta::assert_snapshot!("preview_somebody_else", stable(&said.out));
 }
 
-/// What somebody else types, as it stands: each a line that a shell understands, without gaps.
+/// Commands for another person: each is a complete line that a shell accepts as it is.
 #[test]
-fn every_task_of_somebody_else_has_a_command_that_can_be_typed() {
+fn every_task_of_another_person_has_a_command_that_can_be_typed() {
     let azure = Azure::start(&["--ready-world"]);
     let central = [
         "registered-central",
@@ -342,7 +342,7 @@ fn every_task_of_somebody_else_has_a_command_that_can_be_typed() {
     }
 }
 
-/// The same, typed into the Azure CLI: it is done, once.
+/// The same commands with the Azure CLI: each is performed once.
 #[test]
 fn the_commands_do_it_with_the_azure_cli() {
     let Some(program) = azure_cli::program() else { return };
@@ -361,7 +361,7 @@ fn the_commands_do_it_with_the_azure_cli() {
     cli.sign_in("target-admin", TARGET);
     for command in &commands {
         cli.run("sh", &["-c", command]);
-        // A role that is given to an account of a moment ago may be refused: it says to wait a minute.
+        // A role for a principal that was created a moment ago may be refused: the message says to wait a minute.
         azure.advance("1m");
     }
     let created = azure.created();
@@ -379,7 +379,7 @@ fn the_commands_do_it_with_the_azure_cli() {
     }
 }
 
-/// Whoever manages the scope already takes its own half away, with the command that stands there.
+/// The owner of the other network manager deletes its connection, with the printed command.
 #[test]
 fn the_command_for_another_network_manager_removes_its_connection() {
     let Some(program) = azure_cli::program() else { return };
@@ -413,7 +413,7 @@ fn the_command_for_another_network_manager_removes_its_connection() {
     assert_eq!(view["tenants"][1]["scopes"][0]["managers"], json!([]), "{view:#}");
 }
 
-/// What a plan removes is told as that, to whoever runs it and to whoever has the credential.
+/// A planned delete is shown as a delete, to the operator and to the owner of the credential.
 #[test]
 fn what_would_be_removed_is_told_with_the_removal() {
     let azure = Azure::start(&["--world", "connected"]);
@@ -439,7 +439,7 @@ fn what_would_be_removed_is_told_with_the_removal() {
     assert!(removals.iter().all(|command| command.contains("az rest --method delete ")), "{removals:#?}");
 }
 
-/// A person who has to act is told long before the run waits for it.
+/// A person who has to act is named long before the run waits.
 #[test]
 fn who_has_to_accept_is_told_before_there_is_an_invitation() {
     let azure = Azure::start(&[]);
@@ -454,7 +454,7 @@ fn who_has_to_accept_is_told_before_there_is_an_invitation() {
 }
 
 #[test]
-fn where_nobody_is_let_in_it_ends_with_4_and_where_nobody_answers_with_1() {
+fn where_every_sign_in_is_refused_it_ends_with_4_and_without_a_response_with_1() {
     let azure = Azure::start(&[]);
     let home = azure.home();
     for name in ["central", "target", "target-admin"] {
@@ -462,7 +462,7 @@ fn where_nobody_is_let_in_it_ends_with_4_and_where_nobody_answers_with_1() {
     }
     let said = preview(&home, &[]).expect(4);
     assert!(said.out.contains("refused"), "{said:#?}");
-    // Its certificate goes when it goes.
+    // The simulator deletes its root certificate when it ends.
     let root = azure.ready["ca_file"].as_str().unwrap().to_owned();
     let kept = home.write("root.pem", std::fs::read(&root).unwrap());
     let configuration = std::fs::read_to_string(home.path().join("twinspan.toml")).unwrap();
@@ -483,7 +483,7 @@ fn a_wrong_plan_ends_with_65_and_a_wrong_subscription_is_found_before_anything_r
     assert_eq!(azure.ledger().len(), 0);
 }
 
-/// The shipped plan sends the target's token along whatever hub it is given: the right on a hub is asked where the hub lies.
+/// The shipped plan sends the target's token with any hub: the permission on a hub is checked in the hub's tenant.
 #[test]
 fn the_right_on_a_hub_is_asked_in_the_tenant_that_it_lies_in() {
     let second = "aaaaaaaa-0000-0000-0000-000000000002";
@@ -538,7 +538,7 @@ fn the_right_on_a_hub_is_asked_in_the_tenant_that_it_lies_in() {
     }
 }
 
-/// A group with a member in it: the decision may never come, as the member is removed first.
+/// A group with a member: the decision may never come, as an earlier step deletes the member.
 #[test]
 fn what_a_step_before_it_may_change_is_said_so() {
     let azure = Azure::start(&["--world", "connected"]);
@@ -568,7 +568,7 @@ fn what_a_step_before_it_may_change_is_said_so() {
     }
 }
 
-/// Twice: by the ledger of each world, and by the wire that carries nothing but reads (its own test is in `steps`).
+/// Checked twice: with the ledger of each world, and with a client that sends only reads (tested in `steps`).
 #[test]
 fn no_shipped_plan_makes_it_write_in_any_world() {
     let least = &["--world", "least-privilege"][..];
@@ -596,7 +596,7 @@ fn no_shipped_plan_makes_it_write_in_any_world() {
         }
         assert!(count >= 4, "{count} plans with inputs were found");
         assert_eq!(azure.ledger().len(), 0, "{arguments:?}");
-        // POSTs that only ask, by the services' own names.
+        // POSTs that only read, by the services' own names.
         let asks = [
             "/providers/microsoft.resourcegraph/resources",
             "/listactiveconnectivityconfigurations",
@@ -620,7 +620,8 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// The sign-in service tells anyone which tenant a domain belongs to; a command without network access tells how to ask it.
+/// The sign-in service tells anyone which tenant a domain belongs to; a command without network access prints how to
+/// request that.
 #[test]
 fn a_domain_in_place_of_a_tenants_id_is_looked_up() {
     let azure = Azure::start(&["--ready-world"]);

@@ -1,4 +1,5 @@
-//! Runs the real program, as a user would: a folder of its own, its own journal, nothing of this machine's environment.
+//! Runs the real program as a user would: with its own folder and journal, and nothing of this machine's
+//! environment.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,14 +21,14 @@ pub(crate) struct Home {
 /// One event of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Happened {
-    /// Empty: it is about the run.
+    /// Empty for an event of the run itself.
     pub(crate) step: String,
     /// `intended`, `driver-took` …
     pub(crate) name: String,
     pub(crate) fields: Value,
 }
 
-/// What a command said.
+/// Output and exit code of a command.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
@@ -42,7 +43,7 @@ impl Said {
             .unwrap_or_else(|error| panic!("stdout is not JSON ({error}): {self:#?}"))
     }
 
-    /// Panics with the whole conversation unless the exit code is `code`.
+    /// Panics with the whole output unless the exit code is `code`.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Said {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
@@ -105,7 +106,7 @@ impl Home {
         }
     }
 
-    /// What happened in the only run, oldest first.
+    /// The events of the only run, oldest first.
     pub(crate) fn events(&self) -> Vec<Happened> {
         let document = self.run(&["events", "--output", "json"]).expect(0).json();
         let events = document["events"].as_array().unwrap().iter().map(|event| {
@@ -123,8 +124,8 @@ impl Home {
         events.collect()
     }
 
-    /// Runs until the program has written its `lines`-th line to stderr, then kills it. `None`: it ended by itself
-    /// before; then its conversation is in the error.
+    /// Runs until the program has written its `lines`-th line to stderr, then kills it. An error with the output if
+    /// the program ended by itself before.
     pub(crate) fn run_and_kill(&self, arguments: &[&str], lines: usize) -> Result<(), Said> {
         let mut child = self.command(arguments).spawn().unwrap();
         let mut reader = BufReader::new(child.stderr.take().unwrap());
@@ -142,7 +143,7 @@ impl Home {
     }
 }
 
-/// Waits for `ready`, looking often; panics with `what` after `limit`.
+/// Polls `ready` often; panics with `what` after `limit`.
 #[expect(
     clippy::disallowed_methods,
     reason = "another process is waited for: only the real clock bounds that"
@@ -159,7 +160,7 @@ pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -
     }
 }
 
-/// A process that is watched while it runs.
+/// A process that is observed while it runs.
 pub(crate) struct Watched {
     child: Ended,
     out: PathBuf,
@@ -167,7 +168,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Starts; what it says goes to files, as nobody reads a pipe while it runs.
+    /// Starts the process; its output goes to files, as the test does not read pipes while it runs.
     pub(crate) fn start(home: &Home, name: &str, arguments: &[&str]) -> Watched {
         let file = |what: &str| home.path().join(format!("{name}.{what}"));
         let (out, err) = (file("out"), file("err"));
@@ -186,12 +187,12 @@ impl Watched {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
     }
 
-    /// Whether it has ended.
+    /// Whether the process has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.0.try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end.
+    /// Waits for the process to end.
     #[track_caller]
     pub(crate) fn end(mut self) -> Said {
         let status =
@@ -202,7 +203,7 @@ impl Watched {
     }
 }
 
-/// Ends a child when the test ends, however it ends.
+/// Kills a child process when the test ends, also after a panic.
 pub(crate) struct Ended(pub(crate) Child);
 
 impl Drop for Ended {
@@ -212,7 +213,7 @@ impl Drop for Ended {
     }
 }
 
-/// What a variable names, a program of others that a test runs; `None`, which is said: it names nothing.
+/// The program of others that an environment variable names for a test; `None`, with a notice, if it is not set.
 pub(crate) fn wanted(variable: &str, what: &str) -> Option<OsString> {
     let found = notice::named(variable);
     if found.is_none() {

@@ -1,4 +1,4 @@
-//! `docs/reference` is made from the program. `TWINSPAN_UPDATE_DOCS=1` writes it anew.
+//! `docs/reference` is generated from the program. `TWINSPAN_UPDATE_DOCS=1` regenerates it.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! `repair`: what was changed, removed or broken behind a finished run is mended with commands alone, after a look, with the
-//! person's word, and everything else stays as it is.
+//! `repair`: resources of a finished run that were changed, deleted or broken are repaired with commands alone,
+//! after a check and with a person's confirmation, and everything else stays as it is.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::program::shipped;
 use crate::verify::{MANAGER, Rollout, TARGET};
 
 impl Rollout {
-    /// What was written since `before`, as `change name`.
+    /// Writes since `before`, as `change name`.
     fn written(&self, before: usize) -> Vec<String> {
         let effects = self.azure.ledger().split_off(before);
         let name = |path: &str| path.rsplit('/').next().unwrap().to_owned();
@@ -19,7 +19,7 @@ impl Rollout {
             .collect()
     }
 
-    /// Repairs, and makes sure that nothing has drifted any more.
+    /// Repairs, and requires that nothing has drifted afterwards.
     fn repaired(&self, step: &str) -> Vec<String> {
         let before = self.azure.ledger().len();
         let said = self.home.run(&["repair", &self.run, step, "--yes", "--until-blocked"]).expect(0);
@@ -48,8 +48,8 @@ fn manager_connection() -> String {
 }
 
 #[test]
-fn a_half_that_was_removed_in_either_tenant_is_made_anew_and_so_is_the_survivor() {
-    // Mostly waiting, so all at a time.
+fn one_side_that_was_removed_in_either_tenant_is_recreated_and_so_is_the_other() {
+    // Mostly waiting, so all at the same time.
     std::thread::scope(|scope| {
         for asked in ["connected", "scope-connection"] {
             scope.spawn(|| a_half_was_removed(true, asked));
@@ -60,7 +60,7 @@ fn a_half_that_was_removed_in_either_tenant_is_made_anew_and_so_is_the_survivor(
     });
 }
 
-/// What a repair shows before it changes anything, as data.
+/// A repair names the owners before it changes anything, also in JSON.
 fn shows_whose_it_is(repair: &Value) {
     let mends = repair["mends"].as_array().unwrap_or_else(|| panic!("{repair:#}"));
     let changing: Vec<&Value> = mends.iter().filter(|mend| mend["act"] != "look").collect();
@@ -71,7 +71,7 @@ fn shows_whose_it_is(repair: &Value) {
     }
 }
 
-/// Whoever says yes beforehand is told as well whose it is, and that it may have been meant.
+/// With `--yes`, too, the operator is told who owns the resource and that the change may have been intended.
 #[test]
 fn who_says_yes_at_once_is_told_whose_it_is_all_the_same() {
     for output in ["text", "json", "jsonl"] {
@@ -114,7 +114,7 @@ fn a_half_was_removed(in_central: bool, asked: &str) {
         ];
         (wanted, "scope connection to-central")
     };
-    // Nobody was asked: nothing is done, and what would be done is said.
+    // Without a confirmation nothing is changed, and the planned repair is printed.
     let before = rollout.azure.ledger().len();
     let refused = rollout.home.run(&["repair", &rollout.run, asked]).expect(64);
     for words in [
@@ -128,14 +128,14 @@ fn a_half_was_removed(in_central: bool, asked: &str) {
     ] {
         assert!(refused.err.contains(words), "does not say {words:?}:\n{}", refused.err);
     }
-    // The same for programs.
+    // The same in JSON.
     let refused = rollout.home.run(&["repair", &rollout.run, asked, "--output", "json"]).expect(64).json();
     shows_whose_it_is(&refused["error"]["diagnostics"]);
     assert_eq!(rollout.azure.ledger().len(), before);
     assert_eq!(rollout.ends(), 1);
     assert_eq!(rollout.repaired(asked), wanted, "{asked}");
     assert_eq!(rollout.ends(), 2, "a repaired run ends once more");
-    // What was made anew is this run's, and is taken back as it was made.
+    // Recreated resources are owned by this run, and undo deletes them.
     rollout.home.run(&["undo", &rollout.run, "--yes"]).expect(0);
     let ledger = rollout.azure.ledger();
     let of = |change: &str, part: &str| {
@@ -152,7 +152,7 @@ fn members_and_groups_that_were_removed_by_hand_are_made_anew() {
     let member = "members[vnet-app-735df4f4]";
     rollout.in_central("DELETE", &rollout.id_of(member), None);
     assert_eq!(rollout.repaired(member), ["created staticMembers/vnet-app-735df4f4"]);
-    // Nothing has drifted: nothing is done, and nobody is asked.
+    // Without drift nothing is changed, and no confirmation is needed.
     let said = rollout.home.run(&["repair", &rollout.run, member]).expect(0);
     assert!(said.err.contains("nothing to repair"), "{}", said.err);
     for member in
@@ -187,7 +187,7 @@ fn what_was_described_anew_is_written_over_with_a_persons_word() {
         refused.err
     );
     assert_eq!(rollout.repaired("group"), ["updated networkGroups/ng-spokes"]);
-    // It may be another's by now: undo leaves it, and says so.
+    // It may belong to another person by now: undo keeps it, and reports that.
     let undone = rollout.home.run(&["undo", &rollout.run, "--yes", "--output", "json"]).expect(0).json();
     let back = undone["taken_back"].as_array().unwrap();
     let of_group = back.iter().find(|back| back["step"] == "group").unwrap();
@@ -219,7 +219,7 @@ fn a_role_that_was_taken_away_is_given_again() {
 const OTHER_MANAGER: &str = "\
 twinspan: 1
 name: before
-summary: What somebody did before
+summary: What another operator did before
 identities:
   target-admin: { tenant: 22222222-0000-0000-0000-00000000000f }
 steps:

@@ -1,4 +1,4 @@
-//! How many requests things cost, by the simulator's own count. What takes how long is measured by hand:
+//! How many requests an operation costs, as the simulator counts them. Durations are measured by hand:
 //! `tests/clients/comparison.py`.
 
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use crate::azure::Azure;
 use crate::fleet::{Fleet, tenant, wide_inputs, wide_world};
 use crate::program::{Home, shipped};
 
-/// Every request that the simulator took in, tokens too.
+/// Number of requests that the simulator received, tokens too.
 fn taken_in(azure: &Azure) -> usize {
     azure.get("/_sim/requests")["requests"].as_array().unwrap().len()
 }
@@ -36,7 +36,7 @@ fn configured(azure: &Azure, fleet: Fleet) -> Home {
     home
 }
 
-/// Requests of `run` and then of `verify`, of a fleet whose work Azure does at once.
+/// Requests of `run` and then of `verify`, for a fleet in a world without delays.
 fn of_a_fleet(fleet: Fleet) -> (usize, usize) {
     let files = Home::new();
     let world = files.write("world.json", wide_world(fleet).to_string());
@@ -55,16 +55,16 @@ fn of_a_fleet(fleet: Fleet) -> (usize, usize) {
     (run, taken_in(&azure) - run)
 }
 
-/// Lists of what all targets share (members, scope connections, configurations) and the network manager are read once for all
-/// that look at them in the same round; members are proven by their names.
+/// Lists that all targets share (members, scope connections, configurations) and the network manager are read once
+/// for all steps that need them in the same round; members are proven by their names.
 #[test]
 fn a_fleet_costs_about_twenty_requests_a_target_and_no_more_when_it_grows() {
     let (small, large) = (Fleet { tenants: 2, targets: 20 }, Fleet { tenants: 2, targets: 60 });
     let (run_small, verify_small) = of_a_fleet(small);
     let (run_large, verify_large) = of_a_fleet(large);
     println!("run: {run_small} and {run_large} requests; verify: {verify_small} and {verify_large}");
-    // 19.4 and 7.3 a target on an idle machine. A slow one starts the steps of a round apart from each other, and a list is then
-    // read once more; without shared reads it is 42 and 20.
+    // 19.4 and 7.3 a target on an idle machine. On a slow one the steps of a round start apart from each other, and
+    // a list is then read once more; without shared reads it is 42 and 20.
     assert!(run_large <= 27 * large.targets, "{run_large} requests for {} targets", large.targets);
     assert!(
         verify_large <= 12 * large.targets,
@@ -81,8 +81,8 @@ fn a_fleet_costs_about_twenty_requests_a_target_and_no_more_when_it_grows() {
     }
 }
 
-/// Where Azure does its work at once: how often it is polled otherwise depends on how long things take. It takes 40; what is
-/// read a second time because this machine is slow may come on top.
+/// In a world without delays: otherwise the number of polls depends on the durations. It takes 40; repeated reads on
+/// a slow machine may come on top.
 #[test]
 fn the_reference_rollout_on_the_ready_world_costs_about_forty_requests() {
     let azure = Azure::start(&["--world", "ready"]);

@@ -15,7 +15,7 @@ fn inputs() -> String {
     shipped("cross-tenant-connection.inputs.yaml")
 }
 
-/// Every step of a `show`/`rehearse` document, with the heading that it stands under.
+/// Every step of a `show`/`rehearse` document, with its heading.
 fn steps(document: &Value) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     let headings = document["headings"].as_array().unwrap_or_else(|| panic!("no headings in {document:#}"));
@@ -74,7 +74,7 @@ fn all_identity_set_ups_rehearse() {
     Home::new().run(&["rehearse", &shipped("hello-durable.yaml")]).expect(0);
 }
 
-/// Runs until the guest is waited for, lets the guest accept, and finishes in a new process.
+/// Runs until the run waits for the guest, lets the guest accept, and finishes in a new process.
 fn finish(azure: &Azure, home: &Home, mut said: Said) -> Said {
     for _ in 0..20 {
         match said.code {
@@ -138,14 +138,15 @@ fn undo_removes_what_the_run_made_and_keeps_what_it_found() {
     let position = |part: &str| {
         removed.iter().position(|path| path.contains(part)).unwrap_or_else(|| panic!("{part}: {removed:#?}"))
     };
-    // Members go while the link that carries them stands; the role and the guest stay until nothing needs them.
+    // Members are deleted while the connection that they depend on exists; the role and the guest stay until nothing
+    // needs them.
     let last = |part: &str| removed.iter().rposition(|path| path.contains(part)).unwrap_or_default();
     let target_members = ["vnet-app", "vnet-data"].map(|name| position(&format!("/staticmembers/{name}")));
     let halves = [position("/scopeconnections/"), position("/networkmanagerconnections/")];
     assert!(target_members.iter().all(|member| halves.iter().all(|half| member < half)), "{removed:#?}");
     assert!(last("/staticmembers/") < last("/networkgroups/ng-spokes"), "{removed:#?}");
     assert!(last("/networkgroups/ng-spokes") < halves[0], "{removed:#?}");
-    // Microsoft's order: the central half first.
+    // Microsoft's order: the scope connection first.
     assert!(halves[0] < halves[1] && halves[1] < position("/roleassignments/"), "{removed:#?}");
     assert!(position("/roleassignments/") < position("/users/"), "{removed:#?}");
     assert_eq!(removed.len(), 8, "{removed:#?}");
@@ -189,7 +190,8 @@ fn without_step(text: &str, id: &str) -> String {
     kept.join("\n") + "\n"
 }
 
-/// Kills a run at its `lines`-th line, resumes it to the end, and looks at what was created. False: it ended before.
+/// Kills a run at its `lines`-th line, resumes it to the end, and checks what was created. False if the run ended
+/// before.
 fn killed_at(lines: usize) -> bool {
     let azure = Azure::start(&["--ready-world"]);
     let home = azure.home();

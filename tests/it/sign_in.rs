@@ -1,4 +1,5 @@
-//! Signing in, as the real program does it over HTTPS: each credential, what a refusal says, and a right that ends.
+//! Sign-in, as the real program does it over HTTPS: each credential, the text of a refusal, and a permission that
+//! ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -92,8 +93,8 @@ fn a_plan_is_checked_for_each_identity_in_its_tenant() {
         ("target-admin", FABRIKAM, "signed-in"),
         ("target", FABRIKAM, "refused"),
     ];
-    assert_eq!(states, wanted, "nobody has invited the guest yet");
-    // Times, ids of requests and the world's ports differ each time.
+    assert_eq!(states, wanted, "the guest is not invited yet");
+    // Times, request ids and the simulator's ports differ each time.
     insta::assert_json_snapshot!(document, {
         ".sign_ins[].expires" => "[time]",
         ".sign_ins[].error.hint" => "[invitation]",
@@ -171,7 +172,7 @@ fn a_workload_signs_in_with_the_token_of_its_platform() {
     signed_in(check(&home, CENTRAL, &environment), "workload-identity");
 }
 
-/// A listener of the platform: answers every request alike, and keeps what was asked.
+/// A platform's token listener: it responds to every request alike, and records the requests.
 struct Platform {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -187,7 +188,7 @@ impl Platform {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                // Whoever has the answer may look at once what was asked.
+                // Recorded before the response, as the client may check the record at once.
                 kept.lock().unwrap().push(head(&stream));
                 answer(&mut stream, status, &body);
             }
@@ -263,7 +264,7 @@ fn a_pipeline_signs_in_with_its_service_connection() {
 #[test]
 fn a_machine_of_app_service_signs_in_as_itself() {
     let azure = Azure::start(&["--ready-world"]);
-    // As App Service answers; the token is the world's own, so that the world accepts it.
+    // As App Service responds; the simulator issued the token, so that it accepts it.
     let body = json!({
         "access_token": azure.token(None, CENTRAL), "client_id": APP, "expires_on": "4102444800",
         "resource": azure.ready["arm"], "token_type": "Bearer",
@@ -378,7 +379,7 @@ fn a_right_that_ends_in_the_middle_is_waited_for_and_then_it_goes_on_by_itself()
     }});
     azure.arm(&admin, "PUT", &path, Some(&body));
     azure.advance("11m");
-    // It looks again by itself: nobody resumes, nobody retries.
+    // The run checks again by itself: without resume or retry.
     let status = wait_for("the end of the run", Duration::from_secs(120), || child.0.try_wait().unwrap());
     assert_eq!(status.code(), Some(0), "{}", said.lock().unwrap());
     let events = events_of(&home, &run, "connect");
@@ -417,7 +418,7 @@ fn a_run_records_as_whom_it_acted_and_refuses_the_wrong_account() {
         assert!(!said.out.contains("eyJ") && !said.out.contains("signs-in-with-this"), "{}", said.out);
     }
 
-    // The same plan, with another account behind the identity.
+    // The same plan, with another principal behind the identity.
     let wrong =
         home.write("wrong.yaml", plan().replace(NINA_AT_FABRIKAM, "ffffffff-1111-0000-0000-000000000001"));
     let said = home.run(&["run", &wrong, "--until-blocked"]).expect(5);
@@ -430,7 +431,7 @@ fn a_run_records_as_whom_it_acted_and_refuses_the_wrong_account() {
     }
 }
 
-/// An `az` that has several accounts and uses the one whose token lies in a file.
+/// An `az` that has several accounts and uses the one whose token is in a file.
 #[cfg(unix)]
 #[test]
 fn of_several_accounts_of_the_azure_cli_the_right_one_is_asked_for_and_then_it_goes_on() {
@@ -478,7 +479,7 @@ fn of_several_accounts_of_the_azure_cli_the_right_one_is_asked_for_and_then_it_g
     let said =
         run_with(&home, &["resume", run, "--until-blocked", "--output", "json"], &environment).expect(5);
     assert_eq!(said.json()["acted_as"][0]["object_id"], NINA_AT_FABRIKAM);
-    // The journal and whatever lies beside it.
+    // The journal and all files beside it.
     let folder = home.journal().parent().unwrap().to_owned();
     let kept: Vec<u8> = std::fs::read_dir(folder)
         .unwrap()

@@ -1,4 +1,4 @@
-//! `sim`: what it writes for those who work with it.
+//! The files that `sim` writes for its users.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ fn folder(home: &Home, name: &str) {
 }
 
 #[test]
-fn sim_leaves_a_configuration_of_somebody_else_alone_and_writes_its_own_again() {
+fn sim_leaves_a_foreign_configuration_alone_and_writes_its_own_again() {
     let home = Home::new();
     folder(&home, "mine");
     home.write("mine/twinspan.toml", "# by hand\n");
@@ -24,7 +24,7 @@ fn sim_leaves_a_configuration_of_somebody_else_alone_and_writes_its_own_again() 
     let kept = |file: &str| fs::read_to_string(home.path().join(file)).unwrap();
     assert_eq!(kept("mine/twinspan.toml"), "# by hand\n");
     assert!(!home.path().join("mine/target.secret").exists(), "nothing is written beside it");
-    // A simulator has other ports at each start.
+    // A simulator has other ports after each start.
     let azure = Azure::start(&[]);
     folder(&home, "again");
     home.write("again/twinspan.toml", azure.configuration());

@@ -1,8 +1,9 @@
-//! Everything that steps send and that the simulator answers, against Microsoft's own OpenAPI files and Graph's CSDL.
+//! Everything that steps send and that the simulator returns, against Microsoft's own OpenAPI files and Graph's
+//! CSDL.
 //!
-//! The files are data beside the project; `TWINSPAN_AZURE_DATA` says where. [`book::CONFORMANCE`] holds what the conformance
-//! tests say, who check it themselves; this test plays on its own what is needed to see every operation, so that an
-//! exception that nothing needs any more is found.
+//! The files are data beside the project; `TWINSPAN_AZURE_DATA` names their folder. [`book::CONFORMANCE`] holds the
+//! exchanges of the conformance tests, which check it themselves; this test plays on its own what is needed to use
+//! every operation, so that an exception that is no longer needed is found.
 
 mod blindness;
 pub(crate) mod book;
@@ -31,7 +32,7 @@ use book::{Book, Notes};
 use checking::Specification;
 use exceptions::EXCEPTIONS;
 
-/// Every kind in every way, forward and back, undisturbed.
+/// Plays every kind in every setting, forward and undo, without faults.
 async fn play(case: &Case, book: &Arc<Book>) {
     let stage = Stage::noted(case, book).await;
     let process = stage.process(None);
@@ -41,7 +42,7 @@ async fn play(case: &Case, book: &Arc<Book>) {
     process.finish(run).await.unwrap();
 }
 
-/// One kind, with every call failed in every way.
+/// Plays one kind, with every request failed in every way.
 async fn play_with_faults(case: &Case, book: &Arc<Book>) {
     let clean = Stage::noted(case, book).await;
     let process = clean.process(None);
@@ -69,7 +70,7 @@ async fn everything_that_is_sent_and_answered_is_as_microsofts_files_describe_it
     let mut ends: BTreeMap<&str, bool> = BTreeMap::new();
     for one in &played {
         let whole = one.succeeded && one.undone;
-        let words = if whole { "done and taken back" } else { "played as far as it goes" };
+        let words = if whole { "done and undone" } else { "played as far as it goes" };
         println!("{}, world {}: {words}", one.name, one.world);
         *ends.entry(&one.name).or_default() |= whole;
     }
@@ -83,7 +84,7 @@ async fn everything_that_is_sent_and_answered_is_as_microsofts_files_describe_it
     let report = report(specification, &sent, &notes, &swept);
     println!("{report}");
     notice::say(&format!(
-        "specification: {} requests of steps and {} answers of the simulator checked; {} operations used, {} asked directly",
+        "specification: {} requests of steps and {} responses of the simulator checked; {} operations used, {} called directly",
         notes.requests,
         notes.responses,
         sent.operations.len(),
@@ -96,12 +97,12 @@ async fn everything_that_is_sent_and_answered_is_as_microsofts_files_describe_it
         .filter(|exception| !notes.findings.keys().any(|finding| exception.explains(finding)))
         .map(|exception| exception.parts.join(" … "))
         .collect();
-    assert!(needless.is_empty(), "exceptions that nothing needs any more: {needless:#?}");
+    assert!(needless.is_empty(), "exceptions that are no longer needed: {needless:#?}");
     fidelity::keep(Path::new(env!("CARGO_MANIFEST_DIR")), "specification", &report);
 }
 
-/// Microsoft's newest SDK was made from a newer version of the files: where it knows the operations that are checked here, it
-/// asks for the same and is content with the same answers.
+/// Microsoft's newest SDK was generated from a newer version of the files: for the operations that are checked here,
+/// it sends the same requests and accepts the same responses.
 #[test]
 fn the_newest_sdk_knows_the_same_operations() {
     let (Some(data), Some(specification)) = (notice::azure_data(), book::specification()) else {
@@ -122,7 +123,7 @@ fn the_newest_sdk_knows_the_same_operations() {
             )
         };
         let (method, path) = (newest["method"].as_str().unwrap(), newest["path"].as_str().unwrap());
-        // Of virtual networks the simulator has nothing but the network itself.
+        // Of virtual networks the simulator has only the network itself.
         if !path.contains("etworkManager") && !path.ends_with("/virtualNetworks/{virtualNetworkName}") {
             continue;
         }
@@ -152,7 +153,7 @@ fn the_newest_sdk_knows_the_same_operations() {
     assert!(same > 30, "too few to mean anything: {same}");
 }
 
-/// What was seen, in Markdown.
+/// The result of the checks, in Markdown.
 fn report(specification: &Specification, sent: &Notes, all: &Notes, swept: &BTreeSet<String>) -> String {
     let mut text = String::new();
     let arm: BTreeSet<&str> =
@@ -171,9 +172,9 @@ fn report(specification: &Specification, sent: &Notes, all: &Notes, swept: &BTre
     let _ = writeln!(text, "| checked | count |\n|---|---|");
     for (what, count) in [
         ("requests that steps sent", all.requests),
-        ("answers of the simulator", all.responses),
+        ("responses of the simulator", all.responses),
         ("operations that steps used", used.len()),
-        ("operations that the simulator does when it is asked directly", swept.len()),
+        ("operations that the simulator performs when it is called directly", swept.len()),
         ("operations in the files", arm.len()),
         ("exceptions, each with its reason", EXCEPTIONS.len()),
     ] {

@@ -10,7 +10,7 @@ use crate::program::{Home, Watched, shipped, wait_for};
 const SLOW: &str = "/scopeconnections/to-central";
 const STEP: &str = "scope-connection";
 
-/// A world whose scope connection takes `time` to be made, and a home for it.
+/// A world in which creating a scope connection takes `time`, and a home for it.
 fn slow_world(time: &str) -> (Azure, Home) {
     let azure = Azure::start(&["--ready-world"]);
     azure.without_lags();
@@ -33,7 +33,7 @@ fn wait_until_in_flight(azure: &Azure, driver: &mut Watched) {
     });
 }
 
-/// Resumes to the end; everything is there once.
+/// Resumes to the end; every resource was created once.
 fn finish(azure: &Azure, home: &Home) {
     home.run(&["resume"]).expect(0);
     let created = azure.created();
@@ -42,7 +42,7 @@ fn finish(azure: &Azure, home: &Home) {
     assert!(repeated.is_empty(), "created more than once: {repeated:?}");
 }
 
-/// Names of what happened to the slow step.
+/// Names of the slow step's events.
 fn of_the_slow_step(home: &Home) -> Vec<String> {
     home.events().into_iter().filter(|event| event.step == STEP).map(|event| event.name).collect()
 }
@@ -111,7 +111,7 @@ fn ctrl_c_twice_stops_at_once() {
     driver.signal("INT");
     let said = driver.end().expect(130);
     assert!(said.err.contains("stopping at once"), "{}", said.err);
-    // It did not wait for the answer.
+    // The process did not wait for the response.
     assert_eq!(azure.in_flight().len(), 1);
     assert_eq!(of_the_slow_step(&home), ["intended"]);
     azure.drained();

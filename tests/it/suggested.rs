@@ -1,4 +1,5 @@
-//! What is suggested can be done: every command under `next`, pasted into a shell, is accepted by the run as it stands.
+//! Suggested commands work: every command under `next`, pasted into a shell, is accepted by the run in its present
+//! state.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -28,7 +29,7 @@ fn show(home: &Home) -> Value {
     home.run(&["show", "--output", "json"]).expect(0).json()
 }
 
-/// The commands that are suggested, each of them pasted into a shell: on a copy of the journal it is not refused.
+/// The suggested commands; each is pasted into a shell with a copy of the journal, and must not be refused.
 #[track_caller]
 fn accepted(home: &Home) -> Vec<String> {
     let shown = show(home);
@@ -44,7 +45,7 @@ fn accepted(home: &Home) -> Vec<String> {
                 fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
             }
         }
-        // What would go on by itself is not waited for.
+        // Commands that would wait are shortened.
         let pasted = match command.split(' ').nth(1).unwrap() {
             "resume" => format!("{command} --until-blocked"),
             "undo" if !command.ends_with("--preview") => format!("{command} --until-blocked"),
@@ -58,7 +59,7 @@ fn accepted(home: &Home) -> Vec<String> {
             .env("HOME", home.path())
             .env("PATH", path)
             .env("TWINSPAN_JOURNAL", copy.join("journal.db"))
-            .env("TWINSPAN_ACTOR", "somebody-who-did-not-start-it")
+            .env("TWINSPAN_ACTOR", "a-person-who-did-not-start-it")
             .output()
             .unwrap();
         let code = output.status.code().unwrap();
@@ -217,7 +218,7 @@ fn an_interrupted_undo_is_named_left_alone_and_can_be_called_off() {
         (&signal.fields["signal"], &signal.fields["reason"]),
         (&json!("forward"), &json!("wrong run"))
     );
-    // All of it is there, and this run's.
+    // Everything exists, and is owned by this run.
     for path in created.keys() {
         assert!(azure.created()[path] <= 2, "{path}");
     }

@@ -1,4 +1,5 @@
-//! A driver that is killed with 1,000 open runs: the next one takes them over at once, as nothing has to run out.
+//! A driver with 1,000 open runs is killed: the next one takes them over at once, without waiting for leases to
+//! expire.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ steps:
     with: { for: 12h }
 ";
 
-/// Plans are compiled here, nothing is performed.
+/// Plans are compiled here; no request is sent.
 struct Nowhere;
 
 impl InProcess for Nowhere {
@@ -49,7 +50,7 @@ fn registry() -> Arc<Registry> {
     Arc::new(twinspan_steps::registry(Arc::new(azure), CommandPolicy::deny()))
 }
 
-/// Accepts the runs without driving them; the program would have to be started once for each.
+/// Accepts the runs without driving them; with the program it would take one start for each.
 fn accept_runs(home: &Home) {
     let registry = registry();
     let document = parse("rest.yaml", PLAN.as_bytes()).unwrap_or_else(|errors| panic!("{errors:?}"));
@@ -104,8 +105,8 @@ fn a_thousand_runs_of_a_killed_driver_are_taken_over_at_once() {
     let began = Instant::now();
     let next = Watched::start(&home, "next", &["resume", "--all"]);
     wait_until_driven_by(&home, next.id());
-    println!("{RUNS} runs were taken over in {:?}, looked at by `list`", began.elapsed());
-    // The dead driver is nowhere any more, and the others' leases are one lock of the next.
+    println!("{RUNS} runs were taken over in {:?}, as `list` shows", began.elapsed());
+    // The dead driver's lock is gone, and the next driver has one lock for all its leases.
     let locks = std::fs::read_dir(home.path().join("state/journal.db.drivers")).unwrap().count();
     assert_eq!(locks, 1, "one lock for each driver that lives");
     let events = home.run(&["events", &RunId::of_seed(7).to_string(), "--output", "json"]).expect(0).json();

@@ -1,5 +1,5 @@
-//! What Azure punishes when things are removed in the wrong order or too soon, and that neither `undo` nor a plan that
-//! removes runs into it; a plan that is written in a wrong order does.
+//! What Azure penalizes when resources are deleted in the wrong order or too soon: neither `undo` nor a plan that
+//! deletes runs into it; a plan with a wrong order does.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::disconnect::{MANAGER, TARGET, TENANT, absent, act, network_manager_co
 
 const SECOND: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-second";
 
-/// The ready world, in which removals take a while and haste is punished.
+/// The ready world, in which deletes take a while and haste is penalized.
 fn unforgiving() -> Stage {
     let mut world = World::ready().unwrap();
     let lags = Lags {
@@ -28,7 +28,7 @@ fn unforgiving() -> Stage {
     Stage::of(world)
 }
 
-/// A manager of its own, connected.
+/// A second network manager with a connection and a group.
 fn chain() -> Vec<Act> {
     let create = json!({
         "location": "westeurope",
@@ -56,7 +56,7 @@ fn poisoned(stage: &Stage) -> Value {
     stage.what_exists()["azure"]["network"]["poisoned"].clone()
 }
 
-/// Ends a process once its write was accepted.
+/// Cuts the journal off once the write was accepted.
 struct Accepted;
 
 impl CutPoints for Accepted {
@@ -69,7 +69,7 @@ impl CutPoints for Accepted {
 
 const DONE: RunStatus = RunStatus::Succeeded { skipped: 0 };
 
-/// Refusals that the world gave since: status of each DELETE that was not accepted.
+/// Status of each DELETE that the world refused.
 fn refused_removals(stage: &Stage) -> Vec<u16> {
     stage.world.with(|world| {
         let removals = world.requests().iter().filter(|request| request.method == "DELETE");
@@ -89,7 +89,7 @@ async fn undo_and_a_plan_that_removes_spare_the_subscription_and_meet_no_refusal
             assert_eq!(process.drive(made).await.unwrap(), RunStatus::Undone);
         } else {
             let mut back: Vec<Act> = chain().into_iter().map(absent).collect();
-            // The group, then the central half, then the other, the manager last.
+            // The group, then the scope connection, then the network manager connection, the network manager last.
             let manager = back.remove(0);
             back.rotate_right(1);
             back.push(manager);
@@ -101,7 +101,8 @@ async fn undo_and_a_plan_that_removes_spare_the_subscription_and_meet_no_refusal
     }
 }
 
-/// The connection was removed by one run, the manager by another right after: nobody told the second of the first.
+/// One run deletes the connection, and right after it another run deletes the manager: the second run learns of the
+/// first only from the journal.
 #[tokio::test]
 async fn a_manager_is_not_removed_right_after_another_run_removed_its_connections() {
     let stage = unforgiving();
@@ -114,9 +115,9 @@ async fn a_manager_is_not_removed_right_after_another_run_removed_its_connection
     assert_eq!(poisoned(&stage), json!([]));
 }
 
-/// The manager was made by one run and connected by another; whoever undoes both does one right after the other.
+/// One run created the manager and another one connected it; both are undone, one right after the other.
 #[tokio::test]
-async fn undo_of_a_manager_waits_although_another_run_took_its_connections_back() {
+async fn undo_of_a_manager_waits_although_another_run_undid_its_connections() {
     let stage = unforgiving();
     let process = stage.process(None);
     let chain = chain();
@@ -133,7 +134,7 @@ async fn undo_of_a_manager_waits_although_another_run_took_its_connections_back(
     assert_eq!(refused_removals(&stage), Vec::<u16>::new());
 }
 
-/// A manager that is not as wanted, and made anew right after its connections are gone.
+/// A manager that differs from the plan is recreated right after its connections were deleted.
 #[tokio::test]
 async fn a_manager_that_is_made_anew_is_not_removed_right_after_its_connections() {
     let stage = unforgiving();
@@ -143,7 +144,7 @@ async fn a_manager_that_is_made_anew_is_not_removed_right_after_its_connections(
     manager.params["create"]["scope_accesses"] = json!(["Connectivity"]);
     let (run, status) = play(&stage, &process, &[manager], 2).await;
     assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
-    // The group, then both halves: their removal is the last thing before the decision.
+    // The group, then both sides: they are deleted right before the decision.
     let mut back: Vec<Act> = chain().into_iter().skip(1).map(absent).collect();
     back.rotate_right(1);
     assert_eq!(play(&stage, &process, &back, 3).await.1, DONE);
@@ -153,7 +154,7 @@ async fn a_manager_that_is_made_anew_is_not_removed_right_after_its_connections(
     assert_eq!(refused_removals(&stage), Vec::<u16>::new());
 }
 
-/// The same removals without the dwell: the world does punish.
+/// The same deletes without the delete delay: this world does penalize haste.
 #[tokio::test]
 async fn haste_spoils_the_subscription_in_this_world() {
     let stage = unforgiving();
@@ -167,7 +168,7 @@ async fn haste_spoils_the_subscription_in_this_world() {
     let mut others: Vec<Act> = chain().into_iter().skip(2).map(absent).collect();
     others.push(delete(format!("{SECOND}/scopeConnections/to-central"), version));
     others.push(delete(SECOND.to_owned(), version));
-    // A plain resource has no rules of its own.
+    // A plain resource has no delete delay.
     let (_, status) = play(&stage, &process, &others, 2).await;
     assert_eq!(status, DONE);
     assert_ne!(poisoned(&stage), json!([]));
@@ -175,7 +176,7 @@ async fn haste_spoils_the_subscription_in_this_world() {
     assert!(matches!(status, RunStatus::Halted { .. }), "no manager can be made for it any more: {status:?}");
 }
 
-/// A manager before what is in it: refused for as long as that is there, and said so.
+/// The manager before its contents: Azure refuses the delete while they exist, and the step reports that.
 #[tokio::test]
 async fn a_manager_with_something_in_it_is_refused_and_the_step_says_so_in_the_end() {
     let stage = unforgiving();
@@ -188,14 +189,14 @@ async fn a_manager_with_something_in_it_is_refused_and_the_step_says_so_in_the_e
     let overwrite = Signal::Decide { step: StepKey::from("s0"), choice: Choice::Overwrite };
     process.signal(run, overwrite).await.unwrap();
     assert!(matches!(process.drive(run).await.unwrap(), RunStatus::Halted { .. }));
-    // A decision is for one attempt: what is still in the way is asked about again.
+    // A decision is for one attempt: contents that still exist need a new decision.
     assert!(matches!(process.step(run).await, Some(StepState::NeedsDecision { .. })));
     let refused = refused_removals(&stage);
     assert!(!refused.is_empty() && refused.iter().all(|status| *status == 409), "{refused:?}");
     assert!(stage.what_exists().to_string().contains("nm-second"));
 }
 
-/// Somebody has added a feature since: it is not the manager that the plan describes any more.
+/// A person added a feature: it is no longer the manager that the plan describes.
 #[tokio::test]
 async fn a_manager_that_does_more_than_the_plan_describes_is_not_removed_unasked() {
     let stage = unforgiving();
@@ -217,7 +218,7 @@ async fn a_manager_that_does_more_than_the_plan_describes_is_not_removed_unasked
     assert!(!stage.what_exists().to_string().contains("nm-second"));
 }
 
-/// What was removed a moment ago still counts as being in it: the refusal is tried again until that has passed.
+/// A resource that was deleted a moment ago still counts as contained: the delete is retried until that has passed.
 #[tokio::test]
 async fn a_manager_whose_children_are_on_their_way_out_is_tried_again() {
     let mut world = World::ready().unwrap();
@@ -225,7 +226,7 @@ async fn a_manager_whose_children_are_on_their_way_out_is_tried_again() {
     let stage = Stage::of(world);
     let process = stage.process(None);
     play(&stage, &process, &[chain().remove(0), chain().remove(3)], 1).await;
-    // Somebody removes the group, and is killed before it is gone.
+    // Another process deletes the group, and is killed before the group is gone.
     let path = format!("{SECOND}/networkGroups/ng");
     let theirs = stage.process_at("theirs.db", Some(Arc::new(Accepted)));
     let removal = absent(act(
@@ -236,7 +237,7 @@ async fn a_manager_whose_children_are_on_their_way_out_is_tried_again() {
     let run = stage.accept(&theirs, &[&removal], 9).await.unwrap();
     assert!(theirs.drive(run).await.is_err());
     let (run, status) = play(&stage, &process, &[absent(chain().remove(0))], 2).await;
-    assert!(matches!(status, RunStatus::Halted { .. }), "what is still listed is asked about: {status:?}");
+    assert!(matches!(status, RunStatus::Halted { .. }), "what is still listed needs a decision: {status:?}");
     let mut status = status;
     for _ in 0..40 {
         if status == DONE {
@@ -250,13 +251,13 @@ async fn a_manager_whose_children_are_on_their_way_out_is_tried_again() {
     assert!(refused_removals(&stage).contains(&409), "it was in the way at first");
 }
 
-/// The target's half first: the survivor in the central tenant says Revoked, and is removed all the same.
+/// The network manager connection first: the scope connection becomes Revoked, and can still be deleted.
 #[tokio::test]
-async fn the_wrong_half_first_leaves_the_other_revoked_and_it_can_still_be_removed() {
+async fn the_wrong_side_first_leaves_the_other_revoked_and_it_can_still_be_removed() {
     let stage = unforgiving();
     let process = stage.process(None);
     play(&stage, &process, &chain(), 1).await;
-    // Time passes, and both halves are Connected.
+    // Time passes, and both sides are Connected.
     stage.what_exists();
     let mut half = network_manager_connection();
     half.params["network_manager"] = json!(SECOND);
@@ -282,9 +283,9 @@ async fn the_wrong_half_first_leaves_the_other_revoked_and_it_can_still_be_remov
     assert_eq!(play(&stage, &process, &[absent(ours), gone], 4).await.1, DONE);
 }
 
-/// DELETE is answered before the thing is gone: it is done only when it is.
+/// Azure responds to DELETE before the resource is gone: the step is done only when it is gone.
 #[tokio::test]
-async fn a_removal_that_is_answered_early_is_done_when_the_thing_is_gone() {
+async fn a_removal_that_is_answered_early_is_done_when_the_resource_is_gone() {
     let stage = unforgiving();
     let process = stage.process(None);
     let group = act("avnm.network-group", &["central"], json!({ "network_manager": MANAGER, "name": "ng" }));
@@ -298,7 +299,8 @@ async fn a_removal_that_is_answered_early_is_done_when_the_thing_is_gone() {
     assert!(read.duration_since(ended) >= SignedDuration::from_secs(20 + 6), "{ended} {read}");
 }
 
-/// A group that a configuration applies to: its removal is refused, by name, and never forced.
+/// A group with a configuration: Azure refuses its delete, the error names the configuration, and the delete is
+/// never forced.
 #[tokio::test]
 async fn a_group_that_a_configuration_applies_to_is_refused_and_never_forced() {
     let stage = unforgiving();
@@ -320,9 +322,9 @@ async fn a_group_that_a_configuration_applies_to_is_refused_and_never_forced() {
         world.requests().iter().any(|request| format!("{request:?}").to_lowercase().contains("force=true"))
     });
     assert!(!forced && stage.what_exists().to_string().contains("networkgroups/ng"));
-    // A run that is not at its end keeps what it changes to itself.
+    // No other run may change a resource of an unfinished run.
     process.signal(run, Signal::Cancel).await.unwrap();
     process.drive(run).await.unwrap();
-    // In the right order both go.
+    // In the right order both are deleted.
     assert_eq!(play(&stage, &process, &[absent(mesh), absent(group)], 3).await.1, DONE);
 }

@@ -1,4 +1,4 @@
-//! What somebody at a terminal sees: live lines while something is waited for, and lines no wider than the terminal.
+//! What a person at a terminal sees: live lines while steps wait, and lines no wider than the terminal.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -42,7 +42,7 @@ impl Terminal {
         let side = || Stdio::from(options.open(OsStr::from_bytes(name.to_bytes())).unwrap());
         command.env("TERM", "xterm-256color").stdin(side()).stdout(side()).stderr(side());
         let child = Ended(command.spawn().unwrap());
-        // Until the command is dropped this process holds the program's side open, too.
+        // Until the command is dropped this process also holds the program's side of the terminal open.
         drop(command);
         let (sender, news) = channel();
         let mut reader = File::from(master);
@@ -69,7 +69,7 @@ impl Terminal {
         });
     }
 
-    /// Reads to the end; the exit code.
+    /// Reads to the end; returns the exit code.
     #[track_caller]
     pub(crate) fn end(&mut self) -> Option<i32> {
         let status = wait_for("the program's end", Duration::from_secs(60), || {
@@ -93,10 +93,10 @@ impl Terminal {
         }
     }
 
-    /// The lines that were shown for good, without colours.
+    /// The lines that remain on the terminal, without colours.
     fn lines(&self) -> Vec<String> {
         let plain = without_escapes(&self.shown);
-        // A live line is overwritten from its beginning: what stays is what was written last.
+        // A live line is overwritten from its beginning: the text that was written last stays.
         plain
             .split('\n')
             .map(|line| line.trim_end_matches('\r').rsplit('\r').next().unwrap().to_owned())
@@ -133,12 +133,12 @@ fn each_step_that_moves_has_a_live_line_that_counts_and_goes_away() {
     let home = Home::new();
     let plan = home.write("plan.yaml", GATED);
     let mut terminal = Terminal::run(&home, 100, &["run", &plan]);
-    // Each line says what is waited for, who, for how long by now, and when it is looked at again; it counts.
+    // Each line says what the step waits for, on whom, for how long, and when it is checked next; it counts.
     terminal.until(&["rest (0 s, next check in", "go (1 s, next check in", "go (2 s, next check in"]);
     terminal.until(&["waits for anybody who may use this journal: approval: the list"]);
     let run = home.run(&["list", "--output", "json"]).expect(0).json();
     let run = run["runs"][0]["short"].as_str().unwrap().to_owned();
-    // Somebody approves in another window: its line goes away, and what happened stays.
+    // A person approves in another window: the live line goes away, and the event stays.
     home.run(&["approve", &run, "go"]).expect(0);
     terminal.until(&["approve go by", "approved", "done        go"]);
     home.run(&["skip", &run, "rest"]).expect(0);
@@ -165,7 +165,7 @@ fn in_a_pipe_and_under_ci_there_is_no_live_line() {
     assert!(!terminal.shown.contains("waits for"), "{}", terminal.shown);
 }
 
-/// The deepest column at which words begin.
+/// The deepest column at which text begins.
 const WIDEST_INDENT: usize = 52;
 
 #[test]
@@ -179,7 +179,7 @@ fn no_line_is_wider_than_the_terminal_but_what_is_to_be_copied() {
         assert!(lines.len() > 60, "{lines:#?}");
         for line in &lines {
             let words = line.split_whitespace().map(|word| word.chars().count());
-            // A command or a link stays whole, and so does a word that is wider than its column.
+            // A command or a link is not wrapped, nor is a word that is wider than its column.
             let copied =
                 ["do   ", "link ", "open ", "next ", "inputs:"].iter().any(|label| line.contains(label))
                     || words.max().unwrap_or(0) + WIDEST_INDENT > usize::from(columns);
@@ -193,7 +193,7 @@ fn no_line_is_wider_than_the_terminal_but_what_is_to_be_copied() {
         );
         assert!(text.contains("whole ids: --output json"), "{text}");
     }
-    // Whoever reads from a pipe gets everything.
+    // Output to a pipe is complete.
     let said = Home::new().run(&["rehearse", &shipped("cross-tenant-connection.yaml")]).expect(0);
     assert!(said.out.contains(
         "/providers/Microsoft.Network/networkManagers/nm-group/networkGroups/ng-spokes/staticMembers/vnet-hub-d06ab663\n"
@@ -201,7 +201,7 @@ fn no_line_is_wider_than_the_terminal_but_what_is_to_be_copied() {
     assert!(!said.out.contains("whole ids"), "{}", said.out);
 }
 
-/// What a newcomer is promised to see. `TWINSPAN_UPDATE_DOCS=1` writes it anew.
+/// The README's example output. `TWINSPAN_UPDATE_DOCS=1` rewrites it.
 #[test]
 fn the_readme_shows_what_a_rehearsal_says() {
     let home = Home::new();
@@ -210,7 +210,7 @@ fn the_readme_shows_what_a_rehearsal_says() {
     let mut terminal = Terminal::run(&home, 130, &["rehearse", &whole]);
     assert_eq!(terminal.end(), Some(0), "{}", terminal.shown);
     let said = terminal.lines().iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
-    // What comes before is how it went; the README shows how it ends.
+    // Progress comes before; the README shows the result.
     let ends = said.split_once("\nrehearsal  ").expect("it ends with the rehearsal's own page").1;
     let said = format!("rehearsal  {}\n", ends.replace(&whole, plan).trim());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");

@@ -21,7 +21,7 @@ struct Tools {
 }
 
 impl Tools {
-    /// Without them a test says that it is skipped.
+    /// `None`, with a notice, if they are missing.
     fn found() -> Option<Tools> {
         let providers = wanted("TWINSPAN_TERRAFORM_PROVIDERS", "the folder of Terraform's providers")?;
         let packages = "a Python with the packages of tests/clients/terraform";
@@ -50,13 +50,13 @@ impl Tools {
 }
 
 #[test]
-fn azurerm_does_the_flow_and_takes_it_back() {
+fn azurerm_does_the_flow_and_undoes_it() {
     let Some(tools) = Tools::found() else { return };
     every_check_holds("azurerm", &Azure::start(&["--ready-world"]), tools.flow("azurerm", "ready"));
 }
 
 #[test]
-fn azapi_does_the_flow_in_many_api_versions_and_takes_it_back() {
+fn azapi_does_the_flow_in_many_api_versions_and_undoes_it() {
     let Some(tools) = Tools::found() else { return };
     every_check_holds("azapi", &Azure::start(&["--ready-world"]), tools.flow("azapi", "ready"));
 }
@@ -70,7 +70,7 @@ fn where_nothing_is_prepared_both_providers_say_what_is_missing() {
     }
 }
 
-/// These checks can fail. (A member that never settles is waited for by azapi itself, for half an hour.)
+/// These checks can fail. (A member that stays Updating is polled by azapi itself, for half an hour.)
 #[test]
 fn a_simulator_that_is_wrong_is_noticed_by_azapi() {
     let Some(tools) = Tools::found() else { return };

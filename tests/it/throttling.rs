@@ -1,5 +1,5 @@
-//! Rate limits, over the real client and engine in the simulated Azure: nobody comes too early, a bucket that is nearly
-//! empty is emptied no further, and what one step is told counts for all.
+//! Rate limits, with the real client and engine in the simulated Azure: no request comes too early, a bucket that is
+//! nearly empty is not emptied further, and a limit that one step learns counts for all.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -17,7 +17,8 @@ fn group(id: &str, name: &str) -> Value {
     }})
 }
 
-/// Virtual networks in the central subscription, and a plan that adds each to one group: none needs another.
+/// Virtual networks in the central subscription, and a plan that adds each to one group, independently of each
+/// other.
 fn many(members: usize) -> (World, String) {
     let mut world: Value = serde_json::from_str(World::example_json()).unwrap();
     let networks = world.pointer_mut("/tenants/0/subscriptions/0/virtual_networks").unwrap();
@@ -43,7 +44,7 @@ fn succeeded(status: &RunStatus) -> bool {
     matches!(status, RunStatus::Succeeded { .. })
 }
 
-/// Every wait for a limit that a run tells.
+/// Every wait for a rate limit that a run records.
 async fn limits(process: &Process, run: twinspan_engine::RunId) -> Vec<String> {
     let events = process.events(run).await;
     events
@@ -58,7 +59,7 @@ async fn limits(process: &Process, run: twinspan_engine::RunId) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn forty_members_at_once_go_through_a_small_bucket_and_nobody_comes_too_early() {
+async fn forty_members_at_once_go_through_a_small_bucket_and_no_request_comes_too_early() {
     let (world, text) = many(40);
     let stage = Stage::set(world);
     let pause = SignedDuration::from_secs(5);
@@ -79,7 +80,7 @@ async fn forty_members_at_once_go_through_a_small_bucket_and_nobody_comes_too_ea
     let writes =
         stage.world.with(|world| world.effects().iter().filter(|effect| effect.method == "PUT").count());
     println!("41 writes in {}: {refused} requests refused with 429, {early} of them too early", took);
-    assert_eq!(early, 0, "requests came before they had been told to");
+    assert_eq!(early, 0, "requests came earlier than Azure had told them");
     assert!(refused <= 3, "{refused} requests ran into the wall");
     assert!(writes <= 41 + usize::try_from(refused).unwrap(), "{writes} writes");
     // 31 of 41 have to wait for one a second.
@@ -160,7 +161,7 @@ async fn what_one_step_is_told_counts_for_all_runs_and_not_for_reads_or_another_
     assert!(waits[..5].iter().all(|of_run| of_run.len() == 1) && waits[5].is_empty(), "{waits:#?}");
 }
 
-/// A fifth of what Azure documents, so that a hundred writes run into it.
+/// A fifth of the rates that Azure documents, so that a hundred writes reach them.
 #[tokio::test]
 async fn at_a_pace_like_azures_hardly_any_request_is_refused() {
     let (world, text) = many(100);

@@ -1,4 +1,4 @@
-//! Whole conversations with the program: what was typed, stdout, stderr, exit code.
+//! Whole sessions with the program: command, stdout, stderr, exit code.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -40,7 +40,7 @@ impl Folder {
         command
     }
 
-    /// Runs each line and shows the whole conversation.
+    /// Runs each line and returns the whole session.
     fn says(&self, lines: &[&str]) -> String {
         let mut text = String::new();
         for line in lines {
@@ -57,7 +57,7 @@ impl Folder {
         text
     }
 
-    /// What differs from machine to machine and from day to day is replaced.
+    /// Replaces what differs between machines and days.
     fn shown(&self, bytes: &[u8]) -> String {
         let text = String::from_utf8_lossy(bytes);
         let real = fs::canonicalize(self.dir.path()).unwrap();
@@ -340,7 +340,7 @@ fn a_gate_opens_for_whom_the_plan_names_and_not_for_who_started() {
     let why = String::from_utf8(why.stdout).unwrap();
     assert!(why.contains("by guest for boss"), "{why}");
     let (exit, err) = said(&format!("skip {run} go"));
-    assert!(exit == 64 && err.contains("the run has succeeded"), "a request that does not fit: {err}");
+    assert!(exit == 64 && err.contains("the run has succeeded"), "a signal that does not fit: {err}");
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn a_signal_parks_the_run_and_resume_goes_on() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // The first event is written when the run is driven, and then its driver listens.
+        // The first event is written when the run is driven, and then its driver listens for signals.
         let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
         let waits = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("waiting")));
         assert!(waits.is_some());

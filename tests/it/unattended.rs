@@ -1,11 +1,11 @@
-//! The plan for pipelines: one application, and nobody who is asked.
+//! The plan for pipelines: one application, and no person.
 
 use crate::azure::Azure;
 use crate::program::{Home, shipped};
 
 const PLAN: &str = "unattended-service-principal.yaml";
 
-/// A folder in which the application is all there is.
+/// A folder whose only credential is the application's.
 pub(crate) fn home(azure: &Azure) -> Home {
     let home = Home::new();
     let ready = &azure.ready;
@@ -37,8 +37,8 @@ fn the_application_alone_does_all_of_it() {
     home.run(&["run", &shipped(PLAN), "--inputs", &inputs(), "--until-blocked"]).expect(0);
     let created = azure.created();
     assert_eq!(created.keys().filter(|path| path.contains("/staticmembers/")).count(), 3, "{created:#?}");
-    assert_eq!(created.len(), 6, "members, the group and the two halves: {created:#?}");
-    // What a pipeline asks first the next time: nothing is open.
+    assert_eq!(created.len(), 6, "members, the group and both sides: {created:#?}");
+    // The next job's first command: no run is open.
     home.run(&["resume", "--all", "--until-blocked"]).expect(3);
 }
 

@@ -1,5 +1,5 @@
-//! `verify`: what is there now beside what the run proved. Every check of a run that is done is made again, nothing is
-//! sent, and what has drifted is told in its own words.
+//! `verify`: the present state compared with what the run proved. Every check of a finished run is repeated, no
+//! write is sent, and each drift is described.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ pub(crate) const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-00000000
 const CENTRAL_TENANT: &str = "11111111-0000-0000-0000-00000000000c";
 const TARGET_TENANT: &str = "22222222-0000-0000-0000-00000000000f";
 
-/// A rollout that is done, and hands that change what it made behind its back.
+/// A finished rollout, and changes that people make behind its back.
 pub(crate) struct Rollout {
     pub(crate) azure: Azure,
     pub(crate) home: Home,
@@ -31,7 +31,7 @@ impl Rollout {
         Rollout { azure, home, run }
     }
 
-    /// Somebody of the central tenant does something in their own tools.
+    /// A person of the central tenant sends a request with their own tools.
     pub(crate) fn in_central(&self, method: &str, path: &str, body: Option<&Value>) {
         self.by_hand("central", CENTRAL_TENANT, method, path, body);
     }
@@ -48,7 +48,7 @@ impl Rollout {
         self.azure.advance("2m");
     }
 
-    /// Verifies; what is not as it was, by step.
+    /// Verifies; returns the steps that drifted, with their results.
     pub(crate) fn drifted(&self, code: i32) -> Vec<(String, String)> {
         let view = self.home.run(&["verify", &self.run, "--output", "json"]).expect(code).json();
         let findings = view["findings"].as_array().unwrap().iter();
@@ -59,7 +59,7 @@ impl Rollout {
             .collect()
     }
 
-    /// The id that the run has of a step.
+    /// The id in a step's output.
     pub(crate) fn id_of(&self, step: &str) -> String {
         let view = self.home.run(&["why", &self.run, step, "--output", "json"]).expect(0).json();
         view["output"]["id"].as_str().unwrap().to_owned()
@@ -71,7 +71,7 @@ fn pairs(wanted: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_run_that_nobody_touched_has_not_drifted_and_verifying_it_sends_nothing() {
+fn an_untouched_run_has_not_drifted_and_verifying_it_sends_nothing() {
     let rollout = Rollout::done();
     let before = rollout.azure.ledger().len();
     let requests = rollout.azure.requests().len();
@@ -82,7 +82,7 @@ fn a_run_that_nobody_touched_has_not_drifted_and_verifying_it_sends_nothing() {
     assert!(sent.len() > 15, "{} requests", sent.len());
     let writes: Vec<_> = sent.iter().filter(|request| request.method != "GET").collect();
     assert!(writes.is_empty(), "{writes:?}");
-    // It is recorded, and the run is what it was.
+    // The result is recorded, and the run's status is unchanged.
     let show = rollout.home.run(&["show", &rollout.run, "--output", "json"]).expect(0).json();
     assert_eq!((&show["status"], &show["verified"]["drift"]), (&json!("succeeded"), &json!(0)), "{show:#}");
     let events = rollout.home.run(&["events", &rollout.run]).expect(0).out;
@@ -134,7 +134,7 @@ fn each_kind_of_drift_is_told_and_shown_beside_the_status() {
 #[test]
 fn what_was_changed_is_told_field_by_field() {
     let rollout = Rollout::done();
-    // The group is described anew, a member is gone, a virtual network gets another address.
+    // The group gets a new description, a member is deleted, a virtual network gets another address.
     rollout.in_central(
         "PUT",
         &rollout.id_of("group"),
@@ -161,7 +161,7 @@ fn what_was_changed_is_told_field_by_field() {
     }
 }
 
-/// The marker of another run on what this one made: told apart from every other change, and left to a person.
+/// The marker of another run on a resource of this one: distinguished from every other change, and left to a person.
 #[test]
 fn what_carries_the_marker_of_another_run_is_taken_and_left_alone() {
     let rollout = Rollout::done();
@@ -248,7 +248,7 @@ fn what_is_not_there_is_not_found() {
     rollout.home.run(&["verify", "--all"]).expect(0);
 }
 
-/// What was taken away stays away; what others do in the network manager meanwhile is theirs.
+/// A deleted connection stays deleted; what others do in the network manager is no drift.
 #[test]
 fn a_run_that_disconnected_drifts_only_when_something_of_it_is_back() {
     let azure = Azure::start(&["--world", "connected"]);

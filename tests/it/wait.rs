@@ -1,4 +1,4 @@
-//! `wait`: a script waits for a run that somebody else drives.
+//! `wait`: a script waits for a run that another process drives.
 
 use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
@@ -35,7 +35,7 @@ fn what_is_so_already_is_not_waited_for() {
     home.run(&["resume"]).expect(0);
     wait("done", 0);
     wait("go=done", 0);
-    // It ended, and will never be so.
+    // The run has ended, so the condition can no longer be met.
     let said = wait("blocked", 1);
     assert!(said.out.contains("ended      blocked") && said.out.contains("2 of 2 steps"), "{}", said.out);
     wait("rest=failed", 1);

@@ -1,4 +1,4 @@
-//! `why` shows every request of a step, how it was answered, and no secret.
+//! `why` shows every request of a step, its response, and no secret.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::program::{Home, shipped};
 
 const PLAN: &str = "cross-tenant-connection.yaml";
 
-/// Runs the shipped plan where the prerequisites are met.
+/// Runs the shipped plan in a world that meets its prerequisites.
 fn finished(azure: &Azure) -> (Home, String) {
     let home = azure.home();
     let inputs = shipped("cross-tenant-connection.inputs.yaml");
@@ -37,11 +37,11 @@ fn a_lost_answer_is_seen_and_the_look_that_settled_it() {
         (&write["verb"], &write["write"], &write["identity"]),
         (&json!("PUT"), &json!(true), &json!("central"))
     );
-    assert_eq!(write.get("status"), None, "its answer was lost: {write:#}");
+    assert_eq!(write.get("status"), None, "its response was lost: {write:#}");
     assert!(write["fault"].is_string(), "{write:#}");
     assert_eq!(write.get("sent"), None, "bodies are for -v");
     assert!(write["took_ms"].is_i64(), "{write:#}");
-    // The request carries the id under which the other side's log has it.
+    // The request carries the id under which Azure's log has it.
     let sent_as = write["ids"].as_array().unwrap().iter().find(|id| id["name"] == "x-ms-client-request-id");
     let requests = azure.get("/_sim/requests");
     let logged = requests["requests"].as_array().unwrap();
@@ -92,7 +92,7 @@ fn a_rehearsed_step() {
     let run = list["runs"][0]["short"].as_str().unwrap();
     let why = |rest: &[&str]| home.run(&[&["--journal", "kept.db", "why", run], rest].concat()).expect(0).out;
     let json: Value = serde_json::from_str(&why(&["guest", "--output", "json"])).unwrap();
-    // Which ids the simulated world gives out is not what this is about.
+    // The ids that the simulator generates do not matter here.
     let filters = [
         ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[GUID]"),
         ("[0-9a-f]{64}", "[DIGEST]"),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::program::Home;
 
-/// Fenced blocks of a language, with the text block that follows each before the next one, if there is one.
+/// Fenced blocks of a language, each with the text block that follows it before the next one, if there is one.
 fn plans(guide: &str) -> Vec<(String, Option<String>)> {
     let mut plans: Vec<(String, Option<String>)> = Vec::new();
     let mut lines = guide.lines();

@@ -1,5 +1,6 @@
-//! With what each kind is tried: its own example, and the world in which that example fits: everything is there but
-//! what the kind makes. A kind that is not named here acts as `central` in the shipped world and needs nothing first.
+//! The case of each kind: its own example, and a world in which everything that the example needs exists, except
+//! what the kind creates. A kind that is not named here acts as `central` in the shipped world and needs no other
+//! steps first.
 
 use serde_json::{Value, json};
 use twinspan_engine::{EffectClass, Identities, Registry};
@@ -12,28 +13,28 @@ pub(crate) struct Act {
     pub(crate) params: Value,
     pub(crate) identities: Vec<&'static str>,
     pub(crate) auxiliary: Option<&'static str>,
-    /// It is to be gone.
+    /// `ensure: absent`.
     pub(crate) absent: bool,
 }
 
-/// A kind, tried in one way.
+/// A kind in one setting.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    /// The kind, and in which way where there are several.
+    /// The kind, and the setting if there are several.
     pub(crate) name: String,
     pub(crate) world: fn() -> World,
-    /// What another run makes beforehand.
+    /// Steps that another run carries out beforehand.
     pub(crate) first: Vec<Act>,
     pub(crate) act: Act,
     pub(crate) effect: EffectClass,
-    /// Why undo leaves in place what it made.
+    /// Why undo keeps what the step created.
     pub(crate) keeps: Option<&'static str>,
-    /// It is found in place at first sight, though its kind may write.
+    /// The first probe finds it as wanted, though its kind may write.
     pub(crate) only_found: bool,
 }
 
 impl Case {
-    /// The same thing, made by another run beforehand and now to be gone.
+    /// The same resource, created by another run beforehand and now to be deleted.
     fn removed(&self) -> Case {
         let mut first = self.first.clone();
         first.push(self.act.clone());
@@ -48,7 +49,7 @@ impl Case {
     }
 }
 
-/// A way of trying a kind.
+/// One way to try a kind.
 #[derive(Clone)]
 struct Setting {
     /// Added to the kind's name.
@@ -56,9 +57,9 @@ struct Setting {
     world: fn() -> World,
     identities: &'static [&'static str],
     auxiliary: Option<&'static str>,
-    /// Kinds whose examples are carried out first, each in the first way that is named for it.
+    /// Kinds whose examples are carried out first, each in its first setting.
     first: &'static [&'static str],
-    /// Instead of the example.
+    /// Used instead of the example.
     params: Option<Value>,
     only_found: bool,
 }
@@ -75,7 +76,7 @@ const USUAL: Setting = Setting {
 
 const NETWORK: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network";
 const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
-/// In parameters: a file that nobody else uses.
+/// In parameters: a file that no other test uses.
 pub(crate) const SCRATCH: &str = "{scratch}";
 
 fn settings(kind: &str) -> Vec<Setting> {
@@ -199,7 +200,7 @@ fn settings(kind: &str) -> Vec<Setting> {
         | "entra.guest-user"
         | "entra.invitation-accepted"
         | "entra.service-principal" => vec![target_admin],
-        // The example's file belongs to the whole machine; and how often it ran can be counted here.
+        // The example's file is shared by the whole machine; this one also counts how often the program ran.
         "command" => vec![Setting {
             params: Some(json!({
                 "program": "/bin/sh",
@@ -227,7 +228,7 @@ fn unregistered() -> World {
     World::from_json(&world.to_string()).unwrap()
 }
 
-/// Every way of every kind.
+/// Every setting of every kind.
 pub(crate) fn all(registry: &Registry) -> Vec<Case> {
     let act = |kind: &str, setting: &Setting| {
         let known = registry.kind(kind).unwrap_or_else(|| panic!("there is no kind {kind} any more"));
@@ -258,7 +259,7 @@ pub(crate) fn all(registry: &Registry) -> Vec<Case> {
     cases
 }
 
-/// A plan of these steps, one after the other. JSON is YAML, too.
+/// A plan of these steps, in this order. JSON is YAML, too.
 pub(crate) fn plan(acts: &[&Act], scratch: &str) -> String {
     let steps: Vec<Value> = acts
         .iter()

@@ -1,5 +1,4 @@
-//! Every call fails in every way that the simulator knows: on the way forward, where everything is in place already, and
-//! on the way back.
+//! Every request fails in every way that the simulator knows: forward, with pre-existing resources, and in undo.
 
 use twinspan_engine::{EffectClass, FailureClass, Signal, StepState, WaitKind};
 use twinspan_sim::FaultName;
@@ -7,20 +6,20 @@ use twinspan_sim::FaultName;
 use super::stage::{Stage, Stop};
 use super::{Clean, cases, nothing, undo};
 
-/// Whether a run may stop there because of this fault; everything else has to be overcome without help.
+/// Whether a run may stop there because of this fault; it must overcome everything else without help.
 fn fits(fault: FaultName, stop: &Stop) -> bool {
     match (fault, stop) {
         (FaultName::Status403, Stop::Waited(kind, _)) => *kind == WaitKind::Permission,
-        // What exists was said not to exist, or not for this identity.
+        // The remote reported an existing resource as absent, or as invisible to this identity.
         (FaultName::Status404Lag, Stop::Failed(class, _)) => *class == FailureClass::PlanWrong,
         (FaultName::Status404Lag, Stop::Adopted(what)) => what.ends_with("is gone"),
         (FaultName::Status404Lag, Stop::Waited(kind, what)) => {
             *kind == WaitKind::Permission && what.contains("does not exist, or")
         }
-        // What was accepted did not come about for a quarter of an hour.
+        // An accepted write had no effect for a quarter of an hour.
         (FaultName::AcceptedThenFailed, Stop::Failed(class, what)) => match class {
             FailureClass::ReplicationLag => true,
-            // The operation itself says so, where it is known.
+            // The long-running operation itself reports the failure, if it is known.
             FailureClass::Transient => what.starts_with("accepted, and failed afterwards: GET "),
             _ => false,
         },
@@ -32,7 +31,7 @@ fn does_not_fit(fault: FaultName, stops: &[Stop]) -> Option<String> {
     stops.iter().find(|stop| !fits(fault, stop)).map(|stop| format!("stops at {stop:?}"))
 }
 
-/// The method of a call is that of a write, sign-in left out.
+/// Whether the method of a request is that of a write; sign-in does not count.
 fn is_write(call: &str) -> bool {
     let (method, path) = call.split_once(' ').unwrap_or_default();
     !super::stage::reads(method, path) && !call.ends_with("/token")
@@ -65,11 +64,11 @@ async fn failed_at_every_call_it_waits_or_tries_again_and_nothing_is_done_twice(
                 claim(stage.what_exists() == clean.after, "done, and what exists is something else");
                 let unread = stage.unread_write().filter(|_| !clean.changes.is_empty());
                 claim(unread.is_none(), &format!("not proven by a read: {unread:?}"));
-                // A read that failed leaves nothing behind that undo could see.
+                // A failed read leaves no effect that undo could find.
                 if !is_write(call) {
                     continue;
                 }
-                // What nobody can prove to be its own is kept, and said so.
+                // A resource whose ownership is not proven is kept, with that reason.
                 let removals = undo(&stage, &process, run).await;
                 let end = process.step(run).await;
                 let left = stage.what_exists();
@@ -84,7 +83,8 @@ async fn failed_at_every_call_it_waits_or_tries_again_and_nothing_is_done_twice(
                         claim(unproven, &format!("undo keeps it: {reason}"));
                         claim(removals.is_empty() && left == clean.after, "undo keeps it, and it is gone");
                     }
-                    // The second delivery of a write was told that it is there already: as if another had made it.
+                    // The second delivery of a write was told that the resource exists: as if another client had
+                    // created it.
                     Some(StepState::Unchanged(_)) if fault == FaultName::DeliveredTwice => {
                         claim(
                             removals.is_empty() && left == clean.after,
@@ -118,7 +118,7 @@ async fn failed_at_every_call_what_is_in_place_is_still_found_there() {
         let looks = stage.way.calls();
         calls += looks.len();
         for (at, call) in looks.iter().enumerate() {
-            // A right client cannot tell an absence that is pretended from a true one.
+            // No client can distinguish a pretended absence from a true one.
             for fault in FaultName::ALL.into_iter().filter(|fault| *fault != FaultName::Status404Lag) {
                 faults += 1;
                 let stage = Stage::set(case).await;

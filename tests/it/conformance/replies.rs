@@ -1,5 +1,6 @@
-//! A reply that is not the resource is no proof: every read of every kind is given replies with which a proxy, a cache or a
-//! fault of a service could pretend presence, absence or an empty list. The run asks again and ends as an undisturbed one.
+//! A reply that is not the resource proves nothing: every read of every kind gets replies with which a proxy, a
+//! cache or a faulty service could pretend presence, absence or an empty list. The run reads again and ends like an
+//! undisturbed one.
 
 use std::collections::VecDeque;
 
@@ -11,7 +12,7 @@ use twinspan_engine::{EffectClass, Signal};
 use super::stage::{Stage, reads};
 use super::{Clean, cases, nothing};
 
-/// A reply in place of the true one.
+/// A reply that replaces the true one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
     EmptyObject,
@@ -22,13 +23,13 @@ pub(crate) enum Wrong {
     Nothing,
     Half,
     Html,
-    /// The true reply, of another resource; of a list: of another collection.
+    /// The true reply of another resource; for a list, of another collection.
     Other,
     Html404,
     Empty404,
-    /// In the words of something that is neither Azure Resource Manager nor Microsoft Graph.
+    /// With an error body that is neither Azure Resource Manager's nor Microsoft Graph's.
     Foreign404,
-    /// In Azure's words, about another resource.
+    /// With Azure's error body, about another resource.
     Other404,
 }
 
@@ -44,7 +45,7 @@ const FIRST: [Wrong; 7] = [
 const SECOND: [Wrong; 6] =
     [Wrong::Text, Wrong::Nothing, Wrong::Half, Wrong::Html, Wrong::Empty404, Wrong::Other404];
 
-/// From the call with this number on, replies to the same request are replaced, one after the other.
+/// From the request with this number on, the replies to the same request are replaced, one after the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Chain {
     at: usize,
@@ -61,7 +62,7 @@ impl Chain {
         self.replies.len()
     }
 
-    /// What is replied to the call with this number.
+    /// The reply to the request with this number, if it is replaced.
     pub(crate) fn next(&mut self, number: usize, request: &Request<Bytes>) -> Option<Wrong> {
         let named = format!("{} {}", request.method(), request.uri().path());
         if number == self.at {
@@ -72,7 +73,7 @@ impl Chain {
 }
 
 impl Wrong {
-    /// The reply, made of the true one where it needs that.
+    /// The wrong reply, derived from the true one where necessary.
     pub(crate) fn instead_of(self, reply: &Response<Bytes>) -> Response<Bytes> {
         const HTML: &str = "<html><body><h1>It works!</h1></body></html>";
         let (status, body) = match self {
@@ -102,7 +103,7 @@ impl Wrong {
     }
 }
 
-/// A body with ids of something else.
+/// The body with the ids of another resource.
 fn of_another(body: &[u8]) -> String {
     let mut body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let rename = |item: &mut Value| {
@@ -124,11 +125,11 @@ fn of_another(body: &[u8]) -> String {
         }
         None => rename(&mut body),
     };
-    // What has no id, or is empty, has nothing that could be another's.
+    // Without an id, or empty, a body cannot be another resource's.
     if renamed { body.to_string() } else { "{}".to_owned() }
 }
 
-/// The calls that read something of Azure, each request once.
+/// The requests that read from Azure, each once.
 fn reading(calls: &[String]) -> Vec<usize> {
     let mut seen = Vec::new();
     let mut all = Vec::new();

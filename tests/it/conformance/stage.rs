@@ -1,4 +1,4 @@
-//! Where a case is played: a simulated world in virtual time, a journal, and processes that come and go.
+//! Where a case runs: a simulated world in virtual time, a journal, and processes that start and are killed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -32,15 +32,15 @@ const ARM: &str = "https://arm.twinspan.invalid";
 const LOGIN: &str = "https://login.twinspan.invalid";
 const GRAPH: &str = "https://graph.twinspan.invalid";
 
-/// What has to be there before a case is tried, by the case's name.
+/// Prepared worlds, by the case's name.
 static PREPARED: LazyLock<Mutex<BTreeMap<String, Prepared>>> = LazyLock::new(Mutex::default);
 
-/// A world after what had to be done first.
+/// A world after the preparing steps.
 #[derive(Clone)]
 struct Prepared {
     world: World,
     now: Timestamp,
-    /// What a program of this machine left.
+    /// What a program on this machine wrote.
     scratch: Option<String>,
 }
 
@@ -52,10 +52,10 @@ pub(crate) struct Stage {
     folder: TempDir,
 }
 
-/// The way into the world: counts the calls, and lets one go wrong.
+/// The connection to the world: counts the requests, and lets one fail.
 pub(crate) struct Way {
     world: Arc<InProcessWorld>,
-    /// Holds what is said against Microsoft's files.
+    /// Records how requests and responses differ from Microsoft's specifications.
     book: Arc<Book>,
     state: Mutex<WayState>,
 }
@@ -67,42 +67,42 @@ struct WayState {
     wrong: Option<Chain>,
 }
 
-/// What lives until it is killed.
+/// What exists until the process is killed.
 pub(crate) struct Process {
     backend: SqliteBackend,
     performer: Arc<Performer>,
 }
 
-/// Where a run stopped before its end, and needed somebody.
+/// Where a run stopped before its end and needed a person.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Stop {
-    /// It waited.
+    /// A step waited.
     Waited(WaitKind, String),
     /// A step failed, or its undo stopped.
     Failed(FailureClass, String),
-    /// A person had to decide, and took what is there as it is.
+    /// A person had to decide, and adopted the resource as it is.
     Adopted(String),
-    /// It does not end, whatever is done.
+    /// The run does not end, whatever is done.
     Stuck(String),
 }
 
 impl Way {
-    /// From here on calls are counted, and the one with this number (from 0) goes wrong.
+    /// Starts counting requests; the one with this number (from 0) fails.
     pub(crate) fn begin(&self, fault: Option<(usize, FaultName)>) {
         *self.state.lock().unwrap() = WayState { fault, ..WayState::default() };
     }
 
-    /// From here on calls are counted, and some are given wrong replies.
+    /// Starts counting requests; some get wrong replies.
     pub(super) fn begin_wrong(&self, chain: Chain) {
         *self.state.lock().unwrap() = WayState { wrong: Some(chain), ..WayState::default() };
     }
 
-    /// How many wrong replies were not given.
+    /// How many wrong replies were not used.
     pub(super) fn wrong_left(&self) -> usize {
         self.state.lock().unwrap().wrong.as_ref().map_or(0, Chain::left)
     }
 
-    /// Every call since then: method and path.
+    /// Every request since then: method and path.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.state.lock().unwrap().calls.clone()
     }
@@ -127,7 +127,7 @@ impl InProcess for Way {
     }
 }
 
-/// Whether what comes back then is something that Azure itself says.
+/// Whether the response to this fault comes from Azure itself.
 fn is_an_answer_of_azures(fault: FaultName) -> bool {
     !matches!(
         fault,
@@ -195,7 +195,7 @@ fn kinds(world: &World, way: Arc<dyn InProcess>, journal: &Path) -> Registry {
     registry(Arc::new(azure), CommandPolicy::allow(programs).supervised_by(supervisor))
 }
 
-/// The kinds of the program, to be asked about and not to act.
+/// The kinds of the program, for their descriptions only.
 pub(crate) fn described() -> Registry {
     let world = World::shipped().unwrap();
     let clock = Arc::new(VirtualClock::new(Timestamp::UNIX_EPOCH));
@@ -203,7 +203,7 @@ pub(crate) fn described() -> Registry {
 }
 
 impl Stage {
-    /// Nothing has happened yet in this world.
+    /// A stage in this world, before any request.
     pub(crate) fn of(world: World) -> Self {
         Stage::noted_of(world, &CONFORMANCE)
     }
@@ -221,7 +221,7 @@ impl Stage {
         Stage { world, way, clock, folder: tempfile::tempdir().unwrap() }
     }
 
-    /// A world in which everything is there but what the case makes. It is prepared once and copied from then on.
+    /// A world in which everything exists except what the case creates. It is prepared once and copied from then on.
     pub(crate) async fn set(case: &Case) -> Self {
         let known = PREPARED.lock().unwrap().get(&case.name).cloned();
         let prepared = match known {
@@ -245,7 +245,7 @@ impl Stage {
         Prepared { world: self.world.with(|world| world.clone()), now: self.clock.now(), scratch }
     }
 
-    /// The same, prepared anew, with what is said written into `book`.
+    /// The same, prepared anew; differences from the specifications are recorded in `book`.
     pub(crate) async fn noted(case: &Case, book: &Arc<Book>) -> Self {
         let stage = Stage::noted_of((case.world)(), book);
         if !case.first.is_empty() {
@@ -253,13 +253,13 @@ impl Stage {
             let process = stage.process(None);
             let run = stage.accept(&process, &acts, 99).await.unwrap();
             let stops = process.finish(run).await.unwrap();
-            assert_eq!(stops, [], "{}: what has to be there first could not be made", case.name);
+            assert_eq!(stops, [], "{}: the preparing steps do not reach their end", case.name);
         }
         stage.way.begin(None);
         stage
     }
 
-    /// A new process: nothing is remembered but what is in the journal.
+    /// A new process: all it knows is in the journal.
     pub(crate) fn process(&self, cut: Option<Arc<dyn CutPoints>>) -> Process {
         self.process_at("journal.db", cut)
     }
@@ -326,7 +326,7 @@ impl Stage {
         self.folder.path().join("scratch")
     }
 
-    /// What exists once everything has settled. Mails are not part of it: none can be taken back.
+    /// What exists after the consistency delay. Mails do not count: they cannot be undone.
     pub(crate) fn what_exists(&self) -> Value {
         self.clock.advance(SignedDuration::from_mins(1));
         let request = Request::get(format!("{ARM}/_sim/state")).body(Bytes::new()).unwrap();
@@ -343,8 +343,8 @@ impl Stage {
         self.world.with(|world| world.effects().len())
     }
 
-    /// What writes changed since then. One that was delivered twice on its way is one write of ours; names that the
-    /// directory draws are left out.
+    /// Changes since the write with this number. A request that was delivered twice counts once; names that the
+    /// directory generates are left out.
     pub(crate) fn changes_since(&self, writes: usize) -> Vec<String> {
         self.world.with(|world| {
             let mut seen = Vec::new();
@@ -360,7 +360,7 @@ impl Stage {
         })
     }
 
-    /// The last write that changed something, if no read that was answered came after it.
+    /// The last write that changed something, if no successful read came after it.
     pub(crate) fn unread_write(&self) -> Option<String> {
         self.world.with(|world| {
             let last = world.effects().iter().rfind(|effect| effect.change != Change::None)?;
@@ -377,7 +377,7 @@ impl Stage {
     }
 }
 
-/// Whether such a request changes nothing: some lists are asked for by POST.
+/// Whether such a request changes nothing: some lists are read with POST.
 pub(super) fn reads(method: &str, path: &str) -> bool {
     let last = path.rsplit('/').next().unwrap_or_default();
     method == "GET" || (method == "POST" && last.to_ascii_lowercase().starts_with("list"))
@@ -391,7 +391,7 @@ fn undrawn(path: &str) -> &str {
 }
 
 impl Process {
-    /// Where the step that is tried stands.
+    /// State of the step that is tried.
     pub(crate) async fn step(&self, run: RunId) -> Option<StepState> {
         self.state(run).await.find(&StepKey::from("s0"))?.state().cloned()
     }
@@ -400,7 +400,7 @@ impl Process {
         self.backend.load(run).await.unwrap()
     }
 
-    /// What is wrong with the journal.
+    /// Problems that the check of the journal finds.
     pub(crate) fn problems(&self, run: RunId) -> Vec<String> {
         self.backend.verify_journal(run).unwrap().problems
     }
@@ -418,7 +418,7 @@ impl Process {
         Ok(parked.runs[0].1.clone())
     }
 
-    /// Drives a run to its end. Approves what waits for approval; looks again, retries, or adopts where it stopped.
+    /// Drives a run to its end: approves waiting approvals; checks again, retries, or adopts where the run stopped.
     pub(crate) async fn finish(&self, run: RunId) -> Result<Vec<Stop>, BackendError> {
         let mut stops = Vec::new();
         for _ in 0..5 {

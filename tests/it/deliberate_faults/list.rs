@@ -1,6 +1,6 @@
-//! The faults, and the test that each turns red.
+//! The faults, and the test that each makes fail.
 
-/// Which end is made wrong.
+/// Which program has the fault.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Simulator,
@@ -10,10 +10,10 @@ pub(super) enum End {
 /// One fault.
 pub(super) struct Fault {
     pub(super) end: End,
-    /// For people.
+    /// Description for readers of the page.
     pub(super) what: &'static str,
     pub(super) file: &'static str,
-    /// Occurs once in the file.
+    /// Text that occurs once in the file.
     pub(super) from: &'static str,
     pub(super) to: &'static str,
     pub(super) package: &'static str,
@@ -21,18 +21,18 @@ pub(super) struct Fault {
     pub(super) binary: &'static [&'static str],
     /// The test's whole name.
     pub(super) test: &'static str,
-    /// The file that it is in.
+    /// The file with the test.
     pub(super) tests: &'static str,
     /// Whether it needs `TWINSPAN_AZURE_DATA`.
     pub(super) data: bool,
 }
 
-/// Seen by a test of the whole program.
+/// Detected by a test of the whole program.
 const fn whole(fault: Fault) -> Fault {
     Fault { package: "twinspan", binary: &["--test", "it"], ..fault }
 }
 
-/// A simulated world that tells a lie from the beginning.
+/// A simulated world that starts with a lie.
 const fn lie(what: &'static str, to: &'static str, test: &'static str, tests: &'static str) -> Fault {
     Fault {
         end: End::Simulator,
@@ -73,7 +73,7 @@ const fn with_data(fault: Fault) -> Fault {
     Fault { data: true, ..fault }
 }
 
-/// Seen by Microsoft's own files.
+/// Detected with Microsoft's own specifications.
 const fn described(fault: Fault) -> Fault {
     Fault {
         package: "twinspan",
@@ -86,13 +86,13 @@ const fn described(fault: Fault) -> Fault {
 
 pub(super) const FAULTS: &[Fault] = &[
     lie(
-        "each half says Connected while the manager does not hold the scope",
+        "both sides say Connected while the network manager does not have the scope",
         "lies: BTreeSet::from([Lie::EagerConnected]),",
         "network::tests::two_halves_that_name_each_other_become_connected_after_the_lag_and_show_on_the_manager",
         "steps/sim/src/network/tests.rs",
     ),
     lie(
-        "one half of a connection is enough",
+        "one side of a connection is enough",
         "lies: BTreeSet::from([Lie::OneHalfEnough]),",
         "network::tests::halves_that_do_not_name_each_other_stay_pending",
         "steps/sim/src/network/tests.rs",
@@ -110,7 +110,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "steps/sim/src/arm/tests.rs",
     ),
     lie(
-        "DELETE answers 200 and removes nothing",
+        "DELETE returns 200 and deletes nothing",
         "lies: BTreeSet::from([Lie::DeleteDeletesNothing]),",
         "network::tests::a_deleted_thing_is_still_read_until_the_lag_is_over_and_breaks_its_link_at_once",
         "steps/sim/src/network/tests.rs",
@@ -141,7 +141,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "steps/src/azure/tests.rs",
     ),
     client(
-        "only the other maker's 404 means absent",
+        "only one of the two forms of 404 means absent",
         "steps/src/azure/words.rs",
         (
             "            && !OTHER.contains(&words.code.as_str())",
@@ -165,21 +165,21 @@ pub(super) const FAULTS: &[Fault] = &[
         "steps/src/kinds/recorded_test.rs",
     )),
     with_data(client(
-        "a member that is Updating is taken for one that is there",
+        "an Updating member counts as present",
         "steps/src/avnm.rs",
         ("\"\" | \"Succeeded\" =>", "\"\" | \"Updating\" | \"Succeeded\" =>"),
         "kinds::recorded_test::every_recorded_answer_is_read_and_means_what_it_says",
         "steps/src/kinds/recorded_test.rs",
     )),
     whole(client(
-        "what answers say of rate limits is not heard",
+        "rate limits in responses are ignored",
         "steps/src/azure/caller.rs",
         ("self.azure.limits.heard(&lane, &parts.headers, self.cx.steady());", ""),
         "throttling::what_the_answers_say_is_left_slows_the_client_before_it_is_refused",
         "tests/it/throttling.rs",
     )),
     whole(client(
-        "a claims challenge is left out of the command that answers it",
+        "the sign-in command lacks the claims challenge",
         "steps/src/azure/unauthorized.rs",
         (
             "claims.map(|claims| format!(\" --claims-challenge {}\", sh::word(claims))).unwrap_or_default();",
@@ -189,14 +189,14 @@ pub(super) const FAULTS: &[Fault] = &[
         "tests/it/failures.rs",
     )),
     whole(client(
-        "a token that is given again is taken for a new one",
+        "a token that the credential returns again counts as new",
         "steps/src/azure/tokens.rs",
         ("token.same = self.refused", "token.same = None::<SecretString>"),
         "failures::every_refusal_is_met_and_read_and_ends",
         "tests/it/failures.rs",
     )),
     whole(client(
-        "what another process gave is not known",
+        "a role that another process assigned is not known",
         "steps/src/azure/caller.rs",
         ("given: &Grant::in_receipts(self.cx.needed_receipts),", "given: &Grant::in_receipts(&[]),"),
         "failures::another_process_knows_that_a_role_was_given_a_moment_ago",
@@ -210,7 +210,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "",
     )),
     described(client(
-        "a field of a scope connection goes by another name",
+        "a field of a scope connection has another name",
         "steps/src/kinds/scope_connection.rs",
         ("    resource_id: &'a str,\n", "    #[serde(rename = \"scopeId\")]\n    resource_id: &'a str,\n"),
         "",
@@ -219,7 +219,7 @@ pub(super) const FAULTS: &[Fault] = &[
     described(Fault {
         end: End::Simulator,
         file: "steps/sim/src/network/connections.rs",
-        what: "the state of a connection goes by another name",
+        what: "the state of a connection has another name",
         from: "properties.insert(\"connectionState\".to_owned()",
         to: "properties.insert(\"state\".to_owned()",
         ..client("", "", ("", ""), "", "")

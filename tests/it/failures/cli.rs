@@ -1,5 +1,5 @@
-//! The Azure CLI of the person behind `central` and `target`: what it keeps, it gives again until five minutes before that
-//! ends, as MSAL does, and only a sign-in for the same scope replaces it.
+//! The Azure CLI of the person behind `central` and `target`: it returns a cached token until five minutes before
+//! the token expires, as MSAL does, and only a sign-in for the same scope replaces it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -42,7 +42,7 @@ fn option<'c>(command: &'c str, name: &str) -> Option<&'c str> {
     words.next()
 }
 
-/// As a value stands in a form.
+/// Percent-encodes a form value.
 fn encoded(value: &str) -> String {
     let letter = |byte: u8| {
         if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
@@ -55,12 +55,12 @@ impl SimulatedCli {
         SimulatedCli { world, clock, kept: Mutex::default() }
     }
 
-    /// What a person types, as far as it is a sign-in; `&&` goes on with the next.
+    /// Performs the sign-ins in a line that a person types, separated by `&&`.
     pub(crate) fn types(&self, line: &str) {
         for command in line.split(" && ") {
             assert!(command.starts_with("az login --tenant "), "{command}");
             let tenant = option(command, "--tenant").unwrap();
-            // Without one it asks for that of its cloud.
+            // Without the option, the CLI requests the scope of its cloud.
             let scope = option(command, "--scope").map_or(format!("{ARM}//.default"), str::to_owned);
             let claims = option(command, "--claims-challenge");
             let claims = claims.map(|claims| String::from_utf8(STANDARD.decode(claims).unwrap()).unwrap());

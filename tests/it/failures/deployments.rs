@@ -1,4 +1,4 @@
-//! What a deployment runs into: the list of deployments is late, and a commit is repeated after a look only.
+//! Failures of a deployment: the list of deployments is late, and a commit is repeated only after a read.
 
 use twinspan_engine::FailureClass::{ReplicationLag, Transient};
 use twinspan_sim::{Fault, FaultName};
@@ -17,7 +17,7 @@ pub(crate) fn rows() -> Vec<Row> {
         ..natural(code, meaning, Scene::Deployment, then, Mend::Ends)
     };
     let commit = |fault| Cause::Told(Fault::once("POST", "/commit", fault));
-    let unknown = "nobody knows whether the commit was taken: the list of deployments tells";
+    let unknown = "whether the commit was accepted is unknown: the list of deployments shows it";
     vec![
         row(
             "an empty list of deployments",
@@ -36,19 +36,19 @@ pub(crate) fn rows() -> Vec<Row> {
         row(
             "InternalServerError",
             "a commit",
-            "something that passes",
+            "a temporary failure",
             told("POST", "/commit", "InternalServerError", 1),
             Retries(Transient),
         ),
         row(
-            "a commit is done, and answered with 500",
+            "a commit takes effect, and returns 500",
             "",
             unknown,
             commit(FaultName::AppliedThen500),
             Retries(Transient),
         ),
         row(
-            "the answer to a commit gets lost",
+            "the response to a commit is lost",
             "",
             unknown,
             commit(FaultName::AppliedThenLost),

@@ -1,4 +1,4 @@
-//! What other people do in the simulated world meanwhile.
+//! What other people do in the simulated world while a run is driven.
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -7,7 +7,7 @@ use twinspan_sim::Lags;
 use super::stage::{CENTRAL, FABRIKAM, Stage};
 use super::table::{CENTRAL_SUBSCRIPTION, GUEST, MANAGEMENT_GROUP, NETWORK_CONTRIBUTOR, SUBSCRIPTION};
 
-/// Takes away the guest's role in the other tenant.
+/// Deletes the guest's role assignment in the other tenant.
 pub(crate) fn take_role(stage: &Stage) {
     let roles = format!("{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments");
     let filter = format!("{roles}?api-version=2022-04-01&$filter=principalId%20eq%20'{GUEST}'");
@@ -18,7 +18,7 @@ pub(crate) fn take_role(stage: &Stage) {
     }
 }
 
-/// Takes it away, and lets the next one take effect so many minutes after it is given.
+/// Deletes the role assignment; the next one takes effect this many minutes after it is created.
 pub(crate) fn take_role_for(stage: &Stage, minutes: i64) {
     take_role(stage);
     stage.world.with(|world| {
@@ -27,7 +27,7 @@ pub(crate) fn take_role_for(stage: &Stage, minutes: i64) {
     });
 }
 
-/// Gives it.
+/// Assigns the role to the guest.
 pub(crate) fn give_role(stage: &Stage) {
     give(stage, GUEST);
 }

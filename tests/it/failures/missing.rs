@@ -1,4 +1,4 @@
-//! What a resource lies in is not there.
+//! The parent of a resource does not exist.
 
 use serde_json::json;
 use twinspan_engine::FailureClass::ReplicationLag;
@@ -24,10 +24,10 @@ fn make_network_group(stage: &Stage) {
 pub(crate) fn rows() -> Vec<Row> {
     vec![
         Row {
-            case: "the network manager is not there",
+            case: "the network manager does not exist",
             ..natural(
                 "ResourceNotFound",
-                "what it lies in is not there",
+                "the parent resource does not exist",
                 Scene::GroupWithoutManager,
                 Stops(
                     ReplicationLag,
@@ -38,10 +38,10 @@ pub(crate) fn rows() -> Vec<Row> {
             )
         },
         Row {
-            case: "the network group is not there",
+            case: "the network group does not exist",
             ..natural(
                 "NotFound",
-                "what it lies in is not there",
+                "the parent resource does not exist",
                 Scene::MemberWithoutGroup,
                 Stops(ReplicationLag, "network group ng-none is not in resource group rg-network"),
                 Mend::By(make_network_group),

@@ -1,4 +1,4 @@
-//! What was made or given a moment ago is not known everywhere.
+//! What was created or assigned a moment ago is not known everywhere.
 
 use twinspan_engine::FailureClass::{Propagation, ReplicationLag, Transient};
 use twinspan_sim::Fault;
@@ -12,11 +12,11 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         Row {
             tenant: Some(FABRIKAM),
-            case: "this run gave the role in the other tenant a moment ago",
+            case: "this run assigned the role in the other tenant a moment ago",
             cause: Cause::Natural(|stage| take_role_for(stage, 10)),
             ..natural(
                 "LinkedAuthorizationFailed",
-                "a right on the linked resource is not effective yet",
+                "a permission on the linked resource is not effective yet",
                 Scene::MemberAfterGrant,
                 Retries(Propagation),
                 Mend::Ends,
@@ -32,7 +32,7 @@ pub(crate) fn rows() -> Vec<Row> {
             }),
             ..natural(
                 "Request_ResourceNotFound",
-                "it was made, and Microsoft Graph does not show it yet",
+                "it was created, and Microsoft Graph does not show it yet",
                 Scene::Guest,
                 Retries(ReplicationLag),
                 Mend::Ends,
@@ -43,7 +43,7 @@ pub(crate) fn rows() -> Vec<Row> {
             cause: told("GET", "/users", "InvalidAuthenticationToken", 2),
             ..natural(
                 "InvalidAuthenticationToken",
-                "a token is not accepted; it is taken anew",
+                "a token is not accepted; it is renewed",
                 Scene::Guest,
                 Retries(Transient),
                 Mend::Ends,

@@ -1,4 +1,4 @@
-//! The steps that run into refusals, and the worlds that they act in.
+//! The steps that meet failures, and the worlds in which they act.
 
 use serde_json::{Value, json};
 use twinspan_sim::World;
@@ -8,20 +8,20 @@ use super::table::{
     ADMINISTRATOR, APPLICATION, CENTRAL_SUBSCRIPTION, GUEST, MANAGEMENT_GROUP, NETWORK, SPOKE, SUBSCRIPTION,
 };
 
-/// A step and the world that it acts in.
+/// A step and the world in which it acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scene {
-    /// `central` makes a network group.
+    /// `central` creates a network group.
     Group,
     /// The same, with `undo` afterwards.
     GroupUndone,
     /// The same in a subscription that has not registered Microsoft.Network.
     GroupUnregistered,
-    /// `central` makes a network manager in a resource group that is not there.
+    /// `central` creates a network manager in a resource group that does not exist.
     ManagerWithoutGroup,
-    /// `central` makes a network group of a network manager that is not there.
+    /// `central` creates a network group of a network manager that does not exist.
     GroupWithoutManager,
-    /// `central` adds a virtual network to a network group that is not there.
+    /// `central` adds a virtual network to a network group that does not exist.
     MemberWithoutGroup,
     /// `central` adds a virtual network of the other tenant, with the token of `target`.
     Member,
@@ -29,33 +29,33 @@ pub(crate) enum Scene {
     MemberAlone,
     /// `target` connects its subscription.
     Connection,
-    /// The same, after a step that gives `target` its role.
+    /// The same, after a step that assigns `target` its role.
     ConnectionAfterGrant,
     /// The other tenant's administrator connects a management group.
     ConnectionOfGroup,
-    /// The other tenant's administrator gives a role.
+    /// The other tenant's administrator assigns a role.
     Role,
     /// The same, to a guest who is invited by the step before.
     RoleOfGuest,
     /// The other tenant's administrator invites a guest.
     Guest,
-    /// `central`, whose account may not invite there, invites a guest.
+    /// `central`, which may not invite there, invites a guest.
     GuestDenied,
-    /// `target` looks at its subscription.
+    /// `target` reads its subscription.
     Scope,
-    /// The same, after a step that gives it its role.
+    /// The same, after a step that assigns its role.
     ScopeAfterGrant,
-    /// `central` looks at a subscription of the other tenant.
+    /// `central` reads a subscription of the other tenant.
     ScopeElsewhere,
-    /// `central` looks at a subscription that does not exist.
+    /// `central` reads a subscription that does not exist.
     ScopeNowhere,
     /// `target` signs in.
     SignIn,
     /// `central` deploys a mesh.
     Deployment,
-    /// `central` adds a virtual network of the other tenant, after a step that gives `target` its role there.
+    /// `central` adds a virtual network of the other tenant, after a step that assigns `target` its role there.
     MemberAfterGrant,
-    /// An application signs in, after a step that gives it its service principal in the other tenant.
+    /// An application signs in, after a step that creates its service principal in the other tenant.
     SignInOfNewcomer,
 }
 
@@ -78,7 +78,7 @@ impl Scene {
         }
     }
 
-    /// What is there first, made by another run.
+    /// Steps that another run carries out first.
     pub(crate) fn before(self) -> Vec<Value> {
         let manager = format!("{NETWORK}/networkManagers/nm-group");
         let group = json!({ "id": "group", "uses": "avnm.network-group", "as": "central",
@@ -105,7 +105,7 @@ impl Scene {
         ]
     }
 
-    /// The step that runs into it, and those before it.
+    /// The step that meets the failure, and those before it.
     pub(crate) fn steps(self) -> Vec<Value> {
         let manager = format!("{NETWORK}/networkManagers/nm-group");
         let step = |uses: &str, identity: &str, with: Value| json!({ "id": "s", "uses": uses, "as": identity, "with": with });
@@ -201,29 +201,29 @@ impl Scene {
         }
     }
 
-    /// How people read it.
+    /// The scene as text in the reference.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Scene::Group | Scene::GroupUnregistered => "avnm.network-group as central",
             Scene::GroupUndone => "undo of avnm.network-group as central",
             Scene::ManagerWithoutGroup => "avnm.network-manager as central",
             Scene::GroupWithoutManager => {
-                "avnm.network-group as central, of a network manager that is not there"
+                "avnm.network-group as central, of a network manager that does not exist"
             }
             Scene::MemberWithoutGroup => {
-                "avnm.static-member as central, in a network group that is not there"
+                "avnm.static-member as central, in a network group that does not exist"
             }
             Scene::Member => "avnm.static-member as central with target's token",
             Scene::MemberAfterGrant => {
-                "avnm.static-member as central with target's token, after target's role was given"
+                "avnm.static-member as central with target's token, after target's role was assigned"
             }
             Scene::Deployment => "avnm.deployment as central",
             Scene::MemberAlone => "avnm.static-member as central alone",
             Scene::Connection => "avnm.network-manager-connection as target",
             Scene::ConnectionAfterGrant => {
-                "avnm.network-manager-connection as target, after its role was given"
+                "avnm.network-manager-connection as target, after its role was assigned"
             }
-            Scene::ScopeAfterGrant => "azure.scope as target, after its role was given",
+            Scene::ScopeAfterGrant => "azure.scope as target, after its role was assigned",
             Scene::ConnectionOfGroup => {
                 "avnm.network-manager-connection of a management group as target-admin"
             }
@@ -233,7 +233,9 @@ impl Scene {
             Scene::Scope => "azure.scope as target",
             Scene::ScopeElsewhere | Scene::ScopeNowhere => "azure.scope as central",
             Scene::SignIn => "azure.sign-in as target",
-            Scene::SignInOfNewcomer => "azure.sign-in as application, after its service principal was made",
+            Scene::SignInOfNewcomer => {
+                "azure.sign-in as application, after its service principal was created"
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every refusal that Entra documents: how the simulated world comes to it, and what twinspan does then.
+//! Every refusal that Entra documents: its cause in the simulated world, and what twinspan does then.
 
 use twinspan_engine::{FailureClass, WaitKind};
 use twinspan_sim::{Fault, FaultName};
@@ -6,7 +6,7 @@ use twinspan_sim::{Fault, FaultName};
 use super::scenes::Scene;
 use super::table::{Cause, Mend, Row, Then, natural, told};
 
-/// Sign-in: numbers, meaning, and what then.
+/// Sign-in errors: numbers, meaning, and what twinspan does then.
 pub(crate) fn sign_in() -> Vec<Row> {
     use FailureClass::{PlanWrong, Throttled, Transient};
     use Then::{Retries, Stops, Waits};
@@ -19,10 +19,10 @@ pub(crate) fn sign_in() -> Vec<Row> {
     let who = |who, action| Waits(WaitKind::Person, who, action);
     let credential = |who, action| Waits(WaitKind::Credential, who, action);
     let groups: &[(&[u32], &'static str, Then)] = &[
-        (&[50020, 16003], "the account is not in the tenant", who(admin, "/v1.0/invitations")),
+        (&[50020, 16003], "the user is not in the tenant", who(admin, "/v1.0/invitations")),
         (
             &[50034, 51004, 50014, 90072],
-            "the account is not found, or its invitation is not accepted",
+            "the user is not found, or the invitation is not accepted",
             who("nina.network@contoso.example", "accept the invitation"),
         ),
         (&[50076, 50074, 50079, 50072, 50078], "multifactor sign-in is required", who(person, sign_in)),
@@ -43,7 +43,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
         ),
         (
             &[50105],
-            "the account is not assigned to the application",
+            "the user is not assigned to the application",
             who(admin, "assign nina.network@contoso.example"),
         ),
         (
@@ -85,7 +85,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
         ),
         (
             &[50173, 70008, 700_082, 70043, 50132, 50133, 50089],
-            "the sign-in has ended or was revoked",
+            "the sign-in has expired or was revoked",
             who(person, sign_in),
         ),
         (&[70016], "a sign-in elsewhere is not finished", who(person, sign_in)),
@@ -105,7 +105,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
         }));
     }
     let passing: &[(&[u32], &'static str, FailureClass)] = &[
-        (&[50033, 90006, 90024, 90012, 90033, 90090, 50087], "something that passes", Transient),
+        (&[50033, 90006, 90024, 90012, 90033, 90090, 50087], "a temporary failure", Transient),
         (&[90055, 50088, 50196], "too many sign-ins", Throttled),
     ];
     for (numbers, meaning, class) in passing {
@@ -122,10 +122,10 @@ pub(crate) fn sign_in() -> Vec<Row> {
         }));
     }
     for (code, fault, meaning, class) in [
-        ("a sign-in is answered with 500", FaultName::Status500, "something that passes", Transient),
-        ("a proxy answers a sign-in", FaultName::Status503Html, "something that passes", Transient),
-        ("a sign-in is answered with 429", FaultName::Throttle, "too many sign-ins", Throttled),
-        ("a sign-in gets no answer", FaultName::AppliedThenLost, "something that passes", Transient),
+        ("a sign-in returns 500", FaultName::Status500, "a temporary failure", Transient),
+        ("a proxy responds to a sign-in", FaultName::Status503Html, "a temporary failure", Transient),
+        ("a sign-in returns 429", FaultName::Throttle, "too many sign-ins", Throttled),
+        ("a sign-in gets no response", FaultName::AppliedThenLost, "a temporary failure", Transient),
     ] {
         let cause = Cause::Told(Fault::once("POST", "/oauth2/", fault));
         rows.push(Row { cause, ..natural(code, meaning, Scene::SignIn, Retries(class), Mend::Ends) });

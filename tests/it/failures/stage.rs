@@ -1,4 +1,5 @@
-//! Where a failure is met: a simulated world in virtual time, the real client in process, the real engine and its journal.
+//! Where a failure occurs: a simulated world in virtual time, the real client in process, the real engine and its
+//! journal.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};
@@ -30,10 +31,10 @@ pub(crate) const LOGIN: &str = "https://login.twinspan.invalid";
 const GRAPH: &str = "https://graph.twinspan.invalid";
 pub(crate) const CENTRAL: &str = "11111111-0000-0000-0000-00000000000c";
 pub(crate) const FABRIKAM: &str = "22222222-0000-0000-0000-00000000000f";
-/// The application by which the person behind `central` and `target` signs in.
+/// The application with which the person behind `central` and `target` signs in.
 pub(crate) const NINA: &str = "55555555-0000-0000-0000-00000000000c";
 
-/// What happens in the world just before a request arrives there.
+/// What happens in the world just before a request arrives.
 type Meanwhile = Box<dyn FnOnce(&Stage) + Send>;
 
 /// Everything that outlives a process.
@@ -46,14 +47,14 @@ pub(crate) struct Stage {
     folder: TempDir,
 }
 
-/// The way into the world; on it something may happen in between.
+/// The connection to the world; actions can be scheduled on it.
 struct Way {
     me: Weak<Way>,
     world: Arc<InProcessWorld>,
     clock: Arc<VirtualClock>,
     cli: Arc<SimulatedCli>,
     meanwhile: Mutex<Option<(&'static str, &'static str, Meanwhile)>>,
-    /// What happens when it is that late.
+    /// Actions at a time, in order of time.
     later: Mutex<VecDeque<(Timestamp, Meanwhile)>>,
 }
 
@@ -76,7 +77,7 @@ impl InProcess for Way {
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportFault>> {
         let fits = |(method, path, _): &mut (&'static str, &'static str, Meanwhile)| {
             let asked = request.uri().path();
-            // One that ends with a slash is a part; another is the end.
+            // A path that ends with a slash matches a part; any other matches the end.
             let same = if path.ends_with('/') { asked.contains(*path) } else { asked.ends_with(*path) };
             request.method() == *method && same
         };
@@ -91,7 +92,7 @@ impl InProcess for Way {
     }
 }
 
-/// What lives until it ends; tokens and what was learned of limits live in it.
+/// What lives until the process ends, such as tokens and learned rate limits.
 pub(crate) struct Process {
     backend: SqliteBackend,
     performer: Arc<Performer>,
@@ -115,8 +116,8 @@ impl Stage {
         Stage { world, clock, cli, way, folder: tempfile::tempdir().unwrap() }
     }
 
-    /// Lets `happens` happen just before the first request of this method arrives whose path has this part (`/part/`) or
-    /// this end.
+    /// Runs `happens` just before the first request with this method whose path contains this part (`/part/`) or
+    /// ends with this text.
     pub(crate) fn meanwhile(
         &self,
         method: &'static str,
@@ -126,7 +127,7 @@ impl Stage {
         *self.way.meanwhile.lock().unwrap() = Some((method, path, Box::new(happens)));
     }
 
-    /// Lets `happens` happen so long after now, before the first request from then on; told in the order of time.
+    /// Runs `happens` this many hours from now, before the next request; to be called in order of time.
     pub(crate) fn after(&self, hours: i64, happens: impl FnOnce(&Stage) + Send + 'static) {
         let at = self.clock.now().saturating_add(SignedDuration::from_hours(hours)).unwrap();
         self.way.later.lock().unwrap().push_back((at, Box::new(happens)));
@@ -173,7 +174,7 @@ impl Stage {
         Process { backend, performer: Arc::new(Performer::new(kinds, self.clock.clone())) }
     }
 
-    /// Asks Azure Resource Manager as somebody else's client would; nothing but success is taken.
+    /// A request to Azure Resource Manager from another client; it must succeed.
     pub(crate) fn ask(
         &self,
         identity: &str,
@@ -210,7 +211,7 @@ impl Stage {
     }
 }
 
-/// A plan of these steps, one after the other unless they say what they need.
+/// A plan of these steps, in this order unless they state what they need.
 pub(crate) fn plan(steps: &[Value]) -> String {
     json!({
         "twinspan": 1,

@@ -1,4 +1,4 @@
-//! Every refusal that Azure documents: how the simulated world comes to it, and what twinspan does then.
+//! Every refusal that Azure documents: its cause in the simulated world, and what twinspan does then.
 
 use std::borrow::Cow;
 
@@ -13,64 +13,64 @@ use super::stage::{FABRIKAM, Stage};
 
 /// One refusal.
 pub(crate) struct Row {
-    /// Azure's code, or what happens.
+    /// Azure's code, or a description of the failure.
     pub(crate) code: Cow<'static, str>,
-    /// Which of its cases, where there are several.
+    /// Which case of the code, if there are several.
     pub(crate) case: &'static str,
     /// What it means.
     pub(crate) meaning: &'static str,
-    /// The step that runs into it.
+    /// The step that meets it.
     pub(crate) scene: Scene,
-    /// How it comes about.
+    /// What causes it.
     pub(crate) cause: Cause,
     pub(crate) then: Then,
     /// Whether the Azure CLI signs in; else applications do.
     pub(crate) by_cli: bool,
-    /// The tenant that has to be named, where it is not that of whoever acts.
+    /// The tenant that the text must name, if it is not the tenant in which the step acts.
     pub(crate) tenant: Option<&'static str>,
-    /// What ends it; where nothing does, the plan or the inputs have to change.
+    /// What resolves it; if nothing does, the plan or the inputs have to change.
     pub(crate) mend: Mend,
 }
 
-/// How a refusal comes about.
+/// What causes a refusal.
 pub(crate) enum Cause {
-    /// Told to the world beforehand.
+    /// A fault that is set in the world beforehand.
     Told(Fault),
     /// A sign-in is refused with this number from now on.
     Barrier(u32),
-    /// What the world does with the request by itself, perhaps after this.
+    /// The world refuses the request by itself, perhaps after this action.
     Natural(fn(&Stage)),
 }
 
 /// What twinspan does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Then {
-    /// Tries again by itself, and is through.
+    /// Retries by itself, and succeeds.
     Retries(FailureClass),
     /// It is no failure.
     GoesOn,
-    /// Waits: for what, who can end it, and what that person does.
+    /// Waits: for what, who can resolve it, and what that person does.
     Waits(WaitKind, &'static str, &'static str),
-    /// Stops: what is next.
+    /// Stops: what the operator does next.
     Stops(FailureClass, &'static str),
 }
 
-/// What ends a failure.
+/// What resolves a failure.
 pub(crate) enum Mend {
     /// The refusal alone has to end.
     Ends,
-    /// And this.
+    /// The refusal has to end, and this action is needed.
     By(fn(&Stage)),
-    /// What is read is typed into the Azure CLI; nothing less ends it.
+    /// The printed command is typed into the Azure CLI; nothing less resolves it.
     Typed,
-    /// Nothing: what was asked for has to change.
+    /// Nothing: the plan or the inputs have to change.
     Nothing,
 }
 
 pub(crate) const NETWORK: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network";
 pub(crate) const CENTRAL_SUBSCRIPTION: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
 pub(crate) const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
-/// What the path of the target's subscription itself ends with.
+/// The end of the path of the target's subscription.
 const SUBSCRIPTION_END: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
 pub(crate) const MANAGEMENT_GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
 pub(crate) const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
@@ -104,7 +104,7 @@ pub(crate) fn twice(code: &'static str, meaning: &'static str, class: FailureCla
     }
 }
 
-/// The write is refused until somebody ends that.
+/// The write is refused until the fault is removed.
 fn refused(code: &'static str, meaning: &'static str, then: Then) -> Row {
     let cause = told("PUT", "/networkGroups/", code, ALWAYS);
     let scene = Scene::Group;
@@ -175,11 +175,11 @@ pub(crate) fn azure() -> Vec<Row> {
             ConflictRetryable,
         ),
         twice("AnotherOperationInProgress", "another operation is in progress", ConflictRetryable),
-        twice("RetryableError", "something that passes", ConflictRetryable),
+        twice("RetryableError", "a temporary failure", ConflictRetryable),
         twice("InUseSubnetCannotBeUpdated", "in use for the moment", ConflictRetryable),
         twice(
             "ReferencedResourceNotProvisioned",
-            "what it refers to is being changed just now",
+            "the referenced resource is being changed",
             ConflictRetryable,
         ),
         Row {
@@ -188,7 +188,7 @@ pub(crate) fn azure() -> Vec<Row> {
             }),
             ..natural(
                 "RoleAssignmentExists",
-                "the account has the role already, under another name",
+                "the principal has the role already, under another name",
                 Scene::Role,
                 GoesOn,
                 Mend::Ends,
@@ -198,7 +198,7 @@ pub(crate) fn azure() -> Vec<Row> {
             cause: told("DELETE", "/networkGroups/", "CannotDeleteResource", 3),
             ..natural(
                 "CannotDeleteResource",
-                "something is nested in it, or was a moment ago",
+                "it contains a resource, or did a moment ago",
                 Scene::GroupUndone,
                 Retries(ConflictRetryable),
                 Mend::Ends,
@@ -209,7 +209,7 @@ pub(crate) fn azure() -> Vec<Row> {
             cause: told("DELETE", "/networkGroups/", "CannotDeleteResource", ALWAYS),
             ..natural(
                 "CannotDeleteResource",
-                "something is nested in it",
+                "it contains a resource",
                 Scene::GroupUndone,
                 Stops(ConflictRetryable, "what is nested in it has to go first"),
                 Mend::Ends,
@@ -217,7 +217,7 @@ pub(crate) fn azure() -> Vec<Row> {
         },
         natural(
             "MissingSubscriptionRegistration",
-            "the subscription does not use the provider yet",
+            "the subscription has not registered the provider",
             Scene::GroupUnregistered,
             Waits(
                 WaitKind::Person,
@@ -228,7 +228,7 @@ pub(crate) fn azure() -> Vec<Row> {
         ),
         refused(
             "SubscriptionNotRegistered",
-            "the subscription does not use the provider yet",
+            "the subscription has not registered the provider",
             Waits(
                 WaitKind::Person,
                 "Owner or Contributor of subscription aaaaaaaa",
@@ -269,13 +269,13 @@ pub(crate) fn azure() -> Vec<Row> {
             cause: told("PUT", "/roleAssignments/", "RoleAssignmentUpdateNotPermitted", ALWAYS),
             ..refused(
                 "RoleAssignmentUpdateNotPermitted",
-                "the name belongs to a role assignment of another account",
+                "the name belongs to a role assignment of another principal",
                 Stops(PlanWrong, "the name of this role assignment is taken"),
             )
         },
         natural(
             "PrincipalNotFound",
-            "an account that is new is not known everywhere",
+            "a new principal is not known everywhere",
             Scene::RoleOfGuest,
             Retries(ReplicationLag),
             Mend::Ends,
@@ -285,7 +285,7 @@ pub(crate) fn azure() -> Vec<Row> {
             cause: told("PUT", "/roleAssignments/", "PrincipalNotFound", ALWAYS),
             ..natural(
                 "PrincipalNotFound",
-                "the account is not in the tenant",
+                "the principal is not in the tenant",
                 Scene::Role,
                 Stops(ReplicationLag, "check the object id"),
                 Mend::Ends,
@@ -332,14 +332,10 @@ pub(crate) fn azure() -> Vec<Row> {
         twice("ExpiredAuthenticationToken", "a token has ended; all are taken anew", Transient),
         twice("InvalidAuthenticationToken", "a token is not accepted; all are taken anew", Transient),
         Row {
-            case: "with the other tenant's token along",
+            case: "with an auxiliary token",
             scene: Scene::Member,
             cause: told("PUT", "/staticMembers/", "ExpiredAuthenticationToken", 2),
-            ..twice(
-                "ExpiredAuthenticationToken",
-                "one of the tokens has ended; all are taken anew",
-                Transient,
-            )
+            ..twice("ExpiredAuthenticationToken", "one of the tokens has expired; all are renewed", Transient)
         },
         refused(
             "insufficient_claims",
@@ -355,7 +351,7 @@ pub(crate) fn azure() -> Vec<Row> {
             cause: Cause::Natural(take_role),
             ..natural(
                 "AuthorizationFailed",
-                "a right is missing",
+                "a permission is missing",
                 Scene::Connection,
                 Waits(
                     WaitKind::Permission,
@@ -367,22 +363,22 @@ pub(crate) fn azure() -> Vec<Row> {
             )
         },
         Row {
-            case: "this run gave the role a moment ago",
+            case: "this run assigned the role a moment ago",
             cause: Cause::Natural(|stage| take_role_for(stage, 10)),
             ..natural(
                 "AuthorizationFailed",
-                "a right is not effective yet",
+                "a permission is not effective yet",
                 Scene::ConnectionAfterGrant,
                 Retries(Propagation),
                 Mend::Ends,
             )
         },
         Row {
-            case: "this run gave the role, and it does not take effect",
+            case: "this run assigned the role, and it does not take effect",
             cause: Cause::Natural(|stage| take_role_for(stage, 60)),
             ..natural(
                 "AuthorizationFailed",
-                "a right is missing",
+                "a permission is missing",
                 Scene::ConnectionAfterGrant,
                 Waits(
                     WaitKind::Permission,
@@ -396,7 +392,7 @@ pub(crate) fn azure() -> Vec<Row> {
             case: "the other tenant's token is missing",
             ..natural(
                 "LinkedAuthorizationFailed",
-                "a resource of another tenant, and no token of that tenant went along",
+                "a resource of another tenant, and a request without a token of that tenant",
                 Scene::MemberAlone,
                 Stops(PlanWrong, "say `auxiliary:`"),
                 Mend::Nothing,
@@ -408,7 +404,7 @@ pub(crate) fn azure() -> Vec<Row> {
             cause: Cause::Natural(take_role),
             ..natural(
                 "LinkedAuthorizationFailed",
-                "a right on the linked resource is missing",
+                "a permission on the linked resource is missing",
                 Scene::Member,
                 Waits(
                     WaitKind::Permission,
@@ -423,7 +419,7 @@ pub(crate) fn azure() -> Vec<Row> {
             cause: Cause::Natural(take_role),
             ..natural(
                 "SubscriptionNotFound",
-                "the id is wrong, or the account has no role there",
+                "the id is wrong, or the principal has no role there",
                 Scene::Scope,
                 Waits(
                     WaitKind::Permission,
@@ -434,10 +430,11 @@ pub(crate) fn azure() -> Vec<Row> {
             )
         },
         Row {
-            case: "this run gave the role a moment ago",
+            case: "this run assigned the role a moment ago",
             cause: Cause::Natural(|stage| {
                 take_role(stage);
-                // Whoever gives the role reads the subscription first; the one after that is told that there is none.
+                // The step that assigns the role reads the subscription first; the next read is told that it does
+                // not exist.
                 stage.meanwhile("PUT", "/roleAssignments/", |stage| {
                     stage.meanwhile("GET", SUBSCRIPTION_END, |stage| {
                         let told = Fault::refusal("GET", SUBSCRIPTION_END, "SubscriptionNotFound");
@@ -447,17 +444,17 @@ pub(crate) fn azure() -> Vec<Row> {
             }),
             ..natural(
                 "SubscriptionNotFound",
-                "the account's role there is not effective yet",
+                "the principal's role there is not effective yet",
                 Scene::ScopeAfterGrant,
                 Retries(Propagation),
                 Mend::Ends,
             )
         },
         Row {
-            case: "there is none of that id",
+            case: "no subscription has that id",
             ..natural(
                 "SubscriptionNotFound",
-                "the id is wrong, or the account has no role there",
+                "the id is wrong, or the principal has no role there",
                 Scene::ScopeNowhere,
                 Waits(WaitKind::Permission, "/subscriptions/dddddddd", "az role assignment create"),
                 Mend::Nothing,
@@ -465,7 +462,7 @@ pub(crate) fn azure() -> Vec<Row> {
         },
         natural(
             "ResourceGroupNotFound",
-            "the resource group is not there",
+            "the resource group does not exist",
             Scene::ManagerWithoutGroup,
             Stops(ReplicationLag, "az group create --subscription aaaaaaaa"),
             Mend::By(make_resource_group),
@@ -473,7 +470,13 @@ pub(crate) fn azure() -> Vec<Row> {
         Row {
             case: "a read before the write",
             cause: told("GET", "/networkGroups/", "NotFound", 1),
-            ..natural("NotFound", "it is not there yet: the usual answer", Scene::Group, GoesOn, Mend::Ends)
+            ..natural(
+                "NotFound",
+                "it does not exist yet: the usual response",
+                Scene::Group,
+                GoesOn,
+                Mend::Ends,
+            )
         },
         Row {
             case: "a read after the write",
@@ -489,16 +492,16 @@ pub(crate) fn azure() -> Vec<Row> {
             }),
             ..natural(
                 "NotFound",
-                "it was made, and is not shown yet",
+                "it was created, and is not visible yet",
                 Scene::Group,
                 Retries(ReplicationLag),
                 Mend::Ends,
             )
         },
         twice("PreconditionFailed", "it changed since it was read", ConflictRetryable),
-        twice("RequestTimeout", "nobody answered in time", Transient),
-        twice("InternalServerError", "something that passes", Transient),
-        twice("BadGateway", "something that passes", Transient),
+        twice("RequestTimeout", "no response in time", Transient),
+        twice("InternalServerError", "a temporary failure", Transient),
+        twice("BadGateway", "a temporary failure", Transient),
         Row {
             case: "with Retry-After",
             cause: Cause::Told(Fault {
@@ -507,12 +510,12 @@ pub(crate) fn azure() -> Vec<Row> {
             }),
             ..twice("ServiceUnavailable", "the service is not available", Transient)
         },
-        twice("GatewayTimeout", "the provider did not answer the gateway in time", Transient),
+        twice("GatewayTimeout", "the provider did not respond to the gateway in time", Transient),
         Row {
             case: "in its own tenant",
             ..natural(
                 "Authorization_RequestDenied",
-                "the account may not do this in Microsoft Graph",
+                "the principal may not do this in Microsoft Graph",
                 Scene::GuestDenied,
                 Waits(
                     WaitKind::Permission,
@@ -528,7 +531,7 @@ pub(crate) fn azure() -> Vec<Row> {
             cause: told("POST", "/invitations", "Authorization_RequestDenied", ALWAYS),
             ..refused(
                 "Authorization_RequestDenied",
-                "the account may not do this in Microsoft Graph",
+                "the principal may not do this in Microsoft Graph",
                 Waits(
                     WaitKind::Permission,
                     "Privileged Role Administrator of tenant 22222222",
@@ -551,17 +554,17 @@ pub(crate) fn azure() -> Vec<Row> {
             ..twice("serviceNotAvailable", "Microsoft Graph is not available", Transient)
         },
     ];
-    // What has no code of Azure's.
+    // Failures without one of Azure's codes.
     let unsent = "nothing was sent";
-    let unknown = "nobody knows whether the write was done: it is looked up";
+    let unknown = "whether the write took effect is unknown: twinspan reads it";
     for (code, fault, meaning) in [
         ("the connection is refused", FaultName::Refused, unsent),
         ("no connection in time", FaultName::TimeoutBeforeSend, unsent),
         ("the connection is reset", FaultName::Reset, unknown),
-        ("the answer gets lost", FaultName::AppliedThenLost, unknown),
-        ("half of the answer arrives", FaultName::TruncatedBody, unknown),
-        ("an answer of another shape", FaultName::WrongJson, unknown),
-        ("a proxy answers", FaultName::Status503Html, unknown),
+        ("the response is lost", FaultName::AppliedThenLost, unknown),
+        ("a part of the response arrives", FaultName::TruncatedBody, unknown),
+        ("a response of another form", FaultName::WrongJson, unknown),
+        ("a proxy responds", FaultName::Status503Html, unknown),
     ] {
         rows.push(Row {
             cause: Cause::Told(Fault::once("PUT", "/networkGroups/", fault)),

@@ -1,4 +1,4 @@
-//! Tokens that are refused although whoever holds them did everything right.
+//! Tokens that are refused although their holders did everything right.
 
 use jiff::SignedDuration;
 use twinspan_engine::{FailureClass, WaitKind};
@@ -9,12 +9,12 @@ use super::scenes::Scene;
 use super::stage::{CENTRAL, FABRIKAM, Stage};
 use super::table::{ALWAYS, Cause, Mend, Row, Then, natural, told, twice};
 
-/// The token of tenant `central` has ended when the write arrives.
+/// The token of tenant `central` has expired when the write arrives.
 fn own_ends(stage: &Stage) {
     stage.meanwhile("PUT", "/networkGroups/", |stage| stage.world.with(|world| world.end_tokens(CENTRAL)));
 }
 
-/// Of the two tokens that go along with a member, that of the other tenant has ended.
+/// Of the two tokens of a member's request, the one of the other tenant has expired.
 fn auxiliary_ends(stage: &Stage) {
     stage.meanwhile("PUT", "/staticMembers/", |stage| stage.world.with(|world| world.end_tokens(FABRIKAM)));
 }
@@ -45,7 +45,7 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         by_cli(
             "ExpiredAuthenticationToken",
-            "a token has ended, and the Azure CLI gives it again",
+            "a token has expired, and the Azure CLI returns it again",
             Scene::Group,
             own_ends,
             Waits(
@@ -60,7 +60,7 @@ pub(crate) fn rows() -> Vec<Row> {
             cause: Cause::Natural(auxiliary_ends),
             ..natural(
                 "ExpiredAuthenticationToken",
-                "one of the tokens has ended; all are taken anew",
+                "one of the tokens has expired; all are renewed",
                 Scene::Member,
                 Retries(Transient),
                 Mend::Ends,
@@ -71,7 +71,7 @@ pub(crate) fn rows() -> Vec<Row> {
             case: "only the other tenant's; the Azure CLI signs in",
             ..by_cli(
                 "ExpiredAuthenticationToken",
-                "one of the tokens has ended, and the Azure CLI gives it again",
+                "one of the tokens has expired, and the Azure CLI returns it again",
                 Scene::Member,
                 auxiliary_ends,
                 Waits(
@@ -82,10 +82,10 @@ pub(crate) fn rows() -> Vec<Row> {
             )
         },
         Row {
-            case: "this run gave the role a moment ago; the Azure CLI signs in",
+            case: "this run assigned the role a moment ago; the Azure CLI signs in",
             ..by_cli(
                 "AuthorizationFailed",
-                "a right is not effective yet",
+                "a permission is not effective yet",
                 Scene::ConnectionAfterGrant,
                 |stage| take_role_for(stage, 10),
                 Retries(Propagation),
@@ -100,7 +100,7 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// The application is told that it is not in the tenant, so long after it came there.
+/// For this long, the application's sign-in reports that it is not in the tenant.
 fn unknown_for(minutes: i64) -> impl Fn(&Stage) {
     move |stage: &Stage| {
         let application = SignedDuration::from_mins(minutes);
@@ -131,7 +131,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
     let sign_in = "az login --tenant 22222222-0000-0000-0000-00000000000f";
     vec![
         by_cli(50076, "multifactor sign-in is required", nina, sign_in),
-        by_cli(700_082, "the sign-in has ended or was revoked", nina, sign_in),
+        by_cli(700_082, "the sign-in has expired or was revoked", nina, sign_in),
         by_cli(
             53003,
             "Conditional Access or a security policy blocks it",
@@ -139,13 +139,13 @@ pub(crate) fn sign_in() -> Vec<Row> {
             "sign-in log of tenant 22222222",
         ),
         row(
-            "this run made it a moment ago",
+            "this run created it a moment ago",
             |stage| unknown_for(4)(stage),
             Then::Retries(FailureClass::Propagation),
             Mend::Ends,
         ),
         row(
-            "this run made it, and it does not become known",
+            "this run created it, and it does not become known",
             |stage| unknown_for(60)(stage),
             Then::Waits(
                 WaitKind::Person,

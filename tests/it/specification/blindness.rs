@@ -1,5 +1,5 @@
-//! The check itself: it has nothing against a right exchange, and finds each single thing that is wrong in it. Among them
-//! is what a faulty client would do: another api-version, a field renamed, what only the service says.
+//! Tests of the check itself: it accepts a correct exchange, and finds each single error in it. Among the errors are
+//! those of a faulty client: another api-version, a renamed field, a read-only value that is sent.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -11,7 +11,7 @@ use crate::notice;
 const MANAGER: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network/networkManagers/nm-group";
 const TARGET: &str = "22222222-0000-0000-0000-00000000000f";
 
-/// An exchange that can be spoilt.
+/// A correct exchange into which an error can be put.
 #[derive(Clone)]
 struct Said {
     method: &'static str,
@@ -40,7 +40,7 @@ impl Said {
         book::specification().unwrap().check(&request, Some(&answer)).findings
     }
 
-    /// Right as it is, and with exactly one finding, which says `wanted`, once it is spoilt.
+    /// Correct as it is, and with exactly one finding, which contains `wanted`, after `spoil`.
     #[track_caller]
     fn spoilt(&self, wanted: &str, spoil: impl FnOnce(&mut Said)) {
         assert_eq!(self.findings(), [] as [String; 0], "{} {}", self.method, self.address);

@@ -1,4 +1,4 @@
-//! What was checked so far: every exchange that comes by is held against Microsoft's files at once, and counted.
+//! The record of the checks: every exchange is compared with Microsoft's files at once, and counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -15,42 +15,42 @@ use crate::notice;
 static SPECIFICATION: LazyLock<Option<Specification>> =
     LazyLock::new(|| Some(Specification::read(&notice::azure_data()?)));
 
-/// Everything that the conformance tests send and get.
+/// All exchanges of the conformance tests.
 pub(crate) static CONFORMANCE: LazyLock<Arc<Book>> = LazyLock::new(Arc::default);
 
-/// `None`: the files are not there.
+/// `None` if the files are missing.
 pub(super) fn specification() -> Option<&'static Specification> {
     SPECIFICATION.as_ref()
 }
 
-/// Exchanges, counted.
+/// Counted exchanges and their findings.
 #[derive(Default)]
 pub(crate) struct Book(Mutex<Notes>);
 
-/// What a book holds.
+/// The content of a book.
 #[derive(Clone, Default)]
 pub(super) struct Notes {
     pub(super) requests: usize,
     pub(super) responses: usize,
     /// `operationId`s of requests.
     pub(super) operations: BTreeSet<String>,
-    /// Exchanges that nothing official describes, by reason.
+    /// Exchanges that no official file describes, by reason.
     pub(super) undescribed: BTreeMap<&'static str, usize>,
-    /// Findings, how often, and one address where.
+    /// Findings: how often each occurred, and one address.
     pub(super) findings: BTreeMap<String, (usize, String)>,
 }
 
-/// Whose words are checked.
+/// Which side of an exchange is checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ends {
     Both,
-    /// Only what the simulator answers: the request is wrong on purpose, or nobody's.
+    /// Only the simulator's response: the request is wrong on purpose, or no step sends it.
     Simulator,
 }
 
 impl Book {
-    /// Passes a request on, and writes down what was said on both sides. `trusted`: the answer is not one of the faults
-    /// that are no answer of Azure.
+    /// Passes a request on, and records the request and the response. `trusted`: the response is not one of the
+    /// faults that do not come from Azure.
     pub(crate) fn through<'a>(
         &'a self,
         service: &'a dyn InProcess,
@@ -95,7 +95,7 @@ impl Book {
         self.0.lock().unwrap().clone()
     }
 
-    /// What neither the files allow nor an exception explains.
+    /// Findings that no exception explains.
     pub(crate) fn unexplained(&self) -> Vec<String> {
         let notes = self.notes();
         let unexplained = notes

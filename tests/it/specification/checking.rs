@@ -1,4 +1,4 @@
-//! One exchange against the operations: everything in it that the files do not allow.
+//! Checks one exchange against the operations: reports everything in it that the files do not allow.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,25 +13,25 @@ use super::documents::{Direction, Documents, Part};
 use super::entities::Entities;
 use super::operations::{self, Match, Operation};
 
-/// Microsoft's files, ready to be asked.
+/// Microsoft's files, parsed.
 pub(super) struct Specification {
     documents: Documents,
     pub(super) operations: Vec<Operation>,
     entities: Entities,
-    /// Made when they are first needed: those of a virtual network pull in half of the provider.
+    /// Created when they are first needed: those of a virtual network include a large part of the provider.
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
-/// What one exchange is, and what is wrong with it.
+/// The operation of one exchange, and its errors.
 pub(super) struct Checked {
-    /// `operationId`, or a path of Microsoft Graph; `None`: nothing official describes it, for this reason.
+    /// `operationId`, or a path of Microsoft Graph; an error if no official file describes it, with the reason.
     pub(super) operation: Result<String, &'static str>,
     /// `ScopeConnections_Get request query $top: …`
     pub(super) findings: Vec<String>,
 }
 
 impl Specification {
-    /// `data`: the folder that holds `specs/`.
+    /// `data`: the folder that contains `specs/`.
     pub(super) fn read(data: &Path) -> Self {
         let documents = Documents::read(&data.join("specs/specification"));
         let operations = operations::all(&documents);
@@ -47,7 +47,10 @@ impl Specification {
         let host = request.uri().host().unwrap_or_default();
         let path = decoded(request.uri().path());
         let (operation, findings) = if host.starts_with("login.") {
-            (Err("Entra's sign-in: no file describes it; held by what refuses and accepts there"), Vec::new())
+            (
+                Err("Entra's sign-in: no file describes it; checked by what is refused and accepted there"),
+                Vec::new(),
+            )
         } else if host.starts_with("graph.") {
             self.entities.check(request, &path, answer)
         } else {
@@ -178,7 +181,7 @@ impl Specification {
         let mut find = |place: &str, what: String| findings.push(format!("response {status}{place}: {what}"));
         let of =
             |wanted: &str| operation.responses.iter().find(|(known, _)| known == wanted).map(|(_, of)| of);
-        // `default` is the shape of errors in all of these files.
+        // In all of these files `default` is the shape of errors.
         let described = of(&status.to_string()).or_else(|| of("default").filter(|_| status >= 400));
         let Some(described) = described else {
             let known: Vec<&str> = operation.responses.iter().map(|(status, _)| status.as_str()).collect();
@@ -216,7 +219,7 @@ impl Specification {
         }
     }
 
-    /// In what `value` is not as `part` describes it. `key` names the part.
+    /// How `value` differs from the description in `part`. `key` names the part.
     pub(super) fn violations(
         &self,
         key: &str,
@@ -240,7 +243,7 @@ impl Specification {
     }
 }
 
-/// A place in a body without the numbers of items: the same finding is said once.
+/// A path in a body without the indexes of items, so that the same finding is reported once.
 fn counted(place: &str) -> String {
     let place: Vec<&str> = place
         .split('/')
@@ -253,25 +256,25 @@ fn counted(place: &str) -> String {
     place.join("/")
 }
 
-/// Why nothing official describes a path of Azure Resource Manager.
+/// Why no official file describes a path of Azure Resource Manager.
 fn undescribed(path: &str) -> Option<&'static str> {
     let path = path.to_ascii_lowercase();
     let last = |count: usize| path.rsplit('/').nth(count).unwrap_or_default().to_owned();
     if path.starts_with("/metadata/") {
-        Some("/metadata/endpoints: no file describes it; held by the official clients that start there")
+        Some("/metadata/endpoints: no file describes it; checked by the official clients, which start there")
     } else if last(1) == "operationresults" {
-        Some("an operation's own address: no file describes it; held by recorded traffic")
+        Some("an operation's own address: no file describes it; checked with recorded traffic")
     } else if path.ends_with("/providers/microsoft.authorization/permissions")
         && path.matches('/').count() == 5
     {
         Some(
-            "permissions of a whole subscription: answered by Azure, described for resource groups and resources only",
+            "permissions of a whole subscription: returned by Azure, described for resource groups and resources only",
         )
     } else if path.ends_with("/providers/microsoft.authorization/permissions")
         && path.starts_with("/providers/microsoft.management/")
     {
         Some(
-            "permissions of a management group: answered by Azure, described for resource groups and resources only",
+            "permissions of a management group: returned by Azure, described for resource groups and resources only",
         )
     } else if path.ends_with("/roleassignmentscheduleinstances")
         || path.ends_with("/roleeligibilityscheduleinstances")
@@ -295,7 +298,7 @@ pub(super) fn query(request: &Request<Bytes>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Without percent-encoding.
+/// The text without percent-encoding.
 pub(super) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,5 +1,5 @@
-//! The OpenAPI files as they lie on the disk, and their schemas in the terms of JSON Schema: references followed,
-//! inheritance made flat, and nothing allowed that is not described.
+//! The OpenAPI files on disk, and their schemas as JSON Schema: references followed, inheritance flattened, and
+//! nothing allowed that is not described.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ pub(super) struct Documents {
     files: BTreeMap<String, Value>,
 }
 
-/// In which direction a body goes: what a service alone says is not sent.
+/// The direction of a body: read-only properties are not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Direction {
     Request,
@@ -51,7 +51,7 @@ impl Documents {
         apis.map(|(file, value)| Part { file, value })
     }
 
-    /// Where `reference` points to, seen from `file`. An example that was not saved is not there.
+    /// The target of `reference`, relative to `file`. `None` for an example that was not saved.
     pub(super) fn follow(&self, file: &str, reference: &str) -> Option<Part<'_>> {
         let (path, pointer) = reference.split_once('#').unwrap_or((reference, ""));
         let mut place: Vec<&str> = file.split('/').collect();
@@ -69,7 +69,7 @@ impl Documents {
         Some(Part { file, value: whole.pointer(pointer)? })
     }
 
-    /// The part itself, or what it refers to.
+    /// The part itself, or the target of its reference.
     pub(super) fn resolved<'a>(&'a self, part: Part<'a>) -> Part<'a> {
         let mut part = part;
         while let Some(reference) = part.value["$ref"].as_str() {
@@ -80,7 +80,7 @@ impl Documents {
         part
     }
 
-    /// A whole JSON Schema for what `part` describes.
+    /// A whole JSON Schema for `part`.
     pub(super) fn schema(&self, part: Part<'_>, direction: Direction) -> Value {
         let mut conversion =
             Conversion { documents: self, direction, names: BTreeMap::new(), definitions: Map::new() };
@@ -99,12 +99,12 @@ struct Conversion<'a> {
     definitions: Map<String, Value>,
 }
 
-/// An object and everything that it inherits.
+/// The properties of an object with those that it inherits.
 #[derive(Default)]
 struct Fields {
     properties: Map<String, Value>,
     required: Vec<Value>,
-    /// `additionalProperties`, where it is said.
+    /// `additionalProperties`, if it is present.
     others: Option<Value>,
 }
 
@@ -137,7 +137,7 @@ impl Conversion<'_> {
         schema
     }
 
-    /// A definition with a discriminator stands for each of those that inherit from it.
+    /// A definition with a discriminator stands for each definition that inherits from it.
     fn one_of_its_kinds(&mut self, part: Part<'_>, pointer: &str) -> Option<Value> {
         let discriminator = part.value["discriminator"].as_str()?;
         let documents = self.documents;
@@ -183,7 +183,7 @@ impl Conversion<'_> {
                 schema.insert(key.to_owned(), value.clone());
             }
         }
-        // What these files call an object without saying anything of it is any value (rows of Resource Graph are a list).
+        // An object without any description means any value in these files (rows of Resource Graph are a list).
         if part.value["type"] == "object" && part.value.get("additionalProperties").is_none() {
             schema.remove("type");
         }
@@ -222,7 +222,7 @@ impl Conversion<'_> {
             let property = Part { file: part.file, value: property };
             if self.direction == Direction::Request && self.is_read_only(property) {
                 unsent.push(name.as_str());
-                // What is inherited may be sent, what is described again here may not.
+                // An inherited property may be sent; one that is described again here as read-only may not.
                 fields.properties.remove(name);
             } else {
                 let schema = self.convert(property);

@@ -1,5 +1,5 @@
-//! Microsoft Graph: the entities of the CSDL file, and the few requests that are sent about them. The file that lies with
-//! the data holds invitations and users; service principals are listed here by hand from Microsoft's reference.
+//! Microsoft Graph: the entities of the CSDL file, and the few requests about them. The file in the data folder
+//! contains invitations and users; service principals are listed here by hand from Microsoft's reference.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::checking::{is_json, parsed, query};
 
 /// Properties of `microsoft.graph.servicePrincipal` that are sent or read here (graph-rest-1.0, resource type
-/// servicePrincipal; `createdDateTime` is what `az ad sp show` prints of it); the CSDL subset does not hold it.
+/// servicePrincipal; `az ad sp show` prints `createdDateTime`); the CSDL subset does not contain it.
 const SERVICE_PRINCIPAL: [(&str, &str); 9] = [
     ("accountEnabled", "Edm.Boolean"),
     ("appDisplayName", "Edm.String"),
@@ -25,7 +25,7 @@ const SERVICE_PRINCIPAL: [(&str, &str); 9] = [
     ("signInAudience", "Edm.String"),
 ];
 
-/// Query options of OData that lists and objects take.
+/// OData query options that lists and objects accept.
 const OPTIONS: [&str; 5] = ["$select", "$filter", "$top", "$count", "$skiptoken"];
 
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl Entities {
             (name.to_owned(), Property { kind: kind.to_owned(), nullable: true, navigation: false })
         });
         types.insert("servicePrincipal".to_owned(), by_hand.into());
-        // `graph.entity`, which every one of them inherits.
+        // `graph.entity`, from which all of them inherit.
         for name in ["invitation", "user", "servicePrincipal"] {
             let id = Property { kind: "Edm.String".to_owned(), nullable: false, navigation: false };
             types
@@ -222,7 +222,8 @@ impl Entities {
             self.value(&property.kind, &place, value, sent, find);
         }
         for (field, property) in known {
-            // Only what a person gives has to be there: `id` is the service's, an answer may be a selection.
+            // Only what a client provides is required: the service generates `id`, and a response may be a
+            // selection.
             if sent
                 && !property.nullable
                 && !property.navigation

@@ -1,7 +1,7 @@
-//! Where the files are known to be wrong, or say less than Azure does. One entry each, with the reason; an entry that
-//! nothing needs any more fails the test.
+//! Where the files are known to be wrong, or say less than Azure does. One entry each, with the reason; an entry
+//! that is no longer needed fails the test.
 
-/// A finding that is no fault of ours.
+/// A finding that is no error of twinspan or the simulator.
 pub(super) struct Exception {
     /// All of these occur in the finding.
     pub(super) parts: &'static [&'static str],
@@ -50,7 +50,7 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     },
     Exception {
         parts: &["Subscriptions_List ", "'count' was unexpected"],
-        reason: "Azure adds how many there are; the file does not describe it",
+        reason: "Azure adds the number of entries; the file does not describe it",
     },
     Exception {
         parts: &["Subscriptions_List ", "\"nextLink\" is a required property"],

@@ -1,5 +1,5 @@
-//! Microsoft's own examples, through the same check: what they say is right, so the check is not stricter than the files
-//! mean. Where an example and its file disagree, the example is listed here with what is wrong in it.
+//! Microsoft's own examples, through the same check: they are correct, so this shows that the check is not stricter
+//! than the files mean. Where an example and its file disagree, the example is listed here with its error.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ const KNOWN: &[Exception] = &[
     },
 ];
 
-/// A value as it stands in an address.
+/// A value as it appears in an address.
 fn plain(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let encoded = text.bytes().map(|byte| match byte {
@@ -42,7 +42,7 @@ fn plain(value: &Value) -> String {
     encoded.collect()
 }
 
-/// The request of an example; what it gives under the names of the operation's parameters.
+/// The request of an example, from its values for the operation's parameters.
 fn request(operation: &Operation, given: &Value) -> Request<Bytes> {
     let mut path = operation.template.clone();
     let (mut query, mut body, mut headers) = (Vec::new(), Bytes::new(), Vec::new());
@@ -67,7 +67,7 @@ fn request(operation: &Operation, given: &Value) -> Request<Bytes> {
 
 fn answer(status: &str, said: &Value) -> Response<Bytes> {
     let body = said.get("body").map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-    // Examples leave out what every answer has.
+    // Examples omit the headers that every response has.
     let answer = Response::builder().status(status.parse::<u16>().unwrap());
     let answer = answer
         .header("content-type", "application/json")
@@ -94,14 +94,14 @@ fn official_examples_pass_the_same_check() {
     }
     findings.sort();
     findings.dedup();
-    let mut text = format!("{requests} requests and {answers} answers of official examples.\n\n");
+    let mut text = format!("{requests} requests and {answers} responses of official examples.\n\n");
     text.push_str("Example, and what is wrong in it | Reason\n---|---\n");
     for known in KNOWN {
         let parts: Vec<String> = known.parts.iter().map(|part| format!("`{part}`")).collect();
         text.push_str(&format!("{} | {}\n", parts.join(" "), known.reason));
     }
     notice::say(&format!(
-        "specification: {requests} requests and {answers} answers of official examples checked"
+        "specification: {requests} requests and {answers} responses of official examples checked"
     ));
     println!("{text}");
     let unexplained: Vec<&String> =
@@ -112,7 +112,7 @@ fn official_examples_pass_the_same_check() {
         .filter(|known| !findings.iter().any(|finding| known.explains(finding)))
         .map(|known| known.parts.join(" … "))
         .collect();
-    assert!(needless.is_empty(), "listed, and no example does it any more: {needless:#?}");
+    assert!(needless.is_empty(), "listed, and no longer in any example: {needless:#?}");
     assert!(answers > 100, "too few to mean anything: {answers}");
     fidelity::keep(Path::new(env!("CARGO_MANIFEST_DIR")), "examples in the check", &text);
 }

@@ -1,4 +1,4 @@
-//! The operations that the OpenAPI files describe, and which of them a request is.
+//! The operations that the OpenAPI files describe, and the matching of requests to them.
 
 use serde_json::Value;
 
@@ -20,11 +20,11 @@ pub(super) struct Operation {
     /// By status, or `default`.
     pub(super) responses: Vec<(String, Value)>,
     pub(super) long_running: bool,
-    /// Files of its examples, of those that were saved.
+    /// Files of those of its examples that were saved.
     pub(super) examples: Vec<String>,
 }
 
-/// What an operation takes.
+/// A parameter of an operation.
 pub(super) struct Parameter {
     pub(super) name: String,
     /// `path`, `query`, `header`, `body`
@@ -42,19 +42,19 @@ enum Segment {
     Many(String),
 }
 
-/// A request is this operation, with these values in its path.
+/// A request's operation, with the values in its path.
 pub(super) struct Match<'a> {
     pub(super) operation: &'a Operation,
     pub(super) values: Vec<(String, String)>,
 }
 
-/// Any resource whatsoever: says nothing of a kind of its own.
+/// Whether the template is for any resource, without a type of its own.
 fn is_generic(template: &str) -> bool {
     let by_id = template.matches('/').count() == 1 && template.starts_with("/{");
     by_id || (template.ends_with("{resourceName}") && template.contains("{resourceType}"))
 }
 
-/// Every operation; of those that several files describe the newest.
+/// Every operation; if several files describe it, the newest.
 pub(super) fn all(documents: &Documents) -> Vec<Operation> {
     let mut operations: Vec<Operation> = Vec::new();
     for api in documents.apis() {
@@ -139,7 +139,7 @@ impl Operation {
         }
     }
 
-    /// What the path says for each name of the template; `None`: it is another operation's.
+    /// The values in `path` for the names of the template; `None` if the path is another operation's.
     pub(super) fn values(&self, path: &str) -> Option<Vec<(String, String)>> {
         let path: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         let mut values = Vec::new();
@@ -150,7 +150,7 @@ impl Operation {
         self.segments.iter().filter(|segment| matches!(segment, Segment::Literal(_))).count()
     }
 
-    /// Of those that fit, the one with most fixed words.
+    /// Of the operations that fit, the one with the most literal segments.
     pub(super) fn best<'a>(operations: &'a [Operation], method: &str, path: &str) -> Option<Match<'a>> {
         let fitting = operations.iter().filter(|operation| operation.method == method);
         let fitting =

@@ -1,4 +1,5 @@
-//! The shipped plans with their example inputs, previewed, played to the end and taken back, in each of the simulator's worlds.
+//! The shipped plans with their example inputs, previewed, run to the end and undone, in each of the simulator's
+//! worlds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,27 +31,27 @@ const ARM: &str = "https://arm.twinspan.invalid";
 const LOGIN: &str = "https://login.twinspan.invalid";
 const GRAPH: &str = "https://graph.twinspan.invalid";
 
-/// How often people act before nothing moves any more.
+/// How often people act before the play is given up.
 const ROUNDS: usize = 40;
 
-/// A plan and the inputs that it is played with.
+/// A plan and its inputs.
 struct Play {
     plan: PathBuf,
     inputs: Option<PathBuf>,
 }
 
-/// How a play went.
+/// The result of a play.
 pub(super) struct Played {
     /// The file of inputs, or the plan that takes none.
     pub(super) name: String,
     pub(super) world: &'static str,
-    /// Everything was done.
+    /// The run succeeded.
     pub(super) succeeded: bool,
-    /// And everything taken back.
+    /// The run was undone afterwards.
     pub(super) undone: bool,
 }
 
-/// The world, with every exchange written down.
+/// The world, with every exchange recorded.
 struct Noted {
     world: Arc<InProcessWorld>,
     book: Arc<Book>,
@@ -75,7 +76,7 @@ impl SecretReader for Secrets {
     }
 }
 
-/// Every shipped plan with every file of inputs that lies beside it.
+/// Every shipped plan with every file of inputs beside it.
 fn plays() -> Vec<Play> {
     let folder = PathBuf::from(shipped(""));
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -97,7 +98,8 @@ fn plays() -> Vec<Play> {
     plays
 }
 
-/// Who acts in a tenant: the person of that name, or the application where the inputs name it in a guest's place.
+/// The sign-in for a tenant: the person of that name, or the application where the inputs name it instead of a
+/// guest.
 fn sign_in(world: &World, application: Option<&SignIn>, identity: &str, tenant: &str) -> Option<SignIn> {
     match (world.sign_in(identity, tenant), application) {
         (Some(person), Some(application)) if !person.home.eq_ignore_ascii_case(tenant) => {
@@ -232,7 +234,7 @@ impl Theatre {
         self.backend.signal(row).await.unwrap();
     }
 
-    /// Until it has ended, or people have acted often enough.
+    /// Drives until the run has ended, or people have acted often enough.
     async fn play(&self) -> RunStatus {
         let mut status = RunStatus::Queued;
         for _ in 0..ROUNDS {

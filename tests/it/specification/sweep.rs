@@ -1,5 +1,5 @@
-//! The simulator asked directly, operation by operation, also for what no step ever sends: with its body, in pages, without
-//! a token, with a token of the other tenant, without an api-version, and about what is not there.
+//! Requests sent directly to the simulator, operation by operation, also those that no step sends: with a body, in
+//! pages, without a token, with a token of the other tenant, without an api-version, and for missing resources.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const TARGET: &str = "22222222-0000-0000-0000-00000000000f";
 const NETWORK: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourceGroups/rg-network/providers/Microsoft.Network";
 const ARM: &str = "https://management.azure.com";
 
-/// What stands in a path for each name of the templates.
+/// The path segment for each name of the templates.
 fn value(name: &str) -> &'static str {
     match name {
         "subscriptionId" => "aaaaaaaa-0000-0000-0000-000000000001",
@@ -38,7 +38,7 @@ fn value(name: &str) -> &'static str {
     }
 }
 
-/// Bodies that fit the world; where none is listed, the official example's is sent.
+/// Bodies that fit the world; otherwise the official example's is sent.
 fn body(operation: &str) -> Option<Value> {
     let scope = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001";
     let manager = format!("{NETWORK}/networkManagers/nm-group");
@@ -103,11 +103,11 @@ struct Broom<'a> {
     now: Timestamp,
     book: &'a Book,
     specification: &'a Specification,
-    /// Operations that are said not to exist, although the files describe them.
+    /// Operations that the simulator says do not exist, although the files describe them.
     denied: Vec<String>,
 }
 
-/// Asks for every operation of the files; returns those that this world does.
+/// Sends a request for every operation of the files; returns those that this world supports.
 pub(super) fn sweep(specification: &Specification, book: &Arc<Book>) -> BTreeSet<String> {
     let world = World::ready().unwrap();
     let now = "2026-11-23T09:00:00Z".parse().unwrap();
@@ -117,7 +117,7 @@ pub(super) fn sweep(specification: &Specification, book: &Arc<Book>) -> BTreeSet
     operations.sort_by_key(|operation| {
         let depth = operation.template.matches('/').count();
         match operation.method.as_str() {
-            // It names a group.
+            // The configuration names a group.
             "PUT" if operation.id == "ConnectivityConfigurations_CreateOrUpdate" => (0, depth + 1),
             "PUT" => (0, depth),
             "POST" if operation.id == "NetworkManagerCommits_Post" => (1, depth),
@@ -129,7 +129,7 @@ pub(super) fn sweep(specification: &Specification, book: &Arc<Book>) -> BTreeSet
     });
     let mut swept = BTreeSet::new();
     for operation in operations {
-        // A namespace that is gone would take everything else with it.
+        // Unregistering a namespace would delete everything else with it.
         if operation.id == "Providers_Unregister" {
             continue;
         }
@@ -144,7 +144,7 @@ pub(super) fn sweep(specification: &Specification, book: &Arc<Book>) -> BTreeSet
     let denied = &broom.denied;
     assert!(
         denied.is_empty(),
-        "{} operations that Azure has are said not to exist:\n{}",
+        "{} operations that Azure has do not exist in the simulator:\n{}",
         denied.len(),
         denied.join("\n")
     );
@@ -176,7 +176,7 @@ impl Broom<'_> {
         answer
     }
 
-    /// Three seconds after the request before, which is more than any lag of this world.
+    /// Three seconds after the request before, which is more than any delay of this world.
     fn ask(
         &mut self,
         method: &str,
@@ -203,7 +203,7 @@ impl Broom<'_> {
         example.value["parameters"].get(&parameter.name).cloned()
     }
 
-    /// Whether the world does it. What it does not have is no answer of Azure's, and is not looked at.
+    /// Whether the world supports the operation. An unsupported one's response is not Azure's, and is not checked.
     fn answers(&mut self, operation: &Operation, address: &str, body: Option<&Value>, token: &str) -> bool {
         let (request, answer) = self.ask(&operation.method, address, token, body);
         if !answer.status().is_success() {
@@ -233,7 +233,7 @@ impl Broom<'_> {
         true
     }
 
-    /// What was accepted is looked at until it has ended.
+    /// Polls an accepted operation until it has ended.
     fn follow(&mut self, answer: &Response<Bytes>, token: &str) {
         let location = |answer: &Response<Bytes>| {
             let location = answer.headers().get("location")?.to_str().ok()?.to_owned();
@@ -246,7 +246,7 @@ impl Broom<'_> {
         }
     }
 
-    /// Every way of being refused that does not depend on the kind.
+    /// Every refusal that does not depend on the kind.
     fn refusals(&mut self, operation: &Operation, path: &str, body: Option<&Value>, tokens: (&str, &str)) {
         let (method, version) = (operation.method.as_str(), operation.version.as_str());
         let address = format!("{ARM}{path}?api-version={version}");
@@ -254,7 +254,7 @@ impl Broom<'_> {
         self.send(method, &address, "no.token.atall", body);
         self.send(method, &address, tokens.1, body);
         self.send(method, &format!("{ARM}{path}"), tokens.0, body);
-        // A write would make it, and a removal was just done.
+        // A write would create the resource, and a DELETE was just sent.
         if method == "GET" {
             for (from, to) in [("/nm-group", "/absent"), ("/swept", "/absent"), ("/rg-network", "/absent")] {
                 if path.contains(from) {
