@@ -64,7 +64,7 @@ fn eager_connected_is_noticed_by_the_managers_own_list() {
     let said = rehearse(&home, &plan, Some("eager-connected"), &[]).expect(6);
     for word in [
         "failed     connected  gave up waiting",
-        "both halves say Connected, but network manager nm-group does not list subscription \
+        "both sides are Connected, but network manager nm-group does not list subscription \
          bbbbbbbb-0000-0000-0000-000000000001",
     ] {
         assert!(said.out.contains(word), "does not say {word:?}:\n{}", said.out);
