@@ -36,7 +36,7 @@ fn noticed_at_the_missing_half(lie: &str) {
         1,
         &[
             "decide     network-manager-connection",
-            "the scope connection of network manager nm-group says Connected, but subscription \
+            "the scope connection of network manager nm-group is Connected, but subscription \
              bbbbbbbb-0000-0000-0000-000000000001 in tenant 22222222-0000-0000-0000-00000000000f has no network manager \
              connection that names this manager",
             "nothing was written here",

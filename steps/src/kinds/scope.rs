@@ -139,7 +139,7 @@ impl Step for Scope {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     /// Whoever has any role on a subscription sees it, and a management group likewise, as far as is known: there is no
