@@ -389,7 +389,7 @@ mod tests {
                 Some(end) => asked.iter().any(|asked| asked.ends_with(end)),
                 None => asked.contains(&action),
             };
-            assert!(known, "no kind asks for {action}");
+            assert!(known, "no kind needs {action}");
         }
     }
 

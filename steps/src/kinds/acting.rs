@@ -45,8 +45,10 @@ impl<S: Step> Acting<S> {
                 {
                     if let Some(wait) = &mut missing.wait {
                         let code = error.code.map(|code| format!(" ({code})")).unwrap_or_default();
-                        wait.what =
-                            format!("{}; identity {} cannot verify whether it was done{code}", wait.what, other.name);
+                        wait.what = format!(
+                            "{}; identity {} cannot verify whether it was done{code}",
+                            wait.what, other.name
+                        );
                     }
                 }
                 seen => return seen,

@@ -83,7 +83,7 @@ pub(crate) struct Output {
     body: Value,
 }
 
-/// What the response to the create request said: evidence of whether the request created the resource.
+/// What the response to the create request contained: evidence of whether the request created the resource.
 #[derive(Serialize, Deserialize)]
 struct Receipt {
     status: u16,
@@ -444,6 +444,6 @@ mod tests {
         let seen = observed(&wanted(), found("c", "Succeeded"), Look::Remove, None);
         assert!(matches!(seen, Observed::Differs { .. }), "{seen:?}");
         let seen = observed(&wanted(), found("c", "Succeeded"), Look::TakeBack, None);
-        assert!(matches!(seen, Observed::Present { .. }), "what this run made: {seen:?}");
+        assert!(matches!(seen, Observed::Present { .. }), "what this run created: {seen:?}");
     }
 }

@@ -404,7 +404,10 @@ impl Step for Command {
             [(&["program"], std::slice::from_ref(&params.program)), (&["args"], params.args.as_slice())];
         for (about, texts) in texts {
             if texts.iter().any(|text| text.contains('\0')) {
-                all.push(Misfit::new(about, "it contains a NUL character, which cannot be passed to a program"));
+                all.push(Misfit::new(
+                    about,
+                    "it contains a NUL character, which cannot be passed to a program",
+                ));
             }
         }
         all

@@ -389,10 +389,7 @@ mod tests {
         let mut half = healthy();
         half[0]["properties"]["connectionState"] = json!("Pending");
         let wait = wait(seen(&half).await.0);
-        assert_eq!(
-            wait.what,
-            "both sides exist and match; scope connection to-central is listed as Pending"
-        );
+        assert_eq!(wait.what, "both sides exist and match; scope connection to-central is listed as Pending");
         assert_eq!(wait.look_again, None);
     }
 

@@ -55,7 +55,10 @@ impl Step for Delay {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let over = cx.since.checked_add(params.duration.get()).map_err(|_| {
-            StepError::plan_wrong(format!("{} from {} is later than any date that can be computed", params.duration, cx.since))
+            StepError::plan_wrong(format!(
+                "{} from {} is later than any date that can be computed",
+                params.duration, cx.since
+            ))
         })?;
         let marker = Marker::NoPlace;
         Ok(match params.duration.get().checked_sub(cx.waited) {

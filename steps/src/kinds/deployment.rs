@@ -106,7 +106,8 @@ impl Params {
             all.push(Misfit::new(&["region"], why));
         }
         if self.configurations.is_empty() {
-            let why = "it is empty: name a configuration; to withdraw what a run deployed use `twinspan undo`";
+            let why =
+                "it is empty: name a configuration; to withdraw what a run deployed use `twinspan undo`";
             all.push(Misfit::new(&["configurations"], why));
         }
         let manager = self.network_manager.path();
@@ -218,7 +219,8 @@ impl Deployment {
 
 impl Step for Deployment {
     const KIND: &'static str = "avnm.deployment";
-    const SUMMARY: &'static str = "Deploy configurations to a region, in addition to what is already deployed there";
+    const SUMMARY: &'static str =
+        "Deploy configurations to a region, in addition to what is already deployed there";
     // A repeated commit does no harm, but makes Azure deploy again for a quarter of an hour: probe first.
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     // A commit is not listed at once.
@@ -371,7 +373,7 @@ impl Step for Deployment {
             )),
             acts: Vec::new(),
             back: Back {
-                words: "deploy again to the region what was deployed there before".to_owned(),
+                words: "deploy again to the region what was previously deployed there".to_owned(),
                 request: None,
             },
         };

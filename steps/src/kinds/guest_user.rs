@@ -143,12 +143,10 @@ impl Params {
         match (&self.email, self.object_id) {
             (Some(email), None) => Ok(Who::Address(email)),
             (None, Some(id)) => Ok(Who::Account(id)),
-            (Some(_), Some(_)) => Err(StepError::plan_wrong("`email` and `object_id` are both given").hint(
-                "keep one: `email` finds or invites a person, `object_id` names a user that exists",
-            )),
-            (None, None) => Err(StepError::plan_wrong("neither `email` nor `object_id` is given").hint(
-                "give `email` to find or invite a person, or `object_id` for a user that exists",
-            )),
+            (Some(_), Some(_)) => Err(StepError::plan_wrong("`email` and `object_id` are both given")
+                .hint("keep one: `email` finds or invites a person, `object_id` names a user that exists")),
+            (None, None) => Err(StepError::plan_wrong("neither `email` nor `object_id` is given")
+                .hint("give `email` to find or invite a person, or `object_id` for a user that exists")),
         }
     }
 
@@ -156,10 +154,8 @@ impl Params {
     fn address(&self) -> Result<&Email, StepError> {
         match self.who()? {
             Who::Address(email) => Ok(email),
-            Who::Account(id) => {
-                Err(StepError::plan_wrong(format!("no user has the object id {id}"))
-                    .hint("check the id and the tenant; to invite the person give `email`"))
-            }
+            Who::Account(id) => Err(StepError::plan_wrong(format!("no user has the object id {id}"))
+                .hint("check the id and the tenant; to invite the person give `email`")),
         }
     }
 
@@ -197,7 +193,10 @@ impl Params {
             not_before,
         };
         let receipt = serde_json::to_value(receipt).map_err(|error| {
-            StepError::new(FailureClass::Bug, format!("the response to the invitation cannot be stored: {error}"))
+            StepError::new(
+                FailureClass::Bug,
+                format!("the response to the invitation cannot be stored: {error}"),
+            )
         })?;
         Ok(Applied { receipt: Some(receipt) })
     }
@@ -300,7 +299,8 @@ fn account(id: Guid, tenant: TenantId) -> HandOver {
 }
 
 /// What deleting a guest does.
-const LOSES: &str = "deletes the guest with all its role assignments and memberships: only if nothing else uses it";
+const LOSES: &str =
+    "deletes the guest with all its role assignments and memberships: only if nothing else uses it";
 
 impl Step for GuestUser {
     const KIND: &'static str = "entra.guest-user";
@@ -646,7 +646,7 @@ mod tests {
         for (claim, account, itself) in [
             ("unique_name", "Nina.Network@contoso.example", true),
             ("upn", "nina.network_contoso.example#EXT#@fabrikam.example", true),
-            ("upn", "somebody@contoso.example", false),
+            ("upn", "other@contoso.example", false),
         ] {
             let bench = Bench::new();
             bench.script.answer(403, &denied).token_answer(200, &[], &me(claim, account));

@@ -145,9 +145,7 @@ impl Step for InvitationAccepted {
         let guest = identity.attributes.get("contact").cloned();
         let wait = Wait::new(
             WaitKind::Person,
-            format!(
-                "the invitation to {place} must be accepted, unless that user has already accepted it"
-            ),
+            format!("the invitation to {place} must be accepted, unless that user has already accepted it"),
         );
         Some(
             wait.who(guest.unwrap_or_else(|| format!("the person who is invited to {place}"))).action(ACCEPT),

@@ -166,7 +166,7 @@ impl<'a> Look<'a> {
         let arm = self.arm(reader).about([id.path()]);
         let found: Option<Found<Network>> = arm.get(id.path(), API).await?;
         let found = found.ok_or_else(|| {
-            StepError::plan_wrong(format!("{} does not see {id}", people::who(reader)))
+            StepError::plan_wrong(format!("{} cannot find {id}", people::who(reader)))
                 .hint("correct the list, or create the virtual network, and retry the step")
         })?;
         Ok(Seen::new(id.path(), found))

@@ -446,6 +446,10 @@ mod tests {
         let cx = StepCx { waited: UNSEEN, ..cx };
         let seen = kind(&bench).check(&cx, &wanted(GROUP)).await.unwrap();
         let Observed::Broken { decision, .. } = seen else { panic!("{seen:?}") };
-        assert!(decision.what.contains("mg-fabrikam does not exist, as read by target "), "{}", decision.what);
+        assert!(
+            decision.what.contains("mg-fabrikam does not exist, as read by target "),
+            "{}",
+            decision.what
+        );
     }
 }

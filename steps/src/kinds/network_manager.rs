@@ -318,7 +318,9 @@ impl Step for NetworkManager {
             });
         }
         if create.tags.keys().any(|name| name.eq_ignore_ascii_case(TAG)) {
-            all.push(Misfit::new(&["create"], format!("the tag {TAG} is reserved for twinspan")).within("tags"));
+            all.push(
+                Misfit::new(&["create"], format!("the tag {TAG} is reserved for twinspan")).within("tags"),
+            );
         }
         all
     }
@@ -476,7 +478,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_lacks_what_the_plan_asks_for_differs() {
         let bench = Bench::new();
-        let mut other = found("nobody");
+        let mut other = found("other");
         other["properties"]["networkManagerScopes"]["subscriptions"] = json!([]);
         other["properties"]["networkManagerScopeAccesses"] = json!(["Connectivity"]);
         other["location"] = json!("northeurope");

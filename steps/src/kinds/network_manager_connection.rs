@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(seen, Observed::Absent);
         let seen = Attempt::new(&bench, Phase::UndoProbe).check(&kind(&bench), &params).await.unwrap();
         assert_eq!(seen, Observed::Absent);
-        assert_eq!(asked(&bench).len(), 3, "on the way back nothing else is looked for");
+        assert_eq!(asked(&bench).len(), 3, "undo reads nothing else");
     }
 
     #[tokio::test]

@@ -27,7 +27,9 @@ impl Deployment {
         for (name, configuration) in configurations {
             match self.unreached(cx, params, name, configuration).await {
                 Ok(warning) => warnings.extend(warning),
-                Err(error) => tracing::debug!(%error, configuration = name, "cannot read what the configuration reaches"),
+                Err(error) => {
+                    tracing::debug!(%error, configuration = name, "cannot read what the configuration reaches")
+                }
             }
         }
         warnings

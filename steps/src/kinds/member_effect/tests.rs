@@ -326,5 +326,5 @@ async fn what_is_no_virtual_network_or_not_there_is_refused() {
     bench.script.answer(404, &json!({ "error": { "code": "ResourceNotFound", "message": "" } }));
     let error = attempt.check(&kind, &look(json!([id("vnet-hub")]))).await.unwrap_err();
     assert_eq!(error.class, FailureClass::PlanWrong);
-    assert!(error.message.contains("does not see /subscriptions/aaaaaaaa"), "{error}");
+    assert!(error.message.contains("cannot find /subscriptions/aaaaaaaa"), "{error}");
 }

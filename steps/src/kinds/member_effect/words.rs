@@ -169,7 +169,8 @@ fn existing(peering: &Peering) -> String {
 }
 
 fn leaving(output: &Output) -> Vec<String> {
-    let mut said = vec!["They lose these configurations, and security and routing rules of the group".to_owned()];
+    let mut said =
+        vec!["They lose these configurations, and security and routing rules of the group".to_owned()];
     if !output.peerings_removed.is_empty() {
         said.push(format!(
             "Peerings will be deleted: {}",
