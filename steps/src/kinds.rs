@@ -1,4 +1,4 @@
-//! All step kinds: one file each, one line each.
+//! All step kinds, one file each, and the registry of them.
 
 mod acting;
 mod approval;
@@ -34,7 +34,7 @@ mod virtual_networks;
 #[cfg(test)]
 pub(crate) mod wire_test;
 
-/// A kind that guards a scope.
+/// The kind that guards a scope, for tests of other modules.
 #[cfg(test)]
 pub(crate) fn guarding(azure: &std::sync::Arc<crate::azure::Azure>) -> scope::Scope {
     scope::Scope { azure: std::sync::Arc::clone(azure) }
@@ -48,12 +48,12 @@ use crate::azure::Azure;
 use crate::command_policy::CommandPolicy;
 use acting::Acting;
 
-/// The kind that gives roles.
+/// Name of the kind that assigns roles.
 pub(crate) const GIVES_ROLES: &str = <role_assignment::RoleAssignment as Step>::KIND;
-/// The kind that lets a network manager manage a scope.
+/// Name of the kind that lets a network manager manage a scope.
 pub(crate) const CONNECTS: &str = <network_manager_connection::NetworkManagerConnection as Step>::KIND;
 
-/// All kinds, in the order of the reference.
+/// Registers all kinds, in the order of the reference page.
 pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
     let azure = || Arc::clone(&azure);
     Registry::new()
@@ -90,18 +90,18 @@ pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
         .with(command::Command { policy: commands })
 }
 
-/// Whether the attempt takes back: then a thing counts as there in whatever state it is.
+/// Whether this attempt belongs to undo: a resource then counts as present in every state.
 pub(crate) fn undoing(cx: &StepCx<'_>) -> bool {
     matches!(cx.phase, Phase::UndoProbe | Phase::Undo | Phase::UndoVerify)
 }
 
-/// What an identity needs for its step: to read `kind` on something, and to write or remove it, as the plan wants.
+/// Permissions that a step needs on the resource `on`: to read `kind`, and to write or delete it, as `ensure` says.
 pub(crate) fn reads_and_changes(cx: &StepCx<'_>, identity: &Identity, on: &str, kind: &str) -> Vec<Right> {
     let change = if removing(cx) { "delete" } else { "write" };
     Right::each(identity, on, &[&format!("{kind}/read"), &format!("{kind}/{change}")])
 }
 
-/// Whether the plan wants the thing gone, whoever made it: then it is removed only if it is exactly what the plan describes.
+/// Whether the plan wants the resource absent. It is deleted, also if another run created it, but only if it is as described.
 pub(crate) fn removing(cx: &StepCx<'_>) -> bool {
     cx.ensure == Ensure::Absent
 }
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// Examples are made without checks; here they are read as a plan's parameters are.
+    /// Examples are built without validation; this reads one in the same way as the parameters of a plan.
     fn example_is_read<S: twinspan_engine::Step>() {
         let written = serde_json::to_value(S::example()).unwrap();
         let read: Result<S::Params, _> = serde_json::from_value(written.clone());
@@ -226,7 +226,7 @@ mod tests {
         kind.check.misfits(&given)
     }
 
-    /// Whatever a kind takes as a named sort of text is held to it before the run, whoever wrote the kind.
+    /// Every parameter with a text type (id, name, duration …) is validated before the run, in every kind.
     #[test]
     fn every_kind_refuses_what_is_too_long_or_malformed_before_the_run() {
         use twinspan_plans::Type;
@@ -236,7 +236,7 @@ mod tests {
                 Type::List(inner) => wrong_of(inner).map(|wrong| Value::Array(vec![wrong])),
                 Type::Map(_) | Type::Record(_) | Type::Any | Type::String | Type::KeyOf(_) => None,
                 Type::Integer | Type::Boolean => Some("x".into()),
-                // Well-formed, were it not for its length.
+                // Valid except for its length.
                 _ => Some("n".repeat(3000).into()),
             }
         }
@@ -266,7 +266,7 @@ mod tests {
         assert!(tried > 50, "{tried}");
     }
 
-    /// `(kind, parameters over the example, the place, why)`
+    /// `(kind, parameters that replace those of the example, place of the misfit, part of its reason)`
     #[test]
     fn what_does_not_go_together_is_said_before_the_run() {
         let vnet = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000009/resourceGroups/r/providers/Microsoft.Network/virtualNetworks/v";
@@ -351,7 +351,7 @@ mod tests {
         );
     }
 
-    /// What `permissions.md` names in a table, written out: `a/{read,write}` is two.
+    /// The actions that the tables of `permissions.md` name, expanded: `a/{read,write}` is two actions.
     fn documented() -> Vec<String> {
         let guide = include_str!("../../docs/guides/permissions.md");
         let rows = guide.lines().filter(|line| line.starts_with('|'));
@@ -368,7 +368,7 @@ mod tests {
         written.collect()
     }
 
-    /// What the guide says that an identity needs, `preview` asks for before anything runs.
+    /// `preview` checks every permission that the guide names before the run starts.
     #[test]
     fn every_action_of_the_guide_is_asked_for_by_a_kind() {
         let (registry, bench) = (kinds(), Bench::new());
@@ -389,11 +389,11 @@ mod tests {
                 Some(end) => asked.iter().any(|asked| asked.ends_with(end)),
                 None => asked.contains(&action),
             };
-            assert!(known, "no kind asks for {action}");
+            assert!(known, "no kind needs {action}");
         }
     }
 
-    /// Whatever is written to Azure Resource Manager or Microsoft Graph may arrive late.
+    /// A write to Azure Resource Manager or Microsoft Graph may take effect late.
     #[test]
     fn every_kind_that_writes_has_the_request_window_of_its_service() {
         for kind in kinds().kinds() {

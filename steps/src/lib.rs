@@ -1,4 +1,4 @@
-//! What plans can do: step kinds, and the Azure clients that they use.
+//! Step kinds, and the Azure clients that they use.
 
 mod avnm;
 mod azure;

@@ -48,8 +48,8 @@ fn new_members_wait_for_who_has_read_their_effect() {
     for words in [
         "3 virtual networks join ng-spokes: vnet-app, vnet-data, vnet-hub",
         "Deployed in westeurope: hub-and-spoke 'spokes' (hub vnet-hub; members reach each other directly)",
-        "Peerings will be made: vnet-hub ↔ vnet-app, vnet-hub ↔ vnet-data",
-        "Existing peerings will be removed (deleteExistingPeering): vnet-app ↔ vnet-data (to-data)",
+        "Peerings will be created: vnet-hub ↔ vnet-app, vnet-hub ↔ vnet-data",
+        "Existing peerings will be deleted (deleteExistingPeering): vnet-app ↔ vnet-data (to-data)",
         "vnet-app 10.1.0.0/16 and vnet-data 10.1.128.0/20: traffic between them is dropped",
         "charged per virtual network with a deployed configuration: 2 more",
     ] {

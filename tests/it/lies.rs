@@ -37,7 +37,7 @@ fn noticed_at_the_missing_half(lie: &str) {
         1,
         &[
             "decide     network-manager-connection",
-            "the scope connection of network manager nm-group says Connected, but subscription \
+            "the scope connection of network manager nm-group is Connected, but subscription \
              bbbbbbbb-0000-0000-0000-000000000001 in tenant 22222222-0000-0000-0000-00000000000f has no network manager \
              connection that names this manager",
             "nothing was written here",
@@ -65,7 +65,7 @@ fn eager_connected_is_noticed_by_the_managers_own_list() {
     let said = rehearse(&home, &plan, Some("eager-connected"), &[]).expect(6);
     for word in [
         "failed     connected  gave up waiting",
-        "both halves say Connected, but network manager nm-group does not list subscription \
+        "both sides are Connected, but network manager nm-group does not list subscription \
          bbbbbbbb-0000-0000-0000-000000000001",
     ] {
         assert!(said.out.contains(word), "does not say {word:?}:\n{}", said.out);

@@ -1,5 +1,5 @@
-//! Around each kind that an administrator may do by hand: where this machine has no credential for the identity that acts,
-//! another identity of the same tenant looks whether it was done, and nothing is begun.
+//! Wrapper around each kind that an administrator can do by hand. Where this machine has no credential for the step's identity,
+//! another identity of the same tenant checks whether the work is done, and the step writes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::azure::Azure;
 use crate::hand_over;
 use crate::kinds::removing;
 
-/// A kind, looked at through whoever can.
+/// A kind whose check falls back to other identities of the tenant.
 pub(crate) struct Acting<S> {
     pub(crate) azure: Arc<Azure>,
     pub(crate) kind: S,
 }
 
 impl<S: Step> Acting<S> {
-    /// Looks as the others of the tenant, one after the other. What none of them can see waits for the credential.
+    /// Checks as each other identity of the tenant in turn. If none can read the resource, the step waits for the credential.
     async fn check_as_others(
         &self,
         cx: &StepCx<'_>,
@@ -36,7 +36,7 @@ impl<S: Step> Acting<S> {
                 first.clone_from(other);
             }
             match self.kind.check(&StepCx { identities: &identities, ..*cx }, params).await {
-                // Its own troubles are not this step's: what is missing is the one who acts.
+                // A failure of the other identity is not this step's failure: the step still waits for its own credential.
                 Err(error)
                     if matches!(
                         error.class,
@@ -45,8 +45,10 @@ impl<S: Step> Acting<S> {
                 {
                     if let Some(wait) = &mut missing.wait {
                         let code = error.code.map(|code| format!(" ({code})")).unwrap_or_default();
-                        wait.what =
-                            format!("{}; {} cannot see yet whether it was done{code}", wait.what, other.name);
+                        wait.what = format!(
+                            "{}; identity {} cannot verify whether it was done{code}",
+                            wait.what, other.name
+                        );
                     }
                 }
                 seen => return seen,
@@ -154,7 +156,7 @@ mod tests {
 
     const OBJECT: &str = "ffffffff-2222-0000-0000-000000000001";
 
-    /// `admin` has no credential here, `target` of the same tenant has one.
+    /// Identity `admin` has no credential here; `target` of the same tenant has one.
     fn bench() -> (Bench, Vec<Identity>) {
         let bench = Bench::with(json!({
             "admin": { "credential": "none" },
@@ -182,7 +184,7 @@ mod tests {
         Ok(present)
     }
 
-    /// What the trait has a default for would be lost here without a word.
+    /// An item that this wrapper does not forward would silently get the default of the trait.
     #[test]
     fn everything_of_a_kind_is_handed_through() {
         let engine = include_str!("../../../engine/src/step.rs");

@@ -1,4 +1,4 @@
-//! `approval`: a gate that a named person opens.
+//! `approval`: a barrier that a named person opens.
 
 use std::time::Duration;
 
@@ -22,21 +22,21 @@ pub(crate) struct Params {
     /// What the person reads before approving.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     show: Option<String>,
-    /// Who approves: an identity of the plan, or a person's name. Whoever approves is that person by the machine's
-    /// account, or says to speak for them (`--as`); that is recorded, and not proven.
+    /// Who approves: an identity of the plan, or a person's name. The approver has this name as an account of the operating
+    /// system, or states it with `--as`; the statement is recorded, and not proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<String>,
-    /// Who may not: the person who started the run.
+    /// Who must not approve: the person who started the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     not: Option<NotBy>,
 }
 
-/// Who may not approve.
+/// Who must not approve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline, extend("x-twinspan-type" = "choice(starter)"))]
 pub(crate) enum NotBy {
-    /// Who started the run.
+    /// The person who started the run.
     Starter,
 }
 
@@ -45,12 +45,12 @@ pub(crate) enum NotBy {
 pub(crate) struct Output {
     /// Who approved.
     by: String,
-    /// For whom that person spoke, where it was said.
+    /// The identity or person that the approver stated with `--as`.
     #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
     speaks_for: Option<String>,
-    /// When, in UTC.
+    /// When the approval was given, in UTC.
     at: String,
-    /// Why, where it was said.
+    /// The reason that the approver gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -62,7 +62,7 @@ fn wait(cx: &StepCx<'_>, params: &Params) -> Wait {
         Some(show) => format!("approval: {show}"),
         None => "approval".to_owned(),
     };
-    // Whom it names may approve; for whom a person speaks is stated.
+    // The approver must be the named person, or state with `--as` that they act for them.
     let speaks_for = params.by.as_deref().map(|by| format!(" --as {}", sh::word(by))).unwrap_or_default();
     let approvers = Approvers {
         by: params.by.iter().cloned().collect(),
@@ -117,19 +117,19 @@ impl Step for Approval {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("an approval stays in the record".to_owned()))
+        Ok(Undone::Kept("an approval stays in the journal".to_owned()))
     }
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
         let wait = wait(cx, params);
         let task = Task {
             what: match &params.show {
-                Some(show) => format!("Say yes or no to: {show}"),
-                None => "Say yes or no to this step".to_owned(),
+                Some(show) => format!("Approve or reject: {show}"),
+                None => "Approve or reject this step".to_owned(),
             },
             privilege: wait.who.into_iter().collect(),
             acts: wait.action.map(Act::Command).into_iter().collect(),
-            back: Back { words: "an approval stays in the record".to_owned(), request: None },
+            back: Back { words: "an approval stays in the journal".to_owned(), request: None },
             ..Task::default()
         };
         let proof = "the approval in the run's journal".to_owned();

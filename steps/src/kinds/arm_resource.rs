@@ -39,23 +39,23 @@ pub(crate) struct Params {
     id: ResourceId,
     /// Api-version of its type, for example 2024-10-01.
     api_version: String,
-    /// What is sent, and what must be found again: every field given here, others are nobody's business. With
-    /// `ensure: absent` only what has these fields is removed; `{}` fits anything.
+    /// The body that is sent. Every field given here is compared with what Azure returns; other fields are ignored. With
+    /// `ensure: absent` only a resource that has these fields is deleted; `{}` matches every resource.
     #[schemars(with = "Value", extend("x-twinspan-type" = "any"))]
     #[serde(deserialize_with = "without_secrets")]
     body: Map<String, Value>,
-    /// Places in `body` that Azure takes and does not give back, such as /properties/authorizationKey: written, never compared and
-    /// never shown. Fields that are named like secrets (sharedKey, adminPassword …) count as such without being said.
+    /// Fields of `body` that Azure accepts and does not return, such as /properties/authorizationKey: they are sent, never
+    /// compared and never shown. Fields with names of secrets (sharedKey, adminPassword …) need not be listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     write_only: Vec<Path>,
-    /// Places that are not compared, such as /properties/routes/*/hasBgpOverride: others, or Azure, may change them.
+    /// Fields that are not compared, such as /properties/routes/*/hasBgpOverride: others, or Azure, may change them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     ignore: Vec<Path>,
 }
 
-/// A body in which no secret is written out: a plan is kept in the journal, is printed and shared.
+/// Refuses a body that contains a secret as text: plans are stored in the journal, printed and shared.
 fn without_secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     let body = Map::deserialize(deserializer)?;
     match paths::written_secret(&body) {
@@ -78,26 +78,26 @@ impl Params {
 pub(crate) struct Output {
     /// The resource.
     id: ResourceId,
-    /// What Azure says of it.
+    /// The resource as Azure returns it, without secrets.
     #[schemars(extend("x-twinspan-type" = "any"))]
     body: Value,
 }
 
-/// What the reply to the create said, by which its age is judged.
+/// What the response to the create request contained: evidence of whether the request created the resource.
 #[derive(Serialize, Deserialize)]
 struct Receipt {
     status: u16,
-    /// By Azure's clock: what the request created is not older.
+    /// Earliest possible creation time, by Azure's clock.
     not_before: Timestamp,
 }
 
 impl Receipt {
-    /// Whether the request created what was `found`. Where Azure says neither by the status nor by the time of creation that it
-    /// did, it may have been there: a PUT is accepted for what exists, too.
+    /// Whether the request created the resource `found`. A PUT is also accepted for a resource that exists, so without proof
+    /// (status 201, or a creation time after the request) the resource may be pre-existing.
     fn marker(&self, id: &ResourceId, found: &Value) -> Marker {
         let created = found.pointer("/systemData/createdAt").and_then(Value::as_str);
         let created: Option<Timestamp> = created.and_then(|at| at.parse().ok());
-        // Network managers and what lies in them reply 200 to every write, and each write resets the time of creation.
+        // Network managers and their children respond 200 to every write, and each write resets the creation time.
         let kind = id.resource_type().to_ascii_lowercase();
         let silent = kind.starts_with("microsoft.network/networkmanager");
         let new = created.is_some_and(|created| created >= self.not_before);
@@ -123,7 +123,7 @@ fn observed(params: &Params, mut found: Value, look: Look, receipt: Option<&Rece
             let output = Output { id: params.id.clone(), body: found };
             return Observed::Present { output, marker };
         }
-        // In whatever state it is, it can be removed.
+        // A delete is possible in every state.
         _ if look == Look::Remove => {}
         Provisioning::Underway(state) => {
             return Observed::Converging { wait: Wait::remote(format!("{} is {state}", params.id)), marker };
@@ -142,14 +142,14 @@ fn observed(params: &Params, mut found: Value, look: Look, receipt: Option<&Rece
     }
 }
 
-/// What a look is for.
+/// The purpose of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
-    /// It is to be there, as the plan says.
+    /// The resource must exist, as the plan describes it.
     Make,
-    /// This run made it, and it counts as there whatever has become of it.
+    /// Undo: this run created the resource, so it counts as present in every state.
     TakeBack,
-    /// It is to be gone, if it is what the plan says.
+    /// The resource must be absent; it is deleted only if it is what the plan describes.
     Remove,
 }
 
@@ -201,7 +201,7 @@ impl Step for ArmResource {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        // A resource has fields: an answer without any proves nothing of it.
+        // A response without fields proves nothing about the resource.
         let found: Option<Map<String, Value>> =
             self.azure.arm(cx, cx.identity()?).get(params.id.path(), &params.api_version).await?;
         let receipt = cx.receipt.and_then(|receipt| Receipt::deserialize(receipt).ok());
@@ -216,7 +216,7 @@ impl Step for ArmResource {
         }
         let (path, api) = (params.id.path(), &params.api_version);
         let body = secrets::revealed(&self.azure, &params.body).await?;
-        // In the transcript stands the reference.
+        // The transcript shows the reference to a secret, not the secret.
         let shown = secrets::holds_any(&params.body).then(|| Value::Object(params.body.clone()));
         arm = arm.shown(shown);
         let reply = match cx.overwrites {
@@ -249,11 +249,11 @@ impl Step for ArmResource {
         };
         let mut said = hand_over::resource(params.id.path(), &params.api_version, &params.body, task)?;
         if secrets::holds_any(&params.body) && !removing(cx) {
-            // A script would be kept, and a secret in it too.
+            // A script is stored, and a secret in it would be stored too.
             if let Some(task) = &mut said.task {
                 task.acts.clear();
                 task.by_hand = Some(format!(
-                    "create {} in the portal as the plan says, with the secrets that the plan names: no script carries them",
+                    "create {} in the portal as the plan describes, with the secrets that it names: no script contains them",
                     params.id
                 ));
             }
@@ -336,7 +336,7 @@ mod tests {
         assert!(misfits[0].why.contains("it names /properties/sharedkeys"), "{misfits:?}");
     }
 
-    /// The reference is what the plan, the journal and the transcript hold; Azure gets the secret.
+    /// The plan, the journal and the transcript contain the reference; only the request contains the secret.
     #[tokio::test]
     async fn a_secret_is_read_when_it_is_sent_and_never_kept() {
         let bench = Bench::new();
@@ -359,7 +359,7 @@ mod tests {
         assert_eq!(output.body["properties"], json!({ "routingWeight": 1 }));
     }
 
-    /// A network of another team, to which this plan adds a tag: its other fields stay.
+    /// The plan adds a tag to another team's virtual network: the other fields of the network stay.
     #[tokio::test]
     async fn what_is_overwritten_keeps_what_the_plan_does_not_speak_of() {
         let bench = Bench::new();
@@ -382,7 +382,7 @@ mod tests {
                 "subnets": [{ "name": "one", "properties": { "addressPrefix": "10.0.0.0/24", "networkSecurityGroup": { "id": "/nsg" } } }] } })
         );
         let requests = bench.script.requests();
-        assert_eq!(requests[1].headers["if-match"], "W/\"7\"", "what was changed meanwhile is not replaced");
+        assert_eq!(requests[1].headers["if-match"], "W/\"7\"", "a change made meanwhile is not overwritten");
     }
 
     #[tokio::test]
@@ -444,6 +444,6 @@ mod tests {
         let seen = observed(&wanted(), found("c", "Succeeded"), Look::Remove, None);
         assert!(matches!(seen, Observed::Differs { .. }), "{seen:?}");
         let seen = observed(&wanted(), found("c", "Succeeded"), Look::TakeBack, None);
-        assert!(matches!(seen, Observed::Present { .. }), "what this run made: {seen:?}");
+        assert!(matches!(seen, Observed::Present { .. }), "what this run created: {seen:?}");
     }
 }

@@ -1,19 +1,19 @@
-//! What several kinds do not take.
+//! Validations that several kinds share.
 
 use twinspan_engine::Misfit;
 
 pub(crate) use crate::avnm::network::TYPE as VIRTUAL_NETWORK;
 use crate::ids::ResourceId;
 
-/// Type of subnets.
+/// Resource type of subnets.
 const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
 
-/// Ids that are not of virtual networks, and ids that are there twice.
+/// Finds ids that are not of virtual networks.
 pub(crate) fn not_networks(about: &'static [&'static str], ids: &[ResourceId]) -> Vec<Misfit> {
     not_of(about, ids, &[VIRTUAL_NETWORK], "a virtual network")
 }
 
-/// Ids of what cannot be a static member, and ids that are there twice.
+/// Finds ids of resources that cannot be static members.
 pub(crate) fn not_members(about: &'static [&'static str], ids: &[ResourceId]) -> Vec<Misfit> {
     not_of(about, ids, &[VIRTUAL_NETWORK, SUBNET], "a virtual network or a subnet")
 }
@@ -33,16 +33,16 @@ pub(crate) fn not_a_region(text: &str) -> Option<String> {
     (!good).then(|| format!("{text:?} is not the name of a region, such as westeurope"))
 }
 
-/// A guard that guards nothing.
+/// Refuses a guard with an empty name, which would match nothing.
 pub(crate) fn blank_guard(expect_name: Option<&str>) -> Vec<Misfit> {
     let blank = expect_name.is_some_and(|name| name.trim().is_empty());
-    let why = "it is empty: no subscription or management group is called so; leave it out, or give the name";
+    let why = "it is empty: no subscription or management group has an empty name; omit it, or give the name";
     if blank { vec![Misfit::new(&["expect_name"], why)] } else { Vec::new() }
 }
 
 /// Limits of tags.
 pub(crate) mod tags {
-    /// Tags that Azure does not take: the name of each, where it is one alone, and why. `most` are taken in all.
+    /// Tags that Azure refuses: the tag's name, unless the reason concerns all tags, and the reason. At most `most` are allowed.
     pub(crate) fn wrong<'t>(
         tags: impl IntoIterator<Item = (&'t str, &'t str)>,
         most: usize,

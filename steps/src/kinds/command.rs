@@ -1,9 +1,9 @@
 //! `command`: a local program.
 //!
-//! Commands come in two sorts. With a `check` program the effect can be probed like that of any other step. Without one
-//! only the program's own exit code proves anything: it is kept as the receipt of the write. Each attempt runs under a
-//! supervisor of its own ([`crate::supervisor`]), so that a program outlives its driver, is never started beside itself,
-//! and its exit code is found by the next driver. Where that is lost too (the supervisor was killed), a person decides.
+//! There are two sorts of commands. With a `check` program the effect can be probed like that of any other step. Without one,
+//! only the exit code of the program proves the effect; it is stored as the receipt of the write. Each attempt runs under its own
+//! supervisor process ([`crate::supervisor`]), so that a program outlives its driver, never runs twice at once, and the next
+//! driver finds its exit code. If the exit code is lost too (the supervisor was killed), a person decides.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -37,15 +37,15 @@ pub(crate) struct Command {
 pub(crate) struct Params {
     /// The program, by absolute path. The operator's configuration must allow it: `[command] allow`.
     program: String,
-    /// Its arguments, as they are: there is no shell.
+    /// Its arguments, passed unchanged: there is no shell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     args: Vec<String>,
-    /// A program that says whether the work is done: exit code 0, it is; 1, it is not; anything else is an error.
+    /// A program that checks whether the work is done. Exit code 0: done; 1: not done; any other: an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     check: Option<Check>,
 }
 
-/// A program that only looks.
+/// A program that only reads.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
@@ -60,15 +60,15 @@ pub(crate) struct Check {
 /// Outputs of `command`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// Exit code of the program that proved it: the check's where there is one.
+    /// Exit code of the check program, or of the program itself where there is no check.
     exit_code: i32,
-    /// Beginning of what it wrote to its standard output.
+    /// Beginning of the standard output of that program.
     stdout: String,
-    /// False in a rehearsal, which runs nothing.
+    /// False in a rehearsal, which runs no programs.
     ran: bool,
 }
 
-/// What a check program said.
+/// The result of a check program.
 #[derive(Debug)]
 struct Checked {
     code: i32,
@@ -76,13 +76,13 @@ struct Checked {
     stderr: String,
 }
 
-/// The last line of what a program complained about.
+/// The last line of a program's error output, as the end of a message.
 fn complaint(stderr: &str) -> String {
     let line = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
     if line.is_empty() { String::new() } else { format!(": {line}") }
 }
 
-/// Reads a stream to its end, and keeps its beginning.
+/// Reads a stream to its end, and returns its beginning.
 async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> String {
     let Some(mut stream) = stream else { return String::new() };
     let mut kept = Vec::new();
@@ -97,7 +97,7 @@ async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> String {
     scrub(&String::from_utf8_lossy(&kept))
 }
 
-/// A process group that is ended when nobody waits for it any more.
+/// A process group that is killed when it is dropped, unless its id was cleared.
 struct Group(Option<Pid>);
 
 impl Drop for Group {
@@ -127,7 +127,7 @@ impl Command {
         Ok(path)
     }
 
-    /// Runs a check program to its end. Dropped (a time-out, a stop) it is killed with all that it started.
+    /// Runs a check program to its end. If the future is dropped (time-out, stop), the program is killed with all its children.
     async fn run_check(&self, cx: &StepCx<'_>, check: &Check) -> Result<Checked, StepError> {
         let Check { program, args } = check;
         let path: PathBuf = self.permitted(program)?.to_owned();
@@ -157,15 +157,15 @@ impl Command {
         }
     }
 
-    /// Has the program run by its supervisor, to its end.
+    /// Runs the program under its supervisor, to its end.
     async fn run(&self, cx: &StepCx<'_>, params: &Params) -> Result<Outcome, StepError> {
         let program = &params.program;
         let path: PathBuf = self.permitted(program)?.to_owned();
         let Some(supervisor) = self.policy.supervisor() else {
-            let what = format!("nothing supervises program {program} here");
+            let what = format!("no supervisor is configured to run program {program}");
             return Err(StepError::new(FailureClass::Bug, what));
         };
-        // What an earlier attempt began goes on, perhaps without its driver.
+        // A program of an earlier attempt may still run, also without its driver.
         if let Some(wait) = self.running(cx).await? {
             return Err(in_progress(wait));
         }
@@ -187,20 +187,20 @@ impl Command {
         outcome
     }
 
-    /// What is on disk of an attempt of this step.
+    /// Reads the record that the supervisor of an attempt of this step keeps on disk.
     fn trace(&self, cx: &StepCx<'_>, attempt: u32) -> Result<Option<Trace>, StepError> {
         let Some(supervisor) = self.policy.supervisor() else { return Ok(None) };
         supervisor.trace(cx.run.attempt_id(cx.step, attempt)).map_err(|error| {
-            let what = format!("what is known of attempt {attempt} cannot be read: {error}");
+            let what = format!("the record of attempt {attempt} cannot be read: {error}");
             StepError::new(FailureClass::Transient, what)
         })
     }
 
-    /// The wait for a program of this step that still runs.
+    /// The wait for a program of this step that is still running.
     async fn running(&self, cx: &StepCx<'_>) -> Result<Option<Wait>, StepError> {
         for attempt in (1..=cx.attempt).rev() {
             let mut trace = self.trace(cx, attempt)?;
-            // In virtual time a wait passes at once, and the program does not run faster for it.
+            // Virtual time passes at once, but the program runs in real time.
             while cx.clock.is_virtual() && trace.as_ref().is_some_and(|trace| trace.running) {
                 let _elapsed = timeout(LOOK, std::future::pending::<()>()).await;
                 trace = self.trace(cx, attempt)?;
@@ -214,9 +214,9 @@ impl Command {
         Ok(None)
     }
 
-    /// What the end of the last attempt means where its effect is not there.
+    /// Judges how the last attempt ended, where its effect is not found.
     fn came_to_nothing(&self, cx: &StepCx<'_>, params: &Params) -> Result<Ended, StepError> {
-        // A look before the write belongs to the attempt that may follow.
+        // A probe counts to the attempt that may follow it.
         let last = if cx.phase == Phase::Probe { cx.attempt.saturating_sub(1) } else { cx.attempt };
         let Some(trace) = self.trace(cx, last)? else { return Ok(Ended::Unknown(None)) };
         Ok(match trace.outcome {
@@ -235,7 +235,7 @@ impl Command {
         })
     }
 
-    /// What it means that the check program does not find the effect.
+    /// Judges a check program that does not find the effect.
     fn absent(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         if cx.phase != Phase::Verify {
             return Ok(Observed::Absent);
@@ -244,7 +244,7 @@ impl Command {
             Ended::Definitely(error) => Err(error.found_not_done()),
             Ended::Well(outcome) => {
                 let what = format!(
-                    "program {} ended with 0, and its check does not find the effect",
+                    "program {} ended with 0, but its check program does not find the effect",
                     params.program
                 );
                 let patient = cx.now().duration_since(outcome.ended) < PATIENCE;
@@ -258,9 +258,9 @@ impl Command {
         }
     }
 
-    /// What is known without a check program: what the program itself said.
+    /// Judges a command without a check program, by how the program ended.
     fn without_check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        // A look after the write finds how it ended, or that is lost: then nothing can tell whether it took effect.
+        // A verify either finds how the program ended, or nothing can prove whether it took effect.
         if cx.phase != Phase::Verify {
             return Ok(Observed::Absent);
         }
@@ -271,7 +271,7 @@ impl Command {
                 let why = error.map(|error| format!(": {error}")).unwrap_or_default();
                 Ok(Observed::Conflict(Decision {
                     what: format!(
-                        "program {} may have done its work, and how it ended is unknown{why}",
+                        "program {} may have done its work, but how it ended is unknown{why}",
                         params.program
                     ),
                     advice: "find out whether its work is done: adopt if it is, overwrite to run the program again, \
@@ -288,16 +288,16 @@ impl Command {
 enum Ended {
     /// With exit code 0.
     Well(Outcome),
-    /// The program said that it failed, or never ran.
+    /// The program failed, or never ran.
     Definitely(StepError),
-    /// Nobody can tell whether it did its work.
+    /// It cannot be determined whether the program did its work.
     Unknown(Option<StepError>),
 }
 
-/// How often a rehearsal looks whether a program has ended.
+/// How often a rehearsal checks whether a program has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// After a program has ended well its check may take so long to find the effect.
+/// How long after a program ended with 0 its check may still not find the effect.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 
 impl Output {
@@ -319,7 +319,7 @@ fn not_started(program: &str, why: &str) -> StepError {
         .hint("it must be an executable file that this user may run")
 }
 
-/// A program that did not end with 0.
+/// The error for a program that did not end with 0.
 fn failure(program: &str, outcome: &Outcome) -> StepError {
     let unknown = |what: String| StepError::new(FailureClass::Transient, what).unknown();
     match &outcome.end {
@@ -329,12 +329,12 @@ fn failure(program: &str, outcome: &Outcome) -> StepError {
             complaint(&outcome.stderr)
         )),
         End::Signal(signal) => unknown(format!("program {program} was killed by signal {signal}")),
-        End::TimeOut => unknown(format!("program {program} was ended because its time was over")),
+        End::TimeOut => unknown(format!("program {program} was ended because it exceeded its time limit")),
         End::Stopped => unknown(format!("program {program} was ended because the driver was stopped")),
     }
 }
 
-/// All of the environment that a program gets.
+/// The whole environment of a program.
 fn environment(cx: &StepCx<'_>) -> Vec<(&'static str, String)> {
     vec![
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
@@ -372,7 +372,7 @@ impl Step for Command {
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
-    const KEEPS: Option<&'static str> = Some("what a program did cannot be taken back by running it again");
+    const KEEPS: Option<&'static str> = Some("running a program again does not undo what it did");
 
     const MOVING: &'static [&'static str] = &["stdout", "ran"];
 
@@ -404,7 +404,10 @@ impl Step for Command {
             [(&["program"], std::slice::from_ref(&params.program)), (&["args"], params.args.as_slice())];
         for (about, texts) in texts {
             if texts.iter().any(|text| text.contains('\0')) {
-                all.push(Misfit::new(about, "it holds a NUL, which no program is given"));
+                all.push(Misfit::new(
+                    about,
+                    "it contains a NUL character, which cannot be passed to a program",
+                ));
             }
         }
         all
@@ -442,7 +445,7 @@ impl Step for Command {
             let output = Output::deserialize(receipt).map_err(|error| {
                 StepError::new(
                     FailureClass::Bug,
-                    format!("the kept output of the program cannot be read: {error}"),
+                    format!("the stored output of the program cannot be read: {error}"),
                 )
             })?;
             return Ok(present(output));
@@ -464,13 +467,13 @@ impl Step for Command {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("what a program did cannot be taken back by running it again".to_owned()))
+        Ok(Undone::Kept("running a program again does not undo what it did".to_owned()))
     }
 }
 
 fn receipt(output: &Output) -> Result<Value, StepError> {
     serde_json::to_value(output).map_err(|error| {
-        StepError::new(FailureClass::Bug, format!("the answer of the program cannot be kept: {error}"))
+        StepError::new(FailureClass::Bug, format!("the output of the program cannot be stored: {error}"))
     })
 }
 

@@ -1,4 +1,4 @@
-//! `avnm.connection-status`: both halves of a cross-tenant connection agree, and it is in force; or nothing is left of it.
+//! `avnm.connection-status`: both sides of a cross-tenant connection match and it is in force; or nothing is left of it.
 
 mod gone;
 
@@ -31,13 +31,13 @@ pub(crate) struct ConnectionStatus {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// The half in the central tenant.
+    /// The scope connection, in the central tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scope_connection: Option<ResourceId<ScopeConnections>>,
-    /// The half in the target tenant.
+    /// The network manager connection, in the target tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     network_manager_connection: Option<ResourceId<NetworkManagerConnections>>,
-    /// With `expect`: the network manager that must not hold the scope.
+    /// With `expect`: the network manager that must not manage the scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     network_manager: Option<ResourceId<NetworkManagers>>,
     /// With `expect`: the tenant that the scope lies in.
@@ -46,13 +46,12 @@ pub(crate) struct Params {
     /// With `expect`: the subscription or management group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scope: Option<ConnectionScope>,
-    /// gone: neither half is there and the network manager does not hold the scope. Without it both halves must be
-    /// Connected.
+    /// gone: neither side exists and the network manager does not manage the scope. Without it both sides must be Connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expect: Option<Expect>,
 }
 
-/// What is expected of a connection that is not named by its halves.
+/// What is expected of a connection that is not named by its two sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline, extend("x-twinspan-type" = "choice(gone)"))]
@@ -64,9 +63,9 @@ pub(crate) enum Expect {
 /// Outputs of `avnm.connection-status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// Connected or Gone, as expected: anything else is waited for or needs a decision.
+    /// Connected or Gone, as expected; in any other state the step waits or needs a decision.
     state: String,
-    /// The network manager that manages the scope, or does not any more.
+    /// The network manager that manages the scope, or no longer manages it.
     network_manager: ResourceId<NetworkManagers>,
     /// The tenant that the scope lies in.
     tenant: TenantId,
@@ -74,22 +73,22 @@ pub(crate) struct Output {
     scope: ConnectionScope,
 }
 
-/// Everything that was read, before it is judged.
+/// Everything that the check read.
 struct Seen {
     scope_half: Option<ScopeHalf>,
     manager_half: Option<ManagerHalf>,
     manager: Option<Manager>,
 }
 
-/// What the parameters ask.
+/// What the parameters ask for.
 enum Question<'a> {
-    /// Whether the two halves are one connection.
+    /// Whether the two sides form one connection.
     Connected(Halves<'a>),
-    /// Whether nothing is left.
+    /// Whether nothing is left of a connection.
     Gone(gone::Link<'a>),
 }
 
-/// The two halves, by their ids.
+/// The two sides, by their ids.
 struct Halves<'a> {
     scope_connection: &'a ResourceId<ScopeConnections>,
     network_manager_connection: &'a ResourceId<NetworkManagerConnections>,
@@ -119,7 +118,7 @@ impl Halves<'_> {
         Ok(self.scope_connection.above(1).parse()?)
     }
 
-    /// The scope that the target's half lies on.
+    /// The scope of the network manager connection.
     fn scope(&self) -> Result<ConnectionScope, StepError> {
         let path = self.network_manager_connection.path();
         // …/providers/Microsoft.Network/networkManagerConnections/NAME
@@ -132,7 +131,7 @@ fn decision(what: String, advice: &str, differences: Vec<Difference>) -> Observe
     Observed::Conflict(Decision { what, advice: advice.to_owned(), differences })
 }
 
-/// In what the two halves contradict each other.
+/// The differences between what the two sides name.
 fn mismatch(
     params: &Halves<'_>,
     tenant: TenantId,
@@ -167,7 +166,7 @@ fn judge(params: &Halves<'_>, tenant: TenantId, seen: Seen) -> Result<Observed<O
     let Some(scope_half) = seen.scope_half else {
         return Ok(decision(
             format!("{central} of network manager {} is gone", manager.name()),
-            "it was there before this step; ask the central tenant's administrator who removed it, then have it made anew \
+            "it existed before this step; ask the central tenant's administrator who deleted it, then create it again \
              (repair its step)",
             Vec::new(),
         ));
@@ -175,7 +174,7 @@ fn judge(params: &Halves<'_>, tenant: TenantId, seen: Seen) -> Result<Observed<O
     let Some(manager_half) = seen.manager_half else {
         return Ok(decision(
             format!("{target} of {} in tenant {tenant} is gone", scope.words()),
-            "it was there before this step; ask the target tenant's administrator who removed it, then have it made anew \
+            "it existed before this step; ask the target tenant's administrator who deleted it, then create it again \
              (repair its step)",
             Vec::new(),
         ));
@@ -184,10 +183,10 @@ fn judge(params: &Halves<'_>, tenant: TenantId, seen: Seen) -> Result<Observed<O
     if !differences.is_empty() {
         return Ok(decision(
             format!(
-                "the two halves do not match: {central} and {target} name different things, so Azure never connects them"
+                "{central} and {target} do not match: they name different resources, so Azure never connects them"
             ),
             "both must name exactly the same scope (a subscription is not its management group), tenant and network \
-             manager; correct the wrong half",
+             manager; correct the wrong one",
             differences,
         ));
     }
@@ -199,7 +198,7 @@ fn judge(params: &Halves<'_>, tenant: TenantId, seen: Seen) -> Result<Observed<O
     }
     let wait = |what: String| {
         let wait = Wait::remote(what).otherwise(
-            "Azure names no time for this; minutes are usual. After half an hour remove both halves and make them anew, or \
+            "Azure gives no time limit; minutes are usual. After half an hour delete both connections and create them again, or \
              ask Azure support with both ids",
         );
         Ok(Observed::Converging { wait, marker: Marker::NoPlace })
@@ -210,7 +209,7 @@ fn judge(params: &Halves<'_>, tenant: TenantId, seen: Seen) -> Result<Observed<O
         .map(|(half, state)| format!("{half} is listed as {state}"))
         .collect();
     if !late.is_empty() {
-        return wait(format!("both halves are there and match; {}", late.join(", ")));
+        return wait(format!("both sides exist and match; {}", late.join(", ")));
     }
     let Some(manager_seen) = seen.manager else {
         return Ok(decision(
@@ -221,7 +220,7 @@ fn judge(params: &Halves<'_>, tenant: TenantId, seen: Seen) -> Result<Observed<O
     };
     if !manager_seen.network_manager_scopes.holds_across(tenant, &scope) {
         return wait(format!(
-            "both halves say Connected, but network manager {} does not list {} of tenant {tenant} among its cross-tenant \
+            "both sides are Connected, but network manager {} does not list {} of tenant {tenant} among its cross-tenant \
              scopes, so it is not managed yet",
             manager.name(),
             scope.words()
@@ -233,7 +232,7 @@ fn judge(params: &Halves<'_>, tenant: TenantId, seen: Seen) -> Result<Observed<O
 }
 
 impl ConnectionStatus {
-    /// Who reads the other tenant's half: the second identity; with one identity it reads both.
+    /// The identity that reads the network manager connection: the second one; if there is only one, it reads both sides.
     fn reader<'a>(cx: &'a StepCx<'_>) -> Result<&'a Identity, StepError> {
         cx.identities.get(1).map_or_else(|| cx.identity(), Ok)
     }
@@ -241,7 +240,7 @@ impl ConnectionStatus {
 
 impl Step for ConnectionStatus {
     const KIND: &'static str = "avnm.connection-status";
-    const SUMMARY: &'static str = "Verify that a cross-tenant connection is Connected at both ends, or gone";
+    const SUMMARY: &'static str = "Verify that a cross-tenant connection is Connected on both sides, or gone";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
@@ -280,7 +279,7 @@ impl Step for ConnectionStatus {
             Question::Gone(link) => return link.check(&self.azure, cx, central, target).await,
         };
         let manager_id = params.manager()?;
-        // What was read since both halves were last written tells it; others write at the same manager all the time.
+        // Reads must be newer than the last writes to either side; writes of others to the network manager do not count.
         let halves = [params.scope_connection.path(), params.network_manager_connection.path()];
         let arm = self.azure.arm(cx, central).about(halves);
         let scope_half: Option<Found<ScopeHalf>> = arm.get(params.scope_connection.path(), API).await?;
@@ -293,7 +292,7 @@ impl Step for ConnectionStatus {
         let scope_half = scope_half.map(|found| found.properties);
         let manager_half = manager_half.map(|found| found.properties);
         let connected = ConnectionState::Connected;
-        // What the network manager manages decides only where both say so.
+        // The scopes of the network manager matter only when both sides are Connected.
         let both = scope_half.as_ref().is_some_and(|half| half.connection_state == connected)
             && manager_half.as_ref().is_some_and(|half| half.connection_state == connected);
         let manager: Option<Found<Manager>> =
@@ -307,7 +306,7 @@ impl Step for ConnectionStatus {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
@@ -342,7 +341,7 @@ mod tests {
     const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
     const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
 
-    /// The two halves and the manager as they are when all is well.
+    /// Both sides and the network manager of a connection in force.
     fn healthy() -> [serde_json::Value; 3] {
         [
             json!({ "properties": { "tenantId": TENANT, "resourceId": TARGET, "connectionState": "Connected" } }),
@@ -390,10 +389,7 @@ mod tests {
         let mut half = healthy();
         half[0]["properties"]["connectionState"] = json!("Pending");
         let wait = wait(seen(&half).await.0);
-        assert_eq!(
-            wait.what,
-            "both halves are there and match; scope connection to-central is listed as Pending"
-        );
+        assert_eq!(wait.what, "both sides exist and match; scope connection to-central is listed as Pending");
         assert_eq!(wait.look_again, None);
     }
 
@@ -440,7 +436,7 @@ mod tests {
         }
         diagnoses.sort();
         diagnoses.dedup();
-        assert_eq!(diagnoses.len(), 7, "each has its own words");
+        assert_eq!(diagnoses.len(), 7, "each has its own message");
     }
 
     #[test]

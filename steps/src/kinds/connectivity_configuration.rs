@@ -1,4 +1,4 @@
-//! `avnm.connectivity-configuration`: a mesh or a hub-and-spoke of a network manager, found or made. It has no effect before
+//! `avnm.connectivity-configuration`: a mesh or a hub-and-spoke of a network manager, found or created. It has no effect before
 //! it is deployed.
 
 mod comparison;
@@ -55,13 +55,13 @@ pub(crate) struct Params {
     /// A mesh across regions.
     #[serde(default)]
     global: bool,
-    /// Delete peerings that somebody else made between hub and members; they do not come back.
+    /// Delete existing peerings between hub and members, whatever created them; undo does not restore them.
     #[serde(default)]
     delete_existing_peering: bool,
-    /// Newer switches; not compared where the plan does not say them.
+    /// Newer settings; they are not compared where the plan omits them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capabilities: Option<Switches>,
-    /// Words for people.
+    /// Description for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<Description>,
 }
@@ -84,13 +84,13 @@ pub(crate) enum Topology {
 pub(crate) struct GroupOf {
     /// The network group.
     group: ResourceId<NetworkGroups>,
-    /// Whether members are connected with each other, too; unless said: in a mesh, and not in a hub-and-spoke.
+    /// Whether members are also connected with each other. Default: yes in a mesh, no in a hub-and-spoke.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     connectivity: Option<GroupConnectivity>,
-    /// Members use the gateway of the hub, which has to be there.
+    /// Members use the gateway of the hub, which must exist.
     #[serde(default)]
     use_hub_gateway: bool,
-    /// Members that are connected with each other are so across regions.
+    /// Members that are connected with each other are connected across regions.
     #[serde(default)]
     global: bool,
 }
@@ -106,7 +106,7 @@ pub(crate) enum GroupConnectivity {
     DirectlyConnected,
 }
 
-/// Newer switches of a configuration.
+/// Newer settings of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
@@ -210,7 +210,7 @@ impl Params {
         Ok(self.network_manager.child("connectivityConfigurations", self.name.as_str())?)
     }
 
-    /// What can be seen in the parameters alone.
+    /// Errors that the parameters alone show.
     fn misfits(&self) -> Vec<Misfit> {
         let mut all = Vec::new();
         let mesh = self.topology == Topology::Mesh;
@@ -240,7 +240,7 @@ impl Params {
                 all.push(Misfit::new(&["groups", "network_manager"], why).within(position));
             }
             if self.groups[..position].iter().any(|other| other.group == group.group) {
-                let why = format!("group {} is there twice", group.group);
+                let why = format!("group {} is listed twice", group.group);
                 all.push(Misfit::new(&["groups"], why).within(position));
             }
         }
@@ -261,12 +261,12 @@ impl Params {
         }
     }
 
-    /// The hub, where it may lie in another tenant than the network manager.
+    /// The hub, if it may lie in another tenant than the network manager.
     fn hub_elsewhere(&self) -> Option<&ResourceId> {
         self.hub.as_ref().filter(|hub| hub.subscription() != self.network_manager.subscription())
     }
 
-    /// Whose token goes along: only a hub of another subscription may need one.
+    /// The identity of the auxiliary token: only a hub in another subscription may need one.
     fn auxiliary<'c>(&self, cx: &StepCx<'c>) -> Option<&'c Identity> {
         cx.auxiliary.filter(|_| self.hub_elsewhere().is_some())
     }
@@ -285,7 +285,7 @@ impl Params {
         }
         let mut differences = self.differences(found);
         if removing(cx) {
-            // In whatever state it is, but only if it is the one that the plan describes.
+            // A delete is possible in every state, but only of the configuration that the plan describes.
             return Ok(match differences.is_empty() {
                 true => Observed::Present { output, marker },
                 false => Observed::Differs { output, differences, marker },
@@ -311,7 +311,7 @@ impl Params {
 }
 
 impl ConnectivityConfiguration {
-    /// A hub outside the manager's scope is accepted without any effect, so it is not sent.
+    /// Waits while the hub is outside the manager's scope: Azure would accept such a configuration without any effect.
     async fn hub_in_scope(&self, cx: &StepCx<'_>, params: &Params) -> Result<Option<Wait>, StepError> {
         let Some(hub) = params.hub_elsewhere() else { return Ok(None) };
         let Some(subscription) = hub.subscription() else {
@@ -326,7 +326,7 @@ impl ConnectivityConfiguration {
             )));
         };
         let scopes = manager.properties.network_manager_scopes;
-        // Whose tenant the subscription is in is not known here: the token that goes along is a hint, not a proof.
+        // The tenant of the subscription is not known here: the auxiliary identity is a hint, not a proof.
         let tenant = cx.auxiliary.map(people::tenant).transpose()?;
         if scopes.may_hold(subscription, tenant) || scopes.may_hold(subscription, None) {
             return Ok(None);
@@ -343,8 +343,8 @@ impl ConnectivityConfiguration {
         ))
     }
 
-    /// The hub, as the identity that is at home in its tenant sees it. A token that goes along says only where a hub may lie:
-    /// another subscription can be one of the network manager's own tenant.
+    /// Reads the hub as the identity whose home tenant it is in. That an auxiliary identity is declared proves nothing: another
+    /// subscription can also be one of the network manager's own tenant.
     async fn hub(
         &self,
         cx: &StepCx<'_>,
@@ -362,7 +362,7 @@ impl ConnectivityConfiguration {
         self.azure.arm(&cx, reader).get(hub.path(), API).await
     }
 
-    /// Without a gateway in the hub, peerings that use one are not made, and the deployment fails.
+    /// Waits while the hub has no gateway: Azure does not create peerings that use one, and the deployment fails.
     async fn gateway(&self, cx: &StepCx<'_>, params: &Params) -> Result<Option<Wait>, StepError> {
         let uses = params.groups.iter().any(|group| group.use_hub_gateway);
         let Some(hub) = params.hub.as_ref().filter(|_| uses) else { return Ok(None) };
@@ -378,8 +378,8 @@ impl ConnectivityConfiguration {
             "hub {} has no GatewaySubnet, so there is no gateway that members could use: the deployment would fail",
             hub.name()
         );
-        Ok(Some(Wait::new(WaitKind::Person, what).who(format!("whoever manages {hub}")).action(
-            "make a virtual network gateway in the hub, or say `use_hub_gateway: false` in the plan",
+        Ok(Some(Wait::new(WaitKind::Person, what).who(format!("the administrator of {hub}")).action(
+            "create a virtual network gateway in the hub, or set `use_hub_gateway: false` in the plan",
         )))
     }
 }
@@ -387,7 +387,7 @@ impl ConnectivityConfiguration {
 impl Step for ConnectivityConfiguration {
     const KIND: &'static str = "avnm.connectivity-configuration";
     const SUMMARY: &'static str =
-        "Create a connectivity configuration (mesh or hub-and-spoke) if it is not there";
+        "Create a connectivity configuration (mesh or hub-and-spoke) if it does not exist";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
@@ -445,7 +445,7 @@ impl Step for ConnectivityConfiguration {
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        // Its `force` would take it out of deployments that this run may not have made.
+        // `force` would withdraw it from deployments that this run may not have made.
         Child::new(&self.azure, cx, found.id.clone())?.remove().await
     }
 
@@ -494,7 +494,7 @@ impl Step for ConnectivityConfiguration {
         let own = cx.identity()?;
         let kind = "Microsoft.Network/networkManagers/connectivityConfigurations";
         let mut rights = reads_and_changes(cx, own, params.network_manager.path(), kind);
-        // Azure asks for this on the hub itself, of whoever is at home in its tenant.
+        // Azure requires this on the hub itself, of an identity of its home tenant.
         if let (Some(hub), false) = (&params.hub, removing(cx)) {
             let linked = params.auxiliary(cx).unwrap_or(own);
             rights.extend(Right::each(linked, hub.path(), &["Microsoft.Network/virtualNetworks/write"]));

@@ -19,7 +19,7 @@ pub(crate) struct Delay;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// How long, from the time when everything that the step needs is done.
+    /// How long to wait after every step that this step needs is done.
     #[serde(rename = "for")]
     duration: HumanDuration,
 }
@@ -27,15 +27,15 @@ pub(crate) struct Params {
 /// Outputs of `delay`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// When it began, in UTC.
+    /// When the delay began, in UTC.
     began: String,
-    /// When it was over, in UTC.
+    /// When the delay ended, in UTC.
     over: String,
 }
 
 impl Step for Delay {
     const KIND: &'static str = "delay";
-    const SUMMARY: &'static str = "Wait for some time";
+    const SUMMARY: &'static str = "Wait for a set time";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
@@ -55,7 +55,10 @@ impl Step for Delay {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let over = cx.since.checked_add(params.duration.get()).map_err(|_| {
-            StepError::plan_wrong(format!("{} from {} is beyond the calendar", params.duration, cx.since))
+            StepError::plan_wrong(format!(
+                "{} from {} is later than any date that can be computed",
+                params.duration, cx.since
+            ))
         })?;
         let marker = Marker::NoPlace;
         Ok(match params.duration.get().checked_sub(cx.waited) {
@@ -79,7 +82,7 @@ impl Step for Delay {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("time that has passed stays passed".to_owned()))
+        Ok(Undone::Kept("a delay that has passed cannot be undone".to_owned()))
     }
 }
 

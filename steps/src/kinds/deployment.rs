@@ -1,8 +1,8 @@
-//! `avnm.deployment`: configurations are deployed to a region, beside what is deployed there already.
+//! `avnm.deployment`: deploys configurations to a region, in addition to what is already deployed there.
 //!
-//! A commit is the goal state of a network manager, a region and a type: what it leaves out is taken away. So the region's
-//! goal is read first and committed along, forward and back, and no two steps or runs commit the same at the same time. The
-//! proof is the list of deployments, never the address that a commit answers with (it may be invalid).
+//! A commit is the goal state of a network manager, a region and a type: Azure withdraws what it omits. So each commit, forward
+//! and undo, first reads the goal of the region and repeats it, and no two steps or runs commit the same goal at the same time.
+//! The proof is the list of deployments, never the operation that a commit returns (its address may be invalid).
 
 mod judgement;
 mod reach;
@@ -43,16 +43,16 @@ pub(crate) struct Deployment {
 pub(crate) struct Params {
     /// The network manager.
     network_manager: ResourceId<NetworkManagers>,
-    /// What is deployed; connectivity unless said.
+    /// The type of the deployment; default: connectivity.
     #[serde(default, rename = "type")]
     kind: Kind,
-    /// The region, for example westeurope. Virtual networks of other regions are not reached: one step for each region.
+    /// The region, for example westeurope. Only virtual networks of this region are reached: use one step for each region.
     region: String,
     /// The configurations that must be deployed there. Others that are deployed there stay.
     configurations: Vec<Configuration>,
 }
 
-/// What is deployed.
+/// The type of a deployment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline, extend("x-twinspan-type" = "choice(connectivity)"))]
@@ -65,24 +65,24 @@ pub(crate) enum Kind {
 /// Outputs of `avnm.deployment`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// For people: a deployment has no id of its own, but a network manager, a type and a region.
+    /// For people: a deployment has no id of its own; it is named by network manager, type and region.
     id: String,
     /// The network manager.
     network_manager: ResourceId<NetworkManagers>,
     /// The region, as Azure compares it: westeurope.
     region: String,
-    /// Everything that is deployed there, of this and of others.
+    /// Everything that is deployed there, by this step and by others.
     configurations: Vec<String>,
     /// When it was committed, by Azure's clock.
     committed_at: String,
 }
 
-/// What a commit's answer cannot say and the step has to know afterwards.
+/// What later checks need to know and the response to a commit does not contain.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Receipt {
-    /// The commit that stood before ours, by its time: as long as it is still listed, ours is not.
+    /// Time of the previous commit: as long as it is listed, the commit of this step is not.
     before: Option<String>,
-    /// Those of ours that stood there already; undo leaves them.
+    /// Configurations of this step that were already deployed; undo leaves them.
     already: Vec<String>,
 }
 
@@ -99,14 +99,15 @@ impl Params {
         deployment::region(&self.region)
     }
 
-    /// What can be seen in the parameters alone.
+    /// Errors that the parameters alone show.
     fn misfits(&self) -> Vec<Misfit> {
         let mut all = Vec::new();
         if let Some(why) = not_a_region(&self.region) {
             all.push(Misfit::new(&["region"], why));
         }
         if self.configurations.is_empty() {
-            let why = "it is empty: there is nothing to deploy; what this run deployed is withdrawn by twinspan undo";
+            let why =
+                "it is empty: name a configuration; to withdraw what a run deployed use `twinspan undo`";
             all.push(Misfit::new(&["configurations"], why));
         }
         let manager = self.network_manager.path();
@@ -118,7 +119,7 @@ impl Params {
         all
     }
 
-    /// Those of ours that undo withdraws.
+    /// Configurations of this step that undo withdraws.
     fn own<'p>(&'p self, receipt: &Receipt) -> Vec<&'p str> {
         let own = self.configurations.iter().map(ResourceId::path);
         own.filter(|id| !receipt.already.iter().any(|already| same_path(already, id))).collect()
@@ -145,15 +146,15 @@ impl Deployment {
         deployment::goal(&self.arm(cx)?, params.network_manager.path(), &params.region(), kind).await
     }
 
-    /// Connectivity configurations that are in force in the region.
+    /// Connectivity configurations that are in effect in the region.
     async fn active(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<String>, StepError> {
         let manager = params.network_manager.path();
         let active = deployment::active(&self.arm(cx)?, manager, &[params.region()]).await?;
         Ok(active.into_iter().map(|active| active.id).collect())
     }
 
-    /// What the region is to have apart from this step. A commit is not listed at once, so an empty list is checked against
-    /// what is in force: better to commit something again than to take it away.
+    /// Configurations of the region besides `taken`. A commit is not listed at once, so if nothing is listed, the configurations
+    /// in effect count: committing one again is better than withdrawing it.
     async fn others(
         &self,
         cx: &StepCx<'_>,
@@ -169,7 +170,7 @@ impl Deployment {
         Ok(all)
     }
 
-    /// The one write. Its answer is not looked at: the address to poll may be invalid, and the body empty.
+    /// Commits. The response proves nothing: the address to poll may be invalid, and the body empty.
     async fn commit(
         &self,
         cx: &StepCx<'_>,
@@ -182,8 +183,8 @@ impl Deployment {
         Ok(())
     }
 
-    /// A look on the way back. A region of which nothing is listed is free of ours only when nothing of ours is in force there
-    /// either: its last commit may not be listed yet.
+    /// Checks for undo. If nothing is listed for the region, its last commit may not be listed yet, so the step's configurations
+    /// must also not be in effect.
     async fn withdrawn(
         &self,
         cx: &StepCx<'_>,
@@ -202,7 +203,7 @@ impl Deployment {
         Ok(judgement::still_in_force(cx, params, &receipt, active))
     }
 
-    /// Each configuration, with the time of its last write: a commit deploys what they are at that moment.
+    /// Each configuration, with the time of its last write: a commit deploys them as they are at that moment.
     async fn written<'p>(
         &self,
         cx: &StepCx<'_>,
@@ -218,15 +219,16 @@ impl Deployment {
 
 impl Step for Deployment {
     const KIND: &'static str = "avnm.deployment";
-    const SUMMARY: &'static str = "Deploy configurations to a region, beside what is deployed there already";
-    // A commit that is repeated does no harm, but starts a quarter of an hour's work anew: a look comes first.
+    const SUMMARY: &'static str =
+        "Deploy configurations to a region, in addition to what is already deployed there";
+    // A repeated commit does no harm, but makes Azure deploy again for a quarter of an hour: probe first.
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     // A commit is not listed at once.
     const SETTLE: Duration = Duration::from_secs(60);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
-    // The region belongs to all who deploy to it; the check sees to it that ours are there.
+    // Others deploy to the region too; the check compares only this step's configurations.
     const MOVING: &'static [&'static str] = &["configurations", "committed_at"];
 
     type Params = Params;
@@ -255,7 +257,7 @@ impl Step for Deployment {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        // First, so that the proof is the last thing that is read.
+        // Read the configurations first, so that the proof is read last.
         let written = if undoing(cx) { Vec::new() } else { self.written(cx, params).await? };
         let content = written
             .iter()
@@ -263,7 +265,7 @@ impl Step for Deployment {
         let warnings = self.without_effect(cx, params, &content.collect::<Vec<_>>()).await;
         let goal = match self.goal(cx, params).await {
             Ok(goal) => goal,
-            // Without its network manager nothing is deployed any more.
+            // If the network manager is gone, nothing is deployed any more.
             Err(error) if undoing(cx) && error.class == FailureClass::ReplicationLag => None,
             Err(error) => return Err(error),
         };
@@ -274,7 +276,7 @@ impl Step for Deployment {
         let receipt = Receipt::of(cx);
         if cx.phase == Phase::Verify && receipt.before.as_ref() == Some(&goal.commit_time) {
             let wait = Wait::remote(format!(
-                "the commit to {} was accepted and is not listed yet; the one of {} still is",
+                "the commit to {} was accepted but is not listed yet; the list still shows the commit of {}",
                 params.region(),
                 goal.commit_time
             ));
@@ -298,7 +300,7 @@ impl Step for Deployment {
         let stood = |id: &&&str| goal.as_ref().is_some_and(|goal| goal.names(id));
         let receipt = Receipt {
             before: goal.as_ref().map(|goal| goal.commit_time.clone()),
-            // An earlier attempt of this step may have put them there: what it found counts.
+            // An earlier attempt of this step may have deployed some: its receipt counts.
             already: match cx.receipt {
                 Some(_) => Receipt::of(cx).already,
                 None => ours.iter().filter(stood).map(|id| (*id).to_owned()).collect(),
@@ -317,7 +319,7 @@ impl Step for Deployment {
         Ok(Undone::Removed)
     }
 
-    /// No script: what a commit has to say depends on what is deployed at that moment, and a wrong one takes it away.
+    /// Describes the work without a script: the right commit depends on what is deployed at that moment.
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
         let taken_away = removing(cx);
         let manager = &params.network_manager;
@@ -340,7 +342,7 @@ impl Step for Deployment {
         } else {
             format!(
                 "Deploy {} to {region} with network manager {}, together with everything that is deployed there already: \
-                 what a commit leaves out is taken away",
+                 Azure withdraws what a commit omits",
                 names.join(", "),
                 manager.name()
             )
@@ -371,7 +373,7 @@ impl Step for Deployment {
             )),
             acts: Vec::new(),
             back: Back {
-                words: "deploy to the region again what was deployed there before".to_owned(),
+                words: "deploy again to the region what was previously deployed there".to_owned(),
                 request: None,
             },
         };

@@ -1,4 +1,4 @@
-//! `avnm.effective-configuration`: what a network manager's configurations come to at a virtual network.
+//! `avnm.effective-configuration`: checks which configurations of a network manager are in effect on a virtual network.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Params {
     /// The virtual network.
     #[schemars(extend("x-twinspan-type" = "resource-id(Microsoft.Network/virtualNetworks)"))]
     virtual_network: ResourceId,
-    /// The network manager whose configurations count; those of others are left alone.
+    /// The network manager whose configurations count; those of other network managers are ignored.
     network_manager: ResourceId<NetworkManagers>,
     /// A list of configurations that must be in effect, or `any` (at least one), or `none`.
     #[schemars(extend("x-twinspan-type" = "any"))]
@@ -45,20 +45,20 @@ pub(crate) struct Params {
 #[serde(untagged)]
 #[schemars(inline)]
 pub(crate) enum Expect {
-    /// Any or none.
+    /// `any` or `none`.
     Word(Word),
-    /// These.
+    /// All of these configurations.
     These(Vec<ResourceId<ConnectivityConfigurations>>),
 }
 
-/// Whether something is in effect.
+/// Whether a configuration must be in effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 pub(crate) enum Word {
     /// At least one.
     Any,
-    /// Nothing.
+    /// None.
     None,
 }
 
@@ -111,7 +111,7 @@ impl Params {
         }
         let Expect::These(these) = &self.expect else { return all };
         if these.is_empty() {
-            let why = "it is empty: say `none` if nothing may be in effect";
+            let why = "it is empty: write `none` if nothing may be in effect";
             all.push(Misfit::new(&["expect"], why));
         }
         let manager = self.network_manager.path();
@@ -127,7 +127,7 @@ impl Params {
         above.next().is_some_and(|manager| same_path(manager, self.network_manager.path()))
     }
 
-    /// What is not as expected, in words; `None`: all is.
+    /// How `found` differs from what is expected; `None` if it does not.
     fn lacks(&self, found: &[String]) -> Option<String> {
         let there =
             |id: &ResourceId<ConnectivityConfigurations>| found.iter().any(|f| same_path(f, id.path()));
@@ -147,7 +147,7 @@ impl Params {
                 let wanted = |id: &&String| !these.iter().any(|wanted| same_path(wanted.path(), id));
                 let more = found.iter().filter(wanted).map(|id| id.rsplit('/').next().unwrap_or(id));
                 let more = names(&mut more.filter(|_| self.exactly));
-                (!more.is_empty()).then(|| format!("{} in effect, too", are(&more)))
+                (!more.is_empty()).then(|| format!("{} also in effect", are(&more)))
             }
         }
     }
@@ -196,7 +196,7 @@ impl Step for EffectiveConfiguration {
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
 
-    // What others deploy comes and goes; the check sees to it that what is expected is in effect.
+    // Deployments of others change the lists; the check compares only what is expected.
     const MOVING: &'static [&'static str] = &["configurations", "groups"];
 
     type Params = Params;
@@ -233,7 +233,7 @@ impl Step for EffectiveConfiguration {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!((output.configurations.len(), output.groups.len()), (3, 1));
         let exactly = Params { exactly: true, ..these };
         let more = waits(&exactly, &[of(manager, "a"), of(manager, "b"), of(manager, "c")]).await;
-        assert_eq!(more, "c is in effect, too");
+        assert_eq!(more, "c is also in effect");
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! `avnm.group-members`: the virtual networks that were added are listed in the group; on request Azure Resource Graph is
-//! asked, too, in the tenant of each.
+//! `avnm.group-members`: checks that virtual networks are listed as members of a group, and with `resource_graph` that Azure
+//! Resource Graph shows them too, queried in the tenant of each.
 
 mod resource_graph;
 
@@ -33,10 +33,10 @@ pub(crate) struct GroupMembers {
 pub(crate) struct Params {
     /// The network group.
     group: ResourceId<NetworkGroups>,
-    /// Virtual networks that must be listed. Others in the group are left alone.
+    /// Virtual networks that must be listed. Other members of the group are ignored.
     expect: Vec<ResourceId>,
-    /// Whether Azure Resource Graph must show them in the group as well, as the portal's "View group members" does. It is
-    /// asked as the identity of `as` whose tenant a virtual network lies in: as: [central, target].
+    /// Whether Azure Resource Graph must show them in the group as well, as the portal's "View group members" does. Each is
+    /// queried as the identity of `as` in whose tenant the virtual network lies: as: [central, target].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     resource_graph: bool,
 }
@@ -44,15 +44,14 @@ pub(crate) struct Params {
 /// Outputs of `avnm.group-members`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// The wanted members, in the order of `expect`.
+    /// The expected members, in the order of `expect`.
     members: Vec<ListedMember>,
-    /// Members of the group besides the wanted ones; absent where not all of the group was listed, because few are wanted of
-    /// many.
+    /// Number of other members; absent where the group has several pages and only the expected members were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     others: Option<u32>,
 }
 
-/// A member as it is listed.
+/// A member as Azure lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct ListedMember {
@@ -60,14 +59,14 @@ pub(crate) struct ListedMember {
     virtual_network: ResourceId,
     /// Name of the member in the group.
     name: String,
-    /// Its region; empty where Azure does not say.
+    /// Its region; empty where Azure does not return one.
     region: String,
 }
 
-/// Up to so many members are read by their names where the group has several pages; more, by its list.
+/// If a group has several pages, up to this many members are read by name; if more are needed, the whole list is read.
 const READ_BY_NAME: usize = 20;
 
-/// `listed`: members of the group; `whole`: all of them.
+/// Judges the members `listed`; `whole`: these are all members of the group.
 fn judge(params: &Params, listed: &[Found<Wire>], whole: bool) -> Observed<Output> {
     let mut members = Vec::new();
     let (mut missing, mut underway, mut failed) = (Vec::new(), Vec::new(), Vec::new());
@@ -88,7 +87,7 @@ fn judge(params: &Params, listed: &[Found<Wire>], whole: bool) -> Observed<Outpu
     if !failed.is_empty() {
         return Observed::Conflict(Decision {
             what: format!("members of group {group} are not provisioned: {}", failed.join(", ")),
-            advice: "look whether each virtual network still exists and is connected, then repair the step that added it"
+            advice: "check that each virtual network exists and its scope is connected, then repair the step that added it"
                 .to_owned(),
             differences: Vec::new(),
         });
@@ -99,10 +98,10 @@ fn judge(params: &Params, listed: &[Found<Wire>], whole: bool) -> Observed<Outpu
             what.push(format!("not listed yet: {}", missing.join(", ")));
         }
         if !underway.is_empty() {
-            what.push(format!("on their way: {}", underway.join(", ")));
+            what.push(format!("in progress: {}", underway.join(", ")));
         }
         let wait = Wait::remote(format!("members of group {group} {}", what.join("; "))).otherwise(
-            "a member that stays missing was removed by somebody: see the group in the portal, Activity log",
+            "if a member stays missing, it was removed: see the Activity log of the group in the portal",
         );
         return Observed::Converging { wait, marker: Marker::NoPlace };
     }
@@ -113,27 +112,27 @@ fn judge(params: &Params, listed: &[Found<Wire>], whole: bool) -> Observed<Outpu
     Observed::Present { output: Output { members, others }, marker: Marker::NoPlace }
 }
 
-/// Listed, and not shown by Resource Graph.
+/// The members are listed, but Resource Graph does not show them.
 fn not_shown(cx: &StepCx<'_>, params: &Params, missing: &[&ResourceId]) -> Observed<Output> {
     let names: Vec<&str> = missing.iter().map(|network| network.name()).collect();
     let wait = Wait::remote(format!(
-        "members of group {} are listed; Azure Resource Graph, which lags, does not show {} in it yet",
+        "members of group {} are listed; Azure Resource Graph (it lags) does not show {} in it yet",
         params.group.name(),
         names.join(", ")
     ))
     .look_again(people::pace(cx, Duration::from_secs(30), Duration::from_secs(120)))
     .otherwise(
         "a membership takes effect after about 10 minutes, and only where the virtual network lies in the connected scope: \
-         after half an hour look whether the connection is still listed as Connected. Without `resource_graph` the list of \
+         after half an hour check that the connection is still listed as Connected. Without `resource_graph` the list of \
          static members is enough",
     );
     Observed::Converging { wait, marker: Marker::NoPlace }
 }
 
 impl GroupMembers {
-    /// Whether the wanted ones are members. A group of one page is listed. Of a larger one, few members that are not on the
-    /// first page are read by the names that this program gives them: the list grows with the group, and many steps of a fleet
-    /// ask for a few members each of the same group. What has another name is listed.
+    /// Checks whether the expected virtual networks are members. A group of one page is listed. In a larger group, a few members
+    /// that are not on the first page are read by the names that twinspan gives them, because the list grows with the group and
+    /// each step of a fleet checks only a few of its members. If a member has another name, the whole group is listed.
     async fn members(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let named = |network| Ok((network, static_member::member_of(&params.group, network)?));
         let wanted = params.expect.iter().map(named).collect::<Result<Vec<_>, StepError>>()?;
@@ -196,7 +195,7 @@ impl Step for GroupMembers {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let judged = Box::pin(self.members(cx, params)).await?;
-        // The list is the gate; without it there is nothing to look for.
+        // The list decides; Resource Graph is queried only after the list is complete.
         if !params.resource_graph || !matches!(judged, Observed::Present { .. }) {
             return Ok(judged);
         }
@@ -211,13 +210,13 @@ impl Step for GroupMembers {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
         let read = "Microsoft.Network/networkManagers/networkGroups/staticMembers/read";
         let mut rights = Right::each(cx.identity()?, params.group.above(1), &[read]);
-        // Azure Resource Graph shows what the caller may read.
+        // Azure Resource Graph shows only what the caller may read.
         for network in params.expect.iter().filter(|_| params.resource_graph) {
             let reader = tenancy::presumed_reader(cx, params.group.subscription(), network)?;
             rights.extend(Right::each(reader, network.path(), &["Microsoft.Network/virtualNetworks/read"]));
@@ -271,7 +270,7 @@ mod tests {
         assert_eq!(asked.len(), 1);
     }
 
-    /// What it costs does not grow with the group.
+    /// The number of requests does not grow with the group.
     #[tokio::test]
     async fn of_a_larger_group_few_members_are_read_by_their_names() {
         let (spoke, hub) = (default_world::spoke(), default_world::hub());
@@ -312,7 +311,7 @@ mod tests {
         let (half, _) = seen(&[json!([member(default_world::hub().path(), "Updating")])]).await;
         assert_eq!(
             wait(half).what,
-            "members of group ng-spokes not listed yet: vnet-app; on their way: vnet-hub Updating"
+            "members of group ng-spokes not listed yet: vnet-app; in progress: vnet-hub Updating"
         );
     }
 
@@ -339,7 +338,7 @@ mod tests {
             bench.script.answer(200, &listed).answer(200, &subscription);
             let rows = [membership(&spoke.to_uppercase(), "groupMemberships", "networkGroupId")];
             let rows = if shown { &rows[..] } else { &[] };
-            // What the other tenant holds is not shown to this one.
+            // Resource Graph does not show this tenant what lies in the other one.
             bench.script.answer(200, &json!({ "data": rows }));
             bench
                 .script

@@ -1,8 +1,8 @@
-//! `entra.guest-user`: an account of another tenant is a guest in this one, found or invited.
+//! `entra.guest-user`: finds a person's guest user in a tenant, or invites the person.
 //!
-//! Done when the account *exists*: a role can be given to it before the person accepts, so the tenant's administrator is
-//! needed once. A person is never mailed twice: the address is looked up first, and an invitation whose answer was lost is
-//! looked for before it is repeated. The link that accepts it is in the answer only, so it is kept as a receipt.
+//! The step is done when the guest user *exists*: roles can be assigned before the person accepts, so the tenant's administrator
+//! is needed only once. A person never gets two mails: the step searches for the address first, and searches again before it
+//! repeats an invitation whose response was lost. Only that response contains the redeem link, so it is stored as a receipt.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,17 +36,16 @@ pub(crate) struct Params {
     /// Address of the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email: Option<Email>,
-    /// Object id of the account in this tenant, in place of the address: for an account that is there. Nobody is invited by
-    /// it.
+    /// Object id of the user in this tenant, instead of the address: for a user that exists. An object id is never invited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     object_id: Option<Guid>,
-    /// Let Microsoft mail the invitation. Without it only twinspan shows the link.
+    /// Whether Microsoft mails the invitation. If false, only twinspan shows the link.
     #[serde(default)]
     send_invitation: bool,
-    /// Where the person is taken after accepting; Microsoft's My Apps page of the tenant unless said.
+    /// Where the browser goes after the person accepts; default: Microsoft's My Apps page of the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     redirect: Option<Url>,
-    /// Name of the account; Microsoft takes the address unless said.
+    /// Display name of the guest user; default: Microsoft uses the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     display_name: Option<String>,
     /// Text in the mail.
@@ -57,41 +56,41 @@ pub(crate) struct Params {
 /// Outputs of `entra.guest-user`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// The account, for steps that wait for it.
+    /// The guest user, for steps that wait for it.
     id: Guid,
-    /// Object id in this tenant: what roles are given to. Not the object id at home.
+    /// Object id in this tenant, for role assignments. It differs from the object id in the home tenant.
     object_id: Guid,
-    /// PendingAcceptance, Accepted, NotInvited for an account that needed no invitation, or SignedIn where only that could
-    /// be seen.
+    /// PendingAcceptance, Accepted, NotInvited for a user that needed no invitation, or SignedIn where the directory cannot be
+    /// read and only the sign-in proves the user.
     state: String,
-    /// Address of the person; absent where the account has none.
+    /// Address of the person; absent where the user has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email: Option<Email>,
 }
 
-/// What only the answer to an invitation carries.
+/// What only the response to an invitation contains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct InvitationReceipt {
     /// The guest's object id in this tenant.
     pub(crate) guest: Guid,
     /// Who was invited.
     pub(crate) email: String,
-    /// The link that accepts.
+    /// The link with which the person accepts.
     pub(crate) redeem_url: String,
-    /// By Microsoft Graph's clock: an account that this invitation created is not older.
+    /// By Microsoft Graph's clock: a user that this invitation created is not older.
     pub(crate) not_before: Timestamp,
 }
 
 impl InvitationReceipt {
-    /// Whether the invitation created the account: it succeeds for an account that exists, too.
+    /// Whether the invitation created the user: inviting also succeeds for a user that exists.
     fn marker(&self, user: &User) -> Marker {
         match user.created() {
             Some(created) if created >= self.not_before => Marker::NoPlace,
             Some(created) => Marker::Before(format!(
-                "the account existed before this run's invitation, since {created}: Microsoft Graph replied with it"
+                "the user existed before this run's invitation, since {created}: Microsoft Graph returned it"
             )),
             None => Marker::Before(
-                "it is not proven that this run created it: Microsoft Graph does not say when the account was created"
+                "it is not proven that this run created it: Microsoft Graph does not return when the user was created"
                     .to_owned(),
             ),
         }
@@ -130,12 +129,12 @@ struct Invited {
     id: String,
 }
 
-/// Whom the parameters mean.
+/// What the parameters identify the user by.
 #[derive(Clone, Copy, Debug)]
 enum Who<'a> {
-    /// A person.
+    /// The address of a person.
     Address(&'a Email),
-    /// An account.
+    /// The object id of a user.
     Account(Guid),
 }
 
@@ -144,12 +143,10 @@ impl Params {
         match (&self.email, self.object_id) {
             (Some(email), None) => Ok(Who::Address(email)),
             (None, Some(id)) => Ok(Who::Account(id)),
-            (Some(_), Some(_)) => Err(StepError::plan_wrong("`email` and `object_id` are both given").hint(
-                "keep one: `email` finds or invites a person, `object_id` names an account that is there",
-            )),
-            (None, None) => Err(StepError::plan_wrong("neither `email` nor `object_id` is given").hint(
-                "give `email` to find or invite a person, or `object_id` for an account that is there",
-            )),
+            (Some(_), Some(_)) => Err(StepError::plan_wrong("`email` and `object_id` are both given")
+                .hint("keep one: `email` finds or invites a person, `object_id` names a user that exists")),
+            (None, None) => Err(StepError::plan_wrong("neither `email` nor `object_id` is given")
+                .hint("give `email` to find or invite a person, or `object_id` for a user that exists")),
         }
     }
 
@@ -157,10 +154,8 @@ impl Params {
     fn address(&self) -> Result<&Email, StepError> {
         match self.who()? {
             Who::Address(email) => Ok(email),
-            Who::Account(id) => {
-                Err(StepError::plan_wrong(format!("there is no account with the object id {id}"))
-                    .hint("check the id and the tenant; to invite the person give `email`"))
-            }
+            Who::Account(id) => Err(StepError::plan_wrong(format!("no user has the object id {id}"))
+                .hint("check the id and the tenant; to invite the person give `email`")),
         }
     }
 
@@ -184,7 +179,7 @@ impl Params {
     fn receipt(email: &Email, reply: Reply<Invitation>) -> Result<Applied, StepError> {
         let Reply { body: invitation, not_before, .. } = reply;
         let Some(guest) = invitation.invited_user.and_then(|user| user.id.parse().ok()) else {
-            // Without its id it cannot be told whether the invitation created the account.
+            // Without the user's id it cannot be proven whether the invitation created the user.
             return Err(StepError::new(
                 FailureClass::Transient,
                 "the reply to the invitation cannot be read: it names no invited user",
@@ -198,12 +193,15 @@ impl Params {
             not_before,
         };
         let receipt = serde_json::to_value(receipt).map_err(|error| {
-            StepError::new(FailureClass::Bug, format!("the invitation's answer cannot be kept: {error}"))
+            StepError::new(
+                FailureClass::Bug,
+                format!("the response to the invitation cannot be stored: {error}"),
+            )
         })?;
         Ok(Applied { receipt: Some(receipt) })
     }
 
-    /// The account that signed in, if it is the guest: as its home tenant names it, or as a guest is named here.
+    /// The signed-in user, if it is the guest: by its name in the home tenant, or by the name of a guest here.
     fn itself(email: &Email, signed_in: &SignedIn) -> Option<Observed<Output>> {
         let account = signed_in.account.as_deref()?.to_lowercase();
         let address = email.as_str().to_lowercase();
@@ -215,10 +213,10 @@ impl Params {
             .then_some(Observed::Present { output, marker: Marker::NoPlace })
     }
 
-    /// Why an account is not the one that the plan wants gone: it is no guest, or is shown with another address.
+    /// Why a user is not the one that the plan wants absent: it is no guest, or has another address.
     fn not_to_be_removed(&self, user: &User) -> Vec<Difference> {
         let differs = |field: &str, wanted: String, found: Option<String>| {
-            Difference::new(field, wanted, found.unwrap_or_else(|| "not said".to_owned()))
+            Difference::new(field, wanted, found.unwrap_or_else(|| "not shown".to_owned()))
         };
         let kind = user.is_member().then(|| differs("user type", "Guest".to_owned(), user.user_type.clone()));
         let other = self.email.as_ref().filter(|email| !user.is_shown_with(email.as_str()));
@@ -226,7 +224,7 @@ impl Params {
         kind.into_iter().chain(mail).collect()
     }
 
-    /// `removing`: the plan wants it gone, and a guest only. `receipt`: of this step's own invitation.
+    /// Judges the users found. `removing`: the plan wants a guest absent. `receipt`: of this step's own invitation.
     fn observed(
         &self,
         found: Vec<User>,
@@ -257,12 +255,12 @@ impl Params {
                     .collect();
                 Ok(Observed::Conflict(Decision {
                     what: format!(
-                        "{} accounts have the address {}: {}",
+                        "{} users have the address {}: {}",
                         several.len(),
                         self.email.as_ref().map(ToString::to_string).unwrap_or_default(),
                         names.join(", ")
                     ),
-                    advice: "ask the tenant's administrator which one is meant, and to take the address from the others"
+                    advice: "ask the tenant's administrator which one is meant, and to remove the address from the others"
                         .to_owned(),
                     differences: Vec::new(),
                 }))
@@ -274,7 +272,7 @@ impl Params {
 fn who_invites() -> Vec<String> {
     vec![
         "the Entra role Guest Inviter, or a tenant in which members may invite guests".to_owned(),
-        "an application: Microsoft Graph's User.Invite.All (and User.Read.All to look)".to_owned(),
+        "an application: Microsoft Graph's User.Invite.All (and User.Read.All to search)".to_owned(),
     ]
 }
 
@@ -285,7 +283,7 @@ fn who_removes() -> Vec<String> {
     ]
 }
 
-/// An account by its object id: there is nothing about it but its removal.
+/// Hand-over for a user given by its object id, which can only be deleted.
 fn account(id: Guid, tenant: TenantId) -> HandOver {
     let path = format!("/users/{id}");
     let look = Request { query: vec![("$select", "id".to_owned())], ..hand_over::graph("GET", &path) };
@@ -300,12 +298,13 @@ fn account(id: Guid, tenant: TenantId) -> HandOver {
     HandOver { task: Some(task), proof: format!("user {id} of tenant {tenant}"), ..HandOver::default() }
 }
 
-/// What the removal of a guest does.
-const LOSES: &str = "removes the guest with everything it was given: only if nobody else uses it";
+/// What deleting a guest does.
+const LOSES: &str =
+    "deletes the guest with all its role assignments and memberships: only if nothing else uses it";
 
 impl Step for GuestUser {
     const KIND: &'static str = "entra.guest-user";
-    const SUMMARY: &'static str = "Find a person's guest account in a tenant, or invite the person";
+    const SUMMARY: &'static str = "Find a person's guest user in a tenant, or invite the person";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const SETTLE: Duration = Duration::from_secs(60);
     const REQUEST_WINDOW: Duration = crate::azure::GRAPH_REQUEST_WINDOW;
@@ -336,11 +335,11 @@ impl Step for GuestUser {
         if ensure == Ensure::Present && longest(&params.display_name, 256) {
             all.push(Misfit::new(
                 &["display_name"],
-                "it is longer than the 256 characters that Microsoft Entra takes",
+                "it is longer than the 256 characters that Microsoft Entra allows",
             ));
         }
         if params.display_name.as_ref().is_some_and(|name| name.trim().is_empty()) {
-            all.push(Misfit::new(&["display_name"], "it is empty: leave it out, and the address is shown"));
+            all.push(Misfit::new(&["display_name"], "it is empty: omit it, and the address is shown"));
         }
         all
     }
@@ -360,7 +359,7 @@ impl Step for GuestUser {
         match email.not_invitable() {
             None => Ok(Readiness::Ready),
             Some(character) => Err(StepError::plan_wrong(format!(
-                "{email} cannot be invited: Microsoft Entra takes no {character:?} before the @"
+                "{email} cannot be invited: Microsoft Entra allows no {character:?} before the @"
             ))
             .hint("use another address of the person")),
         }
@@ -375,17 +374,17 @@ impl Step for GuestUser {
                 return params.observed(found.into_iter().collect(), removing, None);
             }
         };
-        // By id first where the answer told it: an account is found by its address only some time later.
+        // Read by id first, where the receipt has it: Graph finds a new user by its address only some time later.
         let known = cx.receipt.and_then(|receipt| InvitationReceipt::deserialize(receipt).ok());
         if let Some(receipt) = &known {
             match directory::user(&graph, receipt.guest).await? {
                 Some(user) => return params.observed(vec![user], removing, Some(receipt)),
-                // Another account that has the address by now was not invited by this step: nothing to take back.
+                // Another user that has the address now was not invited by this step: there is nothing to undo.
                 None if undoing(cx) && !removing => return Ok(Observed::Absent),
                 None => {}
             }
         }
-        // What a person stated is believed as far as the account has the address.
+        // An id that a person stated is accepted if the user with this id has the address.
         let stated = cx.stated.get("object_id").or_else(|| cx.stated.get("id"));
         if let Some(id) = stated.and_then(|id| Guid::deserialize(id).ok())
             && let Ok(Some(user)) = directory::user(&graph, id).await
@@ -394,7 +393,7 @@ impl Step for GuestUser {
             return params.observed(vec![user], removing, None);
         }
         match directory::users_by_address(&graph, email.as_str()).await {
-            // Let in, but not to the directory: an account that is looked for by itself is there.
+            // The identity may sign in but not read the directory: if it is the guest itself, the sign-in proves that it exists.
             Err(error) if error.class == FailureClass::Permission => {
                 let signed_in = self.azure.sign_in(cx, cx.identity()?).await?;
                 Params::itself(email, &signed_in).ok_or(error)
@@ -437,7 +436,7 @@ impl Step for GuestUser {
         };
         let remove = hand_over::graph("DELETE", &format!("/users/{}", guest.stand_in));
         let task = Task {
-            what: format!("Invite {email} as a guest of tenant {tenant}, unless the account is there"),
+            what: format!("Invite {email} as a guest of tenant {tenant}, unless it exists"),
             privilege: if removing(cx) { who_removes() } else { who_invites() },
             by_hand: Some("Entra admin centre: Users, New user, Invite external user".to_owned()),
             acts: vec![Act::Make(make)],
@@ -530,7 +529,7 @@ mod tests {
         assert_eq!(asked[2], format!("DELETE /v1.0/users/{GUEST}"));
     }
 
-    /// Microsoft Graph replies 201 to an invitation of somebody who has an account, with that account.
+    /// Microsoft Graph responds 201 to an invitation of a person who has a user, and returns that user.
     #[tokio::test]
     async fn an_account_that_an_invitation_only_met_is_not_this_runs() {
         for (created, made) in [
@@ -586,7 +585,7 @@ mod tests {
             ];
             assert!(last.contains(wanted[at]), "{last}");
         }
-        // To be removed it is not without a person's word.
+        // It is deleted only after a person decides so.
         let bench = Bench::new();
         let mut found = user(GUEST);
         found["mail"] = json!("nina@other.example");
@@ -620,7 +619,7 @@ mod tests {
         let seen =
             Attempt::new(&bench, Phase::Probe).check(&kind(&bench), &GuestUser::example()).await.unwrap();
         assert!(
-            matches!(&seen, Observed::Conflict(d) if d.what.starts_with("2 accounts have the address")),
+            matches!(&seen, Observed::Conflict(d) if d.what.starts_with("2 users have the address")),
             "{seen:?}"
         );
     }
@@ -647,7 +646,7 @@ mod tests {
         for (claim, account, itself) in [
             ("unique_name", "Nina.Network@contoso.example", true),
             ("upn", "nina.network_contoso.example#EXT#@fabrikam.example", true),
-            ("upn", "somebody@contoso.example", false),
+            ("upn", "other@contoso.example", false),
         ] {
             let bench = Bench::new();
             bench.script.answer(403, &denied).token_answer(200, &[], &me(claim, account));
@@ -705,6 +704,6 @@ mod tests {
         }
         let bench = Bench::new();
         let error = Attempt::new(&bench, Phase::Probe).precondition(&kind(&bench), &by_id).await.unwrap_err();
-        assert!(error.hint.unwrap().contains("`email`"), "nobody is invited by an id");
+        assert!(error.hint.unwrap().contains("`email`"), "an object id is never invited");
     }
 }

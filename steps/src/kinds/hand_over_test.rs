@@ -1,4 +1,4 @@
-//! What a person is told to send is what the kind itself sends: method, address and body, to the letter.
+//! Checks that the hand-over tells a person to send exactly what the kind itself sends: method, path and body.
 
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn write(said: &HandOver) -> &Make {
     .unwrap()
 }
 
-/// Applies, and compares the write with what the hand-over says. `before`: answers to what is read first.
+/// Applies, and compares the write with the hand-over. `before`: responses to the reads before the write.
 async fn same<S: Step>(
     kind: impl Fn(&Bench) -> S,
     given: Value,
@@ -149,7 +149,7 @@ async fn what_a_person_sends_is_what_the_kind_sends() {
     .await;
 }
 
-/// Kinds that write have something to hand over; kinds that only look do not, but for what only a person can do.
+/// Kinds that write have a task for a person; kinds that only read have none, except for what only a person can do.
 #[test]
 fn every_kind_that_writes_says_what_a_person_does() {
     let bench = Bench::new();
@@ -165,7 +165,7 @@ fn every_kind_that_writes_says_what_a_person_does() {
         "avnm.member-effect",
         "avnm.members-in-scope",
         "delay",
-        // A program on this machine, and a manager that must be there already (its example has no `create`).
+        // A local program, and a network manager that must exist (the example has no `create`).
         "command",
         "avnm.network-manager",
     ];
@@ -199,12 +199,12 @@ fn a_role_for_an_account_that_is_still_to_be_made_is_named_by_the_script() {
     };
     assert!(text.contains(&variable.stand_in) && make.write.path.ends_with(&name.stand_in), "{text}");
     let properties = &make.write.body.as_ref().unwrap()["properties"];
-    assert_eq!(properties["principalType"], "User", "it is known what it will be");
+    assert_eq!(properties["principalType"], "User", "the type of the guest is known");
     assert_eq!(properties["principalId"], json!(variable.stand_in));
     assert!(task.what.starts_with("Give the guest nina.network@contoso.example the role"), "{}", task.what);
 }
 
-/// What a person is told to remove is what the kind itself removes, found in the same way.
+/// The hand-over tells a person to delete exactly what the kind itself deletes, found in the same way.
 #[test]
 fn every_kind_that_can_be_removed_says_how() {
     let bench = Bench::new();
@@ -219,7 +219,7 @@ fn every_kind_that_can_be_removed_says_how() {
         let task = said.task.unwrap_or_else(|| panic!("{} has no task", kind.name));
         assert!(said.outputs.is_empty(), "{}", kind.name);
         if task.acts.is_empty() {
-            // What a commit must hold is known only when it is sent: words, and no script.
+            // The content of a commit is known only when it is sent: a description, and no script.
             assert_eq!(kind.name, "avnm.deployment");
             let words = task.by_hand.unwrap();
             assert!(task.what.starts_with("Remove") && words.contains("first command shows but"), "{words}");

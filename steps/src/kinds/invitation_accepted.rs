@@ -1,4 +1,4 @@
-//! `entra.invitation-accepted`: a guest has accepted the invitation. There is no API to accept: a person opens the link.
+//! `entra.invitation-accepted`: waits until a guest accepted the invitation. No API accepts it: a person must open the link.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,15 +36,15 @@ pub(crate) struct Params {
 pub(crate) struct Output {
     /// The guest.
     guest: Guid,
-    /// Accepted, NotInvited for an account that needed no invitation, or SignedIn where only that could be seen.
+    /// Accepted, NotInvited for a user that needed no invitation, or SignedIn where only the sign-in proves it.
     state: String,
 }
 
-/// What the person does whose link is not known here.
+/// What the person does if this run does not know the link.
 const ACCEPT: &str =
     "open the link in the mail \"Microsoft Invitations\", sign in with the invited address and accept";
 
-/// The wait for the person, with the link if the invitation was ours.
+/// The wait for the person, with the link if this run sent the invitation.
 fn wait(cx: &StepCx<'_>, params: &Params, identity: &Identity) -> Wait {
     let invitation = cx
         .needed_receipts
@@ -110,17 +110,17 @@ impl Step for InvitationAccepted {
             Ok(Some(user)) => present(user.state()),
             Ok(None) => {
                 let wait = Wait::remote(format!(
-                    "guest {} is not seen in {} yet, or was removed",
+                    "guest {} is not found in {} yet, or was deleted",
                     params.guest,
                     people::place(identity)
                 ));
                 Ok(Observed::Converging { wait, marker })
             }
-            // The guest looks for itself, and is not let in before it has accepted.
+            // The identity is the guest, which cannot sign in before it has accepted.
             Err(error) if error.class == FailureClass::NeedsPerson && not_let_in(&error) => {
                 Ok(Observed::Converging { wait: wait(cx, params, identity), marker })
             }
-            // Let in, but not to the directory: whoever holds a token of this tenant as this guest has accepted.
+            // The identity may sign in but not read the directory: a guest that has a token of this tenant has accepted.
             Err(error) if error.class == FailureClass::Permission => {
                 let signed_in = self.azure.sign_in(cx, identity).await?;
                 match signed_in.object_id.and_then(|id| id.parse::<Guid>().ok()) {
@@ -137,7 +137,7 @@ impl Step for InvitationAccepted {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn foreseen(&self, identity: &Identity) -> Option<Wait> {
@@ -145,9 +145,7 @@ impl Step for InvitationAccepted {
         let guest = identity.attributes.get("contact").cloned();
         let wait = Wait::new(
             WaitKind::Person,
-            format!(
-                "the invitation to {place} has to be accepted, unless that account has accepted it already"
-            ),
+            format!("the invitation to {place} must be accepted, unless that user has already accepted it"),
         );
         Some(
             wait.who(guest.unwrap_or_else(|| format!("the person who is invited to {place}"))).action(ACCEPT),
@@ -176,8 +174,8 @@ impl Step for InvitationAccepted {
     }
 }
 
-/// Whether the sign-in was refused because the account is not in the tenant (yet). Other refusals (a second factor, a policy)
-/// have their own words.
+/// Whether Entra refused the sign-in because the user is not in the tenant (yet). Other refusals, such as a second factor or a
+/// policy, have messages of their own.
 fn not_let_in(error: &StepError) -> bool {
     const NOT_YET: [&str; 6] =
         ["AADSTS50020", "AADSTS16003", "AADSTS50034", "AADSTS51004", "AADSTS50014", "AADSTS90072"];
@@ -268,7 +266,7 @@ mod tests {
             .check(&kind(&bench), &InvitationAccepted::example())
             .await
             .unwrap_err();
-        assert_eq!(error.class, FailureClass::Permission, "signed in as somebody else");
+        assert_eq!(error.class, FailureClass::Permission, "signed in as another user");
     }
 
     #[tokio::test]

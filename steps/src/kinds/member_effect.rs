@@ -1,5 +1,5 @@
-//! `avnm.member-effect`: what deployed configurations will do to virtual networks that join or leave a network group. It
-//! reads in both tenants; what it finds is for the person who approves.
+//! `avnm.member-effect`: predicts what deployed configurations will do to virtual networks that join or leave a network group. It
+//! reads in both tenants; the result is for the person who approves.
 
 mod judgement;
 #[cfg(test)]
@@ -41,7 +41,7 @@ pub(crate) struct MemberEffect {
 pub(crate) struct Params {
     /// The network group.
     group: ResourceId<NetworkGroups>,
-    /// The virtual networks. Each is read as the identity of `as` whose tenant it lies in.
+    /// The virtual networks. Each is read as the identity of `as` in whose tenant it lies.
     #[schemars(extend("x-twinspan-type" = "resource-id(Microsoft.Network/virtualNetworks)"))]
     virtual_networks: Vec<ResourceId>,
     /// Whether they join the group (add) or leave it (remove).
@@ -49,15 +49,15 @@ pub(crate) struct Params {
     change: Change,
 }
 
-/// What happens to the members.
+/// The change to the group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline, extend("x-twinspan-type" = "choice(add,remove)"))]
 pub(crate) enum Change {
-    /// They join.
+    /// The virtual networks join.
     #[default]
     Add,
-    /// They leave.
+    /// The virtual networks leave.
     Remove,
 }
 
@@ -71,27 +71,27 @@ impl Change {
 /// Outputs of `avnm.member-effect`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// Whether anything that is deployed reaches, or may reach, one of the virtual networks.
+    /// Whether a deployed configuration reaches, or may reach, one of the virtual networks.
     changes_traffic: bool,
-    /// All of it in words, for the person who approves.
+    /// The whole effect as text, for the person who approves.
     summary: String,
     /// The connectivity configurations that reach them.
     configurations: Vec<ResourceId>,
-    /// The regions in which those are deployed.
+    /// The regions in which these configurations are deployed.
     regions: Vec<String>,
-    /// Peerings that come.
+    /// Peerings that Azure will create.
     peerings_added: Vec<Peering>,
-    /// Peerings that go.
+    /// Peerings that Azure will delete.
     peerings_removed: Vec<Peering>,
-    /// Address spaces that overlap where they are to be connected.
+    /// Address spaces that overlap and will be connected.
     overlaps: Vec<Overlap>,
-    /// How many more virtual networks have a deployed configuration afterwards, which is what is charged for.
+    /// How many more virtual networks have a deployed configuration afterwards; Azure charges for these.
     newly_billed: u32,
-    /// How many fewer.
+    /// How many fewer virtual networks have a deployed configuration afterwards.
     no_longer_billed: u32,
-    /// Limits of the service that are passed.
+    /// Limits of the service that would be exceeded.
     limits: Vec<String>,
-    /// Virtual networks that are connected with them and could not be read by any identity of `as`.
+    /// Virtual networks that will be connected with them and that no identity of `as` can read.
     unread: Vec<String>,
 }
 
@@ -101,9 +101,9 @@ pub(crate) struct Output {
 pub(crate) struct Peering {
     /// Id of the virtual network that joins or leaves.
     virtual_network: String,
-    /// Id of the one at the other end.
+    /// Id of the virtual network on the other end.
     remote: String,
-    /// Name of the peering, where it is there already.
+    /// Name of the peering, where it exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
@@ -116,11 +116,11 @@ pub(crate) struct Overlap {
     virtual_network: String,
     /// Its prefix.
     prefix: String,
-    /// Id of the one that it is to be connected with.
+    /// Id of the virtual network with which it will be connected.
     other: String,
-    /// That one's prefix.
+    /// Prefix of the other virtual network.
     other_prefix: String,
-    /// Whether that one is the hub: then there will be no peering. Between members traffic is dropped.
+    /// Whether the other one is the hub: then there will be no peering. Between members, traffic is dropped.
     hub: bool,
 }
 
@@ -128,7 +128,7 @@ impl Params {
     fn misfits(&self) -> Vec<Misfit> {
         let mut all = not_networks(&["virtual_networks"], &self.virtual_networks);
         for misfit in &mut all {
-            misfit.why.push_str("; the effect of subnets cannot be foreseen: name their virtual networks");
+            misfit.why.push_str("; the effect of subnets cannot be predicted: name their virtual networks");
         }
         all
     }
@@ -138,7 +138,7 @@ impl Params {
     }
 }
 
-/// One look at both tenants.
+/// The reads of one check, in both tenants.
 struct Look<'a> {
     azure: &'a Azure,
     cx: &'a StepCx<'a>,
@@ -151,7 +151,7 @@ impl<'a> Look<'a> {
         self.azure.arm(self.cx, identity)
     }
 
-    /// The group's members; `about` these of them, or all.
+    /// The group's members: those of `about`, or all.
     async fn members(&self, about: Option<&[ResourceId]>) -> Result<Arc<Vec<Found<Member>>>, StepError> {
         let mut arm = self.arm(self.cx.identity()?);
         if let Some(about) = about {
@@ -160,19 +160,19 @@ impl<'a> Look<'a> {
         arm.shared_list(&format!("{}/staticMembers", self.params.group), API).await
     }
 
-    /// A network that the plan names: it must be there.
+    /// Reads a network that the plan names; it must exist.
     async fn moving(&mut self, id: &ResourceId) -> Result<Seen, StepError> {
         let reader = self.tenancy.reader(id).await?;
         let arm = self.arm(reader).about([id.path()]);
         let found: Option<Found<Network>> = arm.get(id.path(), API).await?;
         let found = found.ok_or_else(|| {
-            StepError::plan_wrong(format!("{} does not see {id}", people::who(reader)))
-                .hint("correct the list, or have the virtual network made, and retry the step")
+            StepError::plan_wrong(format!("{} cannot find {id}", people::who(reader)))
+                .hint("correct the list, or create the virtual network, and retry the step")
         })?;
         Ok(Seen::new(id.path(), found))
     }
 
-    /// Another one. What nobody here may read is said, and stops nothing.
+    /// Reads another network. `None` if no identity of this step can read it: the output lists it, and the step goes on.
     async fn beside(&mut self, id: &str) -> Result<Option<Seen>, StepError> {
         let Ok(id) = id.parse::<ResourceId>() else { return Ok(None) };
         let read = async {
@@ -186,15 +186,14 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// What is in effect on a network now, of whatever manager.
+    /// The configurations in effect on a network now, of any network manager.
     async fn effective(&mut self, id: &ResourceId) -> Result<Vec<Active>, StepError> {
         let path = format!("{id}/listNetworkManagerEffectiveConnectivityConfigurations");
         let reader = self.tenancy.reader(id).await?;
         self.arm(reader).query_list(&path, API, &[]).await
     }
 
-    /// Everything that is known about those that move. Nothing is asked that cannot matter: members and hubs only where a
-    /// deployed configuration connects them.
+    /// Reads everything that matters for the moving networks: members and hubs only where a deployed configuration connects them.
     async fn known(&mut self, moving: &[&ResourceId]) -> Result<Known, StepError> {
         let (group, manager) = (self.params.group.path(), self.params.manager());
         let central = self.cx.identity()?;
@@ -208,7 +207,7 @@ impl<'a> Look<'a> {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        // What is configured and deployed is one and the same for all who look at this group in the same round.
+        // All checks of this group in the same round share these reads.
         let configurations = format!("{manager}/connectivityConfigurations");
         let arm = self.arm(central).about([configurations.as_str(), &format!("{manager}/commit")]);
         let configured: Arc<Vec<Found<Configuration>>> = arm.shared_list(&configurations, API).await?;
@@ -283,7 +282,7 @@ impl Step for MemberEffect {
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
 
-    // What a change would do is another thing once it is made.
+    // The predicted effect changes once the change is made.
     const MOVING: &'static [&'static str] = &[
         "changes_traffic",
         "summary",
@@ -326,7 +325,7 @@ impl Step for MemberEffect {
         let is_member = |id: &ResourceId| {
             members.iter().any(|member| same_path(&member.properties.resource_id, id.path()))
         };
-        // The same network named twice moves once.
+        // A network that is named twice moves once.
         let mut moving: Vec<&ResourceId> = Vec::new();
         for id in &params.virtual_networks {
             if is_member(id) == (params.change == Change::Remove) && !moving.contains(&id) {
@@ -347,7 +346,7 @@ impl Step for MemberEffect {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
@@ -362,7 +361,7 @@ impl Step for MemberEffect {
                 "Microsoft.Network/networkManagers/listDeploymentStatus/action",
             ],
         );
-        // What is in effect on a network is read only where something deployed reaches it, which nobody knows before.
+        // Effective configurations are read only where a deployed configuration reaches the network, which is not known before.
         let actions = [
             "Microsoft.Network/virtualNetworks/read",
             "Microsoft.Network/virtualNetworks/listNetworkManagerEffectiveConnectivityConfigurations/action",

@@ -1,5 +1,5 @@
-//! `avnm.members-in-scope`: no group of a network manager has a member, and no configuration a hub, in a scope that is to be let
-//! go.
+//! `avnm.members-in-scope`: checks that no group of a network manager has a member, and no configuration a hub, in a scope that
+//! will be disconnected.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::hierarchy;
 use crate::ids::{ConnectionScope, Guid, NetworkManagers, ResourceId};
 use crate::people;
 
-/// Most members that are named in a sentence.
+/// How many members a message names.
 const NAMED: usize = 20;
 
-/// How long a management group that is not seen is looked for.
+/// How long to keep reading a management group that is not found.
 const UNSEEN: Duration = Duration::from_secs(120);
 
 /// `avnm.members-in-scope`
@@ -36,7 +36,7 @@ pub(crate) struct MembersInScope {
 pub(crate) struct Params {
     /// The network manager.
     network_manager: ResourceId<NetworkManagers>,
-    /// The subscription or management group. What lies in a management group is read by an identity of its tenant: the
+    /// The subscription or management group. The subscriptions of a management group are read by an identity of its tenant: the
     /// second of `as`.
     scope: ConnectionScope,
     /// none: no static member of any group lies in the scope, and no hub of any connectivity configuration.
@@ -55,12 +55,12 @@ pub(crate) enum Expect {
 /// Outputs of `avnm.members-in-scope`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// Members that lie in the scope: none, unless a person decided to go on with them.
+    /// Members that lie in the scope: none, unless a person decided to continue with them.
     members: Vec<MemberFound>,
-    /// Hubs that lie in the scope: none, as well.
+    /// Hubs that lie in the scope: none, unless a person decided to continue with them.
     #[serde(default)]
     hubs: Vec<HubFound>,
-    /// How many groups of the network manager were looked through.
+    /// How many groups of the network manager were read.
     groups: u32,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct HubFound {
     resource: String,
 }
 
-/// Everything of a network manager that lies somewhere.
+/// Members and hubs of a network manager.
 #[derive(Default)]
 struct Held {
     members: Vec<MemberFound>,
@@ -96,9 +96,9 @@ struct Held {
 
 /// Subscriptions that lie in the scope.
 enum Inside {
-    /// These.
+    /// All subscriptions in the scope.
     Subscriptions(Vec<Guid>),
-    /// Nobody here can tell, and why.
+    /// No identity of the plan can read them, and why.
     Unknown(String),
 }
 
@@ -138,8 +138,8 @@ impl MembersInScope {
         Ok(held)
     }
 
-    /// Who reads what lies in a management group: the second identity, else another of the plan that can sign in here and
-    /// is not of the central tenant.
+    /// The identity that reads the contents of a management group: the second one, else another of the plan that has a credential
+    /// here and is not of the central tenant.
     fn reader<'a>(&self, cx: &'a StepCx<'_>) -> Option<&'a Identity> {
         let own = cx.identities.first()?.attributes.get("tenant");
         let abroad = || cx.others.iter().filter(|other| other.attributes.get("tenant") != own);
@@ -152,17 +152,17 @@ impl MembersInScope {
         }
         let Some(reader) = self.reader(cx) else {
             return Ok(Inside::Unknown(format!(
-                "nobody here can read which subscriptions lie in {}: name an identity of its tenant as the second of `as`",
+                "no identity here can read which subscriptions lie in {}: name an identity of its tenant as the second of `as`",
                 scope.words()
             )));
         };
         let waited = cx.waited;
         match hierarchy::subscriptions_in(&self.azure.arm(cx, reader), scope).await {
             Ok(subscriptions) => Ok(Inside::Subscriptions(subscriptions)),
-            // One read may miss what is there; a person is asked when it stays so.
+            // One read may miss an existing group; a person decides only if it stays missing.
             Err(error) if error.class == FailureClass::ReplicationLag && waited >= UNSEEN => {
                 Ok(Inside::Unknown(format!(
-                    "{} is not there, as {} sees it",
+                    "{} does not exist, as read by {}",
                     scope.words(),
                     people::who(reader)
                 )))
@@ -177,11 +177,11 @@ impl Held {
         self.members.is_empty() && self.hubs.is_empty()
     }
 
-    /// Only what lies in the scope.
+    /// Keeps only what lies in the scope.
     fn within(mut self, inside: &Inside) -> Held {
         let lies_in = |resource: &str| match (inside, subscription_of(resource)) {
             (Inside::Subscriptions(all), Some(subscription)) => all.contains(&subscription),
-            // What cannot be told may lie in it.
+            // A resource whose place is unknown may lie in the scope.
             (Inside::Unknown(_), _) | (Inside::Subscriptions(_), None) => true,
         };
         self.members.retain(|member| lies_in(&member.resource));
@@ -189,7 +189,7 @@ impl Held {
         self
     }
 
-    /// How many of what.
+    /// Counts members and hubs, as text.
     fn counted(&self) -> String {
         let members = format!("{} static member(s)", self.members.len());
         let hubs = format!("{} hub(s)", self.hubs.len());
@@ -200,7 +200,7 @@ impl Held {
         }
     }
 
-    /// Each of them, as far as they fit in a sentence.
+    /// Names members and hubs, up to the limit for a message.
     fn named(&self) -> String {
         let members = self
             .members
@@ -233,9 +233,9 @@ fn judge(params: &Params, held: Held, inside: &Inside) -> Observed<Output> {
     };
     let decision = Decision {
         what,
-        advice: "once the connection is cut they stay listed without effect, and nobody can look at them or mend them from \
-                 the central tenant: remove them first (a hub with its configuration), then retry this step; or decide adopt, \
-                 to go on knowingly"
+        advice: "once the connection is deleted they stay listed without effect, and cannot be read or repaired from \
+                 the central tenant: delete them first (a hub with its configuration), then retry this step; or decide adopt \
+                 to continue with them"
             .to_owned(),
         differences: Vec::new(),
     };
@@ -270,7 +270,7 @@ impl Step for MembersInScope {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let held = self.held(&self.azure.arm(cx, cx.identity()?), params).await?;
-        // Where there is nothing at all, nobody has to be able to look into the scope.
+        // If the network manager has no members and no hubs, no identity needs to read the scope.
         let inside = if held.is_empty() {
             Inside::Subscriptions(Vec::new())
         } else {
@@ -284,11 +284,11 @@ impl Step for MembersInScope {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
-        // What lies in a management group is shown to whoever has a role there, as far as is known: no action says so.
+        // As far as is known, any role at a management group shows its contents: there is no action to check.
         let reads = [
             "Microsoft.Network/networkManagers/networkGroups/read",
             "Microsoft.Network/networkManagers/networkGroups/staticMembers/read",
@@ -321,12 +321,12 @@ mod tests {
         json!({ "name": format!("m-{name}"), "properties": { "resourceId": id } })
     }
 
-    /// Two groups with these members.
+    /// A network manager with two groups that have these members.
     fn bench(first: &[Value], second: &[Value]) -> Bench {
         with_hubs(first, second, &[])
     }
 
-    /// And configurations with these hubs.
+    /// The same, with configurations that have these hubs.
     fn with_hubs(first: &[Value], second: &[Value], hubs: &[Value]) -> Bench {
         let bench = Bench::new();
         bench
@@ -446,6 +446,10 @@ mod tests {
         let cx = StepCx { waited: UNSEEN, ..cx };
         let seen = kind(&bench).check(&cx, &wanted(GROUP)).await.unwrap();
         let Observed::Broken { decision, .. } = seen else { panic!("{seen:?}") };
-        assert!(decision.what.contains("mg-fabrikam is not there, as target "), "{}", decision.what);
+        assert!(
+            decision.what.contains("mg-fabrikam does not exist, as read by target "),
+            "{}",
+            decision.what
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `avnm.network-group`: a network group of a network manager, found or made.
+//! `avnm.network-group`: a network group of a network manager, found or created.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,18 +33,18 @@ pub(crate) struct Params {
     network_manager: ResourceId<NetworkManagers>,
     /// Name of the group.
     name: ResourceName,
-    /// What it groups; VirtualNetwork unless said.
+    /// Type of its members; default: VirtualNetwork.
     #[serde(default)]
     member_type: MemberType,
-    /// Words for people.
+    /// Description for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<Description>,
-    /// Whether to make it where it is not there (the default); `false` only finds it, whoever made it.
+    /// Whether to create the group if it does not exist (the default). `false`: only find it, whatever created it.
     #[serde(default = "Params::makes_it", skip_serializing_if = "Clone::clone")]
     create: bool,
 }
 
-/// What a network group groups.
+/// Type of the members of a network group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline, extend("x-twinspan-type" = "choice(VirtualNetwork,Subnet)"))]
 pub(crate) enum MemberType {
@@ -71,7 +71,7 @@ pub(crate) struct Output {
     id: ResourceId<NetworkGroups>,
     /// Its name.
     name: FoundName,
-    /// What it groups.
+    /// Type of its members.
     member_type: String,
 }
 
@@ -87,7 +87,7 @@ impl Params {
         true
     }
 
-    /// One that is only found is nobody's to change, and shared by any number of runs.
+    /// Whether this step may change the group. A group that is only found has no owner, and any number of runs may share it.
     fn changes(&self, cx: &StepCx<'_>) -> bool {
         self.create || removing(cx)
     }
@@ -96,7 +96,7 @@ impl Params {
         Ok(self.network_manager.child("networkGroups", self.name.as_str())?)
     }
 
-    /// Whoever removes it by order of the plan is told what it takes along.
+    /// Undo text for the hand-over: tells what the delete that the plan orders removes along with the group.
     fn back(&self, cx: &StepCx<'_>) -> Result<Back, StepError> {
         if !removing(cx) {
             return Ok(Back::default());
@@ -104,7 +104,7 @@ impl Params {
         let id = self.id()?;
         Ok(Back {
             words: format!(
-                "only if no static member is left in it (GET {id}/staticMembers): Azure removes its members with it"
+                "only if no static member is left in it (GET {id}/staticMembers): Azure deletes its members with it"
             ),
             request: Some(hand_over::arm("DELETE", id.path(), API)),
         })
@@ -122,7 +122,7 @@ impl Params {
             true => Marker::in_description(Some(&found.description)),
             false => Marker::NoPlace,
         };
-        // Groups made by older clients do not say; all of them group virtual networks.
+        // Groups of older clients have no member type; all of them contain virtual networks.
         let member_type = if found.member_type.is_empty() {
             MemberType::default().as_str().to_owned()
         } else {
@@ -131,7 +131,7 @@ impl Params {
         let same = member_type.eq_ignore_ascii_case(self.member_type.as_str());
         let output = Output { id: self.id()?, name: FoundName::from(&self.name), member_type };
         if !same {
-            // A group keeps its type.
+            // The type of a group cannot be changed.
             let found = output.member_type.clone();
             let differences =
                 vec![Difference::new("member type", self.member_type.as_str(), found).immutable()];
@@ -154,7 +154,7 @@ impl Params {
 
 impl Step for NetworkGroup {
     const KIND: &'static str = "avnm.network-group";
-    const SUMMARY: &'static str = "Create a network group if it is not there";
+    const SUMMARY: &'static str = "Create a network group if it does not exist";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(10);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
@@ -182,12 +182,12 @@ impl Step for NetworkGroup {
             return Ok(Readiness::Ready);
         }
         Err(StepError::plan_wrong(format!(
-            "network group {} is not in network manager {}, as {} sees it",
+            "network group {} is not in network manager {}, as read by {}",
             params.name,
             params.network_manager.name(),
             people::who(cx.identity()?)
         ))
-        .hint("correct the name, or take out `create: false`"))
+        .hint("correct the name, or remove `create: false`"))
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -195,7 +195,7 @@ impl Step for NetworkGroup {
         found.map_or(Ok(Observed::Absent), |found| params.observed(cx, found.properties))
     }
 
-    /// Azure deletes a group with its members, without asking.
+    /// Azure deletes a group with its members, without confirmation.
     async fn contents(
         &self,
         cx: &StepCx<'_>,
@@ -210,7 +210,7 @@ impl Step for NetworkGroup {
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        // Its `force` would undeploy configurations of others that use the group.
+        // `force` would withdraw configurations of others that use the group.
         Child::new(&self.azure, cx, found.id.clone())?.remove().await
     }
 
@@ -378,7 +378,7 @@ mod tests {
             "The client 'x' with object id 'x' does not have authorization to perform action 'Microsoft.Network/networkManagers/networkGroups/staticMembers/read' over scope '/x'." } });
         let error = looked(403, refusal).await.unwrap_err();
         assert_eq!(error.class, twinspan_engine::FailureClass::Permission);
-        // It went between the two reads.
+        // The group was deleted between the two reads.
         let gone = json!({ "error": { "code": "NotFound", "message": "Resource [x] does not exist or has been deleted" } });
         assert_eq!(looked(404, gone).await.unwrap(), None);
     }

@@ -1,4 +1,4 @@
-//! `avnm.network-manager`: the network manager of the central tenant, found or made.
+//! `avnm.network-manager`: the network manager of the central tenant, found or created.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::ids::{ConnectionScope, Description, FoundName, NetworkManagers, Resou
 use crate::kinds::bounds::{not_a_region, tags};
 use crate::kinds::{reads_and_changes, removing, undoing};
 
-/// Lists of a network manager to which others add.
+/// Lists of a network manager to which others add; an update keeps their entries.
 const MANAGED: [&str; 3] = [
     "/properties/networkManagerScopes/managementGroups",
     "/properties/networkManagerScopes/subscriptions",
     "/properties/networkManagerScopeAccesses",
 ];
 
-/// Tag that carries the marker: a network manager's description is shown to people and often edited.
+/// Tag that holds the marker: people read and edit the description of a network manager, so it is not used.
 const TAG: &str = "twinspan";
 
 /// `avnm.network-manager`
@@ -41,12 +41,12 @@ pub(crate) struct NetworkManager {
 pub(crate) struct Params {
     /// The network manager.
     id: ResourceId<NetworkManagers>,
-    /// How to make it if it is not there. Without this it must exist.
+    /// How to create the network manager if it does not exist. Without this it must exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     create: Option<Create>,
 }
 
-/// How a network manager is made.
+/// How a network manager is created.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
@@ -58,7 +58,7 @@ pub(crate) struct Create {
     /// Features that it manages them with.
     #[serde(default = "Create::usual_accesses")]
     scope_accesses: Vec<ScopeAccess>,
-    /// Words for people.
+    /// Description for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<Description>,
     /// Tags that it gets.
@@ -173,8 +173,8 @@ fn marker(tags: &BTreeMap<String, String>) -> Marker {
     }
 }
 
-/// What the plan asks for and the manager lacks; more scopes and features than asked for are nobody's business then.
-/// `exactly`: the plan wants it gone, and one that manages more is not the one that it describes.
+/// Wanted settings that the manager does not have; additional scopes and features are ignored. `exactly` (the plan wants the
+/// manager absent): additional ones count as differences too, because the plan then describes another manager.
 fn differences(create: &Create, found: &Found<Manager>, exactly: bool) -> Vec<Difference> {
     let mut all = Vec::new();
     let plain = |region: &str| region.to_lowercase().replace(' ', "");
@@ -200,7 +200,7 @@ fn differences(create: &Create, found: &Found<Manager>, exactly: bool) -> Vec<Di
     all
 }
 
-/// One list beside another; `exactly`: nothing may be in it that is not wanted.
+/// Compares two lists; `exactly`: `found` must not have other items.
 fn compared(
     field: &str,
     wanted: &[&str],
@@ -235,7 +235,7 @@ fn observed(cx: &StepCx<'_>, params: &Params, found: Found<Manager>) -> Result<O
             Provisioning::Failed(state) => {
                 return Ok(Observed::Conflict(Decision {
                     what: format!("provisioning of network manager {} is {state}", params.id.name()),
-                    advice: "look at it in the portal (Activity log) and repair it there, then decide adopt"
+                    advice: "see its Activity log in the portal and repair it there, then decide adopt"
                         .to_owned(),
                     differences: Vec::new(),
                 }));
@@ -266,15 +266,15 @@ fn observed(cx: &StepCx<'_>, params: &Params, found: Found<Manager>) -> Result<O
 
 impl Step for NetworkManager {
     const KIND: &'static str = "avnm.network-manager";
-    const SUMMARY: &'static str = "Find a network manager, or make it where the plan says how";
+    const SUMMARY: &'static str = "Find a network manager, or create it as the plan describes";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::from_secs(30);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
     const DWELL: Option<Dwell> = Some(Dwell {
         after: Duration::from_secs(60),
-        why: "a network manager that is removed right after its connections can leave their subscription unusable as \
-              a scope for good (Azure/azure-rest-api-specs#23188)",
+        why: "a network manager that is deleted right after its connections can leave their subscription unusable as \
+              a scope permanently (Azure/azure-rest-api-specs#23188)",
     });
 
     type Params = Params;
@@ -300,14 +300,14 @@ impl Step for NetworkManager {
         }
         for (position, scope) in create.scopes.iter().enumerate() {
             if create.scopes[..position].contains(scope) {
-                let why = format!("{} is there twice", scope.words());
+                let why = format!("{} is listed twice", scope.words());
                 all.push(Misfit::new(&["create"], why).within("scopes").within(position));
             }
         }
         if create.scope_accesses.is_empty() {
             all.push(Misfit::new(&["create"], "it is empty: name a feature").within("scope_accesses"));
         }
-        // One more carries the marker.
+        // The 50th tag holds the marker.
         for (name, why) in
             tags::wrong(create.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())), 49)
         {
@@ -318,13 +318,15 @@ impl Step for NetworkManager {
             });
         }
         if create.tags.keys().any(|name| name.eq_ignore_ascii_case(TAG)) {
-            all.push(Misfit::new(&["create"], format!("the tag {TAG} is this program's own")).within("tags"));
+            all.push(
+                Misfit::new(&["create"], format!("the tag {TAG} is reserved for twinspan")).within("tags"),
+            );
         }
         all
     }
 
     fn claims(&self, cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
-        // One that is only looked up is shared by any number of runs.
+        // Any number of runs may share a network manager that is only found.
         let changes = params.create.is_some() || removing(cx);
         changes.then(|| ClaimKey(params.id.key())).into_iter().collect()
     }
@@ -335,11 +337,11 @@ impl Step for NetworkManager {
         }
         let identity = cx.identity()?;
         Err(StepError::plan_wrong(format!(
-            "network manager {} does not exist, as {} sees it",
+            "network manager {} does not exist, as read by {}",
             params.id,
             crate::people::who(identity)
         ))
-        .hint("correct the id, make it in the portal, or say how to make it with `create:`"))
+        .hint("correct the id, create it in the portal, or describe it with `create:`"))
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -354,14 +356,14 @@ impl Step for NetworkManager {
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
         let create = params.create.as_ref().ok_or_else(|| {
             StepError::plan_wrong(format!(
-                "network manager {} is not there and the plan has no `create:`",
+                "network manager {} does not exist and the plan has no `create:`",
                 params.id
             ))
         })?;
         let arm = self.azure.arm(cx, cx.identity()?);
         let (path, body) = (params.id.path(), body(create, cx.owner.short()));
         if cx.overwrites {
-            // It may manage more than this plan knows.
+            // The network manager may manage more scopes than this plan knows.
             arm.put_over(path, API, &body, &MANAGED).await?;
         } else {
             arm.put(path, API, &body).await?;
@@ -379,7 +381,7 @@ impl Step for NetworkManager {
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        // Without `force`: a manager that still has children or deployed configurations is not torn down by the way.
+        // No `force`: it would also delete children and deployed configurations that the manager still has.
         self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
         Ok(Undone::Removed)
     }
@@ -476,7 +478,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_lacks_what_the_plan_asks_for_differs() {
         let bench = Bench::new();
-        let mut other = found("nobody");
+        let mut other = found("other");
         other["properties"]["networkManagerScopes"]["subscriptions"] = json!([]);
         other["properties"]["networkManagerScopeAccesses"] = json!(["Connectivity"]);
         other["location"] = json!("northeurope");
@@ -544,7 +546,7 @@ mod tests {
         let (kind, params) = (kind(&bench), NetworkManager::example());
         assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
         let error = attempt.precondition(&kind, &params).await.unwrap_err();
-        assert!(error.message.contains("does not exist, as central"), "{error}");
+        assert!(error.message.contains("does not exist, as read by central"), "{error}");
         assert!(attempt.apply(&kind, &params).await.is_err());
         assert_eq!(bench.script.requests().len(), 1, "nothing was sent");
     }

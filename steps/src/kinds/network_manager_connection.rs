@@ -1,4 +1,4 @@
-//! `avnm.network-manager-connection`: a scope of the target tenant lets a network manager of another tenant manage it.
+//! `avnm.network-manager-connection`: lets a network manager of another tenant manage a scope of the target tenant.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,17 +36,17 @@ pub(crate) struct NetworkManagerConnection {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// The subscription or management group that is to be managed.
+    /// The subscription or management group that the network manager will manage.
     scope: ConnectionScope,
     /// Name of the connection.
     name: ResourceName,
     /// The network manager of the central tenant.
     network_manager: ResourceId<NetworkManagers>,
-    /// State in which the scope connection was read (output `state` of its step). Where it says Connected although the
-    /// scope has no half that names the network manager, nothing is written and a person decides.
+    /// State of the scope connection when it was read (output `state` of its step). If it is Connected although the scope has no
+    /// network manager connection to the network manager, nothing is written and a person decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scope_connection_state: Option<String>,
-    /// Words for people.
+    /// Description for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<Description>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Output {
     id: ResourceId<NetworkManagerConnections>,
     /// Its name.
     name: FoundName,
-    /// State when it was read: Pending until the other half is there, then Connected.
+    /// State when it was read: Pending until the scope connection exists, then Connected.
     state: String,
 }
 
@@ -90,26 +90,26 @@ impl Params {
         same_path(&half.names.network_manager_id, self.network_manager.path())
     }
 
-    /// What is wrong where the other half says Connected and there is none here.
+    /// The decision where the scope connection is Connected but no network manager connection exists.
     fn connected_alone(&self, tenant: &str) -> Decision {
         let manager = self.network_manager.name();
         Decision {
             what: format!(
-                "the scope connection of network manager {manager} says Connected, but {} in {tenant} has no network manager \
-                 connection that names this manager: one half alone is no connection, and nothing was written here",
+                "the scope connection of network manager {manager} is Connected, but {} in {tenant} has no network manager \
+                 connection that names this manager: both sides are needed for a connection, and nothing was written here",
                 self.scope.words()
             ),
             advice: format!(
-                "ask the central tenant's administrator whether the own scope of {manager} covers {}: Azure then says \
-                 Connected without the target's consent, and this is no cross-tenant connection. If the half here was \
-                 removed meanwhile, or is to be made all the same: overwrite; otherwise abort",
+                "ask the central tenant's administrator whether {manager} has {} in a scope of its own tenant: Azure then shows \
+                 Connected without the target's consent, and this is no cross-tenant connection. If the connection here was \
+                 deleted meanwhile, or must be created all the same: overwrite; otherwise abort",
                 self.scope.words()
             ),
             differences: Vec::new(),
         }
     }
 
-    /// `name`: under which it was found.
+    /// `name`: the name under which the connection was found.
     fn observed(
         &self,
         cx: &StepCx<'_>,
@@ -166,11 +166,11 @@ impl Step for NetworkManagerConnection {
         child::claims(params.id())
     }
 
-    /// Whether a half that is missing here fits what the other half said.
+    /// Refuses to create the connection if the scope connection is already Connected without it.
     ///
-    /// Once both halves exist, a connection that came about without consent looks like a right one, so this is the last
-    /// moment that shows it. The state comes from the other step, which read it as the central tenant's identity: this
-    /// one need not be able to read there.
+    /// Once both sides exist, a connection that was established without consent looks valid, so this is the last moment that
+    /// shows it. The state comes from the step of the scope connection, which read it as the central tenant's identity: this
+    /// step's identity need not be able to read there.
     async fn precondition(&self, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
         let said = params.scope_connection_state.clone().map(ConnectionState::from);
         if said != Some(ConnectionState::Connected) {
@@ -181,14 +181,14 @@ impl Step for NetworkManagerConnection {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let own = Child::new(&self.azure, cx, params.id()?)?;
-        // Under another name it was not made by this step, so it is nothing to take back.
+        // A connection under another name was not created by this step, so there is nothing to undo.
         if undoing(cx) {
             let found = own.read().await?;
             let observed =
                 |found: Read<Wire>| params.observed(cx, &FoundName::from(&params.name), &found.properties);
             return found.map_or(Ok(Observed::Absent), observed);
         }
-        // The target's administrator may have made it under another name: a second one would be one too many.
+        // The target's administrator may have created it under another name; a second connection would be too many.
         let same = |half: &Wire| params.names_ours(half);
         match own.or_twin(cx, same, |half: &Wire| half.connection_state.rank()).await? {
             Some((name, found)) => params.observed(cx, &name, &found.properties),
@@ -278,7 +278,7 @@ mod tests {
             attempt.identities = Some(vec![bench.target.clone()]);
             match attempt.precondition(&kind(&bench), &params).await.unwrap() {
                 Readiness::Undecided(decision) if undecided => {
-                    for word in ["says Connected", "subscription bbbbbbbb", "22222222", "nm-group"] {
+                    for word in ["is Connected", "subscription bbbbbbbb", "22222222", "nm-group"] {
                         assert!(decision.what.contains(word), "{word}: {}", decision.what);
                     }
                 }
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(seen, Observed::Absent);
         let seen = Attempt::new(&bench, Phase::UndoProbe).check(&kind(&bench), &params).await.unwrap();
         assert_eq!(seen, Observed::Absent);
-        assert_eq!(asked(&bench).len(), 3, "on the way back nothing else is looked for");
+        assert_eq!(asked(&bench).len(), 3, "undo reads nothing else");
     }
 
     #[tokio::test]

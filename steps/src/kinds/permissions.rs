@@ -1,4 +1,4 @@
-//! `azure.permissions`: the identity may do what later steps will do.
+//! `azure.permissions`: checks that the identity has the permissions that later steps need.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,18 +24,18 @@ pub(crate) struct Permissions {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// Where: a subscription, a management group, a resource group or a resource.
+    /// The scope: a subscription, a management group, a resource group or a resource.
     scope: Scope,
-    /// What: for example Microsoft.Network/networkManagers/scopeConnections/write.
+    /// The actions, for example Microsoft.Network/networkManagers/scopeConnections/write.
     actions: Vec<String>,
 }
 
 /// Outputs of `azure.permissions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// Where.
+    /// The scope.
     scope: Scope,
-    /// What may be done there.
+    /// The actions that the identity may do there.
     actions: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ fn missing<'a>(actions: &'a [String], given: &[Permission]) -> Vec<&'a str> {
         .collect()
 }
 
-/// `PROVIDER/TYPE…/VERB`: letters, digits, `.`, `-`, `_`, and `*` for any part.
+/// Whether a text has the form `PROVIDER/TYPE…/VERB`: letters, digits, `.`, `-`, `_`, and `*` for any part.
 fn is_action(action: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-*".contains(c))
@@ -59,7 +59,7 @@ impl Params {
     fn misfits(&self) -> Vec<Misfit> {
         let mut all = Vec::new();
         if self.actions.is_empty() {
-            all.push(Misfit::new(&["actions"], "it is empty: there is nothing that could be missing"));
+            all.push(Misfit::new(&["actions"], "it is empty: name at least one action"));
         }
         for (position, action) in self.actions.iter().enumerate().filter(|(_, action)| !is_action(action)) {
             let why = format!(
@@ -104,7 +104,7 @@ impl Step for Permissions {
             let output = Output { scope: params.scope.clone(), actions: params.actions.clone() };
             return Ok(Observed::Present { output, marker: Marker::NoPlace });
         }
-        // Not knowing who it is makes the words poorer, nothing else.
+        // Without the signed-in principal the message is only less precise.
         let account = self.azure.sign_in(cx, identity).await.ok();
         let to = account.as_ref().map(Assignee::signed_in).unwrap_or_default();
         let contact = identity.attributes.get("contact").map(String::as_str);
@@ -125,7 +125,7 @@ impl Step for Permissions {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {

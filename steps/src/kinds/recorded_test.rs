@@ -1,8 +1,8 @@
-//! What real Azure answered, read by these kinds: each recorded answer of Azure Virtual Network Manager is given to the
-//! client of the kind that would have asked, and what it concludes is compared with what the answer says, worked out here
-//! from the bare JSON. The official examples are read in the same way.
+//! Recorded responses of Azure, read by these kinds: each recorded response of Azure Virtual Network Manager is given to the
+//! client of the kind that would have sent the request, and the kind's conclusion is compared with the expected one, which is
+//! computed here from the bare JSON. The official examples are read in the same way.
 //!
-//! The recordings are data beside the project; `TWINSPAN_AZURE_DATA` says where.
+//! The recordings are data outside the project; `TWINSPAN_AZURE_DATA` is the path to them.
 
 mod conclusions;
 mod examples;
@@ -21,7 +21,7 @@ use std::path::Path;
 use conclusions::Conclusions;
 use recording::{Exchange, Session};
 
-/// Why no kind reads an answer of this type.
+/// Why no kind reads a response of this type.
 fn excluded(exchange: &Exchange) -> Option<&'static str> {
     let Some(kind) = exchange.kind() else {
         return Some("not about Microsoft.Network: the set-up of the recorded tests");
@@ -61,7 +61,7 @@ async fn every_recorded_answer_is_read_and_means_what_it_says() {
                     *counts.entry((conclusion.asked, conclusion.drawn)).or_default() += 1;
                 } else {
                     wrong.push(format!(
-                        "{} #{} {}: says {}, was taken for {}",
+                        "{} #{} {}: expected {}, concluded {}",
                         session.name, exchange.seq, conclusion.asked, conclusion.expected, conclusion.drawn
                     ));
                 }
@@ -70,8 +70,8 @@ async fn every_recorded_answer_is_read_and_means_what_it_says() {
         }
     }
     let mut text = String::new();
-    let _ = writeln!(text, "{read} answers of {} recorded sessions are read.\n", sessions.len());
-    let _ = writeln!(text, "| what is asked | what is concluded | times |\n|---|---|---|");
+    let _ = writeln!(text, "{read} responses of {} recorded sessions are read.\n", sessions.len());
+    let _ = writeln!(text, "| request | conclusion | times |\n|---|---|---|");
     for ((asked, drawn), times) in &counts {
         let _ = writeln!(text, "| {asked} | {drawn} | {times} |");
     }
@@ -79,7 +79,7 @@ async fn every_recorded_answer_is_read_and_means_what_it_says() {
     for (reason, times) in &left_out {
         let _ = writeln!(text, "- {times}: {reason}");
     }
-    notice::say(&format!("recorded traffic: {read} answers of {} sessions read", sessions.len()));
+    notice::say(&format!("recorded traffic: {read} responses of {} sessions read", sessions.len()));
     println!("{text}");
     assert!(wrong.is_empty(), "{} are misread:\n{}", wrong.len(), wrong.join("\n"));
     assert!(read > 600, "too few to mean anything: {read}");

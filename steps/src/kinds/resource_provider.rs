@@ -1,8 +1,8 @@
-//! `azure.resource-provider`: a resource provider is registered. The portal does this silently; an API does not.
+//! `azure.resource-provider`: registers a resource provider. The portal does this silently; an API does not.
 //!
-//! A subscription says whether it is. A management group does not: Azure has a request to register there and none to ask. So
-//! there the answer to the request is kept as its receipt, and a read of the provider's own resources at the group shows that
-//! it answers there. Registering twice does no harm.
+//! Azure returns the registration state of a subscription. For a management group it has a request to register, but none to read
+//! the state. There, the accepted request is stored as the receipt, and a read of the provider's own resources at the group
+//! proves that the provider responds there. Registering twice does no harm.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub(crate) struct Output {
     scope: ConnectionScope,
     /// The provider.
     namespace: String,
-    /// Registered; Requested on a management group, which does not say more.
+    /// Registered; Requested on a management group, for which Azure returns no state.
     state: String,
 }
 
@@ -80,7 +80,7 @@ impl Params {
                 let wait = Wait::remote(format!("{} is {state} in {}", self.namespace, self.scope.words()));
                 Observed::Converging { wait, marker: Marker::NoPlace }
             }
-            // NotRegistered, Unregistered, and whatever Azure may say next.
+            // NotRegistered, Unregistered, and any value that Azure may add.
             _ => Observed::Absent,
         }
     }
@@ -90,7 +90,7 @@ impl Params {
         match found {
             Some(provider) => Ok(self.observed(&provider.registration_state)),
             None => Err(StepError::plan_wrong(format!(
-                "{} does not know a provider {:?}",
+                "{} has no provider {:?}",
                 self.scope.words(),
                 self.namespace
             ))),
@@ -144,7 +144,7 @@ impl Step for ResourceProvider {
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        // Two runs that register the same do not disturb each other.
+        // Two runs that register the same provider do not disturb each other.
         Vec::new()
     }
 
@@ -175,7 +175,7 @@ impl Step for ResourceProvider {
         let look =
             (hand_over::arm("GET", &path, API), Find { having, ..hand_over::its("registrationState") });
         let group = params.scope.is_management_group();
-        // Azure tells nothing about a management group; to register twice does no harm.
+        // Azure returns no state for a management group; registering twice does no harm.
         let looks = if group { Vec::new() } else { vec![look.clone()] };
         let make = Make { look: looks, ..hand_over::make(look, register) };
         let task = Task {
@@ -188,10 +188,10 @@ impl Step for ResourceProvider {
             by_hand: (!group)
                 .then(|| format!("Azure portal: the subscription, Resource providers, {}", params.namespace)),
             acts: vec![Act::Make(make)],
-            back: Back { words: format!("not taken back: {KEEPS}"), request: None },
+            back: Back { words: format!("kept: {KEEPS}"), request: None },
         };
         let proof = if group {
-            "nothing: Azure has no read for it; say `twinspan skip` for this step with the reason".to_owned()
+            "none: Azure has no read for it; skip this step with `twinspan skip` and the reason".to_owned()
         } else {
             format!("GET {path}: Registered")
         };

@@ -1,4 +1,4 @@
-//! `azure.role-assignment`: an account has a role at a scope.
+//! `azure.role-assignment`: assigns a role to a principal at a scope.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::rights::{self, RoleAssignment as Wire, RoleDefinition, WantedAssignment};
 use crate::{directory, hand_over, hierarchy, people};
 
-/// Namespace of the names that role assignments get.
+/// UUID namespace for the names of role assignments.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0002);
 
 /// `azure.role-assignment`
@@ -35,28 +35,28 @@ pub(crate) struct RoleAssignment {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// Where: a management group, a subscription, or anything below one.
+    /// The scope: a management group, a subscription, or anything below one.
     scope: Scope,
-    /// Which role: its name, its GUID or its full id.
+    /// The role: its name, its GUID or its full id.
     role: String,
-    /// Who gets it: object id in this tenant.
+    /// Object id of the principal in this tenant.
     principal: Guid,
-    /// What the principal is; looked up unless said.
+    /// Type of the principal; looked up if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     principal_type: Option<PrincipalType>,
-    /// Display name of the subscription or management group, as a person knows it: guards against a wrong id. Compared
-    /// before the write; not compared for a scope below a subscription.
+    /// Expected display name of the subscription or management group: guards against a wrong id. Compared before the write;
+    /// not compared for a scope below a subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expect_name: Option<String>,
-    /// What is enough: effective (given here or above, also through a group) or direct (given here, to this very account).
+    /// Which assignments suffice: effective (at the scope or above, also through a group) or direct (here, to this principal).
     #[serde(default)]
     satisfied_by: SatisfiedBy,
-    /// Words for people.
+    /// Description for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
 }
 
-/// What a principal is.
+/// Type of a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline, extend("x-twinspan-type" = "choice(User,ServicePrincipal,Group)"))]
 pub(crate) enum PrincipalType {
@@ -68,15 +68,15 @@ pub(crate) enum PrincipalType {
     Group,
 }
 
-/// What is enough.
+/// Which existing assignments satisfy the step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline, extend("x-twinspan-type" = "choice(effective,direct)"))]
 pub(crate) enum SatisfiedBy {
-    /// Given at the scope or above, to the account or a group of it.
+    /// At the scope or above, to the principal or to a group that contains it.
     #[default]
     Effective,
-    /// Given at the scope, to the account.
+    /// At the scope, to the principal itself.
     Direct,
 }
 
@@ -85,11 +85,11 @@ pub(crate) enum SatisfiedBy {
 pub(crate) struct Output {
     /// The role assignment.
     id: ResourceId,
-    /// Where the role was given: the scope, or one above it.
+    /// Scope of the assignment: the wanted scope, or one above it.
     given_at: String,
     /// Name of the role.
     role: String,
-    /// The account or group that was given the role.
+    /// The principal that has the assignment: the wanted one, or a group.
     given_to: Guid,
 }
 
@@ -103,18 +103,18 @@ impl PrincipalType {
     }
 }
 
-/// Remembers what an account is, so that no role assignment has to look it up.
+/// Remembers the type of a principal, so that no role assignment has to look it up.
 pub(crate) fn remember_principal(azure: &Azure, identity: &Identity, id: Guid, what: PrincipalType) {
     azure.remember(identity, &principal(id), what);
 }
 
-/// As what it is remembered.
+/// Key under which the type of a principal is remembered.
 fn principal(id: Guid) -> String {
     format!("principal {id}")
 }
 
 impl Params {
-    /// The name that a repetition chooses again: one for each scope, principal and role.
+    /// The name of the assignment: always the same for a scope, a principal and a role, so that a write can be repeated.
     fn name(&self) -> Guid {
         Guid::from(Uuid::new_v5(&NAMESPACE, self.named_after().as_bytes()))
     }
@@ -153,7 +153,7 @@ impl Params {
         Ok(Observed::Present { output, marker: Marker::in_description(Some(&found.properties.description)) })
     }
 
-    /// Which of the listed assignments is enough; given at the scope itself before given above.
+    /// Returns the listed assignment that satisfies the step; one at the scope itself is preferred to one above it.
     fn satisfying<'a>(&self, listed: &'a [Wire], role: &RoleDefinition) -> Option<&'a Wire> {
         let mine = |found: &&Wire| found.properties.principal_id.parse() == Ok(self.principal);
         let here = |found: &&Wire| found.is_at(role, &self.scope);
@@ -167,7 +167,7 @@ impl Params {
     }
 }
 
-/// The role's GUID by its name, for a script: the variable's stand-in, and what finds it.
+/// For a script: finds the GUID of the role by its name. Returns the placeholder of the variable and the act that sets it.
 fn learn_role(cx: &StepCx<'_>, params: &Params) -> (String, Act) {
     let variable = Variable::of(cx, "role", format!("id of the role {}", params.role), None);
     let filter = format!("roleName eq '{}'", directory::literal(&params.role));
@@ -179,7 +179,7 @@ fn learn_role(cx: &StepCx<'_>, params: &Params) -> (String, Act) {
 }
 
 impl Params {
-    /// How a script sees that the role is given.
+    /// For a script: finds an existing assignment of the role.
     fn given_already(&self, role_id: &str, satisfied_by: SatisfiedBy) -> (Request, Find) {
         let path = format!("{}/providers/Microsoft.Authorization/roleAssignments", self.scope.path());
         let mut ask = hand_over::arm("GET", path, rights::API);
@@ -197,15 +197,15 @@ impl Params {
 }
 
 impl RoleAssignment {
-    /// What a plan wants taken away: given at this very scope to this very account, under whatever name. What reaches the
-    /// scope from above, or through a group, was given to more than this.
+    /// Checks for a delete that the plan orders: the assignment at this scope to this principal, with any name. Assignments above
+    /// the scope or to a group concern more than this principal and scope, and stay.
     async fn given_right_here(&self, arm: &Arm<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let role = rights::role(arm, &params.scope, &params.role).await?;
         let listed = rights::assignments(arm, &params.scope, params.principal, false).await?;
         let meant = listed.iter().filter(|found| {
             found.names(&role, &params.scope) && found.properties.principal_id.parse() == Ok(params.principal)
         });
-        // One with a condition was given by somebody who thought about it: it goes last, and not unasked.
+        // A condition shows that a person wrote the assignment deliberately: it comes last, and a person must decide.
         let Some(found) = meant.min_by_key(|found| found.condition().is_some()) else {
             return Ok(Observed::Absent);
         };
@@ -220,7 +220,7 @@ impl RoleAssignment {
         })
     }
 
-    /// What the principal is. Who may not read the directory leaves it to Azure, which then looks it up itself.
+    /// Type of the principal. If the identity cannot read the directory, the request omits it and Azure looks it up.
     async fn principal_type(
         &self,
         cx: &StepCx<'_>,
@@ -245,7 +245,7 @@ impl RoleAssignment {
         match found.await {
             Err(StepError { class: FailureClass::Permission | FailureClass::NeedsPerson, .. }) => Ok(None),
             Ok(Some(found)) => {
-                // An account never becomes something else.
+                // The type of a principal never changes.
                 self.azure.remember(identity, &about, found);
                 Ok(Some(found))
             }
@@ -256,7 +256,8 @@ impl RoleAssignment {
 
 impl Step for RoleAssignment {
     const KIND: &'static str = "azure.role-assignment";
-    const SUMMARY: &'static str = "Give an account a role at a management group, a subscription or below";
+    const SUMMARY: &'static str =
+        "Assign a role to a principal at a management group, a subscription or below";
     const EFFECT: EffectClass = EffectClass::CreateNamed;
     const SETTLE: Duration = Duration::from_secs(30);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
@@ -312,7 +313,7 @@ impl Step for RoleAssignment {
                 Ok(Readiness::Ready)
             }
             None => Err(StepError::plan_wrong(format!(
-                "{} does not exist, as {} sees it",
+                "{} does not exist, as read by {}",
                 scope.words(),
                 people::who(identity)
             ))
@@ -329,14 +330,14 @@ impl Step for RoleAssignment {
         if let Some(named) = named {
             let seen = params.present(&named)?;
             return Ok(match (seen, Grant::unproven(cx.receipt)) {
-                // Its description carries this run's marker, and it may be older.
+                // The description has this run's marker, but the assignment may be older.
                 (Observed::Present { output, .. }, Some(reason)) => {
                     Observed::Present { output, marker: Marker::Before(reason) }
                 }
                 (seen, _) => seen,
             });
         }
-        // What else satisfies the step was not made by it, so it is nothing to take back.
+        // Another assignment that satisfies the step was not created by it, so there is nothing to undo.
         if undoing(cx) {
             return Ok(Observed::Absent);
         }
@@ -359,7 +360,7 @@ impl Step for RoleAssignment {
             .await;
         let status = match answer {
             Ok(reply) => reply.status,
-            // Given already, under another name: the read that follows finds and adopts it.
+            // The role is already assigned under another name: the next read finds and adopts that assignment.
             Err(error) if error.code.as_deref() == Some("RoleAssignmentExists") => 409,
             Err(error) => return Err(error),
         };
@@ -377,7 +378,7 @@ impl Step for RoleAssignment {
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
         let principal = params.principal.to_string();
-        // What reaches the scope from above is not taken away here.
+        // A delete concerns only the assignment at the scope, not those above it.
         let satisfied_by = if removing(cx) { SatisfiedBy::Direct } else { params.satisfied_by };
         let unknown = cx.unknown.iter().find(|variable| variable.stand_in == principal);
         let mut acts = Vec::new();
@@ -391,7 +392,7 @@ impl Step for RoleAssignment {
         };
         let path = match unknown {
             None => params.path(),
-            // The name comes from the principal, whom nobody knows yet.
+            // The name is derived from the object id of the principal, which is not known yet.
             Some(_) => {
                 let variable = Variable::of(cx, "name", "name of the role assignment", None);
                 let path = rights::assignment_path(&params.scope, &variable.stand_in);
@@ -413,7 +414,7 @@ impl Step for RoleAssignment {
         };
         acts.push(Act::Make(make));
         let who = unknown.map_or_else(
-            || format!("account {principal}"),
+            || format!("principal {principal}"),
             |unknown| {
                 let words = unknown.words.strip_prefix("object id of ").unwrap_or(&unknown.words);
                 words.to_owned()
@@ -432,13 +433,13 @@ impl Step for RoleAssignment {
             )),
             acts,
             back: Back {
-                words: "takes the role away; steps that use it stop working".to_owned(),
+                words: "deletes the role assignment; steps that need the role stop working".to_owned(),
                 request: Some(hand_over::arm("DELETE", &path, rights::API)),
             },
         };
         let how = match satisfied_by {
-            SatisfiedBy::Effective => "there or above, to the account or a group of it",
-            SatisfiedBy::Direct => "there, to the account itself",
+            SatisfiedBy::Effective => "there or above, to the principal or a group that contains it",
+            SatisfiedBy::Direct => "there, to the principal itself",
         };
         Ok(HandOver {
             task: Some(task),

@@ -1,4 +1,4 @@
-//! `azure.scope`: a subscription or management group lies in the tenant that is meant, and can be used.
+//! `azure.scope`: checks that a subscription or management group lies in the expected tenant and can be used.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) struct Scope {
 pub(crate) struct Params {
     /// The subscription or management group.
     scope: ConnectionScope,
-    /// Its display name, as a person knows it: guards against a wrong id.
+    /// Its expected display name: guards against a wrong id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expect_name: Option<String>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Params {
 pub(crate) struct Output {
     /// The subscription or management group.
     id: ConnectionScope,
-    /// What it is.
+    /// Type of the scope.
     kind: Kind,
     /// Its display name.
     name: String,
@@ -49,7 +49,7 @@ pub(crate) struct Output {
     tenant: TenantId,
 }
 
-/// What a scope is.
+/// Type of a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline, extend("x-twinspan-type" = "choice(subscription,management-group)"))]
@@ -64,7 +64,7 @@ fn judge(params: &Params, identity: &Identity, seen: Option<Seen>) -> Result<Obs
     let tenant = people::tenant(identity)?;
     let marker = Marker::NoPlace;
     let Some(seen) = seen else {
-        // The least that lets it be seen: a group's own reader role, and what the connection needs anyway.
+        // The role with the least permissions that can read the scope: for a subscription the one that the connection needs.
         let role = if params.scope.is_management_group() { READS_GROUPS } else { "Network Contributor" };
         let contact = identity.attributes.get("contact").map(String::as_str);
         let wait = people::missing_right(
@@ -85,7 +85,7 @@ fn judge(params: &Params, identity: &Identity, seen: Option<Seen>) -> Result<Obs
             format!("{} ({:?}) in tenant {tenant} is {}", params.scope.words(), seen.name, seen.state),
         )
         .who(format!("the owner of {} in tenant {tenant}", params.scope.words()))
-        .action("enable it again (Azure portal: Subscriptions, Reactivate, or settle the bill)");
+        .action("enable it again (Azure portal: Subscriptions, Reactivate, or pay the bill)");
         return Ok(Observed::Converging { wait, marker });
     }
     let kind = if params.scope.is_management_group() { Kind::ManagementGroup } else { Kind::Subscription };
@@ -102,7 +102,7 @@ impl Params {
 impl Step for Scope {
     const KIND: &'static str = "azure.scope";
     const SUMMARY: &'static str =
-        "Verify that a subscription or management group lies in the tenant that is meant";
+        "Verify that a subscription or management group lies in the expected tenant";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
@@ -139,11 +139,11 @@ impl Step for Scope {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
-    /// Whoever has any role on a subscription sees it, and a management group likewise, as far as is known: there is no
-    /// action whose lack would say that the look is refused.
+    /// No permissions: as far as is known, any role on a subscription or management group allows its holder to read it, so there
+    /// is no action to check.
     fn rights(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Vec<Right>, StepError> {
         Ok(Vec::new())
     }
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(wait(unseen.unwrap()).kind, WaitKind::Permission);
     }
 
-    /// The role that the document asks for need not let its holder read the group itself.
+    /// The role that Microsoft documents for the connection need not allow its holder to read the management group itself.
     #[tokio::test]
     async fn a_management_group_that_is_not_readable_asks_for_the_least_role_that_reads_it() {
         let group = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";

@@ -1,4 +1,4 @@
-//! `avnm.scope-connection`: the central network manager asks to manage a scope of another tenant.
+//! `avnm.scope-connection`: the central network manager requests to manage a scope of another tenant.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,14 +27,14 @@ use crate::kinds::{reads_and_changes, undoing};
 
 type Wire = Half<NamesScope>;
 
-/// How long after a write its state is believed.
+/// How long after a write the state of the connection is not yet final.
 ///
-/// The document has a person see that the new scope connection is listed as Pending: that the target has a say. Azure
-/// says Pending right after the write whatever follows, and Connected two seconds later where it needs no second half
-/// (recorded), so an earlier look would show nothing.
+/// Microsoft's document has a person check that a new scope connection is listed as Pending, which shows that the target must
+/// consent. Right after the write Azure always returns Pending; if it needs no consent, it returns Connected two seconds later
+/// (recorded). So a read before that proves nothing.
 const DECIDED_AFTER: SignedDuration = SignedDuration::from_secs(2);
 
-/// How long ago the step's own write was answered.
+/// How long ago this step's own write got its response.
 fn since_written(cx: &StepCx<'_>) -> Option<SignedDuration> {
     cx.written.and_then(|written| SignedDuration::try_from(written).ok())
 }
@@ -54,9 +54,9 @@ pub(crate) struct Params {
     name: ResourceName,
     /// The tenant that owns the scope.
     tenant: TenantId,
-    /// The subscription or management group to be managed.
+    /// The subscription or management group that the network manager will manage.
     scope: ConnectionScope,
-    /// Words for people.
+    /// Description for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<Description>,
 }
@@ -68,8 +68,8 @@ pub(crate) struct Output {
     id: ResourceId<ScopeConnections>,
     /// Its name.
     name: FoundName,
-    /// State when it was read, some seconds after it was written at the earliest: Pending until the other half is there,
-    /// then Connected. The step that makes the other half reads it.
+    /// State when it was read, at the earliest some seconds after the write: Pending until the network manager connection exists,
+    /// then Connected. The step of the network manager connection uses it.
     state: String,
 }
 
@@ -105,7 +105,7 @@ impl Params {
         all
     }
 
-    /// `name`: under which it was found.
+    /// Describes the connection; `name` is the name under which it was found.
     fn words(&self, name: &FoundName) -> String {
         format!("scope connection {name} of network manager {}", self.network_manager.name())
     }
@@ -122,13 +122,13 @@ impl Params {
         let id = self.network_manager.child("scopeConnections", name.as_str())?;
         let output = Output { id, name: name.clone(), state: state.to_string() };
         let observed = half.observed(output, self.differences(&half.names), &words, taken_back);
-        // Its own write is dated more exactly than by the whole seconds of a response.
+        // The time since this step's own write is more exact than the whole seconds of a response's date.
         let left = since_written(cx).or(found.age).map_or(SignedDuration::ZERO, |age| DECIDED_AFTER - age);
         let early = *state != ConnectionState::Connected && left.is_positive();
         Ok(match observed {
             Observed::Present { marker, .. } if early && !taken_back => {
                 let wait = Wait::remote(format!(
-                    "{words} was written a moment ago and is listed as {state}; a read this soon may not be Azure's last word"
+                    "{words} was just written and is listed as {state}; Azure may still change this state"
                 ))
                 .look_again(left.unsigned_abs());
                 Observed::Converging { wait, marker }
@@ -145,7 +145,7 @@ impl Step for ScopeConnection {
     const SETTLE: Duration = Duration::from_secs(10);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
-    // Microsoft's order: the central half goes first, while the target's half still names the network manager.
+    // Microsoft's order: delete the scope connection first, while the network manager connection still names the network manager.
     const UNDO_BEFORE: &'static [&'static str] = &["avnm.network-manager-connection"];
 
     const MOVING: &'static [&'static str] = &["state"];
@@ -175,24 +175,24 @@ impl Step for ScopeConnection {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let own = Child::new(&self.azure, cx, params.id()?)?;
-        // Under another name it was not made by this step, so it is nothing to take back.
+        // A connection under another name was not created by this step, so there is nothing to undo.
         if undoing(cx) {
             let found = own.read().await?;
             return found.map_or(Ok(Observed::Absent), |found| {
                 params.observed(cx, &FoundName::from(&params.name), &found)
             });
         }
-        // What Azure says this soon after its write is not asked for.
+        // Do not read before the state can be final.
         let left = since_written(cx).map(|since| DECIDED_AFTER - since);
         if let Some(left) = left.filter(|left| cx.phase == Phase::Verify && left.is_positive()) {
             let what = format!(
-                "{} was written a moment ago; its state is read when Azure has decided it",
+                "{} was just written; its state is read after Azure has determined it",
                 params.words(&FoundName::from(&params.name))
             );
             let wait = Wait::remote(what).look_again(left.unsigned_abs());
             return Ok(Observed::Converging { wait, marker: Marker::None });
         }
-        // Made in the portal under a name of its own, it asks for the same: a second one would be one too many.
+        // A person may have created the same connection in the portal under another name; a second one would be too many.
         let same = |half: &Wire| params.differences(&half.names).is_empty();
         match own.or_twin(cx, same, |half: &Wire| half.connection_state.rank()).await? {
             Some((name, found)) => params.observed(cx, &name, &found),
@@ -280,7 +280,7 @@ mod tests {
         }
     }
 
-    /// As `found`, written and answered at these times of the same hour.
+    /// Checks `found` as if it was written and read at these times of the same hour.
     async fn dated(phase: Phase, state: &str, written: &str, answered: &str) -> Observed<Output> {
         let mut answer = found(state);
         answer["systemData"] = json!({ "createdAt": "2026-01-01T00:00:00Z", "lastModifiedAt": format!("2026-11-23T08:{written}Z") });
@@ -299,7 +299,7 @@ mod tests {
             (Phase::Verify, "Pending", "00:10.5000000", "00:14"),
             (Phase::Verify, "Connected", "00:10.5000000", "00:10"),
             (Phase::UndoProbe, "Pending", "00:10.5000000", "00:10"),
-            // Clocks that disagree by minutes tell nothing, and nobody waits for them.
+            // A difference of minutes means that the clocks disagree: do not wait for it.
             (Phase::Verify, "Pending", "30:00.0000000", "00:10"),
         ] {
             let seen = dated(phase, state, written, answered).await;
@@ -358,7 +358,7 @@ mod tests {
         assert_eq!((output.id.name(), output.name.as_str()), ("made-in-the-portal", "made-in-the-portal"));
         let seen = Attempt::new(&bench, Phase::UndoProbe).check(&kind(&bench), &params).await.unwrap();
         assert_eq!(seen, Observed::Absent);
-        assert_eq!(asked(&bench).len(), 2, "on the way back nothing else is looked for");
+        assert_eq!(asked(&bench).len(), 2, "undo reads nothing else");
     }
 
     #[tokio::test]
@@ -377,7 +377,7 @@ mod tests {
         let request = &bench.script.requests()[0];
         assert!(
             !request.headers.contains_key("x-ms-authorization-auxiliary"),
-            "an intent needs no right in the target"
+            "the request needs no permission in the target tenant"
         );
         let output = Output {
             id: params.id().unwrap(),

@@ -1,4 +1,4 @@
-//! `entra.service-principal`: a multi-tenant application is known in a tenant, found or made.
+//! `entra.service-principal`: finds the service principal of a multi-tenant application in a tenant, or creates it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,11 +37,11 @@ pub(crate) struct Params {
 pub(crate) struct Output {
     /// The service principal.
     id: Guid,
-    /// Object id in this tenant: what roles are given to. It differs from tenant to tenant.
+    /// Object id in this tenant, for role assignments. It differs from tenant to tenant.
     object_id: Guid,
     /// Application (client) id.
     app_id: Guid,
-    /// Name for people.
+    /// Display name.
     display_name: String,
 }
 
@@ -51,21 +51,21 @@ struct Wanted {
     app_id: Guid,
 }
 
-/// What the reply to a create says.
+/// What the response to a create request contained.
 #[derive(Serialize, Deserialize)]
 struct Receipt {
     id: Guid,
-    /// Why it may have existed before.
+    /// Why the service principal may be pre-existing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unproven: Option<String>,
 }
 
 impl Params {
-    /// What signed in, if it is the application.
+    /// The signed-in principal, if it is the application's own service principal.
     fn itself(&self, signed_in: &SignedIn) -> Option<Observed<Output>> {
         let application: Guid = signed_in.application.as_deref()?.parse().ok()?;
         let id: Guid = signed_in.object_id.as_deref()?.parse().ok()?;
-        // An account that signs in through an application (the Azure CLI, say) is not the application.
+        // A user who signs in through an application (such as the Azure CLI) is not the application.
         if application != self.app_id || signed_in.account.is_some() {
             return None;
         }
@@ -133,7 +133,7 @@ impl Step for ServicePrincipal {
             return params.observed(Some(found), undoing(cx), known);
         }
         match directory::service_principals_of(&graph, params.app_id).await {
-            // Let in, but not to the directory: an application that is looked for by itself is there.
+            // The identity may sign in but not read the directory: if it is the application itself, the sign-in proves it.
             Err(error) if error.class == FailureClass::Permission => {
                 let signed_in = self.azure.sign_in(cx, cx.identity()?).await?;
                 params.itself(&signed_in).ok_or(error)
@@ -168,7 +168,7 @@ impl Step for ServicePrincipal {
                 _ => error,
             })?;
         self.azure.arrived(cx, identity, &params.app_id.to_string());
-        // Known at once by its id; by its application's id only some time later.
+        // Graph finds it by its id at once, by its application id only some time later.
         let unproven = (!reply.is_created()).then(|| unproven(reply.status));
         let receipt = Receipt { id: reply.body.id.parse()?, unproven };
         Ok(Applied { receipt: serde_json::to_value(receipt).ok() })
@@ -202,7 +202,7 @@ impl Step for ServicePrincipal {
             format!("{}/{tenant}/adminconsent?client_id={}", self.azure.cloud().login(), params.app_id);
         let remove = hand_over::graph("DELETE", &format!("/servicePrincipals/{}", made.stand_in));
         let task = Task {
-            what: format!("Let application {} be known in tenant {tenant}, unless it is", params.app_id),
+            what: format!("Create the service principal of application {} in tenant {tenant}, unless it exists", params.app_id),
             privilege: vec![
                 "the Entra role Cloud Application Administrator".to_owned(),
                 "an application: Microsoft Graph's Application.ReadWrite.All".to_owned(),
@@ -210,7 +210,7 @@ impl Step for ServicePrincipal {
             by_hand: Some(format!("open {consent}")),
             acts: vec![Act::Make(make)],
             back: Back {
-                words: "removes the application from this tenant with everything it was given".to_owned(),
+                words: "deletes the service principal from this tenant with all its role assignments and permissions".to_owned(),
                 request: Some(remove),
             },
         };

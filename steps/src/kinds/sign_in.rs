@@ -1,4 +1,4 @@
-//! `azure.sign-in`: the identity signs in to its tenant, as the account that is meant. The portal's "Authenticate".
+//! `azure.sign-in`: the identity signs in to its tenant as the expected principal. The portal's "Authenticate".
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +24,10 @@ pub(crate) struct SignIn {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// Object id that the account must have in the tenant; any account unless said.
+    /// Object id that the principal must have in the tenant; default: any principal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expect_principal: Option<Guid>,
-    /// Application that must sign in, by its id, for plans that an application carries out; anybody unless said.
+    /// Client id of the application that must sign in, for plans that an application carries out; default: any principal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expect_application: Option<Guid>,
 }
@@ -37,9 +37,9 @@ pub(crate) struct Params {
 pub(crate) struct Output {
     /// The tenant.
     tenant: TenantId,
-    /// Object id of the account in the tenant.
+    /// Object id of the principal in the tenant.
     object_id: Guid,
-    /// Name of the account, where it has one.
+    /// User name, or client id of the application, where the token has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     account: Option<String>,
 }
@@ -56,13 +56,13 @@ fn judge(
     let Some(object_id) = object_id else {
         return Err(StepError::new(
             FailureClass::PlanWrong,
-            format!("the token of {} names no account", people::who(identity)),
+            format!("the token of {} contains no object id", people::who(identity)),
         )
         .hint("use another credential for this identity"));
     };
     match params.expect_principal {
         Some(wanted) if wanted != object_id => {
-            let named = account.as_deref().unwrap_or("an account without a name");
+            let named = account.as_deref().unwrap_or("a principal without a name");
             let wait = Wait::new(
                 WaitKind::Person,
                 format!(
@@ -70,7 +70,7 @@ fn judge(
                 ),
             )
             .who(match signed_in.credential {
-                // Only the Azure CLI signs in as whoever sits here.
+                // Only with the Azure CLI does the operator sign in; with other credentials it is the identity's own holder.
                 CredentialKind::AzureCli => Party::of(identity)?.you(),
                 _ => people::who(identity),
             })
@@ -88,7 +88,7 @@ fn judge(
     }
 }
 
-/// The wait for the right application, where another one signed in, or a person.
+/// The wait for the expected application, where a person or another application signed in.
 fn other_application(
     params: &Params,
     identity: &Identity,
@@ -103,15 +103,15 @@ fn other_application(
     let named = match (&signed_in.account, &signed_in.application) {
         (Some(account), _) => account.clone(),
         (None, Some(application)) => format!("application {application}"),
-        (None, None) => "an account without a name".to_owned(),
+        (None, None) => "a principal without a name".to_owned(),
     };
     let wait = Wait::new(
         WaitKind::Person,
         format!("signed in to tenant {tenant} as {named}; the plan needs application {wanted}"),
     )
-    .who("whoever keeps this machine's configuration")
+    .who("the administrator of this machine's configuration")
     .action(format!(
-        "name application {wanted} and its credential in [identities.{}] of twinspan.toml ({} there now)",
+        "name application {wanted} and its credential in [identities.{}] of twinspan.toml (now: {})",
         identity.name,
         signed_in.credential.name()
     ))
@@ -119,7 +119,7 @@ fn other_application(
     Some(wait)
 }
 
-/// What makes the right account sign in: a person chooses among several, an application has only itself.
+/// How to sign in as the expected principal: a person chooses an account, an application needs another configuration.
 fn right_account(
     cloud: &Cloud,
     identity: &Identity,
@@ -147,7 +147,7 @@ fn right_account(
 
 impl Step for SignIn {
     const KIND: &'static str = "azure.sign-in";
-    const SUMMARY: &'static str = "Sign in to a tenant as the account that is meant";
+    const SUMMARY: &'static str = "Sign in to a tenant as the expected principal";
     const EFFECT: EffectClass = EffectClass::Read;
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
@@ -165,7 +165,7 @@ impl Step for SignIn {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let identity = cx.identity()?;
-        // A refusal carries its own words: who must do what, and whom to ask.
+        // If the sign-in is refused, the error says who must do what.
         let signed_in = self.azure.sign_in(cx, identity).await?;
         judge(self.azure.cloud(), params, identity, signed_in)
     }
@@ -175,7 +175,7 @@ impl Step for SignIn {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 }
 
@@ -271,7 +271,7 @@ mod tests {
                 "signed in to tenant {TARGET} as eve@contoso.example; the plan needs application {application}"
             )
         );
-        assert!(wait.action.unwrap().contains("[identities.target] of twinspan.toml (azure-cli there now)"));
+        assert!(wait.action.unwrap().contains("[identities.target] of twinspan.toml (now: azure-cli)"));
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! `avnm.static-member`: a virtual network becomes a static member of a network group.
+//! `avnm.static-member`: adds a virtual network to a network group as a static member.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(crate) struct Output {
     name: FoundName,
     /// The virtual network.
     virtual_network: ResourceId,
-    /// The virtual network's region; empty where Azure does not say.
+    /// The virtual network's region; empty where Azure does not return one.
     region: String,
 }
 
@@ -54,11 +54,11 @@ struct Wanted<'a> {
     resource_id: &'a str,
 }
 
-/// A name that is the same each time and differs for two networks of the same name: `vnet-app-1a2b3c4d`.
+/// The name of the member: always the same for a network, and different for networks with the same name (`vnet-app-1a2b3c4d`).
 fn member_name(network: &ResourceId) -> Result<ResourceName, StepError> {
     let digest = Sha256::digest(network.key().as_bytes());
     let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    // A network's name may hold more than a member's may; the hash tells them apart all the same.
+    // Names of networks allow more characters than names of members; the hash keeps the names apart.
     let clean: String = network
         .name()
         .chars()
@@ -70,7 +70,7 @@ fn member_name(network: &ResourceId) -> Result<ResourceName, StepError> {
     Ok(name.parse()?)
 }
 
-/// The member of `group` that stands for `network`, under the name that this program gives it.
+/// Id of the member of `group` for `network`, with the name that twinspan gives it.
 pub(crate) fn member_of(
     group: &ResourceId<NetworkGroups>,
     network: &ResourceId,
@@ -78,7 +78,7 @@ pub(crate) fn member_of(
     Ok(group.child("staticMembers", member_name(network)?.as_str())?)
 }
 
-/// Whether a member under another name is one, too; where the step takes back what it made, it is not.
+/// Whether a member under another name counts: not where undo deletes only what the step created.
 fn may_be_anyones(cx: &StepCx<'_>) -> bool {
     !undoing(cx) || removing(cx)
 }
@@ -88,7 +88,7 @@ impl Params {
         member_of(&self.group, &self.virtual_network)
     }
 
-    /// For a script: a member outside the manager's scope is accepted without any effect.
+    /// For a script: stops unless the tenant is connected, because Azure accepts a member outside the scope without any effect.
     fn connected(&self, tenant: &str) -> Act {
         let having = vec![("tenantId", Fits::Is(tenant.to_owned()))];
         Act::Require {
@@ -99,7 +99,7 @@ impl Params {
                 take: "tenantId",
             },
             missing: format!(
-                "tenant {tenant} is not connected to the network manager yet: run this again when it is"
+                "tenant {tenant} is not connected to the network manager yet: run this again after it is connected"
             ),
         }
     }
@@ -108,14 +108,14 @@ impl Params {
         Body { properties: Wanted { resource_id: self.virtual_network.path() } }
     }
 
-    /// Finds the network in the list, under whatever name; ours first, should it be there twice.
+    /// Finds the network in the list under any name; if it is listed twice, prefers the name that this step gives.
     fn observed(&self, cx: &StepCx<'_>, listed: &[Found<Wire>]) -> Result<Observed<Output>, StepError> {
         let ours = member_name(&self.virtual_network)?;
         let marker = Marker::NoPlace;
         let of_network = listed
             .iter()
             .filter(|member| same_path(&member.properties.resource_id, self.virtual_network.path()))
-            // Under another name it was not made by this step, so it is nothing to take back.
+            // A member under another name was not created by this step, so there is nothing to undo.
             .filter(|member| may_be_anyones(cx) || member.name.eq_ignore_ascii_case(ours.as_str()));
         let found = of_network.min_by_key(|member| !member.name.eq_ignore_ascii_case(ours.as_str()));
         let Some(found) = found else { return Ok(Observed::Absent) };
@@ -149,7 +149,7 @@ impl Params {
         })
     }
 
-    /// A member outside the manager's scope is accepted without any effect, so it is not sent.
+    /// Waits while the network is outside the manager's scope: Azure would accept the member without any effect.
     fn readiness(&self, cx: &StepCx<'_>, manager: Option<&Manager>) -> Result<Readiness, StepError> {
         let manager_name = self.group.above(1).rsplit('/').next().unwrap_or_default();
         let Some(subscription) = self.virtual_network.subscription() else {
@@ -215,8 +215,8 @@ impl Step for StaticMember {
     }
 
     async fn precondition(&self, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
-        // Of another tenant it is in scope by a connection, so what was read since something was last written in the
-        // subscription tells it; of the own tenant, by what the network manager itself was told.
+        // A subscription of another tenant is in scope through a connection, so reads since the last write to it count.
+        // A subscription of the own tenant is in scope through the network manager itself.
         let subscription = params.virtual_network.subscription().map(ConnectionScope::of_subscription);
         let own_scopes = format!("{}/networkManagerScopes", params.group.above(1));
         let across = subscription.as_ref().filter(|_| cx.auxiliary.is_some());
@@ -229,8 +229,8 @@ impl Step for StaticMember {
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let (path, own) = (format!("{}/staticMembers", params.group.path()), params.member()?);
         let arm = self.azure.arm(cx, cx.identity()?).about([own.path()]);
-        // After a write, and where only its own counts, the member is read by its name: that costs the same however many
-        // others there are. Before a write one list serves all that look for theirs in it.
+        // After a write, and where only this step's own member counts, read the member by name: that costs the same in a group of
+        // any size. Before a write one shared list serves all steps of the group.
         if !may_be_anyones(cx) || cx.phase == Phase::Verify {
             let found: Option<Found<Wire>> = arm.get(own.path(), API).await?;
             let seen = params.observed(cx, found.as_slice())?;
@@ -240,7 +240,7 @@ impl Step for StaticMember {
         }
         match arm.shared_list(&path, API).await {
             Ok(listed) => params.observed(cx, &listed),
-            // Without the group there is no member left to take back.
+            // If the group is gone, no member is left to undo.
             Err(error) if undoing(cx) && error.class == FailureClass::ReplicationLag => Ok(Observed::Absent),
             Err(error) => Err(error),
         }
@@ -293,7 +293,7 @@ impl Step for StaticMember {
             )),
             acts,
             back: Back {
-                words: "takes the network out of the group; what is deployed to the group leaves it"
+                words: "removes the network from the group; configurations of the group stop applying to it"
                     .to_owned(),
                 request: Some(hand_over::arm("DELETE", member.path(), API)),
             },
@@ -319,7 +319,7 @@ impl Step for StaticMember {
             return Ok(rights);
         }
         rights.extend(Right::each(own, manager, &["Microsoft.Network/networkManagers/read"]));
-        // Azure asks for this on the network itself, of whoever is at home in its tenant.
+        // Azure requires this on the network itself, of an identity of its home tenant.
         let linked = cx.auxiliary.unwrap_or(own);
         let network = params.virtual_network.path().split("/subnets/").next().unwrap_or_default();
         rights.extend(Right::each(linked, network, &["Microsoft.Network/virtualNetworks/write"]));
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(
             member_name(&network("rg", "_é")).unwrap().as_str().len(),
             8,
-            "what cannot begin a name is left out"
+            "characters that cannot begin a name are omitted"
         );
     }
 
@@ -409,7 +409,7 @@ mod tests {
         let failed = seen(json!([member(ours.name(), "Failed")]), Phase::UndoProbe).await;
         assert!(matches!(failed, Observed::Present { .. }), "{failed:?}");
         let others = seen(json!([member("ANM_x1", "Succeeded")]), Phase::UndoProbe).await;
-        assert_eq!(others, Observed::Absent, "what another made is nothing to take back");
+        assert_eq!(others, Observed::Absent, "undo ignores a member of another name");
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! `azure.virtual-networks`: virtual networks exist; their regions are kept for later.
+//! `azure.virtual-networks`: checks that virtual networks exist, and outputs their regions for later steps.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Params {
     /// The virtual networks.
     #[schemars(extend("x-twinspan-type" = "resource-id(Microsoft.Network/virtualNetworks)"))]
     ids: Vec<ResourceId>,
-    /// The subscription that they must lie in. A management group does not say what lies in it and is not compared.
+    /// The subscription in which they must lie. The contents of a management group are not known, so it is not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     within: Option<Scope>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct VirtualNetwork {
 }
 
 impl Params {
-    /// What can be seen in the ids alone.
+    /// Errors that the ids alone show.
     fn misfits(&self) -> Vec<Misfit> {
         let mut all = not_networks(&["ids"], &self.ids);
         let Some(within) = self.within.as_ref().filter(|within| within.kind() != ScopeKind::ManagementGroup)
@@ -123,11 +123,11 @@ impl Step for VirtualNetworks {
         }
         if !missing.is_empty() {
             return Err(StepError::plan_wrong(format!(
-                "{} does not see {}",
+                "{} cannot find {}",
                 people::who(identity),
                 missing.join(", ")
             ))
-            .hint("correct the list, or have the virtual networks made, and retry the step"));
+            .hint("correct the list, or create the virtual networks, and retry the step"));
         }
         let regions: BTreeSet<&str> = networks.iter().map(|network| network.region.as_str()).collect();
         let output = Output {
@@ -143,7 +143,7 @@ impl Step for VirtualNetworks {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made here".to_owned()))
+        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
@@ -209,6 +209,6 @@ mod tests {
             .check(&kind(&bench), &VirtualNetworks::example())
             .await
             .unwrap_err();
-        assert!(error.message.contains("does not see /subscriptions/bbbbbbbb"), "{error}");
+        assert!(error.message.contains("cannot find /subscriptions/bbbbbbbb"), "{error}");
     }
 }

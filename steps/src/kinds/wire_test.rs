@@ -1,4 +1,4 @@
-//! One phase of a kind against a scripted Azure: what is sent, and what an answer means.
+//! Runs one phase of a kind against a scripted Azure: for tests of what is sent, and of how a response is judged.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use twinspan_engine::{
 
 use crate::azure::scripted::Bench;
 
-/// A bench, and what differs from an ordinary attempt.
+/// A bench, and the settings in which this attempt differs from a usual one.
 pub(crate) struct Attempt<'a> {
     pub(crate) bench: &'a Bench,
     pub(crate) phase: Phase,
-    /// `central` unless set.
+    /// The identities; default: `central`.
     pub(crate) identities: Option<Vec<Identity>>,
     pub(crate) auxiliary: bool,
     pub(crate) receipt: Option<Value>,
     pub(crate) needed_receipts: Vec<Value>,
-    /// Whether the plan wants it there.
+    /// Whether the plan wants the resource present or absent.
     pub(crate) ensure: Ensure,
-    /// Its number.
+    /// Number of the attempt.
     pub(crate) attempt: u32,
-    /// Longest time of it.
+    /// Time limit of the attempt.
     pub(crate) timeout: Duration,
     pub(crate) overwrites: bool,
     /// How long the step has been ready.
     pub(crate) waited: Duration,
-    /// Since when reads serve it.
+    /// Start of the period whose shared reads this attempt may use.
     pub(crate) reads_from: Timestamp,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// A look before a removal that the plan orders.
+    /// A probe before a delete that the plan orders.
     pub(crate) fn removing(bench: &'a Bench) -> Self {
         Attempt { ensure: Ensure::Absent, ..Attempt::new(bench, Phase::UndoProbe) }
     }
@@ -89,7 +89,7 @@ impl<'a> Attempt<'a> {
         kind: &S,
         params: &S::Params,
     ) -> Result<(Observed<S::Output>, Vec<String>), StepError> {
-        // As the engine does before a probe.
+        // The engine validates the parameters before a probe.
         if self.phase == Phase::Probe
             && let Some(misfit) = S::misfits(params, self.ensure).first()
         {
@@ -124,7 +124,7 @@ impl<'a> Attempt<'a> {
         kind.apply(&self.cx(&log), params).await
     }
 
-    /// What the attempt leaves behind.
+    /// Applies, and returns the recorded exchanges.
     pub(crate) async fn transcript<S: Step>(&self, kind: &S, params: &S::Params) -> Vec<Exchange> {
         let log = AttemptLog::new(Phase::Apply);
         kind.apply(&self.cx(&log), params).await.unwrap();
@@ -157,12 +157,12 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Parameters as a plan gives them.
+/// Parameters, deserialized as those of a plan.
 pub(crate) fn params<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
-/// What was asked, as `VERB /path?query`, with spaces as people write them.
+/// The requests that were sent, as `VERB /path?query`, with some characters decoded.
 pub(crate) fn asked(bench: &Bench) -> Vec<String> {
     bench
         .script

@@ -1,4 +1,4 @@
-//! What Azure does not take of a resource, as far as Microsoft's documents say it for every resource, and for virtual networks
+//! Rules that Azure applies to a resource, as far as Microsoft documents them: for every resource, and for virtual networks
 //! and subnets.
 
 use ipnet::IpNet;
@@ -11,7 +11,7 @@ use crate::azure::merging::field;
 use crate::ids::{ResourceId, is_plain_name, not_a_manager_name};
 use crate::kinds::bounds::{not_a_region, tags};
 
-/// The smallest prefix that a subnet of this name takes, where it is for a service.
+/// Longest prefix of a subnet that is reserved for a service, by the subnet's name.
 const SIZES: [(&str, u8); 4] = [
     ("AzureBastionSubnet", 26),
     ("AzureFirewallSubnet", 26),
@@ -19,10 +19,10 @@ const SIZES: [(&str, u8); 4] = [
     ("RouteServerSubnet", 27),
 ];
 
-/// The smallest subnet: Azure keeps five addresses of each.
+/// Longest prefix of any subnet: Azure reserves five addresses of each.
 const SMALLEST: u8 = 29;
 
-/// Everything that is wrong.
+/// Everything in `params` that Azure would refuse.
 pub(super) fn misfits(params: &Params, ensure: Ensure) -> Vec<Misfit> {
     let mut all = Vec::new();
     if !is_api_version(&params.api_version) {
@@ -35,7 +35,7 @@ pub(super) fn misfits(params: &Params, ensure: Ensure) -> Vec<Misfit> {
     for (position, path) in params.write_only.iter().enumerate() {
         if !path.is_in(&params.body) {
             let why = format!(
-                "it names {path}, which `body` does not have: write the place as it stands in `body`, /properties/sharedKey"
+                "it names {path}, which `body` does not have: write the path as in `body`, such as /properties/sharedKey"
             );
             all.push(Misfit::new(&["write_only", "body"], why).within(position));
         }
@@ -78,7 +78,7 @@ fn is_api_version(text: &str) -> bool {
             && rest[1..].chars().all(|c| c.is_ascii_alphanumeric() || c == '.')))
 }
 
-/// Why no resource can be created under this id.
+/// Why Azure refuses to create a resource with this id.
 fn not_a_name(id: &ResourceId) -> Option<String> {
     let group_rule = |name: &str| {
         let plain = |c: char| c.is_alphanumeric() || "_-.()".contains(c);
@@ -114,7 +114,7 @@ fn not_a_name(id: &ResourceId) -> Option<String> {
         "" => None,
         "microsoft.network/networkmanagers" => not_a_manager_name(name),
         "microsoft.network/virtualnetworks" => network(64),
-        // Names of zones and records have rules of their own.
+        // DNS zones and records have naming rules of their own.
         kind if kind.contains("dnszones") || kind.contains("dnsresolver") => None,
         kind if kind.starts_with("microsoft.network/") => network(80),
         "microsoft.storage/storageaccounts" => storage(),
@@ -125,7 +125,7 @@ fn not_a_name(id: &ResourceId) -> Option<String> {
     }
 }
 
-/// A prefix, and where in the body it stands.
+/// An address prefix, and its place in the body.
 struct Prefix<'a> {
     text: &'a str,
     net: Option<IpNet>,
@@ -137,7 +137,7 @@ impl Prefix<'_> {
         self.place.iter().fold(Misfit::new(&["body"], why), |misfit, part| misfit.within(part))
     }
 
-    /// Why it is no prefix of a network.
+    /// Why the text is not the prefix of a network.
     fn wrong(&self) -> Option<Misfit> {
         let why = match self.net {
             None => format!("{:?} is not a prefix, such as 10.1.2.0/24", self.text),
@@ -150,7 +150,7 @@ impl Prefix<'_> {
     }
 }
 
-/// What is wrong with the prefixes of a virtual network, or of a subnet.
+/// Checks the prefixes of a virtual network or of a subnet.
 fn prefixes(params: &Params) -> Vec<Misfit> {
     let Some((at, Value::Object(properties))) = field(&params.body, "properties") else { return Vec::new() };
     let at = vec![at.clone()];
@@ -187,7 +187,7 @@ fn prefixes(params: &Params) -> Vec<Misfit> {
             );
         }
         if !name.is_empty() && names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            let why = format!("a subnet {name:?} is there twice");
+            let why = format!("a subnet {name:?} is listed twice");
             all.push(
                 place
                     .iter()
@@ -264,7 +264,7 @@ fn overlaps(prefixes: &[&Prefix<'_>]) -> Vec<Misfit> {
     all
 }
 
-/// Texts in the fields `names`: one, or a list of them.
+/// Prefixes in the fields `names`: each holds one, or a list of them.
 fn list<'a>(of: &'a Map<String, Value>, names: &[&str], at: &[String]) -> Vec<Prefix<'a>> {
     let mut all = Vec::new();
     let mut push = |value: &'a Value, place: Vec<String>| {

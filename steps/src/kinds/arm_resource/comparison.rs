@@ -1,5 +1,5 @@
-//! In what a resource is not as the plan wants it, as Azure gives a body back: enumerations in its own case, ids without regard
-//! to case, regions by either name, addresses in another notation, lists in its own order, defaults left out.
+//! Compares a wanted body with the one that Azure returns. Azure may return enumerations, ids and regions in another case or
+//! spelling, addresses in another notation, lists in another order, and may omit defaults.
 
 use std::net::IpAddr;
 
@@ -13,16 +13,16 @@ use super::secrets::reference;
 use crate::avnm::same_path;
 use crate::azure::merging::{field, key};
 
-/// What is not compared.
+/// Fields that are not compared.
 pub(super) struct Except<'a> {
     /// Declared by the plan.
     pub(super) paths: Vec<&'a Path>,
 }
 
-/// A field that is changed only by deleting and creating the resource.
+/// Fields that only deleting and creating the resource changes.
 const IMMUTABLE: [&str; 1] = ["location"];
 
-/// Every wanted field that was not found as wanted.
+/// Every wanted field that has another value in `found`.
 pub(super) fn differences(
     wanted: &Map<String, Value>,
     found: &Value,
@@ -33,7 +33,7 @@ pub(super) fn differences(
     all
 }
 
-/// A value as people read it in a difference.
+/// A value as a difference shows it, shortened to 200 characters.
 fn shown(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -49,7 +49,7 @@ fn compare(
     except: &Except<'_>,
     all: &mut Vec<Difference>,
 ) {
-    // A secret is written and never read back; nor is it shown.
+    // A secret is written and never read back, and is never shown.
     let secret = reference(wanted).is_some() || place.last().is_some_and(|name| is_secret(name));
     if secret || except.paths.iter().any(|path| path.names(place)) {
         return;
@@ -64,7 +64,7 @@ fn compare(
         }
         (Value::Array(wanted), Some(Value::Array(found))) => lists(place, wanted, found, except, all),
         (wanted, None | Some(Value::Null)) if is_default(wanted) => {}
-        // What is left out below holds no default either way.
+        // Azure omits the whole object: compare each of its fields with nothing.
         (Value::Object(wanted), None | Some(Value::Null)) => {
             for (name, wanted) in wanted {
                 place.push(name.clone());
@@ -94,7 +94,7 @@ fn differs(place: &[String], wanted: String, found: String) -> Difference {
     difference
 }
 
-/// A list says all of its items; in which order matters only where it means something.
+/// Compares lists as wholes: each item must be in both. The order matters only where it has a meaning.
 fn lists(
     place: &mut Vec<String>,
     wanted: &[Value],
@@ -128,7 +128,7 @@ fn lists(
             None => unmatched.push((at, item)),
         }
     }
-    // What has the same name is the same item, changed.
+    // An item with the same name is the same item, changed.
     for (at, item) in unmatched {
         let beside =
             key(item).and_then(|own| left.iter().position(|other| key(other).as_ref() == Some(&own)));
@@ -136,7 +136,7 @@ fn lists(
         place.push(format!("[{named}]"));
         match beside {
             Some(other) => compare(place, item, Some(left.remove(other)), except, all),
-            // Of two plain values that differ each is the other's place.
+            // Of two plain values that differ, report one as replaced by the other.
             None if !item.is_object() && !left.is_empty() => {
                 all.push(differs(place, shown(item), shown(left.remove(0))))
             }
@@ -154,7 +154,7 @@ fn lists(
     }
 }
 
-/// Whether Azure may leave it out.
+/// Whether Azure may omit this value.
 fn is_default(wanted: &Value) -> bool {
     match wanted {
         Value::Null | Value::Bool(false) => true,
@@ -168,7 +168,7 @@ fn is_default(wanted: &Value) -> bool {
 fn same(place: &[String], wanted: &Value, found: &Value) -> bool {
     match (wanted, found) {
         (Value::String(wanted), Value::String(found)) => same_text(place, wanted, found),
-        // Some types give numbers and flags back as text, and the other way round.
+        // Some types return numbers and booleans as text, or text as numbers and booleans.
         (Value::String(text), Value::Bool(_) | Value::Number(_)) => {
             text.eq_ignore_ascii_case(&found.to_string())
         }
@@ -206,7 +206,7 @@ fn same_text(place: &[String], wanted: &str, found: &str) -> bool {
         || time()
 }
 
-/// Whether a text may be a word of an enumeration, which Azure gives back in its own case. What people write keeps its case.
+/// Whether a text may be a value of an enumeration, which Azure returns in its own case. The case of free text matters.
 fn is_word(place: &[String], name: &str, text: &str) -> bool {
     const WRITTEN: [&str; 14] = [
         "description",

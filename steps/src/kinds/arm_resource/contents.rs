@@ -1,4 +1,4 @@
-//! What a resource holds that Azure deletes along with it.
+//! The contents of a resource: what Azure deletes along with it.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -12,14 +12,14 @@ use crate::ids::ResourceId;
 /// Api-version of the list of a resource group's resources.
 const API: &str = "2025-04-01";
 
-/// A resource in a list of its resource group.
+/// A resource in the list of its resource group.
 #[derive(Deserialize)]
 struct Listed {
     #[serde(default, deserialize_with = "or_default")]
     id: String,
 }
 
-/// What `id` holds; `wanted`, `found`: its body as the plan gives it, and as Azure does. `None`: it is gone by now.
+/// Lists the contents of `id`. `wanted` is the body of the plan, `found` the body from Azure. `None`: the resource is gone.
 pub(super) async fn of(
     arm: &Arm<'_>,
     id: &ResourceId,
@@ -35,7 +35,7 @@ pub(super) async fn of(
         "microsoft.network/networkmanagers" => child::of_manager(arm, path).await,
         "microsoft.network/networkmanagers/networkgroups" => child::members(arm, path).await,
         "microsoft.network/virtualnetworks" => Ok(Some(of_network(wanted, found))),
-        // Of another type: what lies below it and is a resource of its own.
+        // Other types: child resources below this id.
         _ => {
             let Some(group) = id.resource_group().map(|_| group_of(path)) else {
                 return Ok(Some(Contents::default()));
@@ -43,7 +43,7 @@ pub(super) async fn of(
             let below = format!("{}/", path.to_ascii_lowercase());
             let inside = listed(arm, &format!("{group}/resources"), API, |id| id.starts_with(&below)).await;
             match inside {
-                // Whoever may delete it need not see all of the resource group.
+                // An identity that may delete the resource need not be able to list the whole resource group.
                 Err(error) if error.class == FailureClass::Permission => Ok(Some(Contents::default())),
                 other => other,
             }
@@ -72,7 +72,7 @@ async fn listed(
     Ok(Some(Contents { what: "content", items: items.collect() }))
 }
 
-/// Subnets that the plan does not name, what is connected to any of them, and peerings.
+/// Subnets that the plan does not name, whatever is connected to any subnet, and peerings.
 fn of_network(wanted: &Map<String, Value>, found: &Value) -> Contents {
     let list = |of: &Value, name: &str| -> Vec<Value> {
         let items = of

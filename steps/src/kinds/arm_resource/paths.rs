@@ -1,4 +1,4 @@
-//! Places in a body: those that the plan excepts from comparison, and those that hold secrets.
+//! Paths into a body: fields that the plan excludes from comparison, and fields that hold secrets.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use super::secrets::reference;
 use crate::azure::merging::field;
 use crate::ids::NotValid;
 
-/// A place in a body: `/properties/sharedKey`; `*` is every item of a list.
+/// A path into a body: `/properties/sharedKey`; `*` is every item of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Path(Vec<String>);
@@ -55,7 +55,7 @@ impl fmt::Display for Path {
 }
 
 impl Path {
-    /// Whether it names this place, or one that this place lies in. Items of lists are in brackets.
+    /// Whether this path names `place` or one of its parents. Items of lists are in brackets.
     pub(super) fn names(&self, place: &[String]) -> bool {
         self.0.len() <= place.len()
             && self.0.iter().zip(place).all(|(piece, name)| match name.strip_prefix('[') {
@@ -67,7 +67,7 @@ impl Path {
             })
     }
 
-    /// Whether there is such a place in `body`.
+    /// Whether `body` has a field at this path.
     pub(super) fn is_in(&self, body: &Map<String, Value>) -> bool {
         fn reaches(value: &Value, rest: &[String]) -> bool {
             let Some((first, rest)) = rest.split_first() else { return true };
@@ -86,7 +86,7 @@ impl Path {
     }
 }
 
-/// Whether a field of this name holds a secret: Azure takes it and does not give it back.
+/// Whether a field of this name holds a secret, which Azure accepts and does not return.
 pub(super) fn is_secret(name: &str) -> bool {
     const NAMES: [&str; 22] = [
         "sharedkey",
@@ -120,12 +120,12 @@ pub(super) fn is_secret(name: &str) -> bool {
         || name.ends_with("connectionstring")
 }
 
-/// Whether it has the form in which inputs say where a secret lies.
+/// Whether an object has the form in which inputs refer to a secret.
 fn refers(fields: &Map<String, Value>) -> bool {
     fields.keys().any(|name| ["env", "file", "command"].contains(&name.as_str()))
 }
 
-/// The first place in `body` where a secret is written out.
+/// The first path in `body` at which a secret is written as text.
 pub(super) fn written_secret(body: &Map<String, Value>) -> Option<String> {
     fn find(value: &Value, place: &str) -> Option<String> {
         match value {
@@ -134,7 +134,7 @@ pub(super) fn written_secret(body: &Map<String, Value>) -> Option<String> {
                 match value {
                     value if reference(value).is_some() => None,
                     Value::String(text) if !text.is_empty() && is_secret(name) => Some(place),
-                    // A reference that stands here by itself would be sent as it is.
+                    // A reference outside `$secret` would be sent to Azure as it is.
                     Value::Object(fields) if fields.len() == 1 && is_secret(name) && refers(fields) => {
                         Some(place)
                     }

@@ -1,5 +1,5 @@
-//! Secrets in a body: where they stand there is a reference, which is read when the body is sent. Neither the secret nor what
-//! Azure gives back in its place is kept.
+//! Secrets in a body. The body holds references, which are read when the body is sent. Neither a secret nor the value that Azure
+//! returns in its place is stored.
 
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use twinspan_engine::{FailureClass, StepError};
 use crate::azure::merging::field;
 use crate::azure::{Azure, SecretRef, never_show};
 
-/// The reference, where `value` stands for a secret.
+/// The reference, where `value` is a placeholder for a secret.
 pub(super) fn reference(value: &Value) -> Option<&Value> {
     match value {
         Value::Object(fields) if fields.len() == 1 => fields.get(SECRET),
@@ -17,7 +17,7 @@ pub(super) fn reference(value: &Value) -> Option<&Value> {
     }
 }
 
-/// Whether a secret stands anywhere in `body`.
+/// Whether `body` refers to any secret.
 pub(super) fn holds_any(body: &Map<String, Value>) -> bool {
     fn any(value: &Value) -> bool {
         match value {
@@ -30,7 +30,7 @@ pub(super) fn holds_any(body: &Map<String, Value>) -> bool {
     body.values().any(any)
 }
 
-/// `body` as it is sent.
+/// Replaces each reference in `body` by its secret, for sending.
 pub(super) async fn revealed(
     azure: &Azure,
     body: &Map<String, Value>,
@@ -59,7 +59,7 @@ pub(super) async fn revealed(
     }
 }
 
-/// `found` without what stands where `wanted` has a secret.
+/// Removes from `found` each field for which `wanted` has a secret.
 pub(super) fn without(wanted: &Value, found: &mut Value) {
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => {
@@ -72,7 +72,7 @@ pub(super) fn without(wanted: &Value, found: &mut Value) {
                 }
             }
         }
-        // Azure may give a list back in another order: of a list with secrets nothing is kept.
+        // Azure may return a list in another order, so a list that contains secrets is cleared.
         (Value::Array(wanted), Value::Array(found)) => {
             let mut references = Vec::new();
             wanted.iter().for_each(|item| gather(item, &mut references));

@@ -1,4 +1,4 @@
-//! Programs that really run, under a supervisor: this test program itself, which is asked for one test only.
+//! Tests with programs that really run, under a supervisor: this test binary, limited to one test.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::azure::scripted::Bench;
 use crate::kinds::wire_test::{Attempt, params};
 use crate::supervisor::Supervisor;
 
-/// Longer than anything here takes, on a machine that is busy with other things.
+/// Longer than any operation here takes on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A kind that may run some programs, with the journal that its supervisors write beside.
+/// A kind that may run some programs, and the journal beside which its supervisors write.
 struct Place {
     folder: TempDir,
     bench: Bench,
@@ -52,7 +52,7 @@ impl Place {
         Attempt { attempt, ..Attempt::new(&self.bench, phase) }
     }
 
-    /// A program that says that it began, waits for the file `go`, and then leaves a line in `out`.
+    /// A program that creates `begun`, waits for the file `go`, and then appends a line to `out`.
     fn patient(&self) -> String {
         let (begun, go, out) = (self.path("begun"), self.path("go"), self.path("out"));
         format!("echo > {begun}; while [ ! -e {go} ]; do sleep 0.05; done; echo effect >> {out}; echo said")
@@ -64,7 +64,7 @@ impl Place {
         let attempt = self.attempt(Phase::Apply, 1);
         let mut applying = Box::pin(attempt.apply(&kind, params));
         self.until_begun(&mut applying).await;
-        // A killed process drops nothing.
+        // A killed process runs no destructors.
         std::mem::forget((applying, kind.policy.clone()));
         std::mem::forget(attempt);
     }
@@ -87,7 +87,7 @@ impl Place {
     }
 }
 
-/// Asks until the answer is yes.
+/// Polls until the condition holds.
 async fn until(mut ready: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !ready().await {
@@ -105,7 +105,7 @@ fn shell(script: &str, check: Option<&str>) -> Params {
     params(value)
 }
 
-/// The supervisor of the other tests; of itself it tests nothing.
+/// The supervisor process of the other tests; does nothing as a test.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "by its environment it knows that it is a supervisor")]
 async fn supervising_process() {
@@ -158,7 +158,7 @@ async fn without_a_check_only_the_programs_own_end_proves_it() {
     let lost = attempt.check(&kind, &params).await.unwrap();
     assert!(matches!(lost, Observed::Conflict(_)), "{lost:?}");
     attempt.receipt = attempt.apply(&kind, &params).await.unwrap().receipt;
-    // No environment of ours, nothing to read from; and the next driver finds the same where the receipt was lost.
+    // The program inherits no environment and no input. The next driver finds the same result where the receipt was lost.
     for receipt in [attempt.receipt.clone(), None] {
         attempt.receipt = receipt;
         let seen = attempt.check(&kind, &params).await.unwrap();
@@ -220,7 +220,7 @@ async fn a_program_outlives_its_driver_and_is_not_started_beside_itself() {
         let params =
             shell(&place.patient(), check.map(|check| check.replace("OUT", &place.path("out"))).as_deref());
         place.killed_driver(&params).await;
-        // By another name of the same journal: another driver finds the same.
+        // Another driver that opens the journal through a link finds the same program.
         let link = place.folder.path().join("link.db");
         std::os::unix::fs::symlink(place.folder.path().join("journal.db"), &link).unwrap();
         let kind = place.kind_at(&["/bin/sh"], &link);
@@ -229,7 +229,7 @@ async fn a_program_outlives_its_driver_and_is_not_started_beside_itself() {
         let wait = running.wait.unwrap();
         assert_eq!(wait.kind, WaitKind::Program);
         assert!(wait.what.contains("the program of attempt 1 is running (process "), "{}", wait.what);
-        // Nor does an attempt after it begin, whatever has been decided.
+        // A later attempt does not start either, whatever was decided.
         let next = place.attempt(Phase::Probe, 2);
         assert_eq!(next.check(&kind, &params).await.unwrap_err().class, FailureClass::InProgress);
         assert_eq!(next.apply(&kind, &params).await.unwrap_err().class, FailureClass::InProgress);
@@ -292,7 +292,7 @@ async fn who_stops_waiting_ends_the_program_and_all_that_it_started() {
     .await;
     let Some(Observed::Conflict(decision)) = found else { panic!("{found:?}") };
     assert!(decision.what.contains("was ended because the driver was stopped"), "{}", decision.what);
-    // Nothing of it is left that could go on.
+    // No process of the program is left that could continue.
     place.go();
     assert_eq!(place.effects(), 0);
     let again = place.attempt(Phase::Apply, 2).apply(&kind, &params).await.unwrap();
@@ -307,7 +307,7 @@ async fn a_program_whose_time_is_over_is_ended_with_or_without_a_driver() {
     let attempt = Attempt { timeout: Duration::from_millis(300), ..place.attempt(Phase::Apply, 1) };
     let error = attempt.apply(&place.shell(), &params).await.unwrap_err();
     assert_eq!(error.certainty, Certainty::Unknown);
-    assert_eq!(error.message, "program /bin/sh was ended because its time was over");
+    assert_eq!(error.message, "program /bin/sh was ended because it exceeded its time limit");
     place.go();
     assert_eq!(place.effects(), 0);
 }
@@ -318,7 +318,7 @@ async fn an_attempt_has_one_chance() {
     let params = shell(&place.patient(), None);
     place.go();
     place.attempt(Phase::Apply, 1).apply(&place.shell(), &params).await.unwrap();
-    // A journal that lost its tail begins the attempt anew: what ran before is not run again.
+    // A journal that lost its tail starts the attempt again: the program does not run a second time.
     let error = place.attempt(Phase::Apply, 1).apply(&place.shell(), &params).await.unwrap_err();
     assert_eq!(error.certainty, Certainty::Unknown, "{error}");
     let seen = place.attempt(Phase::Verify, 1).check(&place.shell(), &params).await.unwrap();
@@ -333,7 +333,7 @@ async fn after_a_good_end_the_check_may_take_its_time() {
     place.attempt(Phase::Apply, 1).apply(&place.shell(), &params).await.unwrap();
     let error = place.attempt(Phase::Verify, 1).check(&place.shell(), &params).await.unwrap_err();
     assert_eq!(error.class, FailureClass::ReplicationLag);
-    // The program ended by the machine's clock; the bench's is far behind it.
+    // The end of the program is recorded in real time; the bench's clock is far behind it.
     place.bench = Bench::new();
     place.bench.clock.advance(Duration::from_secs(100 * 365 * 86_400));
     let error = place.attempt(Phase::Verify, 1).check(&place.shell(), &params).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Whether nothing is left of a connection: neither half, under whatever name, and no scope that the manager still holds.
+//! Checks that nothing is left of a connection: neither side, under any name, and no scope that the network manager manages.
 
 use twinspan_engine::{Decision, Identity, Marker, Observed, StepCx, StepError, Wait};
 
@@ -7,7 +7,7 @@ use crate::avnm::{API, Found, Manager, same_path};
 use crate::azure::Azure;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId, TenantId};
 
-/// A connection by what it connects.
+/// A connection, by the network manager and the scope that it connects.
 pub(super) struct Link<'a> {
     pub(super) network_manager: &'a ResourceId<NetworkManagers>,
     pub(super) tenant: TenantId,
@@ -25,7 +25,7 @@ impl Link<'_> {
         let arm = azure.arm(cx, central);
         let manager: Option<Found<Manager>> = arm.get(self.network_manager.path(), API).await?;
         let mut left = Vec::new();
-        // A manager that is gone has taken its halves along; the other tenant's outlives it.
+        // Deleting a network manager deletes its scope connections; the other tenant's connection remains.
         if manager.is_some() {
             let path = format!("{}/scopeConnections", self.network_manager.path());
             let halves: Vec<Found<ScopeHalf>> = arm.list(&path, API, &[]).await?;
@@ -65,14 +65,14 @@ impl Link<'_> {
         let scope = format!("{} of tenant {}", self.scope.words(), self.tenant);
         let marker = Marker::NoPlace;
         if !left.is_empty() {
-            let holds = if held { ", and it still holds the scope" } else { "" };
+            let holds = if held { ", and it still manages the scope" } else { "" };
             let decision = Decision {
                 what: format!(
-                    "network manager {manager} and {scope} are not apart: {} still there{holds}",
+                    "network manager {manager} is not disconnected from {scope}: {} still there{holds}",
                     is_or_are(left)
                 ),
-                advice: "each half is removed by its owner: the scope connection in the central tenant, the network manager \
-                         connection in the target tenant; then retry this step. Adopt to go on with it in place"
+                advice: "each side is deleted by its owner: the scope connection in the central tenant, the network manager \
+                         connection in the target tenant; then retry this step. Adopt to continue with it in place"
                     .to_owned(),
                 differences: Vec::new(),
             };
@@ -80,9 +80,9 @@ impl Link<'_> {
         }
         if held {
             let wait = Wait::remote(format!(
-                "both halves are gone, and network manager {manager} still lists {scope} among its cross-tenant scopes"
+                "both sides are gone, but network manager {manager} still lists {scope} among its cross-tenant scopes"
             ))
-            .otherwise("Azure names no time for this; after half an hour ask Azure support with both ids");
+            .otherwise("Azure gives no time limit; after half an hour ask Azure support with both ids");
             return Observed::Converging { wait, marker };
         }
         Observed::Present { output: self.output("Gone"), marker }
@@ -120,7 +120,7 @@ mod tests {
         json!({ "name": name, "properties": properties })
     }
 
-    /// Answers in the order of the questions: manager, its halves, the target's halves.
+    /// Responses in the order of the requests: manager, its scope connections, the target's connections.
     async fn seen(held: bool, central: &[Value], target: &[Value]) -> (Observed<Output>, Vec<String>) {
         let bench = Bench::new();
         let subscriptions = if held { json!([TARGET]) } else { json!([]) };

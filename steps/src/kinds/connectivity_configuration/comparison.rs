@@ -1,4 +1,4 @@
-//! In what a connectivity configuration is not as wanted: field by field, ids without regard to case, groups in any order.
+//! Compares a connectivity configuration field by field; ids ignore case, and groups may have any order.
 
 use twinspan_engine::Difference;
 
@@ -72,7 +72,7 @@ impl Params {
             ];
             for (field, wanted, found) in pairs {
                 if !wanted.eq_ignore_ascii_case(&found) {
-                    // Once overlapping addresses are allowed, Azure does not disallow them in the same configuration.
+                    // Azure does not disallow overlapping addresses again in a configuration that once allowed them.
                     let fixed = field == "address overlap" && wanted.eq_ignore_ascii_case("Disallowed");
                     let difference = Difference::new(field, wanted, or_none(&found));
                     all.push(if fixed { difference.immutable() } else { difference });
@@ -97,7 +97,7 @@ fn same_ways(one: &AppliesTo, other: &AppliesTo) -> bool {
         && one.is_global == other.is_global
 }
 
-/// How a group is reached, in words.
+/// How the configuration reaches a group, as text.
 fn ways(group: &AppliesTo) -> String {
     let mut words = vec![format!("connectivity {}", group.group_connectivity)];
     if group.use_hub_gateway.0 {

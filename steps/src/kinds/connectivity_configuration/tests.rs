@@ -13,7 +13,7 @@ fn kind(bench: &Bench) -> ConnectivityConfiguration {
     ConnectivityConfiguration { azure: Arc::clone(&bench.azure) }
 }
 
-/// The example's configuration as Azure gives it back.
+/// The example's configuration as Azure returns it.
 fn made() -> Value {
     json!({ "connectivityTopology": "HubAndSpoke", "description": "x [twinspan:00000007]",
         "hubs": [{ "resourceId": default_world::hub().path().to_uppercase(), "resourceType": HUB_TYPE }],
@@ -220,7 +220,7 @@ async fn a_hub_outside_the_scope_and_a_missing_gateway_are_waited_for() {
     assert_eq!(reader.as_deref(), Some(TARGET), "the hub is read in its own tenant");
 }
 
-/// The plan says `auxiliary` whatever hub it is given.
+/// The plan declares `auxiliary` in every case, whatever hub it is given.
 #[tokio::test]
 async fn a_hub_in_another_subscription_of_the_managers_own_tenant_is_read_as_the_manager_is() {
     let second = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000002";
@@ -261,7 +261,7 @@ fn the_right_on_the_hub_is_that_of_whoever_is_at_home_where_it_lies() {
     }
 }
 
-/// Somebody hardened it and noted the ticket: the plan speaks of neither.
+/// A person hardened the configuration and noted a ticket; the plan mentions neither.
 #[tokio::test]
 async fn what_is_overwritten_keeps_what_the_plan_does_not_speak_of() {
     let bench = Bench::new();
@@ -288,7 +288,7 @@ async fn what_is_overwritten_keeps_what_the_plan_does_not_speak_of() {
     assert_eq!(sent["properties"]["appliesToGroups"].as_array().unwrap().len(), 1);
 }
 
-/// Azure allows overlapping addresses for good.
+/// Azure does not withdraw the permission for overlapping addresses.
 #[tokio::test]
 async fn overlapping_addresses_are_disallowed_only_by_recreating_it() {
     for (wanted, there, immutable) in [(true, "Allowed", true), (false, "Disallowed", false)] {

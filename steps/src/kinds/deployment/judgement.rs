@@ -1,4 +1,4 @@
-//! What the goal of a region means for this step.
+//! Judges the deployment status of a region for this step.
 
 use jiff::{SignedDuration, Timestamp};
 use twinspan_engine::{Decision, Difference, FailureClass, Marker, Observed, Phase, StepCx, StepError, Wait};
@@ -7,10 +7,10 @@ use super::{Configuration, Output, Params, Receipt};
 use crate::avnm::deployment::{Goal, Status};
 use crate::ids::ResourceId;
 
-/// A kind without a place for a marker.
+/// Deployments have no field for a marker.
 const MARKER: Marker = Marker::NoPlace;
 
-/// A configuration that was written after it was deployed.
+/// A configuration that was changed after it was deployed.
 pub(super) struct Edit {
     name: String,
     written: Timestamp,
@@ -19,7 +19,7 @@ pub(super) struct Edit {
 
 impl Edit {
     pub(super) fn after(goal: &Goal, id: &Configuration, written: Option<Timestamp>) -> Option<Self> {
-        // Both times are the service's, one of them perhaps in whole seconds.
+        // Both times are from Azure; one of them may be in whole seconds.
         const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
         let (written, committed) = (written?, goal.committed()?);
         (written.duration_since(committed) > ROUNDED).then(|| Edit {
@@ -40,7 +40,7 @@ fn output(params: &Params, goal: &Goal) -> Output {
     }
 }
 
-/// Names of ours, as people know them.
+/// Names of this step's configurations.
 fn names(params: &Params) -> String {
     let names: Vec<&str> = params.configurations.iter().map(ResourceId::name).collect();
     names.join(", ")
@@ -50,7 +50,7 @@ fn has_all(params: &Params, goal: &Goal) -> bool {
     params.configurations.iter().all(|id| goal.names(id.path()))
 }
 
-/// How long such things take, in the words that every such wait uses.
+/// A wait for a deployment, with the usual duration.
 fn patiently(what: String) -> Wait {
     Wait::remote(what).who("Azure: 15 to 20 minutes are usual").otherwise(
         "see the deployments of the network manager in the portal, or ask Azure support with its id",
@@ -83,7 +83,7 @@ pub(super) fn on_the_way_forward(params: &Params, goal: &Goal, edited: Vec<Edit>
         Status::Failed => {
             let decision = Decision {
                 what: format!("the deployment of {} to {region} failed: {}", names(params), goal.why()),
-                advice: "mend what Azure names, then overwrite (it is committed again), or retry to look again; adopt leaves \
+                advice: "correct what Azure names, then overwrite (it is committed again), or retry to check again; adopt leaves \
                          it as it is"
                     .to_owned(),
                 differences: Vec::new(),
@@ -97,7 +97,7 @@ pub(super) fn on_the_way_forward(params: &Params, goal: &Goal, edited: Vec<Edit>
     }
 }
 
-/// Something of ours that the region still has, or is still being freed of.
+/// Judges for undo: whether the region still has a configuration of this step, or is still withdrawing it.
 pub(super) fn on_the_way_back(
     cx: &StepCx<'_>,
     params: &Params,
@@ -109,12 +109,12 @@ pub(super) fn on_the_way_back(
     }
     let (region, proving) = (params.region(), cx.phase == Phase::UndoVerify);
     match &goal.deployment_status {
-        // The goal leaves them out, and the region has them all the same.
+        // The goal does not contain the configurations, but the region still has them.
         Status::Failed if proving => Err(StepError::new(
             FailureClass::ReplicationLag,
             format!("withdrawing {} from {region} failed: {}", names(params), goal.why()),
         )
-        .hint("mend what Azure names; then retry the step: it is committed again")),
+        .hint("correct what Azure names, then retry the step: it is committed again")),
         Status::Failed => Ok(Observed::Present { output: output(params, goal), marker: MARKER }),
         status @ (Status::Underway(_) | Status::Unsaid) if proving => {
             Ok(withdrawing(params, &format!("the deployment is {status}")))
@@ -123,7 +123,7 @@ pub(super) fn on_the_way_back(
     }
 }
 
-/// The same where no goal is listed.
+/// Judges for undo where Azure lists no goal for the region.
 pub(super) fn still_in_force(
     cx: &StepCx<'_>,
     params: &Params,

@@ -1,5 +1,5 @@
-//! Whether a deployed configuration reaches a virtual network in the region. A commit to a region without any succeeds and
-//! changes nothing.
+//! Checks whether a deployed configuration reaches a virtual network in the region. A commit to a region without members succeeds
+//! and changes nothing.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,12 @@ use crate::avnm::deployment::region;
 use crate::avnm::network::Network;
 use crate::avnm::{API, Found, Member};
 
-/// A configuration as it is: its name and content.
+/// A configuration as Azure returns it: its name and content.
 pub(super) type Named = (String, Configuration);
 
 impl Deployment {
-    /// A warning for each of `configurations` that reaches nothing in the region. What may not be read is not warned about: this
-    /// is advice, and the step does without these permissions.
+    /// Returns a warning for each of `configurations` that reaches nothing in the region. If it cannot be read, there is no
+    /// warning: this is advice, and the step does not need these permissions.
     pub(super) async fn without_effect(
         &self,
         cx: &StepCx<'_>,
@@ -27,7 +27,9 @@ impl Deployment {
         for (name, configuration) in configurations {
             match self.unreached(cx, params, name, configuration).await {
                 Ok(warning) => warnings.extend(warning),
-                Err(error) => tracing::debug!(%error, configuration = name, "what it reaches cannot be read"),
+                Err(error) => {
+                    tracing::debug!(%error, configuration = name, "cannot read what the configuration reaches")
+                }
             }
         }
         warnings
@@ -50,7 +52,7 @@ impl Deployment {
             let hub: Option<Found<Network>> = arm.get(hub, API).await?;
             elsewhere.extend(hub.map(|hub| region(&hub.location)));
         }
-        // A member says its region only when it is provisioned.
+        // Azure shows the region of a member only after it is provisioned.
         if elsewhere.contains(&here) || elsewhere.contains("") {
             return Ok(None);
         }

@@ -39,7 +39,7 @@ async fn seen(phase: Phase, receipt: Option<Value>, answers: &[Value]) -> Observ
 
 async fn seen_of(at: &str, phase: Phase, receipt: Option<Value>, answers: &[Value]) -> Observed<Output> {
     let bench = Bench::new();
-    // On the way forward the configuration is read first.
+    // A forward check reads the configuration first.
     if !matches!(phase, Phase::UndoProbe | Phase::UndoVerify) {
         bench.script.answer(200, &written(at));
     }
@@ -122,7 +122,7 @@ async fn a_configuration_that_was_edited_is_not_what_was_deployed() {
 async fn what_is_deployed_there_is_committed_along_and_undo_takes_only_its_own() {
     let bench = Bench::new();
     bench.script.answer(200, &listed(&[goal("Deployed", NOON, &[theirs()])]));
-    // The operation's address is of no use, and the body may be empty.
+    // The address of the operation is invalid, and the body may be empty.
     bench.script.answer_with(202, &[("location", "https://management.azure.com/x/operationResults/0")], "");
     let mut attempt = Attempt::new(&bench, Phase::Apply);
     let applied = attempt.apply(&kind(&bench), &Deployment::example()).await.unwrap();
@@ -146,7 +146,7 @@ async fn what_is_deployed_there_is_committed_along_and_undo_takes_only_its_own()
     bench.script.answer(200, &listed(&[goal("Deployed", NOON, &[ours()])]));
     bench.script.answer(202, &json!({}));
     attempt.undo(&kind(&bench), &Deployment::example(), &found).await.unwrap();
-    assert_eq!(body(&bench)["configurationIds"], json!([ours()]), "it was there before this step");
+    assert_eq!(body(&bench)["configurationIds"], json!([ours()]), "it was deployed before this step");
 }
 
 #[tokio::test]
@@ -231,10 +231,10 @@ fn a_region_has_one_goal_however_it_is_spelled() {
     assert_eq!(kind(&bench).claims(&cx, &given), one);
     let said = kind(&bench).hand_over(&cx, &given).unwrap().task.unwrap();
     assert!(said.by_hand.unwrap().contains("az network manager post-commit --network-manager-name nm-group"));
-    assert!(said.what.contains("what a commit leaves out is taken away"));
+    assert!(said.what.contains("Azure withdraws what a commit omits"));
 }
 
-/// Of a configuration for a group, with hubs: what the log of the check warns of.
+/// Warnings of the check for one configuration with a group and hubs.
 async fn warned(members: &[&str], hub: Option<&str>) -> Vec<String> {
     let bench = Bench::new();
     let group = format!("{MANAGER}/networkGroups/spokes");

@@ -1,5 +1,5 @@
-//! The look through Azure Resource Graph: which virtual networks are in a group with effect. It shows what a caller may
-//! read in its own tenant, so each network is asked for as an identity of its tenant.
+//! Queries Azure Resource Graph for the virtual networks that a group contains with effect. It returns only what the caller may
+//! read in its own tenant, so each network is queried as an identity of its tenant.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use crate::azure::Azure;
 use crate::ids::{NetworkGroups, ResourceId};
 use crate::tenancy::Tenancy;
 
-/// The groups of one virtual network.
+/// The group memberships of one virtual network.
 #[derive(Deserialize)]
 struct Row {
     id: String,
@@ -18,7 +18,7 @@ struct Row {
     properties: Map<String, Value>,
 }
 
-/// Of `networks` those that are not shown in `group`.
+/// Returns those of `networks` that Resource Graph does not show in `group`.
 pub(super) async fn missing<'n>(
     azure: &Azure,
     cx: &StepCx<'_>,
@@ -44,8 +44,8 @@ pub(super) async fn missing<'n>(
     Ok(networks.iter().filter(|network| !shown.iter().any(|id| same_path(id, network.path()))).collect())
 }
 
-/// How the properties are cased is not the same everywhere, so the filter looks at the text of all of them (`contains`
-/// disregards case), and what comes back is looked through here.
+/// Builds the query. Property names differ in case between clouds and versions, so the filter searches the text of all
+/// properties (`contains` ignores case), and the rows are filtered again here.
 fn query(group: &ResourceId<NetworkGroups>) -> String {
     format!(
         "networkresources | where type =~ 'microsoft.network/networkgroupmemberships' | where tostring(properties) contains \
@@ -68,7 +68,7 @@ impl Row {
         })
     }
 
-    /// The virtual network whose memberships these are.
+    /// The virtual network of this row.
     fn network(&self) -> Option<String> {
         let at =
             self.id.to_ascii_lowercase().rfind("/providers/microsoft.network/networkgroupmemberships/")?;

@@ -1,4 +1,4 @@
-//! What follows from what was read.
+//! Computes the effect from what was read.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use crate::avnm::deployment::{self, Active, Goal};
 use crate::avnm::network::Network;
 use crate::avnm::{Found, addresses, same_path};
 
-/// Members of a connected group, unless more was asked for.
+/// Limit of members of a connected group, unless Microsoft raised it.
 pub(super) const MOST_CONNECTED: usize = 250;
-/// Spokes of a hub.
+/// Limit of spokes of a hub.
 pub(super) const MOST_SPOKES: usize = 1_000;
-/// Connected groups that a virtual network is in.
+/// Limit of connected groups for one virtual network.
 pub(super) const MOST_GROUPS: usize = 2;
 
 /// A virtual network that was read.
@@ -21,7 +21,7 @@ pub(super) struct Seen {
     pub(super) id: String,
     pub(super) region: String,
     pub(super) properties: Network,
-    /// What is in effect on it now.
+    /// Configurations in effect on it now.
     pub(super) effective: Vec<Active>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Reaching {
     pub(super) id: String,
     pub(super) region: String,
     pub(super) properties: Configuration,
-    /// It is on its way, and not in force yet.
+    /// The deployment is in progress; the configuration is not in effect yet.
     pub(super) coming: bool,
 }
 
@@ -46,14 +46,14 @@ pub(super) struct Known {
     pub(super) reaching: Vec<Reaching>,
     /// Deployments of other types.
     pub(super) others: Vec<Goal>,
-    /// Regions of those that move.
+    /// Regions of the networks that move.
     pub(super) regions: Vec<String>,
     pub(super) moving: Vec<Seen>,
-    /// Hubs, and members that stay: those that could be read.
+    /// Hubs and staying members that could be read.
     pub(super) beside: Vec<Seen>,
-    /// Ids of those that could not.
+    /// Ids of hubs and staying members that could not be read.
     pub(super) unread: Vec<String>,
-    /// How many members stay.
+    /// How many members stay in the group.
     pub(super) members: usize,
 }
 
@@ -77,7 +77,7 @@ impl Seen {
 }
 
 impl Reaching {
-    /// `active`: what is in force; `configured`: all of the manager, for those that a deployment is only bringing.
+    /// `active`: configurations in effect; `configured`: all of the manager, to find those whose deployment is in progress.
     pub(super) fn of(
         group: &str,
         manager: &str,
@@ -126,19 +126,19 @@ impl Reaching {
     }
 }
 
-/// The last piece of an id.
+/// The last segment of an id.
 pub(super) fn name(id: &str) -> &str {
     id.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
 impl Known {
-    /// What reaches the network that moves as number `at`.
+    /// The configurations that reach the moving network with the index `at`.
     pub(super) fn reached(&self, at: usize) -> impl Iterator<Item = &Reaching> {
         let region = self.moving.get(at).map(|network| network.region.as_str()).unwrap_or_default();
         self.reaching.iter().filter(move |reaching| reaching.region == region)
     }
 
-    /// All networks that move and what reaches each.
+    /// Each moving network with each configuration that reaches it.
     fn each(&self) -> impl Iterator<Item = (&Seen, &Reaching)> {
         self.moving
             .iter()
@@ -164,7 +164,7 @@ impl Known {
         all.into_iter().collect()
     }
 
-    /// Joining: what gives way to the configuration. Leaving: what the configuration had made.
+    /// Add: existing peerings that the configuration replaces. Remove: peerings that the configuration created.
     fn removed(&self) -> Vec<Peering> {
         let mut all: BTreeSet<Peering> = BTreeSet::new();
         for (network, reaching) in self.each() {
@@ -219,7 +219,7 @@ impl Known {
         all
     }
 
-    /// Networks that nothing deployed reached before; or leaving, that nothing reaches any more.
+    /// Counts the networks that get their first deployed configuration, or that lose their last.
     fn billing(&self) -> u32 {
         let changes =
             |network: &Seen, mut reached: Box<dyn Iterator<Item = &Reaching> + '_>| match self.change {
@@ -248,23 +248,23 @@ impl Known {
         let after = self.members + self.moving.len();
         if self.reaching.iter().any(|of| of.connects_members(&self.group)) && after > MOST_CONNECTED {
             all.push(format!(
-                "group {group} will have {after} members, and a connected group holds {MOST_CONNECTED} unless Microsoft \
-                 raised that for you"
+                "group {group} will have {after} members, but a connected group may have {MOST_CONNECTED} unless Microsoft \
+                 raised your limit"
             ));
         }
         if self.reaching.iter().any(|of| of.properties.has_hubs()) && after > MOST_SPOKES {
             all.push(format!(
-                "group {group} will have {after} members, and a hub takes {MOST_SPOKES} spokes"
+                "group {group} will have {after} members, but a hub may have {MOST_SPOKES} spokes"
             ));
         }
         for (at, network) in self.moving.iter().enumerate() {
             let connecting = |of: &&Reaching| of.connects_members(&self.group);
             let new = self.reached(at).filter(connecting).count();
-            // Which of its groups connect is not said; a mesh always does.
+            // Azure does not return which of a network's groups are connected; those of a mesh always are.
             let before = network.effective.iter().filter(|active| !active.properties.has_hubs()).count();
             if new > 0 && before + new > MOST_GROUPS {
                 all.push(format!(
-                    "{} will be in {} connected groups, and {MOST_GROUPS} are allowed",
+                    "{} will be in {} connected groups, but {MOST_GROUPS} are allowed",
                     network.name(),
                     before + new
                 ));

@@ -1,4 +1,4 @@
-//! What is asked, in whose tenant, and what a person reads about it.
+//! Tests what is read, in which tenant, and what a person reads about it.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use twinspan_engine::{FailureClass, Phase};
 
 const TARGET_NETWORKS: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks";
 
-/// The answers of both tenants, in the order in which they are asked for.
+/// The responses of both tenants, in the order of the requests.
 struct World {
     members: Vec<String>,
     configurations: Vec<Value>,
@@ -17,9 +17,9 @@ struct World {
     active: Vec<Value>,
     /// Networks that join or leave: name, region, prefix, peerings.
     moving: Vec<(&'static str, &'static str, &'static str, Value)>,
-    /// What is read after that: hubs and members, as they come.
+    /// Networks that are read after that: hubs and members, in the order of the requests.
     beside: Vec<(u16, Value)>,
-    /// What is in effect on each that moves and is reached.
+    /// Configurations in effect on each moving network that is reached.
     effective: Vec<Value>,
 }
 
@@ -65,7 +65,7 @@ fn hub() -> (u16, Value) {
 }
 
 impl World {
-    /// vnet-app joins an empty group to which nothing is deployed.
+    /// A world in which vnet-app joins an empty group to which nothing is deployed.
     fn plain() -> Self {
         World {
             members: Vec::new(),
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    /// … in which this configuration is deployed.
+    /// The same world with this configuration deployed.
     fn with(name: &str, properties: &Value) -> Self {
         World {
             configurations: vec![json!({ "name": name, "properties": properties })],
@@ -125,7 +125,7 @@ impl World {
             params(json!({ "group": default_world::group(), "virtual_networks": ids, "change": change }));
         let mut attempt = Attempt::new(&bench, Phase::Probe);
         attempt.identities = Some(vec![bench.central.clone(), bench.target.clone()]);
-        // The members are listed once, however often they are asked for.
+        // The members are listed only once per check.
         attempt.reads_from = jiff::Timestamp::MIN;
         let kind = MemberEffect { azure: Arc::clone(&bench.azure) };
         let seen = attempt.check(&kind, &params).await.unwrap();
@@ -175,7 +175,7 @@ async fn a_deployed_hub_and_spoke_makes_peerings_and_removes_others() {
     assert_eq!(
         output.summary,
         "1 virtual network joins ng-spokes: vnet-app. Deployed in westeurope: hub-and-spoke 'spokes' (hub vnet-hub). Peerings \
-         will be made: vnet-hub ↔ vnet-app. Existing peerings will be removed (deleteExistingPeering): vnet-app ↔ vnet-old \
+         will be created: vnet-hub ↔ vnet-app. Existing peerings will be deleted (deleteExistingPeering): vnet-app ↔ vnet-old \
          (to-old). Billing: Virtual Network Manager is charged per virtual network with a deployed configuration: 1 more."
     );
     assert!(output.changes_traffic);
@@ -206,14 +206,14 @@ async fn overlapping_addresses_are_found_among_members_and_with_the_hub() {
         .iter()
         .map(|of| (judgement::name(&of.virtual_network), judgement::name(&of.other), of.hub))
         .collect();
-    // The one in another region is not connected: the configuration is not global.
+    // The network in another region is not connected: the configuration is not global.
     assert_eq!(overlaps, [("vnet-app", "vnet-x", false), ("vnet-data", "vnet-hub", true)]);
     for words in [
         "2 virtual networks join ng-spokes: vnet-app, vnet-data",
         "(hub vnet-hub; members reach each other directly)",
         "vnet-app 10.1.0.0/16 and vnet-x 10.1.4.0/22: traffic between them is dropped",
-        "vnet-data 10.0.128.0/24 and vnet-hub 10.0.0.0/16: Azure makes no peering between them",
-        "Not compared, as no identity of this step may read them: vnet-gone",
+        "vnet-data 10.0.128.0/24 and vnet-hub 10.0.0.0/16: Azure creates no peering between them",
+        "Not compared, because no identity of this step can read them: vnet-gone",
         "a deployed configuration: 1 more",
     ] {
         assert!(output.summary.contains(words), "{words:?} is not in {}", output.summary);
@@ -233,7 +233,7 @@ async fn limits_that_are_passed_are_said() {
     let (output, _) = world.look("add").await;
     assert_eq!(output.limits.len(), 2, "{:?}", output.limits);
     assert!(output.limits[0].starts_with("group ng-spokes will have 251 members"), "{}", output.limits[0]);
-    assert_eq!(output.limits[1], "vnet-app will be in 3 connected groups, and 2 are allowed");
+    assert_eq!(output.limits[1], "vnet-app will be in 3 connected groups, but 2 are allowed");
     assert!(output.summary.contains("Deployed in westeurope: mesh 'all'"), "{}", output.summary);
     assert!(output.summary.contains("Limit: vnet-app will be in 3"), "{}", output.summary);
     assert!(output.summary.contains("Billing: nothing more"), "{}", output.summary);
@@ -257,12 +257,12 @@ async fn what_is_only_being_deployed_counts_and_other_types_are_named() {
     assert!(output.changes_traffic);
     for words in [
         "Being deployed in westeurope: hub-and-spoke",
-        "perhaps applying to ng-spokes: SecurityAdmin 'deny-all' in westeurope;",
+        "possibly for ng-spokes: SecurityAdmin 'deny-all' in westeurope;",
         "up to 1 more",
     ] {
         assert!(output.summary.contains(words), "{words:?} is not in {}", output.summary);
     }
-    // Alone, too, it is asked about: nobody has read whether it applies.
+    // A deployment of another type alone also needs approval: nothing proves that it does not apply.
     world.deployments.remove(0);
     (world.beside, world.effective) = (Vec::new(), Vec::new());
     let (output, _) = world.look("add").await;
@@ -295,7 +295,7 @@ async fn who_leaves_loses_what_the_configuration_made() {
     assert_eq!(
         output.summary,
         "1 virtual network leaves ng-spokes: vnet-app. Deployed in westeurope: hub-and-spoke 'spokes' (hub vnet-hub). They lose \
-         what these give, and security and routing rules of the group. Peerings will be removed: vnet-app ↔ vnet-hub (ANM_1A). \
+         these configurations, and security and routing rules of the group. Peerings will be deleted: vnet-app ↔ vnet-hub (ANM_1A). \
          Billing: 1 virtual network fewer with a deployed configuration."
     );
     assert_eq!((output.peerings_added.len(), output.no_longer_billed, output.newly_billed), (0, 1, 0));
@@ -326,5 +326,5 @@ async fn what_is_no_virtual_network_or_not_there_is_refused() {
     bench.script.answer(404, &json!({ "error": { "code": "ResourceNotFound", "message": "" } }));
     let error = attempt.check(&kind, &look(json!([id("vnet-hub")]))).await.unwrap_err();
     assert_eq!(error.class, FailureClass::PlanWrong);
-    assert!(error.message.contains("does not see /subscriptions/aaaaaaaa"), "{error}");
+    assert!(error.message.contains("cannot find /subscriptions/aaaaaaaa"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The effect in words: what a person reads before approving.
+//! The predicted effect as text, for a person to read before approving.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +6,14 @@ use super::judgement::{Known, Reaching, name};
 use super::{Change, Output, Overlap, Peering};
 use crate::people;
 
-/// So many things are named; the rest is counted. All of them stand in the outputs.
+/// How many items of a list are named; the rest is counted. The outputs contain all of them.
 const NAMED: usize = 10;
 
-/// Every network is where it is wanted already.
+/// The summary where no network moves.
 pub(super) fn nothing_moves(change: Change, group: &str) -> String {
     match change {
         Change::Add => {
-            format!("All of these virtual networks are members of {group} already; nothing changes.")
+            format!("All of these virtual networks are already members of {group}; nothing changes.")
         }
         Change::Remove => format!("None of these virtual networks is a member of {group}; nothing changes."),
     }
@@ -90,7 +90,7 @@ fn deployed(known: &Known, output: &Output) -> Vec<String> {
     said
 }
 
-/// "hub-and-spoke 'spokes' (hub vnet-hub; members reach each other directly)"
+/// Describes a configuration: "hub-and-spoke 'spokes' (hub vnet-hub; members reach each other directly)".
 fn configuration(known: &Known, reaching: &Reaching) -> String {
     let across =
         if reaching.properties.across_regions(&known.group) { ", from region to region too" } else { "" };
@@ -114,13 +114,13 @@ fn joining(known: &Known, output: &Output) -> Vec<String> {
         let ends =
             |peering: &Peering| format!("{} ↔ {}", name(&peering.remote), name(&peering.virtual_network));
         said.push(format!(
-            "Peerings will be made: {}",
+            "Peerings will be created: {}",
             people::named(NAMED, output.peerings_added.iter().map(ends), ", ")
         ));
     }
     if !output.peerings_removed.is_empty() {
         said.push(format!(
-            "Existing peerings will be removed (deleteExistingPeering): {}",
+            "Existing peerings will be deleted (deleteExistingPeering): {}",
             people::named(NAMED, output.peerings_removed.iter().map(existing), ", ")
         ));
     }
@@ -128,7 +128,7 @@ fn joining(known: &Known, output: &Output) -> Vec<String> {
         let refused = known.reaching.iter().any(|of| of.properties.refuses_overlap());
         let overlap = |overlap: &Overlap| {
             let effect = match (overlap.hub, refused) {
-                (true, _) => "Azure makes no peering between them",
+                (true, _) => "Azure creates no peering between them",
                 (false, true) => "Azure does not connect them",
                 (false, false) => "traffic between them is dropped",
             };
@@ -147,14 +147,14 @@ fn joining(known: &Known, output: &Output) -> Vec<String> {
     }
     if !output.unread.is_empty() {
         said.push(format!(
-            "Not compared, as no identity of this step may read them: {}",
+            "Not compared, because no identity of this step can read them: {}",
             people::named(NAMED, output.unread.iter().map(|id| name(id).to_owned()), ", ")
         ));
     }
     said.extend(output.limits.iter().map(|limit| format!("Limit: {limit}")));
     let perhaps = if known.others.is_empty() { "" } else { "up to " };
     said.push(match output.newly_billed {
-        0 => "Billing: nothing more, each has a deployed configuration already".to_owned(),
+        0 => "Billing: nothing more, each already has a deployed configuration".to_owned(),
         more => format!(
             "Billing: Virtual Network Manager is charged per virtual network with a deployed configuration: {perhaps}{more} \
              more"
@@ -169,10 +169,11 @@ fn existing(peering: &Peering) -> String {
 }
 
 fn leaving(output: &Output) -> Vec<String> {
-    let mut said = vec!["They lose what these give, and security and routing rules of the group".to_owned()];
+    let mut said =
+        vec!["They lose these configurations, and security and routing rules of the group".to_owned()];
     if !output.peerings_removed.is_empty() {
         said.push(format!(
-            "Peerings will be removed: {}",
+            "Peerings will be deleted: {}",
             people::named(NAMED, output.peerings_removed.iter().map(existing), ", ")
         ));
     }
@@ -185,7 +186,7 @@ fn leaving(output: &Output) -> Vec<String> {
     said
 }
 
-/// Networks in regions where nothing of this group is deployed.
+/// Names the networks in regions where no configuration of this group is deployed.
 fn unreached(known: &Known) -> Option<String> {
     let beside: Vec<String> = known
         .moving
@@ -211,7 +212,7 @@ fn others(known: &Known) -> Option<String> {
         format!("{} {names} in {}", deployment.deployment_type, deployment.region)
     });
     Some(format!(
-        "Deployed there, too, and perhaps applying to {}: {}; whether their rules reach these virtual networks was not read",
+        "Also deployed there, possibly for {}: {}; whether their rules reach these virtual networks is not checked",
         name(&known.group),
         people::named(NAMED, each, "; ")
     ))

@@ -1,4 +1,4 @@
-//! What each kind makes of one recorded answer, beside what the answer says.
+//! Compares what each kind concludes from one recorded response with what the response means.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,40 +24,40 @@ use crate::kinds::wire_test::{Attempt, asked, params};
 /// A subscription that no recording knows.
 pub(super) const STRANGER: &str = "/subscriptions/99999999-0000-0000-0000-000000000001";
 
-/// What was concluded.
+/// A conclusion of a kind, and the expected one.
 pub(super) struct Conclusion {
     /// Kind and request.
     pub(super) asked: String,
-    /// What the bare JSON says.
+    /// What the bare JSON means.
     pub(super) expected: String,
-    /// What the kind made of it.
+    /// What the kind concluded.
     pub(super) drawn: String,
 }
 
 /// Reads one session from its beginning.
 pub(super) struct Conclusions<'a> {
     session: &'a Session,
-    /// The last answer about each thing, by its path in lower case.
+    /// The last response about each resource, by its path in lower case.
     last: BTreeMap<String, Value>,
 }
 
-/// What a kind is given.
+/// Input of a kind.
 struct Shape {
     params: Value,
-    /// What `undo` is given as found.
+    /// The output that `undo` gets.
     output: Value,
-    /// The kind finds the thing in a list.
+    /// Whether the kind finds the resource in a list.
     listed: bool,
 }
 
-/// A bench that gives this answer next.
+/// Scripts this response as the next one.
 pub(super) fn answering(bench: &Bench, exchange: &Exchange) {
     let headers: Vec<(&str, &str)> =
         exchange.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     bench.script.answer_with(exchange.status, &headers, &exchange.text());
 }
 
-/// In a word or two.
+/// A result as a short text.
 pub(super) fn words<O: Serialize>(seen: Result<Observed<O>, StepError>) -> String {
     match seen {
         Ok(Observed::Absent) => "absent".to_owned(),
@@ -80,12 +80,12 @@ pub(super) fn refused(error: &StepError) -> String {
     format!("refused: {}", error.code.as_deref().unwrap_or("without a code"))
 }
 
-/// The text in a field, if there is one that says something.
+/// The text of a field, unless it is missing or empty.
 pub(super) fn said<'v>(value: &'v Value, field: &str) -> Option<&'v str> {
     value[field].as_str().filter(|text| !text.is_empty())
 }
 
-/// What a state of a half means, from the list of the documents.
+/// The meaning of the state of a connection, from Microsoft's documents.
 fn half_means(state: &str) -> String {
     match state {
         "Pending" | "Connected" => format!("there, {state}"),
@@ -93,7 +93,7 @@ fn half_means(state: &str) -> String {
     }
 }
 
-/// What a provisioning state means.
+/// The meaning of a provisioning state.
 pub(super) fn provisioning_means(state: Option<&str>) -> &'static str {
     match state {
         None | Some("Succeeded") => "there",
@@ -107,14 +107,14 @@ impl<'a> Conclusions<'a> {
         Conclusions { session, last: BTreeMap::new() }
     }
 
-    /// Remembers what was said of a thing.
+    /// Remembers the response about a resource.
     pub(super) fn passed(&mut self, exchange: &Exchange) {
         if exchange.status == 200 && exchange.body["id"].is_string() {
             self.last.insert(exchange.path.to_ascii_lowercase(), exchange.body.clone());
         }
     }
 
-    /// What is concluded from an answer, in each way that a step would ask for it.
+    /// Draws the conclusions from a response, for each way in which a step would request it.
     pub(super) async fn of(&self, exchange: &Exchange) -> Vec<Conclusion> {
         let kind = exchange.kind().unwrap();
         let mut all = Vec::new();
@@ -198,17 +198,17 @@ impl<'a> Conclusions<'a> {
         all
     }
 
-    /// A thing that is looked at, written or removed.
+    /// Checks a response about one resource that is read, written or deleted.
     async fn one<S: Step>(&self, bench: &Bench, kind: S, shape: &Shape, exchange: &Exchange) -> Conclusion {
         let known = self.known(exchange);
         let (expected, drawn) = match exchange.method.as_str() {
             "GET" => (expected(S::KIND, exchange), self.look(bench, &kind, shape, exchange).await),
             "PUT" => {
                 let expected = match exchange.status {
-                    200 | 201 => "accepted; only a read says what is there".to_owned(),
+                    200 | 201 => "accepted; only a read proves the result".to_owned(),
                     _ => format!("refused: {}", exchange.body["error"]["code"].as_str().unwrap()),
                 };
-                // A step gives a member a name of its own.
+                // A step gives a member its own name, not the recorded one.
                 if shape.listed && exchange.status < 300 {
                     bench.script.answer_here(exchange.status, &[], &exchange.body);
                 } else {
@@ -217,13 +217,13 @@ impl<'a> Conclusions<'a> {
                 let params: S::Params = params(shape.params.clone());
                 let written = Attempt::new(bench, Phase::Apply).apply(&kind, &params).await;
                 let drawn = match written {
-                    Ok(_) => "accepted; only a read says what is there".to_owned(),
+                    Ok(_) => "accepted; only a read proves the result".to_owned(),
                     Err(error) => refused(&error),
                 };
                 (expected, drawn)
             }
             "DELETE" => {
-                ("removed, as a read says".to_owned(), removed(bench, &kind, shape, exchange, known).await)
+                ("deleted, as a read proves".to_owned(), removed(bench, &kind, shape, exchange, known).await)
             }
             other => panic!("{other} of {}", exchange.path),
         };
@@ -233,7 +233,7 @@ impl<'a> Conclusions<'a> {
     }
 
     async fn look<S: Step>(&self, bench: &Bench, kind: &S, shape: &Shape, exchange: &Exchange) -> String {
-        // A step gives a member a name of its own: one with the recorded name is found in a list, before a write.
+        // A step gives a member its own name: a member with the recorded name is found only in a list, before a write.
         let phase = if shape.listed { Phase::Probe } else { Phase::Verify };
         if shape.listed {
             let list = json!({ "value": [exchange.body], "nextLink": "" });
@@ -241,7 +241,7 @@ impl<'a> Conclusions<'a> {
         } else {
             answering(bench, exchange);
         }
-        // A half that is not there may stand under another name.
+        // A connection that is missing under its own name may exist under another one.
         let halves = [ScopeConnection::KIND, NetworkManagerConnection::KIND];
         let looks = if exchange.status == 404 && halves.contains(&S::KIND) { 2 } else { 1 };
         if looks == 2 {
@@ -249,11 +249,11 @@ impl<'a> Conclusions<'a> {
         }
         let params: S::Params = params(shape.params.clone());
         let seen = Attempt::new(bench, phase).check(kind, &params).await;
-        assert_eq!(bench.script.requests().len(), looks, "looks at {}", exchange.path);
+        assert_eq!(bench.script.requests().len(), looks, "reads of {}", exchange.path);
         words(seen)
     }
 
-    /// The last that was said of the thing, or of itself.
+    /// The last known body of the resource: from this response, or from an earlier one.
     fn known(&self, exchange: &Exchange) -> Value {
         if exchange.status == 200 && exchange.body["properties"].is_object() {
             return exchange.body.clone();
@@ -277,7 +277,7 @@ impl<'a> Conclusions<'a> {
     fn manager_half(&self, exchange: &Exchange) -> Shape {
         let (above, name) = cut(&exchange.path, "providers/Microsoft.Network/networkManagerConnections");
         let known = self.known(exchange);
-        // One without a manager is nobody's: it cannot be what a plan wants.
+        // A connection without a network manager cannot be what a plan wants.
         let stranger =
             format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/networkManagers/another");
         let manager = said(&known["properties"], "networkManagerId").unwrap_or(&stranger);
@@ -310,7 +310,7 @@ impl<'a> Conclusions<'a> {
         }
     }
 
-    /// A plan would ask for what was written last.
+    /// The parameters are those of the last write.
     fn configuration(&self, exchange: &Exchange) -> Shape {
         let mut writes = self.session.exchanges.iter().filter(|other| {
             other.method == "PUT" && other.path == exchange.path && other.seq <= exchange.seq
@@ -323,7 +323,7 @@ impl<'a> Conclusions<'a> {
         }
     }
 
-    /// A member is only sent where the manager's scope holds its network.
+    /// Checks that a member is sent only if the manager's scope contains its network.
     async fn members_of(&self, exchange: &Exchange) -> Vec<Conclusion> {
         let mut all = Vec::new();
         if exchange.status != 200 || exchange.method == "DELETE" {
@@ -332,7 +332,7 @@ impl<'a> Conclusions<'a> {
         let own = exchange.body["properties"]["networkManagerScopes"]["subscriptions"].as_array().unwrap();
         let own = own.iter().map(|id| (id.as_str().unwrap().to_owned(), "may be sent"));
         let groups = exchange.body["properties"]["networkManagerScopes"]["managementGroups"].as_array();
-        // What lies below a management group cannot be seen from here, so nothing is held back.
+        // The contents of a management group are not known here, so nothing waits.
         let below = if groups.is_some_and(|groups| !groups.is_empty()) { "may be sent" } else { "waits" };
         for (subscription, expected) in own.chain([(STRANGER.to_owned(), below)]) {
             let bench = Bench::new();
@@ -358,7 +358,7 @@ impl<'a> Conclusions<'a> {
         all
     }
 
-    /// Azure says Connected of a scope connection inside the manager's own scope, without any second half: that is never
+    /// Checks that a scope connection inside the manager's own scope, which Azure shows as Connected without consent, is never
     /// taken for the consent of another tenant.
     async fn without_consent(&self, exchange: &Exchange) -> Option<Conclusion> {
         let (manager, name) = cut(&exchange.path, "scopeConnections");
@@ -371,7 +371,7 @@ impl<'a> Conclusions<'a> {
         let other =
             json!({ "properties": { "networkManagerId": manager["id"], "connectionState": "Connected" } });
         let mut scope_half = exchange.body.clone();
-        // Whoever asks here asks as the tenant that the half names.
+        // The scope connection must name the tenant of the identity that checks.
         scope_half["properties"]["tenantId"] = json!(crate::azure::scripted::CENTRAL);
         bench.script.answer(200, &scope_half).answer(200, &other).answer(200, manager);
         let kind = ConnectionStatus { azure: Arc::clone(&bench.azure) };
@@ -389,7 +389,7 @@ impl<'a> Conclusions<'a> {
     }
 }
 
-/// What a read of one thing says.
+/// The meaning of a read of one resource.
 fn expected(kind: &str, exchange: &Exchange) -> String {
     if exchange.status == 404 {
         return "absent".to_owned();
@@ -409,7 +409,7 @@ fn connection_state(item: &Value) -> String {
     item["properties"]["connectionState"].as_str().unwrap().to_owned()
 }
 
-/// What lies above, and the name of, a thing of this type.
+/// Splits a path into the parent and the name of a resource of this type.
 fn cut<'p>(path: &'p str, of_type: &str) -> (&'p str, &'p str) {
     let (above, name) = path.rsplit_once('/').unwrap();
     let above = above.get(..above.len() - of_type.len() - 1).unwrap();
@@ -442,8 +442,8 @@ fn manager(exchange: &Exchange) -> Shape {
     }
 }
 
-/// Removes a thing, with the recorded answer, and looks: first it is still there, then it is gone, as both makers of 404 say
-/// it. Nothing is asked at the address that a 202 names.
+/// Deletes a resource with the recorded response, and reads it: first it still exists, then it is gone, with both codes of 404.
+/// The address that a 202 returns is not polled.
 async fn removed<S: Step>(
     bench: &Bench,
     kind: &S,
@@ -457,7 +457,7 @@ async fn removed<S: Step>(
     if let Err(error) = Attempt::new(bench, Phase::Undo).undo(kind, &params, &output).await {
         return refused(&error);
     }
-    // What a list shows under another name is nobody's to take back, and goes where the plan says that it is to be gone.
+    // Undo ignores a member that a list shows under another name; a delete that the plan orders finds it.
     let looking =
         || if shape.listed { Attempt::removing(bench) } else { Attempt::new(bench, Phase::UndoVerify) };
     let there = if shape.listed { json!({ "value": [known], "nextLink": "" }) } else { known };
@@ -475,13 +475,13 @@ async fn removed<S: Step>(
     let kept = signature_kept(exchange).await;
     let elsewhere = asked(bench).iter().any(|asked| asked.to_ascii_lowercase().contains("operationresults"));
     if before != "absent" && after == ["absent", "absent"] && !elsewhere && !kept {
-        "removed, as a read says".to_owned()
+        "deleted, as a read proves".to_owned()
     } else {
         format!("{before} before, {after:?} after; asked {:?}; signature kept: {kept}", asked(bench))
     }
 }
 
-/// Whether anything of the signed address that a 202 gives would get into the journal.
+/// Whether a part of the signed address of a 202 would get into the journal.
 async fn signature_kept(exchange: &Exchange) -> bool {
     let bench = Bench::new();
     answering(&bench, exchange);

@@ -1,4 +1,4 @@
-//! The answers in Microsoft's official examples, of the operations that these kinds use.
+//! Reads the responses in Microsoft's official examples of the operations that these kinds use.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::kinds::virtual_networks::VirtualNetworks;
 use crate::kinds::wire_test::Attempt;
 use crate::rights::{Permission, RoleAssignment, RoleDefinition};
 
-/// Examples by the beginning of their file's name, and what is read in them. Longest beginnings first.
+/// Examples by the prefix of their file name, and how each is read. Longest prefixes first.
 const READ: [(&str, Reader); 15] = [
     ("NetworkManagerScopeConnection", Reader::ScopeHalf),
     ("NetworkManagerConnectionManagementGroup", Reader::ManagerHalf),
@@ -54,7 +54,7 @@ enum Reader {
     VirtualNetwork,
 }
 
-/// What is read, in Markdown, and what was misread.
+/// Reads all examples. Returns a summary in Markdown, and the examples that were misread.
 pub(super) async fn read_all(root: &Path) -> (String, Vec<String>) {
     let (mut counts, mut wrong) = (BTreeMap::<Reader, usize>::new(), Vec::new());
     for (name, example) in examples(root) {
@@ -63,19 +63,19 @@ pub(super) async fn read_all(root: &Path) -> (String, Vec<String>) {
         let Some(reader) = known.or(network) else { continue };
         for (status, answer) in example["responses"].as_object().unwrap() {
             let body = &answer["body"];
-            // 202 and 204 have none; a removal is not read.
+            // Responses with 202 and 204 have no body; deletes are not read.
             if body.is_null() || name.contains("Delete") || !status.starts_with('2') {
                 continue;
             }
             let (says, drawn) = reader.read(body.clone()).await;
             *counts.entry(reader).or_default() += 1;
             if drawn.as_ref().ok() != Some(&says) || says.iter().all(String::is_empty) {
-                wrong.push(format!("{name} {status}: says {says:?}, was taken for {drawn:?}"));
+                wrong.push(format!("{name} {status}: expected {says:?}, concluded {drawn:?}"));
             }
         }
     }
     let mut text = String::new();
-    let _ = writeln!(text, "{} answers in official examples are read:\n", counts.values().sum::<usize>());
+    let _ = writeln!(text, "{} responses in official examples are read:\n", counts.values().sum::<usize>());
     for (reader, count) in &counts {
         let _ = writeln!(text, "- {}: {count}", reader.words());
     }
@@ -88,7 +88,7 @@ pub(super) async fn read_all(root: &Path) -> (String, Vec<String>) {
     (text, wrong)
 }
 
-/// Every example of the files, by name; of two versions of a name the newer.
+/// Loads every example by its name; if several versions have the same name, the newest.
 fn examples(root: &Path) -> BTreeMap<String, Value> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
@@ -107,13 +107,13 @@ fn examples(root: &Path) -> BTreeMap<String, Value> {
     files.iter().map(|path| (name(path), serde_json::from_slice(&fs::read(path).unwrap()).unwrap())).collect()
 }
 
-/// A field in words.
+/// The text at a JSON pointer.
 fn at(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// What each item of an answer says, and what the client makes of it. A list is told to end here: the examples' links lead
-/// nowhere.
+/// Returns the expected text of each item of a response, and the one that the client reads. `nextLink` of a list is cleared,
+/// because links in the examples lead nowhere.
 async fn items<T: DeserializeOwned>(
     mut body: Value,
     says: impl Fn(&Value) -> String,
@@ -123,7 +123,7 @@ async fn items<T: DeserializeOwned>(
     let log = AttemptLog::new(Phase::Probe);
     let cx = bench.cx(Phase::Probe, &log);
     let arm = bench.azure.arm(&cx, &bench.central);
-    // The examples' ids are not of the places that their own paths name; each is asked for where it says that it is.
+    // The ids in the examples do not match the paths of their requests, so each item is requested under its own id.
     let place = |item: &Value| match item["id"].as_str() {
         Some(id) if id.contains('/') => format!("/{}", id.trim_matches('/')),
         _ => "/x".to_owned(),
@@ -141,7 +141,7 @@ async fn items<T: DeserializeOwned>(
         let read: Result<Vec<T>, StepError> = arm.list(collection, API, &[]).await;
         (listed.iter().map(says).collect(), read.map(|read| read.iter().map(drawn).collect()))
     } else {
-        // Some of the examples' names are not those of their ids.
+        // In some examples the name does not match the id.
         if let (Some(name), true) = (place(&body).rsplit('/').next(), body["name"].is_string()) {
             body["name"] = json!(name);
         }
@@ -151,7 +151,7 @@ async fn items<T: DeserializeOwned>(
     }
 }
 
-/// An answer as a kind concludes from it, by one of its outputs.
+/// Reads a response with a kind, and returns one of its outputs.
 async fn concluded<S: Step>(
     bench: &Bench,
     kind: S,
@@ -195,7 +195,7 @@ impl Reader {
         }
     }
 
-    /// What the bare JSON says, and what the client makes of it.
+    /// Returns the expected text from the bare JSON, and the text that the client reads.
     async fn read(self, body: Value) -> (Vec<String>, Result<Vec<String>, StepError>) {
         match self {
             Reader::Assignment => {

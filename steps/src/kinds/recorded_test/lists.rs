@@ -1,4 +1,4 @@
-//! Lists and queries: what they hold, that they end, and what the kinds that look there conclude.
+//! Reads recorded lists and queries: their items, their last page, and the conclusions of the kinds that use them.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::kinds::network_manager_connection::NetworkManagerConnection;
 use crate::kinds::static_member::StaticMember;
 use crate::kinds::wire_test::{Attempt, params};
 
-/// A list, read in one piece: an empty `nextLink` leads nowhere.
+/// Reads a list that has one page: an empty `nextLink` is not followed.
 pub(super) async fn listed<T: DeserializeOwned>(
     exchange: &Exchange,
     what: &str,
@@ -40,8 +40,8 @@ pub(super) async fn listed<T: DeserializeOwned>(
     }
 }
 
-/// Is there a half here that names the manager, under whatever name? Where there is none although the scope connection said
-/// Connected, nothing is written.
+/// Checks whether the scope has a network manager connection that names the manager, under any name. If it has none although
+/// the scope connection is Connected, nothing is written.
 pub(super) async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
     let scope = exchange.path.trim_end_matches("/providers/Microsoft.Network/networkManagerConnections");
     let named = exchange.body["value"].as_array().unwrap().iter();
@@ -52,7 +52,7 @@ pub(super) async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
     let strangers = [(stranger.as_str(), "none, so a person decides")];
     for (manager, expected) in named.iter().map(|manager| (*manager, "found")).chain(strangers) {
         let bench = Bench::new();
-        // Before a write one list tells both whether it is there under its own name, and under another one.
+        // Before a write one list shows the connection both under its own name and under another one.
         answering(&bench, exchange);
         let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
         let params = params(json!({
@@ -68,7 +68,7 @@ pub(super) async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
             Err(error) => refused(&error),
         };
         all.push(Conclusion {
-            asked: "`avnm.network-manager-connection` whether a half that names the manager is there"
+            asked: "`avnm.network-manager-connection` whether a network manager connection that names the manager exists"
                 .to_owned(),
             expected: expected.to_owned(),
             drawn,
@@ -77,7 +77,7 @@ pub(super) async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
     all
 }
 
-/// Every member of a list, as the step that made it and as the step that verifies the group see it.
+/// Checks each member of a list with the kind that creates members and with the kind that verifies the group.
 pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
     let group = exchange.path.trim_end_matches("/staticMembers");
     let mut all = Vec::new();
@@ -106,7 +106,7 @@ pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
         let wanted = params(json!({ "group": group, "expect": [network] }));
         all.push(Conclusion {
             asked: "`avnm.group-members` GET (list)".to_owned(),
-            // It did not make the member, so it cannot make it anew.
+            // This kind did not create the member, so it cannot create it again.
             expected: expected.replace("differs", "a person decides"),
             drawn: words(Attempt::new(&bench, Phase::Verify).check(&kind, &wanted).await),
         });
@@ -124,7 +124,7 @@ pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
     all
 }
 
-/// A commit is accepted with its body said again; what came of it is another question.
+/// Checks that a commit is accepted and its response repeats the request; the effect of the commit is not tested here.
 pub(super) async fn committed(exchange: &Exchange) -> Conclusion {
     let bench = Bench::new();
     answering(&bench, exchange);
@@ -142,7 +142,7 @@ pub(super) async fn committed(exchange: &Exchange) -> Conclusion {
     Conclusion { asked: "commit".to_owned(), expected, drawn }
 }
 
-/// `{"skipToken":"","value":[]}` and the like: nothing is there, and there is no next page.
+/// Checks a query such as `{"skipToken":"","value":[]}`: no items, and no next page.
 pub(super) async fn queried(exchange: &Exchange, query: &str) -> Conclusion {
     let bench = Bench::new();
     answering(&bench, exchange);

@@ -1,7 +1,7 @@
-//! What the address of an operation answers.
+//! Reads recorded responses of operations.
 //!
-//! These were recorded after a DELETE or a commit, where no step asks for it; after a PUT that is not seen to have had its
-//! effect, one is asked in the same way, so that is how they are read here.
+//! They were recorded after a DELETE or a commit, where no step polls the operation. After a PUT whose effect is not visible
+//! yet, a step polls an operation in the same way, so they are read here after a PUT.
 
 use serde_json::{Value, json};
 use twinspan_engine::{AttemptLog, Phase, StepError};
@@ -12,16 +12,16 @@ use crate::azure::scripted::Bench;
 
 const PATH: &str = "/subscriptions/s/x";
 
-/// The parameters by which an address is signed.
+/// The query parameters with which the address of an operation is signed.
 const SIGNED_BY: [&str; 3] = ["c", "s", "h"];
 
-/// The address that was looked at.
+/// The address that was polled.
 fn address(exchange: &Exchange) -> String {
     let query: Vec<String> = exchange.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
     format!("https://management.azure.com{}?{}", exchange.path, query.join("&"))
 }
 
-/// A look at what is not there; what it says, and what was recorded of it.
+/// Reads a missing resource; returns the result, and the recorded exchanges as text.
 async fn look(bench: &Bench) -> (Result<Option<Value>, StepError>, String) {
     let log = AttemptLog::new(Phase::Verify);
     let cx = bench.cx(Phase::Verify, &log);
@@ -29,7 +29,7 @@ async fn look(bench: &Bench) -> (Result<Option<Value>, StepError>, String) {
     (seen, format!("{:?}", log.into_exchanges()))
 }
 
-/// A PUT goes on at the recorded address, and is not seen to have had its effect: what its answer there is taken for.
+/// Checks the response of an operation at the recorded address, after a PUT whose effect is not visible yet.
 pub(super) async fn asked(exchange: &Exchange) -> Conclusion {
     let expected = match exchange.status {
         202 => "goes on, at the new address",
@@ -45,7 +45,7 @@ pub(super) async fn asked(exchange: &Exchange) -> Conclusion {
     bench.put().await.0.unwrap();
     let (one, kept) = look(&bench).await;
     let (two, kept_then) = look(&bench).await;
-    // An answer may hold what signs the next one.
+    // A response may contain the signature of the next address.
     let next = exchange.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.as_str());
     for signed in [Some(first.as_str()), next].into_iter().flatten() {
         let pairs = signed.split(['?', '&']).filter_map(|pair| pair.split_once('='));

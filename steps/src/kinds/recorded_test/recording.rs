@@ -1,4 +1,4 @@
-//! The recordings as they lie on the disk.
+//! Reads recordings from disk.
 
 use std::fs;
 use std::path::Path;
@@ -11,12 +11,12 @@ pub(super) struct Session {
     pub(super) exchanges: Vec<Exchange>,
 }
 
-/// One request and Azure's answer.
+/// One request and Azure's response.
 pub(super) struct Exchange {
     pub(super) seq: u64,
     pub(super) method: String,
     pub(super) path: String,
-    /// Names and values, as in the address.
+    /// Names and values of the query.
     pub(super) query: Vec<(String, String)>,
     pub(super) sent: Value,
     pub(super) status: u16,
@@ -64,20 +64,20 @@ impl Exchange {
         }
     }
 
-    /// `networkmanagers/networkgroups` of a path; `None`: not of this provider.
+    /// Resource type without the provider, such as `networkmanagers/networkgroups`; `None` for another provider.
     pub(super) fn kind(&self) -> Option<String> {
         let path = self.path.to_ascii_lowercase();
         let (_, rest) = path.rsplit_once("/providers/microsoft.network/")?;
         Some(rest.split('/').step_by(2).collect::<Vec<_>>().join("/"))
     }
 
-    /// The path names a list, not a thing in it.
+    /// Whether the path names a list, not a resource in it.
     pub(super) fn is_list(&self) -> bool {
         let (_, rest) = self.path.rsplit_once("/providers/").unwrap();
         rest.split('/').skip(1).count() % 2 == 1
     }
 
-    /// What Azure sent, byte for byte as far as the recording goes: nothing, where there was no body.
+    /// The body that Azure sent, as text; empty where there was no body.
     pub(super) fn text(&self) -> String {
         if self.body.is_null() { String::new() } else { self.body.to_string() }
     }
