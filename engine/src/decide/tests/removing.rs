@@ -185,7 +185,7 @@ fn undo_says_that_it_cannot_bring_it_back_and_looks_at_nothing() {
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert!(
-        matches!(rig.step("gone"), StepState::Kept { reason } if reason.contains("by order of the plan"))
+        matches!(rig.step("gone"), StepState::Kept { reason } if reason.contains("the plan deleted it"))
     );
     assert!(rig.world.performed[looks..].iter().all(|(step, _)| step == "next"));
     assert!(rig.world.things.is_empty());
