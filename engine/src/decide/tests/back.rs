@@ -245,7 +245,7 @@ fn what_was_changed_by_this_run_is_kept_and_nobody_is_asked() {
         rig.send("me", Signal::Undo);
         assert_eq!(rig.drive(), RunStatus::Undone, "{}", rig.story());
         assert!(
-            matches!(rig.step("s0"), StepState::Kept { reason } if reason == "it was there before this run changed it"),
+            matches!(rig.step("s0"), StepState::Kept { reason } if reason == "it is pre-existing: this run only changed it"),
             "{}",
             rig.story()
         );

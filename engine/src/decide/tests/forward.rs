@@ -266,7 +266,7 @@ fn a_retry_looks_again_where_a_decision_was_needed_and_carries_none_out() {
     let StepState::NeedsDecision { decision, .. } = rig.step("s0") else { panic!("{}", rig.story()) };
     assert_eq!(
         decision.advice,
-        "what is there cannot be removed from here, so it was not made anew; ask its owner"
+        "the existing resource cannot be deleted from here, so it was not recreated; ask its owner"
     );
     // The conflict is over, and something is there that differs: what was decided of the conflict is not done to it.
     rig.send("me", Signal::Retry { step: Some("s0".into()) });
@@ -296,7 +296,7 @@ fn what_only_reads_offers_nothing_to_overwrite_and_nothing_to_adopt_in_a_conflic
     rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Adopt });
     rig.drive();
     let StepState::NeedsDecision { decision, .. } = rig.step("s0") else { panic!("{}", rig.story()) };
-    assert_eq!(decision.advice, "there is nothing that could be taken as it is; ask its owner");
+    assert_eq!(decision.advice, "there is no resource to adopt; ask its owner");
     rig.world.things.insert("s0".to_owned(), thing(Marker::NoPlace));
     rig.send("me", Signal::Retry { step: Some("s0".into()) });
     assert_eq!(rig.drive(), SUCCEEDED);

@@ -114,7 +114,7 @@ fn what_is_not_what_the_plan_describes_is_left_to_a_person() {
     for choice in [Choice::Adopt, Choice::Recreate] {
         let rig = differs();
         let refusal = check_signal(&rig.state, &decide(choice), &Actor("me".to_owned())).unwrap_err();
-        assert!(refusal.hint.unwrap().contains("`skip` leaves it in place"));
+        assert!(refusal.hint.unwrap().contains("`skip` keeps it"));
     }
     let mut rig = differs();
     rig.send("me", decide(Choice::Overwrite));
@@ -138,7 +138,7 @@ fn a_conflict_cannot_be_removed_and_a_broken_thing_can() {
     rig.send("me", Signal::Decide { step: "gone".into(), choice: Choice::Overwrite });
     rig.drive();
     let StepState::NeedsDecision { decision, .. } = rig.step("gone") else { panic!("{}", rig.story()) };
-    assert!(decision.advice.starts_with("what is there cannot be removed from here"), "{}", decision.advice);
+    assert!(decision.advice.starts_with("the existing resource cannot be deleted from here"), "{}", decision.advice);
     assert_eq!(removals(&rig), 0);
     let mut rig = self::rig(Marker::None);
     let decision = Decision { what: "Revoked".to_owned(), advice: String::new(), differences: Vec::new() };
@@ -199,7 +199,7 @@ fn an_approval_stands_before_the_removal() {
     let mut rig = Rig::new(draft.plan());
     rig.world.things.insert("gone".to_owned(), thing(Marker::None));
     rig.drive();
-    assert!(rig.step("gone").wait().unwrap().what.contains("its removal has to be approved"));
+    assert!(rig.step("gone").wait().unwrap().what.contains("its deletion has to be approved"));
     rig.send("boss", Signal::Approve { step: "gone".into(), speaks_for: Some("boss".to_owned()) });
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(removals(&rig), 1);
