@@ -102,7 +102,7 @@ pub(crate) struct ThingOutput {
 
 impl Step for Thing {
     const KIND: &'static str = "thing";
-    const SUMMARY: &'static str = "Make a thing";
+    const SUMMARY: &'static str = "Create a resource";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
@@ -142,7 +142,7 @@ impl Step for Thing {
             status: Some(200),
             began,
             ended: cx.now(),
-            identity: "nobody".to_owned(),
+            identity: "none".to_owned(),
             acted_as: Vec::new(),
             write: true,
             created: None,
@@ -152,7 +152,7 @@ impl Step for Thing {
             sent_by: None,
         });
         if self.0.lose.lock().unwrap().remove(&params.name) {
-            return Err(StepError::new(FailureClass::Transient, "the answer was lost").unknown());
+            return Err(StepError::new(FailureClass::Transient, "the response was lost").unknown());
         }
         Ok(Applied::default())
     }
@@ -235,7 +235,7 @@ pub(crate) fn registry(world: &Arc<World>) -> Arc<Registry> {
     Arc::new(Registry::new().with(Thing(Arc::clone(world))).with(Person(Arc::clone(world))))
 }
 
-/// A plan of `steps` things, each needing the one before.
+/// A plan of `steps` resources, each needing the one before.
 pub(crate) fn chain(steps: usize) -> String {
     let mut text = "twinspan: 1\nname: chain\nsummary: A chain\nsteps:\n".to_owned();
     for number in 0..steps {

@@ -18,7 +18,7 @@ pub(crate) fn bring_up_to_date(
 ) -> Result<(), BackendError> {
     let fail = |error| unusable(path, error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-    // Asked again inside: another process may have been first.
+    // Checked again inside the transaction: another process may have migrated it first.
     let from = schema::version_of(&transaction).map_err(fail)?;
     if from == schema.version() {
         return Ok(());

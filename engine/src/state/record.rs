@@ -359,7 +359,7 @@ impl StepRecord {
             }
             StepEvent::Provided { output, value, by } => self.state_output(output, value, by, at),
             StepEvent::Removed { .. } => {
-                // Whoever created the resource, it is deleted; what follows is created by this run.
+                // The resource is deleted, independent of its creator; what follows is created by this run.
                 self.replacing = false;
                 self.called_off = false;
                 self.lost = false;

@@ -1,4 +1,5 @@
-//! `ensure: absent`: what the plan describes is removed, whoever made it; everything else is left to a person.
+//! `ensure: absent`: a resource that the plan describes is deleted, whichever run or person created it; anything else needs a
+//! decision.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::wait::WaitKind;
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 
-/// `gone` is to be removed, then `next` is made.
+/// `gone` is to be deleted, then `next` is created.
 fn plan() -> Arc<Plan> {
     let mut draft = Draft::default();
     let gone = draft.removal("gone", None, PutSame);
@@ -30,7 +31,7 @@ fn plan() -> Arc<Plan> {
     draft.plan()
 }
 
-/// The thing is there, with this marker.
+/// The resource exists, with this marker.
 fn rig(marker: Marker) -> Rig {
     let mut rig = Rig::new(plan());
     rig.world.things.insert("gone".to_owned(), thing(marker));
@@ -70,7 +71,7 @@ fn what_is_gone_already_is_believed_after_three_reads_and_nothing_is_sent() {
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(rig.events_of("gone"), ["still-absent", "still-absent", "unchanged"]);
     assert_eq!(removals(&rig), 0);
-    // One of the reads was wrong: the thing is there.
+    // One of the reads was wrong: the resource exists.
     let mut rig = self::rig(Marker::None);
     rig.fault("gone", Phase::Probe, Fault::Sees(Box::new(Observed::Absent)));
     rig.fault("gone", Phase::Probe, Fault::Sees(Box::new(Observed::Absent)));
@@ -215,7 +216,7 @@ fn what_takes_harm_from_haste_is_removed_a_while_after_other_removals_of_the_run
     for name in ["first", "gone"] {
         rig.world.things.insert(name.to_owned(), thing(Marker::None));
     }
-    let dwell = Dwell { after: seconds(60), why: "the other side needs a moment" };
+    let dwell = Dwell { after: seconds(60), why: "the remote needs a moment" };
     rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
     assert_eq!(rig.drive(), SUCCEEDED);
     let at = |step: &str, name: &str| {
@@ -225,7 +226,7 @@ fn what_takes_harm_from_haste_is_removed_a_while_after_other_removals_of_the_run
         found.unwrap_or_else(|| panic!("{step} has no {name}\n{}", rig.story())).at
     };
     assert_eq!(at("gone", "intended").duration_since(at("first", "done")).as_secs(), 60);
-    // What others removed a moment ago nobody here knows.
+    // This run does not know what others deleted just before.
     let began = rig.events[0].at;
     assert_eq!(at("first", "intended").duration_since(began).as_secs(), 60);
 }
