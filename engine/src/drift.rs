@@ -123,7 +123,9 @@ impl Standing {
             Standing::Vanished { .. } => {
                 Some("it may have been deleted on purpose: ask its owner before it is recreated".to_owned())
             }
-            Standing::Taken { by } => Some(format!("ask the operator of run {by}; repair does not change it without a decision")),
+            Standing::Taken { by } => {
+                Some(format!("ask the operator of run {by}; repair does not change it without a decision"))
+            }
             Standing::Broken { decision } => Some(decision.advice.clone()),
             Standing::Unreadable { error } => match &error.wait {
                 Some(wait) => {

@@ -90,7 +90,8 @@ impl Registry {
             Value::Null
         });
         if S::REMOVABLE && (S::EFFECT == EffectClass::Read || S::KEEPS.is_some()) {
-            self.problems.push(format!("{} cannot be removable: it creates nothing, or undo keeps it", S::KIND));
+            self.problems
+                .push(format!("{} cannot be removable: it creates nothing, or undo keeps it", S::KIND));
         }
         let required = param_fields.iter().filter(|field| field.required).map(|field| field.name.clone());
         let check = bounds::check_of::<S>(example.clone(), required.collect());

@@ -84,7 +84,11 @@ fn what_differs_is_settled_by_each_choice() {
         assert!(said.out.contains("member type: wanted VirtualNetwork, found Subnet"), "{}", said.out);
         assert!(!said.out.contains("group overwrite"), "Azure does not change it in place: {}", said.out);
         let refused = home.run(&["decide", &run, "group", "overwrite"]).expect(64);
-        assert!(refused.err.contains("member type cannot be changed in the existing resource"), "{}", refused.err);
+        assert!(
+            refused.err.contains("member type cannot be changed in the existing resource"),
+            "{}",
+            refused.err
+        );
         home.run(&["decide", &run, "group", choice, "--reason", "agreed with its owner"]).expect(0);
         let view = home.run(&["resume", &run, "--until-blocked", "--output", "json"]).expect(code).json();
         let made = view["made"].as_array().unwrap().iter().find(|made| made["step"] == "group");

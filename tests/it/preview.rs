@@ -556,7 +556,10 @@ fn what_a_step_before_it_may_change_is_said_so() {
         ] })
     };
     for (needs, advice) in [
-        (json!(["member"]), "unless a step before it changes that, the run needs a decision: overwrite to delete"),
+        (
+            json!(["member"]),
+            "unless a step before it changes that, the run needs a decision: overwrite to delete",
+        ),
         (json!([]), "the run needs a decision: overwrite to delete"),
     ] {
         let plan = home.write("away.yaml", plan(needs).to_string());

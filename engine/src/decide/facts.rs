@@ -288,10 +288,9 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn claimed_by(&self, other: RunId) -> StepEvent {
-        let wait =
-            Wait::new(WaitKind::Claim, format!("run {} is changing the same resource", other.short()))
-                .who(format!("run {}", other.short()))
-                .action(format!("twinspan show {}", other.short()));
+        let wait = Wait::new(WaitKind::Claim, format!("run {} is changing the same resource", other.short()))
+            .who(format!("run {}", other.short()))
+            .action(format!("twinspan show {}", other.short()));
         self.waiting(wait, Phase::Probe)
     }
 

@@ -18,8 +18,7 @@ use crate::step::{ClaimKey, Decision, Difference, Observed, Phase};
 use crate::wait::Wait;
 
 /// The choices when the found resource is not the one to delete.
-const WAYS: &str =
-    "overwrite to delete it anyway; skip the step to keep it; abort to stop here";
+const WAYS: &str = "overwrite to delete it anyway; skip the step to keep it; abort to stop here";
 
 impl Case<'_> {
     /// Whether the step wants the resource absent.
@@ -49,7 +48,8 @@ impl Case<'_> {
                 vec![self.waiting(Wait::remote(wait.what.clone()), Phase::Probe)]
             }
             Observed::Conflict(decision) => {
-                let in_vain = if ordered { "the existing resource cannot be deleted from here; " } else { "" };
+                let in_vain =
+                    if ordered { "the existing resource cannot be deleted from here; " } else { "" };
                 let decision = Decision {
                     advice: format!(
                         "{in_vain}{}; then retry the step, or skip it to keep the resource",

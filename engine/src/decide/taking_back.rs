@@ -41,7 +41,10 @@ impl Case<'_> {
                     let fields: Vec<&str> =
                         differences.iter().map(|difference| difference.field.as_str()).collect();
                     let decision = Decision {
-                        what: format!("this run created it, and it was changed since ({})", fields.join(", ")),
+                        what: format!(
+                            "this run created it, and it was changed since ({})",
+                            fields.join(", ")
+                        ),
                         advice: "overwrite to delete it anyway, adopt to keep it".to_owned(),
                         differences: differences.clone(),
                     };
@@ -127,9 +130,9 @@ impl Case<'_> {
             (Origin::FoundInPlace, Marker::Before(reason)) => kept(reason.clone()),
             (Origin::Changed, Marker::Of(_)) if overwrite => self.remove(fact, observed, found),
             (Origin::Changed, _) => kept("it is pre-existing: this run only changed it".to_owned()),
-            (Origin::Unproven, Marker::None) => kept(
-                "it does not carry this run's marker: this run may not have created it".to_owned(),
-            ),
+            (Origin::Unproven, Marker::None) => {
+                kept("it does not carry this run's marker: this run may not have created it".to_owned())
+            }
             (Origin::Unproven, _) => {
                 kept("no response proved that this run created it, and its kind has no marker".to_owned())
             }

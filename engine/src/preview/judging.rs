@@ -250,9 +250,8 @@ impl Case<'_> {
                     format!("the run needs a decision: {}", ways(differences))
                 }
                 Some(owner) => format!("the run updates it: run {owner} of the same key created it"),
-                None => {
-                    "the run needs a decision: adopt it as it is, overwrite it, recreate it, or abort".to_owned()
-                }
+                None => "the run needs a decision: adopt it as it is, overwrite it, recreate it, or abort"
+                    .to_owned(),
             },
             differences: differences.to_vec(),
         };

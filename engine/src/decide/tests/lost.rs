@@ -76,9 +76,7 @@ fn undo_deletes_what_the_journal_lost_only_by_a_decision_for_each() {
         );
         rig.send("me", decide("s0", Choice::Adopt));
         assert_eq!(rig.drive(), RunStatus::Undone);
-        assert!(
-            matches!(rig.step("s0"), StepState::Kept { reason } if reason.contains("kept by me"))
-        );
+        assert!(matches!(rig.step("s0"), StepState::Kept { reason } if reason.contains("kept by me")));
     }
 }
 

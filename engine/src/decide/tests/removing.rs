@@ -139,7 +139,11 @@ fn a_conflict_cannot_be_removed_and_a_broken_thing_can() {
     rig.send("me", Signal::Decide { step: "gone".into(), choice: Choice::Overwrite });
     rig.drive();
     let StepState::NeedsDecision { decision, .. } = rig.step("gone") else { panic!("{}", rig.story()) };
-    assert!(decision.advice.starts_with("the existing resource cannot be deleted from here"), "{}", decision.advice);
+    assert!(
+        decision.advice.starts_with("the existing resource cannot be deleted from here"),
+        "{}",
+        decision.advice
+    );
     assert_eq!(removals(&rig), 0);
     let mut rig = self::rig(Marker::None);
     let decision = Decision { what: "Revoked".to_owned(), advice: String::new(), differences: Vec::new() };
@@ -185,9 +189,7 @@ fn undo_says_that_it_cannot_bring_it_back_and_looks_at_nothing() {
     let looks = rig.world.performed.len();
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
-    assert!(
-        matches!(rig.step("gone"), StepState::Kept { reason } if reason.contains("the plan deleted it"))
-    );
+    assert!(matches!(rig.step("gone"), StepState::Kept { reason } if reason.contains("the plan deleted it")));
     assert!(rig.world.performed[looks..].iter().all(|(step, _)| step == "next"));
     assert!(rig.world.things.is_empty());
 }
