@@ -66,6 +66,7 @@ pub fn decide(state: &RunState, now: Now) -> Vec<Effect> {
         };
         return vec![Effect::Record(Event::RunEnded { outcome })];
     }
+    // While paused or cancelled nothing new may start: the operator was told which requests may still be in flight.
     if !state.may_send() {
         return effects;
     }

@@ -281,6 +281,7 @@ impl<'a> Case<'a> {
             pre_image,
             was_absent,
             epoch: self.state.epoch(),
+            // Claimed with the first intent, and held until the run ends.
             claims: if self.record.claims.is_empty() { claims.to_vec() } else { Vec::new() },
             found: found.cloned(),
             owner,
@@ -362,6 +363,7 @@ impl<'a> Case<'a> {
 pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<StepEvent>> {
     let case = Case::of(state, &fact.step, now)?;
     let record = case.record;
+    // A late or duplicate fact: the step has moved on, and the result belongs to an earlier phase or attempt.
     if state.outcome().is_some()
         || record.state.phase() != Some(fact.phase)
         || super::attempt_of(&record.state, fact.phase, record.attempts) != fact.attempt

@@ -251,6 +251,7 @@ impl Case<'_> {
             return self.not_visible("accepted, but not found yet", Phase::Verify);
         };
         match self.step.effect {
+            // A repeat could create a second resource, and no read can exclude that: only a person may order it.
             EffectClass::PostUnsafe => return self.unsafe_repeat(Phase::Verify),
             // Undo does not send this write again, and waits for the request window itself.
             _ if self.state.control().goal == Goal::Undo => {}
@@ -263,6 +264,7 @@ impl Case<'_> {
                     return StepEvent::StillAbsent { read_began: fact.began.utc, look_again, what: None };
                 }
             }
+            // Repeating such a write is harmless, so the absence need not be confirmed.
             EffectClass::Read | EffectClass::PutSame | EffectClass::PutIfMatch => {}
         }
         self.did_not_arrive()
@@ -300,8 +302,8 @@ pub(crate) fn ways(differences: &[Difference]) -> String {
             .to_owned();
     }
     format!(
-        "{} cannot be changed in place: recreate it (delete it first, with everything that the plan does not mention), adopt it as it \
-         is, or abort this step",
+        "{} cannot be changed in place: recreate it (delete it first, with everything that the plan does not mention), adopt it \
+         as it is, or abort this step",
         fixed.join(", ")
     )
 }

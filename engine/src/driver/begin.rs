@@ -64,6 +64,7 @@ impl Driver {
         let open = self.place.journal.open_runs(self.lock.holder().id)?;
         let mut runs: IndexSet<RunId> =
             open.into_iter().filter(|run| !self.parked.contains_key(run)).collect();
+        // A parked run is driven again when a signal waits for it.
         runs.extend(called);
         runs.retain(|run| !self.slots.contains_key(run) && !self.asked.contains(run));
         if !runs.is_empty() {

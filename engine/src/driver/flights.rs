@@ -167,6 +167,7 @@ impl Driver {
         let run = self.live.get_mut(slot)?.as_mut()?;
         let key = run.flights.begin(job)?;
         if job.phase.writes() {
+            // From here on the request may be sent, so its intent can no longer be withdrawn.
             run.sent(&job.step);
         }
         self.flights += 1;
@@ -224,6 +225,7 @@ impl Driver {
         if let Ok(Seen::Checked { claims, .. }) = &fact.result
             && !claims.is_empty()
         {
+            // Other runs may have claimed the same meanwhile. The journal checks again when the intent is committed.
             let mut foreign = HashMap::new();
             for claim in claims {
                 if let Some(other) = self.place.journal.claimed_by_other(run.row, claim)? {
@@ -233,6 +235,7 @@ impl Driver {
             run.state.set_foreign_claims(foreign);
         }
         let clock = self.clock.read();
+        // From the process's boot-time clock to that of the run, which starts at the take-over.
         (fact.began, fact.ended) = (run.now(fact.began), run.now(fact.ended));
         for event in interpret(&run.state, &fact, run.now(clock)) {
             run.record(event, clock)?;

@@ -164,6 +164,7 @@ impl Driver {
         self.leases.beating = false;
         match outcome {
             Ok(true) => {
+                // Counted from before the write: this driver must not believe that its lease lasts longer than others see.
                 self.leases.time.renew(began);
                 self.leases.next_beat = now + self.leases.time.beat();
                 self.touched.extend(std::mem::take(&mut self.leases.stale));

@@ -176,6 +176,7 @@ pub(crate) fn append(connection: &Connection, append: &Append) -> Result<Result<
     let (next, head, driver, epoch): (i64, Hash, Option<i64>, i64) = connection
         .prepare_cached("SELECT next, head, driver, epoch FROM runs WHERE id = ?1")?
         .query_row([append.row.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    // Checked in the transaction of the write: a driver that lost its lease can never append.
     if driver != Some(append.lease.driver) || epoch != number(append.lease.epoch) {
         let holder = driver.map_or(Ok(None), |driver| holder(connection, driver))?;
         // The new holder was alive when it took over.
@@ -368,6 +369,7 @@ pub(crate) fn take_lease(
         };
         over = Some(TakeOver { holder: holder.name(), because });
     }
+    // Each take-over increases the epoch, so that a commit from before it is refused even if the driver is the same.
     let epoch = u64::try_from(epoch).unwrap_or_default() + 1;
     let seq = Seq(u64::try_from(next).unwrap_or_default());
     let row = Row(row);
@@ -406,6 +408,7 @@ pub(crate) fn put_signal(
         .query_row([run.0.as_bytes()], |row| row.get(0))
         .optional()?;
     let Some(row) = row else { return Ok(false) };
+    // The same signal may come twice: its file remains if its reader was killed.
     connection
         .prepare_cached("INSERT OR IGNORE INTO inbox (id, run, body) VALUES (?1, ?2, ?3)")?
         .execute((id.0.as_bytes(), row, body))?;

@@ -74,6 +74,7 @@ fn settings(connection: &Connection, usage: Use) -> Result<Option<String>, rusql
             }
             numbers.push(("synchronous", synchronous));
             numbers.push(("journal_size_limit", 64 * 1024 * 1024));
+            // On macOS a plain sync does not flush the cache of the drive.
             if cfg!(target_os = "macos") && durability == Durability::Full {
                 numbers.push(("fullfsync", 1));
                 numbers.push(("checkpoint_fullfsync", 1));

@@ -109,6 +109,7 @@ fn make(path: &Path, sharing: &Sharing) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     let file = private(options.read(true).write(true).create_new(true)).open(path)?;
     sharing.apply_to(path)?;
+    // A process that cleans up the folder may have locked or removed the new file first.
     Ok((file.try_lock().is_ok() && is_at(&file, path)).then_some(file))
 }
 

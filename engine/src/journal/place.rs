@@ -178,6 +178,7 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
 
 /// Renames a finished file durably; replaces an existing one.
 pub(crate) fn rename(file: &Path, name: &Path) -> io::Result<()> {
+    // Before the rename, so that after a power loss the name cannot lead to incomplete content.
     File::open(file)?.sync_all()?;
     fs::rename(file, name)?;
     sync_folder(name)

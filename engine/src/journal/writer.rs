@@ -355,6 +355,7 @@ impl State {
         let mut attempts = 0;
         loop {
             attempts += 1;
+            // IMMEDIATE takes the write lock now; a deferred transaction could fail to get it after it has read.
             match self.tools.connection.execute_batch("BEGIN IMMEDIATE").map_err(WriteFailure::from) {
                 Ok(()) => return Ok(()),
                 Err(WriteFailure::Locked) if attempts < LOCK_ATTEMPTS => {
