@@ -1,4 +1,4 @@
-//! Accounts and groups of this machine: their names and numbers. On a platform without them nothing is known.
+//! Operating-system accounts and groups: names and numbers. On other platforms they are unknown.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ pub struct Group {
 }
 
 impl Group {
-    /// The group of this name, or of this number; `None`: there is none.
+    /// Finds a group by name or number.
     pub fn find(name: &str) -> Option<Group> {
         let id = system::group_id(name).or_else(|| name.parse().ok())?;
         Some(Group { name: name.to_owned(), id })
     }
 
-    /// Its name, as it was asked for.
+    /// The name or number by which it was found.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -28,7 +28,7 @@ impl Group {
         self.id
     }
 
-    /// The first folder above `folder` that the group cannot go through by its own right or everybody's; `None`: it gets there.
+    /// The first folder above `folder` that members of the group cannot enter; `None`: they can reach it.
     pub fn is_kept_from(&self, folder: &Path) -> Option<PathBuf> {
         let whole = std::path::absolute(folder).ok()?;
         let mut above: Vec<&Path> = whole.ancestors().skip(1).collect();
@@ -36,18 +36,18 @@ impl Group {
         above.into_iter().find(|part| !system::lets_through(part, self.id)).map(Path::to_owned)
     }
 
-    /// Whether this process may give its files to the group: it is in it, or it is root's.
+    /// Whether this process may give its files to the group: it is a member, or root.
     pub fn has_this_account(&self) -> bool {
         system::is_root() || system::groups().contains(&self.id)
     }
 }
 
-/// Name of the account with this number, `uid N` where it has none.
+/// Name of the account with this number; `uid N` if it has none.
 pub(crate) fn name_of(account: u32) -> String {
     system::account_name(account).unwrap_or_else(|| format!("uid {account}"))
 }
 
-/// The account that runs this process: what the system says, whatever its environment does.
+/// The account that runs this process, as the system reports it, independent of the environment.
 pub fn own_account() -> Actor {
     Actor(system::own_id().map_or_else(|| "unknown".to_owned(), name_of))
 }
@@ -63,8 +63,8 @@ mod system {
     use std::path::Path;
     use std::process::{Command, Stdio};
 
-    /// Where directories of accounts are asked that are not in the files of this machine (LDAP, SSSD). The C library does
-    /// that inside a process, by code that is not safe to call; its own program does it for us.
+    /// The program that also queries directories of accounts (LDAP, SSSD). The C library's functions for that are not safe to
+    /// call, so its own program is used.
     const GETENT: [&str; 2] = ["/usr/bin/getent", "/bin/getent"];
 
     pub(super) fn own_id() -> Option<u32> {
@@ -81,7 +81,7 @@ mod system {
         more.into_iter().chain([rustix::process::getegid()]).map(|group| group.as_raw()).collect()
     }
 
-    /// Whether members of `group` may go through a folder. One that cannot be asked is not suspected.
+    /// Whether members of `group` may enter a folder. If its metadata cannot be read: yes.
     pub(super) fn lets_through(folder: &Path, group: u32) -> bool {
         use std::os::unix::fs::MetadataExt as _;
         let Ok(metadata) = fs::metadata(folder) else { return true };
@@ -99,7 +99,7 @@ mod system {
         found.into_iter().next().filter(|name| !name.is_empty())
     }
 
-    /// The fields of the entry that `fits`, in the file or, where it has none, in the directory.
+    /// The fields of the matching entry, from the file or, if it has none, from the directory.
     fn entry(file: &str, database: &str, fits: impl Fn(&[&str]) -> bool, key: &str) -> Option<Vec<String>> {
         let find = |text: &str| {
             text.lines()
@@ -112,7 +112,7 @@ mod system {
 
     fn ask(database: &str, key: &str) -> Option<String> {
         let program = GETENT.iter().find(|program| fs::metadata(program).is_ok())?;
-        // A name that begins with a dash is no option.
+        // A name that begins with a dash is not an option.
         let asked = Command::new(program)
             .args([database, "--", key])
             .env_clear()
@@ -163,7 +163,7 @@ mod tests {
         for unknown in ["", "no-such-group-here", "--help", "-1"] {
             assert_eq!(Group::find(unknown), None, "{unknown}");
         }
-        // The first group of the machine's own list.
+        // The first group in the machine's file.
         let list = std::fs::read_to_string("/etc/group").unwrap_or_default();
         if let Some((name, id)) = list.lines().next().and_then(|line| {
             let fields: Vec<&str> = line.split(':').collect();

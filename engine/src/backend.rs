@@ -1,5 +1,5 @@
-//! What the command line, the API and the dashboard see of the engine. Two backends give this guarantee and nothing
-//! more: the embedded one here, and a cluster one elsewhere.
+//! The engine's interface for the command line, an API and a dashboard. Backends give these guarantees and no others; the
+//! embedded one is here.
 
 mod opening;
 pub(crate) mod plans;
@@ -27,10 +27,10 @@ pub use sqlite::{BackedUp, Laid, Settled, SqliteBackend};
 /// A future that can be returned through `dyn Backend`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A run to be accepted.
+/// A run to be created.
 #[derive(Clone, Debug)]
 pub struct NewRun {
-    /// Its id: accepting the same id twice is a no-op.
+    /// Its id: creating a run with the same id twice is a no-op.
     pub run: RunId,
     /// The plan.
     pub plan: Arc<Plan>,
@@ -40,7 +40,7 @@ pub struct NewRun {
     pub inputs: Inputs,
     /// Who starts it.
     pub starter: Actor,
-    /// Start paused.
+    /// Whether it starts paused.
     pub paused: bool,
     /// Seed of every random choice.
     pub seed: u64,
@@ -48,18 +48,18 @@ pub struct NewRun {
     pub rollout: NewRollout,
 }
 
-/// What a new run says of its rollout.
+/// The rollout of a new run.
 #[derive(Clone, Debug, Default)]
 pub struct NewRollout {
-    /// Ties it to other runs.
+    /// The key of the rollout.
     pub key: RunKey,
-    /// What the operator calls it.
+    /// Names that the operator chose.
     pub labels: Labels,
     /// When it may begin.
     pub begins: Begins,
 }
 
-/// When a run may begin beside others of its key. Asked in the transaction that accepts it.
+/// When a run may begin beside others of its key. Checked in the transaction that creates it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Begins {
     /// Always.
@@ -69,14 +69,14 @@ pub enum Begins {
     AfterNewest(Option<RunId>),
 }
 
-/// Whether the run was new.
+/// The result of creating a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Started {
-    /// It was accepted now.
+    /// The run was created.
     New,
-    /// It was there already.
+    /// The run exists already.
     Already,
-    /// It was not accepted: another run of its key was ([`Begins::AfterNewest`]).
+    /// Not created: another run of its key came first ([`Begins::AfterNewest`]).
     Overtaken,
 }
 
@@ -89,25 +89,25 @@ pub enum Runs {
     All,
 }
 
-/// How to drive.
+/// Options of driving.
 #[derive(Clone, Debug, Default)]
 pub struct DriveOptions {
-    /// Return when only people, approvals, permissions or credentials are waited for.
+    /// Whether to return when only people, approvals, permissions or credentials are waited for.
     pub until_blocked: bool,
-    /// With `until_blocked`: where nothing but permissions is waited for, wait this long before returning.
+    /// With `until_blocked`: how long to wait before returning while only permissions are waited for.
     pub permission_patience: Duration,
-    /// Take a lease over at once, unless its holder proves that it lives.
+    /// Whether to take over a lease that its holder has not proven to be alive.
     pub steal: bool,
 }
 
-/// Why `drive` returned.
+/// The result of `drive`.
 #[derive(Debug)]
 pub struct Parked {
-    /// Each run that was driven, and where it stands.
+    /// Each run that was driven, with its status.
     pub runs: Vec<(RunId, RunStatus)>,
     /// Runs of several that could not be driven, and why.
     pub refused: Vec<(RunId, BackendError)>,
-    /// `drive` was stopped by its [`StopToken`].
+    /// Whether its [`StopToken`] stopped it.
     pub stopped: bool,
 }
 
@@ -118,11 +118,11 @@ pub struct LeaseHolder {
     pub name: String,
     /// When it took its first run.
     pub since: Timestamp,
-    /// It lives on this machine: its lock proves it.
+    /// Whether it is alive on this machine, as its lock proves.
     pub here: bool,
     /// How long its heartbeat may stand still.
     pub lease: Duration,
-    /// Nothing is proven: its lease expires after this time, if its heartbeat stands still until then.
+    /// Time until its lease expires, if its heartbeat does not change until then; `None`: it is known to be alive.
     pub expires: Option<Duration>,
 }
 
@@ -152,29 +152,29 @@ pub struct RunSummary {
     pub run: RunId,
     /// The plan's name.
     pub name: String,
-    /// When it was accepted.
+    /// When it was created.
     pub started: Timestamp,
     /// When its last event happened.
     pub changed: Timestamp,
-    /// Where it stands.
+    /// Its status.
     pub status: RunStatus,
-    /// How many steps the last look at everything found drifted and that were not proven since; `None`: nobody has looked.
+    /// How many steps the last verification found drifted that were not proven since; `None`: never verified.
     pub drift: Option<usize>,
     /// Whether it is being undone, and has not ended.
     pub undo: bool,
     /// Process and host of its driver; `None`: it is not running.
     pub driver: Option<String>,
-    /// The same driver, with what is known of its lease.
+    /// The same driver, with its lease.
     pub holder: Option<LeaseHolder>,
-    /// What ties it to other runs.
+    /// The key of its rollout.
     pub key: RunKey,
-    /// What the operator calls it.
+    /// Names that the operator chose.
     pub labels: Labels,
 }
 
 /// Runs plans durably.
 pub trait Backend: Send + Sync {
-    /// Accepts a run; idempotent on its id.
+    /// Creates a run; idempotent on its id.
     fn start(&self, run: NewRun) -> BoxFuture<'_, Result<Started, BackendError>>;
     /// Puts a signal into the run's inbox; idempotent on its id.
     fn signal(&self, signal: SignalRow) -> BoxFuture<'_, Result<(), BackendError>>;
@@ -189,7 +189,7 @@ pub trait Backend: Send + Sync {
     fn load(&self, run: RunId) -> BoxFuture<'_, Result<RunState, BackendError>>;
     /// Runs, newest first.
     fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<RunSummary>, BackendError>>;
-    /// Drives runs until nothing can move (or as `options` say).
+    /// Drives runs until none can continue (or as `options` say).
     fn drive(
         &self,
         runs: Runs,
@@ -199,11 +199,11 @@ pub trait Backend: Send + Sync {
     ) -> BoxFuture<'_, Result<Parked, BackendError>>;
 }
 
-/// Tells a driver to stop: once, it lets requests in flight end and parks; twice, it stops at once.
+/// Stops a driver: after one request it lets requests in flight end and parks; after two it stops at once.
 #[derive(Clone, Debug)]
 pub struct StopToken(tokio::sync::watch::Receiver<u8>);
 
-/// The other end of a [`StopToken`].
+/// The sender of a [`StopToken`].
 #[derive(Debug)]
 pub struct Stopper(tokio::sync::watch::Sender<u8>);
 
@@ -214,12 +214,12 @@ impl StopToken {
         (Stopper(sender), StopToken(receiver))
     }
 
-    /// How often stop was asked for.
+    /// How often a stop was requested.
     pub fn asked(&self) -> u8 {
         *self.0.borrow()
     }
 
-    /// Returns when stop was asked for at least `times` times; never, when the stopper is gone.
+    /// Returns when a stop was requested at least `times` times; never, if the stopper is dropped.
     pub async fn asked_for(&mut self, times: u8) {
         if self.0.wait_for(|asked| *asked >= times).await.is_err() {
             std::future::pending::<()>().await;
@@ -228,13 +228,13 @@ impl StopToken {
 }
 
 impl Stopper {
-    /// Asks once more.
+    /// Requests a stop, once more.
     pub fn stop(&self) {
         self.0.send_modify(|asked| *asked = asked.saturating_add(1));
     }
 }
 
-/// Why the backend could not do what was asked.
+/// Why an operation of the backend failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
     /// No such run.
@@ -245,18 +245,18 @@ pub enum BackendError {
     Held {
         /// The run.
         run: RunId,
-        /// The holder; `None`: it gave the lease up meanwhile.
+        /// The holder; `None`: it released the lease meanwhile.
         holder: Option<Box<LeaseHolder>>,
     },
     /// The journal cannot be used as it is: foreign, newer, rehearsal, not durable, on a network file system.
     #[error("{message}")]
     Refused {
-        /// What is the matter.
+        /// What is wrong.
         message: String,
         /// What the operator does next.
         hint: String,
     },
-    /// A journal in which no run was ever started is read.
+    /// A journal without any run was opened for reading.
     #[error("{0} is empty: no run was started there")]
     Empty(String),
     /// The journal cannot be written (full disk, I/O error); nothing was sent after that.

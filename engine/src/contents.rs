@@ -1,34 +1,34 @@
-//! What a resource holds: deleting the resource deletes that too, whichever run or person created it.
+//! The contents of a resource: deleting the resource deletes them too, whichever run or person created them.
 
 use twinspan_plans::EffectClass;
 
 use crate::failure::StepError;
 use crate::step::{ClaimKey, Difference, Observed, Phase, Step, StepCx};
 
-/// What a resource holds.
+/// The contents of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// What it is, as people know it: "static members".
+    /// Their kind, as people know it: "static members".
     pub what: &'static str,
-    /// Each of it.
+    /// Each item.
     pub items: Vec<Content>,
 }
 
-/// Something that a resource holds.
+/// One item of contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// Its normalised id.
+    /// Its normalized id.
     pub key: ClaimKey,
-    /// How it is named to a person.
+    /// Its name for people.
     pub words: String,
 }
 
 impl Contents {
-    /// Most that are named in a sentence.
+    /// Largest number of items named in a sentence.
     const NAMED: usize = 20;
 
-    /// What this run did not create, as a difference from what may be removed unasked. What lies in something that it created
-    /// inside `container` is its own, too; that it created the container, or what holds that, says nothing of the content.
+    /// The items that this run did not create, as a difference that needs a decision. An item inside a resource that this run
+    /// created within `container` counts as created; the container itself, and what contains it, do not count.
     fn foreign(&self, created: &[ClaimKey], container: &[ClaimKey]) -> Option<Difference> {
         let inside: Vec<&ClaimKey> =
             created.iter().filter(|own| !container.iter().any(|held| lies_in(held, own))).collect();
@@ -45,12 +45,12 @@ impl Contents {
     }
 }
 
-/// Whether `key` is `own`, or below it.
+/// Whether `key` is `own`, or inside it.
 fn lies_in(key: &ClaimKey, own: &ClaimKey) -> bool {
     key.0.strip_prefix(&own.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What `observed` means where a removal may follow: what the resource holds of others is a difference, which names it.
+/// Adds foreign contents as a difference to `observed`, where a delete may follow.
 pub(crate) async fn with_contents<S: Step>(
     kind: &S,
     cx: &StepCx<'_>,

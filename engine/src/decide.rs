@@ -1,7 +1,7 @@
-//! The rules: what happens next. Pure; no clock, no input or output.
+//! The rules of a run. Pure functions, without clock, input or output.
 //!
-//! `decide` says what is to be done, `interpret` what a fact means, `take_signal` what a person's wish means. All three
-//! answer with events or effects and change nothing; `fold` takes the events in.
+//! `decide` returns what the driver must do next, `interpret` the events of a fact, `take_signal` the events of a signal.
+//! They return events or effects and change nothing; `fold` applies the events.
 
 mod choices;
 mod facts;
@@ -34,29 +34,29 @@ pub use choices::choices;
 pub use signals::{Command, SignalRefused, check_signal, legal_commands, take_signal};
 pub use windows::NOT_DELETED;
 
-/// What the driver has to do next.
+/// An instruction to the driver.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept in numbers")]
 pub enum Effect {
-    /// Append this event (then fold it and ask again).
+    /// Append this event, then fold it and call `decide` again.
     Record(Event),
-    /// Perform this, unless it is in flight already. Apply and Undo only after their `Intended` is durable.
+    /// Perform this phase, unless it is in flight already. Apply and Undo only after their `Intended` is durable.
     Perform(Box<Job>),
-    /// Before anything is undone: read the steps of which nothing is known ([`Event::Searched`]).
+    /// Before any undo: read the steps without a recorded write ([`Event::Searched`]).
     Search,
-    /// Nothing before this reading of the boot-time clock, since the driver took the run.
+    /// Nothing is due before this reading of the boot-time clock, since the driver took the run.
     WakeAt(Duration),
     /// The run has ended.
     Finished(Outcome),
 }
 
-/// What happens next: everything that is ready or due, `Perform` at most as often as the run's limit says. Cost:
+/// Returns the next effects: everything that is ready or due, with at most as many `Perform` as the run's limit. Cost:
 /// O(ready + due), never O(run).
 pub fn decide(state: &RunState, now: Now) -> Vec<Effect> {
     if let Some(outcome) = state.outcome() {
         return vec![Effect::Finished(outcome)];
     }
-    // One thing to do and one time to wake up at: what most states come to.
+    // Most states give one effect and one wake-up time.
     let mut effects = Vec::with_capacity(2);
     if state.is_complete() {
         let outcome = match state.control().goal {
@@ -66,6 +66,7 @@ pub fn decide(state: &RunState, now: Now) -> Vec<Effect> {
         };
         return vec![Effect::Record(Event::RunEnded { outcome })];
     }
+    // While paused or cancelled nothing new may start: the operator was told which requests may still be in flight.
     if !state.may_send() {
         return effects;
     }
@@ -83,7 +84,7 @@ pub fn decide(state: &RunState, now: Now) -> Vec<Effect> {
     effects
 }
 
-/// What is to be recorded about an item: that it does not apply, cannot be evaluated, or which elements it has.
+/// The event that records a verdict: condition false, cannot be evaluated, or the elements.
 fn record(state: &RunState, id: ItemId) -> Option<Event> {
     let item = state.item(id);
     let (verdict, _) = item.verdict.as_ref()?;
@@ -104,7 +105,7 @@ fn record(state: &RunState, id: ItemId) -> Option<Event> {
     })
 }
 
-/// What a step performs next.
+/// The job of a step that is due.
 fn job(state: &RunState, id: ItemId, now: Now) -> Option<Job> {
     let item = state.item(id);
     let Role::Step(record) = &item.role else { return None };
@@ -114,9 +115,10 @@ fn job(state: &RunState, id: ItemId, now: Now) -> Option<Job> {
     let phase = record.state.phase()?;
     match (state.control().goal, phase.way()) {
         (Goal::Finish, Way::Forward) | (Goal::Undo, Way::Back) => {}
-        // Removed on the way forward, to be made anew.
+        // A delete on the way forward, before the resource is recreated.
         (Goal::Finish, Way::Back) if record.replacing => {}
-        // Before a write of unknown outcome can be taken back, it has to be known.
+        // During undo, a write of unknown outcome is verified first: deleting before its outcome is known could let it create
+        // the resource afterwards.
         (Goal::Undo, Way::Forward) if matches!(record.state, StepState::Uncertain { .. }) => {}
         _ => return None,
     }
@@ -128,7 +130,7 @@ fn job(state: &RunState, id: ItemId, now: Now) -> Option<Job> {
     Some(Job { waited, written, reads, ..job_of(state, id, phase, attempt)? })
 }
 
-/// One phase of a step whose needs were met, with all that it takes. Whatever it counts from its begin is over.
+/// The job of one phase of a step that has begun. `waited` is at its maximum: `delay` and the like are over.
 pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -> Option<Job> {
     let item = state.item(id);
     let record = item.step()?;
@@ -178,19 +180,18 @@ pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -
     })
 }
 
-/// Which reads of other steps serve this one as well. The first look of a step may use what was read a moment before it was
-/// ready, but nothing from before this driver had the run; any other look is made to see something new, so it uses nothing
-/// from before it was due. An uncertain write, and what has to be found absent several times, is settled
-/// by reads of its own only.
+/// Which reads of other steps also serve this one. A first probe may use a read made shortly before the step was ready, but
+/// none from before this driver took the run. Any other read must see something new, so it uses none from before it was due.
+/// An uncertain write, and an absence that reads must confirm, need reads of their own.
 fn reads(state: &RunState, record: &StepRecord, now: Now) -> Reads {
     let Some((due, _)) = record.slot else { return Reads::Own };
     let within = |since: Duration| Reads::Within(now.boot.saturating_sub(since));
     match &record.state {
         StepState::Uncertain { .. } | StepState::Doubting { .. } => Reads::Own,
-        // What is to be deleted is read just before, and found absent several times.
+        // Before a delete the step reads for itself, and several of its own reads must confirm the absence.
         state if state.way() == Some(Way::Back) => Reads::Own,
         StepState::Probing { way: Way::Forward } if record.since.is_some_and(|since| since.boot == due) => {
-            // Strictly later: on a virtual clock much happens at the same time.
+            // Strictly later: on a virtual clock, many events have the same time.
             match state.awake_since().map(|awake| awake.saturating_add(TICK)) {
                 Some(awake) if awake <= now.boot => within(awake),
                 _ => Reads::Own,
@@ -200,10 +201,10 @@ fn reads(state: &RunState, record: &StepRecord, now: Now) -> Reads {
     }
 }
 
-/// The smallest step of a run's time.
+/// The smallest unit of a run's time.
 const TICK: Duration = Duration::from_micros(1);
 
-/// A look before a write belongs to the attempt that may follow it; every other phase to the one that was made.
+/// A probe belongs to the attempt that may follow it; every other phase to the attempt that was made.
 fn attempt_of(state: &StepState, phase: Phase, attempts: u32) -> u32 {
     match (state, phase) {
         (StepState::Intended { attempt, .. }, _) => *attempt,
@@ -212,14 +213,14 @@ fn attempt_of(state: &StepState, phase: Phase, attempts: u32) -> u32 {
     }
 }
 
-/// What a performer's fact means: the events to append. A fact that is not waited for (a second delivery, or one that
-/// a signal has overtaken) means nothing.
+/// Returns the events of a fact. A fact that the state does not expect (a second delivery, or one that a signal has
+/// overtaken) has none.
 pub fn interpret(state: &RunState, fact: &Fact, now: Now) -> Vec<Event> {
     let events = facts::interpret(state, fact, now).unwrap_or_default();
     events.into_iter().map(|event| Event::Step { step: fact.step.clone(), event }).collect()
 }
 
-/// What it means that the journal refused `Intended` of `step`, because the live run `other` claims the same.
+/// Returns the events for an `Intended` of `step` that the journal refused because the live run `other` holds the same claim.
 pub fn claim_clash(state: &RunState, step: &StepKey, other: crate::ids::RunId, now: Now) -> Vec<Event> {
     let events = facts::claim_clash(state, step, other, now).unwrap_or_default();
     events.into_iter().map(|event| Event::Step { step: step.clone(), event }).collect()

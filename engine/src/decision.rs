@@ -1,17 +1,17 @@
-//! What only a person can settle, and in what a resource is not as wanted.
+//! Decisions of people, and differences between a resource and the plan.
 
 use serde::{Deserialize, Serialize};
 
-/// One field that is not as wanted.
+/// A field that is not as wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// Name of the field, as people know it.
     pub field: String,
     /// What the plan wants.
     pub wanted: String,
-    /// What is there.
+    /// The current value.
     pub found: String,
-    /// The remote does not change it in what exists: only deleting and creating the resource does.
+    /// The remote cannot change it in an existing resource: only deleting and creating the resource does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub immutable: bool,
 }
@@ -22,26 +22,26 @@ impl Difference {
         Difference { field: field.into(), wanted: wanted.into(), found: found.into(), immutable: false }
     }
 
-    /// The same field, which no update changes.
+    /// Marks that no update changes the field.
     #[must_use]
     pub fn immutable(self) -> Self {
         Difference { immutable: true, ..self }
     }
 }
 
-/// Something only a person can settle.
+/// A decision that only a person can make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// What was found: "another network manager already manages this subscription".
     pub what: String,
-    /// What to ask, and whom.
+    /// What to do or ask, and whom.
     pub advice: String,
-    /// In what the thing differs, where that is the matter.
+    /// The differences, if the decision is about them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
 }
 
-/// Why a decision is needed, where more than the words depends on it.
+/// Why a decision is needed, where rules depend on more than the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {

@@ -1,4 +1,4 @@
-//! Drift: what is there now, compared with what the run proved. Reading only; nothing here changes a run.
+//! Drift: compares the current state with what the run proved. It only reads and changes no run.
 
 mod judging;
 mod looking;
@@ -18,12 +18,12 @@ pub(crate) use looking::{finding, looks};
 pub use mending::{NotRepairable, mends};
 pub(crate) use mending::{after, may_be_repaired};
 
-/// What a look found at one step.
+/// The verification result of one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// The step.
     pub step: StepKey,
-    /// How it stands.
+    /// The comparison with its proof.
     #[serde(flatten)]
     pub standing: Standing,
     /// The deciding read, where there was one.
@@ -31,66 +31,66 @@ pub struct Finding {
     pub read: Option<ReadProof>,
 }
 
-/// How a step stands, compared with its proof.
+/// The state of a step's resource, compared with its proof.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "standing")]
 pub enum Standing {
-    /// As it was proven.
+    /// In sync: as proven.
     Same,
-    /// There, and not as it was proven.
+    /// It exists, and not as proven.
     Changed {
-        /// What is the matter, in words.
+        /// What is wrong, as text.
         what: String,
-        /// Whom to ask, or what to do.
+        /// Whom to contact, or what to do.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         advice: Option<String>,
-        /// Field by field, where it can be told.
+        /// Field by field, where known.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         changes: Vec<FieldChange>,
     },
-    /// Gone.
+    /// It no longer exists.
     Vanished {
-        /// What was looked for and not found, in words.
+        /// What was not found, as text.
         what: String,
     },
-    /// There, and another run's.
+    /// It carries another run's marker.
     Taken {
-        /// The run whose marker it carries: the last 8 digits of its id.
+        /// The run of the marker: the last 8 digits of its id.
         by: String,
     },
-    /// There, in a state that does not heal by itself.
+    /// It exists, in a state that does not recover by itself.
     Broken {
-        /// What is the matter, and whom to ask.
+        /// What is wrong, and who can help.
         decision: Decision,
     },
-    /// Could not be read now; nothing is known of it.
+    /// It could not be read; its state is unknown.
     Unreadable {
         /// Why, and who can help.
         error: Box<StepError>,
     },
 }
 
-/// One field that is not what was proven.
+/// A field that differs from the proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Name of the field.
     pub field: String,
     /// What the run proved.
     pub proven: String,
-    /// What is there now.
+    /// The current value.
     pub found: String,
 }
 
-/// Name of the field that stands for the marker of the run.
+/// Name of the field for the run's marker.
 const MARKER: &str = "marker";
 
 impl Standing {
-    /// Whether something is not as it was proven.
+    /// Whether it differs from the proof.
     pub fn is_drift(&self) -> bool {
         !matches!(self, Standing::Same | Standing::Unreadable { .. })
     }
 
-    /// Its name: stable, for machines.
+    /// The state's name, stable for machines.
     pub fn name(&self) -> &'static str {
         match self {
             Standing::Same => "same",
@@ -102,7 +102,7 @@ impl Standing {
         }
     }
 
-    /// What is the matter, in words; empty where nothing is.
+    /// What is wrong, as text; empty if nothing is.
     pub fn what(&self) -> String {
         match self {
             Standing::Same => String::new(),
@@ -115,15 +115,17 @@ impl Standing {
         }
     }
 
-    /// Whom to ask, or what to do.
+    /// Whom to contact, or what to do.
     pub fn advice(&self) -> Option<String> {
         match self {
             Standing::Same => None,
             Standing::Changed { advice, .. } => advice.clone(),
             Standing::Vanished { .. } => {
-                Some("whoever removed it may have meant it: ask its owner before it is made anew".to_owned())
+                Some("it may have been deleted on purpose: ask its owner before it is recreated".to_owned())
             }
-            Standing::Taken { by } => Some(format!("ask who runs {by}; it is left alone")),
+            Standing::Taken { by } => {
+                Some(format!("ask the operator of run {by}; repair does not change it without a decision"))
+            }
             Standing::Broken { decision } => Some(decision.advice.clone()),
             Standing::Unreadable { error } => match &error.wait {
                 Some(wait) => {
@@ -135,7 +137,7 @@ impl Standing {
         }
     }
 
-    /// Field by field, where it can be told.
+    /// Field by field, where known.
     pub fn changes(&self) -> &[FieldChange] {
         match self {
             Standing::Changed { changes, .. } => changes,
@@ -143,7 +145,7 @@ impl Standing {
         }
     }
 
-    /// Whether it does not say any more that this run made it.
+    /// Whether the marker of the run is missing now.
     pub(crate) fn lost_marker(&self) -> bool {
         self.changes().iter().any(|change| change.field == MARKER)
     }

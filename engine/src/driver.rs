@@ -1,8 +1,8 @@
-//! The driver: the only one who sleeps. It asks `decide` what is next, has it performed, and appends what was seen.
+//! The driver advances runs: it calls `decide`, has effects performed, appends events, and sleeps. Nothing else sleeps.
 //!
-//! One task drives all runs of a process; a run that waits is a row in a heap of timers and nothing more. Only a write
-//! (Apply, Undo) needs its intent to be durable first. What can wait stays in memory and is committed with the next
-//! intent, so that a step in a chain costs one sync.
+//! One task drives all runs of a process; a waiting run is only an entry in a heap of timers. Only a write (Apply, Undo)
+//! needs its intent to be durable first. Events that may wait stay in memory and are committed with the next intent, so that
+//! a step in a chain costs one sync.
 
 mod begin;
 mod flights;
@@ -41,18 +41,18 @@ use flights::Landed;
 use lease::Leases;
 use run::LiveRun;
 
-/// How often it is looked at whether what was aborted is gone, and for how long.
+/// The interval and the limit of checks whether aborted tasks have ended.
 const ABORT: std::time::Duration = std::time::Duration::from_millis(2);
 const ABORTED: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Where runs live.
+/// A journal with its plans and settings.
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) journal: Arc<Journal>,
     pub(crate) plans: Arc<PlanCache>,
-    /// Events that may wait for company do.
+    /// Whether events that may wait are held back for the next commit.
     pub(crate) lingers: bool,
-    /// How long the heartbeat of a driver may stand still.
+    /// The length of a lease: how long a driver's heartbeat may stand still.
     pub(crate) lease: std::time::Duration,
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn drive(
     driver.leave(result).await
 }
 
-/// Takes in what waits in the inbox of a run that nobody drives, and gives the run up again.
+/// Takes in the inbox of a run that no process drives, and releases the run again.
 pub(crate) async fn settle(place: &Place, run: RunId, clock: Arc<dyn Clock>) -> Result<(), BackendError> {
     let (_stopper, stop) = StopToken::new();
     let mut driver = Driver::new(place, clock, None, DriveOptions::default(), stop)?;
@@ -98,17 +98,17 @@ pub(crate) async fn settle(place: &Place, run: RunId, clock: Arc<dyn Clock>) -> 
     driver.leave(result).await.map(drop)
 }
 
-/// What the driver hears from others.
+/// A message to the driver.
 enum News {
-    /// A lease was taken, or not.
+    /// The result of acquiring a lease.
     Taken { run: RunId, outcome: Result<Result<Taken, Refusal>, WriteFailure> },
-    /// A commit was made, or not.
+    /// The result of a commit.
     Committed { slot: usize, outcome: Result<Result<(), Refusal>, WriteFailure> },
     /// A phase was performed.
     Landed(Box<Landed>),
-    /// The heartbeat was moved (whether the journal knows this driver), or not.
+    /// The result of a heartbeat; `Ok(false)`: the journal no longer knows this driver.
     Beaten { began: std::time::Duration, outcome: Result<bool, WriteFailure> },
-    /// The search before an undo is over: the events to record.
+    /// The events of a finished search before an undo.
     Searched { slot: usize, events: Vec<Event> },
 }
 
@@ -119,43 +119,43 @@ struct Driver {
     performer: Option<Arc<Performer>>,
     options: DriveOptions,
     stop: StopToken,
-    /// Runs that start later are driven, too.
+    /// Whether runs that start later are driven too.
     all: bool,
-    /// A run that cannot be driven is no error: others can be.
+    /// Whether a run that cannot be driven is only recorded in `refused`, because others can be driven.
     several: bool,
     refused: Vec<(RunId, BackendError)>,
     lock: DriverLock,
     leases: Leases,
-    /// For people, in the journal.
+    /// Name of the driver in the journal, for people.
     label: String,
     live: Vec<Option<Box<LiveRun>>>,
     slots: HashMap<RunId, usize>,
-    /// Leases that were taken and whose runs are not read yet.
+    /// Runs whose lease was acquired and that are not read yet.
     unread: VecDeque<(RunId, Taken)>,
-    /// Leases that were asked for, or are about to be.
+    /// Runs whose lease is being acquired, or is about to be.
     asked: HashSet<RunId>,
-    /// Those that are about to be.
+    /// Runs whose lease is about to be acquired.
     wanted: VecDeque<RunId>,
-    /// How many leases are on their way, and how many are asked for next.
+    /// How many leases are being acquired, and how many come next.
     asking: Asking,
     touched: BTreeSet<usize>,
     /// Runs that could not send: a signal waits for them, or their lease is lost.
     called: BTreeSet<usize>,
     /// When runs wake, on the boot-time clock.
     timers: BinaryHeap<Reverse<(Duration, usize)>>,
-    /// Phases to be performed; on a virtual clock they wait here until nothing else is going on.
+    /// Phases to perform; on a virtual clock they wait here until nothing else is in progress.
     ready: Vec<(usize, Job)>,
     posting: Vec<Box<dyn Write>>,
-    /// Runs whose events wait for company.
+    /// Runs whose events wait for a joint commit.
     lingering: VecDeque<(tokio::time::Instant, usize)>,
     commits: usize,
     flights: usize,
     sender: UnboundedSender<News>,
     news: UnboundedReceiver<News>,
     watch: Watch,
-    /// A look at the journal may show something that was not seen yet.
+    /// The journal may have changed since it was last read.
     stirred: bool,
-    /// Asked before writes are sent.
+    /// Consulted before writes are sent.
     look: Look,
     next_look: tokio::time::Instant,
     parked: IndexMap<RunId, RunStatus>,
@@ -172,9 +172,9 @@ impl Driver {
     ) -> Result<Self, BackendError> {
         let since = whole_microseconds(clock.now()).as_microsecond();
         let lock = place.journal.new_driver(place.lease, since)?;
-        // After its lock is there: a lock that is removed is heard of.
+        // After its lock file exists, so that the watch notices if that file is removed.
         let (watch, look) = (place.journal.watch()?, place.journal.look()?);
-        // The same seed gives the same journal: a rehearsal does not say on which machine it was.
+        // The same seed gives the same journal, so a rehearsal does not name its machine.
         let label = if clock.is_virtual() { "rehearsal".to_owned() } else { lock.holder().name() };
         let (sender, news) = unbounded_channel();
         Ok(Driver {
@@ -214,7 +214,7 @@ impl Driver {
         })
     }
 
-    /// Works until there is nothing left that this driver may do.
+    /// Works until this driver can do nothing more.
     async fn work(&mut self) -> Result<Parked, BackendError> {
         loop {
             if self.stop.asked() > 1 {
@@ -228,11 +228,11 @@ impl Driver {
             self.take_turns().await?;
             self.answer_calls()?;
             self.perform_in_order().await;
-            // Also where there is so much to do that nothing is waited for.
+            // Also while there is so much work that the driver never waits: otherwise the lease would expire.
             self.keep_leases()?;
             self.post();
             if !self.touched.is_empty() || self.has_room() {
-                // Others on this thread hear of signals and of the clock, too.
+                // Lets the tasks for signals and for the clock run on this thread.
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -256,12 +256,13 @@ impl Driver {
         Parked { runs, refused: std::mem::take(&mut self.refused), stopped }
     }
 
-    /// Gives everything up. After an error of the journal there is nothing to be written any more.
+    /// Ends all work and releases the leases. After an error of the journal nothing more is written.
     async fn leave(self, result: Result<Parked, BackendError>) -> Result<Parked, BackendError> {
         for run in self.live.iter().flatten() {
             run.abort();
         }
-        // What is ended here has to hear of it before this process ends: a step may have begun something outside it.
+        // An aborted step may have started a program: its task must be dropped before this process ends, so that the program
+        // is ended too.
         let gone = async {
             while self.live.iter().flatten().any(|run| run.is_aborting()) {
                 crate::clock::pause(ABORT).await;
@@ -273,7 +274,7 @@ impl Driver {
                 Ok(()) => self.lock.remove(),
                 // The lock file stays: it proves that this driver has ended.
                 Err(error) => {
-                    tracing::warn!(%error, "the leases of this driver could not be given up; they end with it");
+                    tracing::warn!(%error, "the leases of this driver could not be released; they end with its process");
                 }
             }
         }
@@ -281,7 +282,7 @@ impl Driver {
     }
 
     fn hear(&mut self, news: News) -> Result<(), BackendError> {
-        // Who is busy does not get to hear what the system tells.
+        // A busy driver may have missed a change notification, so it reads the journal again.
         self.stirred = true;
         match news {
             News::Taken { run, outcome } => self.hear_taken(run, outcome?),
@@ -295,7 +296,7 @@ impl Driver {
         }
     }
 
-    /// Sends what was decided to the writer, all in one parcel.
+    /// Hands the pending writes to the writer, together.
     fn post(&mut self) {
         if !self.posting.is_empty() {
             self.place.journal.post(std::mem::take(&mut self.posting));

@@ -1,7 +1,8 @@
-//! Everything that can happen to a run. The journal is a list of these; every other view of a run is derived.
+//! The events of a run. The journal is a list of these; every other view of a run is derived.
 //!
-//! An event carries all that its effect on the state needs (times, schedules, reasons), so that folding stays the same
-//! when the rules change: rules live in `decide`, `interpret` and `take_signal`, which make events.
+//! An event carries everything that its effect on the state needs (times, schedules, reasons), so that folding an old
+//! journal gives the same state after the rules change. The rules live in `decide`, `interpret` and `take_signal`,
+//! which create events.
 
 use std::collections::BTreeMap;
 
@@ -19,23 +20,23 @@ use crate::signal::{Actor, Choice, Signal};
 use crate::step::{ActedAs, Approval, Cause, ClaimKey, Decision, Marker, Phase};
 use crate::wait::Wait;
 
-/// An event as it is stored: where, when, what.
+/// An event as stored: position, time, content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
     /// Position in its run.
     pub seq: Seq,
-    /// When it happened, by the wall clock of its driver; that can be earlier than the event before. The order is `seq`.
+    /// Wall clock of its driver; it can be earlier than the event before. The order is `seq`.
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
 }
 
-/// A lease that was taken from the driver that held it.
+/// A lease that was taken over from the driver that held it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakeOver {
     /// Process and host, for people.
     pub holder: String,
-    /// Why it could be taken.
+    /// Why it could be taken over.
     pub because: TakenBecause,
 }
 
@@ -43,16 +44,16 @@ pub struct TakeOver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TakenBecause {
-    /// The lock of its holder was free: the process has ended.
+    /// The lock file of its holder was free: the process has ended.
     Dead,
-    /// The heartbeat of its holder stood still for as long as its lease.
+    /// The heartbeat of its holder did not change for the length of the lease.
     Expired,
     /// An operator ordered it (`--steal`).
     Ordered,
 }
 
 impl TakenBecause {
-    /// For people.
+    /// The reason as text for people.
     pub fn words(self) -> &'static str {
         match self {
             TakenBecause::Dead => "its process has ended",
@@ -62,13 +63,13 @@ impl TakenBecause {
     }
 }
 
-/// Something that happened.
+/// One event of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    /// The run was accepted.
+    /// The run was created.
     RunStarted(Box<RunStarted>),
-    /// A driver took the run: what was in flight under an earlier one is uncertain from here on.
+    /// A driver took the run: requests in flight under an earlier driver are uncertain from here on.
     DriverTook {
         /// Its epoch.
         epoch: Epoch,
@@ -76,30 +77,30 @@ pub enum Event {
         driver: String,
         /// The program's version.
         program: String,
-        /// The driver whose lease was taken over, and why it could be; `None`: the run was free.
+        /// The driver whose lease was taken over, and why; `None`: no driver held the run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         over: Option<TakeOver>,
     },
-    /// A `for_each` has its elements.
+    /// The elements of a `for_each` are known.
     Expanded {
         /// The collection.
         item: StepKey,
         /// Keys and values, in order.
         elements: Vec<(String, Value)>,
     },
-    /// Its `when` is false (or its block's).
+    /// The item's `when`, or that of a block around it, is false.
     ConditionFalse {
         /// The step or block.
         item: StepKey,
     },
-    /// Something happened to a step.
+    /// An event of one step.
     Step {
         /// The step.
         step: StepKey,
-        /// What.
+        /// The event.
         event: StepEvent,
     },
-    /// A signal was taken from the inbox.
+    /// The driver took a signal from the inbox.
     SignalTaken {
         /// Its id.
         id: SignalId,
@@ -107,36 +108,37 @@ pub enum Event {
         actor: Actor,
         /// Why.
         reason: Option<String>,
-        /// What it asks for.
+        /// The instruction.
         signal: Signal,
     },
-    /// Pause or cancel is in force: nothing is sent after this but what it names.
+    /// Pause or cancel is in force: after this, only the listed requests may still be in flight.
     Acknowledged {
-        /// Steps whose write was on its way.
+        /// Steps whose write was in flight.
         in_flight: Vec<StepKey>,
     },
-    /// What is in place was read again, and compared with what was proven.
+    /// Resources were read again and compared with what was proven.
     Verified {
-        /// Id of the signal that brought it.
+        /// Id of the signal that delivered it.
         id: SignalId,
-        /// Who looked.
+        /// Who ran the verification.
         by: Actor,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
         /// When the first read began.
         began: Timestamp,
-        /// The run's last event when it began: what was proven later is newer.
+        /// The run's last event when the first read began: later proofs are newer than this verification.
         after: Seq,
-        /// One for each step that was looked at.
+        /// One for each step that was read.
         findings: Vec<Finding>,
     },
-    /// Before an undo, steps that the journal says never sent anything were read: a journal can be older than the cloud.
+    /// Before an undo, steps that never sent anything according to the journal were read: the journal may be an older
+    /// copy.
     Searched {
-        /// Steps at which something was found, or that could not be checked.
+        /// Steps whose resource was found, or that could not be checked.
         sought: Vec<Sought>,
     },
-    /// Nothing is left to do. A run that was reopened by a repair ends once more.
+    /// Nothing is left to do. A run that a repair reopened ends once more.
     RunEnded {
         /// How it ended.
         outcome: Outcome,
@@ -152,11 +154,11 @@ pub struct RunStarted {
     pub name: String,
     /// Digest of the plan's text; the text is stored once per digest.
     pub plan: Digest,
-    /// The inputs, secrets as references.
+    /// The inputs; secrets are references.
     pub inputs: Inputs,
     /// Who started it.
     pub starter: Actor,
-    /// Start paused.
+    /// Whether it starts paused.
     pub paused: bool,
     /// Seed of every random choice.
     pub seed: u64,
@@ -165,7 +167,7 @@ pub struct RunStarted {
     pub rollout: Rollout,
 }
 
-/// Something that happened to a step.
+/// One event of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepEvent {
@@ -176,37 +178,37 @@ pub enum StepEvent {
         /// Its step.
         step: StepKey,
     },
-    /// Found as wanted at first sight: nothing to write.
+    /// The first probe found the resource as wanted: no write is needed.
     Unchanged {
         /// What was found.
         output: Value,
         /// How it is known.
         evidence: Evidence,
     },
-    /// Has to wait, and is looked at again.
+    /// The step has to wait, and is checked again.
     Waiting {
-        /// For what.
+        /// What it waits for.
         wait: Wait,
-        /// What is asked again.
+        /// The phase that is repeated.
         phase: Phase,
-        /// When this wait began; looking again does not move it.
+        /// When this wait began; a repeated check does not change it.
         since: Timestamp,
-        /// When.
+        /// When the next check is due.
         look_again: Timestamp,
-        /// When it gives up; `None`: never.
+        /// When the wait times out; `None`: never.
         deadline: Option<Timestamp>,
     },
     /// A person has to decide.
     NeedsDecision {
-        /// What about.
+        /// The decision and its choices.
         decision: Decision,
-        /// What was being done.
+        /// The phase that led to it.
         phase: Phase,
-        /// Why it came to this, where more than the words depends on it.
+        /// The cause, where rules depend on more than the text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Cause>,
     },
-    /// About to send. Durable before anything is sent.
+    /// The step is about to send a request. Durable before anything is sent.
     Intended {
         /// Number of the attempt, from 1.
         attempt: u32,
@@ -216,95 +218,97 @@ pub enum StepEvent {
         digest: Digest,
         /// Digest of what the probe saw.
         pre_image: Digest,
-        /// Whether the probe saw nothing there: one half of the proof of ownership.
+        /// Whether the probe found nothing: one part of the proof of ownership.
         was_absent: bool,
         /// The driver's epoch.
         epoch: Epoch,
-        /// What this run now holds against other runs; only the first time.
+        /// What this run now claims against other runs; only with the first intent.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         claims: Vec<ClaimKey>,
-        /// For a removal: what was just read, and is to be removed.
+        /// For a delete: what was read immediately before, and is to be deleted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found: Option<Value>,
-        /// The earlier run of the same key that created what is updated: its marker is kept, and it keeps the resource.
+        /// The earlier run of the same key that created the updated resource: its marker stays, and it keeps the
+        /// resource.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<RunId>,
     },
-    /// The intent was withdrawn before anything was sent: the driver knows that for certain.
+    /// The intent was withdrawn; the driver is certain that nothing was sent.
     NotSent {
         /// Number of the attempt.
         attempt: u32,
         /// Apply or Undo.
         phase: Phase,
     },
-    /// The write was accepted.
+    /// The remote accepted the write.
     Accepted {
         /// Number of the attempt.
         attempt: u32,
         /// Apply or Undo.
         phase: Phase,
-        /// When the answer was there.
+        /// When the response arrived.
         ended: Timestamp,
-        /// What only this answer carries.
+        /// What only this response carries.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         receipt: Option<Value>,
-        /// As whom it was sent.
+        /// The identities that sent it, as the remote knows them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         acted_as: Vec<ActedAs>,
     },
-    /// Sent, answer unknown.
+    /// The write was sent and its response is unknown.
     Uncertain {
         /// Number of the attempt.
         attempt: u32,
         /// Apply or Undo.
         phase: Phase,
-        /// What is known: of the write, or of the last look that failed.
+        /// What is known of the write, or the error of the last read.
         error: Option<StepError>,
-        /// When the sending ended, as far as we know; a read that began later can settle it.
+        /// When sending ended, as far as known; only a read that began later can prove the outcome.
         ended: Timestamp,
-        /// When the next look is due.
+        /// When the next check is due.
         look_again: Timestamp,
     },
-    /// A look found nothing; an absence must last (reads that agree, after an uncertain write the kind's settle time).
+    /// A read found nothing. The absence must last: reads must agree and, after an uncertain write, cover the
+    /// consistency delay.
     StillAbsent {
         /// When that read began.
         read_began: Timestamp,
-        /// When the next one is due.
+        /// When the next check is due.
         look_again: Timestamp,
-        /// Why that is not enough, where there is more to say than that reads have to agree.
+        /// Why that is not enough, where the reason is not only that reads must agree.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         what: Option<String>,
     },
-    /// Tries again later.
+    /// A transient failure; the step tries again later.
     RetryWait {
         /// What happened.
         error: StepError,
-        /// What is tried again: reading or writing (always with a probe first).
+        /// The phase that is retried: a read or a write (a write always begins with a probe).
         phase: Phase,
         /// Failures so far, this one included.
         failures: u32,
         /// When the first of them was.
         since: Timestamp,
-        /// When.
+        /// When the retry is due.
         until: Timestamp,
     },
-    /// Proven.
+    /// The effect is proven.
     Done {
-        /// What is there.
+        /// The current values.
         output: Value,
-        /// Who made it.
+        /// Who created it.
         origin: Origin,
-        /// How it is known.
+        /// The proof.
         evidence: Evidence,
     },
-    /// Cannot go on; its dependents cannot either.
+    /// The step cannot continue, nor can its dependents.
     Failed {
         /// Why.
         error: StepError,
-        /// What was being done.
+        /// The phase that failed.
         phase: Phase,
     },
-    /// A person leaves it out; what its check sees is still recorded.
+    /// An operator skips the step; its check still runs, for the record.
     SkipAsked {
         /// Who.
         by: Actor,
@@ -315,14 +319,14 @@ pub enum StepEvent {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         values: BTreeMap<String, Value>,
     },
-    /// Left out by a person; `output` comes from its check or from the person.
+    /// Skipped by an operator; `output` comes from its check or from that person.
     Skipped {
         /// Outputs, where there are any.
         output: Option<Value>,
-        /// What its check saw, in words.
+        /// What its check found, as text.
         seen: String,
     },
-    /// Will not begin any more.
+    /// The run's end prevents the step from starting.
     Cancelled,
     /// An approval was given.
     Approved(Approval),
@@ -333,14 +337,14 @@ pub enum StepEvent {
         /// Why.
         reason: Option<String>,
     },
-    /// A person asks to look or try now: deadlines and failure counts begin anew.
+    /// A person wants a check or retry now: deadlines and failure counts begin anew.
     LookNow,
-    /// It could be written now, and its `for_each` element has no slot (`parallel`, `halt_after`): it is looked at again when
-    /// there is one.
+    /// The step could be written now, but its `for_each` element has no slot (`parallel`, `halt_after`): it is checked
+    /// again when it gets one.
     SlotWanted,
-    /// A person settled what needed a decision.
+    /// A person decided.
     Decided {
-        /// How.
+        /// The choice.
         choice: Choice,
         /// Who.
         by: Actor,
@@ -357,12 +361,12 @@ pub enum StepEvent {
         /// Who.
         by: Actor,
     },
-    /// A person has it repaired: it begins again with a look, and with it a run that had ended.
+    /// A repair reopens the step: it begins again with a probe, and a run that had ended continues.
     Reopened {
-        /// Steps that are repaired as well, and have to be done before it begins; empty: it begins at once.
+        /// Steps that are repaired as well and must be done before this one begins; empty: it begins at once.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         after: Vec<StepKey>,
-        /// What the person decided about what is found there.
+        /// The person's decision about what the probe finds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         choice: Option<Choice>,
         /// Who.
@@ -370,58 +374,59 @@ pub enum StepEvent {
     },
     /// The undo of the run was called off: the step goes forward again, with a probe.
     UndoCalledOff {
-        /// Steps that go forward again as well, and have to be done before it begins; empty: it begins at once.
+        /// Steps that go forward again as well and must be done before this one begins; empty: it begins at once.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         after: Vec<StepKey>,
-        /// Its delete request was sent: how that ends is found out first, and no other is sent.
+        /// Its delete request was sent: the outcome is verified first, and no other delete is sent.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         settling: bool,
     },
-    /// Removed by a person's decision to make it anew, and proven gone: it begins again with a look.
+    /// A person decided to recreate the resource, and its deletion is proven: the step begins again with a probe.
     Removed {
-        /// How it is known.
+        /// The proof.
         evidence: Evidence,
     },
-    /// Taken back, and proven gone.
+    /// The resource was deleted by undo, and that is proven.
     Undone {
-        /// How it is known.
+        /// The proof.
         evidence: Evidence,
     },
-    /// Undo left it in place.
+    /// Undo kept the resource.
     Kept {
         /// Why.
         reason: String,
     },
-    /// Undo cannot go on here.
+    /// Undo cannot continue at this step.
     UndoStopped {
         /// Why.
         error: StepError,
     },
 }
 
-/// Who made what is there.
+/// Who created a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
-    /// It was there before.
+    /// It is pre-existing.
     FoundInPlace,
-    /// This run: absent before, and the marker is ours (or our attempt was accepted, where a kind has no marker).
+    /// This run: it was absent before, and carries this run's marker (or, where a kind has none, our attempt was
+    /// accepted).
     Made,
-    /// This run changed what was there.
+    /// This run updated a pre-existing resource.
     Changed,
-    /// It is there now, but that this run made it is not proven: undo keeps it.
+    /// It exists, but it is not proven that this run created it: undo keeps it.
     Unproven,
-    /// An ended run of the same key created it and keeps it; this run found it so, or updated it.
+    /// An ended run of the same key created and keeps it; this run found it as wanted, or updated it.
     EarlierRun,
-    /// Read only: there is nothing to own.
+    /// Only read: there is nothing to own.
     Observed,
-    /// A person said so.
+    /// A person stated it.
     Claimed,
-    /// Nobody: the plan wanted it gone, and this run removed it.
+    /// None: the plan wanted it absent, and this run deleted it.
     Removed,
 }
 
-/// How a state is known: the read that proves it.
+/// The proof of a state: the read that shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// When the proving read began.
@@ -437,34 +442,34 @@ pub struct Evidence {
     pub write_recorded: Option<Seq>,
     /// Digest of what was read.
     pub seen: Digest,
-    /// Whose marker it carries.
+    /// The marker that was found.
     pub marker: Marker,
-    /// The deciding read, where there was one: verb, target, status.
+    /// The request that decided: verb, target, status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadProof>,
-    /// As whom it was read.
+    /// The identities that read it, as the remote knows them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acted_as: Vec<ActedAs>,
-    /// What else was seen on the way that is worth keeping ("seen Pending at …"), by name.
+    /// Other observations worth keeping ("seen Pending at …"), by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub also: BTreeMap<String, String>,
-    /// Why what is in place may not have the effect that people expect.
+    /// Why the resource may not have the effect that people expect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
 impl Evidence {
-    /// Digest of nothing: what a read that found nothing has seen.
+    /// The digest that stands for absence.
     pub(crate) fn of_absence() -> Digest {
         crate::decide::digest_of(&Value::String("absent".to_owned()))
     }
 
-    /// Whether the proving read was begun after the end of the last write was recorded (I2).
+    /// Whether the proving read began after the end of the last write was recorded (invariant I2).
     pub fn is_after_last_write(&self) -> bool {
         self.write_recorded.is_none_or(|written| written <= self.read_after)
     }
 
-    /// Whether it proves that nothing is there.
+    /// Whether it proves absence.
     pub fn is_of_absence(&self) -> bool {
         self.seen == Evidence::of_absence()
     }
@@ -475,20 +480,20 @@ impl Evidence {
 pub struct ReadProof {
     /// `GET` …
     pub verb: String,
-    /// Where to.
+    /// The target.
     pub target: String,
-    /// The answer's status.
+    /// The status of the response.
     pub status: u16,
 }
 
-/// How a run ended. A run that is halted has not ended: it can always be resumed.
+/// How a run ended. A halted run has not ended: it can always be resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Everything applicable is done, found in place or skipped.
+    /// Every applicable step is done, unchanged or skipped.
     Succeeded,
-    /// Cancelled; what is uncertain is counted in the status.
+    /// Cancelled; the status counts what is uncertain.
     Cancelled,
-    /// Everything that was made is gone, or kept with a reason.
+    /// Everything that the run created is deleted, or kept with a reason.
     Undone,
 }

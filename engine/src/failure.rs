@@ -1,4 +1,4 @@
-//! Failures of a step, classed by what the engine does about them.
+//! Failures of a step, classified by how the engine handles them.
 
 use std::time::Duration;
 
@@ -6,80 +6,80 @@ use serde::{Deserialize, Serialize};
 
 use crate::wait::Wait;
 
-/// What the engine does about a failure.
+/// How the engine handles a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureClass {
-    /// Too many requests: waits as told.
+    /// Too many requests: wait as long as the remote says.
     Throttled,
-    /// What this step began itself goes on outside this process; nothing is settled before it ends.
+    /// A program that this step started is still running; the outcome is known only when it ends.
     InProgress,
-    /// May succeed if repeated.
+    /// May succeed when repeated.
     Transient,
-    /// Somebody else is changing the same thing just now.
+    /// Another client is changing the same resource; retry.
     ConflictRetryable,
-    /// Something written a moment ago is not visible everywhere yet.
+    /// A recent write is not visible everywhere yet.
     ReplicationLag,
-    /// A right given a moment ago is not effective yet: bounded, a fresh sign-in each look.
+    /// A new permission is not effective yet: a bounded wait, with a fresh sign-in for each check.
     Propagation,
-    /// This machine has no credential for the identity, or it is refused.
+    /// This machine has no credential for the identity, or the credential is refused.
     Credential,
     /// A person has to sign in, accept or consent.
     NeedsPerson,
-    /// A right is missing.
+    /// A permission is missing.
     Permission,
     /// Forbidden by a policy or a lock.
     Policy,
-    /// The plan asks for something that cannot be.
+    /// The plan asks for something impossible.
     PlanWrong,
-    /// A mistake in this program.
+    /// A bug in this program.
     Bug,
 }
 
-/// What is known of a write when its answer is not a plain yes.
+/// How certain the outcome of a write is when its response is no success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Certainty {
-    /// Nothing was sent, or it was answered with a definite no: the write did not happen.
+    /// Nothing was sent, or the response is a definite refusal: the write had no effect.
     NotDone,
-    /// Sent, answer unknown: time-out, reset, 5xx. Only a read can tell.
+    /// Sent, response unknown: time-out, connection reset, server error. Only a read can show the outcome.
     Unknown,
-    /// Of a read: it shows that a write whose outcome was unknown did not take effect, and why.
+    /// Result of a read: a write of unknown outcome had no effect, and why.
     FoundNotDone,
 }
 
-/// A step's failure. `message` is a lowercase fragment that says what was seen and where.
+/// The failure of a step. `message` is a lowercase fragment that says what was seen and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct StepError {
-    /// What the engine does about it.
+    /// How the engine handles it.
     pub class: FailureClass,
-    /// What is known of the write, where there was one.
+    /// How certain the outcome of the write is, if there was one.
     pub certainty: Certainty,
     /// What was seen and where.
     pub message: String,
-    /// The other side's own code, for example `LinkedAuthorizationFailed`.
+    /// The remote's error code, for example `LinkedAuthorizationFailed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// What the operator does next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Causes, outermost first; never a debug print of a live error.
+    /// The causes, outermost first; never the debug text of a live error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
     /// Request and correlation ids, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<(String, String)>,
-    /// How long the other side asked us to stay away.
+    /// The delay that the remote asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
-    /// For the classes that wait: in what words.
+    /// The wait that follows, for the classes that wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Box<Wait>>,
 }
 
 impl StepError {
-    /// A failure of `class` after which it is certain that nothing was changed.
+    /// A failure of `class` that certainly changed nothing.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
         StepError {
             class,
@@ -94,26 +94,26 @@ impl StepError {
         }
     }
 
-    /// The plan asks for something that cannot be.
+    /// The plan asks for something impossible.
     pub fn plan_wrong(message: impl Into<String>) -> Self {
         StepError::new(FailureClass::PlanWrong, message)
     }
 
-    /// The write may have happened.
+    /// Marks the outcome as unknown: the write may have taken effect.
     #[must_use]
     pub fn unknown(mut self) -> Self {
         self.certainty = Certainty::Unknown;
         self
     }
 
-    /// A read shows that the write, whose outcome was unknown, did not take effect.
+    /// Marks that a read showed that the write of unknown outcome had no effect.
     #[must_use]
     pub fn found_not_done(mut self) -> Self {
         self.certainty = Certainty::FoundNotDone;
         self
     }
 
-    /// Adds the other side's code.
+    /// Adds the remote's code.
     #[must_use]
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
@@ -127,7 +127,7 @@ impl StepError {
         self
     }
 
-    /// Adds the words of the wait that follows.
+    /// Adds the wait that follows.
     #[must_use]
     pub fn wait(mut self, wait: Wait) -> Self {
         self.wait = Some(Box::new(wait));

@@ -1,8 +1,9 @@
-//! What a person does where this program may not act: said by the step's kind, rendered elsewhere as a page or a script.
+//! Hand-over: what a person does where this program may not act. A step's kind describes it; it is rendered elsewhere as a
+//! page or a script.
 //!
-//! A value that is known only when an earlier task of the same person is done (the id of an account that is still to be
-//! made) is a [`Variable`]: a GUID stands in for it in parameters and texts, so that kinds work with their own types, and
-//! whoever renders puts a script's variable, or words, in its place.
+//! A value that is known only when an earlier task of the same person is done (the id of a principal that is still to be
+//! created) is a [`Variable`]: a GUID represents it in parameters and texts, so that kinds work with their own types. The
+//! renderer replaces it with a script variable or with words.
 
 use std::collections::BTreeMap;
 
@@ -12,75 +13,75 @@ use uuid::Uuid;
 
 use crate::step::StepCx;
 
-/// Namespace of the GUIDs that stand in for values which are not known yet.
+/// Namespace of the GUIDs that represent unknown values.
 const STAND_INS: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0003);
 
-/// What a kind says about one step done by hand.
+/// A kind's description of one step that is done by hand.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct HandOver {
-    /// What the person does; `None`: nothing, the step only looks.
+    /// The person's task; `None`: none, the step only reads.
     pub task: Option<Task>,
-    /// What this program looks at to see that it was done.
+    /// How this program detects that it was done.
     pub proof: String,
-    /// Outputs that are known before the step is done, or have a variable.
+    /// Outputs that are known before the step is done, or are variables.
     pub outputs: BTreeMap<&'static str, Value>,
-    /// Who does it, where that is not the identity that the step acts as: an identity's name, or a person's.
+    /// Who does it, if that is not the identity of the step: an identity's name, or a person's.
     pub actor: Option<String>,
 }
 
-/// Something that a person does.
+/// A person's task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Task {
-    /// What exactly, as a sentence without its stop.
+    /// The task, as a sentence without its full stop.
     pub what: String,
-    /// The least that whoever does it must be allowed to do: alternatives, the least first.
+    /// The permissions that the person needs: alternatives, the least privilege first.
     pub privilege: Vec<String>,
-    /// Where a person finds it without a script.
+    /// Where to do it without a script.
     pub by_hand: Option<String>,
-    /// What is done, in order.
+    /// The actions, in order.
     pub acts: Vec<Act>,
-    /// How it is taken back.
+    /// How to undo it.
     pub back: Back,
 }
 
-/// One thing to do.
+/// One action.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
-    /// Finds a value that what follows needs. It must be there.
+    /// Reads a value that later actions need. It must exist.
     Learn {
-        /// What it becomes.
+        /// The variable for the value.
         variable: Variable,
-        /// What is asked.
+        /// The request.
         ask: Request,
-        /// Where the value is in the answer.
+        /// Where the value is in the response.
         find: Find,
     },
-    /// Goes on only if this is found: what others have to do first.
+    /// Stops unless this is found: a task of others that must be done first.
     Require {
-        /// What is asked.
+        /// The request.
         ask: Request,
-        /// What has to be in the answer.
+        /// What the response must contain.
         find: Find,
-        /// What is missing otherwise, in words.
+        /// What is missing otherwise, as text.
         missing: String,
     },
-    /// Makes a GUID from a text (UUID version 5): a name that a repetition makes again.
+    /// Computes a GUID from a text (UUID version 5): a name that is the same on repetition.
     Name {
-        /// What it becomes.
+        /// The variable for the name.
         variable: Variable,
         /// Namespace.
         namespace: Uuid,
         /// Text.
         text: String,
     },
-    /// Writes, unless it is there.
+    /// A write, unless the resource exists.
     Make(Make),
-    /// Removes, if it is there.
+    /// A delete, if the resource exists.
     Remove(Removal),
     /// A command of this program.
     Command(String),
-    /// Only a person can.
+    /// An action that only a person can do.
     Person {
         /// A link to open. Sensitive: shown, never exported.
         #[serde(skip)]
@@ -88,100 +89,100 @@ pub enum Act {
     },
 }
 
-/// A write, and how it is seen that it is not needed.
+/// A write, and reads that show that it is not needed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Make {
-    /// Reads, and where each says that the thing is there; the first that finds it counts.
+    /// Reads, and where their responses show the resource; the first that finds it counts.
     pub look: Vec<(Request, Find)>,
     /// The write.
     pub write: Request,
-    /// What of the look's find, or of the field `.1` of the write's answer, is needed later.
+    /// The variable for the value found by `look`, or for the field `.1` of the write's response.
     pub yields: Option<(Variable, &'static str)>,
-    /// Field of the write's answer that the person passes on, and to whom.
+    /// Field of the write's response that the person passes on, and to whom.
     pub pass_on: Option<(&'static str, String)>,
-    /// Codes of refusals that mean "not yet": the write is tried again for some minutes.
+    /// Error codes that mean "not yet": the write is retried for some minutes.
     pub not_yet: &'static [&'static str],
-    /// Codes of refusals that mean "it is there".
+    /// Error codes that mean "it exists".
     pub there: &'static [&'static str],
 }
 
-/// A removal, and how it is seen that it is not needed.
+/// A delete, and reads that show that it is not needed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Removal {
-    /// Reads, and where each says that the thing is there; the first that finds it counts.
+    /// Reads, and where their responses show the resource; the first that finds it counts.
     pub look: Vec<(Request, Find)>,
-    /// What the look's find is called in `request`, where its path is not known before.
+    /// The variable in `request` for the value found by `look`, if its path is not known before.
     pub found: Option<Variable>,
-    /// The removal.
+    /// The delete.
     pub request: Request,
 }
 
 /// One request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Request {
-    /// Which of the other side's services; the renderer knows their addresses.
+    /// The service of the remote; the renderer knows its address.
     pub service: &'static str,
     /// `GET`, `PUT` …
     pub verb: &'static str,
     /// Path, without parameters.
     pub path: String,
-    /// Parameters, not escaped.
+    /// Query parameters, not escaped.
     pub query: Vec<(&'static str, String)>,
-    /// What is sent.
+    /// The body.
     pub body: Option<Value>,
-    /// Whose second token goes along.
+    /// The identity whose second token goes along.
     pub auxiliary: Option<String>,
 }
 
-/// Where an answer holds a value. Fields are written with dots.
+/// Selects a value in a response. Nested fields are separated by dots.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Find {
-    /// The answer has a list in this field: one of its entries.
+    /// The field with a list; one of its entries is selected.
     pub list: Option<&'static str>,
-    /// Only where these fields are so.
+    /// Conditions on fields.
     pub having: Vec<(&'static str, Fits)>,
-    /// The field.
+    /// The field of the value.
     pub take: &'static str,
 }
 
-/// What a field has to be.
+/// A condition on a field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fits {
-    /// This text.
+    /// Equal to this text.
     Is(String),
-    /// A text that ends so.
+    /// Ends with this text.
     EndsWith(String),
 }
 
-/// How a task is taken back.
+/// How to undo a task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Back {
-    /// In words, with what to look at before.
+    /// As text, with what to check before.
     pub words: String,
-    /// The request, where there is one.
+    /// The request, if there is one.
     pub request: Option<Request>,
 }
 
-/// A value that is known only when something before is done.
+/// A value that is known only when an earlier task is done.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Variable {
-    /// The GUID that stands for it.
+    /// The GUID that represents it.
     pub stand_in: String,
     /// Its name in a script: a letter, then letters, digits and `_`.
     pub name: String,
-    /// In words: "object id of the guest".
+    /// As text: "object id of the guest".
     pub words: String,
-    /// What sort of thing it is, for kinds that have to know.
+    /// Its type, for kinds that need it.
     pub sort: Option<&'static str>,
 }
 
 impl Variable {
-    /// The value `name` of the step that is handed over.
+    /// The variable `name` of the step that is handed over.
     pub fn of(cx: &StepCx<'_>, name: &str, words: impl Into<String>, sort: Option<&'static str>) -> Self {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
         let step: String = cx.step.0.chars().map(plain).collect();
-        // Two steps may differ in what no name of a variable can hold.
+        // Two step keys may differ only in characters that a variable name cannot contain.
         let unlike = step != *cx.step.0 && step != cx.step.0.replace('-', "_");
         let stand_in = stand_in(&format!("{}/{}/{name}", cx.run, cx.step));
         let more = if unlike { format!("_{}", &stand_in[..4]) } else { String::new() };
@@ -190,12 +191,12 @@ impl Variable {
     }
 }
 
-/// The GUID that stands for what `text` names.
+/// The GUID that represents what `text` names.
 pub(crate) fn stand_in(text: &str) -> String {
     Uuid::new_v5(&STAND_INS, text.as_bytes()).to_string()
 }
 
-/// Every text in a value, keys included.
+/// Whether `test` holds for any text in a value, keys included.
 pub(crate) fn any_text(value: &Value, test: &mut dyn FnMut(&str) -> bool) -> bool {
     match value {
         Value::String(text) => test(text),

@@ -1,4 +1,4 @@
-//! Names of things: runs, steps, signals, positions in the journal.
+//! Identifiers: runs, steps, signals, positions in the journal.
 
 mod fresh;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 pub(crate) use fresh::{folder_name, journal_id};
 
-/// Namespace of every deterministic UUID that the engine makes.
+/// Namespace of every deterministic UUID of the engine.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0001);
 
 /// A run. Time-ordered (UUID version 7), so lists sort by start.
@@ -32,35 +32,35 @@ pub(crate) struct DriverId(pub(crate) Uuid);
 #[serde(transparent)]
 pub struct Seq(pub u64);
 
-/// Counts the drivers that a run has had; a write of an older epoch is refused.
+/// Number of drivers that have taken the run; a write of an older epoch is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 
-/// A step instance or a block instance: `scope-connection`, `connect[fabrikam-prod].scope-connection`,
-/// `members[vnet-app-1a2b3c4d]`. A heading adds nothing.
+/// A step or block instance: `scope-connection`, `connect[fabrikam-prod].scope-connection`, `members[vnet-app-1a2b3c4d]`. A
+/// heading is not part of the key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepKey(pub Arc<str>);
 
 impl RunId {
-    /// The run of these bytes.
+    /// The run with these bytes as its id.
     pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
         RunId(Uuid::from_bytes(bytes))
     }
 
-    /// First 8 hexadecimal digits of the random part: what markers carry and people type.
+    /// First 8 hexadecimal digits of the random part, used in markers and on the command line.
     pub fn short(self) -> String {
         let text = self.0.simple().to_string();
         text[24..].to_owned()
     }
 
-    /// The text that proves in a description that this run made a thing: `[twinspan:1a2b3c4d]`.
+    /// The marker in a description that says that this run created the resource: `[twinspan:1a2b3c4d]`.
     pub fn marker(self) -> String {
         format!("[twinspan:{}]", self.short())
     }
 
-    /// Id of one attempt of one step: the same after a crash, so that a server's log and ours can be joined.
+    /// Id of one attempt of a step: the same after a crash, so that the remote's log and the journal can be joined.
     pub fn attempt_id(self, step: &StepKey, attempt: u32) -> Uuid {
         Uuid::new_v5(&NAMESPACE, format!("{}/{}/{attempt}", self.0, step.0).as_bytes())
     }

@@ -1,4 +1,4 @@
-//! The journal: the truth about every run, in one SQLite file. No SQLite type leaves this module.
+//! The journal: the authoritative record of every run, in one SQLite file. No SQLite type leaves this module.
 
 mod access;
 mod backup;
@@ -75,34 +75,34 @@ use writer::{Files, Tools, Writer, task};
 pub(crate) struct Journal {
     path: PathBuf,
     mode: Mode,
-    /// Which files these are.
+    /// The files that were opened.
     files: Files,
     heartbeats: Arc<Heartbeats>,
     sharing: Sharing,
-    /// Signals of other accounts, where they may send any.
+    /// The inbox folder for signals of other accounts, if they may send any.
     inbox: Option<Arc<Inbox>>,
-    /// Number of the account that the journal belongs to, where signals are sent to it.
+    /// The owner's account number, if this account can only send signals to the journal.
     sends_to: Option<u32>,
-    // Before the writer: who writes last folds the log into the file when nothing else has it open.
+    // Dropped before the writer: the last writer checkpoints the log when no other connection has the file open.
     readers: Readers,
     writer: Option<Writer>,
 }
 
-/// Where a journal is read.
+/// How a journal is read.
 enum Readers {
-    /// In its own files: connections that are idle.
+    /// In its own files: the idle connections.
     Open(Mutex<Vec<Connection>>),
-    /// In a copy, as this account may not write its files.
+    /// In a private copy, because this account may not write to its files.
     Copied(Arc<PrivateCopy>),
 }
 
 impl Journal {
-    /// Opens the file; makes it, unless it is only read.
+    /// Opens the journal; creates it, unless it is opened for reading.
     pub(crate) fn open(path: &Path, opening: &Opening) -> Result<Self, BackendError> {
         Self::open_as(path, opening, schema::CURRENT)
     }
 
-    /// Opens the file as a program with these tables does.
+    /// Opens the file as a program with these tables would.
     fn open_as(path: &Path, opening: &Opening, schema: Schema) -> Result<Self, BackendError> {
         if cfg!(windows) && opening.mode == Mode::Live {
             return Err(BackendError::Refused {
@@ -115,11 +115,11 @@ impl Journal {
         let owner = match access {
             Access::Write => None,
             Access::Read { owner } if reading => Some(owner),
-            // Who may not write asks all the same: by a file in the folder for signals.
+            // An account that may not write can still send signals, by files in the inbox folder.
             Access::Read { owner } if opening.asks && accounts::own_id() != Some(owner) => Some(owner),
             Access::Read { owner } => return Err(access::only_readable(&path, owner)),
         };
-        // Another account's journal is not ours to share, whoever may write to it.
+        // Permissions of another account's journal stay as they are, even if this account could change them.
         let sharing = if belongs_to_another(&path) { Sharing::AsItIs } else { opening.sharing.clone() };
         sharing.expect_possible(&path)?;
         let (standing, loss) = standing::examine(&path)?;
@@ -160,7 +160,7 @@ impl Journal {
             readers,
             writer,
         };
-        // A file that cannot be read is refused here.
+        // An unreadable file is refused here.
         journal.read(read::data_version)?;
         Ok(journal)
     }
@@ -175,20 +175,20 @@ impl Journal {
         let session = Session::join(path).map_err(place::not_writable)?;
         if standing == Standing::New {
             session.exclude().map_err(place::not_writable)?;
-            // Asked again: another process may have been first.
+            // Checked again under the lock: another process may have created it first.
             match standing::examine(path)? {
                 (_, Some(loss)) => return Err(loss.refusal(path)),
                 (Standing::New, None) => create::create(path, opening, schema)?,
                 (Standing::Ours, None) => {}
             }
         }
-        // Without the lock of its own, a process that closes the journal may be about to remove its log.
+        // A process that closes the journal may be about to remove its log, unless the lock is held exclusively.
         let alone = standing == Standing::New || session.is_alone();
         if !alone {
             session.share().map_err(place::not_writable)?;
         }
         let record = side_record::read(path);
-        // Before anything is in the log: a journal that was just made has none yet.
+        // Before anything is in the log: a new journal has no log yet.
         sharing.make_companions(path).map_err(place::not_writable)?;
         let (version, _first) = identify(path, path, schema)?;
         let mut connection = connect(path, Use::Write(opening.durability))?;
@@ -200,7 +200,7 @@ impl Journal {
         if let Some(loss) = standing::lost_tail(record, &connection).map_err(fail)? {
             return Err(loss.refusal(path));
         }
-        // Only a journal that is not refused.
+        // Only after all checks have passed.
         sharing.apply_to_files(path).map_err(place::not_writable)?;
         if let Some(pages) = opening.page_limit {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(fail)?;
@@ -214,13 +214,13 @@ impl Journal {
         if let Some(record) = record.as_mut().filter(|_| alone) {
             record.write(commits);
         }
-        // The side record may be new.
+        // The side record may have just been created.
         sharing.apply_to(&side_record::path_of(path)).map_err(place::not_writable)?;
         let files = Files::of(path.to_owned()).map_err(place::not_writable)?;
         Writer::new(Tools { connection, files, record, session, cut: opening.cut.clone() }).map_err(fail)
     }
 
-    /// Whether the files of the journal are still at their paths.
+    /// Checks that the files of the journal are still at their paths.
     pub(crate) fn expect_in_place(&self) -> Result<(), Moved> {
         self.files.expect_in_place()
     }
@@ -229,13 +229,13 @@ impl Journal {
         self.mode
     }
 
-    /// Why nothing is written any more, if so.
+    /// Why nothing can be written any more, if so.
     pub(crate) fn broken(&self) -> Option<BackendError> {
         let failure = self.writer.as_ref().and_then(Writer::broken)?;
         Some(failure.clone().into())
     }
 
-    /// Hands writes to the writer, to be committed together.
+    /// Hands writes to the writer, which commits them together.
     pub(crate) fn post(&self, writes: Vec<Box<dyn Write>>) {
         match &self.writer {
             Some(writer) => writer.post(writes),
@@ -248,7 +248,7 @@ impl Journal {
         work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, BackendError> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        // A caller that does not wait any more needs no answer.
+        // If the caller no longer waits, no receiver is left.
         self.post(vec![task(work, move |result| drop(sender.send(result)))]);
         receiver.await.unwrap_or(Err(WriteFailure::Closed)).map_err(BackendError::from)
     }
@@ -260,14 +260,14 @@ impl Journal {
         self.try_read(|connection| work(connection).map_err(ReadError::from))
     }
 
-    /// A connection to the files that were opened, and to no others.
+    /// Opens a connection, and makes sure that it is to the files that were opened first.
     fn connection(&self) -> Result<Connection, BackendError> {
         if let Readers::Copied(copy) = &self.readers {
             return copy.connection();
         }
         self.expect_in_place()?;
         let connection = connect(&self.path, Use::Read);
-        // Between the two the path may have come to lead elsewhere.
+        // Checked again, because the path may have been changed in between.
         self.expect_in_place()?;
         connection
     }
@@ -314,8 +314,8 @@ impl From<WriteFailure> for BackendError {
     }
 }
 
-/// Version of the journal's tables, as its log has them; the connection stays open until others are. Refusals speak of
-/// the journal at `path`, of which `file` may be a copy.
+/// Returns the version of the journal's tables, as its log has them, with a connection to keep open until others are. Error
+/// messages name the journal at `path`; `file` may be a copy of it.
 fn identify(file: &Path, path: &Path, schema: Schema) -> Result<(i32, Connection), BackendError> {
     let connection = connect(file, Use::Read)?;
     let look = || -> Result<(i32, i32, String), rusqlite::Error> {
@@ -345,12 +345,12 @@ fn identify(file: &Path, path: &Path, schema: Schema) -> Result<(i32, Connection
     }
 }
 
-/// The same for who only reads: an older file, and one that lost its tail, are refused.
+/// The same for readers: refuses an older file, and one that lost its tail.
 fn identify_current(path: &Path, schema: Schema) -> Result<(i32, Connection), BackendError> {
     identify_current_as(path, path, schema)
 }
 
-/// The same of a copy of the journal at `path`.
+/// The same for a copy of the journal at `path`.
 fn identify_current_as(file: &Path, path: &Path, schema: Schema) -> Result<(i32, Connection), BackendError> {
     let record = side_record::read(file);
     let (version, connection) = identify(file, path, schema)?;
@@ -386,7 +386,7 @@ fn refuse_other_purpose(connection: &Connection, path: &Path, opening: &Opening)
         (Mode::Live, _) => return refused(format!("{} is the journal of a rehearsal", path.display())),
         (Mode::Rehearsal, _) => return refused(format!("{} is a journal of real runs", path.display())),
     }
-    // How a rehearsal or a benchmark is written from here on is its own matter: nobody relies on what is in it.
+    // Durability matters only for real runs: no one relies on the content of a rehearsal or benchmark.
     if opening.mode == Mode::Live && durability != word(opening.durability) {
         return refused(format!(
             "{} was made with durability {durability}; this needs {}",
@@ -400,7 +400,7 @@ fn refuse_other_purpose(connection: &Connection, path: &Path, opening: &Opening)
 fn too_old(path: &Path) -> BackendError {
     BackendError::Refused {
         message: format!("{} was written by an older version of twinspan", path.display()),
-        hint: "`resume` brings it up to date, and keeps a copy".to_owned(),
+        hint: "`resume` brings it up to date, and keeps a backup copy".to_owned(),
     }
 }
 

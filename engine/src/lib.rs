@@ -1,11 +1,11 @@
-//! Runs plans durably.
+//! A durable engine that runs plans.
 //!
 //! ```text
 //! events ─fold─▶ RunState ─decide(now)─▶ effects ─perform(Step)─▶ fact ─interpret─▶ events, appended
 //! ```
 //!
-//! The event journal is the truth. `fold`, `decide`, `interpret` and `take_signal` are pure and hold every rule; the
-//! driver sleeps, the performer calls steps, the journal keeps.
+//! The event journal is the authoritative record. `fold`, `decide`, `interpret` and `take_signal` are pure functions that
+//! contain every rule; the driver sleeps, the performer calls steps, the journal stores events.
 
 mod accounts;
 mod attempt_log;

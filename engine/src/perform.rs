@@ -1,4 +1,4 @@
-//! Carries out one phase of one step through the registry, and reports what was seen as a fact.
+//! Performs one phase of one step through the registry, and returns the result as a fact.
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ use crate::step::{
     StepCx, Undone,
 };
 
-/// One phase of one step, with everything that it needs.
+/// One phase of one step, with everything that is needed to perform it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
     /// The run.
@@ -34,71 +34,71 @@ pub struct Job {
     pub step: StepKey,
     /// Its kind.
     pub kind: String,
-    /// What for.
+    /// The phase.
     pub phase: Phase,
-    /// Whether the thing is to be there, or to be gone.
+    /// Whether the resource is to exist or to be absent.
     pub ensure: Ensure,
     /// Number of the attempt, from 1.
     pub attempt: u32,
     /// Resolved parameters.
     pub params: Arc<Value>,
-    /// Who does it; the first acts.
+    /// The identities of the step; the first acts.
     pub identities: Vec<Identity>,
-    /// The plan's other identities, as far as they are known.
+    /// The plan's other identities, as far as they can be resolved.
     pub others: Vec<Identity>,
-    /// Whose token goes along.
+    /// The identity whose token goes along.
     pub auxiliary: Option<Identity>,
     /// When the step was first ready.
     pub since: Timestamp,
-    /// How long ago that is: by the boot-time clock, but for what passed before this driver.
+    /// How long ago that was, by the boot-time clock; for the time before this driver, by the wall clock.
     pub waited: Duration,
-    /// The run's last event when this was asked for.
+    /// The run's last event when the job was created.
     pub asked: Seq,
-    /// Apply: the probe before it found something.
+    /// Apply: the probe before it found the resource.
     pub overwrites: bool,
-    /// Before a removal: what this run created.
+    /// Before a delete: claim keys of what this run created.
     pub created: Vec<ClaimKey>,
     /// Ended runs of the same key, as markers name them.
     pub earlier: Arc<HashSet<String>>,
     /// The approval that was given.
     pub approval: Option<Approval>,
-    /// What only the answer to its own write carried.
+    /// The receipt: what only the response to its own write carried.
     pub receipt: Option<Value>,
     /// Receipts of the steps that this one needs directly.
     pub needed_receipts: Vec<Value>,
     /// Outputs that a person stated.
     pub stated: BTreeMap<String, Value>,
-    /// For a removal: what the look before it found.
+    /// For a delete: what the probe before it found.
     pub found: Option<Arc<Value>>,
-    /// The earlier run of the same key that keeps what is updated; `None`: what is written is this run's.
+    /// The earlier run of the same key that keeps the updated resource; `None`: this run owns what is written.
     pub owner: Option<RunId>,
     /// Longest time for this attempt.
     pub timeout: Duration,
-    /// How long ago the response to its last write was there.
+    /// Time since the response to its last write.
     pub written: Option<Duration>,
-    /// Which reads of other steps serve it as well.
+    /// Which reads of other steps also serve it.
     pub reads: Reads,
     /// What must hold before the run's first write; only in a probe.
     pub guards: Option<Guards>,
 }
 
-/// Which reads of other steps serve a step as well.
+/// Which reads of other steps also serve a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
-    /// None: only its own count.
+    /// None: only its own reads.
     Own,
-    /// Those that began not longer ago than this, and than [`READ_SERVES`].
+    /// Those that began within this time, and within [`READ_SERVES`].
     Within(Duration),
-    /// Those that began after this, by [`Clock::steady`], and not longer ago than [`READ_SERVES`].
+    /// Those that began after this time of [`Clock::steady`], and within [`READ_SERVES`].
     After(Timestamp),
 }
 
-/// No read serves a step that began longer ago than this. Whatever a step reads, others may change just after it; what this
-/// process itself changes is never hidden by a read from before.
+/// The age at which no read of another step is used any more. Within it, only changes by other clients can be missed; a
+/// change by this process is never hidden by an earlier read.
 pub const READ_SERVES: Duration = Duration::from_secs(5);
 
 impl Reads {
-    /// Since when they may have begun, for an attempt that begins at `now`.
+    /// The earliest allowed start of such a read, for an attempt that begins at `now`.
     fn since(self, now: Timestamp) -> Timestamp {
         let oldest = |age: Duration| now.saturating_sub(age.min(READ_SERVES)).unwrap_or(now);
         match self {
@@ -109,16 +109,16 @@ impl Reads {
     }
 }
 
-/// The smallest step of time.
+/// The smallest unit of time.
 const TICK: Duration = Duration::from_micros(1);
 
-/// When an attempt began that used these exchanges: where another step's request served it, when that began. Should the wall
-/// clock have been set meanwhile, as early as it may have been.
+/// When an attempt with these exchanges began: the earliest start of its own or another step's requests. If the wall clock
+/// may have been set meanwhile, the earliest possible time.
 fn earliest(began: Now, exchanges: &[Exchange]) -> Now {
     let shared = exchanges.iter().filter(|exchange| exchange.sent_by.is_some());
     let age = shared.map(|exchange| {
         let age = Duration::try_from(began.utc.duration_since(exchange.began)).ok();
-        // What was sent after this attempt began took no longer than the attempt.
+        // A request sent after this attempt began took no longer than the attempt.
         age.map_or(Duration::ZERO, |age| age.min(READ_SERVES))
     });
     let age = age.max().unwrap_or_default();
@@ -126,7 +126,7 @@ fn earliest(began: Now, exchanges: &[Exchange]) -> Now {
 }
 
 impl Job {
-    /// What the kind does: on its way to being gone, a thing is looked at and removed as in undo.
+    /// The phase that the kind performs: with `ensure: absent`, a resource is read and deleted as in undo.
     fn acting(&self) -> Phase {
         match (self.ensure, self.phase) {
             (Ensure::Absent, Phase::Probe) => Phase::UndoProbe,
@@ -137,33 +137,33 @@ impl Job {
     }
 }
 
-/// What was seen.
+/// The result of a performed phase.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
     /// The step.
     pub step: StepKey,
-    /// What for.
+    /// The phase.
     pub phase: Phase,
     /// Number of the attempt.
     pub attempt: u32,
-    /// The run's last event when it was asked for.
+    /// The run's last event when the job was created.
     pub asked: Seq,
-    /// When it began; where a read of another step served it, when the earliest of them did.
+    /// When it began; if a read of another step served it, when the earliest of those began.
     pub began: Now,
     /// When it ended.
     pub ended: Now,
     /// The result.
     pub result: Result<Seen, StepError>,
-    /// Requests and answers.
+    /// Requests and responses.
     pub exchanges: Vec<Exchange>,
-    /// Why what was seen may not have the effect that people expect.
+    /// Why the resource may not have the effect that people expect.
     pub warnings: Vec<String>,
-    /// What the kind says of itself.
+    /// The kind's constants.
     pub rules: KindRules,
 }
 
 impl Fact {
-    /// As whom its requests were sent, each once.
+    /// The identities that sent its requests, each once.
     pub(crate) fn acted_as(&self) -> Vec<ActedAs> {
         let mut all: Vec<ActedAs> = Vec::new();
         for acted_as in self.exchanges.iter().flat_map(|exchange| &exchange.acted_as) {
@@ -175,39 +175,39 @@ impl Fact {
     }
 }
 
-/// What the rules need to know of a kind, told with every fact so that the rules need no registry.
+/// The constants of a kind that the rules need, sent with every fact so that the rules need no registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KindRules {
-    /// After an uncertain write: how long an absence must last before it is believed.
+    /// The consistency delay: after an uncertain write, how long an absence must last before it is believed.
     pub settle: Duration,
-    /// How long a request that was sent may still take effect when its response did not come.
+    /// The request window.
     pub window: Duration,
-    /// Why undo always keeps what this kind made; `None`: it is taken back.
+    /// Why undo always keeps what this kind created; `None`: undo deletes it.
     pub keeps: Option<&'static str>,
-    /// How long after the last removal in its run it may be removed, and why; `None`: at once.
+    /// The delete delay, if the kind has one.
     pub dwell: Option<Dwell>,
 }
 
-/// What a phase reports when it did not fail.
+/// The result of a phase that did not fail.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "one for each performed phase, taken apart at once")]
 pub enum Seen {
-    /// Probe, Verify, UndoProbe, UndoVerify: what `check` found, and whether `apply` may be sent (asked only in Probe,
-    /// when what is wanted is not there), with what the step would claim.
+    /// Probe, Verify, UndoProbe, UndoVerify: what `check` found and what the step would claim. In a Probe that did not find
+    /// the wanted state, also whether `apply` may be sent.
     Checked {
         /// What was found.
         observed: Observed<Value>,
         /// Whether `apply` may be sent.
         readiness: Option<Readiness>,
-        /// What the step changes.
+        /// The claims of the step.
         claims: Vec<ClaimKey>,
     },
     /// Apply: accepted.
     Applied {
-        /// What only this answer carried.
+        /// What only this response carried.
         receipt: Option<Value>,
     },
-    /// Undo: done, or kept with a reason.
+    /// Undo: accepted, or kept with a reason.
     Undone(Undone),
 }
 
@@ -234,18 +234,18 @@ impl Performer {
         &self.guards
     }
 
-    /// The time.
+    /// The clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 
-    /// Carries out one phase of one step. It always comes back with a fact: a step that does not answer is ended by
-    /// the time-out, one that panics is a bug of its kind.
+    /// Performs one phase of one step. It always returns a fact: a step that does not respond ends with the time-out, and a
+    /// panic becomes a bug of its kind.
     pub async fn perform(&self, job: Job) -> Fact {
         self.perform_behind(job, None).await
     }
 
-    /// The same; `gate` is asked immediately before a write is sent.
+    /// The same; `gate` is consulted immediately before a write is sent.
     pub(crate) async fn perform_behind(&self, job: Job, gate: Option<Arc<dyn SendGate>>) -> Fact {
         let began = self.clock.read();
         let log = AttemptLog::new(job.phase).behind(gate);
@@ -314,10 +314,10 @@ impl Performer {
                 }
             }
         };
-        // An error that a step did not report itself: what it had begun to send may have arrived.
+        // An error that the step did not return itself: a request that it had begun to send may have arrived.
         let certainty = || if log.write_begun(job.phase) { Certainty::Unknown } else { Certainty::NotDone };
         let work = Guarded { work: Box::pin(work) };
-        // Virtual time passes by sleeping: a race against it would end every step that takes real time.
+        // Virtual time passes by sleeping, so a race against it would end every step that takes real time.
         if self.clock.is_virtual() {
             return work.await.unwrap_or_else(|panic| Err(panic_error(&panic, certainty())));
         }
@@ -326,7 +326,7 @@ impl Performer {
             Some(Ok(result)) => result,
             Some(Err(panic)) => Err(panic_error(&panic, certainty())),
             None => {
-                let what = format!("{} did not answer within {} s", job.step, job.timeout.as_secs());
+                let what = format!("{} did not finish within {} s", job.step, job.timeout.as_secs());
                 Err(StepError { certainty: certainty(), ..StepError::new(FailureClass::Transient, what) })
             }
         }
@@ -339,11 +339,11 @@ fn panic_error(message: &str, certainty: Certainty) -> StepError {
 }
 
 thread_local! {
-    /// A step is being polled on this thread.
+    /// Whether a step is being polled on this thread.
     static GUARDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Whether a panic on this thread is caught and becomes a failure of the step that panics: for panic hooks.
+/// Whether a panic on this thread is caught and becomes a failure of its step: for panic hooks.
 pub fn panic_becomes_failure() -> bool {
     GUARDED.get()
 }
@@ -359,7 +359,7 @@ impl<F: Future> Future for Guarded<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let work = self.work.as_mut();
         GUARDED.set(true);
-        // After a panic the step's future is never polled again, so nothing half-changed in it is seen.
+        // After a panic the step's future is never polled again, so its inconsistent state is never seen.
         let polled = catch_unwind(AssertUnwindSafe(|| work.poll(cx)));
         GUARDED.set(false);
         match polled {

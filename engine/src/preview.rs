@@ -1,10 +1,10 @@
-//! What a run would find and do, told before there is one: every step is looked at, nothing is written, nothing is kept.
+//! The preview of a run: reads every step, writes nothing and stores nothing.
 //!
 //! ```text
-//! sights ─▶ those whose parameters are known ─look, side by side─▶ what is there ─▶ sights … until nothing new is learnt ─▶ judged
+//! sights ─▶ steps with known parameters ─read, in parallel─▶ what exists ─▶ sights … until nothing new is learned ─▶ judged
 //! ```
-//! A look tells outputs, outputs tell the parameters of further steps. What nobody can know before a step is done stays
-//! unknown, with that step's name.
+//! A read gives outputs, and outputs give the parameters of further steps. What cannot be known before a step is done stays
+//! unknown, with the name of that step.
 
 mod judging;
 #[cfg(test)]
@@ -35,80 +35,81 @@ use crate::state::{IllegalTransition, RunState, fold};
 use crate::step::{Decision, Difference, Identity, Observed, Phase};
 use crate::wait::Wait;
 
-/// So many steps are looked at at a time: the other side counts requests.
+/// Number of parallel reads: the remote limits requests.
 const AT_A_TIME: usize = 8;
 
-/// A look that failed for a reason that passes is repeated so often.
+/// How often a read is tried that fails for a transient reason.
 const TRIES: u32 = 3;
 
-/// The longest that a look which is repeated stays away before.
+/// The longest pause before such a retry.
 const STAY_AWAY: Duration = Duration::from_secs(20);
 
-/// What a run would find and do.
+/// The planned changes of a run.
 #[derive(Clone, Debug)]
 pub struct Preview {
-    /// Every step, in an order in which they can be done.
+    /// Every step, in an order in which they can be performed.
     pub steps: Vec<Previewed>,
-    /// Values that a stand-in stands for in texts.
+    /// The variables whose stand-ins occur in texts.
     pub variables: Vec<Variable>,
 }
 
-/// One step, as a run would find it now.
+/// The planned change of one step.
 #[derive(Clone, Debug)]
 pub struct Previewed {
-    /// The step; a `for_each` whose elements are not known yet counts as one.
+    /// The step; a `for_each` whose elements are not known yet is one entry.
     pub key: StepKey,
-    /// Its place in the plan.
+    /// Its node in the plan.
     pub node: NodeId,
-    /// Who does it; the first acts.
+    /// Its identities; the first acts.
     pub identities: Vec<Identity>,
-    /// The plan's other identities that it could be looked at as.
+    /// The plan's other identities that could read it.
     pub others: Vec<Identity>,
-    /// With what it acts, where that is known.
+    /// Its parameters, if known.
     pub params: Option<Value>,
-    /// What is there, where something is.
+    /// The current values, if the resource exists.
     pub outputs: Option<Value>,
     /// What would happen.
     pub standing: Prospect,
-    /// What it needs that is not so yet.
+    /// Its needs that are not met yet.
     pub after: Vec<StepKey>,
-    /// What doing it comes to, where it does anything.
+    /// What a person would do for it by hand, if it does anything.
     pub task: Option<Task>,
-    /// What whoever acts has to be allowed to do.
+    /// Permissions that it needs.
     pub rights: Vec<Right>,
-    /// Requests that looking took.
+    /// Number of requests that were sent to read it.
     pub reads: usize,
 }
 
-/// What would happen to a step.
+/// The prospect of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prospect {
     /// Its condition is false.
     ConditionFalse,
     /// It is as wanted.
     Unchanged,
-    /// It is not there and would be made; perhaps only after somebody has let it.
+    /// It is absent and would be created, possibly after an approval.
     WouldCreate {
-        /// The gate before its write.
+        /// The approval before its write.
         gate: Option<Wait>,
     },
-    /// It is there, and the plan wants it gone; perhaps only after somebody has let it.
+    /// It exists, and the plan would delete it, possibly after an approval.
     WouldRemove {
-        /// The gate before its removal.
+        /// The approval before its delete.
         gate: Option<Wait>,
     },
-    /// It is there and not as wanted; the run asks before it changes anything.
+    /// It exists and is not as wanted; the run needs a decision before it changes anything, unless an earlier run of the key
+    /// created it.
     WouldChange {
-        /// In what it is not.
+        /// The differences.
         differences: Vec<Difference>,
-        /// What is asked.
+        /// The decision.
         decision: Decision,
     },
-    /// It would be waited for.
+    /// The run would wait.
     Waits(Wait),
-    /// A person would have to settle something first.
+    /// A person would have to decide first.
     NeedsDecision(Decision),
-    /// It cannot be told before what it needs is done, or at all.
+    /// Unknown before its needs are met, or unknowable.
     Unknown {
         /// Why.
         why: String,
@@ -118,20 +119,20 @@ pub enum Prospect {
 }
 
 impl Prospect {
-    /// Whether what needs the step may begin.
+    /// Whether dependents may begin.
     pub fn is_met(&self) -> bool {
         matches!(self, Prospect::Unchanged | Prospect::ConditionFalse)
     }
 }
 
-/// What a look at one step came to.
+/// The result of reading one step.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
     pub(crate) result: Result<Seen, StepError>,
     reads: usize,
 }
 
-/// Looks at every step of `plan`, as `run` would, without any run: nothing is sent but reads. `rollout` knows the earlier
+/// Reads every step of `plan` as `run` would, without creating a run: only reads are sent. `rollout` contains the earlier
 /// runs of its key.
 pub async fn preview(
     plan: Arc<Plan>,
@@ -141,17 +142,17 @@ pub async fn preview(
     performer: Arc<Performer>,
 ) -> Result<Preview, StepError> {
     let state = never_run(plan, inputs, run, rollout, &performer).map_err(|error| {
-        StepError::new(FailureClass::Bug, format!("the plan cannot be looked at: {error}"))
+        StepError::new(FailureClass::Bug, format!("the plan cannot be previewed: {error}"))
     })?;
     let (seen, variables, looks) = read_ahead(&state, &performer, false).await?;
     Ok(Preview { steps: judging::judge(&state, seen, &looks), variables })
 }
 
-/// Steps that are not done, values that something stands in for, and what was read.
+/// Steps that are not done, variables, and read results.
 type Ahead = (Vec<Sight>, Vec<Variable>, BTreeMap<StepKey, Look>);
 
-/// Reads every step of `state` that is not done and whose parameters are known, until nothing new is learnt. `cancelled`:
-/// steps that were cancelled, too.
+/// Reads every step of `state` that is not done and whose parameters are known, until nothing new is learned. `cancelled`:
+/// includes cancelled steps.
 pub(crate) async fn read_ahead(
     state: &RunState,
     performer: &Arc<Performer>,
@@ -159,9 +160,9 @@ pub(crate) async fn read_ahead(
 ) -> Result<Ahead, StepError> {
     let mut glances = Glances::new();
     let mut looks: BTreeMap<StepKey, Look> = BTreeMap::new();
-    // On a virtual clock one after the other, so that the same seed gives the same.
+    // On a virtual clock one after the other, so that the same seed gives the same result.
     let at_a_time = if performer.clock().is_virtual() { 1 } else { AT_A_TIME };
-    // What one step reads serves all.
+    // Reads are shared between steps.
     let since = performer.clock().steady();
     loop {
         let (seen, variables) =
@@ -179,16 +180,16 @@ pub(crate) async fn read_ahead(
         for (key, params, job) in due {
             let (performer, permits) = (Arc::clone(performer), Arc::clone(&permits));
             under_way.spawn(async move {
-                // It is never closed, so there is always a permit.
+                // The semaphore is never closed, so this always succeeds.
                 let _permit = permits.acquire().await;
                 (key, params, look(&performer, job).await)
             });
         }
         while let Some(ended) = under_way.join_next().await {
             let (key, params, look) = ended.map_err(|error| {
-                StepError::new(FailureClass::Bug, format!("a look at a step broke off: {error}"))
+                StepError::new(FailureClass::Bug, format!("reading a step failed: {error}"))
             })?;
-            // What is to be removed puts out nothing.
+            // A resource that is to be absent has no outputs.
             let outputs = outputs(&look).filter(|_| !removing.contains(&key)).cloned();
             glances.insert(key.clone(), Glance { params, outputs });
             looks.insert(key, look);
@@ -196,7 +197,7 @@ pub(crate) async fn read_ahead(
     }
 }
 
-/// The plan as a run of it begins.
+/// A state of the plan at the start of a run.
 fn never_run(
     plan: Arc<Plan>,
     inputs: Inputs,
@@ -220,7 +221,7 @@ fn never_run(
     Ok(state)
 }
 
-/// How to look at a step that can be looked at, and was not with these parameters.
+/// The read of a step, unless it was read with these parameters already.
 fn due(
     state: &RunState,
     sight: &Sight,
@@ -263,7 +264,7 @@ fn due(
     Some((sight.key.clone(), params, job))
 }
 
-/// Looks, and again where the reason to fail passes by itself.
+/// Reads a step, and retries after transient failures.
 async fn look(performer: &Performer, mut job: Job) -> Look {
     let mut reads = 0;
     loop {
@@ -280,7 +281,7 @@ async fn look(performer: &Performer, mut job: Job) -> Look {
     }
 }
 
-/// How long to stay away, where another look may see more.
+/// How long to wait before a retry, if one may succeed.
 fn passes(error: &StepError) -> Option<Duration> {
     let passing = matches!(
         error.class,
@@ -289,7 +290,7 @@ fn passes(error: &StepError) -> Option<Duration> {
     passing.then(|| error.retry_after.unwrap_or(Duration::from_secs(1)).min(STAY_AWAY))
 }
 
-/// What is there.
+/// The current values.
 fn outputs(look: &Look) -> Option<&serde_json::Map<String, Value>> {
     match &look.result {
         Ok(Seen::Checked { observed, .. }) => match observed {

@@ -1,4 +1,4 @@
-//! All step kinds, by name: one line each. Erasure lives here and nowhere else.
+//! The registry of step kinds. Only this module erases their types.
 
 mod bounds;
 mod erased;
@@ -30,32 +30,32 @@ pub struct Registry {
     problems: Vec<String>,
 }
 
-/// What is known of one kind.
+/// The properties of one kind.
 pub struct Kind {
     step: Arc<dyn DynStep>,
     /// Name in `uses`.
     pub name: &'static str,
     /// One line.
     pub summary: &'static str,
-    /// How its write behaves.
+    /// The effect class of its write.
     pub effect: EffectClass,
-    /// After an uncertain write: how long an absence must last before it is believed.
+    /// The consistency delay: after an uncertain write, how long an absence must last before it is believed.
     pub settle: Duration,
-    /// How long a request that was sent may still take effect when its response did not come.
+    /// The request window: how long a request may still take effect when its response did not come.
     pub request_window: Duration,
-    /// Why undo always keeps what it made; `None`: it is taken back.
+    /// Why undo always keeps what it created; `None`: undo deletes it.
     pub keeps: Option<&'static str>,
-    /// Whether `ensure: absent` means something to it.
+    /// Whether it supports `ensure: absent`.
     pub removable: bool,
-    /// How long after the last removal in its run it may be removed, and why; `None`: at once.
+    /// The delete delay, if it has one.
     pub dwell: Option<Dwell>,
     /// Parameters that no write depends on.
     pub only_checked: &'static [&'static str],
-    /// The attribute of identities by which its guards concern some and not others; `None`: it has no guard.
+    /// The identity attribute by which its guards apply to some steps and not to others; `None`: it has no guard.
     pub guards_by: Option<&'static str>,
-    /// Outputs that go on changing after the step is done.
+    /// Outputs that keep changing after the step is done.
     pub moving: &'static [&'static str],
-    /// Parameters that are right in the simulator's default world.
+    /// Parameters that work in the simulator's default world.
     pub example: Value,
     /// JSON Schema of its parameters.
     pub params: Value,
@@ -79,18 +79,19 @@ impl Registry {
         self.problems.extend(param_problems.iter().map(|what| format!("{}, parameter {what}", S::KIND)));
         self.problems.extend(output_problems.iter().map(|what| format!("{}, output {what}", S::KIND)));
         let unknown = S::MOVING.iter().filter(|name| output_fields.iter().all(|field| field.name != **name));
-        self.problems.extend(unknown.map(|name| format!("{}, no output {name} that could move", S::KIND)));
+        self.problems.extend(unknown.map(|name| format!("{}, no output {name} that could change", S::KIND)));
         if let Some((parameter, _)) = S::EFFECT_WITHOUT
             && param_fields.iter().all(|field| field.name != parameter || field.required)
         {
-            self.problems.push(format!("{}, {parameter} is not a parameter that may be left out", S::KIND));
+            self.problems.push(format!("{}, {parameter} is not an optional parameter", S::KIND));
         }
         let example = serde_json::to_value(S::example()).unwrap_or_else(|error| {
             self.problems.push(format!("{}, example cannot be written: {error}", S::KIND));
             Value::Null
         });
         if S::REMOVABLE && (S::EFFECT == EffectClass::Read || S::KEEPS.is_some()) {
-            self.problems.push(format!("{} cannot be removed: it makes nothing, or keeps it", S::KIND));
+            self.problems
+                .push(format!("{} cannot be removable: it creates nothing, or undo keeps it", S::KIND));
         }
         let required = param_fields.iter().filter(|field| field.required).map(|field| field.name.clone());
         let check = bounds::check_of::<S>(example.clone(), required.collect());
@@ -141,7 +142,7 @@ impl Registry {
         self
     }
 
-    /// The same kinds with request windows of at most `longest`: for tests that kill the program and do not want to wait.
+    /// The same kinds with request windows of at most `longest`: for tests that kill the program and must not wait.
     #[must_use]
     pub fn with_request_windows_within(mut self, longest: Duration) -> Self {
         for kind in self.kinds.values_mut() {
@@ -150,7 +151,7 @@ impl Registry {
         self
     }
 
-    /// What the compiler needs to know.
+    /// The catalog for the compiler.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
     }
@@ -165,7 +166,7 @@ impl Registry {
         self.kinds.get(name)
     }
 
-    /// Mistakes in how kinds declare themselves; a test of the program that registers them wants none.
+    /// Errors in the declarations of kinds; a test requires that there are none.
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
@@ -181,17 +182,17 @@ impl Kind {
         self.step.hand_over(cx, params)
     }
 
-    /// For whom a step will wait, whatever its parameters.
+    /// The wait that a step will enter, whatever its parameters.
     pub fn foreseen(&self, identity: &Identity) -> Option<Wait> {
         self.step.foreseen(identity)
     }
 
-    /// What whoever acts in a step with these parameters has to be allowed to do.
+    /// Permissions that a step with these parameters needs.
     pub fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError> {
         self.step.rights(cx, params)
     }
 
-    /// What the engine's rules need to know of it.
+    /// The constants that the engine's rules need.
     pub fn rules(&self) -> KindRules {
         KindRules { settle: self.settle, window: self.request_window, keeps: self.keeps, dwell: self.dwell }
     }
@@ -209,7 +210,7 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// The schema as it is written (outputs) or read (parameters): what has a default is required only in the former.
+/// The schema for writing (outputs) or reading (parameters): a field with a default is required only for writing.
 fn schema<T: JsonSchema>(written: bool) -> Value {
     let settings = SchemaSettings::draft2020_12();
     let settings = if written { settings.for_serialize() } else { settings };

@@ -1,22 +1,22 @@
-//! What somebody has to be allowed to do, so that a step can do its work: said by the step's kind.
+//! The permissions that a step needs: declared by the step's kind.
 
 use serde::Serialize;
 
 use crate::step::Identity;
 
-/// One right that a step takes.
+/// A permission that a step needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Right {
     /// Who needs it.
     pub identity: Identity,
-    /// To do what, in the other side's words.
+    /// The action, in the remote's terms.
     pub action: String,
-    /// On what.
+    /// The scope.
     pub on: String,
 }
 
 impl Right {
-    /// Each of `actions`, for `identity`, on one thing.
+    /// One permission per action, for `identity` at one scope.
     pub fn each(identity: &Identity, on: &str, actions: &[&str]) -> Vec<Right> {
         let right = |action: &&str| Right {
             identity: identity.clone(),

@@ -1,4 +1,4 @@
-//! Runs of one rollout: the key that ties them together, and what earlier runs of the key created.
+//! Rollouts: the key of related runs, and what earlier runs of the key created.
 //!
 //! ```text
 //! ended runs of the key ─created─▶ RunStarted.rollout.earlier ─▶ probes of the new run: unchanged, or updated in place
@@ -24,7 +24,7 @@ use crate::step::{ClaimKey, Marker};
 /// The longest key or label.
 const LONGEST: usize = 200;
 
-/// Ties the runs of one rollout together. The empty key ties nothing.
+/// The key of a rollout. Runs with the empty key are unrelated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunKey(String);
@@ -39,8 +39,8 @@ impl RunKey {
         Ok(RunKey(text.to_owned()))
     }
 
-    /// The key of a plan with these inputs where none is given: the plan's name, and a digest of what it is for
-    /// ([`Plan::targets`]). A table may grow under one key.
+    /// The default key of a plan with these inputs: the plan's name, and a digest of its targets ([`Plan::targets`]). A table
+    /// of targets may grow under one key.
     pub fn of(plan: &Plan, inputs: &Inputs) -> Self {
         let counted = plan.targets(inputs);
         if counted.is_empty() {
@@ -61,7 +61,7 @@ impl RunKey {
         RunKey(text.to_owned())
     }
 
-    /// Whether it ties nothing.
+    /// Whether it is the empty key.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -78,7 +78,7 @@ impl fmt::Display for RunKey {
     }
 }
 
-/// Names for a run that an operator chooses: they are stored and shown, and change nothing.
+/// Labels of a run, chosen by the operator: stored and shown, without any effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Labels(pub BTreeMap<String, String>);
@@ -102,13 +102,13 @@ impl Labels {
         Ok(())
     }
 
-    /// Whether every label of `wanted` is there with the same value.
+    /// Whether it has every label of `wanted` with the same value.
     pub fn contain(&self, wanted: &Labels) -> bool {
         wanted.0.iter().all(|(name, value)| self.0.get(name) == Some(value))
     }
 }
 
-/// Words that need no quotes in a shell.
+/// Checks for text that needs no quotes in a shell.
 fn check(text: &str, what: &str) -> Result<(), String> {
     let plain = |letter: char| letter.is_alphanumeric() || "._:/@+-".contains(letter);
     if text.is_empty() || text.len() > LONGEST || text.starts_with('-') || !text.chars().all(plain) {
@@ -120,13 +120,13 @@ fn check(text: &str, what: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What a run says of the rollout that it belongs to.
+/// A run's part in its rollout.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rollout {
-    /// Ties the runs of one rollout together.
+    /// The key of the rollout.
     #[serde(default, skip_serializing_if = "RunKey::is_empty")]
     pub key: RunKey,
-    /// What the operator calls the run.
+    /// Labels that the operator chose.
     #[serde(default, skip_serializing_if = "no_labels")]
     pub labels: Labels,
     /// Ended runs of the key in this journal when the run began, newest first.
@@ -154,11 +154,11 @@ pub struct Created {
     pub step: StepKey,
     /// The step's kind.
     pub kind: String,
-    /// What the step claimed: the normalised id of the resource, in order.
+    /// The step's claims: the normalized ids of the resource, in order.
     pub claims: Vec<ClaimKey>,
 }
 
-/// What a run created that a later run of the same key knows by its kind and claims.
+/// The creator of a resource that a later run of the key identifies by kind and claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CreatedBy {
     pub(crate) run: RunId,
@@ -166,13 +166,13 @@ pub(crate) struct CreatedBy {
 }
 
 impl CreatedBy {
-    /// Whether the resource still says that it is that run's, or has no place to.
+    /// Whether the resource still carries that run's marker, or its kind has none.
     pub(crate) fn keeps(&self, marker: &Marker) -> bool {
         owns(self.run, marker)
     }
 }
 
-/// Whether a marker is `owner`'s, or the kind has no place for one.
+/// Whether a marker is `owner`'s, or the kind has none.
 pub(crate) fn owns(owner: RunId, marker: &Marker) -> bool {
     match marker {
         Marker::Of(run) => *run == owner.short(),
@@ -188,11 +188,11 @@ pub struct LeftOver {
     pub run: RunId,
     /// The step of that run.
     pub step: StepKey,
-    /// What it created, as far as its outputs say.
+    /// The outputs of that step, if known.
     pub outputs: Option<Value>,
 }
 
-/// A kind and what one of its steps claims.
+/// A kind and the claims of one of its steps.
 type Resource = (String, Vec<ClaimKey>);
 
 pub(crate) fn resource(kind: &str, claims: &[ClaimKey]) -> Option<Resource> {
@@ -205,19 +205,19 @@ pub(crate) fn resource(kind: &str, claims: &[ClaimKey]) -> Option<Resource> {
 }
 
 impl RunState {
-    /// The key that ties it to other runs.
+    /// The key of its rollout.
     pub fn key(&self) -> &RunKey {
         static NONE: RunKey = RunKey(String::new());
         self.rollout().map_or(&NONE, |rollout| &rollout.key)
     }
 
-    /// What the operator calls it.
+    /// The labels that the operator chose.
     pub fn labels(&self) -> &BTreeMap<String, String> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
         self.rollout().map_or(&NONE, |rollout| &rollout.labels.0)
     }
 
-    /// The run as later runs of its key see it; `None` while it is open, and when it was undone.
+    /// The run as later runs of its key record it; `None` while it is open, and after undo.
     pub fn as_earlier(&self) -> Option<EarlierRun> {
         let ended = matches!(self.outcome(), Some(Outcome::Succeeded | Outcome::Cancelled));
         Some(EarlierRun { run: self.run().filter(|_| ended)?, created: self.standing() })
@@ -236,7 +236,7 @@ impl RunState {
         self.items().filter_map(created).collect()
     }
 
-    /// Whether a step of it describes this resource of an earlier run.
+    /// Whether one of its steps describes this resource of an earlier run.
     fn contains(&self, run: RunId, created: &Created) -> bool {
         self.items().any(|item| {
             let Some(record) = item.step() else { return false };
@@ -247,7 +247,7 @@ impl RunState {
                 .is_some_and(|earlier| earlier.run == run && earlier.step == created.step);
             let claimed = step.uses == created.kind
                 && resource(&step.uses, &record.claims).is_some_and(|(_, claims)| claims == created.claims);
-            // Nothing is known of what a step that was skipped describes, but its name.
+            // A skipped step has no claims, so only its key identifies the resource.
             let skipped = matches!(record.state, StepState::Skipped { .. })
                 && item.key == created.step
                 && step.uses == created.kind;
@@ -255,7 +255,7 @@ impl RunState {
         })
     }
 
-    /// Steps of `earlier` whose resource this run updated, as far as it got.
+    /// Steps of `earlier` whose resource this run updated or began to update.
     pub fn updated_of(&self, earlier: RunId) -> Vec<StepKey> {
         let updated = |item: &Item| {
             let record = item.step()?;
@@ -267,7 +267,7 @@ impl RunState {
 }
 
 /// What ended runs of the key created and `latest` does not contain, newest run first. `others`: ended runs of the key,
-/// newest first; what was created twice belongs to the run that created it last.
+/// newest first; a resource that was created twice belongs to the run that created it last.
 pub fn left_over(latest: &RunState, others: &[RunState]) -> Vec<LeftOver> {
     let mut seen: BTreeSet<Resource> = BTreeSet::new();
     let mut left = Vec::new();
@@ -287,7 +287,7 @@ pub fn left_over(latest: &RunState, others: &[RunState]) -> Vec<LeftOver> {
     left
 }
 
-/// Whether these steps may be undone alone.
+/// Checks whether these steps may be undone alone.
 pub(crate) fn may_be_pruned(state: &RunState, steps: &[StepKey]) -> Result<(), SignalRefused> {
     let refused = |what: String, hint: &str| Err(SignalRefused { what, hint: Some(hint.to_owned()) });
     if !matches!(state.outcome(), Some(Outcome::Succeeded | Outcome::Cancelled)) {
@@ -300,13 +300,13 @@ pub(crate) fn may_be_pruned(state: &RunState, steps: &[StepKey]) -> Result<(), S
     }
 }
 
-/// Whether an undo may be called off: one of single steps is driven to its end.
+/// Checks whether the undo may be called off; an undo of single steps may not.
 pub(crate) fn may_be_called_off(state: &RunState) -> Result<(), SignalRefused> {
     if state.pruning().is_none() {
         return Ok(());
     }
     let what = "single steps of the run are being undone: there is nothing to call off".to_owned();
-    Err(SignalRefused { what, hint: Some("`resume` drives that on".to_owned()) })
+    Err(SignalRefused { what, hint: Some("`resume` continues that".to_owned()) })
 }
 
 #[cfg(test)]

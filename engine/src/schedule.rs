@@ -1,6 +1,5 @@
-//! When to try or look again: `backoff`'s exponential policy, used as a pure schedule. It has no timer and draws no
-//! random number here: the jitter comes from the run's seed, so that a replay asks at the same times. This is the one
-//! file that knows `backoff`, and so the one to change when it is replaced.
+//! Schedules of retries and checks: `backoff`'s exponential policy, used without its timer and random numbers. The jitter is
+//! derived from the run's seed, so that a replay uses the same times. No other file uses `backoff`.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -13,16 +12,16 @@ use twinspan_plans::Digest;
 /// Delays that double from `first` to `cap`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Schedule {
-    /// Before the second attempt.
+    /// The delay before the second attempt.
     pub(crate) first: Duration,
-    /// The longest.
+    /// The longest delay.
     pub(crate) cap: Duration,
 }
 
 /// Doublings after which any schedule has reached its cap.
 const LONGEST: u32 = 64;
 
-/// A clock that stands still: the policy only counts, and gives up by our own rules.
+/// A constant clock: the policy only counts; our own rules limit retries.
 #[derive(Debug, Default)]
 struct Still;
 
@@ -39,7 +38,7 @@ impl Schedule {
         Schedule { first, cap }
     }
 
-    /// The delay after the `count`th time, from 1.
+    /// The delay after attempt `count`, from 1.
     pub(crate) fn delay(self, count: u32) -> Duration {
         let mut policy: ExponentialBackoff<Still> = ExponentialBackoffBuilder::<Still>::new()
             .with_initial_interval(self.first.min(self.cap))
@@ -56,13 +55,13 @@ impl Schedule {
         Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)).min(self.cap)
     }
 
-    /// The delay before the `count`th poll, from 1, so that they are made `first`, twice, four times … that long after the
-    /// beginning.
+    /// The delay before poll number `count`, from 1, so that polls take place `first`, twice, four times … that long after
+    /// the beginning.
     pub(crate) fn interval(self, count: u32) -> Duration {
         self.delay(count.saturating_sub(1).max(1))
     }
 
-    /// The same, a quarter more or less: many steps that failed together do not come back together.
+    /// The delay, plus or minus a quarter, so that steps which failed together do not retry together.
     pub(crate) fn jittered(self, count: u32, seed: &str) -> Duration {
         let digest = Digest::of(format!("{seed}/{count}").as_bytes());
         let drawn = u16::from_be_bytes([digest.0[0], digest.0[1]]);

@@ -1,9 +1,9 @@
-//! Before an undo: reads the resources of steps that the journal says never sent anything.
+//! Before an undo: reads the resources of steps that never sent anything according to the journal.
 //!
-//! A journal can be older than the cloud: a backup was restored, or the file lost its last entries. Then it knows nothing of
-//! resources that carry this very run's marker. An undo that trusts it would leave them and say that everything is undone.
-//! So each step that could have been begun is read once, as far as its parameters can be known without it; a step that cannot
-//! be read is named.
+//! A journal can be older than the remote: a backup was restored, or the file lost its last entries. It then does not know
+//! resources that carry this run's marker, and an undo based on it would leave them and report that everything is undone. So
+//! each step that could have begun is read once, as far as its parameters can be known; a step that cannot be read is
+//! reported.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,37 +22,38 @@ use crate::state::item::Role;
 use crate::state::{BlockState, RunState, StepState};
 use crate::step::{Identity, Marker, Observed};
 
-/// What the search found at one step.
+/// The search result of one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sought {
-    /// The step; a `for_each` whose elements are not known counts as one.
+    /// The step; a `for_each` whose elements are not known is one entry.
     pub step: StepKey,
-    /// What was found.
+    /// The result.
     pub found: SoughtState,
 }
 
-/// What the search found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SoughtState {
     /// A resource with this run's marker, and no intent in the journal: the journal lost its last entries.
     Own {
-        /// With what the step was read.
+        /// The parameters with which it was read.
         params: Value,
-        /// As whom.
+        /// Its identities.
         identities: Vec<Identity>,
-        /// Whose token goes along.
+        /// The identity whose token goes along.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         auxiliary: Option<Identity>,
     },
-    /// It could not be told, and why.
+    /// It could not be checked.
     Unchecked {
         /// Why.
         why: String,
     },
 }
 
-/// Reads, and gives the events to record: elements of a `for_each` in which something was found, then the findings.
+/// Reads the steps, and returns the events to record: first the elements of each `for_each` in which a resource was found,
+/// then the findings.
 pub(crate) async fn search(state: &RunState, performer: &Arc<Performer>) -> Vec<Event> {
     let (sights, _, looks) = match read_ahead(state, performer, true).await {
         Ok(read) => read,
@@ -77,7 +78,7 @@ pub(crate) async fn search(state: &RunState, performer: &Arc<Performer>) -> Vec<
     events
 }
 
-/// What was found at a step; `None`: nothing that this run could have created.
+/// The result of a step; `None`: no resource that this run could have created.
 fn found(state: &RunState, performer: &Performer, sight: &Sight, look: Option<&Look>) -> Option<SoughtState> {
     let step = state.plan().node(sight.node).step()?;
     let kept = performer.registry().kind(&step.uses).is_some_and(|kind| kind.keeps.is_some());
@@ -89,7 +90,7 @@ fn found(state: &RunState, performer: &Performer, sight: &Sight, look: Option<&L
     let Some(look) = look else {
         return match &sight.outlook {
             Outlook::NotYet(why) => unchecked(why.clone()),
-            Outlook::Known(_) => unchecked("it takes a value that only the run would learn".to_owned()),
+            Outlook::Known(_) => unchecked("it needs a value that only the run would learn".to_owned()),
         };
     };
     let (observed, claims) = match &look.result {
@@ -107,7 +108,7 @@ fn found(state: &RunState, performer: &Performer, sight: &Sight, look: Option<&L
     };
     match marker {
         Marker::Of(run) if state.run().is_some_and(|own| own.short() == *run) => {
-            // Another step of this run wrote it, and the journal knows.
+            // Another step of this run wrote it, and the journal contains that.
             if state.has_written(claims) {
                 return None;
             }
@@ -124,7 +125,7 @@ fn found(state: &RunState, performer: &Performer, sight: &Sight, look: Option<&L
     }
 }
 
-/// The elements of every `for_each` around these steps that the run does not have yet, outermost first.
+/// The elements of each `for_each` around these steps that the run does not have yet, outermost first.
 fn expansions(state: &RunState, sights: &[Sight], inside: &BTreeSet<usize>) -> Vec<Event> {
     let mut wanted: Vec<StepKey> = Vec::new();
     for at in inside {
@@ -132,7 +133,7 @@ fn expansions(state: &RunState, sights: &[Sight], inside: &BTreeSet<usize>) -> V
             let closed = match state.lookup(&collection).map(|id| &state.item(id).role) {
                 Some(Role::Collection(of)) => of.state == BlockState::Closed,
                 Some(Role::Step(_) | Role::Group { .. }) => false,
-                // It lies in an element that is expanded here, too.
+                // It lies in an element that is expanded here too.
                 None => true,
             };
             if closed && !wanted.contains(&collection) {
@@ -152,8 +153,8 @@ fn expansions(state: &RunState, sights: &[Sight], inside: &BTreeSet<usize>) -> V
 }
 
 impl RunState {
-    /// Whether nothing is known of a step that could have created something: neither an intent nor a proof, and nobody
-    /// left it out.
+    /// Whether the journal says nothing about a step that could have created a resource: it has neither an intent nor a
+    /// proof, and was not skipped.
     pub(crate) fn is_unsearched(&self, id: crate::state::item::ItemId) -> bool {
         let item = self.item(id);
         let Some(step) = self.plan().node(item.node).step() else { return false };
@@ -174,12 +175,12 @@ impl RunState {
         })
     }
 
-    /// Steps of which nothing is known.
+    /// Steps about which the journal says nothing.
     pub(crate) fn unsearched(&self) -> impl Iterator<Item = StepKey> + '_ {
         self.ids().filter(|id| self.is_unsearched(*id)).map(|id| self.item(id).key.clone())
     }
 
-    /// Whether an undo has to search: a step of which nothing is known, or a `for_each` that may hold one.
+    /// Whether an undo needs the search: there is such a step, or a `for_each` that may contain one.
     pub(crate) fn has_unsearched(&self) -> bool {
         let closed = |id| match &self.item(id).role {
             Role::Collection(collection) => collection.state == BlockState::Closed,

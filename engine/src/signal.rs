@@ -1,4 +1,4 @@
-//! What people ask of a run.
+//! Signals: instructions of people to a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::drift::Finding;
 use crate::ids::{RunId, Seq, SignalId, StepKey};
 
-/// Who asks.
+/// The person who sends a signal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Actor(pub String);
@@ -28,54 +28,54 @@ pub struct SignalRow {
     pub id: SignalId,
     /// The run.
     pub run: RunId,
-    /// Who asks.
+    /// The sender.
     pub actor: Actor,
     /// Why.
     pub reason: Option<String>,
-    /// What for.
+    /// The instruction.
     pub signal: Signal,
 }
 
-/// What is asked for.
+/// An instruction to a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Signal {
-    /// Send nothing more; what is in flight ends.
+    /// Send no new request; requests in flight finish.
     Pause,
-    /// Go on.
+    /// Continue a paused run.
     Resume,
-    /// Begin nothing more, for good.
+    /// Start no further step; end the run.
     Cancel,
-    /// Let a step that waits for approval go on.
+    /// Approve a step that waits for approval.
     Approve {
         /// The step.
         step: StepKey,
-        /// For whom the person speaks: one of those whom the gate names. It is stated, not proven, and recorded.
+        /// On whose behalf the person approves: one of the named approvers. Stated, not proven; recorded.
         #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
         speaks_for: Option<String>,
     },
-    /// Refuse it.
+    /// Reject a step that waits for approval.
     Reject {
         /// The step.
         step: StepKey,
     },
-    /// Try now: a step that waits, retries or has failed.
+    /// Check or retry now: a step that waits, retries or has failed.
     Retry {
         /// The step; `None`: every one that can.
         step: Option<StepKey>,
     },
-    /// Leave a step out.
+    /// Skip a step.
     Skip {
         /// The step.
         step: StepKey,
         /// Outputs given by the person.
         values: BTreeMap<String, Value>,
     },
-    /// Settle a step that needs a decision.
+    /// Decide about a step that needs a decision.
     Decide {
         /// The step.
         step: StepKey,
-        /// How.
+        /// The choice.
         choice: Choice,
     },
     /// State an output that cannot be read; a claim until a check proves it.
@@ -87,39 +87,39 @@ pub enum Signal {
         /// Its value.
         value: Value,
     },
-    /// Take back what the run made.
+    /// Undo the run: delete what it created.
     Undo,
-    /// Call an undo off: what was deleted stays deleted until the run creates it anew on its way forward.
+    /// Call an undo off: a deleted resource stays deleted until the run, going forward, recreates it.
     Forward,
-    /// Undo single steps of a run that has ended: a later run of its key does not contain what they created. The run ends
-    /// once more as it had ended.
+    /// Undo single steps of an ended run, because a later run of its key does not contain their resources. The run then ends
+    /// again with its earlier outcome.
     Prune {
         /// The steps.
         steps: Vec<StepKey>,
         /// The later run.
         by: RunId,
     },
-    /// Record that a later run of the same key updated what these steps created. It asks for nothing.
+    /// Record that a later run of the same key updated what these steps created. No other effect.
     UpdatedSince {
         /// The steps.
         steps: Vec<StepKey>,
         /// The later run.
         by: RunId,
     },
-    /// Mend what was found drifted; a run that has ended is reopened.
+    /// Repair what was found drifted; reopens an ended run.
     Repair {
-        /// The step that was asked for.
+        /// The requested step.
         step: StepKey,
-        /// What the person was shown, and agreed to.
+        /// The changes that the person was shown and agreed to.
         mends: Vec<Mend>,
     },
-    /// Record what a look at everything that is in place found. It asks for nothing.
+    /// Record the findings of a verification. No other effect.
     Verified {
         /// When the first read began.
         began: Timestamp,
         /// The run's last event when it began.
         after: Seq,
-        /// One for each step that was looked at.
+        /// One for each step that was read.
         findings: Vec<Finding>,
     },
 }
@@ -129,21 +129,21 @@ pub enum Signal {
 pub struct Mend {
     /// The step.
     pub step: StepKey,
-    /// What is done about what is found there; `None`: it is looked at, and made where nothing is.
+    /// The choice for what the probe finds; `None`: probe it, and create it if it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
 }
 
-/// How a decision is settled.
+/// A choice of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
-    /// Take what is there as it is.
+    /// Take the resource as it is.
     Adopt,
-    /// Write ours over it.
+    /// Write the wanted values over it.
     Overwrite,
-    /// Remove it and make it anew.
+    /// Delete it and create it again.
     Recreate,
-    /// Give the step up.
+    /// Give up the step.
     Abort,
 }

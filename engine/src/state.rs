@@ -1,4 +1,4 @@
-//! Where a run stands: folded from its events, never stored as a second truth.
+//! The state of a run: folded from its events and never stored separately.
 //!
 //! ```text
 //! RunStarted ─▶ items (steps, headings, collections) with counts of unmet needs
@@ -52,10 +52,10 @@ pub use crate::state::step_state::{Absence, Proof, StepState, Waiting, Way};
 pub use crate::state::verified::Verified;
 pub use crate::state::view::{Counts, ItemKind, ItemView, OpenWait};
 
-/// How many phases of one run are performed at the same time, unless told otherwise.
+/// Default limit of phases of one run that are performed at the same time.
 const PERFORMS: usize = 16;
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Debug)]
 pub struct RunState {
     plan: Arc<Plan>,
@@ -65,7 +65,7 @@ pub struct RunState {
     driver: Option<String>,
     program: Option<String>,
     seq: Seq,
-    /// The boot-time clock at the last event, since this driver took the run; zero while a journal is read.
+    /// The boot-time clock at the last event, since this driver took the run; zero while a journal is only read.
     boot: Duration,
     /// When the last driver took the run.
     took: Option<(Seq, Timestamp)>,
@@ -76,87 +76,87 @@ pub struct RunState {
     by_key: HashMap<StepKey, ItemId>,
     by_node: HashMap<(Option<ItemId>, NodeId), ItemId>,
     roots: Vec<ItemId>,
-    /// Items at the top that are not met.
+    /// Items of the top level that are not met.
     roots_left: usize,
     agenda: Agenda,
     tally: Tally,
     todo: Vec<Task>,
-    /// Collections that may have a slot to give.
+    /// Collections that may have a free slot.
     pumps: BTreeSet<ItemId>,
     signals: HashSet<SignalId>,
     undo: UndoOrder,
     search: Search,
-    /// When something of this run was last proven gone.
+    /// When a deletion of this run was last proven.
     removed: Option<Moment>,
-    /// Since when it moves: a driver took it, or a pause ended.
+    /// When the run became active: a driver took it, or a pause ended.
     awake: Option<Moment>,
     foreign: HashMap<ClaimKey, RunId>,
-    /// Steps of this run by what they claim.
+    /// Steps of this run by their claims.
     claimants: HashMap<ClaimKey, Vec<ItemId>>,
     /// What ended runs of the same key created, by kind and claims; the newest run wins.
     earlier: HashMap<(String, Vec<ClaimKey>), CreatedBy>,
-    /// Their names in markers.
+    /// The short ids of those runs, as used in markers.
     earlier_runs: Arc<HashSet<String>>,
     performs: usize,
-    /// Steps that are being repaired and do not stand again.
+    /// Steps that are being repaired and are not done again.
     reopened: BTreeSet<ItemId>,
-    /// Single steps are being undone: how the run had ended before.
+    /// The goal and outcome before single steps of an ended run are undone.
     pruning: Option<(Goal, Outcome)>,
-    /// Something was sent, or was about to be.
+    /// A write was sent, or was about to be sent.
     wrote: bool,
-    /// The last look at everything that is in place.
+    /// The last verification of all proven steps.
     verified: Option<Verified>,
     /// Steps that it found drifted, and that were not proven since.
     drifted: BTreeSet<ItemId>,
 }
 
-/// How the run began.
+/// The start of the run.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) started: RunStarted,
     pub(crate) run_id: String,
-    /// Guards of the steps that were not done when this process first asked.
+    /// Guards of the steps that were not done when this process first evaluated them.
     pub(crate) guards: OnceLock<Arc<[Guard]>>,
 }
 
-/// What the operator wants, apart from what is.
+/// The operator's instructions, as opposed to the state of the steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Control {
-    /// Where the run is to go.
+    /// The goal of the run.
     pub goal: Goal,
-    /// Nothing more is sent, until resumed.
+    /// Set: no new request is sent until the run is resumed.
     pub pause: Option<Pause>,
-    /// Pause or cancel is in force since this was acknowledged: the writes that were on their way then.
+    /// Set when a pause or cancel is acknowledged: the steps whose writes were in flight then.
     pub fence: Option<BTreeSet<StepKey>>,
-    /// The run had been cancelled when its undo was asked for: there is no way forward from there.
+    /// The run had been cancelled before its undo was requested: it cannot go forward again.
     pub cancelled: bool,
 }
 
-/// Where a run is to go.
+/// The goal of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Goal {
-    /// To the plan's end.
+    /// Reach the plan's end.
     #[default]
     Finish,
-    /// To an early end: nothing begins any more.
+    /// End early: no further step begins.
     Cancel,
-    /// Back.
+    /// Undo.
     Undo,
 }
 
-/// The search before an undo.
+/// The search for unrecorded resources before an undo.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Search {
-    /// There was none, as every step is accounted for.
+    /// Not needed: every step is accounted for.
     #[default]
     None,
-    /// Nothing is undone before it.
+    /// Nothing is undone before it is finished.
     Due,
-    /// Steps that could not be checked, and why.
+    /// Finished; these steps could not be checked, and why.
     Done(Vec<(StepKey, String)>),
 }
 
-/// Who paused a run.
+/// The pause of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
     /// Who.
@@ -167,7 +167,7 @@ pub struct Pause {
     pub at: Timestamp,
 }
 
-/// An event does not fit the state: the journal is damaged, or a rule has a mistake.
+/// An event does not fit the state: the journal is damaged, or a rule has a bug.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("event {event} is not possible for {item} in state {state}")]
 pub struct IllegalTransition {
@@ -180,7 +180,7 @@ pub struct IllegalTransition {
 }
 
 impl RunState {
-    /// What must hold before its first write.
+    /// The guards that must hold before the run's first write.
     pub(crate) fn guards(&self) -> Option<Guards> {
         let all = self.head.as_ref()?.guards.get_or_init(|| crate::guards::of(self));
         Some(Guards { all: Arc::clone(all), wrote: self.wrote })
@@ -228,22 +228,22 @@ impl RunState {
         }
     }
 
-    /// Sets how many phases may be performed at the same time.
+    /// Sets the limit of phases that are performed at the same time.
     #[must_use]
     pub fn with_performs(mut self, performs: usize) -> Self {
         self.performs = performs.max(1);
         self
     }
 
-    /// What other live runs claim. It is not part of the journal of this run: the driver sets it whenever the table
-    /// of claims has changed, before it calls [`crate::decide`] or [`crate::interpret`]; a step that would claim one of
-    /// them waits. Two drivers can still race for a claim: then the journal refuses the commit of `Intended`, and the
-    /// driver appends the event of [`crate::claim_clash`] instead.
+    /// Sets the claims of other live runs. They are not part of this run's journal: the driver sets them whenever the table
+    /// of claims has changed, before it calls [`crate::decide`] or [`crate::interpret`]; a step that would claim one of them
+    /// waits. Two drivers can still race for a claim: then the journal refuses the commit of `Intended`, and the driver
+    /// appends the event of [`crate::claim_clash`] instead.
     pub fn set_foreign_claims(&mut self, claims: HashMap<ClaimKey, RunId>) {
         self.foreign = claims;
     }
 
-    /// Another step of this run that has sent a change of one of these, and has not proven it yet.
+    /// Another step of this run that has sent a change with one of these claims, not proven yet.
     pub(crate) fn claimed_within(&self, claims: &[ClaimKey], by: &StepKey) -> Option<&StepKey> {
         let holds = |id: &ItemId| {
             let item = self.item(*id);
@@ -253,13 +253,13 @@ impl RunState {
         claims.iter().filter_map(|claim| self.claimants.get(claim)).flatten().find_map(holds)
     }
 
-    /// Whether a step of this run that changes one of these has sent something, as far as the journal knows.
+    /// Whether a step of this run with one of these claims has sent something, as far as the journal knows.
     pub(crate) fn has_written(&self, claims: &[ClaimKey]) -> bool {
         let items = claims.iter().filter_map(|claim| self.claimants.get(claim)).flatten();
         items.filter_map(|id| self.item(*id).step()).any(|record| record.attempts > 0 && !record.lost)
     }
 
-    /// Whether nothing may be undone before the search.
+    /// Whether undo must wait for the search.
     pub(crate) fn search_is_due(&self) -> bool {
         self.search == Search::Due
     }
@@ -277,7 +277,7 @@ impl RunState {
         self.items.iter().filter(|item| item.step().is_some_and(|record| record.lost)).map(|item| &item.key)
     }
 
-    /// Requests that may still take effect on one of these, of steps of this run other than `by`.
+    /// Unsettled requests on these claims, of steps of this run other than `by`.
     pub(crate) fn requests_on<'s>(
         &'s self,
         claims: impl Iterator<Item = &'s ClaimKey> + 's,
@@ -288,7 +288,7 @@ impl RunState {
         items.filter_map(|item| Some(&item.step()?.requests))
     }
 
-    /// Everything that this run claims against others, now.
+    /// All current claims of this run.
     pub fn claims(&self) -> impl Iterator<Item = &ClaimKey> {
         self.items.iter().filter_map(Item::step).flat_map(|record| record.claims.iter())
     }
@@ -297,12 +297,12 @@ impl RunState {
         claims.iter().find_map(|claim| self.foreign.get(claim).copied())
     }
 
-    /// When something of this run was last proven gone.
+    /// When a deletion of this run was last proven.
     pub(crate) fn removed_at(&self) -> Option<Duration> {
         self.removed.map(|at| at.boot)
     }
 
-    /// Since when this run moves; what happened to other runs while it did not, it has not seen.
+    /// Since when this run is active. It does not know what happened to other runs before.
     pub(crate) fn awake_since(&self) -> Option<Duration> {
         self.awake.map(|at| at.boot)
     }
@@ -312,7 +312,7 @@ impl RunState {
         self.performs
     }
 
-    /// Items about which something is to be recorded.
+    /// Items about which `decide` has something to record.
     pub(crate) fn records(&self) -> impl Iterator<Item = ItemId> + '_ {
         self.agenda.records()
     }
@@ -338,21 +338,21 @@ impl RunState {
         })
     }
 
-    /// Normalised ids of what this run created, as far as its writes found nothing there.
+    /// Claim keys of what this run created: of writes whose probe found nothing.
     pub(crate) fn created(&self) -> Vec<ClaimKey> {
         let records = self.items.iter().filter_map(|item| item.step());
         let records = records.filter(|record| record.ownership.owed && record.ownership.was_absent);
         records.flat_map(|record| record.claims.iter().cloned()).collect()
     }
 
-    /// Items that are not at rest: what moves, waits, has failed, or needs a person.
+    /// Items that move, wait, have failed, or need a decision.
     pub(crate) fn restless(&self) -> Vec<ItemId> {
         let tally = &self.tally;
         let sets = [&tally.working, &tally.waiting, &tally.failed, &tally.undecided, &tally.stopped];
         sets.into_iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Steps that are under way and have no write whose outcome is open, once what was not sent is withdrawn.
+    /// Steps in progress without a write of open outcome, once unsent intents are withdrawn.
     pub(crate) fn begun_without_write(&self, in_flight: &[StepKey]) -> Vec<ItemId> {
         let sent = |key: &StepKey| in_flight.contains(key);
         let tally = &self.tally;
@@ -370,7 +370,7 @@ impl RunState {
             .collect()
     }
 
-    /// Steps that were left out without outputs which others read.
+    /// Skipped steps without outputs, although others read their outputs.
     pub(crate) fn withheld(&self) -> Vec<ItemId> {
         let ids = (0..self.items.len()).map(|index| ItemId(u32::try_from(index).unwrap_or(u32::MAX)));
         ids.filter(|id| {
@@ -426,7 +426,7 @@ impl RunState {
         self.by_key.get(key).copied()
     }
 
-    /// Whether only single steps of a run that had ended are being undone, and how it had ended.
+    /// How the run had ended, if only single steps of it are being undone now.
     pub fn pruning(&self) -> Option<Outcome> {
         self.pruning.map(|(_, outcome)| outcome)
     }
@@ -435,14 +435,14 @@ impl RunState {
         self.signals.contains(&id)
     }
 
-    /// Whether new work may begin or be sent.
+    /// Whether steps may begin and requests may be sent.
     pub(crate) fn may_send(&self) -> bool {
         self.outcome.is_none() && self.control.pause.is_none() && self.control.goal != Goal::Cancel
     }
 }
 
 impl Event {
-    /// Its name: stable, for machines. For a step's event: that event's name.
+    /// The event's name, stable for machines; for a step's event, the name of that event.
     pub fn name(&self) -> &'static str {
         match self {
             Event::RunStarted(_) => "run-started",

@@ -1,7 +1,7 @@
-//! What a step author writes: one type per kind, plain `async fn`, no erased types.
+//! The interface of a step author: one type per kind, plain `async fn`, no erased types.
 //!
-//! `check` always precedes `apply` and always follows it. That one method gives adoption of what exists, recovery after
-//! a crash, proof of success and the detection of drift; outputs come only from it.
+//! `check` always runs before `apply` and again after it. This one method gives adoption of existing resources,
+//! recovery after a crash, proof of success and detection of drift; outputs come only from it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
@@ -33,64 +33,70 @@ pub trait Step: Send + Sync + 'static {
     const KIND: &'static str;
     /// One line, imperative.
     const SUMMARY: &'static str;
-    /// How the write behaves when it is sent twice or its answer is lost.
+    /// How the write behaves when it is sent twice or its response is lost.
     const EFFECT: EffectClass;
-    /// A parameter without which the write behaves otherwise, and how; `None`: every step of the kind behaves the same.
+    /// A parameter without which the write behaves differently, and how; `None`: every step of the kind behaves the
+    /// same.
     const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = None;
-    /// After an uncertain write: how long an absence must last before it is believed.
+    /// The consistency delay: after an uncertain write, how long reads must find nothing before the absence is
+    /// believed.
     const SETTLE: Duration;
-    /// The time within which a request that was sent may still take effect when its response did not come: a constant of
-    /// the service that it goes to. Deletes, re-creation, repair and undo wait until it has passed.
+    /// How long a request may still take effect after it was sent, when its response did not come: a constant of the
+    /// service. Deletes, re-creation, repair and undo wait until it has passed.
     const REQUEST_WINDOW: Duration;
     /// How many identities `as` takes.
     const IDENTITIES: Identities = Identities::One;
-    /// Whether `auxiliary` means something.
+    /// Whether the kind uses `auxiliary`.
     const AUXILIARY: bool = false;
-    /// Why undo always keeps what this kind made; `None`: it is taken back.
+    /// Why undo always keeps what this kind created; `None`: undo deletes it.
     const KEEPS: Option<&'static str> = None;
-    /// Whether `ensure: absent` means something: what this kind makes can be found again and removed, whoever made it.
+    /// Whether the kind supports `ensure: absent`: it can find and delete the resource, whichever run or person
+    /// created it.
     const REMOVABLE: bool = false;
-    /// Whether a step of this kind is a gate: what is written after it in the same list of steps waits for it, unless the
-    /// plan says `barrier: false`.
+    /// Whether a step of this kind is a barrier: the steps written after it in the same list need it, unless the plan
+    /// says `barrier: false`.
     const GATE: bool = false;
-    /// Kinds whose steps, where they need a step of this kind, are nevertheless taken back *after* it. Undo goes
-    /// backwards through the plan's needs; this is for what the other side wants removed in the order it was made.
+    /// Kinds whose steps are undone *after* a step of this kind that they need. Undo otherwise goes backwards through
+    /// the needs; some resources must be deleted in the order in which they were created.
     const UNDO_BEFORE: &'static [&'static str] = &[];
-    /// What must not be removed too soon after other removals of the same run (with `ensure: absent`: also not as soon as
-    /// its turn comes, as others may have removed something); `None`: nothing to fear.
+    /// The delete delay: how long the resource must stay after other deletes of the same run. With `ensure: absent` it
+    /// also counts from the start of the step, because other runs may have deleted something; `None`: no delay.
     const DWELL: Option<Dwell> = None;
-    /// Sets of parameters that stand for each other: exactly one of the sets is given, whole.
+    /// Alternative sets of parameters: exactly one of the sets is given, and all of it.
     const FORMS: &'static [&'static [&'static str]] = &[];
-    /// Parameters that no write depends on: a hand-over does without those that nobody knows yet.
+    /// Parameters that no write depends on: a hand-over omits those whose values are not known yet.
     const ONLY_CHECKED: &'static [&'static str] = &[];
 
-    /// Parameters in whose values a secret may stand, as the whole value of a field: the kind reads it when it sends it.
+    /// Parameters whose fields may hold a secret as their whole value; the kind reads the secret when it sends the
+    /// request.
     const SECRETS: &'static [&'static str] = &[];
-    /// The kind has a [`Step::guard`]: the attribute of identities that says where one belongs. Once the run has written, a guard
-    /// that does not hold stops only those who belong where its own step does.
+    /// The identity attribute by which [`Step::guard`] compares homes; `None`: the kind has no guard. After the run's
+    /// first write, a guard that does not hold stops only steps whose identity has the same value as the guard's own
+    /// step.
     const GUARDS: Option<&'static str> = None;
 
-    /// Outputs that go on changing after the step is done: `verify` does not compare them with what was proven.
+    /// Outputs that keep changing after the step is done: `verify` does not compare them with the proven values.
     const MOVING: &'static [&'static str] = &[];
 
     /// Parameters, after references are resolved.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
-    /// Outputs, as later steps read them.
+    /// Outputs that later steps read.
     type Output: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
 
-    /// Parameters that are right in the simulator's default world: for docs, schema and conformance.
+    /// Parameters that work in the simulator's default world: for docs, schema and conformance tests.
     fn example() -> Self::Params;
 
-    /// What is wrong with parameters that fit their types: limits of the remote, and what does not go together. Said before
-    /// anything is sent, so it needs no request. Limits of what is created do not hold where it is to be gone, nor for what
-    /// is only named.
+    /// Checks parameters that fit their types against limits of the remote and against each other. It runs before any
+    /// request and sends none. Limits on creation do not apply with `ensure: absent`, nor to a resource that is only
+    /// referenced.
     fn misfits(params: &Self::Params, ensure: Ensure) -> Vec<Misfit> {
         let _ = (params, ensure);
         Vec::new()
     }
 
-    /// What must hold before the run writes anything, whatever the order of its steps: asked with those parameters that the
-    /// inputs give alone. Reads; an error that says that an identity cannot read it yet counts as [`Guarded::Unknown`].
+    /// Checks what must hold before the run writes anything, whatever the order of its steps. It gets only the
+    /// parameters that follow from the inputs. It only reads; an error that an identity cannot read yet counts as
+    /// [`Guarded::Unknown`].
     fn guard(
         &self,
         cx: &StepCx<'_>,
@@ -100,10 +106,12 @@ pub trait Step: Send + Sync + 'static {
         std::future::ready(Ok(Guarded::Met))
     }
 
-    /// What this step changes, normalised: two live runs never claim it, two steps of a run never change it at once.
+    /// The normalized ids that this step changes: two live runs never claim the same one, and two steps of a run never
+    /// change it at the same time.
     fn claims(&self, cx: &StepCx<'_>, params: &Self::Params) -> Vec<ClaimKey>;
 
-    /// Whether `apply` may be sent now. Asked only when `check` did not find what is wanted. Most kinds have nothing in the way.
+    /// Whether `apply` may be sent now. Called only when `check` did not find the wanted state. Most kinds are always
+    /// ready.
     fn precondition(
         &self,
         cx: &StepCx<'_>,
@@ -113,22 +121,22 @@ pub trait Step: Send + Sync + 'static {
         std::future::ready(Ok(Readiness::Ready))
     }
 
-    /// Reads what is there.
+    /// Reads the current state of the resource.
     fn check(
         &self,
         cx: &StepCx<'_>,
         params: &Self::Params,
     ) -> impl Future<Output = Result<Observed<Self::Output>, StepError>> + Send;
 
-    /// The one write.
+    /// Sends the one write.
     fn apply(
         &self,
         cx: &StepCx<'_>,
         params: &Self::Params,
     ) -> impl Future<Output = Result<Applied, StepError>> + Send;
 
-    /// Removes what is there: what this run made and takes back, or (`cx.ensure` says absent) what the plan wants removed,
-    /// whoever made it. `found` was read just now.
+    /// Deletes the resource: what this run created (undo), or what the plan wants deleted (`cx.ensure` is absent),
+    /// whichever run or person created it. `found` was read immediately before.
     fn undo(
         &self,
         cx: &StepCx<'_>,
@@ -136,8 +144,9 @@ pub trait Step: Send + Sync + 'static {
         found: &Self::Output,
     ) -> impl Future<Output = Result<Undone, StepError>> + Send;
 
-    /// What the remote deletes along with `found`; `None`: it is gone by now. Read before a removal, where what this run created is no
-    /// reason to ask, and where a person may decide to recreate it. Most resources hold nothing.
+    /// Lists what the remote deletes along with `found`; `None`: the resource is already gone. Read before a delete,
+    /// so that contents this run did not create need a decision, and before a person decides to recreate. Most
+    /// resources contain nothing.
     fn contents(
         &self,
         cx: &StepCx<'_>,
@@ -148,33 +157,34 @@ pub trait Step: Send + Sync + 'static {
         std::future::ready(Ok(Some(Contents::default())))
     }
 
-    /// What a person does instead, where this program may not act; nothing is read or sent. A kind that only looks needs
-    /// nothing done.
+    /// Describes what a person does where this program may not act; it reads and sends nothing. A kind that only reads
+    /// needs no action.
     fn hand_over(&self, cx: &StepCx<'_>, params: &Self::Params) -> Result<HandOver, StepError> {
         let _ = (cx, params);
         Ok(HandOver::default())
     }
 
-    /// For whom the step will wait, whatever its parameters: told before a run, while they are not known. `identity` acts.
+    /// The wait that the step will enter whatever its parameters: reported before a run, while they are unknown.
+    /// `identity` acts.
     fn foreseen(&self, identity: &Identity) -> Option<Wait> {
         let _ = identity;
         None
     }
 
-    /// What whoever acts, and whoever's token goes along, has to be allowed to do for the look and the write; nothing is
-    /// read or sent.
+    /// Permissions that the acting identity and the auxiliary identity need for the reads and the write. Reads and
+    /// sends nothing.
     fn rights(&self, cx: &StepCx<'_>, params: &Self::Params) -> Result<Vec<Right>, StepError> {
         let _ = (cx, params);
         Ok(Vec::new())
     }
 }
 
-/// Parameters that do not go together, or one that the remote does not take.
+/// Parameters that do not fit together, or one that the remote does not accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// The parameters that it is about, the one to change first: it is said only where all of them are known.
+    /// The parameters concerned, the one to change first. Reported only when all of them are known.
     pub about: &'static [&'static str],
-    /// Where in the first of them: fields and positions.
+    /// Path within the first parameter: fields and positions.
     pub within: Vec<String>,
     /// What is wrong, with what is allowed.
     pub why: String,
@@ -186,7 +196,7 @@ impl Misfit {
         Misfit { about, within: Vec::new(), why: why.into() }
     }
 
-    /// The same in a part of the first parameter.
+    /// Narrows it to a part of the first parameter.
     #[must_use]
     pub fn within(mut self, part: impl ToString) -> Self {
         self.within.push(part.to_string());
@@ -194,7 +204,7 @@ impl Misfit {
     }
 }
 
-/// How long a thing has to stand after the last removal in its run before it is removed itself, and why.
+/// A delete delay: how long a resource must stay after the run's last delete before it is deleted itself, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dwell {
     /// How long.
@@ -203,13 +213,13 @@ pub struct Dwell {
     pub why: &'static str,
 }
 
-/// A thing that at most one live run may change, normalised by the kind.
+/// A claim key: the normalized id of a resource that at most one live run may change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClaimKey(pub String);
 
 impl ClaimKey {
-    /// The same without case: what is claimed has none.
+    /// The key in lower case: claimed ids are case-insensitive.
     pub(crate) fn folded(self) -> Self {
         ClaimKey(twinspan_plans::elements::folded(&self.0))
     }
@@ -218,67 +228,67 @@ impl ClaimKey {
 /// Whether `apply` may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It may.
+    /// It may be sent.
     Ready,
-    /// Not yet, and why.
+    /// It must wait; the wait says for what.
     Waiting(Wait),
-    /// A person decides first; `overwrite` sends it all the same.
+    /// A person decides first; the choice `overwrite` sends it anyway.
     Undecided(Decision),
 }
 
-/// What `check` found.
+/// The result of `check`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Observed<O> {
-    /// Not there.
+    /// The resource does not exist.
     Absent,
-    /// There, on its way to what is wanted; nothing to do but wait. After a removal: on its way out.
+    /// It exists and is changing towards the wanted state. After a delete: it is being deleted.
     Converging {
         /// What it waits for.
         wait: Wait,
         /// Whether a marker was found.
         marker: Marker,
     },
-    /// Somebody else's, or not to be told apart: a person decides.
+    /// It belongs to another owner or cannot be told apart: a person decides.
     Conflict(Decision),
-    /// There and as wanted, in a state that does not heal by itself: a person decides.
+    /// It is as wanted but in a state that does not recover by itself: a person decides.
     Broken {
-        /// What is there.
+        /// Its current values.
         output: O,
-        /// What is the matter, and whom to ask.
+        /// What is wrong, and who can help.
         decision: Decision,
         /// Whether a marker was found.
         marker: Marker,
     },
-    /// There, under our name, and not as wanted.
+    /// It exists under our name and is not as wanted.
     Differs {
-        /// What is there.
+        /// Its current values.
         output: O,
-        /// In what it differs.
+        /// The differences from what is wanted.
         differences: Vec<Difference>,
         /// Whether a marker was found.
         marker: Marker,
     },
-    /// There and as wanted.
+    /// It exists and is as wanted.
     Present {
-        /// What is there.
+        /// Its current values.
         output: O,
         /// Whether a marker was found.
         marker: Marker,
     },
 }
 
-/// Whether the thing says which run made it.
+/// Which run created a resource, as its marker says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Marker {
-    /// The kind has no place for a marker.
+    /// The kind has no room for a marker.
     NoPlace,
-    /// There is a place, and no marker in it.
+    /// There is room for a marker, and none in it.
     None,
-    /// First 8 digits of the run that made it ([`RunId::short`]).
+    /// First 8 digits of the id of the run that created it ([`RunId::short`]).
     Of(String),
-    /// It is not proven that this run's write created it, and why: undo keeps it for this reason.
+    /// Why it is not proven that this run's write created it: undo keeps it for this reason.
     Before(String),
 }
 
@@ -297,29 +307,30 @@ impl Marker {
     }
 }
 
-/// The write was accepted.
+/// The remote accepted the write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Something only this answer carries (an invitation's redeem link): kept as a sensitive receipt, never exported.
+    /// A value that only this response carries (an invitation's redeem link): kept as a sensitive receipt, never
+    /// exported.
     pub receipt: Option<Value>,
 }
 
-/// What undo did.
+/// The result of an undo write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undone {
-    /// The removal was accepted; a read proves it.
+    /// The delete request was accepted; a later read proves it.
     Removed,
-    /// Left in place, and why.
+    /// The resource was kept, and why.
     Kept(String),
 }
 
-/// Who acts: a name and what the plan says of it.
+/// An identity: its name and what the plan says of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identity {
     /// Name in the plan.
     pub name: String,
-    /// What the plan says of it, resolved (where it belongs, whom to ask). The engine does not read them.
+    /// What the plan says of it, resolved (its home, whom to contact). The engine does not read them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
 }
@@ -334,11 +345,11 @@ pub enum Phase {
     Apply,
     /// Read after the write.
     Verify,
-    /// Read before taking back.
+    /// Read before the undo write.
     UndoProbe,
-    /// The write that takes back.
+    /// The undo write: a delete.
     Undo,
-    /// Read after taking back.
+    /// Read after the undo write.
     UndoVerify,
 }
 
@@ -349,12 +360,12 @@ impl Phase {
     }
 }
 
-/// An identity as the other side knows it: what its credential says of itself, never the credential.
+/// An identity as the remote knows it: what its credential says of itself, never the credential.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ActedAs {
     /// Name of the identity in the plan.
     pub identity: String,
-    /// Ids in the other side's terms, by name.
+    /// Ids in the remote's terms, by name.
     #[serde(flatten)]
     pub ids: BTreeMap<String, String>,
 }
@@ -364,7 +375,7 @@ pub struct ActedAs {
 pub struct Approval {
     /// Who gave it.
     pub by: String,
-    /// For whom that person spoke, where it was said.
+    /// On whose behalf that person approved, if given.
     #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
     pub speaks_for: Option<String>,
     /// When.
@@ -374,84 +385,84 @@ pub struct Approval {
     pub reason: Option<String>,
 }
 
-/// What a step may use while it runs. It has no way to sleep: a step that must wait says so and is asked again.
+/// The context of a running step. It has no way to sleep: a step that must wait returns a wait and is called again.
 pub struct StepCx<'a> {
     /// The run.
     pub run: RunId,
-    /// The run whose marker is written: itself, or the earlier run of its key that keeps what is updated.
+    /// The run whose marker is written: this run, or the earlier run of the same key that keeps the updated resource.
     pub owner: RunId,
     /// The step instance.
     pub step: &'a StepKey,
     /// What this attempt is for.
     pub phase: Phase,
-    /// Whether the thing is to be there, or to be gone. Where it is to be gone, looks and the write have the phases of
-    /// taking back, on the way forward too: a kind reads and removes in one way only.
+    /// Whether the resource is to exist or to be absent. With `absent`, reads and the write have the phases of undo,
+    /// also when the run goes forward: a kind has one way to read and delete.
     pub ensure: Ensure,
     /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// Longest time of this attempt; what a kind starts outside this process, the kind has to end.
+    /// Time limit of this attempt; the kind must end what it starts outside this process.
     pub timeout: Duration,
-    /// Who does it; the first acts.
+    /// The identities of the step; the first acts.
     pub identities: &'a [Identity],
-    /// The plan's other identities: one of them may look where the first cannot. Only the first ever writes.
+    /// The plan's other identities: one of them may read where the first cannot. Only the first writes.
     pub others: &'a [Identity],
-    /// Whose token goes along.
+    /// The identity whose token goes along.
     pub auxiliary: Option<&'a Identity>,
     /// When the step was first ready, for people.
     pub since: Timestamp,
-    /// How long ago that is, whatever was done to the wall clock since: `delay` counts this.
+    /// How long ago that was, whatever was done to the wall clock since: `delay` counts this.
     pub waited: Duration,
-    /// Apply: the probe before this write found something, so that what the plan does not speak of is kept.
+    /// Apply: the probe before this write found the resource, so values that the plan does not mention are kept.
     pub overwrites: bool,
-    /// Before a removal: normalised ids of what this run created.
+    /// Before a delete: claim keys of what this run created.
     pub created: &'a [ClaimKey],
     /// Ended runs of the same key, as markers name them.
     pub earlier: Option<&'a HashSet<String>>,
-    /// How long ago the response to the step's own last write was there; `None`: it has not written, or nobody knows when.
+    /// Time since the response to the step's own last write; `None`: it has not written, or the time is unknown.
     pub written: Option<Duration>,
-    /// What another step reads serves this one as well if that read began at this time of [`Clock::steady`] or later.
-    /// [`Timestamp::MAX`]: only its own reads count.
+    /// Another step's read also serves this step if it began at this time of [`Clock::steady`] or later.
+    /// [`Timestamp::MAX`]: only the step's own reads count.
     pub reads_from: Timestamp,
     /// The approval that was given to this step.
     pub approval: Option<&'a Approval>,
-    /// What only the answer to this step's own write carried.
+    /// The receipt: what only the response to this step's own write carried.
     pub receipt: Option<&'a Value>,
-    /// Receipts of the steps that this one needs directly (a redeem link is shown by the step that waits for it).
+    /// Receipts of the steps that this one needs directly (the step that waits for a redemption shows its link).
     pub needed_receipts: &'a [Value],
     /// Outputs that a person stated: claims, which a read may prove.
     pub stated: &'a BTreeMap<String, Value>,
-    /// Values that a GUID stands in for, because nobody knows them yet; empty but in a hand-over.
+    /// Variables whose values are not known yet, each represented by a GUID; empty except in a hand-over.
     pub unknown: &'a [Variable],
-    /// The time; never the machine's own.
+    /// The clock; never the system clock directly.
     pub clock: &'a dyn Clock,
-    /// Where requests are recorded, and where the permission for the one write is.
+    /// Records requests and holds the permit for the one write.
     pub log: &'a AttemptLog,
 }
 
 impl StepCx<'_> {
-    /// The wall clock: for people, and for dates that the remote gives.
+    /// The wall clock: for people, and to compare with dates that the remote returns.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// A date that only goes forward, whatever is done to the wall clock: for spans within this process.
+    /// A time that only moves forward, whatever is done to the wall clock: for intervals within this process.
     pub fn steady(&self) -> Timestamp {
         self.clock.steady()
     }
 
-    /// Who acts. A kind that takes no identity does not ask.
+    /// The acting identity. A kind that takes no identity does not call this.
     pub fn identity(&self) -> Result<&Identity, StepError> {
         self.identities.first().ok_or_else(|| {
             StepError::new(FailureClass::Bug, format!("step {} has no identity to act as", self.step))
         })
     }
 
-    /// Id of this attempt, the same after a crash.
+    /// Id of this attempt; it stays the same after a crash.
     pub fn attempt_id(&self) -> Uuid {
         self.run.attempt_id(self.step, self.attempt)
     }
 
-    /// A description that ends with the marker of the run that owns the resource.
+    /// `text` with the marker of the run that owns the resource at its end.
     pub fn describe(&self, text: &str) -> String {
         if text.is_empty() { self.owner.marker() } else { format!("{text} {}", self.owner.marker()) }
     }

@@ -1,4 +1,4 @@
-//! Commands that events suggest, as text that can be pasted into a POSIX shell.
+//! Suggested commands, as text that can be pasted into a POSIX shell.
 
 use twinspan_encode::sh;
 

@@ -1,10 +1,10 @@
-//! Waiting is not an error: what a step waits for, who can end it, and how.
+//! Waits: what a step waits for, who can end it, and how. A wait is not an error.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What is waited for.
+/// What a step waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WaitKind {
@@ -14,35 +14,35 @@ pub enum WaitKind {
     Approval,
     /// This machine has no credential for the identity.
     Credential,
-    /// A right is missing, not yet effective, or ended.
+    /// A permission is missing, not yet effective, or expired.
     Permission,
-    /// The other side needs time.
+    /// The remote needs time.
     Remote,
     /// A change window has to open.
     Window,
     /// A rate limit.
     Limit,
-    /// Another run claims the same thing.
+    /// Another run claims the same resource.
     Claim,
-    /// A durable timer of the plan itself.
+    /// A durable timer of the plan.
     Timer,
     /// A program on this machine has to end.
     Program,
 }
 
-/// Who may open a gate.
+/// Who may approve.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approvers {
     /// Identities of the plan, or persons; empty: anyone who may use the journal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
-    /// Whoever started the run may not.
+    /// The person who started the run may not approve.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_starter: bool,
 }
 
 impl WaitKind {
-    /// Whether somebody has to act before it ends; the others end by themselves.
+    /// Whether a person has to act before the wait ends; the other kinds end by themselves.
     pub fn needs_somebody(self) -> bool {
         match self {
             WaitKind::Person | WaitKind::Approval | WaitKind::Credential | WaitKind::Permission => true,
@@ -56,10 +56,10 @@ impl WaitKind {
     }
 }
 
-/// One wait, worded for people. Every wait looks the same: what, who, what to do, and what then happens by itself.
+/// A wait with its texts for people: what is missing, who can end it, what they do, and what then happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
-    /// What is waited for.
+    /// What the step waits for.
     pub kind: WaitKind,
     /// What was seen: "multifactor sign-in required (AADSTS50076)".
     pub what: String,
@@ -72,16 +72,16 @@ pub struct Wait {
     /// A link to open. Sensitive ones (a redeem link) are kept in the receipt and shown, not exported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
-    /// Whom to ask, and with which reference, when the action does not help.
+    /// Whom to contact, and with which reference, when the action does not help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<String>,
-    /// When to look again; `None`: the engine's schedule for the kind of wait.
+    /// Time until the next check; `None`: the engine's schedule for the kind of wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_again: Option<Duration>,
-    /// Of a gate: who may open it.
+    /// For an approval: who may approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvers: Option<Approvers>,
-    /// Of a credential: this machine has one, and it is not accepted. Having none is a wait for somebody else.
+    /// For a credential: this machine has one, and it is refused. Without one, another person's credential is needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
 }
@@ -102,41 +102,41 @@ impl Wait {
         }
     }
 
-    /// A gate that one of `approvers` opens.
+    /// A wait for the approval of one of `approvers`.
     pub fn approval(what: impl Into<String>, approvers: Approvers) -> Self {
         let by = match &approvers.by[..] {
-            [] if approvers.not_starter => "anybody".to_owned(),
-            [] => "anybody who may use this journal".to_owned(),
+            [] if approvers.not_starter => "any person".to_owned(),
+            [] => "any person with access to this journal".to_owned(),
             by => by.join(" or "),
         };
         let who = match approvers.not_starter {
-            true if approvers.by.is_empty() => format!("{by} but who started the run"),
-            true => format!("{by} (not who started the run)"),
+            true if approvers.by.is_empty() => format!("{by} except the one who started the run"),
+            true => format!("{by} (not the one who started the run)"),
             false => by,
         };
         Wait { approvers: Some(approvers), ..Wait::new(WaitKind::Approval, what).who(who) }
     }
 
-    /// The other side needs time.
+    /// The remote needs time.
     pub fn remote(what: impl Into<String>) -> Self {
         Wait::new(WaitKind::Remote, what)
     }
 
-    /// Says that this machine's own credential is not accepted.
+    /// Marks that this machine's own credential is refused.
     #[must_use]
     pub fn refused(mut self) -> Self {
         self.refused = true;
         self
     }
 
-    /// Says who can end it.
+    /// Adds who can end it.
     #[must_use]
     pub fn who(mut self, who: impl Into<String>) -> Self {
         self.who = Some(who.into());
         self
     }
 
-    /// Says what that person does.
+    /// Adds what that person does.
     #[must_use]
     pub fn action(mut self, action: impl Into<String>) -> Self {
         self.action = Some(action.into());
@@ -150,14 +150,14 @@ impl Wait {
         self
     }
 
-    /// Says whom to ask when the action does not help.
+    /// Adds whom to contact when the action does not help.
     #[must_use]
     pub fn otherwise(mut self, otherwise: impl Into<String>) -> Self {
         self.otherwise = Some(otherwise.into());
         self
     }
 
-    /// Looks again after this time.
+    /// Sets the time until the next check.
     #[must_use]
     pub fn look_again(mut self, after: Duration) -> Self {
         self.look_again = Some(after);

@@ -52,7 +52,7 @@ fn in_a_conflict_the_owner_is_asked_and_nothing_is_offered_that_cannot_help() {
     assert!(!said.out.contains("overwrite"), "{}", said.out);
     let refused = home.run(&["decide", &run, "connected", "overwrite"]).expect(64);
     assert!(
-        refused.err.contains("only reads") && refused.err.contains("`retry` looks again"),
+        refused.err.contains("only reads") && refused.err.contains("`retry` checks again"),
         "{}",
         refused.err
     );
@@ -84,7 +84,11 @@ fn a_difference_is_resolved_by_each_choice() {
         assert!(said.out.contains("member type: wanted VirtualNetwork, found Subnet"), "{}", said.out);
         assert!(!said.out.contains("group overwrite"), "Azure does not change it in place: {}", said.out);
         let refused = home.run(&["decide", &run, "group", "overwrite"]).expect(64);
-        assert!(refused.err.contains("member type cannot be changed in what exists"), "{}", refused.err);
+        assert!(
+            refused.err.contains("member type cannot be changed in the existing resource"),
+            "{}",
+            refused.err
+        );
         home.run(&["decide", &run, "group", choice, "--reason", "agreed with its owner"]).expect(0);
         let view = home.run(&["resume", &run, "--until-blocked", "--output", "json"]).expect(code).json();
         let made = view["made"].as_array().unwrap().iter().find(|made| made["step"] == "group");

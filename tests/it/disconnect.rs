@@ -139,7 +139,7 @@ async fn exactly_what_the_plan_names_is_removed_in_order_and_once() {
     assert_eq!(process.drive(run).await.unwrap(), RunStatus::Undone);
     assert_eq!(removed(&stage, writes), Vec::<String>::new());
     assert!(
-        matches!(of(&process, run, "s2").await, StepState::Kept { reason } if reason.contains("by order of the plan"))
+        matches!(of(&process, run, "s2").await, StepState::Kept { reason } if reason.contains("the plan deleted it"))
     );
 }
 

@@ -273,8 +273,8 @@ fn check_words(name: &str, row: &Row, text: &str) {
     for raw in ["{\"", "\\u00", "eyJ", "Trace ID", "}]"] {
         assert!(!read.contains(raw), "{name}: {raw} is read:\n{text}");
     }
-    // The engine's own messages name no tenant: the write was accepted where the step says.
-    let engine = text.contains("accepted, but not there yet");
+    // The engine's own words speak of no tenant: the write was accepted where the step says.
+    let engine = text.contains("accepted, but not found yet");
     let tenant = row.tenant.unwrap_or_else(|| tenant_of(row.scene));
     assert!(engine || text.contains(tenant), "{name}: in which tenant? {tenant}\n{text}");
 }

@@ -387,9 +387,9 @@ impl Rollout {
             };
             shows(
                 BeforeSending,
-                &["took over: what was sent before may have arrived", "it did not arrive", "attempt 2"],
+                &["took over: what was sent before may have arrived", "it had no effect", "attempt 2"],
             );
-            shows(LostUnseen, &["took over: what was sent before may have arrived", "it did not arrive"]);
+            shows(LostUnseen, &["took over: what was sent before may have arrived", "it had no effect"]);
             shows(RequestLost, &["was sent, its answer is unknown", "attempt 2"]);
             shows(AnswerLost, &["was sent, its answer is unknown", "before that read"]);
             for window in [Arrived, Done, Answered] {

@@ -117,8 +117,8 @@ fn a_delete_that_deletes_nothing_stops_the_undo() {
         1,
         &[
             "undo stop  members[vnet-app",
-            "its removal was accepted, and it is still there",
-            "remove it there, or: twinspan retry",
+            "its delete request was accepted, and it still exists",
+            "delete it there, or: twinspan retry",
             "status     undo stopped",
         ],
     );

@@ -556,8 +556,11 @@ fn what_a_step_before_it_may_change_is_said_so() {
         ] })
     };
     for (needs, advice) in [
-        (json!(["member"]), "unless a step before it changes that, the run asks first: overwrite to remove"),
-        (json!([]), "the run asks first: overwrite to remove"),
+        (
+            json!(["member"]),
+            "unless a step before it changes that, the run needs a decision: overwrite to delete",
+        ),
+        (json!([]), "the run needs a decision: overwrite to delete"),
     ] {
         let plan = home.write("away.yaml", plan(needs).to_string());
         let view = home.run(&["preview", &plan, "--output", "json"]).expect(0).json();

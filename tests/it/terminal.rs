@@ -135,7 +135,7 @@ fn each_step_that_moves_has_a_live_line_that_counts_and_goes_away() {
     let mut terminal = Terminal::run(&home, 100, &["run", &plan]);
     // Each line says what the step waits for, on whom, for how long, and when it is checked next; it counts.
     terminal.until(&["rest (0 s, next check in", "go (1 s, next check in", "go (2 s, next check in"]);
-    terminal.until(&["waits for anybody who may use this journal: approval: the list"]);
+    terminal.until(&["waits for any person with access to this journal: approval: the list"]);
     let run = home.run(&["list", "--output", "json"]).expect(0).json();
     let run = run["runs"][0]["short"].as_str().unwrap().to_owned();
     // A person approves in another window: the live line goes away, and the event stays.

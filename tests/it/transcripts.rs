@@ -320,7 +320,7 @@ fn a_gate_opens_for_whom_the_plan_names_and_not_for_who_started() {
     };
     let (exit, err) = said("run plan.yaml --actor nina --until-blocked");
     assert_eq!(exit, 5, "{err}");
-    assert!(err.contains("boss (not who started the run)"), "{err}");
+    assert!(err.contains("boss (not the one who started the run)"), "{err}");
     let runs = folder.command("list --output json").output().unwrap();
     let runs: serde_json::Value = serde_json::from_slice(&runs.stdout).unwrap();
     let run = runs["runs"][0]["short"].as_str().unwrap().to_owned();

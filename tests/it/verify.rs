@@ -170,7 +170,9 @@ fn what_carries_the_marker_of_another_run_is_taken_and_left_alone() {
     rollout.in_central("PUT", &rollout.id_of("group"), Some(&theirs));
     assert_eq!(rollout.drifted(9), pairs(&[("group", "taken")]));
     let said = rollout.home.run(&["verify"]).expect(9).out;
-    for words in ["it carries the marker of run 0badcafe, not of this run", "ask who runs 0badcafe"] {
+    for words in
+        ["it carries the marker of run 0badcafe, not of this run", "ask the operator of run 0badcafe"]
+    {
         assert!(said.contains(words), "does not say {words:?}:\n{said}");
     }
     let before = rollout.azure.ledger().len();

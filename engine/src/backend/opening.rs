@@ -1,4 +1,4 @@
-//! How a journal is opened.
+//! Options for opening a journal.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,14 +7,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::journal::{CutPoints, Sharing};
 use crate::registry::Registry;
 
-/// What the journal is for.
+/// The purpose of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Real runs. Refuses a rehearsal's journal and one that does not survive a power loss.
+    /// Real runs. Refuses the journal of a rehearsal, and one that does not survive a power loss.
     Live,
-    /// Rehearsals and benchmarks: marked as such when it is made. Refuses a journal of real runs.
+    /// Rehearsals and benchmarks: marked as such when it is created. Refuses a journal of real runs.
     Rehearsal,
-    /// Reads whatever is there and writes nothing; the file must exist.
+    /// Reads any existing journal and writes nothing.
     Reading,
 }
 
@@ -29,7 +29,7 @@ pub enum Durability {
     Off,
 }
 
-/// How to open a journal.
+/// Options for opening a journal.
 #[derive(Clone)]
 pub struct Opening {
     pub(crate) mode: Mode,
@@ -45,7 +45,7 @@ pub struct Opening {
     pub(crate) remarks: Remarks,
 }
 
-/// What the journal has to say to its operator that is no error.
+/// Remarks of the journal for its operator; they are no errors.
 #[derive(Clone, Debug, Default)]
 pub struct Remarks(Arc<Mutex<Vec<String>>>);
 
@@ -55,13 +55,13 @@ impl Remarks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
     }
 
-    /// What was said since the last time.
+    /// The remarks since the last call.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// How long the heartbeat of a driver may stand still before others take its runs over.
+/// How long a driver's heartbeat may stand still before others take over its runs.
 pub const LEASE: Duration = Duration::from_secs(120);
 
 impl Opening {
@@ -82,7 +82,7 @@ impl Opening {
         }
     }
 
-    /// For signals: runs are asked, not driven. Where another account owns the journal they go to its folder for signals.
+    /// For sending signals: no run is driven. If another account owns the journal, signals go to its inbox folder.
     pub fn asking(registry: Arc<Registry>) -> Self {
         Opening { asks: true, ..Opening::live(registry) }
     }
@@ -104,7 +104,7 @@ impl Opening {
         self
     }
 
-    /// Another clock.
+    /// Sets the clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -118,36 +118,36 @@ impl Opening {
         self
     }
 
-    /// Commits at once what a driver otherwise lets wait for company, so that the journal can be cut off wherever a slow
-    /// answer may leave it, not only between two writes.
+    /// Commits at once what a driver otherwise holds back, so that the journal can be cut off at every point where a slow
+    /// response may leave it, not only between two writes.
     #[must_use]
     pub fn without_lingering(mut self) -> Self {
         self.lingers = false;
         self
     }
 
-    /// Another time for which the heartbeat of a driver may stand still before others take its runs over.
+    /// Sets how long a driver's heartbeat may stand still before others take over its runs.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Who besides its owner may read the journal and send signals.
+    /// Sets which accounts besides the owner may read the journal and send signals.
     #[must_use]
     pub fn sharing(mut self, sharing: Sharing) -> Self {
         self.sharing = sharing;
         self
     }
 
-    /// Where remarks for the operator go.
+    /// Sets where remarks for the operator go.
     #[must_use]
     pub fn remarks(mut self, remarks: Remarks) -> Self {
         self.remarks = remarks;
         self
     }
 
-    /// At most this many pages: what a full disk does.
+    /// Limits the file to this many pages, to simulate a full disk.
     #[must_use]
     pub fn page_limit(mut self, pages: u32) -> Self {
         self.page_limit = Some(pages);

@@ -1,4 +1,4 @@
-//! Compiled plans, by the digest of their text: a thousand runs of one plan compile it once.
+//! Compiled plans by the digest of their text, so that a thousand runs of one plan compile it once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,7 @@ impl PlanCache {
         &self.registry
     }
 
-    /// Remembers a plan that was compiled from text of this digest.
+    /// Stores a plan that was compiled from text with this digest.
     pub(crate) fn put(&self, digest: Digest, plan: Arc<Plan>) {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, plan);
     }

@@ -27,13 +27,13 @@ use crate::signal::SignalRow;
 use crate::state::{RunState, RunStatus, fold};
 use twinspan_plans::Digest;
 
-/// How often a caller that waits for another process looks.
+/// Interval of checks while waiting for another process.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How often a sender looks whether its signal was taken in: each look may copy the journal.
+/// Interval of checks whether a signal was taken in; each check may copy the journal.
 const TAKEN_LOOK: Duration = Duration::from_millis(100);
 
-/// So often the inbox is asked before the lease is.
+/// Number of checks of the inbox before the lease is tried again.
 const LOOKS: u32 = 25;
 
 /// The embedded backend: journal and driver in this process.
@@ -43,7 +43,7 @@ pub struct SqliteBackend {
     remarks: Remarks,
 }
 
-/// A copy of a journal, checked.
+/// A verified copy of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackedUp {
     /// Runs in it.
@@ -54,7 +54,7 @@ pub struct BackedUp {
     pub bytes: u64,
 }
 
-/// A signal that was laid into the folder of another account's journal, and is not taken in yet.
+/// A signal file in the inbox folder of another account's journal, not taken in yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Laid {
     /// Its file.
@@ -65,32 +65,32 @@ pub struct Laid {
     pub driver: Option<String>,
 }
 
-/// Who took a signal in.
+/// The result of sending a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// The run's live driver.
     ByDriver,
     /// This call: no driver was alive.
     Here,
-    /// Nobody within the time given; it stays in the inbox.
+    /// No driver within the given time; the signal stays in the inbox.
     NotYet,
-    /// The owner of the journal takes it in.
+    /// The owner of the journal takes it in later.
     Laid(Laid),
 }
 
 impl SqliteBackend {
-    /// Opens the journal at `path`; makes it, unless it is only read.
+    /// Opens the journal at `path`; creates it, unless it is opened for reading.
     pub fn open(path: &Path, opening: Opening) -> Result<Self, BackendError> {
         let journal = Arc::new(Journal::open(path, &opening)?);
-        // What other accounts asked for counts before anything is done here.
+        // Signals of other accounts take effect before anything else is done.
         journal.take_letters_in();
         let plans = Arc::new(PlanCache::new(opening.registry));
         let place = Place { journal, plans, lingers: opening.lingers, lease: opening.lease };
         Ok(SqliteBackend { place, clock: opening.clock, remarks: opening.remarks })
     }
 
-    /// Sends a signal and returns when it is in force: taken in by the run's live driver or, where there is none, by
-    /// this call itself. Pause and cancel are in force once they are acknowledged.
+    /// Sends a signal and returns when it is in force: taken in by the run's live driver or, if there is none, by this call.
+    /// Pause and cancel are in force once they are acknowledged.
     pub async fn signal_and_settle(
         &self,
         signal: SignalRow,
@@ -108,7 +108,7 @@ impl SqliteBackend {
                     Err(BackendError::Held { .. }) => {}
                     Err(error) => return Err(error),
                 }
-                // While the lease is held there is nothing to take: only the inbox is asked.
+                // While the lease is held, only the inbox is checked: it shows when the driver took the signal in.
                 for _ in 0..LOOKS {
                     if self.place.journal.is_taken(id)? {
                         return Ok(Settled::ByDriver);
@@ -120,17 +120,17 @@ impl SqliteBackend {
         tokio::time::timeout(wait, settle).await.unwrap_or(Ok(Settled::NotYet))
     }
 
-    /// What the journal has to say that is no error.
+    /// The journal's remarks for its operator.
     pub fn remarks(&self) -> &Remarks {
         &self.remarks
     }
 
-    /// Whose folder for signals this backend's signals go to; `None`: they go to the journal itself.
+    /// The owner of the inbox folder to which signals go; `None`: they go to the journal itself.
     pub fn sends_to(&self) -> Option<String> {
         self.place.journal.sends_to()
     }
 
-    /// Lays a signal into the folder of another account's journal and, where the run is driven, waits until it is taken in.
+    /// Writes a signal file into another account's inbox folder and, if the run is running, waits until it is taken in.
     async fn lay_and_wait(
         &self,
         signal: &SignalRow,
@@ -150,8 +150,8 @@ impl SqliteBackend {
                         Some(false) => {}
                         None => {
                             return Err(BackendError::Refused {
-                                message: format!("{owner} did not take the signal: its file was refused"),
-                                hint: format!("what {owner}'s driver printed says why"),
+                                message: format!("{owner} did not take the signal in: its file was refused"),
+                                hint: format!("the output of {owner}'s driver says why"),
                             });
                         }
                     }
@@ -165,7 +165,7 @@ impl SqliteBackend {
         }
     }
 
-    /// Takes in what waits in the inbox of a run that no process drives; its live driver does that itself.
+    /// Takes in the inbox of a run that no process drives; a live driver does that itself.
     pub async fn settle(&self, run: RunId) -> Result<(), BackendError> {
         match driver::settle(&self.place, run, Arc::clone(&self.clock)).await {
             Ok(()) | Err(BackendError::Held { .. }) => Ok(()),
@@ -173,25 +173,24 @@ impl SqliteBackend {
         }
     }
 
-    /// Where a run stands, as `list` shows it.
+    /// A run's entry in the list of runs.
     pub fn summary(&self, run: RunId) -> Result<RunSummary, BackendError> {
         let row = self.place.journal.find(run)?;
         summarise(&self.place.journal, &row, &self.place.journal.liveness())
     }
 
-    /// Requests and answers of a run's attempts, oldest first.
+    /// Requests and responses of a run's attempts, oldest first.
     pub fn transcripts(&self, run: RunId) -> Result<Vec<Transcript>, BackendError> {
         self.place.journal.transcripts(run)
     }
 
-    /// Checks a run's record from end to end: its chain, its numbering, what is kept beside it, and that the tables say
-    /// what its events say.
+    /// Checks a run's journal: hash chain, numbering, side data, and that the tables agree with the events.
     pub fn verify_journal(&self, run: RunId) -> Result<JournalReport, BackendError> {
         let place = &self.place;
         place.journal.verify(run, |row, events| {
             let plan = place.plans.of(&place.journal, row).map_err(|error| error.to_string())?;
             let mut state = RunState::new(plan);
-            // The status that is kept is that of the last commit of events; taking the lease is not one.
+            // The stored status is that of the last commit of events, and taking the lease does not change it.
             let mut summary = summary_of(&state.status(Timestamp::UNIX_EPOCH), None, false);
             for recorded in events {
                 fold(&mut state, recorded).map_err(|error| format!("event {}: {error}", recorded.seq.0))?;
@@ -203,8 +202,8 @@ impl SqliteBackend {
         })
     }
 
-    /// Copies the journal to `name` while it is in use, and checks the copy from end to end before it gets its name. An
-    /// existing file stays unless `replace` says otherwise.
+    /// Copies the journal to `name` while it is in use, and verifies the copy before it gets its name. An existing file is
+    /// kept unless `replace` is set.
     pub async fn back_up(&self, name: &Path, replace: bool) -> Result<BackedUp, BackendError> {
         let copied = self.place.journal.copy_to(name, replace).await?;
         let checked = self.check_copy(copied.path());
@@ -262,7 +261,7 @@ impl SqliteBackend {
         };
         let at = whole_microseconds(self.clock.now());
         let first = Recorded { seq: Seq(1), at, event: Event::RunStarted(Box::new(started)) };
-        // What the first event comes to, without the graph of all steps.
+        // The status after the first event, computed without creating all steps.
         let summary =
             summary_of(&if new.paused { RunStatus::Paused } else { RunStatus::Queued }, None, false);
         let packed = pack_commit(std::slice::from_ref(&first), &[]).map_err(unencodable)?;
@@ -332,12 +331,12 @@ impl SqliteBackend {
     }
 }
 
-/// An event or signal that serde cannot write: a bug, as all their maps have text for keys.
+/// An event or signal that serde cannot write: a bug, because all maps have text keys.
 pub(crate) fn unencodable(error: serde_json::Error) -> BackendError {
     BackendError::NotWritable(Box::new(error))
 }
 
-/// What a list of runs keeps of a status.
+/// The entry of a status for the list of runs.
 pub(crate) fn summary_of(status: &RunStatus, drift: Option<usize>, undo: bool) -> Summary {
     let open =
         !matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone);
@@ -346,7 +345,7 @@ pub(crate) fn summary_of(status: &RunStatus, drift: Option<usize>, undo: bool) -
     Summary { status: serde_json::to_string(&kept).unwrap_or_default(), open }
 }
 
-/// The text that a list of runs keeps: the status, and beside it what the last look found.
+/// The stored status, with the result of the last verification.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! The machine's time: the one file that reads it and sleeps by it.
+//! The system clocks: the only file that reads them and sleeps.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,13 +9,13 @@ use jiff::Timestamp;
 
 use super::Clock;
 
-/// The longest single sleep. The runtime's timers stand still while the machine is suspended; the boot-time clock goes on.
+/// The longest single sleep. The runtime's timers stop while the machine is suspended, the boot-time clock does not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 /// The first reading of both clocks in this process.
 static FIRST: OnceLock<(Timestamp, Duration)> = OnceLock::new();
 
-/// The machine's clocks; the wall clock in whole microseconds, as the journal keeps it.
+/// The system clocks; the wall clock in whole microseconds, the resolution of the journal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -55,7 +55,7 @@ pub(crate) fn boot_now() -> Duration {
     since_boot(rustix::time::ClockId::Boottime)
 }
 
-/// The monotonic clock of this platform; on macOS it goes on during a suspend.
+/// The monotonic clock of this platform; on macOS it continues during a suspend.
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) fn boot_now() -> Duration {
     since_boot(rustix::time::ClockId::Monotonic)
@@ -80,7 +80,7 @@ fn since_boot(clock: rustix::time::ClockId) -> Duration {
     Duration::new(seconds, u32::try_from(read.tv_nsec).unwrap_or_default())
 }
 
-/// Waits in real time, whatever clock the run has: for other processes and for the journal.
+/// Waits in real time, even for a run with a virtual clock: for other processes and for the journal.
 pub(crate) async fn pause(time: Duration) {
     #[expect(clippy::disallowed_methods, reason = "this file owns sleeping")]
     tokio::time::sleep(time).await;

@@ -1,4 +1,4 @@
-//! Time that passes only when the driver sleeps: a rehearsal of days takes milliseconds.
+//! A virtual clock: time passes only when the driver sleeps, so a rehearsal of days takes milliseconds.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Clock, Now};
 
-/// A clock that stands still until it is told; both of its readings move together.
+/// A clock that moves only on request; both readings move together.
 #[derive(Debug)]
 pub struct VirtualClock {
     began: Timestamp,
@@ -22,19 +22,19 @@ impl VirtualClock {
         VirtualClock { began: now, now: Mutex::new(Now { utc: now, boot: Duration::ZERO }) }
     }
 
-    /// Moves on by `time`; never back.
+    /// Moves forward by `time`.
     pub fn advance(&self, time: SignedDuration) {
         let mut now = self.lock();
         let to = now.utc.saturating_add(time).map_or(now.utc, whole);
         go(&mut now, to);
     }
 
-    /// Moves on to `at`, unless it is later already.
+    /// Moves forward to `at`, unless it is later already.
     pub fn advance_to(&self, at: Timestamp) {
         go(&mut self.lock(), whole(at));
     }
 
-    /// Sets the wall clock, as a person or a time server does: the boot-time clock does not notice.
+    /// Sets the wall clock, as a person or a time server does; the boot-time clock does not change.
     pub fn set_wall(&self, at: Timestamp) {
         self.lock().utc = whole(at);
     }
@@ -50,7 +50,7 @@ fn go(now: &mut Now, to: Timestamp) {
     }
 }
 
-/// The next whole microsecond: what the journal keeps. Rounded down, a sleeper would wake before its time for ever.
+/// Rounds up to whole microseconds, the resolution of the journal. Rounded down, a sleeper would wake too early for ever.
 fn whole(at: Timestamp) -> Timestamp {
     let down = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
     if down < at { down.saturating_add(SignedDuration::from_micros(1)).unwrap_or(at) } else { down }
@@ -69,7 +69,7 @@ impl Clock for VirtualClock {
         self.began.saturating_add(self.boot()).unwrap_or(Timestamp::MAX)
     }
 
-    /// The sleeper is what makes time pass.
+    /// Sleeping advances the time.
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move { self.advance(SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)) })
     }

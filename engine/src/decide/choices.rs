@@ -1,4 +1,4 @@
-//! How a decision can be settled.
+//! The choices of a decision.
 
 use twinspan_plans::{EffectClass, Ensure};
 
@@ -9,22 +9,22 @@ use crate::state::{RunState, StepState, Way};
 use crate::step::Decision;
 
 impl Decision {
-    /// Fields that the remote does not change in what exists.
+    /// Fields that the remote does not change in an existing resource.
     pub fn immutable(&self) -> Vec<&str> {
         let fixed = self.differences.iter().filter(|difference| difference.immutable);
         fixed.map(|difference| difference.field.as_str()).collect()
     }
 }
 
-/// The choices that settle the decision that `step` needs, the safest first; none where it needs none. Skipping the step is no
-/// choice of `decide`.
+/// The choices for the decision that `step` needs, the safest first; empty if it needs none. Skipping the step is a separate
+/// command.
 pub fn choices(state: &RunState, step: &StepKey) -> Vec<Choice> {
     let Some(item) = state.lookup(step).map(|id| state.item(id)) else { return Vec::new() };
     let Some(definition) = state.plan().node(item.node).step() else { return Vec::new() };
     let Some(record) = item.step() else { return Vec::new() };
     let StepState::NeedsDecision { decision, .. } = &record.state else { return Vec::new() };
     if record.state.way() == Some(Way::Back) {
-        // Left in place, or removed all the same.
+        // Keep it, or delete it anyway.
         return vec![Choice::Adopt, Choice::Overwrite, Choice::Recreate, Choice::Abort];
     }
     if definition.ensure == Ensure::Absent {
@@ -39,7 +39,7 @@ pub fn choices(state: &RunState, step: &StepKey) -> Vec<Choice> {
     vec![Choice::Adopt, Choice::Abort, Choice::Overwrite, Choice::Recreate]
 }
 
-/// Whether `choice` settles the decision that `step` needs.
+/// Whether `choice` is possible for the decision that `step` needs.
 pub(super) fn check(state: &RunState, step: &StepKey, choice: Choice) -> Result<(), SignalRefused> {
     if choices(state, step).contains(&choice) {
         return Ok(());
@@ -50,7 +50,7 @@ pub(super) fn check(state: &RunState, step: &StepKey, choice: Choice) -> Result<
         _ => String::new(),
     };
     Err(SignalRefused {
-        what: format!("{step} cannot be overwritten: {fixed} cannot be changed in what exists"),
+        what: format!("{step} cannot be overwritten: {fixed} cannot be changed in the existing resource"),
         hint: Some(
             "`decide … recreate` deletes and creates it, `decide … adopt` takes it as it is".to_owned(),
         ),

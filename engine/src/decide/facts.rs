@@ -1,4 +1,4 @@
-//! What a fact means for the step it speaks of.
+//! The meaning of a fact for its step.
 
 use serde_json::{Map, Value, json};
 use twinspan_encode::sh;
@@ -19,7 +19,7 @@ use crate::step::{Cause, ClaimKey, Decision, Marker, Observed, Phase, Undone};
 use crate::suggested;
 use crate::wait::{Approvers, Wait, WaitKind};
 
-/// One step and what was just learned of it.
+/// A step, its run's state and the time of the fact.
 #[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
     pub(super) state: &'a RunState,
@@ -49,7 +49,7 @@ impl<'a> Case<'a> {
         matches!(marker, Marker::Of(run) if *run == self.run.short())
     }
 
-    /// The run that a marker names, which is neither this one nor an ended run of the same key in this journal.
+    /// The run that a marker names, unless it is this run or an ended run of the same key in this journal.
     pub(super) fn foreign<'m>(&self, marker: &'m Marker) -> Option<&'m str> {
         match marker {
             Marker::Of(run) if *run != self.run.short() && !self.state.is_earlier_run(run) => Some(run),
@@ -57,7 +57,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// How what was read is known.
+    /// Builds the evidence of a read.
     pub(super) fn evidence(&self, fact: &Fact, seen: Digest, marker: Marker) -> Evidence {
         let read = fact.exchanges.iter().rev().find_map(|exchange| {
             let status = exchange.status.filter(|_| !exchange.write)?;
@@ -80,7 +80,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Who made what is there now.
+    /// Derives from the journal and the marker who created the resource.
     pub(super) fn origin(&self, marker: &Marker) -> Origin {
         let own = self.record.ownership;
         if self.step.effect == EffectClass::Read {
@@ -93,7 +93,7 @@ impl<'a> Case<'a> {
             return Origin::EarlierRun;
         }
         match marker {
-            // What the journal lost may have said that it was there before.
+            // The lost part of the journal may have said that it is pre-existing.
             Marker::Of(_) if self.is_ours(marker) && self.record.lost => Origin::Unproven,
             Marker::Of(_) if self.is_ours(marker) => {
                 if own.was_absent {
@@ -113,15 +113,15 @@ impl<'a> Case<'a> {
         StepEvent::NeedsDecision { decision, phase, cause: None }
     }
 
-    /// Whether a resource carries this run's marker although the journal knows of no request of this run that could have
-    /// written it: the journal lost its last entries.
+    /// Whether a resource carries this run's marker although the journal has no request of this run that could have written
+    /// it: the journal lost its last entries.
     pub(super) fn is_unexplained(&self, marker: &Marker, claims: &[ClaimKey]) -> bool {
         let decided = self.record.lost && (self.record.decided.is_some() || self.record.proof.is_some());
         let known = self.record.attempts > 0 || decided || self.state.has_written(claims);
         self.is_ours(marker) && !known && self.step.effect != EffectClass::Read
     }
 
-    /// A person decides about what the journal lost. On the way back it is deleted only by that decision: the marker proves
+    /// Asks for a decision about a resource that the journal lost. Undo deletes it only by that decision: the marker proves
     /// that this run wrote the resource, not that it created it.
     pub(super) fn lost_tail(&self, fact: &Fact, phase: Phase) -> StepEvent {
         let mut reads = fact.exchanges.iter().rev().filter(|exchange| !exchange.write);
@@ -131,10 +131,10 @@ impl<'a> Case<'a> {
         };
         let advice = match phase.way() {
             Way::Forward => {
-                "adopt takes it as it is, and undo asks again before it deletes it; overwrite sends the request again; \
+                "adopt takes it as it is, and undo asks for a decision before it deletes it; overwrite sends the request again; \
                  recreate deletes it first; abort stops this step"
             }
-            Way::Back => "overwrite deletes it; adopt leaves it in place",
+            Way::Back => "overwrite deletes it; adopt keeps it",
         };
         StepEvent::NeedsDecision {
             decision: Decision {
@@ -155,16 +155,16 @@ impl<'a> Case<'a> {
         self.undecided(
             Decision {
                 what: format!("it carries the marker of run {other}, not of this run"),
-                advice: "ask who runs that; adopt it as it is, or abort this step".to_owned(),
+                advice: "ask the operator of that run; adopt it as it is, or abort this step".to_owned(),
                 differences: Vec::new(),
             },
             phase,
         )
     }
 
-    /// The ended run of the same key that created what was found, and still owns it.
+    /// The ended run of the same key that created the resource and still owns it.
     pub(super) fn owner(&self, claims: &[ClaimKey], marker: &Marker) -> Option<RunId> {
-        // What this run created itself is its own.
+        // This run owns what it created itself.
         if self.record.ownership.owed && self.record.owner.is_none() {
             return None;
         }
@@ -172,7 +172,7 @@ impl<'a> Case<'a> {
         by.keeps(marker).then_some(by.run)
     }
 
-    /// Announces the write, unless something stands against it.
+    /// Announces the write, unless an obstacle prevents it.
     pub(super) fn intend(
         &self,
         fact: &Fact,
@@ -193,7 +193,7 @@ impl<'a> Case<'a> {
         self.announce(Phase::Apply, pre_image, was_absent, claims, None, owner)
     }
 
-    /// Announces the removal of what is there, so that it can be made anew.
+    /// Announces the delete that precedes re-creation.
     pub(super) fn replace(
         &self,
         fact: &Fact,
@@ -213,7 +213,8 @@ impl<'a> Case<'a> {
         self.announce(Phase::Undo, pre_image, false, claims, Some(found), None)
     }
 
-    /// What stands against a write on the way forward.
+    /// The event for an obstacle to a write on the way forward, if there is one. The order matters: what cannot succeed, then
+    /// waits, then the approval.
     pub(super) fn obstacle(&self, claims: &[ClaimKey]) -> Option<StepEvent> {
         let record = self.record;
         if let Some(given_up) = self.exhausted(Phase::Probe) {
@@ -231,9 +232,9 @@ impl<'a> Case<'a> {
         }
         if let (Some(gate), None) = (&self.step.approval, &record.approval) {
             let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
-            let what = if self.removes() { "its removal" } else { "its change" };
+            let what = if self.removes() { "its deletion" } else { "its change" };
             let action = suggested::of_step("approve", self.run, &self.item.key);
-            // Who may approve is known by name; for whom a person speaks is stated.
+            // The approvers are known by name; on whose behalf a person approves is stated with `--as`.
             let action = match gate.by.first() {
                 Some(named) => format!("{action} --as {}", sh::word(named)),
                 None => action,
@@ -241,17 +242,16 @@ impl<'a> Case<'a> {
             let wait = Wait::approval(format!("{what} has to be approved"), approvers).action(action);
             return Some(self.waiting(wait, Phase::Probe));
         }
-        // Last: what waits for a person goes on waiting for that person, with or without a slot.
+        // Last, so that a wait for a person keeps its kind, with or without a slot.
         self.lacks_slot().then_some(StepEvent::SlotWanted)
     }
 
-    /// What a person was to do is done, and the element that the step lies in has given up its slot meanwhile: it is looked
-    /// at again when there is one.
+    /// Whether the step needs a slot again: its element freed it while a person was being waited for.
     fn lacks_slot(&self) -> bool {
         self.state.lookup(&self.item.key).is_some_and(|id| self.state.without_slot(id).is_some())
     }
 
-    /// The intent, with the digest of everything that decides what is sent.
+    /// Creates the intent, with the digest of everything that determines the request.
     pub(super) fn announce(
         &self,
         phase: Phase,
@@ -281,6 +281,7 @@ impl<'a> Case<'a> {
             pre_image,
             was_absent,
             epoch: self.state.epoch(),
+            // Claimed with the first intent, and held until the run ends.
             claims: if self.record.claims.is_empty() { claims.to_vec() } else { Vec::new() },
             found: found.cloned(),
             owner,
@@ -288,14 +289,14 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn claimed_by(&self, other: RunId) -> StepEvent {
-        let wait =
-            Wait::new(WaitKind::Claim, format!("run {} changes the same thing just now", other.short()))
-                .who(format!("run {}", other.short()))
-                .action(format!("twinspan show {}", other.short()));
+        let wait = Wait::new(WaitKind::Claim, format!("run {} is changing the same resource", other.short()))
+            .who(format!("run {}", other.short()))
+            .action(format!("twinspan show {}", other.short()));
         self.waiting(wait, Phase::Probe)
     }
 
-    /// Another step of this run is changing one of these: what this one read may be outdated before it writes.
+    /// Waits while another step of this run changes one of these claims: what this step has read may be outdated before it
+    /// writes.
     pub(super) fn claimed_within(&self, claims: &[ClaimKey], phase: Phase) -> Option<StepEvent> {
         let other = self.state.claimed_within(claims, &self.item.key)?;
         let decision = self
@@ -303,20 +304,20 @@ impl<'a> Case<'a> {
             .find(other)
             .is_some_and(|step| matches!(step.state(), Some(StepState::NeedsDecision { .. })));
         let (kind, who) = if decision {
-            (WaitKind::Claim, "whoever decides about that step")
+            (WaitKind::Claim, "the person who decides about that step")
         } else {
-            (WaitKind::Timer, "nobody: it goes on by itself when that step is done")
+            (WaitKind::Timer, "no person: it continues when that step is done")
         };
-        let what = format!("step {other} of this run changes the same thing just now");
+        let what = format!("step {other} of this run is changing the same resource");
         Some(self.waiting(Wait::new(kind, what).who(who), phase))
     }
 
-    /// A write that must not be repeated, of which nobody knows whether it happened.
+    /// Asks for a decision about a write of unknown outcome that must not be repeated.
     pub(super) fn unsafe_repeat(&self, phase: Phase) -> StepEvent {
         let last = self.record.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
         self.undecided(
             Decision {
-                what: format!("it was sent, and its answer is unknown{last}"),
+                what: format!("it was sent, and its response is unknown{last}"),
                 advice: "find out whether it took effect: adopt if it did, overwrite to send it again, \
                          abort otherwise"
                     .to_owned(),
@@ -331,23 +332,23 @@ impl<'a> Case<'a> {
             Err(error) => (None, format!("its check failed: {error}")),
             Ok(Seen::Checked { observed, .. }) => match observed {
                 Observed::Absent => (None, "absent".to_owned()),
-                Observed::Converging { wait, .. } => (None, format!("on its way: {}", wait.what)),
+                Observed::Converging { wait, .. } => (None, format!("still changing: {}", wait.what)),
                 Observed::Conflict(decision) => (None, format!("in conflict: {}", decision.what)),
                 Observed::Broken { output, decision, .. } => {
-                    (Some(output), format!("there, in a state that does not heal: {}", decision.what))
+                    (Some(output), format!("exists, in a state that does not recover: {}", decision.what))
                 }
-                Observed::Differs { output, .. } => (Some(output), "there, but not as wanted".to_owned()),
-                Observed::Present { .. } if self.removes() => (None, "there, and left in place".to_owned()),
-                Observed::Present { output, .. } => (Some(output), "there, as wanted".to_owned()),
+                Observed::Differs { output, .. } => (Some(output), "exists, but not as wanted".to_owned()),
+                Observed::Present { .. } if self.removes() => (None, "exists, and was kept".to_owned()),
+                Observed::Present { output, .. } => (Some(output), "exists, as wanted".to_owned()),
             },
-            Ok(Seen::Applied { .. } | Seen::Undone(_)) => (None, "not looked at".to_owned()),
+            Ok(Seen::Applied { .. } | Seen::Undone(_)) => (None, "not checked".to_owned()),
         };
-        // Of a step that removes nothing can be read.
+        // A step with `ensure: absent` has no outputs.
         let output = if self.removes() { None } else { self.skip_output(found) };
         StepEvent::Skipped { output, seen }
     }
 
-    /// Outputs of a step that is left out: what was read, and over it what the person says.
+    /// Outputs of a skipped step: what its check found, overridden by what the person stated.
     pub(super) fn skip_output(&self, found: Option<&Value>) -> Option<Value> {
         let mut fields = match found {
             Some(Value::Object(fields)) => fields.clone(),
@@ -358,18 +359,19 @@ impl<'a> Case<'a> {
     }
 }
 
-/// The events of a fact; `None`: it is not waited for.
+/// The events of a fact; `None`: the state does not expect it.
 pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<StepEvent>> {
     let case = Case::of(state, &fact.step, now)?;
     let record = case.record;
+    // A late or duplicate fact: the step has moved on, and the result belongs to an earlier phase or attempt.
     if state.outcome().is_some()
         || record.state.phase() != Some(fact.phase)
         || super::attempt_of(&record.state, fact.phase, record.attempts) != fact.attempt
     {
         return None;
     }
-    // Only a read that was begun after the end of the write was recorded says anything about it (I2). The order is the
-    // journal's: a wall clock may have been set in between.
+    // Only a read that began after the end of the write was recorded proves anything about it (I2). The journal's order
+    // decides: the wall clock may have been set in between.
     let after_write = matches!(fact.phase, Phase::Verify | Phase::UndoVerify);
     if after_write && record.write_ended.is_some_and(|ended| fact.asked < ended.seq) {
         return None;
@@ -415,7 +417,7 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<S
         }
         Err(error) => vec![case.failed(error, fact.phase)],
     };
-    // Said once, with the first event that the probe comes to.
+    // Recorded once, with the first event of the probe.
     if let (Phase::Probe, Ok(Seen::Checked { claims, .. }), false) =
         (fact.phase, &fact.result, events.is_empty())
         && record.created_earlier.is_none()
@@ -423,7 +425,7 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<S
     {
         events.insert(0, StepEvent::CreatedEarlier { run: by.run, step: by.step.clone() });
     }
-    // Nothing begins any more: what would be tried again is not.
+    // After a cancel nothing is tried again: the step ends instead.
     if state.control().goal == Goal::Cancel
         && matches!(
             events.last(),
@@ -435,7 +437,7 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<S
     Some(events)
 }
 
-/// The events of a claim that the journal refused.
+/// The events for an intent that the journal refused because of its claims.
 pub(super) fn claim_clash(
     state: &RunState,
     step: &StepKey,

@@ -1,4 +1,4 @@
-//! What a failure means, by its class; how waits and retries are bounded.
+//! The meaning of a failure, by its class; limits of waits and retries.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use crate::step::Phase;
 use crate::suggested;
 use crate::wait::{Wait, WaitKind};
 
-/// Code of the error of a step that waited too long.
+/// Error code of a step that waited too long.
 const GAVE_UP: &str = "GaveUpWaiting";
 
 impl Case<'_> {
-    /// A time from now.
+    /// The wall-clock time after an interval.
     pub(super) fn later(&self, after: Duration) -> Timestamp {
         self.now.utc.saturating_add(after).unwrap_or(Timestamp::MAX)
     }
 
-    /// A failure after which it is certain that nothing was changed.
+    /// The event for a failure that certainly changed nothing.
     pub(super) fn failed(&self, error: &StepError, phase: Phase) -> StepEvent {
         if let StepState::Uncertain { attempt, ended, way, .. } = &self.record.state {
-            // The look failed, not the write: what is unknown stays unknown until a look succeeds (U1).
+            // The read failed, not the write: the outcome stays unknown until a read succeeds (U1).
             let error = self.worded(error);
             let count = self.record.failed_looks + 1;
             let after = match &error.wait {
@@ -45,7 +45,7 @@ impl Case<'_> {
                 look_again: self.later(after),
             };
         }
-        // A write that was refused begins again with a look.
+        // A refused write begins again with a probe: the resource may have changed meanwhile.
         let again = if phase.writes() { phase.way().probe() } else { phase };
         match error.class {
             FailureClass::Transient | FailureClass::ConflictRetryable | FailureClass::ReplicationLag => {
@@ -72,8 +72,7 @@ impl Case<'_> {
         }
     }
 
-    /// A read shows that the write of an uncertain step did not take effect: what follows is what would have followed if its
-    /// own response had said so.
+    /// The events for a read that proves that an uncertain write had no effect: the same as if its own response had said so.
     pub(super) fn found_not_done(&self, error: &StepError) -> Vec<StepEvent> {
         let write = self.record.state.way().unwrap_or(Way::Forward).write();
         let failures = self.record.failures.count.max(1);
@@ -92,9 +91,9 @@ impl Case<'_> {
         }
     }
 
-    /// Sent, and nobody knows.
+    /// The write was sent, and its outcome is unknown.
     pub(super) fn uncertain(&self, error: &StepError, ended: Timestamp) -> StepEvent {
-        // The look settles it, so the first comes soon whatever the class of the failure.
+        // Only a read can show the outcome, so the first comes soon, whatever the class of the failure.
         let delay = self.retry_delay(1, error);
         let way = self.record.state.way().unwrap_or(Way::Forward);
         StepEvent::Uncertain {
@@ -106,7 +105,7 @@ impl Case<'_> {
         }
     }
 
-    /// The end of the way: the step fails, or its undo stops.
+    /// The step fails, or its undo stops.
     pub(super) fn stopped(&self, error: StepError, phase: Phase) -> StepEvent {
         match phase.way() {
             Way::Back if !self.record.replacing => StepEvent::UndoStopped { error },
@@ -114,7 +113,7 @@ impl Case<'_> {
         }
     }
 
-    /// Tries again by the schedule, unless it has been tried long or often enough.
+    /// Retries by the schedule, until the limits are reached.
     pub(super) fn try_again(&self, error: StepError, phase: Phase) -> StepEvent {
         let failures = self.record.failures.count + 1;
         let first = self.record.failures.since;
@@ -131,12 +130,12 @@ impl Case<'_> {
         }
     }
 
-    /// The write was accepted, and a read does not show it.
+    /// The write was accepted, and a read does not show its effect yet.
     pub(super) fn not_visible(&self, what: &str, phase: Phase) -> StepEvent {
         self.try_again(StepError::new(FailureClass::ReplicationLag, what), phase)
     }
 
-    /// Whether another write would be one too many, after a look of `phase`.
+    /// The end of a step whose retry limits are reached, before another write.
     pub(super) fn exhausted(&self, phase: Phase) -> Option<StepEvent> {
         let failures = self.record.failures;
         let (first, error) = (failures.since?, self.record.last_error.as_ref()?);
@@ -144,7 +143,7 @@ impl Case<'_> {
             .then(|| self.stopped(self.given_up(error, failures.count, first.utc), phase))
     }
 
-    /// When the first of the failures in a row was; now, when there was none.
+    /// When the first of the failures in a row was; now, if there was none.
     pub(super) fn failing_since(&self) -> Timestamp {
         self.record.failures.since.map_or(self.now.utc, |first| first.utc)
     }
@@ -175,7 +174,7 @@ impl Case<'_> {
         error.retry_after.map_or(delay, |told| told.max(delay))
     }
 
-    /// The error with the words of the wait that its class means, where it means one.
+    /// Adds the wait of the error's class, if the class has one.
     fn worded(&self, error: &StepError) -> StepError {
         let kind = match error.class {
             FailureClass::Throttled => WaitKind::Limit,
@@ -201,14 +200,14 @@ impl Case<'_> {
         }
     }
 
-    /// Waits, and is looked at again; deadlines stay where the first look of this kind of wait put them.
+    /// Waits for the next check; the first check of a wait sets its deadline.
     pub(super) fn waiting(&self, wait: Wait, phase: Phase) -> StepEvent {
         let bound = limits::give_up_after(self.step, wait.kind);
         self.waiting_within(wait, phase, bound, None)
     }
 
-    /// How much of a wait is left until its deadline. What people are given until a date ends on that date; what the remote
-    /// is given is a span, counted by the boot-time clock.
+    /// The time left until a wait's deadline. For people the deadline is a date of the wall clock; for the remote it is an
+    /// interval of the boot-time clock, which setting the wall clock does not change.
     fn left(&self, kind: WaitKind, mark: Option<&WaitMark>, deadline: Timestamp) -> Duration {
         let until = |from: Timestamp| Duration::try_from(deadline.duration_since(from)).unwrap_or_default();
         match mark.filter(|_| !kind.needs_somebody()) {

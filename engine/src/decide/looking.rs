@@ -1,4 +1,4 @@
-//! What a look at the other side means on the way forward: before the write and after it.
+//! The meaning of reads on the way forward: probe and verify.
 
 use serde_json::Value;
 use twinspan_plans::EffectClass;
@@ -14,7 +14,7 @@ use crate::state::{Goal, StepState};
 use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Phase, Readiness};
 
 impl Case<'_> {
-    /// A look before the write.
+    /// Interprets a probe.
     pub(super) fn probed(
         &self,
         fact: &Fact,
@@ -36,7 +36,7 @@ impl Case<'_> {
                 return vec![self.lost_tail(fact, Phase::Probe)];
             }
             if self.was_deleted() {
-                return vec![self.not_visible("it was deleted, and is still read", Phase::Probe)];
+                return vec![self.not_visible("it was deleted, but reads still return it", Phase::Probe)];
             }
         }
         match observed {
@@ -62,7 +62,7 @@ impl Case<'_> {
                 Some(other) if decided != Some(Choice::Adopt) => {
                     vec![self.foreign_owner(other, Phase::Probe)]
                 }
-                // What this run sent and could not prove is proven by what is on its way now.
+                // This run's uncertain write is the likely cause of the change in progress, so verify it.
                 _ if self.record.ownership.owed => vec![self.waiting(wait.clone(), Phase::Verify)],
                 _ => vec![self.waiting(wait.clone(), Phase::Probe)],
             },
@@ -73,9 +73,9 @@ impl Case<'_> {
                 let mut decision = decision.clone();
                 let in_vain = match decided {
                     Some(Choice::Recreate) => {
-                        "what is there cannot be removed from here, so it was not made anew; "
+                        "the existing resource cannot be deleted from here, so it was not recreated; "
                     }
-                    Some(Choice::Adopt) => "there is nothing that could be taken as it is; ",
+                    Some(Choice::Adopt) => "there is no resource to adopt; ",
                     _ => "",
                 };
                 decision.advice.insert_str(0, in_vain);
@@ -99,9 +99,9 @@ impl Case<'_> {
                 if decided == Some(Choice::Recreate) && !reads {
                     return self.when_ready(readiness, || self.replace(fact, pre_image, output, claims));
                 }
-                // No update changes it: asked again, with what does.
+                // An immutable field differs: an update cannot help, so the person decides again, with the choices that can.
                 let fixed = differences.iter().any(|difference| difference.immutable);
-                // What an earlier run of the same key created follows the plan without a decision.
+                // A resource that an earlier run of the same key created is updated without a decision.
                 let owner = self.owner(claims, marker);
                 if (decided == Some(Choice::Overwrite) || owner.is_some()) && !reads && !fixed {
                     return self.when_ready(readiness, || self.intend(fact, pre_image, false, claims, owner));
@@ -109,7 +109,7 @@ impl Case<'_> {
                 vec![self.undecided(self.differs(differences, marker), Phase::Probe)]
             }
             Observed::Absent if decided == Some(Choice::Adopt) && self.record.unsettled => {
-                // Nothing can be read of it; a person says that it took effect.
+                // The resource cannot be read; a person states that the write took effect.
                 let evidence = self.evidence(fact, pre_image, Marker::NoPlace);
                 let output = self.skip_output(None).unwrap_or_else(|| Value::Object(serde_json::Map::new()));
                 vec![StepEvent::Done { output, origin: Origin::Claimed, evidence }]
@@ -141,19 +141,19 @@ impl Case<'_> {
         }
     }
 
-    /// This run deleted what it had created, proved that, and has sent nothing since: what is read is outdated.
+    /// Whether this run deleted what it had created, proved that, and has sent nothing since: then this read is outdated.
     fn was_deleted(&self) -> bool {
         self.record.attempts > 0 && !self.record.ownership.owed && self.record.deleted
     }
 
-    /// It carried this run's marker when it was proven, and carries none now.
+    /// Whether it carried a marker of this run, or of an earlier run of the key, when it was proven, and carries none now.
     fn lost_marker(&self, marker: &Marker) -> bool {
         let own = |marker: &Marker| self.is_ours(marker) || self.state.is_earlier_marker(marker);
         let had = self.record.proof.as_ref().is_some_and(|proof| own(&proof.evidence.marker));
         had && *marker == Marker::None
     }
 
-    /// A person takes it as it is: in what it is not as wanted is part of the proof.
+    /// A person adopts it: the differences become part of the proof.
     fn adopted<'f>(
         &self,
         fact: &Fact,
@@ -170,7 +170,7 @@ impl Case<'_> {
         event
     }
 
-    /// It is there: found so, or made by a write whose outcome was not known until now.
+    /// The resource exists: found so, or created by a write whose outcome was unknown until now.
     fn in_place(&self, fact: &Fact, output: &Value, marker: &Marker, claims: &[ClaimKey]) -> StepEvent {
         if let Some(wait) = self.before_proof(fact, claims) {
             return self.waiting(wait, Phase::Probe);
@@ -186,19 +186,19 @@ impl Case<'_> {
 
     fn differs(&self, differences: &[Difference], marker: &Marker) -> Decision {
         let whose = match marker {
-            Marker::Of(_) if self.is_ours(marker) => ", made by this run and changed since".to_owned(),
+            Marker::Of(_) if self.is_ours(marker) => ", created by this run and changed since".to_owned(),
             Marker::Of(other) => format!(", and carries the marker of run {other}"),
             Marker::NoPlace | Marker::None | Marker::Before(_) => String::new(),
         };
         let fields = differences.iter().map(|difference| difference.field.as_str()).collect::<Vec<_>>();
         Decision {
-            what: format!("it is there, but not as wanted ({}){whose}", fields.join(", ")),
+            what: format!("it exists, but not as wanted ({}){whose}", fields.join(", ")),
             advice: ways(differences),
             differences: differences.to_vec(),
         }
     }
 
-    /// A look after the write.
+    /// Interprets a verify.
     pub(super) fn verified(&self, fact: &Fact, observed: &Observed<Value>) -> Vec<StepEvent> {
         match observed {
             Observed::Present { output, marker } => match self.foreign(marker) {
@@ -221,9 +221,10 @@ impl Case<'_> {
             }
             Observed::Differs { differences, marker, .. } => {
                 if self.may_be_stale(fact) {
-                    return vec![self.not_visible("what was there before is still read", Phase::Verify)];
+                    return vec![self.not_visible("reads still return the earlier state", Phase::Verify)];
                 }
-                // An update of what an earlier run of the key created, which did not happen: it is still that run's.
+                // An uncertain update of a resource that an earlier run of the key created had no effect: that run still owns
+                // it, so the update is sent again without a decision.
                 let uncertain = matches!(self.record.state, StepState::Uncertain { .. });
                 let repeatable = self.step.effect != EffectClass::PostUnsafe;
                 if uncertain && repeatable && self.owner(&self.record.claims, marker).is_some() {
@@ -235,7 +236,7 @@ impl Case<'_> {
         }
     }
 
-    /// A read so soon after an accepted write may show what was before.
+    /// Whether the read may show the state before the write: it began within the consistency delay after an accepted write.
     fn may_be_stale(&self, fact: &Fact) -> bool {
         let settled = self.record.write_ended.map(|ended| ended.boot.saturating_add(fact.rules.settle));
         !matches!(self.record.state, StepState::Uncertain { .. })
@@ -247,11 +248,12 @@ impl Case<'_> {
             if self.step.effect == EffectClass::PostUnsafe {
                 return self.unsafe_repeat(Phase::Verify);
             }
-            return self.not_visible("accepted, but not there yet", Phase::Verify);
+            return self.not_visible("accepted, but not found yet", Phase::Verify);
         };
         match self.step.effect {
+            // A repeat could create a second resource, and no read can exclude that: only a person may order it.
             EffectClass::PostUnsafe => return self.unsafe_repeat(Phase::Verify),
-            // Undo sends nothing again, and waits for the window itself.
+            // Undo does not send this write again, and waits for the request window itself.
             _ if self.state.control().goal == Goal::Undo => {}
             EffectClass::CreateNamed | EffectClass::PostWithProbe => {
                 let settled = self.not_done_after(fact);
@@ -262,18 +264,19 @@ impl Case<'_> {
                     return StepEvent::StillAbsent { read_began: fact.began.utc, look_again, what: None };
                 }
             }
+            // Repeating such a write is harmless, so the absence need not be confirmed.
             EffectClass::Read | EffectClass::PutSame | EffectClass::PutIfMatch => {}
         }
         self.did_not_arrive()
     }
 
-    /// A write of unknown outcome did not happen, and that is known now: another attempt may follow, after another probe.
+    /// The uncertain write had no effect, and that is proven: after another probe, another attempt may follow.
     fn did_not_arrive(&self) -> StepEvent {
         let error = match &self.record.state {
             StepState::Uncertain { error: Some(error), .. } => (**error).clone(),
             _ => StepError::new(
                 FailureClass::Transient,
-                "the driver ended while it was being sent; it did not arrive",
+                "the driver ended while the request was being sent; it had no effect",
             ),
         };
         let count = self.record.failures.count.max(1);
@@ -287,8 +290,7 @@ impl Case<'_> {
     }
 }
 
-/// What a person can do about differences. What the plan does not speak of is kept when it is overwritten, and lost when it is
-/// recreated.
+/// The choices for differences. Values that the plan does not mention are kept by an overwrite and lost by a recreate.
 pub(crate) fn ways(differences: &[Difference]) -> String {
     let fixed: Vec<&str> = differences
         .iter()
@@ -296,12 +298,12 @@ pub(crate) fn ways(differences: &[Difference]) -> String {
         .map(|difference| difference.field.as_str())
         .collect();
     if fixed.is_empty() {
-        return "adopt it as it is, overwrite it, recreate it (remove it first), or abort this step"
+        return "adopt it as it is, overwrite it, recreate it (delete it first), or abort this step"
             .to_owned();
     }
     format!(
-        "{} cannot be changed in place: recreate it (delete it first, with all that the plan does not speak of), adopt it as it \
-         is, or abort this step",
+        "{} cannot be changed in place: recreate it (delete it first, with everything that the plan does not mention), adopt it \
+         as it is, or abort this step",
         fixed.join(", ")
     )
 }

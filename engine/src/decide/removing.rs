@@ -1,8 +1,8 @@
-//! A step that wants something gone (`ensure: absent`): what a look means before the removal and after it.
+//! Steps with `ensure: absent`: the meaning of reads before and after the delete.
 //!
-//! The way is that of every other step (look, announce, one write, prove by reading), and so are the states; only the
-//! write is the kind's removal. Whoever made the thing, it is removed where it is exactly what the plan describes: the plan
-//! says so. What is not exactly that is left to a person.
+//! The phases and states are those of every other step (probe, intent, one write, verify); only the write is the kind's
+//! delete. A resource that is exactly what the plan describes is deleted, whichever run or person created it, because the
+//! plan says so. Anything else needs a decision.
 
 use serde_json::{Map, Value};
 use twinspan_plans::Ensure;
@@ -17,17 +17,16 @@ use crate::state::{Goal, StepState};
 use crate::step::{ClaimKey, Decision, Difference, Observed, Phase};
 use crate::wait::Wait;
 
-/// What a person can do where something else was found than what is to be removed.
-const WAYS: &str =
-    "overwrite to remove it all the same; skip the step to leave it in place; abort to stop here";
+/// The choices when the found resource is not the one to delete.
+const WAYS: &str = "overwrite to delete it anyway; skip the step to keep it; abort to stop here";
 
 impl Case<'_> {
-    /// Whether the step wants the thing gone.
+    /// Whether the step wants the resource absent.
     pub(super) fn removes(&self) -> bool {
         self.step.ensure == Ensure::Absent
     }
 
-    /// A look before the removal.
+    /// Interprets a probe before the delete.
     pub(super) fn removal_probed(
         &self,
         fact: &Fact,
@@ -37,7 +36,7 @@ impl Case<'_> {
         let ordered = self.record.decided == Some(Choice::Overwrite);
         match observed {
             Observed::Absent => vec![self.proven_gone(fact)],
-            // In whatever state it is: it is what the plan describes.
+            // A broken resource is deleted too: it is the one that the plan describes.
             Observed::Present { output, .. } | Observed::Broken { output, .. } => {
                 self.order_removal(fact, observed, output, claims)
             }
@@ -49,10 +48,11 @@ impl Case<'_> {
                 vec![self.waiting(Wait::remote(wait.what.clone()), Phase::Probe)]
             }
             Observed::Conflict(decision) => {
-                let in_vain = if ordered { "what is there cannot be removed from here; " } else { "" };
+                let in_vain =
+                    if ordered { "the existing resource cannot be deleted from here; " } else { "" };
                 let decision = Decision {
                     advice: format!(
-                        "{in_vain}{}; then retry the step, or skip it to leave what is there in place",
+                        "{in_vain}{}; then retry the step, or skip it to keep the resource",
                         decision.advice
                     ),
                     ..decision.clone()
@@ -82,26 +82,26 @@ impl Case<'_> {
         self.announce(Phase::Apply, pre_image, false, claims, Some(found), None)
     }
 
-    /// A look after the removal.
+    /// Interprets a verify after the delete.
     pub(super) fn removal_verified(&self, fact: &Fact, observed: &Observed<Value>) -> Vec<StepEvent> {
         match observed {
             Observed::Absent => vec![self.proven_gone(fact)],
             _ if matches!(self.record.state, StepState::Uncertain { .. }) => vec![self.removed_nothing()],
             _ => {
-                let what = "its removal was accepted, and it is still there";
+                let what = "its delete request was accepted, and it still exists";
                 vec![self.still_there(what, Phase::Verify)]
             }
         }
     }
 
-    /// The kind declines to remove what was found.
+    /// The kind refuses to delete what was found.
     pub(super) fn declined(&self, reason: &str) -> StepEvent {
-        let error = StepError::plan_wrong(format!("it was not removed: {reason}"))
-            .hint("when that has changed, retry the step; skip it to leave what is there in place");
+        let error = StepError::plan_wrong(format!("it was not deleted: {reason}"))
+            .hint("when that has changed, retry the step; skip it to keep the resource");
         StepEvent::Failed { error, phase: Phase::Apply }
     }
 
-    /// It is gone: removed by this run, or before it looked.
+    /// Its absence is proven: deleted by this run, or absent at the first probe.
     fn proven_gone(&self, fact: &Fact) -> StepEvent {
         let output = Value::Object(Map::new());
         let owed = self.record.ownership.owed;
@@ -119,7 +119,7 @@ fn not_what_is_meant(differences: &[Difference]) -> Decision {
     let fields: Vec<&str> = differences.iter().map(|difference| difference.field.as_str()).collect();
     Decision {
         what: format!(
-            "what is there is not what the plan wants removed ({}), so it was left alone",
+            "the resource found is not the one that the plan describes ({}), so it was not deleted",
             fields.join(", ")
         ),
         advice: WAYS.to_owned(),

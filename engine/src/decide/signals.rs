@@ -1,4 +1,4 @@
-//! What a person's wish means, whether it fits, and which wishes fit now.
+//! The meaning of signals: whether one fits the run, which events it has, and which commands fit now.
 
 use std::collections::BTreeSet;
 
@@ -16,24 +16,24 @@ use crate::state::{item::ItemId, record::StepRecord};
 use crate::step::{Approval, Phase};
 use crate::wait::{Approvers, WaitKind};
 
-/// Why a signal does not fit the run as it stands; a sentence for the person who sends it.
+/// Why a signal does not fit the run now; a sentence for its sender.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct SignalRefused {
-    /// What is the matter.
+    /// What is wrong.
     pub what: String,
-    /// What fits instead.
+    /// What to do instead.
     pub hint: Option<String>,
 }
 
-/// Something that a person can do with a run as it stands.
+/// A command that fits the run now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     /// The command's verb.
     pub verb: &'static str,
-    /// For which step.
+    /// The step, if it is about one.
     pub step: Option<StepKey>,
-    /// Why one would.
+    /// Its effect, for people.
     pub why: String,
 }
 
@@ -41,18 +41,18 @@ fn refused<T>(what: impl Into<String>, hint: Option<&str>) -> Result<T, SignalRe
     Err(SignalRefused { what: what.into(), hint: hint.map(str::to_owned) })
 }
 
-/// Whether `signal` fits the run now. One that does not is still taken and journaled when it arrives, without effect.
+/// Checks whether `signal` fits the run now. One that does not is still taken and journaled, without effect.
 pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<(), SignalRefused> {
     let goal = state.control().goal;
     let ended = state.outcome();
     let not_after_end = |verb: &str| match ended {
         Some(Outcome::Succeeded) => refused(
             format!("the run has succeeded; there is nothing to {verb}"),
-            Some("`undo` takes back what it made"),
+            Some("`undo` deletes what it created"),
         ),
         Some(Outcome::Cancelled) => refused(
             format!("the run was cancelled; there is nothing to {verb}"),
-            Some("`undo` takes back what it made; start a new run to go on"),
+            Some("`undo` deletes what it created; start a new run to continue"),
         ),
         Some(Outcome::Undone) => {
             refused(format!("the run was undone; there is nothing to {verb}"), Some("start a new run"))
@@ -64,14 +64,14 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
         Signal::Resume => {
             not_after_end("resume")?;
             if goal == Goal::Cancel {
-                return refused("the run is being cancelled", Some("`undo` takes back what it made"));
+                return refused("the run is being cancelled", Some("`undo` deletes what it created"));
             }
             Ok(())
         }
         Signal::Cancel => {
             not_after_end("cancel")?;
             if goal == Goal::Undo {
-                return refused("the run is being undone", Some("`pause` stops that for the time being"));
+                return refused("the run is being undone", Some("`pause` suspends the undo"));
             }
             Ok(())
         }
@@ -85,7 +85,7 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
                 if !step_state(state, id).is_some_and(StepState::may_reopen) {
                     return refused(
                         format!("{} is {}: it cannot be repaired now", mend.step, name(state, id)),
-                        Some("`verify` looks again at everything, `show` says what comes next"),
+                        Some("`verify` reads every resource again, `show` says what comes next"),
                     );
                 }
             }
@@ -96,19 +96,19 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
                 return refused("the run was undone already", None);
             }
             if goal == Goal::Undo && state.pruning().is_none() {
-                return refused("the run is being undone already", Some("`resume` drives it on"));
+                return refused("the run is being undone already", Some("`resume` continues it"));
             }
             Ok(())
         }
         Signal::Forward => {
             not_after_end("call off").and(may_be_called_off(state))?;
             if goal != Goal::Undo {
-                return refused("the run is not being undone", Some("`resume` drives it on"));
+                return refused("the run is not being undone", Some("`resume` continues it"));
             }
             if state.control().cancelled {
                 return refused(
-                    "the run was cancelled before it was undone: it has no way forward",
-                    Some("`undo` drives the undo on; start a new run to go forward"),
+                    "the run was cancelled before it was undone: it cannot go forward",
+                    Some("`undo` continues the undo; start a new run to go forward"),
                 );
             }
             Ok(())
@@ -153,7 +153,7 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
         Signal::Skip { step, values } => {
             not_after_end("skip")?;
             if goal != Goal::Finish {
-                return refused("the run does not go forward; nothing is left out of it", None);
+                return refused("the run does not go forward: no step of it can be skipped", None);
             }
             let id = known(state, step)?;
             let Some(step_state) = step_state(state, id) else {
@@ -163,11 +163,11 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
                 known_outputs(state, id, step, values.keys())
             } else if step_state.is_open_attempt() {
                 refused(
-                    format!("{step} is {}: its write has to be settled first", step_state.name()),
-                    Some("wait for the next look, or `retry` it to look now"),
+                    format!("{step} is {}: the outcome of its write must be known first", step_state.name()),
+                    Some("wait for the next check, or `retry` it to check now"),
                 )
             } else {
-                refused(format!("{step} is {} and cannot be left out", step_state.name()), None)
+                refused(format!("{step} is {} and cannot be skipped", step_state.name()), None)
             }
         }
         Signal::Decide { step, choice } => {
@@ -179,9 +179,9 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
             match (step_state(state, id), choice) {
                 (Some(StepState::NeedsDecision { .. }), Choice::Adopt | Choice::Recreate) if removes => {
                     refused(
-                        format!("{step} removes: there is nothing to adopt or to make anew"),
+                        format!("{step} deletes: there is nothing to adopt or to recreate"),
                         Some(
-                            "`decide … overwrite` removes what is there all the same, `skip` leaves it in place, `decide … abort` stops here",
+                            "`decide … overwrite` deletes the resource anyway, `skip` keeps it, `decide … abort` stops here",
                         ),
                     )
                 }
@@ -189,7 +189,7 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
                     refused(
                         format!("{step} only reads: it can neither overwrite nor recreate what it found"),
                         Some(
-                            "when it is mended, `retry` looks again; `skip` leaves the step out, `decide … abort` gives it up",
+                            "when the cause is repaired, `retry` checks again; `skip` skips the step, `decide … abort` gives it up",
                         ),
                     )
                 }
@@ -211,7 +211,7 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
     }
 }
 
-/// A gate opens for those whom it names. Who somebody is, is what the machine says; for whom they speak, they state.
+/// Checks the approvers of a step. The actor is the user that the machine reports; on whose behalf they approve is stated.
 fn may_approve(
     state: &RunState,
     step: &StepKey,
@@ -222,7 +222,7 @@ fn may_approve(
     if approvers.not_starter && state.starter() == Some(actor) {
         return refused(
             format!("{step} may not be approved by {actor}, who started the run"),
-            Some("somebody else approves it"),
+            Some("another person must approve it"),
         );
     }
     let is_named = |name: &str| approvers.by.iter().any(|named| named.eq_ignore_ascii_case(name));
@@ -274,7 +274,7 @@ fn name(state: &RunState, id: ItemId) -> &'static str {
     step_state(state, id).map_or("a block", StepState::name)
 }
 
-/// Whether only a person can tell how the last write ended: a retry would neither find out nor be harmless.
+/// Whether only a person can tell how the last write ended: a retry could neither find out nor be harmless.
 fn only_a_person_knows(state: &RunState, id: ItemId) -> bool {
     let item = state.item(id);
     let unsafe_kind =
@@ -293,7 +293,7 @@ fn is_retryable(state: &RunState, id: ItemId) -> bool {
     }
     match item.step().map(|record| &record.state) {
         None => matches!(item.block_state(), Some(BlockState::Failed(_))) && item.unmet == 0,
-        // What never began because its needs cannot be found stays so, whoever asks.
+        // A step that never began because its needs cannot be resolved cannot be retried.
         Some(StepState::Failed { .. }) => item.begun.is_some() || item.unmet == 0,
         Some(state) => matches!(
             state,
@@ -306,8 +306,8 @@ fn is_retryable(state: &RunState, id: ItemId) -> bool {
     }
 }
 
-/// What a signal means: the events to append (`SignalTaken` first). `in_flight`: steps whose write is on its way. A
-/// signal that was taken before means nothing; one that does not fit is taken without effect.
+/// Returns the events of a signal (`SignalTaken` first). `in_flight`: steps whose write is in flight. A signal that was taken
+/// before has none; one that does not fit has only `SignalTaken`.
 pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now: Timestamp) -> Vec<Event> {
     if state.knows_signal(row.id) {
         return Vec::new();
@@ -331,7 +331,7 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
     let fits = check_signal(state, &row.signal, &row.actor).is_ok();
     let mut of = |step: &StepKey, event: StepEvent| events.push(Event::Step { step: step.clone(), event });
     match &row.signal {
-        // Whoever asks for a pause waits for the acknowledgement, even if there is nothing left to pause.
+        // The sender of a pause waits for the acknowledgement, even if there is nothing left to pause.
         Signal::Pause => {
             unsent(state, in_flight, &mut of);
             events.push(Event::Acknowledged { in_flight: in_flight.to_vec() });
@@ -394,7 +394,7 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
                     values: values.clone(),
                 },
             );
-            // Nothing can be looked at before it is known with which parameters.
+            // Without resolved parameters no check is possible.
             let blind = state
                 .lookup(step)
                 .and_then(|id| state.item(id).step())
@@ -406,7 +406,7 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
                     step,
                     StepEvent::Skipped {
                         output,
-                        seen: "not looked at: what it needs is not known yet".to_owned(),
+                        seen: "not checked: its parameters are not known yet".to_owned(),
                     },
                 );
             }
@@ -422,7 +422,7 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
             );
             match (choice, back) {
                 (Choice::Abort | Choice::Adopt, true) => {
-                    of(step, StepEvent::Kept { reason: format!("left in place by {}", row.actor) });
+                    of(step, StepEvent::Kept { reason: format!("kept by {}", row.actor) });
                 }
                 (Choice::Abort, false) => {
                     let why = row.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -441,7 +441,7 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
     events
 }
 
-/// Intents whose write was not handed to the performer yet are withdrawn: their probe is old when the run goes on.
+/// Withdraws intents whose write was not handed to the performer yet: their probe will be outdated when the run continues.
 fn unsent(state: &RunState, in_flight: &[StepKey], of: &mut impl FnMut(&StepKey, StepEvent)) {
     let in_flight: BTreeSet<&StepKey> = in_flight.iter().collect();
     for (key, way, attempt) in state.intents() {
@@ -451,7 +451,7 @@ fn unsent(state: &RunState, in_flight: &[StepKey], of: &mut impl FnMut(&StepKey,
     }
 }
 
-/// What can be done with the run now; never empty (I14).
+/// The commands that fit the run now; never empty (I14).
 pub fn legal_commands(state: &RunState) -> Vec<Command> {
     let mut commands = Vec::new();
     let mut add = |verb, step: Option<&StepKey>, why: &str| {
@@ -459,19 +459,19 @@ pub fn legal_commands(state: &RunState) -> Vec<Command> {
     };
     match state.outcome() {
         Some(Outcome::Undone) => {
-            add("report", None, "it is over: what was made is gone, or kept with a reason");
+            add("report", None, "the run is undone: what it created is deleted, or kept with a reason");
             return commands;
         }
         Some(Outcome::Succeeded) => {
-            add("verify", None, "it is done: reads everything again");
+            add("verify", None, "reads every resource again");
             for id in state.drifted() {
-                add("repair", Some(&state.item(id).key), "mends what has drifted");
+                add("repair", Some(&state.item(id).key), "repairs what has drifted");
             }
-            add("undo", None, "takes back what it made");
+            add("undo", None, "deletes what it created");
             return commands;
         }
         Some(Outcome::Cancelled) => {
-            add("undo", None, "takes back what it made");
+            add("undo", None, "deletes what it created");
             return commands;
         }
         None => {}
@@ -480,11 +480,11 @@ pub fn legal_commands(state: &RunState) -> Vec<Command> {
         let item = state.item(id);
         match step_state(state, id) {
             Some(StepState::Waiting(waiting)) if waiting.wait.kind == WaitKind::Approval => {
-                add("approve", Some(&item.key), "lets it go on");
-                add("reject", Some(&item.key), "refuses it");
+                add("approve", Some(&item.key), "lets the step continue");
+                add("reject", Some(&item.key), "fails the step");
             }
             Some(StepState::NeedsDecision { .. }) => {
-                add("decide", Some(&item.key), "settles what was found");
+                add("decide", Some(&item.key), "decides about what was found");
                 if is_retryable(state, id) {
                     add("retry", Some(&item.key), "probes again: the cause may be gone");
                 }
@@ -493,7 +493,7 @@ pub fn legal_commands(state: &RunState) -> Vec<Command> {
             _ => {}
         }
         if step_state(state, id).is_some_and(StepState::next_would_skip) {
-            add("skip", Some(&item.key), "leaves it out");
+            add("skip", Some(&item.key), "skips it");
         }
     }
     for id in state.withheld() {
@@ -501,20 +501,20 @@ pub fn legal_commands(state: &RunState) -> Vec<Command> {
     }
     let control = state.control();
     if control.pause.is_some() {
-        add("resume", None, "goes on");
+        add("resume", None, "continues the run");
     } else if control.goal == Goal::Cancel {
-        add("resume", None, "drives it to its end");
+        add("resume", None, "finishes the cancel");
     } else {
-        add("resume", None, "drives it on");
-        add("pause", None, "sends nothing more");
+        add("resume", None, "continues the run");
+        add("pause", None, "sends no further request");
     }
     if control.goal == Goal::Finish {
-        add("cancel", None, "ends it where it is");
+        add("cancel", None, "ends the run as it is");
     }
     if control.goal != Goal::Undo {
-        add("undo", None, "takes back what it made");
+        add("undo", None, "deletes what it created");
     } else if !control.cancelled {
-        add("resume --forward", None, "calls the undo off");
+        add("resume --forward", None, "calls off the undo");
     }
     commands
 }

@@ -1,4 +1,4 @@
-//! What a look means on the way back: undo removes what ownership proves, and nothing else.
+//! The meaning of reads during undo: undo deletes only what ownership proves.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::suggested;
 use crate::wait::{Wait, WaitKind};
 
 impl Case<'_> {
-    /// A look before anything is removed.
+    /// Interprets a probe of undo.
     pub(super) fn undo_probed(
         &self,
         fact: &Fact,
@@ -34,15 +34,18 @@ impl Case<'_> {
                 self.remove_if_ours(fact, observed, output, marker, overwrite)
             }
             Observed::Differs { output, differences, marker } => {
-                // What was there before is left as it is, however it was changed: nobody needs to be asked.
+                // A pre-existing resource is kept, however it was changed: that needs no decision.
                 // What a later run of the same key updated differs because of that run.
                 let updated = self.record.updated_since.is_some();
                 if self.origin(marker) == Origin::Made && !overwrite && !updated {
                     let fields: Vec<&str> =
                         differences.iter().map(|difference| difference.field.as_str()).collect();
                     let decision = Decision {
-                        what: format!("this run made it, and it was changed since ({})", fields.join(", ")),
-                        advice: "overwrite to remove it all the same, adopt to leave it in place".to_owned(),
+                        what: format!(
+                            "this run created it, and it was changed since ({})",
+                            fields.join(", ")
+                        ),
+                        advice: "overwrite to delete it anyway, adopt to keep it".to_owned(),
                         differences: differences.clone(),
                     };
                     return vec![self.undecided(decision, Phase::UndoProbe)];
@@ -60,24 +63,24 @@ impl Case<'_> {
         }
     }
 
-    /// Undo leaves it. What was to be made anew cannot be, then.
+    /// Undo keeps the resource. If it was to be recreated, that fails.
     pub(super) fn keeps(&self, reason: &str) -> StepEvent {
         if self.record.called_off {
             return self.goes_forward();
         }
         if self.record.replacing {
-            let error = StepError::plan_wrong(format!("it cannot be removed to be made anew: {reason}"));
+            let error = StepError::plan_wrong(format!("it cannot be deleted and recreated: {reason}"));
             return StepEvent::Failed { error, phase: Phase::Undo };
         }
         StepEvent::Kept { reason: reason.to_owned() }
     }
 
-    /// The undo was called off, and it is still there.
+    /// The undo was called off, and the resource still exists.
     fn goes_forward(&self) -> StepEvent {
         StepEvent::UndoCalledOff { after: Vec::new(), settling: false }
     }
 
-    /// A look on the way forward, when a removal that a person ordered has to be sent again.
+    /// A probe on the way forward, when a delete that a person ordered has to be sent again.
     fn replace_again(&self, fact: &Fact, observed: &Observed<Value>) -> Vec<StepEvent> {
         match observed {
             Observed::Absent => vec![self.gone(fact)],
@@ -96,7 +99,7 @@ impl Case<'_> {
                 vec![self.waiting(Wait::remote(wait.what.clone()), Phase::UndoProbe)]
             }
             Observed::Conflict(decision) => {
-                let error = StepError::plan_wrong(format!("it was to be made anew: {}", decision.what))
+                let error = StepError::plan_wrong(format!("it was to be recreated: {}", decision.what))
                     .hint(decision.advice.clone());
                 vec![StepEvent::Failed { error, phase: Phase::UndoProbe }]
             }
@@ -126,20 +129,20 @@ impl Case<'_> {
             (Origin::Made, _) => self.remove(fact, observed, found),
             (Origin::FoundInPlace, Marker::Before(reason)) => kept(reason.clone()),
             (Origin::Changed, Marker::Of(_)) if overwrite => self.remove(fact, observed, found),
-            (Origin::Changed, _) => kept("it was there before this run changed it".to_owned()),
-            (Origin::Unproven, Marker::None) => kept(
-                "it does not carry this run's marker (any more): this run may not have made it".to_owned(),
-            ),
-            (Origin::Unproven, _) => {
-                kept("no answer said that this run made it, and it has no place for a marker".to_owned())
+            (Origin::Changed, _) => kept("it is pre-existing: this run only changed it".to_owned()),
+            (Origin::Unproven, Marker::None) => {
+                kept("it does not carry this run's marker: this run may not have created it".to_owned())
             }
-            (Origin::FoundInPlace, _) => kept("it was there before this run".to_owned()),
+            (Origin::Unproven, _) => {
+                kept("no response proved that this run created it, and its kind has no marker".to_owned())
+            }
+            (Origin::FoundInPlace, _) => kept("it is pre-existing".to_owned()),
             (Origin::EarlierRun, _) => kept(match self.record.owner {
                 Some(owner) => format!("run {} created it and keeps it", owner.short()),
                 None => "an earlier run of the same key keeps it".to_owned(),
             }),
             (Origin::Observed | Origin::Claimed | Origin::Removed, _) => {
-                kept("this run made nothing here".to_owned())
+                kept("this run created nothing here".to_owned())
             }
         }
     }
@@ -161,9 +164,9 @@ impl Case<'_> {
         self.announce(Phase::Undo, pre_image, false, &[], Some(found), None)
     }
 
-    /// Removed too soon after what depended on it, some things take harm. Another run or a person may have removed that a
-    /// moment ago, and only they know: so it counts from when this one was let go, or the run began to move, where that is
-    /// later than what this run removed itself.
+    /// The delete delay. Some resources must not be deleted too soon after their dependents. Another run or a person may have
+    /// deleted a dependent just before, which this run cannot know: so the delay counts from the last proven delete of this
+    /// run, and at least from when this step was released and the run became active.
     pub(super) fn dwell(&self, fact: &Fact) -> Option<Wait> {
         let dwell = fact.rules.dwell?;
         let began = self.record.let_go.map(|at| at.boot).max(self.state.awake_since());
@@ -172,12 +175,12 @@ impl Case<'_> {
         Some(Wait::new(WaitKind::Timer, dwell.why).look_again(left))
     }
 
-    /// A look after the removal.
+    /// Interprets a verify of the delete.
     pub(super) fn undo_verified(&self, fact: &Fact, observed: &Observed<Value>) -> Vec<StepEvent> {
         if matches!(observed, Observed::Absent) {
             return vec![self.gone(fact)];
         }
-        // The removal has begun, as far as can be read: nothing to do but wait.
+        // The delete is in progress: wait for it.
         if let Observed::Converging { wait, .. } = observed {
             return vec![self.waiting(wait.clone(), Phase::UndoVerify)];
         }
@@ -186,18 +189,18 @@ impl Case<'_> {
         }
         let accepted = self.record.ownership.removal_accepted;
         let (what, phase) = if accepted {
-            ("its removal was accepted, and it is still there", Phase::UndoVerify)
+            ("its delete request was accepted, and it still exists", Phase::UndoVerify)
         } else {
-            ("it was gone, and is there again", Phase::UndoProbe)
+            ("it was absent, and exists again", Phase::UndoProbe)
         };
         vec![self.still_there(what, phase)]
     }
 
-    /// A removal whose outcome was not known, and it is still there: it did not happen, or not yet. A look decides whether
-    /// it is sent again.
+    /// An uncertain delete, and the resource still exists: the delete had no effect, or not yet. A probe decides whether it
+    /// is sent again.
     pub(super) fn removed_nothing(&self) -> StepEvent {
         let error = self.record.last_error.as_deref().cloned().unwrap_or_else(|| {
-            StepError::new(FailureClass::Transient, "the driver ended while it was being removed")
+            StepError::new(FailureClass::Transient, "the driver ended while its delete request was in flight")
         });
         let count = self.record.failures.count.max(1);
         let way = self.record.state.way().unwrap_or(Way::Back);
@@ -210,17 +213,17 @@ impl Case<'_> {
         }
     }
 
-    /// What was removed is still read: that is looked at again, for a while.
+    /// Reads still find a deleted resource: checks again, up to the retry limits.
     pub(super) fn still_there(&self, what: &str, phase: Phase) -> StepEvent {
         let error = StepError::new(FailureClass::ReplicationLag, what).hint(format!(
-            "look at it in the other side's own tools; remove it there, or: {}",
+            "check it in the remote's own tools; delete it there, or: {}",
             suggested::of_step("retry", self.run, &self.item.key)
         ));
         self.try_again(error, phase)
     }
 
     fn gone(&self, fact: &Fact) -> StepEvent {
-        // While the run is taken back nothing is made anew.
+        // During undo nothing is recreated.
         let anew = self.record.replacing && self.state.control().goal == Goal::Finish;
         self.absent(
             fact,

@@ -1,4 +1,4 @@
-//! The rules, driven through a small world without clock, journal or tasks.
+//! Tests of the rules in a small world, without clock, journal or tasks.
 
 mod back;
 mod calling_off;

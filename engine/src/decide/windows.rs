@@ -1,9 +1,9 @@
-//! The windows of requests without a response: while one is open, nothing is deleted, created again or believed absent.
+//! Request windows of requests without a response: while one is open, nothing is deleted, created again or believed absent.
 //!
-//! A kind says how long a request may still take effect ([`crate::step::Step::REQUEST_WINDOW`]). The window counts from the
-//! last possible send of the attempt, by the boot-time clock; after a take-over, from there. Neither a read nor a later
-//! attempt closes it. What does not wait: a read that finds the wanted resource settles an uncertain create, and a `PutSame`
-//! may be sent again, as its late twin writes the same.
+//! A kind declares how long a request may still take effect ([`crate::step::Step::REQUEST_WINDOW`]). The window counts from
+//! the last possible send of the attempt, by the boot-time clock; after a take-over, from the take-over. Neither a read nor a
+//! later attempt closes it. Two cases need not wait: a read that finds the wanted resource proves an uncertain create, and a
+//! `PutSame` may be sent again, because the late request writes the same.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use crate::state::requests::{Requests, Unsettled, later};
 use crate::step::{ClaimKey, Marker};
 use crate::wait::{Wait, WaitKind};
 
-/// Name of the evidence that this run did not delete what it found absent in undo.
+/// Name of the evidence for a resource that undo found absent although this run did not delete it.
 pub const NOT_DELETED: &str = "not deleted by this run";
 
 impl Case<'_> {
-    /// The last request of this sort that may still take effect on what this step changes, its own or another step's.
+    /// The last request of this sort that may still take effect on this step's claims, its own or another step's.
     fn last_request(
         &self,
         claims: &[ClaimKey],
@@ -46,13 +46,13 @@ impl Case<'_> {
         Some(Wait::new(WaitKind::Timer, what).look_again(left))
     }
 
-    /// The wait before a delete request: no request may take effect after it.
+    /// The wait before a delete request: an earlier create could take effect after it and leave the resource in place.
     pub(super) fn before_delete(&self, fact: &Fact, claims: &[ClaimKey]) -> Option<Wait> {
         self.wait_for(fact, self.last_request(claims, Requests::last), "then it is deleted")
     }
 
-    /// The wait before a request that creates or changes. A delete request may not take effect after it; a request that
-    /// creates may, where its late twin writes the same.
+    /// The wait before a request that creates or updates: an earlier delete could take effect after it. An earlier create
+    /// need not be waited for if it writes the same.
     pub(super) fn before_put(&self, fact: &Fact, claims: &[ClaimKey]) -> Option<Wait> {
         let same = matches!(self.step.effect, EffectClass::PutSame | EffectClass::PutIfMatch);
         let ordered = self.record.decided.is_some() || self.record.only_drifted;
@@ -60,14 +60,14 @@ impl Case<'_> {
         self.wait_for(fact, self.last_request(claims, pick), "then it is sent")
     }
 
-    /// The wait before a resource counts as there: what was read may still be deleted.
+    /// The wait before a resource counts as existing: an earlier delete may still remove it.
     pub(super) fn before_proof(&self, fact: &Fact, claims: &[ClaimKey]) -> Option<Wait> {
         let request = self.last_request(claims, Requests::last_delete);
         self.wait_for(fact, request, "then it is verified again")
     }
 
-    /// Nothing is there: believed when reads agree some time apart, when no request can take effect any more, and, where
-    /// this run did not delete what it had created, when that lasts as long as a request could.
+    /// Confirms an absence. It is believed when several reads agree over a time, when no request can take effect any more,
+    /// and, if this run did not delete what it had created, when it has lasted a whole request window.
     pub(super) fn absent(&self, fact: &Fact, then: impl FnOnce(Evidence) -> StepEvent) -> StepEvent {
         let absent = match &self.record.state {
             StepState::Uncertain { absent, .. }
@@ -84,7 +84,7 @@ impl Case<'_> {
         let vanished = self.vanished();
         let lasted = vanished.as_ref().map(|_| since.saturating_add(fact.rules.window.max(settle)));
         let settled = passed.max(lasted).unwrap_or(began);
-        // A read that a person or a new driver asked for comes sooner than it should, and then counts for less.
+        // A person or a new driver can trigger a read early; such reads in quick succession are no independent proof.
         let span = limits::AGREEING * (limits::GONE - 1);
         let agrees = absent.reads + 1 >= limits::GONE && began >= since.saturating_add(span);
         if agrees && began >= settled {
@@ -104,13 +104,13 @@ impl Case<'_> {
             )),
             (None, _) => None,
         };
-        // All but the last of the reads that have to agree follow each other.
+        // All but the last of the agreeing reads follow each other closely.
         let soon = absent.reads + 2 < limits::GONE;
         let after = if soon { limits::AGREEING } else { left.max(limits::AGREEING) };
         StepEvent::StillAbsent { read_began: fact.began.utc, look_again: self.later(after), what }
     }
 
-    /// What to say of something that this run created, did not delete, and does not find in undo.
+    /// The note about a resource that this run created and did not delete, and that undo does not find.
     fn vanished(&self) -> Option<String> {
         let own = self.record.ownership;
         let deleted = own.removal_accepted || self.record.requests.last_delete().is_some();
@@ -130,7 +130,7 @@ impl Case<'_> {
         }
     }
 
-    /// How long after its last possible send an uncertain create counts as not done, where it must not be sent twice.
+    /// When an uncertain create that must not be sent twice counts as not done.
     pub(super) fn not_done_after(&self, fact: &Fact) -> Duration {
         let sent = self.record.write_ended.map(|ended| ended.boot).unwrap_or_default();
         sent.saturating_add(fact.rules.settle.max(fact.rules.window))

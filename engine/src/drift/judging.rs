@@ -1,4 +1,4 @@
-//! What a look says beside what was proven.
+//! Compares a read with what was proven.
 
 use serde_json::Value;
 use twinspan_plans::Ensure;
@@ -10,20 +10,20 @@ use crate::perform::Seen;
 use crate::state::Proof;
 use crate::step::{Difference, Marker, Observed};
 
-/// A step as the record has it.
+/// A step as the journal has it.
 #[derive(Clone, Copy)]
 pub(super) struct Proven<'a> {
     pub(super) run: RunId,
     pub(super) proof: &'a Proof,
     pub(super) ensure: Ensure,
-    /// Outputs that go on changing after the step is done.
+    /// Outputs that keep changing after the step is done.
     pub(super) moving: &'a [&'a str],
-    /// A later run of the same key updated it: whether it is as wanted is that run's to say.
+    /// A later run of the same key updated it, so that run's proof decides whether it is as wanted.
     pub(super) updated_since: bool,
 }
 
 impl Proven<'_> {
-    /// How the step stands.
+    /// Compares a read with the proof.
     pub(super) fn judge(self, seen: &Result<Seen, StepError>) -> Standing {
         match seen {
             Ok(Seen::Checked { observed, .. }) => match self.ensure {
@@ -31,7 +31,7 @@ impl Proven<'_> {
                 Ensure::Absent => Proven::compare_absent(observed),
             },
             Ok(Seen::Applied { .. } | Seen::Undone(_)) => Standing::Unreadable {
-                error: Box::new(StepError::new(FailureClass::Bug, "a look answered like a write")),
+                error: Box::new(StepError::new(FailureClass::Bug, "a read returned the result of a write")),
             },
             Err(error) => self.failed(error),
         }
@@ -60,24 +60,24 @@ impl Proven<'_> {
         }
     }
 
-    /// Gone was what was wanted and proven.
+    /// Expected state: absent.
     fn compare_absent(observed: &Observed<Value>) -> Standing {
         let there = |what: String| Standing::Changed {
             what,
-            advice: Some("ask who made it again".to_owned()),
+            advice: Some("ask who created it again".to_owned()),
             changes: Vec::new(),
         };
         match observed {
             Observed::Absent => Standing::Same,
             Observed::Present { .. } | Observed::Differs { .. } | Observed::Broken { .. } => {
-                there("it is there again".to_owned())
+                there("it exists again".to_owned())
             }
-            Observed::Converging { wait, .. } => there(format!("it is there again: {}", wait.what)),
+            Observed::Converging { wait, .. } => there(format!("it exists again: {}", wait.what)),
             Observed::Conflict(decision) => Standing::Broken { decision: decision.clone() },
         }
     }
 
-    /// The other run's that it carries the marker of, unless it was so when it was proven.
+    /// The other run whose marker it carries, unless it carried that when it was proven.
     fn taken(self, marker: &Marker) -> Option<Standing> {
         match marker {
             Marker::Of(by) if *by != self.run.short() && *marker != self.proof.evidence.marker => {
@@ -116,7 +116,7 @@ impl Proven<'_> {
         }
         let names: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
         let made_anew = if lost {
-            "; without the marker it may have been made anew by somebody, or only described anew"
+            "; without the marker it may have been recreated, or only its description changed"
         } else {
             ""
         };
@@ -127,13 +127,13 @@ impl Proven<'_> {
         }
     }
 
-    /// A person took it as it was, with this difference.
+    /// Whether a person adopted it with this difference.
     fn was_adopted(self, field: &str, found: &str) -> bool {
         self.proof.evidence.also.get(&adopted(field)).is_some_and(|known| known == found)
     }
 
-    /// A look that failed. A look that found no more of it than that what it lies in is gone says where it is; one that found
-    /// something which the plan cannot mean says that, too.
+    /// The result of a failed read. If only the container was found missing, the resource is missing too; if something was
+    /// found that the plan cannot mean, that is a change.
     fn failed(self, error: &StepError) -> Standing {
         match (error.class, self.ensure) {
             (FailureClass::ReplicationLag, Ensure::Present) => {
@@ -149,12 +149,13 @@ impl Proven<'_> {
     }
 }
 
-/// Name of the evidence that a person adopted something in spite of a difference.
+/// Name of the evidence that a person adopted a resource in spite of a difference.
 pub(crate) fn adopted(field: &str) -> String {
     format!("adopted with another {field}")
 }
 
-/// In what two outputs differ: what was not known then is not compared, and ids have no case.
+/// The fields in which two outputs differ: values unknown at the time of proof are not compared, and ids are
+/// case-insensitive.
 fn fields(proven: &Value, found: &Value, moving: &[&str]) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     walk("", proven, found, moving, &mut changes);

@@ -1,5 +1,5 @@
-//! Reads everything again that a run proved: the same checks, with the parameters of then, as the same identities. Nothing
-//! can be sent: every attempt is of a phase that does not write.
+//! Verifies what a run proved: repeats its checks with the same parameters and identities. No write can be sent, because
+//! every attempt is of a reading phase.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,20 +19,19 @@ use crate::state::RunState;
 use crate::state::item::ItemId;
 use crate::step::Phase;
 
-/// So many looks are made before what cannot be read counts as that.
+/// Number of reads before a step counts as unreadable.
 const LOOKS: u32 = 4;
-/// Between them; a rate limit says itself how long, up to the longest.
+/// The interval between them; a rate limit states its own, up to the longest.
 const AGAIN: Schedule = Schedule::new(Duration::from_secs(1), Duration::from_secs(30));
 
-/// Looks at every step that is in place, what others need first; what does not depend on each other at the same time. In
-/// the order of the plan.
+/// Reads every proven step, needs first; independent steps in parallel. Returns findings in the order of the plan.
 pub async fn look(state: &RunState, performer: &Arc<Performer>) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
-    // Looks share their reads, but none uses what was read before, for another purpose.
+    // Steps share their reads, but use none from before this verification.
     let reads = Reads::After(performer.clock().steady());
     for mut looks in looks(state) {
         looks.iter_mut().for_each(|(_, job)| job.reads = reads);
-        // What was read is let go as soon as it is judged: kept, it would grow with the square of a fleet.
+        // Each fact is dropped when it is judged: memory would otherwise grow with the square of the number of steps.
         let judge = |id, fact: Fact| found.extend(finding(state, id, &fact, performer.registry()));
         perform(looks, performer, state.performs(), judge).await;
     }
@@ -41,7 +40,7 @@ pub async fn look(state: &RunState, performer: &Arc<Performer>) -> Vec<Finding> 
     found
 }
 
-/// Every step that is in place with the look at it, in lists: what is in one depends on nothing else in it.
+/// The reads of all proven steps, in levels without dependencies inside.
 pub(crate) fn looks(state: &RunState) -> Vec<Vec<(ItemId, Job)>> {
     let look = |id: ItemId| {
         let attempts = state.item(id).step()?.attempts;
@@ -50,7 +49,7 @@ pub(crate) fn looks(state: &RunState) -> Vec<Vec<(ItemId, Job)>> {
     state.verifiable().into_iter().map(|level| level.into_iter().filter_map(look).collect()).collect()
 }
 
-/// Performs some looks at the same time; on a virtual clock one after the other, so that the same seed gives the same.
+/// Performs reads in parallel; on a virtual clock one after the other, so that the same seed gives the same result.
 async fn perform(
     looks: Vec<(ItemId, Job)>,
     performer: &Arc<Performer>,
@@ -74,14 +73,14 @@ async fn perform(
         }
         match flying.join_next().await {
             Some(Ok((id, fact))) => judge(id, fact),
-            // A panic of a kind is caught by the performer, and nobody ends these tasks.
-            Some(Err(error)) => tracing::error!(%error, "a look did not come back"),
+            // The performer catches panics of kinds, and these tasks are never aborted.
+            Some(Err(error)) => tracing::error!(%error, "a read did not return"),
             None => return,
         }
     }
 }
 
-/// Looks again for a while where the other side has no time.
+/// Retries while the remote is throttling or fails transiently.
 async fn patiently(performer: &Performer, job: &Job) -> Fact {
     let mut count = 1;
     loop {
@@ -107,7 +106,7 @@ fn pause_after(error: &StepError, count: u32) -> Option<Duration> {
     }
 }
 
-/// What a look says of a step.
+/// The finding of a read.
 pub(crate) fn finding(state: &RunState, id: ItemId, fact: &Fact, kinds: &Registry) -> Option<Finding> {
     let item = state.item(id);
     let step = state.plan().node(item.node).step()?;

@@ -1,4 +1,4 @@
-//! What a repair of a step comes to: the step, what it needs that drifted, and what depends on these.
+//! The extent of a repair: the step, its drifted needs, and their dependents.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,13 @@ use crate::signal::{Choice, Mend};
 use crate::state::item::ItemId;
 use crate::state::{Goal, RunState, StepState};
 
-/// Why nothing can be repaired here; a sentence for the person who asks.
+/// Why nothing can be repaired; a sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct NotRepairable {
-    /// What is the matter.
+    /// What is wrong.
     pub what: String,
-    /// What fits instead.
+    /// What to do instead.
     pub hint: Option<String>,
 }
 
@@ -25,8 +25,8 @@ fn refused<T>(what: String, hint: &str) -> Result<T, NotRepairable> {
     Err(NotRepairable { what, hint: Some(hint.to_owned()) })
 }
 
-/// What a repair of `step` comes to, in the order of the plan; empty: it stands as it was proven, and so does all that it
-/// needs. It rests on the last look that was recorded.
+/// The steps that a repair of `step` includes, in the order of the plan; empty: the step and its needs are in sync. Based on
+/// the last recorded verification.
 pub fn mends(state: &RunState, step: &StepKey) -> Result<Vec<Mend>, NotRepairable> {
     may_be_repaired(state)?;
     let Some(asked) = state.lookup(step).filter(|id| state.item(*id).step().is_some()) else {
@@ -40,8 +40,8 @@ pub fn mends(state: &RunState, step: &StepKey) -> Result<Vec<Mend>, NotRepairabl
             let name = record.state.name();
             return if record.state.is_open_attempt() {
                 refused(
-                    format!("{key} is {name}: its write has to be settled first"),
-                    "wait for the next look, or `retry` it to look now",
+                    format!("{key} is {name}: the outcome of its write must be known first"),
+                    "wait for the next check, or `retry` it to check now",
                 )
             } else {
                 refused(format!("{key} is {name}: there is nothing to repair"), "`show` says what comes next")
@@ -52,7 +52,7 @@ pub fn mends(state: &RunState, step: &StepKey) -> Result<Vec<Mend>, NotRepairabl
     Ok(mends.map(|id| Mend { step: state.item(id).key.clone(), choice: choice(state, id) }).collect())
 }
 
-/// Whether the run can go forward at all.
+/// Checks whether the run can go forward.
 pub(crate) fn may_be_repaired(state: &RunState) -> Result<(), NotRepairable> {
     match (state.outcome(), state.control().goal) {
         (None | Some(Outcome::Succeeded), Goal::Finish) => Ok(()),
@@ -60,16 +60,16 @@ pub(crate) fn may_be_repaired(state: &RunState) -> Result<(), NotRepairable> {
             refused("the run was undone; there is nothing to repair".to_owned(), "start a new run")
         }
         (_, Goal::Undo) => {
-            refused("the run is being undone; nothing is repaired".to_owned(), "`resume` drives it on")
+            refused("the run is being undone; nothing is repaired".to_owned(), "`resume` continues it")
         }
         _ => refused(
             "the run was cancelled; nothing is repaired".to_owned(),
-            "`undo` takes back what it made; start a new run to go on",
+            "`undo` deletes what it created; start a new run to continue",
         ),
     }
 }
 
-/// What has to be done before each of these steps begins, of these steps.
+/// For each of these steps, those of them that must be done before it begins.
 pub(crate) fn after(state: &RunState, steps: &[ItemId]) -> Vec<Vec<StepKey>> {
     let needed = state.needed_by(steps);
     let keys = needed.into_iter().zip(steps).map(|(needed, own)| {
@@ -94,7 +94,7 @@ fn chosen(state: &RunState, asked: ItemId) -> BTreeSet<ItemId> {
     if chosen.is_empty() {
         return chosen;
     }
-    // In the order of needs, so that one pass finds what depends on what depends on them.
+    // In the order of needs, so that one pass also finds indirect dependents.
     for (id, needed) in steps.iter().zip(&needed) {
         let depends = needed.iter().any(|need| chosen.contains(need));
         let touched = drifted.contains(id) || is_unmet(state, *id) || reads(state, *id, needed, &chosen);
@@ -105,7 +105,7 @@ fn chosen(state: &RunState, asked: ItemId) -> BTreeSet<ItemId> {
     chosen
 }
 
-/// Begun, and stopped before it was done: what it saw came of what is repaired now.
+/// Whether the step began and stopped before it was done: its finding may be caused by what is repaired now.
 fn is_unmet(state: &RunState, id: ItemId) -> bool {
     let stopped = |state: &StepState| {
         matches!(state, StepState::NeedsDecision { .. } | StepState::Failed { .. } | StepState::Waiting(_))
@@ -114,8 +114,8 @@ fn is_unmet(state: &RunState, id: ItemId) -> bool {
     state.item(id).step().is_some_and(|record| stopped(&record.state))
 }
 
-/// Whether its parameters come from a step that is repaired: they may be others afterwards. A program whose effect cannot
-/// be looked up is not run again for that.
+/// Whether its parameters come from a repaired step, so that they may change. A write whose effect cannot be looked up is not
+/// repeated for that.
 fn reads(state: &RunState, id: ItemId, needed: &BTreeSet<ItemId>, chosen: &BTreeSet<ItemId>) -> bool {
     let node = state.plan().node(state.item(id).node);
     let unsafe_again = node.step().is_none_or(|step| step.effect == EffectClass::PostUnsafe);
@@ -129,10 +129,10 @@ fn reads(state: &RunState, id: ItemId, needed: &BTreeSet<ItemId>, chosen: &BTree
     done && !unsafe_again && needed.intersection(chosen).any(|need| read(*need))
 }
 
-/// What is done about what is found there.
+/// The choice for what the probe will find.
 fn choice(state: &RunState, id: ItemId) -> Option<Choice> {
     let item = state.item(id);
-    // What only reads writes nothing, and what is to be gone is removed where it is exactly what the plan describes.
+    // A read-only step writes nothing, and `ensure: absent` deletes a resource only if it is exactly the planned one.
     let reads = state
         .plan()
         .node(item.node)
@@ -141,13 +141,13 @@ fn choice(state: &RunState, id: ItemId) -> Option<Choice> {
     let record = item.step()?;
     match record.standing.as_ref().map(|(_, standing)| standing) {
         _ if reads => None,
-        // It was never proven: what this run sent is there, and does not heal.
+        // Never proven: the resource that this run sent exists, and does not recover.
         None if matches!(record.state, StepState::NeedsDecision { .. }) && record.ownership.owed => {
             Some(Choice::Recreate)
         }
         Some(Standing::Broken { .. }) => Some(Choice::Recreate),
         Some(Standing::Changed { .. }) => Some(Choice::Overwrite),
-        // Another's: it is looked at, and then a person decides.
+        // It belongs to another run: after the probe, a person decides.
         Some(
             Standing::Taken { .. } | Standing::Same | Standing::Vanished { .. } | Standing::Unreadable { .. },
         )

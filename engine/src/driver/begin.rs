@@ -1,4 +1,4 @@
-//! Taking runs: the lease first, then the record.
+//! Taking runs: first the lease, then the journal.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use crate::event::{Event, Recorded};
 use crate::ids::{Epoch, RunId};
 use crate::journal::{Held, Refusal, Taken, pack_commit, whole_microseconds};
 
-/// So many runs are read before those that were read may move: the first one does not wait for the thousandth.
+/// Number of runs that are read before the read ones advance: the first run does not wait for the thousandth.
 const READ_AT_ONCE: usize = 16;
 
-/// So many runs move by themselves at a time: more of them would only wait for the same disk, each with all that it
-/// knows in memory. Runs that wait for an answer, a time or a person do not count.
+/// Number of runs that advance at the same time: more would only wait for the same disk, with their state in memory. Runs
+/// that wait for a response, a time or a person do not count.
 const MOVING_AT_ONCE: usize = 256;
 
-/// Leases are asked for in parcels that grow from this one, so that the first run does not wait for the thousandth.
+/// Leases are acquired in batches that grow from this size, so that the first run does not wait for the thousandth.
 const FIRST_PARCEL: usize = 16;
 const LARGEST_PARCEL: usize = 512;
 
-/// How many leases are on their way, and how many are asked for next.
+/// How many leases are being acquired, and the size of the next batch.
 #[derive(Debug)]
 pub(super) struct Asking {
     underway: usize,
@@ -37,7 +37,7 @@ impl Default for Asking {
 }
 
 impl Driver {
-    /// Asks for the leases.
+    /// Starts acquiring the leases.
     pub(super) async fn begin(&mut self, runs: &Runs) -> Result<(), BackendError> {
         match runs {
             Runs::These(runs) => {
@@ -57,13 +57,14 @@ impl Driver {
         Ok(())
     }
 
-    /// Asks for the leases of open runs that nobody drives.
+    /// Starts acquiring the leases of open runs that no process drives.
     pub(super) fn ask_for_open(&mut self) -> Result<(), BackendError> {
         let called: Vec<RunId> =
             self.place.journal.inbox(None)?.into_iter().map(|waiting| waiting.run).collect();
         let open = self.place.journal.open_runs(self.lock.holder().id)?;
         let mut runs: IndexSet<RunId> =
             open.into_iter().filter(|run| !self.parked.contains_key(run)).collect();
+        // A parked run is driven again when a signal waits for it.
         runs.extend(called);
         runs.retain(|run| !self.slots.contains_key(run) && !self.asked.contains(run));
         if !runs.is_empty() {
@@ -82,7 +83,7 @@ impl Driver {
         self.ask_more();
     }
 
-    /// Asks for the next leases, unless some are on their way.
+    /// Acquires the next batch of leases, unless one is in progress.
     pub(super) fn ask_more(&mut self) {
         if self.asking.underway > 0 || self.wanted.is_empty() {
             return;
@@ -113,7 +114,7 @@ impl Driver {
         }
     }
 
-    /// Leases that were not asked for yet are not asked for any more.
+    /// Stops acquiring leases.
     pub(super) fn want_no_more(&mut self) {
         for run in self.wanted.drain(..) {
             self.asked.remove(&run);
@@ -137,13 +138,13 @@ impl Driver {
                 Ok(())
             }
             Err(Refusal::Held(Some(held))) if self.watch_holder(run, &held) => Ok(()),
-            // Who drives everything leaves to others what they have.
+            // A driver of all runs leaves other drivers their runs.
             Err(Refusal::Held(_) | Refusal::NoSuchRun) if self.all => Ok(()),
             Err(refusal) => self.refuse(run, refused(run, refusal)),
         }
     }
 
-    /// One run of several that cannot be driven does not keep the others from moving.
+    /// Records a run that cannot be driven; the only run makes it an error.
     pub(super) fn refuse(&mut self, run: RunId, error: BackendError) -> Result<(), BackendError> {
         if !self.several && !self.all {
             return Err(error);
@@ -152,12 +153,12 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether there is a run to be read, and one more may move.
+    /// Whether a run is left to read, and may advance.
     pub(super) fn has_room(&self) -> bool {
         !self.unread.is_empty() && self.commits + self.touched.len() < MOVING_AT_ONCE
     }
 
-    /// Reads some of the runs whose leases were taken.
+    /// Reads some of the runs whose leases were acquired.
     pub(super) fn read_some(&mut self) -> Result<(), BackendError> {
         for _ in 0..READ_AT_ONCE {
             if !self.has_room() {
@@ -175,7 +176,7 @@ impl Driver {
                     self.touched.insert(slot);
                     self.take_signals(Some(slot))?;
                 }
-                // One run that cannot be read does not keep the others from moving.
+                // One unreadable run does not prevent the others from advancing.
                 Err(error @ (BackendError::Damaged(_) | BackendError::PlanRejected { .. })) => {
                     tracing::error!(%run, %error, "this run is not driven");
                     self.refuse(run, error)?;
@@ -187,12 +188,12 @@ impl Driver {
     }
 }
 
-/// The run is held by another driver; `None`: by one that gave it up meanwhile.
+/// The run is held by another driver; `None`: that driver has released it meanwhile.
 pub(super) fn held_elsewhere(run: RunId, held: Option<Held>) -> BackendError {
     BackendError::Held { run, holder: held.map(|held| Box::new(lease_holder(&held))) }
 }
 
-/// What a refusal of the journal means to the caller.
+/// Converts the journal's refusal to an error for the caller.
 pub(super) fn refused(run: RunId, refusal: Refusal) -> BackendError {
     match refusal {
         Refusal::NoSuchRun => BackendError::NoSuchRun(run),
@@ -201,7 +202,7 @@ pub(super) fn refused(run: RunId, refusal: Refusal) -> BackendError {
             BackendError::Damaged(format!("run {run}: {} is claimed by run {other}", key.0))
         }
         Refusal::OutOfStep => {
-            BackendError::Damaged(format!("run {run}: its record went on without its driver"))
+            BackendError::Damaged(format!("run {run}: another process appended to its journal"))
         }
     }
 }

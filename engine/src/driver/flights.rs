@@ -1,4 +1,4 @@
-//! Performing: begun here, landed here. What is begun twice or landed twice counts once.
+//! Phases in progress: starts them and takes in their facts. A duplicate start or result counts once.
 
 use std::collections::HashMap;
 use std::future::Future as _;
@@ -15,7 +15,7 @@ use crate::journal::Transcript;
 use crate::perform::{Fact, Job, Performer, Seen};
 use crate::step::Phase;
 
-/// What is performed: an outcome counts once for each.
+/// Identifies a phase in progress: its result counts once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct FlightKey {
     pub(super) step: StepKey,
@@ -23,14 +23,14 @@ pub(super) struct FlightKey {
     pub(super) attempt: u32,
 }
 
-/// A phase that is performed, or about to be.
+/// A phase in progress, or about to begin.
 #[derive(Debug)]
 pub(super) enum Flight {
-    /// Handed to the driver, not begun: nothing was sent.
+    /// Queued, not begun: nothing was sent.
     Queued,
-    /// Being performed by the driver itself.
+    /// Performed by the driver itself.
     Here,
-    /// Being performed by a task.
+    /// Performed by a task.
     Task(AbortHandle),
 }
 
@@ -50,7 +50,7 @@ impl Flight {
     }
 }
 
-/// What is under way in one run. So few that looking at each is faster than any table.
+/// The phases in progress of one run. They are so few that a scan is faster than a table.
 #[derive(Debug, Default)]
 pub(super) struct Flights(Vec<(FlightKey, Flight)>);
 
@@ -59,7 +59,7 @@ impl Flights {
         self.0.is_empty()
     }
 
-    /// Whether this phase of this job is under way.
+    /// Whether this phase of this job is queued or in progress.
     pub(super) fn has(&self, job: &Job) -> bool {
         self.0.iter().any(|(key, _)| key.is_of(job))
     }
@@ -71,7 +71,7 @@ impl Flights {
         }
     }
 
-    /// Ends one; false when it is not under way (any more).
+    /// Removes one; false when it is not present.
     fn remove(&mut self, key: &FlightKey) -> bool {
         match self.0.iter().position(|(other, _)| other == key) {
             Some(at) => {
@@ -82,7 +82,7 @@ impl Flights {
         }
     }
 
-    /// A queued phase begins here.
+    /// Begins a queued phase.
     fn begin(&mut self, job: &Job) -> Option<FlightKey> {
         let (key, flight) = self.0.iter_mut().find(|(key, flight)| key.is_of(job) && !flight.has_begun())?;
         *flight = Flight::Here;
@@ -93,13 +93,13 @@ impl Flights {
         self.0.iter()
     }
 
-    /// Calls off what has not begun.
+    /// Drops phases that have not begun.
     pub(super) fn clear_queue(&mut self) {
         self.0.retain(|(_, flight)| flight.has_begun());
     }
 }
 
-/// A phase that was performed.
+/// The result of a performed phase.
 pub(super) struct Landed {
     slot: usize,
     key: FlightKey,
@@ -117,7 +117,8 @@ impl FlightKey {
 }
 
 impl Driver {
-    /// On a virtual clock: begins what is ready, one after the other, in a fixed order, when nothing else is going on.
+    /// On a virtual clock: performs the queued phases one after the other, in a fixed order, when nothing else is in
+    /// progress.
     pub(super) async fn perform_in_order(&mut self) {
         if !self.clock.is_virtual()
             || self.commits > 0
@@ -149,30 +150,31 @@ impl Driver {
         }
     }
 
-    /// On a real clock: begins what is ready. What is answered without waiting lands here and now.
+    /// On a real clock: starts the queued phases. A result that needs no waiting is taken in at once.
     pub(super) async fn perform_now(&mut self) -> Result<(), BackendError> {
         let Some(performer) = self.performer.clone() else { return Ok(()) };
         let mut ready = std::mem::take(&mut self.ready);
         for (slot, job) in ready.drain(..) {
             self.begin_flight(&performer, slot, job).await?;
         }
-        // What lands asks for a turn, and only a turn makes something ready: the list is still empty, and serves again.
+        // A result causes a turn, and only a turn queues a phase: the list is still empty, and is reused.
         self.ready = ready;
         Ok(())
     }
 
-    /// A queued phase begins, unless its run is gone or it was called off.
+    /// Marks a queued phase as begun, unless its run is gone or the phase was dropped.
     fn take_off(&mut self, slot: usize, job: &Job) -> Option<FlightKey> {
         let run = self.live.get_mut(slot)?.as_mut()?;
         let key = run.flights.begin(job)?;
         if job.phase.writes() {
+            // From here on the request may be sent, so its intent can no longer be withdrawn.
             run.sent(&job.step);
         }
         self.flights += 1;
         Some(key)
     }
 
-    /// What can be answered without waiting lands at once; the rest becomes a task.
+    /// Polls once: a result that needs no waiting is taken in at once; otherwise a task continues.
     async fn begin_flight(
         &mut self,
         performer: &Arc<Performer>,
@@ -199,7 +201,7 @@ impl Driver {
         Ok(())
     }
 
-    /// What was seen becomes events.
+    /// Interprets a result and records its events.
     pub(super) fn land(&mut self, landed: Landed) -> Result<(), BackendError> {
         let Landed { slot, key, mut fact } = landed;
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
@@ -208,7 +210,7 @@ impl Driver {
         }
         self.flights = self.flights.saturating_sub(1);
         self.touched.insert(slot);
-        // Who stops begins nothing: a look before a write has no use any more, one after it has.
+        // A stopping driver begins nothing: a probe has no use any more, a verify still has.
         if self.stopping && matches!(key.phase, Phase::Probe | Phase::UndoProbe) {
             return Ok(());
         }
@@ -223,6 +225,7 @@ impl Driver {
         if let Ok(Seen::Checked { claims, .. }) = &fact.result
             && !claims.is_empty()
         {
+            // Other runs may have claimed the same meanwhile. The journal checks again when the intent is committed.
             let mut foreign = HashMap::new();
             for claim in claims {
                 if let Some(other) = self.place.journal.claimed_by_other(run.row, claim)? {
@@ -232,6 +235,7 @@ impl Driver {
             run.state.set_foreign_claims(foreign);
         }
         let clock = self.clock.read();
+        // From the process's boot-time clock to that of the run, which starts at the take-over.
         (fact.began, fact.ended) = (run.now(fact.began), run.now(fact.ended));
         for event in interpret(&run.state, &fact, run.now(clock)) {
             run.record(event, clock)?;

@@ -1,4 +1,4 @@
-//! Waiting: for answers, for the next timer, for people. An idle run costs nothing.
+//! Waiting: for responses, for the next timer, for people. An idle run costs nothing.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use super::Driver;
 use crate::backend::BackendError;
 use crate::clock::pause;
 
-/// The journal is asked at most this often whether somebody else wrote to it: a signal is seen within this time.
+/// The journal is checked for changes by other processes at most this often: a signal is seen within this time.
 const LOOK: Duration = Duration::from_millis(100);
-/// The journal is asked at least this often, whatever the system tells of it.
+/// The journal is checked at least this often, also without a change notification.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
 impl Driver {
-    /// Once asked to stop, nothing begins any more.
+    /// After a stop request, nothing new begins.
     pub(super) fn hear_stop(&mut self) {
         if self.stop.asked() > 0 && !self.stopping {
             self.stopping = true;
@@ -29,7 +29,7 @@ impl Driver {
         }
     }
 
-    /// Waits until there is something to do.
+    /// Waits until something is to be done.
     pub(super) async fn wait(&mut self) -> Result<(), BackendError> {
         if self.clock.is_virtual() { self.wait_virtually().await } else { self.wait_really().await }
     }
@@ -64,7 +64,7 @@ impl Driver {
         self.look_around()
     }
 
-    /// Timers that are due, events that waited long enough, signals.
+    /// Handles due timers, events held back long enough, and signals.
     fn look_around(&mut self) -> Result<(), BackendError> {
         let now = tokio::time::Instant::now();
         self.wake_due();
@@ -115,7 +115,7 @@ impl Driver {
         }
     }
 
-    /// Time passes only when nothing is in flight, no commit is pending and nobody has asked for anything.
+    /// Advances virtual time only when nothing is in flight, no commit is pending and no lease is being acquired.
     async fn wait_virtually(&mut self) -> Result<(), BackendError> {
         if self.commits > 0 || self.flights > 0 {
             if let Some(news) = self.news.recv().await {
@@ -137,12 +137,12 @@ impl Driver {
         {
             return Ok(());
         }
-        // A timer of a run that is gone, or that has another one by now, does not make time pass.
+        // A stale timer (its run is gone or has another wake-up time) must not advance the time.
         while let Some(std::cmp::Reverse((at, slot))) = self.timers.peek().copied() {
             if self.live.get(slot).and_then(Option::as_ref).is_some_and(|run| run.wake == Some(at)) {
                 self.clock.sleep(at.saturating_sub(self.clock.boot())).await;
                 self.wake_due();
-                // A long rehearsal still hears that it is to stop.
+                // A long rehearsal still receives a stop request.
                 tokio::task::yield_now().await;
                 return Ok(());
             }

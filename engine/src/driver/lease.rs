@@ -1,5 +1,5 @@
-//! The lease of this driver: it moves its heartbeat, and what it may not renew it does not use. Runs whose lease another
-//! driver holds are watched until that driver shows that it lives, or until its lease expires.
+//! The lease of this driver: it renews its heartbeat, and sends nothing while it could not. Runs whose lease another driver
+//! holds are watched until that driver shows that it is alive, or until its lease expires.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +12,11 @@ use crate::ids::RunId;
 use crate::journal::{self, Held, Journal, Row, Verdict, WriteFailure};
 use crate::step::SendGate;
 
-/// So many heartbeats in the time of a lease.
+/// Number of heartbeats within one lease.
 const BEATS: u32 = 6;
-/// How often the leases of others are watched.
+/// How often the leases of other drivers are checked.
 const WATCH: Duration = Duration::from_secs(1);
-/// A heartbeat that could not be written is tried again after this time.
+/// After a failed heartbeat the next one follows after this time.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// When the lease of this driver was last renewed, on the boot-time clock.
@@ -33,7 +33,8 @@ impl LeaseTime {
         time
     }
 
-    /// Whether something may be sent: a quarter of the lease is left, so that others do not begin before this driver ends.
+    /// Whether requests may be sent: a quarter of the lease must be left, so that this driver stops before another can take
+    /// over.
     fn is_fresh(&self, now: Duration) -> bool {
         let renewed = Duration::from_millis(self.renewed.load(Ordering::Acquire));
         now.saturating_sub(renewed) < self.lease / 4 * 3
@@ -49,7 +50,7 @@ impl LeaseTime {
     }
 }
 
-/// Asked immediately before a write is sent.
+/// Checks the lease immediately before a write is sent.
 pub(super) struct LeaseGate {
     journal: Arc<Journal>,
     row: Row,
@@ -73,13 +74,13 @@ impl SendGate for LeaseGate {
         }
         match self.journal.still_holds(self.row, self.lease) {
             Ok(true) => None,
-            Ok(false) => Some("another driver took the run over".to_owned()),
+            Ok(false) => Some("another driver took over the run".to_owned()),
             Err(error) => Some(error.to_string()),
         }
     }
 }
 
-/// What this driver knows of its own lease and of those that it waits for.
+/// This driver's lease, and the leases that it waits for.
 #[derive(Debug)]
 pub(super) struct Leases {
     pub(super) time: Arc<LeaseTime>,
@@ -87,7 +88,7 @@ pub(super) struct Leases {
     beating: bool,
     /// Runs that could not send because the lease was not renewed.
     stale: Vec<usize>,
-    /// Runs of drivers of which nothing is proven yet.
+    /// Runs whose lease holder is neither known to be alive nor to have ended.
     watched: Vec<RunId>,
     next_watch: tokio::time::Instant,
 }
@@ -101,7 +102,7 @@ impl Leases {
 }
 
 impl Driver {
-    /// A gate for the writes of a run.
+    /// The check before each write of a run; `None` on a virtual clock.
     pub(super) fn gate(&self, slot: usize) -> Option<Arc<dyn SendGate>> {
         if self.clock.is_virtual() {
             return None;
@@ -111,7 +112,7 @@ impl Driver {
         Some(Arc::new(LeaseGate { journal, row: run.row, lease: run.lease, time }))
     }
 
-    /// Whether a run may send as far as the lease is concerned; if not, it is renewed first.
+    /// Whether the lease is fresh enough for a run to send; if not, it is renewed first.
     pub(super) fn has_fresh_lease(&mut self, slot: usize) -> bool {
         if self.clock.is_virtual() || self.leases.time.is_fresh(boot_now()) {
             return true;
@@ -122,7 +123,7 @@ impl Driver {
         false
     }
 
-    /// When something is to be done about leases.
+    /// When leases need attention next.
     pub(super) fn next_lease_time(&self) -> Option<tokio::time::Instant> {
         if self.clock.is_virtual() {
             return None;
@@ -132,7 +133,7 @@ impl Driver {
         beat.into_iter().chain(watch).min()
     }
 
-    /// Moves the heartbeat, and watches those of others, where it is time to.
+    /// Renews the heartbeat and checks other holders, when due.
     pub(super) fn keep_leases(&mut self) -> Result<(), BackendError> {
         let now = tokio::time::Instant::now();
         if self.clock.is_virtual() {
@@ -143,7 +144,7 @@ impl Driver {
             self.lock.renew();
             let (began, sender) = (boot_now(), self.sender.clone());
             self.posting.push(Journal::beating(self.lock.holder().id, move |outcome| {
-                // A driver that is gone needs no answer.
+                // If the driver has ended, no receiver is left.
                 drop(sender.send(News::Beaten { began, outcome }));
             }));
         }
@@ -163,11 +164,12 @@ impl Driver {
         self.leases.beating = false;
         match outcome {
             Ok(true) => {
+                // Counted from before the write: this driver must not believe that its lease lasts longer than others see.
                 self.leases.time.renew(began);
                 self.leases.next_beat = now + self.leases.time.beat();
                 self.touched.extend(std::mem::take(&mut self.leases.stale));
             }
-            // Everything was taken over.
+            // The journal no longer knows this driver: every lease was taken over.
             Ok(false) => {
                 self.leases.next_beat = now + self.leases.time.beat();
                 self.called.extend(self.slots.values().copied());
@@ -178,7 +180,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether the holder of a run is watched, as nothing is proven of it yet.
+    /// Starts watching the holder of a run, if its state is unknown.
     pub(super) fn watch_holder(&mut self, run: RunId, held: &Held) -> bool {
         let watches = self.performer.is_some() && !self.clock.is_virtual() && !self.stopping;
         if !watches || !matches!(held.verdict, Verdict::Unknown { .. }) {
@@ -190,7 +192,7 @@ impl Driver {
         true
     }
 
-    /// Holders are not watched any more.
+    /// Stops watching holders.
     pub(super) fn watch_no_more(&mut self) {
         for run in std::mem::take(&mut self.leases.watched) {
             self.asked.remove(&run);
@@ -210,7 +212,7 @@ impl Driver {
                     self.asked.remove(&run);
                     self.refuse(run, super::begin::held_elsewhere(run, Some(held)))?;
                 }
-                // Free, or over: the lease is asked for again.
+                // Free or expired: try to acquire the lease again.
                 _ => self.wanted.push_back(run),
             }
         }
@@ -219,7 +221,7 @@ impl Driver {
     }
 }
 
-/// What is told of a holder.
+/// The public description of a lease holder.
 pub(crate) fn lease_holder(held: &Held) -> LeaseHolder {
     let since = jiff::Timestamp::from_microsecond(held.holder.since).unwrap_or_default();
     let expires = match held.verdict {

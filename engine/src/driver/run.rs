@@ -1,4 +1,4 @@
-//! One run in the hands of the driver.
+//! A run that this driver holds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::journal::{Append, Lease, Row, Transcript, pack_commit, whole_microsec
 use crate::state::{RunState, fold};
 use crate::step::{ClaimKey, Phase};
 
-/// One run in the hands of the driver. Its state is ahead of the journal by what is in `buffer` and on its way.
+/// A run that this driver holds. Its state is ahead of the journal by the events in `buffer` and in the pending commit.
 pub(super) struct LiveRun {
     pub(super) id: RunId,
     pub(super) row: Row,
@@ -23,36 +23,36 @@ pub(super) struct LiveRun {
     pub(super) state: RunState,
     /// The last event's number.
     last: Seq,
-    /// The boot-time clock when the run was taken: what counts in its state counts from here.
+    /// The boot-time clock when the run was taken; the times of its state count from here.
     taken_at: Duration,
-    /// Events that are not on their way to the journal yet.
+    /// Events that are not handed to the writer yet.
     buffer: Vec<Recorded>,
     transcripts: Vec<Transcript>,
     claims: Vec<ClaimKey>,
     taken: Vec<SignalId>,
-    /// Signals that are on their way to the journal.
+    /// Signals that the pending commit removes from the inbox.
     taking: Vec<SignalId>,
-    /// All up to here is durable.
+    /// Every event up to here is durable.
     durable: Seq,
-    /// A commit up to here is on its way.
+    /// The pending commit contains the events up to here.
     committing: Option<Seq>,
-    /// Intents of this driver that were not sent yet.
+    /// Intents of this driver whose request was not sent yet.
     unsent: BTreeMap<StepKey, Unsent>,
     pub(super) flights: Flights,
-    /// The search before an undo, while it is under way.
+    /// The running search before an undo.
     pub(super) searching: Option<AbortHandle>,
-    /// Something in the buffer must not wait.
+    /// The buffer contains something that must not wait.
     pub(super) urgent: bool,
-    /// Waits in the driver's list of those that wait for company.
+    /// Whether the run is in the driver's list of runs with waiting events.
     pub(super) lingering: bool,
-    /// The run was given up with the commit that is on its way.
+    /// The pending commit releases the run.
     pub(super) releasing: bool,
     pub(super) wake: Option<Duration>,
     /// Since when nothing but permissions is waited for, by the boot-time clock.
     pub(super) only_permissions_since: Option<Duration>,
 }
 
-/// An intent that was not sent yet.
+/// An intent whose request was not sent yet.
 #[derive(Clone, Copy, Debug)]
 struct Unsent {
     seq: Seq,
@@ -61,7 +61,7 @@ struct Unsent {
 }
 
 impl LiveRun {
-    /// `taken_at`: the boot-time clock now. Everything in `state` counts as if it happened now.
+    /// `taken_at` is the boot-time clock now. Everything in `state` counts as if it happened now.
     pub(super) fn new(id: RunId, row: Row, lease: Lease, state: RunState, taken_at: Duration) -> Self {
         let last = state.seq();
         LiveRun {
@@ -89,9 +89,8 @@ impl LiveRun {
         }
     }
 
-    /// Takes the record as it was read again, after a commit that was refused and with all that was under way broken off.
-    /// A write whose intent is durable and whose outcome was not recorded may have been sent, unless it is known here that
-    /// it was not.
+    /// Restarts from the journal after a refused commit; everything in progress was aborted. A write with a durable intent
+    /// and no recorded outcome may have been sent, unless this driver knows that it was not.
     pub(super) fn begin_again(&mut self, state: RunState, clock: Now) -> Result<(), BackendError> {
         let unsent = std::mem::take(&mut self.unsent);
         *self = LiveRun::new(self.id, self.row, self.lease, state, clock.boot);
@@ -109,17 +108,17 @@ impl LiveRun {
         Ok(())
     }
 
-    /// The run's time: the wall clock as it is, and the boot-time clock since the run was taken.
+    /// The run's time: the wall clock, and the boot-time clock since the run was taken.
     pub(super) fn now(&self, clock: Now) -> Now {
         Now { utc: whole_microseconds(clock.utc), boot: clock.boot.saturating_sub(self.taken_at) }
     }
 
-    /// The reading of the boot-time clock at a time of this run.
+    /// Converts a time of this run to the boot-time clock.
     pub(super) fn of_clock(&self, boot: Duration) -> Duration {
         self.taken_at.saturating_add(boot)
     }
 
-    /// Takes an event in, to be committed later.
+    /// Applies an event and buffers it for a later commit.
     pub(super) fn record(&mut self, event: Event, clock: Now) -> Result<(), BackendError> {
         let (seq, now) = (Seq(self.last.0 + 1), self.now(clock));
         let recorded = Recorded { seq, at: now.utc, event };
@@ -142,8 +141,8 @@ impl LiveRun {
         Ok(())
     }
 
-    /// Keeps the requests of an attempt for the next commit. A look that is repeated without an event keeps only its
-    /// last requests.
+    /// Keeps the requests of an attempt for the next commit. Of a repeated read without an event, only the last requests are
+    /// kept.
     pub(super) fn keep(&mut self, transcript: Transcript) {
         if self.buffer.is_empty() {
             self.transcripts.retain(|kept| kept.step != transcript.step || kept.phase != transcript.phase);
@@ -151,7 +150,7 @@ impl LiveRun {
         self.transcripts.push(transcript);
     }
 
-    /// Signals that this run's driver took in, and that the inbox may still show.
+    /// Whether this driver took the signal in, although the inbox may still contain it.
     pub(super) fn has_taken(&self, id: SignalId) -> bool {
         self.taken.contains(&id) || self.taking.contains(&id)
     }
@@ -175,12 +174,12 @@ impl LiveRun {
         !self.buffer.is_empty() || self.urgent
     }
 
-    /// Whether nothing of this run is under way.
+    /// Whether nothing of this run is in progress.
     pub(super) fn is_idle(&self) -> bool {
         self.flights.is_empty() && self.searching.is_none()
     }
 
-    /// Packs the buffer; from here on it is on its way.
+    /// Packs the buffer into a commit.
     pub(super) fn pack(&mut self, clock: Now, release: bool) -> Result<Append, BackendError> {
         let events = std::mem::take(&mut self.buffer);
         let packed = pack_commit(&events, &self.transcripts).map_err(unencodable)?;
@@ -208,7 +207,7 @@ impl LiveRun {
         })
     }
 
-    /// The commit that was on its way is durable.
+    /// The pending commit is durable.
     pub(super) fn committed(&mut self) {
         if let Some(seq) = self.committing.take() {
             self.durable = seq;
@@ -216,7 +215,7 @@ impl LiveRun {
         self.taking.clear();
     }
 
-    /// Steps whose write is on its way.
+    /// Steps whose write is in flight.
     pub(super) fn writing(&self) -> Vec<StepKey> {
         let mut steps: Vec<StepKey> = self
             .flights
@@ -228,12 +227,12 @@ impl LiveRun {
         steps
     }
 
-    /// A write begins.
+    /// Records that a write begins.
     pub(super) fn sent(&mut self, step: &StepKey) {
         self.unsent.remove(step);
     }
 
-    /// Takes intents back that were never sent: that nothing was sent is known here, and nowhere else.
+    /// Withdraws intents that were never sent. Only this driver knows that for certain, so it must record it now.
     pub(super) fn withdraw(&mut self, clock: Now) -> Result<(), BackendError> {
         self.clear_queue();
         for (step, Unsent { attempt, phase, .. }) in std::mem::take(&mut self.unsent) {
@@ -249,17 +248,17 @@ impl LiveRun {
         searching + self.flights.iter().filter(|(_, flight)| flight.has_begun()).count()
     }
 
-    /// Calls off what has not begun.
+    /// Drops phases that have not begun.
     pub(super) fn clear_queue(&mut self) {
         self.flights.clear_queue();
     }
 
-    /// Whether something that was aborted is not gone yet.
+    /// Whether an aborted task has not ended yet.
     pub(super) fn is_aborting(&self) -> bool {
         self.flights.iter().any(|(_, flight)| flight.is_aborting())
     }
 
-    /// Ends what is in flight: its outcome is not known then.
+    /// Aborts what is in flight; the outcome is then unknown.
     pub(super) fn abort(&self) {
         self.flights.iter().for_each(|(_, flight)| flight.abort());
         if let Some(task) = &self.searching {
@@ -268,8 +267,8 @@ impl LiveRun {
     }
 }
 
-/// Whether an event may wait in memory for the next intent: without it, a crash leaves only an open intent, and a look
-/// at what is there finds out.
+/// Whether an event may wait in memory for the next commit. If a crash loses it, only an open intent remains, and a read
+/// finds the outcome.
 fn can_wait(event: &Event) -> bool {
     match event {
         Event::Expanded { .. } | Event::ConditionFalse { .. } => true,

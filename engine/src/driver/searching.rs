@@ -1,4 +1,4 @@
-//! The search before an undo: a task of its own, as it reads many steps.
+//! The search before an undo: a separate task, because it reads many steps.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::event::Event;
 use crate::search::search;
 
 impl Driver {
-    /// Begins the search of a run, unless it is under way. It works on the record as it is durable: what is still in memory
-    /// says nothing of steps that never began.
+    /// Begins the search of a run, unless it is running. It reads the durable journal: events still in memory are not about
+    /// steps that never began.
     pub(super) fn search(&mut self, slot: usize) -> Result<(), BackendError> {
         let Some(performer) = self.performer.clone().filter(|_| !self.stopping) else { return Ok(()) };
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
@@ -29,7 +29,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Takes in what was found, unless the search was broken off.
+    /// Records the search's events, unless it was aborted.
     pub(super) fn searched(&mut self, slot: usize, events: Vec<Event>) -> Result<(), BackendError> {
         let clock = self.clock.read();
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
@@ -38,7 +38,7 @@ impl Driver {
         }
         self.flights = self.flights.saturating_sub(1);
         self.touched.insert(slot);
-        // A pause or another order came in between: the run asks again when it is to go on.
+        // A pause or another signal came in between: the search is repeated when the run continues.
         if !run.state.search_is_due() || !run.state.may_send() {
             return Ok(());
         }
@@ -48,7 +48,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Breaks the searches off: nothing begins any more.
+    /// Aborts all searches: nothing new begins.
     pub(super) fn search_no_more(&mut self) {
         for run in self.live.iter_mut().flatten() {
             if let Some(task) = run.searching.take() {

@@ -109,7 +109,7 @@ async fn cut_at_every_commit_a_run_still_ends_with_every_effect_once() {
             assert_eq!(backend.verify_journal(new.run).unwrap().problems, Vec::<String>::new(), "{place}");
         }
     }
-    // Where nothing waits for company there is a commit more for each step: between the answer and the proof.
+    // Without held-back events there is one more commit per step: between the response and the proof.
     assert!(cases[1] >= 15 && cases[0] >= cases[1] + 3 * points.len(), "{cases:?} cases");
 }
 
@@ -178,7 +178,7 @@ async fn pause_names_what_is_in_flight_and_sends_nothing_after() {
     });
     let mut on_the_way = trial.world.on_the_way.subscribe();
     on_the_way.wait_for(|count| *count == 1).await.unwrap();
-    // A second driver is told who has the run.
+    // A second driver gets the name of the lease holder.
     let (_other, stop) = StopToken::new();
     let second = live(&trial);
     let refused =
@@ -196,7 +196,7 @@ async fn pause_names_what_is_in_flight_and_sends_nothing_after() {
     let parked = driving.await.unwrap().unwrap();
     assert_eq!(parked.runs, [(run, RunStatus::Paused)]);
     assert_eq!(trial.world.ledger(), ["a"]);
-    // Nobody drives it now: the command takes the signal in by itself.
+    // No process drives it now: the command takes the signal in by itself.
     let settled = second.signal_and_settle(signal(run, Signal::Resume), MINUTE).await.unwrap();
     assert_eq!(settled, Settled::Here);
     let (_stopper, stop) = StopToken::new();
@@ -264,7 +264,7 @@ async fn of_two_runs_that_claim_the_same_at_the_same_time_one_writes() {
         .unwrap();
     assert_eq!(parked.runs.len(), 2);
     assert!(parked.runs.iter().all(|(_, status)| *status == succeeded()), "{parked:?}");
-    // Both saw that it was not there; the journal let one of them write.
+    // Both probes found nothing; the journal let only one of them write.
     assert_eq!(trial.world.ledger(), ["shared"]);
     for run in runs {
         assert_eq!(backend.verify_journal(run).unwrap().problems, Vec::<String>::new());
@@ -303,7 +303,7 @@ async fn a_full_disk_stops_sending() {
     assert!(matches!(failed, Err(BackendError::NotWritable(_))), "{failed:?}");
     let sent = trial.world.ledger().len();
     assert!(sent > 0 && sent < 500, "{sent}");
-    // Everything that was sent had its intent in the journal.
+    // Every request had its intent in the journal.
     let events = backend.read(new.run, Seq(1), None).await.unwrap();
     let intents = events
         .iter()
@@ -337,8 +337,8 @@ async fn a_long_wait_takes_no_time() {
     assert!(passed.as_hours() >= 48, "{passed}");
 }
 
-/// A resource carries this run's marker, and the journal has no intent of it: undo searches for it, with elements of a
-/// `for_each` that the journal never expanded, and asks.
+/// A resource carries this run's marker without an intent in the journal: undo searches for it, including elements of a
+/// `for_each` that the journal never expanded, and asks for a decision.
 #[tokio::test]
 async fn undo_searches_for_what_the_journal_lost() {
     let trial = Trial::new();

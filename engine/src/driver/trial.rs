@@ -1,5 +1,5 @@
-//! A small world in memory for tests of journal and driver: things with a name, and a ledger of every write that
-//! reached it. The ledger is the oracle, never the journal.
+//! A small world in memory for tests of journal and driver: named resources, and a ledger of every write that reached it.
+//! Tests compare with the ledger, never with the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -28,13 +28,13 @@ use crate::wait::{Wait, WaitKind};
 pub(crate) struct World {
     things: Mutex<BTreeMap<String, String>>,
     ledger: Mutex<Vec<String>>,
-    /// What persons have done.
+    /// Acts of people.
     acts: Mutex<BTreeSet<String>>,
-    /// How many slow writes may arrive.
+    /// How many slow writes may take effect.
     pub(crate) gate: Semaphore,
-    /// How many slow writes are on their way.
+    /// How many slow writes are in flight.
     pub(crate) on_the_way: tokio::sync::watch::Sender<usize>,
-    /// Writes whose answer is lost, once each.
+    /// Writes whose response is lost, once each.
     pub(crate) lose: Mutex<BTreeSet<String>>,
 }
 
@@ -55,19 +55,19 @@ impl World {
         self.ledger.lock().unwrap().clone()
     }
 
-    /// A thing is there, and no run made it.
+    /// Adds a pre-existing resource.
     pub(crate) fn place(&self, name: &str) {
         self.things.lock().unwrap().insert(name.to_owned(), "v".to_owned());
     }
 
-    /// A person does what a step waits for.
+    /// Performs the act that a step waits for.
     pub(crate) fn act(&self, what: &str) {
         self.acts.lock().unwrap().insert(what.to_owned());
     }
 }
 
 impl ThingParams {
-    /// What is claimed belongs to all runs and says of nobody that he made it; everything else is a run's own.
+    /// A claimed name is shared by all runs and has no marker; any other name belongs to one run.
     fn place(&self, cx: &StepCx<'_>) -> String {
         if self.claim { self.name.clone() } else { format!("{}/{}", cx.run, self.name) }
     }
@@ -77,7 +77,7 @@ impl ThingParams {
     }
 }
 
-/// Makes a thing.
+/// Creates a resource.
 pub(crate) struct Thing(pub(crate) Arc<World>);
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -86,7 +86,7 @@ pub(crate) struct ThingParams {
     name: String,
     /// Its value.
     value: String,
-    /// Its write waits at the world's gate.
+    /// Its write waits for the world's semaphore.
     #[serde(default)]
     slow: bool,
     /// It claims its name against other runs.
@@ -102,7 +102,7 @@ pub(crate) struct ThingOutput {
 
 impl Step for Thing {
     const KIND: &'static str = "thing";
-    const SUMMARY: &'static str = "Make a thing";
+    const SUMMARY: &'static str = "Create a resource";
     const EFFECT: EffectClass = EffectClass::PutSame;
     const SETTLE: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
@@ -142,7 +142,7 @@ impl Step for Thing {
             status: Some(200),
             began,
             ended: cx.now(),
-            identity: "nobody".to_owned(),
+            identity: "none".to_owned(),
             acted_as: Vec::new(),
             write: true,
             created: None,
@@ -152,7 +152,7 @@ impl Step for Thing {
             sent_by: None,
         });
         if self.0.lose.lock().unwrap().remove(&params.name) {
-            return Err(StepError::new(FailureClass::Transient, "the answer was lost").unknown());
+            return Err(StepError::new(FailureClass::Transient, "the response was lost").unknown());
         }
         Ok(Applied::default())
     }
@@ -235,7 +235,7 @@ pub(crate) fn registry(world: &Arc<World>) -> Arc<Registry> {
     Arc::new(Registry::new().with(Thing(Arc::clone(world))).with(Person(Arc::clone(world))))
 }
 
-/// A plan of `steps` things, each needing the one before.
+/// A plan of `steps` resources, each needing the one before.
 pub(crate) fn chain(steps: usize) -> String {
     let mut text = "twinspan: 1\nname: chain\nsummary: A chain\nsteps:\n".to_owned();
     for number in 0..steps {

@@ -1,4 +1,4 @@
-//! A run's turn: what the rules say is next.
+//! A run's turn: applies what the rules decide.
 
 use super::begin::{held_elsewhere, refused};
 use super::flights::{Flight, FlightKey};
@@ -11,26 +11,26 @@ use crate::signal::SignalRow;
 use crate::state::RunStatus;
 use crate::wait::WaitKind;
 
-/// How long an event that can wait for company does.
+/// How long an event that may wait is held back.
 const LINGER: std::time::Duration = std::time::Duration::from_millis(50);
 
-/// What came of asking.
+/// The effects that remain after recording.
 struct Asked {
     jobs: Vec<Job>,
     finished: bool,
-    /// The run is to be searched before it is undone.
+    /// The run must be searched before it is undone.
     search: bool,
 }
 
-/// So many turns are taken before others are heard, and before the writer gets what was decided: it writes while the
-/// driver goes on.
+/// Number of turns before other messages are handled and the writer gets the pending writes: it writes while the driver
+/// continues.
 const TURNS_AT_ONCE: usize = 64;
-/// So many turns a run takes one after the other. While it does, all of it is at hand; what needs a commit or an answer
-/// ends it earlier.
+/// Number of consecutive turns of one run, while its data is in the cache. A commit or a response that it needs ends them
+/// earlier.
 const TURNS_IN_A_ROW: usize = 16;
 
 impl Driver {
-    /// Gives a turn to the runs that something happened to.
+    /// Gives a turn to every run that something happened to.
     pub(super) async fn take_turns(&mut self) -> Result<(), BackendError> {
         if self.clock.is_virtual() {
             while let Some(slot) = self.touched.pop_first() {
@@ -54,7 +54,7 @@ impl Driver {
         self.look.end()
     }
 
-    /// Asks what is next for a run, and does it.
+    /// Decides what is next for a run, and starts it.
     pub(super) fn turn(&mut self, slot: usize) -> Result<(), BackendError> {
         let clock = self.clock.read();
         if let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut)
@@ -72,7 +72,7 @@ impl Driver {
         self.flush(slot, park)
     }
 
-    /// Records what is to be recorded, until nothing more is; what is to be performed remains.
+    /// Records events until there are none left to record; returns what is to be performed.
     fn ask(&mut self, slot: usize) -> Result<Option<Asked>, BackendError> {
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(None) };
         if run.releasing {
@@ -108,7 +108,7 @@ impl Driver {
         }
     }
 
-    /// Hands on what may be performed now: a write only when its intent is durable, the lease holds and no signal waits.
+    /// Queues what may be performed now. A write needs a durable intent, a fresh lease and an empty inbox.
     fn sort_out(&mut self, slot: usize, jobs: Vec<Job>) -> Result<(), BackendError> {
         if self.performer.is_none() || self.stopping {
             return Ok(());
@@ -133,7 +133,7 @@ impl Driver {
                     None => *may_send.insert(self.look.may_send(run.row, run.lease)?),
                 };
                 if !may {
-                    // A signal waits, or the lease is lost: one or the other shows when the inbox is read.
+                    // Either a signal waits or the lease is lost; reading the inbox shows which.
                     self.called.insert(slot);
                     continue;
                 }
@@ -144,7 +144,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether the run is to be given up now: it ended, it cannot move, or it waits only for what the caller does not.
+    /// Whether to release the run now: it ended, cannot continue, or waits only for people and the caller does not wait for
+    /// them.
     fn may_park(&mut self, slot: usize, finished: bool) -> bool {
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return false };
         if !run.is_idle() || self.called.contains(&slot) {
@@ -180,13 +181,13 @@ impl Driver {
         }
     }
 
-    /// Commits what cannot wait; what can, waits for company.
+    /// Commits what must not wait; holds back what may.
     fn flush(&mut self, slot: usize, park: bool) -> Result<(), BackendError> {
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
         if run.is_committing() {
             return Ok(());
         }
-        // Nothing under way will bring company.
+        // Nothing in progress will add more events, so waiting would gain nothing.
         let alone = run.is_idle() && run.has_news();
         let now = !self.place.lingers && run.has_news();
         if !(park || run.urgent || alone || now) {
@@ -199,16 +200,16 @@ impl Driver {
         self.commit(slot, park)
     }
 
-    /// Packs what a run has and puts it with the next parcel.
+    /// Packs a run's events and queues the commit.
     pub(super) fn commit(&mut self, slot: usize, release: bool) -> Result<(), BackendError> {
         let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
-        // The journal takes the lease of a run that has ended back with this very commit: nothing may follow it.
+        // The journal releases the lease of an ended run with this commit, so no other commit may follow it.
         let release = release || run.state.outcome().is_some();
         let append = run.pack(self.clock.read(), release)?;
         let sender = self.sender.clone();
         self.commits += 1;
         self.posting.push(Journal::appending(append, move |outcome| {
-            // A driver that is gone needs no answer.
+            // If the driver has ended, no receiver is left.
             drop(sender.send(News::Committed { slot, outcome }));
         }));
         Ok(())
@@ -233,7 +234,7 @@ impl Driver {
                 }
                 Ok(())
             }
-            // Two runs asked for the same thing at the same time: this one reads its record again and waits.
+            // Another run committed the same claim first: this run restarts from its journal and waits.
             Err(Refusal::Claimed { .. }) => {
                 self.flights = self.flights.saturating_sub(run.begun());
                 run.abort();
@@ -258,7 +259,7 @@ impl Driver {
         }
     }
 
-    /// Takes in the signals that wait: for one run, or for all.
+    /// Takes in the waiting signals of one run, or of all runs.
     pub(super) fn take_signals(&mut self, only: Option<usize>) -> Result<(), BackendError> {
         let row = only.and_then(|slot| self.live.get(slot)?.as_ref().map(|run| run.row));
         for waiting in self.place.journal.inbox(row)? {
@@ -276,7 +277,7 @@ impl Driver {
                 run.record(event, clock)?;
             }
             run.take(signal.id);
-            // What was handed out before the signal is asked for again, by the rules as they are now.
+            // Phases queued before the signal are decided again, with the new state.
             run.clear_queue();
             self.ready.retain(|(of, _)| *of != slot);
             self.touched.insert(slot);
@@ -284,7 +285,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Runs that could not send: a signal waits for them, or another driver has them.
+    /// Handles runs that could not send: takes their signals in, or drops them if another driver holds the lease.
     pub(super) fn answer_calls(&mut self) -> Result<(), BackendError> {
         for slot in std::mem::take(&mut self.called) {
             let Some(run) = self.live.get(slot).and_then(Option::as_ref) else { continue };

@@ -1,10 +1,10 @@
-//! New ids: the one file that asks for random ones.
+//! New ids: the only file that creates random ones.
 
 use uuid::Uuid;
 
 use super::{DriverId, NAMESPACE, RunId, SignalId};
 
-/// A time-ordered id that nobody has had.
+/// A new time-ordered id.
 #[expect(clippy::disallowed_methods, reason = "this file makes the ids")]
 fn fresh() -> Uuid {
     Uuid::now_v7()
@@ -17,7 +17,7 @@ impl RunId {
         RunId(fresh())
     }
 
-    /// The run that a seed stands for: the same seed gives the same id, and so the same journal.
+    /// The run id of a seed: the same seed gives the same id, and so the same journal.
     pub fn of_seed(seed: u64) -> Self {
         RunId(Uuid::new_v5(&NAMESPACE, &seed.to_be_bytes()))
     }
@@ -44,7 +44,7 @@ pub(crate) fn journal_id() -> Uuid {
     Uuid::now_v7()
 }
 
-/// Name of a temporary folder that nobody has had.
+/// A new name of a temporary folder.
 pub(crate) fn folder_name() -> Uuid {
     fresh()
 }

@@ -1,4 +1,4 @@
-//! What this account may do with a journal, asked before anything of it is opened.
+//! Checks what this account may do with a journal, before any of it is opened.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,27 +10,27 @@ use crate::backend::BackendError;
 /// What this account may do with a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Read and write it, or make it.
+    /// Read and write it, or create it.
     Write,
-    /// Read its files, and write none of them nor make one beside them.
+    /// Read its files, but neither write them nor create files beside them.
     Read {
-        /// Number of the account that it belongs to.
+        /// Account number of the owner.
         owner: u32,
     },
 }
 
 impl Access {
-    /// What this account may do with the journal at `path`.
+    /// Checks the journal at `path`.
     ///
     /// # Errors
-    /// It may not even read it.
+    /// This account may not even read it.
     #[cfg(unix)]
     pub(crate) fn of(path: &Path) -> Result<Access, BackendError> {
         use rustix::fs::Access as Right;
         use std::os::unix::fs::MetadataExt as _;
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
-            // It is made, or said to be missing, by who opens it.
+            // The caller creates it, or reports that it is missing.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Access::Write),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(forbidden(path)),
             Err(error) => return Err(place::not_writable(error)),
@@ -40,22 +40,22 @@ impl Access {
             return Err(forbidden(path));
         }
         let folder = path.parent().unwrap_or(Path::new("."));
-        // SQLite writes the index of the log also to read: beside the journal.
+        // SQLite writes the index of the log, beside the journal, also to read.
         let writable = may(path, Right::WRITE_OK) && may(folder, Right::WRITE_OK.union(Right::EXEC_OK));
         let owner = metadata.uid();
-        // One account writes a journal, or root for it: what others wrote would have no proven actor.
+        // Only the owner writes a journal, or root on its behalf: signals written by others would have no proven actor.
         let own = accounts::own_id().is_none_or(|me| me == owner || me == 0);
         Ok(if writable && own { Access::Write } else { Access::Read { owner } })
     }
 
-    /// What this account may do: on this platform SQLite finds out.
+    /// Checks nothing: on this platform SQLite reports it.
     #[cfg(not(unix))]
     pub(crate) fn of(_path: &Path) -> Result<Access, BackendError> {
         Ok(Access::Write)
     }
 }
 
-/// Whether the journal at `path` is another account's. A missing one is not.
+/// Whether the journal at `path` belongs to another account; false for a missing one.
 #[cfg(unix)]
 pub fn belongs_to_another(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -63,13 +63,13 @@ pub fn belongs_to_another(path: &Path) -> bool {
     metadata.uid() != own
 }
 
-/// Whether the journal at `path` is another account's: not known on this platform.
+/// Whether the journal at `path` belongs to another account: unknown on this platform.
 #[cfg(not(unix))]
 pub fn belongs_to_another(_path: &Path) -> bool {
     false
 }
 
-/// The refusal to drive runs in a journal that this account may only read.
+/// The error for driving runs in a journal that this account may only read.
 pub(crate) fn only_readable(path: &Path, owner: u32) -> BackendError {
     let (at, me) = (path.display(), accounts::own_account());
     if accounts::own_id() == Some(owner) {
@@ -90,7 +90,7 @@ pub(crate) fn only_readable(path: &Path, owner: u32) -> BackendError {
     }
 }
 
-/// The refusal to read a journal that the system does not let this account read.
+/// The error for a journal that this account may not read.
 pub(crate) fn forbidden(path: &Path) -> BackendError {
     let me = accounts::own_account();
     let (what, owner) = match closed(path) {
@@ -110,7 +110,7 @@ pub(crate) fn forbidden(path: &Path) -> BackendError {
     }
 }
 
-/// The first part of the path that this account may not go through or read, and whose it is.
+/// The first part of the path that this account may not enter or read, and its owner.
 #[cfg(unix)]
 fn closed(path: &Path) -> Option<(PathBuf, Option<u32>)> {
     use rustix::fs::Access as Right;

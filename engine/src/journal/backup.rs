@@ -1,4 +1,4 @@
-//! A copy of a journal that is in use: consistent, whole in one file, and checked before it gets its name.
+//! A backup of a journal that is in use: consistent, complete in one file, and checked before it gets its name.
 
 use std::fs;
 use std::io;
@@ -13,10 +13,10 @@ use super::{Journal, inbox, schema, side_record};
 use crate::backend::BackendError;
 use crate::clock::pause;
 
-/// How long a copy waits before it asks again for a page that is locked.
+/// How long a copy waits before it retries a locked page.
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// A copy that was made and has not got its name yet.
+/// A finished copy that does not have its name yet.
 #[derive(Debug)]
 pub(crate) struct Copied {
     unfinished: PathBuf,
@@ -25,14 +25,14 @@ pub(crate) struct Copied {
 }
 
 impl Journal {
-    /// Copies the journal to a file beside `name`. An existing file stays unless `replace` says otherwise.
+    /// Copies the journal to a file beside `name`. An existing file at `name` is kept unless `replace` is set.
     pub(crate) async fn copy_to(&self, name: &Path, replace: bool) -> Result<Copied, BackendError> {
         self.expect_target(name, replace)?;
         let copied = Copied { unfinished: with_suffix(name, ".unfinished"), name: name.to_owned(), replace };
         copied.clear().map_err(|error| unwritable(name, error))?;
         place::make_file(&copied.unfinished).map_err(|error| unwritable(name, error))?;
         self.copy_pages(&copied.unfinished).await?;
-        // Who may read the journal may read its copy.
+        // The copy gets the journal's read permissions.
         self.sharing.apply_to(&copied.unfinished).map_err(|error| unwritable(name, error))?;
         Ok(copied)
     }
@@ -79,7 +79,7 @@ impl Journal {
         )
         .map_err(fail)?;
         loop {
-            // All pages in one step: they are of one moment, whatever is committed meanwhile.
+            // All pages in one step, so that they form one state, whatever is committed meanwhile.
             let copied = Backup::new(&source, &mut target).and_then(|copy| copy.step(-1)).map_err(fail)?;
             if copied == StepResult::Done {
                 break;
@@ -97,7 +97,7 @@ impl Journal {
 }
 
 impl Copied {
-    /// Where the copy is until it has its name.
+    /// The path of the copy until it has its name.
     pub(crate) fn path(&self) -> &Path {
         &self.unfinished
     }
@@ -120,7 +120,7 @@ impl Copied {
             return place::rename(&self.unfinished, &self.name);
         }
         fs::File::open(&self.unfinished)?.sync_all()?;
-        // Unlike a rename, a link replaces nothing.
+        // Unlike a rename, a link replaces no file.
         match fs::hard_link(&self.unfinished, &self.name) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !self.name.exists() => {
                 fs::rename(&self.unfinished, &self.name)?;
@@ -130,7 +130,7 @@ impl Copied {
         place::sync_folder(&self.name)
     }
 
-    /// Removes what is unfinished.
+    /// Removes unfinished files.
     pub(crate) fn clear(&self) -> io::Result<()> {
         for suffix in ["", "-wal", "-shm", "-journal"] {
             match fs::remove_file(with_suffix(&self.unfinished, suffix)) {

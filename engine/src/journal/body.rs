@@ -1,4 +1,4 @@
-//! The bytes of one commit: its events, and the digests of what is kept beside them.
+//! The bytes of one commit: its events, and the digests of its side data.
 
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
@@ -10,24 +10,24 @@ use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{Seq, StepKey};
 use crate::step::{Exchange, Phase};
 
-/// The journal keeps whole microseconds.
+/// Truncates to whole microseconds, the resolution of the journal.
 pub(crate) fn whole_microseconds(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
-/// First byte of every body. Another encoding gets another byte.
+/// First byte of every body; another encoding gets another value.
 const FORMAT: u8 = 1;
-/// Bytes that are set aside for a body: that of a step in a chain fits.
+/// Initial capacity of a body: the size for one step of a chain.
 const TYPICAL: usize = 384;
-/// A transcript that would be longer loses the bodies of its requests, then its requests.
+/// Largest transcript: a longer one loses the bodies of its requests, then whole requests.
 const LONGEST_TRANSCRIPT: usize = 64 * 1024;
 
-/// What is kept beside the events, with its digest in the chain: it may be left out of an export, or cut down.
+/// The kinds of side data: stored beside the events, with its digest in the chain, so that an export may omit or shorten it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SideKind {
-    /// Requests and answers of an attempt.
+    /// Requests and responses of an attempt.
     Transcript,
-    /// What only the answer to a write carried. Sensitive.
+    /// What only the response to a write carries. Sensitive.
     Receipt,
 }
 
@@ -40,25 +40,25 @@ impl SideKind {
     }
 }
 
-/// Something kept beside the events.
+/// Side data of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Side {
     pub(crate) kind: SideKind,
-    /// The event that it belongs to, or that followed it.
+    /// The event that it belongs to, or the one after it.
     pub(crate) seq: Seq,
     pub(crate) body: Vec<u8>,
 }
 
-/// Requests and answers of one attempt of one step.
+/// Requests and responses of one attempt of a step.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Transcript {
     /// The step.
     pub step: StepKey,
-    /// What for.
+    /// The phase.
     pub phase: Phase,
     /// Number of the attempt.
     pub attempt: u32,
-    /// Requests and answers, redacted. Bodies, and then whole requests, are left out where it would be too long.
+    /// Requests and responses, redacted. If it would be too long, bodies are omitted, and then whole requests.
     pub exchanges: Vec<Exchange>,
 }
 
@@ -75,10 +75,10 @@ pub(crate) struct Packed {
     pub(crate) side: Vec<Side>,
 }
 
-/// What one commit says, in the order of its bytes.
+/// The content of one commit, in the order of its bytes.
 struct Body<'a> {
     events: &'a [Recorded],
-    /// Events that are written in another form than they have: their receipts are kept beside them.
+    /// Events that are stored in another form: their receipts are side data.
     changed: &'a [(Seq, Event)],
     side: &'a [Side],
     base: i64,
@@ -136,7 +136,7 @@ pub(crate) fn pack_commit(
     Ok(Some(Packed { seq: first.seq, at: base, last: last.at.as_microsecond(), body, side }))
 }
 
-/// A receipt leaves the event; that there is one stays in it.
+/// Moves the receipt out of the event; the event keeps a mark that there is one.
 fn without_receipt(event: &Event) -> Option<(Event, &Value)> {
     match event {
         Event::Step {
@@ -186,7 +186,7 @@ pub(crate) fn unpack_transcript(bytes: &[u8]) -> Result<Transcript, Unreadable> 
     serde_json::from_value(unpack(rest, i64::from_be_bytes(*base))?).map_err(|_| Unreadable::Unknown)
 }
 
-/// The events of a commit and the digests of what is kept beside them.
+/// The events of a commit and the digests of its side data.
 #[derive(Debug)]
 pub(crate) struct Unpacked {
     pub(crate) events: Vec<Recorded>,
@@ -223,7 +223,7 @@ pub(crate) fn unpack_commit(seq: Seq, base: i64, body: &[u8]) -> Result<Unpacked
     Ok(Unpacked { events, side })
 }
 
-/// The event whose receipt is `bytes` gets it back.
+/// Restores the receipt of an event from `bytes`.
 pub(crate) fn restore_receipt(event: &mut Event, bytes: &[u8]) -> Result<(), Unreadable> {
     if let Event::Step { event: StepEvent::Accepted { receipt: receipt @ Some(_), .. }, .. } = event {
         *receipt = Some(unpack(bytes, 0)?);

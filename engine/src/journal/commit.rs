@@ -1,4 +1,4 @@
-//! What goes into a commit: new runs, events, leases, signals. Each decides before it writes.
+//! The content of commits: new runs, events, leases, signals. Each decides before it writes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,38 +15,38 @@ use crate::ids::{DriverId, RunId, Seq, SignalId};
 use crate::rollout::RunKey;
 use crate::step::ClaimKey;
 
-/// A run's row.
+/// The id of a run's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Row(pub(crate) i64);
 
-/// A driver's right to write a run.
+/// The right of one driver to append to a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
     pub(crate) driver: i64,
     pub(crate) epoch: u64,
 }
 
-/// Why a write was not made; nothing of it was.
+/// Why a write was refused; nothing of it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// No such run.
     NoSuchRun,
-    /// Another driver has the run; `None`: it was given up meanwhile.
+    /// Another driver holds the run; `None`: it was released meanwhile.
     Held(Option<Held>),
     /// Another open run holds the claim.
     Claimed { key: ClaimKey, run: RunId },
-    /// The record went on without this writer.
+    /// The run's journal has events that this writer does not know.
     OutOfStep,
 }
 
-/// The driver that holds a run, and what is known of it.
+/// The lease holder of a run, and whether it is alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) holder: Holder,
     pub(crate) verdict: Verdict,
 }
 
-/// What a list of runs shows: written with the events that it sums up.
+/// The entry in the list of runs: written together with the events that it summarizes.
 #[derive(Clone, Debug)]
 pub(crate) struct Summary {
     /// The status, as JSON.
@@ -54,7 +54,7 @@ pub(crate) struct Summary {
     pub(crate) open: bool,
 }
 
-/// A new run.
+/// A new run with its first commit.
 #[derive(Debug)]
 pub(crate) struct NewRow {
     pub(crate) run: RunId,
@@ -69,19 +69,19 @@ pub(crate) struct NewRow {
     pub(crate) begins: Begins,
 }
 
-/// Events of a run.
+/// Events to append to a run.
 #[derive(Debug)]
 pub(crate) struct Append {
     pub(crate) row: Row,
     pub(crate) run: RunId,
     pub(crate) lease: Lease,
-    /// `None`: only the lease is given up.
+    /// `None`: only the lease is released.
     pub(crate) packed: Option<Packed>,
     pub(crate) events: u64,
     pub(crate) summary: Summary,
     pub(crate) claims: Vec<ClaimKey>,
     pub(crate) taken: Vec<SignalId>,
-    /// Gives the run up.
+    /// Releases the lease.
     pub(crate) release: bool,
 }
 
@@ -110,7 +110,7 @@ fn insert(
     Ok(hash)
 }
 
-/// Whether a run may begin beside the others of its key.
+/// Whether the run may begin, given the other runs of its key.
 fn may_begin(connection: &Connection, new: &NewRow) -> Result<bool, Error> {
     let Begins::AfterNewest(expected) = new.begins else { return Ok(true) };
     let newest: Option<RunId> = connection
@@ -123,7 +123,7 @@ fn may_begin(connection: &Connection, new: &NewRow) -> Result<bool, Error> {
     Ok(newest == expected && !open)
 }
 
-/// Accepts a run, unless it was there or may not begin.
+/// Creates a run, unless it exists already or may not begin.
 pub(crate) fn start(connection: &Connection, new: &NewRow) -> Result<Started, Error> {
     let there =
         connection.prepare_cached("SELECT 1 FROM runs WHERE run = ?1")?.exists([new.run.0.as_bytes()])?;
@@ -171,14 +171,15 @@ pub(crate) fn start(connection: &Connection, new: &NewRow) -> Result<Started, Er
     Ok(Started::New)
 }
 
-/// Appends events, if the lease still holds.
+/// Appends events, if the lease is still held.
 pub(crate) fn append(connection: &Connection, append: &Append) -> Result<Result<(), Refusal>, Error> {
     let (next, head, driver, epoch): (i64, Hash, Option<i64>, i64) = connection
         .prepare_cached("SELECT next, head, driver, epoch FROM runs WHERE id = ?1")?
         .query_row([append.row.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    // Checked in the transaction of the write: a driver that lost its lease can never append.
     if driver != Some(append.lease.driver) || epoch != number(append.lease.epoch) {
         let holder = driver.map_or(Ok(None), |driver| holder(connection, driver))?;
-        // Who took the run over was alive a moment ago.
+        // The new holder was alive when it took over.
         return Ok(Err(Refusal::Held(holder.map(|holder| Held { holder, verdict: Verdict::Beating }))));
     }
     for key in &append.claims {
@@ -202,7 +203,7 @@ pub(crate) fn append(connection: &Connection, append: &Append) -> Result<Result<
     for id in &append.taken {
         connection.prepare_cached("UPDATE inbox SET taken = 1 WHERE id = ?1")?.execute([id.0.as_bytes()])?;
     }
-    // A lease ends only when it is given up, so the common case leaves its columns and their indexes alone.
+    // Only a release changes the lease, so the common case does not touch its columns and their indexes.
     let sql = if append.release || !append.summary.open {
         "UPDATE runs SET next = ?2, head = ?3, changed = ifnull(?4, changed), status = ?5, open = ?6, driver = NULL
          WHERE id = ?1"
@@ -237,19 +238,19 @@ pub(crate) fn claimed_by_other(
         .optional()
 }
 
-/// A driver, as the journal knows it.
+/// A driver's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) id: DriverId,
     pub(crate) host: String,
     pub(crate) process: u32,
-    /// Which start of which machine it runs under.
+    /// Identifies the machine and its start.
     pub(crate) boot: String,
-    /// When it took its first run, in microseconds: for people.
+    /// When it took its first run, in microseconds: only for people.
     pub(crate) since: i64,
     /// How long its heartbeat may stand still.
     pub(crate) lease: Duration,
-    /// Moves while it lives.
+    /// Changes while the driver is alive.
     pub(crate) heartbeat: i64,
 }
 
@@ -281,7 +282,7 @@ pub(crate) fn holder(connection: &Connection, driver: i64) -> Result<Option<Hold
         .optional()
 }
 
-/// Ids of all drivers that hold or held something.
+/// Ids of all drivers in the journal.
 pub(crate) fn drivers(connection: &Connection) -> Result<BTreeSet<uuid::Uuid>, Error> {
     connection
         .prepare_cached("SELECT uuid FROM drivers")?
@@ -289,7 +290,7 @@ pub(crate) fn drivers(connection: &Connection) -> Result<BTreeSet<uuid::Uuid>, E
         .collect()
 }
 
-/// Moves the heartbeat of a driver; false when the journal does not know it (any more).
+/// Increments the heartbeat of a driver; false when the journal does not know it.
 pub(crate) fn beat(connection: &Connection, id: DriverId) -> Result<bool, Error> {
     let moved = connection
         .prepare_cached("UPDATE drivers SET heartbeat = heartbeat + 1 WHERE uuid = ?1")?
@@ -297,7 +298,7 @@ pub(crate) fn beat(connection: &Connection, id: DriverId) -> Result<bool, Error>
     Ok(moved > 0)
 }
 
-/// The row of a driver; `None`: it has taken nothing yet.
+/// The row of a driver; `None`: it has not taken a run yet.
 fn driver_row(connection: &Connection, id: DriverId) -> Result<Option<i64>, Error> {
     connection
         .prepare_cached("SELECT id FROM drivers WHERE uuid = ?1")?
@@ -305,7 +306,7 @@ fn driver_row(connection: &Connection, id: DriverId) -> Result<Option<i64>, Erro
         .optional()
 }
 
-/// Enters a driver.
+/// Inserts a driver.
 fn enter_driver(connection: &Connection, holder: &Holder) -> Result<i64, Error> {
     let sql = "INSERT INTO drivers (uuid, host, process, boot, since, lease) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     connection.prepare_cached(sql)?.execute((
@@ -319,7 +320,7 @@ fn enter_driver(connection: &Connection, holder: &Holder) -> Result<i64, Error> 
     Ok(connection.last_insert_rowid())
 }
 
-/// Gives up everything that a driver holds, and forgets it.
+/// Releases everything that a driver holds, and deletes its row.
 pub(crate) fn leave_driver(connection: &Connection, id: DriverId) -> Result<(), Error> {
     let Some(driver) = driver_row(connection, id)? else { return Ok(()) };
     connection.prepare_cached("UPDATE runs SET driver = NULL WHERE driver = ?1")?.execute([driver])?;
@@ -327,17 +328,17 @@ pub(crate) fn leave_driver(connection: &Connection, id: DriverId) -> Result<(), 
     Ok(())
 }
 
-/// Where a run stood when its lease was taken.
+/// The result of taking a run's lease.
 #[derive(Clone, Debug)]
 pub(crate) struct Taken {
     pub(crate) row: Row,
     pub(crate) lease: Lease,
-    /// The driver before, where this was the last that it held: the journal does not know it any more.
+    /// The previous driver, if this was the last run that it held: its row is deleted.
     pub(crate) forgotten: Option<DriverId>,
 }
 
-/// Takes a run's lease and appends the event that `took` makes of (sequence number, time of the last event, epoch, whose
-/// lease was taken over). A driver is entered with its first lease.
+/// Takes a run's lease and appends the event that `took` creates from (sequence number, time of the last event, epoch, the
+/// lease taken over). A driver is inserted with its first lease.
 pub(crate) fn take_lease(
     connection: &Connection,
     run: RunId,
@@ -359,7 +360,7 @@ pub(crate) fn take_lease(
     if let Some(before) = before.filter(|before| Some(*before) != known)
         && let Some(holder) = holder(connection, before)?
     {
-        // The heartbeat is the one of this very moment: no other write comes between.
+        // This heartbeat is current: no other write can come between.
         let because = match liveness.judge(&holder) {
             Verdict::Dead => TakenBecause::Dead,
             Verdict::Expired => TakenBecause::Expired,
@@ -368,6 +369,7 @@ pub(crate) fn take_lease(
         };
         over = Some(TakeOver { holder: holder.name(), because });
     }
+    // Each take-over increases the epoch, so that a commit from before it is refused even if the driver is the same.
     let epoch = u64::try_from(epoch).unwrap_or_default() + 1;
     let seq = Seq(u64::try_from(next).unwrap_or_default());
     let row = Row(row);
@@ -406,6 +408,7 @@ pub(crate) fn put_signal(
         .query_row([run.0.as_bytes()], |row| row.get(0))
         .optional()?;
     let Some(row) = row else { return Ok(false) };
+    // The same signal may come twice: its file remains if its reader was killed.
     connection
         .prepare_cached("INSERT OR IGNORE INTO inbox (id, run, body) VALUES (?1, ?2, ?3)")?
         .execute((id.0.as_bytes(), row, body))?;

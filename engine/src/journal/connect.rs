@@ -1,4 +1,4 @@
-//! Connections: every setting is made and read back.
+//! Connections: every setting is applied and read back.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::backend::{BackendError, Durability};
 
-/// The first SQLite whose write-ahead log survives a reset while it is read.
+/// The first SQLite version whose write-ahead log survives a reset while it is being read.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long one attempt to get the write lock waits.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// The one that writes.
+    /// The connection that writes.
     Write(Durability),
-    /// One of those that read.
+    /// A connection that reads.
     Read,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn connect(path: &Path, usage: Use) -> Result<Connection, BackendErro
             hint: "build twinspan with its bundled SQLite".to_owned(),
         });
     }
-    // Without CREATE: the file is made elsewhere, with its permissions.
+    // Without CREATE: the file is created elsewhere, with its permissions.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
@@ -45,14 +45,14 @@ pub(crate) fn connect(path: &Path, usage: Use) -> Result<Connection, BackendErro
     Ok(connection)
 }
 
-/// Makes the settings; returns the first one that did not read back as it was made.
+/// Applies the settings; returns the first one that did not read back as applied.
 fn settings(connection: &Connection, usage: Use) -> Result<Option<String>, rusqlite::Error> {
     connection.busy_timeout(BUSY)?;
-    // A statement that could use a partial index is otherwise prepared anew each time that another value is bound to it.
+    // Otherwise a statement that could use a partial index is prepared again whenever another value is bound to it.
     if !connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)? {
         return Ok(Some("enable_qpsg".to_owned()));
     }
-    // The last writer decides when the log goes into the file (`session`); whoever only reads leaves the log as it is.
+    // The last writer decides when to checkpoint (`session`); a reader must leave the log as it is.
     if !connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)? {
         return Ok(Some("no_ckpt_on_close".to_owned()));
     }
@@ -65,7 +65,7 @@ fn settings(connection: &Connection, usage: Use) -> Result<Option<String>, rusql
                 Durability::Normal => 1,
                 Durability::Off => 0,
             };
-            // Before the mode, too: changing that syncs the file several times.
+            // Before the mode too, because changing the mode syncs the file several times.
             connection.pragma_update(None, "synchronous", synchronous)?;
             let mode: String =
                 connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
@@ -74,6 +74,7 @@ fn settings(connection: &Connection, usage: Use) -> Result<Option<String>, rusql
             }
             numbers.push(("synchronous", synchronous));
             numbers.push(("journal_size_limit", 64 * 1024 * 1024));
+            // On macOS a plain sync does not flush the cache of the drive.
             if cfg!(target_os = "macos") && durability == Durability::Full {
                 numbers.push(("fullfsync", 1));
                 numbers.push(("checkpoint_fullfsync", 1));
@@ -97,7 +98,7 @@ fn read_back(connection: &Connection, name: &str) -> Result<i64, rusqlite::Error
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
-/// What it means that a journal cannot be opened or read.
+/// Converts an error from opening or reading a journal.
 pub(crate) fn unusable(path: &Path, error: rusqlite::Error) -> BackendError {
     use rusqlite::ErrorCode;
     match error.sqlite_error_code() {
@@ -118,7 +119,7 @@ pub(crate) fn unusable(path: &Path, error: rusqlite::Error) -> BackendError {
     }
 }
 
-/// The file belongs to something else.
+/// The error for a file that is not a journal.
 pub(crate) fn foreign(path: &Path) -> BackendError {
     BackendError::Refused {
         message: format!("{} is not a journal of twinspan", path.display()),

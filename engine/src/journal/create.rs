@@ -1,5 +1,5 @@
-//! Makes a new journal: whole under another name first, then under its own, so that whoever comes at the same moment
-//! finds no journal or all of it.
+//! Creates a new journal: complete under a temporary name first, then renamed, so that a concurrent process finds no journal
+//! or a complete one.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +12,10 @@ use super::schema::Schema;
 use super::word;
 use crate::backend::{BackendError, Durability, Mode, Opening};
 
-/// Makes the journal at `path`, where there is none or an empty file. No other process makes one there at the same time.
+/// Creates the journal at `path`, where there is none or an empty file. The caller holds the lock against other processes.
 pub(crate) fn create(path: &Path, opening: &Opening, schema: Schema) -> Result<(), BackendError> {
     let unfinished = with_suffix(path, ".new");
-    // What a killed process left.
+    // Files that a killed process left.
     for suffix in ["", "-wal", "-shm", "-journal"] {
         match fs::remove_file(with_suffix(&unfinished, suffix)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -28,7 +28,7 @@ pub(crate) fn create(path: &Path, opening: &Opening, schema: Schema) -> Result<(
         .map_err(place::not_writable)
         .and_then(|()| fill(&unfinished, opening, schema).map_err(|error| unusable(&unfinished, error)))
         .and_then(|()| {
-            // A log without its journal would be taken for this one's.
+            // SQLite would take a leftover log for the log of this journal.
             drop(fs::remove_file(place::log_of(path)));
             let name = if opening.durability == Durability::Off {
                 fs::rename(&unfinished, path)
@@ -46,7 +46,7 @@ pub(crate) fn create(path: &Path, opening: &Opening, schema: Schema) -> Result<(
 fn fill(path: &Path, opening: &Opening, schema: Schema) -> Result<(), rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    // It is synced once, when it is whole.
+    // It is synced once, when it is complete.
     connection.pragma_update(None, "synchronous", 0)?;
     let purpose = if opening.mode == Mode::Live { "runs" } else { "rehearsal" };
     let header = [("purpose", purpose), ("durability", word(opening.durability))];

@@ -1,4 +1,4 @@
-//! The lock of a driver: one file for each driver, locked as long as its process lives.
+//! Lock files of drivers: one per driver, locked as long as its process is alive.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) fn file_of(folder: &Path, id: DriverId) -> PathBuf {
     folder.join(format!("{}.lock", id.0))
 }
 
-/// So many new ids are tried when a file that was just made is locked by whoever sweeps the folder.
+/// How many ids are tried when a new file is locked by a process that cleans up the folder.
 const TRIES: u32 = 8;
 
 /// The lock of a live driver: one for all its runs.
@@ -28,15 +28,15 @@ const TRIES: u32 = 8;
 pub(crate) struct DriverLock {
     holder: Holder,
     path: PathBuf,
-    /// Who else may see that it lives.
+    /// Which accounts may see that it is alive.
     sharing: Sharing,
-    /// Closing it gives the lock up.
+    /// Closing the file releases the lock.
     file: File,
 }
 
 impl DriverLock {
-    /// Makes and locks the file of a new driver of `journal`. Its heartbeat may stand still for `lease`; `since` is the
-    /// time in microseconds.
+    /// Creates and locks the file of a new driver of `journal`. `lease` is how long its heartbeat may stand still; `since` is
+    /// the time in microseconds.
     pub(crate) fn new(journal: &Path, lease: Duration, since: i64, sharing: &Sharing) -> io::Result<Self> {
         let folder = folder_of(journal);
         make_folder(&folder)?;
@@ -72,7 +72,7 @@ impl DriverLock {
         &self.holder
     }
 
-    /// Makes the file again where it was removed, so that others can see that this driver lives.
+    /// Creates the file again if it was removed, so that others can see that this driver is alive.
     pub(crate) fn renew(&mut self) {
         if is_at(&self.file, &self.path) {
             return;
@@ -86,17 +86,17 @@ impl DriverLock {
             made.and_then(|()| make_folder(folder)).and_then(|()| self.sharing.apply_to_folder(folder));
         match made.and_then(|()| make(&self.path, &self.sharing)) {
             Ok(Some(file)) => {
-                tracing::warn!(path = %self.path.display(), "the lock file of this driver was removed; it is made again");
+                tracing::warn!(path = %self.path.display(), "the lock file of this driver was removed; it is created again");
                 self.file = file;
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(%error, "the lock file of this driver was removed and cannot be made again")
+                tracing::warn!(%error, "the lock file of this driver was removed and cannot be created again")
             }
         }
     }
 
-    /// Removes the file of a driver that the journal does not know any more.
+    /// Removes the file of a driver that the journal no longer knows.
     pub(crate) fn remove(self) {
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(%error, "the driver's lock file stays behind");
@@ -104,11 +104,12 @@ impl DriverLock {
     }
 }
 
-/// Makes a file and locks it; `None`: somebody removed or locked it meanwhile.
+/// Creates a file and locks it; `None`: another process removed or locked it meanwhile.
 fn make(path: &Path, sharing: &Sharing) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     let file = private(options.read(true).write(true).create_new(true)).open(path)?;
     sharing.apply_to(path)?;
+    // A process that cleans up the folder may have locked or removed the new file first.
     Ok((file.try_lock().is_ok() && is_at(&file, path)).then_some(file))
 }
 
@@ -125,7 +126,7 @@ fn is_at(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
-/// Removes lock files of dead drivers that `known` says are in no journal any more.
+/// Removes lock files of ended drivers that are not in `known`.
 pub(crate) fn sweep(journal: &Path, known: &std::collections::BTreeSet<uuid::Uuid>) {
     let Ok(entries) = fs::read_dir(folder_of(journal)) else { return };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
@@ -145,20 +146,20 @@ fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// This machine's name: where runs are not driven it does not matter.
+/// The host name does not matter where runs are not driven.
 #[cfg(not(unix))]
 fn host() -> String {
     "this machine".to_owned()
 }
 
-/// Which start of which machine this is: two processes with the same one run under one kernel, whatever their hosts are
-/// called, and see each other's locks.
+/// Identifies the machine and its start: two processes with the same value run under one kernel, whatever their host names,
+/// and see each other's locks.
 #[cfg(target_os = "linux")]
 pub(crate) fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
-/// Where the system does not say, the machine's name has to do.
+/// If the system has no such id, the host name is used.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn boot() -> String {
     format!("host {}", host())

@@ -1,4 +1,4 @@
-//! Looks a journal over without changing anything in it: its settings as they read back, its structure, its place.
+//! Examines a journal without changing it: its settings as they read back, its structure, its location.
 
 use std::fs;
 use std::path::Path;
@@ -15,12 +15,12 @@ use super::{identify_current, inbox, nothing_there, place};
 use crate::accounts;
 use crate::backend::{BackendError, Durability};
 
-/// What was found of a journal as a file.
+/// The findings about a journal as a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Examination {
-    /// The settings of a connection that writes, each read back after it was made.
+    /// The settings of a writing connection, each read back after it was applied.
     pub settings: Vec<(&'static str, String)>,
-    /// What is wrong with the file's structure, as SQLite tells it; empty: nothing.
+    /// Errors in the file's structure, as SQLite reports them.
     pub problems: Vec<String>,
     /// Version of the file's format.
     pub version: i32,
@@ -28,17 +28,17 @@ pub struct Examination {
     pub sqlite: &'static str,
     /// Bytes of the file and of its write-ahead log.
     pub bytes: u64,
-    /// What other accounts may use of it and are not to.
+    /// Permissions that are wider than configured.
     pub wider: Vec<Wider>,
-    /// The account that it belongs to, where this one may only read it; the rest was found in a copy.
+    /// The owner, if this account may only read the journal; the other findings are of a copy.
     pub read_only_of: Option<String>,
-    /// There is a folder for signals of other accounts.
+    /// Whether there is an inbox folder for signals of other accounts.
     pub takes_signals: bool,
-    /// Bytes that are free on its disk for this user; `None`: not known here.
+    /// Free bytes on its disk for this user; `None`: unknown.
     pub free: Option<u64>,
 }
 
-/// Most problems of the structure that are told: a damaged file has thousands.
+/// Largest number of structural errors reported: a damaged file has thousands.
 const MOST_PROBLEMS: u32 = 20;
 
 const SETTINGS: [&str; 8] = [
@@ -52,7 +52,7 @@ const SETTINGS: [&str; 8] = [
     "journal_size_limit",
 ];
 
-/// Looks the journal at `path` over, which other accounts may use as `sharing` says.
+/// Examines the journal at `path`; `sharing` says which accounts may use it.
 pub fn examine(path: &Path, sharing: &Sharing) -> Result<Examination, BackendError> {
     let path = place::prepare(path, false)?;
     place::expect_file(&path)?;
@@ -69,7 +69,7 @@ pub fn examine(path: &Path, sharing: &Sharing) -> Result<Examination, BackendErr
     let (version, connection) = match access {
         Access::Write => {
             let (version, _open) = identify_current(&path, schema::CURRENT)?;
-            // As a run opens it: a setting that does not take is refused here, too.
+            // Opened as for a run, so that a setting that does not apply is reported here too.
             (version, connect(&path, Use::Write(Durability::Full))?)
         }
         Access::Read { .. } => {

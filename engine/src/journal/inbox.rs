@@ -1,9 +1,9 @@
-//! Signals of other accounts: files in a folder beside the journal. Who a file belongs to is who asks; what it says of
-//! that is only compared.
+//! Signals of other accounts: files in a folder beside the journal. The owner of a file is the actor; a name in its text is
+//! only compared with that.
 //!
-//! The sender writes a file under a name that nobody reads, and renames it: the owner's driver sees a whole file or none. It
-//! puts the signal into the journal's inbox under the id in the name, and removes the file when that is durable. A file that
-//! is met again after a crash has an id that the journal knows, and is only removed.
+//! The sender writes a file under a name that no driver reads, then renames it: the owner's driver sees a complete file or
+//! none. The driver puts the signal into the journal's inbox under the id in the name, and removes the file when that is
+//! durable. A file that remains after a crash has an id that the journal knows, and is only removed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,34 +20,35 @@ use crate::backend::{BackendError, Remarks};
 use crate::ids::{RunId, SignalId};
 use crate::signal::{Actor, Signal, SignalRow};
 
-/// Mode of the folder: the group writes, each account removes only its own (sticky), and a new file belongs to the group.
+/// Mode of the folder: the group may write, each account may remove only its own files (sticky), and a new file belongs to
+/// the group.
 pub(crate) const MODE: u32 = 0o3770;
-/// The form of the files.
+/// The version of the file format.
 const FORMAT: u32 = 1;
-/// No signal is longer.
+/// Largest size of a signal.
 const LONGEST: u64 = 64 * 1024;
-/// So many files are taken in at a time: the next time comes soon.
+/// Largest number of files that are taken in at a time.
 const AT_ONCE: usize = 256;
 const SUFFIX: &str = ".signal";
 
-/// The folder for signals of other accounts to a journal.
+/// The inbox folder of a journal for signals of other accounts.
 pub(crate) fn folder_of(journal: &Path) -> PathBuf {
     with_suffix(journal, ".inbox")
 }
 
-/// Where refused files are kept: for the owner alone.
+/// The folder for refused files: only its owner may read it.
 fn refused_folder_of(journal: &Path) -> PathBuf {
     with_suffix(journal, ".refused")
 }
 
-/// What a file says.
+/// The content of a signal file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Letter {
     format: u32,
     id: SignalId,
     run: RunId,
-    /// Who its sender says to be: refused where the owner of the file is another.
+    /// The sender as the text states it: refused if the file has another owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     actor: Option<Actor>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +56,7 @@ struct Letter {
     signal: Signal,
 }
 
-/// Whether another account may ask for it: what asks a run, and neither drives it nor records what was seen.
+/// Whether another account may send it: instructions to a run, except those that start a process or record results.
 fn is_for_others(signal: &Signal) -> bool {
     match signal {
         Signal::Pause
@@ -76,20 +77,20 @@ fn is_for_others(signal: &Signal) -> bool {
     }
 }
 
-/// A file that is a signal.
+/// A signal file that was read.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) file: PathBuf,
     pub(crate) signal: SignalRow,
 }
 
-/// The folder, as the owner of the journal sees it.
+/// The inbox folder, as the owner of the journal sees it.
 pub(crate) struct Inbox {
     journal: PathBuf,
     folder: PathBuf,
     group: Group,
     remarks: Remarks,
-    /// Files that could be neither taken in nor set aside: said once.
+    /// Files that could be neither taken in nor moved: reported once.
     stuck: Mutex<BTreeSet<PathBuf>>,
     busy: AtomicBool,
 }
@@ -106,12 +107,12 @@ impl Inbox {
         }
     }
 
-    /// Whether there may be something to take in.
+    /// Whether files may be waiting.
     pub(crate) fn has_files(&self) -> bool {
         !self.names().is_empty()
     }
 
-    /// Runs `work`, unless it is being done at this moment.
+    /// Runs `work`, unless another call is running it now.
     pub(crate) fn alone(self: &Arc<Self>, work: impl FnOnce(&Inbox)) {
         if !self.busy.swap(true, Ordering::AcqRel) {
             work(self);
@@ -119,7 +120,7 @@ impl Inbox {
         }
     }
 
-    /// Names of signals, in the order of their ids, which is that of their making; unfinished ones begin with a dot.
+    /// Names of signal files, in the order of their ids, which is the order of creation; unfinished ones begin with a dot.
     fn names(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
         let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +136,7 @@ impl Inbox {
         names
     }
 
-    /// The signals that wait; what is none is set aside.
+    /// Reads the waiting signals; moves refused files away.
     pub(crate) fn receive(&self) -> Vec<Received> {
         let mut received = Vec::new();
         for file in self.names() {
@@ -150,7 +151,7 @@ impl Inbox {
         received
     }
 
-    /// Keeps a refused file where no other account reaches it. It is moved, not opened.
+    /// Moves a refused file to where no other account reaches it, without opening it.
     pub(crate) fn set_aside(&self, file: &Path, why: &str) {
         let folder = refused_folder_of(&self.journal);
         let name = file.file_name().unwrap_or_default();
@@ -173,7 +174,7 @@ impl Inbox {
     }
 }
 
-/// The signal in a file of account `owner`; `None`: the file is gone.
+/// Parses the signal file of account `owner`; `None`: the file is gone.
 fn judge(file: &Path, owner: Option<u32>, text: &[u8]) -> Result<Option<SignalRow>, String> {
     let Some(owner) = owner else { return Ok(None) };
     let letter: Letter =
@@ -196,7 +197,7 @@ fn judge(file: &Path, owner: Option<u32>, text: &[u8]) -> Result<Option<SignalRo
     Ok(Some(SignalRow { id, run, actor, reason, signal }))
 }
 
-/// Lays a signal into the folder of the journal at `journal`, which is another account's, durably. Returns the file.
+/// Writes a signal file into the inbox folder of another account's journal, durably. Returns its path.
 pub(crate) fn lay(journal: &Path, row: &SignalRow) -> Result<PathBuf, BackendError> {
     let refused = |message: String, hint: String| Err(BackendError::Refused { message, hint });
     if !is_for_others(&row.signal) {
@@ -233,7 +234,7 @@ pub(crate) fn lay(journal: &Path, row: &SignalRow) -> Result<PathBuf, BackendErr
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => refused(
             format!(
-                "the journal {} takes no signals of {me} ({}: {error})",
+                "the journal {} accepts no signals from {me} ({}: {error})",
                 journal.display(),
                 folder.display()
             ),
@@ -243,7 +244,7 @@ pub(crate) fn lay(journal: &Path, row: &SignalRow) -> Result<PathBuf, BackendErr
             ),
         ),
         _ => refused(
-            format!("the signal cannot be laid into {}: {error}", folder.display()),
+            format!("the signal cannot be written to {}: {error}", folder.display()),
             "make room on the disk of the journal, then try again".to_owned(),
         ),
     }
@@ -257,8 +258,8 @@ mod system {
 
     use super::*;
 
-    /// Owner and content of a file, where it may be a signal. It is opened only when it is a plain file, never through a
-    /// link, and everything is asked of what was opened. An owner of `None`: the file is gone.
+    /// Owner and content of a file that may be a signal. It opens only a regular file, never through a link, and checks the
+    /// file that it opened. An owner of `None`: the file is gone.
     pub(super) fn read(path: &Path, journal: &Path, group: &Group) -> Result<(Option<u32>, Vec<u8>), String> {
         use rustix::fs::{Mode, OFlags};
         let gone = |error: io::Error| match error.kind() {
@@ -272,7 +273,7 @@ mod system {
         if !named.is_file() {
             return Err("it is not a regular file".to_owned());
         }
-        // Without waiting, in case a pipe is put there at this very moment.
+        // Non-blocking, in case the file is replaced by a pipe at this moment.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::open(path, flags, Mode::empty()) {
             Ok(file) => File::from(file),
@@ -296,7 +297,7 @@ mod system {
         format!("it is longer than {LONGEST} bytes")
     }
 
-    /// Whether what is in a file can only be its owner's word.
+    /// Checks that only its owner can have written the file.
     fn judge(metadata: &Metadata, keeper: u32, group: &Group) -> Result<(), String> {
         if !metadata.is_file() {
             return Err("it is not a regular file".to_owned());
@@ -333,13 +334,13 @@ mod system {
         if file.metadata()?.gid() != wanted.gid() {
             std::os::unix::fs::fchown(&file, None, Some(wanted.gid()))?;
         }
-        // Whatever the mask of this account is.
+        // Independent of this account's umask.
         file.set_permissions(Permissions::from_mode(0o640))?;
         file.sync_all()
     }
 }
 
-/// Elsewhere there is no folder.
+/// Other platforms have no inbox folder.
 #[cfg(not(unix))]
 mod system {
     use super::*;
@@ -363,7 +364,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a file of root's.
+    /// The result for a file of root.
     fn judged(name: &str, text: &str) -> Result<String, String> {
         let file = Path::new("/inbox").join(name);
         judge(&file, Some(0), text.as_bytes()).map(|row| row.expect("it is there").actor.0)

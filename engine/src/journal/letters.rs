@@ -1,4 +1,4 @@
-//! Taking in what other accounts asked for, and asking for something in a journal of another account.
+//! Takes in signals of other accounts, and sends signals to a journal of another account.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use crate::backend::BackendError;
 use crate::signal::SignalRow;
 
 impl Journal {
-    /// Puts signals of other accounts that wait into the inbox, and returns when they are there.
+    /// Puts waiting signals of other accounts into the inbox; returns when that is done.
     pub(crate) fn take_letters_in(&self) {
         let Some(inbox) = self.inbox.as_ref().filter(|inbox| inbox.has_files()) else { return };
         inbox.alone(|_| {
             let (done, all_done) = std::sync::mpsc::channel();
             self.post(self.letters(&done));
             drop(done);
-            // Each answer holds a sender, which goes with it.
+            // Each callback holds a sender and drops it.
             while all_done.recv().is_ok() {}
         });
     }
 
-    /// The same beside other work: reading them may have to ask a directory of accounts.
+    /// The same in the background: reading them may have to query a directory of accounts.
     pub(crate) fn take_letters_in_soon(self: &Arc<Self>) {
         if self.inbox.as_ref().is_some_and(|inbox| inbox.has_files()) {
             let journal = Arc::clone(self);
@@ -30,7 +30,7 @@ impl Journal {
         }
     }
 
-    /// A write for each signal that waits; its file is removed when it is durable.
+    /// One write for each waiting signal; its file is removed when the write is durable.
     fn letters(&self, done: &std::sync::mpsc::Sender<()>) -> Vec<Box<dyn Write>> {
         let Some(inbox) = &self.inbox else { return Vec::new() };
         let write = |Received { file, signal }: Received| {
@@ -49,7 +49,7 @@ impl Journal {
                         Ok(false) => {
                             inbox.set_aside(&file, &format!("there is no run {run} in this journal"))
                         }
-                        // It stays where it is; what is the matter with the journal is said by others.
+                        // The file stays; the journal's error is reported elsewhere.
                         Err(error) => tracing::warn!(%error, "a signal of another account was not taken in"),
                     }
                     drop(done);
@@ -59,12 +59,12 @@ impl Journal {
         inbox.receive().into_iter().filter_map(write).collect()
     }
 
-    /// The account that this journal belongs to, where it takes signals of this account as files only.
+    /// The owner of this journal, if it accepts signals of this account only as files.
     pub(crate) fn sends_to(&self) -> Option<String> {
         self.sends_to.map(accounts::name_of)
     }
 
-    /// Lays a signal into the folder of another account's journal.
+    /// Writes a signal file into the inbox folder of another account's journal.
     pub(crate) fn lay(&self, signal: &SignalRow) -> Result<PathBuf, BackendError> {
         inbox::lay(&self.path, signal)
     }

@@ -1,8 +1,8 @@
-//! Whether the driver that holds a lease still lives.
+//! Detects whether the driver that holds a lease is alive.
 //!
-//! Under the same kernel its lock tells. Where no lock can tell (another machine, a lock file that is gone) its heartbeat
-//! does: a counter in the journal that moves while it lives. The counter is watched on this machine's boot-time clock;
-//! times that others wrote down are never compared.
+//! Under the same kernel, its lock file shows that. Where the lock proves nothing (another machine, a missing lock file), its
+//! heartbeat does: a counter in the journal that changes while the driver is alive. The counter is watched on this machine's
+//! boot-time clock; clock times written by other machines are never compared.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -15,29 +15,29 @@ use super::driver_lock::{boot, file_of, folder_of};
 use crate::clock::boot_now;
 use crate::ids::DriverId;
 
-/// What is known of a driver.
+/// What is known about a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Its lock could be taken.
+    /// Its lock is free: the process has ended.
     Dead,
-    /// Its heartbeat stood still for as long as its lease.
+    /// Its heartbeat did not change for the length of its lease.
     Expired,
     /// It holds its lock under this kernel.
     Locked,
-    /// Its heartbeat moved while it was watched.
+    /// Its heartbeat changed while it was watched.
     Beating,
-    /// Nothing is proven yet; it may be expired after `left`.
+    /// Nothing is proven yet; the lease may be expired after `left`.
     Unknown { left: Duration },
 }
 
 impl Verdict {
-    /// Whether its lease may be taken without an order.
+    /// Whether its lease may be taken over without an order.
     pub(crate) fn is_over(self) -> bool {
         matches!(self, Verdict::Dead | Verdict::Expired)
     }
 }
 
-/// Heartbeats that this process has watched: what they were, since when, and whether they ever moved.
+/// Heartbeats that this process has watched: their value, since when, and whether they ever changed.
 #[derive(Debug, Default)]
 pub(crate) struct Heartbeats(Mutex<HashMap<uuid::Uuid, Watched>>);
 
@@ -49,7 +49,7 @@ struct Watched {
 }
 
 impl Heartbeats {
-    /// Looks at the heartbeat of `holder` at `now`, on the boot-time clock.
+    /// Judges the heartbeat of `holder` at `now`, on the boot-time clock.
     fn judge(&self, holder: &Holder, now: Duration) -> Verdict {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let new = Watched { heartbeat: holder.heartbeat, since: now, moved: false };
@@ -66,7 +66,7 @@ impl Heartbeats {
     }
 }
 
-/// One look for signs of life; each lock is asked once.
+/// One check of drivers; each lock is tried once.
 #[derive(Debug)]
 pub(crate) struct Liveness {
     folder: PathBuf,
@@ -80,7 +80,7 @@ impl Liveness {
         Liveness { folder: folder_of(journal), boot: boot(), heartbeats, locks: Mutex::default() }
     }
 
-    /// What is known of `holder`, as the journal has it at this moment.
+    /// Judges `holder`, as the journal has it now.
     pub(crate) fn judge(&self, holder: &Holder) -> Verdict {
         if !self.boot.is_empty() && holder.boot == self.boot {
             match self.is_locked(holder.id) {
@@ -95,8 +95,8 @@ impl Liveness {
     fn is_locked(&self, id: DriverId) -> Option<bool> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         *locks.entry(id.0).or_insert_with(|| {
-            // Shared: two who look do not take each other for the driver. The file stays until the journal has
-            // forgotten its driver: a file that is missing proves nothing.
+            // A shared lock, so that two checking processes do not take each other for the driver. The file stays until the
+            // journal has deleted its driver; so a missing file proves nothing.
             let file = File::open(file_of(&self.folder, id)).ok()?;
             match file.try_lock_shared() {
                 Ok(()) => Some(false),
@@ -128,11 +128,11 @@ mod tests {
         let lock = DriverLock::new(&journal, LEASE, 0, &Sharing::Private).unwrap();
         let holder = Holder { host: "pod-1".to_owned(), ..lock.holder().clone() };
         assert_eq!(look(&journal).judge(&holder), Verdict::Locked);
-        // As a killed process leaves it: unlocked, but there.
+        // As a killed process leaves it: unlocked, but existing.
         drop(lock);
         assert_eq!(look(&journal).judge(&holder), Verdict::Dead);
         assert_eq!(look(&journal).judge(&holder), Verdict::Dead, "to look changes nothing");
-        // A lock file that is missing proves nothing.
+        // A missing lock file proves nothing.
         fs::remove_file(file_of(&folder_of(&journal), holder.id)).unwrap();
         assert!(matches!(look(&journal).judge(&holder), Verdict::Unknown { .. }));
     }
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(heartbeats.judge(&holder, at(119)), Verdict::Beating);
         assert_eq!(heartbeats.judge(&holder, at(238)), Verdict::Beating);
         assert_eq!(heartbeats.judge(&holder, at(239)), Verdict::Expired);
-        // Even one that goes back moved.
+        // A counter that goes back has changed too.
         holder.heartbeat -= 1;
         assert_eq!(heartbeats.judge(&holder, at(240)), Verdict::Beating);
     }

@@ -1,9 +1,9 @@
 //! Checks a write-ahead log before SQLite reads it.
 //!
-//! SQLite takes the first frame that does not fit for the end of the log and drops what follows, damaged or not. Here the
-//! frames after that end are read, too: a log that goes on with two commits of the same generation was damaged, because a
-//! commit begins only when the one before is durable. (One commit may be the remains of a power loss; whether it was
-//! acknowledged, the side record tells.) Format: sqlite.org/fileformat2.html, "the WAL file format".
+//! SQLite takes the first invalid frame for the end of the log and drops the rest, damaged or not. This check also reads the
+//! frames after that end: if two commits of the same generation follow, the log is damaged, because a commit begins only when
+//! the previous one is durable. (A single one may remain from a power loss; the side record shows whether it was
+//! acknowledged.) Format: sqlite.org/fileformat2.html, "the WAL file format".
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -11,21 +11,21 @@ use std::path::Path;
 
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-/// So often a log is read again while it seems damaged: another process may be writing to it.
+/// How often a log that seems damaged is read again: another process may be writing to it.
 const READINGS: usize = 3;
 
-/// What a log holds.
+/// The state of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Log {
     /// There is no file.
     Missing,
-    /// No commit is in it.
+    /// It contains no commit.
     Empty,
-    /// Its commits are whole.
+    /// Its commits are valid.
     Whole,
-    /// Its commits are whole, and are of another database.
+    /// Its commits are valid, and belong to another database.
     Foreign,
-    /// Commits follow frame `after`, the last one that fits.
+    /// Commits follow frame `after`, the last valid one.
     Damaged { after: usize },
 }
 
@@ -42,11 +42,11 @@ pub(crate) fn check(path: &Path, owner: Option<&[u8]>) -> io::Result<Log> {
             found => return Ok(found),
         }
     }
-    // It changes from reading to reading: it is being written.
+    // The results differ from reading to reading: it is being written.
     Ok(Log::Whole)
 }
 
-/// The bytes of the log, of one generation: a header that changed meanwhile is read again.
+/// Reads a log of one generation: if the header changed meanwhile, it is read again.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     for _ in 0..READINGS {
@@ -65,7 +65,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// How a log adds up its words.
+/// The running checksum of a log.
 #[derive(Clone, Copy)]
 struct Sum {
     big_endian: bool,
@@ -115,7 +115,7 @@ fn judge(bytes: &[u8], owner: Option<&[u8]>) -> Log {
         }
         sum = next;
         fits = number_of + 1;
-        // The first commit is enough to tell whose log it is.
+        // The first commit is enough to identify the database.
         ours |= committed == 0 && owner.is_none_or(|owner| contains(&frame[FRAME_HEADER..], owner));
         if number(frame, 4) != 0 {
             committed = fits;
@@ -131,18 +131,18 @@ fn judge(bytes: &[u8], owner: Option<&[u8]>) -> Log {
     }
 }
 
-/// A log whose header is not one: nothing was ever committed there when it holds nothing but zeros.
+/// A log without a valid header: if it contains only zeros, nothing was ever committed to it.
 fn wreck(bytes: &[u8]) -> Log {
     if bytes.iter().all(|byte| *byte == 0) { Log::Empty } else { Log::Damaged { after: 0 } }
 }
 
-/// Commits among frames of this generation that follow the end of the log.
+/// Counts the commits of this generation after the end of the log.
 fn commits_after(frames: &[&[u8]], salts: &[u8], end: Sum) -> usize {
     let mut commits = 0;
     let mut before: Option<Sum> = None;
     for frame in frames {
         let stored = Sum { at: (number(frame, 16), number(frame, 20)), ..end };
-        // A frame whose own sum continues that of the one before is whole, whatever was before that one.
+        // A frame whose checksum continues the previous one is valid, whatever came before.
         let whole = &frame[8..16] == salts
             && before
                 .is_none_or(|before| before.add(&frame[..8]).add(&frame[FRAME_HEADER..]).at == stored.at);
@@ -168,7 +168,7 @@ mod tests {
 
     const OWNER: &[u8] = b"owner-of-this-log";
 
-    /// A log of `commits` commits, as a killed process leaves it, and the place of each frame.
+    /// A log of `commits` commits, as a killed process leaves it, and its path.
     fn log_of(commits: usize) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.db");
@@ -215,7 +215,7 @@ mod tests {
             let found = check(&log, Some(OWNER)).unwrap();
             match at.checked_sub(HEADER).map(|at| at / frame) {
                 Some(number @ 0..=3) => assert_eq!(found, Log::Damaged { after: number }, "byte {at}"),
-                // Whether it can be told apart from the remains of a power loss depends on the byte.
+                // Whether it can be distinguished from a power loss depends on the byte.
                 Some(4) => assert!(matches!(found, Log::Damaged { after: 4 } | Log::Whole), "byte {at}"),
                 Some(_) => assert_eq!(found, Log::Whole, "byte {at}"),
                 None => assert!(matches!(found, Log::Damaged { after: 0 }), "byte {at}: {found:?}"),
@@ -228,7 +228,7 @@ mod tests {
         let (_folder, log) = log_of(6);
         let whole = fs::read(&log).unwrap();
         let frame = FRAME_HEADER + 4096;
-        // Cut off anywhere: the last commit was not finished.
+        // Truncated anywhere: the last commit was not finished.
         for length in (HEADER..whole.len()).step_by(501) {
             fs::write(&log, &whole[..length]).unwrap();
             assert!(matches!(check(&log, Some(OWNER)).unwrap(), Log::Whole | Log::Empty), "{length} bytes");

@@ -1,4 +1,4 @@
-//! The last look before writes are sent: whether their lease holds and no signal waits.
+//! The last check before writes are sent: whether their lease is held and no signal waits.
 
 use rusqlite::Connection;
 
@@ -6,8 +6,8 @@ use super::commit::{Lease, Row};
 use super::read;
 use crate::backend::BackendError;
 
-/// Looks at one moment of the journal for many runs: a moment costs more than an answer. It begins with the first question
-/// and has to be ended soon, because what is committed later is not seen in it.
+/// Answers for many runs from one read transaction, because starting one costs more than a query. It starts with the first
+/// query and must be ended soon: it does not see later commits.
 pub(crate) struct Look {
     connection: Connection,
     begun: bool,
@@ -23,7 +23,7 @@ impl Look {
         self.ask(row, lease).map_err(failed)
     }
 
-    /// The next question is about a later moment.
+    /// Ends the transaction; the next query sees a later state.
     pub(crate) fn end(&mut self) -> Result<(), BackendError> {
         if std::mem::take(&mut self.begun) {
             self.connection.prepare_cached("COMMIT").and_then(|mut end| end.execute([])).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! What others ask of the journal: thin names over `commit` and `read`.
+//! The operations of the journal: thin wrappers of `commit` and `read`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::rollout::RunKey;
 use crate::step::ClaimKey;
 
 impl Journal {
-    /// Accepts a run, unless it was there or may not begin.
+    /// Creates a run, unless it exists already or may not begin.
     pub(crate) async fn start(&self, new: NewRow) -> Result<Started, BackendError> {
         self.write(move |connection| commit::start(connection, &new)).await
     }
@@ -32,21 +32,21 @@ impl Journal {
         self.write(move |connection| commit::put_signal(connection, id, run, &body)).await
     }
 
-    /// Makes a lock of a new driver, whose heartbeat may stand still for `lease`.
+    /// Creates the lock of a new driver; `lease` is how long its heartbeat may stand still.
     pub(crate) fn new_driver(&self, lease: Duration, since: i64) -> Result<DriverLock, BackendError> {
         driver_lock::sweep(&self.path, &self.read(commit::drivers)?);
         DriverLock::new(&self.path, lease, since, &self.sharing).map_err(place::not_writable)
     }
 
-    /// A driver's lock file has no use when the journal does not know the driver any more.
+    /// Removes the lock file of a driver that the journal no longer knows.
     pub(crate) fn forget_driver(&self, driver: DriverId) {
         let file = driver_lock::file_of(&driver_lock::folder_of(&self.path), driver);
         if let Err(error) = std::fs::remove_file(file) {
-            tracing::debug!(%error, "the lock file of a driver that is gone stays behind");
+            tracing::debug!(%error, "the lock file of an ended driver could not be removed");
         }
     }
 
-    /// A write that moves a driver's heartbeat; it answers whether the journal knows the driver.
+    /// A write that increments a driver's heartbeat; its result says whether the journal knows the driver.
     pub(crate) fn beating(
         driver: DriverId,
         answer: impl FnOnce(Result<bool, WriteFailure>) + Send + 'static,
@@ -54,7 +54,7 @@ impl Journal {
         task(move |connection| commit::beat(connection, driver), answer)
     }
 
-    /// Gives up everything that a driver holds.
+    /// Releases everything that a driver holds.
     pub(crate) async fn leave_driver(&self, driver: DriverId) -> Result<(), BackendError> {
         self.write(move |connection| commit::leave_driver(connection, driver)).await
     }
@@ -80,7 +80,7 @@ impl Journal {
         task(move |connection| commit::append(connection, &append), answer)
     }
 
-    /// A new look for signs of life of drivers.
+    /// Starts a check of which drivers are alive.
     pub(crate) fn liveness(&self) -> Liveness {
         Liveness::new(&self.path, Arc::clone(&self.heartbeats))
     }
@@ -95,18 +95,18 @@ impl Journal {
         self.read(|connection| read::list(connection, open, key))
     }
 
-    /// Open runs that `driver` does not have.
+    /// Open runs that `driver` does not hold.
     pub(crate) fn open_runs(&self, driver: DriverId) -> Result<Vec<RunId>, BackendError> {
         self.read(|connection| read::open_runs(connection, driver))
     }
 
-    /// A driver, and what is known of it at this moment.
+    /// A driver, and whether it is alive now.
     pub(crate) fn driver(&self, driver: i64, liveness: &Liveness) -> Result<Option<Held>, BackendError> {
         let holder = self.read(|connection| commit::holder(connection, driver))?;
         Ok(holder.map(|holder| Held { verdict: liveness.judge(&holder), holder }))
     }
 
-    /// A run's row and its events from `from` on, of one moment.
+    /// A run's row and its events from `from` on, read in one transaction.
     pub(crate) fn events(&self, run: RunId, from: Seq) -> Result<(RunRow, Chain), BackendError> {
         self.try_read(|connection| {
             let moment = connection.unchecked_transaction()?;
@@ -127,7 +127,7 @@ impl Journal {
         self.try_read(|connection| read::plan_text(connection, plan))
     }
 
-    /// Signals that nobody took in yet.
+    /// Signals that no driver has taken in yet.
     pub(crate) fn inbox(&self, row: Option<Row>) -> Result<Vec<Waiting>, BackendError> {
         self.read(|connection| read::inbox(connection, row))
     }
@@ -142,12 +142,12 @@ impl Journal {
         Ok(self.is_known(id)?.unwrap_or(false))
     }
 
-    /// Whether `lease` still holds.
+    /// Whether `lease` is still held.
     pub(crate) fn still_holds(&self, row: Row, lease: Lease) -> Result<bool, BackendError> {
         self.read(|connection| read::still_holds(connection, row, lease.driver, lease.epoch))
     }
 
-    /// The driver of a run, and what is known of it at this moment.
+    /// The driver of a run, and whether it is alive now.
     pub(crate) fn driver_of(&self, run: RunId) -> Result<Option<Held>, BackendError> {
         self.find(run)?.driver.map_or(Ok(None), |driver| self.driver(driver, &self.liveness()))
     }
@@ -163,7 +163,7 @@ impl Journal {
         self.try_read(|connection| verify::transcripts(connection, row.row))
     }
 
-    /// Checks a run's record; `fold` makes the status again from its events.
+    /// Checks a run's journal; `fold` computes its status from the events.
     pub(crate) fn verify(
         &self,
         run: RunId,
@@ -172,12 +172,12 @@ impl Journal {
         self.try_read(|connection| verify::verify(connection, run, fold))?.ok_or(BackendError::NoSuchRun(run))
     }
 
-    /// What is asked before writes are sent.
+    /// The check before writes are sent.
     pub(crate) fn look(&self) -> Result<Look, BackendError> {
         Ok(Look::new(self.connection()?))
     }
 
-    /// A connection that watches for the commits of others.
+    /// A watch for the commits of other connections.
     pub(crate) fn watch(&self) -> Result<Watch, BackendError> {
         match &self.readers {
             Readers::Open(_) => Ok(Watch::new(&self.path, self.files.clone(), self.connection()?)),

@@ -1,9 +1,7 @@
-//! Bytes of what the journal keeps: MessagePack in which well-known words, times, digests, ids and repeated texts are
-//! short.
+//! The encoding of the journal: MessagePack with short forms for well-known strings, times, digests, ids and repeated texts.
 //!
-//! It stays self-describing: any MessagePack reader that has the list of [`WORDS`] reads it, and what comes out is the
-//! JSON that serde made. So an event may gain fields and variants without a new format. See
-//! `docs/decisions/2026-11-23-journal-encoding.md`.
+//! It is self-describing: any MessagePack reader with the list [`WORDS`] can read it, and the result is the JSON of serde. An
+//! event can therefore gain fields and variants without a new format. See `docs/decisions/2026-11-23-journal-encoding.md`.
 
 mod reading;
 mod writing;
@@ -17,37 +15,37 @@ use super::words::WORDS;
 pub(crate) use reading::unpack;
 pub(crate) use writing::pack;
 
-/// Extension type of a word: its number.
+/// Extension type of a well-known string: its number.
 const WORD: i8 = 1;
-/// Extension type of a time: microseconds since the row's own time.
+/// Extension type of a time: microseconds since the row's time.
 const TIME: i8 = 2;
 /// Extension type of a UUID.
 const ID: i8 = 3;
-/// Extension type of a digest that need not be written out: one of [`KnownDigest`].
+/// Extension type of an implied digest: one of [`KnownDigest`].
 const DIGEST: i8 = 4;
-/// Extension type of a text that was written out before in the same body: its number there.
+/// Extension type of a repeated text: its number within the body.
 const AGAIN: i8 = 5;
-/// Shorter texts are written out each time: the short form takes three bytes.
+/// Shorter texts are always written out: the short form takes three bytes.
 const SHORTEST_AGAIN: usize = 3;
-/// So many texts of a body can be meant by their number.
+/// Number of texts of a body that can be repeated by number.
 const MOST_AGAIN: usize = 256;
-/// Name of the field whose value's digest need not be written out after it.
+/// Name of the field whose value's digest can be implied afterwards.
 const OUTPUT: &str = "output";
-/// Deeper values are refused: no input may exhaust the stack.
+/// Largest nesting depth: no input may exhaust the stack.
 const DEEPEST: usize = 120;
 
-/// Digests that follow from what else is there. Their numbers are the format.
+/// Digests that follow from other content. Their numbers are part of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KnownDigest {
-    /// Of nothing found: what stands before most writes.
+    /// The digest of absence: the usual pre-image.
     Absent = 0,
-    /// Of the value of the field `output` that stands last before it: what was read is what came out.
+    /// The digest of the last value of the field `output`: usually what was read is the output.
     Output = 1,
 }
 
 static ABSENT: LazyLock<Digest> = LazyLock::new(|| Digest::of(b"\"absent\""));
 
-/// The words by their text: a table with few collisions, as every name and value is looked up here.
+/// The well-known strings by text: a hash table with few collisions, because every name and value is looked up.
 struct Numbers([u16; Numbers::SLOTS]);
 
 static NUMBERS: LazyLock<Numbers> = LazyLock::new(Numbers::new);
@@ -86,10 +84,10 @@ impl Numbers {
     }
 }
 
-/// Bytes that are not a packed value.
+/// Why bytes are not a packed value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
-    /// They end too early.
+    /// The bytes end too early.
     #[error("it ends too early")]
     Short,
     /// More than one value.
@@ -98,10 +96,10 @@ pub(crate) enum Unreadable {
     /// Nested too deeply.
     #[error("it is nested too deeply")]
     Deep,
-    /// A word or an extension of a later version.
+    /// A string number or extension of a later version.
     #[error("it uses something that this version does not know")]
     Unknown,
-    /// Not text, not a time, a number out of range.
+    /// Not text, not a time, or a number out of range.
     #[error("a value is malformed")]
     Malformed,
 }
@@ -154,11 +152,11 @@ mod tests {
         let seen = crate::decide::digest_of(&output).to_string();
         let alone = round(&json!({ "output": output, "seen": null }), 0).len();
         assert_eq!(round(&json!({ "output": output, "seen": seen }), 0).len(), alone + 2);
-        // Another output came between, or none came: it is written out.
+        // No output, or another one, came before: the digest is written out.
         assert_eq!(round(&json!([{ "output": output }, { "output": 1, "seen": seen }]), 0).len(), alone + 37);
         assert_eq!(round(&json!({ "seen": seen }), 0).len(), 36);
         assert_eq!(round(&json!(ABSENT.to_string()), 0).len(), 3);
-        // A text stands once.
+        // A text is stored once.
         assert_eq!(round(&json!(["scope-connection", "scope-connection"]), 0).len(), 1 + 17 + 3);
         let many: Vec<String> = (0..600).map(|number| format!("text {}", number % 300)).collect();
         round(&json!(many), 0);

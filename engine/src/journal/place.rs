@@ -1,4 +1,4 @@
-//! Where the journal lives: a private file on a local disk.
+//! The location of the journal: a private file on a local disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::backend::BackendError;
 
-/// File systems on other machines: their locks and syncs do not hold what a journal needs.
+/// Network file systems: their locks and syncs do not give the guarantees that a journal needs.
 const REMOTE: &[&str] = &[
     "9p",
     "afs",
@@ -32,8 +32,8 @@ const REMOTE: &[&str] = &[
     "fuse.vmhgfs-fuse",
 ];
 
-/// The file itself: its folder made absolute (and made private where it has to be made), symbolic links followed, so that
-/// every path that leads to one file gives the same locks and the same write-ahead log.
+/// The canonical path of the file: its folder made absolute (created with private mode if needed) and symbolic links
+/// resolved, so that every path to one file gives the same locks and the same write-ahead log.
 pub(crate) fn prepare(path: &Path, make: bool) -> Result<PathBuf, BackendError> {
     let name = path.file_name().ok_or_else(|| BackendError::Refused {
         message: format!("{} is not the name of a file", path.display()),
@@ -62,7 +62,7 @@ pub(crate) fn prepare(path: &Path, make: bool) -> Result<PathBuf, BackendError> 
     Ok(file)
 }
 
-/// SQLite names the write-ahead log after the path: a file with two names would have two logs, each unknown to the other.
+/// SQLite derives the log's name from the path: a file with two names would have two logs, each unknown to the other.
 fn expect_one_name(file: &Path) -> Result<(), BackendError> {
     let Ok(metadata) = fs::metadata(file) else { return Ok(()) };
     if !metadata.is_file() {
@@ -95,7 +95,7 @@ fn expect_one_name(file: &Path) -> Result<(), BackendError> {
     Ok(())
 }
 
-/// Which file a path leads to, whatever its name.
+/// Identifies a file independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
     device: u64,
@@ -131,7 +131,7 @@ pub(crate) fn log_of(journal: &Path) -> PathBuf {
     with_suffix(journal, "-wal")
 }
 
-/// A file that is made is for its owner alone.
+/// Makes new files private to their owner.
 pub(crate) fn private(options: &mut OpenOptions) -> &OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
@@ -142,7 +142,7 @@ fn missing(path: &Path, error: io::Error) -> BackendError {
     if error.kind() == io::ErrorKind::NotFound {
         return BackendError::Refused {
             message: format!("there is no journal at {}", path.display()),
-            hint: "`run` makes one; choose another with --journal".to_owned(),
+            hint: "`run` creates one; choose another with --journal".to_owned(),
         };
     }
     if error.kind() == io::ErrorKind::PermissionDenied {
@@ -155,19 +155,19 @@ pub(crate) fn not_writable(error: io::Error) -> BackendError {
     BackendError::NotWritable(Box::new(error))
 }
 
-/// Makes an empty file for its owner alone, where there is none.
+/// Creates an empty private file; fails if it exists.
 pub(crate) fn make_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     private(&mut options).open(path).map(drop)
 }
 
-/// Refuses where there is no file to read.
+/// Fails if there is no file to read.
 pub(crate) fn expect_file(path: &Path) -> Result<(), BackendError> {
     fs::metadata(path).map(drop).map_err(|error| missing(path, error))
 }
 
-/// Makes a folder that only its owner may look into.
+/// Creates a private folder.
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -176,14 +176,15 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Gives a finished file its name, durably; what had that name before is gone.
+/// Renames a finished file durably; replaces an existing one.
 pub(crate) fn rename(file: &Path, name: &Path) -> io::Result<()> {
+    // Before the rename, so that after a power loss the name cannot lead to incomplete content.
     File::open(file)?.sync_all()?;
     fs::rename(file, name)?;
     sync_folder(name)
 }
 
-/// A name is durable when its folder is.
+/// A name is durable only when its folder is synced.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix)
         && let Some(folder) = path.parent()
@@ -193,7 +194,7 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes that are free for this user on the disk of `path`, where that can be asked.
+/// Free bytes for this user on the disk of `path`, if known.
 #[cfg(unix)]
 pub(crate) fn free(path: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(path).ok()?;
@@ -207,7 +208,7 @@ pub(crate) fn free(_path: &Path) -> Option<u64> {
 
 #[cfg(target_os = "linux")]
 fn refuse_remote(folder: &Path) -> Result<(), BackendError> {
-    // Where the list of mounts cannot be read, the settings that are read back have to do.
+    // If the list of mounts cannot be read, reading the settings back must suffice.
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     match file_system(&mounts, folder) {
         Some(kind) if REMOTE.contains(&kind.as_str()) => Err(BackendError::Refused {
@@ -218,7 +219,7 @@ fn refuse_remote(folder: &Path) -> Result<(), BackendError> {
     }
 }
 
-/// Whether something is mounted on exactly this path.
+/// Whether a file system is mounted on exactly this path.
 #[cfg(target_os = "linux")]
 fn is_mount_point(file: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -235,7 +236,7 @@ fn refuse_remote(_folder: &Path) -> Result<(), BackendError> {
     Ok(())
 }
 
-/// Kind of the file system that `folder` is on: that of the longest mount point above it, the last one mounted there.
+/// The file system of `folder`: that of the longest mount point above it, and of the last one mounted there.
 fn file_system(mounts: &str, folder: &Path) -> Option<String> {
     let mut best: Option<(usize, &str)> = None;
     for line in mounts.lines() {
@@ -248,12 +249,12 @@ fn file_system(mounts: &str, folder: &Path) -> Option<String> {
     best.map(|(_, kind)| kind.to_owned())
 }
 
-/// Where a line of the list of mounts mounts something.
+/// The mount point in a line of the list of mounts.
 fn mount_point(line: &str) -> Option<String> {
     line.split(' ').nth(4).map(unescape)
 }
 
-/// Spaces and the like are octal in the list of mounts.
+/// The list of mounts escapes spaces and the like in octal.
 fn unescape(point: &str) -> String {
     point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }

@@ -1,8 +1,9 @@
-//! Reads a journal that this account may not write: SQLite would have to write the index of the log, and a reader may not.
+//! Reads a journal that this account may not write to: SQLite would have to write the index of the log, and this account may
+//! not.
 //!
-//! Main file and log are copied to a private folder, and the copy is checked as a journal is when it is opened. The files of
-//! the copy are removed as soon as they are open, so that nothing stays behind however this process ends. The journal
-//! itself is never opened by SQLite for this (but for its first row, see `standing`), so no lock of its writers is touched.
+//! The main file and the log are copied to a private folder, and the copy is checked like a journal that is opened. The
+//! copied files are removed as soon as they are open, so that none stays behind however this process ends. SQLite never opens
+//! the journal itself for this (except for its first row, see `standing`), so no lock of its writers is touched.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -19,18 +20,18 @@ use super::{access, identify_current_as, side_record, standing};
 use crate::backend::BackendError;
 use crate::clock::boot_now;
 
-/// Bytes at the start of a log that say which generation of it this is: its salts are new whenever it begins anew.
+/// Length of a log's header, which identifies its generation: its salts change whenever the log restarts.
 const LOG_HEADER: u64 = 32;
-/// How often a copy is begun anew because the log began anew meanwhile.
+/// How often copying is restarted because the log restarted meanwhile.
 const ATTEMPTS: u32 = 40;
-/// So many copies that do not check are needed to believe it: a file that is written to may look torn once.
+/// Number of damaged copies before the damage is believed: a copy made during a write may be torn.
 const DOUBTS: u32 = 3;
-/// Connections to one copy: reads go into each other, and a file that has no name cannot be opened again.
+/// Connections to one copy: reads can be nested, and a file without a name cannot be opened again.
 const CONNECTIONS: usize = 3;
-/// A journal that is written all the time is copied again after so many times of what a copy took.
+/// A journal that changes all the time is copied again only after this multiple of the time that the last copy took.
 const REST: u32 = 4;
 
-/// What is known of a file without reading it.
+/// Metadata of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FileState {
     id: Option<FileId>,
@@ -53,13 +54,13 @@ impl FileState {
     }
 }
 
-/// What the files of a journal look like: any commit, checkpoint or replacement changes it.
+/// A fingerprint of the journal's files: any commit, checkpoint or replacement changes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     main: Option<FileState>,
     log: Option<FileState>,
     log_header: Vec<u8>,
-    /// The side record counts the commits.
+    /// The side record, which counts the commits.
     record: Vec<u8>,
 }
 
@@ -74,9 +75,9 @@ impl Stamp {
         })
     }
 
-    /// Whether what was copied between the two, the main file first, is of one moment. While a log keeps its generation
-    /// every page that a checkpoint brings into the main file stays in the log, which was copied later: it covers a page
-    /// that was copied half. Without a log nothing may have changed.
+    /// Whether files copied between the two stamps, the main file first, form one consistent state. While a log keeps its
+    /// generation, every page that a checkpoint writes into the main file stays in the log, which was copied later: it
+    /// replaces a torn page. Without a log nothing may have changed.
     fn spans_one_generation(&self, later: &Stamp) -> bool {
         let id = |file: &Option<FileState>| file.as_ref().and_then(|file| file.id);
         if id(&self.main) != id(&later.main) || id(&self.log) != id(&later.log) {
@@ -88,7 +89,7 @@ impl Stamp {
     }
 }
 
-/// The first bytes of a file; none where there is no file.
+/// The first bytes of a file; empty if there is no file.
 fn beginning(path: &Path, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match File::open(path) {
@@ -99,7 +100,7 @@ fn beginning(path: &Path, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Connections to a copy of a journal, which is made anew when the journal has changed.
+/// Connections to a copy of a journal; the copy is renewed when the journal has changed.
 pub(crate) struct PrivateCopy {
     journal: PathBuf,
     schema: Schema,
@@ -107,17 +108,17 @@ pub(crate) struct PrivateCopy {
 }
 
 struct State {
-    /// Counts the copies.
+    /// Number of copies so far.
     generation: u64,
     idle: Vec<Connection>,
-    /// What was copied.
+    /// The fingerprint of the copied files.
     stamp: Stamp,
-    /// When the last copy was whole, on the boot-time clock, and how long it took.
+    /// When the last copy was complete, on the boot-time clock, and how long it took.
     made: Duration,
     took: Duration,
 }
 
-/// A connection of a copy, to be given back.
+/// A borrowed connection to a copy.
 pub(crate) struct Lent {
     generation: u64,
     pub(crate) connection: Connection,
@@ -133,7 +134,7 @@ impl PrivateCopy {
         Ok(PrivateCopy { journal: journal.to_owned(), schema, state: Mutex::new(state) })
     }
 
-    /// A connection to a copy of the journal as it is now.
+    /// Borrows a connection to a copy of the current journal.
     pub(crate) fn take(&self) -> Result<Lent, BackendError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Stamp::of(&self.journal).map_err(|error| self.failed(error))?;
@@ -153,7 +154,7 @@ impl PrivateCopy {
         Ok(Lent { generation: state.generation, connection })
     }
 
-    /// Takes a connection back, unless a newer copy has been made.
+    /// Returns a connection, unless a newer copy exists.
     pub(crate) fn give_back(&self, lent: Lent) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.generation == lent.generation {
@@ -161,12 +162,12 @@ impl PrivateCopy {
         }
     }
 
-    /// A connection that is not given back.
+    /// A connection that is not returned.
     pub(crate) fn connection(&self) -> Result<Connection, BackendError> {
         self.take().map(|lent| lent.connection)
     }
 
-    /// Whether the journal changed since `seen`; the first question says yes. Where copies take long it is answered later.
+    /// Whether the journal changed since `seen`; true at the first call. If copies take long, a change is reported later.
     pub(crate) fn changed(&self, seen: &mut Option<Seen>) -> Result<bool, BackendError> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let rests = boot_now().saturating_sub(state.made) < state.took * REST;
@@ -185,7 +186,7 @@ impl PrivateCopy {
     }
 }
 
-/// What a watcher saw of a journal.
+/// The fingerprint that a watcher saw last.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seen(Stamp);
 
@@ -203,7 +204,7 @@ fn changing(journal: &Path) -> BackendError {
     }
 }
 
-/// Connections to a copy of the journal, and what was copied.
+/// Copies the journal; returns connections to the copy and the fingerprint of its files.
 fn copy(journal: &Path, schema: Schema) -> Result<(Vec<Connection>, Stamp), BackendError> {
     let mut doubts = 0;
     for _ in 0..ATTEMPTS {
@@ -232,7 +233,7 @@ fn copy(journal: &Path, schema: Schema) -> Result<(Vec<Connection>, Stamp), Back
     Err(changing(journal))
 }
 
-/// A folder that only this account may look into; it is removed when it is dropped.
+/// A private folder; removed when dropped.
 struct PrivateFolder(PathBuf);
 
 impl PrivateFolder {
@@ -241,7 +242,7 @@ impl PrivateFolder {
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        // Not with what is above it, and never one that is there: it would be another's.
+        // Not recursive, and never an existing folder, which another account could own.
         builder.create(&path)?;
         Ok(PrivateFolder(path))
     }
@@ -267,7 +268,7 @@ enum Copying {
     Target(io::Error),
 }
 
-/// The side record as it was before, then the main file, then the log: each can only know more than the one before.
+/// Copies the earlier side record, then the main file, then the log: each may only be newer than the one before.
 fn copy_files(journal: &Path, copy: &Path, before: &Stamp) -> Result<(), Copying> {
     if !before.record.is_empty() {
         fs::write(side_record::path_of(copy), &before.record).map_err(Copying::Target)?;
@@ -286,7 +287,7 @@ fn copy_files(journal: &Path, copy: &Path, before: &Stamp) -> Result<(), Copying
     Ok(())
 }
 
-/// Checks the copy as a journal is checked when it is opened, and connects to it. Refusals speak of the journal.
+/// Checks the copy like a journal that is opened, and connects to it. Errors name the journal.
 fn open(copy: &Path, journal: &Path, schema: Schema) -> Result<Vec<Connection>, BackendError> {
     if let Ok((_, Some(loss))) = standing::examine(copy) {
         return Err(loss.refusal(journal));
@@ -297,7 +298,7 @@ fn open(copy: &Path, journal: &Path, schema: Schema) -> Result<Vec<Connection>, 
         connections.push(connect(copy, Use::Read)?);
     }
     for connection in &connections {
-        // The files are opened with the first read, and have no names soon.
+        // The first read opens the files, whose names are removed soon.
         schema::identity(connection).map_err(|error| super::unusable(journal, error))?;
     }
     Ok(connections)

@@ -1,4 +1,4 @@
-//! Reading: runs, events (their chain checked on the way), signals, what is kept beside.
+//! Reads runs, events (checking their chain), signals, and side data.
 
 use rusqlite::{Connection, Error, OptionalExtension, Row as SqlRow};
 use twinspan_plans::Digest;
@@ -11,7 +11,7 @@ use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{DriverId, RunId, Seq};
 use crate::rollout::RunKey;
 
-/// Why something could not be read.
+/// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     #[error("{0}")]
@@ -21,7 +21,7 @@ pub(crate) enum ReadError {
     Damaged(String),
 }
 
-/// A run, as its row says.
+/// A row of the table of runs.
 #[derive(Clone, Debug)]
 pub(crate) struct RunRow {
     pub(crate) row: Row,
@@ -82,7 +82,7 @@ pub(crate) fn list(connection: &Connection, open: bool, key: Option<&RunKey>) ->
     }
 }
 
-/// Open runs that nobody drives, or that a driver other than `driver` does, oldest first.
+/// Open runs that no process drives, or that another driver than `driver` holds, oldest first.
 pub(crate) fn open_runs(connection: &Connection, driver: DriverId) -> Result<Vec<RunId>, Error> {
     connection
         .prepare_cached(
@@ -112,20 +112,20 @@ pub(crate) fn plan_text(connection: &Connection, plan: i64) -> Result<String, Re
     }
 }
 
-/// What was read of a run's chain.
+/// The verified part of a run's chain.
 #[derive(Debug, Default)]
 pub(crate) struct Chain {
     pub(crate) events: Vec<Recorded>,
     pub(crate) commits: u64,
 }
 
-/// Events from `from` on, each commit checked against the hash before it, the last one against the run's row.
+/// Events from `from` on: each commit is checked against the previous hash, the last one against the run's row.
 pub(crate) fn events(connection: &Connection, run: &RunRow, from: Seq) -> Result<Chain, ReadError> {
     let from = i64::try_from(from.0).unwrap_or(i64::MAX);
     let damaged = |seq: i64, what: &dyn std::fmt::Display| {
         ReadError::Damaged(format!("run {}, events from {seq} on: {what}", run.run))
     };
-    // The commit that holds `from` may begin before it; the hash of the one before that is where checking starts.
+    // The commit that contains `from` may begin before it; checking starts with the hash of the commit before that one.
     let first: i64 = connection
         .prepare_cached("SELECT ifnull(max(seq), 1) FROM commits WHERE run = ?1 AND seq <= ?2")?
         .query_row((run.row.0, from), |row| row.get(0))?;
@@ -165,7 +165,7 @@ pub(crate) fn events(connection: &Connection, run: &RunRow, from: Seq) -> Result
         before = stored;
     }
     if before != run.head || next != i64::try_from(run.next).unwrap_or(i64::MAX) {
-        return Err(damaged(next, &"the end of the record is missing"));
+        return Err(damaged(next, &"the end of its events is missing"));
     }
     Ok(chain)
 }
@@ -189,7 +189,7 @@ pub(crate) fn events_after(connection: &Connection, after: i64) -> Result<Vec<Re
     Ok(events)
 }
 
-/// A receipt that was left out of an export is not there; one that is there is what was stored.
+/// Restores the receipt of an event. An export may have omitted it; an existing one must match its digest.
 fn give_receipt_back(
     connection: &Connection,
     row: Row,
@@ -215,7 +215,7 @@ fn give_receipt_back(
     restore_receipt(&mut recorded.event, &body).map_err(|error| ReadError::Damaged(error.to_string()))
 }
 
-/// Whether what is kept beside is what the chain says.
+/// Checks side data against its digest in the chain.
 pub(crate) fn check_beside(digests: &[Digest], part: i64, body: &[u8]) -> Result<(), ReadError> {
     let wanted = usize::try_from(part).ok().and_then(|part| digests.get(part));
     if wanted == Some(&Digest::of(body)) {
@@ -225,16 +225,16 @@ pub(crate) fn check_beside(digests: &[Digest], part: i64, body: &[u8]) -> Result
     }
 }
 
-/// Something that is kept beside a run's events.
+/// Side data of a run's commit.
 pub(crate) struct Beside {
-    /// Number of the first event of its commit.
+    /// Sequence number of the first event of its commit.
     pub(crate) commit: u64,
     pub(crate) part: i64,
     pub(crate) kind: i64,
     pub(crate) body: Vec<u8>,
 }
 
-/// What is kept beside a run's events.
+/// The side data of a run.
 pub(crate) fn beside(connection: &Connection, row: Row) -> Result<Vec<Beside>, Error> {
     connection
         .prepare_cached(
@@ -247,7 +247,7 @@ pub(crate) fn beside(connection: &Connection, row: Row) -> Result<Vec<Beside>, E
         .collect()
 }
 
-/// The digests that a run's commits hold of what is kept beside them, by the number of their first event.
+/// The digests of side data in a run's commits, by the sequence number of their first event.
 pub(crate) fn beside_digests(
     connection: &Connection,
     row: Row,
@@ -266,7 +266,7 @@ pub(crate) fn beside_digests(
     Ok(digests)
 }
 
-/// A signal that nobody took in yet.
+/// A signal that no driver has taken in yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub(crate) run: RunId,
@@ -274,7 +274,7 @@ pub(crate) struct Waiting {
     pub(crate) body: String,
 }
 
-/// Signals that nobody took in yet, oldest first; of one run, or of all.
+/// Signals that no driver has taken in yet, oldest first; of one run, or of all.
 pub(crate) fn inbox(connection: &Connection, row: Option<Row>) -> Result<Vec<Waiting>, Error> {
     let of = if row.is_some() { "AND inbox.run = ?1" } else { "AND ?1 IS NULL" };
     connection
@@ -296,7 +296,7 @@ pub(crate) fn is_taken(connection: &Connection, id: crate::ids::SignalId) -> Res
         .optional()
 }
 
-/// Whether `lease` still holds and no signal waits: asked after an intent is durable, before it is sent.
+/// Whether the lease is still held and no signal waits: checked after an intent is durable, before the request is sent.
 pub(crate) fn may_send(connection: &Connection, row: Row, driver: i64, epoch: u64) -> Result<bool, Error> {
     connection
         .prepare_cached(
@@ -306,7 +306,7 @@ pub(crate) fn may_send(connection: &Connection, row: Row, driver: i64, epoch: u6
         .query_row((row.0, driver, i64::try_from(epoch).unwrap_or(i64::MAX)), |row| row.get(0))
 }
 
-/// Whether `lease` still holds.
+/// Whether the lease is still held.
 pub(crate) fn still_holds(connection: &Connection, row: Row, driver: i64, epoch: u64) -> Result<bool, Error> {
     connection
         .prepare_cached("SELECT driver IS ?2 AND epoch = ?3 FROM runs WHERE id = ?1")?

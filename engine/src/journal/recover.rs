@@ -1,5 +1,5 @@
-//! Goes on with a journal that lost something, when its owner accepts the loss. What is lost is not made up for: the files
-//! that do not fit are kept under another name, and the acceptance is written into the journal.
+//! Recovers a journal that lost something, when its owner accepts the loss. Lost data is not replaced: files that do not fit
+//! are kept under another name, and the acceptance is recorded in the journal.
 
 use std::fs;
 use std::path::Path;
@@ -15,21 +15,21 @@ use super::standing::{self, Loss};
 use super::{connect, schema, side_record, unusable};
 use crate::backend::{BackendError, Durability};
 
-/// Who accepts a loss, when, and why.
+/// The acceptance of a loss.
 #[derive(Clone, Debug)]
 pub struct Acceptance {
     /// The person.
     pub actor: String,
     /// When.
     pub at: Timestamp,
-    /// Why, if said.
+    /// Why, if given.
     pub reason: Option<String>,
-    /// Who besides its owner may use the journal afterwards.
+    /// Which accounts besides the owner may use the journal afterwards.
     pub sharing: Sharing,
 }
 
-/// What is lost of the journal at `path`, as a refusal to use it; `None`: nothing. With `accept` the loss is recorded and
-/// the journal can be used again without what it lost.
+/// Returns the loss of the journal at `path`, as the error for using it; `None`: nothing is lost. With `accept`, the loss is
+/// recorded and the journal can be used again without the lost data.
 pub fn recover(path: &Path, accept: Option<&Acceptance>) -> Result<Option<BackendError>, BackendError> {
     let path = place::prepare(path, false)?;
     let access = Access::of(&path)?;
@@ -39,7 +39,7 @@ pub fn recover(path: &Path, accept: Option<&Acceptance>) -> Result<Option<Backen
     let (_, loss) = standing::examine(&path)?;
     let loss = match loss {
         Some(loss) => Some(loss),
-        // A copy that may be read is checked when it is made.
+        // Making the copy checks a journal that this account may only read.
         None if access != Access::Write => return PrivateCopy::new(&path, schema::CURRENT).map(|_| None),
         None if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > 0) => tail(&path)?,
         None => None,
@@ -65,7 +65,7 @@ pub fn recover(path: &Path, accept: Option<&Acceptance>) -> Result<Option<Backen
     Ok(Some(loss.refusal(&path)))
 }
 
-/// What the side record knows beyond the journal.
+/// The commits that the side record knows beyond the journal.
 fn tail(path: &Path) -> Result<Option<Loss>, BackendError> {
     let record = side_record::read(path);
     let (_, connection) = super::identify(path, path, schema::CURRENT)?;
@@ -87,7 +87,7 @@ fn take(path: &Path, loss: &Loss, accept: &Acceptance) -> Result<(), BackendErro
             return aside(&side_record::path_of(path));
         }
         Loss::LogForeign => aside(&log_of(path))?,
-        // Its commits up to the damage are taken; a copy keeps what follows.
+        // Its commits up to the damage are kept; a copy keeps the rest.
         Loss::LogDamaged { .. } => {
             let kept = with_suffix(&log_of(path), &format!(".lost-{stamp}"));
             fs::copy(log_of(path), kept).map(drop).map_err(place::not_writable)?;

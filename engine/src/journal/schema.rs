@@ -1,19 +1,19 @@
-//! The tables, and how an older file comes up to date.
+//! The tables, and the migration of older files.
 
 use rusqlite::{Connection, Error};
 
-/// Marks the file as ours ("twSp").
+/// SQLite's application id for journals ("twSp").
 pub(crate) const APPLICATION: i32 = 0x7477_5370;
 
-/// The tables of a program: what brings a file from version `n` to `n + 1`; the first one makes it. A released one never
-/// changes.
+/// The tables of a program: element `n` migrates a file from version `n` to `n + 1`; the first one creates them. A released
+/// element never changes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schema(pub(super) &'static [&'static str]);
 
 /// The tables of this program.
 pub(crate) const CURRENT: Schema = Schema(&[VERSION_1]);
 
-/// `header` keeps its shape for ever: an older program reads from it who wrote a newer file.
+/// `header` never changes its shape: an older program reads from it which program wrote a newer file.
 pub(super) const VERSION_1: &str = "
 CREATE TABLE header (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -29,11 +29,11 @@ CREATE TABLE losses (
   id INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, reason TEXT, what TEXT NOT NULL
 ) STRICT;
 
--- What a plan says, once for all runs of it.
+-- The text of each plan, stored once for all its runs.
 CREATE TABLE plans (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, text TEXT NOT NULL) STRICT;
 
 -- One row a run. `next` and `head` are the end of its chain, `driver` and `epoch` its lease; the others are a cache of
--- what its events say, written together with them.
+-- its events, written together with them.
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY, run BLOB NOT NULL UNIQUE, plan INTEGER NOT NULL REFERENCES plans, name TEXT NOT NULL,
   started INTEGER NOT NULL, changed INTEGER NOT NULL, open INTEGER NOT NULL, status TEXT NOT NULL,
@@ -44,7 +44,7 @@ CREATE INDEX runs_keyed ON runs (key) WHERE key <> '';
 CREATE INDEX runs_open ON runs (id) WHERE open = 1;
 CREATE INDEX runs_driven ON runs (driver) WHERE driver IS NOT NULL;
 
--- The truth. One row a commit: its events from `seq` on, and the hash that covers it and all before.
+-- The authoritative record. One row a commit: its events from `seq` on, and the hash that covers it and all before.
 CREATE TABLE commits (
   id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs, seq INTEGER NOT NULL, at INTEGER NOT NULL,
   body BLOB NOT NULL, hash BLOB NOT NULL
@@ -71,7 +71,7 @@ CREATE TABLE drivers (
   since INTEGER NOT NULL, lease INTEGER NOT NULL, heartbeat INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- What open runs hold against each other.
+-- Claims of open runs.
 CREATE TABLE claims (key TEXT PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs) STRICT, WITHOUT ROWID;
 CREATE INDEX claims_of ON claims (run);
 
@@ -83,7 +83,7 @@ CREATE TRIGGER beside_stay BEFORE UPDATE ON beside BEGIN SELECT RAISE(ABORT, 'tr
 CREATE TRIGGER beside_kept BEFORE DELETE ON beside BEGIN SELECT RAISE(ABORT, 'transcripts are never removed'); END;
 ";
 
-/// A copy of a journal needs no log.
+/// Marks a copy of a journal as complete without a log.
 pub(crate) const STANDS_ALONE: &str = "UPDATE journal SET based = commits, open = 0";
 
 impl Schema {
@@ -92,8 +92,7 @@ impl Schema {
         i32::try_from(self.0.len()).unwrap_or(i32::MAX)
     }
 
-    /// Brings a file from version `from` to this one, in the transaction of `connection`; `header` is written into a new
-    /// file.
+    /// Migrates a file from version `from` in the transaction of `connection`; `header` is written into a new file.
     pub(crate) fn migrate(
         self,
         connection: &Connection,
@@ -121,7 +120,7 @@ impl Schema {
     }
 }
 
-/// Version of the tables of a file.
+/// Version of a file's tables.
 pub(crate) fn version_of(connection: &Connection) -> Result<i32, Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

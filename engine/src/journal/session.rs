@@ -1,5 +1,5 @@
-//! Who has a journal open for writing. The last one to go brings everything into the main file, so that the file alone is
-//! the whole journal; until then it says of itself that it needs its write-ahead log.
+//! Tracks the processes that have a journal open for writing. The last one checkpoints everything into the main file, so that
+//! this file alone is the whole journal; until then the file records that it needs its write-ahead log.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 
 use super::place::{private, with_suffix};
 
-/// How long a checkpoint waits for readers: what it cannot bring into the main file stays in the log.
+/// How long a checkpoint waits for readers: what it cannot move to the main file stays in the log.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A writer's share of an open journal: a shared lock on a file beside it.
@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub(crate) struct Session(File);
 
 impl Session {
-    /// Joins those who write to `journal`; `alone` is done first where nobody else does, or while they all wait.
+    /// Opens the lock file of `journal`; the caller then locks it with [`Session::exclude`], [`Session::is_alone`] or
+    /// [`Session::share`].
     pub(crate) fn join(journal: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -27,32 +28,32 @@ impl Session {
         Ok(Session(file))
     }
 
-    /// Waits until no other process is opening, making or closing the journal, and keeps others from it.
+    /// Waits until no other process opens, creates or closes the journal, and keeps others out.
     pub(crate) fn exclude(&self) -> io::Result<()> {
         self.0.lock()
     }
 
-    /// Whether no other process writes; it then keeps others out until [`Session::share`].
+    /// Whether no other process writes; if so, keeps others out until [`Session::share`].
     pub(crate) fn is_alone(&self) -> bool {
         self.0.try_lock().is_ok()
     }
 
-    /// Lets others write, too.
+    /// Lets other processes write too.
     pub(crate) fn share(&self) -> io::Result<()> {
         self.0.lock_shared()
     }
 }
 
-/// How far a checkpoint goes.
+/// The mode of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Checkpoint {
-    /// What can be brought into the main file without waiting.
+    /// What can be moved to the main file without waiting.
     Passive,
-    /// Everything, and the log is empty afterwards.
+    /// Everything; the log is empty afterwards.
     Truncate,
 }
 
-/// The first writer: what a killed one left comes into the main file, and the main file says that it needs its log.
+/// First writer: checkpoints the log of a killed one, and records in the main file that it needs its log.
 pub(crate) fn begin(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.execute_batch(
         "BEGIN IMMEDIATE; UPDATE journal SET commits = commits + 1, based = commits + 1, open = 1; COMMIT",
@@ -60,7 +61,7 @@ pub(crate) fn begin(connection: &Connection) -> Result<(), rusqlite::Error> {
     checkpoint(connection, Checkpoint::Truncate)
 }
 
-/// The last writer: everything comes into the main file, and it says that it is whole. Returns the number of commits.
+/// Last writer: checkpoints everything, and records in the main file that it is complete. Returns the number of commits.
 pub(crate) fn end(connection: &Connection) -> Result<u64, rusqlite::Error> {
     let commits: i64 = connection.query_row(
         "UPDATE journal SET commits = commits + 1, based = commits + 1, open = 0 RETURNING commits",
@@ -73,7 +74,7 @@ pub(crate) fn end(connection: &Connection) -> Result<u64, rusqlite::Error> {
     Ok(u64::try_from(commits).unwrap_or_default())
 }
 
-/// Brings commits from the log into the main file, as far as readers allow.
+/// Moves commits from the log to the main file, as far as readers allow.
 pub(crate) fn checkpoint(connection: &Connection, mode: Checkpoint) -> Result<(), rusqlite::Error> {
     let usual = connection.pragma_query_value(None, "busy_timeout", |row| row.get::<_, u32>(0))?;
     connection.busy_timeout(PATIENCE)?;

@@ -1,7 +1,7 @@
-//! Who besides its owner may read a journal, as the permissions of its files say.
+//! Which accounts besides the owner may read a journal, and the permissions of its files.
 //!
-//! Everything goes by path, nothing is opened: to close a file that SQLite has open in this process would give up
-//! SQLite's locks on it. No other account can put another file in a path's place, as only the owner may write to the folder.
+//! All functions work by path and open nothing: closing a file that SQLite has open in this process would release SQLite's
+//! locks on it. No other account can replace a file, because only the owner may write to the folder.
 
 use std::path::{Path, PathBuf};
 
@@ -10,30 +10,30 @@ use super::{driver_lock, inbox, place, side_record};
 use crate::accounts::Group;
 use crate::backend::BackendError;
 
-/// Who besides its owner may read a journal.
+/// Which accounts besides the owner may read a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {
-    /// Nobody.
+    /// None.
     #[default]
     Private,
-    /// The accounts of a group; and they may send signals.
+    /// The members of a group; they may also send signals.
     Group(Group),
-    /// Not known here: permissions stay as they are.
+    /// Unknown here: permissions stay as they are.
     AsItIs,
 }
 
-/// A file, folder or link of a journal that more accounts may use than the configuration says.
+/// A file, folder or link of a journal with wider permissions than the configuration allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wider {
-    /// What is open.
+    /// The path.
     pub path: PathBuf,
     /// Its mode.
     pub mode: u32,
-    /// What its mode is to be.
+    /// The mode that it should have.
     pub wanted: u32,
 }
 
-/// Files of a journal that a group may read: the others hold nothing that a reader needs.
+/// Files of a journal that a group may read; readers do not need the others.
 fn files(journal: &Path) -> [PathBuf; 5] {
     [
         journal.to_owned(),
@@ -72,7 +72,7 @@ mod system {
     use crate::accounts;
 
     impl Sharing {
-        /// Refuses a group where it cannot be given what it is to get, before anything is written.
+        /// Refuses a group that cannot get its permissions, before anything is written.
         pub(crate) fn expect_possible(&self, journal: &Path) -> Result<(), BackendError> {
             let Some(group) = self.group() else { return Ok(()) };
             if !group.has_this_account() {
@@ -90,20 +90,20 @@ mod system {
             let Ok(metadata) = fs::metadata(&folder) else { return Ok(()) };
             let shown = folder.display();
             let why = if metadata.mode() & 0o1000 != 0 || folder.parent().is_none() {
-                "is everybody's"
+                "is open to every account"
             } else if !is_own(&metadata) {
                 "belongs to another account"
             } else {
                 return Ok(());
             };
             Err(BackendError::Refused {
-                message: format!("journal.group: the folder {shown} {why}, so a group cannot be let into it"),
+                message: format!("journal.group: the folder {shown} {why}, so it cannot be opened for a group"),
                 hint: "give the journal a folder of its own: `[journal]` `path = \"/srv/twinspan/journal.db\"`, or --journal"
                     .to_owned(),
             })
         }
 
-        /// Gives the folder of a journal, and the folder for signals, the permissions that they are to have.
+        /// Sets the permissions of the journal's folder and of the inbox folder.
         pub(crate) fn apply_to_folders(&self, journal: &Path) -> io::Result<()> {
             let Some(folder) = journal.parent() else { return Ok(()) };
             let inbox = inbox::folder_of(journal);
@@ -113,13 +113,13 @@ mod system {
                 Sharing::Group(group) => {
                     set(folder, 0o750, Some(group))?;
                     place::make_folder(&inbox)?;
-                    // Sticky: a signal stays its sender's. Set-group-id: it belongs to the group, so that the owner of the
-                    // journal may read it whatever group its sender is in first.
+                    // Sticky: only its sender can remove a signal. Set-group-id: the file belongs to the group, so that the
+                    // owner of the journal can read it whatever the sender's primary group is.
                     set(&inbox, inbox::MODE, Some(group))?;
                     place::make_folder(&drivers)?;
                     set(&drivers, 0o750, Some(group))
                 }
-                // A folder of the operator's stays as it is, unless it was opened for a group here.
+                // A folder with permissions by the operator stays as it is, unless it was opened for a group here.
                 Sharing::Private if is_there(&inbox) => {
                     close(&inbox)?;
                     close(folder)?;
@@ -129,12 +129,12 @@ mod system {
             }
         }
 
-        /// Gives the files of a journal the permissions that they are to have.
+        /// Sets the permissions of the journal's files.
         pub(crate) fn apply_to_files(&self, journal: &Path) -> io::Result<()> {
             files(journal).iter().try_for_each(|file| self.apply_to(file))
         }
 
-        /// Gives a file of a journal the permissions that it is to have; one that is not there needs none.
+        /// Sets the permissions of one file, if it exists.
         pub(crate) fn apply_to(&self, file: &Path) -> io::Result<()> {
             if *self == Sharing::AsItIs {
                 return Ok(());
@@ -145,13 +145,13 @@ mod system {
             }
         }
 
-        /// Gives a folder of a journal the permissions that it is to have.
+        /// Sets the permissions of a folder.
         pub(crate) fn apply_to_folder(&self, folder: &Path) -> io::Result<()> {
             if *self == Sharing::AsItIs { Ok(()) } else { set(folder, self.mode_of_folders(), self.group()) }
         }
 
-        /// Gives the log and its index the permissions that they are to have, and makes them where they are not there: SQLite
-        /// would make them with this process's own group, in which others may be.
+        /// Sets the permissions of the log and its index, and creates them if they are missing: SQLite would create them with
+        /// this process's own group, which may have other members.
         pub(crate) fn make_companions(&self, journal: &Path) -> io::Result<()> {
             if self.group().is_none() || !fs::metadata(journal).is_ok_and(|metadata| metadata.len() > 0) {
                 return Ok(());
@@ -174,9 +174,9 @@ mod system {
             Ok(())
         }
 
-        /// What more accounts may use of a journal than they are to.
+        /// Lists what has wider permissions than it should.
         pub(crate) fn wider(&self, journal: &Path) -> Vec<Wider> {
-            // Which group its owner lets read it is not known here: only what is open to everybody, or to writing, is too wide.
+            // The owner's configured group is unknown here: only access for all accounts, or to write, is too wide.
             let unknown_group = *self == Sharing::AsItIs;
             let files_are = if unknown_group { 0o640 } else { self.mode_of_files() };
             let mut wanted: Vec<(PathBuf, u32)> =
@@ -193,10 +193,10 @@ mod system {
             let is_wider = |(path, wanted): (PathBuf, u32)| {
                 let metadata = fs::metadata(&path).ok()?;
                 let mode = metadata.mode() & 0o7777;
-                // Another group has no right to anything.
+                // Another group must have no access.
                 let allowed =
                     if group.is_none_or(|group| group == metadata.gid()) { wanted } else { wanted & !0o070 };
-                // Without the sticky bit a signal could be put in another's place.
+                // Without the sticky bit an account could replace another's signal.
                 let loose = wanted & 0o1000 & !mode != 0;
                 (loose || mode & 0o077 & !allowed != 0).then_some(Wider { path, mode, wanted })
             };
@@ -212,7 +212,7 @@ mod system {
         accounts::own_id() == Some(metadata.uid())
     }
 
-    /// Takes every right from others than the owner.
+    /// Removes all permissions of other accounts.
     fn close(folder: &Path) -> io::Result<()> {
         let metadata = fs::symlink_metadata(folder)?;
         if !metadata.is_dir() || !is_own(&metadata) || metadata.mode() & 0o7077 == 0 {
@@ -221,7 +221,7 @@ mod system {
         fs::set_permissions(folder, Permissions::from_mode(0o700))
     }
 
-    /// Sets mode and group of what is this account's own, the group first: until then none of its members may read.
+    /// Sets mode and group of a path that this account owns. The group first: until then its members must not read.
     fn set(path: &Path, mode: u32, group: Option<&Group>) -> io::Result<()> {
         let metadata = fs::symlink_metadata(path)?;
         if metadata.is_symlink() {
@@ -236,7 +236,7 @@ mod system {
                 fs::set_permissions(path, Permissions::from_mode(mode & 0o700))?;
             }
             std::os::unix::fs::lchown(path, None, Some(group.id()))?;
-            // Changing the group may clear bits of the mode.
+            // Changing the group may clear mode bits.
             now = mode & 0o700;
         }
         let kept = group.is_none() && now & 0o077 == 0;
@@ -244,7 +244,7 @@ mod system {
     }
 }
 
-/// Elsewhere permissions are not set.
+/// Other platforms: permissions are not set.
 #[cfg(not(unix))]
 mod system {
     use std::io;
@@ -257,7 +257,7 @@ mod system {
                 None => Ok(()),
                 Some(_) => Err(BackendError::Refused {
                     message: "journal.group: this platform has no groups of accounts".to_owned(),
-                    hint: "leave journal.group out".to_owned(),
+                    hint: "remove journal.group".to_owned(),
                 }),
             }
         }
@@ -310,7 +310,7 @@ mod tests {
                 .map(|metadata| metadata.permissions().mode() & 0o7777)
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
         };
-        // Its folder is as wide as the mask of this process lets it be; a private one is told from it.
+        // The folder's mode depends on the umask of this process; a private one is needed here.
         std::fs::set_permissions(trial.folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         for (sharing, file, folder, inbox) in [
             (Sharing::Private, 0o600, 0o700, None),
@@ -328,7 +328,7 @@ mod tests {
             assert_eq!(sharing.wider(&trial.path()), [], "{sharing:?}");
             drop(backend);
         }
-        // Only what is wider than it is to be is found.
+        // Only paths that are wider than they should be are reported.
         let sharing = Sharing::Group(group);
         drop(open(sharing.clone()));
         for (path, modes) in [
@@ -356,7 +356,7 @@ mod tests {
         let opening = Opening::live(Arc::clone(&trial.registry)).sharing(Sharing::Group(group));
         match SqliteBackend::open(&trial.path(), opening) {
             Err(BackendError::Refused { message, .. }) => {
-                assert!(message.contains("is everybody's"), "{message}");
+                assert!(message.contains("is open to every account"), "{message}");
             }
             other => panic!("not refused: {:?}", other.err()),
         }

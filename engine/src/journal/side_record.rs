@@ -1,7 +1,7 @@
-//! The side record: 64 bytes beside the journal that say which journal lies there and how many commits it has had.
+//! The side record: 64 bytes beside the journal with its id and its number of commits.
 //!
-//! It is written after each durable commit and never synced, so it may be behind the journal or be gone. Ahead of the
-//! journal it proves that the journal lost its tail; absent or torn it proves nothing.
+//! It is written after each durable commit and never synced, so it may be missing or older than the journal. If it is newer,
+//! the journal lost its tail; a missing or torn one proves nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -19,12 +19,12 @@ const MAGIC: [u8; 8] = *b"twSpSide";
 /// Magic, journal id, counter; the checksum covers them.
 const BODY: usize = 32;
 
-/// What the side record of a journal says.
+/// The content of a side record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stated {
     /// Id of the journal.
     pub(crate) journal: Uuid,
-    /// Commits that were durable.
+    /// Number of durable commits.
     pub(crate) commits: u64,
 }
 
@@ -51,12 +51,12 @@ fn decode(bytes: &[u8; SIZE]) -> Option<Stated> {
     (encode(stated) == *bytes).then_some(stated)
 }
 
-/// Reads the side record of `journal`; `None`: it is absent, torn, or cannot be read, which is never an error.
+/// Reads the side record of `journal`; `None`: it is missing, torn or unreadable, which is never an error.
 pub(crate) fn read(journal: &Path) -> Option<Stated> {
     let mut bytes = [0; SIZE];
     let mut file = File::open(path_of(journal)).ok()?;
     file.read_exact(&mut bytes).ok()?;
-    // Longer than a record: something else.
+    // A longer file is not a side record.
     (file.read(&mut [0]).ok()? == 0).then(|| decode(&bytes))?
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct SideRecord {
 }
 
 impl SideRecord {
-    /// Opens the side record of `path` for writing. Where it cannot be written the journal is used without one.
+    /// Opens the side record of `path` for writing. If that fails, the journal is used without one.
     pub(crate) fn open(path: &Path, journal: Uuid) -> Self {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
@@ -79,7 +79,7 @@ impl SideRecord {
         SideRecord { journal, file }
     }
 
-    /// Writes what is durable by now.
+    /// Records the number of durable commits.
     pub(crate) fn write(&mut self, commits: u64) {
         let Some(file) = &self.file else { return };
         let bytes = encode(Stated { journal: self.journal, commits });
@@ -90,7 +90,7 @@ impl SideRecord {
     }
 }
 
-/// One call: a reader sees the old record or the new one.
+/// One system call, so that a reader sees the old record or the new one.
 #[cfg(unix)]
 fn write_at_start(file: &File, bytes: &[u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, 0)

@@ -1,7 +1,6 @@
-//! What the files of a journal say before SQLite may touch them: whether the file is ours, and whether something is lost.
-//!
-//! Nothing is written, no lock is taken, and a file that is not ours stays as it is. The main file is read by itself, as
-//! it would look without its write-ahead log; see `docs/decisions/2026-11-30-journal-files.md`.
+//! Checks the files of a journal before SQLite opens them: whether the file is a journal, and whether something is lost.
+//! It writes nothing, takes no lock, and leaves a foreign file as it is. It reads the main file alone, without its
+//! write-ahead log; see `docs/decisions/2026-11-30-journal-files.md`.
 
 use std::path::Path;
 
@@ -15,34 +14,34 @@ use super::schema;
 use super::side_record::{self, Stated};
 use crate::backend::BackendError;
 
-/// How often the main file is read again while it does not make sense: another process may be checkpointing into it.
+/// How often the main file is read again while it is inconsistent: another process may be checkpointing into it.
 const READINGS: u32 = 5;
 
-/// What a path leads to.
+/// The kind of file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Nothing: a journal can be made there.
+    /// None: a journal can be created there.
     New,
-    /// A journal of this program, of whatever version.
+    /// A journal, of any version.
     Ours,
 }
 
-/// Something of a journal is lost.
+/// A loss of a journal's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
-    /// The side record names a journal, and there is none any more.
+    /// The side record names a journal that no longer exists.
     Gone(Stated),
-    /// There is a log, and no journal that it belongs to.
+    /// There is a log without its journal.
     OrphanLog,
-    /// Another journal was here.
+    /// The side record names another journal.
     Replaced { was: Stated, found: Uuid },
-    /// Commits were made after the last checkpoint, and the log with them is gone.
+    /// Commits were made after the last checkpoint, and the log that contains them is missing.
     LogMissing,
     /// The log belongs to another journal.
     LogForeign,
-    /// A byte of the log is not what was written; `after` so many frames fit.
+    /// A byte of the log was changed; the first `after` frames are valid.
     LogDamaged { after: usize },
-    /// The side record knows of later commits.
+    /// The side record counts more commits than the journal has.
     Tail { stated: u64, found: u64 },
 }
 
@@ -64,7 +63,7 @@ impl Loss {
             ),
             Loss::LogMissing => {
                 format!(
-                    "the journal {at} is not whole: its write-ahead log {log} is missing, and with it the last commits"
+                    "the journal {at} is incomplete: its write-ahead log {log} is missing, and with it the last commits"
                 )
             }
             Loss::LogForeign => format!("{log} is the write-ahead log of another journal than {at}"),
@@ -85,20 +84,20 @@ impl Loss {
         BackendError::Refused {
             message,
             hint: format!(
-                "{restore}; where there is none, `twinspan recover` says what can be kept and how to go on without the rest"
+                "{restore}; if there is none, `twinspan recover` shows what can be kept and how to continue without the rest"
             ),
         }
     }
 }
 
-/// Main file of a journal, read by itself.
+/// The main file of a journal, read without its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MainFile {
     journal: Uuid,
     commits: u64,
-    /// Commits when the main file was last brought up to date on purpose.
+    /// Number of commits at the last intended checkpoint.
     based: u64,
-    /// A writer has it open, or had when it was killed.
+    /// A writer has it open, or had it open when it was killed.
     open: bool,
 }
 
@@ -132,7 +131,7 @@ pub(crate) fn examine(path: &Path) -> Result<(Standing, Option<Loss>), BackendEr
     Ok((Standing::Ours, loss))
 }
 
-/// What the side record, read before the journal was, knows beyond it.
+/// The loss that the side record, read before the journal, proves.
 pub(crate) fn lost_tail(
     record: Option<Stated>,
     connection: &Connection,
@@ -143,8 +142,8 @@ pub(crate) fn lost_tail(
     Ok(behind.then_some(Loss::Tail { stated: stated.commits, found }))
 }
 
-/// Reads the main file without its log, and refuses one that is not ours. `None`: it makes no sense at the moment; what
-/// is wrong shows when it is opened.
+/// Reads the main file without its log, and refuses a foreign file. `None`: it is inconsistent now; the error appears when it
+/// is opened.
 fn main_file(path: &Path) -> Result<Option<MainFile>, BackendError> {
     for _ in 0..READINGS {
         match read_main_file(path) {
@@ -165,8 +164,8 @@ fn main_file(path: &Path) -> Result<Option<MainFile>, BackendError> {
 }
 
 fn read_main_file(path: &Path) -> Result<Result<MainFile, BackendError>, rusqlite::Error> {
-    // Immutable: SQLite reads this file and no other, takes no lock and makes no file beside it. That is for what is
-    // decided here only, and nothing of a run is ever read this way.
+    // Immutable: SQLite reads this file and no other, takes no lock and creates no file beside it. Only for this check; no
+    // run is ever read this way.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -177,7 +176,7 @@ fn read_main_file(path: &Path) -> Result<Result<MainFile, BackendError>, rusqlit
     match (number("application_id")?, number("user_version")?) {
         (0, 0) if tables == 0 => Ok(Err(BackendError::Refused {
             message: format!(
-                "{} is a database without tables: it is no journal, or its write-ahead log is missing",
+                "{} is a database without tables: it is not a journal, or its write-ahead log is missing",
                 path.display()
             ),
             hint: format!(
@@ -197,13 +196,13 @@ fn read_main_file(path: &Path) -> Result<Result<MainFile, BackendError>, rusqlit
             })?;
             Ok(Ok(main))
         }
-        // Another version's: what it is for is decided when it is opened.
+        // Of another version: the migration decides when it is opened.
         (schema::APPLICATION, version) if version > 0 => Err(rusqlite::Error::InvalidQuery),
         _ => Ok(Err(foreign(path))),
     }
 }
 
-/// The path as SQLite takes it in a URI.
+/// The path as a SQLite URI.
 fn uri(path: &Path) -> std::path::PathBuf {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_encoded_bytes() {

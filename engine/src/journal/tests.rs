@@ -1,4 +1,4 @@
-//! The file: what is refused, what is detected, what is kept.
+//! The journal file: refused files, detected damage, kept data.
 
 use std::fs;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::ids::{Epoch, RunId, Seq};
 
 const LEASE: std::time::Duration = std::time::Duration::from_secs(120);
 
-/// A connection that may do what ours never does.
+/// A connection that can do what the journal's own never does.
 fn meddle(trial: &Trial) -> Connection {
     Connection::open_with_flags(trial.path(), rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap()
 }
@@ -113,7 +113,7 @@ fn the_journal_and_its_companions_are_private() {
     }
 }
 
-/// A journal with one run that was accepted and taken over a few times.
+/// A journal with one run that was created and taken over a few times.
 async fn small(trial: &Trial) -> RunId {
     let backend = trial.open();
     let new = trial.run(1, &chain(1));
@@ -203,7 +203,7 @@ async fn a_changed_byte_of_the_record_is_found() {
     }
 }
 
-/// What anybody may learn from a journal, or the error that stops it.
+/// Everything that can be read from a journal, or the error that prevents it.
 async fn all_of(trial: &Trial, run: RunId) -> Result<String, BackendError> {
     let backend = SqliteBackend::open(&trial.path(), Opening::reading(Arc::clone(&trial.registry)))?;
     let events = backend.read(run, Seq(1), None).await?;
@@ -263,12 +263,12 @@ async fn a_driver_that_lost_its_lease_writes_nothing() {
     let zombie = taken.lease.driver;
     assert_eq!(taken.lease.epoch, 1);
     let lock = journal.new_driver(LEASE, 0).unwrap();
-    // It is alive: nobody takes its run.
+    // Its holder is alive: no other driver can take the run.
     let refused = take(&journal, run, lock.holder()).await.unwrap_err();
     let Refusal::Held(Some(held)) = refused else { panic!("{refused:?}") };
     assert_eq!(held, Held { holder: zombie_lock.holder().clone(), verdict: Verdict::Locked });
     assert_eq!(backend.summary(run).unwrap().driver, Some(zombie_lock.holder().name()));
-    // Its lock is gone, but it does not know.
+    // Its lock is free, although the driver does not know that.
     drop(zombie_lock);
     assert_eq!(backend.summary(run).unwrap().driver, None);
     let mut look = journal.look().unwrap();
@@ -278,7 +278,7 @@ async fn a_driver_that_lost_its_lease_writes_nothing() {
     let other = over.lease.driver;
     assert_eq!(over.lease.epoch, 2);
     assert_ne!(other, zombie);
-    // Taken again by who has it: a new epoch, the same driver.
+    // Taken again by its holder: a new epoch, the same driver.
     let again = take(&journal, run, lock.holder()).await.unwrap();
     assert_eq!(again.lease, Lease { driver: other, epoch: 3 });
     assert!(!look.may_send(over.row, over.lease).unwrap());
@@ -341,14 +341,14 @@ async fn a_lease_of_another_machine_is_taken_when_its_heartbeat_stands_still_or_
     let taken = over(&journal.events(run, Seq(1)).unwrap().1.events);
     assert_eq!((taken.holder.ends_with("on pod-1"), taken.because), (true, TakenBecause::Ordered));
 
-    // One whose lease is over by the time that it is looked at again.
+    // A lease that is expired at the next check.
     let short = Holder { lease: std::time::Duration::ZERO, id: crate::ids::DriverId::new(), ..elsewhere };
     journal.leave_driver(lock.holder().id).await.unwrap();
     take(&journal, run, &short).await.unwrap();
     take(&journal, run, lock.holder()).await.unwrap();
     let taken = over(&journal.events(run, Seq(1)).unwrap().1.events);
     assert_eq!(taken.because, TakenBecause::Expired);
-    // It is forgotten, and its heartbeat moves nothing.
+    // It is deleted, and its heartbeat has no effect.
     assert!(!journal.write(move |connection| commit::beat(connection, short.id)).await.unwrap());
 }
 

@@ -1,5 +1,4 @@
-//! A file comes up to date: a new one gets its tables, an older one a copy beside it and then its migrations, all in one
-//! transaction.
+//! Migrates an older file: makes a backup copy beside it, then applies the migrations in one transaction.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ use super::place::{self, with_suffix};
 use super::schema::{self, Schema};
 use crate::backend::BackendError;
 
-/// Brings the file to the version of `schema`.
+/// Migrates the file to the version of `schema`.
 pub(crate) fn bring_up_to_date(
     connection: &mut Connection,
     path: &Path,
@@ -19,7 +18,7 @@ pub(crate) fn bring_up_to_date(
 ) -> Result<(), BackendError> {
     let fail = |error| unusable(path, error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-    // Asked again inside: another process may have been first.
+    // Checked again inside the transaction: another process may have migrated it first.
     let from = schema::version_of(&transaction).map_err(fail)?;
     if from == schema.version() {
         return Ok(());
@@ -27,7 +26,7 @@ pub(crate) fn bring_up_to_date(
     if from > schema.version() {
         return identify(path, path, schema).map(drop);
     }
-    // While the write lock is held: nothing is written between the copy and the migration.
+    // While the write lock is held, so that nothing is written between the copy and the migration.
     back_up(path, from)?;
     schema.migrate(&transaction, from, &[]).map_err(fail)?;
     transaction.commit().map_err(fail)?;
@@ -35,12 +34,12 @@ pub(crate) fn bring_up_to_date(
     Ok(())
 }
 
-/// Where the copy of a file of version `from` is kept.
+/// Path of the backup copy of a file of version `from`.
 fn copy_of(path: &Path, from: i32) -> PathBuf {
     with_suffix(path, &format!(".v{from}"))
 }
 
-/// Copies the file to one that says its version. A copy that was not finished has another name and is made anew.
+/// Copies the file to the path with its version. An unfinished copy has another name and is replaced.
 fn back_up(path: &Path, from: i32) -> Result<(), BackendError> {
     let copy = copy_of(path, from);
     let unfinished = with_suffix(&copy, ".unfinished");
@@ -59,10 +58,10 @@ fn copy_into(path: &Path, copy: &Path) -> Result<(), BackendError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(place::not_writable(error)),
         _ => {}
     }
-    // It is synced when it is whole.
+    // It is synced when it is complete.
     place::make_file(copy).map_err(place::not_writable)?;
     let fail = |error| unusable(path, error);
-    // A connection of its own, as the other one is in its transaction.
+    // A separate connection, because the other one is in its transaction.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
     connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(fail)?;
@@ -88,7 +87,7 @@ mod tests {
         "ALTER TABLE runs ADD COLUMN note TEXT;
          UPDATE runs SET note = 'came from ' || name;",
     ]);
-    /// The tables of a later program with a mistake.
+    /// The tables of a later program with an error.
     const BROKEN: Schema =
         Schema(&[VERSION_1, "CREATE TABLE half (x TEXT) STRICT; UPDATE missing SET y = 1;"]);
 
@@ -122,13 +121,13 @@ mod tests {
     async fn an_older_file_is_copied_and_migrated_and_is_then_too_new_for_the_older_program() {
         let trial = Trial::new();
         let run = with_a_run(&trial).await;
-        // Reading brings nothing up to date.
+        // A reader migrates nothing.
         let reading = Opening::reading(std::sync::Arc::clone(&trial.registry));
         let refused = Journal::open_as(&trial.path(), &reading, NEXT).map(drop).unwrap_err();
         assert!(refused.to_string().contains("older version of twinspan"), "{refused}");
         assert_eq!(files(&trial), Vec::<String>::new());
 
-        // A copy that a killed program left behind is no obstacle.
+        // A copy that a killed program left is no obstacle.
         fs::write(trial.folder.path().join("journal.db.v1.unfinished"), "half a copy").unwrap();
         let migrated = Journal::open_as(&trial.path(), &trial.opening(), NEXT).unwrap();
         let (row, chain) = migrated.events(run, Seq(1)).unwrap();
@@ -143,7 +142,7 @@ mod tests {
         assert!(message.contains(&format!("was written by {writer}")), "{message}");
         assert!(hint.contains(writer), "{hint}");
 
-        // The copy is what the older program left, whole and private.
+        // The copy is what the older program left, complete and private.
         assert_eq!(files(&trial), ["journal.db.v1"]);
         let copy = trial.folder.path().join("journal.db.v1");
         #[cfg(unix)]
@@ -168,7 +167,7 @@ mod tests {
         assert_eq!(schema::version_of(&look(&trial.path())).unwrap(), 1);
         let report = trial.open().verify_journal(run).unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
-        // There is a copy by now; another one takes its place.
+        // A copy exists by now; the next one replaces it.
         drop(Journal::open_as(&trial.path(), &trial.opening(), NEXT).unwrap());
         assert_eq!(files(&trial), ["journal.db.v1"]);
     }

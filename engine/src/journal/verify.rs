@@ -1,5 +1,4 @@
-//! Checks a run's record from end to end: chain, numbering, what is kept beside, and that the tables are what the events
-//! say.
+//! Checks a run's journal: hash chain, numbering, side data, and that the tables agree with the events.
 
 use rusqlite::Connection;
 
@@ -11,22 +10,22 @@ use super::read::{
 use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{RunId, Seq};
 
-/// What a check of a run's record found.
+/// The result of checking a run's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalReport {
     /// The run.
     pub run: RunId,
-    /// Events read.
+    /// Number of events read.
     pub events: u64,
-    /// Commits read, each with its hash.
+    /// Number of commits read, each with its hash checked.
     pub commits: u64,
-    /// Hash of the last commit, in hexadecimal: whoever noted it down can tell whether the record was rewritten.
+    /// Hash of the last commit, in hexadecimal: a noted hash shows later whether the journal was rewritten.
     pub head: String,
-    /// What is wrong; empty: the record is whole.
+    /// The errors found; empty: the journal is intact.
     pub problems: Vec<String>,
 }
 
-/// Checks the record of `run`; `None`: there is none.
+/// Checks the journal of `run`; `None`: there is no such run.
 pub(crate) fn verify(
     connection: &Connection,
     run: RunId,
@@ -75,7 +74,7 @@ pub(crate) fn verify(
     Ok(Some(report))
 }
 
-/// The run's row says what its events say: name, plan, times, epoch.
+/// Checks the run's row against its events: name, plan, times, epoch.
 fn check_row(
     connection: &Connection,
     row: &RunRow,
@@ -86,7 +85,7 @@ fn check_row(
         problems.push("the record does not begin with the start of the run".to_owned());
         return Ok(());
     };
-    // Found by its number, not by its id: an index and its table may disagree in a damaged file.
+    // Read by row number, not by id: in a damaged file an index and its table may disagree.
     let listed: [u8; 16] = connection
         .prepare_cached("SELECT run FROM runs WHERE id = ?1")?
         .query_row([row.row.0], |row| row.get(0))?;
@@ -113,7 +112,7 @@ fn check_row(
     Ok(())
 }
 
-/// An open run holds what its intents claimed; one that ended, nothing.
+/// Checks the claims: an open run holds those of its intents, an ended run none.
 fn check_claims(
     connection: &Connection,
     row: &RunRow,

@@ -1,4 +1,4 @@
-//! Notices commits. Where the system tells that a file was written, nobody has to look in vain.
+//! Notices commits. A change notification of the system saves reading in vain.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use super::writer::Files;
 use super::{driver_lock, inbox, place, read};
 use crate::backend::BackendError;
 
-/// Watches for commits, of this process and of others.
+/// Watches for commits of this process and of others.
 pub(crate) struct Watch {
     source: Source,
-    /// `None`: the system does not tell.
+    /// `None`: this system has no change notification.
     writes: Option<Writes>,
 }
 
-/// Where commits are seen.
+/// How commits are seen.
 enum Source {
     Open { files: Files, connection: Connection, seen: i64 },
     Copied { copy: Arc<PrivateCopy>, seen: Option<Seen> },
@@ -34,7 +34,7 @@ impl Watch {
         Watch { source: Source::Copied { copy, seen: None }, writes: None }
     }
 
-    /// Whether something was committed since the last look; the first look says yes.
+    /// Whether something was committed since the last call; true at the first call.
     pub(crate) fn changed(&mut self) -> Result<bool, BackendError> {
         match &mut self.source {
             Source::Open { files, connection, seen } => {
@@ -45,7 +45,7 @@ impl Watch {
         }
     }
 
-    /// Returns when a look may show something: at once where the system does not tell.
+    /// Returns when the journal may have changed: at once without a change notification.
     pub(crate) async fn stirs(&mut self) {
         if let Some(writes) = &self.writes {
             writes.next().await;
@@ -53,17 +53,18 @@ impl Watch {
     }
 }
 
-/// What the system tells of writes to the log of a journal, and of names that come and go beside it. The log stays the same file while a connection is open.
+/// Notifications of writes to a journal's log, and of files that appear and disappear beside it. The log stays the same file
+/// while a connection is open.
 #[cfg(target_os = "linux")]
 struct Writes(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>);
 
 #[cfg(target_os = "linux")]
 impl Writes {
-    /// The log is there as soon as a connection has read: its maker has.
+    /// The log exists as soon as a connection has read, and the caller has one that did.
     fn to_log_of(journal: &Path) -> Option<Self> {
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
         let log = place::log_of(journal);
-        // Names that come and go: the files of the journal, and the locks of drivers.
+        // Files that appear and disappear: those of the journal, and the lock files of drivers.
         let names = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE;
         let told = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).and_then(|told| {
             add_watch(&told, &log, WatchFlags::MODIFY)?;
@@ -72,7 +73,7 @@ impl Writes {
             }
             let locks = driver_lock::folder_of(journal);
             match add_watch(&told, &locks, WatchFlags::DELETE | WatchFlags::MOVED_FROM) {
-                // Without drivers there is nothing to be told of.
+                // Without drivers there is no folder to watch.
                 Err(rustix::io::Errno::NOENT) => {}
                 added => drop(added?),
             }
@@ -90,7 +91,7 @@ impl Writes {
         let told = told.map_err(std::io::Error::from).and_then(tokio::io::unix::AsyncFd::new);
         told.map(Writes)
             .inspect_err(
-                |error| tracing::debug!(%error, "writes to the journal are looked for ten times a second"),
+                |error| tracing::debug!(%error, "no change notification; the journal is polled ten times a second"),
             )
             .ok()
     }
@@ -99,7 +100,7 @@ impl Writes {
         let mut events = [0; 4096];
         while let Ok(mut ready) = self.0.readable().await {
             let read = ready.try_io(|told| Ok(rustix::io::read(told.get_ref(), &mut events)?));
-            // An error that stays is better met by looking than by waiting for ever.
+            // On a persistent error it is better to read the journal than to wait for ever.
             if read.is_ok() {
                 return;
             }
@@ -107,7 +108,7 @@ impl Writes {
     }
 }
 
-/// Elsewhere nobody tells.
+/// This platform has no change notification; the caller polls instead.
 #[cfg(not(target_os = "linux"))]
 struct Writes;
 

@@ -1,6 +1,6 @@
-//! Words that the journal writes as one number. Their order is the format: new ones go to the end, none is ever removed.
+//! Strings that the journal stores as one number. Their order is part of the format: new ones are appended, none is removed.
 
-/// The words; the first 128 take one byte as a name of a field.
+/// The strings; the first 128 take one byte as the name of a field.
 pub(crate) const WORDS: &[&str] = &[
     // events
     "step",

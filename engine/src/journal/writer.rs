@@ -1,5 +1,4 @@
-//! The one thread that writes. What arrives while it syncs is committed together, whoever it is from; callers are
-//! answered after the commit.
+//! The writer thread. Writes that arrive while it syncs are committed together; each caller gets its result after the commit.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,15 +17,15 @@ use super::side_record::SideRecord;
 use crate::backend::BackendError;
 use crate::event::Recorded;
 
-/// With so many pages in the log its commits are brought into the main file.
+/// At this many pages in the log, the writer starts a checkpoint.
 const LARGEST_LOG: usize = 1000;
 
-/// At most this many writes in one commit: it bounds what a crash can take back, and the memory of the log.
+/// Largest number of writes in one commit: it bounds what a crash can lose, and the memory of the log.
 const LARGEST_GROUP: usize = 4096;
-/// How often the write lock is asked for (each time for as long as the connection's busy time-out).
+/// How often the write lock is requested (each time for as long as the connection's busy time-out).
 const LOCK_ATTEMPTS: u32 = 6;
 
-/// Why nothing is written any more.
+/// Why nothing can be written any more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WriteFailure {
     /// Another process kept the write lock.
@@ -38,10 +37,10 @@ pub(crate) enum WriteFailure {
     /// The journal was closed.
     #[error("the journal is closed")]
     Closed,
-    /// The file is not what this program wrote.
+    /// The file's content is not what this program wrote.
     #[error("the journal is damaged: {0}")]
     Damaged(String),
-    /// The disk is full, broken or gone.
+    /// The disk is full, faulty or missing.
     #[error("{0}")]
     Disk(String),
     /// The path leads to another file, or to none.
@@ -49,7 +48,7 @@ pub(crate) enum WriteFailure {
     Moved(Moved),
 }
 
-/// A file of an open journal that is not at its path any more.
+/// A file of an open journal is no longer at its path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} was {} while the journal was open", path.display(), if *replaced { "replaced by another file" } else { "removed" })]
 pub(crate) struct Moved {
@@ -69,7 +68,7 @@ impl From<Moved> for BackendError {
     }
 }
 
-/// The files of an open journal: where they are, and which they were when it was opened.
+/// The files of an open journal: their paths and identities.
 #[derive(Clone, Debug)]
 pub(crate) struct Files(Vec<(PathBuf, Option<FileId>)>);
 
@@ -85,7 +84,7 @@ impl Files {
             .map(Files)
     }
 
-    /// What an error of a connection to these files means.
+    /// Converts an error of a connection to these files.
     pub(crate) fn fault(&self, error: rusqlite::Error) -> BackendError {
         match (self.expect_in_place(), self.0.last()) {
             (Err(moved), _) => moved.into(),
@@ -94,7 +93,7 @@ impl Files {
         }
     }
 
-    /// Whether each is still at its path. A path that cannot be asked is not taken for moved.
+    /// Checks that each file is still at its path. A path that cannot be read does not count as moved.
     pub(crate) fn expect_in_place(&self) -> Result<(), Moved> {
         for (path, id) in &self.0 {
             match place::identity(path) {
@@ -120,8 +119,8 @@ impl From<rusqlite::Error> for WriteFailure {
     }
 }
 
-/// Something to be done in the next commit. It decides before it writes: once it has written, only an error of the
-/// journal itself stops it, and that stops the whole group.
+/// Work for the next commit. It decides before it writes: after its first write, only an error of the journal itself stops
+/// it, and that stops the whole group.
 pub(crate) trait Write: Send {
     fn run(&mut self, connection: &Connection) -> Result<(), rusqlite::Error>;
     fn answer(self: Box<Self>, outcome: Result<(), WriteFailure>);
@@ -152,7 +151,7 @@ where
     }
 }
 
-/// A write that answers with what `work` returned, once it is durable.
+/// A write that reports the result of `work` once it is durable.
 pub(crate) fn task<T: Send + 'static>(
     work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     answer: impl FnOnce(Result<T, WriteFailure>) + Send + 'static,
@@ -160,17 +159,17 @@ pub(crate) fn task<T: Send + 'static>(
     Box::new(Task { work: Some(work), result: None, answer })
 }
 
-/// What the writer works with.
+/// The resources of the writer.
 pub(crate) struct Tools {
     pub(crate) connection: Connection,
     pub(crate) files: Files,
-    /// `None`: nothing is kept beside a journal that is not durable.
+    /// `None`: a journal that is not durable has no side record.
     pub(crate) record: Option<SideRecord>,
     pub(crate) session: Session,
     pub(crate) cut: Option<Arc<dyn CutPoints>>,
 }
 
-/// The writer.
+/// The handle of the writer thread.
 pub(crate) struct Writer {
     sender: Option<Sender<Vec<Box<dyn Write>>>>,
     thread: Option<JoinHandle<()>>,
@@ -183,7 +182,7 @@ impl Writer {
         let broken = Arc::new(OnceLock::new());
         let pages = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&pages);
-        // In place of SQLite's own checkpoints: the main file is to say that it is up to date.
+        // Replaces SQLite's automatic checkpoints, because the main file must record how far it is up to date.
         tools.connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
             counted.store(usize::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
             Ok(())
@@ -196,7 +195,7 @@ impl Writer {
         Ok(Writer { sender: Some(sender), thread: Some(thread), broken })
     }
 
-    /// Hands writes over; each is answered.
+    /// Hands writes over; each gets a result.
     pub(crate) fn post(&self, writes: Vec<Box<dyn Write>>) {
         let refused = match &self.sender {
             Some(sender) => sender.send(writes).err().map(|unsent| unsent.0),
@@ -207,7 +206,7 @@ impl Writer {
         }
     }
 
-    /// Why nothing is written any more, if so.
+    /// Why nothing can be written any more, if so.
     pub(crate) fn broken(&self) -> Option<&WriteFailure> {
         self.broken.get()
     }
@@ -217,9 +216,9 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.sender = None;
         if let Some(thread) = self.thread.take() {
-            // The last answer may drop the journal on the writer's own thread.
+            // The last callback may drop the journal on the writer's own thread, which cannot join itself.
             if thread.thread().id() != std::thread::current().id() {
-                // A panic there was reported by the hook already.
+                // The panic hook has already reported a panic there.
                 drop(thread.join());
             }
         }
@@ -228,11 +227,11 @@ impl Drop for Writer {
 
 struct State {
     tools: Tools,
-    /// Pages in the log after the last commit of this writer.
+    /// Number of pages in the log after the last commit of this writer.
     pages: Arc<AtomicUsize>,
     broken: Arc<OnceLock<WriteFailure>>,
     commits: u64,
-    /// What the commit at hand holds: read only for who may cut it off.
+    /// The events of the current commit: read only for tests that cut it off.
     events: Vec<Recorded>,
 }
 
@@ -258,7 +257,7 @@ impl State {
         self.end();
     }
 
-    /// The last writer leaves a main file that is the whole journal.
+    /// The last writer checkpoints, so that the main file is the whole journal.
     fn end(mut self) {
         if self.broken.get().is_some() || !self.tools.session.is_alone() {
             return;
@@ -270,11 +269,11 @@ impl State {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "the journal could not be closed cleanly; its log is needed")
+                tracing::warn!(%error, "the journal could not be closed cleanly; its log is still needed")
             }
         }
         let Tools { connection, session, .. } = self.tools;
-        // Before the lock is given up: closing removes the log.
+        // Before the lock is released, because closing removes the log.
         drop(connection);
         drop(session);
     }
@@ -283,14 +282,14 @@ impl State {
         self.tools.cut.as_ref().is_some_and(|cut| cut.cut(self.commits, point, &self.events))
     }
 
-    /// From here on nothing is written: a second try after a failed sync may succeed without the data being there.
+    /// After a failure nothing is written again: a second sync can succeed although the data was lost by the first.
     fn fail(&self, failure: WriteFailure) -> WriteFailure {
         self.broken.get_or_init(|| failure).clone()
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), WriteFailure> {
         if let Err(moved) = self.tools.files.expect_in_place() {
-            tracing::error!(%moved, "nothing is sent any more");
+            tracing::error!(%moved, "no further request is sent");
             return Err(self.fail(WriteFailure::Moved(moved)));
         }
         self.begin()?;
@@ -310,7 +309,7 @@ impl State {
             Err(error) => {
                 self.roll_back();
                 let failure = WriteFailure::from(error);
-                tracing::error!(%failure, "the journal cannot be written; nothing is sent any more");
+                tracing::error!(%failure, "the journal cannot be written; no further request is sent");
                 return Err(self.fail(failure));
             }
         };
@@ -320,14 +319,14 @@ impl State {
         if let Some(record) = &mut self.tools.record {
             record.write(commits);
         }
-        // What is committed is durable in the log; the main file can wait for a better moment.
+        // The commit is durable in the log, so a failed checkpoint can be repeated later.
         if due && let Err(error) = session::checkpoint(&self.tools.connection, Checkpoint::Passive) {
             tracing::warn!(%error, "the log could not be brought into the main file");
         }
         Ok(())
     }
 
-    /// Counts a commit; `based`: the main file will be brought up to date with it.
+    /// Counts a commit; `based`: a checkpoint will follow it.
     fn count(&self, based: bool) -> Result<u64, rusqlite::Error> {
         let sql = if based {
             "UPDATE journal SET commits = commits + 1, based = commits + 1, open = 1 RETURNING commits"
@@ -351,11 +350,12 @@ impl State {
         Ok(())
     }
 
-    /// Waiting for the lock changes nothing, so it may be tried again.
+    /// Waiting for the lock changes nothing, so it can be repeated.
     fn begin(&self) -> Result<(), WriteFailure> {
         let mut attempts = 0;
         loop {
             attempts += 1;
+            // IMMEDIATE takes the write lock now; a deferred transaction could fail to get it after it has read.
             match self.tools.connection.execute_batch("BEGIN IMMEDIATE").map_err(WriteFailure::from) {
                 Ok(()) => return Ok(()),
                 Err(WriteFailure::Locked) if attempts < LOCK_ATTEMPTS => {
@@ -367,12 +367,12 @@ impl State {
         }
     }
 
-    /// Some errors end the transaction by themselves, some leave it open.
+    /// Rolls back, because some errors leave the transaction open.
     fn roll_back(&self) {
         if !self.tools.connection.is_autocommit()
             && let Err(error) = self.tools.connection.execute_batch("ROLLBACK")
         {
-            tracing::warn!(%error, "the transaction could not be taken back");
+            tracing::warn!(%error, "the transaction could not be rolled back");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A step that does not answer, panics, or gets what it cannot read still ends in a fact.
+//! A step that does not respond, panics, or gets unreadable input still ends in a fact.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::ids::RunId;
 use crate::registry::Registry;
 use crate::step::{Applied, ClaimKey, Marker, Observed, Phase, Readiness, Step, StepCx, Undone};
 
-/// A clock on which every sleep is over at once.
+/// A clock on which every sleep ends at once.
 #[derive(Debug)]
 struct Hasty;
 

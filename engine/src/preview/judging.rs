@@ -1,4 +1,4 @@
-//! What looks mean: the same findings as in a run, told as what would happen.
+//! Interprets reads like a run would, and reports them as planned changes.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::state::RunState;
 use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Readiness};
 use crate::wait::{Approvers, Wait, WaitKind};
 
-/// What would happen to each step; `sights` come after what they need.
+/// The prospect of each step; `sights` come after their needs.
 pub(super) fn judge(state: &RunState, sights: Vec<Sight>, looks: &BTreeMap<StepKey, Look>) -> Vec<Previewed> {
     let mut judged = Judged { state, by_node: BTreeMap::new() };
     let mut steps = Vec::with_capacity(sights.len());
@@ -64,7 +64,7 @@ pub(super) fn judge(state: &RunState, sights: Vec<Sight>, looks: &BTreeMap<StepK
 fn not_looked_at(sight: &Sight) -> String {
     match &sight.outlook {
         Outlook::NotYet(why) => why.clone(),
-        Outlook::Known(_) => "what it acts on is known only when a step before it is done".to_owned(),
+        Outlook::Known(_) => "its parameters are known only when an earlier step is done".to_owned(),
     }
 }
 
@@ -72,7 +72,7 @@ fn not_looked_at(sight: &Sight) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Unmet {
     key: StepKey,
-    /// An output of it is read.
+    /// Whether an output of it is read.
     reads_output: bool,
 }
 
@@ -81,14 +81,14 @@ struct Known {
     met: bool,
 }
 
-/// What was judged so far.
+/// The steps judged so far.
 struct Judged<'a> {
     state: &'a RunState,
     by_node: BTreeMap<NodeId, Vec<Known>>,
 }
 
 impl Judged<'_> {
-    /// What the step needs and is not so, each once.
+    /// The unmet needs of a step, each once.
     fn unmet(&self, sight: &Sight) -> Vec<Unmet> {
         let mut all: Vec<Unmet> = Vec::new();
         for need in &sight.needs {
@@ -107,8 +107,8 @@ impl Judged<'_> {
     }
 }
 
-/// Whether `need` of `one` means `other`: both lie in the same elements of what is around both, and `other` in those that
-/// the need names.
+/// Whether `need` of `one` refers to `other`: both lie in the same elements of their common blocks, and `other` in the
+/// elements that the need names.
 fn means(state: &RunState, one: &Sight, need: &NeedOf, other: &Sight) -> bool {
     let around = state.plan().scopes(one.node);
     let mut keys = need.keys.iter();
@@ -124,7 +124,7 @@ fn means(state: &RunState, one: &Sight, need: &NeedOf, other: &Sight) -> bool {
     })
 }
 
-/// One step that was looked at.
+/// A step that was read.
 struct Case<'a> {
     state: &'a RunState,
     sight: &'a Sight,
@@ -139,7 +139,7 @@ impl Case<'_> {
                 self.seen(observed, readiness.as_ref(), claims)
             }
             Ok(Seen::Applied { .. } | Seen::Undone(_)) => {
-                Prospect::Fails(StepError::new(FailureClass::Bug, "a look came back as a write"))
+                Prospect::Fails(StepError::new(FailureClass::Bug, "a read returned the result of a write"))
             }
             Err(error) => self.refused(error),
         }
@@ -149,7 +149,7 @@ impl Case<'_> {
         self.step.effect == EffectClass::Read
     }
 
-    /// A finding of a step that only looks says nothing while what it looks for is still to be made.
+    /// A finding of a read-only step is not reported while the resource that it reads is still to be created.
     fn or_unknown(&self, now: &str, standing: impl FnOnce() -> Prospect) -> Prospect {
         if self.reads() && !self.unmet.is_empty() {
             Prospect::Unknown { why: format!("as it is now: {now}") }
@@ -162,22 +162,22 @@ impl Case<'_> {
         self.step.ensure == Ensure::Absent
     }
 
-    /// Of a step that wants something gone.
+    /// The prospect of a step with `ensure: absent`.
     fn to_remove(&self, observed: &Observed<Value>) -> Prospect {
         match observed {
             Observed::Absent => Prospect::Unchanged,
-            // In whatever state it is: it is what the plan describes.
+            // A broken resource is deleted too: it is the one that the plan describes.
             Observed::Present { .. } | Observed::Broken { .. } => Prospect::WouldRemove { gate: self.gate() },
             Observed::Converging { wait, .. } => Prospect::Waits(wait.clone()),
             Observed::Conflict(decision) => Prospect::NeedsDecision(decision.clone()),
             Observed::Differs { differences, .. } => Prospect::NeedsDecision(Decision {
-                what: "what is there is not what the plan wants removed, so it would be left alone"
+                what: "the resource found is not the one that the plan describes, so it would not be deleted"
                     .to_owned(),
                 advice: format!(
-                    "{}: overwrite to remove it all the same, skip the step, or abort",
+                    "{}: overwrite to delete it anyway, skip the step, or abort",
                     match self.unmet.is_empty() {
-                        true => "the run asks first",
-                        false => "unless a step before it changes that, the run asks first",
+                        true => "the run needs a decision",
+                        false => "unless a step before it changes that, the run needs a decision",
                     }
                 ),
                 differences: differences.clone(),
@@ -194,7 +194,7 @@ impl Case<'_> {
         if self.removes() {
             return self.to_remove(observed);
         }
-        // Nothing that exists carries the marker of a run that was never begun.
+        // No existing resource can carry the marker of a run that never began.
         let marker = match observed {
             Observed::Present { marker, .. } | Observed::Converging { marker, .. } => Some(marker),
             _ => None,
@@ -205,7 +205,7 @@ impl Case<'_> {
             return Prospect::NeedsDecision(Decision {
                 what: format!("it carries the marker of run {other}"),
                 advice:
-                    "a new run asks whether to adopt it as it is; to go on with that run: twinspan resume"
+                    "a new run needs a decision whether to adopt it as it is; to continue that run: twinspan resume"
                         .to_owned(),
                 differences: Vec::new(),
             });
@@ -221,7 +221,7 @@ impl Case<'_> {
         }
     }
 
-    /// The ended run of the same key that created what was found.
+    /// The ended run of the same key that created the resource.
     fn owner(&self, marker: &Marker, claims: &[ClaimKey]) -> Option<String> {
         let by = self.state.created_earlier(&self.step.uses, claims)?;
         by.keeps(marker).then(|| by.run.short())
@@ -229,7 +229,7 @@ impl Case<'_> {
 
     fn waits(&self, wait: &Wait) -> Prospect {
         match wait.kind {
-            // Whatever else is still to be done, these will be waited for.
+            // These waits occur whatever else is still to be done.
             WaitKind::Approval | WaitKind::Timer | WaitKind::Credential | WaitKind::Window => {
                 Prospect::Waits(wait.clone())
             }
@@ -244,15 +244,14 @@ impl Case<'_> {
             Marker::NoPlace | Marker::None | Marker::Before(_) => String::new(),
         };
         let decision = Decision {
-            what: format!("it is there, but not as wanted ({}){whose}", fields.join(", ")),
+            what: format!("it exists, but not as wanted ({}){whose}", fields.join(", ")),
             advice: match self.owner(marker, claims) {
                 _ if differences.iter().any(|difference| difference.immutable) => {
-                    format!("the run asks first: {}", ways(differences))
+                    format!("the run needs a decision: {}", ways(differences))
                 }
                 Some(owner) => format!("the run updates it: run {owner} of the same key created it"),
-                None => {
-                    "the run asks first: adopt it as it is, overwrite it, recreate it, or abort".to_owned()
-                }
+                None => "the run needs a decision: adopt it as it is, overwrite it, recreate it, or abort"
+                    .to_owned(),
             },
             differences: differences.to_vec(),
         };
@@ -279,7 +278,7 @@ impl Case<'_> {
         Prospect::WouldCreate { gate: self.gate() }
     }
 
-    /// Who lets the step write.
+    /// The approval that the step needs.
     fn gate(&self) -> Option<Wait> {
         self.step.approval.as_ref().map(|gate| {
             let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
@@ -295,7 +294,7 @@ impl Case<'_> {
             FailureClass::Bug => Prospect::Fails(error.clone()),
             // No step provides a credential.
             FailureClass::Credential => Prospect::Waits(wait_of(error, WaitKind::Credential)),
-            // What is still to be done may give the right, or the account.
+            // A step before it may grant the permission or create the principal.
             FailureClass::NeedsPerson | FailureClass::Permission | FailureClass::Propagation if pending => {
                 unknown()
             }
@@ -303,10 +302,10 @@ impl Case<'_> {
             FailureClass::Permission | FailureClass::Propagation => {
                 Prospect::Waits(wait_of(error, WaitKind::Permission))
             }
-            // What it would lie in is still to be made.
+            // Its container is still to be created.
             FailureClass::ReplicationLag if pending && !self.reads() && !self.removes() => self.create(),
             FailureClass::ReplicationLag if pending => {
-                Prospect::Unknown { why: "what it looks at is still to be made".to_owned() }
+                Prospect::Unknown { why: "the resource that it reads is still to be created".to_owned() }
             }
             FailureClass::PlanWrong if self.unmet.iter().any(|unmet| unmet.reads_output) => unknown(),
             FailureClass::PlanWrong | FailureClass::Policy => Prospect::Fails(error.clone()),

@@ -1,4 +1,4 @@
-//! Looking at small plans before there is a run of them.
+//! Previews of small plans.
 
 use std::sync::Arc;
 
@@ -112,7 +112,7 @@ async fn a_step_that_breaks_is_told_and_the_look_goes_on() {
         ),
         &trial.registry,
     );
-    // The program that looks is not the one that checked the plan: it lacks a kind.
+    // The previewing program lacks a kind that the checking program had.
     let lacking =
         crate::registry::Registry::new().with(crate::driver::trial::Person(Arc::clone(&trial.world)));
     let clock: Arc<dyn crate::clock::Clock> = Arc::clone(&trial.clock) as Arc<dyn crate::clock::Clock>;

@@ -1,5 +1,5 @@
-//! What a kind says of parameters before the run: they are read as the kind's own type, as far as they are known, and what does
-//! not go together is said.
+//! Checks a kind's parameters before the run: deserializes them as the kind's own type, as far as they are known, and reports
+//! what does not fit.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use twinspan_plans::{GivenParams, ParamCheck, ParamMisfit};
 
 use crate::step::Step;
 
-/// The longest sentence about one parameter, in characters.
+/// The longest message about one parameter, in characters.
 const LONGEST: usize = 400;
 
-/// The check of the kind `S`. What is needed and not known is taken from `example` meanwhile.
+/// The check of the kind `S`. Required parameters that are not known yet are taken from `example`.
 pub(super) fn check_of<S: Step>(example: Value, required: Vec<String>) -> ParamCheck {
     let example = match example {
         Value::Object(example) => example,
@@ -26,14 +26,14 @@ fn misfits<S: Step>(
     required: &[String],
 ) -> Vec<ParamMisfit> {
     let mut values = given.values.clone();
-    // What stands in for another value says nothing.
+    // Values from the example are not reported.
     let mut stand_ins: BTreeSet<String> = given.unknown.iter().map(|name| (*name).to_owned()).collect();
     for name in required.iter().filter(|name| !given.values.contains_key(*name)) {
         stand_ins.insert(name.clone());
         values.extend(example.get_key_value(name).map(|(name, value)| (name.clone(), value.clone())));
     }
     let mut all = Vec::new();
-    // Each round reads one wrong parameter less.
+    // Each round removes one wrong parameter.
     for _ in 0..=given.values.len() {
         let value = Value::Object(values.clone());
         let (path, why) = match super::erased::decode_at::<S::Params>(&value) {
@@ -55,7 +55,7 @@ fn misfits<S: Step>(
         if !given.values.contains_key(&name) || !stand_ins.insert(name.clone()) {
             break;
         }
-        // It may repeat a whole file that was pasted into an input.
+        // The message may repeat a whole file that was pasted into an input.
         let long = why.chars().count() > LONGEST;
         let why = if long { why.chars().take(LONGEST - 3).chain("...".chars()).collect() } else { why };
         all.push(ParamMisfit { path, why });

@@ -19,7 +19,7 @@ pub(crate) trait DynStep: Send + Sync {
     fn look<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>>;
     /// The one write.
     fn apply<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>>;
-    /// Takes `found` back.
+    /// Deletes `found`.
     fn undo<'a>(
         &'a self,
         cx: &'a StepCx<'a>,
@@ -28,12 +28,12 @@ pub(crate) trait DynStep: Send + Sync {
     ) -> BoxFuture<'a, Result<Seen, StepError>>;
     /// What a person does instead.
     fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError>;
-    /// For whom it will wait, whatever its parameters.
+    /// The wait that it will enter, whatever its parameters.
     fn foreseen(&self, identity: &Identity) -> Option<Wait>;
     /// What must hold before the run's first write.
     fn guard<'a>(&'a self, cx: &'a StepCx<'a>, known: &'a Value)
     -> BoxFuture<'a, Result<Guarded, StepError>>;
-    /// What has to be allowed.
+    /// The permissions that it needs.
     fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError>;
 }
 
@@ -114,7 +114,7 @@ fn decode_params<S: Step>(params: &Value) -> Result<S::Params, StepError> {
     })
 }
 
-/// What was not known before the run is held to the same rules.
+/// Checks values that were unknown before the run against the same rules.
 fn fit<S: Step>(params: &S::Params, cx: &StepCx<'_>) -> Result<(), StepError> {
     let Some(misfit) = S::misfits(params, cx.ensure).into_iter().next() else { return Ok(()) };
     let place: String = misfit.about.iter().take(1).map(|name| format!(".{name}")).collect();
@@ -123,7 +123,7 @@ fn fit<S: Step>(params: &S::Params, cx: &StepCx<'_>) -> Result<(), StepError> {
         .hint(format!("`twinspan steps {}` lists the parameters", S::KIND)))
 }
 
-/// Reads a value; where it does not fit: the way to the place, and why.
+/// Deserializes a value; on failure returns the path to the wrong place, and why.
 pub(super) fn decode_at<T: DeserializeOwned>(value: &Value) -> Result<T, (Vec<String>, String)> {
     if let Ok(read) = T::deserialize(value) {
         return Ok(read);
@@ -139,7 +139,7 @@ pub(super) fn decode_at<T: DeserializeOwned>(value: &Value) -> Result<T, (Vec<St
 }
 
 fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
-    // Keeping the path costs more than the rest: it is asked for only when something is wrong.
+    // Tracking the path is expensive, so it is done only after a failure.
     if let Ok(read) = T::deserialize(value) {
         return Ok(read);
     }

@@ -1,5 +1,5 @@
-//! From a kind's JSON Schema to the plan's closed lattice of types. A property says its type with `x-twinspan-type`;
-//! what says nothing is read off the schema; what cannot be read is a problem of the kind.
+//! Maps a kind's JSON Schema to the types of plans. A property can name its type with `x-twinspan-type`; otherwise it is
+//! derived from the schema; if that fails, it is a problem of the kind.
 
 use serde_json::{Map, Value};
 use twinspan_plans::{Field, Type};
@@ -10,7 +10,7 @@ const KEYWORD: &str = "x-twinspan-type";
 /// References followed before a schema counts as recursive.
 const DEEPEST: usize = 32;
 
-/// The fields of a record's schema, and what could not be mapped, each with its place.
+/// The fields of a record's schema, and what could not be mapped, each with its path.
 pub(crate) fn fields(schema: &Value) -> (Vec<Field>, Vec<String>) {
     let mut mapper = Mapper { root: schema, problems: Vec::new() };
     let fields = match mapper.resolve(schema, 0) {
@@ -29,7 +29,7 @@ struct Mapper<'a> {
 }
 
 impl<'a> Mapper<'a> {
-    /// Follows `$ref`, and looks through what only adds "or absent".
+    /// Follows `$ref`, and unwraps optional types.
     fn resolve(&mut self, schema: &'a Value, depth: usize) -> Option<&'a Value> {
         if depth > DEEPEST {
             return None;
@@ -81,7 +81,7 @@ impl<'a> Mapper<'a> {
         let list = names_type(map, "array");
         if let Some(text) = map.get(KEYWORD) {
             return match text.as_str().and_then(Type::parse) {
-                // On a list the word speaks of the items, unless it says list itself.
+                // On a list, the keyword names the type of the items, unless it names a list itself.
                 Some(ty) if list && !matches!(ty, Type::List(_) | Type::Any) => Type::List(Box::new(ty)),
                 Some(ty) => ty,
                 None => self.problem(place, &format!("names the unknown type {text}")),
@@ -141,7 +141,7 @@ fn names_type(map: &Map<String, Value>, name: &str) -> bool {
     }
 }
 
-/// The words of an enumeration, however it is written.
+/// The values of an enumeration, in any of its schema forms.
 fn choice(map: &Map<String, Value>) -> Option<Vec<String>> {
     if let Some(word) = map.get("const").and_then(Value::as_str) {
         return Some(vec![word.to_owned()]);

@@ -1,20 +1,20 @@
-//! What is due and when: steps to be performed, ordered by the time they became due, and blocks about which something
-//! is to be recorded. One ordered map is both the ready set and the timer heap. Times are of the boot-time clock, since the
-//! driver took the run ([`crate::Now::boot`]).
+//! What is due and when: steps to perform, ordered by the time they became due, and items about which something is to be
+//! recorded. One ordered map is both the ready set and the timer queue. Times are of the boot-time clock, since the driver
+//! took the run ([`crate::Now::boot`]).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::state::item::ItemId;
 
-/// When a step is due, and in which order it arrived.
+/// When a step is due, and its order of arrival.
 pub(crate) type Slot = (Duration, u64);
 
 /// What is due and when.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
-    /// By time and arrival. What is in flight keeps its place until its fact arrives, so that the first few entries
-    /// are always those which may be in flight.
+    /// By time and arrival. A step in flight keeps its entry until its fact arrives, so that the first entries are always
+    /// those that may be in flight.
     steps: BTreeMap<Slot, ItemId>,
     /// Items about which `decide` has something to record, in order of arrival.
     records: BTreeMap<u64, ItemId>,
@@ -22,7 +22,7 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
-    /// Puts a step on the agenda, or moves it. A step that goes on at once keeps the place it had.
+    /// Puts a step on the agenda, or moves it. A step that is due at once keeps its earlier entry.
     pub(crate) fn put(
         &mut self,
         item: ItemId,
@@ -43,7 +43,7 @@ impl Agenda {
         slot
     }
 
-    /// Takes a step off the agenda.
+    /// Removes a step from the agenda.
     pub(crate) fn remove(&mut self, slot: Option<Slot>) {
         if let Some(slot) = slot {
             self.steps.remove(&slot);
@@ -65,14 +65,14 @@ impl Agenda {
         self.steps.range((now, u64::MAX)..).map(|((due, _), _)| *due).find(|due| *due > now)
     }
 
-    /// Asks `decide` to record something about an item.
+    /// Requests that `decide` records something about an item.
     pub(crate) fn record(&mut self, item: ItemId) -> u64 {
         self.tickets += 1;
         self.records.insert(self.tickets, item);
         self.tickets
     }
 
-    /// It was recorded.
+    /// The record was made.
     pub(crate) fn recorded(&mut self, ticket: u64) {
         self.records.remove(&ticket);
     }

@@ -1,4 +1,4 @@
-//! Taking events in.
+//! Folding: applies events to the state of a run.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::step::Phase;
 use crate::wait::WaitKind;
 
 impl RunState {
-    /// Puts a step into a state and keeps everything that is derived from it.
+    /// Sets a step's state and updates everything that is derived from it.
     pub(crate) fn set_step(&mut self, id: ItemId, next: StepState, at: Moment) {
         let Some(record) = self.items[id.0 as usize].step_mut() else { return };
         let before = std::mem::replace(&mut record.state, next);
@@ -41,7 +41,7 @@ impl RunState {
         let lacking = self.lacks_slot(id);
         let place = match due {
             Some(due) if lacking.is_none() => {
-                // The event holds times of the wall clock; what counts is how far apart they are.
+                // The event holds wall-clock times; only the interval between them counts, because that clock may be set.
                 let after = due.map(|due| Duration::try_from(due.duration_since(at.utc)).unwrap_or_default());
                 let due = after.map(|after| at.boot.saturating_add(after));
                 Some(self.agenda.put(id, slot, due, at.boot))
@@ -64,7 +64,7 @@ impl RunState {
         if was_failed != is_failed {
             self.failure(id, is_failed);
         }
-        // Drawn first: what goes on inside an element keeps its place before another element is let in.
+        // Pushed last, so drawn first: work inside an element keeps its slot before another element gets one.
         if met {
             self.reopened.remove(&id);
             self.todo.push(Task::Met(id));
@@ -112,7 +112,7 @@ impl RunState {
             return self.fold_block(id, event, at);
         }
         let Some(record) = item.step_mut() else { return Ok(()) };
-        // Checked before anything is noted, so that an event that does not fit leaves no trace.
+        // Checked before anything is noted, so that an event that does not fit changes nothing.
         let Some(next) = record.state.next(Change::Event(event), at) else {
             return self.change(id, Change::Event(event), at);
         };
@@ -123,7 +123,7 @@ impl RunState {
             self.unsettled(id, *phase, *attempt, at);
         }
         let Some(record) = self.items[id.0 as usize].step_mut() else { return Ok(()) };
-        // What never began (its condition could not be evaluated) begins anew, not in the middle.
+        // A step that never began (its condition could not be evaluated) begins from the start, not with a probe.
         if *event == StepEvent::LookNow && !begun && matches!(record.state, StepState::Failed { .. }) {
             self.set_step(id, StepState::Pending, at);
             self.todo.push(Task::Begin(id));
@@ -160,7 +160,8 @@ impl RunState {
                 self.claimants.entry(claim.clone()).or_default().push(id);
             }
         }
-        // An event about something else does not count a wait anew, by a wall clock that was set.
+        // An event that does not change the state must not restart a wait: its times would be computed by a wall clock that
+        // may have been set.
         let same = matches!(event, StepEvent::Provided { .. })
             && self.item(id).step().is_some_and(|record| record.state == next);
         if !same {
@@ -175,7 +176,7 @@ impl RunState {
         Ok(())
     }
 
-    /// A block fails when its condition or its elements cannot be evaluated, and is asked again by a person.
+    /// A block fails when its condition or its elements cannot be evaluated; `LookNow` evaluates them again.
     fn fold_block(&mut self, id: ItemId, event: &StepEvent, _at: Moment) -> Result<(), IllegalTransition> {
         let item = self.item_mut(id);
         let next = match (item.block_state(), event) {
@@ -260,7 +261,7 @@ impl RunState {
         }
     }
 
-    /// An attempt's response did not come: its request may still take effect.
+    /// Records an attempt whose response did not come: its request may still take effect.
     fn unsettled(&mut self, id: ItemId, phase: Phase, attempt: u32, at: Moment) {
         let node = self.item(id).node;
         let removes = self.plan().node(node).step().is_some_and(|step| step.ensure == Ensure::Absent);
@@ -270,7 +271,7 @@ impl RunState {
         }
     }
 
-    /// Takes in what the search before an undo found; only then is anything undone.
+    /// Applies the findings of the search before an undo; only then is anything undone.
     fn fold_searched(&mut self, sought: &[Sought], at: Moment) -> Result<(), IllegalTransition> {
         let mut unchecked = Vec::new();
         for Sought { step, found } in sought {
@@ -294,8 +295,8 @@ impl RunState {
         Ok(())
     }
 
-    /// Another driver has the run. What the one before had sent may still take effect, and what it waited for is due by
-    /// the wall clock at the latest as long after the take-over as it was to be when it was recorded.
+    /// Another driver took the run. What the previous one had sent may still take effect. A waiting step is due when the wall
+    /// clock says so, but at the latest as long after the take-over as its event said: that clock may have been set back.
     fn driver_took(&mut self, at: Moment) {
         self.took = Some((at.seq, at.utc));
         self.awake = Some(at);
@@ -327,7 +328,7 @@ impl RunState {
         for id in waiting {
             let item = &mut self.items[id.0 as usize];
             let Some(record) = item.step_mut() else { continue };
-            // A new driver looks once at everything that waits; only a rate limit is still a rate limit.
+            // A new driver checks every wait once, because its cause may have ended meanwhile; a rate limit still holds.
             if record.state.wait().is_some_and(|wait| wait.kind != WaitKind::Limit) {
                 let slot = record.slot.take();
                 record.slot = Some(self.agenda.put(id, slot, None, at.boot));
@@ -336,7 +337,7 @@ impl RunState {
     }
 }
 
-/// Takes an event in. Adds no rule of its own: everything that the event means is in the event.
+/// Applies an event to the state. It adds no rule of its own: everything that the event means is in the event.
 pub fn fold(state: &mut RunState, recorded: &Recorded) -> Result<(), IllegalTransition> {
     let at = Moment { utc: recorded.at, boot: state.boot, seq: recorded.seq };
     state.seq = recorded.seq;

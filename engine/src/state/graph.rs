@@ -1,5 +1,5 @@
-//! Who needs whom: makes the items of a run, finds what a need means, and lets begin what may begin. Everything works
-//! through a list of tasks instead of recursion, because a chain of needs can be as long as the run.
+//! The graph of needs: creates the items of a run, resolves needs, and begins items whose needs are met. A list of tasks
+//! replaces recursion, because a chain of needs can be as long as the run.
 
 use std::sync::Arc;
 
@@ -18,21 +18,21 @@ use crate::state::scope::ItemScope;
 use crate::state::step_state::{Change, StepState};
 use crate::state::{Goal, IllegalTransition, RunState};
 
-/// A consequence of an event that is still to be drawn.
+/// A pending consequence of an event.
 #[derive(Debug)]
 pub(crate) enum Task {
     /// One of its needs is met.
     Release(ItemId),
-    /// Nothing holds it any more.
+    /// No unmet need is left.
     Begin(ItemId),
     /// It meets the needs of others.
     Met(ItemId),
-    /// A need may be found now.
+    /// A need can be resolved now.
     Find(Lookup),
 }
 
 impl RunState {
-    /// Makes the items of the top level.
+    /// Creates the items of the top level.
     pub(crate) fn plant(&mut self) {
         let plan = Arc::clone(&self.plan);
         self.roots = plan.roots.iter().map(|node| self.make(*node, None)).collect();
@@ -45,7 +45,7 @@ impl RunState {
         self.todo.extend(roots);
     }
 
-    /// The text before the ids of what is in `parent`.
+    /// The key prefix of items in `parent`.
     fn prefix(&self, parent: Option<ItemId>) -> String {
         let mut at = parent;
         while let Some(id) = at {
@@ -131,7 +131,7 @@ impl RunState {
         id
     }
 
-    /// Enters the needs of an item and of everything in it.
+    /// Links the needs of an item and of everything in it.
     fn link_tree(&mut self, id: ItemId) {
         self.link(id);
         if let Role::Group { children, .. } = &self.item(id).role {
@@ -141,7 +141,7 @@ impl RunState {
         }
     }
 
-    /// Something about the item cannot be evaluated: `decide` records that it fails.
+    /// Makes `decide` record that the item failed, because something about it cannot be evaluated.
     pub(crate) fn wrong(&mut self, id: ItemId, error: StepError) {
         self.judge(id, Verdict::Wrong(error));
     }
@@ -154,7 +154,7 @@ impl RunState {
         }
     }
 
-    /// What `decide` wanted to be recorded about the item is recorded.
+    /// Removes the verdict: `decide` has recorded it.
     pub(crate) fn recorded(&mut self, id: ItemId) {
         if let Some((_, ticket)) = self.item_mut(id).verdict.take() {
             self.agenda.recorded(ticket);
@@ -162,9 +162,9 @@ impl RunState {
         }
     }
 
-    /// Draws all consequences. Slots are given when nothing else is left to draw, so that an element that goes on keeps its
-    /// own; those of inner collections first (what is inside has the higher id), because an element that goes on inside
-    /// keeps the slot around it.
+    /// Processes all consequences. Slots are assigned when no other task is left, so that an element that continues keeps its
+    /// own; those of inner collections first (inner items have higher ids), because an element that continues inside keeps
+    /// the slot around it.
     pub(crate) fn run_tasks(&mut self, at: Moment) {
         loop {
             self.draw_tasks(at);
@@ -200,7 +200,7 @@ impl RunState {
         }
         let late = std::mem::take(&mut self.item_mut(id).late);
         if !late.is_empty() {
-            // Held while they are looked up, so that it begins once.
+            // Held while its needs are resolved, so that it begins only once.
             self.item_mut(id).unmet += 1;
             for position in late {
                 self.find_need(id, position);
@@ -227,7 +227,8 @@ impl RunState {
         let node = plan.node(item.node);
         let collection = matches!(item.role, Role::Collection(_));
         if let Some(when) = &node.when {
-            // A condition of a `for_each` that speaks of the element is its elements'; any other is its own.
+            // A condition of a `for_each` that reads the element belongs to its elements; any other belongs to the
+            // collection.
             let own = node.for_each.is_none() || collection != reads_each(when);
             if own {
                 match when.truth(&ItemScope::of(self, id)) {
@@ -245,7 +246,7 @@ impl RunState {
         match &mut item.role {
             Role::Step(record) => {
                 record.begin(at);
-                // It is Pending: looked at above.
+                // It is Pending, as checked above, so this fits.
                 let _fits = self.change(id, Change::NeedsMet, at);
                 self.prepare_call(id);
             }
@@ -307,7 +308,7 @@ impl RunState {
         }
     }
 
-    /// Takes in the elements of a collection.
+    /// Creates the elements of a collection.
     pub(crate) fn expand(
         &mut self,
         id: ItemId,
@@ -345,7 +346,7 @@ impl RunState {
         Ok(())
     }
 
-    /// Takes an item and everything in it out of the run.
+    /// Skips an item and everything in it: the condition is false.
     pub(crate) fn condition_false(&mut self, id: ItemId, at: Moment) {
         let mut open = vec![id];
         while let Some(here) = open.pop() {
@@ -354,7 +355,7 @@ impl RunState {
             match &mut item.role {
                 Role::Step(record) => {
                     if record.state == StepState::Pending {
-                        // Pending: fits.
+                        // A pending step: the change fits.
                         let _fits = self.change(here, Change::ConditionFalse, at);
                     }
                 }

@@ -1,5 +1,4 @@
-//! Instances: every step, heading, collection and element of a collection that a run has, as a tree of items with a
-//! graph of needs across it.
+//! Instances: every step, heading, collection and element of a run, as a tree of items with a graph of needs across it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use crate::state::record::StepRecord;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ItemId(pub(crate) u32);
 
-/// A step, a heading, a collection or an element of one.
+/// A step, a heading, a collection or one of its elements.
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) key: StepKey,
@@ -26,29 +25,29 @@ pub(crate) struct Item {
     /// Key and value, for an element of a collection.
     pub(crate) element: Option<(String, Arc<Value>)>,
     pub(crate) role: Role,
-    /// Needs that are not met, and one for the block around it that is not open.
+    /// Number of unmet needs, plus one for the enclosing block while it is not open.
     pub(crate) unmet: u32,
-    /// Needs whose keys read outputs: looked up when everything else is met.
+    /// Needs whose keys read outputs: resolved when everything else is met.
     pub(crate) late: Vec<usize>,
-    /// What it needs directly, gates that are only written before it left out.
+    /// What it needs directly, except barriers that are only written before it.
     pub(crate) targets: Vec<ItemId>,
-    /// Gates that are written before it, and that nothing else makes it wait for.
+    /// Barriers written before it that it has no other need for.
     pub(crate) gates: Vec<ItemId>,
-    /// Who needs it, and whether an output is read.
+    /// Items that need it, and whether they read an output.
     pub(crate) dependents: Vec<(ItemId, bool)>,
     /// When its needs were met.
     pub(crate) begun: Option<(Timestamp, Seq)>,
     /// When it met the needs of others.
     pub(crate) met: Option<Seq>,
-    /// What `decide` has to record about it.
+    /// What `decide` must record about it.
     pub(crate) verdict: Option<(Verdict, u64)>,
-    /// Of an element: steps in it (itself included) that keep its slot.
+    /// Of an element: number of its steps (itself included) that keep its slot.
     pub(crate) active: u32,
-    /// Of an element: steps in it (itself included) that have failed or need a decision.
+    /// Of an element: number of its steps (itself included) that failed or need a decision.
     pub(crate) failures: u32,
-    /// Of an element whose collection is limited: whether it has one of the slots.
+    /// Of an element of a limited collection: whether it has one of the slots.
     pub(crate) slot: Slot,
-    /// Of an element: what in it (itself included) goes on when it has a slot.
+    /// Of an element: items in it (itself included) that continue when it gets a slot.
     pub(crate) held: Vec<ItemId>,
 }
 
@@ -64,7 +63,7 @@ pub(crate) enum Slot {
     Taken,
 }
 
-/// What an item is.
+/// The role of an item.
 #[derive(Debug)]
 pub(crate) enum Role {
     Step(Box<StepRecord>),
@@ -83,26 +82,26 @@ pub(crate) enum Role {
 pub(crate) struct Collection {
     pub(crate) state: BlockState,
     pub(crate) instances: IndexMap<String, ItemId>,
-    /// Elements that want a slot: those that had one before come first.
+    /// Elements that wait for a slot: those that had one before come first.
     pub(crate) queue: VecDeque<ItemId>,
     pub(crate) left: u32,
-    /// Slots that are taken.
+    /// Number of slots in use.
     pub(crate) taken: u32,
-    /// Elements that may have given up their slot.
+    /// Elements that may have released their slot.
     pub(crate) idle: Vec<ItemId>,
-    /// Elements in which something has failed or needs a decision.
+    /// Number of elements in which a step failed or needs a decision.
     pub(crate) failed: u32,
     /// Needs that wait for the elements to be known.
     pub(crate) blocked: Vec<Lookup>,
 }
 
-/// Where a block or a collection stands; what is in it has states of its own.
+/// The state of a block or collection; the items in it have their own states.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum BlockState {
     /// Its needs are not met yet.
     #[default]
     Closed,
-    /// What is in it may begin.
+    /// Its items may begin.
     Open,
     /// Its `when`, or that of a block around it, is false.
     ConditionFalse,
@@ -110,7 +109,7 @@ pub enum BlockState {
     Failed(Box<StepError>),
 }
 
-/// What `decide` has to record about an item.
+/// What `decide` must record about an item.
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
     ConditionFalse,
@@ -118,20 +117,20 @@ pub(crate) enum Verdict {
     Wrong(StepError),
 }
 
-/// The search for the items that a need means, as far as it has come.
+/// A lookup of the items that a need refers to, with its progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup {
     pub(crate) reader: ItemId,
     pub(crate) reads_output: bool,
-    /// A gate implies the need.
+    /// A barrier implies the need.
     pub(crate) barrier: bool,
-    /// Nodes from the top to the one that is needed.
+    /// Nodes from the top level to the needed one.
     pub(crate) path: Arc<[NodeId]>,
-    /// How many of them have been found.
+    /// How many of them have been resolved.
     pub(crate) depth: usize,
     /// The last of them.
     pub(crate) at: Option<ItemId>,
-    /// Keys still to be used.
+    /// Keys not yet used.
     pub(crate) keys: VecDeque<String>,
 }
 

@@ -1,4 +1,4 @@
-//! When an event was recorded, and how long ago that is.
+//! The time of an event, and how long ago that was.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use crate::clock::Now;
 use crate::ids::Seq;
 use crate::state::RunState;
 
-/// When an event was recorded, by both clocks and in the order of the journal.
+/// The time of an event, by both clocks and in the order of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     /// The wall clock: for people.
     pub(crate) utc: Timestamp,
-    /// The boot-time clock since the driver took the run; zero for what an earlier driver recorded.
+    /// The boot-time clock since the driver took the run; zero for events of an earlier driver.
     pub(crate) boot: Duration,
-    /// The event's place in the journal.
+    /// The event's position in the journal.
     pub(crate) seq: Seq,
 }
 
 impl Moment {
-    /// The same moment with another time for people.
+    /// The same moment with another wall-clock time.
     pub(crate) fn told(self, utc: Timestamp) -> Self {
         Moment { utc, ..self }
     }
@@ -33,8 +33,8 @@ impl RunState {
         self.boot = self.boot.max(boot);
     }
 
-    /// How long ago `moment` is, for waits that go on across a restart. What an earlier driver recorded is as old as the
-    /// wall clock says at the take-over: never negative, should that clock have been ahead then.
+    /// How long ago `moment` was, for waits that continue across a restart. An event of an earlier driver is as old as the
+    /// wall clock said at the take-over; never negative, in case that clock was ahead.
     pub(crate) fn elapsed(&self, moment: Moment, now: Now) -> Duration {
         match self.took {
             Some((seq, took)) if moment.seq < seq => {

@@ -1,4 +1,4 @@
-//! What a need means: the items that it names, found as soon as the collections on the way to them are expanded.
+//! Resolves needs to items, as soon as the collections on their path are expanded.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ impl RunState {
         let collection = matches!(item.role, Role::Collection(_));
         let element = item.is_element();
         for (position, need) in node.needs.iter().enumerate() {
-            // Needs of a `for_each` that speak of the element are its elements'; the others are its own.
+            // Needs of a `for_each` that read the element belong to its elements; the others belong to the collection.
             if node.for_each.is_some() {
                 let of_element = need.keys.iter().any(reads_each);
                 if (collection && of_element) || (element && !of_element) {
@@ -37,7 +37,7 @@ impl RunState {
         }
     }
 
-    /// Begins to look up what a need of `reader` means.
+    /// Starts resolving one need of `reader`.
     pub(crate) fn find_need(&mut self, reader: ItemId, position: usize) {
         let plan = Arc::clone(&self.plan);
         let node = self.item(reader).node;
@@ -70,7 +70,7 @@ impl RunState {
         });
     }
 
-    /// Follows a lookup until it has found items, or waits for a collection to be expanded.
+    /// Follows a lookup until it has found items, or waits for a collection to expand.
     pub(crate) fn follow(&mut self, mut lookup: Lookup) {
         while lookup.depth < lookup.path.len() {
             let node = lookup.path[lookup.depth];
@@ -124,7 +124,7 @@ impl RunState {
                     }
                 }
             } else {
-                // All elements are meant: one need becomes as many as there are elements.
+                // Without a key, all elements are needed: one need becomes one per element.
                 let elements: Vec<ItemId> = instances_of(collection);
                 let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
                 self.item_mut(lookup.reader).unmet += count;
@@ -150,7 +150,7 @@ impl RunState {
         }
     }
 
-    /// The instance of `node` that `item` lies in.
+    /// The instance of `node` that contains `item`.
     pub(crate) fn enclosing(&self, item: ItemId, node: NodeId) -> Option<ItemId> {
         let mut at = self.item(item).parent;
         while let Some(id) = at {
@@ -168,7 +168,7 @@ fn instances_of(collection: &Collection) -> Vec<ItemId> {
     collection.instances.values().copied().collect()
 }
 
-/// Whether the item is met only for those who read nothing of it.
+/// Whether the item satisfies only dependents that read none of its outputs.
 pub(crate) fn withheld(item: &Item) -> bool {
     matches!(item.step().map(|record| &record.state), Some(StepState::Skipped { output: None, .. }))
 }

@@ -1,4 +1,4 @@
-//! What is kept of one step beside its state: counts, marks and proofs that outlive a change of state.
+//! The data of a step beside its state: counts, marks and proofs that outlive a change of state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,67 +19,67 @@ use crate::state::step_state::{Proof, StepState, Way};
 use crate::step::{ActedAs, Approval, Cause, ClaimKey, Identity, Phase};
 use crate::wait::WaitKind;
 
-/// One step: its state, and what outlives it.
+/// A step's state and the data that outlives it.
 #[derive(Debug)]
 pub(crate) struct StepRecord {
     pub(crate) state: StepState,
     /// When its needs were met.
     pub(crate) since: Option<Moment>,
-    /// When it was last let go: by the plan's order, on the way back, or by a person. What must not be removed in haste
-    /// counts from here, as nobody here knows what others removed just before.
+    /// When the step was last released: when it began, when its undo began, or by a person. The delete delay counts from
+    /// here, because this run does not know what others deleted just before.
     pub(crate) let_go: Option<Moment>,
-    /// Intents so far, both ways.
+    /// Intents so far, in both directions.
     pub(crate) attempts: u32,
     /// Failures in a row.
     pub(crate) failures: Failures,
-    /// Looks at an uncertain write that failed themselves.
+    /// Failed reads since the last write became uncertain.
     pub(crate) failed_looks: u32,
-    /// Waits since the last write: their deadlines do not move when a wait is interrupted.
+    /// Waits since the last write: an interrupted wait keeps its deadline.
     pub(crate) waits: Vec<WaitMark>,
     pub(crate) approval: Option<Approval>,
     pub(crate) receipt: Option<Value>,
-    /// How a person settled the last decision; used once.
+    /// The choice of the last decision; used once.
     pub(crate) decided: Option<Choice>,
-    /// What was decided is for what was found drifted, and for nothing that is as wanted when it is looked at.
+    /// The choice of a repair: it applies to a resource found drifted, not to one that the probe finds as wanted.
     pub(crate) only_drifted: bool,
-    /// What is there is being removed on the way forward, because a person wants it made anew.
+    /// The resource is being deleted on the way forward, because a person decided to recreate it.
     pub(crate) replacing: bool,
-    /// The undo was called off while its delete request was on its way: how that ends is found out, and no other is sent.
+    /// The undo was called off while its delete request was in flight: the outcome is verified, and no other delete is sent.
     pub(crate) called_off: bool,
-    /// As whom it was done and proven, each once.
+    /// The identities that wrote and proved it, each once.
     pub(crate) acted_as: Vec<ActedAs>,
     /// Outputs that a person stated.
     pub(crate) provided: BTreeMap<String, Stated>,
     pub(crate) ownership: Ownership,
-    /// What was read carries this run's marker, and the journal has no intent of this step: it lost its last entries.
+    /// The resource carries this run's marker without an intent in the journal: the journal lost its last entries.
     pub(crate) lost: bool,
-    /// What it had created was deleted on the way forward, and proven gone; nothing was sent since.
+    /// The resource that it had created was deleted on the way forward, and that is proven; nothing was sent since.
     pub(crate) deleted: bool,
     /// The step of an earlier run of the same key that created the resource.
     pub(crate) created_earlier: Option<CreatedBy>,
-    /// The earlier run that keeps what the last intent updates.
+    /// The earlier run that keeps the resource which the last intent updates.
     pub(crate) owner: Option<RunId>,
-    /// A later run of the same key updated what this step created: differences are that run's.
+    /// The later run of the same key that updated the resource; it explains differences.
     pub(crate) updated_since: Option<RunId>,
-    /// A write was answered by nobody, and no read has settled it.
+    /// A write had no response, and no read has shown its outcome.
     pub(crate) unsettled: bool,
-    /// Requests whose response is not known and that may still take effect.
+    /// Requests without a known response that may still take effect.
     pub(crate) requests: Requests,
     /// End of the last write.
     pub(crate) write_ended: Option<Moment>,
     pub(crate) proof: Option<Arc<Proof>>,
     /// The event that recorded the proof.
     pub(crate) proven: Seq,
-    /// What is said of an absence that is not believed yet.
+    /// Why an absence is not believed yet.
     pub(crate) doubt: Option<String>,
-    /// What was seen on the way, oldest first.
+    /// Observations during the step, oldest first.
     pub(crate) seen: Vec<(Timestamp, String)>,
     pub(crate) last_error: Option<Box<StepError>>,
     pub(crate) claims: Vec<ClaimKey>,
     pub(crate) call: Option<Arc<Call>>,
-    /// What the last look at everything that is in place found here, and when; until it is proven again.
+    /// Result of the last verification and when it was recorded; removed when the step is proven again.
     pub(crate) standing: Option<(Timestamp, Standing)>,
-    /// Place on the agenda.
+    /// Its entry on the agenda.
     pub(crate) slot: Option<Slot>,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct StepRecord {
 pub struct Stated {
     /// Its value.
     pub value: Value,
-    /// Who said so.
+    /// Who stated it.
     pub by: Actor,
     /// When.
     pub at: Timestamp,
@@ -101,7 +101,7 @@ pub(crate) struct Failures {
     pub(crate) since: Option<Moment>,
 }
 
-/// One kind of wait, while no write comes between.
+/// The waits of one kind since the last write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WaitMark {
     pub(crate) kind: WaitKind,
@@ -110,26 +110,26 @@ pub(crate) struct WaitMark {
     pub(crate) looks: u32,
 }
 
-/// What the journal says about who made the thing.
+/// What the journal says about who created the resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ownership {
-    /// Undo has to look: a write was intended, and it is not certain that it never happened.
+    /// Undo must probe it: a write was intended, and it is not certain that it had no effect.
     pub(crate) owed: bool,
-    /// The same before the intent that is open now.
+    /// The value of `owed` before the open intent.
     pub(crate) owed_before: bool,
-    /// The open intent found nothing there.
+    /// The probe of the open intent found nothing.
     pub(crate) absent_now: bool,
-    /// Some intent that may have happened found nothing there.
+    /// The probe of some intent that may have taken effect found nothing.
     pub(crate) was_absent: bool,
-    /// A write onto nothing was accepted.
+    /// A write after a probe that found nothing was accepted.
     pub(crate) accepted_onto_nothing: bool,
     /// A request that creates or updates was accepted.
     pub(crate) accepted: bool,
-    /// The removal was accepted.
+    /// The delete request was accepted.
     pub(crate) removal_accepted: bool,
 }
 
-/// With what and as whom the step acts: resolved once, when it begins.
+/// Parameters and identities of the step: resolved once, when it begins.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) params: Arc<Value>,
@@ -137,7 +137,7 @@ pub(crate) struct Call {
     pub(crate) auxiliary: Option<Identity>,
 }
 
-/// Notes on the way that are kept as evidence.
+/// How many observations are kept as evidence.
 const SEEN_KEPT: usize = 5;
 
 impl StepRecord {
@@ -179,7 +179,7 @@ impl StepRecord {
         }
     }
 
-    /// The wait of this kind that is going on, bounded or not.
+    /// The open wait of this kind, with or without a deadline.
     pub(crate) fn wait_mark(&self, kind: WaitKind, bounded: bool) -> Option<&WaitMark> {
         self.waits.iter().find(|mark| mark.kind == kind && mark.deadline.is_some() == bounded)
     }
@@ -198,7 +198,7 @@ impl StepRecord {
         self.provided.iter().map(|(output, stated)| (output.clone(), stated.value.clone())).collect()
     }
 
-    /// Takes in what an event says beside the change of state; called before the state changes.
+    /// Takes in what an event says apart from the change of state; called before the state changes.
     pub(crate) fn note(&mut self, event: &StepEvent, at: Moment) {
         self.doubt = match event {
             StepEvent::StillAbsent { what, .. } => what.clone(),
@@ -302,7 +302,7 @@ impl StepRecord {
             }
             StepEvent::RetryWait { error, failures, since, .. } => {
                 self.refused(was_intended);
-                // Out of Uncertain only by reads that settled it; any other failure settles nothing.
+                // Leaving Uncertain needs a read that shows the outcome; any other failure leaves the write unsettled.
                 if matches!(self.state, StepState::Uncertain { .. }) {
                     self.unsettled = false;
                 }
@@ -339,13 +339,14 @@ impl StepRecord {
             StepEvent::Rejected { .. } => self.approval = None,
             StepEvent::SlotWanted => {}
             StepEvent::LookNow => {
-                // Something was mended before a person asked; who only waits for a timer is not held up by asking.
+                // A person may have repaired something just before; a step that only waits for a timer is not delayed by a
+                // `retry`.
                 if !matches!(self.state, StepState::Waiting(_) | StepState::Uncertain { .. }) {
                     self.let_go = Some(at);
                 }
                 self.failures = Failures::default();
                 self.waits.clear();
-                // Only a look is asked for: an answer that came to nothing before is not carried out by it.
+                // `retry` asks only for a read: an earlier choice that had no effect is not carried out by it.
                 if matches!(&self.state, StepState::NeedsDecision { phase, .. } if phase.way() == Way::Forward)
                 {
                     self.decided = None;
@@ -358,7 +359,7 @@ impl StepRecord {
             }
             StepEvent::Provided { output, value, by } => self.state_output(output, value, by, at),
             StepEvent::Removed { .. } => {
-                // Whoever made what was there: it is gone, and what comes next is made by this run.
+                // The resource is deleted, independent of its creator; what follows is created by this run.
                 self.replacing = false;
                 self.called_off = false;
                 self.lost = false;
@@ -374,9 +375,9 @@ impl StepRecord {
                 self.called_off = true;
             }
             StepEvent::UndoCalledOff { settling: false, .. } => {
-                // What was deleted is not there: what comes next is created by this run.
+                // The deleted resource does not exist: what follows is created by this run.
                 if matches!(self.state, StepState::Undone(_)) {
-                    // A read that still finds it is outdated: it is not something that the run found there.
+                    // A read that still finds it is outdated: it must not count as pre-existing.
                     self.deleted = self.ownership.removal_accepted || self.requests.last_delete().is_some();
                     self.lost = false;
                     self.ownership = Ownership::default();
@@ -402,14 +403,14 @@ impl StepRecord {
         }
     }
 
-    /// The journal lost what this run wrote here: undo has to look at it.
+    /// The journal lost what this run wrote here: undo has to probe it.
     pub(crate) fn is_lost(&mut self) {
         self.lost = true;
         self.ownership.owed = true;
         self.ownership.owed_before = true;
     }
 
-    /// The open write may have happened: by its own report, or because its driver is gone.
+    /// The open write may have taken effect: by its own report, or because its driver ended.
     pub(crate) fn became_uncertain(&mut self, ended: Moment) {
         self.write_ended = Some(ended);
         self.failures.count += 1;
@@ -420,13 +421,13 @@ impl StepRecord {
         }
     }
 
-    /// Its needs are met.
+    /// All its needs are met.
     pub(crate) fn begin(&mut self, at: Moment) {
         self.since = Some(at);
         self.let_go = Some(at);
     }
 
-    /// Its turn has come to be taken back: what failed or waited on the way forward does not count.
+    /// Its undo begins: failures and waits of the way forward do not count.
     pub(crate) fn begin_back(&mut self, at: Moment) {
         self.let_go = Some(at);
         self.failures = Failures::default();
@@ -438,7 +439,7 @@ impl StepRecord {
         self.last_error = None;
     }
 
-    /// It is repaired: what failed or waited before does not count, and what the person decided holds for the next look.
+    /// Its repair begins: earlier failures and waits do not count, and the person's choice applies to the next probe.
     fn begin_again(&mut self, choice: Option<Choice>, at: Moment) {
         self.let_go = Some(at);
         self.failures = Failures::default();
@@ -448,9 +449,10 @@ impl StepRecord {
         self.only_drifted = true;
         self.replacing = false;
         self.last_error = None;
-        // Given up when the run ended: they are taken again with the next intent.
+        // The claims ended with the run; the next intent claims them again.
         self.claims.clear();
-        // What lost its marker may be another's by now: written over, it is changed by this run, not made.
+        // A resource that lost its marker may have another owner by now: overwriting makes it updated by this run, not
+        // created.
         let lost = matches!(&self.standing, Some((_, standing)) if standing.lost_marker());
         if lost && choice == Some(Choice::Overwrite) {
             self.ownership.was_absent = false;
@@ -463,7 +465,7 @@ impl StepRecord {
         self.provided.insert(output.to_owned(), stated);
     }
 
-    /// An intended write certainly did not happen.
+    /// The intended write certainly had no effect.
     fn refused(&mut self, was_intended: Option<Way>) {
         if was_intended == Some(Way::Forward) {
             self.ownership.owed = self.ownership.owed_before;

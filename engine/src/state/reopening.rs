@@ -1,4 +1,4 @@
-//! Repair: steps that were done begin again with a look, and what depends on them begins after them.
+//! Repair: done steps begin again with a probe, and their dependents begin after them.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::state::step_state::StepState;
 use crate::state::{IllegalTransition, RunState};
 
 impl RunState {
-    /// Begins a step again: at once, or after others that are repaired with it.
+    /// Begins a step again: at once, or after other steps that are repaired with it.
     pub(crate) fn reopen(
         &mut self,
         id: ItemId,
@@ -37,7 +37,7 @@ impl RunState {
         Ok(())
     }
 
-    /// What was approved is what was sent then; another write has to be approved anew.
+    /// Removes the approval: it covered the earlier write, and another write needs a new one.
     fn forget_approval(&mut self, id: ItemId) {
         let gated = self.plan.node(self.item(id).node).step().is_some_and(|step| step.approval.is_some());
         if gated && let Some(record) = self.item_mut(id).step_mut() {
@@ -45,8 +45,8 @@ impl RunState {
         }
     }
 
-    /// A step that is being repaired, and that `id` (or a block around it) needs directly: its outputs are not to be read
-    /// until it stands again.
+    /// A step under repair that `id` (or a block around it) needs directly: its outputs must not be read until it is done
+    /// again.
     pub(crate) fn reopened_need(&self, id: ItemId) -> Option<ItemId> {
         if self.reopened.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! What references read: inputs, outputs of other steps, the element of a `for_each`, the run's id.
+//! Evaluation scope of references: inputs, outputs of other steps, the element of a `for_each`, the run's id.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::state::item::{BlockState, ItemId, Role};
 use crate::state::record::Call;
 use crate::step::Identity;
 
-/// What an item's references read.
+/// The scope of one item.
 pub(crate) struct ItemScope<'a> {
     state: &'a RunState,
     item: Option<ItemId>,
@@ -59,7 +59,7 @@ impl Scope for ItemScope<'_> {
         let mut from = None;
         let mut depth = 0;
         if let Some(reader) = self.item {
-            // A reader is in the blocks around it; when it is an element itself, in that too.
+            // The reader's enclosing blocks are fixed instances; so is the reader itself when it is an element.
             while depth < path.len() {
                 let own = self.state.item(reader);
                 let around = if own.node == path[depth] && !matches!(own.role, Role::Collection(_)) {
@@ -111,7 +111,7 @@ impl RunState {
         Some(Value::Object(all))
     }
 
-    /// With what and as whom a step acts.
+    /// Resolves a step's parameters and identities.
     pub(crate) fn resolve_call(&self, id: ItemId) -> Result<Call, StepError> {
         let item = self.item(id);
         let Some(step) = self.plan.node(item.node).step() else {
@@ -131,8 +131,7 @@ impl RunState {
         Ok(Call { params: Arc::new(params), identities, auxiliary })
     }
 
-    /// Identities that a step of this item could act as, but for those that it does act as. One that cannot be resolved is
-    /// nobody.
+    /// The plan's other identities, apart from the step's own. One that cannot be resolved is omitted.
     pub(crate) fn other_identities(&self, id: ItemId, own: &[Identity]) -> Vec<Identity> {
         if own.is_empty() {
             return Vec::new();
@@ -148,21 +147,21 @@ impl RunState {
 
     fn resolve_identity(&self, id: ItemId, identity: IdentityId) -> Result<Identity, StepError> {
         let definition = self.plan.identity(identity);
-        // An identity speaks of the block that declares it, not of the step that uses it.
+        // An identity is evaluated in the block that declares it, not in the step that uses it.
         let place = definition.declared_in.and_then(|node| self.enclosing(id, node));
         identity_of(definition, &ItemScope { state: self, item: place })
     }
 
-    /// The elements of a `for_each`, keyed; a duplicate is an error.
+    /// The keyed elements of a `for_each`; a duplicate key is an error.
     pub(crate) fn elements(&self, id: ItemId, over: &Expr) -> Result<Vec<(String, Value)>, StepError> {
         let wrong = |error: EvalError| StepError::plan_wrong(format!("`for_each`: {error}"));
-        // The elements are named outside of the collection that they make.
+        // The elements are evaluated outside of the collection that they create.
         let value = over.eval(&ItemScope { state: self, item: Some(id) }).map_err(wrong)?;
         twinspan_plans::elements::elements(value).map_err(|error| StepError::plan_wrong(error.to_string()))
     }
 }
 
-/// An identity with what the plan says of it, read through `scope`.
+/// Resolves an identity and its attributes through `scope`.
 pub(crate) fn identity_of(definition: &IdentityDef, scope: &dyn Scope) -> Result<Identity, StepError> {
     let mut attributes = BTreeMap::new();
     for (name, expr) in &definition.attributes {

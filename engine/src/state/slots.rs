@@ -1,5 +1,5 @@
-//! `parallel` and `halt_after`: how many elements of a `for_each` block have work in progress, and after how many failures no
-//! further one gets any.
+//! `parallel` and `halt_after`: how many elements of a `for_each` block may work at the same time, and after how many
+//! failures no further element gets a slot.
 //!
 //! ```text
 //! Unused ─its first step could begin─▶ Wanted ─a slot is free, and fewer than `halt_after` failed─▶ Taken
@@ -7,8 +7,8 @@
 //!    └──────────────── nothing in it moves or waits for the remote: it waits for people, or ended ────┘
 //! ```
 //!
-//! An element that waited for a person takes a slot again before anything in it begins or is written: otherwise fifty
-//! approvals given together would let fifty elements write at once, the first of them broken.
+//! An element that waited for a person needs a slot again before a step in it begins or writes: otherwise fifty approvals
+//! given together would let fifty elements write at once, although the first may show a fault.
 
 use twinspan_plans::{BlockDef, EffectClass};
 
@@ -30,11 +30,11 @@ pub struct HaltedBlock {
     pub halt_after: u32,
     /// Instances that have not begun.
     pub not_begun: usize,
-    /// Instances that could go on after a wait for a person, and are held back.
+    /// Instances that could continue after a wait for a person, and are held back.
     pub held_back: usize,
 }
 
-/// What a collection lets happen at once.
+/// The limits of a collection.
 #[derive(Clone, Copy)]
 struct Limits {
     parallel: u32,
@@ -75,7 +75,7 @@ impl RunState {
         found
     }
 
-    /// Whether a step that is about to be looked at could write then, and its element has no slot for that.
+    /// The element whose slot the step lacks, if the step would be probed and could then write.
     pub(crate) fn lacks_slot(&self, id: ItemId) -> Option<ItemId> {
         let item = self.item(id);
         let about_to_write = self.control.goal == Goal::Finish
@@ -84,7 +84,7 @@ impl RunState {
         if about_to_write { self.without_slot(id) } else { None }
     }
 
-    /// `id` goes on when `element` has a slot.
+    /// Queues `id` until `element` has a slot.
     pub(crate) fn hold(&mut self, element: ItemId, id: ItemId) {
         let item = self.item_mut(element);
         if !item.held.contains(&id) {
@@ -96,7 +96,7 @@ impl RunState {
             return;
         }
         self.item_mut(element).slot = Slot::Wanted;
-        // What had begun before goes first: it is nearer to its end.
+        // Elements that had begun go first: they are nearer to their end.
         let items = &self.items;
         let begun = |id: &&ItemId| items[id.0 as usize].begun.is_some();
         let Role::Collection(waiting) = &items[collection.0 as usize].role else { return };
@@ -108,7 +108,7 @@ impl RunState {
         self.pumps.insert(collection);
     }
 
-    /// Takes back the slots that are not used any more, and gives one, when the collection's limits allow it.
+    /// Frees slots that are no longer used, and assigns one if the collection's limits allow it.
     pub(crate) fn pump(&mut self, id: ItemId, at: Moment) {
         let Some(limits) = self.limits(id) else { return };
         let Some(collection) = self.item_mut(id).collection_mut() else { return };
@@ -128,7 +128,7 @@ impl RunState {
         }
         let Some(next) = collection.queue.pop_front() else { return };
         collection.taken += 1;
-        // Where nothing in it moves after all, it gives the slot up at once.
+        // If no step in it moves after all, it frees the slot at once.
         collection.idle.push(next);
         self.pumps.insert(id);
         let item = self.item_mut(next);
@@ -142,7 +142,7 @@ impl RunState {
         }
     }
 
-    /// A step that was held back is looked at, unless an element further out has no slot.
+    /// Schedules a step that was held back, unless an element further out has no slot.
     fn look_at_last(&mut self, id: ItemId, at: Moment) {
         if let Some(element) = self.lacks_slot(id) {
             self.tally.held.insert(id);
@@ -154,7 +154,7 @@ impl RunState {
         }
     }
 
-    /// Something below and including `id` keeps a slot, or does not any more: counted in every element around it.
+    /// A step in `id` starts or stops keeping a slot: counted in every element around it.
     pub(crate) fn activity(&mut self, id: ItemId, begins: bool) {
         self.count_around(
             id,
@@ -168,7 +168,7 @@ impl RunState {
         );
     }
 
-    /// Something below and including `id` has failed or needs a decision, or goes on after all.
+    /// A step in `id` failed or needs a decision, or continues after all: counted in every element around it.
     pub(crate) fn failure(&mut self, id: ItemId, fails: bool) {
         self.count_around(
             id,
@@ -181,8 +181,8 @@ impl RunState {
         );
     }
 
-    /// Counts one more or one less in every element around `id`. Where that is the first or the last one of an element, its
-    /// collection is told; where there is one less, another element may get a slot.
+    /// Adds or removes one in every element around `id`. The first or last one in an element updates its collection; after a
+    /// removal, another element may get a slot.
     fn count_around(
         &mut self,
         id: ItemId,
@@ -211,7 +211,7 @@ impl RunState {
         }
     }
 
-    /// The block whose slot a step waits for, if that is all that it waits for.
+    /// The block whose slot a step waits for, if it waits for nothing else.
     pub(crate) fn slot_of(&self, id: ItemId) -> Option<&StepKey> {
         if !self.tally.held.contains(&id) {
             return None;
@@ -220,7 +220,7 @@ impl RunState {
         Some(&self.item(block).key)
     }
 
-    /// Blocks in which no further instance begins, because as many failed as `halt_after` says.
+    /// Blocks in which no further instance begins, because the number of failures reached `halt_after`.
     pub fn halted_blocks(&self) -> Vec<HaltedBlock> {
         let halted = |(item, at): (&Item, u32)| {
             let Role::Collection(collection) = &item.role else { return None };

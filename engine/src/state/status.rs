@@ -1,4 +1,4 @@
-//! The status of a run: computed from its steps and from what the operator wants.
+//! The status of a run: computed from its steps and the operator's instructions.
 
 use std::collections::BTreeSet;
 
@@ -12,39 +12,39 @@ use crate::state::step_state::StepState;
 use crate::state::{Goal, RunState};
 use crate::wait::WaitKind;
 
-/// The status of a run, computed from its steps, from what the operator wants, and (by the backend) from its lease.
+/// The status of a run: computed from its steps, the operator's instructions, and (by the backend) its lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "status")]
 pub enum RunStatus {
-    /// Accepted; no driver has had it.
+    /// Created; no driver has taken it yet.
     Queued,
-    /// Something is in progress, and a driver has it.
+    /// A driver holds the run and work is in progress.
     Running,
-    /// Pause or cancel was asked for; requests in flight end.
+    /// Pause or cancel was requested; requests in flight are finishing.
     Draining,
     /// Paused by an operator.
     Paused,
-    /// Nothing can move until something outside happens.
+    /// Nothing can continue until something outside the run happens.
     Waiting {
-        /// For what, without repeats.
+        /// What it waits for, without repeats.
         on: Vec<WaitKind>,
     },
-    /// Nothing can move because of failures or decisions; resumable.
+    /// Failures or decisions prevent progress; resumable.
     Halted {
         /// Steps that failed.
         failed: Vec<StepKey>,
         /// Steps that need a decision.
         undecided: Vec<StepKey>,
     },
-    /// Work is left, and nobody drives it.
+    /// Work is left, and no process drives the run.
     Interrupted,
-    /// Being undone, and a driver has it.
+    /// A driver is undoing the run.
     Undoing,
-    /// Work of an undo is left, and no process drives it.
+    /// An undo is unfinished, and no process drives the run.
     UndoInterrupted,
-    /// Undo cannot go on by itself.
+    /// Undo cannot continue by itself.
     UndoStopped,
-    /// Ended: everything applicable is done.
+    /// Ended: every applicable step is done.
     Succeeded {
         /// How many steps were skipped by a person.
         skipped: usize,
@@ -54,7 +54,7 @@ pub enum RunStatus {
         /// How many writes are still uncertain.
         uncertain: usize,
     },
-    /// Ended: taken back.
+    /// Ended: undone.
     Undone,
 }
 
@@ -76,7 +76,7 @@ impl RunStatus {
         "undone",
     ];
 
-    /// Its name: stable, for machines.
+    /// The status name, stable for machines.
     pub fn name(&self) -> &'static str {
         match self {
             RunStatus::Queued => "queued",
@@ -95,7 +95,7 @@ impl RunStatus {
         }
     }
 
-    /// The same where nobody drives the run: what would move has nobody to move it.
+    /// The status when no process drives the run: running becomes interrupted.
     #[must_use]
     pub fn undriven(self) -> Self {
         match self {
@@ -106,12 +106,12 @@ impl RunStatus {
     }
 }
 
-/// Which steps are where; kept with every change of state.
+/// Sets of steps by state; updated with every change of state.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Move by themselves.
+    /// Continue by themselves.
     pub(crate) working: BTreeSet<ItemId>,
-    /// Wait for something outside.
+    /// Wait for something outside the run.
     pub(crate) waiting: BTreeSet<ItemId>,
     /// Steps and blocks that failed.
     pub(crate) failed: BTreeSet<ItemId>,
@@ -121,10 +121,10 @@ pub(crate) struct Tally {
     pub(crate) intended: BTreeSet<ItemId>,
     /// Writes whose outcome is not proven.
     pub(crate) open: BTreeSet<ItemId>,
-    /// Cannot be taken back.
+    /// Undo stopped.
     pub(crate) stopped: BTreeSet<ItemId>,
     pub(crate) skipped: usize,
-    /// Would move, and their `for_each` element has no slot: part of `working`.
+    /// Would continue, but their `for_each` element has no slot: part of `working`.
     pub(crate) held: BTreeSet<ItemId>,
 }
 
@@ -161,7 +161,7 @@ impl Tally {
 }
 
 impl RunState {
-    /// Its status, as far as its events tell.
+    /// The status, as far as the events tell.
     pub fn status(&self, _now: Timestamp) -> RunStatus {
         match self.outcome {
             Some(Outcome::Succeeded) => return RunStatus::Succeeded { skipped: self.tally.skipped },
@@ -196,7 +196,7 @@ impl RunState {
         RunStatus::Halted { failed: keys(&self.tally.failed), undecided: keys(&self.tally.undecided) }
     }
 
-    /// Whether writes that were on their way when pause or cancel was asked for have not ended.
+    /// Whether writes that were in flight when pause or cancel was requested are still open.
     pub(crate) fn is_draining(&self) -> bool {
         match &self.control.fence {
             None => true,
@@ -204,7 +204,7 @@ impl RunState {
         }
     }
 
-    /// Whether the goal is reached, and only the end is to be recorded.
+    /// Whether the goal is reached and only the end is left to record.
     pub(crate) fn is_complete(&self) -> bool {
         match self.control.goal {
             Goal::Finish => self.roots_left == 0 && self.reopened.is_empty() && self.head.is_some(),

@@ -1,4 +1,4 @@
-//! Where one step stands: one enum that carries what belongs to each state. What changes it is in `transition`.
+//! The state of one step: one enum that carries the data of each state. `transition` holds all changes.
 
 mod transition;
 
@@ -15,156 +15,156 @@ use crate::state::moment::Moment;
 use crate::step::{Decision, Phase};
 use crate::wait::Wait;
 
-/// Whether a step goes on or is being taken back.
+/// The direction of a step: forward, or undo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
     /// Towards what the plan wants.
     Forward,
-    /// Taken back.
+    /// Undo.
     Back,
 }
 
-/// Where a step stands.
+/// The state of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StepState {
-    /// Its needs are not met yet.
+    /// A need is not met yet.
     Pending,
     /// Its `when`, or that of a block around it, is false.
     ConditionFalse,
-    /// A look at what is there is due or on its way.
+    /// A probe is due or in progress.
     Probing {
-        /// On, or back.
+        /// Forward, or undo.
         way: Way,
     },
-    /// Nothing is there, which is what is wanted: believed once reads agree.
+    /// Confirming absence: nothing was found, as wanted; believed once reads agree.
     Doubting {
         /// Reads that found nothing.
         absent: Absence,
-        /// When the next look is due.
+        /// When the next check is due.
         look_again: Timestamp,
     },
-    /// Waits, and is looked at again.
+    /// Waits, and is checked again.
     Waiting(Box<Waiting>),
     /// A person has to decide.
     NeedsDecision {
-        /// What about.
+        /// The decision and its choices.
         decision: Box<Decision>,
-        /// What was being done.
+        /// The phase that led to it.
         phase: Phase,
         /// Since when.
         since: Timestamp,
     },
-    /// The intent is durable: the write is about to be sent, or on its way.
+    /// The intent is durable: the write is about to be sent, or in flight.
     Intended {
-        /// On, or back.
+        /// Forward, or undo.
         way: Way,
         /// Number of the attempt.
         attempt: u32,
         /// The driver that may send it.
         epoch: Epoch,
-        /// For a removal: what is to be removed.
+        /// For a delete: what is to be deleted.
         found: Option<Arc<Value>>,
     },
-    /// Sent, answer unknown: only reads can tell.
+    /// Sent, response unknown: only reads can tell the outcome.
     Uncertain {
-        /// On, or back.
+        /// Forward, or undo.
         way: Way,
         /// Number of the attempt.
         attempt: u32,
         /// What is known of it.
         error: Option<Box<StepError>>,
-        /// When the sending ended, as far as we know.
+        /// When sending ended, as far as known.
         ended: Timestamp,
-        /// When the next look is due.
+        /// When the next check is due.
         look_again: Timestamp,
         /// Reads since then that found nothing.
         absent: Absence,
     },
-    /// Accepted; a read that begins later has to prove it.
+    /// The remote accepted the write; a read that begins later has to prove it.
     Verifying {
-        /// On, or back.
+        /// Forward, or undo.
         way: Way,
         /// Number of the attempt.
         attempt: u32,
         /// When the write ended.
         ended: Timestamp,
-        /// When the next look is due.
+        /// When the next check is due.
         look_again: Timestamp,
-        /// For a removal: reads that found nothing.
+        /// For a delete: reads that found nothing.
         absent: Absence,
     },
-    /// Tries again later.
+    /// A transient failure; tries again later.
     RetryWait {
         /// What happened.
         error: Box<StepError>,
-        /// What is tried again.
+        /// The phase that is retried.
         phase: Phase,
         /// Failures so far.
         failures: u32,
         /// When the first of them was.
         since: Timestamp,
-        /// When.
+        /// When the retry is due.
         until: Timestamp,
     },
-    /// A person leaves it out; its check runs once more for the record.
+    /// An operator skips it; its check runs once more for the record.
     Skipping,
-    /// Found as wanted at first sight.
+    /// The first probe found the resource as wanted.
     Unchanged(Arc<Proof>),
-    /// Proven.
+    /// The effect is proven.
     Done(Arc<Proof>),
-    /// Cannot go on.
+    /// Cannot continue.
     Failed {
         /// Why.
         error: Box<StepError>,
-        /// What was being done.
+        /// The phase that failed.
         phase: Phase,
     },
-    /// Left out by a person.
+    /// Skipped by an operator.
     Skipped {
         /// Outputs, where there are any.
         output: Option<Arc<Value>>,
-        /// What its check saw.
+        /// What its check found.
         seen: String,
     },
-    /// Will not begin any more.
+    /// The run's end prevents it from starting.
     Cancelled,
-    /// Taken back, and proven gone.
+    /// The resource was deleted by undo, and that is proven.
     Undone(Box<Evidence>),
-    /// Undo left it in place.
+    /// Undo kept the resource.
     Kept {
         /// Why.
         reason: String,
     },
-    /// Undo cannot go on here.
+    /// Undo cannot continue at this step.
     UndoStopped {
         /// Why.
         error: Box<StepError>,
     },
 }
 
-/// A wait that is going on.
+/// An open wait.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waiting {
-    /// For what, and who can end it.
+    /// What it waits for, and who can end it.
     pub wait: Wait,
-    /// What is asked again.
+    /// The phase that is repeated.
     pub phase: Phase,
     /// Since when.
     pub since: Timestamp,
-    /// When it is looked at again.
+    /// When the next check is due.
     pub look_again: Timestamp,
-    /// When it gives up; `None`: never.
+    /// When the wait times out; `None`: never.
     pub deadline: Option<Timestamp>,
 }
 
-/// A state that was proven by a read.
+/// The state of a resource as a read proved it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proof {
-    /// What is there.
+    /// The current values.
     pub output: Value,
-    /// Who made it.
+    /// Who created it.
     pub origin: Origin,
-    /// How it is known.
+    /// The evidence.
     pub evidence: Evidence,
 }
 
@@ -177,27 +177,27 @@ pub struct Absence {
     pub since: Option<Duration>,
 }
 
-/// Everything that can change a step's state.
+/// Every cause of a change of a step's state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change<'a> {
-    /// Its needs are met and it is applicable.
+    /// All its needs are met, and its condition is true.
     NeedsMet,
-    /// It, or a block around it, is not applicable.
+    /// Its condition, or that of a block around it, is false.
     ConditionFalse,
-    /// Another driver has the run.
+    /// Another driver took the run.
     DriverTook,
-    /// Its turn has come to be taken back.
+    /// It is the step's turn to be undone.
     TakeBack,
-    /// Its run is taken back, and it made nothing.
+    /// The run is undone, and this step created nothing.
     NothingToTakeBack,
-    /// Its run is taken back, and what it removed by the plan's order does not come back.
+    /// The run is undone, but what this step deleted for the plan cannot be recreated.
     StaysRemoved,
     /// An event of the step.
     Event(&'a StepEvent),
 }
 
 impl Phase {
-    /// On, or back.
+    /// The direction of the phase.
     pub fn way(self) -> Way {
         match self {
             Phase::Probe | Phase::Apply | Phase::Verify => Way::Forward,
@@ -239,13 +239,13 @@ impl Absence {
 }
 
 impl StepState {
-    /// What has to be performed next for it to leave this state by itself.
+    /// The phase that must be performed for the step to leave this state by itself.
     pub fn phase(&self) -> Option<Phase> {
         match self {
             StepState::Probing { way } => Some(way.probe()),
             StepState::Skipping | StepState::Doubting { .. } => Some(Phase::Probe),
             StepState::Waiting(waiting) => Some(waiting.phase),
-            // A write is never repeated without a look.
+            // A write is never repeated without a probe: the earlier one may have taken effect.
             StepState::RetryWait { phase, .. } if phase.writes() => Some(phase.way().probe()),
             StepState::RetryWait { phase, .. } => Some(*phase),
             StepState::Intended { way, .. } => Some(way.write()),
@@ -254,10 +254,10 @@ impl StepState {
         }
     }
 
-    /// When that is due; `None`: at once, or never.
+    /// When that phase is due; `None`: at once, or never.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         match self {
-            // What the remote is given is a span: its next check is set within it.
+            // The limit of a wait for the remote is an interval: its next check is already set within that.
             StepState::Waiting(waiting) => Some(match waiting.deadline {
                 Some(deadline) if waiting.wait.kind.needs_somebody() => waiting.look_again.min(deadline),
                 Some(_) | None => waiting.look_again,
@@ -270,7 +270,7 @@ impl StepState {
         }
     }
 
-    /// On or back, while it is under way.
+    /// The direction, while the step is in progress.
     pub fn way(&self) -> Option<Way> {
         match self {
             StepState::NeedsDecision { phase, .. } => Some(phase.way()),
@@ -278,7 +278,7 @@ impl StepState {
         }
     }
 
-    /// Number of the write whose outcome is not proven yet, if there is one.
+    /// Whether a write's outcome is not proven yet.
     pub fn is_open_attempt(&self) -> bool {
         match self {
             StepState::Intended { .. } | StepState::Uncertain { .. } | StepState::Verifying { .. } => true,
@@ -290,14 +290,14 @@ impl StepState {
         }
     }
 
-    /// Whether a change was announced or sent and is not proven yet, on or back.
+    /// Whether a change was announced or sent and is not proven yet, in either direction.
     pub(crate) fn is_changing(&self) -> bool {
         let looking_after =
             self.phase().is_some_and(|phase| !matches!(phase, Phase::Probe | Phase::UndoProbe));
         looking_after || self.is_open_attempt()
     }
 
-    /// Whether it moves by itself, without anything from outside.
+    /// Whether the step continues by itself, without anything from outside.
     pub fn is_working(&self) -> bool {
         match self {
             StepState::Probing { .. }
@@ -311,8 +311,8 @@ impl StepState {
         }
     }
 
-    /// Whether its `for_each` element keeps its slot: it moves, or waits for something that no person does. A write of
-    /// unknown outcome keeps it whatever it waits for.
+    /// Whether its `for_each` element keeps its slot: it continues, or waits for something that no person does. A write of
+    /// unknown outcome keeps the slot whatever the step waits for.
     pub(crate) fn keeps_slot(&self) -> bool {
         match self {
             StepState::Waiting(waiting) => !waiting.wait.kind.needs_somebody(),
@@ -339,7 +339,7 @@ impl StepState {
         }
     }
 
-    /// Whether what depends on it may begin, when nothing of it is read.
+    /// Whether dependents that read no outputs of it may begin.
     pub fn is_met(&self) -> bool {
         matches!(
             self,
@@ -350,7 +350,7 @@ impl StepState {
         )
     }
 
-    /// Whether a person may leave it out: nothing that it sent is open.
+    /// Whether an operator may skip it: no write of it is open.
     pub(crate) fn next_would_skip(&self) -> bool {
         match self {
             StepState::Pending | StepState::Doubting { .. } | StepState::Failed { .. } => true,
@@ -362,7 +362,7 @@ impl StepState {
         }
     }
 
-    /// Whether it may begin again with a look, to be repaired: nothing that it sent is open.
+    /// Whether a repair may begin it again with a probe: no write of it is open.
     pub(crate) fn may_reopen(&self) -> bool {
         match self {
             StepState::Done(_) | StepState::Unchanged(_) | StepState::Failed { .. } => true,
@@ -403,7 +403,7 @@ impl StepState {
         "undo-stopped",
     ];
 
-    /// Its name: stable, for machines.
+    /// The state's name, stable for machines.
     pub fn name(&self) -> &'static str {
         let back = self.way() == Some(Way::Back);
         match self {
@@ -437,7 +437,7 @@ impl StepState {
 }
 
 impl StepEvent {
-    /// Its name: stable, for machines.
+    /// The event's name, stable for machines.
     pub fn name(&self) -> &'static str {
         match self {
             StepEvent::CreatedEarlier { .. } => "created-earlier",

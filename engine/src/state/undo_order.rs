@@ -1,14 +1,13 @@
-//! In which order steps are taken back: a step only after everything that depends on it. The plan's graph of needs is
-//! walked backwards, through blocks and through steps that made nothing.
+//! The order of undo: a step is undone only after everything that depends on it. The plan's graph of needs is walked
+//! backwards, through blocks and through steps that created nothing.
 //!
 //! ```text
-//! forward   target ─▶ reader          block opens ─▶ what is in it ─▶ block closes
-//! back      reader before target      (the same arrows, from their ends)
+//! forward   target ─▶ reader          block opens ─▶ its items ─▶ block closes
+//! undo      reader before target      (the same edges, reversed)
 //! ```
 //!
-//! One rule of kinds bends this: a kind may say that its steps go *before* certain kinds that depend on them
-//! ([`crate::step::Step::UNDO_BEFORE`]). Then the arrow between the two is turned, and whatever depended on the later
-//! one is gone before either.
+//! A kind can reverse one edge: [`crate::step::Step::UNDO_BEFORE`] says that its steps are undone *before* certain kinds that
+//! need them. Then everything that needs the later step is undone before both.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -23,13 +22,13 @@ use crate::state::moment::Moment;
 use crate::state::step_state::{Change, StepState, Way};
 use crate::state::view::ItemView;
 
-/// Steps that are still to be taken back.
+/// The steps that undo still has to process.
 #[derive(Debug, Default)]
 pub(crate) struct UndoOrder {
     graph: Graph,
-    /// Steps whose turn has come and that have not begun: newest first.
+    /// Steps whose turn has come and whose undo has not begun: newest first.
     turn: BTreeSet<(Reverse<Seq>, ItemId)>,
-    /// Steps that are not taken back yet.
+    /// Steps that are not undone yet.
     left: BTreeSet<ItemId>,
 }
 
@@ -39,7 +38,7 @@ impl UndoOrder {
         self.left.is_empty()
     }
 
-    /// The order in which `left` is taken back; `begun` says when an item's needs were met.
+    /// The order for `left`; `begun` returns when an item's needs were met.
     fn new(graph: Graph, left: BTreeSet<ItemId>, begun: impl Fn(ItemId) -> Seq) -> Self {
         let free = graph.free();
         let mut order = UndoOrder { graph, turn: BTreeSet::new(), left };
@@ -47,7 +46,7 @@ impl UndoOrder {
         order
     }
 
-    /// These nodes may go: a step that is to be taken back has its turn, everything else is gone at once.
+    /// Releases these nodes: a step that must be undone gets its turn, every other node is finished at once.
     fn let_go(&mut self, mut free: Vec<u32>, begun: impl Fn(ItemId) -> Seq) {
         while let Some(node) = free.pop() {
             let id = ItemId(node / 2);
@@ -59,7 +58,7 @@ impl UndoOrder {
         }
     }
 
-    /// A step is not to be taken back any more.
+    /// Removes a step from the order: it is undone, kept, or owes nothing.
     fn leave(&mut self, id: ItemId, begun: impl Fn(ItemId) -> Seq) {
         if self.left.remove(&id) {
             let free = self.graph.gone(closing(id));
@@ -68,13 +67,13 @@ impl UndoOrder {
     }
 }
 
-/// Who goes before whom on the way back. Every item is two nodes, its opening and its closing. On the way back the
-/// closing comes first: that is where a step is taken back.
+/// The edges of undo. Every item has two nodes, its opening and its closing. Undo reaches the closing first: there a step is
+/// undone.
 #[derive(Debug, Default)]
 struct Graph {
-    /// Nodes that may go once this one is gone.
+    /// Nodes that may be released once this one is finished.
     behind: Vec<Vec<u32>>,
-    /// How many nodes have to go before this one.
+    /// Number of nodes that must finish before this one.
     ahead: Vec<u32>,
 }
 
@@ -83,13 +82,13 @@ impl Graph {
         Graph { behind: vec![Vec::new(); 2 * count], ahead: vec![0; 2 * count] }
     }
 
-    /// Forward, `later` comes after `earlier`: on the way back it goes first.
+    /// Adds an edge: forward, `later` comes after `earlier`; undo finishes it first.
     fn add(&mut self, earlier: u32, later: u32) {
         self.behind[later as usize].push(earlier);
         self.ahead[earlier as usize] += 1;
     }
 
-    /// The node is gone: the nodes that may go now.
+    /// Finishes a node; returns the nodes that are released by it.
     fn gone(&mut self, node: u32) -> Vec<u32> {
         let behind = std::mem::take(&mut self.behind[node as usize]);
         let mut free = Vec::new();
@@ -103,7 +102,7 @@ impl Graph {
         free
     }
 
-    /// Nodes that forward come before this one.
+    /// Nodes that come before this one on the way forward.
     fn before(&self, node: u32) -> BTreeSet<u32> {
         let mut seen = BTreeSet::new();
         let mut open = vec![node];
@@ -113,13 +112,13 @@ impl Graph {
         seen
     }
 
-    /// Nodes that wait for nothing.
+    /// Nodes without unfinished predecessors.
     fn free(&self) -> Vec<u32> {
         let nodes = self.ahead.iter().zip(0_u32..);
         nodes.filter(|(ahead, _)| **ahead == 0).map(|(_, node)| node).collect()
     }
 
-    /// Whether every node gets its turn.
+    /// Whether every node is eventually released.
     fn is_acyclic(&self) -> bool {
         let mut rest = Graph { behind: self.behind.clone(), ahead: self.ahead.clone() };
         let mut open = rest.free();
@@ -152,7 +151,7 @@ impl RunState {
         if turned.is_empty() || graph.is_acyclic() { graph } else { self.graph_with(&HashMap::new()) }
     }
 
-    /// Steps that go later than something they need, with what goes before them.
+    /// Steps with a reversed edge, and the needed steps that are undone before them.
     fn turned(&self) -> HashMap<ItemId, Vec<ItemId>> {
         let mut turned: HashMap<ItemId, Vec<ItemId>> = HashMap::new();
         for id in self.ids() {
@@ -190,7 +189,7 @@ impl RunState {
                     graph.add(closing(*target), opening(id));
                 }
             }
-            // Whoever needs the block around the later one depends on both.
+            // An item that needs the block around the later step depends on both.
             for before in turned.get(&id).into_iter().flatten() {
                 let around = self.blocks_around(*before);
                 for block in self.blocks_around(id).into_iter().filter(|block| !around.contains(block)) {
@@ -201,7 +200,7 @@ impl RunState {
         graph
     }
 
-    /// Items in the order of the plan's needs: what is in one list needs nothing else in it, only what is in lists before.
+    /// Items in levels by the plan's needs: an item needs only items of earlier levels.
     pub(crate) fn levels(&self) -> Vec<Vec<ItemId>> {
         let mut graph = self.graph_with(&HashMap::new());
         let mut levels = Vec::new();
@@ -218,7 +217,7 @@ impl RunState {
         levels
     }
 
-    /// Everything that has to be done before `id` begins.
+    /// Everything that must be done before each of `ids` begins.
     pub(crate) fn needed_by(&self, ids: &[ItemId]) -> Vec<BTreeSet<ItemId>> {
         let graph = self.graph_with(&HashMap::new());
         let closed = |node: &u32| (*node == closing(ItemId(node / 2))).then_some(ItemId(node / 2));
@@ -235,7 +234,7 @@ impl RunState {
         around
     }
 
-    /// Finds what has to be taken back; ends the waits of everything else.
+    /// Determines what undo has to process; cancels everything else.
     pub(crate) fn begin_undo(&mut self, at: Moment) {
         let mut left = BTreeSet::new();
         for id in self.ids() {
@@ -244,14 +243,14 @@ impl RunState {
             if record.ownership.owed {
                 left.insert(id);
             } else {
-                // What may have been sent is owed; nothing else is open here.
+                // A step that may have sent something is owed, so nothing open is cancelled here.
                 let _fits = self.change(id, Change::NothingToTakeBack, at);
             }
         }
         self.undo = UndoOrder::new(self.undo_graph(), left, |id| begun(&self.items, id));
     }
 
-    /// Steps that go forward again when the undo is called off: what was deleted, kept, or ended for its sake.
+    /// Steps that go forward again when the undo is called off: deleted, kept, stopped or cancelled by it.
     pub(crate) fn taken_back(&self) -> Vec<ItemId> {
         let back = |id: &ItemId| {
             self.item(*id).step().is_some_and(|record| match &record.state {
@@ -265,10 +264,10 @@ impl RunState {
         self.ids().filter(back).collect()
     }
 
-    /// Nothing more is deleted. What could not begin while the run was undone may begin now.
+    /// Calls the undo off: no further delete. Steps that could not begin during the undo may begin now.
     pub(crate) fn call_undo_off(&mut self) {
         self.undo = UndoOrder::default();
-        // They are there again only once they are done again: what needs them waits.
+        // Their resources exist again only once they are done again: their dependents wait.
         self.reopened.extend(self.taken_back());
         let items: Vec<ItemId> = self.ids().collect();
         for id in items.into_iter().rev() {
@@ -287,7 +286,7 @@ impl RunState {
         }
     }
 
-    /// Begins the undo of these steps alone, of a run that has ended: nothing else moves.
+    /// Begins the undo of these steps only, in a run that has ended; no other step moves.
     pub(crate) fn begin_undo_of(&mut self, steps: BTreeSet<ItemId>) {
         let owed = |id: &ItemId| {
             self.item(*id)
@@ -298,11 +297,11 @@ impl RunState {
         self.undo = UndoOrder::new(self.undo_graph(), left, |id| begun(&self.items, id));
     }
 
-    /// Lets everything be taken back whose turn has come.
+    /// Starts the undo of every step whose turn has come.
     pub(crate) fn pump_undo(&mut self, at: Moment) {
         loop {
             let ready = self.undo.turn.iter().copied().find(|(_, id)| {
-                // What was sent has to be settled before it is taken back.
+                // A write of unknown outcome must be verified before its step is undone.
                 self.item(*id).step().is_some_and(|record| !is_sent(&record.state))
             });
             let Some(turn) = ready else { return };
@@ -328,7 +327,7 @@ impl RunState {
         }
     }
 
-    /// A step moved while the run is taken back.
+    /// Updates the order after a step changed during undo.
     pub(crate) fn undo_moved(&mut self, id: ItemId) {
         let ended = self
             .item(id)
@@ -344,7 +343,7 @@ impl RunState {
         self.undo.leave(id, |id| begun(items, id));
     }
 
-    /// Steps that undo has to look at, in its order as far as it is fixed; where it is not, the newest first.
+    /// The steps that undo has to probe, in its order where that is fixed; otherwise the newest first.
     pub fn undo_plan(&self) -> Vec<ItemView<'_>> {
         let owed = self.ids().filter(|id| {
             self.item(*id).step().is_some_and(|record| {
@@ -368,7 +367,7 @@ fn begun(items: &[Item], id: ItemId) -> Seq {
     items[id.0 as usize].begun.map_or(Seq(0), |(_, seq)| seq)
 }
 
-/// Sent, with an outcome that is not known yet: it has to be settled before anything is taken back.
+/// Sent with unknown outcome: it must be verified before the step is undone.
 fn is_sent(state: &StepState) -> bool {
     matches!(
         state,

@@ -1,5 +1,5 @@
-//! What the last look at everything that is in place found. It changes no step: a run that succeeded has succeeded, and
-//! that something drifted since is another fact.
+//! The result of the last verification. It changes no step: a run that succeeded stays succeeded; later drift is recorded
+//! beside it.
 
 use jiff::Timestamp;
 
@@ -11,14 +11,14 @@ use crate::state::step_state::StepState;
 use crate::state::view::ItemView;
 use crate::state::{Goal, RunState};
 
-/// The last look at everything that is in place.
+/// The last verification of all proven steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// When its first read began.
     pub began: Timestamp,
     /// When it was recorded.
     pub at: Timestamp,
-    /// Who looked.
+    /// Who ran it.
     pub by: Actor,
 }
 
@@ -33,10 +33,10 @@ impl RunState {
         self.verified = Some(Verified { began, at, by: by.clone() });
         self.drifted.clear();
         for finding in findings {
-            // What the record does not know cannot have drifted from it.
+            // A finding for a step that this state does not have is ignored.
             let Some(id) = self.lookup(&finding.step) else { continue };
             let Some(record) = self.item_mut(id).step_mut() else { continue };
-            // Proven again since that look.
+            // Proven again since that verification.
             let newer = record.proven > after;
             if newer {
                 continue;
@@ -48,12 +48,12 @@ impl RunState {
         }
     }
 
-    /// The last look at everything that is in place.
+    /// The last verification of all proven steps.
     pub fn verified(&self) -> Option<&Verified> {
         self.verified.as_ref()
     }
 
-    /// How many steps it found drifted that were not proven since; `None`: nobody has looked, or the run is taken back.
+    /// How many steps it found drifted that were not proven since; `None`: never verified, or the run is being undone.
     pub fn drift(&self) -> Option<usize> {
         let known = self.verified.as_ref().filter(|_| self.control.goal != Goal::Undo);
         known.map(|_| self.drifted.len())
@@ -63,10 +63,10 @@ impl RunState {
         self.drifted.iter().copied()
     }
 
-    /// Steps whose proof can be read again, those that need nothing first. What is in one list depends on nothing else in
-    /// it. What a person only stated cannot be read.
+    /// Steps whose proof can be read again, in levels: steps without needs first, and no dependencies within a level. A value
+    /// that a person only stated cannot be read.
     pub(crate) fn verifiable(&self) -> Vec<Vec<ItemId>> {
-        // What was only looked at spoke of what is taken back.
+        // During undo there is no wanted state to compare with.
         if self.control.goal == Goal::Undo {
             return Vec::new();
         }
@@ -87,8 +87,8 @@ impl RunState {
 }
 
 impl<'a> ItemView<'a> {
-    /// What the last look at everything that is in place found here, and when it was recorded; `None`: it was not looked
-    /// at, or it was proven since.
+    /// The result of the last verification for this step, and when it was recorded; `None`: it was not verified, or was
+    /// proven since.
     pub fn standing(self) -> Option<(Timestamp, &'a Standing)> {
         let record = self.record()?;
         record.standing.as_ref().map(|(at, standing)| (*at, standing))

@@ -1,4 +1,4 @@
-//! What a run shows of itself: its outline in plan order, each step's state and history, counts, waits.
+//! The readable view of a run: its outline in plan order, each step's state and history, counts, waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::state::{BlockState, Control, RunState};
 use crate::step::{ActedAs, Approval, ClaimKey, Identity};
 use crate::wait::Wait;
 
-/// What an item of a run is.
+/// The kind of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemKind {
     /// A step, or one element of a `for_each` step.
@@ -30,7 +30,7 @@ pub enum ItemKind {
     Element,
 }
 
-/// One item of a run, for reading.
+/// A read-only view of one item.
 #[derive(Clone, Copy, Debug)]
 pub struct ItemView<'a> {
     state: &'a RunState,
@@ -38,53 +38,53 @@ pub struct ItemView<'a> {
     depth: usize,
 }
 
-/// How many steps are where.
+/// Number of steps by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Steps that are known (elements of a `for_each` only once they are).
+    /// Steps that are known (elements of a `for_each` only once it is expanded).
     pub steps: usize,
-    /// Needs not met.
+    /// With an unmet need.
     pub pending: usize,
-    /// Moving by themselves.
+    /// Continuing by themselves.
     pub working: usize,
-    /// Waiting for something outside.
+    /// Waiting for something outside the run.
     pub waiting: usize,
     /// In need of a decision.
     pub undecided: usize,
-    /// Proven, and found in place or observed.
+    /// Unchanged: found as wanted, or only read.
     pub unchanged: usize,
-    /// Proven.
+    /// Done: the effect is proven.
     pub done: usize,
     /// Failed.
     pub failed: usize,
-    /// Left out by a person.
+    /// Skipped by an operator.
     pub skipped: usize,
-    /// Not applicable.
+    /// Skipped because the condition is false.
     pub condition_false: usize,
     /// Cancelled.
     pub cancelled: usize,
-    /// Taken back.
+    /// Undone.
     pub undone: usize,
-    /// Left in place by undo.
+    /// Kept by undo.
     pub kept: usize,
-    /// Undo stopped there.
+    /// Undo stopped.
     pub undo_stopped: usize,
-    /// Writes whose outcome is not proven (counted above too).
+    /// Writes whose outcome is not proven (also counted above).
     pub uncertain: usize,
 }
 
-/// One wait that is going on.
+/// An open wait.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenWait<'a> {
     /// The step that waits.
     pub step: ItemView<'a>,
-    /// For what, and who can end it.
+    /// What it waits for, and who can end it.
     pub wait: &'a Wait,
     /// Since when.
     pub since: Timestamp,
-    /// When it is looked at again.
+    /// When the next check is due.
     pub look_again: Timestamp,
-    /// When it gives up; `None`: never.
+    /// When the wait times out; `None`: never.
     pub deadline: Option<Timestamp>,
 }
 
@@ -114,7 +114,7 @@ impl RunState {
         self.head.as_ref().map(|head| head.started.plan)
     }
 
-    /// Its inputs, secrets as references.
+    /// Its inputs; secrets are references.
     pub fn inputs(&self) -> Option<&Inputs> {
         self.head.as_ref().map(|head| &head.started.inputs)
     }
@@ -124,7 +124,7 @@ impl RunState {
         self.head.as_ref().map_or(0, |head| head.started.seed)
     }
 
-    /// When it was accepted.
+    /// When it was created.
     pub fn started(&self) -> Option<Timestamp> {
         self.started
     }
@@ -139,7 +139,7 @@ impl RunState {
         self.seq
     }
 
-    /// How many drivers it has had.
+    /// Number of drivers that have taken it so far.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
@@ -154,12 +154,12 @@ impl RunState {
         self.program.as_deref()
     }
 
-    /// What the operator wants.
+    /// The operator's instructions.
     pub fn control(&self) -> &Control {
         &self.control
     }
 
-    /// Whether it is being undone, and has not ended.
+    /// Whether it is being undone and has not ended.
     pub fn is_undone_now(&self) -> bool {
         self.control.goal == crate::state::Goal::Undo && self.outcome.is_none()
     }
@@ -169,7 +169,7 @@ impl RunState {
         self.outcome
     }
 
-    /// Everything in the order of the plan, blocks before what is in them.
+    /// All items in the order of the plan, blocks before their contents.
     pub fn outline(&self) -> Vec<ItemView<'_>> {
         let mut all = Vec::with_capacity(self.items.len());
         let mut open: Vec<(ItemId, usize)> = self.roots.iter().rev().map(|id| (*id, 0)).collect();
@@ -208,12 +208,12 @@ impl RunState {
         ItemView { state: self, id, depth }
     }
 
-    /// Everything that waits for something outside, in the order of the plan.
+    /// All open waits, in the order of the plan.
     pub fn waits(&self) -> Vec<OpenWait<'_>> {
         self.steps().filter_map(ItemView::open_wait).collect()
     }
 
-    /// How many steps are where.
+    /// Number of steps by state.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for record in self.items.iter().filter_map(Item::step) {
@@ -255,12 +255,12 @@ impl<'a> ItemView<'a> {
         &self.item().key
     }
 
-    /// How deep it lies; the top level is 0.
+    /// Its nesting depth; the top level is 0.
     pub fn depth(self) -> usize {
         self.depth
     }
 
-    /// What it is.
+    /// Its kind.
     pub fn kind(self) -> ItemKind {
         match &self.item().role {
             Role::Step(_) => ItemKind::Step,
@@ -270,7 +270,7 @@ impl<'a> ItemView<'a> {
         }
     }
 
-    /// Its place in the plan.
+    /// Its node in the plan.
     pub fn node_id(self) -> NodeId {
         self.item().node
     }
@@ -280,7 +280,7 @@ impl<'a> ItemView<'a> {
         self.state.plan.node(self.item().node)
     }
 
-    /// Words for people: its title, else its id.
+    /// Its title, else its id.
     pub fn title(self) -> &'a str {
         let node = self.node();
         node.title.as_deref().unwrap_or(&node.id)
@@ -294,7 +294,7 @@ impl<'a> ItemView<'a> {
         }
     }
 
-    /// What it lies in.
+    /// The block that contains it.
     pub fn parent(self) -> Option<ItemView<'a>> {
         self.item().parent.map(|parent| self.state.view(parent))
     }
@@ -314,7 +314,7 @@ impl<'a> ItemView<'a> {
         self.item().block_state()
     }
 
-    /// Whether everything in it is done, or what it is itself.
+    /// Whether it, or everything in it, is done.
     pub fn is_met(self) -> bool {
         self.item().met.is_some()
     }
@@ -324,7 +324,7 @@ impl<'a> ItemView<'a> {
         self.item().begun.map(|(at, _)| at)
     }
 
-    /// What has to be done before it can begin, by name: needs of its own and of the blocks around it that are not met.
+    /// The unmet needs that prevent it from beginning: its own and those of the blocks around it.
     pub fn waits_for(self) -> Vec<&'a StepKey> {
         let open = |id: &&ItemId| self.state.item(**id).met.is_none() || self.state.reopened.contains(id);
         let mut found: Vec<ItemId> = Vec::new();
@@ -338,33 +338,33 @@ impl<'a> ItemView<'a> {
         found.into_iter().map(|id| &self.state.item(id).key).collect()
     }
 
-    /// The `for_each` block whose slot (`parallel`, `halt_after`) it waits for, if that is all that it waits for.
+    /// The `for_each` block whose slot (`parallel`, `halt_after`) it waits for, if it waits for nothing else.
     pub fn waits_for_slot_of(self) -> Option<&'a StepKey> {
         self.state.slot_of(self.id)
     }
 
-    /// Writes intended so far.
+    /// Number of writes intended so far.
     pub fn attempts(self) -> u32 {
         self.item().step().map_or(0, |record| record.attempts)
     }
 
-    /// Failures in a row.
+    /// Number of failures in a row.
     pub fn failures(self) -> u32 {
         self.item().step().map_or(0, |record| record.failures.count)
     }
 
-    /// Its outputs, as others read them; kept after it was taken back.
+    /// Its outputs, as others read them; kept after undo.
     pub fn outputs(self) -> Option<&'a Value> {
         let record = self.item().step()?;
         record.output().or_else(|| record.proof.as_ref().map(|proof| &proof.output))
     }
 
-    /// The last proof of what it wanted; kept after it was taken back.
+    /// The last proof of its effect; kept after undo.
     pub fn proof(self) -> Option<&'a Proof> {
         self.item().step()?.proof.as_deref()
     }
 
-    /// Who made what is there.
+    /// Who created the resource.
     pub fn origin(self) -> Option<&'a Origin> {
         match self.created_by() {
             Some(_) => Some(&Origin::EarlierRun),
@@ -372,7 +372,7 @@ impl<'a> ItemView<'a> {
         }
     }
 
-    /// The ended run of the same key that created what was proven here, and keeps it.
+    /// The ended run of the same key that created the proven resource and keeps it.
     pub fn created_by(self) -> Option<RunId> {
         let record = self.item().step()?;
         let (by, proof) = (record.created_earlier.as_ref()?, record.proof.as_ref()?);
@@ -386,7 +386,7 @@ impl<'a> ItemView<'a> {
         self.item().step()?.updated_since
     }
 
-    /// How its state is known: of what was taken back, the proof that it is gone.
+    /// The proof of its state; after undo, the proof of absence.
     pub fn evidence(self) -> Option<&'a Evidence> {
         match self.state()? {
             StepState::Undone(evidence) => Some(evidence),
@@ -394,7 +394,7 @@ impl<'a> ItemView<'a> {
         }
     }
 
-    /// What went wrong last, if it has not gone right since.
+    /// The last error, unless the step has succeeded since.
     pub fn last_error(self) -> Option<&'a StepError> {
         let record = self.item().step();
         match (record, self.item().block_state()) {
@@ -409,38 +409,38 @@ impl<'a> ItemView<'a> {
         self.item().step()?.approval.as_ref()
     }
 
-    /// What only the answer to its own write carried. Sensitive: shown, never exported.
+    /// What only the response to its own write carried. Sensitive: shown, never exported.
     pub fn receipt(self) -> Option<&'a Value> {
         self.item().step()?.receipt.as_ref()
     }
 
-    /// With which parameters it acts; `None`: its needs are not met.
+    /// Its resolved parameters; `None`: a need is not met.
     pub fn params(self) -> Option<&'a Value> {
         self.item().step()?.call.as_ref().map(|call| &*call.params)
     }
 
-    /// Who does it, resolved; empty until its needs are met.
+    /// Its resolved identities; empty until its needs are met.
     pub fn identities(self) -> &'a [Identity] {
         let call = self.item().step().and_then(|record| record.call.as_ref());
         call.map_or(&[], |call| &call.identities)
     }
 
-    /// What it holds against other runs.
+    /// Its claims against other runs.
     pub fn claims(self) -> &'a [ClaimKey] {
         self.item().step().map_or(&[], |record| &record.claims)
     }
 
-    /// Whether a write was sent whose outcome nothing has settled.
+    /// Whether the outcome of its last write is still unknown.
     pub fn is_unsettled(self) -> bool {
         self.item().step().is_some_and(|record| record.unsettled)
     }
 
-    /// Whether undo has to look at it.
+    /// Whether undo has to probe it.
     pub fn is_owed(self) -> bool {
         self.item().step().is_some_and(|record| record.ownership.owed)
     }
 
-    /// As whom it was done and proven, each once.
+    /// The identities that wrote and proved it, each once.
     pub fn acted_as(self) -> &'a [ActedAs] {
         self.item().step().map_or(&[], |record| &record.acted_as)
     }
@@ -450,22 +450,22 @@ impl<'a> ItemView<'a> {
         self.item().step().map(|record| &record.provided)
     }
 
-    /// What was seen on the way, oldest first.
+    /// Observations during the step, oldest first.
     pub fn seen(self) -> &'a [(Timestamp, String)] {
         self.item().step().map_or(&[], |record| &record.seen)
     }
 
-    /// When it moves next by itself: a look or a retry.
+    /// When its next check or retry is due.
     pub fn next_look(self) -> Option<Timestamp> {
         self.state()?.due()
     }
 
-    /// While an absence is being confirmed: what was seen, where there is more to say than that nothing was found.
+    /// While absence is being confirmed: the reason, where more is known than that nothing was found.
     pub fn absence(self) -> Option<&'a str> {
         self.item().step()?.doubt.as_deref()
     }
 
-    /// Whether this run sent a delete request for it that was accepted, or whose response is not known.
+    /// Whether this run sent a delete request for it that was accepted or has no known response.
     pub fn is_deleted(self) -> bool {
         self.item().step().is_some_and(|record| {
             record.ownership.removal_accepted || record.requests.last_delete().is_some()
@@ -477,7 +477,7 @@ impl<'a> ItemView<'a> {
         self.item().step().is_some_and(|record| record.lost)
     }
 
-    /// Whether it is being taken back, or was.
+    /// Whether it is being undone, or was.
     pub fn is_back(self) -> bool {
         match self.state() {
             Some(StepState::Undone(_) | StepState::Kept { .. } | StepState::UndoStopped { .. }) => true,
@@ -486,7 +486,7 @@ impl<'a> ItemView<'a> {
         }
     }
 
-    /// The wait that is going on.
+    /// Its open wait.
     pub fn open_wait(self) -> Option<OpenWait<'a>> {
         let state = self.state()?;
         let wait = state.wait()?;

@@ -152,7 +152,7 @@ mod tests {
             wait(Attempt::new(&bench, Phase::Probe).check(&Approval, &Approval::example()).await.unwrap());
         assert_eq!(wait.kind, WaitKind::Approval);
         assert_eq!(wait.what, "approval: two virtual networks join the group");
-        assert_eq!(wait.who.as_deref(), Some("anybody but who started the run"));
+        assert_eq!(wait.who.as_deref(), Some("any person except the one who started the run"));
         assert_eq!(
             wait.action.as_deref(),
             Some("twinspan approve 00000000-0000-0000-0000-000000000007 step")

@@ -42,7 +42,7 @@ impl Case {
             name: format!("{}, absent", self.name),
             first,
             act: Act { absent: true, ..self.act.clone() },
-            keeps: Some("it was removed by order of the plan"),
+            keeps: Some("the plan deleted it"),
             only_found: false,
             ..self.clone()
         }

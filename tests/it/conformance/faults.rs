@@ -75,7 +75,7 @@ async fn failed_at_every_call_it_waits_or_tries_again_and_nothing_is_done_twice(
                 match end {
                     Some(StepState::Kept { reason }) if case.keeps.is_none() => {
                         let unproven = [
-                            "no answer said that this run made it",
+                            "no response proved that this run created it",
                             "it is not proven that this run created it",
                         ]
                         .iter()

@@ -1,4 +1,4 @@
-//! Undo: removes what ownership proves, in reverse order, and says what it keeps.
+//! Undo: deletes what ownership proves, in reverse order, and reports what it keeps.
 
 use twinspan_plans::EffectClass::{CreateNamed, PutSame, Read};
 
@@ -118,7 +118,7 @@ fn what_was_found_in_place_is_not_touched() {
 
 #[test]
 fn what_is_not_provably_ours_is_kept_with_the_reason() {
-    // The marker is gone, or another run's.
+    // The marker is missing, or another run's.
     for (marker, words) in [(Marker::None, "marker"), (Marker::Of("deadbeef".to_owned()), "deadbeef")] {
         let mut rig = Rig::new(chain(&[PutSame]));
         rig.drive();
@@ -128,7 +128,7 @@ fn what_is_not_provably_ours_is_kept_with_the_reason() {
         assert!(matches!(rig.step("s0"), StepState::Kept { reason } if reason.contains(words)));
         assert!(removed(&rig).is_empty());
     }
-    // No place for a marker, and no answer to the write.
+    // The kind has no marker, and the write had no response.
     let mut rig = Rig::new(chain(&[PutSame]));
     rig.world.no_place = true;
     rig.fault("s0", Phase::Apply, Fault::AppliedThenLost);
@@ -136,7 +136,7 @@ fn what_is_not_provably_ours_is_kept_with_the_reason() {
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert!(matches!(rig.step("s0"), StepState::Kept { .. }));
-    // No place for a marker, but our write onto nothing was accepted.
+    // The kind has no marker, but our write after an absent probe was accepted.
     let mut rig = Rig::new(chain(&[PutSame]));
     rig.world.no_place = true;
     rig.drive();
@@ -230,7 +230,7 @@ fn what_was_changed_since_needs_a_decision() {
     }
 }
 
-/// It was there before, and a person let this run change it: it stays, whatever became of it since.
+/// A pre-existing resource that a person let this run change: undo keeps it, whatever changed since.
 #[test]
 fn what_was_changed_by_this_run_is_kept_and_nobody_is_asked() {
     for changed_since in [false, true] {
@@ -245,7 +245,7 @@ fn what_was_changed_by_this_run_is_kept_and_nobody_is_asked() {
         rig.send("me", Signal::Undo);
         assert_eq!(rig.drive(), RunStatus::Undone, "{}", rig.story());
         assert!(
-            matches!(rig.step("s0"), StepState::Kept { reason } if reason == "it was there before this run changed it"),
+            matches!(rig.step("s0"), StepState::Kept { reason } if reason == "it is pre-existing: this run only changed it"),
             "{}",
             rig.story()
         );
@@ -292,7 +292,7 @@ fn a_kind_may_go_before_what_needs_it_and_after_everything_else() {
     for (rule, contradicts, order) in [
         (false, false, ["reader", "other", "half", "base"]),
         (true, false, ["reader", "half", "other", "base"]),
-        // The plan says more than the kind: its needs win.
+        // The plan's needs contradict the kind's rule: the needs win.
         (true, true, ["reader", "other", "half", "base"]),
     ] {
         let mut rig = two_halves(rule, contradicts);
@@ -328,7 +328,7 @@ fn what_does_not_depend_on_each_other_is_not_held_up_by_each_other() {
 fn what_takes_harm_from_haste_is_removed_a_while_after_the_rest() {
     let mut rig = Rig::new(chain(&[PutSame, PutSame]));
     rig.drive();
-    let dwell = Dwell { after: seconds(60), why: "the other side needs a moment" };
+    let dwell = Dwell { after: seconds(60), why: "the remote needs a moment" };
     rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
@@ -339,39 +339,39 @@ fn what_takes_harm_from_haste_is_removed_a_while_after_the_rest() {
         found.unwrap_or_else(|| panic!("{step} has no {name}\n{}", rig.story())).at
     };
     assert_eq!(at("s0", "intended").duration_since(at("s1", "undone")).as_secs(), 60);
-    // What others removed a moment ago nobody here knows.
+    // This run does not know what others deleted just before.
     let asked =
         rig.events.iter().find(|recorded| matches!(&recorded.event, Event::SignalTaken { .. })).unwrap();
     assert_eq!(at("s1", "intended").duration_since(asked.at).as_secs(), 60);
 }
 
-/// One thing that takes harm from haste, made long ago.
+/// A resource with a delete delay, created long ago.
 fn hasty() -> Rig {
     let mut rig = Rig::new(chain(&[PutSame]));
     rig.drive();
-    let dwell = Dwell { after: seconds(60), why: "the other side needs a moment" };
+    let dwell = Dwell { after: seconds(60), why: "the remote needs a moment" };
     rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
     rig.now = rig.now.checked_add(seconds(3600)).unwrap();
     rig
 }
 
-/// How long after `since` the thing was removed.
+/// How long after `since` the resource was deleted.
 fn removed_after(rig: &Rig, since: jiff::Timestamp) -> i64 {
     let removal = rig.events.iter().rev().find(|recorded| {
         matches!(&recorded.event, Event::Step { event: StepEvent::Intended { phase: Phase::Undo, .. }, .. })
     });
     removal
-        .unwrap_or_else(|| panic!("nothing was removed\n{}", rig.story()))
+        .unwrap_or_else(|| panic!("nothing was deleted\n{}", rig.story()))
         .at
         .duration_since(since)
         .as_secs()
 }
 
-/// Whoever asks, decides, ends a pause or takes the run over may just have removed what depended on it: each counts anew, and
-/// a driver that knows nothing but the journal counts the same.
+/// A retry, a decision, the end of a pause or a take-over restarts the delay, because a person may just have deleted a
+/// dependent. A driver that has only the journal computes the same.
 #[test]
 fn what_takes_harm_from_haste_waits_anew_after_everything_that_nobody_saw() {
-    // Taken over while it waits, once and again.
+    // Taken over twice while it waits.
     let mut rig = hasty();
     rig.send("me", Signal::Undo);
     for _ in 0..3 {
@@ -404,7 +404,7 @@ fn what_takes_harm_from_haste_waits_anew_after_everything_that_nobody_saw() {
     let decided = rig.now;
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert_eq!(removed_after(&rig, decided), 60);
-    // Asked again after an hour.
+    // Retried after an hour.
     let mut rig = hasty();
     rig.fault("s0", Phase::Undo, Fault::Refused(StepError::new(FailureClass::Policy, "something is in it")));
     rig.send("me", Signal::Undo);
@@ -414,7 +414,7 @@ fn what_takes_harm_from_haste_waits_anew_after_everything_that_nobody_saw() {
     let asked = rig.now;
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert_eq!(removed_after(&rig, asked), 60);
-    // Who asks while it waits does not make it longer.
+    // A retry during the wait does not prolong it.
     let mut rig = hasty();
     rig.send("me", Signal::Undo);
     let asked = rig.now;
@@ -425,14 +425,14 @@ fn what_takes_harm_from_haste_waits_anew_after_everything_that_nobody_saw() {
     assert_eq!(removed_after(&rig, asked), 60, "{}", rig.story());
 }
 
-/// A run whose removals are over for long: the turn of this one counts from them, where they come later.
+/// The delete delay counts from the turn of the step or from the last delete, whichever is later, not from the undo signal.
 #[test]
 fn the_wait_counts_from_the_turn_and_not_from_the_order_to_undo() {
     let mut rig = Rig::new(chain(&[PutSame, PutSame]));
     rig.drive();
-    let dwell = Dwell { after: seconds(60), why: "the other side needs a moment" };
+    let dwell = Dwell { after: seconds(60), why: "the remote needs a moment" };
     rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
-    // What is in front of it is kept, after a decision that takes an hour.
+    // The dependent is kept, after a decision that takes an hour.
     rig.world.things.get_mut("s1").unwrap().differs = true;
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::UndoStopped);

@@ -1,4 +1,4 @@
-//! An undo that is called off: what is deleted stays so until the run creates it anew; nothing more is deleted.
+//! Calling an undo off: deleted resources stay deleted until the run recreates them; no further delete is sent.
 
 use twinspan_plans::EffectClass::{CreateNamed, PutSame, Read};
 
@@ -13,7 +13,7 @@ use crate::step::{Marker, Phase};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 
-/// A chain of three that is done, and whose undo has removed the last `removed` of it.
+/// A chain of three steps that is done, and whose undo has deleted the last `removed` of them.
 fn half_undone(removed: usize) -> Rig {
     let mut rig = Rig::new(chain(&[PutSame, CreateNamed, PutSame]));
     assert_eq!(rig.drive(), SUCCEEDED);
@@ -33,7 +33,7 @@ fn what_was_deleted_is_created_anew_in_the_plans_order_and_the_rest_stays() {
     for removed in 0..3 {
         let mut rig = half_undone(removed);
         rig.send("me", Signal::Forward);
-        // As another process finds it.
+        // As another process would load it.
         rig.take_over();
         assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
         assert_eq!(removals(&rig), removed, "nothing more is deleted\n{}", rig.story());
@@ -52,7 +52,7 @@ fn what_was_deleted_is_created_anew_in_the_plans_order_and_the_rest_stays() {
                 "{step}"
             );
         }
-        // It is this run's, all of it: another undo removes it.
+        // All of it is owned by this run: another undo deletes it.
         rig.send("me", Signal::Undo);
         assert_eq!(rig.drive(), RunStatus::Undone);
         assert!(rig.world.things.is_empty());
@@ -114,7 +114,7 @@ fn only_an_undo_that_is_going_on_can_be_called_off() {
     assert!(check_signal(&rig.state, &Signal::Forward, &actor).is_ok());
     rig.drive();
     assert!(check_signal(&rig.state, &Signal::Forward, &actor).is_err(), "it was undone");
-    // A run that was cancelled has no way forward.
+    // A run that was cancelled cannot go forward.
     let mut rig = Rig::new(chain(&[PutSame, PutSame]));
     while rig.events_of("s0").last() != Some(&"done") {
         rig.turn();

@@ -1,4 +1,4 @@
-//! The wall clock is set by a day, at every event: no run stands still or hurries because of it, live and across a restart.
+//! The wall clock is set by a day, at every event: no run stops or hurries because of it, live and across a restart.
 //! Deadlines of people are dates, and follow it.
 
 use jiff::SignedDuration;
@@ -16,8 +16,8 @@ use crate::wait::{Wait, WaitKind};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// A run in which every wait of the engine occurs: retries, a rate limit, the remote's own time, a right that takes effect, an
-/// uncertain create, an absence, the dwell and the window before a delete.
+/// A run with every wait of the engine: retries, a rate limit, the remote's own time, a permission that becomes effective, an
+/// uncertain create, an absence, the delete delay and the request window before a delete.
 fn rig() -> Rig {
     let mut draft = Draft::default();
     let gone = draft.removal("gone", None, PutSame);
@@ -43,7 +43,7 @@ fn rig() -> Rig {
     rig
 }
 
-/// Drives to the end and back, and sets the clock when so many events are there.
+/// Drives the run to its end and undoes it, and sets the clock at a given number of events.
 fn there_and_back(at: Option<(usize, SignedDuration, bool)>) -> Rig {
     let mut rig = rig();
     let mut undone = false;
@@ -88,7 +88,7 @@ fn a_clock_that_is_set_by_a_day_changes_nothing_in_a_live_driver() {
 #[test]
 fn a_clock_that_is_set_by_a_day_before_a_restart_holds_nothing_up() {
     let clean = there_and_back(None);
-    // A restart begins every safety wait anew: one window, one settle time and one dwell more at most.
+    // A restart begins every safety wait anew: at most one request window, one consistency delay and one delete delay more.
     let slack = SignedDuration::from_secs(90 + 10 + 60 + 60);
     for ahead in [DAY, -DAY] {
         for events in 2..clean.events.len() {
@@ -101,7 +101,7 @@ fn a_clock_that_is_set_by_a_day_before_a_restart_holds_nothing_up() {
     }
 }
 
-/// The clock was ahead when the run began, and is right when the next driver takes it.
+/// The clock was ahead when the run began, and is correct when the next driver takes it.
 #[test]
 fn a_driver_whose_clock_was_ahead_leaves_no_wait_of_a_day() {
     let clean = there_and_back(None);
@@ -150,7 +150,7 @@ fn what_people_are_given_until_a_date_ends_on_that_date() {
     }
 }
 
-/// What the remote is given is a span: a clock that is set gives up neither at once nor a day late.
+/// The limit of a wait for the remote is an interval: after the clock was set, it ends neither at once nor a day late.
 #[test]
 fn what_the_remote_is_given_is_a_span() {
     for ahead in [SignedDuration::ZERO, DAY, -DAY] {
@@ -185,7 +185,7 @@ fn retries_are_bounded_by_a_span() {
     }
 }
 
-/// A read counts by its place in the journal, whatever the clock says of it.
+/// A read is ordered by its position in the journal, whatever the clock says.
 #[test]
 fn a_proof_by_a_clock_that_went_back_is_a_proof() {
     let mut rig = Rig::new(chain(&[PutSame]));

@@ -1,4 +1,4 @@
-//! A driver dies at every event of a run, before and after: another one finishes it, and nothing is done twice.
+//! A driver dies at every event of a run, before and after: another one finishes the run, and no write is repeated.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! What ended runs of the same key created: unchanged or updated in place, never owned, and pruned in the run that owns it.
+//! Resources that ended runs of the same key created: unchanged or updated in place, never owned, and pruned in the run that
+//! owns them.
 
 use serde_json::json;
 use twinspan_plans::EffectClass::{CreateNamed, PutSame};
@@ -52,7 +53,7 @@ fn what_an_earlier_run_created_is_unchanged_and_undo_leaves_it() {
 
 #[test]
 fn what_differs_is_updated_in_place_under_the_marker_of_its_owner() {
-    // However it is cut off, and also where the answer to the update is lost.
+    // Cut off anywhere, and also when the response to the update is lost.
     for lost in [false, true] {
         for events in 2..30 {
             let mut rig = second_run();
@@ -72,14 +73,14 @@ fn what_differs_is_updated_in_place_under_the_marker_of_its_owner() {
             assert_eq!(rig.drive(), RunStatus::Undone, "{}", rig.story());
             let StepState::Kept { reason } = rig.step("s0") else { panic!("{}", rig.story()) };
             assert!(reason.contains("0badcafe") && reason.contains("keeps it"), "{reason}");
-            assert_eq!(rig.world.things.len(), 2, "undo of the later run removes nothing");
+            assert_eq!(rig.world.things.len(), 2, "undo of the later run deletes nothing");
         }
     }
 }
 
 #[test]
 fn what_is_not_proven_to_be_the_earlier_runs_is_left_to_a_person() {
-    // Written over by the earlier run, not created; without a marker; another's; of another kind.
+    // Only overwritten by the earlier run, not created; without a marker; another run's; of another kind.
     let changed =
         Rollout { earlier: vec![EarlierRun { run: EARLIER, created: Vec::new() }], ..Rollout::default() };
     for (rollout, marker, effect) in [
@@ -95,7 +96,7 @@ fn what_is_not_proven_to_be_the_earlier_runs_is_left_to_a_person() {
         assert_eq!(rig.step("s0").name(), "needs-decision", "{marker:?}");
         assert_eq!(rig.world.ledger, []);
     }
-    // One that is as wanted, and carries the marker of a run that is no earlier one of the key.
+    // A resource as wanted, with the marker of a run that is no earlier one of the key.
     let mut rig = Rig::of_rollout(RUN, chain(&[PutSame]), created(&["s0"]));
     rig.world.things.insert("s0".to_owned(), thing(Marker::Of("12345678".to_owned())));
     rig.drive();
@@ -157,7 +158,7 @@ fn single_steps_of_an_ended_run_are_undone_and_it_ends_as_it_had() {
         let removed = rig.world.ledger.iter().filter(|(_, change)| *change == Change::Removed);
         assert_eq!(removed.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["s2", "s1"]);
         assert_eq!((rig.step("s0").name(), rig.step("s1").name()), ("done", "undone"));
-        // What is left can be verified, and undone as ever.
+        // What is left can be verified and undone.
         assert_eq!(rig.verify().len(), 1);
         rig.send("me", Signal::Undo);
         assert_eq!(rig.drive(), RunStatus::Undone);

@@ -1,4 +1,4 @@
-//! On the way forward: chains, what is found in place, failures, retries, waits.
+//! The way forward: chains, pre-existing resources, failures, retries, waits.
 
 use twinspan_plans::EffectClass::{CreateNamed, PutSame, Read};
 
@@ -157,7 +157,7 @@ fn people_are_waited_for_without_end_and_looked_at_less_and_less_often() {
     }
     assert_eq!(rig.status(), RunStatus::Waiting { on: vec![WaitKind::Person] });
     let gaps: Vec<i64> = looks.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs()).collect();
-    // Polls at 30 s, 1 min, 2 min … after the wait began, until ten minutes lie between them.
+    // Polls at 30 s, 1 min, 2 min … after the wait began, until they are ten minutes apart.
     assert_eq!(gaps[..7], [30, 30, 60, 120, 240, 480, 600]);
     assert_eq!(gaps.last(), Some(&600));
     let waits = rig.state.waits();
@@ -266,14 +266,14 @@ fn a_retry_looks_again_where_a_decision_was_needed_and_carries_none_out() {
     let StepState::NeedsDecision { decision, .. } = rig.step("s0") else { panic!("{}", rig.story()) };
     assert_eq!(
         decision.advice,
-        "what is there cannot be removed from here, so it was not made anew; ask its owner"
+        "the existing resource cannot be deleted from here, so it was not recreated; ask its owner"
     );
-    // The conflict is over, and something is there that differs: what was decided of the conflict is not done to it.
+    // The conflict is over, and a differing resource exists: the choice for the conflict does not apply to it.
     rig.send("me", Signal::Retry { step: Some("s0".into()) });
     rig.drive();
     assert_eq!(rig.step("s0").name(), "needs-decision");
     assert!(rig.world.ledger.is_empty(), "{}", rig.story());
-    // And now it is as wanted.
+    // Now it is as wanted.
     rig.world.things.insert("s0".to_owned(), thing(Marker::None));
     rig.send("me", Signal::Retry { step: None });
     assert_eq!(rig.drive(), SUCCEEDED);
@@ -296,7 +296,7 @@ fn what_only_reads_offers_nothing_to_overwrite_and_nothing_to_adopt_in_a_conflic
     rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Adopt });
     rig.drive();
     let StepState::NeedsDecision { decision, .. } = rig.step("s0") else { panic!("{}", rig.story()) };
-    assert_eq!(decision.advice, "there is nothing that could be taken as it is; ask its owner");
+    assert_eq!(decision.advice, "there is no resource to adopt; ask its owner");
     rig.world.things.insert("s0".to_owned(), thing(Marker::NoPlace));
     rig.send("me", Signal::Retry { step: Some("s0".into()) });
     assert_eq!(rig.drive(), SUCCEEDED);

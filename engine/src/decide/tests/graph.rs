@@ -236,7 +236,7 @@ fn what_is_in_flight_stays_among_the_first() {
             .collect();
         assert!(in_flight.is_subset(&jobs), "turn {turn}: {in_flight:?} in {jobs:?}");
         in_flight = jobs;
-        // The one that is performed now leaves, or goes on with its next phase.
+        // The phase that is performed now ends, or is followed by its next one.
         if let Some(Effect::Perform(job)) = decide(&rig.state, rig.time()).into_iter().next() {
             in_flight.remove(&*job.step.0);
         }

@@ -1,4 +1,4 @@
-//! The journal is older than the cloud: resources carry this run's marker, and the journal has no intent of them.
+//! The journal is older than the remote: resources carry this run's marker, and the journal has no intent of them.
 
 use twinspan_plans::EffectClass::{CreateNamed, PutSame, Read};
 
@@ -15,7 +15,7 @@ fn own() -> Marker {
     Marker::Of(RUN.short())
 }
 
-/// A run of which the journal knows nothing but its start, while all of it is in the cloud.
+/// A run of which the journal has only the start, while all its resources exist.
 fn restored() -> Rig {
     let mut rig = Rig::new(chain(&[PutSame, CreateNamed]));
     for name in ["s0", "s1"] {
@@ -43,7 +43,7 @@ fn an_own_marker_without_an_intent_is_never_unchanged() {
             Event::Step { event: StepEvent::NeedsDecision { cause: Some(Cause::LostTail), .. }, .. }
         )));
         assert_eq!(rig.state.lost().map(ToString::to_string).collect::<Vec<_>>(), ["s0"]);
-        // Asked again, it says the same; a driver that has only the journal, too.
+        // Checked again, it says the same; so does a driver that has only the journal.
         rig.send("me", Signal::Retry { step: Some("s0".into()) });
         rig.drive();
         rig.take_over();
@@ -54,7 +54,7 @@ fn an_own_marker_without_an_intent_is_never_unchanged() {
 
 #[test]
 fn undo_deletes_what_the_journal_lost_only_by_a_decision_for_each() {
-    // Whether the run was driven on before, or is undone at once.
+    // Whether the run was driven before, or is undone at once.
     for driven in [true, false] {
         let mut rig = restored();
         if driven {
@@ -76,9 +76,7 @@ fn undo_deletes_what_the_journal_lost_only_by_a_decision_for_each() {
         );
         rig.send("me", decide("s0", Choice::Adopt));
         assert_eq!(rig.drive(), RunStatus::Undone);
-        assert!(
-            matches!(rig.step("s0"), StepState::Kept { reason } if reason.contains("left in place by me"))
-        );
+        assert!(matches!(rig.step("s0"), StepState::Kept { reason } if reason.contains("kept by me")));
     }
 }
 
@@ -139,7 +137,7 @@ fn a_run_that_is_whole_is_not_searched_and_one_that_halted_is_searched_once() {
     assert!(!evidence.also.contains_key(NOT_DELETED));
 }
 
-/// Two steps of a run speak of the same resource, and one of them created it: nothing was lost.
+/// Two steps of a run describe the same resource, and one of them created it: nothing was lost.
 #[test]
 fn a_marker_that_another_step_of_the_run_wrote_is_explained() {
     let mut draft = Draft::default();

@@ -1,4 +1,4 @@
-//! What people ask of a run.
+//! Signals of people.
 
 use twinspan_plans::EffectClass::{CreateNamed, PutSame};
 

@@ -1,4 +1,4 @@
-//! Plans made by hand.
+//! Plans built by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +85,7 @@ impl Draft {
         self.add(id, parent, NodeKind::Step(Box::new(step)))
     }
 
-    /// A step that wants its thing gone.
+    /// A step with `ensure: absent`.
     pub(super) fn removal(&mut self, id: &str, parent: Option<NodeId>, effect: EffectClass) -> NodeId {
         let step = self.step(id, parent, effect);
         self.def(step).ensure = Ensure::Absent;
@@ -122,7 +122,7 @@ impl Draft {
         self.node(node).needs.push(Need { node: needed, keys, reads_output, barrier: false });
     }
 
-    /// `gate` is written before `node` in the same list.
+    /// The barrier `gate` is written before `node` in the same list.
     pub(super) fn behind(&mut self, node: NodeId, gate: NodeId) {
         self.node(node).needs.push(Need { node: gate, keys: Vec::new(), reads_output: false, barrier: true });
     }

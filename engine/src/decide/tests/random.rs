@@ -1,5 +1,5 @@
-//! Random faults, deaths and signals. The rig checks I1, I2, I6, I7, I8, I11 and I14 at every step; here it is checked
-//! that no run gets stuck, nothing is made twice, and undo leaves nothing of ours behind.
+//! Random faults, deaths and signals. The rig checks I1, I2, I6, I7, I8, I11 and I14 at every step; this test checks that no
+//! run gets stuck, no resource is created twice, and undo leaves nothing owned by this run.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::step::{Marker, Phase};
 
 const STEPS: [&str; 7] = ["a", "each[x].b", "each[y].b", "each[x].c", "gate", "end", "drop"];
 
-/// Steps whose things are made.
+/// Steps that create resources.
 const MAKE: usize = 6;
 
 fn plan() -> Arc<Plan> {
@@ -123,7 +123,7 @@ fn rig(faults: &[(usize, Phase, Fault)]) -> Rig {
     rig
 }
 
-/// Does what a patient operator would do, until the run ends.
+/// Acts like a patient operator, until the run ends.
 fn finish(rig: &mut Rig) -> RunStatus {
     rig.world.faults.clear();
     for _ in 0..60 {
@@ -172,7 +172,7 @@ proptest! {
             match act {
                 Act::Die if before => rig.death = Some(Death::Before(rig.events.len())),
                 Act::Die => rig.take_over(),
-                Act::Send(signal) => rig.send("somebody", signal),
+                Act::Send(signal) => rig.send("operator", signal),
                 Act::Pass(seconds) => {
                     rig.drive_for(SignedDuration::from_secs(seconds));
                 }
@@ -185,14 +185,14 @@ proptest! {
                 rig.world.count(name, Change::Updated),
                 rig.world.count(name, Change::Removed),
             );
-            // A PUT that is the same each time is sent again at once, and its late twin changes nothing.
+            // A PUT that is always the same is sent again at once, and its late duplicate changes nothing.
             let twice = name.starts_with("each") && changed > 0;
             prop_assert!(made <= 1 && !twice, "{name}: {made} {changed}\n{}", rig.story());
             if let Some(StepState::Done(_)) = rig.state.find(&(*name).into()).and_then(|item| item.state()) {
                 prop_assert_eq!(made - removed, 1, "{}: phantom success", name);
             }
         }
-        // What the plan wanted gone is removed once at most, and nothing brings it back.
+        // A resource that the plan wants absent is deleted at most once, and nothing recreates it.
         let dropped = rig.world.count("drop", Change::Removed);
         prop_assert!(dropped <= 1 && rig.world.ledger.iter().filter(|(name, _)| name == "drop").count() == dropped);
         if let StepState::Done(_) = rig.step("drop") {
@@ -202,7 +202,7 @@ proptest! {
             rig.send("me", Signal::Undo);
             prop_assert_eq!(finish(&mut rig), RunStatus::Undone);
         }
-        // Whatever was still on its way has landed.
+        // All late requests have arrived.
         rig.now = rig.now.checked_add(seconds(120)).unwrap();
         rig.world.arrive(rig.now);
         let dropped = rig.world.count("drop", Change::Removed);

@@ -1,4 +1,4 @@
-//! `decide … recreate`: what is there is removed first, and what comes next is made by this run.
+//! `decide … recreate`: the resource is deleted first, and this run then creates it.
 
 use twinspan_plans::EffectClass::PutSame;
 
@@ -13,7 +13,7 @@ use crate::step::{Decision, Dwell, Marker, Observed, Phase};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 
-/// Something of another is in the way, and a person has said: anew.
+/// A foreign resource is in the way, and a person has chosen `recreate`.
 fn decided() -> Rig {
     let mut rig = Rig::new(chain(&[PutSame, PutSame]));
     let mut other = thing(Marker::None);
@@ -51,7 +51,7 @@ fn it_is_removed_proven_gone_and_made_anew() {
     assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Made));
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
-    assert!(rig.world.things.is_empty(), "what was made anew is this run's own");
+    assert!(rig.world.things.is_empty(), "this run owns the recreated resource");
 }
 
 #[test]
@@ -157,10 +157,10 @@ fn a_state_that_does_not_heal_can_be_made_anew_and_is_never_made_anew_unasked() 
     assert_eq!(ledger_of(&rig, "s0"), [Change::Removed, Change::Created]);
 }
 
-/// Whoever says "anew" may just have removed what depended on it.
+/// The person who chooses `recreate` may just have deleted a dependent.
 #[test]
 fn what_takes_harm_from_haste_is_removed_a_while_after_it_was_decided() {
-    let dwell = Dwell { after: std::time::Duration::from_secs(60), why: "the other side needs a moment" };
+    let dwell = Dwell { after: std::time::Duration::from_secs(60), why: "the remote needs a moment" };
     for taken_over in [false, true] {
         let mut rig = decided();
         rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };

@@ -1,4 +1,5 @@
-//! `ensure: absent`: what the plan describes is removed, whoever made it; everything else is left to a person.
+//! `ensure: absent`: a resource that the plan describes is deleted, whichever run or person created it; anything else needs a
+//! decision.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::wait::WaitKind;
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 
-/// `gone` is to be removed, then `next` is made.
+/// `gone` is to be deleted, then `next` is created.
 fn plan() -> Arc<Plan> {
     let mut draft = Draft::default();
     let gone = draft.removal("gone", None, PutSame);
@@ -30,7 +31,7 @@ fn plan() -> Arc<Plan> {
     draft.plan()
 }
 
-/// The thing is there, with this marker.
+/// The resource exists, with this marker.
 fn rig(marker: Marker) -> Rig {
     let mut rig = Rig::new(plan());
     rig.world.things.insert("gone".to_owned(), thing(marker));
@@ -70,7 +71,7 @@ fn what_is_gone_already_is_believed_after_three_reads_and_nothing_is_sent() {
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(rig.events_of("gone"), ["still-absent", "still-absent", "unchanged"]);
     assert_eq!(removals(&rig), 0);
-    // One of the reads was wrong: the thing is there.
+    // One of the reads was wrong: the resource exists.
     let mut rig = self::rig(Marker::None);
     rig.fault("gone", Phase::Probe, Fault::Sees(Box::new(Observed::Absent)));
     rig.fault("gone", Phase::Probe, Fault::Sees(Box::new(Observed::Absent)));
@@ -114,7 +115,7 @@ fn what_is_not_what_the_plan_describes_is_left_to_a_person() {
     for choice in [Choice::Adopt, Choice::Recreate] {
         let rig = differs();
         let refusal = check_signal(&rig.state, &decide(choice), &Actor("me".to_owned())).unwrap_err();
-        assert!(refusal.hint.unwrap().contains("`skip` leaves it in place"));
+        assert!(refusal.hint.unwrap().contains("`skip` keeps it"));
     }
     let mut rig = differs();
     rig.send("me", decide(Choice::Overwrite));
@@ -138,7 +139,11 @@ fn a_conflict_cannot_be_removed_and_a_broken_thing_can() {
     rig.send("me", Signal::Decide { step: "gone".into(), choice: Choice::Overwrite });
     rig.drive();
     let StepState::NeedsDecision { decision, .. } = rig.step("gone") else { panic!("{}", rig.story()) };
-    assert!(decision.advice.starts_with("what is there cannot be removed from here"), "{}", decision.advice);
+    assert!(
+        decision.advice.starts_with("the existing resource cannot be deleted from here"),
+        "{}",
+        decision.advice
+    );
     assert_eq!(removals(&rig), 0);
     let mut rig = self::rig(Marker::None);
     let decision = Decision { what: "Revoked".to_owned(), advice: String::new(), differences: Vec::new() };
@@ -184,9 +189,7 @@ fn undo_says_that_it_cannot_bring_it_back_and_looks_at_nothing() {
     let looks = rig.world.performed.len();
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
-    assert!(
-        matches!(rig.step("gone"), StepState::Kept { reason } if reason.contains("by order of the plan"))
-    );
+    assert!(matches!(rig.step("gone"), StepState::Kept { reason } if reason.contains("the plan deleted it")));
     assert!(rig.world.performed[looks..].iter().all(|(step, _)| step == "next"));
     assert!(rig.world.things.is_empty());
 }
@@ -199,7 +202,7 @@ fn an_approval_stands_before_the_removal() {
     let mut rig = Rig::new(draft.plan());
     rig.world.things.insert("gone".to_owned(), thing(Marker::None));
     rig.drive();
-    assert!(rig.step("gone").wait().unwrap().what.contains("its removal has to be approved"));
+    assert!(rig.step("gone").wait().unwrap().what.contains("its deletion has to be approved"));
     rig.send("boss", Signal::Approve { step: "gone".into(), speaks_for: Some("boss".to_owned()) });
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(removals(&rig), 1);
@@ -215,7 +218,7 @@ fn what_takes_harm_from_haste_is_removed_a_while_after_other_removals_of_the_run
     for name in ["first", "gone"] {
         rig.world.things.insert(name.to_owned(), thing(Marker::None));
     }
-    let dwell = Dwell { after: seconds(60), why: "the other side needs a moment" };
+    let dwell = Dwell { after: seconds(60), why: "the remote needs a moment" };
     rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
     assert_eq!(rig.drive(), SUCCEEDED);
     let at = |step: &str, name: &str| {
@@ -225,7 +228,7 @@ fn what_takes_harm_from_haste_is_removed_a_while_after_other_removals_of_the_run
         found.unwrap_or_else(|| panic!("{step} has no {name}\n{}", rig.story())).at
     };
     assert_eq!(at("gone", "intended").duration_since(at("first", "done")).as_secs(), 60);
-    // What others removed a moment ago nobody here knows.
+    // This run does not know what others deleted just before.
     let began = rig.events[0].at;
     assert_eq!(at("first", "intended").duration_since(began).as_secs(), 60);
 }

@@ -1,4 +1,4 @@
-//! Repair: what has drifted begins again with a look, in the order of needs, and everything else stays done.
+//! Repair: drifted steps begin again with a probe, in the order of needs, and all others stay done.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::step::{Marker, Phase};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 
-/// Two halves, a look at both, and what stands on that: one step that reads an output, one that does not.
+/// Two steps, a check of both, and two dependents: one step that reads an output, one that does not.
 fn plan() -> Arc<Plan> {
     let mut draft = Draft::default();
     let one = draft.step("one", None, PutSame);
@@ -66,7 +66,7 @@ fn what_was_not_touched_is_the_same_and_needs_no_repair() {
     assert!(findings.iter().all(|finding| finding.standing == Standing::Same), "{findings:?}");
     assert_eq!((rig.status(), rig.state.drift()), (SUCCEEDED, Some(0)));
     assert_eq!(mends(&rig.state, &"one".into()), Ok(Vec::new()));
-    // A look changes nothing of the run: it has ended, and stays so.
+    // A verification does not change the run: it has ended, and stays so.
     assert!(!rig.turn());
     assert_eq!(rig.world.ledger.len(), 4);
 }
@@ -90,7 +90,7 @@ fn each_way_to_drift_is_told_from_the_others() {
         (SUCCEEDED, Some(5)),
         "drift is another fact than the status"
     );
-    // A later look that finds everything as it was says so.
+    // A later verification that finds everything in sync says so.
     let fresh = done();
     rig.world.things = fresh.world.things;
     rig.verify();
@@ -115,7 +115,7 @@ fn a_thing_that_is_gone_is_made_anew_with_what_depends_on_it() {
     rig.world.things.get_mut("look").unwrap().conflict = true;
     let mended = rig.repair("two");
     assert_eq!(mended, [mend("two", None), mend("look", None), mend("reader", None)]);
-    // A person mends what only is looked at by mending what it looks at.
+    // A person repairs a read-only step by repairing what it reads.
     rig.world.things.get_mut("look").unwrap().conflict = false;
     assert_eq!(rig.step("look").name(), "pending");
     assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
@@ -134,7 +134,7 @@ fn a_thing_that_is_gone_is_made_anew_with_what_depends_on_it() {
     assert_eq!(
         rig.world.things.keys().collect::<Vec<_>>(),
         ["look"],
-        "what was made anew is taken back, too"
+        "undo deletes the recreated resource too"
     );
 }
 
@@ -315,8 +315,8 @@ const MADE: [&str; 4] = ["one", "two", "reader", "end"];
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
-    /// Whatever drifts, and wherever its driver dies or loses an answer: a repair of all that drifted ends the run with
-    /// everything in place, and undo leaves nothing that is proven to be this run's.
+    /// Whatever drifts, and wherever its driver dies or loses a response: a repair of all drift ends the run with everything
+    /// in sync, and undo leaves nothing that is proven to be owned by this run.
     #[test]
     fn whatever_drifts_is_mended(
         drifts in prop::collection::vec(drift(), 1..5),
@@ -381,7 +381,7 @@ fn a_refused_removal_halts_the_repair_and_can_be_asked_again() {
     rig.repair("two");
     assert!(matches!(rig.drive(), RunStatus::Halted { .. }), "{}", rig.story());
     rig.fault("two", Phase::Undo, Fault::Refused(transient()));
-    // What is left of the repair is repaired the same way.
+    // The rest of the repair is repaired the same way.
     rig.send("me", Signal::Retry { step: Some("two".into()) });
     rig.drive();
     rig.send("me", Signal::Decide { step: "two".into(), choice: Choice::Recreate });

@@ -1,4 +1,4 @@
-//! A driver of a dozen lines, which checks the invariants at every step.
+//! A driver of a dozen lines that checks the invariants at every step.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,9 +28,9 @@ pub(super) const RUN: RunId = RunId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0
 /// Where the driver dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Death {
-    /// As soon as so many events are there.
+    /// At this number of events.
     After(usize),
-    /// With what would be the next event performed, but not written.
+    /// When the next event is performed, but not written.
     Before(usize),
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Rig {
     pub(super) state: RunState,
     pub(super) events: Vec<Recorded>,
     pub(super) world: World,
-    /// The time as the world has it; the rig's own wall clock may be wrong.
+    /// The time of the world; the rig's own wall clock may be wrong.
     pub(super) now: Timestamp,
     /// How far the wall clock is ahead.
     pub(super) ahead: SignedDuration,
@@ -91,7 +91,7 @@ impl Rig {
         rig
     }
 
-    /// Another driver takes the run: all it has is the journal.
+    /// Another driver takes the run: it has only the journal.
     pub(super) fn take_over(&mut self) {
         let epoch = Epoch(self.state.epoch().0 + 1);
         self.state = self.refold();
@@ -113,7 +113,7 @@ impl Rig {
     fn refold(&self) -> RunState {
         let mut state = RunState::new(Arc::clone(&self.plan));
         for recorded in &self.events {
-            // What is stored is what comes back.
+            // A stored event must be read back unchanged.
             let text = serde_json::to_string(recorded).unwrap();
             let read: Recorded = serde_json::from_str(&text).unwrap();
             assert_eq!(read, *recorded);
@@ -133,11 +133,11 @@ impl Rig {
         assert!(!legal_commands(&self.state).is_empty(), "I14: no legal command\n{}", self.story());
         for step in self.state.steps() {
             let name = step.state().map_or("pending", StepState::name);
-            assert!(StepState::NAMES.contains(&name), "a state has a name that nobody can wait for: {name}");
+            assert!(StepState::NAMES.contains(&name), "a state has a name that `wait` does not know: {name}");
         }
     }
 
-    /// Looks at what an event claims.
+    /// Checks what an event claims.
     fn check_event(&self, event: &Event) {
         let Event::Step { step, event } = event else { return };
         if let StepEvent::Done { evidence, .. } | StepEvent::Unchanged { evidence, .. } = event {
@@ -169,7 +169,7 @@ impl Rig {
         if job.phase == Phase::Probe && control.goal == crate::state::Goal::Finish {
             assert_eq!(item.waits_for(), Vec::<&StepKey>::new(), "I7: {} begins before its needs", job.step);
         }
-        // On the way forward a person has ordered the removal.
+        // On the way forward a person has ordered the delete.
         if job.phase == Phase::Undo && control.goal == crate::state::Goal::Undo {
             let mine = self.world.things.get(&*job.step.0);
             let ours = mine.is_none_or(|thing| {
@@ -192,7 +192,7 @@ impl Rig {
         false
     }
 
-    /// What the search before an undo finds: whatever carries this run's marker at steps that never sent anything.
+    /// The result of the search before an undo: every resource with this run's marker at steps that never sent anything.
     fn search(&mut self) -> Event {
         let own = crate::step::Marker::Of(RUN.short());
         let steps: Vec<StepKey> = self.state.unsearched().collect();
@@ -203,7 +203,7 @@ impl Rig {
         Event::Searched { sought: there.map(|step| Sought { step, found: found() }).collect() }
     }
 
-    /// One turn of the driver; false: nothing moves any more.
+    /// One turn of the driver; false: nothing can continue.
     pub(super) fn turn(&mut self) -> bool {
         if self.dies(Death::After(self.events.len())) {
             return true;
@@ -251,7 +251,7 @@ impl Rig {
         }
     }
 
-    /// Drives until nothing moves, or only people and their like are waited for.
+    /// Drives until nothing can continue, or only people and the like are waited for.
     pub(super) fn drive(&mut self) -> RunStatus {
         self.drive_for(SignedDuration::from_hours(24 * 40))
     }
@@ -276,7 +276,7 @@ impl Rig {
         decide(&self.state, self.time()).iter().all(|effect| matches!(effect, Effect::WakeAt(_)))
     }
 
-    /// One more look at everything that is due next.
+    /// One more check of everything that is due next.
     pub(super) fn look_on(&mut self) {
         let before = self.world.performed.len();
         while self.world.performed.len() == before && self.turn() {}
@@ -301,7 +301,7 @@ impl Rig {
         assert_eq!(take_signal(&self.state, &row, &[], self.time().utc), Vec::<Event>::new(), "taken twice");
     }
 
-    /// Looks at everything that is in place, and records it.
+    /// Verifies all proven steps, and records the result.
     pub(super) fn verify(&mut self) -> Vec<Finding> {
         let kinds = crate::registry::Registry::new();
         let mut findings = Vec::new();
@@ -317,7 +317,7 @@ impl Rig {
         findings
     }
 
-    /// What the last look found at each step that is not as it was proven.
+    /// The last verification result of each step that is not in sync.
     pub(super) fn drifted(&self) -> Vec<(String, &'static str)> {
         let standing = |step: crate::state::ItemView<'_>| {
             let (_, standing) = step.standing()?;
@@ -326,7 +326,7 @@ impl Rig {
         self.state.steps().filter_map(standing).collect()
     }
 
-    /// Looks, and has a step repaired with everything that belongs to that.
+    /// Verifies, and repairs a step with everything that belongs to it.
     pub(super) fn repair(&mut self, step: &str) -> Vec<Mend> {
         self.verify();
         let mends = mends(&self.state, &step.into()).unwrap();

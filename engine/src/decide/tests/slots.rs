@@ -1,4 +1,4 @@
-//! `parallel` and `halt_after`: who may have work in progress, and when nothing further begins.
+//! `parallel` and `halt_after`: which elements may work, and when no further one begins.
 
 use std::collections::BTreeSet;
 
@@ -46,13 +46,13 @@ fn two_steps(draft: &mut Draft, each: NodeId) {
     draft.needs(b, a);
 }
 
-/// Which elements have something in the world.
+/// Elements that have created a resource.
 fn written(rig: &Rig) -> BTreeSet<&str> {
     let ledger = rig.world.ledger.iter();
     ledger.filter_map(|(name, _)| name.strip_prefix("each[")?.split(']').next()).collect()
 }
 
-/// One turn after the other: the most elements that had an unfinished write at once.
+/// Drives turn by turn; returns the largest number of elements that had an unfinished write at once.
 fn most_written_at_once(rig: &mut Rig) -> usize {
     let mut most = 0;
     while rig.turn() {
@@ -70,7 +70,7 @@ fn most_written_at_once(rig: &mut Rig) -> usize {
 fn an_element_that_waits_for_the_remote_keeps_its_slot() {
     for parallel in [1, 2, 3] {
         let mut rig = block(Some(parallel), None, 6, two_steps);
-        // Every thing is Pending for a minute after it was written.
+        // Every resource is pending for a minute after it was written.
         rig.world.converge = seconds(60);
         assert_eq!(most_written_at_once(&mut rig), parallel as usize);
         assert_eq!(rig.status(), SUCCEEDED);
@@ -154,7 +154,7 @@ fn approved_together() -> Rig {
     rig.world.converge = seconds(60);
     assert!(matches!(rig.drive(), RunStatus::Waiting { .. }));
     let waiting = (0..5).all(|number| rig.step(&format!("each[e{number}].a")).name() == "waiting");
-    assert!(waiting, "a wait for a person holds nobody else up");
+    assert!(waiting, "a wait for a person delays no other element");
     rig
 }
 
@@ -200,7 +200,7 @@ fn approvals_given_together_do_not_get_past_halt_after() {
     assert_eq!(rig.state.halted_blocks(), [halted]);
     let held = rig.state.find(&"each[e3].a".into()).unwrap();
     assert_eq!(held.waits_for_slot_of(), Some(&"each".into()));
-    // Another driver sees the same.
+    // Another driver computes the same.
     rig.take_over();
     assert!(matches!(rig.drive(), RunStatus::Halted { .. }));
     rig.send("me", Signal::Retry { step: None });
@@ -276,7 +276,7 @@ fn a_failure_inside_counts_in_every_block_around() {
     });
     rig.fault("each[e0].inner[e0].b", Phase::Apply, locked());
     assert!(matches!(rig.drive(), RunStatus::Halted { .. }));
-    // The inner block has no limit: its other elements belong to what has begun.
+    // The inner block has no limit: its other elements belong to one that has begun.
     assert_eq!(rig.step("each[e0].inner[e2].b").name(), "done");
     assert_eq!(written(&rig), BTreeSet::from(["e0"]));
 }

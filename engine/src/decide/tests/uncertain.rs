@@ -1,4 +1,4 @@
-//! Sent, answer unknown: closed only by evidence.
+//! Writes with unknown response: resolved only by evidence.
 
 use twinspan_plans::EffectClass::{CreateNamed, PostUnsafe, PostWithProbe, PutIfMatch, PutSame};
 
@@ -101,7 +101,7 @@ fn an_unsafe_post_is_never_repeated_by_itself() {
     assert!(rig.world.ledger.is_empty());
     rig.take_over();
     assert!(matches!(rig.drive(), RunStatus::Halted { .. }));
-    // Given up and tried again without a decision, however often, and whatever goes wrong on the way: asks again.
+    // Given up and retried without a decision, however often and whatever fails meanwhile: a decision is needed again.
     for _ in 0..3 {
         rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Abort });
         rig.fault("s0", Phase::Probe, Fault::Refused(transient()));
@@ -161,7 +161,7 @@ fn a_look_that_succeeds_ends_the_wait_of_the_one_before() {
     while rig.events_of("s0").last() != Some(&"still-absent") {
         rig.turn();
     }
-    assert_eq!(rig.status(), RunStatus::Running, "nobody is waited for any more");
+    assert_eq!(rig.status(), RunStatus::Running, "no person is waited for any more");
     assert_eq!(rig.drive(), SUCCEEDED);
 }
 
@@ -178,10 +178,10 @@ fn what_a_step_began_itself_and_still_goes_on_is_waited_for() {
     }
     assert_eq!(rig.status(), RunStatus::Waiting { on: vec![crate::wait::WaitKind::Program] });
     assert!(matches!(rig.step("s0"), StepState::Uncertain { .. }), "nothing is settled while it goes on");
-    // However long it takes; and then a read settles it.
+    // However long it takes, a read then shows the outcome.
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(rig.world.ledger.len(), 1);
-    // Found before anything is sent, it holds the write back.
+    // Found before anything is sent, it prevents the write.
     let mut rig = Rig::new(chain(&[PutSame]));
     rig.fault("s0", Phase::Probe, going_on());
     assert_eq!(rig.drive(), SUCCEEDED);
@@ -197,11 +197,11 @@ fn a_read_that_finds_how_the_write_failed_closes_it() {
         rig.fault("s0", Phase::Verify, Fault::Refused(error));
         assert!(matches!(rig.drive(), RunStatus::Halted { failed, .. } if failed.len() == 1), "{effect:?}");
         assert_eq!(rig.events_of("s0"), ["intended", "uncertain", "retry-wait", "failed"]);
-        // Nothing is unknown any more: a retry may send it.
+        // The outcome is known: a retry may send it.
         rig.send("me", Signal::Retry { step: Some("s0".into()) });
         assert_eq!(rig.drive(), SUCCEEDED, "{effect:?}");
     }
-    // Where it did not even begin, it is tried again without being asked.
+    // A request that was never begun is retried without a decision.
     let mut rig = Rig::new(chain(&[PostUnsafe]));
     rig.fault("s0", Phase::Apply, Fault::LostBefore);
     rig.fault("s0", Phase::Verify, Fault::Refused(transient().found_not_done()));

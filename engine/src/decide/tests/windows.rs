@@ -1,5 +1,5 @@
-//! Requests that arrive after their driver, or its patience, is gone: nothing is undone, deleted or created again while one
-//! may still take effect. The oracle is the world's ledger, read long after.
+//! Requests that arrive after their driver ended or timed out: nothing is undone, deleted or created again while one may
+//! still take effect. The tests compare with the world's ledger, read long after.
 
 use twinspan_plans::EffectClass::{CreateNamed, PostWithProbe, PutIfMatch, PutSame};
 
@@ -23,7 +23,7 @@ fn rig(effects: &[twinspan_plans::EffectClass]) -> Rig {
     rig
 }
 
-/// Drives until the write of `phase` is sent, and kills the driver there: another takes over.
+/// Drives until the write of `phase` is sent, and kills the driver there: another one takes over.
 fn kill_while_sending(rig: &mut Rig, step: &str, phase: Phase, fault: Fault) {
     rig.fault(step, phase, fault);
     while !rig.world.performed.contains(&(step.to_owned(), phase)) {
@@ -35,7 +35,7 @@ fn kill_while_sending(rig: &mut Rig, step: &str, phase: Phase, fault: Fault) {
     assert_eq!(rig.death, None, "{}", rig.story());
 }
 
-/// What is there when everything that was on its way has arrived.
+/// The world's state when every late request has arrived.
 fn left_at_last(rig: &mut Rig) -> Vec<String> {
     rig.now = rig.now.checked_add(seconds(10 * WINDOW)).unwrap();
     rig.world.arrive(rig.now);
@@ -72,7 +72,7 @@ fn a_create_that_the_dead_driver_sent_is_undone_whenever_it_lands() {
 
 #[test]
 fn no_delete_is_sent_before_the_windows_of_all_attempts_have_passed() {
-    // The first attempt is on its way for long, the second is accepted: the first is not forgotten.
+    // The first attempt is late, the second is accepted: the first one still counts.
     let mut rig = rig(&[PutSame]);
     rig.fault("s0", Phase::Apply, Fault::ArrivesLate(seconds(60)));
     let sent = rig.now;
@@ -175,7 +175,7 @@ fn what_is_created_again_is_not_hit_by_the_delete_before_it() {
     }
 }
 
-/// A DELETE is on its way while what it deletes is still read: that is no proof.
+/// A DELETE is late while reads still find the resource: that proves nothing.
 #[test]
 fn a_resource_that_may_still_be_deleted_is_proven_after_the_window() {
     let mut rig = rig(&[PutSame]);
@@ -186,7 +186,7 @@ fn a_resource_that_may_still_be_deleted_is_proven_after_the_window() {
     rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Recreate });
     kill_while_sending(&mut rig, "s0", Phase::Undo, Fault::ArrivesLate(seconds(40)));
     let taken = rig.now;
-    // Somebody makes it what the plan wants, and a person takes it as it is.
+    // Another client creates what the plan wants, and a person adopts it.
     rig.world.things.get_mut("s0").unwrap().differs = false;
     rig.send("me", Signal::Retry { step: Some("s0".into()) });
     assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
@@ -205,7 +205,7 @@ fn forward_an_equal_resource_settles_an_uncertain_create_at_once() {
     }
 }
 
-/// What must not be created twice is not sent again before the window has passed, whatever a person asks for.
+/// A create that must not be repeated is not sent again before the request window has passed, whatever a person orders.
 #[test]
 fn what_is_not_the_same_when_sent_twice_waits_for_the_window() {
     for effect in [CreateNamed, PostWithProbe] {
@@ -242,13 +242,13 @@ fn what_was_proven_and_is_not_found_is_not_deleted_and_says_so() {
     assert_eq!(rig.status(), RunStatus::Undoing);
     let doubt = rig.state.find(&"s1".into()).unwrap().absence().unwrap();
     assert!(doubt.starts_with("not found, although it was proven at 2026-11-23T08:00:00Z"), "{doubt}");
-    // A replica did not know it: it is there again, and is deleted then.
+    // A replica did not know the resource: reads find it again, and it is then deleted.
     let mut back = Rig::new(chain(&[PutSame, PutSame]));
     std::mem::swap(&mut back, &mut rig);
     back.world.things.insert("s1".to_owned(), gone);
     assert_eq!(back.drive(), RunStatus::Undone);
     assert_eq!(back.world.count("s1", Change::Removed), 1, "{}", back.story());
-    // It stays away: nothing was deleted, and that is what is said.
+    // It stays absent: this run deleted nothing, and says so.
     let mut away = self::rig(&[PutSame, PutSame]);
     away.drive();
     away.world.things.remove("s1");
@@ -277,7 +277,7 @@ fn what_was_accepted_and_never_seen_keeps_undo_open_too() {
     assert!(rig.now.duration_since(asked).as_secs() >= WINDOW as i64, "{}", rig.story());
 }
 
-/// Two steps of a run change the same resource: a request of the one counts for the other.
+/// Two steps of a run change the same resource: a request of one counts for the other.
 #[test]
 fn a_request_of_another_step_on_the_same_resource_is_waited_for() {
     let mut rig = rig(&[PutSame, PutSame]);

@@ -1,4 +1,4 @@
-//! The other side: things by name, and what can go wrong on the way to them.
+//! The simulated remote: resources by name, and faults of requests.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,33 +16,33 @@ use crate::wait::Wait;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Thing {
     pub(super) marker: Marker,
-    /// On its way until then.
+    /// Changing until then.
     pub(super) ready: Timestamp,
     pub(super) conflict: bool,
     pub(super) differs: bool,
     pub(super) broken: bool,
 }
 
-/// What goes wrong, once.
+/// A fault that occurs once.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fault {
-    /// The write arrives, its answer does not.
+    /// The write arrives, its response does not.
     AppliedThenLost,
-    /// The write does not arrive, and nobody says so.
+    /// The write does not arrive, and there is no response.
     LostBefore,
-    /// The write arrives this much later, its answer never.
+    /// The write arrives this much later, and has no response.
     ArrivesLate(Duration),
-    /// A definite no, or a read that fails.
+    /// A definite refusal, or a read that fails.
     Refused(StepError),
-    /// A look finds this instead.
+    /// A read finds this instead.
     Sees(Box<Observed<Value>>),
-    /// `precondition` says so.
+    /// `precondition` returns this.
     NotReady(Readiness),
-    /// The removal is accepted, and nothing is removed.
+    /// The delete is accepted, and nothing is deleted.
     DeletesNothing,
-    /// The removal is accepted, and goes on for so long.
+    /// The delete is accepted, and takes this long.
     GoesOn(Duration),
-    /// The removal is declined for a reason.
+    /// The delete is refused, with a reason.
     Keeps,
 }
 
@@ -58,16 +58,16 @@ pub(super) struct World {
     pub(super) things: BTreeMap<String, Thing>,
     pub(super) ledger: Vec<(String, Change)>,
     pub(super) faults: BTreeMap<(String, Phase), VecDeque<Fault>>,
-    /// Requests that arrive later: a thing that is put there, or a removal.
+    /// Late requests: a resource that is created, or a delete.
     late: Vec<(Timestamp, String, Option<Thing>)>,
-    /// On their way out until then.
+    /// Being deleted until then.
     leaving: Vec<(Timestamp, String)>,
-    /// Kinds whose things have no place for a marker.
+    /// Kinds without markers.
     pub(super) no_place: bool,
-    /// All steps change this same thing.
+    /// All steps change this same resource.
     pub(super) shared: bool,
     pub(super) rules: KindRules,
-    /// How long a thing is on its way.
+    /// How long a resource is changing after a write.
     pub(super) converge: Duration,
     pub(super) performed: Vec<(String, Phase)>,
 }
@@ -89,7 +89,7 @@ impl World {
         self.ledger.iter().filter(|(name, what)| name == step && *what == change).count()
     }
 
-    /// What is due until `now` happens.
+    /// Applies what is due until `now`.
     pub(super) fn arrive(&mut self, now: Timestamp) {
         let (due, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.late).into_iter().partition(|(at, ..)| *at <= now);
@@ -130,7 +130,7 @@ impl World {
         let output = json!({ "id": format!("/things/{name}") });
         if thing.conflict {
             return Observed::Conflict(Decision {
-                what: "somebody else's".to_owned(),
+                what: "another owner's".to_owned(),
                 advice: "ask".to_owned(),
                 differences: Vec::new(),
             });
@@ -147,7 +147,7 @@ impl World {
             return Observed::Differs { output, differences: Vec::new(), marker };
         }
         if self.leaving.iter().any(|(_, leaving)| leaving == name) {
-            return Observed::Converging { wait: Wait::remote("it is being removed"), marker };
+            return Observed::Converging { wait: Wait::remote("it is being deleted"), marker };
         }
         if thing.ready > now {
             return Observed::Converging { wait: Wait::remote("it is Pending"), marker };

@@ -1,4 +1,4 @@
-//! Reading packed bytes: nothing in them is trusted.
+//! Reads packed bytes; trusts nothing in them.
 
 use jiff::Timestamp;
 use rmp::Marker;
@@ -13,14 +13,14 @@ use super::{
 use crate::decide::digest_of;
 use crate::journal::words::WORDS;
 
-/// Reads one value that fills `bytes` whole.
+/// Reads one value that fills all of `bytes`.
 pub(crate) fn unpack(bytes: &[u8], base: i64) -> Result<Value, Unreadable> {
     let mut reader = Reader { bytes, base, texts: Vec::new(), output: None };
     let value = reader.value(0)?;
     if reader.bytes.is_empty() { Ok(value) } else { Err(Unreadable::Trailing) }
 }
 
-/// What is left to be read, and what was read that short forms mean.
+/// The remaining bytes, and the values that short forms refer to.
 struct Reader<'a> {
     bytes: &'a [u8],
     base: i64,
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A text that is written out; a later one may mean it by its number.
+    /// A text that is written out; a later one may refer to it by number.
     fn text(&mut self, length: usize) -> Result<Value, Unreadable> {
         let text = std::str::from_utf8(self.take(length)?).map_err(|_| Unreadable::Malformed)?;
         if text.len() > SHORTEST_AGAIN && self.texts.len() < MOST_AGAIN {
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
         Ok(Value::Object(fields))
     }
 
-    /// Name of a field: a word by its number, or any text. Names are not meant by later texts.
+    /// Name of a field: a string number, or any text. Later texts do not refer to names.
     fn name(&mut self) -> Result<String, Unreadable> {
         let length = match Marker::from_u8(self.number::<1>()?[0]) {
             Marker::FixPos(number) => return word(number.into()),

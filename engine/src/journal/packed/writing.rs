@@ -1,4 +1,4 @@
-//! Writing packed bytes: straight from what serde says, without a tree of values in between.
+//! Writes packed bytes directly from serde, without a tree of values in between.
 
 mod serializer;
 
@@ -34,16 +34,16 @@ pub(crate) fn pack<T: Serialize + ?Sized>(value: &T, base: i64, out: &mut Vec<u8
     packed
 }
 
-/// Writes what serde says. It calls itself not human-readable, so that digests and ids come as bytes; everything else is
-/// written as its JSON would be.
+/// A serde serializer. It reports that it is not human-readable, so that digests and ids come as bytes; everything else is
+/// written like its JSON.
 struct Packer {
     out: ByteBuf,
     base: i64,
-    /// Places of the texts that were written out.
+    /// Positions of the texts that were written out.
     texts: Vec<(usize, usize)>,
     /// Digest of the last `output`.
     output: Option<Digest>,
-    /// What is formatted before it is written.
+    /// Scratch space for formatting.
     scratch: String,
     /// The next text is the name of a field.
     naming: bool,
@@ -52,7 +52,7 @@ struct Packer {
 
 type Written = Result<(), Error>;
 
-/// A buffer in memory takes everything; what is longer than 32 bits cannot be held by one row of the journal.
+/// Writing to memory cannot fail; a length above 32 bits does not fit into one row of the journal.
 fn taken<T>(written: Result<T, ValueWriteError<Infallible>>) -> Written {
     written.map(drop).map_err(Error::custom)
 }
@@ -88,7 +88,7 @@ impl Packer {
         }
     }
 
-    /// Every short form is taken only where reading it back gives the very same text.
+    /// A short form is used only if reading it returns exactly the same text.
     fn text(&mut self, text: &str) -> Written {
         if let Some(number) = NUMBERS.of(text) {
             return self.ext(WORD, &[number]);
@@ -143,7 +143,7 @@ impl Packer {
         taken(encode::write_bin(&mut self.out, &digest.0))
     }
 
-    /// Begins a list or a map; where serde does not know its length, it is written afterwards.
+    /// Begins a list or a map; if serde does not know its length, it is written afterwards.
     fn begin(&mut self, length: Option<usize>, map: bool) -> Result<Nest<'_>, Error> {
         self.not_a_name()?;
         self.depth += 1;
@@ -163,7 +163,7 @@ impl Packer {
         Ok(Nest { packer: self, header, known, length: 0, of: None })
     }
 
-    /// A variant that holds something: a map of its name and that.
+    /// A variant with content: a map of its name to the content.
     fn variant(&mut self, variant: &'static str) -> Written {
         self.not_a_name()?;
         self.depth += 1;
@@ -171,7 +171,7 @@ impl Packer {
         self.name(variant)
     }
 
-    /// Writes a value whose name was written; what comes out may be meant by its digest afterwards.
+    /// Writes the value of a named field; its digest may be implied afterwards.
     fn value<T: Serialize + ?Sized>(&mut self, value: &T, is_output: bool) -> Written {
         value.serialize(&mut *self)?;
         if is_output {
@@ -181,7 +181,7 @@ impl Packer {
     }
 }
 
-/// Microseconds since 1970 of a time that is written as times are: in UTC, without a fraction that ends in zero.
+/// Microseconds since 1970 of a time in its canonical form: UTC, without a fraction that ends in zero.
 fn microseconds(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     if !matches!(bytes.len(), 20 | 22..=27) || bytes[10] != b'T' || bytes.last() != Some(&b'Z') {
@@ -226,7 +226,7 @@ struct Nest<'p> {
     header: usize,
     known: Option<u32>,
     length: u32,
-    /// The variant whose value it is.
+    /// The variant whose content it is.
     of: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! A copy is of one moment, is the newest, and tells what the journal lost.
+//! A copy is consistent, current, and reports what the journal lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ async fn a_copy_is_of_one_moment_whatever_is_written_meanwhile() {
         let done = Arc::clone(&done);
         move || {
             let mut before = 0;
-            // As long as it takes for the log to begin anew several times, in which copies are made without a pause.
+            // Long enough for the log to restart several times, while copies are made without a pause.
             while !done.load(Ordering::Acquire) {
                 let copy = PrivateCopy::new(&path, schema::CURRENT).unwrap();
                 let connection = copy.connection().unwrap();
@@ -76,7 +76,7 @@ async fn a_copy_is_made_anew_when_the_journal_changed_and_serves_reads_within_re
         copy.give_back(lent);
     }
     backend.start(trial.run(2, &chain(1))).await.unwrap();
-    // It may say so later, where copies take long.
+    // It may report that later if copies take long.
     while !copy.changed(&mut seen).unwrap() {
         std::thread::yield_now();
     }

@@ -1,4 +1,4 @@
-//! Files of a journal that are lost, replaced, damaged or foreign: never taken for an empty journal.
+//! Lost, replaced, damaged or foreign files of a journal: never treated as an empty journal.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn open(trial: &Trial, path: &Path) -> Result<SqliteBackend, BackendError> {
     SqliteBackend::open(path, live(trial))
 }
 
-/// What is said to whoever writes and to whoever reads.
+/// The errors for a writer and for a reader.
 fn refusal(trial: &Trial, path: &Path) -> String {
     let reading = SqliteBackend::open(path, Opening::reading(std::sync::Arc::clone(&trial.registry)));
     let said = [open(trial, path), reading].map(|opened| match opened {
@@ -33,7 +33,7 @@ fn refusal(trial: &Trial, path: &Path) -> String {
     said.into_iter().next().unwrap()
 }
 
-/// An open journal with `runs` runs, and where it is.
+/// An open journal with `runs` runs, and its path.
 async fn journal(trial: &Trial, runs: u64) -> (SqliteBackend, PathBuf) {
     let backend = open(trial, &trial.path()).unwrap();
     for number in 0..runs {
@@ -42,7 +42,7 @@ async fn journal(trial: &Trial, runs: u64) -> (SqliteBackend, PathBuf) {
     (backend, trial.path())
 }
 
-/// The files of a journal as they are at this moment: what a killed process leaves.
+/// The files of a journal at this moment: what a killed process would leave.
 fn snapshot(path: &Path, into: &Path, suffixes: &[&str]) -> PathBuf {
     fs::create_dir_all(into).unwrap();
     let copy = into.join("journal.db");
@@ -82,7 +82,7 @@ async fn the_first_writer_after_a_kill_brings_everything_into_the_main_file() {
     let (_backend, path) = journal(&trial, 2).await;
     let killed = snapshot(&path, &trial.folder.path().join("killed"), &["", "-wal", ".record"]);
     let _next = open(&trial, &killed).unwrap();
-    // SQLite reads the main file by itself as it does where there is no log.
+    // SQLite alone would read the main file as if there were no log.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let main = Connection::open_with_flags(uri(&killed), flags).unwrap();
     let runs: i64 = main.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).unwrap();
@@ -106,7 +106,7 @@ async fn a_journal_behind_its_side_record_lost_its_tail() {
     assert!(said.contains("lost its last commits"), "{said}");
     fs::write(&path, &newer).unwrap();
     assert_eq!(runs_of(&open(&trial, &path).unwrap()).await, 3);
-    // Without a record, or with a torn one, nothing is known: a copy of the journal alone is no alarm.
+    // Without a side record, or with a torn one, nothing is known: a copy of the journal alone is no error.
     fs::write(&path, &older).unwrap();
     fs::write(&record, "torn").unwrap();
     assert_eq!(runs_of(&open(&trial, &path).unwrap()).await, 1);
@@ -156,7 +156,7 @@ async fn a_log_that_is_damaged_or_of_another_journal_is_said_and_not_read() {
     assert!(refusal(&one, &flipped).contains("is damaged after frame"));
     assert_eq!(before, (fs::read(&mixed).unwrap(), fs::read(log_of(&mixed)).unwrap()));
     assert_eq!(fs::read(log_of(&flipped)).unwrap(), log);
-    // The last commit alone: only the side record knows that it was one.
+    // The last commit alone: only the side record knows about it.
     let last = snapshot(&path, &one.folder.path().join("last"), &["", "-wal", ".record"]);
     let mut log = fs::read(log_of(&last)).unwrap();
     let end = log.len() - 100;
@@ -183,7 +183,7 @@ async fn a_loss_that_is_accepted_is_recorded_and_the_rest_is_used() {
         rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     };
     assert_eq!(recover(&path, None).unwrap().map(|loss| loss.to_string()), None);
-    // While it is open elsewhere nothing is done.
+    // While it is open in another process, nothing is done.
     let alone = snapshot(&path, &folder("alone"), &[""]);
     assert!(recover(&alone, None).unwrap().is_some());
     refusal(&trial, &alone);

@@ -1,4 +1,4 @@
-//! The one function that changes a step's state; an event that does not fit is refused.
+//! The one function that changes a step's state; it refuses an event that does not fit.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::state::step_state::{Absence, Change, Proof, StepState, Waiting, Way};
 use crate::step::Phase;
 use crate::wait::WaitKind;
 
-/// Why undo leaves what a step with `ensure: absent` did.
+/// Why undo keeps the effect of a step with `ensure: absent`.
 const STAYS_REMOVED: &str =
-    "it was removed by order of the plan; this run did not make it and cannot bring it back";
+    "the plan deleted it (ensure: absent); this run did not create it and cannot restore it";
 
 impl StepState {
     /// The state after `change`; the only place where a step changes its state. `None`: the change does not fit.
@@ -77,7 +77,7 @@ impl StepState {
                 })
             }
             StepEvent::Waiting { wait, phase, since, look_again, deadline } => {
-                // From Uncertain only by evidence: something is there, on its way.
+                // Out of Uncertain only by evidence: the resource was found, changing towards what is wanted.
                 let proven = looking == Some(*phase) && phase.way().verify() == *phase;
                 ((may_stop || proven) && way == Some(phase.way()) && *self != StepState::Skipping).then(
                     || {
@@ -99,7 +99,7 @@ impl StepState {
                 phase: *phase,
                 since: at.utc,
             }),
-            // A removal may follow a look on the way forward: a person wants it made anew.
+            // A delete may follow a probe on the way forward: a person decided to recreate the resource.
             StepEvent::Intended { attempt, phase, epoch, found, .. } => (phase.writes()
                 && (looking == Some(phase.way().probe()) || looking == Some(Phase::Probe))
                 && *self != StepState::Skipping)
@@ -152,7 +152,7 @@ impl StepState {
             }
             StepEvent::StillAbsent { read_began, look_again, .. } => match self {
                 StepState::Uncertain { way, attempt, error, ended, absent, .. } => {
-                    // This look succeeded: what the one before it waited for is there.
+                    // This read succeeded: what the previous one waited for is available.
                     let error = error.clone().map(|error| Box::new(StepError { wait: None, ..*error }));
                     Some(StepState::Uncertain {
                         way: *way,
@@ -174,7 +174,7 @@ impl StepState {
                     Some(StepState::Doubting { absent: absent.and_a_read(at), look_again: *look_again })
                 }
                 StepState::Skipping => None,
-                // Nothing is there before anything was sent: the absence has to last all the same.
+                // The probe found nothing, as wanted, before anything was sent: the absence still has to last.
                 _ if looking == Some(Phase::Probe) => Some(StepState::Doubting {
                     absent: Absence::default().and_a_read(at),
                     look_again: *look_again,
@@ -186,7 +186,7 @@ impl StepState {
                     look_again: *look_again,
                     absent: Absence::default().and_a_read(at),
                 }),
-                // The same on the way back.
+                // The same during undo.
                 _ if looking.is_some_and(|looking| looking.way() == Way::Back && !looking.writes()) => {
                     Some(StepState::Verifying {
                         way: Way::Back,
@@ -283,7 +283,7 @@ impl StepState {
                 }
                 StepState::Failed { .. } => Some(StepState::Probing { way: Way::Forward }),
                 StepState::UndoStopped { .. } => Some(StepState::Probing { way: Way::Back }),
-                // Whoever was asked may have mended it, and then there is nothing left to decide.
+                // The cause may be repaired by now, and then there is nothing left to decide.
                 StepState::NeedsDecision { phase, .. } => Some(StepState::Probing { way: phase.way() }),
                 _ => None,
             },

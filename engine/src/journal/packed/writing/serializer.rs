@@ -1,4 +1,4 @@
-//! What serde says, call by call, as packed bytes.
+//! The serde serializer: one method per type.
 
 use std::fmt::{Display, Write as _};
 
@@ -85,7 +85,7 @@ impl<'p> ser::Serializer for &'p mut Packer {
         if std::mem::take(&mut self.naming) { self.name(value) } else { self.text(value) }
     }
 
-    /// Bytes come from what is short as bytes and long as text: ids and digests.
+    /// Ids and digests come as bytes, which are shorter than their text.
     fn serialize_bytes(self, value: &[u8]) -> Written {
         self.not_a_name()?;
         if let Ok(digest) = value.try_into() {
@@ -270,7 +270,7 @@ impl ser::SerializeStructVariant for Nest<'_> {
 /// A map whose names come one by one.
 pub(super) struct Fields<'p> {
     nest: Nest<'p>,
-    /// The name that came last is that of an output.
+    /// The last name was that of an output.
     is_output: bool,
 }
 
