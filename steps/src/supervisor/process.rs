@@ -39,7 +39,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// If standard input is not the lock file of an attempt, or the outcome cannot be written.
 pub async fn supervise() -> io::Result<()> {
-    // Not a leader of a process group: the driver just started it. Where it is one, it stays in its session.
+    // Fails only for the leader of a process group, which then stays in its session; the driver just started this
+    // process.
     let _ = rustix::process::setsid();
     let mut terminate = signal(SignalKind::terminate())?;
     // A descriptor above the three standard streams, which the program and its children inherit: the attempt stays
