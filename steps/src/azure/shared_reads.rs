@@ -27,7 +27,7 @@ pub(crate) enum Concerns {
     /// Not stated: any write may change the result.
     #[default]
     Anything,
-    /// What lies at these paths of Azure Resource Manager, above or below them.
+    /// The result depends on these paths of Azure Resource Manager, and on what is above and below them.
     Paths(Vec<String>),
 }
 

@@ -1,4 +1,4 @@
-//! What the client sends, keeps and hides, against a scripted Azure.
+//! Tests of what the clients send, record and redact, against a scripted Azure.
 
 mod clouds;
 mod platform;
@@ -194,7 +194,7 @@ async fn the_four_answers_to_a_delete() {
         (200, Value::Null, Ok(Deletion::Accepted)),
         (202, Value::Null, Ok(Deletion::Started)),
         (204, Value::Null, Ok(Deletion::Accepted)),
-        // It was read just before, so another look has to settle it.
+        // The resource was read just before, so another read must confirm its absence.
         (404, not_found(), Err(FailureClass::ReplicationLag)),
     ] {
         let bench = Bench::new();
@@ -330,7 +330,7 @@ async fn a_request_that_nobody_waits_for_is_recorded() {
     bench.script.answer(200, &json!({}));
     let log = AttemptLog::new(Phase::Apply);
     let cx = bench.cx(Phase::Apply, &log);
-    // A token first, so that the write is the next to be sent.
+    // Get a token first, so that the write is the next request.
     bench.azure.sign_in(&cx, &bench.central).await.unwrap();
     {
         let arm = bench.azure.arm(&cx, &bench.central);
@@ -634,7 +634,7 @@ async fn no_secret_and_no_token_is_kept_or_shown() {
     assert_eq!(exchanges[1].received.as_ref().unwrap()["status"], "PendingAcceptance");
     texts.push(serde_json::to_string(&exchanges).unwrap());
 
-    // An answer that repeats what was sent.
+    // A response that repeats the request.
     let echo = json!({"error": {"code": "BadRequest", "message": format!("bad header Bearer eyJhbGciOiJub25lIn0.e30.{IN_TOKENS}1")}});
     bench.script.answer(400, &echo);
     let (result, exchanges) = bench.put().await;

@@ -18,7 +18,7 @@ fn foreign_read(lie: Option<Lie>) -> Got {
     trial.arm(&token, "GET", FABRIKAM_SUBSCRIPTION, &Value::Null)
 }
 
-/// What must be true of it.
+/// The expected result.
 fn foreign_token_is_refused(got: &Got) -> bool {
     got.refusal() == (401, "InvalidAuthenticationTokenTenant")
         && got.message().starts_with(&format!(
@@ -169,7 +169,8 @@ fn a_provider_registers_in_its_time() {
     );
     assert_eq!((got.status, got.answer.body().len()), (200, 0), "a management group answers without a body");
     assert!(trial.world.effects().iter().all(|e| e.change == crate::Change::Updated && e.tenant == FABRIKAM));
-    // Taken back, which takes its time too, and is not the state of one that never was.
+    // Unregistering takes time as well, and its final state differs from that of a provider that was never
+    // registered.
     let mut state = |method: &str, path: &str, wait: i64| {
         trial.wait(wait);
         trial.arm(&token, method, path, &Value::Null).text("/registrationState").to_owned()

@@ -20,7 +20,7 @@ fn body(principal: &str) -> Value {
     } })
 }
 
-/// Invites Nina to Fabrikam; her object id there.
+/// Invites Nina to Fabrikam; returns her object id there.
 fn invite(trial: &mut Trial) -> String {
     let admin = trial.graph_token("target-admin", FABRIKAM);
     let invitation =
@@ -229,8 +229,8 @@ fn a_role_that_never_takes_effect_is_listed_all_the_same() {
     assert_eq!(permissions(&mut trial, FABRIKAM_SUBSCRIPTION).status, 403);
 }
 
-/// Outcomes of linked checks for a write by the central administrator that refers to a network of Fabrikam: without
-/// an auxiliary token, with one whose holder has no role, with a good one.
+/// Results of linked checks for a write by the central administrator that refers to a network of Fabrikam: without
+/// an auxiliary token, with one whose holder has no role, with a valid one.
 fn linked_outcomes(lie: Option<Lie>) -> [Option<String>; 3] {
     let run = |mut trial: Trial, auxiliary: bool| {
         if let Some(lie) = lie {
@@ -262,7 +262,7 @@ fn linked_outcomes(lie: Option<Lie>) -> [Option<String>; 3] {
     [run(Trial::ready(), false), run(without_role, true), run(Trial::ready(), true)]
 }
 
-/// What must be true of linked checks.
+/// The expected results of linked checks.
 fn auxiliary_token_is_asked_for(outcomes: &[Option<String>; 3]) -> bool {
     let says = |outcome: &Option<String>, text: &str| {
         outcome.as_ref().is_some_and(|o| o.contains("LinkedAuthorizationFailed") && o.contains(text))
@@ -300,7 +300,7 @@ fn a_lists_roles_are_found_by_id_among_the_scopes_own() {
     assert_eq!(role["properties"]["roleName"], "Owner");
 }
 
-/// Nina is a guest of Fabrikam: Reader for good, Network Contributor until 11:00, and may activate User Access
+/// Nina is a guest of Fabrikam: Reader permanently, Network Contributor until 11:00, eligible for User Access
 /// Administrator.
 fn timed() -> Trial {
     let mut world: Value = serde_json::from_str(World::example_json()).unwrap();

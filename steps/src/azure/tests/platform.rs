@@ -1,4 +1,4 @@
-//! The identity service of a machine, in the shape that Microsoft documents for virtual machines.
+//! The identity service of a machine, in the format that Microsoft documents for virtual machines.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn bench(client_id: Option<&str>) -> Bench {
     Bench::with(json!({"default": {"credential": "managed-identity", "client_id": client_id}}))
 }
 
-/// What the service answers: numbers are text there.
+/// The response of the service, with numbers as text.
 fn token(bench: &Bench, tenant: &str) -> Value {
     let now = bench.cx(Phase::Probe, &AttemptLog::default()).now().as_second();
     let claims = json!({"oid": "oid-of-the-machine", "tid": tenant, "appid": "machine", "idtyp": "app"});

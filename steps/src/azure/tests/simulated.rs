@@ -1,4 +1,5 @@
-//! Against the simulated Entra, which shares no code with the client: certificates, and every documented refusal.
+//! Tests against the simulated Entra, which shares no code with the client: certificates, and every documented
+//! refusal.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -16,7 +17,7 @@ use super::super::{Cloud, InProcess, SignedIn, TransportFault, Wire};
 
 const APP: &str = "33333333-0000-0000-0000-00000000000a";
 
-/// A world in this process, whose clock may differ from ours.
+/// A simulated world in this process, with its own clock.
 struct Simulated {
     world: Mutex<World>,
     now: Mutex<Timestamp>,
@@ -162,7 +163,7 @@ async fn a_file_that_is_no_certificate_with_its_key_says_what_is_wrong_and_nothi
     assert!(error.message.contains("cannot be read from file"), "{}", error.message);
 }
 
-/// The table of refusals in Microsoft's reference, by who can end it.
+/// The refusals in Microsoft's reference, by who can resolve them.
 const PERSON: &[u32] =
     &[50076, 50074, 50079, 50072, 50078, 50173, 70008, 700082, 70043, 50132, 50133, 50089, 70016];
 const ADMINISTRATOR: &[u32] = &[
@@ -209,7 +210,7 @@ async fn every_documented_refusal_reaches_the_one_who_can_end_it_and_then_it_goe
                     what.starts_with(&format!("rate limit of sign-in to tenant {CENTRAL}: again at")),
                     "{what}"
                 );
-                // Until then nobody asks, whoever it is.
+                // Until then no step sends a request.
                 let asked = stage.simulated.world.lock().unwrap().requests().len();
                 assert_eq!(stage.sign_in().await.unwrap_err().class, class);
                 assert_eq!(stage.simulated.world.lock().unwrap().requests().len(), asked);
