@@ -56,7 +56,7 @@ pub trait Origin: Send + Sync + 'static {
 pub struct Options {
     /// Address and port of the ARM host. Port 0: any free ports; port P: P, P+1 (sign-in) and P+2 (Graph).
     pub listen: SocketAddr,
-    /// Where the root certificate is written (PEM).
+    /// File for the root certificate (PEM).
     pub ca_file: PathBuf,
     /// Real time now: the certificates are valid around it.
     pub now: Timestamp,

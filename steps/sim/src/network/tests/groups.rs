@@ -1,4 +1,4 @@
-//! Groups, members, configurations, commits, and what comes of them.
+//! Tests of groups, members, configurations, commits, and their effects.
 
 use jiff::SignedDuration;
 
@@ -70,7 +70,7 @@ fn foreign_member(lie: Option<Lie>) -> Got {
     two.central("PUT", &member("app"), &member_body(APP_NETWORK))
 }
 
-/// What must be true of it.
+/// The expected result.
 fn foreign_member_is_refused(got: &Got) -> bool {
     got.refusal() == (403, "LinkedAuthorizationFailed")
         && got.message()
