@@ -1,4 +1,4 @@
-//! The document's tasks, one request each, from the shipped world to listed members.
+//! The documented tasks, one request each, from the shipped world to listed members.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn network() -> String {
     )
 }
 
-/// Invitation, acceptance, role, registration; then both tokens.
+/// Invitation, acceptance, role, registration; returns both tokens.
 fn prepared() -> (Trial, String, String) {
     let mut trial = Trial::shipped();
     let admin = trial.graph_token("target-admin", FABRIKAM);
