@@ -73,7 +73,10 @@ pub(crate) fn removal(cx: &StepCx<'_>, said: HandOver) -> Result<HandOver, StepE
         return Ok(HandOver { task: Some(task), outputs: BTreeMap::new(), ..said });
     }
     let Some(request) = task.back.request else {
-        return Err(StepError::new(FailureClass::Bug, "the hand-over has no request that removes the resource"));
+        return Err(StepError::new(
+            FailureClass::Bug,
+            "the hand-over has no request that removes the resource",
+        ));
     };
     let mut acts = Vec::new();
     let mut target = request.path.clone();

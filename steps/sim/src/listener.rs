@@ -66,7 +66,9 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Not a loopback address.
-    #[error("{0} is not a loopback address; the simulator has no real authentication and is served on loopback only")]
+    #[error(
+        "{0} is not a loopback address; the simulator has no real authentication and is served on loopback only"
+    )]
     NotLoopback(IpAddr),
     /// There is no room for three ports from here.
     #[error("port {0} leaves no room for the sign-in and Graph ports; choose a port up to 65533, or 0")]

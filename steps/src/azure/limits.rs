@@ -148,7 +148,10 @@ impl Lane {
         };
         let at = until.as_second() + i64::from(until.subsec_nanosecond() > 0);
         let at = Timestamp::from_second(at).unwrap_or(until);
-        Wait::new(WaitKind::Limit, format!("rate limit of {}{sort}: next request at {at}", self.quota.words()))
+        Wait::new(
+            WaitKind::Limit,
+            format!("rate limit of {}{sort}: next request at {at}", self.quota.words()),
+        )
     }
 
     /// The number that a response states as left in this bucket.

@@ -60,7 +60,8 @@ impl Tokens {
             return entra::refused(party, credential, &self.cloud, &refusal, came);
         }
         let status = reply.status;
-        let seen = format!("sign-in as {party} at {login}: status {status}, without an error of Entra in the body");
+        let seen =
+            format!("sign-in as {party} at {login}: status {status}, without an error of Entra in the body");
         if status == 407 {
             return unreachable::proxy_wants_sign_in(seen, login);
         }
@@ -71,8 +72,9 @@ impl Tokens {
             429 => FailureClass::Throttled,
             _ => FailureClass::Transient,
         };
-        let mut error = StepError::new(class, seen)
-            .hint(format!("a proxy or firewall between this machine and {login} may have sent this response"));
+        let mut error = StepError::new(class, seen).hint(format!(
+            "a proxy or firewall between this machine and {login} may have sent this response"
+        ));
         error.retry_after = pauses::believed(wait).0;
         error
     }

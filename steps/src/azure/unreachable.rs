@@ -81,7 +81,8 @@ fn definite(fault: &TransportFault, cloud: &Cloud, host: &str) -> Option<Definit
         let action = if says(&["expired", "notvalidyet", "not valid yet"]) {
             "set this machine's clock right (timedatectl), or have the certificate renewed; then twinspan resume".to_owned()
         } else if says(&["not valid for name", "notvalidforname"]) {
-            "correct the addresses in [cloud] of twinspan.toml, or bypass the proxy; then twinspan resume".to_owned()
+            "correct the addresses in [cloud] of twinspan.toml, or bypass the proxy; then twinspan resume"
+                .to_owned()
         } else {
             "set root_certificate in [cloud] of twinspan.toml to the PEM file of the authority with which your network intercepts TLS; \
              then twinspan resume"

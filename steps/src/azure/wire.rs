@@ -232,7 +232,11 @@ fn causes(error: &reqwest::Error) -> String {
         cause = inner.source();
     }
     if texts.is_empty() {
-        texts.push(if error.is_timeout() { "time-out".to_owned() } else { "connection closed early".to_owned() });
+        texts.push(if error.is_timeout() {
+            "time-out".to_owned()
+        } else {
+            "connection closed early".to_owned()
+        });
     }
     texts.join(": ")
 }

@@ -137,9 +137,7 @@ fn judge(found: &[Known], actions: &[String], asked: &Question<'_>) -> Ending {
     for action in actions {
         let allowing: Vec<&Known> = found.iter().filter(|known| known.allows(action)).collect();
         if allowing.is_empty() {
-            return Ending::Unknown {
-                why: format!("none of the principal's listed roles allows {action}"),
-            };
+            return Ending::Unknown { why: format!("none of the principal's listed roles allows {action}") };
         }
         // Of several roles that allow the action, the one that lasts longest counts.
         let lasting = allowing.iter().any(|known| known.end(now).is_none());

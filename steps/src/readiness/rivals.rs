@@ -114,7 +114,9 @@ pub(super) async fn look(
             };
             let mut look = Look { asker, who, wanted: connection, rivals, reads: 0 };
             if look.who.is_empty() {
-                look.rivals.not_looked.push(format!("everything, because no identity of tenant {tenant} can sign in"));
+                look.rivals
+                    .not_looked
+                    .push(format!("everything, because no identity of tenant {tenant} can sign in"));
                 return (look.rivals, 0);
             }
             let scope = look.wanted.scope.clone();
@@ -246,8 +248,9 @@ impl Look {
         }
         // An identity that sees the tenant's root group sees every group.
         if !seen.iter().any(|group| group.scope().name().eq_ignore_ascii_case(tenant)) {
-            let why =
-                refused.unwrap_or_else(|| "no identity of the plan can list all management groups of the tenant".to_owned());
+            let why = refused.unwrap_or_else(|| {
+                "no identity of the plan can list all management groups of the tenant".to_owned()
+            });
             let words = format!("connections on management groups above it that are not listed ({why})");
             self.rivals.not_looked.push(words);
         }
