@@ -108,7 +108,7 @@ pub(crate) fn removal(cx: &StepCx<'_>, said: HandOver) -> Result<HandOver, StepE
     let effect = if task.back.words == UNUSED { String::new() } else { format!("; {}", task.back.words) };
     Ok(HandOver {
         task: Some(Task {
-            what: format!("Delete the resource that the plan describes, if it exists ({target}){effect}"),
+            what: format!("Remove the resource that the plan describes, if it exists ({target}){effect}"),
             privilege: task.privilege.into_iter().map(lesser).collect(),
             by_hand: task.by_hand.map(|_| "in the portal: open it, Delete".to_owned()),
             acts,

@@ -243,7 +243,7 @@ mod tests {
         let bench = Bench::new();
         let kind = crate::kinds::guarding(&bench.azure);
         let nothing = Attempt::new(&bench, Phase::Probe).guard(&kind, &json!({})).await;
-        assert_eq!(nothing, Ok(Guarded::Unknown), "what is not known yet guards nothing");
+        assert_eq!(nothing, Ok(Guarded::Unknown), "an unknown scope is not checked");
         assert!(bench.script.requests().is_empty());
     }
 

@@ -103,7 +103,7 @@ mod tests {
         let cx = StepCx { identities: &both, ..bench.cx(Phase::Probe, &log) };
         let mut tenancy = Tenancy::new(&bench.azure, &cx, default_world::group().subscription()).unwrap();
         assert_eq!(tenancy.reader(&default_world::hub()).await.unwrap().name, "central");
-        assert!(bench.script.requests().is_empty(), "its own subscription is no question");
+        assert!(bench.script.requests().is_empty(), "no request for its own subscription");
         bench.script.answer(200, &json!({ "displayName": "x", "tenantId": TARGET, "state": "Enabled" }));
         for _ in 0..2 {
             assert_eq!(tenancy.reader(&default_world::spoke()).await.unwrap().name, "target");

@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(told(&mut buckets, PATH, 4).as_deref(), Some("5"), "early, though there are tokens");
         assert_eq!((buckets.refused, buckets.early), (2, 1));
         assert_eq!(told(&mut buckets, "/subscriptions/s-2/x", 4), None, "another subscription has its own");
-        assert!(buckets.take(PATH, "p", Sort::Reads, at(4)).is_ok(), "reads are counted apart");
+        assert!(buckets.take(PATH, "p", Sort::Reads, at(4)).is_ok(), "reads are counted separately");
         assert!(buckets.take(PATH, "q", Sort::Writes, at(4)).is_ok(), "another principal has its own");
         assert_eq!(told(&mut buckets, PATH, 9), None);
     }

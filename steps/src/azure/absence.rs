@@ -139,7 +139,11 @@ mod tests {
             assert_eq!(missing(&group, words).as_deref(), Some(MANAGER), "{words}");
         }
         for words in [gateway, &provider] {
-            assert_eq!(missing(&MANAGER.to_uppercase(), words), None, "it is itself not there: {words}");
+            assert_eq!(
+                missing(&MANAGER.to_uppercase(), words),
+                None,
+                "it is the requested resource: {words}"
+            );
         }
         let other =
             "Can not perform requested operation on nested resource. Parent resource 'other' not found.";

@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(message("target"), "identity target: credential client-certificate needs certificate");
         assert_eq!(message("ci"), "identity ci: credential azure-pipelines needs service_connection");
         assert_eq!(message("app"), "identity app: credential client-certificate needs client_id");
-        assert_eq!(message("nobody"), "no credential is configured for identity nobody");
+        assert_eq!(message("other"), "no credential is configured for identity other");
     }
 
     #[test]

@@ -294,7 +294,7 @@ pub(crate) fn refused(
         Some(Case::BadCredential) => (
             "the application's secret or certificate is refused",
             FailureClass::Credential,
-            "the administrator of this machine's twinspan configuration".to_owned(),
+            "the administrator of this machine's configuration".to_owned(),
             renew(credential, application, party.name),
         ),
         Some(Case::AssertionTime) => (
@@ -587,7 +587,7 @@ mod tests {
                 "this machine's configuration",
                 "az ad app credential reset --id app-1",
             ),
-            (&[700024], "invalid_client", Config, "whoever keeps this machine", "put a new token"),
+            (&[700024], "invalid_client", Config, "the administrator of this machine", "put a new token"),
             (
                 &[700211, 700212, 700213],
                 "invalid_client",
@@ -759,7 +759,7 @@ mod tests {
         assert_eq!(
             wait.what,
             "multifactor sign-in required (AADSTS50076): Due to a configuration change made by your administrator, you must use multi-factor \
-             authentication to access 'x'; as whom the Azure CLI is signed in is not known (az account list --all)"
+             authentication to access 'x'; the signed-in account of the Azure CLI is not known (az account list --all)"
         );
         assert_eq!(wait.who.unwrap(), format!("you (nina@contoso.example) in tenant {TENANT}"));
         assert_eq!(wait.action.unwrap(), format!("az login --tenant {TENANT} --allow-no-subscriptions"));

@@ -221,10 +221,7 @@ mod tests {
         assert!(!recent("t", "/subscriptions/s2", "p", 1));
         assert!(!recent("t", "/subscriptions/s", "q", 1));
         grants.given("t", "/providers/Microsoft.Management/managementGroups/m", "g", true, None, at(20));
-        assert!(
-            recent("t", "/subscriptions/s2", "anybody", 21),
-            "a group's members, below a management group"
-        );
+        assert!(recent("t", "/subscriptions/s2", "other", 21), "a group's members, below a management group");
     }
 
     #[test]
@@ -233,19 +230,19 @@ mod tests {
         let grants = Grants::default();
         let left_to =
             |asker: &str, given: i64, now: i64| grants.left_to("t", "p", at(given), asker, at(now)).is_some();
-        assert!(!left_to("a", 0, 5), "nobody was refused yet");
+        assert!(!left_to("a", 0, 5), "no step was refused yet");
         grants.refused("T", "/subscriptions/A", "P", at(0), ("a", at(5)));
         grants.refused("t", "/subscriptions/b", "p", at(3), ("b", at(6)));
         assert!(left_to("b", 3, 7) && left_to("c", 0, 79));
-        assert!(!left_to("a", 0, 7), "who asks for all asks again");
+        assert!(!left_to("a", 0, 7), "the step that checks for all checks again");
         assert!(!left_to("d", -1, 7), "an older role may be effective before");
         assert_eq!(grants.left_to("t", "other", at(3), "b", at(7)), None);
-        assert!(!left_to("c", 3, 80), "then another asks");
+        assert!(!left_to("c", 3, 80), "then another step checks");
         grants.refused("t", "/subscriptions/a", "p", at(0), ("a", at(35)));
         for look in 0..3 {
             assert!(left_to("b", 3, 36), "{look}");
         }
-        assert!(!left_to("b", 3, 36), "one look in five is its own");
+        assert!(!left_to("b", 3, 36), "every fifth time it checks itself");
         assert!(left_to("b", 3, 36));
         grants.let_in("t", "/subscriptions/elsewhere", "p");
         assert!(left_to("c", 3, 36));

@@ -398,7 +398,9 @@ mod tests {
         let error = limits.admit(&writes, "d", true, at(1.5)).unwrap_err();
         let what = error.wait.unwrap().what;
         assert!(
-            what.starts_with("rate limit of subscription s in tenant t (writes): again at 1970-01-12T"),
+            what.starts_with(
+                "rate limit of subscription s in tenant t (writes): next request at 1970-01-12T"
+            ),
             "{what}"
         );
     }
@@ -431,13 +433,13 @@ mod tests {
     fn a_bucket_that_is_nearly_empty_slows_down_to_its_refill_and_no_further() {
         let limits = Limits::default();
         let writes = lane("s", Sort::Writes);
-        assert_eq!(told(&limits, &writes, "a", 0.0), 0.0, "nothing is known yet");
+        assert_eq!(told(&limits, &writes, "a", 0.0), 0.0, "no response has stated a number yet");
         limits.heard(&writes, &left(3), at(0.0));
         assert_eq!(told(&limits, &writes, "b", 0.0), 0.0);
         assert_eq!(told(&limits, &writes, "c", 0.0), 0.0);
         let times: Vec<f64> =
             ["d", "e", "f"].iter().map(|asker| told(&limits, &writes, asker, 0.0)).collect();
-        assert_eq!(times[0], 0.1, "ten a second, until it is known better");
+        assert_eq!(times[0], 0.1, "ten a second, until the rate is measured");
         assert!((times[2] - times[0] - 0.2).abs() < 0.001, "{times:?}");
     }
 

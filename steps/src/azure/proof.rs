@@ -213,7 +213,7 @@ mod tests {
         let mut shouting = group();
         shouting["id"] = json!(GROUP.to_uppercase().trim_start_matches('/'));
         shouting["name"] = json!("G");
-        assert_eq!(about.unproven(&shouting), None, "ids have no case");
+        assert_eq!(about.unproven(&shouting), None, "ids ignore case");
         for (field, value, reason) in [
             ("id", json!(null), "it names no id"),
             ("id", json!(""), "it names no id"),

@@ -572,7 +572,7 @@ mod tests {
         let token = token.unwrap();
         assert_eq!(token.renew_at.as_second(), until - 300);
         let [command] = commands.as_slice() else {
-            panic!("the CLI is slow, so it is asked once: {commands:?}")
+            panic!("the CLI is slow, so it is called once: {commands:?}")
         };
         assert!(
             command.ends_with(&format!(

@@ -265,7 +265,7 @@ mod tests {
         );
         assert!(action("user", &headers).starts_with("az login --tenant t-1 --scope "));
         headers.insert(header::WWW_AUTHENTICATE, "Bearer claims=\"eyJhIjoxfQ\"".parse().unwrap());
-        assert!(action("app", &headers).starts_with("look at the sign-ins of application app-1 "));
+        assert!(action("app", &headers).starts_with("open the sign-ins of application app-1 "));
         assert!(
             action("user", &headers).ends_with(" --claims-challenge eyJhIjoxfQ== --allow-no-subscriptions")
         );

@@ -17,9 +17,9 @@ const SOON: SignedDuration = SignedDuration::from_hours(8);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Ending {
-    /// Longer than [`SOON`].
+    /// Eight hours or longer.
     Lasting,
-    /// Not longer than [`SOON`].
+    /// Less than eight hours.
     Soon(Ends),
     /// The end cannot be read.
     Unknown {
@@ -216,7 +216,7 @@ mod tests {
         // A role that does not allow the action does not prolong it.
         let Ending::Soon(ends) = judged(&[soon(), known("Reader", &["*/read"], None)]) else { panic!() };
         assert_eq!(ends.role, "Network Contributor");
-        assert!(matches!(judged(&[]), Ending::Unknown { .. }), "nothing listed is not fine");
+        assert!(matches!(judged(&[]), Ending::Unknown { .. }), "an empty list is unknown");
         let odd = known("Owner", &["*"], Some("next week"));
         assert!(matches!(judged(&[odd]), Ending::Soon(_)), "an end that cannot be read may be now");
     }

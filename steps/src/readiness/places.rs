@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(giving.role, Some("Network Contributor"));
         assert!(giving.command.ends_with(&format!("--role 'Network Contributor' --scope {SUBSCRIPTION}")));
         assert!(giving.who.contains(TARGET), "{}", giving.who);
-        assert!(activation.is_none() && activation_unknown.is_some(), "not read is not no: {ready:#?}");
+        assert!(activation.is_none() && activation_unknown.is_some(), "unreadable is unknown: {ready:#?}");
         let asked = bench.script.requests();
         assert!(asked.iter().all(|request| request.verb == "GET"), "{asked:#?}");
     }
@@ -386,7 +386,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(covered, [None, None, Some(SUBSCRIPTION)], "a role of another sort covers nothing");
+        assert_eq!(covered, [None, None, Some(SUBSCRIPTION)], "a role of another kind covers nothing");
     }
 
     #[test]

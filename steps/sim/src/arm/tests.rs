@@ -159,7 +159,7 @@ fn a_provider_registers_in_its_time() {
     assert_eq!(state("GET", &provider, 0), "NotRegistered");
     assert_eq!(state("POST", &format!("{provider}/register"), 0), "Registering");
     assert_eq!(state("GET", &provider, 89), "Registering");
-    assert_eq!(state("POST", &format!("{provider}/register"), 0), "Registering", "does not begin anew");
+    assert_eq!(state("POST", &format!("{provider}/register"), 0), "Registering", "does not start again");
     assert_eq!(state("GET", &provider, 1), "Registered");
     let got = trial.arm(
         &token,
@@ -167,7 +167,7 @@ fn a_provider_registers_in_its_time() {
         &format!("{FABRIKAM_GROUP}/providers/Microsoft.Network/register"),
         &Value::Null,
     );
-    assert_eq!((got.status, got.answer.body().len()), (200, 0), "a management group answers without a body");
+    assert_eq!((got.status, got.answer.body().len()), (200, 0), "a management group returns no body");
     assert!(trial.world.effects().iter().all(|e| e.change == crate::Change::Updated && e.tenant == FABRIKAM));
     // Unregistering takes time as well, and its final state differs from that of a provider that was never
     // registered.
@@ -183,7 +183,7 @@ fn a_provider_registers_in_its_time() {
     assert_eq!(state("POST", &unregister, 0), "Unregistering");
     assert_eq!(state("GET", &provider, 89), "Unregistering");
     assert_eq!(state("GET", &provider, 1), "Unregistered");
-    assert_eq!(state("POST", &unregister, 0), "Unregistered", "does not begin anew");
+    assert_eq!(state("POST", &unregister, 0), "Unregistered", "does not start again");
     assert_eq!(state("POST", &format!("{provider}/register"), 0), "Registering");
     assert_eq!(state("GET", &provider, 90), "Registered");
     let got = trial.arm(

@@ -56,7 +56,7 @@ fn a_fresh_principal_is_not_found_until_it_has_replicated() {
     );
     trial.wait(1);
     let got = give(&mut trial, FABRIKAM_SUBSCRIPTION, OTHER_NAME, &untyped);
-    assert_eq!(got.refusal(), (400, "PrincipalNotFound"), "longer for a request that does not say the type");
+    assert_eq!(got.refusal(), (400, "PrincipalNotFound"), "longer for a request without the type");
     assert_eq!(give(&mut trial, FABRIKAM_SUBSCRIPTION, NAME, &body(&guest)).status, 201);
     let nobody = body("99999999-0000-0000-0000-000000000000");
     trial.wait(3000);
@@ -107,7 +107,7 @@ fn a_role_takes_ten_minutes_and_the_words_say_so() {
     give(&mut trial, FABRIKAM_SUBSCRIPTION, NAME, &body(&guest));
     trial.wait(599);
     let got = trial.arm(&token, "GET", FABRIKAM_SUBSCRIPTION, &Value::Null);
-    assert_eq!(got.refusal(), (403, "AuthorizationFailed"), "given and not effective yet");
+    assert_eq!(got.refusal(), (403, "AuthorizationFailed"), "assigned and not effective yet");
     assert!(got.message().contains(&guest) && got.message().contains("If access was recently granted"));
     assert_eq!(permissions(&mut trial, FABRIKAM_SUBSCRIPTION).status, 403);
     trial.wait(1);

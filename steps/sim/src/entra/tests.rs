@@ -173,8 +173,8 @@ fn an_application_may_have_certificates() {
     for part in ["BEGIN PRIVATE KEY", "BEGIN CERTIFICATE"] {
         assert!(pem.contains(part), "no {part}");
     }
-    let got = trial.control("POST", "certificates", &json!({ "client_id": "nobody" }));
-    assert_eq!((got.status, got.message()), (400, "there is no application 'nobody'"));
+    let got = trial.control("POST", "certificates", &json!({ "client_id": "unknown" }));
+    assert_eq!((got.status, got.message()), (400, "there is no application 'unknown'"));
 
     let mut world: Value = serde_json::from_str(crate::World::example_json()).unwrap();
     world["applications"][0]["certificates"] = json!([pem]);

@@ -110,7 +110,7 @@ const ROWS: &[Row] = &[
         "Principal x does not exist in the directory y.",
         ReplicationLag,
         NotDone,
-        "not known everywhere",
+        "is not replicated in tenant",
     ),
     (
         400,
@@ -171,7 +171,7 @@ const ROWS: &[Row] = &[
         "The client has permission to perform action 'Microsoft.Network/virtualNetworks/write' on scope '/m', however the current tenant '11111111-0000-0000-0000-00000000000c' is not authorized to access linked subscription 's-2'.",
         PlanWrong,
         NotDone,
-        "say `auxiliary:` with an identity of the tenant that owns subscription s-2",
+        "set `auxiliary:` to an identity of the tenant that owns subscription s-2",
     ),
     (403, "RequestDisallowedByPolicy", "Disallowed.", Policy, NotDone, "Azure Policy"),
     (
@@ -222,7 +222,7 @@ const ROWS: &[Row] = &[
         NotDone,
         "twinspan's simulator",
     ),
-    (501, "NotImplemented", "Not here.", PlanWrong, NotDone, "repeating changes nothing"),
+    (501, "NotImplemented", "Not here.", PlanWrong, NotDone, "a retry does not help"),
     (502, "BadGateway", "Oops.", Transient, Unknown, ""),
     (503, "ServerTimeout", "Oops.", Transient, Unknown, ""),
     (504, "GatewayTimeout", "Oops.", Transient, Unknown, ""),
@@ -391,7 +391,7 @@ fn retry_after_is_read_in_all_its_forms() {
     assert!(
         classed(false, false, 429, &[("retry-after", "86400")], "")
             .message
-            .ends_with("asks to be left alone for 1 d; it is asked again after 1 h")
+            .ends_with("requests a delay of 1 d; the next request is sent after 1 h")
     );
     assert_eq!(wait(&[]), None);
 }
@@ -436,7 +436,7 @@ fn not_every_403_is_a_missing_role() {
             "the deny assignment 'Deny external managers' at /subscriptions/s-1",
             "denyAssignments/d0d0",
         ),
-        (403, "AuthorizationFailed", denied, Permission, "whatever roles it has", "az rest --method get"),
+        (403, "AuthorizationFailed", denied, Permission, "regardless of its roles", "az rest --method get"),
         (
             403,
             "AuthorizationFailed",

@@ -27,7 +27,7 @@ impl InProcess for Simulated {
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportFault>> {
         let now = *self.now.lock().unwrap();
         let answer = self.world.lock().unwrap().handle(request, now);
-        Box::pin(async move { Ok(answer.expect("no faults were told")) })
+        Box::pin(async move { Ok(answer.expect("no faults were set")) })
     }
 }
 
@@ -103,7 +103,11 @@ async fn a_certificate_that_has_ended_is_not_sent_and_the_wait_says_so() {
     let asked = stage.simulated.world.lock().unwrap().requests().len();
     let error = stage.sign_in().await.unwrap_err();
     assert_eq!(error.class, FailureClass::Credential);
-    assert!(error.message.ends_with("cannot be used: it ended at 2027-02-21T00:00:00Z"), "{}", error.message);
+    assert!(
+        error.message.ends_with("cannot be used: it expired at 2027-02-21T00:00:00Z"),
+        "{}",
+        error.message
+    );
     assert!(error.wait.unwrap().action.unwrap().contains("app.pem"));
     assert_eq!(stage.simulated.world.lock().unwrap().requests().len(), asked);
 }
@@ -139,9 +143,9 @@ async fn a_file_that_is_no_certificate_with_its_key_says_what_is_wrong_and_nothi
     let curve =
         format!("-----BEGIN EC PRIVATE KEY-----\nQ0FOQVJZ\n-----END EC PRIVATE KEY-----\n{certificate}");
     for (pem, said) in [
-        ("hunter2", "holds no private key in PEM form"),
-        (certificate, "holds no private key in PEM form"),
-        (key, "holds no certificate in PEM form"),
+        ("hunter2", "contains no private key in PEM form"),
+        (certificate, "contains no private key in PEM form"),
+        (key, "contains no certificate in PEM form"),
         (&format!("{key}{other}"), "its certificate belongs to another key"),
         (&format!("{encrypted}{certificate}"), "its key is encrypted"),
         (&curve, "its key is not an RSA key"),
@@ -207,7 +211,7 @@ async fn every_documented_refusal_reaches_the_one_who_can_end_it_and_then_it_goe
             if class == FailureClass::Throttled {
                 let what = error.wait.unwrap().what;
                 assert!(
-                    what.starts_with(&format!("rate limit of sign-in to tenant {CENTRAL}: again at")),
+                    what.starts_with(&format!("rate limit of sign-in to tenant {CENTRAL}: next request at")),
                     "{what}"
                 );
                 // Until then no step sends a request.

@@ -224,7 +224,7 @@ fn what_is_tolerated_ends_where_nonsense_begins() {
         assert!(!got.code().is_empty(), "{method} {path}");
     }
     let got = trial.arm(&central, "GET", &format!("{MANAGER}/networkGroups"), &Value::Null);
-    assert_eq!(got.list().len(), 0, "nothing of it was made");
+    assert_eq!(got.list().len(), 0, "none of them was created");
 }
 
 #[test]
@@ -350,7 +350,7 @@ fn a_virtual_network_keeps_the_settings_that_nothing_here_depends_on() {
     assert_eq!(ask("PUT", "2025-01-01", basic).text("/properties/privateEndpointVNetPolicies"), "Basic");
     let read = ask("GET", "2024-03-01", Value::Null);
     assert_eq!(read.text("/properties/privateEndpointVNetPolicies"), "Basic");
-    assert_eq!(read.body["properties"].get("dhcpOptions"), None, "a PUT is the whole of it");
+    assert_eq!(read.body["properties"].get("dhcpOptions"), None, "a PUT replaces all properties");
     let older = ask("GET", "2023-11-01", Value::Null);
     assert_eq!(older.body["properties"].get("privateEndpointVNetPolicies"), None);
 }

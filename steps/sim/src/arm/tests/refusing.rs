@@ -193,7 +193,7 @@ fn prefixes_of_networks_and_subnets_are_looked_at_in_every_write() {
         let got = central.ask("PUT", &path, &body(space.clone(), subnets));
         assert_eq!(got.refusal(), (400, code), "{space}: {}", got.body);
     }
-    assert_eq!(central.get(&path).status, 404, "nothing of it was made");
+    assert_eq!(central.get(&path).status, 404, "it was not created");
     let whole = body(json!(["10.5.0.0/16"]), json!([subnet("s", "10.5.0.0/24")]));
     assert_eq!(central.ask("PUT", &path, &whole).status, 201);
     for (prefix, code) in [
