@@ -9,7 +9,10 @@ const LONGEST: Duration = Duration::from_secs(3600);
 pub(super) fn believed(asked: Option<Duration>) -> (Option<Duration>, Option<String>) {
     match asked {
         Some(asked) if asked > LONGEST => {
-            let words = format!("it requests a delay of {}; the next request is sent after 1 h", span(asked));
+            let words = format!(
+                "the service requests a delay of {}; the next request is sent after 1 h",
+                span(asked)
+            );
             (Some(LONGEST), Some(words))
         }
         asked => (asked, None),

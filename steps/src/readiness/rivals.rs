@@ -28,7 +28,7 @@ pub struct Rivals {
     pub scope: ConnectionScope,
     /// Other network managers that manage it or have a pending connection to it.
     pub found: Vec<Rival>,
-    /// Where the check found what it could read.
+    /// What was checked.
     pub looked: Vec<String>,
     /// What could not be checked, and why.
     pub not_looked: Vec<String>,
@@ -285,8 +285,8 @@ fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManag
     let place = if here { String::new() } else { format!(" on {}, which contains it", on.words()) };
     let means = match &state {
         ConnectionState::Connected => format!(
-            "it already manages {}: if both have the same feature, the plan's connection becomes Conflict, which does not \
-             heal by itself",
+            "it already manages {}: if both have the same feature, the plan's connection becomes Conflict, which Azure \
+             does not leave by itself",
             wanted.scope.words()
         ),
         ConnectionState::Pending => {
@@ -358,7 +358,7 @@ fn holding(wanted: &Connection, parts: &[ConnectionScope], listed: Listed) -> Op
         connection: None,
         state: None,
         means:
-            "if both have the same feature, the plan's connection becomes Conflict, which does not heal by itself"
+            "if both have the same feature, the plan's connection becomes Conflict, which Azure does not leave by itself"
                 .to_owned(),
     })
 }

@@ -68,7 +68,7 @@ pub(crate) struct Resource {
     pub(crate) name: String,
     pub(crate) location: String,
     pub(crate) tags: Value,
-    /// The properties as the client sent them; some are stored but never returned under another name.
+    /// The properties from the client, and internal ones (existing peerings) that are shown in another form.
     pub(crate) properties: Map<String, Value>,
     pub(crate) guid: Uuid,
     /// Changes with every write; the etag is derived from it.

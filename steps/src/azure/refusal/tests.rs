@@ -391,7 +391,7 @@ fn retry_after_is_read_in_all_its_forms() {
     assert!(
         classed(false, false, 429, &[("retry-after", "86400")], "")
             .message
-            .ends_with("requests a delay of 1 d; the next request is sent after 1 h")
+            .ends_with("the service requests a delay of 1 d; the next request is sent after 1 h")
     );
     assert_eq!(wait(&[]), None);
 }
