@@ -23,7 +23,7 @@ pub enum Entrance {
     NoCredential(StepError),
     /// Entra refused the sign-in.
     Refused(StepError),
-    /// Entra did not respond, or not in time.
+    /// Entra did not respond, or returned a transient error.
     NoAnswer(StepError),
 }
 
