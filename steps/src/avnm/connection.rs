@@ -7,11 +7,11 @@ use twinspan_engine::{Decision, Difference, Marker, Observed};
 
 use super::or_default;
 
-/// Properties of one side of a connection. `N`: the fields that identify the other side.
+/// Properties of one side of a connection. `N`: the fields that identify its counterpart.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound = "N: Default + Deserialize<'de>")]
 pub(crate) struct Half<N: Default> {
-    /// The fields that identify the other side.
+    /// The fields that identify the counterpart.
     #[serde(flatten)]
     pub(crate) names: N,
     /// For people; ends with the run's marker if twinspan created it.
@@ -70,11 +70,11 @@ impl<N: Default> Half<N> {
 pub(crate) enum ConnectionState {
     /// Both sides exist and match: the network manager manages the scope.
     Connected,
-    /// The other side is missing or does not match.
+    /// The counterpart is missing or does not match.
     Pending,
     /// Another network manager manages the scope with the same feature.
     Conflict,
-    /// It was connected, and the other side was deleted.
+    /// It was connected, and the counterpart was deleted.
     Revoked,
     /// In Azure's list of states, but not documented.
     Rejected,

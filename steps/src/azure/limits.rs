@@ -253,7 +253,7 @@ impl Meter {
         Err(self.park(asker, later(now, (own + reserve - left) / self.rate)))
     }
 
-    /// Takes in that a response stated `left` requests.
+    /// Records that a response stated `left` requests.
     fn heard(&mut self, left: f64, documented: f64, now: Timestamp) {
         self.most = self.most.max(left);
         self.at = self.at.max(now);
@@ -272,7 +272,7 @@ impl Meter {
         }
     }
 
-    /// Takes in a refusal: one request is available at `until`.
+    /// Records a refusal: one request is available at `until`.
     fn closed(&mut self, until: Timestamp) {
         self.rate = (self.rate / 2.0).max(SLOWEST);
         // If no response states a number, only this time is known.
@@ -324,7 +324,7 @@ impl Limits {
         })
     }
 
-    /// Takes in the number that a response states as left.
+    /// Records the number that a response states as left.
     pub(crate) fn heard(&self, lane: &Lane, headers: &HeaderMap, now: Timestamp) {
         if let Some(left) = lane.left(headers) {
             let mut known = self.known();
@@ -333,7 +333,7 @@ impl Limits {
         }
     }
 
-    /// Takes in that `asker` got a 429: no step sends there before the stated delay is over. Returns the time for `asker`.
+    /// Records that `asker` got a 429: no step sends there before the stated delay is over. Returns the time for `asker`.
     pub(crate) fn refused(
         &self,
         lane: &Lane,
