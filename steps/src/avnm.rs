@@ -1,7 +1,7 @@
-//! Azure Virtual Network Manager as it travels: what is read leniently, what is written exactly.
+//! The REST types of Azure Virtual Network Manager: lenient when read, exact when written.
 //!
-//! Reading puts up with what the service really answers: empty strings for what is not set, null lists, states that are
-//! not in its own list, ids in another case.
+//! Reading accepts what the service really returns: empty strings for unset values, null lists, undocumented states, and
+//! ids in another letter case.
 
 pub(crate) mod addresses;
 pub(crate) mod child;
@@ -20,10 +20,10 @@ pub(crate) use connection::{Anew, ConnectionState, Half, NamesManager, NamesScop
 
 use crate::ids::{ConnectionScope, Guid, TenantId};
 
-/// Api-version of every request to `Microsoft.Network`.
+/// API version of every request to `Microsoft.Network`.
 pub(crate) const API: &str = "2024-10-01";
 
-/// A resource as it is read.
+/// A resource as Azure returns it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, bound = "P: Default + Deserialize<'de>")]
 pub(crate) struct Found<P: Default> {
@@ -36,31 +36,31 @@ pub(crate) struct Found<P: Default> {
     /// Tags.
     #[serde(deserialize_with = "or_default")]
     pub(crate) tags: BTreeMap<String, String>,
-    /// What it says of itself.
+    /// Properties of the resource type.
     #[serde(deserialize_with = "or_default")]
     pub(crate) properties: P,
-    /// When it was written.
+    /// When it was last written.
     #[serde(rename = "systemData", deserialize_with = "or_default")]
     pub(crate) system_data: SystemData,
 }
 
-/// When a resource was written, by the service's clock. A resource of an old version does not say.
+/// When a resource was last written, by the service's clock. Resources of an old version lack it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct SystemData {
-    /// The last write: an update resets `createdAt` too, so that would be no better.
+    /// Time of the last write. `createdAt` would be no better: an update resets it too.
     #[serde(deserialize_with = "or_default")]
     last_modified_at: String,
 }
 
 impl SystemData {
-    /// When the last write was.
+    /// Time of the last write.
     pub(crate) fn last_modified(&self) -> Option<Timestamp> {
         self.last_modified_at.parse().ok()
     }
 
-    /// How long ago the last write was, at `now` of the same clock; `None`: it does not say, or the clocks behind the
-    /// service disagree by more than they can.
+    /// Time since the last write, at `now` of the same clock; `None` if it is not known, or if the time lies further in
+    /// the future than the service's clocks can disagree.
     pub(crate) fn age(&self, now: Timestamp) -> Option<SignedDuration> {
         const SKEW: SignedDuration = SignedDuration::from_secs(5);
         let written = self.last_modified()?;
@@ -68,7 +68,7 @@ impl SystemData {
     }
 }
 
-/// Reads null like a missing field.
+/// Deserializes null like a missing field.
 pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -81,18 +81,18 @@ where
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Manager {
-    /// What it manages.
+    /// The scopes that it manages.
     #[serde(deserialize_with = "or_default")]
     pub(crate) network_manager_scopes: Scopes,
-    /// With which features.
+    /// The features that it has.
     #[serde(deserialize_with = "or_default")]
     pub(crate) network_manager_scope_accesses: Vec<String>,
-    /// How far it is.
+    /// State of the last write.
     #[serde(deserialize_with = "or_default")]
     pub(crate) provisioning_state: Provisioning,
 }
 
-/// What a network manager manages.
+/// The scopes that a network manager manages.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Scopes {
@@ -102,12 +102,12 @@ pub(crate) struct Scopes {
     /// Subscriptions of its own tenant.
     #[serde(deserialize_with = "or_default")]
     pub(crate) subscriptions: Vec<String>,
-    /// What other tenants let it manage: the only proof that a connection is in force.
+    /// Scopes of other tenants that it manages: the only proof that a connection is in force.
     #[serde(deserialize_with = "or_default")]
     pub(crate) cross_tenant_scopes: Vec<CrossTenantScope>,
 }
 
-/// What one other tenant lets a network manager manage.
+/// The scopes that a network manager manages in one other tenant.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct CrossTenantScope {
@@ -123,15 +123,15 @@ pub(crate) struct CrossTenantScope {
 }
 
 impl Scopes {
-    /// Whether `scope` of the other tenant `tenant` is managed.
+    /// Whether it manages `scope` of the other tenant `tenant`.
     pub(crate) fn holds_across(&self, tenant: TenantId, scope: &ConnectionScope) -> bool {
         self.cross_tenant_scopes.iter().filter(|held| held.tenant_id.parse() == Ok(tenant)).any(|held| {
             held.subscriptions.iter().chain(&held.management_groups).any(|id| same_path(id, scope.path()))
         })
     }
 
-    /// Whether `subscription` is managed, as far as can be told: groups do not say what is in them, so one that is named
-    /// counts. `tenant`: where the subscription lies, if it is another tenant.
+    /// Whether it may manage `subscription`. A management group may contain the subscription, so any group of the right
+    /// tenant counts. `tenant`: the subscription's tenant, if it is another one.
     pub(crate) fn may_hold(&self, subscription: Guid, tenant: Option<TenantId>) -> bool {
         let wanted = ConnectionScope::of_subscription(subscription);
         let named = |ids: &[String]| ids.iter().any(|id| same_path(id, wanted.path()));
@@ -150,13 +150,13 @@ impl Scopes {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Group {
-    /// For people; ends with our marker where we made it.
+    /// For people; ends with the run's marker if twinspan created it.
     #[serde(deserialize_with = "or_default")]
     pub(crate) description: String,
-    /// What it groups; older groups do not say.
+    /// Type of its members; older groups lack it.
     #[serde(deserialize_with = "or_default")]
     pub(crate) member_type: String,
-    /// How far it is.
+    /// State of the last write.
     #[serde(deserialize_with = "or_default")]
     pub(crate) provisioning_state: Provisioning,
 }
@@ -168,13 +168,13 @@ pub(crate) struct Member {
     /// The virtual network or subnet.
     #[serde(deserialize_with = "or_default")]
     pub(crate) resource_id: String,
-    /// Its region as the specification calls it.
+    /// Its region, as the specification names the field.
     #[serde(deserialize_with = "or_default")]
     region: String,
-    /// Its region as every recorded answer calls it.
+    /// Its region, as every recorded response names the field.
     #[serde(deserialize_with = "or_default")]
     location: String,
-    /// How far it is.
+    /// State of the last write.
     #[serde(deserialize_with = "or_default")]
     pub(crate) provisioning_state: Provisioning,
 }
@@ -186,23 +186,23 @@ impl Member {
     }
 }
 
-/// The envelope of what is written.
+/// The envelope of a request body.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Body<P> {
-    /// What is wanted.
+    /// The wanted properties.
     pub(crate) properties: P,
 }
 
-/// How far a resource is.
+/// State of the last write of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub(crate) enum Provisioning {
-    /// `Succeeded`; absent means the same.
+    /// `Succeeded`; a missing state means the same.
     #[default]
     Succeeded,
-    /// `Failed` or `Canceled`: nothing goes on by itself.
+    /// `Failed` or `Canceled`: Azure does not continue by itself.
     Failed(String),
-    /// On its way; also a state that this program does not know.
+    /// In progress; also any unknown state.
     Underway(String),
 }
 
@@ -225,7 +225,7 @@ impl fmt::Display for Provisioning {
     }
 }
 
-/// Whether two paths name the same thing: without regard to case and outer slashes.
+/// Whether two paths name the same resource, ignoring case and outer slashes.
 pub(crate) fn same_path(one: &str, other: &str) -> bool {
     one.trim_matches('/').eq_ignore_ascii_case(other.trim_matches('/'))
 }

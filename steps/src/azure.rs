@@ -1,12 +1,12 @@
-//! Azure Resource Manager and Microsoft Graph, as steps use them: typed requests in, typed answers or a classed
-//! [`StepError`] out. Everything goes through one [`Wire`]; every exchange is recorded in the attempt's log.
+//! Clients of Azure Resource Manager and Microsoft Graph for steps: typed requests in, typed responses or a classified
+//! [`StepError`] out. Every request goes through one [`Wire`], and every exchange is recorded in the attempt's log.
 //!
 //! ```text
 //! step kind ─▶ Arm, Graph ─▶ Caller ─▶ Wire ─▶ sockets | in process
 //!                              │  └─▶ Tokens ─▶ azure_identity ─▶ Authority ─▶ Wire
-//!                              └─ no plain yes ─▶ refusal, entra: whose turn it is, and what to do
+//!                              └─ no success ─▶ refusal, entra: who must act, and how
 //! ```
-//! Nothing is repeated here but one read after a token was found to be stale: retries are the engine's.
+//! The only retry here is that of one read after its token was found stale; all others are the engine's.
 
 mod absence;
 mod arm;
@@ -86,7 +86,7 @@ use tokens::Tokens;
 use twinspan_engine::{Identity, StepCx, StepError};
 use uuid::Uuid;
 
-/// Clients of one cloud. One object serves a whole process: tokens and connections are shared.
+/// Clients of one cloud. One instance serves a whole process, so that tokens and connections are shared.
 pub struct Azure {
     cloud: Cloud,
     wire: Wire,
@@ -98,14 +98,14 @@ pub struct Azure {
     facts: Facts,
 }
 
-/// The time within which a request to Azure Resource Manager may still take effect when its response did not come: our
-/// choice, not Azure's word. It covers a gateway that has taken the request and a client that is gone.
+/// The request window of Azure Resource Manager. The value is twinspan's choice, not a documented limit: it covers a gateway
+/// that has accepted the request after the client is gone.
 pub(crate) const ARM_REQUEST_WINDOW: Duration = Duration::from_secs(90);
 
-/// The same of Microsoft Graph, whose gateways give up sooner.
+/// The request window of Microsoft Graph, whose gateways have shorter timeouts.
 pub(crate) const GRAPH_REQUEST_WINDOW: Duration = Duration::from_secs(60);
 
-/// Who a token says it is for.
+/// The claims of a token about its principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedIn {
     /// `oid`: object id in the tenant that issued the token.
@@ -116,23 +116,23 @@ pub struct SignedIn {
     pub application: Option<String>,
     /// `upn` or `unique_name` or `preferred_username`
     pub account: Option<String>,
-    /// As role assignments name what it is: `User` or `ServicePrincipal`.
+    /// Type of the principal, as role assignments name it: `User` or `ServicePrincipal`.
     pub principal_type: Option<&'static str>,
-    /// How it signed in.
+    /// Kind of the credential.
     pub credential: CredentialKind,
-    /// When the token ends; it is renewed before.
+    /// When the token expires; it is renewed before.
     pub expires: Timestamp,
-    /// When the certificate ends that it signed in with; nobody renews that by itself.
+    /// When the certificate of the credential expires; it is not renewed automatically.
     pub certificate_ends: Option<Timestamp>,
-    /// Where the Azure CLI that signed in keeps its accounts, where that is not the usual folder.
+    /// The configuration folder of the Azure CLI that signed in, if it is not the default one.
     pub azure_config_dir: Option<PathBuf>,
 }
 
 impl Azure {
-    /// Clients of `cloud`, as the identities in `credentials`, over `wire`.
+    /// Creates clients of `cloud` for the identities in `credentials`, over `wire`.
     ///
-    /// `wire` is [`Wire::sockets`] of the same cloud, or [`Wire::in_process`]. An identity acts in the tenant that its
-    /// attribute `tenant` names; its attribute `contact` is the person whom messages address. Nothing is sent here.
+    /// `wire` is [`Wire::sockets`] of the same cloud, or [`Wire::in_process`]. An identity acts in the tenant of its
+    /// attribute `tenant`; its attribute `contact` is the person whom messages address. Sends no request.
     pub fn new(cloud: Cloud, credentials: Credentials, wire: Wire) -> Self {
         let limits = Arc::new(Limits::default());
         let tokens = Tokens::new(cloud.clone(), credentials, wire.clone(), Arc::clone(&limits));
@@ -141,7 +141,7 @@ impl Azure {
         Azure { cloud, wire, tokens, limits, grants, operations, shared_reads, facts }
     }
 
-    /// Asks `cli` instead of the program `az`.
+    /// Uses `cli` instead of the program `az`.
     #[must_use]
     pub fn with_azure_cli(mut self, cli: Arc<dyn AzureCli>) -> Self {
         self.tokens.ask_instead(cli);
@@ -153,19 +153,19 @@ impl Azure {
         &self.cloud
     }
 
-    /// Azure Resource Manager, as `identity`.
+    /// The client of Azure Resource Manager, as `identity`.
     pub fn arm<'a>(&'a self, cx: &'a StepCx<'a>, identity: &'a Identity) -> Arm<'a> {
         Arm::new(self, cx, identity)
     }
 
-    /// Microsoft Graph, as `identity`.
+    /// The client of Microsoft Graph, as `identity`.
     pub fn graph<'a>(&'a self, cx: &'a StepCx<'a>, identity: &'a Identity) -> Graph<'a> {
         Graph::new(self, cx, identity)
     }
 
-    /// Says that `principal` was given a role at `scope`, as `identity`: until that is effective, refusals are no lack of it.
-    /// Gives the receipt by which the steps that need this one know of it, in whatever process. `unproven`: why it may have
-    /// existed before.
+    /// Records that `principal` was given a role at `scope`, as `identity`: until the role is effective, a refusal does not
+    /// mean that it is missing. Returns the receipt that informs dependent steps in any process. `unproven`: why the role
+    /// assignment may be pre-existing.
     pub(crate) fn granted(
         &self,
         cx: &StepCx<'_>,
@@ -179,32 +179,32 @@ impl Azure {
         self.grants.given(party.tenant, scope, principal, to_group, unproven, cx.now())
     }
 
-    /// Says that `application` was given a service principal in the tenant of `identity`: until all of Entra knows it, that
-    /// there is none is no lack of it.
+    /// Records that `application` was given a service principal in the tenant of `identity`: until Entra has replicated it, a
+    /// refusal does not mean that it is missing.
     pub(crate) fn arrived(&self, cx: &StepCx<'_>, identity: &Identity, application: &str) {
         if let Ok(party) = Party::of(identity) {
             self.tokens.arrivals.came(party.tenant, application, cx.steady());
         }
     }
 
-    /// Something that never changes in the tenant of `identity`, as [`remember`](Self::remember) was told.
+    /// A fact about the tenant of `identity` that [`remember`](Self::remember) stored.
     pub(crate) fn known<T: Clone + 'static>(&self, identity: &Identity, about: &str) -> Option<T> {
         self.facts.get(Party::of(identity).ok()?.tenant, about)
     }
 
-    /// Remembers, as long as this process lasts, what never changes in the tenant of `identity`.
+    /// Stores, for the life of this process, a fact about the tenant of `identity` that never changes.
     pub(crate) fn remember<T: Send + Sync + 'static>(&self, identity: &Identity, about: &str, fact: T) {
         if let Ok(party) = Party::of(identity) {
             self.facts.keep(party.tenant, about, fact);
         }
     }
 
-    /// Whether this machine has a credential for `identity`; nothing is sent.
+    /// Whether this machine has a credential for `identity`; sends no request.
     pub(crate) fn serves(&self, cx: &StepCx<'_>, identity: &Identity) -> Result<(), StepError> {
         self.tokens.serves(cx, identity)
     }
 
-    /// Signs in as `identity` with a fresh token and says who that is.
+    /// Signs in as `identity` with a fresh token and returns the token's claims.
     pub async fn sign_in(&self, cx: &StepCx<'_>, identity: &Identity) -> Result<SignedIn, StepError> {
         let party = Party::of(identity)?;
         let token = self.tokens.fresh(cx, identity, Service::Arm).await?;
@@ -225,19 +225,19 @@ impl Azure {
         })
     }
 
-    /// Who signs in how, as configured.
+    /// The configured credentials.
     pub fn credentials(&self) -> &Credentials {
         self.tokens.credentials()
     }
 }
 
-/// Id of a request that changes nothing, the same in a replay: what it asks, in which attempt, when.
+/// Id of a read request, the same in a replay: derived from the request, the attempt and the time.
 fn request_id(cx: &StepCx<'_>, verb: &str, target: &str) -> String {
     let name = format!("{:?} {verb} {target} {}", cx.phase, cx.now());
     Uuid::new_v5(&cx.attempt_id(), name.as_bytes()).to_string()
 }
 
-/// How long the other side asks us to stay away.
+/// The delay that the remote requests before the next request.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     for name in ["retry-after-ms", "x-ms-retry-after-ms"] {
@@ -253,7 +253,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
-/// Ids that find a request in the other side's logs.
+/// Ids that identify a request in the remote's logs.
 fn references(headers: &HeaderMap) -> Vec<(String, String)> {
     const NAMES: [&str; 6] = [
         "x-ms-request-id",

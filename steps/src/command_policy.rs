@@ -1,11 +1,12 @@
-//! Which local programs `command` steps may run on this machine. The operator's configuration says so, never the plan.
+//! The local programs that `command` steps may run on this machine. They come from the operator's configuration, never
+//! from the plan.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::supervisor::Supervisor;
 
-/// What `command` steps may do.
+/// Which programs `command` steps may run, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandPolicy {
     programs: BTreeSet<PathBuf>,
@@ -14,22 +15,22 @@ pub struct CommandPolicy {
 }
 
 impl CommandPolicy {
-    /// Nothing is run; a plan with a `command` step stops there and says what to configure.
+    /// Runs nothing; a plan with a `command` step stops there and says what to configure.
     pub fn deny() -> Self {
         CommandPolicy::default()
     }
 
-    /// These programs, by absolute path, may be run.
+    /// Allows these programs, by absolute path.
     pub fn allow(programs: impl IntoIterator<Item = PathBuf>) -> Self {
         CommandPolicy { programs: programs.into_iter().collect(), ..CommandPolicy::default() }
     }
 
-    /// Nothing is run; every command is taken to succeed, and its output says that it did not run. For rehearsals.
+    /// Runs nothing; each command counts as successful, and its output says that it did not run. For rehearsals.
     pub fn pretend() -> Self {
         CommandPolicy { pretend: true, ..CommandPolicy::default() }
     }
 
-    /// How a program that changes something is started. Without this only checks are run.
+    /// Sets how programs that change state are started. Without it only checks run.
     #[must_use]
     pub fn supervised_by(mut self, supervisor: Supervisor) -> Self {
         self.supervisor = Some(supervisor);
@@ -45,7 +46,7 @@ impl CommandPolicy {
     }
 
     pub(crate) fn allows(&self, program: &Path) -> bool {
-        // By text: a link or `..` on the way would let one name stand for another program.
+        // Compared as text: with links or `..` resolved, one name could stand for another program.
         self.programs.contains(program)
     }
 }

@@ -1,5 +1,5 @@
 //! Names in the simulator's default world, for the examples of step kinds. The simulator has its own list; conformance
-//! tests hold the two together.
+//! tests compare the two.
 
 use crate::ids::{
     ConnectionScope, ConnectivityConfigurations, Email, Guid, NetworkGroups, NetworkManagers, ResourceId,
@@ -7,9 +7,9 @@ use crate::ids::{
 };
 
 pub(crate) const TARGET_TENANT: TenantId = TenantId::known(0x22222222_0000_0000_0000_00000000000f);
-/// The multi-tenant application.
+/// Client id of the multi-tenant application.
 pub(crate) const APPLICATION: Guid = Guid::known(0x33333333_0000_0000_0000_00000000000a);
-/// The target tenant's own administrator, as its tenant knows the account.
+/// Object id of the target tenant's own administrator.
 pub(crate) const TARGET_ADMINISTRATOR: Guid = Guid::known(0xffffffff_1111_0000_0000_000000000001);
 pub(crate) const TARGET_NAME: &str = "fabrikam-prod-weu";
 pub(crate) const CONNECTION: &str = "to-central";

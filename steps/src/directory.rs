@@ -1,4 +1,4 @@
-//! Accounts of a tenant as Microsoft Graph gives them, and the state of a guest.
+//! Users and service principals as Microsoft Graph returns them, and the state of a guest user.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -8,9 +8,9 @@ use crate::avnm::or_default;
 use crate::azure::Graph;
 use crate::ids::Guid;
 
-/// What is asked of a user: `externalUserState` and `userType` come only when they are named.
+/// The requested fields of a user: Graph returns `externalUserState` and `userType` only if they are named.
 const USER_FIELDS: &str = "id,displayName,mail,otherMails,proxyAddresses,userPrincipalName,userType,externalUserState,createdDateTime";
-/// What is asked of a service principal.
+/// The requested fields of a service principal.
 const SERVICE_PRINCIPAL_FIELDS: &str = "id,appId,displayName,accountEnabled";
 
 /// A user.
@@ -19,7 +19,7 @@ const SERVICE_PRINCIPAL_FIELDS: &str = "id,appId,displayName,accountEnabled";
 pub(crate) struct User {
     /// Object id.
     pub(crate) id: String,
-    /// Address.
+    /// Mail address.
     #[serde(default)]
     pub(crate) mail: Option<String>,
     /// Its other addresses.
@@ -28,7 +28,7 @@ pub(crate) struct User {
     /// Addresses of its mailbox, with their protocol: `SMTP:nina@contoso.example`.
     #[serde(default, deserialize_with = "or_default")]
     proxy_addresses: Vec<String>,
-    /// When the account was created.
+    /// When the user was created.
     #[serde(default)]
     created_date_time: Option<String>,
     /// Sign-in name.
@@ -37,7 +37,7 @@ pub(crate) struct User {
     /// Member or Guest.
     #[serde(default)]
     pub(crate) user_type: Option<String>,
-    /// How far an invitation is; absent for who was never invited.
+    /// State of the invitation; absent for a user who was never invited.
     #[serde(default)]
     pub(crate) external_user_state: Option<String>,
 }
@@ -54,18 +54,18 @@ pub(crate) struct ServicePrincipal {
     /// Name for people.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) display_name: String,
-    /// Switched off by an administrator.
+    /// False if an administrator disabled it.
     #[serde(default)]
     pub(crate) account_enabled: Option<bool>,
 }
 
 impl User {
-    /// Whether this is the address that it is shown with.
+    /// Whether `address` is the user's `mail`.
     pub(crate) fn is_shown_with(&self, address: &str) -> bool {
         self.mail.as_deref().is_some_and(|mail| mail.eq_ignore_ascii_case(address))
     }
 
-    /// Whether this is an address of it: shown, another one, of its mailbox, or the one that it was invited with.
+    /// Whether the user has this address: as `mail`, another mail, a mailbox address, the sign-in name, or the invited address.
     pub(crate) fn has_address(&self, address: &str) -> bool {
         let same = |text: &str| text.eq_ignore_ascii_case(address);
         let smtp = |text: &str| {
@@ -81,40 +81,40 @@ impl User {
             || was_invited
     }
 
-    /// When the account was created.
+    /// When the user was created.
     pub(crate) fn created(&self) -> Option<Timestamp> {
         self.created_date_time.as_deref()?.parse().ok()
     }
 
-    /// Whether it is an account of the tenant's own. One that does not say what it is (an account that is older than the
-    /// field) counts as such: it is not known to be a guest.
+    /// Whether the user is a member of the tenant. A user without a type (older than the field) counts as one: it is not known
+    /// to be a guest user.
     pub(crate) fn is_member(&self) -> bool {
         !self.user_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("Guest"))
     }
 
-    /// Whether an invitation is open.
+    /// Whether the invitation is not accepted yet.
     pub(crate) fn is_pending(&self) -> bool {
         self.external_user_state.as_deref() == Some("PendingAcceptance")
     }
 
-    /// State in words of Graph; an account that needed no invitation is as good as accepted.
+    /// The state, as Graph names it; `NotInvited` for a user who needed no invitation.
     pub(crate) fn state(&self) -> String {
         self.external_user_state.clone().unwrap_or_else(|| "NotInvited".to_owned())
     }
 }
 
-/// A text inside a filter's quotes.
+/// Escapes a text for the quotes of a filter.
 pub(crate) fn literal(text: &str) -> String {
     text.replace('\'', "''")
 }
 
-/// A filter for users with this address, as their own or as another one.
+/// The filter for users with this `mail` or other mail.
 pub(crate) fn with_address(address: &str) -> String {
     let address = literal(address);
     format!("mail eq '{address}' or otherMails/any(m:m eq '{address}')")
 }
 
-/// The beginning of the sign-in name of a guest who was invited with this address.
+/// The start of the sign-in name of a guest user who was invited with this address.
 fn invited_as(address: &str) -> String {
     format!("{}#EXT#@", address.replace('@', "_"))
 }
@@ -124,20 +124,20 @@ pub(crate) async fn user(graph: &Graph<'_>, id: Guid) -> Result<Option<User>, St
     graph.get(&format!("/users/{id}"), &[("$select", USER_FIELDS)]).await
 }
 
-/// Users with this address, as their own or as another one.
+/// Finds users by address: `mail`, other mail, mailbox address, or invited address.
 pub(crate) async fn users_by_address(graph: &Graph<'_>, address: &str) -> Result<Vec<User>, StepError> {
     let found = users_where(graph, &with_address(address), address).await?;
     if !found.is_empty() {
         return Ok(found);
     }
-    // An account whose address was changed since it was invited: an invitation would succeed for it, and mail the person again.
-    // Each filter by itself, as Microsoft Graph refuses some that are combined.
+    // A user whose address was changed after the invitation: a new invitation would succeed and mail the person again. One
+    // request per filter, as Microsoft Graph refuses some combinations.
     let mailbox = format!("proxyAddresses/any(p:p eq 'smtp:{}')", literal(address));
     let invited = format!("startsWith(userPrincipalName,'{}')", literal(&invited_as(address)));
     for filter in [mailbox, invited] {
         match users_where(graph, &filter, address).await {
             Ok(found) if found.is_empty() => {}
-            // Not every directory can be searched so.
+            // Not every directory supports this filter.
             Err(error) if error.class == FailureClass::PlanWrong => {}
             other => return other,
         }
@@ -145,7 +145,7 @@ pub(crate) async fn users_by_address(graph: &Graph<'_>, address: &str) -> Result
     Ok(Vec::new())
 }
 
-/// Users that a filter for this address finds.
+/// Users that match a filter for this address. A user without the address is an error: the filter was not applied.
 async fn users_where(graph: &Graph<'_>, filter: &str, address: &str) -> Result<Vec<User>, StepError> {
     let found: Vec<User> = graph.list("/users", &[("$filter", filter), ("$select", USER_FIELDS)]).await?;
     match found.iter().find(|user| !user.has_address(address)) {
@@ -156,11 +156,11 @@ async fn users_where(graph: &Graph<'_>, filter: &str, address: &str) -> Result<V
     }
 }
 
-/// A reply that does not hold what its request asked for.
+/// The error for a response that does not match its filter.
 fn unfiltered(what: String) -> StepError {
     StepError::new(
         FailureClass::Transient,
-        format!("the reply of Microsoft Graph to a filter cannot be read: it holds {what}"),
+        format!("Microsoft Graph returned an object that does not match the request's filter: {what}"),
     )
 }
 
@@ -172,7 +172,7 @@ pub(crate) async fn service_principal(
     graph.get(&format!("/servicePrincipals/{id}"), &[("$select", SERVICE_PRINCIPAL_FIELDS)]).await
 }
 
-/// Service principals of an application: one, or none.
+/// The service principal of an application, as a list of one or none.
 pub(crate) async fn service_principals_of(
     graph: &Graph<'_>,
     application: Guid,
@@ -191,7 +191,7 @@ pub(crate) async fn service_principals_of(
 }
 
 impl ServicePrincipal {
-    /// Whether it is the application's.
+    /// Whether it belongs to this application.
     pub(crate) fn is_of(&self, application: Guid) -> bool {
         self.app_id.parse() == Ok(application)
     }

@@ -1,4 +1,4 @@
-//! Requests that a person sends in place of a step, in the words of the engine's hand-over.
+//! Builds the requests that a person sends in place of a step, as the engine's hand-over types.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use twinspan_engine::{
     Act, Back, FailureClass, Find, HandOver, Make, Removal, Request, StepCx, StepError, Task, Variable,
 };
 
-/// Azure Resource Manager, for whoever renders a request.
+/// Service name of Azure Resource Manager in a hand-over request.
 pub const ARM: &str = "arm";
 /// Microsoft Graph.
 pub const GRAPH: &str = "graph";
@@ -24,7 +24,7 @@ pub(crate) fn graph(verb: &'static str, path: &str) -> Request {
     Request { service: GRAPH, verb, path: format!("/v1.0{path}"), ..Request::default() }
 }
 
-/// The request with this body.
+/// Adds a body to the request.
 pub(crate) fn with_body(request: Request, body: &impl Serialize) -> Result<Request, StepError> {
     let body = serde_json::to_value(body).map_err(|error| {
         StepError::new(FailureClass::Bug, format!("the body for {} cannot be written: {error}", request.path))
@@ -32,20 +32,20 @@ pub(crate) fn with_body(request: Request, body: &impl Serialize) -> Result<Reque
     Ok(Request { body: Some(body), ..request })
 }
 
-/// Where the field `take` of a single thing is.
+/// Takes the field `take` from a response that is a single object.
 pub(crate) fn its(take: &'static str) -> Find {
     Find { take, ..Find::default() }
 }
 
-/// A write with nothing but what it sends and where it is seen.
+/// A write with its read, and no further conditions.
 pub(crate) fn make(look: (Request, Find), write: Request) -> Make {
     Make { look: vec![look], write, yields: None, pass_on: None, not_yet: &[], there: &[] }
 }
 
-/// When what a hand-over made may be taken back.
+/// When an undo may delete what the hand-over created.
 const UNUSED: &str = "only if this run's hand-over made it and nothing uses it";
 
-/// A resource that is put under a name of ours, looked for by that name, and taken back by deleting it.
+/// The hand-over of a resource with a known path: read by path, written with PUT, undone with DELETE.
 pub(crate) fn resource(
     path: &str,
     api_version: &str,
@@ -64,15 +64,19 @@ pub(crate) fn resource(
     Ok(HandOver { task: Some(task), proof, ..HandOver::default() })
 }
 
-/// What is said of making a thing, said of removing it: the same looks, and what takes it back as the removal.
+/// Turns the hand-over of a create into that of a delete: the same reads, with the undo request as the delete
+/// request.
 pub(crate) fn removal(cx: &StepCx<'_>, said: HandOver) -> Result<HandOver, StepError> {
     let Some(task) = said.task else { return Ok(HandOver { task: None, ..said }) };
     if task.acts.is_empty() {
-        // Said in words only: the kind's own words are of the removal already.
+        // Described in words only, and those already describe the delete.
         return Ok(HandOver { task: Some(task), outputs: BTreeMap::new(), ..said });
     }
     let Some(request) = task.back.request else {
-        return Err(StepError::new(FailureClass::Bug, "nothing says how it is removed"));
+        return Err(StepError::new(
+            FailureClass::Bug,
+            "the hand-over has no request that removes the resource",
+        ));
     };
     let mut acts = Vec::new();
     let mut target = request.path.clone();
@@ -80,7 +84,7 @@ pub(crate) fn removal(cx: &StepCx<'_>, said: HandOver) -> Result<HandOver, StepE
         match act {
             Act::Learn { .. } => acts.push(act),
             Act::Make(make) => {
-                // In a list it may have any name: what was found there is what is removed.
+                // In a list the resource may have any name, so the request removes what was found there.
                 let listed = make.look.iter().any(|(_, find)| find.list.is_some());
                 let (found, request) = match make.yields {
                     Some((variable, _)) => (Some(variable), request.clone()),
@@ -94,22 +98,22 @@ pub(crate) fn removal(cx: &StepCx<'_>, said: HandOver) -> Result<HandOver, StepE
                 target.clone_from(&request.path);
                 acts.push(Act::Remove(Removal { look: make.look, found, request }));
             }
-            // What others do first, and names for what is made, mean nothing here.
+            // Waits for other people, and names for what is created, do not apply to a delete.
             _ => {}
         }
     }
     let words = [("/write on", "/delete on"), ("/write at", "/delete at"), ("/write)", "/delete)")];
     let lesser = |text: String| words.iter().fold(text, |text, (write, delete)| text.replace(write, delete));
-    let deleted = "no longer there, in three reads that agree";
+    let deleted = "three reads agree that it no longer exists";
     let effect = if task.back.words == UNUSED { String::new() } else { format!("; {}", task.back.words) };
     Ok(HandOver {
         task: Some(Task {
-            what: format!("Remove what the plan describes, if it is there ({target}){effect}"),
+            what: format!("Remove the resource that the plan describes, if it exists ({target}){effect}"),
             privilege: task.privilege.into_iter().map(lesser).collect(),
             by_hand: task.by_hand.map(|_| "in the portal: open it, Delete".to_owned()),
             acts,
             back: Back {
-                words: "it does not come back: whoever needs it makes it anew".to_owned(),
+                words: "the delete cannot be undone: create the resource again if it is needed".to_owned(),
                 request: None,
             },
         }),

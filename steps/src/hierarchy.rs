@@ -1,4 +1,4 @@
-//! Subscriptions and management groups: which tenant they lie in, what they are called, whether they are usable.
+//! Subscriptions and management groups: their tenant, name and state.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -11,10 +11,10 @@ use crate::ids::{ConnectionScope, Guid, Scope, TenantId};
 use crate::people;
 
 const SUBSCRIPTIONS_API: &str = "2022-12-01";
-/// Api-version of management groups.
+/// API version of management groups.
 pub(crate) const MANAGEMENT_GROUPS_API: &str = "2023-04-01";
 
-/// Where the management groups of a tenant are listed.
+/// Path of the list of a tenant's management groups.
 pub(crate) const MANAGEMENT_GROUPS: &str = "/providers/Microsoft.Management/managementGroups";
 
 #[derive(Deserialize)]
@@ -42,12 +42,12 @@ struct ManagementGroupProperties {
     tenant_id: String,
 }
 
-/// A subscription or management group, as it is seen.
+/// A subscription or management group as Azure returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Its name, as a person knows it.
+    /// Its display name.
     pub(crate) name: String,
-    /// The tenant that it lies in, where it is said.
+    /// The tenant that it lies in, if Azure returns it.
     pub(crate) tenant: Option<TenantId>,
     /// `Enabled`, `Warned`, `PastDue`, `Disabled`, `Deleted`; a management group is always Enabled.
     pub(crate) state: String,
@@ -59,7 +59,7 @@ impl Seen {
         ["Enabled", "Warned", "PastDue"].contains(&self.state.as_str())
     }
 
-    /// The wrong place is found out before the first write: by its tenant, and by the name that a person gave.
+    /// Detects a wrong scope before the first write, by its tenant and by the expected name.
     pub(crate) fn confirm(
         &self,
         scope: &ConnectionScope,
@@ -86,7 +86,7 @@ impl Seen {
     }
 }
 
-/// Reads a subscription or management group; `None`: not there.
+/// Reads a subscription or management group; `None` if it does not exist.
 pub(crate) async fn read(arm: &Arm<'_>, scope: &ConnectionScope) -> Result<Option<Seen>, StepError> {
     if scope.is_management_group() {
         let found: Option<ManagementGroup> = arm.get(scope.path(), MANAGEMENT_GROUPS_API).await?;
@@ -104,33 +104,34 @@ pub(crate) async fn read(arm: &Arm<'_>, scope: &ConnectionScope) -> Result<Optio
     }))
 }
 
-/// What a step says of its scope before the run's first write, as far as the inputs say it.
+/// The guard of a step's scope, as far as the inputs are known before the run's first write.
 #[derive(Deserialize)]
 pub(crate) struct ScopeGuard {
     scope: Scope,
     #[serde(default)]
     expect_name: Option<String>,
-    /// The tenant that the scope lies in, where it is not the tenant of whoever acts.
+    /// The tenant that the scope lies in, if it is not the acting identity's tenant.
     #[serde(default)]
     tenant: Option<TenantId>,
 }
 
-/// How long an identity that could not sign in is not asked again.
+/// After a failed sign-in a guard does not use the identity for this long.
 const NOT_ASKED_AGAIN: SignedDuration = SignedDuration::from_secs(30);
 
-/// The name under which that is remembered.
+/// The key under which the failure is remembered.
 const CANNOT_SIGN_IN: &str = "a guard could not sign in";
 
-/// Whether the scope lies in its tenant, under the name that a person gave. Any identity of the tenant may be the one who can
-/// see it.
+/// Checks that the scope lies in its tenant and has the expected name. It reads with any identity of the tenant, as perhaps
+/// only one of them can see the scope.
 pub(crate) async fn guard(azure: &Azure, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
-    // What is not known yet is guarded by nothing.
+    // A scope that is not known yet cannot be checked.
     let Ok(guard) = ScopeGuard::deserialize(known) else { return Ok(Guarded::Unknown) };
     let actor = cx.identity()?;
     let Ok(tenant) = guard.tenant.map_or_else(|| people::tenant(actor), Ok) else {
         return Ok(Guarded::Unknown);
     };
-    // Below a subscription only where that lies can be wrong: the name is that of a subscription or management group.
+    // Below a subscription only the subscription's tenant can be wrong: the expected name is that of a subscription or
+    // management group.
     let (scope, name) = match guard.scope.path().parse::<ConnectionScope>() {
         Ok(scope) => (scope, guard.expect_name.as_deref()),
         Err(_) => match guard.scope.subscription() {
@@ -155,7 +156,7 @@ pub(crate) async fn guard(azure: &Azure, cx: &StepCx<'_>, known: &Value) -> Resu
             }
             Ok(None) => {}
             Err(error) => match error.class {
-                // Azure itself says that it lies elsewhere.
+                // Azure itself says that the scope lies in another tenant.
                 FailureClass::PlanWrong => return Ok(Guarded::Wrong(error)),
                 FailureClass::Throttled | FailureClass::Transient => passing = Some(error),
                 FailureClass::Credential | FailureClass::NeedsPerson => {
@@ -176,13 +177,13 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// What it is; `None`: neither of the two.
+    /// Its scope; `None` for any other type.
     pub(crate) fn scope(&self) -> Option<ConnectionScope> {
         self.id.parse().ok()
     }
 }
 
-/// Subscriptions in a management group, at whatever depth.
+/// The subscriptions in a management group, at any depth.
 pub(crate) async fn subscriptions_in(arm: &Arm<'_>, group: &ConnectionScope) -> Result<Vec<Guid>, StepError> {
     let listed: Vec<Listed> =
         arm.list(&format!("{}/descendants", group.path()), MANAGEMENT_GROUPS_API, &[]).await?;
@@ -214,7 +215,7 @@ mod tests {
         );
     }
 
-    /// Who is asked, and what only an answer settles.
+    /// Which identities read, and which responses decide.
     #[tokio::test]
     async fn a_guard_is_wrong_only_where_azure_says_so() {
         use crate::azure::scripted::Bench;
@@ -242,7 +243,7 @@ mod tests {
         let bench = Bench::new();
         let kind = crate::kinds::guarding(&bench.azure);
         let nothing = Attempt::new(&bench, Phase::Probe).guard(&kind, &json!({})).await;
-        assert_eq!(nothing, Ok(Guarded::Unknown), "what is not known yet guards nothing");
+        assert_eq!(nothing, Ok(Guarded::Unknown), "an unknown scope is not checked");
         assert!(bench.script.requests().is_empty());
     }
 

@@ -1,7 +1,7 @@
-//! Types of parameters and outputs. Each checks its text when it is read, keeps it as written, and compares in
-//! normalised form, so that `/subscriptions/X` and `subscriptions/x` are the same thing.
+//! Types of parameters and outputs. Each validates its text when it is read, keeps it as written, and compares
+//! in normalized form, so that `/subscriptions/X` and `subscriptions/x` are equal.
 //!
-//! Their JSON schemas carry `x-twinspan-type`: the registry reads the plan's type from it.
+//! Their JSON schemas carry `x-twinspan-type`, from which the registry reads the plan's type.
 
 mod resource;
 mod scope;
@@ -17,7 +17,7 @@ pub use scope::{ConnectionScope, Scope, ScopeKind};
 pub use text::{Description, Email, FoundName, Guid, HumanDuration, ResourceName, TenantId, Url};
 pub(crate) use text::{is_plain_name, not_a_manager_name};
 
-/// Why a text is not what it should be: a fragment that names the text.
+/// Why a text is not valid: a fragment for a message, with the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {wanted}")]
 pub struct NotValid {
@@ -27,7 +27,7 @@ pub struct NotValid {
 
 impl NotValid {
     pub(crate) fn new(text: &str, wanted: &'static str) -> Self {
-        // A wrong value may be a whole file pasted into an input; the message stays readable.
+        // The wrong value may be a whole file pasted into an input; the message must stay readable.
         let text = if text.chars().count() > 120 {
             text.chars().take(117).chain("...".chars()).collect()
         } else {

@@ -1,4 +1,4 @@
-//! Who is meant and what they type, in the words that every wait uses.
+//! The identities and commands in messages to operators, in the same form for every wait.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ pub(crate) fn tenant(identity: &Identity) -> Result<TenantId, StepError> {
     Ok(text.parse()?)
 }
 
-/// "target-admin (it@fabrikam.example) in tenant 2222…"
+/// The identity with its contact and tenant: "target-admin (it@fabrikam.example) in tenant 2222…".
 pub fn who(identity: &Identity) -> String {
     Party::of(identity).map_or_else(|_| identity.name.clone(), |party| party.person())
 }
 
-/// The tenant in words: "tenant 2222…".
+/// The tenant of the identity for a message: "tenant 2222…".
 pub(crate) fn place(identity: &Identity) -> String {
     match identity.attributes.get("tenant") {
         Some(tenant) => format!("tenant {tenant}"),
@@ -30,7 +30,7 @@ pub(crate) fn place(identity: &Identity) -> String {
     }
 }
 
-/// Things in a sentence: so many are named, the rest is counted.
+/// Joins a list for a sentence: at most `most` items by name, then "and N more".
 pub(crate) fn named(most: usize, things: impl IntoIterator<Item = String>, between: &str) -> String {
     let mut things = things.into_iter();
     let mut named: Vec<String> = things.by_ref().take(most).collect();
@@ -41,7 +41,7 @@ pub(crate) fn named(most: usize, things: impl IntoIterator<Item = String>, betwe
     named.join(between)
 }
 
-/// A missing right, in the words that every such wait uses.
+/// A wait for a missing permission.
 pub(crate) fn missing_right(
     what: impl Into<String>,
     giver: impl Into<String>,
@@ -52,22 +52,22 @@ pub(crate) fn missing_right(
     )
 }
 
-/// Who gives a role at `scope`.
+/// Who can assign a role at `scope`.
 pub(crate) fn role_giver(scope: &str, tenant: &str) -> String {
     format!("an Owner or User Access Administrator of {scope} in tenant {tenant}")
 }
 
-/// Who is to get a role, as far as that is known.
+/// The principal that is to get a role, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Assignee<'a> {
     pub(crate) object_id: Option<&'a str>,
     pub(crate) principal_type: Option<&'a str>,
-    /// What the plan says of the account, where nobody knows its id.
+    /// The plan's contact for the principal, if its id is not known.
     pub(crate) contact: Option<&'a str>,
 }
 
 impl<'a> Assignee<'a> {
-    /// Whoever is signed in.
+    /// The signed-in principal.
     pub(crate) fn signed_in(account: &'a SignedIn) -> Self {
         Assignee {
             object_id: account.object_id.as_deref(),
@@ -77,25 +77,25 @@ impl<'a> Assignee<'a> {
     }
 }
 
-/// The command that gives `role` at `scope`; the same wherever a right is missing.
+/// The command that assigns `role` at `scope`; every message about a missing permission uses it.
 pub(crate) fn assign_command(to: Assignee<'_>, role: &str, scope: &str) -> String {
     let assignee = match (to.object_id, to.principal_type) {
         (Some(id), Some(kind)) => {
             format!("--assignee-object-id {} --assignee-principal-type {kind}", sh::word(id))
         }
-        // The CLI looks it up.
+        // The Azure CLI looks up the type.
         (Some(id), None) => format!("--assignee {}", sh::word(id)),
         (None, _) => format!("--assignee {}", sh::word(to.contact.unwrap_or("OBJECT-ID"))),
     };
     format!("az role assignment create {assignee} --role {} --scope {}", sh::word(role), sh::word(scope))
 }
 
-/// How long to stay away: a quarter of the time waited so far, between `first` and `cap`.
+/// Delay until the next check: a quarter of the time waited so far, between `first` and `cap`.
 pub(crate) fn pace(cx: &StepCx<'_>, first: Duration, cap: Duration) -> Duration {
     (cx.waited / 4).clamp(first, cap)
 }
 
-/// What a kind that only reads answers to a write.
+/// The error when a kind that only reads is asked to write.
 pub(crate) fn never_writes(kind: &str) -> StepError {
     StepError::new(FailureClass::Bug, format!("{kind} only reads and was asked to write"))
 }

@@ -1,5 +1,6 @@
-//! What is missing before a plan can run, in each tenant: who signs in as whom, what each may do and until when, and who
-//! manages a scope already. Only reads, side by side; what cannot be read is unknown, never fine.
+//! Reports what a plan lacks before it can run, in each tenant: who signs in as which principal, which permissions each
+//! identity has and until when, and which network manager already manages a scope. All requests are reads and run
+//! concurrently. What cannot be read is reported as unknown, never as fine.
 
 mod ending;
 mod giving;
@@ -29,27 +30,27 @@ pub use places::{Allowance, Place};
 pub use rivals::{Rival, Rivals};
 pub use sign_ins::{Entrance, SignIn};
 
-/// A step of the plan, as far as it is known before a run.
+/// A step of the plan, with what is known of it before a run.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// The step.
     pub step: StepKey,
-    /// Its kind.
+    /// Id of its kind.
     pub kind: String,
-    /// Who does it; the first acts.
+    /// Identities that carry out the step; the first one acts.
     pub identities: Vec<Identity>,
-    /// The plan's other identities.
+    /// The other identities of the plan.
     pub others: Vec<Identity>,
-    /// With what, where that is known.
+    /// Its parameters, where they are known.
     pub params: Option<Value>,
-    /// What whoever acts has to be allowed to do.
+    /// The permissions that the step needs.
     pub rights: Vec<Right>,
-    /// Whether there is anything left to do.
+    /// Whether the step still has something to do.
     pub open: bool,
 }
 
 impl Asked {
-    /// The steps of a preview.
+    /// Lists the steps of a preview, without those whose condition is false.
     pub fn all(plan: &Plan, preview: &Preview) -> Vec<Asked> {
         let asked = preview.steps.iter().filter_map(|step| {
             let kind = plan.node(step.node).step()?.uses.clone();
@@ -68,20 +69,20 @@ impl Asked {
     }
 }
 
-/// What was found.
+/// The result of a readiness check.
 #[derive(Clone, Debug)]
 pub struct Readiness {
-    /// Each identity in each of its tenants.
+    /// The sign-in of each identity in each of its tenants.
     pub sign_ins: Vec<SignIn>,
-    /// Each place where an identity needs rights for what is left to do.
+    /// Each scope where an identity needs permissions for a step that is not done.
     pub places: Vec<Place>,
-    /// Each scope that is to be connected, and who manages it.
+    /// Each scope that the plan connects, and the network managers that already manage it.
     pub rivals: Vec<Rivals>,
-    /// Requests that it took, but for tokens.
+    /// Number of requests sent, without those for tokens.
     pub reads: usize,
 }
 
-/// Looks at both tenants for `steps`.
+/// Checks the tenants of `steps`.
 pub async fn look(
     azure: &Arc<Azure>,
     clock: &Arc<dyn Clock>,
@@ -96,7 +97,7 @@ pub async fn look(
     Ok(Readiness { sign_ins, places, rivals, reads })
 }
 
-/// Who asks.
+/// The clients and the run id that a check uses.
 #[derive(Clone)]
 struct Asker {
     azure: Arc<Azure>,
@@ -104,7 +105,7 @@ struct Asker {
     run: RunId,
 }
 
-/// What an attempt borrows.
+/// The values that a [`StepCx`] borrows for one check.
 struct Attempt<'a> {
     asker: &'a Asker,
     step: StepKey,
@@ -155,13 +156,13 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// How many requests it took.
+    /// Number of requests that the check sent.
     fn reads(self) -> usize {
         self.log.into_exchanges().len()
     }
 }
 
-/// Asks for each of `things`, side by side; answers in the order of the things.
+/// Runs `ask` for each of `things` concurrently; returns the results in the order of `things`.
 async fn side_by_side<T, A, F>(
     things: impl IntoIterator<Item = T>,
     ask: impl Fn(T) -> F,
@@ -181,7 +182,7 @@ where
     answers.resize_with(count, || None);
     while let Some(ended) = under_way.join_next().await {
         let broke_off =
-            |error| StepError::new(FailureClass::Bug, format!("a look at a tenant broke off: {error}"));
+            |error| StepError::new(FailureClass::Bug, format!("the check of a tenant ended early: {error}"));
         let (at, answer) = ended.map_err(broke_off)?;
         if let Some(place) = answers.get_mut(at) {
             *place = Some(answer);
@@ -190,7 +191,7 @@ where
     Ok(answers.into_iter().flatten().collect())
 }
 
-/// The tenant that an identity acts in; empty: none is known.
+/// The tenant that an identity acts in; empty if none is known.
 fn tenant_of(identity: &Identity) -> &str {
     identity.attributes.get("tenant").map(String::as_str).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Roles, who has them, and what they allow, as Azure Resource Manager gives them.
+//! Role definitions, role assignments and permissions, as Azure Resource Manager returns them.
 
 use serde::{Deserialize, Serialize};
 use twinspan_engine::StepError;
@@ -8,26 +8,26 @@ use crate::azure::Arm;
 use crate::directory::literal;
 use crate::ids::{Guid, Scope, ScopeKind};
 
-/// Api-version of role definitions, role assignments and permissions.
+/// API version of role definitions, role assignments and permissions.
 pub(crate) const API: &str = "2022-04-01";
 
-/// Api-version of schedules of Privileged Identity Management.
+/// API version of schedules of Privileged Identity Management.
 const SCHEDULES_API: &str = "2020-10-01";
 
-/// A role.
+/// A role definition.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RoleDefinition {
     /// Its full id.
     pub(crate) id: String,
-    /// What it is called.
+    /// Its name, type and permissions.
     pub(crate) properties: RoleNames,
 }
 
-/// What a role is called.
+/// Properties of a role definition.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct RoleNames {
-    /// Name for people.
+    /// Display name.
     #[serde(deserialize_with = "or_default")]
     pub(crate) role_name: String,
     /// `BuiltInRole` or `CustomRole`.
@@ -48,98 +48,98 @@ impl RoleDefinition {
     }
 }
 
-/// A role as it is given, or may be activated, for a time.
+/// An active or eligible role assignment with an end.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Instance {
-    /// What it says.
+    /// Its properties.
     #[serde(deserialize_with = "or_default")]
     pub(crate) properties: Timed,
 }
 
-/// What such an instance says.
+/// Properties of such an assignment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Timed {
-    /// Where.
+    /// The scope.
     #[serde(deserialize_with = "or_default")]
     pub(crate) scope: String,
-    /// Which role.
+    /// Id of the role definition.
     #[serde(deserialize_with = "or_default")]
     pub(crate) role_definition_id: String,
-    /// When it ends; none: it does not.
+    /// When it ends; `None` if it does not.
     #[serde(deserialize_with = "or_default")]
     pub(crate) end_date_time: Option<String>,
     /// `Activated` by its holder, or `Assigned`.
     #[serde(deserialize_with = "or_default")]
     pub(crate) assignment_type: String,
-    /// The schedule that it comes from.
+    /// Id of the schedule that it comes from.
     #[serde(deserialize_with = "or_default")]
     pub(crate) role_assignment_schedule_id: String,
 }
 
-/// Which of a principal's roles.
+/// Which role assignments of a principal to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Schedule {
-    /// Those that count now.
+    /// Those in force now.
     Given,
-    /// Those that it may activate.
+    /// Those that the principal may activate.
     Eligible,
 }
 
-/// A role given to somebody somewhere.
+/// A role assignment.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RoleAssignment {
     /// Its full id.
     pub(crate) id: String,
-    /// What it says.
+    /// Its properties.
     pub(crate) properties: Assigned,
 }
 
-/// What a role assignment says.
+/// Properties of a role assignment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Assigned {
-    /// Where.
+    /// The scope.
     #[serde(deserialize_with = "or_default")]
     pub(crate) scope: String,
-    /// Which role.
+    /// Id of the role definition.
     #[serde(deserialize_with = "or_default")]
     pub(crate) role_definition_id: String,
-    /// Who has it: an account or a group.
+    /// Object id of the principal.
     #[serde(deserialize_with = "or_default")]
     pub(crate) principal_id: String,
-    /// For people; ends with our marker where we made it.
+    /// For people; ends with the run's marker if twinspan created it.
     #[serde(deserialize_with = "or_default")]
     pub(crate) description: String,
-    /// Only under this condition.
+    /// The condition that limits it.
     pub(crate) condition: Option<String>,
 }
 
-/// What the caller may do.
+/// Actions that a role allows.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Permission {
-    /// Patterns of what is allowed.
+    /// Patterns of allowed actions.
     #[serde(deserialize_with = "or_default")]
     pub(crate) actions: Vec<String>,
-    /// Patterns of what is left out of it.
+    /// Patterns of excluded actions.
     #[serde(deserialize_with = "or_default")]
     pub(crate) not_actions: Vec<String>,
 }
 
-/// The body of a role assignment.
+/// Properties in the request body of a role assignment.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WantedAssignment<'a> {
-    /// Which role.
+    /// Id of the role definition.
     pub(crate) role_definition_id: &'a str,
-    /// Who gets it.
+    /// Object id of the principal.
     pub(crate) principal_id: Guid,
-    /// What that account is. With it Azure does not look the account up, which fails for a new one.
+    /// Type of the principal. With it Azure does not look the principal up, which fails for a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) principal_type: Option<&'static str>,
-    /// For people, and our marker.
+    /// For people, with the run's marker.
     pub(crate) description: String,
 }
 
@@ -164,9 +164,9 @@ fn matches(pattern: &str, action: &str) -> bool {
     true
 }
 
-/// The smallest built-in role that allows all of `actions`, as far as this program knows.
+/// The smallest built-in role known to twinspan that allows all of `actions`.
 pub(crate) fn role_for(actions: &[&str]) -> Option<&'static str> {
-    // Each of these roles holds Microsoft.Authorization/*/read as well.
+    // Each of these roles also allows Microsoft.Authorization/*/read.
     let roles_too =
         |action: &str| action.starts_with("microsoft.authorization/") && action.ends_with("/read");
     let all = |provider: &str| {
@@ -187,7 +187,7 @@ pub(crate) fn role_for(actions: &[&str]) -> Option<&'static str> {
 }
 
 impl Permission {
-    /// Whether this permission alone allows `action`: what one role leaves out another may still give.
+    /// Whether this permission alone allows `action`: another role may allow what this one excludes.
     pub(crate) fn allows(&self, action: &str) -> bool {
         self.actions.iter().any(|pattern| matches(pattern, action))
             && !self.not_actions.iter().any(|pattern| matches(pattern, action))
@@ -195,14 +195,14 @@ impl Permission {
 }
 
 impl RoleAssignment {
-    /// Whether it gives `role` at `scope`: given there, or above it.
+    /// Whether it gives `role` at `scope`, assigned there or above it.
     pub(crate) fn reaches(&self, role: &RoleDefinition, scope: &Scope) -> bool {
         let given_at = self.properties.scope.trim_end_matches('/');
         let above = given_at.is_empty()
             || given_at
                 .parse::<Scope>()
-                // A listing at a subscription or below names only management groups above it. One at a management group
-                // names groups below it too, and a path does not tell which they are: only that very group counts.
+                // A list at a subscription or below contains only management groups above it. A list at a management group
+                // also contains groups below it, and paths do not distinguish them: only the same group counts.
                 .is_ok_and(|given| {
                     given.holds(scope)
                         || (given.kind() == ScopeKind::ManagementGroup
@@ -211,27 +211,27 @@ impl RoleAssignment {
         above && self.gives(role)
     }
 
-    /// Whether it speaks of `role` at `scope` itself, conditionally or not.
+    /// Whether it assigns `role` at `scope` itself, with or without a condition.
     pub(crate) fn names(&self, role: &RoleDefinition, scope: &Scope) -> bool {
         same_path(&self.properties.scope, scope.path()) && self.is_of(role)
     }
 
-    /// The condition under which it gives the role.
+    /// The condition that limits it, if it is not empty.
     pub(crate) fn condition(&self) -> Option<&str> {
         self.properties.condition.as_deref().filter(|condition| !condition.is_empty())
     }
 
-    /// Whether it gives `role` at `scope` itself.
+    /// Whether it gives `role` at `scope` itself, without a condition.
     pub(crate) fn is_at(&self, role: &RoleDefinition, scope: &Scope) -> bool {
         same_path(&self.properties.scope, scope.path()) && self.gives(role)
     }
 
-    /// A condition may exclude just what is needed, so a conditional assignment does not count.
+    /// A condition may exclude exactly what is needed, so a conditional assignment does not count.
     fn gives(&self, role: &RoleDefinition) -> bool {
         self.condition().is_none() && self.is_of(role)
     }
 
-    /// The ids of one role differ by where it was looked up; the last piece is the role.
+    /// The id of a role depends on the scope where it was read; its last segment identifies the role.
     fn is_of(&self, role: &RoleDefinition) -> bool {
         let last = |id: &str| id.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         last(&self.properties.role_definition_id) == last(&role.id)
@@ -242,7 +242,7 @@ fn below(scope: &Scope, kind: &str) -> String {
     format!("{}/providers/Microsoft.Authorization/{kind}", scope.path())
 }
 
-/// A role by its name, its GUID or its full id, as it is known at `scope`. A built-in one is the same everywhere, and read
+/// Finds a role by its name, GUID or full id, as seen at `scope`. A built-in role is the same everywhere, so it is read
 /// once in each tenant.
 pub(crate) async fn role(arm: &Arm<'_>, scope: &Scope, role: &str) -> Result<RoleDefinition, StepError> {
     let ((azure, identity), about) = (arm.sender(), format!("role {role}"));
@@ -257,7 +257,7 @@ pub(crate) async fn role(arm: &Arm<'_>, scope: &Scope, role: &str) -> Result<Rol
             Ok(found.clone().at(scope))
         }
         (found, found_at) if found_at == scope => Ok(found.clone()),
-        // Another step has found one of that name, elsewhere.
+        // Another step has found a role with this name at another scope.
         _ => read_role(arm, scope, role).await,
     }
 }
@@ -283,7 +283,7 @@ pub(crate) fn assignment_path(scope: &Scope, name: impl std::fmt::Display) -> St
     format!("{}/{name}", below(scope, "roleAssignments"))
 }
 
-/// Role assignments of one account that are seen at `scope`. `through_groups`: those of its groups too.
+/// Role assignments of one principal that apply at `scope`. `through_groups`: including those of its groups.
 pub(crate) async fn assignments(
     arm: &Arm<'_>,
     scope: &Scope,
@@ -298,7 +298,7 @@ pub(crate) async fn assignments(
     arm.list(&below(scope, "roleAssignments"), API, &[("$filter", &filter)]).await
 }
 
-/// Roles of `principal`, and of its groups, that are seen at `scope`, with their ends.
+/// Role assignments of `principal` and its groups at `scope`, with their ends.
 pub(crate) async fn instances(
     arm: &Arm<'_>,
     scope: &Scope,
@@ -317,7 +317,7 @@ pub(crate) async fn instances(
     .await
 }
 
-/// What the caller may do at `scope`.
+/// The caller's permissions at `scope`.
 pub(crate) async fn permissions(arm: &Arm<'_>, scope: &Scope) -> Result<Vec<Permission>, StepError> {
     arm.list(&below(scope, "permissions"), API, &[]).await
 }

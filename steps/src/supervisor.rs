@@ -1,12 +1,12 @@
-//! Local programs that outlive their driver: each attempt has a supervisor, a process of this program's own.
+//! Runs local programs so that they survive their driver: a supervisor process runs each attempt.
 //!
 //! ```text
 //! driver ─locks <attempt>.lock─▶ supervisor ─inherits the lock─▶ program ─▶ what it starts
 //!    └──────────── reads <attempt>.json ◀── writes how it ended ──┘
 //! ```
 //!
-//! As long as one of them holds the lock the attempt goes on, whether or not a driver lives: a program is never started a
-//! second time beside itself. How it ended is on disk before the lock is given up.
+//! An attempt is running while one of them holds the lock, whether or not the driver is alive, so a program is never
+//! started twice concurrently. The outcome is on disk before the lock is released.
 
 mod process;
 mod record;
@@ -27,7 +27,7 @@ pub use process::supervise;
 use record::Files;
 pub(crate) use record::{End, Outcome, Trace};
 
-/// Starts supervisors, and reads what they left.
+/// Starts supervisors and reads their records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Supervisor {
     program: PathBuf,
@@ -35,7 +35,7 @@ pub struct Supervisor {
     journal: PathBuf,
 }
 
-/// A program to be supervised.
+/// A program to run.
 pub(crate) struct Order<'a> {
     pub(crate) attempt: Uuid,
     pub(crate) program: PathBuf,
@@ -45,8 +45,8 @@ pub(crate) struct Order<'a> {
 }
 
 impl Supervisor {
-    /// Supervisors are `program` with `arguments`, which calls [`supervise`]; what they write lies beside `journal`, so
-    /// that every driver of that journal finds it.
+    /// Supervisors run as `program` with `arguments`, which must call [`supervise`]. Their records lie beside `journal`,
+    /// so that every driver of that journal finds them.
     pub fn new(
         program: impl Into<PathBuf>,
         arguments: impl IntoIterator<Item = OsString>,
@@ -59,19 +59,20 @@ impl Supervisor {
         }
     }
 
-    /// The folder of the journal's attempts. Every name of the journal leads to the same one.
+    /// The folder of the journal's attempts, the same for every path to the journal.
     fn folder(&self) -> io::Result<PathBuf> {
         let mut name = self.journal.canonicalize()?.into_os_string();
         name.push(".programs");
         Ok(name.into())
     }
 
-    /// What is on disk of an attempt; `None`: nothing.
+    /// Reads the record of an attempt; `None` if there is none.
     pub(crate) fn trace(&self, attempt: Uuid) -> io::Result<Option<Trace>> {
         Files::of(&self.folder()?, attempt).read()
     }
 
-    /// Runs a program to its end. Dropped before, it has the program ended; when this process dies, the program goes on.
+    /// Runs a program to its end. When the future is dropped, the program is ended; when this process dies, the program
+    /// continues.
     pub(crate) async fn run(&self, order: Order<'_>) -> Result<Outcome, StepError> {
         let name = order.program.display().to_string();
         let unusable = |error: io::Error| {
@@ -128,15 +129,15 @@ impl Supervisor {
     }
 }
 
-/// What was finished long ago is removed once in a process.
+/// Guards the removal of old records, once in each process.
 static PRUNED: std::sync::Once = std::sync::Once::new();
 
-/// A supervisor that is waited for. Who stops waiting wants the program ended.
+/// A supervisor process that is awaited. Dropping it ends the program.
 struct Supervising(Child);
 
 impl Drop for Supervising {
     fn drop(&mut self) {
-        // Not waited for yet: the process is there, if only as a zombie, and the number is its own.
+        // Not awaited yet, so the process still exists (at least as a zombie) and its id is not reused.
         if let Some(process) = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
             let _ = rustix::process::kill_process(process, Signal::TERM);
         }

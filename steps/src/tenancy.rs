@@ -1,4 +1,4 @@
-//! Which of a step's identities reads in a subscription: the one whose tenant the subscription lies in.
+//! Chooses the identity that reads in a subscription: the one whose tenant contains the subscription.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::hierarchy;
 use crate::ids::{ConnectionScope, Guid, ResourceId};
 use crate::people;
 
-/// Finds it once for each subscription, within one look.
+/// Finds and caches the identity for each subscription, within one check.
 pub(crate) struct Tenancy<'a> {
     azure: &'a Azure,
     cx: &'a StepCx<'a>,
@@ -17,14 +17,14 @@ pub(crate) struct Tenancy<'a> {
 }
 
 impl<'a> Tenancy<'a> {
-    /// `home`: where the step's first identity is at home.
+    /// `home`: the subscription that lies in the tenant of the step's first identity.
     pub(crate) fn new(azure: &'a Azure, cx: &'a StepCx<'a>, home: Option<Guid>) -> Result<Self, StepError> {
         let known = home.map(|home| Ok::<_, StepError>((home, cx.identity()?))).transpose()?;
         Ok(Tenancy { azure, cx, known: known.into_iter().collect() })
     }
 
-    /// Who reads `network`. An error that is nobody's turn to mend (a service that does not answer) is passed on; where
-    /// none of the identities sees the subscription, the error is that of the one asked first.
+    /// The identity that reads `network`. An error that another identity would get as well (the service does not respond)
+    /// is returned at once. If no identity sees the subscription, the first refusal is returned.
     pub(crate) async fn reader(&mut self, network: &ResourceId) -> Result<&'a Identity, StepError> {
         let subscription = network
             .subscription()
@@ -34,10 +34,10 @@ impl<'a> Tenancy<'a> {
         }
         let scope = ConnectionScope::of_subscription(subscription);
         let mut refused = None;
-        // Whatever is not at home with the first identity is rather another's.
+        // A subscription outside the first identity's own is more likely another identity's.
         let identities = self.cx.identities;
         for identity in identities.iter().skip(1).chain(identities.first()) {
-            // Nothing that is written changes in which tenant a subscription lies.
+            // No write moves a subscription to another tenant, so nothing invalidates this read.
             let arm = self.azure.arm(self.cx, identity).about([]);
             let seen = match hierarchy::read(&arm, &scope).await {
                 Ok(seen) => seen,
@@ -64,8 +64,8 @@ impl<'a> Tenancy<'a> {
     }
 }
 
-/// Who most likely reads `network`, where nothing may be asked: in the subscription of `home` the first identity, elsewhere
-/// another, as [`Tenancy`] tries them.
+/// The identity that most likely reads `network`, where no request may be sent: the first identity in the subscription
+/// `home`, otherwise the second, in the order of [`Tenancy`].
 pub(crate) fn presumed_reader<'a>(
     cx: &'a StepCx<'_>,
     home: Option<Guid>,
@@ -75,7 +75,7 @@ pub(crate) fn presumed_reader<'a>(
     cx.identities.get(1).filter(|_| !at_home).map_or_else(|| cx.identity(), Ok)
 }
 
-/// What another identity may be told differently.
+/// Whether another identity may get a different response.
 pub(crate) fn is_elsewhere(error: &StepError) -> bool {
     matches!(
         error.class,
@@ -103,7 +103,7 @@ mod tests {
         let cx = StepCx { identities: &both, ..bench.cx(Phase::Probe, &log) };
         let mut tenancy = Tenancy::new(&bench.azure, &cx, default_world::group().subscription()).unwrap();
         assert_eq!(tenancy.reader(&default_world::hub()).await.unwrap().name, "central");
-        assert!(bench.script.requests().is_empty(), "its own subscription is no question");
+        assert!(bench.script.requests().is_empty(), "no request for its own subscription");
         bench.script.answer(200, &json!({ "displayName": "x", "tenantId": TARGET, "state": "Enabled" }));
         for _ in 0..2 {
             assert_eq!(tenancy.reader(&default_world::spoke()).await.unwrap().name, "target");

@@ -165,7 +165,7 @@ async fn a_sign_in_and_a_secret_that_end_on_the_way_are_waited_for_and_then_it_g
     assert!(took.as_hours() >= 80 && took.as_hours() < 84, "{took}");
     let people = waits(&process, run, WaitKind::Person).await;
     for code in ["AADSTS700082", "AADSTS50173"] {
-        let said = format!("the sign-in has ended ({code})");
+        let said = format!("the sign-in has expired ({code})");
         assert!(people.iter().any(|wait| wait.contains(&said)), "{code}: {people:#?}");
     }
     let credentials = waits(&process, run, WaitKind::Credential).await;

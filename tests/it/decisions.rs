@@ -40,7 +40,7 @@ fn in_a_conflict_the_owner_is_asked_and_nothing_is_offered_that_cannot_help() {
     );
     let (run, said) = stopped(&home);
     for words in [
-        "another network manager already has this scope",
+        "another network manager already manages this scope",
         "ask the owner of the scope",
         &format!("twinspan retry {run} connected"),
         &format!("twinspan decide {run} connected abort"),
@@ -60,7 +60,7 @@ fn in_a_conflict_the_owner_is_asked_and_nothing_is_offered_that_cannot_help() {
     home.run(&["undo", &other, "--yes"]).expect(0);
     home.run(&["retry", &run, "connected"]).expect(0);
     let again = home.run(&["resume", &run, "--until-blocked"]).expect(1);
-    assert!(again.out.contains("this state does not heal"), "{}", again.out);
+    assert!(again.out.contains("leave this state by itself"), "{}", again.out);
     // The remedy that was offered: undo, and run again.
     home.run(&["undo", &run, "--yes"]).expect(0);
     let undone = home.run(&["show", &run]).expect(0).out;

@@ -121,7 +121,7 @@ fn a_half_was_removed(in_central: bool, asked: &str) {
         "make anew",
         "remove and make anew",
         "vanished: it is gone",
-        "it was connected, and the other half was removed since",
+        "it was connected, and the other tenant's connection was deleted since",
         "who may have meant it",
         "say --yes",
         survivor,
@@ -258,7 +258,7 @@ fn a_conflict(lags: bool, seen_by: &str) {
     azure.advance("2m");
     let rollout = Rollout { azure, home, run };
     let refused = rollout.home.run(&["repair", &rollout.run, "connected"]).expect(64);
-    assert!(refused.err.contains("another network manager already has this scope"), "{}", refused.err);
+    assert!(refused.err.contains("another network manager already manages this scope"), "{}", refused.err);
     let written = rollout.repaired("connected");
     for half in ["scopeConnections/to-central", "networkManagerConnections/to-central"] {
         for change in ["deleted", "created"] {

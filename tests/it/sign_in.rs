@@ -505,7 +505,7 @@ fn a_sign_in_that_ends_in_a_run_of_days_is_waited_for_in_words() {
         (
             70_008,
             [
-                "the sign-in has ended (AADSTS70008)",
+                "the sign-in has expired (AADSTS70008)",
                 "target (nina.network@contoso.example)",
                 "az login --tenant 22222222",
             ],

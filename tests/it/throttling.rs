@@ -86,7 +86,7 @@ async fn forty_members_at_once_go_through_a_small_bucket_and_no_request_comes_to
     // 31 of 41 have to wait for one a second.
     assert!(took.as_secs() >= 31 && took.as_secs() < 240, "{took}");
     let waits = limits(&process, run).await;
-    assert!(waits.iter().any(|what| what.contains("(writes): again at 2026-11-23T12:0")), "{waits:?}");
+    assert!(waits.iter().any(|what| what.contains("(writes): next request at 2026-11-23T12:0")), "{waits:?}");
 }
 
 #[tokio::test]

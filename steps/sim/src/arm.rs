@@ -1,4 +1,4 @@
-//! Azure Resource Manager's front: whose token, which subscription, which provider.
+//! The front end of Azure Resource Manager: checks token, subscription and provider, then dispatches.
 
 use http::Method;
 
@@ -15,20 +15,20 @@ use crate::{
     subscriptions, tokens, versions,
 };
 
-/// Where an operation is looked at that was accepted and failed (fault `accepted-then-failed`).
+/// Path of an operation that was accepted and failed (fault `accepted-then-failed`).
 pub(crate) const FAILED_OPERATION: &str = "/operationresults/failed";
 
-/// A path taken apart at its last `providers` segment.
+/// A path, split at its last `providers` segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ArmPath {
-    /// What comes before, as spelled: `/subscriptions/…`, `/providers/Microsoft.Management/managementGroups/…`,
-    /// a resource, or `/`.
+    /// The part before, as written: `/subscriptions/…`, `/providers/Microsoft.Management/managementGroups/…`, a resource,
+    /// or `/`.
     pub(crate) scope: String,
-    /// Where that lies.
+    /// The location of the scope.
     pub(crate) place: Place,
-    /// As spelled; empty: the path has no provider.
+    /// As written; empty if the path has no provider.
     pub(crate) namespace: String,
-    /// Segments after the namespace, as spelled.
+    /// Segments after the namespace, as written.
     pub(crate) rest: Vec<String>,
 }
 
@@ -50,13 +50,13 @@ impl ArmPath {
         }
     }
 
-    /// `rest` in lower case, to match on.
+    /// `rest` in lower case, for matching.
     pub(crate) fn words(&self) -> Vec<String> {
         self.rest.iter().map(|s| s.to_ascii_lowercase()).collect()
     }
 }
 
-/// Whether a request is a write for the ledger: queries by POST are not.
+/// Whether the ledger counts a request as a write; queries by POST are not.
 pub(crate) fn is_write(method: &Method, path: &str) -> bool {
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return false;
@@ -68,7 +68,7 @@ pub(crate) fn is_write(method: &Method, path: &str) -> bool {
     *method != Method::POST || !query
 }
 
-/// A request to ARM for which no fault was told.
+/// Handles a request to ARM for which no fault was set.
 pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     if metadata::is_asked_for(request) {
         return metadata::handle(world, request);
@@ -78,7 +78,8 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
         Place::Subscription { subscription, .. } => Some(subscription),
         _ => None,
     };
-    // Without a token, an unknown subscription and a known one can be told apart, and the known one's tenant is said.
+    // As in Azure, a caller without a token can distinguish unknown subscriptions from known ones, and learns the tenant
+    // of a known one.
     if let Some(id) = subscription.as_deref().filter(|id| world.hierarchy.subscription(id).is_none()) {
         return Err(subscriptions::not_found(id));
     }
@@ -120,7 +121,7 @@ fn route(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) 
     }
 }
 
-/// A token is good for the subscriptions of the tenant that issued it.
+/// A token is valid only for subscriptions of the tenant that issued it.
 fn check_issuer(world: &World, caller: &Caller, request: &Request, subscription: &str) -> Result<(), Reply> {
     let Some(owner) = world.hierarchy.subscription(subscription).map(|s| s.tenant.clone()) else {
         return Err(subscriptions::not_found(subscription));
@@ -141,8 +142,7 @@ fn check_issuer(world: &World, caller: &Caller, request: &Request, subscription:
         .with("www-authenticate", &caller::challenge(world, request)))
 }
 
-/// Where that policy is in force, people change nothing without a second factor; applications have none, and reading needs
-/// none.
+/// Under this policy, people need a second factor to change resources; applications, and reads, do not.
 fn check_second_factor(world: &World, caller: &Caller, request: &Request) -> Result<(), Reply> {
     let holder = &caller.holder;
     let changes = matches!(request.method, Method::PUT | Method::PATCH | Method::DELETE);
@@ -156,7 +156,7 @@ fn check_second_factor(world: &World, caller: &Caller, request: &Request) -> Res
     Ok(())
 }
 
-/// What a DELETE does unless the world lies about it: tells whether to really remove.
+/// The change of a DELETE, unless the world's lies include that it deletes nothing.
 pub(crate) fn really_deletes(world: &World) -> Option<Change> {
     (!world.tells(Lie::DeleteDeletesNothing)).then_some(Change::Deleted)
 }

@@ -1,7 +1,7 @@
-//! Microsoft.Authorization: what a caller may do.
+//! Microsoft.Authorization: roles, assignments and permission checks.
 //!
-//! Every provider asks [`authorize`] before it does anything, and [`authorize_linked`] for a resource that the body
-//! refers to. Nothing is allowed that no role allows.
+//! Every provider calls [`authorize`] before it handles a request, and [`authorize_linked`] for a resource that the
+//! body refers to. Only actions that a role allows are allowed.
 
 mod assignments;
 mod empty;
@@ -21,12 +21,12 @@ use crate::world::World;
 
 pub(crate) use roles::by_name as role_by_name;
 
-/// A role given to a principal at a scope.
+/// A role assignment.
 #[derive(Clone, Debug)]
 pub(crate) struct Assignment {
     /// A GUID, unique in the tenant.
     pub(crate) name: String,
-    /// As spelled when it was made.
+    /// As written when it was created.
     pub(crate) scope: String,
     /// Object id, lower case.
     pub(crate) principal: String,
@@ -39,24 +39,24 @@ pub(crate) struct Assignment {
     pub(crate) created_by: String,
     /// Tenant of the scope, lower case.
     pub(crate) tenant: String,
-    /// From then on it counts; none: never.
+    /// When it becomes effective; `None` for never.
     pub(crate) effective: Option<Timestamp>,
-    /// From then on it is gone; none: never.
+    /// When it expires; `None` for never.
     pub(crate) ends: Option<Timestamp>,
 }
 
 impl Assignment {
-    /// Whether it has not ended at that time.
+    /// Whether it has not expired at that time.
     fn lasts_at(&self, at: Timestamp) -> bool {
         self.ends.is_none_or(|ends| at < ends)
     }
 }
 
-/// Who has which role where.
+/// All role assignments.
 #[derive(Clone, Default)]
 pub(crate) struct Grants {
     pub(crate) assignments: Vec<Assignment>,
-    /// Roles that somebody may activate, and has not.
+    /// Eligible assignments: roles that a principal may activate.
     pub(crate) eligible: Vec<Assignment>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path
     }
 }
 
-/// Assignments that count for `holder` on `scope` at that time: made at it or above it.
+/// Assignments that apply to `holder` on `scope` at that time: made at it or above it.
 fn effective<'a>(
     world: &'a World,
     holder: &'a Holder,
@@ -104,7 +104,7 @@ fn effective<'a>(
     })
 }
 
-/// Whether `holder` may do `action` (`Microsoft.Network/virtualNetworks/read`) on `scope` at that time.
+/// Whether `holder` is allowed `action` (`Microsoft.Network/virtualNetworks/read`) on `scope` at that time.
 pub(crate) fn may(world: &World, holder: &Holder, action: &str, scope: &str, at: Timestamp) -> bool {
     if let Some(owner) = world.hierarchy.tenant_of(scope)
         && owner != holder.tenant
@@ -114,7 +114,7 @@ pub(crate) fn may(world: &World, holder: &Holder, action: &str, scope: &str, at:
     effective(world, holder, scope, at).any(|a| roles::allows(&a.role, action))
 }
 
-/// Whether any role counts for `holder` at `scope`, above it or below it.
+/// Whether `holder` has any role at `scope`, above it or below it.
 pub(crate) fn has_any_role(world: &World, holder: &Holder, scope: &str, at: Timestamp) -> bool {
     if let Some(owner) = world.hierarchy.tenant_of(scope)
         && owner != holder.tenant
@@ -131,7 +131,7 @@ pub(crate) fn has_any_role(world: &World, holder: &Holder, scope: &str, at: Time
     below || effective(world, holder, scope, at).next().is_some()
 }
 
-/// Whether any role counts for `holder` at `scope`: given at it or above it.
+/// Whether `holder` has any role at `scope` or above it.
 pub(crate) fn has_role_from_above(world: &World, holder: &Holder, scope: &str, at: Timestamp) -> bool {
     match world.hierarchy.tenant_of(scope) {
         Some(owner) if owner != holder.tenant => world.tells(Lie::AnyTenantToken),
@@ -139,7 +139,7 @@ pub(crate) fn has_role_from_above(world: &World, holder: &Holder, scope: &str, a
     }
 }
 
-/// Whether something has been given to `holder` around `scope`, effective or not.
+/// Whether `holder` has an assignment around `scope`, effective or not.
 pub(crate) fn is_granted_something(world: &World, holder: &Holder, scope: &str) -> bool {
     world.grants.assignments.iter().any(|a| {
         a.principal == holder.object_id
@@ -148,7 +148,7 @@ pub(crate) fn is_granted_something(world: &World, holder: &Holder, scope: &str) 
     })
 }
 
-/// 403 `AuthorizationFailed`.
+/// The 403 `AuthorizationFailed`.
 pub(crate) fn refusal(holder: &Holder, action: &str, scope: &str) -> Reply {
     Reply::gateway_error(
         403,
@@ -161,7 +161,7 @@ pub(crate) fn refusal(holder: &Holder, action: &str, scope: &str) -> Reply {
     )
 }
 
-/// 403 `AuthorizationFailed` unless the caller may do `action` on `scope`.
+/// Returns 403 `AuthorizationFailed` unless the caller is allowed `action` on `scope`.
 pub(crate) fn authorize(
     world: &World,
     caller: &Caller,
@@ -176,8 +176,9 @@ pub(crate) fn authorize(
     }
 }
 
-/// For a body that refers to the resource `linked`: 403 `LinkedAuthorizationFailed` unless the caller brought a token
-/// of its tenant (first text) whose holder may do `action` on it (second text). `resource` is what is being written.
+/// For a body that refers to the resource `linked`: returns 403 `LinkedAuthorizationFailed` unless the caller sent a
+/// token of its tenant (first text) whose holder is allowed `action` on it (second text). `resource` is the resource
+/// being written.
 pub(crate) fn authorize_linked(
     world: &World,
     caller: &Caller,

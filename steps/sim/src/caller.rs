@@ -1,4 +1,4 @@
-//! Who sends a request, as its tokens say.
+//! The sender of a request, from its tokens.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::service::Service;
 use crate::tokens::Bad;
 use crate::world::World;
 
-/// What kind of principal a role can be given to.
+/// The kinds of principals that can have roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PrincipalKind {
     User,
@@ -22,15 +22,15 @@ pub(crate) struct Holder {
     pub(crate) tenant: String,
     /// Object id in that tenant; lower case.
     pub(crate) object_id: String,
-    /// What error messages call it: sign-in name or application id.
+    /// Its name in error messages: sign-in name or application id.
     pub(crate) name: String,
     pub(crate) kind: PrincipalKind,
     pub(crate) issued: Timestamp,
-    /// Signed in with a second factor, because that was asked for.
+    /// Whether it signed in with a second factor on request.
     pub(crate) stepped_up: bool,
 }
 
-/// The holder of the token in `Authorization` and those of the auxiliary tokens, all valid.
+/// The holders of the token in `Authorization` and of the auxiliary tokens, all valid.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) holder: Holder,
@@ -38,17 +38,17 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The caller as that tenant knows it: its own token, or an auxiliary one.
+    /// The caller's holder in that tenant: from its own token, or from an auxiliary one.
     pub(crate) fn in_tenant(&self, tenant: &str) -> Option<&Holder> {
         std::iter::once(&self.holder).chain(&self.auxiliary).find(|h| h.tenant.eq_ignore_ascii_case(tenant))
     }
 }
 
-/// Most auxiliary tokens that a request may carry.
+/// Most auxiliary tokens that a request may have.
 const MOST_AUXILIARY: usize = 3;
 
-/// Who sends a request to ARM: 401 unless its own token and all auxiliary ones are good, whether they are needed
-/// or not.
+/// The sender of a request to ARM; 401 unless its own token and all auxiliary ones are valid, even if they are
+/// not needed.
 pub(crate) fn of_arm_request(world: &World, request: &Request) -> Result<Caller, Reply> {
     let Some(token) = request.header("authorization").and_then(bearer) else {
         return Err(Reply::gateway_error(
@@ -90,7 +90,7 @@ pub(crate) fn of_arm_request(world: &World, request: &Request) -> Result<Caller,
     Ok(Caller { holder: claims.holder(), auxiliary })
 }
 
-/// Who sends a request to Graph.
+/// The sender of a request to Graph.
 pub(crate) fn of_graph_request(world: &World, request: &Request) -> Result<Holder, Reply> {
     let refused = |text: &str| crate::graph::error(request, 401, "InvalidAuthenticationToken", text);
     let token =
@@ -108,7 +108,7 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Code and words for a bad token; an expired one is named by its application and tenant.
+/// Code and text for an invalid token; an expired one is named with its application and tenant.
 fn arm_problem(bad: &Bad, what: &str) -> (&'static str, String) {
     match bad {
         Bad::Malformed => (
@@ -130,7 +130,7 @@ fn arm_problem(bad: &Bad, what: &str) -> (&'static str, String) {
     }
 }
 
-/// Tells, also without any token, which tenant a subscription belongs to.
+/// The challenge of a 401. It states the tenant of the subscription, even without a token.
 pub(crate) fn challenge(world: &World, request: &Request) -> String {
     let tenant = world.hierarchy.tenant_of(&request.path).unwrap_or("common");
     format!(

@@ -1,6 +1,6 @@
-//! What Azure has besides what this world simulates: names of providers, of resource types and of Graph's collections.
+//! What Azure has beyond this world: names of providers, of resource types and of Graph's collections.
 //!
-//! A name that stands here is answered "not simulated"; one that stands nowhere, as Azure answers a name that it does not know.
+//! For a name in these lists the response is "not simulated"; for any other name it is Azure's response to an unknown name.
 
 /// Resource providers (Microsoft's list "Azure services and resource providers"), in lower case.
 const NAMESPACES: &str = "
@@ -65,8 +65,7 @@ const NAMESPACES: &str = "
     purestorage.block qumulo.storage solarwinds.observability
 ";
 
-/// Types of Microsoft.Network that this world does not simulate, and what lies below those that it does. A name stands for
-/// everything below it.
+/// Types of Microsoft.Network that this world does not simulate, including child types. A name stands for everything below it.
 const NETWORK: &str = "
     applicationgatewayavailablerequestheaders applicationgatewayavailableresponseheaders
     applicationgatewayavailableservervariables applicationgatewayavailablessloptions
@@ -118,7 +117,7 @@ const AUTHORIZATION: &str = "
     rolemanagementalerts rolemanagementpolicies rolemanagementpolicyassignments variables
 ";
 
-/// What lies in Microsoft.Management besides management groups.
+/// Types of Microsoft.Management, including management groups.
 const MANAGEMENT: &str = "
     checknameavailability entities getentities managementgroups operationresults operations resources
     servicegroups starttenantbackfill tenantbackfillstatus
@@ -133,7 +132,7 @@ const RESOURCES: &str = "
     subscriptions tags templatespecs tenants
 ";
 
-/// What lies below a subscription or a resource group without a provider.
+/// Path segments below a subscription or a resource group without a provider.
 const BELOW_SUBSCRIPTION: &str = "
     checkzonepeers exporttemplate moveresources operationresults providerpermissions resourcetypes tagnames
     validatemoveresources
@@ -153,18 +152,18 @@ const GRAPH: &str = "
     tenantrelationships users
 ";
 
-/// Whether a list has a name, in any case.
+/// Whether a list contains a name, ignoring case.
 fn has(list: &str, name: &str) -> bool {
     list.split_ascii_whitespace().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Whether Azure has such a resource provider.
+/// Whether Azure has this resource provider.
 pub(crate) fn is_namespace(name: &str) -> bool {
     has(NAMESPACES, name)
 }
 
-/// Whether Azure has such a resource type in a provider that this world simulates a part of. `words`: what follows the
-/// namespace, types and names in turn, in lower case.
+/// Whether Azure has this resource type in a provider that this world simulates in part. `words`: the segments after the
+/// namespace, types and names alternating, in lower case.
 pub(crate) fn is_type(namespace: &str, words: &[&str]) -> bool {
     let kinds: Vec<&str> = words.iter().step_by(2).copied().collect();
     let known = match namespace.to_ascii_lowercase().as_str() {
@@ -172,7 +171,7 @@ pub(crate) fn is_type(namespace: &str, words: &[&str]) -> bool {
         "microsoft.authorization" => AUTHORIZATION,
         "microsoft.management" => MANAGEMENT,
         "microsoft.resources" | "microsoft.resourcegraph" => RESOURCES,
-        // Its types are read as preview features, wherever they lie.
+        // Its types are read as preview features, at any scope.
         "microsoft.features" => return true,
         _ => return false,
     };
@@ -182,12 +181,12 @@ pub(crate) fn is_type(namespace: &str, words: &[&str]) -> bool {
     })
 }
 
-/// Whether Azure has something of that name below a subscription or a resource group.
+/// Whether Azure has this segment below a subscription or a resource group.
 pub(crate) fn is_below_subscription(word: &str) -> bool {
     has(BELOW_SUBSCRIPTION, word)
 }
 
-/// Whether Microsoft Graph has a collection of that name.
+/// Whether Microsoft Graph has this collection.
 pub(crate) fn is_graph(collection: &str) -> bool {
     has(GRAPH, collection.split('(').next().unwrap_or_default())
 }

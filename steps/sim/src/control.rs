@@ -1,4 +1,5 @@
-//! Control of the world over HTTP, on ARM's host below `/_sim/`: plain JSON, no token, no faults, not in the ledger.
+//! Control of the world over HTTP, on ARM's host below `/_sim/`: plain JSON, without tokens or faults, not recorded
+//! in the ledger.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -88,13 +89,13 @@ fn read<T: serde::de::DeserializeOwned>(request: &Request) -> Result<T, Reply> {
     serde_json::from_slice(&request.body).map_err(|error| bad(&error.to_string()))
 }
 
-/// What exists by now, also where nobody has looked since it came about.
+/// The current state, including effects that are due but that no request has triggered yet.
 fn state(world: &mut World, request: &Request) -> Reply {
     crate::network::settle(world, request.at);
     Reply::ok(world.snapshot())
 }
 
-/// Every invitation that was mailed.
+/// Every invitation mail.
 fn mails(world: &World) -> Reply {
     let mails = world.directory.mails.iter();
     let mails = mails.map(|m| json!({ "at": m.at, "tenant": m.tenant, "to": m.to }));
@@ -112,7 +113,7 @@ fn lies(world: &World) -> Reply {
     Reply::ok(Value::Object(told))
 }
 
-/// `{"email"}`, perhaps `{"tenant"}`: the person accepts.
+/// `{"email"}`, optionally `{"tenant"}`: the person accepts the invitation.
 fn redeem(world: &mut World, request: &Request) -> Handled {
     let body = request.json()?;
     let Some(email) = body.get("email").and_then(Value::as_str) else {
@@ -126,7 +127,7 @@ fn redeem(world: &mut World, request: &Request) -> Handled {
     Ok(Reply::ok(json!({ "email": email, "tenants": tenants })))
 }
 
-/// `{"identity" or "client_id", "tenant", "code"}`: sign-in is refused with this AADSTS number; `null`: no longer.
+/// `{"identity" or "client_id", "tenant", "code"}`: refuses sign-in with this AADSTS code; `null` ends that.
 fn barrier(world: &mut World, request: &Request) -> Handled {
     let body = request.json()?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
@@ -141,7 +142,7 @@ fn barrier(world: &mut World, request: &Request) -> Handled {
     Ok(Reply::ok(json!({ "client_id": client_id, "tenant": tenant, "code": code })))
 }
 
-/// `{"client_id"}`: a new certificate of that application, registered, with its key.
+/// `{"client_id"}`: creates a certificate for that application, registers it, and returns it with its key.
 fn certificate(world: &mut World, request: &Request) -> Handled {
     let body = request.json()?;
     let Some(client_id) = body.get("client_id").and_then(Value::as_str) else {
@@ -151,8 +152,8 @@ fn certificate(world: &mut World, request: &Request) -> Handled {
     Ok(Reply::ok(json!({ "client_id": client_id, "pem": pem })))
 }
 
-/// `{"issuer", "subject"}`, perhaps `{"audience"}`: what that issuer gives that subject. With `{"client_id"}` the
-/// application trusts such tokens from now on.
+/// `{"issuer", "subject"}`, optionally `{"audience"}`: returns a token of that issuer for that subject. With
+/// `{"client_id"}` the application trusts such tokens from now on.
 fn federated_token(world: &mut World, request: &Request) -> Handled {
     let body = request.json()?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);

@@ -1,11 +1,11 @@
-//! Tenants and the people and applications they know.
+//! Tenants with their users and applications.
 
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
-/// How far a guest's invitation has come.
+/// State of a guest's invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExternalState {
     PendingAcceptance,
@@ -29,15 +29,15 @@ pub(crate) struct User {
     pub(crate) display_name: String,
     pub(crate) mail: String,
     pub(crate) principal_name: String,
-    /// None: a member that was never invited.
+    /// `None` for a member who was never invited.
     pub(crate) external: Option<ExternalState>,
     pub(crate) external_changed: Option<Timestamp>,
     pub(crate) created: Timestamp,
-    /// Names of Graph permissions held.
+    /// Names of its Graph permissions.
     pub(crate) graph: BTreeSet<String>,
 }
 
-/// An application's face in one tenant.
+/// An application's service principal in one tenant.
 #[derive(Clone, Debug)]
 pub(crate) struct ServicePrincipal {
     /// Lower case.
@@ -45,7 +45,7 @@ pub(crate) struct ServicePrincipal {
     pub(crate) app_id: String,
     pub(crate) display_name: String,
     pub(crate) created: Timestamp,
-    /// Names of Graph permissions held.
+    /// Names of its Graph permissions.
     pub(crate) graph: BTreeSet<String>,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
-    /// Whether a domain is one that this tenant has verified.
+    /// Whether this tenant has verified the domain.
     pub(crate) fn has_domain(&self, domain: &str) -> bool {
         self.domain.eq_ignore_ascii_case(domain)
     }
@@ -76,7 +76,7 @@ impl Tenant {
         self.service_principals.values().find(|p| p.app_id.eq_ignore_ascii_case(app_id))
     }
 
-    /// Since when there is a principal with this object id.
+    /// When the principal with this object id was created.
     pub(crate) fn principal_created(&self, id: &str) -> Option<Timestamp> {
         let id = id.to_ascii_lowercase();
         let user = self.users.get(&id).map(|u| u.created);
@@ -90,23 +90,23 @@ impl Tenant {
     }
 }
 
-/// Somebody who signs in with a secret: only a simulator lets people do that.
+/// A person who signs in with a secret, which is possible only in the simulator.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
-    /// Names by which plans and the ready file call this person.
+    /// Names of this person's identities in plans and the ready file.
     pub(crate) identities: Vec<String>,
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
-    /// Address, also as a guest elsewhere.
+    /// Mail address, also as a guest in other tenants.
     pub(crate) mail: String,
-    /// Tenant of the account, lower case.
+    /// Home tenant, lower case.
     pub(crate) home: String,
 }
 
 /// A registered application.
 #[derive(Clone, Debug)]
 pub(crate) struct Application {
-    /// Names by which plans and the ready file call it.
+    /// Names of its identities in plans and the ready file.
     pub(crate) identities: Vec<String>,
     pub(crate) app_id: String,
     pub(crate) client_secret: String,
@@ -114,13 +114,13 @@ pub(crate) struct Application {
     /// Tenant of the registration, lower case.
     pub(crate) home: String,
     pub(crate) multi_tenant: bool,
-    /// Certificates (DER) whose key may sign assertions that stand for a secret.
+    /// Certificates (DER) whose keys may sign client assertions.
     pub(crate) certificates: Vec<Vec<u8>>,
-    /// Tokens of others that stand for a secret.
+    /// Trusted federated tokens.
     pub(crate) federated: Vec<Federated>,
 }
 
-/// A federated credential: whose token, about whom and for whom, an application may sign in with.
+/// A federated credential: issuer, subject and audience of tokens that an application may sign in with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Federated {
     pub(crate) issuer: String,
@@ -128,7 +128,7 @@ pub(crate) struct Federated {
     pub(crate) audience: String,
 }
 
-/// A refusal of sign-in that policy makes, by AADSTS number.
+/// A policy that refuses a sign-in, with its AADSTS code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Barrier {
     /// Client id; lower case.
@@ -138,7 +138,7 @@ pub(crate) struct Barrier {
     pub(crate) code: u32,
 }
 
-/// An invitation's mail.
+/// An invitation mail.
 #[derive(Clone, Debug)]
 pub(crate) struct Mail {
     pub(crate) tenant: String,
@@ -146,7 +146,7 @@ pub(crate) struct Mail {
     pub(crate) at: Timestamp,
 }
 
-/// All tenants, and everybody who can sign in.
+/// All tenants, people and applications.
 #[derive(Clone, Default)]
 pub(crate) struct Directory {
     /// By id.
@@ -185,7 +185,7 @@ impl Directory {
         self.barriers.iter().find(fits).map(|b| b.code)
     }
 
-    /// The person whom plans call `identity`, preferably one at home in `tenant`.
+    /// The person with the identity `identity` in plans, preferably one whose home is `tenant`.
     pub(crate) fn person_for(&self, identity: &str, tenant: Option<&str>) -> Option<&Person> {
         let called = || self.people.iter().filter(|p| p.identities.iter().any(|i| i == identity));
         let at_home = tenant.and_then(|t| called().find(|p| p.home.eq_ignore_ascii_case(t)));

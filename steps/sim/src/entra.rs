@@ -1,6 +1,6 @@
-//! Sign-in: who may have a token for which tenant.
+//! Sign-in: issues tokens for tenants.
 //!
-//! Owns the root path of its host. People of a world sign in with a secret, as applications do.
+//! Handles all paths of its host. People in a world sign in with a secret, as applications do.
 
 mod assertions;
 pub(crate) mod certificates;
@@ -39,7 +39,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     }
 }
 
-/// Refuses with this AADSTS number, in its own words.
+/// Refuses with this AADSTS code and its text.
 pub(crate) fn refuse_with(world: &mut World, request: &Request, code: u32) -> Reply {
     refuse(world, request, code, refusals::text_of(code))
 }
@@ -91,7 +91,7 @@ fn no_such_tenant(tenant: &str) -> String {
     )
 }
 
-/// Form fields that matter; every other is ignored.
+/// The fields of a form; unknown ones are ignored.
 struct Form(Vec<(String, String)>);
 
 impl Form {
@@ -100,7 +100,7 @@ impl Form {
     }
 }
 
-/// Whom a token will be about.
+/// The principal of a token to be issued.
 struct Subject {
     object_id: String,
     upn: Option<String>,
@@ -141,7 +141,7 @@ fn token(world: &mut World, request: &Request, tenant: &str, first_version: bool
     Ok(issue(world, request.at, &tenant, &client_id, subject, audience, acrs))
 }
 
-/// What a request for a token says in answer to a claims challenge:
+/// The authentication contexts that a token request asks for in reply to a claims challenge:
 /// `{"access_token":{"acrs":{"essential":true,"values":["p1"]}}}`.
 fn contexts_asked_for(form: &Form) -> Vec<String> {
     let claims: Value =
@@ -156,7 +156,7 @@ fn home_of(world: &World, client_id: &str) -> Option<String> {
     person.or_else(|| world.directory.application(client_id).map(|a| a.home.clone()))
 }
 
-/// The secret, or an assertion that stands for one.
+/// Checks the secret or the client assertion.
 fn authenticate(
     world: &World,
     form: &Form,
@@ -198,13 +198,13 @@ fn no_such_application(client_id: &str, tenant: &str) -> String {
     )
 }
 
-/// The person's account or the application's service principal in that tenant.
+/// The person's user, or the application's service principal, in that tenant.
 fn subject(world: &mut World, request: &Request, client_id: &str, tenant: &str) -> Result<Subject, Reply> {
     let Some(known) = world.directory.tenant(tenant) else {
         return Err(refuse(world, request, 90002, &no_such_tenant(tenant)));
     };
     let Some(person) = world.directory.person(client_id) else {
-        // The replica that answers may not have heard of it yet.
+        // The replica may not know it yet.
         let since = |created: Timestamp| request.at.duration_since(created);
         let principal = known.service_principal_of(client_id);
         let principal =
@@ -220,7 +220,7 @@ fn subject(world: &mut World, request: &Request, client_id: &str, tenant: &str) 
         let upn = if user.external.is_some() { user.mail.clone() } else { user.principal_name.clone() };
         return Ok(Subject { object_id: user.id.clone(), upn: Some(upn) });
     }
-    // Invited and not accepted looks the same from outside as never invited.
+    // A pending invitation looks the same from outside as none.
     let text = format!(
         "User account '{}' from identity provider '{}' does not exist in tenant '{}' and cannot access the \
          application '{client_id}' in that tenant. The account needs to be added as an external user in the tenant \
@@ -232,7 +232,7 @@ fn subject(world: &mut World, request: &Request, client_id: &str, tenant: &str) 
     Err(refuse(world, request, 50020, &text))
 }
 
-/// The resource that a token is asked for: `https://host//.default openid …`, or `resource` of version 1.
+/// The resource of the requested token: `https://host//.default openid …`, or `resource` of version 1.
 fn audience(
     world: &mut World,
     request: &Request,
@@ -300,7 +300,7 @@ fn issue(
     }))
 }
 
-/// The page behind an invitation's link: reading it changes nothing, a press of its button accepts.
+/// The page of an invitation's link: GET changes nothing, its button accepts.
 fn redeem_page(world: &mut World, request: &Request) -> Handled {
     let ticket = request.query("ticket").unwrap_or_default().to_owned();
     let found = world.directory.tenants.values().find_map(|tenant| {
@@ -321,7 +321,7 @@ fn redeem_page(world: &mut World, request: &Request) -> Handled {
     Ok(Reply { body, ..Reply::empty(200) }.changed(Change::None))
 }
 
-/// What the redeem link of a guest carries.
+/// The ticket in a guest's redeem link.
 pub(crate) fn redeem_ticket(tenant: &str, user: &str) -> String {
     format!("{tenant}_{user}")
 }

@@ -1,4 +1,4 @@
-//! What goes wrong on the way, told beforehand.
+//! Faults of requests and connections, set beforehand.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -10,40 +10,40 @@ use crate::request::Request;
 use crate::service::Service;
 use crate::world::Answer;
 
-/// Goes wrong `times` times for each request whose method and path fit.
+/// A fault that affects the next `times` requests whose method and path match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// HTTP method; `*` or nothing: any.
+    /// HTTP method; `*` or empty for any.
     #[serde(default = "any_method")]
     pub method: String,
-    /// Part of the path, in any case; nothing: every path.
+    /// Part of the path, ignoring case; empty for every path.
     #[serde(default)]
     pub path_contains: String,
-    /// What goes wrong.
+    /// The kind of fault.
     pub fault: FaultName,
-    /// How often.
+    /// How many requests it affects.
     #[serde(default = "once")]
     pub times: u32,
-    /// `slow`: how long the request lies there before it is done.
+    /// `slow`: delay before the request is processed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<SignedDuration>,
-    /// `slow`: how long its answer takes after that; 3 s when neither is said.
+    /// `slow`: delay before the response after that; 3 s if neither is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<SignedDuration>,
     /// `refuse`: Azure's code, for example `ScopeLocked` or `AADSTS50076`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// `refuse`: what Retry-After says; nothing: there is none.
+    /// `refuse`: value of Retry-After; without it there is no such header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<SignedDuration>,
-    /// `refuse`: Retry-After is a date and not a number of seconds.
+    /// `refuse`: Retry-After is a date instead of a number of seconds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_date: bool,
 }
 
 impl Fault {
-    /// This fault, once, for requests whose method and path fit.
+    /// This fault, once, for requests whose method and path match.
     pub fn once(method: &str, path_contains: &str, fault: FaultName) -> Self {
         Fault {
             method: method.to_owned(),
@@ -58,12 +58,12 @@ impl Fault {
         }
     }
 
-    /// Azure's refusal of this code, once, for requests whose method and path fit.
+    /// Azure's refusal with this code, once, for requests whose method and path match.
     pub fn refusal(method: &str, path_contains: &str, code: &str) -> Self {
         Fault { code: Some(code.to_owned()), ..Fault::once(method, path_contains, FaultName::Refuse) }
     }
 
-    /// Why it cannot be told.
+    /// Why the fault cannot be set.
     pub(crate) fn problem(&self) -> Option<String> {
         match (&self.code, self.fault) {
             (None, FaultName::Refuse) => Some("fault 'refuse' needs a 'code'".to_owned()),
@@ -83,23 +83,24 @@ fn once() -> u32 {
     1
 }
 
-/// What can go wrong with one request.
+/// The kinds of faults of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultName {
-    /// Nobody listens.
+    /// The connection is refused.
     Refused,
-    /// The connection is reset before the request was taken in.
+    /// The connection is reset before the request arrives.
     Reset,
-    /// The client's time runs out before the request was taken in.
+    /// The client times out before the request arrives.
     TimeoutBeforeSend,
-    /// The request is done and its answer is lost.
+    /// The request is processed and its response is lost.
     AppliedThenLost,
-    /// Done; half of the answer's body arrives.
+    /// The request is processed; only the first half of the response body arrives.
     TruncatedBody,
-    /// Lies there for `before`, is done, and is answered `after` that: it is done even if the client is gone by then.
+    /// The request is processed after `before` and its response sent after `after`; it is processed even if the client
+    /// has gone by then.
     Slow,
-    /// Done twice, as by a repeating proxy; the second answer arrives.
+    /// The request is processed twice, as by a retrying proxy; the second response arrives.
     DeliveredTwice,
     /// Refused: the token has expired.
     #[serde(rename = "status-401-expired")]
@@ -107,7 +108,7 @@ pub enum FaultName {
     /// Refused: not authorised.
     #[serde(rename = "status-403")]
     Status403,
-    /// Not done: what exists is not seen.
+    /// Not processed: a 404 as if an existing resource were not replicated yet.
     #[serde(rename = "status-404-lag")]
     Status404Lag,
     /// Refused: another operation is in progress.
@@ -118,29 +119,29 @@ pub enum FaultName {
     Status412,
     /// Refused: too many requests, with Retry-After.
     Throttle,
-    /// Refused: too many requests, nothing said about when.
+    /// Refused: too many requests, without Retry-After.
     ThrottleNoHeader,
-    /// Not done: internal server error.
+    /// Not processed: internal server error.
     #[serde(rename = "status-500")]
     Status500,
-    /// Done, and answered 500 all the same.
+    /// Processed, but the response is a 500.
     #[serde(rename = "applied-then-500")]
     AppliedThen500,
-    /// Not done: a proxy's HTML page.
+    /// Not processed: a proxy's HTML page.
     #[serde(rename = "status-503-html")]
     Status503Html,
-    /// 202; the operation fails afterwards and nothing is done.
+    /// 202; the operation fails afterwards and nothing changes.
     AcceptedThenFailed,
-    /// Done; 202 without an address to look at.
+    /// Processed; 202 without an operation URL.
     LostOperationUrl,
-    /// Done; the answer is JSON of another shape.
+    /// Processed; the response is JSON of an unexpected structure.
     WrongJson,
-    /// Refused in Azure's own words, by `code`.
+    /// Refused with Azure's own text for `code`.
     Refuse,
 }
 
 impl FaultName {
-    /// All that are told by their name alone.
+    /// All faults that need no parameters.
     pub const ALL: [FaultName; 20] = [
         FaultName::Refused,
         FaultName::Reset,
@@ -165,44 +166,44 @@ impl FaultName {
     ];
 }
 
-/// Something that only the transport can do.
+/// A fault that the transport must carry out.
 #[derive(Clone, Debug)]
 pub enum ConnectionFault {
-    /// Connecting is refused; the world saw nothing.
+    /// The connection is refused; the request did not arrive.
     Refused,
-    /// The connection is reset; the world saw nothing.
+    /// The connection is reset; the request did not arrive.
     Reset,
-    /// The client waits until its own time runs out; the world saw nothing.
+    /// The client waits until it times out; the request did not arrive.
     TimedOut,
-    /// The request is done; the connection is closed without an answer.
+    /// The request is processed; the connection is closed without a response.
     AnswerLost,
-    /// The request is done; head and half of the body are sent, then the connection is closed.
+    /// The request is processed; head and half of the body are sent, then the connection is closed.
     Truncated(Answer),
-    /// The request has arrived and lies there: [`World::let_in`](crate::World::let_in) does it, when its time has come.
+    /// The request has arrived and is delayed: [`World::let_in`](crate::World::let_in) processes it when it is due.
     Held(Held),
 }
 
-/// A request that has arrived and is not done yet.
+/// A request that has arrived and is not processed yet.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// How long it lies there.
+    /// Delay before it is processed.
     pub before: SignedDuration,
-    /// How long its answer takes after that.
+    /// Delay of its response after that.
     pub after: SignedDuration,
     pub(crate) number: u64,
     pub(crate) service: Service,
     pub(crate) request: Box<Request>,
 }
 
-/// How the world handles a request for which a fault was told.
+/// How the world handles a request with a fault.
 pub(crate) enum Course {
-    /// Does not reach the services.
+    /// The request does not reach a service.
     Unreached(ConnectionFault),
-    /// A service refuses it; nothing is done.
+    /// A service refuses it; nothing changes.
     Refused(Reply),
-    /// It is done, `twice` or once, and then this happens to the answer.
+    /// It is processed once or `twice`, and then this happens to the response.
     Applied { twice: bool, then: After },
-    /// It is done later.
+    /// It is processed later.
     Held,
 }
 
@@ -213,7 +214,7 @@ pub(crate) enum After {
     Replace(Reply),
 }
 
-/// How long a slow answer takes when nothing was said.
+/// Delay of a slow response if none is given.
 const SLOW: SignedDuration = SignedDuration::from_secs(3);
 
 /// A fault that applies to one request.
@@ -224,7 +225,7 @@ pub(crate) struct Told {
     pub(crate) refusal: refusals::Told,
 }
 
-/// The fault that applies to this request, if any; counts it down.
+/// Takes the fault for this request, if any, and counts it down.
 pub(crate) fn take(faults: &mut Vec<Fault>, method: &str, path: &str) -> Option<Told> {
     let path = path.to_ascii_lowercase();
     let at = faults.iter().position(|fault| {
@@ -250,7 +251,7 @@ pub(crate) fn take(faults: &mut Vec<Fault>, method: &str, path: &str) -> Option<
     Some(told)
 }
 
-/// What `fault` means for a request to `service`. `operation` is the address of an operation that fails.
+/// The effect of `fault` on a request to `service`. `operation` is the URL of an operation that fails.
 pub(crate) fn course(fault: FaultName, service: Service, operation: impl FnOnce() -> String) -> Course {
     let refused =
         |status: u16, code: &str, message: &str| Course::Refused(refusal(service, status, code, message));
@@ -324,7 +325,7 @@ pub(crate) fn course(fault: FaultName, service: Service, operation: impl FnOnce(
             Course::Refused(Reply::accepted(&operation()).with("retry-after", "1"))
         }
         FaultName::LostOperationUrl => applied(After::Replace(Reply::empty(202))),
-        // In Azure's words, which the world puts in; without them it is any bad request.
+        // The world replaces this by Azure's text; otherwise it is a generic bad request.
         FaultName::Refuse => refused(400, "BadRequest", "The request is refused."),
         FaultName::WrongJson => {
             applied(After::Replace(Reply::json(200, serde_json::json!(["not", { "what": "was expected" }]))))
@@ -332,7 +333,7 @@ pub(crate) fn course(fault: FaultName, service: Service, operation: impl FnOnce(
     }
 }
 
-/// An error in the shape of that service.
+/// An error in the format of that service.
 fn refusal(service: Service, status: u16, code: &str, message: &str) -> Reply {
     match service {
         Service::Arm | Service::Graph => Reply::error(status, code, message),

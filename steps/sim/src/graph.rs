@@ -1,4 +1,4 @@
-//! Microsoft Graph v1.0: the part that deals with guests and applications.
+//! Microsoft Graph v1.0: guest users and applications.
 
 mod applications;
 mod directory_objects;
@@ -17,7 +17,7 @@ use crate::request::Request;
 use crate::world::World;
 use crate::{catalogue, not_simulated};
 
-/// A request to Graph.
+/// Handles a request to Graph.
 pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     let segments = request.segments();
     let words: Vec<String> = segments.iter().map(|s| s.to_ascii_lowercase()).collect();
@@ -55,7 +55,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     }
 }
 
-/// An error in the shape of Graph.
+/// An error in Graph's format.
 pub(crate) fn error(request: &Request, status: u16, code: &str, message: &str) -> Reply {
     let own = request.client_request_id().unwrap_or("00000000-0000-0000-0000-000000000000");
     Reply::json(
@@ -85,7 +85,7 @@ fn method_not_allowed(request: &Request) -> Reply {
     error(request, 405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
 }
 
-/// 403 unless the holder has one of these permissions.
+/// Returns 403 unless the holder has one of these permissions.
 fn require(world: &World, holder: &Holder, request: &Request, any_of: &[&str]) -> Result<(), Reply> {
     if has(world, holder, any_of) {
         return Ok(());

@@ -1,16 +1,16 @@
-//! Tenants' management groups, subscriptions and resource groups, and what lies within what.
+//! Management groups, subscriptions and resource groups of all tenants, and their nesting.
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
-/// A resource id as it is compared: lower case, one slash in front, none at the end.
+/// A resource id in the form for comparison: lower case, one slash in front, none at the end.
 pub(crate) fn key(id: &str) -> String {
     format!("/{}", id.trim_matches('/').to_ascii_lowercase())
 }
 
 const MANAGEMENT_GROUPS: &str = "/providers/microsoft.management/managementgroups/";
 
-/// What an id says about where it lies.
+/// The location that an id states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// `/`
@@ -19,12 +19,12 @@ pub(crate) enum Place {
     ManagementGroup(String),
     /// In a subscription (lower case), perhaps in a resource group (lower case).
     Subscription { subscription: String, resource_group: Option<String> },
-    /// None of these.
+    /// Anything else.
     Elsewhere,
 }
 
 impl Place {
-    /// Where `id` lies.
+    /// The location of `id`.
     pub(crate) fn of(id: &str) -> Place {
         let key = key(id);
         if key == "/" {
@@ -47,10 +47,10 @@ impl Place {
     }
 }
 
-/// Whether a provider is registered or no longer, and since when.
+/// The registration state of a provider, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Registration {
-    /// From then on it is `Registered` or `Unregistered`; before, on the way there.
+    /// When it becomes `Registered` or `Unregistered`.
     pub(crate) done: Timestamp,
     pub(crate) leaving: bool,
 }
@@ -91,7 +91,7 @@ pub(crate) struct Subscription {
     pub(crate) tenant: String,
     /// `Enabled`, `Warned`, `PastDue`, `Disabled`, `Deleted`.
     pub(crate) state: String,
-    /// Key of the management group that it lies in.
+    /// Key of its management group.
     pub(crate) management_group: Option<String>,
     /// Namespace in lower case.
     pub(crate) registrations: IndexMap<String, Registration>,
@@ -106,7 +106,7 @@ pub(crate) struct ResourceGroup {
     pub(crate) tags: serde_json::Value,
 }
 
-/// All of it.
+/// The whole hierarchy.
 #[derive(Clone, Default)]
 pub(crate) struct Hierarchy {
     /// By name in lower case.
@@ -124,7 +124,7 @@ impl Hierarchy {
         self.management_groups.get(&name.to_ascii_lowercase())
     }
 
-    /// Tenant in which the thing with this id lies.
+    /// Tenant of the resource with this id.
     pub(crate) fn tenant_of(&self, id: &str) -> Option<&str> {
         match Place::of(id) {
             Place::ManagementGroup(name) => self.management_group(&name).map(|g| g.tenant.as_str()),
@@ -141,7 +141,7 @@ impl Hierarchy {
         if outer.is_empty() || is_below(inner, outer) {
             return true;
         }
-        // Asked for every role of whoever sends a request, so nothing is copied before it is clear that it must be.
+        // This runs for every role of each sender, so it copies nothing before that is necessary.
         if !is_below(outer, MANAGEMENT_GROUPS.trim_matches('/')) {
             return false;
         }
@@ -153,7 +153,7 @@ impl Hierarchy {
             Place::ManagementGroup(name) => self.management_group(&name).and_then(|g| g.parent.clone()),
             Place::Root | Place::Elsewhere => None,
         };
-        // A loop of parents in a world file ends here instead of never.
+        // Bounds a loop of parents in a world file.
         for _ in 0..=self.management_groups.len() {
             match at {
                 None => return false,
@@ -164,7 +164,7 @@ impl Hierarchy {
         false
     }
 
-    /// A management group of which something shows that it has registered `namespace` long ago.
+    /// Registers `namespace` for a management group that must have registered it long ago.
     pub(crate) fn register_group(&mut self, name: &str, namespace: &str) {
         if let Some(group) = self.management_groups.get_mut(&name.to_ascii_lowercase()) {
             let always = Registration { done: Timestamp::UNIX_EPOCH, leaving: false };
@@ -186,7 +186,7 @@ impl Hierarchy {
     }
 }
 
-/// Whether `inner` is `outer` or lies below it, by their spelling; neither begins with a slash.
+/// Whether `inner` is `outer` or lies below it, by text comparison; neither begins with a slash.
 fn is_below(inner: &str, outer: &str) -> bool {
     let start = inner.as_bytes().get(..outer.len());
     start.is_some_and(|start| start.eq_ignore_ascii_case(outer.as_bytes()))

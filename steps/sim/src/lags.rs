@@ -1,4 +1,4 @@
-//! How long things take in this world.
+//! How long asynchronous effects take in this world.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -7,33 +7,34 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lags {
-    /// Both halves of a connection match → `Connected`.
+    /// Both sides of a connection match → `Connected`.
     pub connected: SignedDuration,
     /// Static member `Updating` → `Succeeded`.
     pub member: SignedDuration,
-    /// New principal → role assignments no longer answer `PrincipalNotFound`.
+    /// New principal → role assignments are no longer refused with `PrincipalNotFound`.
     pub principal: SignedDuration,
-    /// The same for a request that does not say `principalType`.
+    /// The same for a request without `principalType`.
     pub principal_untyped: SignedDuration,
-    /// New service principal → its application signs in.
+    /// New service principal → its application can sign in.
     pub application: SignedDuration,
     /// Role assignment → effective.
     pub role: SignedDuration,
-    /// A token issued after an assignment sees it at once.
+    /// Whether a token that was issued after an assignment contains it at once.
     pub fresh_token_sees_roles: bool,
     /// `register` → `Registered`.
     pub provider: SignedDuration,
     /// New user or service principal in Graph → readable.
     pub graph: SignedDuration,
-    /// DELETE answered 200 → really gone.
+    /// DELETE returned 200 → the resource is deleted.
     pub delete: SignedDuration,
     /// Commit → deployed.
     pub deployment: SignedDuration,
-    /// A manager deleted within this time of one of its connections poisons its scope; zero: never.
+    /// If a manager is deleted within this time after one of its connections, the scope stays blocked;
+    /// zero: never.
     pub poison: SignedDuration,
     /// Member or deployment → visible in Resource Graph and effective lists.
     pub effective: SignedDuration,
-    /// How long a token lasts.
+    /// Lifetime of a token.
     pub token: SignedDuration,
 }
 
@@ -51,7 +52,7 @@ impl Default for Lags {
 }
 
 impl Lags {
-    /// Everything at once.
+    /// No delays.
     pub fn none() -> Self {
         Lags {
             connected: SignedDuration::ZERO,
@@ -71,7 +72,7 @@ impl Lags {
         }
     }
 
-    /// The ready world's: only what real Azure never does at once.
+    /// Those of the ready world: only effects that Azure never has at once.
     pub fn ready() -> Self {
         Lags { connected: SignedDuration::from_secs(2), member: SignedDuration::from_secs(2), ..Lags::none() }
     }

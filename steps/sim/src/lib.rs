@@ -1,7 +1,7 @@
 //! Entra ID, Microsoft Graph and Azure Resource Manager as one deterministic world in memory.
 //!
-//! Shares no type with the client that talks to it but `http` and `bytes`: a misunderstanding on one side is
-//! not repeated on the other.
+//! Shares no types with the client except those of `http` and `bytes`, so that a misunderstanding in one is not
+//! repeated in the other.
 //!
 //! ```text
 //! http::Request ─▶ World::handle(request, now)
@@ -21,13 +21,14 @@
 //!            Answer | ConnectionFault
 //! ```
 //!
-//! * **Time** is an argument. Nothing happens between requests: what takes time (propagation, replication,
-//!   `Pending` to `Connected`) is worked out from time stamps when somebody looks.
-//! * **Names** that a service would draw at random come from the world's seed, so the same requests at the same
+//! * **Time** is an argument. Nothing happens between requests: delayed effects (propagation, replication, `Pending`
+//!   to `Connected`) are computed from time stamps when a request reads them.
+//! * **Names** that a service would choose at random come from the world's seed, so the same requests at the same
 //!   times get the same bytes.
-//! * **The ledger** holds every write that arrived: the oracle of the reliability tests.
-//! * **What Azure has and this world does not** is answered 501 `NotSimulated`; what neither has, as Azure answers it.
-//! * **Lies** ([`Lie`]) make the world wrong on purpose, to see that somebody notices.
+//! * **The ledger** records every write that arrived, for the assertions of the reliability tests.
+//! * **Features of Azure that this world lacks** get a 501 `NotSimulated`; what Azure lacks as well gets Azure's own
+//!   error.
+//! * **Lies** ([`Lie`]) are deliberate errors of the world, to test that they are detected.
 
 mod arm;
 mod authorization;

@@ -1,32 +1,32 @@
-//! Ways in which the world can be told to be wrong.
+//! Deliberate errors of the world.
 
 use serde::{Deserialize, Serialize};
 
-/// One way of being wrong. The first six must be noticed by the engine; the last two cannot be seen by a right
-/// client and each turns a named test of this crate red.
+/// A deliberate error of the world. The engine must detect the first six; a correct client cannot see the last
+/// two, and each of those makes a named test of this crate fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lie {
-    /// Each half of a connection says `Connected` while the manager does not hold the scope.
+    /// Each side of a connection is `Connected` although the manager does not manage the scope.
     EagerConnected,
-    /// One half of a connection is enough.
+    /// One side of a connection is enough.
     OneHalfEnough,
     /// Lists of members are empty.
     EmptyList,
     /// A static member stays `Updating`.
     MemberNeverSettles,
-    /// New role assignments are listed and never take effect.
+    /// New role assignments are listed but never become effective.
     RoleNeverEffective,
-    /// DELETE answers 200 and removes nothing.
+    /// DELETE returns 200 and deletes nothing.
     DeleteDeletesNothing,
     /// A linked resource of another tenant needs no auxiliary token.
     NoAuxiliaryCheck,
-    /// A token of any tenant is good everywhere.
+    /// A token of any tenant is valid everywhere.
     AnyTenantToken,
 }
 
 impl Lie {
-    /// All of them.
+    /// All lies.
     pub const ALL: [Lie; 8] = [
         Lie::EagerConnected,
         Lie::OneHalfEnough,
@@ -52,7 +52,7 @@ impl Lie {
         }
     }
 
-    /// The lie of that name.
+    /// The lie with this name.
     pub fn from_name(name: &str) -> Option<Lie> {
         Lie::ALL.into_iter().find(|lie| lie.name() == name)
     }

@@ -1,7 +1,7 @@
 //! Serves a simulated Azure over HTTPS on real sockets.
 //!
-//! The sign-in host must own its root path, so each host (ARM, sign-in, Graph) has a port of its own. Ports are bound
-//! first, because the world has to know its own addresses; then [`Bound::serve`] begins to answer.
+//! The sign-in host must own its root path, so each host (ARM, sign-in, Graph) has its own port. The ports are bound
+//! first, because the world must know its own addresses; [`Bound::serve`] then starts to serve them.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,70 +29,72 @@ pub(crate) use certificate::valid_around;
 pub use ready::write_ready;
 pub use served::Served;
 
-/// How one request ends on the socket.
+/// How a request ends on the socket.
 pub enum Reply {
-    /// The answer, whole.
+    /// The complete response.
     Whole(Response<Bytes>),
-    /// What this says, after this much real time; also when the client is gone by then.
+    /// Another reply, after this much real time; computed even if the client has gone by then.
     Later(Duration, Box<dyn FnOnce() -> Reply + Send>),
-    /// Status and headers of the answer and half of its body; then the connection is cut.
+    /// Status and headers of the response and half of its body; then the connection is cut.
     Half(Response<Bytes>),
-    /// No answer; the connection is closed without TLS's farewell.
+    /// No response; the connection is closed without a TLS close_notify.
     Closed,
-    /// No answer; the connection is reset.
+    /// No response; the connection is reset.
     Reset,
-    /// No answer, ever; the connection stays open.
+    /// Never a response; the connection stays open.
     Silence,
 }
 
-/// What is behind the sockets. Called from many connections at once.
+/// The service behind the sockets. Called concurrently by many connections.
 pub trait Origin: Send + Sync + 'static {
-    /// Answers one request. Its URI is absolute and begins with one of the addresses of [`Bound::hosts`].
+    /// Handles one request. Its URI is absolute and begins with one of the addresses of [`Bound::hosts`].
     fn answer(&self, request: Request<Bytes>) -> Reply;
 }
 
-/// How to listen.
+/// Options of the listener.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Address and port of the ARM host. Port 0: any free ports; port P: P, P+1 (sign-in) and P+2 (Graph).
     pub listen: SocketAddr,
-    /// Where the root certificate is written (PEM).
+    /// File for the root certificate (PEM).
     pub ca_file: PathBuf,
     /// Real time now: the certificates are valid around it.
     pub now: Timestamp,
 }
 
-/// Why the simulator could not be served.
+/// Why the simulator cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Not a loopback address.
-    #[error("{0} is not a loopback address; the simulator signs anybody in and is served on loopback only")]
+    #[error(
+        "{0} is not a loopback address; the simulator has no real authentication and is served on loopback only"
+    )]
     NotLoopback(IpAddr),
-    /// Three ports are needed from here.
+    /// There is no room for three ports from here.
     #[error("port {0} leaves no room for the sign-in and Graph ports; choose a port up to 65533, or 0")]
     PortTooHigh(u16),
-    /// A port is not to be had.
+    /// A port cannot be bound.
     #[error("cannot listen on {address}")]
     Bind {
-        /// Where.
+        /// Its address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The certificates could not be made.
-    #[error("cannot make the simulator's certificates: {0}")]
+    /// The certificates cannot be created.
+    #[error("cannot create the simulator's certificates: {0}")]
     Certificate(String),
-    /// A file could not be written.
+    /// A file cannot be written.
     #[error("cannot write {path}", path = path.display())]
     Write {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// Ports that are bound and a certificate that is written, before anything is answered.
+/// Bound ports and a written certificate, before requests are served.
 #[derive(Debug)]
 pub struct Bound {
     listeners: [(TcpListener, String); 3],
@@ -123,7 +125,7 @@ impl Bound {
         Ok(Bound { listeners: [arm, login, graph], hosts, ca_file, tls: authority.server_config()? })
     }
 
-    /// Where the hosts are reached.
+    /// Addresses of the hosts.
     pub fn hosts(&self) -> &Hosts {
         &self.hosts
     }
@@ -133,7 +135,7 @@ impl Bound {
         &self.ca_file
     }
 
-    /// Begins to answer.
+    /// Starts to serve requests.
     pub fn serve(self, origin: Arc<dyn Origin>) -> Running {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -150,7 +152,7 @@ impl Bound {
     }
 }
 
-/// A simulator that answers. Dropped, it stops at once.
+/// A running simulator. Dropping it stops it at once.
 #[derive(Debug)]
 pub struct Running {
     hosts: Hosts,
@@ -160,7 +162,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where the hosts are reached.
+    /// Addresses of the hosts.
     pub fn hosts(&self) -> &Hosts {
         &self.hosts
     }
@@ -170,9 +172,9 @@ impl Running {
         &self.ca_file
     }
 
-    /// Takes no new connection, lets requests in flight end for at most `grace`, and returns.
+    /// Accepts no more connections, waits at most `grace` for requests in flight, and returns.
     pub async fn stop(mut self, grace: Duration) {
-        // Nobody listens any more if every task has ended already.
+        // An error means that every task has ended already.
         let _ = self.stop.send(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, all).await.is_err() {

@@ -50,7 +50,7 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, word
     }
 }
 
-/// A subscription as its management group shows it.
+/// A subscription as a child of its management group.
 fn in_group(group: &ManagementGroup, subscription: &Subscription) -> Value {
     let parent = management_group_id(&group.name);
     json!({
@@ -66,7 +66,7 @@ fn in_group(group: &ManagementGroup, subscription: &Subscription) -> Value {
     })
 }
 
-/// Of what a read can ask for besides the group itself, its children are known here.
+/// Checks the query options; of the expansions, only children are simulated.
 fn check_options(request: &Request) -> Result<(), Reply> {
     match request.query("$expand").map(str::to_ascii_lowercase).as_deref() {
         None | Some("" | "children") if request.query("$filter").is_none() => Ok(()),
@@ -81,9 +81,9 @@ fn check_options(request: &Request) -> Result<(), Reply> {
     }
 }
 
-/// The group if the caller has any role on it or above it (an assumption: the documents name only `managementGroups/read`, the
-/// portal shows a group to everybody who has a role there). A role on something in it shows nothing of it: roles are inherited
-/// downwards alone. One that does not exist is refused in the same words.
+/// Returns the group if the caller has any role on it or above it. (An assumption: the documentation names only
+/// `managementGroups/read`; the portal shows a group to every principal with a role there.) A role on a child does not count:
+/// roles are inherited downwards only. A group that does not exist is refused with the same text.
 fn visible<'a>(
     world: &'a World,
     caller: &Caller,

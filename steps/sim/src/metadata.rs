@@ -1,4 +1,5 @@
-//! `/metadata/endpoints`: what clients read before they know any address but Azure Resource Manager's.
+//! `/metadata/endpoints`: what clients read first, when they know only the address of Azure Resource
+//! Manager.
 
 use serde_json::{Value, json};
 
@@ -6,12 +7,12 @@ use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-/// From this version on the answer is one cloud, before it is a list of clouds.
+/// From this version on the response is one cloud; before, a list of clouds.
 const ONE_CLOUD: &str = "2022-09-01";
-/// From this version on it is a list; before, the first form, which has few fields.
+/// From this version on it is a list; before, the first format, which has few fields.
 const LIST: &str = "2019-05-01";
 
-/// azurerm asks with two slashes, too.
+/// azurerm also sends two slashes.
 pub(crate) fn is_asked_for(request: &Request) -> bool {
     let words = request.segments();
     matches!(words.as_slice(), [first, second] if first.eq_ignore_ascii_case("metadata") && second.eq_ignore_ascii_case("endpoints"))

@@ -1,4 +1,4 @@
-//! Microsoft.Network: network managers and what belongs to them, and virtual networks.
+//! Microsoft.Network: network managers with their child resources, and virtual networks.
 
 use serde_json::json;
 
@@ -41,14 +41,14 @@ use call::Call;
 use dialect::Dialect;
 use resource::{Kind, Resource};
 
-/// Decides everything that has fallen due by then.
+/// Applies all effects that are due at that time.
 pub(crate) fn settle(world: &mut World, at: jiff::Timestamp) {
     handshake::settle(world, at);
     peerings::settle(world, at);
 }
 
-/// A request to `…/providers/Microsoft.Network/…` that is not about registration. Its scope exists, belongs to the
-/// caller's tenant, and its api-version is given. What the caller may do is asked here.
+/// Handles a request to `…/providers/Microsoft.Network/…`, other than for registration. Its scope exists and belongs to
+/// the caller's tenant, and it has an API version. The handlers check permissions.
 pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
     settle(world, request.at);
     let words = path.words();
@@ -115,7 +115,7 @@ fn route(mut call: Call<'_>, words: &[&str]) -> Handled {
     }
 }
 
-/// An id with the provider's own spelling of its types.
+/// The id with the provider's own spelling of its types.
 fn spelled(scope: &str, rest: &[String]) -> String {
     const TYPES: [&str; 9] = [
         "networkManagers",
@@ -137,7 +137,8 @@ fn spelled(scope: &str, rest: &[String]) -> String {
     id
 }
 
-/// Types live in resource groups, connections in subscriptions and management groups; a resource group must exist.
+/// Checks the scope: types belong to resource groups, connections to subscriptions and management groups; a resource group
+/// must exist.
 fn check_place(call: &Call<'_>, words: &[&str]) -> Result<(), Reply> {
     let unsuitable = || {
         let message = format!("The resource type is not available at scope '{}'.", call.path.scope);
@@ -164,7 +165,7 @@ fn check_place(call: &Call<'_>, words: &[&str]) -> Result<(), Reply> {
     }
 }
 
-/// Names as the documents allow them for managers; assumed for everything below.
+/// Checks names against the documented rule for managers, which is assumed for all other types.
 fn check_names(call: &Call<'_>) -> Result<(), Reply> {
     if call.request.method != http::Method::PUT {
         return Ok(());
@@ -186,8 +187,8 @@ fn check_name(name: &str) -> Result<(), Reply> {
     Err(Reply::error(400, "InvalidResourceName", &message))
 }
 
-/// Resources of their own, not those below others, in a subscription or a resource group, as generic lists show them; each
-/// with the action that reading it needs.
+/// Top-level resources in a subscription or a resource group, as generic lists show them, each with the action that
+/// reading it requires.
 pub(crate) fn tracked(world: &World, scope: &str) -> Vec<(String, serde_json::Value)> {
     let kinds = [Kind::Manager, Kind::VirtualNetwork].into_iter();
     let found = kinds.flat_map(|kind| world.network.below(scope, kind));
@@ -202,14 +203,14 @@ pub(crate) fn tracked(world: &World, scope: &str) -> Vec<(String, serde_json::Va
     found.map(shown).collect()
 }
 
-/// A resource group is gone: so is what was in it. `id` is the resource group's.
+/// Removes the contents of a deleted resource group. `id` is the resource group's.
 pub(crate) fn resource_group_deleted(world: &mut World, id: &str) {
-    // The time of the request that does this.
+    // The time of the current request.
     let at = world.time(jiff::Timestamp::MIN);
     call::remove(world, &key(id), at, at);
 }
 
-/// What exists, without times and drawn names: two runs that did the same have the same.
+/// The existing state, without times and generated names, so that two runs with the same requests have equal snapshots.
 pub(crate) fn snapshot(world: &World) -> serde_json::Value {
     world.network.snapshot()
 }

@@ -1,9 +1,9 @@
-//! What Azure has and this world does not: said as such, so that nobody takes it for an answer of Azure's.
+//! Errors for features of Azure that this world lacks, distinguishable from all errors of Azure.
 
 use crate::reply::Reply;
 use crate::request::Request;
 
-/// The code by which a client tells it from everything that Azure says.
+/// The error code, which Azure itself never returns.
 pub(crate) const CODE: &str = "NotSimulated";
 
 fn words(request: &Request, what: &str) -> String {
@@ -13,12 +13,12 @@ fn words(request: &Request, what: &str) -> String {
     )
 }
 
-/// 501 in the shape of Azure Resource Manager.
+/// The 501 in the format of Azure Resource Manager.
 pub(crate) fn arm(request: &Request, what: &str) -> Reply {
     Reply::error(501, CODE, &words(request, what))
 }
 
-/// 501 in the shape of Microsoft Graph.
+/// The 501 in the format of Microsoft Graph.
 pub(crate) fn graph(request: &Request, what: &str) -> Reply {
     crate::graph::error(request, 501, CODE, &words(request, what))
 }

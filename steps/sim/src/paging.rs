@@ -1,13 +1,13 @@
-//! Lists in pages.
+//! Pages of lists.
 
 use serde_json::{Value, json};
 
 use crate::reply::Reply;
 use crate::request::{Request, encode};
 
-/// One page of `items` as Azure Virtual Network Manager pages: `$top` from 1 to 20, 20 without it, the rest
-/// through `nextLink` with `$skipToken`; `nextLink` is an empty string on the last page, never absent. Only what is on the
-/// page is shown.
+/// One page of `items` in the format of Azure Virtual Network Manager: `$top` from 1 to 20, default 20, the rest through
+/// `nextLink` with `$skipToken`. On the last page `nextLink` is an empty string, never absent. Only items on the page are
+/// rendered.
 pub(crate) fn page<T>(
     request: &Request,
     arm: &str,
@@ -32,7 +32,7 @@ pub(crate) fn page<T>(
     Ok(json!({ "value": value, "nextLink": next }))
 }
 
-/// How many items a page of Azure Virtual Network Manager has.
+/// Number of items on a page of Azure Virtual Network Manager.
 pub(crate) fn top(request: &Request) -> Result<usize, Reply> {
     let Some(text) = request.query("$top") else { return Ok(20) };
     text.parse::<usize>().ok().filter(|n| (1..=20).contains(n)).ok_or_else(|| {
@@ -40,8 +40,8 @@ pub(crate) fn top(request: &Request) -> Result<usize, Reply> {
     })
 }
 
-/// One page of a list of Azure Resource Manager's own: `$top` items, 1000 without it; the rest follows at `nextLink`, which the
-/// last page does not have.
+/// One page in the format of Azure Resource Manager: `$top` items, default 1000; the rest follows at `nextLink`, which is
+/// absent on the last page.
 pub(crate) fn linked(request: &Request, arm: &str, all: Vec<Value>) -> Result<Value, Reply> {
     let number = |name: &str, least: usize, most: usize, usual: usize| match request.query(name) {
         None => Ok(usual),

@@ -13,7 +13,7 @@ use crate::request::Request;
 use crate::world::World;
 use crate::{catalogue, not_simulated, regions, versions};
 
-/// Namespaces that exist here, with the types that they show.
+/// Simulated namespaces, with the types that they list.
 const KNOWN: [(&str, &[&str]); 5] = [
     (
         "Microsoft.Network",
@@ -73,7 +73,7 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path
             let done = register(world, &path.place, name, request.at);
             let mut body = shown(world, &scope, name, types, request.at);
             if done >= request.at {
-                // Real Azure never says `Registered` in the same breath.
+                // Azure never returns `Registered` at once.
                 body["registrationState"] = json!("Registering");
             }
             Ok(Reply::ok(body).changed(Change::Updated))
@@ -109,7 +109,7 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request, path
         (_, None, Place::Subscription { resource_group: None, .. } | Place::Root) => {
             Err(Reply::method_not_allowed())
         }
-        // The state of a registration at a management group has no documented address.
+        // The registration state of a management group has no documented URL.
         _ => Err(Reply::gateway_error(404, "NotFound", &format!("No address '{}'.", request.path))),
     }
 }
@@ -119,7 +119,7 @@ pub(crate) fn is_features(path: &ArmPath) -> bool {
     path.words() == ["features"] && path.scope.to_ascii_lowercase().ends_with("/providers/microsoft.features")
 }
 
-/// `/subscriptions/{id}/providers/Microsoft.Features/providers/{namespace}/features`: none is offered here.
+/// `/subscriptions/{id}/providers/Microsoft.Features/providers/{namespace}/features`: always empty here.
 pub(crate) fn features(world: &World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
     if request.method != http::Method::GET {
         return Err(Reply::method_not_allowed());
@@ -142,7 +142,7 @@ pub(crate) fn is_list(request: &Request) -> bool {
     }
 }
 
-/// `/providers` and `/subscriptions/{id}/providers`. These lists are not paged here: all namespaces fit on a page.
+/// `/providers` and `/subscriptions/{id}/providers`. These lists are not paged here: all namespaces fit on one page.
 pub(crate) fn list(world: &World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
     if request.method != http::Method::GET {
         return Err(Reply::method_not_allowed());
@@ -165,8 +165,8 @@ fn require_any_role(world: &World, caller: &Caller, request: &Request, scope: &s
     Err(authorization::refusal(&caller.holder, "Microsoft.Resources/subscriptions/providers/read", scope))
 }
 
-/// 409 where something of the provider is in the subscription. Microsoft documents that it is refused ("you can't unregister a
-/// resource provider when you still have resource types from that resource provider in your subscription"), not in which words.
+/// Returns 409 if the subscription contains a resource of the provider. Microsoft documents the refusal ("you can't unregister a
+/// resource provider when you still have resource types from that resource provider in your subscription"), but not its text.
 fn require_unused(world: &World, namespace: &str, scope: &str) -> Result<(), Reply> {
     let used = if namespace == "Microsoft.Network" { world.network.ids_below(scope) } else { Vec::new() };
     let Some(first) = used.first() else { return Ok(()) };
@@ -178,8 +178,8 @@ fn require_unused(world: &World, namespace: &str, scope: &str) -> Result<(), Rep
     Err(Reply::gateway_error(409, "Conflict", &message))
 }
 
-/// What is said to a request for a type that this world does not have: "not simulated" where Azure has it, and what Azure says of
-/// a type or namespace that it does not know.
+/// The error for a type that this world lacks: "not simulated" if Azure has it, otherwise Azure's error for an unknown type or
+/// namespace.
 pub(crate) fn no_such_type(request: &Request, path: &ArmPath) -> Reply {
     let words = path.words();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -207,7 +207,7 @@ fn unknown(namespace: &str) -> Reply {
     )
 }
 
-/// Begins a registration, or leaves one that there is; says when it is or was done.
+/// Starts a registration, unless there is one; returns when it is or was complete.
 fn register(world: &mut World, place: &Place, namespace: &str, at: Timestamp) -> Timestamp {
     let begun = Registration { done: later(world, at), leaving: false };
     let registrations = match place {
@@ -227,13 +227,13 @@ fn register(world: &mut World, place: &Place, namespace: &str, at: Timestamp) ->
     known.done
 }
 
-/// When a change of a registration that begins now is done.
+/// When a change of a registration that starts now is complete.
 fn later(world: &World, at: Timestamp) -> Timestamp {
     at.saturating_add(world.lags.provider).unwrap_or(at)
 }
 
 fn state(world: &World, scope: &str, namespace: &str, at: Timestamp) -> &'static str {
-    // What ARM itself is made of is always there.
+    // ARM's own providers are always registered.
     if namespace != "Microsoft.Network" {
         return "Registered";
     }
@@ -253,14 +253,14 @@ fn shown(world: &World, scope: &str, namespace: &str, types: &[&str], at: Timest
     })
 }
 
-/// A tenant has no registration of its own to show.
+/// At tenant level there is no registration state.
 fn shown_to_tenant(namespace: &str, types: &[&str]) -> Value {
     json!({ "namespace": namespace, "resourceTypes": types_shown(namespace, types) })
 }
 
-/// Newest version first: clients take the first that they find.
+/// Newest version first: clients use the first one.
 fn types_shown(namespace: &str, types: &[&str]) -> Vec<Value> {
-    // Types of the other namespaces lie on others, or are not in a region.
+    // Types of the other namespaces are extension resources, or have no region.
     let locations = if namespace == "Microsoft.Network" { regions::display_names() } else { Vec::new() };
     let shown = |name: &&str| {
         let versions: Vec<&str> =
@@ -270,7 +270,7 @@ fn types_shown(namespace: &str, types: &[&str]) -> Vec<Value> {
     types.iter().map(shown).collect()
 }
 
-/// 409 for a PUT into a subscription where the provider is not registered, after the 403 for one who may not PUT.
+/// Returns 409 for a PUT into a subscription where the provider is not registered, after the 403 for a caller without permission.
 pub(crate) fn require_registered(
     world: &World,
     caller: &Caller,

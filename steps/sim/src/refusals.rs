@@ -1,5 +1,5 @@
-//! Azure's own refusals, by code: those that this world does not come to by itself (locks, policies, operations of
-//! others). Fault `refuse` tells one; the words are Azure's, with the request's own ids in them.
+//! Azure's own refusals, by code, including those that this world never produces by itself (locks, policies, other
+//! operations). The fault `refuse` triggers one; the text is Azure's, with the request's own ids.
 
 use Maker::{Gateway, Provider};
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::service::Service;
 use crate::world::World;
 
-/// One refusal: code, status, words, and whether the gateway says it without asking a provider.
+/// One refusal: code, status, text, and whether the gateway or a provider returns it.
 struct Row(&'static str, u16, &'static str, Maker);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,8 @@ enum Maker {
     Provider,
 }
 
-/// `{path}`, `{subscription}`, `{group}`, `{tenant}` and `{kind}` (read, write or delete) stand for the request's.
+/// `{path}`, `{subscription}`, `{group}`, `{tenant}` and `{kind}` (read, write or delete) are replaced by those of
+/// the request.
 const ROWS: &[Row] = &[
     Row(
         "SubscriptionRequestsThrottled",
@@ -206,7 +207,7 @@ const ROWS: &[Row] = &[
     Row("serviceNotAvailable", 503, "The service is temporarily unavailable.", Provider),
 ];
 
-/// What a fault says of its refusal.
+/// The refusal that a fault describes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     pub(crate) code: String,
@@ -214,7 +215,7 @@ pub(crate) struct Told {
     pub(crate) as_date: bool,
 }
 
-/// Whether there is a refusal of this code.
+/// Whether there is a refusal with this code.
 pub(crate) fn is_known(code: &str) -> bool {
     row(code).is_some() || aadsts(code).is_some()
 }
@@ -228,7 +229,7 @@ fn aadsts(code: &str) -> Option<u32> {
     code.strip_prefix("AADSTS")?.parse().ok()
 }
 
-/// Refuses `request` as told; nothing is done. A code that nobody knows is answered as a bad request of that name.
+/// Refuses `request` as described, without an effect. An unknown code becomes a bad request with that code.
 pub(crate) fn refuse(world: &mut World, service: Service, request: &Request, told: &Told) -> Reply {
     let reply = match (service, aadsts(&told.code)) {
         (Service::Login, Some(code)) => crate::entra::refuse_with(world, request, code),
@@ -242,7 +243,7 @@ pub(crate) fn refuse(world: &mut World, service: Service, request: &Request, tol
     reply.changed(Change::None)
 }
 
-/// Asks for a sign-in with a second factor.
+/// Requires a sign-in with a second factor.
 pub(crate) fn step_up(world: &World, request: &Request) -> Reply {
     worded(world, Service::Arm, request, "insufficient_claims")
 }
@@ -254,7 +255,7 @@ fn worded(world: &World, service: Service, request: &Request, code: &str) -> Rep
     if service == Service::Graph {
         return crate::graph::error(request, *status, code, &message);
     }
-    // Azure gives some refusals another code in the body than the one they are known by.
+    // Some refusals have another code in the body than the one by which they are known.
     let said = match code {
         "insufficient_claims" => "InvalidAuthenticationToken",
         "FeatureNotRegistered" => "BadRequest",
@@ -311,7 +312,7 @@ fn filled(world: &World, request: &Request, words: &str) -> String {
         .replace("{kind}", kind)
 }
 
-/// The other form of Retry-After.
+/// Retry-After as a date.
 fn http_date(at: Timestamp, after: SignedDuration) -> String {
     let until = at.saturating_add(after).unwrap_or(at);
     until.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()

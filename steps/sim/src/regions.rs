@@ -1,10 +1,10 @@
-//! Azure's regions: where something can be made.
+//! Azure's regions.
 
 use serde_json::{Value, json};
 
 use crate::reply::Reply;
 
-/// Name, display name and group of geographies of the public cloud's regions.
+/// Name, display name and geography group of the public cloud's regions.
 const REGIONS: [(&str, &str, &str); 61] = [
     ("eastus", "East US", "US"),
     ("southcentralus", "South Central US", "US"),
@@ -69,12 +69,12 @@ const REGIONS: [(&str, &str, &str); 61] = [
     ("brazilsoutheast", "Brazil Southeast", "South America"),
 ];
 
-/// A region as it is compared: `West US 2` is `westus2`.
+/// A region in the form for comparison: `West US 2` is `westus2`.
 pub(crate) fn normal(region: &str) -> String {
     region.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether there is such a region, in either of its spellings.
+/// Whether the region exists, by name or display name.
 pub(crate) fn exists(region: &str) -> bool {
     let wanted = normal(region);
     REGIONS.iter().any(|(name, ..)| *name == wanted)
@@ -90,7 +90,7 @@ pub(crate) fn display_names() -> Vec<&'static str> {
     REGIONS.iter().map(|(_, display, _)| *display).collect()
 }
 
-/// 400 for a location in which no resource group can be (code and words: Azure/azure-cli#16368, #7602).
+/// Returns 400 for a location without resource groups (code and text: Azure/azure-cli#16368, #7602).
 pub(crate) fn check_for_group(location: &str) -> Result<(), Reply> {
     if exists(location) {
         return Ok(());
@@ -102,7 +102,7 @@ pub(crate) fn check_for_group(location: &str) -> Result<(), Reply> {
     Err(Reply::gateway_error(400, "LocationNotAvailableForResourceGroup", &message))
 }
 
-/// 400 for a location in which no resource of this type can be (code and words: Azure/azure-cli#4231, #14837).
+/// Returns 400 for a location without resources of this type (code and text: Azure/azure-cli#4231, #14837).
 pub(crate) fn check_for_type(location: &str, kind: &str) -> Result<(), Reply> {
     if exists(location) {
         return Ok(());
@@ -115,7 +115,7 @@ pub(crate) fn check_for_type(location: &str, kind: &str) -> Result<(), Reply> {
     Err(Reply::gateway_error(400, "LocationNotAvailableForResourceType", &message))
 }
 
-/// The regions as a subscription (its id) lists them.
+/// The list of regions of a subscription (its id).
 pub(crate) fn listed(subscription: &str) -> Vec<Value> {
     let shown = |(name, display, geography): &(&str, &str, &str)| {
         json!({

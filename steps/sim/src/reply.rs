@@ -1,14 +1,14 @@
-//! What a service answers, before it becomes bytes.
+//! The response of a service, before serialization.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::ledger::Change;
 
-/// A handler's result: both sides are answers; `Err` lets a refusal leave early with `?`.
+/// A handler's result. Both variants are responses; `Err` lets a refusal return early with `?`.
 pub(crate) type Handled = Result<Reply, Reply>;
 
-/// An answer and what it changed.
+/// A response, and the effect of its request.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -38,22 +38,22 @@ impl Reply {
         Reply::json(200, body)
     }
 
-    /// 202 with the address to look at.
+    /// 202 with an operation URL.
     pub(crate) fn accepted(location: &str) -> Self {
         Reply::empty(202).with("location", location)
     }
 
-    /// An error in the shape of ARM.
+    /// An error in ARM's format.
     pub(crate) fn error(status: u16, code: &str, message: &str) -> Self {
         Reply::json(status, json!({ "error": { "code": code, "message": message } }))
     }
 
-    /// An error that the ARM gateway makes by itself, without asking a resource provider.
+    /// An error of the ARM gateway itself, without a resource provider.
     pub(crate) fn gateway_error(status: u16, code: &str, message: &str) -> Self {
         Reply::error(status, code, message).with("x-ms-failure-cause", "gateway")
     }
 
-    /// 400 for a request that does not say its version.
+    /// 400 for a request without an API version.
     pub(crate) fn missing_api_version() -> Self {
         Reply::gateway_error(
             400,
@@ -62,7 +62,7 @@ impl Reply {
         )
     }
 
-    /// 400 for a resource that is to be made without saying where.
+    /// 400 for a create request without a location.
     pub(crate) fn location_required() -> Self {
         Reply::gateway_error(
             400,
@@ -71,7 +71,7 @@ impl Reply {
         )
     }
 
-    /// 405 for an address that exists and a method that it does not have.
+    /// 405 for an existing URL that does not support the method.
     pub(crate) fn method_not_allowed() -> Self {
         Reply::error(405, "MethodNotAllowed", "The requested resource does not support this http method.")
     }
@@ -93,13 +93,13 @@ impl Reply {
         self
     }
 
-    /// Says what the request changed; the ledger keeps it.
+    /// Sets the effect of the request, for the ledger.
     pub(crate) fn changed(mut self, change: Change) -> Self {
         self.change = change;
         self
     }
 
-    /// Its words, where it is a refusal.
+    /// The message, if it is an error.
     pub(crate) fn message(&self) -> String {
         let Body::Json(body) = &self.body else { return String::new() };
         body.pointer("/error/message").and_then(Value::as_str).unwrap_or_default().to_owned()

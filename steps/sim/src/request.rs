@@ -1,4 +1,4 @@
-//! A request as the services read it.
+//! A parsed request.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::reply::Reply;
 
-/// One request, taken apart.
+/// One request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
-    /// Decoded path, as the client spelled it.
+    /// Decoded path, as the client wrote it.
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
@@ -41,7 +41,7 @@ impl Request {
         self.path.split('/').filter(|s| !s.is_empty()).collect()
     }
 
-    /// A query parameter; its name in any case.
+    /// A query parameter; its name ignores case.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -59,7 +59,7 @@ impl Request {
         self.header("x-ms-client-request-id").or_else(|| self.header("client-request-id"))
     }
 
-    /// The body as JSON; an empty body is an empty object. An unreadable one is answered 400.
+    /// The body as JSON; an empty body is an empty object. Returns 400 for an unreadable one.
     pub(crate) fn json(&self) -> Result<Value, Reply> {
         if self.body.is_empty() {
             return Ok(Value::Object(serde_json::Map::new()));
@@ -74,7 +74,7 @@ impl Request {
     }
 }
 
-/// Pairs of a query string or a form.
+/// Name-value pairs of a query string or a form.
 pub(crate) fn parse_form(text: &str) -> Vec<(String, String)> {
     text.split('&')
         .filter(|pair| !pair.is_empty())
@@ -85,7 +85,7 @@ pub(crate) fn parse_form(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Percent-decoding; what is not valid stays as it is.
+/// Percent-decoding; invalid sequences are kept.
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

@@ -1,4 +1,4 @@
-//! Microsoft.ResourceGraph: the one query that shows group membership.
+//! Microsoft.ResourceGraph: the query for group memberships.
 
 use serde_json::{Value, json};
 
@@ -12,10 +12,10 @@ use crate::world::World;
 
 const TYPE: &str = "microsoft.network/networkgroupmemberships";
 
-/// Rows of a page, unless `$top` says fewer.
+/// Rows per page, unless `$top` is smaller.
 const PAGE: usize = 1_000;
 
-/// `POST /providers/Microsoft.ResourceGraph/resources`. Understands the documented query for the members of a network
+/// `POST /providers/Microsoft.ResourceGraph/resources`. Supports the documented query for the members of a network
 /// group, the same without its filter or its projection, and a filter on the text of all properties.
 pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> Handled {
     if request.method != http::Method::POST {
@@ -41,7 +41,7 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> H
     let mut rows = Vec::new();
     for membership in network::memberships(world, request.at) {
         let Place::Subscription { subscription, .. } = Place::of(&membership.network) else { continue };
-        // Another tenant's resources are not there for this caller, whatever roles it has under another token.
+        // Resources of another tenant are invisible to this caller, even if another token of it has roles there.
         let tenant = world.hierarchy.tenant_of(&membership.network).unwrap_or_default();
         let readable = tenant == caller.holder.tenant
             && may(
@@ -85,7 +85,7 @@ pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> H
     Ok(Reply::ok(page(&body, rows)))
 }
 
-/// The page that is asked for. Where the next one is, is said only of rows that have an id, as the service does.
+/// The requested page. As in Azure, the next page is linked only if the rows have ids.
 fn page(body: &Value, rows: Vec<Value>) -> Value {
     let option = |name: &str| body.get("options").and_then(|options| options.get(name));
     let size = option("$top").and_then(Value::as_u64).and_then(|top| usize::try_from(top).ok());
@@ -114,7 +114,7 @@ fn texts(body: &Value, name: &str) -> Vec<String> {
     list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The first quoted text after `word`, in any case.
+/// The first quoted text after `word`, ignoring case.
 fn quoted_after(query: &str, word: &str) -> Option<String> {
     let from = query.to_ascii_lowercase().find(word)?;
     let rest = query.get(from + word.len()..)?;

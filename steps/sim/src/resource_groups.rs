@@ -1,4 +1,4 @@
-//! Resource groups, and the subscription that they lie in.
+//! Resource groups, and paths of their subscriptions.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::world::World;
 use crate::{catalogue, network, not_simulated, paging, regions, subscriptions};
 
-/// `/subscriptions/{id}` and what is below it without a provider.
+/// `/subscriptions/{id}` and paths below it without a provider.
 pub(crate) fn handle(world: &mut World, caller: &Caller, request: &Request) -> Handled {
     let segments = request.segments();
     let words: Vec<String> = segments.iter().map(|s| s.to_ascii_lowercase()).collect();
@@ -72,7 +72,7 @@ fn shown(subscription: &str, group: &ResourceGroup) -> Value {
     })
 }
 
-/// Everything in a subscription or a resource group that the caller may read, perhaps of one type only.
+/// All resources in a subscription or a resource group that the caller may read, optionally of one type.
 fn resources(world: &World, caller: &Caller, request: &Request) -> Handled {
     let scope = request.path.trim_end_matches('/').rsplit_once('/').map_or("", |(scope, _)| scope);
     let wanted = conditions(request.query("$filter").unwrap_or_default())?;
@@ -89,7 +89,7 @@ fn resources(world: &World, caller: &Caller, request: &Request) -> Handled {
     paging::linked(request, &world.hosts.arm, shown.collect()).map(Reply::ok)
 }
 
-/// The resource with what `$expand` asks for, and without what it does not.
+/// The resource with exactly the properties in `$expand`.
 fn expanded(mut item: Value, request: &Request) -> Value {
     let asked: Vec<&str> = request.query("$expand").unwrap_or_default().split(',').map(str::trim).collect();
     for name in ["createdTime", "changedTime", "provisioningState"] {
@@ -101,12 +101,12 @@ fn expanded(mut item: Value, request: &Request) -> Value {
     item
 }
 
-/// `resourceType eq 'x' and name eq 'y'`, as fields of a resource and their values.
+/// Parses `resourceType eq 'x' and name eq 'y'` into fields and values.
 fn conditions(filter: &str) -> Result<Vec<(&'static str, &str)>, Reply> {
     let mut rest = filter.trim();
     let mut found = Vec::new();
     while !rest.is_empty() {
-        // No value of these fields holds a quote.
+        // Values of these fields contain no quotes.
         let [condition, text, more] = rest.splitn(3, '\'').collect::<Vec<_>>()[..] else {
             return Err(unsupported(filter));
         };
@@ -142,7 +142,7 @@ fn list(world: &World, caller: &Caller, request: &Request, subscription: &str) -
     paging::linked(request, &world.hosts.arm, groups.collect()).map(Reply::ok)
 }
 
-/// `tagName eq 'x' and tagValue eq 'y'`: what resource groups are filtered by.
+/// Parses `tagName eq 'x' and tagValue eq 'y'`, the filter of resource groups.
 fn tag_condition(filter: &str) -> Result<Option<(&str, Option<&str>)>, Reply> {
     if filter.trim().is_empty() {
         return Ok(None);
@@ -224,7 +224,7 @@ fn put(
     Ok(Reply::json(status, keep(world, subscription, group)).changed(change))
 }
 
-/// What is not given is kept.
+/// Keeps the properties that are not given.
 fn patch(
     world: &mut World,
     caller: &Caller,
@@ -243,7 +243,7 @@ fn patch(
     Ok(Reply::ok(keep(world, subscription, group)).changed(Change::Updated))
 }
 
-/// As it is shown from now on.
+/// Stores the resource group; returns it as shown.
 fn keep(world: &mut World, subscription: &str, group: ResourceGroup) -> Value {
     let shown = shown(subscription, &group);
     if let Some(found) = world.hierarchy.subscriptions.get_mut(subscription) {
@@ -252,7 +252,7 @@ fn keep(world: &mut World, subscription: &str, group: ResourceGroup) -> Value {
     shown
 }
 
-/// The tags of a body; 400 where they are not texts by name.
+/// The tags of a body; 400 if they are not texts by name.
 pub(crate) fn tags(body: &Value) -> Result<Option<Value>, Reply> {
     let Some(given) = body.get("tags").filter(|tags| !tags.is_null()) else { return Ok(None) };
     let texts = |tags: &serde_json::Map<String, Value>| tags.values().all(Value::is_string);
@@ -266,7 +266,8 @@ pub(crate) fn tags(body: &Value) -> Result<Option<Value>, Reply> {
     Err(Reply::gateway_error(400, "InvalidRequestContent", &message))
 }
 
-/// 400 for a name that no resource group can have (the pattern of Microsoft's OpenAPI file, and no point at its end).
+/// Returns 400 for an invalid name of a resource group (the pattern of Microsoft's OpenAPI file, and no period at the
+/// end).
 fn check_name(name: &str) -> Result<(), Reply> {
     let right = |c: char| c.is_alphanumeric() || "_-().".contains(c);
     if (1..=90).contains(&name.chars().count()) && name.chars().all(right) && !name.ends_with('.') {

@@ -1,19 +1,19 @@
-//! Which of the three services a request is for.
+//! The three services, and their hosts.
 
 use http::Uri;
 
-/// One of the three services that make up the world.
+/// One of the three services of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// Sign-in: tokens.
     Login,
-    /// Microsoft Graph: people and applications.
+    /// Microsoft Graph: users and applications.
     Graph,
     /// Azure Resource Manager.
     Arm,
 }
 
-/// Base addresses by which clients reach the services; no slash at the end.
+/// Base URLs of the services, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hosts {
     /// Azure Resource Manager.
@@ -25,7 +25,7 @@ pub struct Hosts {
 }
 
 impl Default for Hosts {
-    /// The public cloud's names: what an in-process client uses.
+    /// The public cloud's hosts, for an in-process client.
     fn default() -> Self {
         Hosts {
             arm: "https://management.azure.com".to_owned(),
@@ -45,14 +45,14 @@ impl Hosts {
             .map(|(_, service)| service)
     }
 
-    /// The path of an address of the sign-in host, lower case and without a slash at its end.
+    /// The path of a URL of the sign-in host, in lower case and without a slash at the end.
     pub(crate) fn login_path(&self, address: &str) -> Option<String> {
         let uri: Uri = address.parse().ok()?;
         let at_login = self.service_of(uri.authority()?.as_str()) == Some(Service::Login);
         at_login.then(|| uri.path().trim_end_matches('/').to_ascii_lowercase())
     }
 
-    /// Whether `audience` names `service`, in any of the spellings that clients use.
+    /// Whether `audience` is `service`, in any of the spellings that clients use.
     pub(crate) fn is_audience(&self, audience: &str, service: Service) -> bool {
         let (base, others): (&str, &[&str]) = match service {
             Service::Arm => (
@@ -73,7 +73,7 @@ impl Hosts {
     }
 }
 
-/// Lower case, no slash at the end, and one name for this machine.
+/// Lower case, no slash at the end, and one name for loopback.
 fn canonical_base(base: &str) -> String {
     base.trim_end_matches('/').to_ascii_lowercase().replace("://localhost", "://127.0.0.1")
 }

@@ -11,12 +11,12 @@ use crate::reply::{Body, Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-/// The answer for a subscription that does not exist or that the caller has no role in.
+/// The error for a subscription that does not exist, or in which the caller has no role.
 pub(crate) fn not_found(id: &str) -> Reply {
     Reply::gateway_error(404, "SubscriptionNotFound", &format!("The subscription '{id}' could not be found."))
 }
 
-/// `/subscriptions`, `/tenants` and what else has no provider and no subscription.
+/// `/subscriptions`, `/tenants` and other paths without a provider or subscription.
 pub(crate) fn handle_root(world: &mut World, caller: &Caller, request: &Request) -> Handled {
     let path = request.path.trim_end_matches('/').to_ascii_lowercase();
     match (request.method.as_str(), path.as_str()) {
@@ -34,14 +34,14 @@ pub(crate) fn get(world: &World, caller: &Caller, request: &Request, id: &str) -
     if authorization::has_any_role(world, &caller.holder, &scope, request.at) {
         return Ok(Reply::ok(shown(subscription)));
     }
-    // A role that has been given and is not effective yet is not the same as none.
+    // A role that is assigned but not effective yet gives another error than no role.
     if authorization::is_granted_something(world, &caller.holder, &scope) {
         return Err(authorization::refusal(&caller.holder, "Microsoft.Resources/subscriptions/read", &scope));
     }
     Err(not_found(id))
 }
 
-/// `/subscriptions/{id}/locations`: where things can be made.
+/// `/subscriptions/{id}/locations`: the regions.
 pub(crate) fn locations(world: &World, caller: &Caller, request: &Request, id: &str) -> Handled {
     let reply = get(world, caller, request, id)?;
     let id = match &reply.body {
@@ -88,7 +88,7 @@ fn shown(subscription: &Subscription) -> Value {
     })
 }
 
-/// The tenants that an account is known in: its own and those it is an accepted guest of.
+/// The tenants of a user: the home tenant, and those where the user is an accepted guest.
 fn tenants(world: &World, caller: &Caller) -> Reply {
     let own = &caller.holder;
     let mail = world.directory.tenant(&own.tenant).and_then(|t| t.users.get(&own.object_id)).map(|u| &u.mail);

@@ -1,9 +1,9 @@
-//! How many requests a caller may send: Azure Resource Manager's token buckets, one for each subscription (or tenant),
-//! principal and sort of request.
+//! Request limits: Azure Resource Manager's token buckets, one for each subscription (or tenant), principal and kind of
+//! request.
 //!
-//! Azure's own are 250 reads and 25 a second more, 200 writes and 10 a second more, 200 deletes and 10 a second more. Here
-//! they are off until they are set: a rehearsal in virtual time would run into them at a pace that no network has. A
-//! request that comes before its Retry-After has ended is refused, and told to stay away anew.
+//! Azure's limits are 250 reads, refilled with 25 a second, 200 writes, refilled with 10 a second, and 200 deletes,
+//! refilled with 10 a second. They are off by default, because a rehearsal in virtual time sends requests faster than any
+//! network. A request before its Retry-After has passed is refused, with a new Retry-After.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +18,16 @@ use crate::request::Request;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    /// How many requests it holds.
+    /// Its capacity, in requests.
     pub burst: u32,
-    /// How many more each second.
+    /// Requests refilled per second.
     pub per_second: f64,
     /// The shortest Retry-After of a refusal.
     #[serde(default)]
     pub pause: SignedDuration,
 }
 
-/// The buckets of a caller at a subscription; none: as many as it likes.
+/// The buckets of a caller at a subscription; `None` for no limit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rates {
@@ -37,12 +37,12 @@ pub struct Rates {
     pub writes: Option<Rate>,
     /// DELETE.
     pub deletes: Option<Rate>,
-    /// Only this subscription, by its id, has them; none: every one, and every tenant.
+    /// Id of the only subscription with these limits; `None` for every subscription and tenant.
     pub subscription: Option<String>,
 }
 
 impl Rates {
-    /// What Azure documents.
+    /// The limits that Azure documents.
     pub fn azure() -> Self {
         let rate = |burst, per_second| Some(Rate { burst, per_second, pause: SignedDuration::from_secs(1) });
         Rates {
@@ -54,7 +54,7 @@ impl Rates {
     }
 }
 
-/// What Azure counts apart.
+/// Kinds of requests that Azure counts separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sort {
     Reads,
@@ -81,7 +81,7 @@ impl Sort {
         }
     }
 
-    /// The headers' names: a principal's at a subscription, all principals' there, and a principal's in its tenant.
+    /// The header names: for a principal at a subscription, for all principals there, and for a principal in its tenant.
     fn headers(self) -> [&'static str; 3] {
         match self {
             Sort::Reads => [
@@ -102,31 +102,31 @@ impl Sort {
         }
     }
 
-    /// What the headers say where nothing is counted, as in recordings.
+    /// The header value where nothing is counted, as in recordings.
     fn plenty(self) -> u32 {
         if self == Sort::Reads { 1099 } else { 799 }
     }
 }
 
-/// How full one bucket is.
+/// The state of one bucket.
 #[derive(Clone, Copy, Debug)]
 struct Level {
     tokens: f64,
     at: Timestamp,
-    /// Who was refused may not come back before.
+    /// After a refusal, requests before this time are refused as well.
     closed_until: Timestamp,
 }
 
-/// How full all buckets are.
+/// The state of all buckets.
 #[derive(Clone, Default)]
 pub(crate) struct Buckets {
     pub(crate) rates: Rates,
     levels: BTreeMap<(String, String, Sort), Level>,
-    /// The bucket that was asked last.
+    /// The bucket of the last request.
     last: Option<(String, u32)>,
-    /// Requests that were refused.
+    /// Number of refused requests.
     pub(crate) refused: u64,
-    /// Those among them that came before they had been told to.
+    /// Number of requests that were refused because they came before their Retry-After had passed.
     pub(crate) early: u64,
 }
 
@@ -197,7 +197,7 @@ impl Buckets {
             .with("retry-after", &after.as_secs().to_string()))
     }
 
-    /// What is left after the request that was just answered.
+    /// The rate limit headers after the last request.
     pub(crate) fn headers(&self, path: &str, sort: Sort) -> Vec<(&'static str, u32)> {
         let [own, global, tenant] = sort.headers();
         let left = match (&self.last, scope_of(path)) {
@@ -212,7 +212,7 @@ impl Buckets {
     }
 }
 
-/// The subscription of an address.
+/// The subscription of a path.
 fn scope_of(path: &str) -> Option<String> {
     match Place::of(path) {
         Place::Subscription { subscription, .. } => Some(subscription),
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(told(&mut buckets, PATH, 4).as_deref(), Some("5"), "early, though there are tokens");
         assert_eq!((buckets.refused, buckets.early), (2, 1));
         assert_eq!(told(&mut buckets, "/subscriptions/s-2/x", 4), None, "another subscription has its own");
-        assert!(buckets.take(PATH, "p", Sort::Reads, at(4)).is_ok(), "reads are counted apart");
+        assert!(buckets.take(PATH, "p", Sort::Reads, at(4)).is_ok(), "reads are counted separately");
         assert!(buckets.take(PATH, "q", Sort::Writes, at(4)).is_ok(), "another principal has its own");
         assert_eq!(told(&mut buckets, PATH, 9), None);
     }

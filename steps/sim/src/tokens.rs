@@ -1,4 +1,4 @@
-//! Access tokens: JSON web tokens whose signature only this world can make.
+//! Access tokens: JSON web tokens that only this world can sign.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::caller::{Holder, PrincipalKind};
 
-/// What a token says. Names are those of the real tokens (version 1.0).
+/// The claims of a token, with the names of real tokens (version 1.0).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Claims {
     pub(crate) aud: String,
@@ -27,12 +27,12 @@ pub(crate) struct Claims {
     pub(crate) upn: Option<String>,
     pub(crate) uti: String,
     pub(crate) ver: String,
-    /// Authentication contexts that the sign-in satisfied; only those that were asked for are told.
+    /// Authentication contexts that the sign-in satisfied; contains only those that were requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) acrs: Vec<String>,
 }
 
-/// The authentication context that Azure's own policy for writes asks for (Azure/azure-cli#31778).
+/// The authentication context that Azure's own policy for writes requires (Azure/azure-cli#31778).
 pub(crate) const SECOND_FACTOR: &str = "p1";
 
 /// Issuer of the tokens of a tenant.
@@ -45,7 +45,7 @@ pub(crate) fn mint(key: Uuid, claims: &Claims) -> String {
     sign_json(key, claims)
 }
 
-/// Signs anything.
+/// Signs any claims.
 pub(crate) fn sign_json(key: Uuid, claims: &impl Serialize) -> String {
     let header = URL_SAFE_NO_PAD.encode(br#"{"typ":"JWT","alg":"HS256","kid":"simulated"}"#);
     let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).unwrap_or_default());
@@ -54,9 +54,9 @@ pub(crate) fn sign_json(key: Uuid, claims: &impl Serialize) -> String {
     format!("{signed}.{signature}")
 }
 
-/// A JSON web token of whatever signer, taken apart; nothing is proven.
+/// A parsed JSON web token of any signer, not verified.
 pub(crate) struct Signed<'a> {
-    /// What was signed.
+    /// The signed text.
     pub(crate) text: &'a str,
     pub(crate) header: Value,
     pub(crate) claims: Value,
@@ -86,18 +86,18 @@ pub(crate) fn url_safe(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Why a token is not good.
+/// Why a token is not valid.
 #[derive(Clone, Debug)]
 pub(crate) enum Bad {
-    /// Not a token, or not one of ours.
+    /// Not a token, or not one of this world.
     Malformed,
-    /// Its time is over.
+    /// Expired.
     Expired(Box<Claims>),
-    /// For somebody else.
+    /// For another audience.
     Audience(Box<Claims>),
 }
 
-/// Reads a token that `is_audience` may accept.
+/// Verifies a token whose audience `is_audience` accepts.
 pub(crate) fn verify(
     key: Uuid,
     token: &str,
@@ -120,7 +120,7 @@ pub(crate) fn verify(
     Ok(claims)
 }
 
-/// The claims of a token; nothing is proven.
+/// The claims of a token, without verification.
 #[cfg(test)]
 pub(crate) fn read_unproven(token: &str) -> Option<Value> {
     payload_of(token.split('.').nth(1)?)
@@ -131,7 +131,7 @@ fn payload_of<T: for<'de> Deserialize<'de>>(payload: &str) -> Option<T> {
 }
 
 impl Claims {
-    /// The holder, as authorization sees it.
+    /// The holder, for authorization.
     pub(crate) fn holder(&self) -> Holder {
         Holder {
             tenant: self.tid.to_ascii_lowercase(),

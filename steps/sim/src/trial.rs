@@ -1,4 +1,4 @@
-//! A client for this crate's tests: signs in, sends, reads JSON. Its clock is the test's.
+//! A client for this crate's tests: signs in, sends requests, reads JSON. The test controls its clock.
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -17,13 +17,13 @@ pub(crate) const NINA: &str = "nina.network@contoso.example";
 pub(crate) const NETWORK_CONTRIBUTOR: &str =
     "/providers/Microsoft.Authorization/roleDefinitions/4d97b98b-1d4f-4787-a291-c67834d212e7";
 
-/// A world, and a clock that only the test moves.
+/// A world, and a clock that only the test advances.
 pub(crate) struct Trial {
     pub(crate) world: World,
     pub(crate) now: Timestamp,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Got {
     pub(crate) status: u16,
@@ -82,7 +82,7 @@ impl Trial {
         self.now = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
     }
 
-    /// Sends a request as it is.
+    /// Sends a request unchanged.
     pub(crate) fn raw(
         &mut self,
         method: &str,
@@ -97,7 +97,7 @@ impl Trial {
         self.world.handle(request.body(body.into()).unwrap(), self.now).map(Got::from)
     }
 
-    /// Asks for a token with the client's own secret.
+    /// Requests a token with the client's own secret.
     pub(crate) fn ask_token(&mut self, client: &str, tenant: &str, scope: &str) -> Got {
         let sign_in = match self.world.sign_in(client, tenant) {
             Some(person) => person,
@@ -130,12 +130,12 @@ impl Trial {
         }
     }
 
-    /// ARM, with one token.
+    /// Sends a request to ARM, with one token.
     pub(crate) fn arm(&mut self, token: &str, method: &str, path: &str, body: &Value) -> Got {
         self.arm_with(token, &[], method, path, body)
     }
 
-    /// ARM, with auxiliary tokens.
+    /// Sends a request to ARM, with auxiliary tokens.
     pub(crate) fn arm_with(
         &mut self,
         token: &str,
@@ -161,7 +161,7 @@ impl Trial {
         self.raw(method, &url, &headers, body).unwrap()
     }
 
-    /// Graph v1.0; `path` begins after the version and its query is encoded here where it has blanks or quotes.
+    /// Sends a request to Graph v1.0; `path` begins after the version, and blanks in it are encoded here.
     pub(crate) fn graph(&mut self, token: &str, method: &str, path: &str, body: &Value) -> Got {
         let path = path.replace(' ', "%20").replace('#', "%23");
         let url = format!("https://graph.microsoft.com/v1.0{path}");
@@ -177,7 +177,7 @@ impl Trial {
     }
 }
 
-/// A version that what lies at `path` knows.
+/// An API version that the resource type at `path` supports.
 fn version_of(path: &str) -> &'static str {
     let path = path.split('?').next().unwrap_or_default().to_ascii_lowercase();
     let (_, after) = path.rsplit_once("/providers/").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which api-versions each resource type knows, and what is said to a request that gives another.
+//! The API versions of each resource type, and the errors for others.
 
 use http::Method;
 
@@ -9,8 +9,8 @@ use crate::reply::Reply;
 use crate::request::Request;
 use crate::world::World;
 
-/// Virtual networks and what belongs to them: the list that Azure itself gives in its refusals (Azure/azure-cli#17545, #28496),
-/// and what was published since. Oldest first.
+/// Virtual networks and child resources: the list that Azure gives in its errors (Azure/azure-cli#17545, #28496), and later
+/// versions. Oldest first.
 const NETWORK: [&str; 75] = [
     "2014-12-01-preview",
     "2015-05-01-preview",
@@ -89,7 +89,7 @@ const NETWORK: [&str; 75] = [
     "2026-03-01",
 ];
 
-/// Network managers and what belongs to them: every recorded one, and the stable ones since the first.
+/// Network managers and child resources: every recorded version, and all stable ones since the first.
 const MANAGER: [&str; 28] = [
     "2021-02-01-preview",
     "2021-05-01-preview",
@@ -121,8 +121,8 @@ const MANAGER: [&str; 28] = [
     "2026-03-01",
 ];
 
-/// Azure Resource Manager's own: subscriptions, tenants, resource groups, providers (ansible-collections/azure#1739 has the list
-/// that Azure gives; what was published since is added).
+/// Azure Resource Manager itself: subscriptions, tenants, resource groups, providers (the list that Azure gives is in
+/// ansible-collections/azure#1739; later versions are added).
 const RESOURCES: [&str; 61] = [
     "2013-03-01",
     "2014-01-01",
@@ -187,7 +187,7 @@ const RESOURCES: [&str; 61] = [
     "2025-04-01",
 ];
 
-/// Role assignments (Azure/azure-quickstart-templates#8013 has the list that Azure gives, of 2020).
+/// Role assignments (the list that Azure gave in 2020 is in Azure/azure-quickstart-templates#8013).
 const ASSIGNMENTS: &[&str] = &[
     "2014-04-01-preview",
     "2014-07-01-preview",
@@ -278,13 +278,13 @@ const GRAPH: &[&str] = &[
 ];
 const FEATURES: &[&str] = &["2014-08-01-preview", "2015-12-01", "2021-07-01"];
 
-/// Versions of a resource type, oldest first; none: the type is none of this world's. `kind` is its path of types
-/// (`virtualNetworks/subnets`), in any case.
+/// Versions of a resource type, oldest first; `None` if this world does not have the type. `kind` is its path of types
+/// (`virtualNetworks/subnets`), ignoring case.
 pub(crate) fn of(namespace: &str, kind: &str) -> Option<&'static [&'static str]> {
     let kind = kind.to_ascii_lowercase();
     let first = kind.split('/').next().unwrap_or_default();
     Some(match (namespace.to_ascii_lowercase().as_str(), first) {
-        // An action of network managers, although its address begins with a virtual network.
+        // An action of network managers, although its path begins with a virtual network.
         ("microsoft.network", "virtualnetworks") if kind.contains("listnetworkmanager") => &MANAGER,
         ("microsoft.network", "virtualnetworks") => &NETWORK,
         (
@@ -308,7 +308,8 @@ pub(crate) fn of(namespace: &str, kind: &str) -> Option<&'static [&'static str]>
     })
 }
 
-/// 400 unless the request gives an api-version that what it asks for knows. What is none of this world's is answered elsewhere.
+/// Returns 400 unless the request has an API version that its resource type supports. Types that this world lacks are handled
+/// elsewhere.
 pub(crate) fn check(world: &World, request: &Request, path: &ArmPath) -> Result<(), Reply> {
     let version = request.api_version().filter(|version| !version.is_empty());
     let version = version.ok_or_else(Reply::missing_api_version)?;
@@ -341,7 +342,7 @@ pub(crate) fn check(world: &World, request: &Request, path: &ArmPath) -> Result<
     })
 }
 
-/// What Azure Resource Manager says of its own types: newest first.
+/// Azure's error for types of Azure Resource Manager itself: newest first.
 fn invalid(version: &str, known: &[&str]) -> Reply {
     let supported: Vec<&str> = known.iter().rev().copied().collect();
     let message = format!(
@@ -351,7 +352,7 @@ fn invalid(version: &str, known: &[&str]) -> Reply {
     Reply::gateway_error(400, "InvalidApiVersionParameter", &message)
 }
 
-/// What it says of a provider's resource: oldest first, and where the type can be.
+/// Azure's error for a provider's resource: oldest first, and the type's locations.
 fn no_provider(
     world: &World,
     request: &Request,
@@ -362,7 +363,7 @@ fn no_provider(
 ) -> Reply {
     let given = request.json().ok().and_then(|body| body["location"].as_str().map(str::to_owned));
     let location = given.or_else(|| location_of(world, path)).unwrap_or_default();
-    // Types that lie on others have no place of their own.
+    // Extension resources have no location of their own.
     let extension = !path.namespace.eq_ignore_ascii_case("Microsoft.Network");
     let locations = if extension { String::new() } else { regions::names(", ") };
     let message = format!(
@@ -379,7 +380,7 @@ fn location_of(world: &World, path: &ArmPath) -> Option<String> {
     Some(found.location.clone())
 }
 
-/// What it says of a list (Azure/azure-powershell#12061).
+/// Azure's error for a list (Azure/azure-powershell#12061).
 fn no_type(path: &ArmPath, version: &str, kind: &str, known: &[&str]) -> Reply {
     let message = format!(
         "The resource type '{kind}' could not be found in the namespace '{}' for api version '{version}'. The supported \

@@ -1,4 +1,4 @@
-//! The world and its one door.
+//! The world, and its entry point for requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ use crate::throttling::{Buckets, Rates, Sort};
 use crate::tokens::{self, Bad, Claims};
 use crate::worlds::Label;
 
-/// What a client gets when the connection holds.
+/// A response, if the connection does not fail.
 pub type Answer = http::Response<Bytes>;
 
 /// Entra ID, Microsoft Graph and Azure Resource Manager.
@@ -38,11 +38,11 @@ pub struct World {
     pub(crate) grants: Grants,
     pub(crate) network: Network,
     pub(crate) ledger: Ledger,
-    /// Names of the ready file.
+    /// The labels of the ready file.
     pub(crate) labels: IndexMap<String, Label>,
-    /// Tenants whose policy asks people for a second factor before they change anything.
+    /// Tenants whose policy requires a second factor from people for changes.
     pub(crate) step_up: BTreeSet<String>,
-    /// Before when the tokens of a tenant have ended, whatever they say.
+    /// Tokens of a tenant that were issued before this time are invalid, regardless of their lifetime.
     ended: BTreeMap<String, Timestamp>,
     faults: Vec<Fault>,
     seed: Uuid,
@@ -52,7 +52,7 @@ pub struct World {
 }
 
 impl World {
-    /// A world without tenants. `seed` makes its names.
+    /// A world without tenants. Its ids are derived from `seed`.
     pub(crate) fn empty(seed: u64) -> World {
         World {
             hosts: Hosts::default(),
@@ -75,13 +75,13 @@ impl World {
         }
     }
 
-    /// The next name that a service would draw at random.
+    /// The next id that a service would choose at random.
     pub(crate) fn draw(&mut self) -> Uuid {
         self.drawn += 1;
         Uuid::new_v5(&self.seed, &self.drawn.to_be_bytes())
     }
 
-    /// A name that depends on `what` only.
+    /// An id that depends on `what` only.
     pub(crate) fn named(&self, what: &str) -> Uuid {
         Uuid::new_v5(&self.seed, what.as_bytes())
     }
@@ -90,17 +90,17 @@ impl World {
         self.lies.contains(&lie)
     }
 
-    /// Says under which addresses the world is reached.
+    /// Sets the base URLs of the world.
     pub fn set_hosts(&mut self, hosts: Hosts) {
         self.hosts = hosts;
     }
 
-    /// The addresses under which the world is reached.
+    /// The base URLs of the world.
     pub fn hosts(&self) -> &Hosts {
         &self.hosts
     }
 
-    /// Moves the world's clock ahead of the time that requests bring along.
+    /// Advances the world's clock relative to the time of requests.
     pub fn advance(&mut self, by: SignedDuration) {
         self.advanced = self.advanced.saturating_add(by);
     }
@@ -112,33 +112,33 @@ impl World {
         self.latest
     }
 
-    /// How far the clock was moved ahead.
+    /// How far the clock was advanced.
     pub(crate) fn advanced(&self) -> SignedDuration {
         self.advanced
     }
 
-    /// The world's time now, for a request that arrived before its clock was moved.
+    /// The world's current time, for a request that arrived before the clock was advanced.
     pub(crate) fn time_of(&mut self, request: &Request) -> Timestamp {
         let now = request.arrived;
         self.time(now)
     }
 
-    /// Tells what will go wrong with coming requests.
+    /// Adds faults of future requests.
     pub fn add_faults(&mut self, faults: impl IntoIterator<Item = Fault>) {
         self.faults.extend(faults.into_iter().filter(|f| f.times > 0));
     }
 
-    /// Faults that have not happened yet.
+    /// Faults that have not occurred yet.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
     }
 
-    /// Begins or ends a lie.
+    /// Sets or clears a lie.
     pub fn set_lie(&mut self, lie: Lie, told: bool) {
         if told {
             self.lies.insert(lie);
@@ -147,27 +147,28 @@ impl World {
         }
     }
 
-    /// Commits to this region fail from now on, with this message; `None`: no longer.
+    /// Makes commits to this region fail with this message; `None` ends that.
     pub fn fail_deployments(&mut self, region: &str, message: Option<&str>) {
         self.network.fail_deployments(region, message);
     }
 
-    /// How long things take from now on.
+    /// Sets the lags.
     pub fn set_lags(&mut self, lags: Lags) {
         self.lags = lags;
     }
 
-    /// How long things take.
+    /// The lags.
     pub fn lags(&self) -> &Lags {
         &self.lags
     }
 
-    /// How many requests each caller may send to each subscription from now on; buckets begin full.
+    /// Sets the request limits of each caller for each subscription; buckets start full.
     pub fn set_rates(&mut self, rates: Rates) {
         self.buckets = Buckets::of(rates);
     }
 
-    /// How many requests were refused for being too many, and how many of them came before they had been told to.
+    /// How many requests were refused by the limits, and how many of them came before their Retry-After had
+    /// passed.
     pub fn throttled(&self) -> (u64, u64) {
         (self.buckets.refused, self.buckets.early)
     }
@@ -182,8 +183,8 @@ impl World {
         &self.ledger.requests
     }
 
-    /// Handles one request that arrives at `now`. The service is that of its `Host` (or of its absolute address),
-    /// or a [`Service`] among its extensions.
+    /// Handles one request that arrives at `now`. The service is determined by its `Host` (or its absolute URL),
+    /// or by a [`Service`] in its extensions.
     pub fn handle(
         &mut self,
         request: http::Request<Bytes>,
@@ -242,7 +243,7 @@ impl World {
         }
     }
 
-    /// A slow request has arrived.
+    /// Records a slow request that has arrived.
     fn hold(&mut self, request: &Request) -> u64 {
         self.ledger.slow += 1;
         self.ledger.in_flight.push(InFlight {
@@ -256,7 +257,7 @@ impl World {
         self.ledger.slow
     }
 
-    /// Does what a slow request asks for, at `now`. Its answer is under way until [`World::let_out`].
+    /// Processes a slow request at `now`. Its response is in flight until [`World::let_out`].
     pub fn let_in(&mut self, held: &Held, now: Timestamp) -> Answer {
         let request = Request { arrived: now, at: self.time(now), ..(*held.request).clone() };
         let reply = self.serve(held.service, &request);
@@ -266,12 +267,12 @@ impl World {
         self.answer(Some(held.service), &request, reply)
     }
 
-    /// The answer of a slow request has left.
+    /// Records that the response of a slow request was sent.
     pub fn let_out(&mut self, held: &Held) {
         self.ledger.in_flight.retain(|waiting| waiting.number != held.number);
     }
 
-    /// Slow requests that have arrived and are not answered yet.
+    /// Slow requests that have arrived and have no response yet.
     pub fn in_flight(&self) -> &[InFlight] {
         &self.ledger.in_flight
     }
@@ -282,7 +283,7 @@ impl World {
         self.hosts.service_of(authority)
     }
 
-    /// Lets a service do its work and writes down what came of it.
+    /// Lets a service handle the request, and records the result.
     fn serve(&mut self, service: Service, request: &Request) -> Reply {
         let handled = match service {
             Service::Arm => crate::arm::handle(self, request),
@@ -318,7 +319,7 @@ impl World {
         });
     }
 
-    /// The tenant that a write was for: of the resource, else of the token.
+    /// The tenant of a write: that of the resource, otherwise that of the token.
     fn tenant_of(&self, service: Service, request: &Request) -> String {
         if let Some(tenant) = self.hierarchy.tenant_of(&request.path) {
             return tenant.to_owned();
@@ -329,7 +330,7 @@ impl World {
         claims.map(|claims| claims.tid).unwrap_or_default()
     }
 
-    /// Reads a token that was sent to `service`.
+    /// Verifies a token that was sent to `service`.
     pub(crate) fn verify(&self, token: &str, service: Service, request: &Request) -> Result<Claims, Bad> {
         let claims = tokens::verify(self.token_key(), token, request.at, |audience| {
             self.hosts.is_audience(audience, service)
@@ -341,12 +342,13 @@ impl World {
         Ok(claims)
     }
 
-    /// What signs this world's tokens.
+    /// The key that signs this world's tokens.
     pub(crate) fn token_key(&self) -> Uuid {
         self.named("token key")
     }
 
-    /// The person with this address accepts all open invitations, of one tenant or of all. Says which tenants.
+    /// Accepts all pending invitations of the person with this address, of one tenant or of all. Returns the
+    /// tenants.
     pub fn redeem(&mut self, email: &str, now: Timestamp) -> Vec<String> {
         let at = self.time(now);
         self.redeem_at(email, None, at)
@@ -370,7 +372,7 @@ impl World {
         accepted
     }
 
-    /// Refuses, from now on, the sign-in of `client_id` to `tenant` with this AADSTS number; none: no longer.
+    /// Refuses sign-ins of `client_id` to `tenant` with this AADSTS code; `None` ends that.
     pub fn set_barrier(&mut self, client_id: &str, tenant: &str, code: Option<u32>) {
         let (client_id, tenant) = (client_id.to_ascii_lowercase(), tenant.to_ascii_lowercase());
         self.directory.barriers.retain(|b| b.client_id != client_id || b.tenant != tenant);
@@ -379,8 +381,8 @@ impl World {
         }
     }
 
-    /// Whether people change nothing in `tenant`, from now on, without a second factor: Azure Policy's "Users must
-    /// authenticate with multi-factor authentication to create or update resources", and the one for removing.
+    /// Sets whether people need a second factor to change resources in `tenant`: Azure Policy's "Users must
+    /// authenticate with multi-factor authentication to create or update resources", and the one for deletes.
     pub fn require_second_factor(&mut self, tenant: &str, required: bool) {
         let tenant = tenant.to_ascii_lowercase();
         if required {
@@ -390,12 +392,13 @@ impl World {
         }
     }
 
-    /// Ends all tokens of `tenant` that were issued so far.
+    /// Invalidates all tokens of `tenant` that were issued so far.
     pub fn end_tokens(&mut self, tenant: &str) {
         self.ended.insert(tenant.to_ascii_lowercase(), self.latest);
     }
 
-    /// What exists, without what differs between two runs that did the same: times and names that were drawn.
+    /// The existing state, without times and generated ids, so that two runs with the same requests have equal
+    /// snapshots.
     pub fn snapshot(&self) -> Value {
         let tenants: Vec<Value> = self
             .directory
@@ -420,7 +423,7 @@ impl World {
                     let user = t.users.get(&a.principal).map(|u| u.mail.clone());
                     user.or_else(|| t.service_principals.get(&a.principal).map(|p| p.app_id.clone()))
                 });
-                let principal = principal.unwrap_or_else(|| "nobody".to_owned());
+                let principal = principal.unwrap_or_else(|| "an unknown principal".to_owned());
                 format!("{principal} has {} on {}", a.role, key(&a.scope))
             })
             .collect();
@@ -455,7 +458,7 @@ impl World {
         })
     }
 
-    /// Turns a reply into bytes, with the headers that every answer has.
+    /// Serializes a reply, with the headers that every response has.
     fn answer(&mut self, service: Option<Service>, request: &Request, reply: Reply) -> Answer {
         let id = self.draw().to_string();
         let mut headers = http::HeaderMap::new();
@@ -469,7 +472,7 @@ impl World {
             Body::Json(_) => put("content-type", "application/json; charset=utf-8"),
             Body::Other { content_type, .. } => put("content-type", content_type),
         }
-        // This world's time: what a resource says of itself is compared with it.
+        // This world's time: clients compare times in resources with it.
         put("date", &request.at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
         put("x-ms-request-id", &id);
         put("x-ms-correlation-request-id", request.header("x-ms-correlation-request-id").unwrap_or(&id));

@@ -1,4 +1,4 @@
-//! Worlds to begin with: the shipped ones, and those that a file describes.
+//! Initial worlds: the shipped ones, and those described in a file.
 
 mod description;
 mod file;
@@ -12,14 +12,14 @@ use crate::lags::Lags;
 use crate::world::World;
 use description::Description;
 
-/// The world of the shipped plan: all prerequisites unmet but tenants, subscriptions, virtual networks, the network
-/// manager and the multi-tenant application.
+/// The world of the shipped plan: all prerequisites unmet except tenants, subscriptions, virtual networks, the network manager
+/// and the multi-tenant application.
 const SHIPPED: &str = include_str!("worlds/shipped.json");
-/// What the ready world has on top.
+/// The additions of the ready world.
 const READY: &str = include_str!("worlds/ready.json");
-/// What the connected world has on top of the ready one.
+/// The additions of the connected world to the ready one.
 const CONNECTED: &str = include_str!("worlds/connected.json");
-/// The shipped world with roles cut down to what the documents ask for.
+/// The roles of the shipped world, reduced to those that the documentation requires.
 const LEAST_PRIVILEGE: &str = include_str!("worlds/least-privilege.json");
 
 impl World {
@@ -28,7 +28,7 @@ impl World {
         file::build(&file::read(SHIPPED)?)
     }
 
-    /// The same with the prerequisites met and no lag but those of the connection and the members.
+    /// The same with the prerequisites met, and without lags except those of connections and members.
     pub fn ready() -> Result<World, WorldError> {
         let mut description = file::read(SHIPPED)?;
         description.merge(file::read(READY)?);
@@ -36,7 +36,7 @@ impl World {
         file::build(&description)
     }
 
-    /// The same as [`World::ready`], where both tenants are connected, with a member in a group whose hub-and-spoke is deployed.
+    /// The same as [`World::ready`], with both tenants connected, and a member in a group whose hub-and-spoke is deployed.
     pub fn connected() -> Result<World, WorldError> {
         let mut description = file::read(SHIPPED)?;
         description.merge(file::read(READY)?);
@@ -45,7 +45,7 @@ impl World {
         file::build(&description)
     }
 
-    /// The same as [`World::shipped`], where everybody has only what the documents ask for.
+    /// The same as [`World::shipped`], with only the permissions that the documentation requires.
     pub fn least_privilege() -> Result<World, WorldError> {
         let mut description = file::read(SHIPPED)?;
         let least: Description = file::read(LEAST_PRIVILEGE)?;
@@ -54,7 +54,7 @@ impl World {
         file::build(&description)
     }
 
-    /// A world as a JSON file describes it.
+    /// The world that a JSON text describes.
     pub fn from_json(text: &str) -> Result<World, WorldError> {
         file::build(&file::read(text)?)
     }

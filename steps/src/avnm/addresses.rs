@@ -1,9 +1,9 @@
-//! Address spaces, and where two of them overlap.
+//! Overlap of address spaces.
 
 use ipnet::IpNet;
 
-/// The first prefix of `one` that shares addresses with one of `other`, and that one. What is no prefix is left out: it is
-/// the service's, and it says nothing about overlap.
+/// The first prefix of `one` that overlaps a prefix of `other`, and that prefix. Texts that are not prefixes come from the
+/// service and are ignored.
 pub(crate) fn overlap<'a>(one: &'a [String], other: &'a [String]) -> Option<(&'a str, &'a str)> {
     one.iter().find_map(|mine| {
         let theirs = other.iter().find(|theirs| share(mine, theirs))?;
@@ -13,7 +13,7 @@ pub(crate) fn overlap<'a>(one: &'a [String], other: &'a [String]) -> Option<(&'a
 
 fn share(one: &str, other: &str) -> bool {
     match (one.trim().parse::<IpNet>(), other.trim().parse::<IpNet>()) {
-        // Of two prefixes that share an address, one holds the other. Of different families neither does.
+        // If two prefixes share an address, one contains the other. Prefixes of different families never do.
         (Ok(one), Ok(other)) => one.contains(&other.trunc()) || other.contains(&one.trunc()),
         _ => false,
     }
@@ -35,7 +35,7 @@ mod tests {
             ("10.0.0.0/16 10.2.0.0/16", "10.9.0.0/16 10.2.9.0/24", Some(("10.2.0.0/16", "10.2.9.0/24"))),
             ("10.0.0.0/16", "10.1.0.0/16", None),
             ("10.0.0.0/15", "10.1.0.0/16", Some(("10.0.0.0/15", "10.1.0.0/16"))),
-            // Written with bits of a host.
+            // Written with host bits.
             ("10.1.2.3/16", "10.1.200.0/24", Some(("10.1.2.3/16", "10.1.200.0/24"))),
             ("fd00:db8::/32", "fd00:db8:1::/48", Some(("fd00:db8::/32", "fd00:db8:1::/48"))),
             ("fd00:db8::/48", "fd00:db9::/48", None),

@@ -1,4 +1,4 @@
-//! One resource of the provider under a name that the plan gives: read, written and removed alike, whatever it is.
+//! Reads, writes and deletes a resource of `Microsoft.Network` under the name that the plan gives it.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use super::{API, Body, Found, or_default};
 use crate::azure::{Arm, Azure};
 use crate::ids::{Description, FoundName, ResourceId, ResourceType};
 
-/// One such resource, as the identity that acts.
+/// A resource of type `T`, accessed as the acting identity.
 pub(crate) struct Child<'a, T: ResourceType> {
     arm: Arm<'a>,
     id: ResourceId<T>,
     cx: &'a StepCx<'a>,
 }
 
-/// What was read of it.
+/// What a read of the resource returned.
 pub(crate) struct Read<P> {
-    /// What it says of itself.
+    /// Its properties.
     pub(crate) properties: P,
-    /// How long ago it was written, by the service's own clock; `None`: it does not say.
+    /// Time since its last write, by the service's own clock; `None` if it is not known.
     pub(crate) age: Option<SignedDuration>,
 }
 
@@ -35,24 +35,24 @@ impl<'a, T: ResourceType> Child<'a, T> {
         Ok(Child { arm, id, cx })
     }
 
-    /// Sends `identity`'s token along.
+    /// Sends the token of `identity` as an auxiliary token.
     #[must_use]
     pub(crate) fn auxiliary(mut self, identity: &'a Identity) -> Self {
         self.arm = self.arm.auxiliary(identity);
         self
     }
 
-    /// `None`: it is not there.
+    /// Reads the resource; `None` if it does not exist.
     pub(crate) async fn read<P: Default + DeserializeOwned>(&self) -> Result<Option<Read<P>>, StepError> {
         let found = self.arm.get_dated::<Found<P>>(self.id.path(), API).await?;
         Ok(found.map(|(found, at)| Read { age: found.system_data.age(at), properties: found.properties }))
     }
 
-    /// The resource, or one that stands beside it under another name and means the same: what somebody else made first. The
-    /// best one by `rank` (lowest first), where there are several.
+    /// Reads the resource, or an equivalent one under another name in the same collection (which another principal created).
+    /// Of several equivalent ones it returns the one with the lowest `rank`.
     ///
-    /// Before a write the list tells all of it, and one list serves every step that looks for its own resource in it. After a
-    /// write the resource is read by its name, which costs the same however many others there are.
+    /// Before a write it lists the collection, and one list serves all steps with resources in it. After a write it reads the
+    /// resource by name, which costs the same however large the collection is.
     pub(crate) async fn or_twin<P: Clone + Default + DeserializeOwned + Send + Sync + 'static>(
         &self,
         cx: &StepCx<'_>,
@@ -84,7 +84,7 @@ impl<'a, T: ResourceType> Child<'a, T> {
         )))
     }
 
-    /// The one write. What it answers is not looked at: it says Pending, and an empty etag, whatever is there then.
+    /// Sends the create or update request. The response is ignored: it always says Pending with an empty etag.
     pub(crate) async fn write(self, properties: impl Serialize + Sync) -> Result<Applied, StepError> {
         let (path, mut body) = (self.id.path(), written(&Body { properties })?);
         if !self.cx.overwrites {
@@ -101,14 +101,14 @@ impl<'a, T: ResourceType> Child<'a, T> {
         Ok(Applied::default())
     }
 
-    /// The one write that takes it back. Without `force`, which takes along what others have built on it.
+    /// Sends the delete request, without `force`, which would delete what others have built on the resource.
     pub(crate) async fn remove(self) -> Result<Undone, StepError> {
         self.arm.delete(self.id.path(), API, &[]).await?;
         Ok(Undone::Removed)
     }
 }
 
-/// The words that stand in a resource.
+/// Only the description of a resource.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Described {
@@ -129,7 +129,7 @@ fn written(body: &impl Serialize) -> Result<Value, StepError> {
         .map_err(|error| StepError::new(FailureClass::Bug, format!("a body cannot be written: {error}")))
 }
 
-/// What a collection below a resource holds; `None`: the resource is gone. `what`: as people know it.
+/// Lists the contents of a resource's collections; `None` if the resource does not exist. `what`: their name for people.
 pub(crate) async fn held(
     arm: &Arm<'_>,
     above: &str,
@@ -151,7 +151,7 @@ pub(crate) async fn held(
     Ok(Some(Contents { what, items }))
 }
 
-/// Something in such a collection.
+/// An element of such a collection.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Held {
@@ -161,12 +161,12 @@ pub(crate) struct Held {
     /// Its name.
     #[serde(deserialize_with = "or_default")]
     pub(crate) name: String,
-    /// What a member names.
+    /// Properties of a static member; empty for other elements.
     #[serde(deserialize_with = "or_default")]
     pub(crate) properties: Names,
 }
 
-/// What a member names.
+/// Properties of a static member.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Names {
@@ -174,7 +174,7 @@ pub(crate) struct Names {
     pub(crate) resource_id: String,
 }
 
-/// Static members of a network group: Azure deletes them with it.
+/// Lists the static members of a network group, which Azure deletes with the group.
 pub(crate) async fn members(arm: &Arm<'_>, group: &str) -> Result<Option<Contents>, StepError> {
     held(arm, group, &["staticMembers"], "static members", |member| {
         format!("{} ({})", member.properties.resource_id, member.name)
@@ -182,18 +182,18 @@ pub(crate) async fn members(arm: &Arm<'_>, group: &str) -> Result<Option<Content
     .await
 }
 
-/// What a network manager holds.
+/// Lists the contents of a network manager.
 pub(crate) async fn of_manager(arm: &Arm<'_>, manager: &str) -> Result<Option<Contents>, StepError> {
     const COLLECTIONS: [&str; 3] = ["networkGroups", "connectivityConfigurations", "scopeConnections"];
     held(arm, manager, &COLLECTIONS, "content", |held| held.id.clone()).await
 }
 
-/// Whoever writes it claims it.
+/// Claim key: the normalized resource id.
 pub(crate) fn claims<T: ResourceType>(id: Result<ResourceId<T>, StepError>) -> Vec<ClaimKey> {
     id.iter().map(|id| ClaimKey(id.key())).collect()
 }
 
-/// The description that is written: the plan's words and this run's marker.
+/// The description to write: the plan's text and the run's marker.
 pub(crate) fn description(cx: &StepCx<'_>, words: Option<&Description>) -> String {
     cx.describe(words.map(Description::as_str).unwrap_or_default())
 }

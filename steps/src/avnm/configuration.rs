@@ -1,10 +1,10 @@
-//! Connectivity configurations as they travel. Their flags are the texts `True` and `False`.
+//! The REST types of connectivity configurations. Their flags are the texts `True` and `False`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Provisioning, or_default, same_path};
 
-/// A flag.
+/// A flag, written as a text and read as a text or a boolean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Flag(pub(crate) bool);
 
@@ -33,7 +33,7 @@ impl<'de> Deserialize<'de> for Flag {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Configuration {
-    /// For people; ends with our marker where we made it.
+    /// For people; ends with the run's marker if twinspan created it.
     #[serde(deserialize_with = "or_default")]
     pub(crate) description: String,
     /// `HubAndSpoke` or `Mesh`.
@@ -42,18 +42,18 @@ pub(crate) struct Configuration {
     /// The hub of a hub-and-spoke.
     #[serde(deserialize_with = "or_default")]
     pub(crate) hubs: Vec<Hub>,
-    /// The groups that it reaches.
+    /// The network groups that it applies to.
     #[serde(deserialize_with = "or_default")]
     pub(crate) applies_to_groups: Vec<AppliesTo>,
-    /// A mesh across regions.
+    /// Whether a mesh connects members across regions.
     #[serde(deserialize_with = "or_default")]
     pub(crate) is_global: Flag,
-    /// Whether peerings that somebody else made are deleted.
+    /// Whether existing peerings, which it did not create, are deleted.
     #[serde(deserialize_with = "or_default")]
     pub(crate) delete_existing_peering: Flag,
-    /// Newer switches; older configurations have none.
+    /// Newer settings; older configurations lack them.
     pub(crate) connectivity_capabilities: Option<Capabilities>,
-    /// How far it is.
+    /// State of the last write.
     #[serde(deserialize_with = "or_default")]
     pub(crate) provisioning_state: Provisioning,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Hub {
     pub(crate) resource_type: String,
 }
 
-/// A group that a configuration reaches.
+/// A network group that a configuration applies to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct AppliesTo {
@@ -83,12 +83,12 @@ pub(crate) struct AppliesTo {
     /// Whether members use the hub's gateway.
     #[serde(deserialize_with = "or_default")]
     pub(crate) use_hub_gateway: Flag,
-    /// Whether members of other regions are connected directly, too.
+    /// Whether members in other regions are connected directly, too.
     #[serde(deserialize_with = "or_default")]
     pub(crate) is_global: Flag,
 }
 
-/// Newer switches; all three are written or none.
+/// Newer settings; a request contains all three or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Capabilities {
@@ -108,17 +108,17 @@ impl Configuration {
         self.applies_to_groups.iter().find(|applies| same_path(&applies.network_group_id, group))
     }
 
-    /// Ids of the groups whose members it reaches.
+    /// Ids of the network groups that it applies to.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
         self.applies_to_groups.iter().map(|applies| applies.network_group_id.as_str())
     }
 
-    /// Whether it reaches the members of `group`.
+    /// Whether it applies to the members of `group`.
     pub(crate) fn applies_to(&self, group: &str) -> bool {
         self.to_group(group).is_some()
     }
 
-    /// Hub and spoke, not mesh.
+    /// Whether it is hub-and-spoke rather than mesh.
     pub(crate) fn has_hubs(&self) -> bool {
         self.connectivity_topology.eq_ignore_ascii_case("HubAndSpoke")
     }
@@ -128,7 +128,7 @@ impl Configuration {
         self.hubs.iter().map(|hub| hub.resource_id.as_str()).filter(|_| self.has_hubs())
     }
 
-    /// Whether the members of `group` reach each other directly.
+    /// Whether members of `group` reach each other directly.
     pub(crate) fn connects_members(&self, group: &str) -> bool {
         !self.has_hubs()
             || self
@@ -136,18 +136,19 @@ impl Configuration {
                 .is_some_and(|applies| applies.group_connectivity.eq_ignore_ascii_case("DirectlyConnected"))
     }
 
-    /// … also from region to region.
+    /// Whether they do so across regions.
     pub(crate) fn across_regions(&self, group: &str) -> bool {
         self.to_group(group).is_some_and(|applies| applies.is_global.0)
             || (!self.has_hubs() && self.is_global.0)
     }
 
-    /// Whether members of `group` leave through the hub's gateway.
+    /// Whether members of `group` use the hub's gateway.
     pub(crate) fn through_gateway(&self, group: &str) -> bool {
         self.has_hubs() && self.to_group(group).is_some_and(|applies| applies.use_hub_gateway.0)
     }
 
-    /// Whether networks with overlapping addresses are kept out instead of being connected without effect.
+    /// Whether virtual networks with overlapping addresses are excluded instead of being connected without
+    /// effect.
     pub(crate) fn refuses_overlap(&self) -> bool {
         self.connectivity_capabilities.as_ref().is_some_and(|capabilities| {
             capabilities.connected_group_address_overlap.eq_ignore_ascii_case("Disallowed")

@@ -1,4 +1,4 @@
-//! The two halves of a connection between tenants, and what their states mean.
+//! Both sides of a cross-tenant connection, and the meaning of their states.
 
 use std::fmt;
 
@@ -7,26 +7,26 @@ use twinspan_engine::{Decision, Difference, Marker, Observed};
 
 use super::or_default;
 
-/// Properties of one half. `N`: what it names, so that the other half can be found.
+/// Properties of one side of a connection. `N`: the fields that identify its counterpart.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound = "N: Default + Deserialize<'de>")]
 pub(crate) struct Half<N: Default> {
-    /// What it names.
+    /// The fields that identify the counterpart.
     #[serde(flatten)]
     pub(crate) names: N,
-    /// For people; ends with our marker where we made it.
+    /// For people; ends with the run's marker if twinspan created it.
     #[serde(deserialize_with = "or_default")]
     pub(crate) description: String,
-    /// How far it is.
+    /// State of the connection.
     #[serde(deserialize_with = "or_default")]
     pub(crate) connection_state: ConnectionState,
 }
 
-/// What a scope connection names: the half in the central tenant.
+/// What a scope connection (central side) names.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct NamesScope {
-    /// The other tenant.
+    /// The target tenant.
     #[serde(deserialize_with = "or_default")]
     pub(crate) tenant_id: String,
     /// Its subscription or management group.
@@ -34,18 +34,18 @@ pub(crate) struct NamesScope {
     pub(crate) resource_id: String,
 }
 
-/// What a network manager connection names: the half in the target tenant.
+/// What a network manager connection (target side) names.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct NamesManager {
-    /// The network manager of the other tenant.
+    /// The network manager of the central tenant.
     #[serde(deserialize_with = "or_default")]
     pub(crate) network_manager_id: String,
 }
 
 impl<N: Default> Half<N> {
-    /// What it means that it is there. `differences`: from what the plan wants; `words`: "scope connection to-central".
-    /// Where it is taken back, it counts as there in whatever state it is.
+    /// Compares the resource with what the plan wants. `differences`: those found; `words`: "scope connection to-central".
+    /// For an undo (`taken_back`) it is present in any state.
     pub(crate) fn observed<O>(
         &self,
         output: O,
@@ -64,21 +64,21 @@ impl<N: Default> Half<N> {
     }
 }
 
-/// State of one half of a connection.
+/// State of one side of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub(crate) enum ConnectionState {
-    /// Both halves exist and match: the scope is managed.
+    /// Both sides exist and match: the network manager manages the scope.
     Connected,
-    /// The other half is missing, or does not match.
+    /// The counterpart is missing or does not match.
     Pending,
-    /// Another network manager has the scope with the same feature.
+    /// Another network manager manages the scope with the same feature.
     Conflict,
-    /// Was connected; the other half was removed.
+    /// It was connected, and the counterpart was deleted.
     Revoked,
-    /// In Azure's list of states; documented nowhere.
+    /// In Azure's list of states, but not documented.
     Rejected,
-    /// A state that this program does not know.
+    /// Any other state.
     Other(String),
 }
 
@@ -116,7 +116,7 @@ impl fmt::Display for ConnectionState {
 }
 
 impl ConnectionState {
-    /// Of several halves that mean the same, the one that is in force comes first, then the one that waits.
+    /// Preference among equivalent resources: first the one in force, then a pending one.
     pub(crate) fn rank(&self) -> u8 {
         match self {
             ConnectionState::Connected => 0,
@@ -126,40 +126,40 @@ impl ConnectionState {
     }
 }
 
-/// How a half that does not heal is made anew.
+/// Who recreates a connection whose state does not recover by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anew {
-    /// By the step that saw it: the half is its own.
+    /// The step that read it: the resource is its own.
     Here,
-    /// By other steps: the one that saw it only reads.
+    /// Other steps: the step that read it only reads.
     Elsewhere,
 }
 
 impl ConnectionState {
-    /// What a state that does not heal by itself means, and what to do. `half`: "scope connection to-central". `anew`: how
-    /// it is made anew from where it was seen.
+    /// The decision that a state requires if it does not recover by itself; otherwise `None`. `half`: "scope connection
+    /// to-central". `anew`: who can recreate it.
     pub(crate) fn diagnosis(&self, half: &str, anew: Anew) -> Option<Decision> {
         let (what, ask) = match self {
             ConnectionState::Connected | ConnectionState::Pending | ConnectionState::Other(_) => return None,
             ConnectionState::Conflict => (
-                "another network manager already has this scope with the same feature",
+                "another network manager already manages this scope with the same feature",
                 "ask the owner of the scope to remove it from the other network manager's scope (Azure portal: Virtual \
                  network managers, that one, Scope); then",
             ),
             ConnectionState::Revoked => (
-                "it was connected, and the other half was removed since",
+                "it was connected, and the other tenant's connection was deleted since",
                 "ask the other tenant's administrator whether that was meant; if not,",
             ),
             ConnectionState::Rejected => (
-                "the other side rejected it",
-                "ask the other tenant's administrator why; Azure documents no way back but to make the connection anew:",
+                "the other tenant rejected it",
+                "ask the other tenant's administrator why; Azure documents no other way than to recreate the connection:",
             ),
         };
         let then = match anew {
-            Anew::Here => "decide recreate, which removes this half and makes it anew",
-            Anew::Elsewhere => "repair this step, which makes the half that is wrong anew",
+            Anew::Here => "decide recreate, which deletes this connection and creates it again",
+            Anew::Elsewhere => "repair this step, which recreates the connection that is wrong",
         };
-        let advice = format!("{ask} {then}: this state does not heal by itself");
+        let advice = format!("{ask} {then}: Azure does not leave this state by itself");
         Some(Decision { what: format!("{half} is {self}: {what}"), advice, differences: Vec::new() })
     }
 }

@@ -1,7 +1,7 @@
-//! Deployments: the goal state of a manager, a region and a type, and how far it has come.
+//! Deployments: the configurations committed for a network manager, a region and a type, and the state of the deployment.
 //!
-//! A commit says everything that the region is to have: what it leaves out is taken away. Whoever wants one configuration
-//! more or less therefore reads first, and commits the rest along.
+//! A commit names the complete set for the region: Azure removes every configuration that it does not name. To add or
+//! remove one configuration, read the set first and commit the others with it.
 
 use std::fmt;
 
@@ -17,28 +17,28 @@ use crate::azure::Arm;
 /// All types of configurations that can be deployed.
 pub(crate) const TYPES: [&str; 4] = ["Connectivity", "SecurityAdmin", "SecurityUser", "Routing"];
 
-/// A region as it is compared: `West US 2` is `westus2`.
+/// A region in the form for comparison: `West US 2` is `westus2`.
 pub(crate) fn region(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
-/// What a region was last told to have.
+/// The last commit for a region.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Goal {
-    /// When, by the service's clock.
+    /// Time of the commit, by the service's clock.
     #[serde(deserialize_with = "or_default")]
     pub(crate) commit_time: String,
-    /// The region, however it is spelled.
+    /// The region, in any spelling.
     #[serde(deserialize_with = "or_default")]
     pub(crate) region: String,
-    /// How far it has come.
+    /// State of the deployment.
     #[serde(deserialize_with = "or_default")]
     pub(crate) deployment_status: Status,
-    /// Everything that it is to have.
+    /// Ids of all committed configurations.
     #[serde(deserialize_with = "or_default")]
     pub(crate) configuration_ids: Vec<String>,
-    /// `Connectivity` and so on; also types that this program does not know.
+    /// `Connectivity` and so on; also unknown types.
     #[serde(deserialize_with = "or_default")]
     pub(crate) deployment_type: String,
     /// Why it failed.
@@ -46,17 +46,17 @@ pub(crate) struct Goal {
     pub(crate) error_message: String,
 }
 
-/// How far a deployment has come.
+/// State of a deployment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub(crate) enum Status {
     /// In force.
     Deployed,
-    /// Nothing goes on by itself.
+    /// Azure does not continue by itself.
     Failed,
-    /// `NotStarted`, `Deploying`, and what this program does not know.
+    /// `NotStarted`, `Deploying`, and unknown states.
     Underway(String),
-    /// It does not say.
+    /// No state was returned.
     #[default]
     Unsaid,
 }
@@ -78,18 +78,18 @@ impl fmt::Display for Status {
             Status::Deployed => "Deployed",
             Status::Failed => "Failed",
             Status::Underway(text) => text,
-            Status::Unsaid => "in a state that is not said",
+            Status::Unsaid => "in no stated state",
         })
     }
 }
 
 impl Goal {
-    /// When it was committed.
+    /// Time of the commit.
     pub(crate) fn committed(&self) -> Option<Timestamp> {
         self.commit_time.parse().ok()
     }
 
-    /// Why it failed, in the service's words.
+    /// The reason for the failure, as Azure gives it.
     pub(crate) fn why(&self) -> &str {
         match self.error_message.trim() {
             "" => "Azure does not say why",
@@ -97,23 +97,23 @@ impl Goal {
         }
     }
 
-    /// Whether it is of connectivity configurations.
+    /// Whether its type is connectivity.
     pub(crate) fn is_connectivity(&self) -> bool {
         self.deployment_type.eq_ignore_ascii_case("Connectivity")
     }
 
-    /// Whether it is still to come into force.
+    /// Whether the deployment is still in progress.
     pub(crate) fn is_coming(&self) -> bool {
         matches!(self.deployment_status, Status::Underway(_))
     }
 
-    /// Whether it names the configuration.
+    /// Whether the commit contains the configuration.
     pub(crate) fn names(&self, configuration: &str) -> bool {
         self.configuration_ids.iter().any(|id| same_path(id, configuration))
     }
 }
 
-/// What is committed.
+/// Body of a commit request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Commit<'a> {
@@ -132,7 +132,7 @@ pub(crate) struct Active {
     /// The region.
     #[serde(deserialize_with = "or_default")]
     pub(crate) region: String,
-    /// As it was when it was deployed.
+    /// Its properties at the time of the deployment.
     #[serde(deserialize_with = "or_default")]
     pub(crate) properties: Configuration,
 }
@@ -147,7 +147,7 @@ pub(crate) async fn active(
     arm.query_list(&path, API, &[("regions", json!(regions))]).await
 }
 
-/// What `regions` were last told to have, of these types.
+/// The last commits for `regions`, of these types.
 pub(crate) async fn goals(
     arm: &Arm<'_>,
     manager: &str,
@@ -158,7 +158,7 @@ pub(crate) async fn goals(
     arm.query_list(&path, API, &[("regions", json!(regions)), ("deploymentTypes", json!(types))]).await
 }
 
-/// What one region was last told to have, of one type; `None`: nothing, or its commit is not listed yet.
+/// The last commit for one region and type; `None` if there is none, or if Azure does not list it yet.
 pub(crate) async fn goal(
     arm: &Arm<'_>,
     manager: &str,
@@ -169,7 +169,7 @@ pub(crate) async fn goal(
     let of = listed
         .into_iter()
         .filter(|goal| region(&goal.region) == here && goal.deployment_type.eq_ignore_ascii_case(kind));
-    // Should it list more than one, the last commit counts.
+    // If Azure lists several, the last commit counts.
     Ok(of.max_by_key(Goal::committed))
 }
 

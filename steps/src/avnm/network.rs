@@ -1,4 +1,4 @@
-//! Virtual networks as they are read: where they are, which addresses they use, with what they are peered.
+//! Virtual networks as Azure returns them: addresses and peerings.
 
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ pub(crate) const TYPE: &str = "Microsoft.Network/virtualNetworks";
 pub(crate) struct Network {
     #[serde(deserialize_with = "or_default")]
     address_space: AddressSpace,
-    /// What it is peered with, by whomever.
+    /// All its peerings.
     #[serde(deserialize_with = "or_default")]
     pub(crate) virtual_network_peerings: Vec<Peering>,
 }
@@ -25,7 +25,7 @@ struct AddressSpace {
     address_prefixes: Vec<String>,
 }
 
-/// A peering, from this end.
+/// A peering, as the virtual network on this end lists it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Peering {
@@ -51,19 +51,19 @@ struct Reference {
 }
 
 impl Network {
-    /// Its address space, in CIDR form.
+    /// Its address prefixes, in CIDR notation.
     pub(crate) fn prefixes(&self) -> &[String] {
         &self.address_space.address_prefixes
     }
 }
 
 impl Peering {
-    /// Id of the network at the other end.
+    /// Id of the virtual network on the other end.
     pub(crate) fn remote(&self) -> &str {
         &self.properties.remote_virtual_network.id
     }
 
-    /// Whether a network manager made it: the service names its own so.
+    /// Whether a network manager created it: Azure gives those peerings names that begin with `ANM_`.
     pub(crate) fn is_managed(&self) -> bool {
         self.name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("ANM_"))
     }

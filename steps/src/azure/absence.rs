@@ -1,4 +1,4 @@
-//! What a 404 says is not there, where that is something else than what was asked for.
+//! Interprets a 404 that names a missing resource, where that is another one than the requested one.
 
 use twinspan_encode::sh;
 
@@ -6,14 +6,14 @@ use super::refusal::Situation;
 use crate::avnm::API;
 use crate::ids::Guid;
 
-/// A resource that the answer names as missing: another one than the request's own.
+/// The missing resource that the response names, if it is not the requested one.
 pub(super) fn missing(path: &str, message: &str) -> Option<String> {
     let between = |before: &str, after: char| {
         let (_, rest) = message.split_once(before)?;
         rest.split_once(after).map(|(inside, _)| inside)
     };
     let id = if let Some(name) = between("Parent resource '", '\'') {
-        // Only its name: it is what the request's own resource lies in.
+        // The message has only a name: that of the parent of the requested resource.
         let above = path.rsplitn(3, '/').nth(2)?;
         above.rsplit('/').next()?.eq_ignore_ascii_case(name).then(|| above.to_owned())?
     } else if let (Some(kind_and_name), Some(group)) =
@@ -27,7 +27,7 @@ pub(super) fn missing(path: &str, message: &str) -> Option<String> {
     (id.starts_with("/subscriptions/") && !id.eq_ignore_ascii_case(path)).then_some(id)
 }
 
-/// Whether `message` may speak of what lies at `path`: it names no resource, that one, or one that it lies in.
+/// Whether `message` may refer to the resource at `path`: it names no resource, that one, or a parent of it.
 pub(super) fn may_be_about(path: &str, message: &str) -> bool {
     let plain = |text: &str| text.trim_matches('/').to_ascii_lowercase();
     let between = |before: &str, after: char| {
@@ -35,12 +35,13 @@ pub(super) fn may_be_about(path: &str, message: &str) -> bool {
         rest.split_once(after).map(|(inside, _)| plain(inside))
     };
     let path = format!("/{}/", plain(path));
-    // Of the one maker only type and name: what lies in no resource group is said to lie in `<null>`.
+    // This form of the message has only type and name, and `<null>` for a resource that is in no resource
+    // group.
     let typed = between("The Resource '", '\'').filter(|typed| typed.contains('/'));
     if let Some(typed) = typed {
         return path.contains(&format!("/providers/{typed}/"));
     }
-    // Microsoft Graph names the object.
+    // Microsoft Graph names the object id.
     if let Some(id) = between("Resource '", '\'').filter(|id| id.parse::<Guid>().is_ok()) {
         return path.contains(&format!("/{id}/"));
     }
@@ -50,7 +51,7 @@ pub(super) fn may_be_about(path: &str, message: &str) -> bool {
     }
 }
 
-/// What is missing, where, and how one sees what is there.
+/// The advice: what is missing, where, and the command that lists what exists.
 pub(super) fn hint(situation: &Situation<'_>, id: &str) -> String {
     let after = |name: &str| {
         let mut segments = id.split('/');
@@ -58,7 +59,7 @@ pub(super) fn hint(situation: &Situation<'_>, id: &str) -> String {
         segments.next()
     };
     let subscription = after("subscriptions").unwrap_or_default();
-    // Of another subscription's tenant nothing is known here.
+    // The tenant of another subscription is not known here.
     let own = situation.path.split('/').nth(2).is_some_and(|own| own.eq_ignore_ascii_case(subscription));
     let tenant = if own { format!(" of tenant {}", situation.sender.party.tenant) } else { String::new() };
     let group = after("resourceGroups").map(|group| format!("resource group {group}, ")).unwrap_or_default();
@@ -86,8 +87,8 @@ pub(super) fn hint(situation: &Situation<'_>, id: &str) -> String {
         _ => format!("az resource show --ids {}", sh::word(id)),
     };
     format!(
-        "{kind} {name} is not in {group}subscription {subscription}{tenant}, and has to be there first: if it was made a moment \
-         ago it appears soon; otherwise correct the inputs, or have it made. What is there: {look}"
+        "{kind} {name} is not in {group}subscription {subscription}{tenant}, and must exist first: if it was created a moment \
+         ago it appears soon; otherwise correct the inputs, or create it. List what exists: {look}"
     )
 }
 
@@ -138,7 +139,11 @@ mod tests {
             assert_eq!(missing(&group, words).as_deref(), Some(MANAGER), "{words}");
         }
         for words in [gateway, &provider] {
-            assert_eq!(missing(&MANAGER.to_uppercase(), words), None, "it is itself not there: {words}");
+            assert_eq!(
+                missing(&MANAGER.to_uppercase(), words),
+                None,
+                "it is the requested resource: {words}"
+            );
         }
         let other =
             "Can not perform requested operation on nested resource. Parent resource 'other' not found.";

@@ -1,4 +1,4 @@
-//! Azure Resource Manager.
+//! The client of Azure Resource Manager.
 
 use std::sync::Arc;
 
@@ -19,17 +19,17 @@ use super::{Azure, merging, redaction, references};
 
 /// Azure Resource Manager, as one identity, within one attempt.
 ///
-/// Paths begin with `/` and carry no query; `api` is the api-version.
+/// Paths begin with `/` and have no query; `api` is the API version.
 pub struct Arm<'a> {
     caller: Caller<'a>,
 }
 
-/// How a DELETE was answered. None of them proves that the thing is gone: only a read does.
+/// The response to a DELETE. None of them proves that the resource is deleted: only a read does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    /// 200, and 204, which some services say when there was nothing: accepted.
+    /// 200, or 204, which some services return if the resource did not exist.
     Accepted,
-    /// 202: goes on in the background.
+    /// 202: a long-running operation continues.
     Started,
 }
 
@@ -47,34 +47,34 @@ impl<'a> Arm<'a> {
         }
     }
 
-    /// Sends `identity`'s token along (`x-ms-authorization-auxiliary`).
+    /// Adds the token of `identity` as an auxiliary token (`x-ms-authorization-auxiliary`).
     #[must_use]
     pub fn auxiliary(mut self, identity: &'a Identity) -> Self {
         self.caller.auxiliary.push(identity);
         self
     }
 
-    /// What transcripts say of the body that it writes, where that holds a secret.
+    /// Sets what transcripts show in place of the request body, if the body contains a secret.
     #[must_use]
     pub(crate) fn shown(mut self, shown: Option<Value>) -> Self {
         self.caller.shown = shown;
         self
     }
 
-    /// The clients, and as whom they act here.
+    /// The clients, and the identity of this one.
     pub(crate) fn sender(&self) -> (&'a Azure, &'a Identity) {
         (self.caller.azure, self.caller.identity)
     }
 
-    /// Its reads are to tell what lies at these paths: what another step has read serves this one as well, whatever was
-    /// written elsewhere since.
+    /// States which paths the reads are about: what another step has read of them is reused, regardless of writes to other paths
+    /// since.
     #[must_use]
     pub(crate) fn about<'p>(mut self, paths: impl IntoIterator<Item = &'p str>) -> Self {
         self.caller.concerns = Concerns::Paths(paths.into_iter().map(str::to_owned).collect());
         self
     }
 
-    /// Reads by `fetch`, or takes what another step has read by it; `what` says what is read.
+    /// Reads with `fetch`, or reuses what another step has read; `what` identifies the read.
     pub(crate) async fn shared<T: Send + Sync + 'static>(
         &self,
         what: String,
@@ -83,7 +83,7 @@ impl<'a> Arm<'a> {
         self.caller.shared(Service::Arm, what, |_| true, fetch).await
     }
 
-    /// The first page of a list, and whether there are more; one serves all steps, as of a [`list`](Self::list).
+    /// The first page of a list, and whether there are more pages; shared between steps like [`shared_list`](Self::shared_list).
     pub(crate) async fn shared_page<T: DeserializeOwned + Send + Sync + 'static>(
         &self,
         path: &str,
@@ -97,7 +97,7 @@ impl<'a> Arm<'a> {
         .await
     }
 
-    /// A [`list`](Self::list) of which one serves all steps that look at the same collection.
+    /// A [`list`](Self::list) that is shared by all steps that read the same collection.
     pub(crate) async fn shared_list<T: DeserializeOwned + Send + Sync + 'static>(
         &self,
         path: &str,
@@ -106,15 +106,15 @@ impl<'a> Arm<'a> {
         self.shared(format!("GET {path}?{api}"), Box::pin(self.list(path, api, &[]))).await
     }
 
-    /// GET; `None`: not there (either maker of 404).
+    /// GET; `None` on either form of 404.
     ///
-    /// A subscription that is not found is an error: a caller without any role on it is told the same.
+    /// A subscription that is not found is an error: Azure returns the same to a caller without a role on it.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, api: &str) -> Result<Option<T>, StepError> {
         Ok(self.get_dated(path, api).await?.map(|(found, _)| found))
     }
 
-    /// GET, and when the service says that it answered: what it says of its own times is compared with that, not with
-    /// this machine's clock.
+    /// GET, with the time of the response by the service's clock. Times in the resource are compared with that, not with this
+    /// machine's clock.
     pub(crate) async fn get_dated<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -123,7 +123,7 @@ impl<'a> Arm<'a> {
         let call = Call::read(Service::Arm, Method::GET, self.address(path, api, &[])?);
         let answer = self.caller.look(&call).await?;
         if answer.is_absent(&call) {
-            // What the step's own write was accepted for is not there.
+            // The accepted operation of the step's own write may have failed.
             return self.caller.failed_operation().await.map_or(Ok(None), Err);
         }
         if !answer.succeeded() {
@@ -133,7 +133,7 @@ impl<'a> Arm<'a> {
         self.caller.decode(&call, &answer, About::Resource(path)).map(|found| Some((found, at)))
     }
 
-    /// GET of a list with extra query parameters (unencoded), all pages.
+    /// GET of a list with extra query parameters (unencoded); reads all pages.
     pub async fn list<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -144,8 +144,8 @@ impl<'a> Arm<'a> {
         self.caller.pages(call, About::Collection(path)).await
     }
 
-    /// PUT: the one write of an attempt. A reply that is not the resource leaves it uncertain whether the request arrived; only
-    /// 202 may be without a body.
+    /// PUT: the one write of an attempt. A response that is not the resource makes the write uncertain; only 202 may have no
+    /// body.
     pub(crate) async fn put<B: Serialize + Sync>(
         &self,
         path: &str,
@@ -155,8 +155,8 @@ impl<'a> Arm<'a> {
         self.put_if(path, api, body, None).await
     }
 
-    /// PUT over what exists: what `body` does not speak of is sent as it was read just now. Lists at the paths in `union` keep what
-    /// they hold besides.
+    /// PUT over an existing resource: properties that `body` does not contain are sent as just read. Lists at the paths in
+    /// `union` keep their other elements.
     pub(crate) async fn put_over<B: Serialize + Sync>(
         &self,
         path: &str,
@@ -191,7 +191,7 @@ impl<'a> Arm<'a> {
             202 if answer.body.is_empty() => {
                 return Ok(Reply::of(&answer, Value::Null, sent, self.caller.cx.now()));
             }
-            // It may be about the operation.
+            // The body may describe the operation.
             202 => About::Action,
             _ => About::Resource(path),
         };
@@ -199,7 +199,7 @@ impl<'a> Arm<'a> {
         Ok(Reply::of(&answer, body, sent, self.caller.cx.now()))
     }
 
-    /// POST that changes something: the one write of an attempt. The answer's body may be empty.
+    /// POST that changes state: the one write of an attempt. The response may have no body.
     pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
         path: &str,
@@ -244,8 +244,7 @@ impl<'a> Arm<'a> {
 }
 
 impl Caller<'_> {
-    /// Sends a DELETE. What is to be removed was read just before: that it is not there is no answer to rely on, so
-    /// another look follows.
+    /// Sends a DELETE. The resource was read just before, so a 404 is not reliable; another read follows.
     pub(super) async fn deleted(&self, call: &Call) -> Result<Deletion, StepError> {
         let answer = self.send(call).await?;
         match answer.status {
@@ -260,7 +259,7 @@ impl Caller<'_> {
         let mut error = StepError::new(
             FailureClass::ReplicationLag,
             format!(
-                "{} {} as {}: {}, there is nothing to remove, and a moment ago there was",
+                "{} {} as {}: {}, the resource does not exist, but it did a moment ago",
                 call.verb,
                 redaction::target(call.url.path()),
                 self.who(),
@@ -272,14 +271,14 @@ impl Caller<'_> {
     }
 }
 
-/// Whether the service compares the version of what lies at `path` with that in the request. In network managers the version
-/// moves by itself.
+/// Whether the service supports optimistic concurrency (If-Match) for the resource at `path`. The etag of network managers and
+/// their children changes without a write, so it is not sent for them.
 fn compares_versions(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     path.contains("/providers/microsoft.network/") && !path.contains("/microsoft.network/networkmanager")
 }
 
-/// The address of `path` with `query`, each value encoded here.
+/// The URL of `path` with `query`; encodes the values.
 pub(super) fn address(
     cloud: &Cloud,
     service: Service,
@@ -301,7 +300,7 @@ pub(super) fn address(
     Ok(url)
 }
 
-/// Percent-encodes a value of a query. A space is `%20`: not every service reads `+` as one.
+/// Percent-encodes a query value. A space is `%20`: not every service decodes `+`.
 fn encoded(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for byte in value.bytes() {
@@ -309,7 +308,7 @@ fn encoded(value: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 text.push(char::from(byte))
             }
-            // Readable in logs, and of no meaning in a value.
+            // Readable in logs, and without a special meaning in a value.
             b'$' | b'(' | b')' | b',' | b':' | b'/' | b'@' | b'*' => text.push(char::from(byte)),
             other => text.push_str(&format!("%{other:02X}")),
         }

@@ -1,27 +1,27 @@
-//! Service principals that this process made a moment ago. Entra's replicas learn of one after another: until all know it, a
-//! sign-in of the application may be told that there is none.
+//! Service principals that this process created recently. Until all replicas of Entra know them, a sign-in of the
+//! application may be refused because it has no service principal.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// So long a refusal may be due to an application that is new in its tenant.
+/// How long a refusal may be due to replication.
 const REPLICATION: SignedDuration = SignedDuration::from_mins(10);
 
-/// When applications came to tenants.
+/// When applications were given service principals, by tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals(Mutex<BTreeMap<(String, String), Timestamp>>);
 
 impl Arrivals {
-    /// Remembers that `application` was given a service principal in `tenant`.
+    /// Records that `application` was given a service principal in `tenant`.
     pub(crate) fn came(&self, tenant: &str, application: &str, at: Timestamp) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, old| at.duration_since(*old) < REPLICATION);
         all.insert(key(tenant, application), at);
     }
 
-    /// When it came, if that was a moment ago.
+    /// When that was, if it was recent.
     pub(crate) fn recent(&self, tenant: &str, application: &str, now: Timestamp) -> Option<Timestamp> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&key(tenant, application)).copied().filter(|at| now.duration_since(*at) < REPLICATION)

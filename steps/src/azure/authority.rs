@@ -1,6 +1,6 @@
-//! The wire as `azure_identity` sees it, for one token. It remembers the answers, because that library forgets the
-//! status of an error that is not JSON and counts a token's life on the machine's own clock; and it lets a secret go to
-//! the cloud's own sign-in only.
+//! The HTTP client of `azure_identity` for one token request. It keeps the responses, because that library drops the
+//! status of an error that is not JSON and measures a token's lifetime with the machine's clock. It sends secrets only
+//! to the cloud's own sign-in.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,32 +16,32 @@ use tokio::sync::Notify;
 use super::unreachable;
 use super::wire::{TransportFault, Wire};
 
-/// Longest life of a token that is believed.
+/// Longest lifetime of a token that is accepted, in seconds.
 const LONGEST_LIFE: u64 = 7 * 24 * 3600;
 
-/// One conversation with the authority.
+/// The requests for one token.
 #[derive(Debug)]
 pub(crate) struct Authority {
     wire: Wire,
-    /// Where the cloud's sign-in is.
+    /// Address of the cloud's sign-in.
     login: Url,
-    /// Whether the platform that the program runs on is asked too: it names its own address.
+    /// Whether requests may go to the identity service of the platform, which has its own address.
     platform: bool,
     request_id: String,
     seen: Mutex<Vec<Seen>>,
     refused: Notify,
 }
 
-/// Who answered.
+/// The service that responded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// The cloud's sign-in.
     Login,
-    /// The identity service of the machine, or of the pipeline.
+    /// The identity service of the machine or of the pipeline.
     Platform,
 }
 
-/// How one request of the conversation ended.
+/// The result of one token request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) place: Place,
@@ -52,16 +52,16 @@ pub(crate) struct Seen {
     pub(crate) end: Result<Reply, TransportFault>,
 }
 
-/// An answer, without the token.
+/// A response, without the token.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
-    /// The body of a refusal.
+    /// The body of an error response.
     pub(crate) refusal: Option<Value>,
-    /// How long the token lives, as the authority says.
+    /// The token's lifetime, as the authority states it.
     pub(crate) life: Option<Duration>,
-    /// It is a page for people.
+    /// Whether the body is an HTML page.
     pub(crate) page: bool,
 }
 
@@ -75,7 +75,7 @@ impl Authority {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Comes back once a request got no yes.
+    /// Returns once a request has failed.
     pub(crate) async fn refused(&self) {
         self.refused.notified().await;
     }
@@ -106,7 +106,7 @@ impl HttpClient for Authority {
         };
         let place =
             if request.url().origin() == self.login.origin() { Place::Login } else { Place::Platform };
-        // What proves who we are stands in the body: it goes to the cloud's own sign-in, and to nobody else.
+        // The secret is in the body: it is sent only to the cloud's own sign-in.
         if place == Place::Platform && !(self.platform && body.is_empty()) {
             return Err(not_ours("a token request to a host that is not the cloud's sign-in was stopped"));
         }
@@ -159,7 +159,7 @@ impl Reply {
         let life = json
             .as_ref()
             .filter(|_| success)
-            // The machine's own identity service writes numbers as text.
+            // The machine's identity service writes numbers as text.
             .and_then(|json| {
                 let life = json.get("expires_in")?;
                 life.as_u64().or_else(|| life.as_str()?.parse().ok())
@@ -173,7 +173,7 @@ impl Reply {
     }
 }
 
-/// Whether the answer says how long the token lives; a machine's identity service may say until when instead.
+/// Whether the response states a lifetime as a number; a machine's identity service may state an expiry time instead.
 fn claims_a_life(body: &Bytes) -> bool {
     serde_json::from_slice::<Value>(body)
         .is_ok_and(|json| json.get("expires_in").is_some_and(Value::is_number))

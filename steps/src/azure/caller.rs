@@ -1,4 +1,4 @@
-//! One request as one identity: tokens, ids, the record of it, and what its answer means.
+//! Sends one request as one identity: tokens, ids, the exchange record, and the interpretation of the response.
 
 use std::sync::Arc;
 
@@ -26,18 +26,18 @@ use super::tokens::Token;
 use super::wire::TransportFault;
 use super::{Azure, pauses, redaction, references, request_id, unreachable, words};
 
-/// More than these the service refuses.
+/// The service refuses more auxiliary tokens than these.
 const MOST_AUXILIARY: usize = 3;
 
 /// An identity within one attempt.
 pub(crate) struct Caller<'a> {
-    /// What transcripts say of the body that it writes, where that holds a secret.
+    /// What transcripts show in place of the request body, if the body contains a secret.
     pub(crate) shown: Option<Value>,
     pub(crate) azure: &'a Azure,
     pub(crate) cx: &'a StepCx<'a>,
     pub(crate) identity: &'a Identity,
     pub(crate) auxiliary: Vec<&'a Identity>,
-    /// What its reads are to tell.
+    /// The paths that its reads are about.
     pub(super) concerns: Concerns,
 }
 
@@ -47,17 +47,17 @@ pub(crate) struct Call {
     pub(crate) verb: Method,
     pub(crate) url: Url,
     pub(crate) body: Option<Value>,
-    /// What the transcript says of the body, where that holds a secret.
+    /// What the transcript shows in place of the body, if the body contains a secret.
     pub(crate) shown: Option<Value>,
-    /// May change the other side.
+    /// Whether the request may change state.
     pub(crate) write: bool,
-    /// Microsoft Graph answers some filters only with this.
+    /// Whether to send `ConsistencyLevel: eventual`, which some filters of Microsoft Graph require.
     pub(crate) eventual: bool,
-    /// The version that it replaces, where the service compares it.
+    /// The etag of the version that it replaces, if the service compares it.
     pub(crate) if_match: Option<String>,
 }
 
-/// An answer of whatever status.
+/// A response of any status.
 #[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -65,9 +65,9 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// The body, where it is JSON.
     pub(crate) json: Option<Arc<Value>>,
-    /// What it was asked with.
+    /// The tokens of the request.
     tokens: Arc<Tokens>,
-    /// Where it was counted.
+    /// The quota that counted it.
     lane: Lane,
 }
 
@@ -82,7 +82,7 @@ impl Call {
         Call { service, verb, url, body: None, shown: None, write: false, eventual: false, if_match: None }
     }
 
-    /// A request that may change something.
+    /// A request that may change state.
     pub(crate) fn write(service: Service, verb: Method, url: Url) -> Self {
         Call { write: true, ..Call::read(service, verb, url) }
     }
@@ -111,7 +111,7 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Whether it says that what `call` asks for is not there.
+    /// Whether the response says that the resource of `call` does not exist.
     pub(crate) fn is_absent(&self, call: &Call) -> bool {
         words::is_absent(self.status, call.url.path(), self.json.as_deref())
     }
@@ -122,17 +122,17 @@ impl<'a> Caller<'a> {
         Party::of(self.identity)
     }
 
-    /// Whom the limits tell apart.
+    /// The name under which the limits count requests of this step.
     fn asker(&self) -> String {
         format!("{} {}", self.cx.run, self.cx.step)
     }
 
-    /// Who acts, and in which tenant.
+    /// The identity and its tenant, for messages.
     pub(super) fn who(&self) -> String {
         self.party().map_or_else(|_| self.identity.name.clone(), |party| party.to_string())
     }
 
-    /// Sends `call`; the answer may have any status.
+    /// Sends `call`; the response may have any status.
     pub(crate) async fn send(&self, call: &Call) -> Result<Answer, StepError> {
         let party = self.party()?;
         if !self.azure.cloud.owns(call.service, &call.url) {
@@ -166,9 +166,9 @@ impl<'a> Caller<'a> {
         if !words::blames_token(answer.status, answer.json.as_deref()) {
             return Ok(answer);
         }
-        // All of them: an auxiliary token that ran out fails the whole request in the same words.
+        // Drops all tokens: an expired auxiliary token fails the request with the same message.
         self.forget(call.service, &tokens, answer.status == 401).await;
-        // A refused write did not happen; the engine repeats it as a new attempt.
+        // A refused write had no effect; the engine repeats it as a new attempt.
         if call.write || !refusal::is_stale_token(answer.status, &answer.headers) {
             return Ok(answer);
         }
@@ -180,15 +180,15 @@ impl<'a> Caller<'a> {
         Ok(answer)
     }
 
-    /// Sends a `call` that only reads, or takes the answer that another step was given to the same.
+    /// Sends a `call` that only reads, or reuses the response to the same call of another step.
     pub(crate) async fn look(&self, call: &Call) -> Result<Answer, StepError> {
         let what = format!("{} {}", call.verb, call.url);
         let answer = self.shared(call.service, what, Answer::succeeded, Box::pin(self.send(call))).await?;
         Ok((*answer).clone())
     }
 
-    /// Reads by `fetch`, or takes what another step has read by it. `what` says what is read; `lasts`, whether what was read
-    /// serves steps that come later, too.
+    /// Reads with `fetch`, or reuses what another step has read. `what` identifies the read; `lasts`: whether the result may
+    /// serve later steps, too.
     pub(super) async fn shared<T: Send + Sync + 'static>(
         &self,
         service: Service,
@@ -202,7 +202,8 @@ impl<'a> Caller<'a> {
         self.azure.shared_reads.read(self.cx, &key, &self.concerns, lasts, fetch).await
     }
 
-    /// Another step was refused a moment ago, as the roles of this account are not effective yet: one asks for all.
+    /// The wait if another step was just refused because the roles of this principal are not effective yet: only one step retries
+    /// for all.
     fn left_to_another(&self, call: &Call, party: Party<'_>, tokens: &Tokens) -> Option<StepError> {
         if self.cx.phase != Phase::Probe || call.write || call.service != Service::Arm {
             return None;
@@ -214,20 +215,20 @@ impl<'a> Caller<'a> {
         let asked = grants.left_to(party.tenant, principal, given, &self.asker(), now)?;
         let seen = format!("{} {} as {party} was not sent", call.verb, redaction::target(scope));
         let wait = Wait::remote(format!(
-            "the role that was given to {} at {given} is not effective yet (up to 10 minutes; one look for all that wait for \
-             this account: at {asked})",
+            "the role that was given to {} at {given} is not effective yet (up to 10 minutes; one step checks for all that wait for \
+             this principal: at {asked})",
             party.person()
         ));
         Some(StepError::new(FailureClass::Propagation, seen).wait(wait))
     }
 
-    /// Sends `call` and takes only a yes.
+    /// Sends `call`; an error unless the response is a success.
     pub(crate) async fn accepted(&self, call: &Call) -> Result<Answer, StepError> {
         let answer = Box::pin(self.send(call)).await?;
         if answer.succeeded() { Ok(answer) } else { Err(self.refused(call, &answer)?) }
     }
 
-    /// Reads the first page of a list, and whether there are more.
+    /// Reads the first page of a list, and whether there are more pages.
     pub(crate) async fn first_page<T: DeserializeOwned>(
         &self,
         call: Call,
@@ -258,7 +259,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// What a refusal means.
+    /// The error for a response that is not a success.
     pub(crate) fn refused(&self, call: &Call, answer: &Answer) -> Result<StepError, StepError> {
         let auxiliary = self
             .auxiliary
@@ -283,7 +284,7 @@ impl<'a> Caller<'a> {
         if error.class == FailureClass::Throttled {
             let asker = self.asker();
             let until = self.azure.limits.refused(&answer.lane, &asker, error.retry_after, self.cx.steady());
-            // Its turn, which is never before the time that was said. Without a time the engine has its own schedule, and says when.
+            // The lane's next turn, never before the time that Azure gave. Without such a time the engine uses its own schedule.
             let wait = match error.retry_after {
                 Some(_) => {
                     error.retry_after =
@@ -302,7 +303,7 @@ impl<'a> Caller<'a> {
         Ok(error)
     }
 
-    /// The reply as a type, where it is about what was asked for. Its text is not quoted: it may hold what must not be kept.
+    /// Decodes the response, if it matches the request. Errors do not quote its text, which may contain secrets.
     pub(crate) fn decode<T: DeserializeOwned>(
         &self,
         call: &Call,
@@ -330,14 +331,14 @@ impl<'a> Caller<'a> {
         let reason = match text.split_once(", expected ") {
             _ if text.starts_with("missing field") => text,
             Some((_, wanted)) => format!("expected {wanted}"),
-            None => "it has another shape".to_owned(),
+            None => "it has an unexpected structure".to_owned(),
         };
         Err(self.unreadable(call, answer, &place, &reason))
     }
 
     fn unreadable(&self, call: &Call, answer: &Answer, place: &str, reason: &str) -> StepError {
         let seen = format!(
-            "{} {} as {}: status {}, and the answer cannot be read{place}: {reason}",
+            "{} {} as {}: status {}, and the response cannot be read{place}: {reason}",
             call.verb,
             redaction::target(call.url.path()),
             self.who(),
@@ -425,7 +426,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Whom the tokens of a request make us: its own first.
+    /// The principals of the request's tokens, its own first.
     fn acted_as(&self, tokens: &Tokens) -> Vec<ActedAs> {
         let own = tokens.primary.claims.acted_as(&self.identity.name);
         let others = self.auxiliary.iter().zip(&tokens.auxiliary);
@@ -433,7 +434,7 @@ impl<'a> Caller<'a> {
         own.into_iter().chain(others).collect()
     }
 
-    /// Our own id of the request: its header and value. A write's is the attempt's, also after a crash.
+    /// The client request id: header and value. A write has the attempt's id, also after a crash.
     fn id(&self, call: &Call) -> (String, String) {
         let header = match call.service {
             Service::Arm => "x-ms-client-request-id",
@@ -463,7 +464,7 @@ impl<'a> Caller<'a> {
             .header(header::AUTHORIZATION, secret(&tokens.primary.bearer())?)
             .header(header::ACCEPT, "application/json")
             .header(header::USER_AGENT, concat!("twinspan/", env!("CARGO_PKG_VERSION")));
-        // The two services name the same things differently.
+        // The two services use different header names.
         builder = match call.service {
             Service::Arm => builder
                 .header("x-ms-client-request-id", id)
@@ -495,13 +496,13 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// Who sent `token`.
+/// The sender of `token`.
 fn sender<'a>(party: Party<'a>, token: &Token) -> Sender<'a> {
     let (claims, credential) = (token.claims.clone(), token.credential.clone());
     Sender { party, claims, credential, same_token: token.same }
 }
 
-/// Where and as whom a request is counted.
+/// The quota and principal under which a request is counted.
 fn lane(call: &Call, party: Party<'_>, tokens: &Tokens) -> Lane {
     let mut segments = call.url.path().split('/').skip_while(|segment| !segment.is_empty()).skip(1);
     let tenant = || party.tenant.to_ascii_lowercase();

@@ -1,7 +1,7 @@
-//! An application's certificate and its key, and the assertions that they sign in place of a secret.
+//! An application's certificate and key, and the client assertions signed with them.
 //!
-//! The form is that of Microsoft's "Application authentication certificate credentials": RSA with PSS padding, the
-//! certificate named by its SHA-256 thumbprint.
+//! The format is that of Microsoft's "Application authentication certificate credentials": RSA with PSS padding, the
+//! certificate identified by its SHA-256 thumbprint.
 
 use std::fmt;
 
@@ -16,15 +16,15 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// How long an assertion is good. It is used at once; Entra's documents say at most ten minutes.
+/// Lifetime of an assertion. It is used at once; Entra allows at most ten minutes.
 const SECONDS: i64 = 300;
 
-/// A certificate and the key that belongs to it.
+/// A certificate with its private key.
 pub(crate) struct Certificate {
     key: RsaKeyPair,
     /// Base64url of the SHA-256 digest of the certificate.
     thumbprint: String,
-    /// When it ends, as far as that can be read.
+    /// When the certificate expires, if that can be read.
     pub(crate) ends: Option<Timestamp>,
 }
 
@@ -35,26 +35,26 @@ impl fmt::Debug for Certificate {
 }
 
 impl Certificate {
-    /// From PEM text with the key and its certificate; a chain may stand beside them. The error says what is wrong with
-    /// it, and nothing of what is in it.
+    /// Reads PEM text with the key and its certificate, and possibly a chain. The error describes the problem without
+    /// quoting the text.
     pub(crate) fn read(pem: &SecretString) -> Result<Self, &'static str> {
         let pem = pem.expose_secret().as_bytes();
         let key = match PrivateKeyDer::from_pem_slice(pem) {
             Ok(PrivateKeyDer::Pkcs8(der)) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
             Ok(PrivateKeyDer::Pkcs1(der)) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
-            Ok(_) => return Err("its key is not an RSA key, and Entra takes no other"),
+            Ok(_) => return Err("its key is not an RSA key, and Entra accepts no other"),
             Err(_) if is_encrypted(pem) => {
                 return Err(
                     "its key is encrypted; decrypt it (openssl pkey) or use the secret store's own file",
                 );
             }
-            Err(_) => return Err("it holds no private key in PEM form"),
+            Err(_) => return Err("it contains no private key in PEM form"),
         };
         let key = key.map_err(|_| "its key is not an RSA key of 2048 to 8192 bits")?;
         let public = key.public_key();
         let mut certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).peekable();
         if certificates.peek().is_none() {
-            return Err("it holds no certificate in PEM form");
+            return Err("it contains no certificate in PEM form");
         }
         let own = certificates
             .find(|certificate| holds(certificate.as_ref(), public.as_ref()))
@@ -66,7 +66,7 @@ impl Certificate {
         })
     }
 
-    /// Says, to whoever reads `audience`, that this is application `client_id`. `id` must not repeat.
+    /// A client assertion of application `client_id` for `audience`. `id` must be unique.
     pub(crate) fn assertion(
         &self,
         client_id: &str,
@@ -87,8 +87,8 @@ impl Certificate {
     }
 }
 
-/// The end of a certificate's validity. A walk through the few fields before it: version, serial number, algorithm and
-/// issuer (RFC 5280, section 4.1).
+/// The end of a certificate's validity. Skips the fields before it: version, serial number, algorithm and issuer (RFC
+/// 5280, section 4.1).
 fn not_after(certificate: &[u8]) -> Option<Timestamp> {
     const SEQUENCE: u8 = 0x30;
     const VERSION: u8 = 0xa0;
@@ -106,7 +106,7 @@ fn not_after(certificate: &[u8]) -> Option<Timestamp> {
     let (tag, text, _) = element(element(validity)?.2)?;
     let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
     let text = match tag {
-        // Two digits of the year: up to 2049.
+        // A two-digit year, up to 2049.
         UTC => format!("{}{text}", if text < "50" { "20" } else { "19" }),
         GENERALIZED => text.to_owned(),
         _ => return None,
@@ -114,14 +114,14 @@ fn not_after(certificate: &[u8]) -> Option<Timestamp> {
     jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", &text).ok()?.in_tz("UTC").ok().map(|at| at.timestamp())
 }
 
-/// Tag and content of the first element, and what comes after it.
+/// Tag and content of the first DER element, and the rest after it.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, first], rest) = der.split_first_chunk::<2>()?;
     let (length, rest) = match first {
         0..0x80 => (usize::from(first), rest),
         _ => {
             let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            // More digits than that no certificate has.
+            // No certificate has a longer length field.
             let length = digits.iter().try_fold(0_usize, |length, digit| {
                 length.checked_mul(256)?.checked_add(usize::from(*digit))
             })?;
@@ -132,7 +132,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-/// Base64url without padding, as every part of a token is.
+/// Base64url without padding, as in a JSON web token.
 fn url_safe(bytes: impl AsRef<[u8]>) -> String {
     base64::encode_url_safe(bytes).trim_end_matches('=').to_owned()
 }
@@ -141,7 +141,7 @@ fn is_encrypted(pem: &[u8]) -> bool {
     String::from_utf8_lossy(pem).lines().any(|line| line.contains("ENCRYPTED"))
 }
 
-/// Whether a certificate is for this public key: RSA's own form of it stands in the certificate as it is.
+/// Whether a certificate contains this public key, in RSA's DER form.
 fn holds(certificate: &[u8], public: &[u8]) -> bool {
     certificate.windows(public.len()).any(|part| part == public)
 }
@@ -150,7 +150,7 @@ fn holds(certificate: &[u8], public: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// A certificate's outer fields around this validity.
+    /// The outer fields of a certificate around this validity.
     fn certificate(validity: &[u8]) -> Vec<u8> {
         let wrap = |tag: u8, content: &[u8]| {
             let mut element = vec![tag, 0x82, 0, u8::try_from(content.len()).unwrap()];

@@ -1,4 +1,4 @@
-//! What a token says of itself. Read for messages and for the sign-in check; the services decide what it is worth.
+//! The claims of a token, for messages and for the sign-in check. The services alone validate them.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use twinspan_engine::ActedAs;
 
 use super::redaction;
 
-/// The claims that we read.
+/// The claims that twinspan reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Claims {
@@ -24,7 +24,7 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// Claims of `token`; none when it is not a JSON web token.
+    /// Parses the claims of `token`; all empty if it is not a JSON web token.
     pub(crate) fn of(token: &str) -> Self {
         let payload = token.split('.').nth(1).unwrap_or_default();
         base64::decode_url_safe(payload.trim_end_matches('='))
@@ -41,7 +41,7 @@ impl Claims {
         self.upn.as_deref().or(self.unique_name.as_deref()).or(self.preferred_username.as_deref())
     }
 
-    /// Whom the other side takes the holder for, as the run records it; `None`: the token does not say.
+    /// The principal of the token, as the run records it; `None` if the token does not state it.
     pub(crate) fn acted_as(&self, identity: &str) -> Option<ActedAs> {
         let ids: BTreeMap<String, String> = [
             ("object_id", self.oid.as_deref()),
@@ -54,7 +54,7 @@ impl Claims {
         (!ids.is_empty()).then(|| ActedAs { identity: identity.to_owned(), ids })
     }
 
-    /// As role assignments name it; `None`: the token does not say.
+    /// Type of the principal, as role assignments name it; `None` if the token does not state it.
     pub(crate) fn principal_type(&self) -> Option<&'static str> {
         match self.idtyp.as_deref() {
             Some("app") => Some("ServicePrincipal"),

@@ -1,4 +1,4 @@
-//! The program `az`: run with the accounts that are configured, and what it prints beside the JSON left out.
+//! Runs the program `az` with the configured accounts, and drops output that is not JSON.
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,10 +7,10 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Map, Value};
 
-/// In the error where nothing it printed is a token.
-pub(super) const NO_JSON: &str = "the output of the Azure CLI holds no token in JSON";
+/// Error text if the output contains no token.
+pub(super) const NO_JSON: &str = "the output of the Azure CLI contains no token in JSON";
 
-/// Runs `program`, quietly where the Azure CLI can be told so.
+/// Runs `program` with the settings that make the Azure CLI quiet.
 pub(super) async fn run(
     program: &OsStr,
     arguments: &[&OsStr],
@@ -30,7 +30,7 @@ pub(super) async fn run(
     command.output().await
 }
 
-/// `output` with nothing but the object that holds a token, where it succeeded.
+/// Reduces a successful `output` to the object that contains a token.
 pub(super) fn token_only(mut output: Output) -> io::Result<Output> {
     if output.status.success() {
         let found = objects(&output.stdout).find(|object| object.contains_key("accessToken"));
@@ -40,7 +40,7 @@ pub(super) fn token_only(mut output: Output) -> io::Result<Output> {
     Ok(output)
 }
 
-/// The account that `az account list` names for `tenant`, else the one in force.
+/// The user that `az account list` shows for `tenant`, otherwise for the default subscription.
 pub(super) fn account(printed: &[u8], tenant: &str) -> Option<String> {
     let text = String::from_utf8_lossy(printed);
     let list = text.match_indices('[').find_map(|(at, _)| {
@@ -56,7 +56,7 @@ pub(super) fn account(printed: &[u8], tenant: &str) -> Option<String> {
     Some(super::redaction::line(found.get("user")?.get("name")?.as_str()?))
 }
 
-/// Every object in JSON that `printed` holds, wherever it begins.
+/// Every JSON object in `printed`, at any offset.
 fn objects(printed: &[u8]) -> impl Iterator<Item = Map<String, Value>> {
     let places = printed.iter().enumerate().filter(|(_, byte)| **byte == b'{').map(|(at, _)| at);
     places.filter_map(|at| {

@@ -1,11 +1,11 @@
-//! Which cloud: where its services are, for whom its tokens are, and which hosts may see them.
+//! A cloud: the addresses of its services, the scopes of its tokens, and the hosts that may receive them.
 
 use std::path::Path;
 
 use azure_core::http::Url;
 use twinspan_encode::sh;
 
-/// A cloud: the public one, a sovereign one, or one that the operator describes (the simulator's is such a one).
+/// A cloud: the public one, a sovereign one, or one from the operator's configuration (such as the simulator's).
 #[derive(Clone, Debug)]
 pub struct Cloud {
     name: String,
@@ -24,34 +24,34 @@ pub enum Service {
     Graph,
 }
 
-/// A description of a cloud that cannot be used.
+/// Why the description of a cloud is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {
-    /// Not an address.
+    /// A value is not an address.
     #[error("{key} = {value:?} is not an address: {reason}")]
     NotAnAddress {
         /// Key of the configuration.
         key: &'static str,
-        /// What it says.
+        /// Its value.
         value: String,
-        /// Why it is refused.
+        /// The reason.
         reason: String,
     },
-    /// Not encrypted.
+    /// An address is not encrypted.
     #[error("{key} = {value:?} must begin with https://")]
     NotEncrypted {
         /// Key of the configuration.
         key: &'static str,
-        /// What it says.
+        /// Its value.
         value: String,
     },
-    /// No such cloud.
+    /// The name of the cloud is not known.
     #[error("there is no cloud {0:?}: it is public, us-government, china or custom")]
     Unknown(String),
 }
 
 impl Service {
-    /// Its name in messages.
+    /// The name of the service in messages.
     pub fn name(self) -> &'static str {
         match self {
             Service::Arm => "Azure Resource Manager",
@@ -61,7 +61,7 @@ impl Service {
 }
 
 impl Cloud {
-    /// `public`, `us-government` or `china`.
+    /// The cloud with the name `public`, `us-government` or `china`.
     pub fn named(name: &str) -> Result<Self, CloudError> {
         let (arm, login, graph) = match name {
             "public" => (
@@ -86,7 +86,7 @@ impl Cloud {
         Ok(cloud)
     }
 
-    /// A cloud at these addresses. Sign-in is always encrypted; the other two may be plain on the loopback only.
+    /// A cloud at these addresses. Sign-in must be encrypted; the other two may be unencrypted on the loopback interface.
     pub fn custom(arm: &str, login: &str, graph: &str) -> Result<Self, CloudError> {
         Ok(Cloud {
             name: "custom".to_owned(),
@@ -97,7 +97,7 @@ impl Cloud {
         })
     }
 
-    /// Trusts this root certificate (PEM) besides those of the machine.
+    /// Trusts this root certificate (PEM) in addition to those of the machine.
     #[must_use]
     pub fn root_certificate(mut self, pem: Vec<u8>) -> Self {
         self.root_certificate = Some(pem);
@@ -109,12 +109,12 @@ impl Cloud {
         &self.name
     }
 
-    /// Where people and applications sign in, without a slash at the end.
+    /// Address of the sign-in, without a slash at the end.
     pub fn login(&self) -> &str {
         self.login.as_str().trim_end_matches('/')
     }
 
-    /// Every address that requests, tokens and secrets are sent to, with the service behind it.
+    /// The addresses to which requests, tokens and secrets are sent, with the names of their services.
     pub fn addresses(&self) -> [(&'static str, &str); 3] {
         [
             (Service::Arm.name(), self.arm.as_str()),
@@ -128,18 +128,18 @@ impl Cloud {
         &self.login
     }
 
-    /// Where a token for `tenant` is asked for.
+    /// Address of the token endpoint of `tenant`.
     pub(crate) fn token_address(&self, tenant: &str) -> String {
         format!("{}/{tenant}/oauth2/v2.0/token", self.login())
     }
 
-    /// What a person types to sign in to `tenant`, with the accounts in `config_dir` where that is said.
+    /// The command that signs in to `tenant`, with the Azure CLI's accounts in `config_dir` if one is given.
     pub(crate) fn az_login(&self, tenant: &str, config_dir: Option<&Path>) -> String {
         self.az_login_with(tenant, config_dir, "")
     }
 
-    /// The same with further `options`, each with a space before it. A guest without a role sees no subscription, and without the last
-    /// option the Azure CLI then keeps nothing.
+    /// The same with further `options`, each with a space before it. The last option is necessary for a guest user without a
+    /// role, who sees no subscription: without it the Azure CLI would not keep the sign-in.
     pub(crate) fn az_login_with(&self, tenant: &str, config_dir: Option<&Path>, options: &str) -> String {
         let place = config_dir
             .map(|folder| format!("export AZURE_CONFIG_DIR={}; ", sh::word(&folder.display().to_string())));
@@ -163,17 +163,17 @@ impl Cloud {
         }
     }
 
-    /// The host of `service`, for messages.
+    /// Host of `service`, for messages.
     pub(crate) fn host(&self, service: Service) -> &str {
         self.base(service).host_str().unwrap_or_default()
     }
 
-    /// What a token for `service` is asked for.
+    /// The scope of a token for `service`.
     pub(crate) fn scope(&self, service: Service) -> String {
         format!("{}/.default", self.base(service).as_str().trim_end_matches('/'))
     }
 
-    /// Whether a token for `service` may be sent to `url`: same scheme, host and port, and no name in front of the host.
+    /// Whether a token for `service` may be sent to `url`: same scheme, host and port, and no user name in the URL.
     pub(crate) fn owns(&self, service: Service, url: &Url) -> bool {
         url.origin() == self.base(service).origin() && url.username().is_empty() && url.password().is_none()
     }
@@ -196,7 +196,7 @@ fn address(key: &'static str, value: &str, plain_on_loopback: bool) -> Result<Ur
         return Err(refuse("it must end after the host and port"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(refuse("it must not hold a name or password"));
+        return Err(refuse("it must not contain a name or password"));
     }
     Ok(url)
 }

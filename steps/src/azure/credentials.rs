@@ -1,4 +1,4 @@
-//! Which credential serves which identity of a plan: the operator's configuration, read and looked up.
+//! Maps the identities of a plan to credentials: the operator's configuration.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,15 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::BoxFuture;
 
-/// Where a secret is. The secret itself is read when it is used, and never kept in a file of ours.
+/// Where a secret is. The secret is read when it is used, and twinspan never stores it in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretRef {
     /// An environment variable.
     Env(String),
-    /// A file; white space at its end does not count.
+    /// A file; trailing white space is ignored.
     File(PathBuf),
-    /// A program and its arguments; its standard output.
+    /// A program and its arguments; the secret is its standard output.
     Command(Vec<String>),
 }
 
@@ -26,19 +26,19 @@ impl fmt::Display for SecretRef {
         match self {
             SecretRef::Env(name) => write!(f, "environment variable {name}"),
             SecretRef::File(path) => write!(f, "file {}", path.display()),
-            // Arguments may name a vault entry; the program is enough to find it.
+            // Arguments may name a vault entry; the program alone is enough to identify the command.
             SecretRef::Command(words) => write!(f, "command {}", words.first().map_or("", String::as_str)),
         }
     }
 }
 
-/// Reads secrets. The program owns environment, files and processes, so it implements this.
+/// Reads secrets. The executable implements this, because it owns environment, files and processes.
 pub trait SecretReader: Send + Sync {
-    /// The secret, or why it could not be read (without any of it).
+    /// Reads the secret. The error says why it cannot be read, without quoting it.
     fn read<'a>(&'a self, secret: &'a SecretRef) -> BoxFuture<'a, Result<SecretString, String>>;
 }
 
-/// Kind of credential, as configured.
+/// Kind of a credential, as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialKind {
@@ -48,87 +48,87 @@ pub enum CredentialKind {
     ClientSecret,
     /// An application and its certificate.
     ClientCertificate,
-    /// A federated token that the platform puts in a file.
+    /// A federated token that the platform writes to a file.
     WorkloadIdentity,
     /// The identity of the machine.
     ManagedIdentity,
     /// A service connection of Azure Pipelines.
     AzurePipelines,
-    /// None on this machine: its steps wait.
+    /// None on this machine: steps of the identity wait.
     None,
 }
 
-/// One table of the configuration: `[identities.NAME]` or `[identities.NAME."TENANT"]`. What a tenant's table does not
-/// say, the identity's table says.
+/// One table of the configuration: `[identities.NAME]` or `[identities.NAME."TENANT"]`. Keys that a tenant's table
+/// lacks come from the identity's table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct CredentialSettings {
-    /// Which kind.
+    /// Kind of the credential.
     pub credential: Option<CredentialKind>,
-    /// The application, or the user-assigned identity.
+    /// Client id of the application, or of the user-assigned identity.
     pub client_id: Option<String>,
     /// The application's secret.
     pub client_secret: Option<SecretRef>,
-    /// The application's certificate and key, PEM.
+    /// File with the application's certificate and key, PEM.
     pub certificate: Option<PathBuf>,
-    /// The file with the federated token.
+    /// File with the federated token.
     pub token_file: Option<PathBuf>,
-    /// The service connection.
+    /// Id of the service connection.
     pub service_connection: Option<String>,
     /// The pipeline's own token.
     pub system_access_token: Option<SecretRef>,
-    /// `azure-cli`: the folder in which the Azure CLI keeps the accounts of this identity.
+    /// `azure-cli`: the configuration folder of the Azure CLI for this identity.
     pub azure_config_dir: Option<PathBuf>,
 }
 
-/// Everything that is configured for one identity.
+/// The configuration of one identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct IdentitySettings {
-    /// For every tenant.
+    /// The table for all tenants.
     #[serde(flatten)]
     pub everywhere: CredentialSettings,
-    /// For one tenant, by its id.
+    /// The tables for single tenants, by tenant id.
     #[serde(flatten)]
     pub tenants: BTreeMap<String, CredentialSettings>,
 }
 
-/// A credential, complete.
+/// A complete credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// The account signed in to the Azure CLI.
     AzureCli {
-        /// Where that Azure CLI keeps its accounts (`AZURE_CONFIG_DIR`), where that is not the usual folder.
+        /// The configuration folder of the Azure CLI (`AZURE_CONFIG_DIR`), if it is not the default one.
         config_dir: Option<PathBuf>,
     },
     /// An application and its secret.
     ClientSecret {
-        /// The application.
+        /// Its client id.
         client_id: String,
         /// Where its secret is.
         client_secret: SecretRef,
     },
     /// An application and its certificate.
     ClientCertificate {
-        /// The application.
+        /// Its client id.
         client_id: String,
-        /// Where certificate and key are, PEM.
+        /// File with certificate and key, PEM.
         certificate: PathBuf,
     },
-    /// A federated token that the platform puts in a file. What is not given comes from the platform's variables.
+    /// A federated token that the platform writes to a file. Missing values come from the platform's variables.
     WorkloadIdentity {
-        /// The application.
+        /// Client id of the application.
         client_id: Option<String>,
         /// The file with the token.
         token_file: Option<PathBuf>,
     },
     /// The identity of the machine, or a user-assigned one.
     ManagedIdentity {
-        /// The user-assigned identity.
+        /// Client id of the user-assigned identity.
         client_id: Option<String>,
     },
     /// A service connection of Azure Pipelines.
     AzurePipelines {
-        /// The application of the service connection.
+        /// Client id of the application of the service connection.
         client_id: String,
         /// Its id in Azure DevOps.
         service_connection: String,
@@ -139,11 +139,11 @@ pub enum Credential {
     None,
 }
 
-/// The variable in which a pipeline finds its own token.
+/// The environment variable with a pipeline's own token.
 const SYSTEM_ACCESS_TOKEN: &str = "SYSTEM_ACCESSTOKEN";
 
 impl CredentialKind {
-    /// As the configuration says it.
+    /// The name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             CredentialKind::AzureCli => "azure-cli",
@@ -158,7 +158,7 @@ impl CredentialKind {
 }
 
 impl Credential {
-    /// Which kind.
+    /// Kind of the credential.
     pub fn kind(&self) -> CredentialKind {
         match self {
             Credential::AzureCli { .. } => CredentialKind::AzureCli,
@@ -171,7 +171,7 @@ impl Credential {
         }
     }
 
-    /// The application that it signs in as, where the configuration says it.
+    /// Client id of the application that it signs in as, if it is configured.
     pub fn client_id(&self) -> Option<&str> {
         match self {
             Credential::ClientSecret { client_id, .. }
@@ -184,7 +184,7 @@ impl Credential {
         }
     }
 
-    /// The folder in which the Azure CLI of this credential keeps its accounts, where it is another one than usual.
+    /// The configuration folder of the Azure CLI for this credential, if it is not the default one.
     pub(crate) fn azure_config_dir(&self) -> Option<&Path> {
         match self {
             Credential::AzureCli { config_dir } => config_dir.as_deref(),
@@ -193,10 +193,10 @@ impl Credential {
     }
 }
 
-/// Why there is no complete credential for an identity.
+/// Why an identity has no complete credential.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
-    /// Nothing is configured, for it or by default.
+    /// No credential is configured for it, nor a default.
     #[error("no credential is configured for identity {identity}")]
     NotConfigured {
         /// The identity.
@@ -214,7 +214,7 @@ pub enum CredentialError {
     },
 }
 
-/// Credentials of every identity, and how secrets are read.
+/// The credentials of all identities, and the reader for their secrets.
 #[derive(Clone)]
 pub struct Credentials {
     identities: BTreeMap<String, IdentitySettings>,
@@ -228,7 +228,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// Credentials by the identity's name in the plan; `default` serves every other name.
+    /// Credentials by the identity's name in the plan; the entry `default` serves every other name.
     pub fn new(identities: BTreeMap<String, IdentitySettings>, secrets: Arc<dyn SecretReader>) -> Self {
         Credentials { identities, secrets }
     }
@@ -237,7 +237,7 @@ impl Credentials {
         self.secrets.as_ref()
     }
 
-    /// Names of the identities that are configured, with the tenants that have a table of their own.
+    /// Names of the configured identities, with the tenants that have their own table.
     pub fn configured(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
         self.identities
             .iter()
@@ -296,7 +296,7 @@ impl Credentials {
 }
 
 impl CredentialSettings {
-    /// What `self` does not say, `under` says.
+    /// Fills the values that `self` lacks from `under`.
     #[must_use]
     pub fn over(self, under: &CredentialSettings) -> CredentialSettings {
         let under = under.clone();
@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(message("target"), "identity target: credential client-certificate needs certificate");
         assert_eq!(message("ci"), "identity ci: credential azure-pipelines needs service_connection");
         assert_eq!(message("app"), "identity app: credential client-certificate needs client_id");
-        assert_eq!(message("nobody"), "no credential is configured for identity nobody");
+        assert_eq!(message("other"), "no credential is configured for identity other");
     }
 
     #[test]

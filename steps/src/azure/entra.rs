@@ -1,7 +1,7 @@
-//! What Microsoft Entra answers when it gives no token, and who can change that.
+//! Interprets a sign-in refusal of Microsoft Entra: the class of the error, who can resolve it, and how.
 //!
-//! `error` says what to do where it is precise; it is often coarse (`invalid_grant` stands for an expired sign-in and for
-//! a blocked one), so the AADSTS number says which of the cases it is. An unknown number falls back to `error`.
+//! The field `error` is often coarse (`invalid_grant` means both an expired sign-in and a blocked one), so the AADSTS
+//! code decides. An unknown code falls back to `error`.
 
 use std::time::Duration;
 
@@ -16,62 +16,62 @@ use super::party::Party;
 use super::pauses;
 use super::sign_in_refusal::Refusal;
 
-/// What lies behind a refusal.
+/// The cause of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Case {
-    /// The account is not in the tenant.
+    /// The user is not in the tenant.
     NotInvited,
-    /// The account was invited and has not accepted, or cannot be found.
+    /// The user was invited and has not accepted, or cannot be found.
     NotAccepted,
-    /// A second factor, or its registration.
+    /// A second factor is required, or its registration.
     SecondFactor,
-    /// The sign-in ran out or was revoked.
+    /// The sign-in has expired or was revoked.
     SignInAgain,
-    /// Conditional Access or another security policy.
+    /// Conditional Access or another security policy blocks the sign-in.
     ConditionalAccess,
-    /// The tenant does not accept what the account's home says of its device.
+    /// The tenant does not trust the device claims of the user's home tenant.
     DeviceTrust,
-    /// The network or the device of the account lets it sign in to some tenants only.
+    /// The network or the device allows sign-in to some tenants only.
     TenantRestrictions,
-    /// The account itself is switched off, in the tenant.
+    /// The guest user is disabled in the tenant.
     GuestDisabled,
-    /// The account itself is switched off, at its home.
+    /// The user is disabled in the home tenant.
     AccountDisabled,
-    /// Too many wrong passwords, or a bad address.
+    /// Too many wrong passwords, or a blocked IP address.
     Locked,
-    /// The home tenant takes the account for compromised.
+    /// The home tenant considers the user compromised.
     HomeRisk,
-    /// The password has ended or is wrong.
+    /// The password has expired or is wrong.
     Password,
-    /// Cross-tenant access settings of the account's home.
+    /// The cross-tenant access settings of the home tenant block the sign-in.
     OutboundBlocked,
-    /// Cross-tenant access settings of the tenant itself.
+    /// The cross-tenant access settings of the tenant itself block the sign-in.
     InboundBlocked,
-    /// The account may not use the application.
+    /// The user may not use the application.
     NotAssigned,
-    /// Consent to the application.
+    /// Consent to the application is missing.
     Consent,
-    /// The application, or the resource, has no service principal in the tenant.
+    /// The application, or the requested resource, has no service principal in the tenant.
     NoServicePrincipal,
-    /// Secret, certificate or assertion.
+    /// The secret, certificate or assertion is refused.
     BadCredential,
-    /// The assertion's time is over, or not yet come: one of the two clocks is wrong.
+    /// The assertion is expired or not yet valid: one of the two clocks is wrong.
     AssertionTime,
     /// The application does not trust the issuer of the federated token for this subject.
     NotFederated,
-    /// The application is switched off.
+    /// The application is disabled.
     Disabled,
-    /// There is no such tenant in this cloud.
+    /// The tenant does not exist in this cloud.
     NoTenant,
-    /// The account or tenant lives in another national cloud.
+    /// The user or tenant is in another national cloud.
     OtherCloud,
-    /// The application is for one tenant only.
+    /// The application accepts sign-ins of its own tenant only.
     SingleTenant,
     /// A sign-in elsewhere is not finished.
     Unfinished,
-    /// Goes away by itself.
+    /// Transient.
     Transient,
-    /// Too many requests: goes away by itself, after a while.
+    /// Too many requests.
     Slow,
 }
 
@@ -123,7 +123,7 @@ impl Refusal {
             ("temporarily_unavailable" | "server_error", _) => Some(Case::Transient),
             (_, Some(_)) => numbered,
             ("interaction_required" | "login_required", None) => Some(Case::SignInAgain),
-            // Coarse: without a number the sign-in has ended; an unknown number says what it is in words only.
+            // Coarse: without a code the sign-in has expired; with an unknown code only the message tells the cause.
             ("invalid_grant", None) if self.codes.is_empty() => Some(Case::SignInAgain),
             ("consent_required", None) => Some(Case::Consent),
             ("invalid_client", None) => Some(Case::BadCredential),
@@ -135,8 +135,8 @@ impl Refusal {
     }
 }
 
-/// Says who can end it and how, in `cloud`. `came`: when the application was given its service principal, if that was a
-/// moment ago.
+/// The error for a refused sign-in, with who can resolve it and how. `came`: when the application was given its service
+/// principal, if that was recent.
 pub(crate) fn refused(
     party: Party<'_>,
     credential: &Credential,
@@ -166,12 +166,12 @@ pub(crate) fn refused(
     let sign_in = cloud.az_login(tenant, credential.azure_config_dir());
     let home = format!("an Entra administrator of the home tenant of {contact}");
     let admin = format!("an Entra administrator of tenant {tenant}");
-    // Only the Azure CLI signs in as whoever sits here.
+    // Only the Azure CLI signs in as the person at this machine.
     let holder = match credential {
         Credential::AzureCli { .. } => party.you(),
         _ => party.person(),
     };
-    // What was seen, class, who ends it, and how.
+    // Text, class, who resolves it, and how.
     let (seen, class, who, action) = match case {
         Some(Case::NotInvited) => (
             "the account is not in the tenant",
@@ -188,18 +188,18 @@ pub(crate) fn refused(
         Some(Case::SecondFactor) => {
             ("multifactor sign-in required", FailureClass::NeedsPerson, holder, sign_in)
         }
-        Some(Case::SignInAgain) => ("the sign-in has ended", FailureClass::NeedsPerson, holder, sign_in),
+        Some(Case::SignInAgain) => ("the sign-in has expired", FailureClass::NeedsPerson, holder, sign_in),
         Some(Case::Unfinished) => ("a sign-in is not finished", FailureClass::NeedsPerson, holder, sign_in),
         Some(Case::ConditionalAccess) => (
             "blocked by Conditional Access",
             FailureClass::NeedsPerson,
             admin,
             format!(
-                "look at the failed sign-in of {contact} in the sign-in log of tenant {tenant}: it names the policy"
+                "open the failed sign-in of {contact} in the sign-in log of tenant {tenant}: it names the policy"
             ),
         ),
         Some(Case::DeviceTrust) => (
-            "the tenant does not accept what the account's home says of its device",
+            "the tenant does not trust the device claims of the account's home tenant",
             FailureClass::NeedsPerson,
             admin,
             format!(
@@ -239,15 +239,15 @@ pub(crate) fn refused(
             ),
         ),
         Some(Case::HomeRisk) => (
-            "blocked because the account's home tenant sees a risk in it",
+            "blocked because the account's home tenant reports it at risk",
             FailureClass::NeedsPerson,
             home,
             format!(
-                "look at {contact} in Entra ID Protection (Risky users) of the home tenant, and dismiss or remedy the risk"
+                "open {contact} in Entra ID Protection (Risky users) of the home tenant, and dismiss or remedy the risk"
             ),
         ),
         Some(Case::Password) => (
-            "the password has ended or is wrong",
+            "the password has expired or is wrong",
             FailureClass::NeedsPerson,
             holder,
             format!("set a new password (https://aka.ms/sspr); then {sign_in}"),
@@ -294,13 +294,13 @@ pub(crate) fn refused(
         Some(Case::BadCredential) => (
             "the application's secret or certificate is refused",
             FailureClass::Credential,
-            "whoever keeps this machine's configuration".to_owned(),
+            "the administrator of this machine's configuration".to_owned(),
             renew(credential, application, party.name),
         ),
         Some(Case::AssertionTime) => (
-            "refused: the assertion that stands for a secret is too old or from the future",
+            "refused: the client assertion is expired or not yet valid",
             FailureClass::Credential,
-            "whoever keeps this machine".to_owned(),
+            "the administrator of this machine".to_owned(),
             match credential {
                 Credential::ClientCertificate { .. } => {
                     "set this machine's clock right (timedatectl)".to_owned()
@@ -315,7 +315,7 @@ pub(crate) fn refused(
             federate(application, &refusal.description),
         ),
         Some(Case::Disabled) => (
-            "refused: the application is switched off",
+            "refused: the application is disabled",
             FailureClass::Credential,
             format!("an application administrator of tenant {tenant}"),
             format!("{sign_in} && az ad sp update --id {application} --set accountEnabled=true"),
@@ -342,17 +342,17 @@ pub(crate) fn refused(
             "check [cloud] in twinspan.toml".to_owned(),
         ),
         Some(Case::Transient) => {
-            ("Entra could not answer just now", FailureClass::Transient, String::new(), String::new())
+            ("Entra is temporarily unavailable", FailureClass::Transient, String::new(), String::new())
         }
         Some(Case::Slow) => {
-            ("Entra asks to slow down", FailureClass::Throttled, String::new(), String::new())
+            ("Entra is throttling requests", FailureClass::Throttled, String::new(), String::new())
         }
         None => (
             "the sign-in is refused",
             FailureClass::NeedsPerson,
             holder,
             match (credential, refusal.codes.first()) {
-                // Another sign-in may well be refused the same way.
+                // Another sign-in may well be refused for the same reason.
                 (Credential::AzureCli { .. }, Some(number)) => {
                     format!(
                         "open {}/error?code={number} and do what Entra says there; then {sign_in}",
@@ -370,7 +370,7 @@ pub(crate) fn refused(
         StepError::new(class, format!("sign-in as {party}: {seen} ({code}){said}")).code(code.clone());
     error.references = refusal.references();
     error.retry_after = match case {
-        // The loop and telephone limits are counted in minutes; a shorter pause only makes them last longer.
+        // Entra's loop and telephone limits last minutes; retrying sooner prolongs them.
         Some(Case::Slow) => pauses::believed(refusal.retry_after).0.or(Some(Duration::from_mins(5))),
         _ => pauses::believed(refusal.retry_after).0,
     };
@@ -394,7 +394,7 @@ pub(crate) fn refused(
         refusal.correlation.as_ref().map(|id| format!(", correlation id {id}")).unwrap_or_default(),
         refusal.timestamp.as_ref().map(|at| format!(", {at}")).unwrap_or_default(),
     );
-    // An end that was foreseen is no mistake.
+    // An expiry is a known cause, so the wait names it.
     let seen = match case {
         Some(Case::BadCredential) if refusal.codes.contains(&7_000_222) => {
             "the application's secret has expired"
@@ -404,7 +404,7 @@ pub(crate) fn refused(
     let asked_as = match (credential, &refusal.account) {
         (Credential::AzureCli { .. }, Some(account)) => format!("; the Azure CLI is signed in as {account}"),
         (Credential::AzureCli { .. }, None) => {
-            "; as whom the Azure CLI is signed in is not known (az account list --all)".to_owned()
+            "; the signed-in account of the Azure CLI is not known (az account list --all)".to_owned()
         }
         _ => String::new(),
     };
@@ -416,14 +416,14 @@ pub(crate) fn refused(
     error.wait(if kind == WaitKind::Credential { wait.refused() } else { wait })
 }
 
-/// What was made a moment ago is not known everywhere yet: nobody has to do anything.
+/// The error for a service principal that is not replicated yet: Azure completes this by itself.
 fn not_known_yet(party: Party<'_>, credential: &Credential, refusal: &Refusal, at: Timestamp) -> StepError {
     let code = refusal.code();
     let application = credential.client_id().unwrap_or("the application");
     let seen = format!("sign-in as {party}: the application has no service principal in the tenant ({code})");
     let mut error = StepError::new(FailureClass::Propagation, seen).code(code).wait(Wait::remote(format!(
-        "the service principal of application {application}, which came to tenant {} at {at}, is not known to all of Entra yet (a \
-         few minutes; each look is a new sign-in)",
+        "the service principal of application {application}, created in tenant {} at {at}, is not replicated in Entra yet (a \
+         few minutes; each check is a new sign-in)",
         party.tenant
     )));
     error.references = refusal.references();
@@ -439,7 +439,7 @@ fn invite(cloud: &Cloud, sign_in: &str, address: &str) -> String {
     )
 }
 
-/// How the application's own proof is renewed.
+/// How to renew the application's credential.
 fn renew(credential: &Credential, application: &str, identity: &str) -> String {
     match credential {
         Credential::ClientCertificate { certificate, .. } => format!(
@@ -457,9 +457,9 @@ fn renew(credential: &Credential, application: &str, identity: &str) -> String {
     }
 }
 
-/// Lets the application trust the token that was presented.
+/// The command that makes the application trust the presented token.
 fn federate(application: &str, description: &str) -> String {
-    // The description names what did not fit.
+    // The description names the values that did not match.
     let named = |label: &str, otherwise: &'static str| {
         let value = description.split_once(label).and_then(|(_, rest)| rest.split('\'').nth(1));
         value.filter(|value| !value.is_empty()).unwrap_or(otherwise).to_owned()
@@ -522,7 +522,7 @@ mod tests {
         )
     }
 
-    /// Every row of the table of refusals: numbers, the `error` they come with, class, who acts, with what.
+    /// The table of refusals: codes, the `error` they come with, class, who acts, and how.
     #[test]
     fn every_known_refusal_says_who_acts_and_how() {
         type Row = (&'static [u32], &'static str, FailureClass, &'static str, &'static str);
@@ -587,7 +587,7 @@ mod tests {
                 "this machine's configuration",
                 "az ad app credential reset --id app-1",
             ),
-            (&[700024], "invalid_client", Config, "whoever keeps this machine", "put a new token"),
+            (&[700024], "invalid_client", Config, "the administrator of this machine", "put a new token"),
             (
                 &[700211, 700212, 700213],
                 "invalid_client",
@@ -759,7 +759,7 @@ mod tests {
         assert_eq!(
             wait.what,
             "multifactor sign-in required (AADSTS50076): Due to a configuration change made by your administrator, you must use multi-factor \
-             authentication to access 'x'; as whom the Azure CLI is signed in is not known (az account list --all)"
+             authentication to access 'x'; the signed-in account of the Azure CLI is not known (az account list --all)"
         );
         assert_eq!(wait.who.unwrap(), format!("you (nina@contoso.example) in tenant {TENANT}"));
         assert_eq!(wait.action.unwrap(), format!("az login --tenant {TENANT} --allow-no-subscriptions"));

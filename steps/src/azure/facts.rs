@@ -1,13 +1,13 @@
-//! What never changes in a tenant: read once for each process, not once for each step.
+//! Facts about tenants that never change, read once in each process instead of once in each step.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Tenant, what the fact is about, and its type.
+/// Tenant, subject of the fact, and its type.
 type Key = (String, String, TypeId);
 
-/// What is known.
+/// The known facts.
 #[derive(Default)]
 pub(super) struct Facts(Mutex<HashMap<Key, Arc<dyn Any + Send + Sync>>>);
 

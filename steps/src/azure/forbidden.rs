@@ -1,5 +1,5 @@
-//! A refusal that no role lifts, though it is a 403 or looks like one: a deny assignment, a condition on the role that gives roles, a
-//! setting of the directory, a quota. Each says what it is, and who changes what.
+//! Interprets refusals that no role assignment resolves, although they are a 403 or look like one: a deny assignment, a condition
+//! on the role, a setting of the directory, a quota. The error says who must change what.
 
 use twinspan_encode::sh;
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
@@ -10,7 +10,7 @@ use super::redaction;
 use super::refusal::Situation;
 use super::words::Words;
 
-/// `None`: it is none of these.
+/// The error for such a refusal; `None` if it is another one.
 pub(super) fn refused(
     situation: &Situation<'_>,
     status: u16,
@@ -44,7 +44,7 @@ fn waiting(seen: &str, what: String, who: String, action: String) -> StepError {
     StepError::new(FailureClass::Permission, seen).hint(action).wait(wait)
 }
 
-/// "… because of the deny assignment with name 'N' and Id 'I' at scope 'S'."
+/// For the message "… because of the deny assignment with name 'N' and Id 'I' at scope 'S'."
 fn denied(situation: &Situation<'_>, words: &Words, seen: &str) -> StepError {
     let party = situation.sender.party;
     let after = words.message.split_once("deny assignment").map_or("", |(_, after)| after);
@@ -60,19 +60,19 @@ fn denied(situation: &Situation<'_>, words: &Words, seen: &str) -> StepError {
     waiting(
         seen,
         format!(
-            "{named} at {scope} refuses it to {}, whatever roles it has",
+            "{named} at {scope} denies this to {}, regardless of its roles",
             party.person()
         ),
-        format!("the owner of what made the deny assignment (a deployment stack or a managed application) in tenant {}", party.tenant),
+        format!("the owner of the deny assignment's source (a deployment stack or a managed application) in tenant {}", party.tenant),
         format!("az rest --method get --url {}", sh::word(&url)),
     )
     .otherwise(
-        "the answer names who is excluded and what made it (isSystemProtected, description): a deployment stack excludes a principal \
-         by --deny-settings-excluded-principals; giving a role changes nothing",
+        "the response names who is excluded and what created it (isSystemProtected, description): a deployment stack excludes a principal \
+         with --deny-settings-excluded-principals; a role assignment does not help",
     )
 }
 
-/// The sender's own role holds only under a condition, and this is outside of it.
+/// The sender's role has a condition that excludes this action.
 fn conditional(situation: &Situation<'_>, words: &Words, seen: &str) -> StepError {
     let sender = &situation.sender;
     let party = sender.party;
@@ -88,7 +88,7 @@ fn conditional(situation: &Situation<'_>, words: &Words, seen: &str) -> StepErro
             party.person()
         ),
         format!(
-            "an Owner or User Access Administrator of {scope} in tenant {} whose role has no such condition: changes the condition, or does this step",
+            "an Owner or User Access Administrator of {scope} in tenant {} whose role has no such condition: change the condition, or do this step",
             party.tenant
         ),
         format!(
@@ -97,21 +97,21 @@ fn conditional(situation: &Situation<'_>, words: &Words, seen: &str) -> StepErro
             sh::word(query)
         ),
     )
-    .otherwise("the command shows the condition; one for giving roles names which roles may be given, and to which kinds of principals")
+    .otherwise("the command shows the condition; a condition for assigning roles names which roles may be assigned, and to which types of principals")
 }
 
-/// A directory object that only administrators of its unit may change.
+/// A directory object in a restricted management administrative unit: only the unit's administrators may change it.
 fn restricted_unit(situation: &Situation<'_>, words: &Words, seen: &str) -> StepError {
     let party = situation.sender.party;
     waiting(
         seen,
         format!("{}: {}", words.code, redaction::line(&words.message)),
         format!("an administrator who is assigned to that administrative unit of tenant {}", party.tenant),
-        "Entra admin centre, Identity, Roles & admins, Admin units: assign the role within the unit, or take the object out of it".to_owned(),
+        "Entra admin centre, Identity, Roles & admins, Admin units: assign the role within the unit, or remove the object from it".to_owned(),
     )
 }
 
-/// What in a tenant forbids an invitation.
+/// The tenant setting that forbids an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Setting {
     Switched,
@@ -120,7 +120,7 @@ enum Setting {
 }
 
 impl Setting {
-    /// `message` in lower case.
+    /// Expects `message` in lower case.
     fn in_words(message: &str) -> Option<Self> {
         let says = |word: &str| message.contains(word);
         let refuses =
@@ -152,7 +152,7 @@ fn invitation(situation: &Situation<'_>, setting: Setting, words: &Words, seen: 
     let external = "Entra admin centre, External Identities, External collaboration settings";
     let (what, action) = match setting {
         Setting::Switched => (
-            "the external collaboration settings do not let this account invite guests",
+            "the external collaboration settings do not allow this user to invite guests",
             format!("{external}: \"Guest invite settings\" must let {} invite", party.contact.unwrap_or(party.name)),
         ),
         Setting::Domain => (
@@ -173,13 +173,13 @@ fn invitation(situation: &Situation<'_>, setting: Setting, words: &Words, seen: 
         action,
     )
     .otherwise(format!(
-        "no Entra role and no permission of Microsoft Graph helps; the settings of tenant {tenant} do"
+        "an Entra role or a permission of Microsoft Graph does not help; only these settings of tenant {tenant} do"
     ))
 }
 
-/// Codes of limits that somebody raises, unlike those of rates.
+/// Whether the code is a quota that can be raised, unlike a rate limit.
 fn is_quota(code: &str) -> bool {
-    // It has a row of its own.
+    // It is interpreted elsewhere.
     if code == "RoleAssignmentLimitExceeded" {
         return false;
     }
@@ -197,19 +197,20 @@ fn quota(situation: &Situation<'_>, words: &Words, seen: &str) -> StepError {
     let said = redaction::line(&words.message);
     let hint = match situation.service {
         Service::Graph => format!(
-            "a quota of tenant {tenant} is used up ({said}): its Entra administrator deletes what is not needed, for good (Deleted users, Deleted \
-             applications), or asks Microsoft for more; a role changes nothing"
+            "a quota of tenant {tenant} is used up ({said}): its Entra administrator permanently deletes objects that are not needed (Deleted users, Deleted \
+             applications), or requests an increase from Microsoft; a role assignment does not help"
         ),
         Service::Arm => format!(
-            "a quota of {} in tenant {tenant} is used up ({said}): its owner removes what is not needed, or asks for more (Azure portal, Quotas, \
-             New quota request); a role changes nothing",
+            "a quota of {} in tenant {tenant} is used up ({said}): its owner deletes resources that are not needed, or requests an increase (Azure portal, Quotas, \
+             New quota request); a role assignment does not help",
             enclosing(situation.path)
         ),
     };
     StepError::new(FailureClass::Policy, seen).hint(hint)
 }
 
-/// A 403 of Azure Resource Manager that names no action: what is missing is not known, and no role is guessed.
+/// The error for a 403 of Azure Resource Manager that names no action: which permission is missing is unknown, so no role is
+/// suggested.
 pub(super) fn unexplained(situation: &Situation<'_>, words: &Words, seen: &str) -> StepError {
     let party = situation.sender.party;
     let scope = enclosing(situation.path);
@@ -223,10 +224,10 @@ pub(super) fn unexplained(situation: &Situation<'_>, words: &Words, seen: &str) 
             situation.sender.claims.oid.as_deref().map(|id| format!(" --assignee {}", sh::word(id))).unwrap_or_default()
         ),
     )
-    .otherwise("the command shows what roles there are; if one of them should do, the sentence above names what else forbids it")
+    .otherwise("the command shows the roles; if one of them should be enough, the message above names what else forbids it")
 }
 
-/// Puts what helps if the first does not.
+/// Adds the alternative to an error's wait.
 trait Otherwise {
     fn otherwise(self, text: impl Into<String>) -> Self;
 }

@@ -1,5 +1,6 @@
-//! Rights that were given a moment ago. Azure says that a role takes up to ten minutes to take effect: until then a refusal is
-//! no lack of it. This process knows those that it gave; of a step that is needed, the journal has them as its receipt.
+//! Roles that were assigned recently. Azure documents up to ten minutes until a role assignment is effective: until then a
+//! refusal does not mean that the role is missing. This process knows its own assignments; those of steps that a step depends
+//! on come from their receipts in the journal.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,74 +9,74 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// So long a refusal may be due to a right that is new.
+/// How long a refusal may be due to a new role assignment.
 const PROPAGATION: SignedDuration = SignedDuration::from_mins(15);
 
-/// One of them, as the step that gave it leaves it to those that need it.
+/// A role assignment, as the receipt of its step describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Grant {
     tenant: String,
     scope: String,
     principal: String,
-    /// Its members are not known here.
+    /// The principal is a group, whose members are not known here.
     to_group: bool,
     at: Timestamp,
 }
 
-/// The receipt of a step that gave a right.
+/// The receipt of a step that assigned a role.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Receipt {
     role_given: Grant,
-    /// Why the role assignment may have existed before.
+    /// Why the role assignment may be pre-existing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unproven: Option<String>,
 }
 
 impl Grant {
-    /// Those in the receipts of other steps.
+    /// The role assignments in the receipts of other steps.
     pub(crate) fn in_receipts(receipts: &[Value]) -> Vec<Grant> {
         let given = receipts.iter().filter_map(|receipt| Receipt::deserialize(receipt).ok());
         given.map(|receipt| receipt.role_given).collect()
     }
 
-    /// Why the role assignment that this receipt is of may have existed before.
+    /// Why the role assignment of this receipt may be pre-existing.
     pub(crate) fn unproven(receipt: Option<&Value>) -> Option<String> {
         Receipt::deserialize(receipt?).ok()?.unproven
     }
 
-    /// When it was given, if that was a moment ago and it may allow `principal` what lies at `scope`.
+    /// When the role was assigned, if that was recent and it may apply to `principal` at `scope`.
     fn reaches(&self, tenant: &str, scope: &str, principal: &str, now: Timestamp) -> Option<Timestamp> {
         let fits = self.tenant.eq_ignore_ascii_case(tenant)
             && (self.to_group || self.principal == principal)
             && reaches(&self.scope, scope)
-            // One of a time to come was given by a clock that was ahead: how long ago that was is not known.
+            // A time in the future comes from a clock that was ahead, so the age of the assignment is unknown.
             && (SignedDuration::ZERO..PROPAGATION).contains(&now.duration_since(self.at));
         fits.then_some(self.at)
     }
 }
 
-/// For so long nobody else asks whether the roles of an account are effective, after one who asked was refused: a little
-/// longer than that one takes to ask again.
+/// After a refusal, only the refused step checks for so long whether the principal's roles are effective: a little longer than
+/// its retry takes.
 const ONE_ASKS: SignedDuration = SignedDuration::from_secs(75);
 
-/// So many looks in a row a step leaves to others: what holds up one role need not hold up another.
+/// How many checks in a row a step leaves to another: what delays one role need not delay another.
 const MOST_LEFT: u8 = 4;
 
-/// What was given.
+/// Recent role assignments, and the steps that wait for them.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     given: Mutex<Vec<Grant>>,
     waits: Mutex<Waits>,
 }
 
-/// Who waits for roles to be effective.
+/// The steps that wait for roles to become effective.
 #[derive(Debug, Default)]
 struct Waits {
-    /// The last refusal of an account in a tenant: when, where, and since when the role is given that was waited for.
+    /// The last refusal of a principal in a tenant: when, where, and when the role in question was assigned.
     refused: HashMap<(String, String), Refused>,
-    /// How many looks each step has left to others.
+    /// How many checks each step has left to others.
     left: HashMap<String, u8>,
 }
 
@@ -88,7 +89,7 @@ struct Refused {
 }
 
 impl Grants {
-    /// Remembers a role that was given at `scope` of `tenant`. Gives the receipt by which others know of it.
+    /// Records a role assignment at `scope` of `tenant`. Returns the receipt by which other steps learn of it.
     pub(crate) fn given(
         &self,
         tenant: &str,
@@ -111,8 +112,7 @@ impl Grants {
         serde_json::to_value(Receipt { role_given: grant, unproven }).ok()
     }
 
-    /// When something was given to `principal` that may allow it `scope`, if that was a moment ago: by this process, or
-    /// by whoever left `others`.
+    /// When a role that may apply at `scope` was assigned to `principal`, if that was recent: by this process, or in `others`.
     pub(crate) fn recent(
         &self,
         others: &[Grant],
@@ -128,7 +128,8 @@ impl Grants {
         fits.max()
     }
 
-    /// `asker` was refused at `scope`, as the role of `principal` there, given at `given`, is not effective yet.
+    /// Records that `asker` was refused at `scope`, because the role of `principal`, assigned at `given`, is not effective
+    /// yet.
     pub(crate) fn refused(
         &self,
         tenant: &str,
@@ -147,7 +148,7 @@ impl Grants {
         }
     }
 
-    /// `principal` was let in at `scope`.
+    /// Records that `principal` was allowed at `scope`.
     pub(crate) fn let_in(&self, tenant: &str, scope: &str, principal: &str) {
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         let account = account(tenant, principal);
@@ -156,8 +157,8 @@ impl Grants {
         }
     }
 
-    /// Where `principal` was refused a moment ago for want of a role that is as old as the one that it waits for since
-    /// `given`: then `asker` need not ask. One look in five it asks all the same.
+    /// The scope where another step checks for the same principal, if it was just refused for a role assigned no later than
+    /// `given`: then `asker` need not send its request. Every fifth time it sends it all the same.
     pub(crate) fn left_to(
         &self,
         tenant: &str,
@@ -189,13 +190,13 @@ fn is_fresh(refused: &Refused, now: Timestamp) -> bool {
     now.duration_since(refused.at) < ONE_ASKS
 }
 
-/// Whether one of two scopes holds the other.
+/// Whether one of two scopes contains the other.
 fn reaches_either(one: &str, other: &str) -> bool {
     let (one, other) = (one.to_ascii_lowercase(), other.to_ascii_lowercase());
     reaches(&one, &other) || reaches(&other, &one)
 }
 
-/// Whether what is given at one scope counts at another. What lies in a management group is not known here.
+/// Whether a role at one scope may apply at another. The contents of management groups are not known here.
 fn reaches(given: &str, scope: &str) -> bool {
     given.starts_with("/providers/microsoft.management/")
         || scope == given
@@ -220,10 +221,7 @@ mod tests {
         assert!(!recent("t", "/subscriptions/s2", "p", 1));
         assert!(!recent("t", "/subscriptions/s", "q", 1));
         grants.given("t", "/providers/Microsoft.Management/managementGroups/m", "g", true, None, at(20));
-        assert!(
-            recent("t", "/subscriptions/s2", "anybody", 21),
-            "a group's members, below a management group"
-        );
+        assert!(recent("t", "/subscriptions/s2", "other", 21), "a group's members, below a management group");
     }
 
     #[test]
@@ -232,19 +230,19 @@ mod tests {
         let grants = Grants::default();
         let left_to =
             |asker: &str, given: i64, now: i64| grants.left_to("t", "p", at(given), asker, at(now)).is_some();
-        assert!(!left_to("a", 0, 5), "nobody was refused yet");
+        assert!(!left_to("a", 0, 5), "no step was refused yet");
         grants.refused("T", "/subscriptions/A", "P", at(0), ("a", at(5)));
         grants.refused("t", "/subscriptions/b", "p", at(3), ("b", at(6)));
         assert!(left_to("b", 3, 7) && left_to("c", 0, 79));
-        assert!(!left_to("a", 0, 7), "who asks for all asks again");
+        assert!(!left_to("a", 0, 7), "the step that checks for all checks again");
         assert!(!left_to("d", -1, 7), "an older role may be effective before");
         assert_eq!(grants.left_to("t", "other", at(3), "b", at(7)), None);
-        assert!(!left_to("c", 3, 80), "then another asks");
+        assert!(!left_to("c", 3, 80), "then another step checks");
         grants.refused("t", "/subscriptions/a", "p", at(0), ("a", at(35)));
         for look in 0..3 {
             assert!(left_to("b", 3, 36), "{look}");
         }
-        assert!(!left_to("b", 3, 36), "one look in five is its own");
+        assert!(!left_to("b", 3, 36), "every fifth time it checks itself");
         assert!(left_to("b", 3, 36));
         grants.let_in("t", "/subscriptions/elsewhere", "p");
         assert!(left_to("c", 3, 36));

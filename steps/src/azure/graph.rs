@@ -1,4 +1,4 @@
-//! Microsoft Graph v1.0.
+//! The client of Microsoft Graph v1.0.
 
 use azure_core::http::Url;
 use http::Method;
@@ -33,7 +33,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// GET of one object with query parameters (unencoded); `None`: not there.
+    /// GET of one object with query parameters (unencoded); `None` if it does not exist.
     pub async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -50,8 +50,8 @@ impl<'a> Graph<'a> {
         self.caller.decode(&call, &answer, About::Object(path)).map(Some)
     }
 
-    /// GET of a collection with query parameters (unencoded), all pages. With `$count` among them the advanced filters
-    /// (`ne`, `not`, `endsWith`) work too.
+    /// GET of a collection with query parameters (unencoded); reads all pages. With `$count` among them the advanced
+    /// filters (`ne`, `not`, `endsWith`) work, too.
     pub async fn list<T: DeserializeOwned>(
         &self,
         path: &str,

@@ -1,9 +1,9 @@
-//! The other side's rate limits, as far as they are known: shared by all steps of all runs that this process drives.
+//! Rate limits of the remote, as far as they are known, shared by all steps of all runs that this process drives.
 //!
-//! Azure counts requests by subscription (or tenant), principal and sort, in buckets that refill. Each answer says how much
-//! is left; a 429 says for how long to stay away, and whoever comes earlier is told anew. So a step asks here before it
-//! sends. It does not sleep: one that may not send yet is told when, and the engine parks it until then. Steps that wait
-//! for the same bucket get a time each, at the pace at which it refills.
+//! Azure counts requests by subscription (or tenant), principal and kind of request, in buckets that refill. A response
+//! states how much is left; a 429 states a delay, and an earlier request only gets another 429. Before each request a step
+//! asks here whether it may send. It does not sleep: if it may not send yet, it gets a time, and the engine parks it until
+//! then. Steps that wait for the same bucket get different times, at the bucket's refill rate.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,20 +13,20 @@ use http::{HeaderMap, Method};
 use jiff::{SignedDuration, Timestamp};
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
-/// Where requests are counted together.
+/// The bucket owner that requests are counted for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Quota {
-    /// Requests about one subscription, of this tenant.
+    /// Requests about one subscription, from a principal of this tenant.
     Subscription { id: String, tenant: String },
-    /// Requests to Azure Resource Manager about no subscription, as somebody of this tenant.
+    /// Requests to Azure Resource Manager without a subscription, from a principal of this tenant.
     Tenant(String),
-    /// Microsoft Graph of this tenant.
+    /// Requests to Microsoft Graph in this tenant.
     Directory(String),
     /// Sign-ins to this tenant.
     SignIn(String),
 }
 
-/// What is counted apart.
+/// Kinds of requests that are counted separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sort {
     Reads,
@@ -34,59 +34,59 @@ pub(crate) enum Sort {
     Deletes,
 }
 
-/// Where and as whom a request is counted.
+/// The bucket of a request: quota, kind and principal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Lane {
     pub(crate) quota: Quota,
     pub(crate) sort: Sort,
-    /// Object id, or what else tells principals apart.
+    /// Object id, or another text that identifies the principal.
     pub(crate) principal: String,
 }
 
-/// What is known.
+/// The known state of all buckets.
 #[derive(Default)]
 pub(crate) struct Limits(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// Nobody sends before: a refusal does not say whether it was for one principal or for all.
+    /// No request may be sent before this time: a refusal does not say whether it applies to one principal or to all.
     closed: BTreeMap<(Quota, Sort), Timestamp>,
     meters: BTreeMap<Lane, Meter>,
 }
 
-/// One bucket, as its answers show it.
+/// One bucket, as the responses show it.
 #[derive(Debug)]
 struct Meter {
-    /// How much was left at that time; `None`: not said yet.
+    /// Requests left at time `at`; `None` before the first response that states it.
     left: Option<f64>,
     at: Timestamp,
-    /// The most that was ever left.
+    /// The largest number that was ever left.
     most: f64,
-    /// How many come back each second.
+    /// Requests refilled per second.
     rate: f64,
-    /// How many an attempt sends: requests and attempts so far, older ones counting less.
+    /// Requests per attempt, from the counts of requests and attempts, which decay.
     cost: f64,
     sent: f64,
     attempts: f64,
-    /// What was left when measuring began, and how many were answered since.
+    /// Start of the current measurement of the rate: its time, requests left then, and responses since.
     mark: (Timestamp, f64, f64),
-    /// Who was told to come back, and when.
+    /// The steps that were given a time, with that time.
     parked: BTreeMap<String, Timestamp>,
-    /// The first time that nobody was told yet.
+    /// The first free time.
     next: Timestamp,
 }
 
-/// So much stays in a bucket for others who act as the same principal.
+/// This many requests stay in a bucket for other programs that use the same principal.
 const RESERVE: f64 = 1.0;
-/// Slower than this no bucket is believed to refill.
+/// The lowest refill rate that is assumed, per second.
 const SLOWEST: f64 = 0.2;
-/// A refusal without a time: so long nobody else tries either. The step itself waits by the engine's schedule.
+/// For a refusal without a delay: how long other steps do not send, either. The step itself waits by the engine's schedule.
 const UNSAID: SignedDuration = SignedDuration::from_secs(5);
-/// Who does not come back within this time after its turn does not come.
+/// A step that has not returned this long after its time is dropped.
 const FORGOTTEN: SignedDuration = SignedDuration::from_mins(5);
-/// How much of what was counted still counts at the next attempt.
+/// Factor by which the counts decay at each attempt.
 const FADING: f64 = 0.95;
-/// Rounding must not send anybody away.
+/// Tolerance for rounding errors.
 const NEARLY: f64 = 1e-6;
 
 impl Sort {
@@ -106,7 +106,7 @@ impl Sort {
         }
     }
 
-    /// How many a second Azure says to refill.
+    /// The documented refill rate, per second.
     fn documented(self) -> f64 {
         match self {
             Sort::Reads => 25.0,
@@ -114,7 +114,7 @@ impl Sort {
         }
     }
 
-    /// How many an attempt sends, about: one that is broken off in the middle begins anew and has gained nothing.
+    /// Typical requests per attempt: an attempt that is interrupted in the middle must start over.
     fn cost(self) -> f64 {
         match self {
             Sort::Reads => 3.0,
@@ -124,7 +124,7 @@ impl Sort {
 }
 
 impl Quota {
-    /// "subscription aaaa…"
+    /// The quota in words: "subscription aaaa…".
     fn words(&self) -> String {
         match self {
             Quota::Subscription { id, tenant } => format!("subscription {id} in tenant {tenant}"),
@@ -140,7 +140,7 @@ impl Lane {
         (self.quota.clone(), self.sort)
     }
 
-    /// The wait of whoever may go on at `until`.
+    /// The wait until the time `until`.
     pub(crate) fn wait(&self, until: Timestamp) -> Wait {
         let sort = match self.quota {
             Quota::SignIn(_) => String::new(),
@@ -148,10 +148,13 @@ impl Lane {
         };
         let at = until.as_second() + i64::from(until.subsec_nanosecond() > 0);
         let at = Timestamp::from_second(at).unwrap_or(until);
-        Wait::new(WaitKind::Limit, format!("rate limit of {}{sort}: again at {at}", self.quota.words()))
+        Wait::new(
+            WaitKind::Limit,
+            format!("rate limit of {}{sort}: next request at {at}", self.quota.words()),
+        )
     }
 
-    /// What an answer says is left for this principal here.
+    /// The number that a response states as left in this bucket.
     fn left(&self, headers: &HeaderMap) -> Option<f64> {
         let place = match self.quota {
             Quota::Subscription { .. } => "subscription",
@@ -166,7 +169,7 @@ impl Lane {
     }
 }
 
-/// A time this many seconds later.
+/// The time this many seconds later.
 fn later(at: Timestamp, seconds: f64) -> Timestamp {
     let span = SignedDuration::try_from_secs_f64(seconds.clamp(0.0, 3600.0)).unwrap_or(SignedDuration::ZERO);
     at.saturating_add(span).unwrap_or(at)
@@ -200,7 +203,7 @@ impl Meter {
         }
     }
 
-    /// Another request is sent, the first of its attempt or not.
+    /// Counts a request; `first`: the first one of its attempt.
     fn send(&mut self, first: bool) {
         self.left = self.left.map(|left| left - 1.0);
         if first {
@@ -208,13 +211,13 @@ impl Meter {
             self.attempts = self.attempts * FADING + 1.0;
         }
         self.sent += 1.0;
-        // Few attempts tell little.
+        // Few attempts are not representative.
         if self.attempts >= 4.0 {
             self.cost = self.sent / self.attempts;
         }
     }
 
-    /// A time of its own for `asker`, not before `from`.
+    /// Gives `asker` a time of its own, not before `from`.
     fn park(&mut self, asker: &str, from: Timestamp) -> Timestamp {
         let at = self.next.max(from);
         self.next = later(at, self.cost / self.rate);
@@ -230,15 +233,15 @@ impl Meter {
         }
         self.parked.remove(asker);
         let Some(left) = self.left else {
-            // After a refusal, before any answer said more: one at a time.
+            // After a refusal, before a response states a number: one step at a time.
             return if turn.is_some() || self.parked.is_empty() {
                 Ok(())
             } else {
                 Err(self.park(asker, now))
             };
         };
-        // Whose turn it is needs enough for itself; who comes anew leaves enough for each of those who wait, and some for
-        // others who act as the same principal. A bucket may hold less than that.
+        // A step with a time needs enough for itself. A new step must also leave enough for every waiting step, and the
+        // reserve. A bucket may hold less than an attempt needs.
         #[expect(clippy::cast_precision_loss, reason = "fewer steps than that wait")]
         let waiting = if turn.is_some() { 0.0 } else { RESERVE + self.cost * self.parked.len() as f64 };
         let own = self.cost.min(self.most.max(1.0));
@@ -250,7 +253,7 @@ impl Meter {
         Err(self.park(asker, later(now, (own + reserve - left) / self.rate)))
     }
 
-    /// An answer said that `left` is left.
+    /// Records that a response stated `left` requests.
     fn heard(&mut self, left: f64, documented: f64, now: Timestamp) {
         self.most = self.most.max(left);
         self.at = self.at.max(now);
@@ -258,7 +261,7 @@ impl Meter {
         let (since, before, answered) = self.mark;
         let answered = answered + 1.0;
         self.mark.2 = answered;
-        // A bucket that may have been full in between shows nothing.
+        // A bucket that may have been full in between does not show its rate.
         if left >= self.most / 2.0 {
             self.mark = (now, left, 0.0);
         } else if between(since, now) >= 1.0 {
@@ -269,10 +272,10 @@ impl Meter {
         }
     }
 
-    /// Refused: there is one again at `until`.
+    /// Records a refusal: one request is available at `until`.
     fn closed(&mut self, until: Timestamp) {
         self.rate = (self.rate / 2.0).max(SLOWEST);
-        // Where no answer says what is left, nothing is known but that time.
+        // If no response states a number, only this time is known.
         self.left = self.left.map(|_| 1.0);
         self.at = until;
         self.next = self.next.max(until);
@@ -284,8 +287,8 @@ impl Limits {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether `asker` (a step of a run) may send on `lane` now; otherwise the failure that says when it may. An attempt
-    /// that has `begun` there goes on, unless Azure said to stay away.
+    /// Checks whether `asker` (a step of a run) may send on `lane` now; the error states when it may. An attempt that has
+    /// `begun` there continues, unless Azure gave a delay.
     pub(crate) fn admit(
         &self,
         lane: &Lane,
@@ -321,7 +324,7 @@ impl Limits {
         })
     }
 
-    /// Takes in what an answer says is left.
+    /// Records the number that a response states as left.
     pub(crate) fn heard(&self, lane: &Lane, headers: &HeaderMap, now: Timestamp) {
         if let Some(left) = lane.left(headers) {
             let mut known = self.known();
@@ -330,7 +333,7 @@ impl Limits {
         }
     }
 
-    /// `asker` was refused for too many requests: nobody sends there before the time that was said. Says its turn.
+    /// Records that `asker` got a 429: no step sends there before the stated delay is over. Returns the time for `asker`.
     pub(crate) fn refused(
         &self,
         lane: &Lane,
@@ -395,12 +398,14 @@ mod tests {
         let error = limits.admit(&writes, "d", true, at(1.5)).unwrap_err();
         let what = error.wait.unwrap().what;
         assert!(
-            what.starts_with("rate limit of subscription s in tenant t (writes): again at 1970-01-12T"),
+            what.starts_with(
+                "rate limit of subscription s in tenant t (writes): next request at 1970-01-12T"
+            ),
             "{what}"
         );
     }
 
-    /// Microsoft Graph says nothing of what is left: once those who waited are through, nothing is held back.
+    /// Microsoft Graph states no numbers: once the waiting steps are through, no step is held back.
     #[test]
     fn where_nothing_is_said_of_what_is_left_a_refusal_is_over_when_its_time_is() {
         let limits = Limits::default();
@@ -428,17 +433,17 @@ mod tests {
     fn a_bucket_that_is_nearly_empty_slows_down_to_its_refill_and_no_further() {
         let limits = Limits::default();
         let writes = lane("s", Sort::Writes);
-        assert_eq!(told(&limits, &writes, "a", 0.0), 0.0, "nothing is known yet");
+        assert_eq!(told(&limits, &writes, "a", 0.0), 0.0, "no response has stated a number yet");
         limits.heard(&writes, &left(3), at(0.0));
         assert_eq!(told(&limits, &writes, "b", 0.0), 0.0);
         assert_eq!(told(&limits, &writes, "c", 0.0), 0.0);
         let times: Vec<f64> =
             ["d", "e", "f"].iter().map(|asker| told(&limits, &writes, asker, 0.0)).collect();
-        assert_eq!(times[0], 0.1, "ten a second, until it is known better");
+        assert_eq!(times[0], 0.1, "ten a second, until the rate is measured");
         assert!((times[2] - times[0] - 0.2).abs() < 0.001, "{times:?}");
     }
 
-    /// A bucket of 10 that refills one a second is drained and found out.
+    /// A bucket of 10 that refills one a second is drained, and its rate is measured.
     #[test]
     fn the_pace_is_learned_from_what_is_left() {
         let limits = Limits::default();

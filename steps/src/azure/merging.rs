@@ -1,29 +1,29 @@
-//! What is sent over what exists: a PUT replaces the whole resource, so that what the plan does not speak of has to be sent
-//! along as it was read.
+//! Builds the body of a PUT over an existing resource: the PUT replaces the whole resource, so properties that the plan does
+//! not set must be sent as they were read.
 
 use serde_json::{Map, Value};
 
-/// Fields that Azure writes itself, at whatever depth.
+/// Fields that only Azure writes, at any depth.
 const READ_ONLY: [&str; 5] = ["provisioningState", "resourceGuid", "etag", "systemData", "crossTenantScopes"];
-/// Fields of the envelope that a request does not carry.
+/// Fields of the envelope that a request must not contain.
 const ENVELOPE: [&str; 3] = ["id", "name", "type"];
-/// By what the items of a list are told apart, the first that an item has.
+/// Fields that identify an element of a list; the first one that an element has counts.
 pub(crate) const KEYS: [&str; 5] = ["name", "networkGroupId", "resourceId", "id", "key"];
 
-/// `wanted` over `found`. Lists at the paths in `union` keep what they hold besides; other lists are what `wanted` says, and
-/// their items keep what it does not say of them.
+/// Merges `wanted` into `found`. Lists at the paths in `union` keep their other elements; other lists have exactly the
+/// elements of `wanted`. An element keeps the fields that `wanted` does not set.
 pub(crate) fn over(found: &Map<String, Value>, wanted: &Value, union: &[&str]) -> Value {
     let mut found = found.clone();
     found.retain(|name, _| !ENVELOPE.iter().any(|own| own.eq_ignore_ascii_case(name)));
     merged(&Value::Object(found), wanted, "", union)
 }
 
-/// The value of a field, whatever its case.
+/// The value of a field; the name ignores case.
 pub(crate) fn field<'v>(of: &'v Map<String, Value>, name: &str) -> Option<(&'v String, &'v Value)> {
     of.get_key_value(name).or_else(|| of.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)))
 }
 
-/// What tells an item of a list apart.
+/// The identity of a list element.
 pub(crate) fn key(item: &Value) -> Option<(&'static str, String)> {
     let fields = item.as_object()?;
     KEYS.iter().find_map(|name| {

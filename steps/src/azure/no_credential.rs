@@ -1,4 +1,5 @@
-//! Sign-in that this machine cannot try, or that its own platform refuses: what is missing, and who provides it.
+//! Errors of a sign-in that this machine cannot try, or that its own platform refuses: what is missing, and who
+//! provides it.
 
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use super::party::Party;
 use super::wire::TransportFault;
 use super::{cli_program, redaction, retry_after};
 
-/// `credential = "none"`.
+/// The error for `credential = "none"`.
 pub(crate) fn none(cx: &StepCx<'_>, party: Party<'_>) -> StepError {
     let what = format!("this machine has no credential for {party}");
     let action = format!("twinspan hand-over {} --as {}", cx.run, sh::word(party.name));
     let wait = Wait::new(WaitKind::Credential, what.clone())
-        .who(format!("whoever holds the credential of {party}"))
+        .who(format!("a person with the credential of {party}"))
         .action(action.clone())
         .otherwise(format!(
             "twinspan resume on a machine that has the credential, or set [identities.{}] in twinspan.toml",
@@ -27,7 +28,7 @@ pub(crate) fn none(cx: &StepCx<'_>, party: Party<'_>) -> StepError {
     StepError::new(FailureClass::Credential, what).hint(action).wait(wait)
 }
 
-/// The configuration does not describe a whole credential.
+/// The error for an incomplete credential.
 pub(crate) fn not_usable(party: Party<'_>, error: &CredentialError) -> StepError {
     let name = party.name;
     let action = match error {
@@ -38,18 +39,18 @@ pub(crate) fn not_usable(party: Party<'_>, error: &CredentialError) -> StepError
     };
     let mut unusable = configuration(party, &format!("{error} (tenant {})", party.tenant), action);
     if let (CredentialError::NotConfigured { .. }, Some(wait)) = (error, &mut unusable.wait) {
-        // As with "none": nothing was tried, and somebody else may have one.
+        // As with "none": no sign-in was tried, and another machine may have a credential.
         wait.refused = false;
     }
     unusable
 }
 
-/// The configuration is whole, and does not work here.
+/// The error for a complete configuration that does not work on this machine.
 pub(crate) fn configuration(party: Party<'_>, what: &str, action: String) -> StepError {
     waiting(party, redaction::line(what), action)
 }
 
-/// A token of another tenant than the one asked for: only a machine's own identity does that.
+/// The error for a token of another tenant than the requested one: only a managed identity returns that.
 pub(crate) fn other_tenant(party: Party<'_>, credential: &Credential, issued_by: &str) -> StepError {
     let what = match credential {
         Credential::ManagedIdentity { .. } => format!(
@@ -58,7 +59,7 @@ pub(crate) fn other_tenant(party: Party<'_>, credential: &Credential, issued_by:
             party.tenant
         ),
         _ => format!(
-            "asked for a token of tenant {} as {party}, and got one of tenant {issued_by}",
+            "asked for a token of tenant {} as {party}, but received one of tenant {issued_by}",
             party.tenant
         ),
     };
@@ -70,7 +71,7 @@ pub(crate) fn other_tenant(party: Party<'_>, credential: &Credential, issued_by:
     waiting(party, what, action)
 }
 
-/// The Azure CLI's own troubles, in its own words.
+/// The error of the Azure CLI itself, with its message.
 pub(crate) fn azure_cli(
     party: Party<'_>,
     credential: &Credential,
@@ -87,7 +88,7 @@ pub(crate) fn azure_cli(
             party.you(),
             format!("sign-in as {party}: {}", cli_program::NO_JSON),
             format!(
-                "look at what is printed beside the JSON: az account get-access-token --tenant {} --output json",
+                "check what is printed besides the JSON: az account get-access-token --tenant {} --output json",
                 sh::word(party.tenant)
             ),
         );
@@ -110,7 +111,7 @@ pub(crate) fn azure_cli(
     waiting_for(party.you(), format!("sign-in as {party} through the Azure CLI: {said}{asked_as}"), sign_in)
 }
 
-/// The identity service of the machine, or of the pipeline, gave no token.
+/// The error if the identity service of the machine, or of the pipeline, returns no token.
 pub(crate) fn platform(party: Party<'_>, credential: &Credential, seen: &Seen, now: Timestamp) -> StepError {
     let name = party.name;
     let host = &seen.host;
@@ -131,7 +132,7 @@ pub(crate) fn platform(party: Party<'_>, credential: &Credential, seen: &Seen, n
             return waiting(
                 party,
                 format!(
-                    "sign-in as {party}: no identity service of Azure answers on this machine ({host}: {fault})"
+                    "sign-in as {party}: no identity service of Azure responds on this machine ({host}: {fault})"
                 ),
                 format!(
                     "run twinspan resume on an Azure machine that has a managed identity, or set another credential in \
@@ -145,16 +146,16 @@ pub(crate) fn platform(party: Party<'_>, credential: &Credential, seen: &Seen, n
         (429, ..) => {
             let mut error = StepError::new(
                 FailureClass::Throttled,
-                format!("sign-in as {party}: the identity service at {host} asks to slow down"),
+                format!("sign-in as {party}: the identity service at {host} is throttling requests"),
             );
             error.retry_after = retry_after(&reply.headers, now).or(Some(Duration::from_secs(5)));
             return error;
         }
-        // A page instead of a token: nobody is signed in there.
+        // A page instead of a token means that the request was not signed in.
         (200..400 | 401, Some(_), _) => (
             format!("Azure Pipelines does not accept the pipeline's own token (status {status})"),
-            "map SYSTEM_ACCESSTOKEN: $(System.AccessToken) into the environment of the pipeline's step; it ends with the \
-             job, so go on in a new job with twinspan resume"
+            "map SYSTEM_ACCESSTOKEN: $(System.AccessToken) into the environment of the pipeline's step; it expires with the \
+             job, so continue in a new job with twinspan resume"
                 .to_owned(),
         ),
         (400..500, Some(connection), _) => (
@@ -174,12 +175,12 @@ pub(crate) fn platform(party: Party<'_>, credential: &Credential, seen: &Seen, n
         (400 | 403, None, None) => (
             format!("this machine has no system-assigned identity (status {status})"),
             format!(
-                "az vm identity assign --resource-group GROUP --name MACHINE, or say client_id of a user-assigned one in \
+                "az vm identity assign --resource-group GROUP --name MACHINE, or set client_id of a user-assigned one in \
                  [identities.{name}]"
             ),
         ),
         (401 | 404 | 405, None, _) => (
-            format!("what answers at {host} is no identity service of Azure (status {status})"),
+            format!("the service at {host} is not an identity service of Azure (status {status})"),
             format!(
                 "run twinspan resume on an Azure machine that has a managed identity, or set another credential in \
                  [identities.{name}]"
@@ -188,7 +189,7 @@ pub(crate) fn platform(party: Party<'_>, credential: &Credential, seen: &Seen, n
         _ => {
             return StepError::new(
                 FailureClass::Transient,
-                format!("sign-in as {party}: the identity service at {host} answered with status {status}"),
+                format!("sign-in as {party}: the identity service at {host} returned status {status}"),
             );
         }
     };
@@ -198,7 +199,7 @@ pub(crate) fn platform(party: Party<'_>, credential: &Credential, seen: &Seen, n
 }
 
 fn waiting(party: Party<'_>, what: String, action: String) -> StepError {
-    waiting_for(format!("whoever holds the credential of {}", party.person()), what, action)
+    waiting_for(format!("a person with the credential of {}", party.person()), what, action)
 }
 
 fn waiting_for(who: String, what: String, action: String) -> StepError {

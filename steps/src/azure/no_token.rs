@@ -1,4 +1,5 @@
-//! Why there is no token: Entra's words, the platform's, the Azure CLI's, or none at all.
+//! Builds the error for a missing token from the response of Entra, of the platform or of the Azure CLI, or
+//! from a transport fault.
 
 use jiff::Timestamp;
 use twinspan_engine::{FailureClass, StepError};
@@ -12,7 +13,7 @@ use super::tokens::Tokens;
 use super::{entra, pauses, redaction, retry_after, unreachable};
 
 impl Tokens {
-    /// From the remembered answer where there was one; the Azure CLI leaves only its text.
+    /// Uses the recorded response if there is one; the Azure CLI leaves only its text.
     pub(super) fn refused(
         &self,
         now: Timestamp,
@@ -39,14 +40,14 @@ impl Tokens {
                     None => configuration(
                         party,
                         &format!("sign-in as {party}: {}", redaction::line(text)),
-                        format!("look at [identities.{}] in twinspan.toml", party.name),
+                        format!("check [identities.{}] in twinspan.toml", party.name),
                     ),
                 };
             }
         };
         let reply = match &seen.end {
             Ok(reply) => reply,
-            // Asking for a token changes nothing, so it does not matter whether it arrived.
+            // A token request changes nothing, so it does not matter whether it arrived.
             Err(fault) => {
                 let seen = format!("sign-in as {party} at {login}: {fault}");
                 return unreachable::error(seen, fault, &self.cloud, login);
@@ -59,7 +60,8 @@ impl Tokens {
             return entra::refused(party, credential, &self.cloud, &refusal, came);
         }
         let status = reply.status;
-        let seen = format!("sign-in as {party} at {login}: status {status}, and not in the words of Entra");
+        let seen =
+            format!("sign-in as {party} at {login}: status {status}, without an error of Entra in the body");
         if status == 407 {
             return unreachable::proxy_wants_sign_in(seen, login);
         }
@@ -70,8 +72,9 @@ impl Tokens {
             429 => FailureClass::Throttled,
             _ => FailureClass::Transient,
         };
-        let mut error = StepError::new(class, seen)
-            .hint(format!("a proxy or firewall between this machine and {login} may have answered"));
+        let mut error = StepError::new(class, seen).hint(format!(
+            "a proxy or firewall between this machine and {login} may have sent this response"
+        ));
         error.retry_after = pauses::believed(wait).0;
         error
     }

@@ -1,6 +1,6 @@
-//! Operations that go on after their write was accepted. Their addresses are signed, change and may be broken, so they live
-//! in memory only, and prove nothing: a read of the resource does. But where that read does not show what was accepted, the
-//! operation itself may say why.
+//! Long-running operations of accepted writes. Their URLs are signed, change and may be broken, so they are kept in memory
+//! only. They prove nothing; only a read of the resource does. But if that read does not show the accepted change, the
+//! operation may say why.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,24 +13,24 @@ use twinspan_engine::{Phase, RunId, StepError, StepKey};
 use super::caller::{Answer, Call, Caller};
 use super::cloud::Service;
 
-/// The latest operation of each step of this process; after a crash they are not known.
+/// The latest operation of each step of this process; unknown after a crash.
 #[derive(Default)]
 pub(crate) struct Operations(Mutex<BTreeMap<(RunId, StepKey), Operation>>);
 
 #[derive(Clone, Debug)]
 enum Operation {
-    /// Not asked yet, or it went on when it was.
+    /// Not polled yet, or still running at the last poll.
     Underway(Url),
-    /// It said that it has failed; it is not asked again. How often that was told.
+    /// Failed, so it is not polled again; with the number of times that the error was returned.
     Failed(Box<StepError>, u32),
 }
 
-/// Longer than the engine looks for what was accepted. Whoever looks on, because nobody knows whether it was accepted,
-/// must get to see that it is not there.
+/// More than the number of checks that the engine makes after an accepted write. After an uncertain write the engine makes
+/// more, and must then see that the resource is absent.
 const MOST_TOLD: u32 = 30;
 
 impl Operations {
-    /// A write was accepted; what it says of an operation replaces what was known of an earlier one.
+    /// Replaces the operation of the step after a write was accepted.
     fn began(&self, run: RunId, step: &StepKey, operation: Option<Url>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match operation {
@@ -48,14 +48,14 @@ impl Operations {
     }
 }
 
-/// Where an accepted write goes on.
+/// The URL of the operation of an accepted write.
 fn address(headers: &HeaderMap) -> Option<Url> {
     ["azure-asyncoperation", "location"]
         .iter()
         .find_map(|name| headers.get(*name)?.to_str().ok()?.parse().ok())
 }
 
-/// The status that a refusal of this code comes with, where an operation tells only the code.
+/// The HTTP status for an error code, because an operation returns only the code.
 fn status_of(code: &str) -> u16 {
     match code {
         "AuthorizationFailed" | "LinkedAuthorizationFailed" | "RequestDisallowedByPolicy" => 403,
@@ -69,14 +69,13 @@ fn status_of(code: &str) -> u16 {
 }
 
 impl Caller<'_> {
-    /// Nothing is known of an operation: a write begins, or its answer says nothing certain.
+    /// Forgets the operation: a write begins, or its response is not conclusive.
     pub(super) fn forget_operation(&self) {
         self.azure.operations.began(self.cx.run, self.cx.step, None);
     }
 
-    /// Remembers where the PUT that was just answered goes on. Nothing else is asked later whether it failed: that
-    /// something is removed is seen by its absence, and what was committed by the list of deployments; the address of a
-    /// commit has been seen to be good for nothing.
+    /// Records the operation of the PUT that just succeeded. Other operations are not polled: a delete is proven by absence,
+    /// and a commit by the list of deployments (the operation URL of a commit has been seen not to work).
     pub(super) fn note_operation(&self, call: &Call, answer: &Answer) {
         if self.cx.phase == Phase::Apply && call.verb == Method::PUT && answer.succeeded() {
             let url = address(&answer.headers).filter(|url| self.azure.cloud.owns(Service::Arm, url));
@@ -84,8 +83,8 @@ impl Caller<'_> {
         }
     }
 
-    /// Why what this step's write was accepted for is not so, if its operation says that it has failed. Asked once in a
-    /// look; that it cannot be asked means nothing.
+    /// The error of the operation of this step's write, if it has failed. Polls once in each check; if the poll fails, nothing
+    /// is concluded.
     pub(super) async fn failed_operation(&self) -> Option<StepError> {
         if self.cx.phase != Phase::Verify {
             return None;
@@ -102,13 +101,13 @@ impl Caller<'_> {
         let call = Call::read(Service::Arm, Method::GET, url);
         let mut answer = self.send(&call).await.ok()?;
         answer.status = match answer.status {
-            // It has ended well, or what its address lies under is gone: either way it has nothing more to say.
+            // The operation has succeeded, or the parent of its URL is deleted: there is nothing more to learn.
             204 | 404 => {
                 self.forget_operation();
                 return None;
             }
             202 => {
-                // Each look gives a new address.
+                // Each poll returns a new URL.
                 if let Some(next) =
                     address(&answer.headers).filter(|url| self.azure.cloud.owns(Service::Arm, url))
                 {
@@ -124,7 +123,7 @@ impl Caller<'_> {
                 }
                 status_of(body.pointer("/error/code").and_then(Value::as_str).unwrap_or_default())
             }
-            // About the question, not about what is asked for.
+            // This response is about the poll, not about the operation.
             401 | 403 | 408 | 429 => return None,
             other => other,
         };
@@ -145,7 +144,7 @@ mod tests {
 
     const PATH: &str = "/subscriptions/s/x";
 
-    /// A write is answered 202 with an address, and a look finds nothing.
+    /// A write returns 202 with an operation URL, and a read finds nothing.
     fn accepted_and_absent(bench: &Bench) {
         let header = ("location", "https://management.azure.com/subscriptions/s/operations/1");
         bench
@@ -154,7 +153,8 @@ mod tests {
             .answer(404, &json!({ "error": { "code": "NotFound", "message": "" } }));
     }
 
-    /// PUT answered 202 with this header, then looks of this phase at what is not there; `answers` is what the operation says.
+    /// A PUT with 202 and this header, then checks of this phase of a resource that does not exist; `answers` are the
+    /// operation's responses.
     async fn looked(
         header: (&str, &str),
         answers: &[(u16, Value)],
@@ -256,7 +256,7 @@ mod tests {
         }
     }
 
-    /// A look at a write of which nobody knows whether it arrived must come to an end.
+    /// The checks after an uncertain write must end.
     #[tokio::test]
     async fn it_is_told_no_longer_than_somebody_looks_for_what_was_accepted() {
         let url = "https://management.azure.com/subscriptions/s/operations/1";

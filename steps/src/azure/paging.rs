@@ -1,4 +1,4 @@
-//! Lists in pages. Both services say where the next page is; one says "" when there is none.
+//! Pages of lists. Both services link to the next page; one returns "" on the last page.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::party::Party;
 /// More pages than any list of these services has.
 const MOST_PAGES: usize = 5_000;
 
-/// One page. `value` is required: an answer without it is not an empty list.
+/// One page. `value` is required: a response without it is not an empty list.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Page<T> {
     pub(crate) value: Vec<T>,
@@ -33,7 +33,7 @@ impl<'a> Pages<'a> {
         Pages { cloud, service, party, seen: BTreeSet::from([first.to_string()]) }
     }
 
-    /// Where the next page is; `None`: that was the last.
+    /// URL of the next page; `None` after the last one.
     pub(crate) fn next(&mut self, link: Option<&str>) -> Result<Option<Url>, StepError> {
         let Some(link) = link.map(str::trim).filter(|link| !link.is_empty()) else { return Ok(None) };
         let wrong = |class, what: String| StepError::new(class, format!("list as {}: {what}", self.party));
@@ -43,12 +43,12 @@ impl<'a> Pages<'a> {
         if !self.cloud.owns(self.service, &url) {
             let host = url.host_str().unwrap_or("an unnamed host");
             let what = format!(
-                "the next page is said to be on {host}, which is not {} of the {} cloud; no token is sent there",
+                "the link to the next page points to {host}, which is not {} of the {} cloud; no token is sent there",
                 self.service.name(),
                 self.cloud.name()
             );
             return Err(wrong(FailureClass::PlanWrong, what)
-                .hint("check [cloud] in twinspan.toml, and whether a proxy changes answers"));
+                .hint("check [cloud] in twinspan.toml, and whether a proxy changes responses"));
         }
         if !self.seen.insert(url.to_string()) || self.seen.len() > MOST_PAGES {
             let what = format!("its pages do not end (after {})", self.seen.len());

@@ -1,4 +1,4 @@
-//! Who acts, and in which tenant: the words for messages.
+//! The acting identity and its tenant, in words for messages.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use twinspan_engine::{FailureClass, Identity, StepError};
 pub(crate) struct Party<'a> {
     pub(crate) name: &'a str,
     pub(crate) contact: Option<&'a str>,
-    /// Who that is, in the plan's words.
+    /// The plan's description of the identity.
     pub(crate) about: Option<&'a str>,
     pub(crate) tenant: &'a str,
 }
@@ -21,20 +21,20 @@ impl<'a> Party<'a> {
         let tenant = attribute("tenant").ok_or_else(|| {
             StepError::new(
                 FailureClass::PlanWrong,
-                format!("identity {} names no tenant, so there is nowhere to sign in", identity.name),
+                format!("identity {} has no tenant to sign in to", identity.name),
             )
-            .hint(format!("say `tenant:` for identity {} in the plan", identity.name))
+            .hint(format!("set `tenant:` for identity {} in the plan", identity.name))
         })?;
         Ok(Party { name: &identity.name, contact: attribute("contact"), about: attribute("about"), tenant })
     }
 
-    /// What tells it from every other.
+    /// The key of the identity: name and tenant.
     pub(crate) fn key(&self) -> (String, String) {
         (self.name.to_owned(), self.tenant.to_ascii_lowercase())
     }
 
-    /// The identity as a wait names it: whoever reads that may not know the plan, so what the plan says of it goes along
-    /// where it gives no address. "target-admin (Own administrator of the target managed tenant) in tenant 2222…".
+    /// The identity as a wait names it. The reader may not know the plan, so an identity without a contact is named with
+    /// the plan's description: "target-admin (Own administrator of the target managed tenant) in tenant 2222…".
     pub(crate) fn person(&self) -> String {
         match self.contact.or_else(|| self.gist()) {
             Some(who) => format!("{} ({who}) in tenant {}", self.name, self.tenant),
@@ -42,7 +42,7 @@ impl<'a> Party<'a> {
         }
     }
 
-    /// The same where the person before this machine is meant: "you (nina@contoso.example) in tenant 2222…".
+    /// The same for the person at this machine: "you (nina@contoso.example) in tenant 2222…".
     pub(crate) fn you(&self) -> String {
         let who = match (self.contact, self.gist()) {
             (Some(contact), _) => contact.to_owned(),
@@ -52,7 +52,7 @@ impl<'a> Party<'a> {
         format!("you ({who}) in tenant {}", self.tenant)
     }
 
-    /// What the plan says of it, up to the first comma, bracket or full stop.
+    /// The plan's description, up to the first comma, bracket or full stop.
     fn gist(&self) -> Option<&'a str> {
         let about = self.about?.split([',', ';', '(', '.']).next().unwrap_or_default().trim();
         Some(about).filter(|about| !about.is_empty())

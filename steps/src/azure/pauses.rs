@@ -1,22 +1,25 @@
-//! How long a service may keep us away.
+//! Bounds the delays that services request.
 
 use std::time::Duration;
 
-/// The longest pause that is believed. Azure's own are counted in minutes.
+/// The longest delay that is accepted. Azure's own are minutes.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The pause that is kept; where more was asked for, words that say so.
+/// The delay to use, and a note if a longer one was requested.
 pub(super) fn believed(asked: Option<Duration>) -> (Option<Duration>, Option<String>) {
     match asked {
         Some(asked) if asked > LONGEST => {
-            let words = format!("it asks to be left alone for {}; it is asked again after 1 h", span(asked));
+            let words = format!(
+                "the service requests a delay of {}; the next request is sent after 1 h",
+                span(asked)
+            );
             (Some(LONGEST), Some(words))
         }
         asked => (asked, None),
     }
 }
 
-/// In the largest unit that fits.
+/// The duration in the largest unit that fits.
 fn span(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {

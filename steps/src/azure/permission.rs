@@ -1,4 +1,4 @@
-//! A right that is missing: which, on what, for whom, and how it is given.
+//! Missing permissions: which action, at which scope, for whom, and which role gives it.
 
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
@@ -8,7 +8,7 @@ use super::redaction;
 use super::refusal::{Sender, Situation};
 use crate::people::{Assignee, assign_command, role_giver};
 
-/// What a refusal says is missing.
+/// The missing permission, from the text of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Missing {
     pub(crate) action: Option<String>,
@@ -17,7 +17,7 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
-    /// From `AuthorizationFailed`: client, object id, action, scope.
+    /// Parses `AuthorizationFailed`: client, object id, action, scope.
     pub(crate) fn on_scope(message: &str) -> Self {
         Missing {
             object_id: quoted(message, "object id '"),
@@ -26,8 +26,8 @@ impl Missing {
         }
     }
 
-    /// From `LinkedAuthorizationFailed`: its second half is about the linked scope, in the other tenant. The object id
-    /// in it is the caller's in the first tenant, so it is not taken.
+    /// Parses `LinkedAuthorizationFailed`: its second part is about the linked scope, in the other tenant. Its object id is
+    /// the caller's in the first tenant, so it is ignored.
     pub(crate) fn on_linked_scope(message: &str) -> Self {
         Missing {
             object_id: None,
@@ -36,7 +36,7 @@ impl Missing {
         }
     }
 
-    /// A role was given a moment ago: it takes effect by itself, and only new tokens show it.
+    /// The error if a role was assigned recently: it becomes effective by itself, but only new tokens show it.
     fn not_effective_yet(
         &self,
         seen: &str,
@@ -49,20 +49,20 @@ impl Missing {
         let at = situation.grants.recent(situation.given, party.tenant, scope, object, situation.now)?;
         situation.grants.refused(party.tenant, scope, object, at, (situation.asker, situation.now));
         let given = format!("the role that was given to {} at {at} is not effective yet", party.person());
-        // The Azure CLI keeps a token for about an hour, and only a person can make it take another.
+        // The Azure CLI keeps a token for about an hour, and only a person can make it get another.
         let wait = if matches!(sender.credential, Credential::AzureCli { .. }) {
             let sign_in = situation.cloud.az_login_for(sender, situation.service, None);
             Wait::remote(format!(
-                "{given} (up to 10 minutes; each look is with the token that the Azure CLI keeps)"
+                "{given} (up to 10 minutes; each check uses the token that the Azure CLI keeps)"
             ))
             .otherwise(format!("a new token may show it sooner: {sign_in}"))
         } else {
-            Wait::remote(format!("{given} (up to 10 minutes; each look is with a new sign-in)"))
+            Wait::remote(format!("{given} (up to 10 minutes; each check uses a new sign-in)"))
         };
         Some(StepError::new(FailureClass::Propagation, seen).wait(wait))
     }
 
-    /// The error and its wait: `party` may not do something in its tenant.
+    /// The error, with its wait, for a missing permission of the sender's party in its tenant.
     pub(crate) fn error(self, seen: String, situation: &Situation<'_>, sender: &Sender<'_>) -> StepError {
         if let Some(error) = self.not_effective_yet(&seen, situation, sender) {
             return error;
@@ -73,7 +73,7 @@ impl Missing {
         let action = self.action.as_deref().unwrap_or("what this step does");
         let place = self.scope.as_deref().unwrap_or("the scope of this step");
         let role = self.action.as_deref().map_or("Network Contributor", role_for);
-        // Who has been given all that the document asks for would not expect this one.
+        // A person who has assigned every documented role would not expect this one.
         let reads_group = role == READS_GROUPS;
         let object = self.object_id.as_deref().or(claims.oid.as_deref());
         let to =
@@ -91,10 +91,10 @@ impl Missing {
             .who(role_giver(owner, tenant))
             .action(command.clone())
             .otherwise(format!(
-                "{}if the role comes through Privileged Identity Management it may have ended: activate it again (My roles, \
+                "{}if the role comes through Privileged Identity Management it may have expired: activate it again (My roles, \
                  Azure resources); it takes up to 10 minutes in tenant {tenant}",
                 if reads_group {
-                    "Network Contributor is not enough to read a management group: Management Group Reader is given beside \
+                    "Network Contributor is not enough to read a management group: assign Management Group Reader in addition to \
                      it; "
                 } else {
                     ""
@@ -104,7 +104,7 @@ impl Missing {
     }
 }
 
-/// Microsoft Graph does not say what is missing, so the request does.
+/// The error for a 403 of Microsoft Graph, which does not name the permission: it is derived from the request.
 pub(crate) fn of_graph(seen: String, verb: &str, path: &str, party: Party<'_>) -> StepError {
     let tenant = party.tenant;
     let collection = path.trim_start_matches("/v1.0").trim_start_matches('/').split(['/', '?', '(']).next();
@@ -142,10 +142,10 @@ pub(crate) fn of_graph(seen: String, verb: &str, path: &str, party: Party<'_>) -
     StepError::new(FailureClass::Permission, seen).hint(action).wait(wait)
 }
 
-/// Allows only to read management groups. Network Contributor does not allow that.
+/// Allows reading management groups only. Network Contributor does not allow that.
 pub(crate) const READS_GROUPS: &str = "Management Group Reader";
 
-/// The smallest built-in role that is known to allow `action`.
+/// The smallest built-in role known to twinspan that allows `action`.
 fn role_for(action: &str) -> &'static str {
     let action = action.to_ascii_lowercase();
     let provider = action.split('/').next().unwrap_or_default();
@@ -159,15 +159,15 @@ fn role_for(action: &str) -> &'static str {
     }
 }
 
-/// A scope that a role can be given on although the thing itself does not exist yet: the network manager that it lies in, or
-/// what [`enclosing`] says.
+/// A scope at which a role can be assigned although the resource itself does not exist yet: its network manager, or
+/// otherwise its [`enclosing`] scope.
 pub(crate) fn assignable(scope: &str) -> String {
     let in_a_manager = scope.to_ascii_lowercase().contains("/providers/microsoft.network/networkmanagers/")
         && scope.matches('/').count() > 8;
     if in_a_manager { first(scope, 8) } else { enclosing(scope) }
 }
 
-/// The virtual network, resource group, subscription or management group that something lies in, or is.
+/// The virtual network, resource group, subscription or management group that contains a path, or is it.
 pub(crate) fn enclosing(scope: &str) -> String {
     let lower = scope.to_ascii_lowercase();
     if lower.starts_with("/providers/microsoft.management/managementgroups/") {
@@ -188,7 +188,7 @@ fn first(path: &str, segments: usize) -> String {
     path[..end].to_owned()
 }
 
-/// What stands between `before` and the next quotation mark.
+/// The text between `before` and the next quotation mark.
 pub(super) fn quoted(text: &str, before: &str) -> Option<String> {
     let (_, rest) = text.split_once(before)?;
     let (inside, _) = rest.split_once('\'')?;

@@ -1,11 +1,11 @@
-//! Whether a reply is about what was asked for.
+//! Checks whether a response is about the requested resource.
 //!
-//! A status of 200 proves nothing by itself: a proxy, a cache or a fault of the service can reply `{}`, an error, or another
-//! resource. Such a reply is unreadable: it is neither presence nor absence, and the request is retried.
+//! Status 200 alone proves nothing: a proxy, a cache or a fault of the service can return `{}`, an error, or another
+//! resource. Such a response proves neither presence nor absence, and the request is retried.
 
 use serde_json::{Map, Value};
 
-/// What a reply has to be about.
+/// What a response must be about.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum About<'a> {
     /// Azure Resource Manager: the resource, subscription, management group or provider at this path.
@@ -18,7 +18,7 @@ pub(super) enum About<'a> {
     Object(&'a str),
     /// Microsoft Graph: a page of a collection of objects.
     Objects,
-    /// The reply to an action: whatever it is, no error.
+    /// The response to an action: anything but an error.
     Action,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum About<'a> {
 const WITH_PROPERTIES: [&str; 3] = ["microsoft.network", "microsoft.authorization", "microsoft.management"];
 
 impl About<'_> {
-    /// Why `body` says nothing about it; `None`: it does.
+    /// Why `body` is not such a response; `None` if it is.
     pub(super) fn unproven(self, body: &Value) -> Option<String> {
         let Some(fields) = body.as_object() else { return Some("expected an object".to_owned()) };
         if fields.get("error").is_some_and(Value::is_object) {
@@ -43,13 +43,13 @@ impl About<'_> {
     }
 }
 
-/// Looks at each item of a page.
+/// Checks every item of a page.
 fn each(
     page: &Map<String, Value>,
     unproven: impl Fn(&Map<String, Value>) -> Option<String>,
 ) -> Option<String> {
     let items = page.get("value").or_else(|| page.get("data")).and_then(Value::as_array);
-    let Some(items) = items else { return Some("it holds no list".to_owned()) };
+    let Some(items) = items else { return Some("it contains no list".to_owned()) };
     items.iter().enumerate().find_map(|(at, item)| {
         let reason = match item.as_object() {
             Some(item) => unproven(item)?,
@@ -63,12 +63,12 @@ fn text<'v>(fields: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
     fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// The form that compares: Azure keeps no case in an id, nor the slash before it.
+/// An id in the form for comparison: Azure preserves neither case nor the leading slash.
 fn plain(id: &str) -> String {
     id.trim_matches('/').to_ascii_lowercase()
 }
 
-/// Namespace and type names of the last `providers` part of a path, and the names; empty for what lies in none.
+/// Namespace, type names and resource names after the last `providers` segment of a path; empty without one.
 fn typed(path: &str) -> (Option<&str>, Vec<&str>, Vec<&str>) {
     let Some((_, last)) = path.rsplit_once("providers/") else { return (None, Vec::new(), Vec::new()) };
     let mut pieces = last.split('/');
@@ -82,9 +82,9 @@ fn typed(path: &str) -> (Option<&str>, Vec<&str>, Vec<&str>) {
 
 fn resource(path: &str, fields: &Map<String, Value>) -> Option<String> {
     let path = plain(path);
-    let Some(id) = text(fields, "id").map(plain) else { return Some("it names no id".to_owned()) };
+    let Some(id) = text(fields, "id").map(plain) else { return Some("it has no id".to_owned()) };
     let (namespace, kinds, names) = typed(&path);
-    // A role has one id at each scope where it is read; what follows the scope is the role.
+    // The id of a role definition depends on the scope where it is read; the part after the scope identifies the role.
     let tail = |id: &str| {
         id.rsplit_once("providers/microsoft.authorization/roledefinitions/").map(|(_, role)| role.to_owned())
     };
@@ -93,21 +93,21 @@ fn resource(path: &str, fields: &Map<String, Value>) -> Option<String> {
         return Some("it is about another resource".to_owned());
     }
     let other_name = text(fields, "name").map(str::to_ascii_lowercase).is_some_and(|name| {
-        // Some providers name a child with its parents.
+        // Some providers include the parents in a child's name.
         let last = path.rsplit('/').next().unwrap_or_default();
         name != last && name != names.join("/")
     });
     if other_name && namespace.is_some() && !names.is_empty() {
-        return Some("its name is another one".to_owned());
+        return Some("its name is a different one".to_owned());
     }
     if let (Some(kind), Some(namespace), Some(last)) =
         (text(fields, "type").map(plain), namespace, kinds.last())
     {
         let kind = kind.strip_prefix("providers/").unwrap_or(&kind);
-        // Older versions leave out or add a type in between.
+        // Older versions omit or add a type in between.
         let fits = kind.split('/').next() == Some(namespace) && kind.rsplit('/').next() == Some(*last);
         if !fits {
-            return Some("its type is another one".to_owned());
+            return Some("its type is a different one".to_owned());
         }
     }
     let bare = namespace.is_some_and(|namespace| WITH_PROPERTIES.contains(&namespace))
@@ -120,13 +120,13 @@ fn item_of(path: &str, item: &Map<String, Value>) -> Option<String> {
     let path = plain(path);
     if path.ends_with("/providers/microsoft.authorization/permissions") {
         let actions = item.get("actions").is_some_and(Value::is_array);
-        return (!actions).then(|| "it names no actions".to_owned());
+        return (!actions).then(|| "it has no actions".to_owned());
     }
-    let Some(id) = text(item, "id").map(plain) else { return Some("it names no id".to_owned()) };
+    let Some(id) = text(item, "id").map(plain) else { return Some("it has no id".to_owned()) };
     (!belongs(&path, &id)).then(|| "it does not belong to this list".to_owned())
 }
 
-/// Whether what has this id can stand in the collection at `path`.
+/// Whether a resource with this id can be an element of the collection at `path`.
 fn belongs(path: &str, id: &str) -> bool {
     let subscription = |id: &str| id.strip_prefix("subscriptions/").is_some_and(|id| !id.contains('/'));
     let group = |id: &str| id.contains("providers/microsoft.management/managementgroups/");
@@ -136,7 +136,7 @@ fn belongs(path: &str, id: &str) -> bool {
     if let Some(above) = path.strip_suffix("/resources") {
         return id.strip_prefix(above).is_some_and(|rest| rest.starts_with("/"));
     }
-    // What is seen at a scope may be given above or below it, or belong to no scope.
+    // Role assignments in a list at a scope may be assigned above or below it; built-in role definitions have no scope.
     if let Some((scope, kind)) = format!("/{path}").rsplit_once("/providers/microsoft.authorization/") {
         let id = format!("/{id}");
         let within = |one: &str, other: &str| {
@@ -154,7 +154,7 @@ fn belongs(path: &str, id: &str) -> bool {
     if id.strip_prefix(path).and_then(|rest| rest.strip_prefix('/')).is_some_and(|name| !name.contains('/')) {
         return true;
     }
-    // Everything of one type, in whatever resource group.
+    // All resources of one type, in any resource group.
     match path.rsplit_once("/providers/") {
         Some((scope, _)) => {
             let (wanted, found) = (typed(path), typed(id));
@@ -169,7 +169,7 @@ fn belongs(path: &str, id: &str) -> bool {
 fn item_of_query(path: &str, item: &Map<String, Value>) -> Option<String> {
     let path = plain(path);
     let (above, list) = path.rsplit_once('/').unwrap_or_default();
-    let lacks = |name: &str| text(item, name).is_none().then(|| format!("it names no {name}"));
+    let lacks = |name: &str| text(item, name).is_none().then(|| format!("it has no {name}"));
     match list {
         "listdeploymentstatus" => lacks("region").or_else(|| lacks("deploymentType")),
         "listactiveconnectivityconfigurations" | "listnetworkmanagereffectiveconnectivityconfigurations" => {
@@ -177,7 +177,7 @@ fn item_of_query(path: &str, item: &Map<String, Value>) -> Option<String> {
             let (owner, kinds, _) = typed(&id);
             let configuration =
                 owner == Some("microsoft.network") && kinds.last() == Some(&"connectivityconfigurations");
-            // What is in effect on a network may be any manager's.
+            // The effective configurations of a network may belong to any network manager.
             let here =
                 list.starts_with("listnetworkmanagereffective") || id.starts_with(&format!("{above}/"));
             (!(configuration && here)).then(|| "it does not belong to this list".to_owned())
@@ -187,7 +187,7 @@ fn item_of_query(path: &str, item: &Map<String, Value>) -> Option<String> {
 }
 
 fn object(path: &str, fields: &Map<String, Value>) -> Option<String> {
-    let Some(id) = text(fields, "id") else { return Some("it names no id".to_owned()) };
+    let Some(id) = text(fields, "id") else { return Some("it has no id".to_owned()) };
     let last = path.rsplit('/').next().unwrap_or_default();
     let by_id = last.parse::<crate::ids::Guid>().is_ok();
     (by_id && !id.eq_ignore_ascii_case(last)).then(|| "it is about another object".to_owned())
@@ -213,7 +213,7 @@ mod tests {
         let mut shouting = group();
         shouting["id"] = json!(GROUP.to_uppercase().trim_start_matches('/'));
         shouting["name"] = json!("G");
-        assert_eq!(about.unproven(&shouting), None, "ids have no case");
+        assert_eq!(about.unproven(&shouting), None, "ids ignore case");
         for (field, value, reason) in [
             ("id", json!(null), "it names no id"),
             ("id", json!(""), "it names no id"),
@@ -255,7 +255,7 @@ mod tests {
                 group,
                 json!({ "id": group, "name": "mg", "type": "/providers/Microsoft.Management/managementGroups", "properties": {} }),
             ),
-            // A built-in role belongs to no scope.
+            // A built-in role definition has no scope.
             (
                 &format!("/subscriptions/s/{role}"),
                 json!({ "id": format!("/{role}"), "name": "4d97", "type": "Microsoft.Authorization/roleDefinitions", "properties": {} }),

@@ -1,9 +1,9 @@
-//! Which requests only read. A POST does where it is one of these; every other one may change something, and takes the one
-//! write of an attempt.
+//! Decides which requests only read. A POST reads if it is listed here; any other POST may change state and counts as the
+//! one write of an attempt.
 
 use http::Method;
 
-/// Last words of POSTs that ask: lists that Azure Virtual Network Manager gives for a body.
+/// Path ends of POSTs that read: lists of Azure Virtual Network Manager.
 const LISTS: [&str; 5] = [
     "/listdeploymentstatus",
     "/listactiveconnectivityconfigurations",
@@ -12,10 +12,10 @@ const LISTS: [&str; 5] = [
     "/listnetworkmanagereffectivesecurityadminrules",
 ];
 
-/// Whole paths of POSTs that ask.
+/// Full paths of POSTs that read.
 const QUERIES: [&str; 1] = ["/providers/microsoft.resourcegraph/resources"];
 
-/// Whether a request to one of the services only reads, whatever it says of itself.
+/// Whether a request only reads, judged by method and path alone.
 pub(crate) fn only_reads(verb: &Method, path: &str) -> bool {
     if verb == Method::GET || verb == Method::HEAD {
         return true;
@@ -25,9 +25,9 @@ pub(crate) fn only_reads(verb: &Method, path: &str) -> bool {
         && (QUERIES.contains(&path.as_str()) || LISTS.iter().any(|list| path.ends_with(list)))
 }
 
-/// Whether a request asks for a token: it goes to a sign-in, and changes nothing.
+/// Whether a request is for a token: it goes to a sign-in service and changes nothing.
 pub(crate) fn asks_for_token(verb: &Method, path: &str) -> bool {
-    // Of Entra, and of the service that gives Azure Pipelines a token for a token.
+    // The token endpoint of Entra, and the service that exchanges a token of Azure Pipelines.
     verb == Method::POST && (path.ends_with("/oauth2/v2.0/token") || path.ends_with("/oidctoken"))
 }
 

@@ -1,4 +1,4 @@
-//! The record of one request, for the transcript of its step.
+//! Records one request for the transcript of its step.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::caller::Call;
 use super::party::Party;
 use super::{redaction, references};
 
-/// Keeps the record of one request, also when nobody waits for the answer any more.
+/// The record of one request, written also if the future is dropped before the response arrives.
 pub(super) struct Record<'a> {
     cx: &'a StepCx<'a>,
     exchange: Option<Exchange>,
@@ -56,7 +56,7 @@ impl<'a> Record<'a> {
     ) {
         self.end(|exchange| {
             exchange.status = Some(status);
-            // Some services send our own id back.
+            // Some services return the client request id.
             exchange
                 .references
                 .extend(references(headers).into_iter().filter(|(name, _)| name != "client-request-id"));
@@ -80,7 +80,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// When the resource in a response was created: as Azure Resource Manager, its role assignments or Microsoft Graph say it.
+/// The creation time in a response of Azure Resource Manager, of its role assignments or of Microsoft Graph.
 fn created_at(body: &Value) -> Option<Timestamp> {
     let places = ["/systemData/createdAt", "/properties/createdOn", "/createdDateTime"];
     places.into_iter().find_map(|place| body.pointer(place)?.as_str()?.parse().ok())
@@ -88,6 +88,6 @@ fn created_at(body: &Value) -> Option<Timestamp> {
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        self.failed("nobody waited for the answer any more");
+        self.failed("the request was abandoned before its response arrived");
     }
 }

@@ -1,4 +1,5 @@
-//! What of a request or an answer may be kept: no token, no secret, no redeem link, no long signed address.
+//! Removes from requests and responses what must not be stored: tokens, secrets, redeem links, signatures
+//! of URLs.
 
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
@@ -6,19 +7,19 @@ use aho_corasick::AhoCorasick;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-/// Stands where something was taken out.
+/// Replaces removed text.
 const REDACTED: &str = "[redacted]";
 
-/// A longer string in a body is cut.
+/// Longer strings in a body are shortened, in characters.
 const LONGEST_STRING: usize = 1024;
 
-/// A longer address is cut.
+/// Longer URLs are shortened, in characters.
 const LONGEST_TARGET: usize = 512;
 
-/// A bigger body is kept as its size only.
+/// Of larger bodies only the size is stored, in bytes.
 const BIGGEST_BODY: usize = 256 * 1024;
 
-/// Parts of field names whose values are never kept, lower case.
+/// Parts of field names whose values are never stored, in lower case.
 const SECRET_FIELDS: [&str; 9] = [
     "password",
     "secret",
@@ -31,16 +32,16 @@ const SECRET_FIELDS: [&str; 9] = [
     "protectedsettings",
 ];
 
-/// Field names that only look like secrets.
+/// Field names that match those parts but are no secrets.
 const NOT_SECRET: [&str; 3] = ["skiptoken", "$skiptoken", "tokentype"];
 
-/// A body without its secrets.
+/// The body without its secrets.
 pub(crate) fn body(value: &Value) -> Value {
     let size = value.to_string().len();
     if size > BIGGEST_BODY { too_big(size) } else { redact(value) }
 }
 
-/// The same of a body of `size` bytes that is shared: nearly every body holds nothing that must be taken out, and is not copied.
+/// Like [`body`], for a shared body of `size` bytes: it is copied only if something must be removed, which is rare.
 pub(super) fn shared_body(value: &Arc<Value>, size: usize) -> Arc<Value> {
     if size > BIGGEST_BODY {
         Arc::new(too_big(size))
@@ -55,7 +56,7 @@ fn too_big(size: usize) -> Value {
     Value::String(format!("[{size} bytes, not kept]"))
 }
 
-/// Whether [`redact`] changes nothing in it.
+/// Whether [`redact`] changes nothing.
 fn is_clean(value: &Value) -> bool {
     match value {
         Value::Object(fields) => {
@@ -95,23 +96,23 @@ fn is_secret(name: &str) -> bool {
         return false;
     }
     let name = name.to_ascii_lowercase().replace('_', "");
-    // Exactly: `authorizationSource` and its like are no secrets.
+    // An exact match: `authorizationSource` and similar fields are no secrets.
     name == "authorization"
         || (!NOT_SECRET.contains(&name.as_str()) && SECRET_FIELDS.iter().any(|part| name.contains(part)))
 }
 
-/// Path and query of an address, without what signs it.
+/// Path and query of a URL, without signatures.
 pub(crate) fn target(path_and_query: &str) -> String {
     shorten(&scrub(path_and_query), LONGEST_TARGET)
 }
 
-/// One line of another side's text: no line breaks, no tokens, of bounded length.
+/// Foreign text as one line: no line breaks, no tokens, limited length.
 pub(crate) fn line(text: &str) -> String {
     let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
     shorten(&scrub(&without_json(&joined)), 600)
 }
 
-/// Some messages quote JSON; of that only the names are for people.
+/// Replaces JSON in a message by the names and messages in it.
 fn without_json(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -144,7 +145,7 @@ fn holds_object(value: &Value) -> bool {
     }
 }
 
-/// Every `name`, `displayName`, `code` and `message` in `value`, each once.
+/// Collects every `name`, `displayName`, `code` and `message` in `value`, each once.
 fn names(value: &Value, all: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -162,18 +163,18 @@ fn names(value: &Value, all: &mut Vec<String>) {
     }
 }
 
-/// Begins of what signs an address or is a secret in one.
+/// Query parameters that sign a URL or contain a secret.
 const SIGNING: [&str; 6] = ["sig=", "&s=", "&c=", "&h=", "client_secret=", "access_token="];
 
-/// How a JSON web token begins: its header is JSON, here in base64.
+/// The first characters of a JSON web token: its header is JSON in base64.
 const TOKEN: &str = "eyJ";
 
-/// Secrets that this process has read. Shorter ones are not looked for: they stand in many a word.
+/// Secrets that this process has read. Shorter ones are ignored, because they occur in ordinary text.
 static KNOWN: RwLock<Known> = RwLock::new(Known { secrets: Vec::new(), suspicious: None });
 
 struct Known {
     secrets: Vec<SecretString>,
-    /// Finds the secrets and what looks like a token or a signature. `None`: not built yet, so every text is suspicious.
+    /// Finds the secrets, tokens and signatures. `None`: not built yet.
     suspicious: Option<AhoCorasick>,
 }
 
@@ -185,7 +186,7 @@ impl Known {
     }
 }
 
-/// Whether [`scrub`] takes nothing out of it. Every text of every answer comes by here.
+/// Whether [`scrub`] removes nothing. This runs on every text of every response.
 fn is_plain(text: &str) -> bool {
     let plain = |known: &Known| known.suspicious.as_ref().map(|suspicious| !suspicious.is_match(text));
     if let Some(plain) = plain(&KNOWN.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -196,19 +197,19 @@ fn is_plain(text: &str) -> bool {
     plain(&known).unwrap_or(false)
 }
 
-/// Shortest secret that is looked for.
+/// Length of the shortest secret that is removed.
 const SHORTEST_SECRET: usize = 8;
 
-/// Takes `secret` out of everything that is kept or shown from now on, in whatever field it stands.
+/// Removes `secret` from everything that is stored or shown from now on.
 pub(crate) fn remember(secret: &str) {
-    // Of a file with a key and a certificate each line may come back alone.
+    // Single lines of a file with a key and a certificate may be quoted.
     let parts = secret
         .lines()
         .map(str::trim)
         .filter(|part| part.len() >= SHORTEST_SECRET && !part.starts_with("-----"));
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     for part in parts {
-        // As it stands in an address, too.
+        // In URL encoding, too.
         let encoded = azure_core::http::Url::parse_with_params("x:/", [("s", part)]).ok();
         let encoded = encoded.and_then(|url| Some(url.query()?.trim_start_matches("s=").to_owned()));
         for form in [Some(part.to_owned()), encoded].into_iter().flatten() {
@@ -220,7 +221,7 @@ pub(crate) fn remember(secret: &str) {
     }
 }
 
-/// Without the secrets that are known.
+/// The text without known secrets.
 fn without_known(text: &str) -> String {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
     let mut clean = text.to_owned();
@@ -232,7 +233,7 @@ fn without_known(text: &str) -> String {
     clean
 }
 
-/// Takes out what looks like a token or a signature, wherever it stands, and the secrets that are known.
+/// Removes tokens, signatures and known secrets from a text.
 pub(crate) fn scrub(text: &str) -> String {
     if is_plain(text) {
         return text.to_owned();

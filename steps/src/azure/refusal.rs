@@ -1,4 +1,5 @@
-//! Answers that are no plain yes: what they mean for a write, and what the engine and people do about them.
+//! Classifies responses that are not a success: what they mean for a write, and what the engine and people do about
+//! them.
 
 #[cfg(test)]
 mod tests;
@@ -20,13 +21,13 @@ use super::permission::{self, Missing};
 use super::words::{Words, is_absent};
 use super::{absence, forbidden, pauses, redaction, references, retry_after, unauthorized, unreachable};
 
-/// How long a POST that was answered 401 is left alone.
+/// Delay after a POST that returned 401.
 const REFUSED_POST: Duration = Duration::from_secs(30);
 
-/// The code by which `twinspan sim` says that Azure has what is asked for and the simulator does not.
+/// The code with which `twinspan sim` says that Azure has the requested resource type but the simulator does not.
 const SIMULATOR_LACKS_IT: &str = "NotSimulated";
 
-/// What was asked, and as whom.
+/// The request, and its sender.
 pub(crate) struct Situation<'a> {
     pub(crate) cloud: &'a Cloud,
     pub(crate) service: Service,
@@ -34,34 +35,34 @@ pub(crate) struct Situation<'a> {
     pub(crate) path: &'a str,
     pub(crate) write: bool,
     pub(crate) sender: Sender<'a>,
-    /// Whose tokens went along.
+    /// The senders of the auxiliary tokens.
     pub(crate) auxiliary: &'a [Sender<'a>],
-    /// Roles that this process gave a moment ago.
+    /// Roles that this process assigned recently.
     pub(crate) grants: &'a Grants,
-    /// Those that the steps gave which this one needs.
+    /// Roles that were assigned by the steps that this one depends on.
     pub(crate) given: &'a [Grant],
     pub(crate) now: Timestamp,
-    /// Which step of which run.
+    /// The step and its run.
     pub(crate) asker: &'a str,
 }
 
-/// Whose token was sent.
+/// The sender of a token.
 pub(crate) struct Sender<'a> {
     pub(crate) party: Party<'a>,
-    /// What the token says.
+    /// Claims of the token.
     pub(crate) claims: Claims,
-    /// How it was come by.
+    /// The credential that obtained it.
     pub(crate) credential: Credential,
-    /// It had been refused before, and was given again.
+    /// Whether the same token was refused before and returned again.
     pub(crate) same_token: bool,
 }
 
-/// Whether a new token may be all that is missing.
+/// Whether a new token may resolve the refusal.
 pub(crate) fn is_stale_token(status: u16, headers: &HeaderMap) -> bool {
     status == 401 && unauthorized::is_stale_token(headers)
 }
 
-/// Classes the answer.
+/// Classifies the response.
 pub(crate) fn refusal(
     situation: &Situation<'_>,
     status: u16,
@@ -77,7 +78,7 @@ pub(crate) fn refusal(
         None => unspoken(situation, status, headers),
     };
     error.references = references(headers);
-    // A new token may be all that is missing, or the service means something else by it: the same write is not hammered.
+    // A new token may resolve it, or the service may mean something else: the same write is not repeated at once.
     let patience = (status == 401 && situation.verb == "POST" && error.class == FailureClass::Transient)
         .then_some(REFUSED_POST);
     let (pause, capped) = pauses::believed(retry_after(headers, situation.now));
@@ -88,20 +89,20 @@ pub(crate) fn refusal(
     if let Some(words) = words {
         error = error.code(words.code);
     }
-    // Whoever answers 408 or 5xx may have passed the request on first. 501 says that it can not be done here at all.
+    // A sender of 408 or 5xx may have forwarded the request first. A 501 means that the operation does not exist.
     let unsettled = status == 408 || (status >= 500 && !is_not_implemented(status, &error));
     if situation.write && unsettled { error.unknown() } else { error }
 }
 
-/// Whether the service itself says that it has no such operation; a 501 of something in between does not.
+/// Whether the service itself says that it does not implement the operation; a 501 from a proxy does not count.
 fn is_not_implemented(status: u16, error: &StepError) -> bool {
     status == 501 && error.class == FailureClass::PlanWrong
 }
 
-/// An answer without an error of these services in it.
+/// The error for a response without an error object of these services.
 fn unspoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap) -> StepError {
     let service = situation.service.name();
-    let seen = seen(situation, &format!("status {status}, and not in the words of {service}"));
+    let seen = seen(situation, &format!("status {status}, without an error of {service} in the body"));
     let class = match status {
         401 => return unauthorized::unauthorized(situation, headers, &Words::default(), seen),
         407 => return unreachable::proxy_wants_sign_in(seen, situation.cloud.host(situation.service)),
@@ -115,14 +116,14 @@ fn unspoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap) -> Step
             headers
                 .get(header::LOCATION)
                 .and_then(|to| to.to_str().ok()?.parse::<http::Uri>().ok()?.host().map(str::to_owned))
-                .unwrap_or_else(|| "an unnamed place".to_owned())
+                .unwrap_or_else(|| "an unnamed host".to_owned())
         ),
-        _ => format!("a proxy or firewall between this machine and {service} may have answered"),
+        _ => format!("a proxy or firewall between this machine and {service} may have sent this response"),
     };
     StepError::new(class, seen).hint(hint)
 }
 
-/// `absent`: it says that what was asked for is not there.
+/// The error for a response with an error object. `absent`: it says that the requested resource does not exist.
 fn spoken(
     situation: &Situation<'_>,
     status: u16,
@@ -141,17 +142,17 @@ fn spoken(
     }
     match (status, code) {
         (501, SIMULATOR_LACKS_IT) => new(FailureClass::PlanWrong).hint(
-            "this is twinspan's simulator, which has no such thing; Azure has it: rehearse without this step, or run it against Azure",
+            "twinspan's simulator does not support this, but Azure does: rehearse without this step, or run it against Azure",
         ),
         (501, _) => new(FailureClass::PlanWrong)
-            .hint(format!("{} does not do this; repeating changes nothing", situation.service.name())),
+            .hint(format!("{} does not support this operation; a retry does not help", situation.service.name())),
         (408 | 500.., _) => new(FailureClass::Transient),
         (401, _) => unauthorized::unauthorized(situation, headers, words, seen),
         (_, "RequestDisallowedByPolicy" | "RequestDisallowedByAzure") => {
             new(FailureClass::Policy).hint(policy(words, tenant, situation.path))
         }
         (_, "ScopeLocked") => new(FailureClass::Policy).hint(format!(
-            "a lock holds it: `az lock list --subscription {subscription}` shows it, and its owner in tenant {tenant} can remove it"
+            "a lock prevents this: `az lock list --subscription {subscription}` shows it, and its owner in tenant {tenant} can remove it"
         )),
         (_, "ReadOnlyDisabledSubscription" | "SubscriptionDisabled") => new(FailureClass::Policy)
             .hint(format!(
@@ -198,7 +199,7 @@ fn spoken(
         (404, "ResourceGroupNotFound") => {
             let group = segment_after(situation.path, "resourceGroups").unwrap_or("GROUP");
             new(FailureClass::ReplicationLag).hint(format!(
-                "resource group {group} is not in subscription {subscription} of tenant {tenant}: correct the inputs, or make \
+                "resource group {group} is not in subscription {subscription} of tenant {tenant}: correct the inputs, or create \
                  it: az group create --subscription {subscription} --name {group} --location LOCATION"
             ))
         }
@@ -210,17 +211,17 @@ fn spoken(
         (404, _) => new(FailureClass::ReplicationLag).hint(match absence::missing(situation.path, message) {
             Some(id) => absence::hint(situation, &redaction::line(&id)),
             None => format!(
-                "if it was made a moment ago it appears soon; otherwise check that {} exists",
+                "if it was created a moment ago it appears soon; otherwise check that {} exists",
                 situation.path
             ),
         }),
         (400, "PrincipalNotFound") => new(FailureClass::ReplicationLag).hint(format!(
-            "an account that was made a moment ago is not known everywhere in tenant {tenant} yet; if it is older, check the \
-             object id: it must be the account's in tenant {tenant}, not the one at its home"
+            "a principal that was created a moment ago is not replicated in tenant {tenant} yet; if it is older, check the \
+             object id: it must be the one in tenant {tenant}, not the one in the principal's home tenant"
         )),
         (400 | 409, "RoleAssignmentLimitExceeded") => new(FailureClass::Policy).hint(format!(
             "subscription {subscription} in tenant {tenant} has as many role assignments as it can have: az role assignment \
-             list --all --subscription {subscription} shows them, and its owner can remove what nobody needs"
+             list --all --subscription {subscription} shows them, and its owner can delete those that are not needed"
         )),
         (400, _) if message.contains("is not registered for feature") => {
             let feature = message.rsplit(':').next().map(str::trim).filter(|name| plain_name(name));
@@ -264,44 +265,44 @@ fn spoken(
             )
         }
         (409, "CannotDeleteResource") => new(FailureClass::ConflictRetryable)
-            .hint("what is nested in it has to go first; it may still be listed a while after it was removed"),
+            .hint("nested resources must be deleted first; Azure may still list them for a while after that"),
         (409, "RoleAssignmentExists") => new(FailureClass::ConflictRetryable)
-            .hint("the same role is already given to the same account under another name"),
-        // "There is a resource group of that name in another region", and its like: repeating changes nothing.
+            .hint("the same role is already assigned to the same principal under another name"),
+        // For example "a resource group of that name exists in another region": a retry does not help.
         (409, code) if code.starts_with("Invalid") => new(FailureClass::PlanWrong)
-            .hint(format!("what exists under that name in tenant {tenant} is different; check the step's parameters")),
+            .hint(format!("a different resource has this name in tenant {tenant}; check the step's parameters")),
         (429, "RetryableErrorDueToAnotherOperation") => new(FailureClass::ConflictRetryable),
         (429, _) => new(FailureClass::Throttled),
         (409 | 412, _) => new(FailureClass::ConflictRetryable),
         (300..400, _) => new(FailureClass::Transient),
         (400, "RoleAssignmentUpdateNotPermitted") => new(FailureClass::PlanWrong).hint(format!(
-            "the name of this role assignment is taken by one for another account or role; whoever keeps the roles of tenant \
-             {tenant} can remove that one: az role assignment delete --ids {}",
+            "the name of this role assignment is taken by one for another principal or role; a role administrator of tenant \
+             {tenant} can delete that one: az role assignment delete --ids {}",
             sh::word(situation.path)
         )),
         _ => new(FailureClass::PlanWrong)
-            .hint(format!("{} refuses the request as it is; check the step's parameters", situation.service.name())),
+            .hint(format!("{} refuses the request; check the step's parameters", situation.service.name())),
     }
 }
 
-/// Which policy forbids it, and how it is lifted for this one thing.
+/// The policy that forbids the request, and how to exempt this one resource.
 fn policy(words: &Words, tenant: &str, path: &str) -> String {
     let named = words.policy.as_ref().map(|(name, _)| format!(" ({name})")).unwrap_or_default();
     let assignment = words.policy.as_ref().map_or("ASSIGNMENT", |(_, id)| id.as_str());
     format!(
-        "an Azure Policy of tenant {tenant} forbids it{named}; its owner can exempt {path}: az policy exemption create --name \
+        "an Azure Policy of tenant {tenant} forbids this{named}; its owner can exempt {path}: az policy exemption create --name \
          twinspan --exemption-category Waiver --policy-assignment {} --scope {}",
         sh::word(assignment),
         sh::word(&permission::enclosing(path))
     )
 }
 
-/// A name that can stand in a command as it is.
+/// Whether a name needs no quotes in a command.
 fn plain_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
-/// Two different things under one code: no token for the other tenant, or no right there.
+/// The error for a code with two meanings: no token of the other tenant, or no permission there.
 fn linked(situation: &Situation<'_>, message: &str, seen: String) -> StepError {
     let other = message
         .split_once("linked subscription '")
@@ -311,10 +312,10 @@ fn linked(situation: &Situation<'_>, message: &str, seen: String) -> StepError {
         let subscription = other.unwrap_or_default();
         let hint = match situation.auxiliary.first() {
             None => format!(
-                "say `auxiliary:` with an identity of the tenant that owns subscription {subscription}: its token has to go along"
+                "set `auxiliary:` to an identity of the tenant that owns subscription {subscription}: the request needs its token as well"
             ),
             Some(sent) => format!(
-                "the token of {} went along, and does not open subscription {subscription}: `auxiliary:` must name an \
+                "the request had the token of {}, which is not valid for subscription {subscription}: `auxiliary:` must name an \
                  identity of the tenant that owns it",
                 sent.party
             ),
@@ -332,7 +333,7 @@ fn seen(situation: &Situation<'_>, what: &str) -> String {
     format!("{} {} as {}: {what}", situation.verb, redaction::target(situation.path), situation.sender.party)
 }
 
-/// The segment after `name` in a path, in whatever case that was written.
+/// The segment after `name` in a path; the name ignores case.
 fn segment_after<'a>(path: &'a str, name: &str) -> Option<&'a str> {
     let ends = |c: char| matches!(c, '/' | '?' | ']' | '\'' | '"' | ',' | ' ');
     let mut segments = path.split(ends);
@@ -340,7 +341,7 @@ fn segment_after<'a>(path: &'a str, name: &str) -> Option<&'a str> {
     segments.next().filter(|segment| !segment.is_empty())
 }
 
-/// `Microsoft.Network` in "… is not registered to use namespace 'Microsoft.Network'".
+/// The namespace in "… is not registered to use namespace 'Microsoft.Network'".
 fn namespace_in(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("namespace '")?;
     rest.split_once('\'').map(|(name, _)| name)

@@ -1,5 +1,5 @@
-//! An Azure that answers from a script, for tests of the client and of step kinds: what is sent is seen, what comes back
-//! is told. Token requests are answered by themselves unless the script says otherwise.
+//! An Azure with scripted responses, for tests of the clients and of step kinds. It records the requests. Token requests
+//! succeed by default.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -24,22 +24,22 @@ use super::{Azure, Cloud, Credentials, InProcess, Reply, SecretReader, SecretRef
 pub(crate) const CENTRAL: &str = "11111111-0000-0000-0000-00000000000c";
 /// Tenant of identity `target`.
 pub(crate) const TARGET: &str = "22222222-0000-0000-0000-00000000000f";
-/// The secret of every application; it must never be seen anywhere but in a token request.
+/// The secret of every application; it may occur in token requests only.
 pub(crate) const SECRET: &str = "CANARY-secret";
-/// Stands in every token.
+/// Part of every token.
 pub(crate) const IN_TOKENS: &str = "CANARYtoken";
 
 static NOTHING_STATED: BTreeMap<String, Value> = BTreeMap::new();
 
 type Answered = Result<Response<Bytes>, TransportFault>;
 
-/// A reply that waits for its request.
+/// A response that waits for its request.
 struct Scripted {
     answered: Answered,
     here: Here,
 }
 
-/// Whether a reply is given the id that was asked for.
+/// Whether a response gets the requested id.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Here {
     Never,
@@ -47,7 +47,7 @@ enum Here {
     Always,
 }
 
-/// `body` with the id of what was asked for at `path`.
+/// `body` with the id of the resource requested at `path`.
 fn located(mut body: Value, path: &str, here: Here) -> Value {
     fn says(item: &Value, here: Here) -> bool {
         item.get("id").is_some_and(Value::is_string) && here == Here::WhereSilent
@@ -80,7 +80,7 @@ fn located(mut body: Value, path: &str, here: Here) -> Value {
     body
 }
 
-/// What is answered, in order, and what was asked.
+/// The scripted responses, in order, and the recorded requests.
 #[derive(Default)]
 pub(crate) struct Script {
     answers: Mutex<VecDeque<Scripted>>,
@@ -89,7 +89,7 @@ pub(crate) struct Script {
     token_requests: Mutex<Vec<Request<Bytes>>>,
 }
 
-/// A request as tests look at it.
+/// A recorded request, for tests.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) verb: String,
@@ -99,7 +99,8 @@ pub(crate) struct Seen {
 }
 
 impl Script {
-    /// Adds a reply with a JSON body. A resource that says no id gets that of the request, so do the items of a list.
+    /// Adds a response with a JSON body. A resource without an id gets that of the request, and so do the items of a
+    /// list.
     pub(crate) fn answer(&self, status: u16, body: &Value) -> &Self {
         let reply =
             Scripted { answered: Ok(response(status, &[], &body.to_string())), here: Here::WhereSilent };
@@ -107,7 +108,7 @@ impl Script {
         self
     }
 
-    /// Adds a reply about another resource, as if it were about the one that will be asked for.
+    /// Adds a response about another resource, with the id and name of the requested one.
     pub(crate) fn answer_here(&self, status: u16, headers: &[(&str, &str)], body: &Value) -> &Self {
         let reply =
             Scripted { answered: Ok(response(status, headers, &body.to_string())), here: Here::Always };
@@ -115,7 +116,7 @@ impl Script {
         self
     }
 
-    /// Adds a reply with headers and a body as it is.
+    /// Adds a response with headers and an unchanged body.
     pub(crate) fn answer_with(&self, status: u16, headers: &[(&str, &str)], body: &str) -> &Self {
         let reply = Scripted { answered: Ok(response(status, headers, body)), here: Here::Never };
         self.answers.lock().unwrap().push_back(reply);
@@ -128,19 +129,19 @@ impl Script {
         self
     }
 
-    /// Adds an answer to a token request; when there are none left, tokens are given.
+    /// Adds a response to a token request; after the last one, token requests succeed.
     pub(crate) fn token_answer(&self, status: u16, headers: &[(&str, &str)], body: &str) -> &Self {
         self.token_answers.lock().unwrap().push_back(Ok(response(status, headers, body)));
         self
     }
 
-    /// Adds a fault to a token request.
+    /// Adds a transport fault to a token request.
     pub(crate) fn token_fault(&self, fault: TransportFault) -> &Self {
         self.token_answers.lock().unwrap().push_back(Err(fault));
         self
     }
 
-    /// What was asked, but for tokens.
+    /// The requests, without those for tokens.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         self.requests.lock().unwrap().iter().map(Seen::of).collect()
     }
@@ -195,7 +196,7 @@ impl InProcess for Script {
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Answered> {
         let answer = self.reply(request);
         Box::pin(async move {
-            // As on a socket, the answer is never there at once: others get their turn.
+            // As on a socket, the response is never there at once: other tasks run in between.
             tokio::task::yield_now().await;
             answer
         })
@@ -216,7 +217,7 @@ impl Seen {
         }
     }
 
-    /// Number of the token that went along (`None`: none did), and its tenant.
+    /// Number and tenant of the token in this header; `None` without one.
     pub(crate) fn token(&self, header: &str) -> Option<(u64, String)> {
         let value = self.headers.get(header)?.strip_prefix("Bearer ")?;
         let payload = base64::decode_url_safe(value.split('.').nth(1)?).unwrap();
@@ -247,12 +248,12 @@ fn token(request: &Request<Bytes>, number: usize) -> Value {
     let tenant = tenant_of(request);
     let claims = json!({"n": number, "tid": tenant, "oid": format!("oid-in-{tenant}"), "appid": "app", "idtyp": "app"});
     let payload = base64::encode_url_safe(claims.to_string());
-    // A signature that is searched for wherever it must not be.
+    // A signature that tests search for where it must not occur.
     let token = format!("eyJhbGciOiJub25lIn0.{payload}.{IN_TOKENS}{number}");
     json!({"token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 3600, "access_token": token})
 }
 
-/// A clock that moves when it is told.
+/// A clock that tests advance.
 #[derive(Debug)]
 pub(crate) struct TestClock(Mutex<Timestamp>);
 
@@ -297,7 +298,7 @@ impl SecretReader for Secrets {
     }
 }
 
-/// A scripted Azure and everything that an attempt needs.
+/// A scripted Azure, with all that an attempt needs.
 pub(crate) struct Bench {
     pub(crate) script: Arc<Script>,
     pub(crate) azure: Arc<Azure>,
@@ -309,21 +310,21 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// The public cloud, each identity with an application's secret.
+    /// The public cloud; every identity is an application with a secret.
     pub(crate) fn new() -> Self {
         Bench::with(json!({
             "default": {"credential": "client-secret", "client_id": "app", "client_secret": {"env": "SECRET"}},
         }))
     }
 
-    /// The public cloud, with these credentials.
+    /// The public cloud with these credentials.
     pub(crate) fn with(credentials: Value) -> Self {
         let script = Arc::new(Script::default());
         let wire = Wire::in_process(Arc::clone(&script) as Arc<dyn InProcess>);
         Bench::of(script, Cloud::named("public").unwrap(), wire, credentials)
     }
 
-    /// Another cloud, over another wire.
+    /// Another cloud and wire.
     pub(crate) fn of(script: Arc<Script>, cloud: Cloud, wire: Wire, credentials: Value) -> Self {
         let credentials = Credentials::new(serde_json::from_value(credentials).unwrap(), Arc::new(Secrets));
         let identity = |name: &str, tenant: &str| Identity {
@@ -344,7 +345,7 @@ impl Bench {
         }
     }
 
-    /// What an attempt of `phase` gets.
+    /// The context of an attempt in `phase`.
     pub(crate) fn cx<'a>(&'a self, phase: Phase, log: &'a AttemptLog) -> StepCx<'a> {
         StepCx {
             run: self.run,

@@ -1,14 +1,14 @@
-//! One request for all steps that want to read the same thing in the same round.
+//! Shares one request between all steps that read the same resource at the same time.
 //!
 //! ```text
-//! step A wants to read x ─▶ nobody reads it: A sends the request ───┐
-//! step B wants to read x ─▶ A's request is under way: B waits ──────┴▶ one response serves both
-//! step C wants to read x ─▶ answered a moment ago: that response serves C, if C may use it
+//! step A reads x ─▶ no read of x is in flight: A sends the request ──┐
+//! step B reads x ─▶ A's request is in flight: B waits ───────────────┴▶ one response serves both
+//! step C reads x ─▶ x was read a moment ago: that response serves C, if C may use it
 //! ```
-//! A step may use a response whose request began at [`StepCx::reads_from`] or later, unless this process has since ended a
-//! write that could have changed it: any write, or where the reader says what it wants to know ([`Concerns`]), a write at, above
-//! or below that. An error is shared by those who wait for it and never kept. The transcript of a step that was served by
-//! another's request names that step, and when the request began; the engine counts that as when the step looked.
+//! A step may use a response whose request began at [`StepCx::reads_from`] or later, unless this process has since ended a write
+//! that could have changed it: any write, or, if the reader states its paths ([`Concerns`]), a write at, above or below one of
+//! them. Waiting steps share an error, but it is never kept. The transcript of a step that another step's request served names
+//! that step and the start of the request; the engine counts that as the time of the read.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -21,49 +21,49 @@ use twinspan_engine::{BoxFuture, Exchange, READ_SERVES, StepCx, StepError};
 
 use super::cloud::Service;
 
-/// What a reader wants to know: writes elsewhere do not change it.
+/// The paths that a read is about: writes to other paths do not change its result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Concerns {
-    /// Nobody said: any write may change it.
+    /// Not stated: any write may change the result.
     #[default]
     Anything,
-    /// What lies at these paths of Azure Resource Manager, above or below them.
+    /// The result depends on these paths of Azure Resource Manager, and on what is above and below them.
     Paths(Vec<String>),
 }
 
-/// What is read, and as whom.
+/// The key of a read: the request and its identities.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) service: Service,
     /// Method, address and body.
     pub(super) what: String,
-    /// Name and tenant of the identity that sends the request, then of those whose tokens go along.
+    /// Name and tenant of the identity that sends the request, then of those with auxiliary tokens.
     pub(super) senders: Vec<(String, String)>,
 }
 
-/// Responses of a moment ago, and requests under way.
+/// Recent responses, and requests in flight.
 #[derive(Default)]
 pub(super) struct SharedReads(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// By what was read, and as what type it was taken in.
+    /// By request and result type.
     reads: HashMap<(Key, TypeId), Read>,
-    /// How many reads were begun.
+    /// Number of reads begun so far.
     begun: u64,
-    /// How many writes have ended.
+    /// Number of writes ended so far.
     ended: u64,
-    /// The last write at a path, and at it or below it, by that count.
+    /// By path, the count at the last write at it, and at the last write at or below it.
     at: HashMap<String, u64>,
     below: HashMap<String, u64>,
-    /// When what is too old was last let go.
+    /// When old responses were last removed.
     cleared: Option<Timestamp>,
 }
 
 struct Read {
     number: u64,
     began: Timestamp,
-    /// How many writes had ended by then.
+    /// Number of writes that had ended by then.
     writes: u64,
     outcome: watch::Receiver<Option<Outcome>>,
 }
@@ -74,13 +74,13 @@ struct Outcome {
     exchanges: Arc<[Exchange]>,
 }
 
-/// More responses than these are not kept; the older half goes.
+/// Most responses that are kept; beyond that the older half is removed.
 const MOST_KEPT: usize = 2_048;
-/// More paths than these are not told apart.
+/// Most paths that are tracked; beyond that everything is dropped.
 const MOST_PATHS: usize = 200_000;
 
 impl Known {
-    /// Whether this read may serve who wants what was read since `from`.
+    /// Whether this read may serve a step that accepts reads since `from`.
     fn serves(&self, read: &Read, from: Timestamp, concerns: &Concerns) -> bool {
         let changed = match concerns {
             Concerns::Anything => self.ended,
@@ -89,7 +89,7 @@ impl Known {
         read.began >= from && changed <= read.writes
     }
 
-    /// The last write at a path, above it or below it.
+    /// The count at the last write at a path, above it or below it.
     fn last_write(&self, path: &str) -> u64 {
         let path = normal(path);
         let below = self.below.get(&path).copied();
@@ -97,7 +97,7 @@ impl Known {
         above.chain(below).max().unwrap_or(0)
     }
 
-    /// Lets go what serves nobody any more.
+    /// Removes responses that cannot serve any step.
     fn clear(&mut self, now: Timestamp) {
         if self
             .cleared
@@ -121,31 +121,31 @@ impl Known {
     }
 }
 
-/// A path as paths are compared.
+/// A path in the form for comparison.
 fn normal(path: &str) -> String {
     format!("/{}", path.trim_matches('/').to_ascii_lowercase())
 }
 
-/// The path and everything above it, longest first.
+/// The path and its parents, longest first.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path), |path| {
         path.rsplit_once('/').map(|(above, _)| above).filter(|above| !above.is_empty())
     })
 }
 
-/// Who sends the request.
+/// The task that sends the request.
 struct Lead<'a> {
     shared: &'a SharedReads,
     key: (Key, TypeId),
     number: u64,
     outcome: watch::Sender<Option<Outcome>>,
-    /// The response stays for those who come later.
+    /// Whether later steps may use the response.
     keep: bool,
 }
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        // Also when its step was broken off: who waits then sends a request of its own.
+        // Also when its step is interrupted: waiting steps then send their own request.
         if !self.keep {
             let mut known = self.shared.known();
             if known.reads.get(&self.key).is_some_and(|read| read.number == self.number) {
@@ -155,10 +155,10 @@ impl Drop for Lead<'_> {
     }
 }
 
-/// A write is under way; it has ended when this is dropped.
+/// A write in flight; it ends when this is dropped.
 pub(super) struct Writing<'a> {
     shared: &'a SharedReads,
-    /// `None`: not one of Azure Resource Manager.
+    /// `None` if the write is not to Azure Resource Manager.
     path: Option<String>,
 }
 
@@ -186,7 +186,7 @@ impl SharedReads {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A write begins.
+    /// Begins a write.
     pub(super) fn writing(&self, service: Service, path: &str) -> Writing<'_> {
         Writing { shared: self, path: (service == Service::Arm).then(|| normal(path)) }
     }
@@ -207,7 +207,7 @@ impl SharedReads {
         Turn::Lead(Lead { shared: self, key, number, outcome: sender, keep: false })
     }
 
-    /// Reads with `fetch`, or takes what another step has read. `lasts`: whether a response may serve those who come later.
+    /// Reads with `fetch`, or reuses what another step has read. `lasts`: whether later steps may use the response.
     pub(super) async fn read<T: Send + Sync + 'static>(
         &self,
         cx: &StepCx<'_>,
@@ -219,7 +219,7 @@ impl SharedReads {
         loop {
             match self.turn::<T>(key, cx.reads_from, concerns, cx.steady()) {
                 Turn::Wait(mut outcome) => {
-                    // Closed: who sent the request was broken off.
+                    // Closed: the step that sent the request was interrupted.
                     let Ok(outcome) = outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone())
                     else {
                         continue;
@@ -228,7 +228,7 @@ impl SharedReads {
                     exchanges.iter().for_each(|exchange| cx.log.record(exchange.clone()));
                     return match value?.downcast::<T>() {
                         Ok(value) => Ok(value),
-                        // The type is part of the key.
+                        // Unreachable, because the type is part of the key.
                         Err(_) => fetch.await.map(Arc::new),
                     };
                 }
@@ -238,7 +238,7 @@ impl SharedReads {
                     let value = result.clone().map(|value| value as Arc<dyn Any + Send + Sync>);
                     lead.keep = result.as_ref().is_ok_and(|value| lasts(value));
                     let exchanges = cx.log.later(before, |exchange| served(exchange, cx)).into();
-                    // Where nobody waits there is nobody to be told.
+                    // An error means that no step waits.
                     lead.outcome.send_replace(Some(Outcome { value, exchanges }));
                     return result;
                 }
@@ -247,8 +247,8 @@ impl SharedReads {
     }
 }
 
-/// The exchange as the transcript of a step shows it that another's request served. The body of a list is shown by the step
-/// that sent the request, once.
+/// The exchange in the transcript of a step that another step's request served. Only the sender's transcript contains the body
+/// of a list.
 fn served(exchange: &Exchange, cx: &StepCx<'_>) -> Exchange {
     let is_list = exchange.received.as_ref().is_some_and(|body| body.get("value").is_some());
     let received = if is_list {
@@ -289,7 +289,7 @@ mod tests {
         Key { service: Service::Arm, what: what.to_owned(), senders }
     }
 
-    /// One look of a step that may use what was read since `from`; what it got, and whether it sent the request itself.
+    /// One read by a step that accepts reads since `from`; returns the result, and whether the step sent the request itself.
     async fn look(
         bench: &Bench,
         shared: &SharedReads,

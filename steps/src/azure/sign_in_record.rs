@@ -1,4 +1,4 @@
-//! What is recorded of a sign-in.
+//! Builds the exchange records of a sign-in.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::party::Party;
 use super::redaction;
 use super::sign_in_refusal::Refusal;
 
-/// The record of a sign-in: every request of it, and of the last one whom it made us.
+/// The records of all requests of a sign-in; the last one states the principal of the token.
 pub(super) fn exchanges(
     cx: &StepCx<'_>,
     began: Timestamp,
@@ -42,8 +42,8 @@ pub(super) fn exchanges(
         outcome.ok().and_then(|claims| claims.acted_as(party.name)).into_iter().collect();
     if matches!(credential, Credential::AzureCli { .. }) {
         let target = format!("account get-access-token --tenant {} --scope {scope}", party.tenant);
+        // The Azure CLI passes on only the text of the response, which contains the ids.
         let received = Some(Arc::new(json!({"succeeded": outcome.is_ok()})));
-        // Of what it was answered it leaves only its text, and in that the ids.
         let references = outcome.err().and_then(Refusal::from_cli).map(|refusal| refusal.references());
         let references = references.unwrap_or_default();
         return vec![Exchange { received, references, ..exchange("az", target, acted_as) }];

@@ -1,4 +1,4 @@
-//! The words in which Microsoft Entra refuses a sign-in, from its token endpoint or as the Azure CLI quotes them.
+//! Parses a sign-in refusal of Microsoft Entra, from its token endpoint or as the Azure CLI quotes it.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ pub(crate) struct Refusal {
     pub(crate) trace: Option<String>,
     pub(crate) timestamp: Option<String>,
     pub(crate) retry_after: Option<Duration>,
-    /// As whom the Azure CLI is signed in, where it says so.
+    /// The signed-in account of the Azure CLI, if it states it.
     pub(crate) account: Option<String>,
 }
 
 impl Refusal {
-    /// From the token endpoint's answer; `None`: it is not one of Entra's.
+    /// Parses a response of the token endpoint; `None` if it is not an error of Entra.
     pub(crate) fn from_json(status: u16, body: &Value) -> Option<Self> {
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         let error = text("error")?;
@@ -50,7 +50,7 @@ impl Refusal {
         })
     }
 
-    /// From what the Azure CLI printed; `None`: it does not quote Entra.
+    /// Parses the output of the Azure CLI; `None` if it does not quote Entra.
     pub(crate) fn from_cli(text: &str) -> Option<Self> {
         let code = number_in(text)?;
         let from = text.find("AADSTS").unwrap_or(0);
@@ -64,7 +64,7 @@ impl Refusal {
         })
     }
 
-    /// `AADSTS50076`, or the error's own word.
+    /// The code, such as `AADSTS50076`, or the field `error`.
     pub(crate) fn code(&self) -> String {
         match self.codes.first() {
             Some(code) => format!("AADSTS{code}"),
@@ -72,7 +72,7 @@ impl Refusal {
         }
     }
 
-    /// First sentence of the description, without its number and ids.
+    /// First sentence of the description, without its code and ids.
     pub(super) fn sentence(&self) -> String {
         let text = redaction::line(&self.description);
         let text = text.split(" Trace ID:").next().unwrap_or_default();
@@ -82,7 +82,7 @@ impl Refusal {
         }
     }
 
-    /// The ids by which the other side's administrators find it.
+    /// The ids with which an administrator finds the sign-in in the logs.
     pub(super) fn references(&self) -> Vec<(String, String)> {
         [("correlation_id", &self.correlation), ("trace_id", &self.trace), ("timestamp", &self.timestamp)]
             .into_iter()

@@ -1,4 +1,4 @@
-//! Lists that are asked for by POST: where the next page is stands in the body, as a token, and not in a link.
+//! Pages of lists that are read with POST: the position of the next page is a token in the body, not a link.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use super::arm::Arm;
 /// More pages than any of these lists has.
 const MOST_PAGES: usize = 5_000;
 
-/// Api-version of Resource Graph.
+/// API version of Resource Graph.
 const RESOURCE_GRAPH_API: &str = "2024-04-01";
 
-/// One page. `value` is required: an answer without it is not an empty list.
+/// One page. `value` is required: a response without it is not an empty list.
 #[derive(Deserialize)]
 struct Page<T> {
     value: Vec<T>,
@@ -31,12 +31,12 @@ struct Rows<T> {
     next: Option<String>,
 }
 
-/// The tokens that were followed so far.
+/// The tokens followed so far.
 #[derive(Default)]
 struct Followed(BTreeSet<String>);
 
 impl Followed {
-    /// `None`: that was the last page.
+    /// The token of the next page; `None` after the last one.
     fn next(&mut self, token: Option<String>) -> Result<Option<String>, StepError> {
         let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
         if !self.0.insert(token.clone()) || self.0.len() > MOST_PAGES {
@@ -48,7 +48,7 @@ impl Followed {
 }
 
 impl Arm<'_> {
-    /// POST that reads a list, all pages. `asked`: what is asked for, by name.
+    /// POST that reads a list, all pages. `asked`: the fields of the request body.
     pub(crate) async fn query_list<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -68,8 +68,8 @@ impl Arm<'_> {
         }
     }
 
-    /// Asks Azure Resource Graph about these subscriptions, all pages. It shows what this identity may read in its own
-    /// tenant, and what happened a moment ago it does not show yet.
+    /// Queries Azure Resource Graph about these subscriptions, all pages. The result contains what this identity may
+    /// read in its own tenant, and lags behind recent changes.
     pub(crate) async fn resource_graph<T: DeserializeOwned>(
         &self,
         subscriptions: &[String],

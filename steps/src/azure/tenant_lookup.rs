@@ -1,5 +1,5 @@
-//! In which tenant a domain is verified. The sign-in service tells anyone, in the OpenID configuration of the domain (Microsoft
-//! Learn, "OpenID Connect on the Microsoft identity platform").
+//! Finds the tenant in which a domain is verified. The sign-in service publishes it in the OpenID configuration of the domain
+//! (Microsoft Learn, "OpenID Connect on the Microsoft identity platform").
 
 use bytes::Bytes;
 use http::Request;
@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::Azure;
 
 impl Azure {
-    /// Id of the tenant in which `domain` is verified; `None`: in none of this cloud.
+    /// Id of the tenant in which `domain` is verified; `None` if no tenant of this cloud has it.
     ///
     /// # Errors
-    /// Why it is not known, in words: no response, or one that says neither.
+    /// A text why it is unknown: no response, or an unexpected one.
     pub async fn tenant_of_domain(&self, domain: &str) -> Result<Option<String>, String> {
         let address = format!("{}/{}/v2.0/.well-known/openid-configuration", self.cloud.login(), domain);
         let request = Request::get(address).body(Bytes::new()).map_err(|error| error.to_string())?;
@@ -21,7 +21,7 @@ impl Azure {
         if response.status().is_success() {
             return tenant(&body).map(Some).ok_or_else(|| "the issuer names no tenant".to_owned());
         }
-        // AADSTS90002: tenant not found. AADSTS900021 and AADSTS90051: no tenant's name at all.
+        // AADSTS90002: tenant not found. AADSTS900021 and AADSTS90051: not a valid tenant name.
         let unknown = body["error"] == "invalid_tenant"
             || body["error_codes"].as_array().is_some_and(|codes| codes.contains(&90002.into()));
         if unknown { Ok(None) } else { Err(format!("the sign-in service replied {}", response.status())) }

@@ -1,4 +1,4 @@
-//! What the client sends, keeps and hides, against a scripted Azure.
+//! Tests of what the clients send, record and redact, against a scripted Azure.
 
 mod clouds;
 mod platform;
@@ -194,7 +194,7 @@ async fn the_four_answers_to_a_delete() {
         (200, Value::Null, Ok(Deletion::Accepted)),
         (202, Value::Null, Ok(Deletion::Started)),
         (204, Value::Null, Ok(Deletion::Accepted)),
-        // It was read just before, so another look has to settle it.
+        // The resource was read just before, so another read must confirm its absence.
         (404, not_found(), Err(FailureClass::ReplicationLag)),
     ] {
         let bench = Bench::new();
@@ -330,7 +330,7 @@ async fn a_request_that_nobody_waits_for_is_recorded() {
     bench.script.answer(200, &json!({}));
     let log = AttemptLog::new(Phase::Apply);
     let cx = bench.cx(Phase::Apply, &log);
-    // A token first, so that the write is the next to be sent.
+    // Get a token first, so that the write is the next request.
     bench.azure.sign_in(&cx, &bench.central).await.unwrap();
     {
         let arm = bench.azure.arm(&cx, &bench.central);
@@ -338,12 +338,12 @@ async fn a_request_that_nobody_waits_for_is_recorded() {
         let mut write = std::pin::pin!(arm.put("/x", "1", &body));
         let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
         let polled = std::future::Future::poll(write.as_mut(), &mut nobody);
-        assert!(polled.is_pending(), "sent, and not answered yet");
+        assert!(polled.is_pending(), "sent, without a response yet");
     }
     assert_eq!(bench.script.requests().len(), 1);
     let exchange = log.into_exchanges().pop().unwrap();
     assert_eq!((exchange.write, exchange.status), (true, None));
-    assert_eq!(exchange.received.unwrap()["fault"], "nobody waited for the answer any more");
+    assert_eq!(exchange.received.unwrap()["fault"], "the request was abandoned before its response arrived");
 }
 
 // ---- Tokens ---------------------------------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ async fn a_read_with_a_stale_token_is_repeated_once_with_new_ones() {
     bench.script.answer(401, &expired).answer(401, &expired);
     let error = arm.get::<Named>("/x", "1").await.unwrap_err();
     assert_eq!(error.class, FailureClass::Transient);
-    assert_eq!(bench.script.requests().len(), 4, "once, not for ever");
+    assert_eq!(bench.script.requests().len(), 4, "once only");
 }
 
 #[tokio::test]
@@ -492,8 +492,12 @@ async fn a_sign_in_that_gets_no_word_of_entra_is_looked_at_by_its_status() {
         class_of(429, &[("retry-after", "7")], html).await,
         (FailureClass::Throttled, Some(Duration::from_secs(7)))
     );
-    assert_eq!(class_of(200, &[], html).await.0, FailureClass::NeedsPerson, "a network that wants a sign-in");
-    assert_eq!(class_of(407, &[], html).await.0, FailureClass::NeedsPerson, "a proxy that wants one");
+    assert_eq!(
+        class_of(200, &[], html).await.0,
+        FailureClass::NeedsPerson,
+        "a network that requires a sign-in"
+    );
+    assert_eq!(class_of(407, &[], html).await.0, FailureClass::NeedsPerson, "a proxy that requires one");
     let endless = json!({"token_type": "Bearer", "expires_in": i64::MAX, "access_token": "x"}).to_string();
     assert_eq!(class_of(200, &[], &endless).await.0, FailureClass::Transient);
 
@@ -531,7 +535,7 @@ async fn what_this_machine_lacks_is_a_wait_for_a_credential() {
         assert_eq!(wait.kind, WaitKind::Credential);
         assert!(wait.who.is_some() && wait.action.is_some());
         let has_none = message.starts_with("no credential") || message.starts_with("this machine has no");
-        assert_eq!(wait.refused, !has_none, "only a credential that is there can be refused: {message}");
+        assert_eq!(wait.refused, !has_none, "only an existing credential can be refused: {message}");
         assert!(bench.script.token_requests().is_empty());
     }
 }
@@ -542,7 +546,7 @@ async fn an_identity_without_a_tenant_is_a_mistake_of_the_plan() {
     bench.central.attributes.clear();
     let error = bench.get().await.0.unwrap_err();
     assert_eq!(error.class, FailureClass::PlanWrong);
-    assert!(error.message.contains("identity central names no tenant"));
+    assert!(error.message.contains("identity central has no tenant"));
 }
 
 // ---- Lists ----------------------------------------------------------------------------------------------------------
@@ -634,7 +638,7 @@ async fn no_secret_and_no_token_is_kept_or_shown() {
     assert_eq!(exchanges[1].received.as_ref().unwrap()["status"], "PendingAcceptance");
     texts.push(serde_json::to_string(&exchanges).unwrap());
 
-    // An answer that repeats what was sent.
+    // A response that repeats the request.
     let echo = json!({"error": {"code": "BadRequest", "message": format!("bad header Bearer eyJhbGciOiJub25lIn0.e30.{IN_TOKENS}1")}});
     bench.script.answer(400, &echo);
     let (result, exchanges) = bench.put().await;

@@ -1,8 +1,8 @@
-//! Tokens, from `azure_identity`; the only file that uses it.
+//! Gets and caches tokens with `azure_identity`; the only file that uses that library.
 //!
-//! One credential object per token request: the library's own cache runs on the machine's clock, ours on the engine's.
-//! A token is kept per (identity, tenant, service), because no two identities share one and a tenant's token is of no
-//! use in another.
+//! Each token request has its own credential object: the library's cache uses the machine's clock, this one the
+//! engine's. Tokens are cached by identity, tenant and service, because no two identities share one and a token is valid
+//! in one tenant only.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -42,20 +42,20 @@ use super::redaction;
 use super::sign_in_record::exchanges;
 use super::wire::Wire;
 
-/// A token is renewed when it has less than this to live, as the Azure CLI does.
+/// A token is renewed when it expires in less than this, as the Azure CLI does.
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
 
-/// A token and what it says of itself.
+/// A token with its claims.
 #[derive(Clone)]
 pub(crate) struct Token {
     secret: SecretString,
-    /// On the clock that only goes forward.
+    /// By the monotonic clock.
     renew_at: Timestamp,
     pub(crate) expires: Timestamp,
     pub(crate) claims: Claims,
-    /// How it was come by.
+    /// The credential that obtained it.
     pub(crate) credential: Credential,
-    /// It was refused as a token, and given again: whoever gave it has a cache of its own.
+    /// Whether the same token was refused before and returned again, from a cache outside of this process.
     pub(crate) same: bool,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    /// The value of a header; never kept anywhere else.
+    /// The value of the authorization header; it is never stored.
     pub(crate) fn bearer(&self) -> SecretString {
         format!("Bearer {}", self.secret.expose_secret()).into()
     }
@@ -75,11 +75,11 @@ impl Token {
 type Key = (String, String, Service);
 type Slot = Arc<Mutex<Held>>;
 
-/// What is kept for one key.
+/// The cached token for one key.
 #[derive(Default)]
 struct Held {
     token: Option<Token>,
-    /// The last that was refused as a token.
+    /// The last token that was refused as invalid.
     refused: Option<SecretString>,
 }
 
@@ -95,12 +95,12 @@ fn is_same(one: &SecretString, other: &SecretString) -> bool {
     one.expose_secret() == other.expose_secret()
 }
 
-/// The tokens of this process.
+/// The token cache of this process.
 pub(crate) struct Tokens {
     pub(super) cloud: Cloud,
     credentials: Credentials,
     wire: Wire,
-    /// Runs the Azure CLI; `None`: the library's own way.
+    /// Runs the Azure CLI; `None` for the library's own way.
     executor: Option<Arc<dyn Executor>>,
     slots: StdMutex<BTreeMap<Key, Slot>>,
     limits: Arc<Limits>,
@@ -120,7 +120,7 @@ impl Tokens {
         }
     }
 
-    /// Asks `cli` instead of the program `az`.
+    /// Uses `cli` instead of the program `az`.
     pub(crate) fn ask_instead(&mut self, cli: Arc<dyn AzureCli>) {
         self.executor = Some(Arc::new(NoProgram(cli)));
     }
@@ -129,7 +129,7 @@ impl Tokens {
         &self.credentials
     }
 
-    /// A token that lives for at least a few minutes. Steps that ask for the same one at the same time share a request.
+    /// A token that is valid for at least a few minutes. Concurrent callers with the same key share one request.
     pub(crate) async fn get(
         &self,
         cx: &StepCx<'_>,
@@ -156,7 +156,7 @@ impl Tokens {
         }
     }
 
-    /// A new token, whatever is held: rights that were just given are in new tokens only.
+    /// A new token, regardless of the cache: only new tokens contain recently assigned roles.
     pub(crate) async fn fresh(
         &self,
         cx: &StepCx<'_>,
@@ -170,8 +170,8 @@ impl Tokens {
         Ok(held.keep(token))
     }
 
-    /// Drops a token that was refused, unless another step has replaced it already. `as_bad`: the token itself was found
-    /// bad, and not only without a right.
+    /// Drops a refused token, unless another step has already replaced it. `as_bad`: the token itself was invalid,
+    /// rather than without a permission.
     pub(crate) async fn forget(&self, identity: &Identity, service: Service, refused: &Token, as_bad: bool) {
         let Ok(party) = Party::of(identity) else { return };
         let slot = self.slot(party, service);
@@ -188,11 +188,11 @@ impl Tokens {
         Arc::clone(slots.entry(key).or_default())
     }
 
-    /// Asks for a token, unless sign-in to that tenant is to be left alone for a while.
+    /// Requests a token, unless the sign-in limit of the tenant requires a delay.
     async fn request(&self, cx: &StepCx<'_>, party: Party<'_>, service: Service) -> Result<Token, StepError> {
         let quota = Quota::SignIn(party.tenant.to_ascii_lowercase());
         let lane = Lane { quota, sort: Sort::Reads, principal: party.name.to_owned() };
-        // A machine's own identity service is not the tenant's.
+        // The identity service of a machine does not count against the tenant's limit.
         let credential = self.credentials.of(party.name, party.tenant);
         if matches!(credential, Ok(Credential::ManagedIdentity { .. } | Credential::AzurePipelines { .. })) {
             return self.ask(cx, party, service).await;
@@ -227,13 +227,13 @@ impl Tokens {
             request_id.clone(),
         ));
         let source = self.source(cx, &credential, party, &authority, &request_id, began).await?;
-        // The library asks a machine's identity service again by itself, for a minute of the machine's own clock.
-        // Asking again is the engine's.
+        // The library retries a machine's identity service for a minute of the machine's clock. Retries are the
+        // engine's, so this stops it at the first refusal.
         let scopes = [scope.as_str()];
         let result = tokio::select! {
             biased;
             result = source.get_token(&scopes, None) => result.map_err(|error| outermost(&error)),
-            () = authority.refused() => Err("the identity service gave no token".to_owned()),
+            () = authority.refused() => Err("the identity service returned no token".to_owned()),
         };
         let seen = authority.seen();
         let token = result.map(|token| keep((cx.now(), cx.steady()), &token, &credential, seen.last()));
@@ -310,12 +310,12 @@ impl Tokens {
                 };
                 let certificate = Certificate::read(&pem).map_err(unusable)?;
                 if let Some(ends) = certificate.ends.filter(|ends| *ends <= now) {
-                    return Err(unusable(&format!("it ended at {ends}")));
+                    return Err(unusable(&format!("it expired at {ends}")));
                 }
                 let audience = self.cloud.token_address(party.tenant);
                 let assertion = certificate
                     .assertion(client_id, &audience, request_id, now)
-                    .ok_or_else(|| unusable("its key does not sign"))?;
+                    .ok_or_else(|| unusable("signing with its key failed"))?;
                 ClientAssertionCredential::new(
                     party.tenant.to_owned(),
                     client_id.clone(),
@@ -360,12 +360,12 @@ impl Tokens {
                     credential.kind().name(),
                     outermost(&error)
                 ),
-                format!("look at [identities.{}] in twinspan.toml", party.name),
+                format!("check [identities.{}] in twinspan.toml", party.name),
             )
         })
     }
 
-    /// When the certificate ends with which an identity signs in, where it does so and that can be read.
+    /// When the certificate of an identity expires, if it has one and that can be read.
     pub(crate) async fn certificate_ends(&self, party: Party<'_>) -> Option<Timestamp> {
         let Ok(Credential::ClientCertificate { certificate, .. }) =
             self.credentials.of(party.name, party.tenant)
@@ -376,13 +376,13 @@ impl Tokens {
         Certificate::read(&pem).ok()?.ends
     }
 
-    /// Runs the Azure CLI for a token.
+    /// The executor that runs the Azure CLI for a token.
     fn cli(&self, credential: &Credential) -> Arc<dyn Executor> {
         let config_dir = credential.azure_config_dir().map(Path::to_owned);
         Arc::new(Program { instead: self.executor.clone(), config_dir })
     }
 
-    /// As whom the Azure CLI is signed in, where it is asked for `party`: what a refusal leaves out.
+    /// The signed-in account of the Azure CLI for `party`, which a refusal does not state.
     async fn account(&self, party: Party<'_>, credential: &Credential) -> Option<String> {
         if !matches!(credential, Credential::AzureCli { .. }) {
             return None;
@@ -409,13 +409,13 @@ impl Tokens {
                 format!("put {what} into {place}"),
             )
         })?;
-        // A server that repeats it, in whatever field, must not bring it into a record.
+        // A server may repeat the secret in any field; it must not get into a record.
         redaction::remember(secret.expose_secret());
         Ok(secret)
     }
 }
 
-/// The program `az`, as one credential wants it run; or what stands for it.
+/// The program `az` with the settings of one credential, or its replacement.
 #[derive(Debug)]
 struct Program {
     instead: Option<Arc<dyn Executor>>,
@@ -433,7 +433,7 @@ impl Executor for Program {
     }
 }
 
-/// Stands where the library would run a program.
+/// Replaces the library's way to run a program.
 #[derive(Debug)]
 struct NoProgram(Arc<dyn AzureCli>);
 
@@ -447,7 +447,7 @@ impl Executor for NoProgram {
     }
 }
 
-/// What signs in instead of a secret, for one request.
+/// A client assertion for one request.
 struct Assertion(SecretString);
 
 impl fmt::Debug for Assertion {
@@ -463,7 +463,7 @@ impl ClientAssertion for Assertion {
     }
 }
 
-/// Whether a token is of another tenant than it should be; a tenant that is named by a domain cannot be compared.
+/// Whether a token is of another tenant than the requested one; a tenant given as a domain cannot be compared.
 fn is_another(issued_by: &str, tenant: &str) -> bool {
     Uuid::try_parse(tenant).is_ok() && !issued_by.eq_ignore_ascii_case(tenant)
 }
@@ -476,7 +476,7 @@ fn keep(
 ) -> Token {
     let life = match seen.and_then(|seen| seen.end.as_ref().ok()?.life) {
         Some(life) => life,
-        // The Azure CLI and some machines say until when, on the machine's clock, which is the engine's there.
+        // The Azure CLI and some machines state the expiry time by the machine's clock, which is the engine's as well.
         None => {
             let seconds = token.expires_on.unix_timestamp().saturating_sub(now.as_second());
             Duration::from_secs(seconds.try_into().unwrap_or(0))
@@ -493,7 +493,7 @@ fn keep(
     }
 }
 
-/// The message of an error of the library. Its debug form holds the raw answer and is never used.
+/// The message of an error of the library. Its debug form contains the raw response and is never used.
 fn outermost(error: &azure_core::Error) -> String {
     let text = error.to_string();
     let text = text.split("\nTo troubleshoot").next().unwrap_or_default();
@@ -511,7 +511,7 @@ mod tests {
     use super::*;
     use crate::azure::scripted::{Bench, CENTRAL};
 
-    /// An Azure CLI that always says the same.
+    /// An Azure CLI with a constant response.
     #[derive(Debug)]
     struct Cli {
         code: i32,
@@ -572,7 +572,7 @@ mod tests {
         let token = token.unwrap();
         assert_eq!(token.renew_at.as_second(), until - 300);
         let [command] = commands.as_slice() else {
-            panic!("the CLI is slow, so it is asked once: {commands:?}")
+            panic!("the CLI is slow, so it is called once: {commands:?}")
         };
         assert!(
             command.ends_with(&format!(

@@ -1,4 +1,4 @@
-//! 401: what is wrong with a token, and who can have a better one.
+//! Classifies a 401: what is wrong with the token, and who can get a valid one.
 
 use azure_core::base64;
 use http::{HeaderMap, header};
@@ -15,12 +15,12 @@ use super::words::Words;
 /// Longer challenges are not put into a command.
 const LONGEST_CHALLENGE: usize = 4096;
 
-/// Whether a new token of the same kind may be all that is missing.
+/// Whether a new token of the same kind may resolve the refusal.
 pub(super) fn is_stale_token(headers: &HeaderMap) -> bool {
     !asks_for_claims(challenge(headers).unwrap_or_default())
 }
 
-/// Classes a 401.
+/// Classifies a 401.
 pub(super) fn unauthorized(
     situation: &Situation<'_>,
     headers: &HeaderMap,
@@ -30,7 +30,7 @@ pub(super) fn unauthorized(
     let challenge = challenge(headers).unwrap_or_default();
     let blamed = blamed(situation, &words.message);
     if asks_for_claims(challenge) {
-        // Where it does not say whose token is too weak, it is that of whoever acts.
+        // If the response does not say whose token is insufficient, it is that of the acting identity.
         let sender = blamed.first().copied().unwrap_or(&situation.sender);
         return too_weak(situation, sender, claims_in(challenge).as_deref(), seen);
     }
@@ -43,7 +43,7 @@ pub(super) fn unauthorized(
     }
     let names: Vec<String> = blamed.iter().map(|sender| sender.party.to_string()).collect();
     StepError::new(FailureClass::Transient, seen).hint(format!(
-        "the token of {} was refused; the next attempt takes {}; if that goes on, whoever keeps this machine's configuration \
+        "the token of {} was refused; the next attempt uses {}; if this continues, the administrator of this machine's configuration \
          compares [cloud] in twinspan.toml with the cloud of that tenant, and this machine's clock (timedatectl)",
         names.join(" or of "),
         if names.len() == 1 { "a new one" } else { "new ones" }
@@ -51,7 +51,7 @@ pub(super) fn unauthorized(
 }
 
 impl Sender<'_> {
-    /// Whether the Azure CLI signs in for a person; for an application it can, too.
+    /// Whether the Azure CLI signs in as a person; it can also sign in as an application.
     fn is_person_of_cli(&self) -> bool {
         matches!(self.credential, Credential::AzureCli { .. })
             && self.claims.principal_type() != Some("ServicePrincipal")
@@ -61,7 +61,7 @@ impl Sender<'_> {
         self.credential.client_id().or(self.claims.application())
     }
 
-    /// What brings a new token of this sender.
+    /// The command that gets a new token for this sender.
     fn sign_in(&self, situation: &Situation<'_>, claims: Option<&str>) -> String {
         let tenant = self.party.tenant;
         if self.is_person_of_cli() {
@@ -75,13 +75,13 @@ impl Sender<'_> {
         )
     }
 
-    /// The Azure CLI answers from its own cache, which nobody but a person can empty.
+    /// Whether the Azure CLI returns the refused token from its cache, which only a person can clear.
     fn is_stuck(&self) -> bool {
         self.same_token && matches!(self.credential, Credential::AzureCli { .. })
     }
 }
 
-/// Whose token it is about: where Azure names a tenant, that one's, else perhaps any.
+/// The senders of the token in question: those of the tenants that Azure names, otherwise all.
 fn blamed<'s>(situation: &'s Situation<'_>, message: &str) -> Vec<&'s Sender<'s>> {
     let message = message.to_ascii_lowercase();
     let all = || std::iter::once(&situation.sender).chain(situation.auxiliary);
@@ -90,8 +90,8 @@ fn blamed<'s>(situation: &'s Situation<'_>, message: &str) -> Vec<&'s Sender<'s>
     if named.is_empty() { all().collect() } else { named }
 }
 
-/// A policy asks for more than the sign-in had. Only a sign-in that brings the challenge along has it afterwards, and only
-/// one for the scope that we ask for replaces the token that the Azure CLI keeps.
+/// The error for a policy that requires a stronger sign-in. Only a sign-in with the challenge satisfies it, and only one for
+/// the requested scope replaces the token in the Azure CLI's cache.
 fn too_weak(situation: &Situation<'_>, sender: &Sender<'_>, claims: Option<&str>, seen: String) -> StepError {
     let party = sender.party;
     let tenant = party.tenant;
@@ -108,8 +108,8 @@ fn too_weak(situation: &Situation<'_>, sender: &Sender<'_>, claims: Option<&str>
     let application =
         sender.application().map_or("the managed identity".to_owned(), |id| format!("application {id}"));
     let action = format!(
-        "look at the sign-ins of {application} in the sign-in log of tenant {tenant}: the policy named there asks for what an \
-         application cannot give, and has to leave it out (Entra admin centre, Conditional Access)"
+        "open the sign-ins of {application} in the sign-in log of tenant {tenant}: the policy named there requires what an \
+         application cannot provide, and must exclude it (Entra admin centre, Conditional Access)"
     );
     StepError::new(FailureClass::NeedsPerson, seen).hint(action.clone()).wait(
         Wait::new(
@@ -119,13 +119,13 @@ fn too_weak(situation: &Situation<'_>, sender: &Sender<'_>, claims: Option<&str>
         .who(format!("an Entra administrator of tenant {tenant}"))
         .action(action)
         .otherwise(format!(
-            "set another credential for [identities.{}.\"{tenant}\"] in twinspan.toml: azure-cli, by which a person signs in",
+            "set another credential for [identities.{}.\"{tenant}\"] in twinspan.toml: azure-cli, with which a person signs in",
             party.name
         )),
     )
 }
 
-/// The same token came back after it was refused.
+/// The error if the same token was returned again after it was refused.
 fn given_again(situation: &Situation<'_>, stuck: &[&Sender<'_>], words: &Words, seen: String) -> StepError {
     let commands: Vec<String> = stuck.iter().map(|sender| sender.sign_in(situation, None)).collect();
     let command = commands.join(" && ");
@@ -140,7 +140,7 @@ fn given_again(situation: &Situation<'_>, stuck: &[&Sender<'_>], words: &Words, 
         .who(people.join(" and "))
         .action(command)
         .otherwise(
-            "it gives another token by itself when that one has ended, which takes an hour or so; if that is refused too, \
+            "the Azure CLI gets another token by itself when that one has expired, which takes about an hour; if that is refused too, \
              compare this machine's clock (timedatectl) and [cloud] in twinspan.toml",
         ),
     )
@@ -160,7 +160,7 @@ fn wrong_tenant(party: Party<'_>, challenge: &str, words: &Words, seen: String) 
                 party.name, party.tenant
             )),
         Some(_) => StepError::new(FailureClass::Transient, seen)
-            .hint("right after a subscription moved to another tenant this takes a while"),
+            .hint("after a subscription has moved to another tenant this takes a while"),
         None => StepError::new(FailureClass::PlanWrong, seen).hint(format!(
             "the subscription does not belong to tenant {}, which identity {} signs in to",
             party.tenant, party.name
@@ -169,8 +169,8 @@ fn wrong_tenant(party: Party<'_>, challenge: &str, words: &Words, seen: String) 
 }
 
 impl Cloud {
-    /// Signs a person in anew for exactly what we ask for: a plain `az login` leaves the token that the Azure CLI keeps for
-    /// our scope, and gives that again.
+    /// The sign-in command for exactly the requested scope: a plain `az login` keeps the cached token of that scope and
+    /// returns it again.
     pub(super) fn az_login_for(&self, sender: &Sender<'_>, service: Service, claims: Option<&str>) -> String {
         let claims =
             claims.map(|claims| format!(" --claims-challenge {}", sh::word(claims))).unwrap_or_default();
@@ -187,8 +187,8 @@ fn asks_for_claims(challenge: &str) -> bool {
     challenge.contains("claims=\"")
 }
 
-/// The claims that are asked for, in the base64 that the Azure CLI reads: the service may leave out its padding, and use the
-/// letters of addresses. `None`: it is not that, and has no place in a command.
+/// The requested claims, in the base64 form that the Azure CLI reads: the service may omit the padding and use the URL-safe
+/// alphabet. `None` if the value is not that, and thus must not be put into a command.
 fn claims_in(challenge: &str) -> Option<String> {
     let (_, rest) = challenge.split_once("claims=\"")?;
     let (value, _) = rest.split_once('"')?;
@@ -200,7 +200,7 @@ fn claims_in(challenge: &str) -> Option<String> {
     serde_json::from_slice::<Value>(&json).ok()?.is_object().then(|| base64::encode(json))
 }
 
-/// The tenant in an issuer's address: `https://sts.windows.net/TENANT/`.
+/// The tenant in an issuer's URL: `https://sts.windows.net/TENANT/`.
 fn tenant_in(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("https://")?;
     let (_, path) = rest.split_once('/')?;
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(of(&base64::encode(long)), None);
     }
 
-    /// The Azure CLI also signs in for applications, on build machines.
+    /// The Azure CLI also signs in as applications, on build machines.
     #[test]
     fn an_application_in_the_azure_cli_is_told_neither_of_a_second_factor_nor_to_sign_in_as_a_person() {
         let sender = |kind: &str| {
@@ -265,7 +265,7 @@ mod tests {
         );
         assert!(action("user", &headers).starts_with("az login --tenant t-1 --scope "));
         headers.insert(header::WWW_AUTHENTICATE, "Bearer claims=\"eyJhIjoxfQ\"".parse().unwrap());
-        assert!(action("app", &headers).starts_with("look at the sign-ins of application app-1 "));
+        assert!(action("app", &headers).starts_with("open the sign-ins of application app-1 "));
         assert!(
             action("user", &headers).ends_with(" --claims-challenge eyJhIjoxfQ== --allow-no-subscriptions")
         );

@@ -1,18 +1,18 @@
-//! No answer, and another try changes nothing: encryption that is opened on the way, a proxy that wants a sign-in, a host that does
-//! not exist, a sign-in page of a network. Said at once, with what is to be set.
+//! Interprets transport faults that a retry does not resolve: a proxy that intercepts TLS, a proxy that requires a sign-in, a
+//! host that does not exist, a network's sign-in page. The error says at once which setting is needed.
 
 use twinspan_engine::{FailureClass, StepError, Wait, WaitKind};
 
 use super::cloud::Cloud;
 use super::wire::TransportFault;
 
-/// What is wrong on the way, and what sets it right.
+/// The cause of such a fault, and what resolves it.
 struct Definite {
     what: String,
     action: String,
 }
 
-/// The error of a request, or of a sign-in, that got no answer from `host`. `seen`: what was tried, as whom.
+/// The error of a request, or of a sign-in, without a response from `host`. `seen`: the request and its identity.
 pub(super) fn error(seen: String, fault: &TransportFault, cloud: &Cloud, host: &str) -> StepError {
     match definite(fault, cloud, host) {
         Some(definite) => waiting(seen, definite),
@@ -20,13 +20,12 @@ pub(super) fn error(seen: String, fault: &TransportFault, cloud: &Cloud, host: &
     }
 }
 
-/// A page for people came where the sign-in of `host` answers programs: a network that wants a sign-in, or a proxy.
+/// The error if the sign-in of `host` returned an HTML page: the network requires a sign-in, or a proxy responded.
 pub(super) fn page(seen: String, host: &str) -> StepError {
     waiting(seen, of_page(host))
 }
 
-/// The same in the place of a resource. A gateway that fails for a moment sends a page, too: the request is tried again, with what
-/// may help.
+/// The same for a resource. A gateway with a transient fault returns a page, too, so the request is retried.
 pub(super) fn page_for_resource(seen: &str, host: &str) -> StepError {
     let Definite { what, action } = of_page(host);
     StepError::new(FailureClass::Transient, format!("{seen}; {what}")).hint(action)
@@ -34,7 +33,7 @@ pub(super) fn page_for_resource(seen: &str, host: &str) -> StepError {
 
 fn of_page(host: &str) -> Definite {
     let what = format!(
-        "a web page answered instead of {host}: the network of this machine wants a sign-in, or a proxy stands between"
+        "a web page was returned instead of a response of {host}: the network of this machine requires a sign-in, or a proxy intercepts the request"
     );
     let action = format!(
         "open https://{host} in a browser on this machine, sign in to the network, or set HTTPS_PROXY; then twinspan resume"
@@ -42,7 +41,7 @@ fn of_page(host: &str) -> Definite {
     Definite { what, action }
 }
 
-/// Whether a body is a page for people.
+/// Whether a body is an HTML page.
 pub(super) fn is_page(content_type: Option<&str>, body: &[u8]) -> bool {
     let start = body.trim_ascii_start();
     let begins =
@@ -52,7 +51,7 @@ pub(super) fn is_page(content_type: Option<&str>, body: &[u8]) -> bool {
         || begins("<html")
 }
 
-/// A proxy on the way answered for the host: 407.
+/// The error for a 407: a proxy responded in place of the host.
 pub(super) fn proxy_wants_sign_in(seen: String, host: &str) -> StepError {
     waiting(seen, proxy(host))
 }
@@ -65,7 +64,7 @@ fn waiting(seen: String, definite: Definite) -> StepError {
 
 fn proxy(host: &str) -> Definite {
     Definite {
-        what: format!("the proxy between this machine and {host} wants a name and password (407)"),
+        what: format!("the proxy between this machine and {host} requires a name and password (407)"),
         action: "export HTTPS_PROXY=http://NAME:PASSWORD@PROXY:PORT (or have the proxy let this machine through); then twinspan resume".to_owned(),
     }
 }
@@ -82,15 +81,16 @@ fn definite(fault: &TransportFault, cloud: &Cloud, host: &str) -> Option<Definit
         let action = if says(&["expired", "notvalidyet", "not valid yet"]) {
             "set this machine's clock right (timedatectl), or have the certificate renewed; then twinspan resume".to_owned()
         } else if says(&["not valid for name", "notvalidforname"]) {
-            "correct the addresses in [cloud] of twinspan.toml, or take the proxy off the way; then twinspan resume".to_owned()
+            "correct the addresses in [cloud] of twinspan.toml, or bypass the proxy; then twinspan resume"
+                .to_owned()
         } else {
-            "set root_certificate in [cloud] of twinspan.toml to the PEM file of the authority that your network opens encryption with; \
+            "set root_certificate in [cloud] of twinspan.toml to the PEM file of the authority with which your network intercepts TLS; \
              then twinspan resume"
                 .to_owned()
         };
         return Some(Definite { what, action });
     }
-    // Elsewhere a name that is not found may be a network that is not there for a while.
+    // In other clouds, a name that is not found may be a transient network fault.
     if cloud.name() == "custom"
         && says(&[
             "name or service not known",

@@ -1,4 +1,4 @@
-//! The one way out: over sockets, or into something that lives in this process.
+//! Sends requests: over sockets, or to a service in this process.
 
 use std::error::Error as _;
 use std::fmt;
@@ -13,45 +13,45 @@ use super::cloud::Cloud;
 use super::reading::{asks_for_token, only_reads};
 use super::redaction;
 
-/// Longest time to connect, TLS included. Everything after that is bounded by the attempt's own time-out.
+/// Longest time to connect, including TLS. Everything after that is limited by the attempt's timeout.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 
-/// No answer of these services is nearly as long; a longer one is not read to its end.
+/// Responses of these services are much shorter; longer ones are not read to the end.
 const LONGEST_BODY: usize = 64 * 1024 * 1024;
 
-/// Something that answers requests without a socket: the embedded simulator, a test.
+/// A service that responds to requests without a socket: the embedded simulator, or a test.
 pub trait InProcess: Send + Sync {
-    /// Answers `request`, whose address is absolute.
+    /// Handles `request`, whose URL is absolute.
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportFault>>;
 }
 
-/// No complete answer came. What counts for a write is whether it may have arrived.
+/// Why there is no complete response. For a write it matters whether the request may have arrived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportFault {
-    /// There was no connection: nothing was sent.
+    /// No connection: nothing was sent.
     #[error("no connection: {0}")]
     Refused(String),
-    /// There was no connection in time: nothing was sent.
+    /// No connection in time: nothing was sent.
     #[error("no connection in time")]
     TimedOut,
-    /// It was sent, or may have been, and no answer came.
-    #[error("sent, and no answer came: {0}")]
+    /// The request may have been sent, and there was no response.
+    #[error("sent, but no response arrived: {0}")]
     Lost(String),
-    /// The answer began and broke off.
-    #[error("the answer broke off: {0}")]
+    /// The response began and was cut off.
+    #[error("the response was cut off: {0}")]
     Truncated(String),
-    /// This wire carries nothing that may change something: nothing was sent.
-    #[error("stopped, because it may change something and only reads may leave: {0}")]
+    /// This wire does not send requests that may change state: nothing was sent.
+    #[error("stopped, because it may change state and only reads are allowed: {0}")]
     Forbidden(String),
 }
 
 impl TransportFault {
-    /// Whether the other side may have received the request.
+    /// Whether the remote may have received the request.
     pub fn may_have_arrived(&self) -> bool {
         matches!(self, TransportFault::Lost(_) | TransportFault::Truncated(_))
     }
 
-    /// What went wrong, in the words of who noticed it.
+    /// The reason, as the transport reports it.
     pub(crate) fn reason(&self) -> &str {
         match self {
             TransportFault::TimedOut => "no connection in time",
@@ -62,13 +62,13 @@ impl TransportFault {
         }
     }
 
-    /// What the operator looks at when nothing could be sent to `place`.
+    /// The advice if nothing could be sent to `place`.
     pub(crate) fn advice(place: &str) -> String {
         format!("check that this machine reaches {place}")
     }
 }
 
-/// The sockets could not be set up.
+/// Why the sockets could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {reason}")]
 pub struct WireError {
@@ -76,11 +76,11 @@ pub struct WireError {
     reason: String,
 }
 
-/// How requests leave. Cheap to clone: the connections are shared.
+/// Sends requests. Cheap to clone: the connections are shared.
 #[derive(Clone)]
 pub struct Wire {
     way: Way,
-    /// Nothing leaves but what is known to change nothing.
+    /// Refuses requests that may change state.
     reads_only: bool,
 }
 
@@ -88,8 +88,8 @@ pub struct Wire {
 enum Way {
     Sockets {
         reads: reqwest::Client,
-        /// One connection for each write: a pooled one may be closed by the other side just as it is used, and then
-        /// nobody knows whether the write arrived.
+        /// A new connection for each write: the remote may close a pooled one just as it is used, and then it is
+        /// unknown whether the write arrived.
         writes: reqwest::Client,
     },
     InProcess(Arc<dyn InProcess>),
@@ -107,7 +107,7 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// Over HTTPS, trusting the machine's certificates and the cloud's own.
+    /// A wire over HTTPS that trusts the machine's certificates and the cloud's own.
     pub fn sockets(cloud: &Cloud) -> Result<Self, WireError> {
         let builder = || {
             let mut builder = reqwest::Client::builder()
@@ -123,7 +123,7 @@ impl Wire {
                 if certificates.is_empty() {
                     return Err(WireError {
                         what: "the root certificate cannot be read",
-                        reason: "the file holds no certificate in PEM form".to_owned(),
+                        reason: "the file contains no certificate in PEM form".to_owned(),
                     });
                 }
                 builder = builder.tls_certs_merge(certificates);
@@ -143,12 +143,12 @@ impl Wire {
         Ok(Wire { way, reads_only: false })
     }
 
-    /// Into `service`, without a socket.
+    /// A wire to `service`, without a socket.
     pub fn in_process(service: Arc<dyn InProcess>) -> Self {
         Wire { way: Way::InProcess(service), reads_only: false }
     }
 
-    /// The same, for who only looks: whatever may change something is stopped here, and is a mistake of this program.
+    /// The same wire for reads only: a request that may change state is refused as an internal error (bug).
     #[must_use]
     pub fn reads_only(self) -> Self {
         Wire { reads_only: true, ..self }
@@ -165,8 +165,8 @@ impl Wire {
         }
         match &self.way {
             Way::InProcess(service) => service.call(request).await,
-            // The machine's own identity service: no proxy reaches it, and none may see what it says. Asked too seldom
-            // to keep a connection for it.
+            // The identity service of the machine: a proxy cannot reach it and must not see its responses. Requests
+            // are too rare to keep a connection.
             Way::Sockets { .. } if is_link_local(request.uri()) => {
                 let client = reqwest::Client::builder()
                     .no_proxy()
@@ -182,7 +182,7 @@ impl Wire {
     }
 }
 
-/// `169.254.0.0/16`: addresses of the machine's own platform.
+/// Whether the address is in `169.254.0.0/16`, the addresses of the machine's own platform.
 fn is_link_local(address: &http::Uri) -> bool {
     let host = address.host().and_then(|host| host.parse::<std::net::Ipv4Addr>().ok());
     host.is_some_and(|host| host.is_link_local())
@@ -220,7 +220,7 @@ fn fault(error: reqwest::Error) -> TransportFault {
     TransportFault::Lost(causes(&error))
 }
 
-/// The chain of causes in one line, without the address (it may carry a signature).
+/// The chain of causes in one line, without the URL (which may contain a signature).
 fn causes(error: &reqwest::Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut cause = error.source();
@@ -232,7 +232,11 @@ fn causes(error: &reqwest::Error) -> String {
         cause = inner.source();
     }
     if texts.is_empty() {
-        texts.push(if error.is_timeout() { "time-out".to_owned() } else { "broken off".to_owned() });
+        texts.push(if error.is_timeout() {
+            "time-out".to_owned()
+        } else {
+            "connection closed early".to_owned()
+        });
     }
     texts.join(": ")
 }
@@ -244,8 +248,8 @@ mod tests {
 
     use super::*;
 
-    /// Answers each connection with `answer` and closes it; an empty answer closes without one. Says how many
-    /// connections came.
+    /// Sends `answer` on each connection and closes it; an empty answer closes without a response. Counts the
+    /// connections.
     async fn listener(answer: &'static str) -> (String, Arc<std::sync::atomic::AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -341,7 +345,7 @@ mod tests {
         assert!(fault.may_have_arrived());
     }
 
-    /// Answers everything, and remembers it.
+    /// Responds to every request, and records it.
     #[derive(Default)]
     struct Anything(std::sync::Mutex<Vec<String>>);
 
@@ -367,7 +371,7 @@ mod tests {
                 true,
             ),
             ("POST", "/providers/Microsoft.ResourceGraph/resources", false, true),
-            // Called a write by its caller, or none, and none is carried.
+            // A request that its caller declares as a write is refused, too.
             ("GET", "/subscriptions/s", true, false),
             ("PUT", "/subscriptions/s/resourceGroups/g", false, false),
             ("PUT", "/subscriptions/s/resourceGroups/g", true, false),

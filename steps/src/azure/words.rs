@@ -1,20 +1,20 @@
-//! The words in which Azure Resource Manager, its providers and Microsoft Graph refuse, and what they alone tell.
+//! Parses error responses of Azure Resource Manager, its providers and Microsoft Graph.
 
 use serde_json::Value;
 
 use super::{absence, redaction};
 
-/// The service's own words.
+/// The error of a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Words {
     pub(crate) code: String,
     pub(crate) message: String,
-    /// Name and id of the policy assignment that forbids it.
+    /// Name and id of the policy assignment that forbids the request.
     pub(crate) policy: Option<(String, String)>,
 }
 
 impl Words {
-    /// `None`: the body is not an error of these services; something in between may have answered.
+    /// `None` if the body is not an error of these services; a proxy may have responded.
     pub(crate) fn of(body: &Value) -> Option<Self> {
         let error = body.get("error").filter(|error| error.is_object()).unwrap_or(body);
         let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -38,11 +38,11 @@ impl Words {
     }
 }
 
-/// Whether a reply says that what lies at `path` is not there. A 404 of something in between (a proxy, a gateway) does not, nor
-/// does one about another resource, nor one that says that the question was wrong.
+/// Whether a response says that the resource at `path` does not exist. A 404 of a proxy or gateway does not, nor does one about
+/// another resource, nor one about an invalid request.
 pub(crate) fn is_absent(status: u16, path: &str, body: Option<&Value>) -> bool {
     const OTHER: [&str; 7] = [
-        // Also what a caller without any role on an existing subscription is told.
+        // Also returned to a caller without a role on an existing subscription.
         "SubscriptionNotFound",
         "InvalidSubscriptionId",
         "InvalidResourceType",
@@ -51,7 +51,7 @@ pub(crate) fn is_absent(status: u16, path: &str, body: Option<&Value>) -> bool {
         "MissingSubscription",
         "TenantNotFound",
     ];
-    // Both services put their words into `error`; what stands outside of it is not theirs.
+    // Both services wrap their errors in `error`; anything else is not theirs.
     let wrapped = |body: &&Value| body.get("error").is_some_and(Value::is_object);
     let Some(body) = body.filter(|_| status == 404).filter(wrapped) else { return false };
     let says = |code: &str| {
@@ -65,7 +65,7 @@ pub(crate) fn is_absent(status: u16, path: &str, body: Option<&Value>) -> bool {
     })
 }
 
-/// Whether the answer may be due to the tokens sent: refused, or issued before a right was given.
+/// Whether the refusal may be due to the tokens: invalid, or issued before a role was assigned.
 pub(crate) fn blames_token(status: u16, body: Option<&Value>) -> bool {
     match status {
         401 | 403 => true,
@@ -122,7 +122,7 @@ mod tests {
         for status in [200, 400, 410, 500] {
             assert!(!is_absent(status, &said("NotFound")), "{status}");
         }
-        // One of the two makers writes the message first.
+        // One of the two forms of 404 has the message first.
         assert!(is_absent(
             404,
             br#"{"error":{"message":"Resource [x] does not exist or has been deleted","code":"NotFound"}}"#

@@ -1,4 +1,4 @@
-//! Ids that are paths in Azure Resource Manager.
+//! Resource ids of Azure Resource Manager.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,17 +12,17 @@ use serde::{Deserialize, Serialize};
 use super::NotValid;
 use super::text::Guid;
 
-/// A type of resource, known when the program is built.
+/// A resource type that is known at compile time.
 pub trait ResourceType: 'static {
-    /// `Microsoft.Network/networkManagers`; empty: any.
+    /// The type, such as `Microsoft.Network/networkManagers`; empty for any type.
     const TYPE: &'static str;
-    /// Words for the error: "the id of a network manager (/subscriptions/…/networkManagers/…)".
+    /// The expected value in an error: "the id of a network manager (/subscriptions/…/networkManagers/…)".
     const WANTED: &'static str;
     /// Name of the plan type in schemas.
     const SCHEMA: &'static str;
 }
 
-/// Any resource, a resource group included.
+/// Any resource, including a resource group.
 #[derive(Clone, Copy, Debug)]
 pub struct AnyResource;
 /// `Microsoft.Network/networkManagers`
@@ -81,7 +81,7 @@ impl ResourceType for NetworkManagerConnections {
     const SCHEMA: &'static str = "resource-id(Microsoft.Network/networkManagerConnections)";
 }
 
-/// Pieces of a path without its leading and trailing slash; `None` where it cannot be a path of Azure.
+/// Segments of a path without its outer slashes; `None` if the text cannot be a path of Azure.
 pub(super) fn pieces(text: &str) -> Option<Vec<&str>> {
     if text.len() > 2_048 {
         return None;
@@ -89,7 +89,7 @@ pub(super) fn pieces(text: &str) -> Option<Vec<&str>> {
     let inner = text.strip_prefix('/').unwrap_or(text);
     let inner = inner.strip_suffix('/').unwrap_or(inner);
     let pieces: Vec<&str> = inner.split('/').collect();
-    // What would leave the path (a query, a fragment, an escape) or climb in it has no place in an id.
+    // An id contains nothing that would leave the path (a query, a fragment, an escape) or ascend in it.
     let plain = |piece: &&str| {
         !piece.is_empty()
             && *piece != "."
@@ -99,7 +99,7 @@ pub(super) fn pieces(text: &str) -> Option<Vec<&str>> {
     pieces.iter().all(plain).then_some(pieces)
 }
 
-/// The type that a path names: its last `providers` part; empty for a resource group or less.
+/// The resource type of a path, from its last `providers` segment; empty for a resource group or above.
 pub(super) fn type_of(pieces: &[&str]) -> Option<String> {
     let Some(at) = pieces.iter().rposition(|piece| piece.eq_ignore_ascii_case("providers")) else {
         return Some(String::new());
@@ -116,7 +116,7 @@ pub(super) fn type_of(pieces: &[&str]) -> Option<String> {
     (pairs > 0).then_some(name)
 }
 
-/// Whether what comes before the last `providers` is a place where resources live.
+/// Whether the path begins at a scope that can contain resources.
 pub(super) fn rooted(pieces: &[&str]) -> bool {
     let keyword =
         |at: usize, word: &str| pieces.get(at).is_some_and(|piece| piece.eq_ignore_ascii_case(word));
@@ -140,8 +140,7 @@ pub(super) fn with_slash(text: &str) -> String {
     format!("/{}", text.trim_matches('/'))
 }
 
-/// Id of a resource, of type `T` where one is known. Kept as written, with a leading slash; compares without regard to
-/// case.
+/// Id of a resource, of type `T` if one is known. Kept as written, with a leading slash; comparison ignores case.
 #[derive(Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String", bound = "T: ResourceType")]
 pub struct ResourceId<T: ResourceType = AnyResource> {
@@ -150,12 +149,12 @@ pub struct ResourceId<T: ResourceType = AnyResource> {
 }
 
 impl<T: ResourceType> ResourceId<T> {
-    /// An id known when the program is built; a test reads every such text again.
+    /// An id known at compile time; a test validates every one.
     pub(crate) fn known(path: &'static str) -> Self {
         ResourceId { path: path.to_owned(), of: PhantomData }
     }
 
-    /// Id of a thing below: its type within this one, and its name.
+    /// Id of a child resource: its type below this one, and its name.
     pub fn child<C: ResourceType>(&self, kind: &str, name: &str) -> Result<ResourceId<C>, NotValid> {
         format!("{}/{kind}/{name}", self.path).parse()
     }
@@ -165,12 +164,12 @@ impl<T: ResourceType> ResourceId<T> {
         &self.path
     }
 
-    /// The form that compares.
+    /// The form for comparison.
     pub fn key(&self) -> String {
         self.path.to_lowercase()
     }
 
-    /// The last piece.
+    /// The last segment.
     pub fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
@@ -200,7 +199,7 @@ impl<T: ResourceType> ResourceId<T> {
         pieces.next()
     }
 
-    /// Path of what lies `levels` above, each level a type and a name: the network manager of a network group.
+    /// Path of the resource `levels` above, each level a type and a name: the network manager of a network group.
     pub fn above(&self, levels: usize) -> &str {
         let mut path = self.path.as_str();
         for _ in 0..levels * 2 {
@@ -247,7 +246,7 @@ impl<T: ResourceType> fmt::Display for ResourceId<T> {
     }
 }
 
-// Written out because a derive would ask the same of the marker types.
+// Not derived: a derive would require the same traits of the marker types.
 impl<T: ResourceType> fmt::Debug for ResourceId<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ResourceId").field(&self.path).finish()

@@ -1,4 +1,4 @@
-//! Scopes: where rights are given, and what can be connected to a network manager.
+//! Scopes: where roles are assigned, and what can be connected to a network manager.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::NotValid;
 use super::resource::{pieces, rooted, type_of, with_slash};
 use super::text::Guid;
 
-/// What a scope is.
+/// The kind of a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScopeKind {
     /// `/subscriptions/{id}`
@@ -23,7 +23,7 @@ pub enum ScopeKind {
     Below,
 }
 
-/// A subscription, a management group, or anything below a subscription: where rights are given.
+/// A subscription, a management group, or anything below a subscription: where roles can be assigned.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Scope(String);
@@ -53,7 +53,7 @@ fn scope_kind(pieces: &[&str]) -> Option<ScopeKind> {
 }
 
 impl Scope {
-    /// A scope known when the program is built; a test reads every such text again.
+    /// A scope known at compile time; a test validates every one.
     pub(crate) fn known(path: &'static str) -> Self {
         Scope(path.to_owned())
     }
@@ -63,30 +63,30 @@ impl Scope {
         &self.0
     }
 
-    /// The form that compares.
+    /// The form for comparison.
     pub fn key(&self) -> String {
         self.0.to_lowercase()
     }
 
-    /// What it is.
+    /// The kind of the scope.
     pub fn kind(&self) -> ScopeKind {
         let pieces: Vec<&str> = self.0[1..].split('/').collect();
         scope_kind(&pieces).unwrap_or(ScopeKind::Below)
     }
 
-    /// The last piece: a subscription's GUID, a management group's id, a resource's name.
+    /// The last segment: a subscription's GUID, a management group's id, a resource's name.
     pub fn name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The subscription, where it is one or lies in one.
+    /// The subscription, if the scope is one or lies in one.
     pub fn subscription(&self) -> Option<Guid> {
         let mut pieces = self.0[1..].split('/');
         pieces.next().filter(|word| word.eq_ignore_ascii_case("subscriptions"))?;
         pieces.next()?.parse().ok()
     }
 
-    /// Whether `other` is this scope or lies below it, as far as the paths tell.
+    /// Whether `other` is this scope or lies below it, judged by the paths alone.
     pub fn holds(&self, other: &Scope) -> bool {
         let (own, other) = (self.key(), other.key());
         other.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -99,12 +99,12 @@ impl ConnectionScope {
         ConnectionScope(Scope(format!("/subscriptions/{id}")))
     }
 
-    /// A scope known when the program is built; a test reads every such text again.
+    /// A scope known at compile time; a test validates every one.
     pub(crate) fn known(path: &'static str) -> Self {
         ConnectionScope(Scope::known(path))
     }
 
-    /// As a place where rights are given.
+    /// The scope, as one where roles can be assigned.
     pub fn scope(&self) -> &Scope {
         &self.0
     }
@@ -114,12 +114,12 @@ impl ConnectionScope {
         self.0.path()
     }
 
-    /// The form that compares.
+    /// The form for comparison.
     pub fn key(&self) -> String {
         self.0.key()
     }
 
-    /// Subscription or management group.
+    /// Whether it is a management group rather than a subscription.
     pub fn is_management_group(&self) -> bool {
         self.0.kind() == ScopeKind::ManagementGroup
     }

@@ -1,4 +1,4 @@
-//! Ids and words that are one piece of text.
+//! Ids and texts without structure.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::NotValid;
 
-/// A tenant's id. Domain names are not taken: an id cannot be reassigned.
+/// A tenant's id. Domain names are not accepted: unlike an id, they can be reassigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TenantId(Uuid);
@@ -23,18 +23,18 @@ pub struct TenantId(Uuid);
 #[serde(try_from = "String", into = "String")]
 pub struct Guid(Uuid);
 
-/// A name that a plan gives to a resource: held to Azure's rule, because the resource may be created under it. Where the name
-/// was found in Azure it is a [`FoundName`].
+/// A name that a plan gives to a resource. It must follow Azure's rule, because the resource may be created under it. A name
+/// that was found in Azure is a [`FoundName`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ResourceName(String);
 
-/// A name that was found in Azure: opaque, whatever rule it follows, and used as found.
+/// A name that was found in Azure: used as found, without any rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FoundName(String);
 
-/// Words for people in a resource of Azure Virtual Network Manager. They fit together with the marker that this program adds.
+/// A description of a resource of Azure Virtual Network Manager. It fits together with the marker that twinspan adds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Description(String);
@@ -54,7 +54,7 @@ pub struct Url(String);
 #[serde(try_from = "String", into = "String")]
 pub struct HumanDuration(Duration);
 
-/// The textual form that every one of these types shares: read by `FromStr`, shown by `Display`.
+/// The text form of all these types: parsed by `FromStr`, shown by `Display`.
 macro_rules! as_text {
     ($name:ident, $schema:literal) => {
         impl TryFrom<String> for $name {
@@ -97,7 +97,7 @@ as_text!(Url, "url");
 as_text!(HumanDuration, "duration");
 
 fn hyphenated(text: &str) -> Option<Uuid> {
-    // Uuid also reads braces, `urn:uuid:` and 32 bare digits; Azure takes none of them in a path.
+    // Uuid also parses braces, `urn:uuid:` and 32 bare digits; Azure accepts none of them in a path.
     (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
@@ -130,14 +130,14 @@ impl fmt::Display for Guid {
 }
 
 impl TenantId {
-    /// An id known when the program is built.
+    /// An id known at compile time.
     pub(crate) const fn known(id: u128) -> Self {
         TenantId(Uuid::from_u128(id))
     }
 }
 
 impl Guid {
-    /// An id known when the program is built.
+    /// An id known at compile time.
     pub(crate) const fn known(id: u128) -> Self {
         Guid(Uuid::from_u128(id))
     }
@@ -150,7 +150,7 @@ impl From<Uuid> for Guid {
 }
 
 impl ResourceName {
-    /// A name known when the program is built; a test reads every such text again.
+    /// A name known at compile time; a test validates every one.
     pub(crate) fn known(name: &'static str) -> Self {
         ResourceName(name.to_owned())
     }
@@ -164,8 +164,8 @@ impl ResourceName {
 impl FromStr for ResourceName {
     type Err = NotValid;
 
-    /// Azure states a rule for network managers (see `not_a_manager_name`) and none for what lies in them, so those keep
-    /// to the rule that Microsoft.Network has for its names in general.
+    /// Azure states a rule for network managers (see `not_a_manager_name`) but none for resources in them. Those follow the
+    /// general rule of Microsoft.Network for names.
     fn from_str(text: &str) -> Result<Self, NotValid> {
         if is_plain_name(text, 80) {
             Ok(ResourceName(text.to_owned()))
@@ -179,7 +179,8 @@ impl FromStr for ResourceName {
     }
 }
 
-/// Whether it has up to `most` letters, digits, `_`, `.`, `-`, begins with a letter or digit and ends with one or with `_`.
+/// Whether the text has up to `most` letters, digits, `_`, `.`, `-`, begins with a letter or digit and ends with one or with
+/// `_`.
 pub(crate) fn is_plain_name(text: &str, most: usize) -> bool {
     let bytes = text.as_bytes();
     let inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
@@ -189,7 +190,7 @@ pub(crate) fn is_plain_name(text: &str, most: usize) -> bool {
         && bytes.iter().all(inner)
 }
 
-/// Why no network manager can be created under this name.
+/// Why Azure would refuse this name for a network manager.
 pub(crate) fn not_a_manager_name(name: &str) -> Option<String> {
     (!is_plain_name(name, 64)).then(|| {
         format!(
@@ -241,12 +242,12 @@ impl PartialEq for FoundName {
 impl Eq for FoundName {}
 
 impl Description {
-    /// The longest that Azure Virtual Network Manager takes, as Microsoft's own modules hold it; .NET counts UTF-16 units.
+    /// Azure's limit, as Microsoft's own modules state it, in UTF-16 units.
     const LONGEST: usize = 500;
-    /// ` [twinspan:12345678]`, which stands behind it.
+    /// Length of ` [twinspan:12345678]`, which is appended.
     const MARKER: usize = 20;
 
-    /// The words as written.
+    /// The text as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -261,7 +262,7 @@ impl FromStr for Description {
         } else {
             Err(NotValid::new(
                 text,
-                "a description that Azure takes: up to 480 characters, as Azure takes 500 and the marker of the run has 20",
+                "a description of up to 480 characters: Azure allows 500, and the run's marker has 20",
             ))
         }
     }
@@ -288,7 +289,7 @@ impl PartialEq for ResourceName {
 impl Eq for ResourceName {}
 
 impl Email {
-    /// An address known when the program is built; a test reads every such text again.
+    /// An address known at compile time; a test validates every one.
     pub(crate) fn known(address: &'static str) -> Self {
         Email(address.to_owned())
     }
@@ -298,12 +299,12 @@ impl Email {
         &self.0
     }
 
-    /// The form that compares.
+    /// The form for comparison.
     pub fn key(&self) -> String {
         self.0.to_lowercase()
     }
 
-    /// A character before the `@` with which a guest cannot be invited.
+    /// A character before the `@` that Entra refuses in an invitation.
     pub fn not_invitable(&self) -> Option<char> {
         let (local, _) = self.0.rsplit_once('@')?;
         local.chars().find(|c| "~!#$%^&*()+=[]{}\\/|;:\"<>?,".contains(*c))

@@ -1,4 +1,4 @@
-//! Until when a right lasts: Privileged Identity Management gives roles for some hours.
+//! How long a permission lasts: Privileged Identity Management assigns roles for some hours.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -10,47 +10,48 @@ use crate::ids::Scope;
 use crate::readiness::giving::{Activation, activate, extend};
 use crate::rights::{self, Instance, Permission, RoleDefinition, Schedule};
 
-/// A right that ends sooner is worth a word: a rollout with people in it takes a working day.
+/// A permission that ends within this time is reported: a rollout with people in it takes a working day.
 const SOON: SignedDuration = SignedDuration::from_hours(8);
 
-/// How long the rights at a place last.
+/// How long the permissions at a scope last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Ending {
-    /// Longer than is worth a word.
+    /// Eight hours or longer.
     Lasting,
-    /// Not long.
+    /// Less than eight hours.
     Soon(Ends),
-    /// It cannot be read.
+    /// The end cannot be read.
     Unknown {
         /// Why.
         why: String,
     },
 }
 
-/// The end of a right.
+/// The end of a role assignment that gives a permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ends {
-    /// The role that gives it.
+    /// Name of the role.
     pub role: String,
-    /// When.
+    /// When it ends.
     pub at: Timestamp,
-    /// That is in so many seconds.
+    /// Seconds until then.
     pub in_seconds: i64,
-    /// Whether its holder activated it. Then it is not extended, but activated again when it has ended.
+    /// Whether its holder activated it. Then it cannot be extended, only activated again after it has
+    /// ended.
     pub activated: bool,
-    /// How it is extended, or activated again.
+    /// How to extend it, or to activate it again.
     pub again: Activation,
 }
 
-/// Of whom it is asked, in which look, and when.
+/// The principal in question, the id of this check, and the time now.
 struct Question<'a> {
     principal: &'a str,
     look: RunId,
     now: Timestamp,
 }
 
-/// Roles of one principal around a scope, with what they allow.
+/// A role of one principal at or above a scope, with the actions it allows.
 struct Known {
     role: RoleDefinition,
     instance: Instance,
@@ -61,13 +62,13 @@ impl Known {
         self.role.properties.permissions.iter().any(|permission| permission.allows(action))
     }
 
-    /// When it ends; what cannot be read ends now.
+    /// When it ends; an end that cannot be parsed counts as now.
     fn end(&self, now: Timestamp) -> Option<Timestamp> {
         let text = self.instance.properties.end_date_time.as_deref().filter(|text| !text.is_empty())?;
         Some(text.parse().unwrap_or(now))
     }
 
-    /// What is told of its end.
+    /// Describes the end for the operator.
     fn ends(&self, at: Timestamp, asked: &Question<'_>) -> Ends {
         let Question { principal, look, now } = *asked;
         let (role, held) = (self.role.properties.role_name.clone(), &self.instance.properties);
@@ -82,7 +83,8 @@ impl Known {
     }
 }
 
-/// Roles that reach `scope`, and what each allows. A role below the scope does not count there.
+/// Roles of the principal that apply to `scope`, with their definitions. A role below the scope does not
+/// apply to it.
 async fn known(
     arm: &Arm<'_>,
     scope: &Scope,
@@ -107,7 +109,7 @@ async fn known(
     Ok(found)
 }
 
-/// How long what allows `actions` on `scope` lasts.
+/// How long the permissions for `actions` on `scope` last.
 pub(super) async fn look(
     asker: &Asker,
     attempt: &Attempt<'_>,
@@ -117,7 +119,7 @@ pub(super) async fn look(
     account: &SignedIn,
 ) -> Ending {
     let Some(principal) = &account.object_id else {
-        return Ending::Unknown { why: "the token does not say whose it is".to_owned() };
+        return Ending::Unknown { why: "the token has no object id of its principal".to_owned() };
     };
     let cx = attempt.cx();
     let arm = asker.azure.arm(&cx, identity);
@@ -135,11 +137,9 @@ fn judge(found: &[Known], actions: &[String], asked: &Question<'_>) -> Ending {
     for action in actions {
         let allowing: Vec<&Known> = found.iter().filter(|known| known.allows(action)).collect();
         if allowing.is_empty() {
-            return Ending::Unknown {
-                why: format!("no role that is listed for the account allows {action}"),
-            };
+            return Ending::Unknown { why: format!("none of the principal's listed roles allows {action}") };
         }
-        // What lasts longest counts.
+        // Of several roles that allow the action, the one that lasts longest counts.
         let lasting = allowing.iter().any(|known| known.end(now).is_none());
         let last = allowing.iter().max_by_key(|known| known.end(now));
         let (false, Some(last)) = (lasting, last) else { continue };
@@ -152,7 +152,8 @@ fn judge(found: &[Known], actions: &[String], asked: &Question<'_>) -> Ending {
     first.map_or(Ending::Lasting, Ending::Soon)
 }
 
-/// Roles that the account may activate for what is missing. `Err`: that cannot be read.
+/// A role that the principal may activate and that allows all `missing` actions. `Err`: why this cannot be
+/// read.
 pub(super) async fn eligible(
     asker: &Asker,
     attempt: &Attempt<'_>,
@@ -173,7 +174,7 @@ pub(super) async fn eligible(
     }))
 }
 
-/// Whether anything in `given` allows `action`.
+/// Whether any permission in `given` allows `action`.
 pub(super) fn allowed(given: &[Permission], action: &str) -> bool {
     given.iter().any(|permission| permission.allows(action))
 }
@@ -212,10 +213,10 @@ mod tests {
         let later = known("Contributor", &["*"], Some("2026-11-25T12:00:00.5Z"));
         let Ending::Soon(ends) = judged(&[soon(), later]) else { panic!() };
         assert_eq!(ends.role, "Contributor");
-        // A role for something else does not make it last.
+        // A role that does not allow the action does not prolong it.
         let Ending::Soon(ends) = judged(&[soon(), known("Reader", &["*/read"], None)]) else { panic!() };
         assert_eq!(ends.role, "Network Contributor");
-        assert!(matches!(judged(&[]), Ending::Unknown { .. }), "nothing listed is not fine");
+        assert!(matches!(judged(&[]), Ending::Unknown { .. }), "an empty list is unknown");
         let odd = known("Owner", &["*"], Some("next week"));
         assert!(matches!(judged(&[odd]), Ending::Soon(_)), "an end that cannot be read may be now");
     }

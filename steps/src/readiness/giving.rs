@@ -1,4 +1,5 @@
-//! How a missing right is given: by the administrator of its tenant, or by its holder, who activates it.
+//! How a missing permission is obtained: an administrator of its tenant assigns a role, or the principal activates an
+//! eligible one.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,35 +12,35 @@ use crate::ids::{Scope, ScopeKind};
 use crate::people::{Assignee, assign_command, role_giver};
 use crate::rights::role_for;
 
-/// What an administrator does.
+/// What an administrator does to give a permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Giving {
-    /// The smallest built-in role that allows it; `None`: no single one that is known here.
+    /// The smallest built-in role that allows the actions; `None` if twinspan knows no single one.
     pub role: Option<&'static str>,
-    /// No more than this: what a role made for the purpose would allow.
+    /// The missing actions, for a custom role that allows no more.
     pub least_privilege: Vec<String>,
-    /// The command.
+    /// The command that assigns the role.
     pub command: String,
-    /// The same in the portal.
+    /// The same steps in the Azure portal.
     pub portal: String,
-    /// Whoever may give roles there.
+    /// Who may assign roles at the scope.
     pub who: String,
 }
 
-/// What the holder of a right does to get it for some hours.
+/// What a principal does to activate or extend a role for some hours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Activation {
     /// The role.
     pub role: String,
-    /// Where it may be activated.
+    /// The scope where the role may be activated.
     pub scope: String,
     /// The command.
     pub command: String,
-    /// The same in the portal.
+    /// The same steps in the Azure portal.
     pub portal: String,
 }
 
-/// How `actions` on `scope` are given to `account`.
+/// How to give `account` the `actions` on `scope`.
 pub(super) fn give(actions: &[String], scope: &Scope, tenant: &str, account: Option<&SignedIn>) -> Giving {
     let actions_text: Vec<&str> = actions.iter().map(String::as_str).collect();
     let role = role_for(&actions_text);
@@ -58,10 +59,11 @@ pub(super) fn give(actions: &[String], scope: &Scope, tenant: &str, account: Opt
     }
 }
 
-/// Namespace of the names of requests to Privileged Identity Management.
+/// Namespace of the ids of requests to Privileged Identity Management.
 const REQUESTS: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0004);
 
-/// A request about a role that is held, or may be held, for a time. It has a name of its own, another in each `look`.
+/// The command for a role schedule request. Its id is a hash of the body and `look`, so that each check names a new
+/// request.
 fn request(scope: &str, properties: &Value, look: RunId) -> String {
     let scope = scope.trim_end_matches('/');
     let body = serde_json::json!({ "properties": properties }).to_string();
@@ -72,12 +74,12 @@ fn request(scope: &str, properties: &Value, look: RunId) -> String {
     format!("az rest --method put --url {} --body {}", sh::word(&url), sh::word(&body))
 }
 
-/// So long a role is asked for: a working day.
+/// The requested duration: a working day.
 fn a_day() -> Value {
     serde_json::json!({ "expiration": { "type": "AfterDuration", "duration": "PT8H" } })
 }
 
-/// How `role` is activated by `principal`, its holder.
+/// How `principal` activates the eligible role `role`.
 pub(super) fn activate(role: &str, role_id: &str, scope: &str, principal: &str, look: RunId) -> Activation {
     let properties = serde_json::json!({
         "principalId": principal,
@@ -96,7 +98,7 @@ pub(super) fn activate(role: &str, role_id: &str, scope: &str, principal: &str, 
     }
 }
 
-/// How `principal` asks for a role that was given to it for a time to last longer.
+/// How `principal` requests an extension of a role that it has for a limited time.
 pub(super) fn extend(
     role: &str,
     role_id: &str,

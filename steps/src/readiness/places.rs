@@ -1,4 +1,4 @@
-//! What each identity may do at each place where something is left to do.
+//! Which permissions each identity has at each scope where a step still has something to do.
 
 use serde::Serialize;
 use twinspan_engine::{FailureClass, Identity, StepError};
@@ -11,59 +11,59 @@ use crate::ids::Scope;
 use crate::kinds::GIVES_ROLES;
 use crate::rights::{self, Permission};
 
-/// Azure's code where a token is of another tenant than the place.
+/// Azure's error code when the token is of another tenant than the scope.
 const ANOTHER_TENANT: &str = "InvalidAuthenticationTokenTenant";
 
-/// One place, for one identity.
+/// One scope, for one identity.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// Who needs the rights.
+    /// The identity that needs the permissions.
     pub identity: Identity,
-    /// Where.
+    /// The scope.
     pub scope: Scope,
-    /// Which.
+    /// The actions that it needs there.
     pub actions: Vec<String>,
-    /// For which steps.
+    /// The steps that need them.
     pub steps: Vec<String>,
-    /// Whether they are there.
+    /// Whether it has them.
     pub allowance: Allowance,
-    /// Steps of the plan itself that give roles there, and are still to be done.
+    /// Steps of the plan itself that assign roles there and are not done.
     pub given_by: Vec<String>,
 }
 
-/// Whether rights are there.
+/// Whether an identity has the permissions that it needs.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Allowance {
-    /// All of them.
+    /// It has all of them.
     Allowed {
-        /// For how long.
+        /// How long they last.
         ending: Ending,
     },
-    /// Not all.
+    /// It lacks some of them.
     Missing {
-        /// Those that are not.
+        /// The missing actions.
         missing: Vec<String>,
-        /// How they are given.
+        /// How an administrator gives them.
         giving: Box<Giving>,
-        /// How their holder gets them without anybody, where that is so.
+        /// How the principal itself activates a role with them, if it is eligible for one.
         #[serde(skip_serializing_if = "Option::is_none")]
         activation: Option<Activation>,
-        /// Why it cannot be told whether it is.
+        /// Why it is unknown whether it is eligible.
         #[serde(skip_serializing_if = "Option::is_none")]
         activation_unknown: Option<String>,
-        /// A place above it where the same is missing: what is given there counts here.
+        /// A scope above this one where the same role is missing: assigned there, it applies here too.
         #[serde(skip_serializing_if = "Option::is_none")]
         covered_by: Option<String>,
     },
-    /// It cannot be told.
+    /// It cannot be determined.
     Unknown {
         /// Why.
         why: String,
     },
 }
 
-/// Every place, and how many requests it took.
+/// Checks every scope. Also returns the number of requests.
 pub(super) async fn look(
     asker: &Asker,
     steps: &[Asked],
@@ -101,8 +101,8 @@ pub(super) async fn look(
     Ok((places, reads))
 }
 
-/// The same place for whoever acts: a token that goes along is needed only where the place lies in its tenant, and which tenant
-/// that is nobody knows before it is asked.
+/// The same scope for the acting identity. An auxiliary token is needed only if the scope lies in the token's tenant, and which
+/// tenant that is becomes known only from Azure's response.
 fn acting(steps: &[Asked], place: &Place) -> Option<Place> {
     let mut of_place =
         steps.iter().filter(|step| place.steps.iter().any(|name| *name == step.step.to_string()));
@@ -116,7 +116,7 @@ fn acting(steps: &[Asked], place: &Place) -> Option<Place> {
     })
 }
 
-/// What the place's identity may do there, and how many requests it took; an error: it lies in another tenant.
+/// Which permissions the identity has at the scope, and the number of requests. `Err`: the scope lies in another tenant.
 async fn ask(asker: &Asker, sign_in: &SignIn, place: &Place) -> (Result<Allowance, StepError>, usize) {
     let Some(account) = sign_in.signed_in() else {
         let unknown = |error: &StepError| Allowance::Unknown { why: error.to_string() };
@@ -127,7 +127,7 @@ async fn ask(asker: &Asker, sign_in: &SignIn, place: &Place) -> (Result<Allowanc
     (seen, attempt.reads())
 }
 
-/// The places, before anything is read.
+/// The scopes to check, without duplicates.
 fn wanted(steps: &[Asked]) -> Vec<Place> {
     let open: Vec<&Asked> = steps.iter().filter(|step| step.open).collect();
     let mut places: Vec<Place> = Vec::new();
@@ -160,7 +160,7 @@ fn wanted(steps: &[Asked]) -> Vec<Place> {
     places
 }
 
-/// Steps that give roles at `scope` or above it, in the tenant of `identity`, to somebody else than who gives.
+/// Open steps that assign roles at `scope` or above it, in the tenant of `identity`, and that another identity carries out.
 fn givers(open: &[&Asked], identity: &Identity, scope: &Scope) -> Vec<String> {
     let gives = |step: &&&Asked| {
         step.kind == GIVES_ROLES
@@ -181,7 +181,7 @@ async fn allowance(
 ) -> Result<Allowance, StepError> {
     let given = match given(asker, attempt, place).await {
         Ok(given) => given,
-        // Who may not even read what is allowed to it is allowed nothing there.
+        // A principal that may not even read its own permissions has none there.
         Err(error) if error.class == FailureClass::Permission => Vec::new(),
         Err(error) if error.code.as_deref() == Some(ANOTHER_TENANT) => return Err(error),
         Err(error) => return Ok(Allowance::Unknown { why: error.to_string() }),
@@ -202,7 +202,7 @@ async fn allowance(
     Ok(Allowance::Missing { missing, giving, activation, activation_unknown, covered_by: None })
 }
 
-/// What the identity may do there. What is not there yet has the rights of what it will lie in.
+/// The identity's permissions at the scope. A resource that does not exist yet inherits those of its parent.
 async fn given(asker: &Asker, attempt: &Attempt<'_>, place: &Place) -> Result<Vec<Permission>, StepError> {
     let cx = attempt.cx();
     let arm = asker.azure.arm(&cx, &place.identity);
@@ -218,7 +218,7 @@ async fn given(asker: &Asker, attempt: &Attempt<'_>, place: &Place) -> Result<Ve
     }
 }
 
-/// A role that is to be given above need not be given here.
+/// Marks the scopes that are covered by a role that is missing at a scope above them.
 fn cover(places: &mut [Place]) {
     let missing: Vec<(Identity, Scope, Option<&'static str>)> = places
         .iter()
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(giving.role, Some("Network Contributor"));
         assert!(giving.command.ends_with(&format!("--role 'Network Contributor' --scope {SUBSCRIPTION}")));
         assert!(giving.who.contains(TARGET), "{}", giving.who);
-        assert!(activation.is_none() && activation_unknown.is_some(), "not read is not no: {ready:#?}");
+        assert!(activation.is_none() && activation_unknown.is_some(), "unreadable is unknown: {ready:#?}");
         let asked = bench.script.requests();
         assert!(asked.iter().all(|request| request.verb == "GET"), "{asked:#?}");
     }
@@ -312,14 +312,15 @@ mod tests {
         assert!(matches!(ready.places[0].allowance, Allowance::Unknown { .. }), "{ready:#?}");
     }
 
-    /// A hub in another subscription of the acting identity's own tenant, in a plan that sends another's token along.
+    /// A hub in another subscription of the acting identity's own tenant, in a plan that sends another identity's auxiliary
+    /// token.
     #[tokio::test]
     async fn what_lies_in_the_tenant_of_whoever_acts_is_asked_as_that_one() {
         let bench = Bench::new();
         let wrong = json!({ "error": { "code": "InvalidAuthenticationTokenTenant", "message": "The access token is from \
             the wrong issuer." } });
         let allowed = json!({ "value": [{ "actions": ["*"], "notActions": [] }] });
-        // A refused token is tried anew, once.
+        // A refused token is replaced by a new one, once.
         bench.script.answer(401, &wrong).answer(401, &wrong);
         bench.script.answer(200, &allowed).answer(200, &json!({ "value": [] }));
         let right = [("Microsoft.Network/virtualNetworks/write", SUBSCRIPTION)];
@@ -331,7 +332,7 @@ mod tests {
         let [place] = &ready.places[..] else { panic!("{ready:#?}") };
         assert_eq!(place.identity.name, "central");
         assert!(matches!(place.allowance, Allowance::Allowed { .. }), "{place:#?}");
-        // Nobody else is asked in place of one that acts alone.
+        // An identity that acts alone has no substitute.
         let bench = Bench::new();
         bench.script.answer(401, &wrong).answer(401, &wrong);
         let ready = looked(&bench, &[asked("connect", "x", &bench.target.clone(), &right)]).await;
@@ -385,7 +386,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(covered, [None, None, Some(SUBSCRIPTION)], "a role of another sort covers nothing");
+        assert_eq!(covered, [None, None, Some(SUBSCRIPTION)], "a role of another kind covers nothing");
     }
 
     #[test]

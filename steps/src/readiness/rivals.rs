@@ -1,5 +1,5 @@
-//! Who manages a scope already: a connection of another network manager with the same feature ends in Conflict, and that
-//! state does not heal by itself.
+//! Finds scope conflicts before a run: if another network manager already manages a scope with the same feature, the new
+//! connection becomes Conflict, and Azure never leaves that state by itself.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,62 +14,62 @@ use crate::hierarchy;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId};
 use crate::kinds::CONNECTS;
 
-/// So many subscriptions and management groups are looked at for one scope; how many are left is said.
+/// At most so many subscriptions and management groups are checked for one scope; the report counts the rest.
 const MOST: usize = 25;
 
-/// One scope that is to be connected.
+/// The scope conflicts of one scope that the plan connects.
 #[derive(Clone, Debug)]
 pub struct Rivals {
     /// The step that connects it.
     pub step: String,
-    /// Who would.
+    /// The identity that carries out the step.
     pub identity: Identity,
     /// The scope.
     pub scope: ConnectionScope,
-    /// Others that have it, or asked for it.
+    /// Other network managers that manage it or have a pending connection to it.
     pub found: Vec<Rival>,
-    /// Where others were looked for.
+    /// What was checked.
     pub looked: Vec<String>,
-    /// Where they were not, and why.
+    /// What could not be checked, and why.
     pub not_looked: Vec<String>,
 }
 
-/// Another network manager.
+/// Another network manager that manages the scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rival {
-    /// The network manager.
+    /// Id of the network manager.
     pub network_manager: String,
-    /// How it has the scope: the name of its connection, or that its own scope holds it.
+    /// How it manages the scope: the name of its connection, or its own scope.
     pub through: String,
-    /// Id of its connection, where it has the scope through one.
+    /// Id of its connection, if it manages the scope through one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
-    /// What its owner types: to take its half away, or to see what it holds.
+    /// The command for its owner: delete its scope connection, or list what its scope contains.
     pub command: String,
-    /// Where it is clicked.
+    /// The same in the Azure portal.
     pub portal: String,
-    /// The least that it takes.
+    /// The permissions that this takes.
     pub least_privilege: Vec<String>,
-    /// How it is done by somebody else.
+    /// How an administrator of the scope's tenant can do it instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<String>,
     /// State of its connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// What that means for ours.
+    /// What that means for the plan's connection.
     pub means: String,
-    /// Whom to ask.
+    /// The owner to contact.
     pub owner: String,
 }
 
-/// The parameters that matter here.
+/// The parameters of the step that matter here.
 #[derive(Clone, Deserialize)]
 struct Connection {
     scope: ConnectionScope,
     network_manager: ResourceId<NetworkManagers>,
 }
 
-/// A network manager in a list.
+/// A network manager as a list returns it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Listed {
@@ -79,7 +79,7 @@ struct Listed {
     properties: Manager,
 }
 
-/// Every scope, and how many requests it took.
+/// Checks every scope. Also returns the number of requests.
 pub(super) async fn look(
     asker: &Asker,
     steps: &[Asked],
@@ -89,7 +89,7 @@ pub(super) async fn look(
         let params = step.params.clone().unwrap_or(Value::Null);
         let connection = Connection::deserialize(params).ok()?;
         let own = step.identities.first()?;
-        // Whoever of the tenant is let in may look.
+        // Any identity of the tenant that can sign in may read.
         let mut who: Vec<Identity> = Vec::new();
         for identity in std::iter::once(own).chain(&step.others) {
             let signed_in = |sign_in: &&SignIn| sign_in.identity == *identity;
@@ -114,7 +114,9 @@ pub(super) async fn look(
             };
             let mut look = Look { asker, who, wanted: connection, rivals, reads: 0 };
             if look.who.is_empty() {
-                look.rivals.not_looked.push(format!("anything, as nobody of tenant {tenant} can sign in"));
+                look.rivals
+                    .not_looked
+                    .push(format!("everything, because no identity of tenant {tenant} can sign in"));
                 return (look.rivals, 0);
             }
             let scope = look.wanted.scope.clone();
@@ -129,10 +131,10 @@ pub(super) async fn look(
     Ok((asked.into_iter().map(|(rivals, _)| rivals).collect(), reads))
 }
 
-/// One scope, while it is looked at.
+/// The check of one scope.
 struct Look {
     asker: Asker,
-    /// Who may look, one after the other.
+    /// The identities that may read, in the order in which they are tried.
     who: Vec<Identity>,
     wanted: Connection,
     rivals: Rivals,
@@ -140,7 +142,7 @@ struct Look {
 }
 
 impl Look {
-    /// A list, as the first who is answered; otherwise what refused the last one.
+    /// Reads a list with the first identity that is allowed to; otherwise returns the last refusal.
     async fn list<T: DeserializeOwned>(&mut self, path: &str, api: &str) -> Result<Vec<T>, String> {
         let mut refused = String::new();
         for at in 0..self.who.len() {
@@ -166,7 +168,7 @@ impl Look {
         answer.map_err(|error| error.to_string())
     }
 
-    /// Connections on one place, the scope itself or a management group above it, that name another network manager.
+    /// Finds connections of other network managers on `on`, which is the scope itself or a management group above it.
     async fn connections(&mut self, on: &ConnectionScope) {
         let path = format!("{}/providers/Microsoft.Network/networkManagerConnections", on.path());
         match self.list::<Found<Half<NamesManager>>>(&path, API).await {
@@ -179,7 +181,7 @@ impl Look {
         }
     }
 
-    /// Network managers in the scope whose own scope holds it, or a part of it.
+    /// Finds network managers in the scope whose own scope contains it, or a part of it.
     async fn managers(&mut self) {
         let scope = self.wanted.scope.clone();
         let parts = if scope.is_management_group() {
@@ -211,14 +213,14 @@ impl Look {
         }
     }
 
-    /// What lies in a management group, at whatever depth.
+    /// Everything in a management group, at any depth.
     async fn below(&mut self, group: &ConnectionScope) -> Result<Vec<ConnectionScope>, String> {
         let path = format!("{}/descendants", group.path());
         let all: Vec<hierarchy::Listed> = self.list(&path, hierarchy::MANAGEMENT_GROUPS_API).await?;
         Ok(all.iter().filter_map(hierarchy::Listed::scope).collect())
     }
 
-    /// Connections on the management groups above: they reach the scope, too.
+    /// Finds connections on the management groups above the scope: they apply to it as well.
     async fn above(&mut self, tenant: &str) {
         let scope = self.wanted.scope.clone();
         if scope.scope().name().eq_ignore_ascii_case(tenant) {
@@ -226,7 +228,7 @@ impl Look {
         }
         let mut seen: Vec<ConnectionScope> = Vec::new();
         let mut refused = None;
-        // Who sees one group and who sees another need not be the same.
+        // Different identities may see different groups.
         for who in 0..self.who.len() {
             let path = hierarchy::MANAGEMENT_GROUPS;
             let listed = self.list_as::<hierarchy::Listed>(who, path, hierarchy::MANAGEMENT_GROUPS_API).await;
@@ -244,17 +246,18 @@ impl Look {
                 Err(why) => refused = Some(why),
             }
         }
-        // Whoever sees the tenant's own group, which is above all, sees every one.
+        // An identity that sees the tenant's root group sees every group.
         if !seen.iter().any(|group| group.scope().name().eq_ignore_ascii_case(tenant)) {
-            let why =
-                refused.unwrap_or_else(|| "nobody here sees the whole hierarchy of its tenant".to_owned());
+            let why = refused.unwrap_or_else(|| {
+                "no identity of the plan can list all management groups of the tenant".to_owned()
+            });
             let words = format!("connections on management groups above it that are not listed ({why})");
             self.rivals.not_looked.push(words);
         }
         if let Some(left) = seen.len().checked_sub(MOST).filter(|left| *left > 0) {
             self.rivals
                 .not_looked
-                .push(format!("connections on {left} more management groups, if they hold it"));
+                .push(format!("connections on {left} more management groups, if they contain it"));
         }
         for group in seen.iter().take(MOST) {
             match self.below(group).await {
@@ -263,7 +266,7 @@ impl Look {
                 }
                 Ok(_) => {}
                 Err(why) => {
-                    let words = format!("connections on {}, if it holds it ({why})", group.words());
+                    let words = format!("connections on {}, if it contains the scope ({why})", group.words());
                     self.rivals.not_looked.push(words);
                 }
             }
@@ -271,7 +274,7 @@ impl Look {
     }
 }
 
-/// What a connection on `on` means for ours.
+/// The conflict that a connection on `on` means for the plan's connection, if any.
 fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManager>>) -> Option<Rival> {
     let manager = found.properties.names.network_manager_id;
     if manager.is_empty() || same_path(&manager, wanted.network_manager.path()) {
@@ -279,17 +282,17 @@ fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManag
     }
     let state = found.properties.connection_state;
     let here = on.key() == wanted.scope.key();
-    let place = if here { String::new() } else { format!(" on {}, which holds it", on.words()) };
+    let place = if here { String::new() } else { format!(" on {}, which contains it", on.words()) };
     let means = match &state {
         ConnectionState::Connected => format!(
-            "it manages {} already: where both have the same feature, our connection becomes Conflict, which does not \
-             heal by itself",
+            "it already manages {}: if both have the same feature, the plan's connection becomes Conflict, which Azure \
+             does not leave by itself",
             wanted.scope.words()
         ),
         ConnectionState::Pending => {
-            "whichever of the two is connected first has the scope; the other becomes Conflict".to_owned()
+            "the connection that is completed first gets the scope; the other becomes Conflict".to_owned()
         }
-        state => format!("its connection is {state}; ask what it is for"),
+        state => format!("its connection is {state}; ask its owner what it is for"),
     };
     let connection =
         format!("{}/providers/Microsoft.Network/networkManagerConnections/{}", on.path(), found.name);
@@ -310,7 +313,7 @@ fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManag
             "Microsoft.Network/networkManagers/scopeConnections/read and /delete on {manager}"
         )],
         otherwise: Some(format!(
-            "whoever administers {} takes the other half away: az rest --method delete --url {}",
+            "an administrator of {} deletes the network manager connection instead: az rest --method delete --url {}",
             on.words(),
             sh::word(&format!("{connection}?api-version={API}"))
         )),
@@ -321,7 +324,7 @@ fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManag
     })
 }
 
-/// A network manager whose own scope holds ours, or a part of it.
+/// The conflict with a network manager whose own scope contains the plan's scope, or a part of it, if any.
 fn holding(wanted: &Connection, parts: &[ConnectionScope], listed: Listed) -> Option<Rival> {
     if same_path(&listed.id, wanted.network_manager.path()) {
         return None;
@@ -342,20 +345,20 @@ fn holding(wanted: &Connection, parts: &[ConnectionScope], listed: Listed) -> Op
         ),
         portal: format!("Azure portal: {} > Scope", at(&listed.id)),
         least_privilege: vec![
-            format!("Microsoft.Network/networkManagers/read on {} to look", listed.id),
-            "and Microsoft.Network/networkManagers/write there to take the scope out".to_owned(),
+            format!("Microsoft.Network/networkManagers/read on {} to read its scope", listed.id),
+            "and Microsoft.Network/networkManagers/write there to remove the scope".to_owned(),
         ],
         otherwise: None,
         network_manager: listed.id,
         through: match (whole, part) {
             (true, _) => format!("its own scope ({with})"),
-            (false, Some(part)) => format!("its own scope, which has {part} of it ({with})"),
-            (false, None) => format!("management groups in its own scope, which may hold it ({with})"),
+            (false, Some(part)) => format!("its own scope, which contains {part} ({with})"),
+            (false, None) => format!("management groups in its own scope, which may contain it ({with})"),
         },
         connection: None,
         state: None,
         means:
-            "where both have the same feature, our connection becomes Conflict, which does not heal by itself"
+            "if both have the same feature, the plan's connection becomes Conflict, which Azure does not leave by itself"
                 .to_owned(),
     })
 }
@@ -416,7 +419,7 @@ mod tests {
         json!({ "name": "theirs", "properties": { "networkManagerId": manager, "connectionState": "Connected" } })
     }
 
-    /// Nothing on the subscription, nothing in it.
+    /// No connections on the subscription and no network managers in it.
     fn nothing_on_it(bench: &Bench) {
         bench.script.answer(200, &list(&[])).answer(200, &list(&[]));
     }
@@ -443,7 +446,7 @@ mod tests {
         assert_eq!(rivals.not_looked, Vec::<String>::new());
         let [rival] = rivals.found.as_slice() else { panic!("{rivals:#?}") };
         assert_eq!(rival.network_manager, other);
-        assert!(rival.through.contains("on management group mg-fabrikam, which holds it"), "{rival:#?}");
+        assert!(rival.through.contains("on management group mg-fabrikam, which contains it"), "{rival:#?}");
         let id = format!("{GROUP}/providers/Microsoft.Network/networkManagerConnections/theirs");
         assert_eq!(rival.connection, Some(id));
         assert_eq!(rivals.looked.len(), 4, "{rivals:#?}");
@@ -451,7 +454,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_above_and_not_seen_is_not_fine() {
-        // Only one group is seen; then none may be listed; then one whose connections may not be read.
+        // Only one group is listed; then the list is forbidden; then the connections on a group are forbidden.
         let forbidden = json!({ "error": { "code": "AuthorizationFailed", "message": "no" } });
         let bench = Bench::new();
         nothing_on_it(&bench);
@@ -459,7 +462,7 @@ mod tests {
         bench.script.answer(403, &forbidden);
         let rivals = looked(&bench, SUBSCRIPTION).await;
         let [hierarchy, group] = rivals.not_looked.as_slice() else { panic!("{rivals:#?}") };
-        assert!(hierarchy.contains("nobody here sees the whole hierarchy"), "{hierarchy}");
+        assert!(hierarchy.contains("no identity of the plan can list all management groups"), "{hierarchy}");
         assert!(group.starts_with("connections on management group mg-fabrikam ("), "{group}");
         let bench = Bench::new();
         nothing_on_it(&bench);
@@ -498,12 +501,12 @@ mod tests {
         assert_eq!(
             through,
             [
-                "its own scope, which has /subscriptions/bbbbbbbb-0000-0000-0000-000000000001 of it (Connectivity)",
+                "its own scope, which contains /subscriptions/bbbbbbbb-0000-0000-0000-000000000001 (Connectivity)",
                 "its own scope (Connectivity)"
             ]
         );
         assert_eq!(rivals.not_looked, Vec::<String>::new());
-        // Where nobody may list what lies in it, that is said.
+        // If the contents cannot be listed, the report says so.
         let bench = Bench::new();
         let forbidden = json!({ "error": { "code": "AuthorizationFailed", "message": "no" } });
         bench.script.answer(200, &list(&[])).answer(403, &forbidden).answer(403, &forbidden);

@@ -1,34 +1,34 @@
-//! As whom each identity would act, or what refuses it.
+//! The principal as which each identity acts, or the reason why it cannot sign in.
 
 use twinspan_engine::{FailureClass, Identity, StepError};
 
 use super::{Asked, Asker, Attempt, side_by_side, tenant_of};
 use crate::azure::{Credential, CredentialError, SignedIn};
 
-/// One identity in one tenant.
+/// The sign-in of one identity in one tenant.
 #[derive(Clone, Debug)]
 pub struct SignIn {
-    /// Who.
+    /// The identity.
     pub identity: Identity,
-    /// How it came out.
+    /// The result.
     pub entrance: Entrance,
 }
 
-/// How a sign-in came out.
+/// The result of a sign-in.
 #[derive(Clone, Debug)]
 pub enum Entrance {
-    /// As whom it acts.
+    /// It signed in as this principal.
     SignedIn(Box<SignedIn>),
-    /// This machine has none: somebody else acts.
+    /// This machine has no credential for it: it acts elsewhere.
     NoCredential(StepError),
-    /// Nobody lets it in.
+    /// Entra refused the sign-in.
     Refused(StepError),
-    /// Nobody answered, or not now.
+    /// Entra did not respond, or returned a transient error.
     NoAnswer(StepError),
 }
 
 impl SignIn {
-    /// As whom it acts.
+    /// The principal, if it signed in.
     pub fn signed_in(&self) -> Option<&SignedIn> {
         match &self.entrance {
             Entrance::SignedIn(signed_in) => Some(signed_in),
@@ -36,7 +36,7 @@ impl SignIn {
         }
     }
 
-    /// What stands against it.
+    /// Why it could not sign in.
     pub fn error(&self) -> Option<&StepError> {
         match &self.entrance {
             Entrance::SignedIn(_) => None,
@@ -47,7 +47,7 @@ impl SignIn {
     }
 }
 
-/// Signs in as everybody who acts in a step.
+/// Signs in as every identity that acts in a step.
 pub(super) async fn look(asker: &Asker, steps: &[Asked]) -> Result<(Vec<SignIn>, usize), StepError> {
     let mut identities: Vec<Identity> = Vec::new();
     let acting = steps

@@ -1,7 +1,7 @@
-//! The supervising process: starts one program, bounds its time, and writes down how it ended.
+//! The supervisor process: starts one program, limits its time, and records its outcome.
 //!
-//! Its standard input is the lock file of the attempt. It stands in a session of its own: Ctrl-C at the terminal and the
-//! death of the driver do not reach it, nor the program. SIGTERM ends the program, the whole process group of it.
+//! Its standard input is the lock file of the attempt. It has its own session, so that neither Ctrl-C at the terminal
+//! nor the death of the driver reaches it or the program. SIGTERM ends the program with its process group.
 
 use std::fs::File;
 use std::io::{self, Seek as _};
@@ -21,28 +21,30 @@ use twinspan_engine::{Clock as _, SystemClock};
 use super::record::{End, Note, Order, Outcome, append, order, sync_folder, write_outcome};
 use crate::azure::scrub;
 
-/// Of each output stream this much is kept, and the rest read and dropped: a chatty program must not fill the journal.
+/// This much of each output stream is kept; the rest is read and dropped, so that a verbose program does not fill the
+/// journal.
 pub(crate) const KEPT: usize = 16 * 1024;
 
-/// Between SIGTERM and SIGKILL.
+/// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How often it is looked at whether something of an ended program's group is left.
+/// How often to check whether processes of an ended program's group are left.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What an ended program left in a stream is there at once; what something else still writes to it is not waited for.
+/// Time limit for reading what an ended program left in a stream; output of other processes is not awaited.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Supervises the program that the lock file on standard input asks for, until it has ended.
+/// Supervises the program that the lock file on standard input names, until it has ended.
 ///
 /// # Errors
-/// When standard input is no lock file of an attempt, or the outcome cannot be written.
+/// If standard input is not the lock file of an attempt, or the outcome cannot be written.
 pub async fn supervise() -> io::Result<()> {
-    // Not a leader of a process group: the driver just started it. Where it is one, it stays in its session.
+    // Fails only for the leader of a process group, which then stays in its session; the driver just started this
+    // process.
     let _ = rustix::process::setsid();
     let mut terminate = signal(SignalKind::terminate())?;
-    // Above the three standard streams, and inherited by the program and all that it starts: the attempt stays locked as
-    // long as one of them lives.
+    // A descriptor above the three standard streams, which the program and its children inherit: the attempt stays
+    // locked while one of them lives.
     let mut lock = File::from(rustix::io::dup(io::stdin().as_fd())?);
     lock.rewind()?;
     let order = order(&lock)?;
@@ -82,7 +84,7 @@ fn start(order: &Order) -> io::Result<Child> {
         .spawn()
 }
 
-/// The program has ended, and nothing writes to its streams any more.
+/// Waits until the program has ended and nothing writes to its streams any more.
 async fn ended(child: &mut Child, stdout: &Kept, stderr: &Kept) -> io::Result<ExitStatus> {
     let status = child.wait().await?;
     stdout.ended().await;
@@ -102,13 +104,13 @@ async fn passed(time: Duration) {
     let _elapsed = timeout(time, std::future::pending::<()>()).await;
 }
 
-/// Ends the program and everything in its process group: SIGTERM, and SIGKILL for what is left after a while.
+/// Ends the program and its process group: SIGTERM, and after a while SIGKILL for what is left.
 async fn stop(child: &mut Child, group: Option<Pid>, why: End) -> io::Result<End> {
     let Some(group) = group else {
         child.kill().await?;
         return Ok(why);
     };
-    // Where there is nothing left to signal, that is what was wanted.
+    // An error means that no process is left, which is the goal.
     let _ = rustix::process::kill_process_group(group, Signal::TERM);
     let gone = async {
         child.wait().await?;
@@ -127,7 +129,7 @@ async fn stop(child: &mut Child, group: Option<Pid>, why: End) -> io::Result<End
     }
 }
 
-/// The beginning of what a stream carries, while it is read to its end.
+/// The beginning of a stream's content, while the stream is read to its end.
 struct Kept {
     text: Arc<Mutex<Vec<u8>>>,
     reading: tokio::sync::watch::Receiver<bool>,
@@ -153,13 +155,13 @@ impl Kept {
         Kept { text, reading, task }
     }
 
-    /// Nothing more will come.
+    /// Waits until the stream has ended.
     async fn ended(&self) {
-        // The sender is gone only with its task, which says so before.
+        // The sender is dropped only with its task, which reports the end before.
         let _ = self.reading.clone().wait_for(|over| *over).await;
     }
 
-    /// What was kept, without secrets.
+    /// The kept text, without secrets.
     async fn take(self) -> String {
         let _elapsed = timeout(DRAIN, self.ended()).await;
         self.task.abort();

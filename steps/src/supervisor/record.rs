@@ -1,4 +1,4 @@
-//! What lies on disk of one attempt of a local program.
+//! The files of one attempt of a local program.
 //!
 //! ```text
 //! <attempt>.lock   what to run, then what was begun; locked as long as the supervisor, the program or what it started lives
@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 use twinspan_engine::{Clock as _, SystemClock};
 use uuid::Uuid;
 
-/// A lock file is read up to this size: its first line holds the arguments of a program.
+/// Limit for reading a lock file: its first line contains the arguments of a program.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
-/// What is finished is kept so long: a run may be resumed weeks after its driver was killed.
+/// Records of finished attempts are kept this long: a run may be resumed weeks after its driver was killed.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 
-/// What the supervisor is asked to run: the first line of the lock file.
+/// What the supervisor is to run: the first line of the lock file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Order {
     pub(super) program: PathBuf,
@@ -32,13 +32,13 @@ pub(super) struct Order {
     pub(super) outcome: PathBuf,
 }
 
-/// What the supervisor notes in the lock file while it works, one line each.
+/// An entry of the supervisor in the lock file, one line each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Note {
-    /// The program is about to be started: from here on it may have run.
+    /// The program is about to start: from here on it may have run.
     Starting { at: Timestamp },
-    /// It runs, as this process.
+    /// It runs as this process.
     Started { process: u32 },
 }
 
@@ -54,32 +54,32 @@ pub(crate) struct Outcome {
     pub(crate) ended: Timestamp,
 }
 
-/// The end of a program.
+/// The way in which a program ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum End {
-    /// By itself, with this exit code.
+    /// It exited with this code.
     Exit(i32),
-    /// By this signal, which the supervisor did not send.
+    /// A signal ended it, which the supervisor did not send.
     Signal(i32),
-    /// The supervisor ended it, because its time was over.
+    /// The supervisor ended it after its timeout.
     TimeOut,
-    /// The supervisor ended it, because it was told to.
+    /// The supervisor ended it on request.
     Stopped,
-    /// It could not be started at all.
+    /// It could not be started.
     NotStarted(String),
 }
 
-/// What can be read of an attempt.
+/// The record of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trace {
-    /// Something of it still runs.
+    /// Whether a process of the attempt still runs.
     pub(crate) running: bool,
-    /// When the program was started; `None`: certainly not yet.
+    /// When the program was started; `None` if it certainly was not.
     pub(crate) started: Option<Timestamp>,
-    /// The program's process.
+    /// Process id of the program.
     pub(crate) process: Option<u32>,
-    /// How it ended, where that is known.
+    /// The outcome, if it is known.
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -98,7 +98,7 @@ impl Files {
         }
     }
 
-    /// Makes the lock file and locks it. An attempt has one chance: where the file exists it was begun before.
+    /// Creates and locks the lock file. Fails if the file exists: an attempt is started only once.
     pub(super) fn begin(&self, order: &Order) -> io::Result<File> {
         let mut file =
             private(OpenOptions::new().read(true).write(true).create_new(true)).open(&self.lock)?;
@@ -107,22 +107,22 @@ impl Files {
         Ok(file)
     }
 
-    /// The attempt did not come to anything, which is known for certain.
+    /// Removes the lock file of an attempt that certainly did not start.
     pub(super) fn forget(&self) {
         if let Err(error) = fs::remove_file(&self.lock) {
             tracing::debug!(%error, "the lock file of an attempt stays behind");
         }
     }
 
-    /// What is there of the attempt; `None`: nothing.
+    /// Reads the record of the attempt; `None` if there is none.
     pub(super) fn read(&self) -> io::Result<Option<Trace>> {
         let file = match OpenOptions::new().read(true).open(&self.lock) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        // Shared, so that readers do not take each other for the program. Looked at first: the outcome is written before
-        // the lock is given up.
+        // A shared lock, so that readers do not mistake each other for the program. Tested before the outcome is read: the
+        // outcome is written before the lock is released.
         let running = match file.try_lock_shared() {
             Ok(()) => false,
             Err(TryLockError::WouldBlock) => true,
@@ -131,7 +131,7 @@ impl Files {
         let mut text = String::new();
         file.take(LONGEST).read_to_string(&mut text)?;
         let mut trace = Trace { running, started: None, process: None, outcome: None };
-        // The last line may be half written.
+        // The last line may be incomplete.
         for note in text.lines().skip(1).filter_map(|line| serde_json::from_str(line).ok()) {
             match note {
                 Note::Starting { at } => trace.started = Some(at),
@@ -147,21 +147,21 @@ impl Files {
     }
 }
 
-/// Reads what a locked file asks for.
+/// Reads the order from a locked file.
 pub(super) fn order(file: &File) -> io::Result<Order> {
     let mut text = String::new();
     file.take(LONGEST).read_to_string(&mut text)?;
     serde_json::from_str(text.lines().next().unwrap_or_default()).map_err(io::Error::other)
 }
 
-/// Adds a line.
+/// Appends a line.
 pub(super) fn append(file: &mut File, line: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_string(line).map_err(io::Error::other)?;
     text.push('\n');
     file.write_all(text.as_bytes())
 }
 
-/// Writes the outcome, whole or not at all.
+/// Writes the outcome atomically.
 pub(super) fn write_outcome(path: &Path, outcome: &Outcome) -> io::Result<()> {
     let text = serde_json::to_vec(outcome).map_err(io::Error::other)?;
     let part = path.with_extension("part");
@@ -172,7 +172,7 @@ pub(super) fn write_outcome(path: &Path, outcome: &Outcome) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// A name is durable when its folder is.
+/// A new file name is durable only when its folder is synced.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) => File::open(folder)?.sync_all(),
@@ -180,7 +180,7 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the folder, for its owner only.
+/// Creates the folder, accessible to its owner only.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -189,7 +189,7 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Removes what was finished long ago and is evidence for nothing any more.
+/// Removes records that are old and not locked.
 pub(super) fn prune(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {

@@ -14,7 +14,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
     let person = "target (nina.network@contoso.example) in tenant 22222222-0000-0000-0000-00000000000f";
     let owner = "the owner of application 55555555-0000-0000-0000-00000000000c";
     let home = "an Entra administrator of the home tenant of nina.network@contoso.example";
-    let configuration = "whoever keeps this machine's configuration";
+    let configuration = "the administrator of this machine's configuration";
     let sign_in = "az login --tenant 22222222-0000-0000-0000-00000000000f";
     let who = |who, action| Waits(WaitKind::Person, who, action);
     let credential = |who, action| Waits(WaitKind::Credential, who, action);
@@ -69,7 +69,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
         (
             &[700_024],
             "the assertion is too old or from the future",
-            credential("whoever keeps this machine", "have the platform put a new token"),
+            credential("the administrator of this machine", "have the platform put a new token"),
         ),
         (
             &[700_211, 700_212, 700_213],

@@ -211,7 +211,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "CannotDeleteResource",
                 "it contains a resource",
                 Scene::GroupUndone,
-                Stops(ConflictRetryable, "what is nested in it has to go first"),
+                Stops(ConflictRetryable, "nested resources must be deleted first"),
                 Mend::Ends,
             )
         },
@@ -343,7 +343,7 @@ pub(crate) fn azure() -> Vec<Row> {
             Waits(
                 WaitKind::Person,
                 "an Entra administrator of tenant 11111111",
-                "look at the sign-ins of application 55555555-0000-0000-0000-00000000000c in the sign-in log of tenant 11111111",
+                "open the sign-ins of application 55555555-0000-0000-0000-00000000000c in the sign-in log of tenant 11111111",
             ),
         ),
         Row {
@@ -394,7 +394,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "LinkedAuthorizationFailed",
                 "a resource of another tenant, and a request without a token of that tenant",
                 Scene::MemberAlone,
-                Stops(PlanWrong, "say `auxiliary:`"),
+                Stops(PlanWrong, "set `auxiliary:`"),
                 Mend::Nothing,
             )
         },

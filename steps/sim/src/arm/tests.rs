@@ -18,7 +18,7 @@ fn foreign_read(lie: Option<Lie>) -> Got {
     trial.arm(&token, "GET", FABRIKAM_SUBSCRIPTION, &Value::Null)
 }
 
-/// What must be true of it.
+/// The expected result.
 fn foreign_token_is_refused(got: &Got) -> bool {
     got.refusal() == (401, "InvalidAuthenticationTokenTenant")
         && got.message().starts_with(&format!(
@@ -159,7 +159,7 @@ fn a_provider_registers_in_its_time() {
     assert_eq!(state("GET", &provider, 0), "NotRegistered");
     assert_eq!(state("POST", &format!("{provider}/register"), 0), "Registering");
     assert_eq!(state("GET", &provider, 89), "Registering");
-    assert_eq!(state("POST", &format!("{provider}/register"), 0), "Registering", "does not begin anew");
+    assert_eq!(state("POST", &format!("{provider}/register"), 0), "Registering", "does not start again");
     assert_eq!(state("GET", &provider, 1), "Registered");
     let got = trial.arm(
         &token,
@@ -167,9 +167,10 @@ fn a_provider_registers_in_its_time() {
         &format!("{FABRIKAM_GROUP}/providers/Microsoft.Network/register"),
         &Value::Null,
     );
-    assert_eq!((got.status, got.answer.body().len()), (200, 0), "a management group answers without a body");
+    assert_eq!((got.status, got.answer.body().len()), (200, 0), "a management group returns no body");
     assert!(trial.world.effects().iter().all(|e| e.change == crate::Change::Updated && e.tenant == FABRIKAM));
-    // Taken back, which takes its time too, and is not the state of one that never was.
+    // Unregistering takes time as well, and its final state differs from that of a provider that was never
+    // registered.
     let mut state = |method: &str, path: &str, wait: i64| {
         trial.wait(wait);
         trial.arm(&token, method, path, &Value::Null).text("/registrationState").to_owned()
@@ -182,7 +183,7 @@ fn a_provider_registers_in_its_time() {
     assert_eq!(state("POST", &unregister, 0), "Unregistering");
     assert_eq!(state("GET", &provider, 89), "Unregistering");
     assert_eq!(state("GET", &provider, 1), "Unregistered");
-    assert_eq!(state("POST", &unregister, 0), "Unregistered", "does not begin anew");
+    assert_eq!(state("POST", &unregister, 0), "Unregistered", "does not start again");
     assert_eq!(state("POST", &format!("{provider}/register"), 0), "Registering");
     assert_eq!(state("GET", &provider, 90), "Registered");
     let got = trial.arm(

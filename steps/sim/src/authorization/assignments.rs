@@ -65,16 +65,16 @@ fn id_of(assignment: &Assignment) -> String {
     format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{}", assignment.name)
 }
 
-/// 400 for a `$filter` that is none of the known ones.
+/// The 400 for an unknown `$filter`.
 pub(super) fn bad_filter(filter: &str) -> Reply {
     Reply::error(400, "UnsupportedQuery", &format!("The filter '{filter}' is not supported."))
 }
 
-/// What a `$filter` leaves.
+/// A parsed `$filter`.
 #[derive(Default)]
 pub(super) struct Filter {
     pub(super) principal: Option<String>,
-    /// Nothing below the scope.
+    /// No assignments below the scope.
     at_scope: bool,
 }
 
@@ -94,7 +94,7 @@ pub(super) fn read_filter(text: &str) -> Result<Filter, Reply> {
     Ok(filter)
 }
 
-/// At, above and below the scope, as the filter says.
+/// Lists assignments at, above and below the scope, according to the filter.
 fn list(world: &World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
     authorize(world, caller, request, "Microsoft.Authorization/roleAssignments/read", &path.scope)?;
     let filter = read_filter(request.query("$filter").unwrap_or_default())?;
@@ -107,7 +107,8 @@ fn list(world: &World, caller: &Caller, request: &Request, path: &ArmPath) -> Ha
         .filter(|a| within(&path.scope, &a.scope) || (!filter.at_scope && within(&a.scope, &path.scope)))
         .filter(|a| filter.principal.as_ref().is_none_or(|p| a.principal == *p))
         .map(|assignment| {
-            // Also that of an inherited one is shown as the scope's own: by it clients find the role in the scope's list.
+            // The role id of an inherited assignment is also shown at the requested scope: clients look it up in that
+            // scope's list.
             let mut item = shown(assignment);
             item["properties"]["roleDefinitionId"] =
                 json!(roles::definition_id(&path.scope, &assignment.role));
@@ -202,7 +203,7 @@ fn put(world: &mut World, caller: &Caller, request: &Request, path: &ArmPath, na
     Ok(reply)
 }
 
-/// 400 for what Microsoft's OpenAPI file does not describe.
+/// The 400 for a body that does not match Microsoft's OpenAPI file.
 fn check_body(body: &Value, typed: Option<&str>) -> Result<(), Reply> {
     let invalid = |what: &str| {
         Err(Reply::error(400, "InvalidRequestContent", &format!("The request content is not valid: {what}.")))
@@ -222,7 +223,7 @@ fn check_body(body: &Value, typed: Option<&str>) -> Result<(), Reply> {
     Ok(())
 }
 
-/// 400 where the principal is of another type than was said (code and words: Azure/azure-dev#3581).
+/// The 400 for a principal of another type than stated (code and text: Azure/azure-dev#3581).
 fn check_type(world: &World, tenant: &str, principal: &str, typed: Option<&str>) -> Result<(), Reply> {
     let is_user = world.directory.tenant(tenant).is_some_and(|t| t.users.contains_key(principal));
     let own = if is_user { "User" } else { "ServicePrincipal" };
@@ -234,8 +235,8 @@ fn check_type(world: &World, tenant: &str, principal: &str, typed: Option<&str>)
     Err(Reply::error(400, "UnmatchedPrincipalType", &message))
 }
 
-/// 400 `PrincipalNotFound` for one that is not there, or that has not reached ARM yet. Saying its type makes ARM
-/// trust the caller sooner.
+/// The 400 `PrincipalNotFound` for a principal that does not exist, or that is not replicated to ARM yet. ARM trusts the
+/// caller sooner if the type is stated.
 fn require_principal(
     world: &World,
     request: &Request,

@@ -1,4 +1,4 @@
-//! Locks, assignments of policies, and denials: lists that answer, and that nothing is ever in. Nothing of them can be made here.
+//! Locks, policy assignments and deny assignments: lists that are always empty. They cannot be created here.
 
 use serde_json::json;
 
@@ -9,14 +9,14 @@ use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-/// Each type, and the code of the 404 for one that is not there.
+/// Each type, with the code of its 404.
 const TYPES: [(&str, &str); 3] = [
     ("locks", "LockNotFound"),
     ("policyAssignments", "PolicyAssignmentNotFound"),
     ("denyAssignments", "DenyAssignmentNotFound"),
 ];
 
-/// Whether a type is one of these.
+/// Whether the type is one of these.
 pub(super) fn is_one(kind: &str) -> bool {
     TYPES.iter().any(|(name, _)| name.eq_ignore_ascii_case(kind))
 }
@@ -42,7 +42,7 @@ pub(super) fn handle(world: &World, caller: &Caller, request: &Request, path: &A
                 &format!("The resource '{name}' of type '{kind}' could not be found."),
             ))
         }
-        // Nothing is there to be removed, which is no fault.
+        // Deleting a resource that does not exist succeeds.
         ("DELETE", Some(_), 2) => {
             may("delete")?;
             Ok(Reply::empty(204))

@@ -1,4 +1,4 @@
-//! What the caller may do at a scope, asked by the caller.
+//! The caller's own permissions at a scope.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-/// `GET {scope}/providers/Microsoft.Authorization/permissions`: one entry for each role that counts.
+/// `GET {scope}/providers/Microsoft.Authorization/permissions`: one entry for each effective role.
 pub(super) fn handle(world: &World, caller: &Caller, request: &Request, path: &ArmPath) -> Handled {
     if request.method != http::Method::GET {
         return Err(Reply::method_not_allowed());

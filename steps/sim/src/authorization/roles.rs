@@ -1,4 +1,4 @@
-//! Built-in roles and what they allow.
+//! Built-in roles and the actions that they allow.
 
 use serde_json::{Value, json};
 
@@ -85,7 +85,7 @@ const ROLES: [Role; 6] = [
     },
 ];
 
-/// Other built-in roles of Azure, which this world does not simulate, by their GUIDs.
+/// Other built-in roles of Azure, which this world does not simulate, by GUID.
 const OTHERS: [(&str, &str); 33] = [
     ("00482a5a-887f-4fb3-b363-3b7fe8e74483", "Key Vault Administrator"),
     ("0ab0b1a8-8aac-4efd-b8c2-3ee1fb270be8", "Azure Kubernetes Service Cluster Admin Role"),
@@ -122,7 +122,7 @@ const OTHERS: [(&str, &str); 33] = [
     ("fb1c8493-542b-48eb-b624-b4c8fea62acd", "Security Admin"),
 ];
 
-/// Azure's own name of a role that this world does not simulate; `wanted`: its GUID or its name.
+/// Azure's name of a role that this world does not simulate; `wanted`: its GUID or its name.
 pub(super) fn not_simulated(wanted: &str) -> Option<&'static str> {
     let is =
         |(id, name): &&(&str, &str)| id.eq_ignore_ascii_case(wanted) || name.eq_ignore_ascii_case(wanted);
@@ -147,7 +147,7 @@ pub(crate) fn allows(id: &str, action: &str) -> bool {
     })
 }
 
-/// `*` stands for anything, also slashes; letters in any case.
+/// `*` matches any text, including slashes; comparison ignores case.
 fn fits(pattern: &str, action: &str) -> bool {
     let (pattern, action) = (pattern.to_ascii_lowercase(), action.to_ascii_lowercase());
     let mut parts = pattern.split('*');
@@ -168,7 +168,7 @@ fn fits(pattern: &str, action: &str) -> bool {
     true
 }
 
-/// Id of a role as it is shown at a scope.
+/// Id of a role definition as shown at a scope.
 pub(crate) fn definition_id(scope: &str, role: &str) -> String {
     match Place::of(scope) {
         Place::Subscription { subscription, .. } => {
@@ -185,7 +185,7 @@ pub(super) fn handle(world: &World, caller: &Caller, request: &Request, path: &A
         ("PUT" | "DELETE", 2) => return Err(crate::not_simulated::arm(request, "roles of one's own")),
         _ => return Err(Reply::method_not_allowed()),
     }
-    // Every signed-in caller may read the built-in ones where no scope is named.
+    // Without a scope, every signed-in caller may read the built-in roles.
     if path.place != Place::Root {
         authorize(world, caller, request, "Microsoft.Authorization/roleDefinitions/read", &path.scope)?;
     }
@@ -213,7 +213,7 @@ pub(super) fn handle(world: &World, caller: &Caller, request: &Request, path: &A
     Ok(Reply::ok(json!({ "value": value })))
 }
 
-/// The name in `roleName eq 'name'`; an empty text for filters that leave every built-in role.
+/// The name in `roleName eq 'name'`; empty for filters that match every built-in role.
 fn name_in(filter: &str) -> Option<String> {
     let mut words = filter.splitn(3, ' ');
     let (field, operator, value) = (words.next()?, words.next()?, words.next()?);

@@ -1,5 +1,4 @@
-//! Roles as Privileged Identity Management sees them: those that are given now, with their end, and those that somebody
-//! may activate.
+//! Role assignments in Privileged Identity Management: those in force, with their end, and the eligible ones.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-/// Which of the two lists.
+/// Which of the two lists to show.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `roleAssignmentScheduleInstances`

@@ -20,7 +20,7 @@ fn body(principal: &str) -> Value {
     } })
 }
 
-/// Invites Nina to Fabrikam; her object id there.
+/// Invites Nina to Fabrikam; returns her object id there.
 fn invite(trial: &mut Trial) -> String {
     let admin = trial.graph_token("target-admin", FABRIKAM);
     let invitation =
@@ -56,7 +56,7 @@ fn a_fresh_principal_is_not_found_until_it_has_replicated() {
     );
     trial.wait(1);
     let got = give(&mut trial, FABRIKAM_SUBSCRIPTION, OTHER_NAME, &untyped);
-    assert_eq!(got.refusal(), (400, "PrincipalNotFound"), "longer for a request that does not say the type");
+    assert_eq!(got.refusal(), (400, "PrincipalNotFound"), "longer for a request without the type");
     assert_eq!(give(&mut trial, FABRIKAM_SUBSCRIPTION, NAME, &body(&guest)).status, 201);
     let nobody = body("99999999-0000-0000-0000-000000000000");
     trial.wait(3000);
@@ -107,7 +107,7 @@ fn a_role_takes_ten_minutes_and_the_words_say_so() {
     give(&mut trial, FABRIKAM_SUBSCRIPTION, NAME, &body(&guest));
     trial.wait(599);
     let got = trial.arm(&token, "GET", FABRIKAM_SUBSCRIPTION, &Value::Null);
-    assert_eq!(got.refusal(), (403, "AuthorizationFailed"), "given and not effective yet");
+    assert_eq!(got.refusal(), (403, "AuthorizationFailed"), "assigned and not effective yet");
     assert!(got.message().contains(&guest) && got.message().contains("If access was recently granted"));
     assert_eq!(permissions(&mut trial, FABRIKAM_SUBSCRIPTION).status, 403);
     trial.wait(1);
@@ -229,8 +229,8 @@ fn a_role_that_never_takes_effect_is_listed_all_the_same() {
     assert_eq!(permissions(&mut trial, FABRIKAM_SUBSCRIPTION).status, 403);
 }
 
-/// Outcomes of linked checks for a write by the central administrator that refers to a network of Fabrikam: without
-/// an auxiliary token, with one whose holder has no role, with a good one.
+/// Results of linked checks for a write by the central administrator that refers to a network of Fabrikam: without
+/// an auxiliary token, with one whose holder has no role, with a valid one.
 fn linked_outcomes(lie: Option<Lie>) -> [Option<String>; 3] {
     let run = |mut trial: Trial, auxiliary: bool| {
         if let Some(lie) = lie {
@@ -262,7 +262,7 @@ fn linked_outcomes(lie: Option<Lie>) -> [Option<String>; 3] {
     [run(Trial::ready(), false), run(without_role, true), run(Trial::ready(), true)]
 }
 
-/// What must be true of linked checks.
+/// The expected results of linked checks.
 fn auxiliary_token_is_asked_for(outcomes: &[Option<String>; 3]) -> bool {
     let says = |outcome: &Option<String>, text: &str| {
         outcome.as_ref().is_some_and(|o| o.contains("LinkedAuthorizationFailed") && o.contains(text))
@@ -300,7 +300,7 @@ fn a_lists_roles_are_found_by_id_among_the_scopes_own() {
     assert_eq!(role["properties"]["roleName"], "Owner");
 }
 
-/// Nina is a guest of Fabrikam: Reader for good, Network Contributor until 11:00, and may activate User Access
+/// Nina is a guest of Fabrikam: Reader permanently, Network Contributor until 11:00, eligible for User Access
 /// Administrator.
 fn timed() -> Trial {
     let mut world: Value = serde_json::from_str(World::example_json()).unwrap();

@@ -1,5 +1,5 @@
-//! Signed assertions that stand for a secret: by an application's own certificate, or the token of an issuer that the
-//! application trusts (a cluster, a pipeline service). The world plays those issuers too.
+//! Client assertions: signed with an application's own certificate, or tokens of an issuer that the application trusts
+//! (a cluster, a pipeline service). The world acts as those issuers, too.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,13 +12,13 @@ use crate::service::Hosts;
 use crate::tokens::{self, Signed};
 use crate::world::World;
 
-/// A refusal: AADSTS number and words.
+/// A refusal: AADSTS code and text.
 pub(super) type Refusal = (u32, String);
 
-/// Longest time between the clocks of the two sides.
+/// Largest allowed difference between the two clocks, in seconds.
 const SKEW: i64 = 300;
 
-/// Whether `assertion` proves that the caller is `application`, for a token of `tenant`.
+/// Checks whether `assertion` proves that the caller is `application`, for a token of `tenant`.
 pub(super) fn check(
     world: &World,
     application: &Application,
@@ -36,7 +36,7 @@ pub(super) fn check(
     in_time(&signed.claims, at)
 }
 
-/// Key, application and audience of an assertion that the application signed itself.
+/// Checks key, application and audience of an assertion that the application signed itself.
 fn by_certificate(
     hosts: &Hosts,
     application: &Application,
@@ -48,7 +48,7 @@ fn by_certificate(
         "RS256" => aws_lc_rs::RSA_PKCS1_2048_8192_SHA256,
         other => return Err((50027, format!("JWT token is invalid or malformed: algorithm '{other}'."))),
     };
-    // An older client names its key by another digest, which this world does not keep: then every key is tried.
+    // An older client identifies its key by another digest, which this world does not store: then it tries every key.
     let named = claim(&signed.header, "x5t#S256");
     let mut candidates = application
         .certificates
@@ -91,7 +91,7 @@ fn by_certificate(
     Ok(())
 }
 
-/// Issuer, subject, audience and key of a token that somebody else signed.
+/// Checks issuer, subject, audience and signature of a federated token.
 fn by_issuer(world: &World, application: &Application, signed: &Signed<'_>) -> Result<(), Refusal> {
     let [issuer, subject, audience] = ["iss", "sub", "aud"].map(|name| claim(&signed.claims, name));
     let none = |code, what: &str, value: &str| {
@@ -148,8 +148,8 @@ fn claim<'a>(claims: &'a Value, name: &str) -> &'a str {
 }
 
 impl World {
-    /// The token that `issuer` gives `subject` for Entra, good for an hour. Whether an application trusts it is another
-    /// question.
+    /// A token of `issuer` for `subject`, with Entra as its audience, valid for an hour. Whether an application trusts
+    /// it is independent of this.
     pub fn federated_token(&mut self, issuer: &str, subject: &str, audience: &str, now: Timestamp) -> String {
         let now = self.time(now).as_second();
         let claims = json!({
@@ -158,12 +158,13 @@ impl World {
         tokens::sign_json(self.issuer_key(issuer), &claims)
     }
 
-    /// What signs the tokens of `issuer`.
+    /// The key that signs the tokens of `issuer`.
     fn issuer_key(&self, issuer: &str) -> uuid::Uuid {
         self.named(&format!("issuer {issuer}"))
     }
 
-    /// Lets tokens of `issuer` about `subject` stand for the secret of an application. False: there is none.
+    /// Makes an application accept tokens of `issuer` about `subject` as client assertions. Returns false if the
+    /// application does not exist.
     pub fn trust_issuer(&mut self, app_id: &str, issuer: &str, subject: &str, audience: &str) -> bool {
         let Some(application) = self.directory.application_mut(app_id) else { return false };
         let entry = Federated {

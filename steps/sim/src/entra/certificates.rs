@@ -1,4 +1,4 @@
-//! Certificates of applications: one that was registered, and one that is made on the spot.
+//! Certificates of applications: reads a registered one, and creates new ones.
 
 use jiff::Timestamp;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256};
@@ -8,27 +8,27 @@ use webpki::EndEntityCert;
 
 use crate::world::World;
 
-/// The certificate in `pem` as DER; `None`: there is none that can be read.
+/// The certificate in `pem` as DER; `None` if there is none that can be read.
 pub(crate) fn read(pem: &str) -> Option<Vec<u8>> {
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
     EndEntityCert::try_from(&der).ok()?;
     Some(der.as_ref().to_vec())
 }
 
-/// A certificate could not be made.
+/// Why a certificate could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum NoCertificate {
-    /// There is no such application.
+    /// The application does not exist.
     #[error("there is no application '{0}'")]
     NoApplication(String),
-    /// Its key could not be made.
-    #[error("the key cannot be made: {0}")]
+    /// The key could not be generated.
+    #[error("the key cannot be generated: {0}")]
     NoKey(String),
 }
 
 impl World {
-    /// Makes a key (RSA) and a certificate, registers the certificate with an application, and returns both as PEM. The
-    /// key is kept nowhere. It is drawn at random, unlike everything else here.
+    /// Creates an RSA key and a certificate, registers the certificate with an application, and returns both as PEM.
+    /// The key is not stored. Unlike everything else here it is random.
     pub fn new_certificate(&mut self, app_id: &str, now: Timestamp) -> Result<String, NoCertificate> {
         let now = self.time(now);
         let Some(application) = self.directory.application_mut(app_id) else {

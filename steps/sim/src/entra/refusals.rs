@@ -1,4 +1,4 @@
-//! Refusals of sign-in: number, `error`, status and words.
+//! Sign-in refusals: code, `error`, status and text.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::reply::Reply;
 use crate::request::Request;
 use crate::world::World;
 
-/// A refusal in the shape of the token endpoint.
+/// A refusal in the format of the token endpoint.
 pub(super) fn refuse(world: &mut World, request: &Request, code: u32, text: &str) -> Reply {
     let (status, error) = class_of(code);
     let trace = world.draw();
@@ -34,7 +34,7 @@ pub(super) fn refuse(world: &mut World, request: &Request, code: u32, text: &str
     Reply::json(status, body)
 }
 
-/// HTTP status and `error` of an AADSTS number.
+/// HTTP status and `error` of an AADSTS code.
 fn class_of(code: u32) -> (u16, &'static str) {
     match code {
         7_000_215
@@ -74,7 +74,7 @@ fn suberror_of(code: u32) -> Option<&'static str> {
     }
 }
 
-/// The words of a refusal that a barrier makes.
+/// The text of a refusal by policy.
 pub(super) fn text_of(code: u32) -> &'static str {
     match code {
         16003 => "User hasn't been explicitly added to the tenant.",

@@ -4,7 +4,7 @@ use crate::trial::{APP, CENTRAL, FABRIKAM, NINA, Trial};
 
 const ARM: &str = "https://management.azure.com/.default";
 
-/// Number and `error` of a refusal.
+/// Code and `error` of a refusal.
 fn refusal(got: &crate::trial::Got) -> (u64, &str) {
     assert!(got.status >= 400, "{}", got.body);
     let code = got.body["error_codes"][0].as_u64().unwrap();
@@ -124,7 +124,7 @@ fn policy_refuses_one_person_in_one_tenant() {
     }
 }
 
-/// The answer to an assertion of the world's application in its home tenant.
+/// The response to an assertion of the world's application in its home tenant.
 fn with_assertion(trial: &mut Trial, assertion: &str) -> crate::trial::Got {
     let url = format!("https://login.microsoftonline.com/{CENTRAL}/oauth2/v2.0/token");
     let form = format!(
@@ -173,8 +173,8 @@ fn an_application_may_have_certificates() {
     for part in ["BEGIN PRIVATE KEY", "BEGIN CERTIFICATE"] {
         assert!(pem.contains(part), "no {part}");
     }
-    let got = trial.control("POST", "certificates", &json!({ "client_id": "nobody" }));
-    assert_eq!((got.status, got.message()), (400, "there is no application 'nobody'"));
+    let got = trial.control("POST", "certificates", &json!({ "client_id": "unknown" }));
+    assert_eq!((got.status, got.message()), (400, "there is no application 'unknown'"));
 
     let mut world: Value = serde_json::from_str(crate::World::example_json()).unwrap();
     world["applications"][0]["certificates"] = json!([pem]);
@@ -186,7 +186,7 @@ fn an_application_may_have_certificates() {
     world["applications"][0]["certificates"] = json!(["-----BEGIN NOTHING-----"]);
     let Err(error) = crate::World::from_json(&world.to_string()) else { panic!("that is no certificate") };
     assert!(error.to_string().contains(APP), "{error}");
-    // A signature of the key is checked by the client's own tests: nobody else makes one.
+    // A valid signature is tested by the client's own tests, as only they have a key.
     let unsigned = "eyJhbGciOiJQUzI1NiJ9.eyJpc3MiOiIzMzMzMzMzMy0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMGEifQ.AAAA";
     assert_eq!(refusal(&with_assertion(&mut trial, unsigned)).0, 700_027);
 }

@@ -1,4 +1,4 @@
-//! Applications: registered in their home tenant, and readable there only.
+//! Applications: readable in their home tenant only.
 
 use serde_json::{Value, json};
 

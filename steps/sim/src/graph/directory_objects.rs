@@ -1,4 +1,4 @@
-//! Objects of the directory by their ids, whatever they are.
+//! Directory objects of any type, read by id.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,10 @@ use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-/// Most ids that one request may ask for.
+/// Most ids in one request.
 const MOST: usize = 1000;
 
-/// `POST /directoryObjects/getByIds`: a read. What is not there is left out.
+/// `POST /directoryObjects/getByIds`: a read. Ids that do not exist are omitted.
 pub(super) fn get_by_ids(world: &World, holder: &Holder, request: &Request) -> Handled {
     if request.method != http::Method::POST {
         return Err(method_not_allowed(request));

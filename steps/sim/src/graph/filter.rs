@@ -1,4 +1,4 @@
-//! `$filter` of Graph: comparisons of a property with a text, `any` over a list, `startswith`, `and`, `or`, `not`,
+//! Graph's `$filter`: comparisons of a property with a text, `any` over a list, `startswith`, `and`, `or`, `not`,
 //! parentheses.
 
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub(super) enum Filter {
     Or(Box<Filter>, Box<Filter>),
 }
 
-/// Operators that Graph has in advanced queries only.
+/// Operators that Graph allows in advanced queries only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Advanced {
     Not,
@@ -25,12 +25,12 @@ pub(super) enum Advanced {
     EndsWith,
 }
 
-/// Why a filter is not read.
+/// Why a filter is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// It is none, or uses what Graph does not have either.
+    /// It is malformed, or uses an operator that Graph does not support.
     Invalid(String),
-    /// Graph has it.
+    /// It uses an operator that only Graph supports.
     NotSimulated(String),
 }
 
@@ -47,7 +47,7 @@ impl From<&str> for Problem {
 }
 
 impl Filter {
-    /// What in it Graph wants `ConsistencyLevel: eventual` and `$count=true` for.
+    /// The operator in it that requires `ConsistencyLevel: eventual` and `$count=true`.
     pub(super) fn advanced(&self) -> Option<Advanced> {
         match self {
             Filter::IsNot(..) => Some(Advanced::NotEquals),
@@ -58,7 +58,7 @@ impl Filter {
         }
     }
 
-    /// Names of the properties that it is about.
+    /// Names of the properties that it uses.
     pub(super) fn properties(&self) -> Vec<&str> {
         match self {
             Filter::Is(name, _)
@@ -155,7 +155,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, Problem> {
     Ok(tokens)
 }
 
-/// Deepest nesting that is read: a filter of a client never comes near it.
+/// Largest nesting depth; filters of clients are far below it.
 const DEEPEST: usize = 32;
 
 struct Parser {
@@ -164,7 +164,7 @@ struct Parser {
     depth: usize,
 }
 
-/// Reads a filter.
+/// Parses a filter.
 pub(super) fn parse(text: &str) -> Result<Filter, Problem> {
     let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
     let filter = parser.either()?;
@@ -242,7 +242,7 @@ impl Parser {
         }
         if self.tokens.get(self.at) == Some(&Token::Open) && !word.ends_with("/any") {
             return Err(match word.to_ascii_lowercase().as_str() {
-                // Of directory objects Graph has neither.
+                // Graph supports neither for directory objects.
                 "contains" | "substringof" => format!("the function '{word}' is not supported").into(),
                 "isof" | "cast" => Problem::NotSimulated(format!("the function '{word}' of `$filter`")),
                 _ if word.ends_with("/all") || word.ends_with("/$count") => {

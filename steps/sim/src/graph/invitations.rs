@@ -17,7 +17,7 @@ use crate::world::World;
 /// Characters that the address of an invitation must not have before its `@`.
 const BANNED: &str = "~!#$%^&*()+=[]{}\\/|;:\"<>?,";
 
-/// Whether the two sides of an `@` make an address.
+/// Whether the two parts around an `@` make an address.
 fn is_address(local: &str, domain: &str) -> bool {
     let right = |label: &str| {
         let inner = |c: char| c.is_alphanumeric() || c == '-';
@@ -31,7 +31,8 @@ fn is_address(local: &str, domain: &str) -> bool {
     lengths && points && domain.contains('.') && domain.split('.').all(right)
 }
 
-/// `POST /invitations`: a guest, pending until it accepts. The same address again is the same guest.
+/// `POST /invitations`: creates a guest user, pending until accepted. The same address gives the same guest
+/// user.
 pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request) -> Handled {
     if request.method != http::Method::POST {
         return Err(method_not_allowed(request));
@@ -77,7 +78,7 @@ pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request) -> H
     let Some(tenant) = world.directory.tenants.get_mut(&holder.tenant) else {
         return Err(bad("The tenant is unknown."));
     };
-    // Words: several clients that tell this refusal from others by them. It comes before the one about members.
+    // Several clients recognize this refusal by its text. It takes precedence over the one about members.
     if tenant.has_domain(address.rsplit('@').next().unwrap_or_default()) {
         return Err(bad(
             "This user cannot be invited because the domain of the user's email address is a verified domain of this directory.",

@@ -1,7 +1,7 @@
-//! What a request to a collection or an object of Graph asks for besides it: `$filter`, `$search`, `$orderby`, `$select` and so on.
+//! Query options of Graph requests: `$filter`, `$search`, `$orderby`, `$select` and so on.
 //!
-//! What needs `ConsistencyLevel: eventual`, and the words of the refusals, are from Microsoft's "Advanced query capabilities on
-//! Microsoft Entra ID objects".
+//! Which of them need `ConsistencyLevel: eventual`, and the texts of the refusals, are from Microsoft's "Advanced query
+//! capabilities on Microsoft Entra ID objects".
 
 use serde_json::{Value, json};
 
@@ -18,11 +18,11 @@ pub(super) struct Entity {
     pub(super) collection: &'static str,
     /// `user`
     pub(super) name: &'static str,
-    /// What comes without `$select`.
+    /// Properties that are returned without `$select`.
     pub(super) usual: &'static [&'static str],
-    /// What else the type has in v1.0, whether it is simulated or not, by name and separated by blanks.
+    /// Other properties of the type in v1.0, simulated or not; names separated by white space.
     pub(super) others: &'static str,
-    /// What can be sorted by without, and what only with the advanced parameters.
+    /// Properties that can be sorted by in any query, and those that need an advanced query.
     pub(super) sortable: (&'static [&'static str], &'static [&'static str]),
 }
 
@@ -57,13 +57,13 @@ fn counts(request: &Request) -> bool {
     request.query("$count").is_some_and(|count| count.eq_ignore_ascii_case("true"))
 }
 
-/// Options that Graph knows: those that are looked at here, and those that this world does not simulate.
+/// Checks the query options: refuses those that Graph does not have, and those that this world does not simulate.
 fn check_options(request: &Request, entity: &Entity, simulated: &[&str]) -> Result<(), Reply> {
     for (name, _) in request.query.iter().filter(|(name, _)| name.starts_with('$')) {
         let name = name.to_ascii_lowercase();
         match name.as_str() {
             known if simulated.contains(&known) => {}
-            // Of directory objects Graph has no page by number.
+            // Graph has no numbered pages of directory objects.
             "$skip" => return Err(unsupported(request, "'$skip' is not supported by the service.")),
             "$expand" | "$apply" | "$compute" | "$format" | "$deltatoken" => {
                 return Err(not_simulated::graph(request, &format!("`{name}` of {}", entity.collection)));
@@ -85,7 +85,7 @@ fn check_options(request: &Request, entity: &Entity, simulated: &[&str]) -> Resu
     Ok(())
 }
 
-/// Only what `$select` names, or else what is usual. What the type has and this world does not is `null`, as what nobody set.
+/// The properties in `$select`, or the usual ones. A property that this world does not simulate is `null`, like an unset one.
 fn select(request: &Request, object: &Value, entity: &Entity) -> Value {
     let own = |name: &str| {
         let found = object.as_object().into_iter().flatten().find(|(own, _)| own.eq_ignore_ascii_case(name));
@@ -108,7 +108,7 @@ fn check_select(request: &Request, entity: &Entity) -> Result<(), Reply> {
         .try_for_each(|name| entity.require(request, name))
 }
 
-/// One object, with what `$select` asks for.
+/// The response for one object, with the properties in `$select`.
 pub(super) fn object(world: &World, request: &Request, object: &Value, entity: &Entity) -> Handled {
     check_options(request, entity, &["$select"])?;
     check_select(request, entity)?;
@@ -120,7 +120,7 @@ pub(super) fn object(world: &World, request: &Request, object: &Value, entity: &
     Ok(Reply::ok(body))
 }
 
-/// `…/$count`: how many there are.
+/// `…/$count`: the number of objects.
 pub(super) fn count(request: &Request, objects: &[Value], entity: &Entity) -> Handled {
     check_options(request, entity, &["$filter", "$search"])?;
     if !is_eventual(request) {
@@ -131,7 +131,7 @@ pub(super) fn count(request: &Request, objects: &[Value], entity: &Entity) -> Ha
     Ok(Reply { body, ..Reply::empty(200) })
 }
 
-/// What `$filter` and `$search` leave.
+/// The objects that match `$filter` and `$search`.
 fn found<'a>(
     request: &Request,
     objects: &'a [Value],
@@ -175,7 +175,7 @@ fn found<'a>(
     Ok(objects.iter().filter(fits).collect())
 }
 
-/// What is said to a filter that needs the advanced parameters.
+/// The refusal of a filter that needs an advanced query.
 fn missing(needed: filter::Advanced, eventual: bool) -> String {
     match needed {
         filter::Advanced::EndsWith if !eventual => format!(
@@ -192,8 +192,8 @@ fn missing(needed: filter::Advanced, eventual: bool) -> String {
     }
 }
 
-/// A collection: filtered, searched and sorted, in pages of `$top` (100 without it), with a count when it was asked for in the
-/// way that Graph wants; asked for in another way, no count is given.
+/// The response for a collection: filtered, searched and sorted, in pages of `$top` (default 100). It has a count only if the
+/// request is an advanced query.
 pub(super) fn collection(world: &World, request: &Request, objects: &[Value], entity: &Entity) -> Handled {
     let simulated = ["$filter", "$search", "$orderby", "$select", "$top", "$count", "$skiptoken"];
     check_options(request, entity, &simulated)?;

@@ -1,4 +1,4 @@
-//! `$search` of Graph over directory objects: `"displayName:word"`, joined by `AND` and `OR`, in parentheses.
+//! Graph's `$search` over directory objects: `"displayName:word"`, combined with `AND`, `OR` and parentheses.
 
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ impl Search {
         }
     }
 
-    /// Names of the properties that are searched.
+    /// Names of the searched properties.
     pub(super) fn properties(&self) -> Vec<&str> {
         match self {
             Search::Word(name, _) => vec![name],
@@ -39,7 +39,7 @@ impl Search {
     }
 }
 
-/// `displayName` and `description` are searched by words; of everything else the beginning counts.
+/// `displayName` and `description` match by words, every other property by its beginning.
 fn has(text: &str, property: &str, wanted: &str) -> bool {
     let (text, wanted) = (text.to_lowercase(), wanted.to_lowercase());
     if !["displayname", "description"].contains(&property.to_ascii_lowercase().as_str()) {
@@ -93,7 +93,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 tokens.push(match word.as_str() {
                     "AND" => Token::And,
                     "OR" => Token::Or,
-                    // Also what is well formed but not quoted.
+                    // This includes well-formed clauses without quotes.
                     _ => return Err(format!("'{word}' is not in double quotation marks")),
                 });
             }
@@ -102,10 +102,10 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-/// Deepest nesting that is read.
+/// Largest nesting depth.
 const DEEPEST: usize = 32;
 
-/// Reads a search.
+/// Parses a search.
 pub(super) fn parse(text: &str) -> Result<Search, String> {
     let tokens = tokens(text)?;
     let mut at = 0;
@@ -124,7 +124,7 @@ fn either(tokens: &[Token], at: &mut usize, depth: usize) -> Result<Search, Stri
 
 fn both(tokens: &[Token], at: &mut usize, depth: usize) -> Result<Search, String> {
     let mut left = one(tokens, at, depth)?;
-    // Clauses beside each other are joined as by AND.
+    // Adjacent clauses are combined as with AND.
     while let Some(Token::And | Token::Clause(_) | Token::Open) = tokens.get(*at) {
         if tokens.get(*at) == Some(&Token::And) {
             *at += 1;

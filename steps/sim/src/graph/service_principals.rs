@@ -1,4 +1,4 @@
-//! Service principals: an application's face in a tenant.
+//! Service principals of applications in a tenant.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request, path
     }
 }
 
-/// The field and the value by which a path names one object: `…/{id}` or `…(appId='{id}')`.
+/// The field and value with which a path identifies one object: `…/{id}` or `…(appId='{id}')`.
 pub(super) fn key_of(path: &[&str]) -> Option<(&'static str, String)> {
     let by_application = path.first().and_then(|first| first.split_once('('));
     match (by_application, path.get(1)) {
@@ -89,12 +89,12 @@ pub(super) fn key_of(path: &[&str]) -> Option<(&'static str, String)> {
     }
 }
 
-/// Whether a path goes on behind the object that it names.
+/// Whether a path continues after the object.
 fn is_below(path: &[&str]) -> bool {
     path.len() > if path.first().is_some_and(|first| first.contains('(')) { 1 } else { 2 }
 }
 
-/// 501 where it does: nothing that belongs to an application is simulated.
+/// Returns 501 if the path continues: child objects of applications are not simulated.
 pub(super) fn nothing_below(request: &Request, path: &[&str]) -> Result<(), Reply> {
     match path.last().filter(|_| is_below(path)) {
         Some(below) => Err(not_simulated::graph(request, &format!("{below} of an application"))),

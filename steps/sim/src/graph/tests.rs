@@ -40,7 +40,7 @@ fn addresses_that_no_guest_can_have_and_members_are_refused() {
     for bad in [
         "a+b@contoso.example",
         "a(b@contoso.example",
-        "nobody",
+        "nodomain",
         "@contoso.example",
         "a@b",
         "a b@contoso.example",
@@ -55,8 +55,8 @@ fn addresses_that_no_guest_can_have_and_members_are_refused() {
     ] {
         assert_eq!(invite(&mut trial, bad).status, 400, "{bad}");
     }
-    // Somebody of the tenant's own domain, whether there is such an account or not.
-    for own in ["iam@fabrikam.example", "nobody@FABRIKAM.example"] {
+    // An address in the tenant's own domain, whether such a user exists or not.
+    for own in ["iam@fabrikam.example", "unknown@FABRIKAM.example"] {
         let got = invite(&mut trial, own);
         assert_eq!(got.refusal(), (400, "BadRequest"), "{own}");
         assert_eq!(
@@ -208,13 +208,13 @@ fn an_application_is_read_in_its_home_tenant_only() {
         let one = trial.graph(&central, "GET", &path, &Value::Null);
         assert_eq!((one.text("/appId"), one.text("/signInAudience")), (APP, "AzureADMultipleOrgs"), "{path}");
     }
-    // Elsewhere it is found by nobody, and its service principal is made from its id alone.
+    // In another tenant it cannot be read; its service principal is created by its id.
     let admin = trial.graph_token("target-admin", FABRIKAM);
     assert!(trial.graph(&admin, "GET", &filter, &Value::Null).list().is_empty());
     let got = trial.graph(&admin, "GET", &format!("/applications/{id}"), &Value::Null);
     assert_eq!(got.refusal(), (404, "Request_ResourceNotFound"));
     let made = trial.graph(&admin, "POST", "/applications", &json!({}));
-    assert_eq!(made.refusal(), (501, "NotSimulated"), "Azure makes applications, this world does not");
+    assert_eq!(made.refusal(), (501, "NotSimulated"), "Azure can create applications, this world cannot");
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn me_is_somebody_and_no_application() {
     assert_eq!(trial.graph(&nina, "GET", "/me/memberOf", &Value::Null).refusal(), (501, "NotSimulated"));
 }
 
-/// A read with `ConsistencyLevel: eventual`, or without it.
+/// A read with or without `ConsistencyLevel: eventual`.
 fn advanced(trial: &mut Trial, token: &str, path: &str, eventual: bool) -> Got {
     let url = format!("https://graph.microsoft.com/v1.0{}", path.replace(' ', "%20").replace('"', "%22"));
     let bearer = format!("Bearer {token}");
@@ -325,7 +325,7 @@ fn advanced_queries_need_the_header_and_the_count_in_every_collection() {
             let got = advanced(&mut trial, &admin, &counted, true);
             assert_eq!(got.status, 200, "{counted}: {}", got.body);
             assert!(got.body["@odata.count"].is_u64(), "{counted}");
-            // A search does without the count.
+            // A search needs no count.
             let alone = advanced(&mut trial, &admin, &path, true).status;
             assert_eq!(alone, if option.starts_with("$search") { 200 } else { 400 }, "{path}");
         }

@@ -12,7 +12,7 @@ use crate::reply::{Handled, Reply};
 use crate::request::Request;
 use crate::world::World;
 
-/// Without `$select` neither `userType` nor `externalUserState` comes.
+/// Without `$select`, neither `userType` nor `externalUserState` is returned.
 const USER: Entity = Entity {
     collection: "users",
     name: "user",
@@ -52,7 +52,7 @@ const READERS: [&str; 6] = [
     "User.Invite.All",
 ];
 
-/// `/me` and everything below it: who is signed in. An application is nobody (code and words: msgraph-sdk-php#1163).
+/// `/me` and below: the signed-in user. For an application it is an error (code and text: msgraph-sdk-php#1163).
 pub(super) fn me(world: &mut World, holder: &Holder, request: &Request, path: &[&str]) -> Handled {
     if holder.kind != PrincipalKind::User {
         let message = "/me request is only valid with delegated authentication flow.";
@@ -83,12 +83,12 @@ pub(super) fn handle(world: &mut World, holder: &Holder, request: &Request, path
     }
 }
 
-/// Members may read the directory; guests only themselves; applications what they were allowed.
+/// Members may read the directory, guests only themselves, applications according to their permissions.
 pub(super) fn require_reader(world: &World, holder: &Holder, request: &Request) -> Result<(), Reply> {
     let tenant = world.directory.tenant(&holder.tenant);
     let member = holder.kind == PrincipalKind::User
         && tenant.and_then(|t| t.users.get(&holder.object_id)).is_some_and(|u| u.external.is_none());
-    // An application that may only invite may not read: User.Invite.All counts for people alone.
+    // For applications, User.Invite.All does not include reading; it counts for people only.
     let readers =
         if holder.kind == PrincipalKind::User { &READERS[..] } else { READERS.get(..5).unwrap_or_default() };
     if member || has(world, holder, readers) { Ok(()) } else { require(world, holder, request, readers) }
@@ -109,7 +109,7 @@ fn names(user: &Value, id: &str) -> bool {
         .any(|field| user[*field].as_str().is_some_and(|v| v.eq_ignore_ascii_case(id)))
 }
 
-/// Users that have reached the directory's readers.
+/// Users that are already replicated.
 pub(super) fn seen(world: &World, holder: &Holder, request: &Request) -> Vec<Value> {
     let Some(tenant) = world.directory.tenant(&holder.tenant) else { return Vec::new() };
     tenant

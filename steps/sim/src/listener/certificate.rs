@@ -1,4 +1,5 @@
-//! The simulator's own certificate authority: a root that is written out, and a server certificate for loopback.
+//! The simulator's own certificate authority: a root certificate to be written to a file, and a server
+//! certificate for loopback.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use tokio_rustls::rustls::{ServerConfig, version};
 
 use super::ListenError;
 
-/// A fresh root. Its key is kept nowhere, so a client that trusts it trusts this one process only.
+/// A new root certificate. Its key is not stored, so a client that trusts it trusts this process only.
 pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     pem: String,
@@ -38,20 +39,20 @@ impl Authority {
         &self.pem
     }
 
-    /// A server for localhost, 127.0.0.1 and ::1, speaking HTTP/2 and HTTP/1.1.
+    /// The configuration of a server for localhost, 127.0.0.1 and ::1, with HTTP/2 and HTTP/1.1.
     pub(super) fn server_config(&self) -> Result<Arc<ServerConfig>, ListenError> {
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
         let mut params = CertificateParams::new(names).map_err(fail)?;
         valid_around(&mut params, self.now)?;
         params.distinguished_name.push(DnType::CommonName, "twinspan simulator");
-        // Strict verifiers (Python 3.13 and later) want to be told which key signed this.
+        // Strict verifiers (Python 3.13 and later) require the authority key identifier.
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().map_err(fail)?;
         let leaf = params.signed_by(&key, &self.issuer).map_err(fail)?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        // The provider is named here because a process default may not be set, and must not be set by a library.
+        // The provider is explicit, because the process default may be unset, and a library must not set it.
         let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])
             .map_err(fail)?
@@ -66,7 +67,7 @@ impl Authority {
 pub(crate) fn valid_around(params: &mut CertificateParams, now: Timestamp) -> Result<(), ListenError> {
     let today = now.to_zoned(TimeZone::UTC).date();
     let from = today.checked_sub(1.day()).map_err(fail)?;
-    // Long enough for a soak, short enough for verifiers that refuse long-lived server certificates.
+    // Long enough for a long test run, short enough for verifiers that refuse long-lived server certificates.
     let until = today.checked_add(90.days()).map_err(fail)?;
     let [from, until] = [from, until]
         .map(|d| rcgen::date_time_ymd(i32::from(d.year()), d.month().unsigned_abs(), d.day().unsigned_abs()));

@@ -1,4 +1,4 @@
-//! One port: accepts connections, speaks TLS and HTTP, asks the origin, and ends requests the way it says.
+//! Serves one port: accepts connections, handles TLS and HTTP, calls the origin, and ends requests as it says.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use super::socket::{Cut, Socket};
 use super::{Origin, Reply};
 
-/// ARM takes 4 MiB.
+/// The limit of ARM.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -33,13 +33,13 @@ pub(super) struct Host {
     pub(super) stopped: watch::Receiver<bool>,
 }
 
-/// Accepts until told to stop, then waits for its connections.
+/// Accepts connections until it is stopped, then waits for them to end.
 pub(super) async fn accept(listener: TcpListener, host: Host) {
     let mut connections = JoinSet::new();
     let mut stopped = host.stopped.clone();
     loop {
         tokio::select! {
-            // The sender is gone as well when the simulator was dropped.
+            // The sender is dropped together with the simulator.
             _ = stopped.changed() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
@@ -47,7 +47,7 @@ pub(super) async fn accept(listener: TcpListener, host: Host) {
                     connections.spawn(connection(tcp, host.clone()));
                 }
                 Err(error) => {
-                    // Out of file handles, most likely: trying again at once would only spin.
+                    // Most likely out of file descriptors: retrying at once would only spin.
                     tracing::warn!(%error, "cannot accept a connection");
                     pause(Duration::from_millis(50)).await;
                 }
@@ -59,7 +59,7 @@ pub(super) async fn accept(listener: TcpListener, host: Host) {
 }
 
 async fn connection(tcp: TcpStream, host: Host) {
-    // Without it small answers wait for the client's acknowledgement.
+    // Otherwise small responses wait for the client's acknowledgement.
     let _ = tcp.set_nodelay(true);
     let (socket, cut) = Socket::new(tcp);
     let stream = match tokio::time::timeout(HANDSHAKE, host.tls.accept(socket)).await {
@@ -86,7 +86,7 @@ async fn connection(tcp: TcpStream, host: Host) {
     }
 }
 
-/// The origin said to give no answer.
+/// The origin requires that there be no response.
 #[derive(Debug, thiserror::Error)]
 #[error("cut on purpose")]
 struct Severed;
@@ -116,8 +116,7 @@ async fn exchange(request: Request<Incoming>, host: &Host, cut: &Cut) -> Result<
     }
 }
 
-/// Waits for what is said later. A task of its own does: a request that has arrived is done whether or not its client
-/// is still there.
+/// Waits for a delayed reply, in a separate task: a request that has arrived is processed even if its client has gone.
 async fn in_its_time(reply: Reply) -> Reply {
     let Reply::Later(..) = reply else { return reply };
     let waiting = tokio::spawn(async move {
@@ -128,21 +127,21 @@ async fn in_its_time(reply: Reply) -> Reply {
         }
         reply
     });
-    // A panic there was reported by the hook already.
+    // The panic hook has already reported a panic in the task.
     waiting.await.unwrap_or(Reply::Reset)
 }
 
-/// Collects the body and makes the URI absolute, with the host that the port stands for whatever name the client used.
+/// Reads the body and makes the URI absolute, with the host of this port regardless of the name that the client used.
 async fn whole(request: Request<Incoming>, base: &str) -> Result<Request<Bytes>, StatusCode> {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     if !path.starts_with('/') {
-        // `OPTIONS *` and CONNECT ask for no resource.
+        // `OPTIONS *` and CONNECT address no resource.
         return Err(StatusCode::BAD_REQUEST);
     }
     parts.uri = format!("{base}{path}").parse::<Uri>().map_err(|_| StatusCode::BAD_REQUEST)?;
     if body.size_hint().lower() > LARGEST_BODY as u64 {
-        // Announced too long: refused without waiting for it.
+        // The announced length is too large: refuse without reading.
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|error| {
@@ -157,7 +156,7 @@ fn refuse(status: StatusCode) -> Answer {
     response
 }
 
-/// The first half of a body whose length was announced in full.
+/// The first half of a body, with the length of the complete body announced.
 struct HalfBody {
     whole: u64,
     half: Option<Bytes>,
@@ -184,7 +183,7 @@ impl Body for HalfBody {
             return Poll::Ready(Some(Ok(Frame::data(half))));
         }
         if !self.waited {
-            // Gives the connection a turn to send what it has before it is cut.
+            // Lets the connection send what it has before the cut.
             self.waited = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;

@@ -1,4 +1,4 @@
-//! The ready file: tells other processes that the simulator answers, and where.
+//! The ready file: tells other processes that the simulator is serving, and where.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::ListenError;
 
-/// Writes `content` to `path` so that whoever sees the file sees all of it: beside it first, then renamed.
+/// Writes `content` to `path` atomically: into a temporary file, then renamed.
 pub fn write_ready(path: &Path, content: &Value) -> Result<(), ListenError> {
     let fail = |source| ListenError::Write { path: path.to_owned(), source };
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let mut text = content.to_string();
     text.push('\n');
-    // It holds the secrets of the identities.
+    // It contains the secrets of the identities.
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! The world behind the sockets.
+//! Connects a world to the sockets.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{Origin, Reply};
 use crate::faults::{ConnectionFault, Held};
 use crate::world::{Answer, World};
 
-/// A world that many connections ask, one request at a time, on the caller's clock.
+/// A world that serves many connections, one request at a time, with the caller's clock.
 #[derive(Clone)]
 pub struct Served {
     world: Arc<Mutex<World>>,
@@ -19,18 +19,18 @@ pub struct Served {
 }
 
 impl Served {
-    /// `clock` says what time it is; the world's own `advance` comes on top.
+    /// `clock` returns the current time; the world's own `advance` is added to it.
     pub fn new(world: World, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Served { world: Arc::new(Mutex::new(world)), clock: Arc::new(clock) }
     }
 
-    /// The world, while nobody else asks it.
+    /// The world, locked.
     pub fn world(&self) -> MutexGuard<'_, World> {
-        // A request that panicked has left the world between two states at worst; the next one is still answered.
+        // A request that panicked may have left the world inconsistent; the next one is still served.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what a slow request asks for when its time has come; its answer has a time of its own.
+    /// Processes a slow request when it is due; its response is delayed separately.
     fn hold(&self, held: Held) -> Reply {
         let (served, before) = (self.clone(), real(held.before));
         let let_in = move || {
@@ -54,11 +54,12 @@ fn real(time: SignedDuration) -> Duration {
 impl Origin for Served {
     fn answer(&self, request: Request<Bytes>) -> Reply {
         let now = (self.clock)();
-        // A value of its own: the world is free again before anything is said.
+        // A separate statement, so that the lock is released before the reply.
         let handled = self.world().handle(request, now);
         match handled {
             Ok(answer) => Reply::Whole(answer),
-            // A request whose head was read can no longer be refused: the client sees a connection that ends early.
+            // The head of the request was read, so the connection cannot be refused any more: the client sees it
+            // end early.
             Err(ConnectionFault::Refused | ConnectionFault::Reset) => Reply::Reset,
             Err(ConnectionFault::TimedOut) => Reply::Silence,
             Err(ConnectionFault::AnswerLost) => Reply::Closed,

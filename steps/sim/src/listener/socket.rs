@@ -1,4 +1,4 @@
-//! A socket that can be cut below TLS, so that a fault looks to the client as it does on a real network.
+//! A socket that can be cut below TLS, so that the client sees a fault as on a real network.
 
 use std::io;
 use std::pin::Pin;
@@ -13,12 +13,12 @@ const WHOLE: u8 = 0;
 const CLOSED: u8 = 1;
 const RESET: u8 = 2;
 
-/// Cuts the socket that it belongs to.
+/// Cuts its socket.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cut(Arc<AtomicU8>);
 
 impl Cut {
-    /// Ends the connection without TLS's farewell; bytes already written still arrive.
+    /// Ends the connection without a TLS close_notify; bytes already written still arrive.
     pub(super) fn close(&self) {
         self.0.store(CLOSED, Ordering::Release);
     }
@@ -54,7 +54,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.cut.state() == RESET {
-            // A socket that refuses the option closes in the ordinary way: still no answer.
+            // A socket that refuses the option is closed normally: there is still no response.
             let _ = self.tcp.set_zero_linger();
         }
     }

@@ -1,4 +1,4 @@
-//! What a client sees on real sockets, with an origin that does what the path says.
+//! Tests of real sockets, with an origin that replies as the path says.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use super::*;
 #[derive(Default)]
 struct Echo {
     asked: AtomicUsize,
-    /// Requests to `/held` that were done when their time had come; those who look at it wait for a change.
+    /// Number of requests to `/held` that were processed when due; tests wait for it to change.
     done: tokio::sync::watch::Sender<usize>,
 }
 
@@ -75,7 +75,7 @@ async fn dial(running: &Running, base: &str, name: &'static str, alpn: &[u8]) ->
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(name).unwrap(), tcp).await.unwrap()
 }
 
-/// Sends a GET and reads until the server ends the connection; says what arrived and how it ended.
+/// Sends a GET and reads until the server ends the connection; returns what arrived and how it ended.
 async fn get(running: &Running, base: &str, path: &str) -> (String, std::io::Result<()>) {
     let mut stream = dial(running, base, "localhost", b"http/1.1").await;
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");

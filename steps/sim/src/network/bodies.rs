@@ -1,4 +1,4 @@
-//! What the properties of a body may be: their JSON types, and the closed lists of Microsoft's OpenAPI files.
+//! Validates the properties of bodies: JSON types, and the enumerations in Microsoft's OpenAPI files.
 
 use serde_json::{Map, Value};
 
@@ -13,16 +13,16 @@ pub(super) enum Type {
     List,
     Object,
     Number(i64, i64),
-    /// One of these texts, in any case.
+    /// One of these texts, ignoring case.
     OneOf(&'static [&'static str]),
-    /// A list of them.
+    /// A list of these texts.
     SomeOf(&'static [&'static str]),
 }
 
-/// Kinds of configuration: what a manager may have access to, and what a commit is of.
+/// Kinds of configurations: the features of a manager, and the types of commits.
 pub(super) const CONFIGURATIONS: &[&str] = &["SecurityAdmin", "Connectivity", "SecurityUser", "Routing"];
 
-/// 400 where a property that is given is not what it must be. `null` is as good as none.
+/// Returns 400 if a given property is not valid. `null` counts as absent.
 pub(super) fn check(given: &Map<String, Value>, properties: &[(&str, Type)]) -> Result<(), Reply> {
     for (name, kind) in properties {
         let Some(value) = given.get(*name).filter(|value| !value.is_null()) else { continue };
@@ -31,7 +31,7 @@ pub(super) fn check(given: &Map<String, Value>, properties: &[(&str, Type)]) -> 
     Ok(())
 }
 
-/// The same of a body without `properties`.
+/// The same for a body without `properties`.
 pub(super) fn check_whole(body: &Value, properties: &[(&str, Type)]) -> Result<(), Reply> {
     match body.as_object() {
         Some(given) => check(given, properties),
@@ -49,7 +49,7 @@ fn fits(name: &str, value: &Value, kind: Type) -> Result<(), Reply> {
         Type::Number(..) => value.is_i64(),
     };
     if !right {
-        // The words of the service's JSON reader are longer; they name the place as these do.
+        // The text of the service's JSON reader is longer; it names the property in the same way.
         return Err(Call::bad_request(&format!("Error converting value {value} of property '{name}'.")));
     }
     match kind {
@@ -65,7 +65,7 @@ fn fits(name: &str, value: &Value, kind: Type) -> Result<(), Reply> {
     }
 }
 
-/// The choice that a text names, in the spelling of the list; 400 where it names none.
+/// The choice that a text names, in the spelling of the list; 400 if it names none.
 pub(super) fn one_of(given: &str, choices: &[&'static str], name: &str) -> Result<&'static str, Reply> {
     choices.iter().find(|c| c.eq_ignore_ascii_case(given)).copied().ok_or_else(|| {
         Call::bad_request(&format!("The value [{given}] of '{name}' is none of [{}].", choices.join(", ")))

@@ -1,4 +1,4 @@
-//! One request to the provider, with what its handlers share.
+//! One request to the provider, with helpers for its handlers.
 
 use serde_json::{Map, Value, json};
 
@@ -22,24 +22,24 @@ pub(super) struct Call<'a> {
     pub(super) request: &'a Request,
     pub(super) path: &'a ArmPath,
     pub(super) dialect: Dialect,
-    /// Id of what the path names, in the provider's own spelling of the types.
+    /// Id of the resource at the path, with the provider's own spelling of the types.
     pub(super) id: String,
 }
 
 impl Call<'_> {
-    /// 403 unless the caller may do this (`networkManagers/read`) on what the path names.
+    /// Returns 403 unless the caller is allowed this (`networkManagers/read`) on the resource at the path.
     pub(super) fn authorize(&self, action: &str) -> Result<(), Reply> {
         let action = format!("Microsoft.Network/{action}");
         authorize(self.world, self.caller, self.request, &action, &self.id)
     }
 
-    /// 403 unless the caller may `read`, `write` or `delete` things of this kind here.
+    /// Returns 403 unless the caller may `read`, `write` or `delete` resources of this kind here.
     pub(super) fn authorize_kind(&self, kind: Kind, verb: &str) -> Result<(), Reply> {
         let action = format!("{}/{verb}", kind.name());
         authorize(self.world, self.caller, self.request, &action, &self.id)
     }
 
-    /// The gateway's 404: it knows by itself that there is no such resource.
+    /// The gateway's 404, for resources that the gateway itself knows not to exist.
     pub(super) fn gateway_not_found(&self, id: &str) -> Reply {
         let (group, resource) = match id.split_once("/providers/") {
             Some((scope, resource)) => (scope.rsplit('/').next().unwrap_or_default(), resource),
@@ -64,13 +64,13 @@ impl Call<'_> {
         Reply::json(400, json!({ "error": { "message": message, "code": "BadRequest" } }))
     }
 
-    /// The network manager that the path lies under; 404 by the gateway where there is none.
+    /// The network manager of the path; the gateway's 404 if it does not exist.
     pub(super) fn manager(&self) -> Result<&Resource, Reply> {
         let id = self.manager_id();
         self.world.network.seen(&id).ok_or_else(|| self.gateway_not_found(&id))
     }
 
-    /// 404 where what a thing of this kind lies under is not there: by the gateway for a network manager, by the provider
+    /// Returns 404 if the parent of a resource of this kind does not exist: the gateway's for a network manager, the provider's
     /// for a group.
     pub(super) fn parent(&self, kind: Kind) -> Result<(), Reply> {
         match kind {
@@ -80,20 +80,20 @@ impl Call<'_> {
         }
     }
 
-    /// The network group that the path lies under.
+    /// The network group of the path.
     pub(super) fn group(&self) -> Result<&Resource, Reply> {
         self.manager()?;
         let id = self.id.split("/staticMembers").next().unwrap_or_default();
         self.world.network.seen(id).ok_or_else(|| self.provider_not_found(id))
     }
 
-    /// Id of the network manager that the path is or lies under.
+    /// Id of the network manager that the path names or that contains it.
     pub(super) fn manager_id(&self) -> String {
         let name = self.path.rest.get(1).map(String::as_str).unwrap_or_default();
         format!("{}/providers/Microsoft.Network/networkManagers/{name}", self.path.scope)
     }
 
-    /// The body's `properties`; none is as good as empty.
+    /// The body's `properties`; absent counts as empty.
     pub(super) fn properties(&self) -> Result<Map<String, Value>, Reply> {
         let body = self.request.json()?;
         match body.get("properties") {
@@ -107,7 +107,7 @@ impl Call<'_> {
         }
     }
 
-    /// 412 where the condition in the headers does not hold.
+    /// Returns 412 if the condition in the headers is not met.
     pub(super) fn check_conditions(&self) -> Result<(), Reply> {
         let existing = self.world.network.get(&self.id);
         let failed = |what: &str| {
@@ -128,8 +128,8 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Where the tracked resource at the path is to be: as the body says, or where it is already. 400 for what is no region, 409
-    /// for another one than it is in.
+    /// The location of the tracked resource at the path: from the body, or where it already is. 400 for an unknown region, 409
+    /// if it is in another one.
     pub(super) fn location(&self, kind: Kind, body: &Value) -> Result<String, Reply> {
         let existing = self.world.network.get(&self.id);
         let given = body.get("location").and_then(Value::as_str).filter(|location| !location.is_empty());
@@ -152,12 +152,12 @@ impl Call<'_> {
         Err(Reply::gateway_error(409, "InvalidResourceLocation", &message))
     }
 
-    /// The tags of a body; 400 where they are no texts.
+    /// The tags of a body; 400 if they are not texts.
     pub(super) fn tags(body: &Value) -> Result<Option<Value>, Reply> {
         crate::resource_groups::tags(body)
     }
 
-    /// The resource to write: the one that exists, or a new one.
+    /// The resource to write: a copy of the existing one, or a new one.
     pub(super) fn draft(&mut self, kind: Kind) -> (Resource, Change) {
         let at = self.request.at;
         let revision = self.world.draw();
@@ -172,7 +172,7 @@ impl Call<'_> {
         (resource, change)
     }
 
-    /// The properties that are to be written, once it is clear that they may be.
+    /// The properties to write, after all checks that precede a write.
     pub(super) fn to_write(&self, kind: Kind) -> Result<Map<String, Value>, Reply> {
         self.authorize_kind(kind, "write")?;
         self.parent(kind)?;
@@ -180,7 +180,7 @@ impl Call<'_> {
         self.properties()
     }
 
-    /// Keeps a draft with its new properties, and answers with it; what stays the same is no change.
+    /// Stores a draft with its new properties, and returns it; equal properties are no change.
     pub(super) fn keep(
         &mut self,
         (mut draft, change): (Resource, Change),
@@ -190,13 +190,13 @@ impl Call<'_> {
         let change = if draft.properties == properties { Change::None } else { change };
         draft.properties = properties;
         let mut body = show(self, &draft);
-        // Replies to writes carry an empty one.
+        // The etag in responses to writes is empty.
         body["etag"] = json!("");
         self.world.network.insert(draft);
         Ok(Reply::ok(body).changed(change))
     }
 
-    /// GET of what the path names.
+    /// GET of the resource at the path.
     pub(super) fn read(&self, kind: Kind, show: impl Fn(&Self, &Resource) -> Value) -> Handled {
         self.authorize_kind(kind, "read")?;
         self.parent(kind)?;
@@ -206,7 +206,7 @@ impl Call<'_> {
         }
     }
 
-    /// One page of the kind at the path, each shown by `show`.
+    /// One page of resources of the kind at the path, each rendered by `show`.
     pub(super) fn list(&self, kind: Kind, show: impl Fn(&Self, &Resource) -> Value) -> Handled {
         self.authorize_kind(kind, "read")?;
         self.parent(kind)?;
@@ -216,7 +216,7 @@ impl Call<'_> {
         crate::paging::page(self.request, &self.world.hosts.arm, items, |r| show(self, r)).map(Reply::ok)
     }
 
-    /// DELETE of what the path names, and of all below it. `background`: 202 with an address, else 200.
+    /// DELETE of the resource at the path and its children. `background`: 202 with an operation URL, otherwise 200.
     pub(super) fn delete(&mut self, kind: Kind, background: Option<End>) -> Handled {
         let at = self.request.at;
         self.authorize_kind(kind, "delete")?;
@@ -239,7 +239,7 @@ impl Call<'_> {
     }
 }
 
-/// Takes a resource and all below it out of the world: links break at once, the rest is gone at `gone`.
+/// Deletes a resource and its children: links break at once, reads find it until `gone`.
 pub(super) fn remove(world: &mut World, id: &str, at: jiff::Timestamp, gone: jiff::Timestamp) {
     for key in world.network.tree(id) {
         let Some(kind) = world.network.get(&key).map(|resource| resource.kind) else { continue };

@@ -1,4 +1,4 @@
-//! Commits: the goal state of a region for one type of configuration, and how far it has come.
+//! Commits: the committed configurations of a region for one type, and the state of their deployment.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::regions::{self, normal};
 use crate::reply::{Handled, Reply};
 use crate::world::World;
 
-/// A commit is not listed at once.
+/// Delay until a commit is listed.
 const UNLISTED: SignedDuration = SignedDuration::from_secs(1);
 
 /// `POST …/commit`.
@@ -80,7 +80,7 @@ pub(super) fn status(call: &Call<'_>) -> Handled {
     let manager = key(&call.manager()?.id);
     let body = call.request.json()?;
     let at = call.request.at;
-    // The official example asks for a type that is not in the list: what is not known is in no deployment.
+    // The official example requests a type outside of the enumeration: an unknown type matches no deployment.
     bodies::check_whole(
         &body,
         &[("regions", Type::Texts), ("deploymentTypes", Type::Texts), ("skipToken", Type::Text)],
@@ -94,7 +94,7 @@ pub(super) fn status(call: &Call<'_>) -> Handled {
         let Some(deployment) = latest(call.world, &manager, &region, &kind) else { continue };
         let done = finished(call.world, deployment, at);
         let listed = deployment.committed.saturating_add(UNLISTED).is_ok_and(|from| from <= at);
-        // What was taken away is listed only while it is being taken away, or where that failed.
+        // A removed deployment is listed only until it is finished, or if it failed.
         let gone = done && deployment.configurations.is_empty() && deployment.fails.is_none();
         if !region_asked || !kind_asked || !listed || gone {
             continue;
@@ -116,7 +116,7 @@ pub(super) fn status(call: &Call<'_>) -> Handled {
     tokened(call, &body, items)
 }
 
-/// A page of a list that is asked for by POST: `$top` at a time, 20 without it, the rest by `skipToken` in the body.
+/// A page of a list that is read with POST: `$top` items (default 20), the rest by `skipToken` in the body.
 pub(super) fn tokened(call: &Call<'_>, body: &Value, items: Vec<Value>) -> Handled {
     let top = paging::top(call.request)?;
     let skip = match body.get("skipToken").and_then(Value::as_str).filter(|token| !token.is_empty()) {
@@ -132,7 +132,7 @@ pub(super) fn tokened(call: &Call<'_>, body: &Value, items: Vec<Value>) -> Handl
     ))
 }
 
-/// Regions and types that were ever committed for a manager.
+/// Regions and types of all commits for a manager.
 fn targets(world: &World, manager: &str) -> Vec<(String, String)> {
     let mut targets: Vec<(String, String)> = Vec::new();
     for deployment in world.network.deployments.iter().filter(|d| d.manager == manager) {
@@ -153,7 +153,7 @@ fn finished(world: &World, deployment: &Deployment, at: Timestamp) -> bool {
     deployment.committed.saturating_add(world.lags.deployment).is_ok_and(|done| done <= at)
 }
 
-/// What a region of a manager has: the last commit that is finished and did not fail, of each region.
+/// The last commit of each region of a manager that is finished and did not fail.
 pub(super) fn active(world: &World, manager: &str, kind: &str, at: Timestamp) -> Vec<Deployment> {
     let manager = key(manager);
     let mut found = Vec::new();
@@ -170,7 +170,7 @@ pub(super) fn active(world: &World, manager: &str, kind: &str, at: Timestamp) ->
     found
 }
 
-/// Whether the last commit of any region names the configuration.
+/// Whether the last commit of any region contains the configuration.
 pub(super) fn deployed_anywhere(world: &World, manager: &str, configuration: &str) -> bool {
     let manager = key(manager);
     targets(world, &manager).iter().any(|(region, kind)| {
@@ -179,7 +179,7 @@ pub(super) fn deployed_anywhere(world: &World, manager: &str, configuration: &st
     })
 }
 
-/// Commits every region again without the configuration: what a forced deletion does first.
+/// Commits all regions without the configuration, as a forced delete does first.
 pub(super) fn withdraw(world: &mut World, manager: &str, configuration: &str, at: Timestamp) {
     let manager = key(manager);
     for (region, kind) in targets(world, &manager) {
@@ -196,7 +196,7 @@ pub(super) fn withdraw(world: &mut World, manager: &str, configuration: &str, at
     }
 }
 
-/// What a region has from the beginning, besides what was placed there before.
+/// Adds a deployment that exists from the beginning to those placed before.
 pub(super) fn place(world: &mut World, mut deployment: Deployment) {
     let before = latest(world, &deployment.manager, &deployment.region, &deployment.kind);
     if let Some(before) = before {

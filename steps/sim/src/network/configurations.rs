@@ -68,7 +68,7 @@ fn items<'a>(properties: &'a Map<String, Value>, list: &str) -> impl Iterator<It
     properties.get(list).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// The properties as they are kept: every flag `True` or `False`, defaults filled in.
+/// The properties as stored: flags as `True` or `False`, defaults added.
 pub(super) fn normal(given: &Map<String, Value>) -> Result<Map<String, Value>, Reply> {
     bodies::check(
         given,
@@ -159,7 +159,7 @@ fn delete(call: &mut Call<'_>) -> Handled {
     call.delete(Kind::Configuration, background)
 }
 
-/// The properties as they are shown, here and in lists of what is in effect.
+/// The properties as shown, also in lists of active and effective configurations.
 pub(super) fn properties_shown(call: &Call<'_>, configuration: &Resource) -> Map<String, Value> {
     let mut properties = configuration.properties.clone();
     if !call.dialect.preview() {

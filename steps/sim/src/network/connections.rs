@@ -1,4 +1,4 @@
-//! Both halves of a connection: scope connections and network manager connections.
+//! Both sides of connections: scope connections and network manager connections.
 
 use serde_json::{Map, Value, json};
 
@@ -11,8 +11,8 @@ use crate::hierarchy::{Place, key};
 use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
 
-/// One half: of `scopeConnections` of a manager, or of `networkManagerConnections` of a subscription or a management
-/// group.
+/// Handles one side: in `scopeConnections` of a manager, or in `networkManagerConnections` of a subscription or a
+/// management group.
 pub(super) fn handle(call: &mut Call<'_>, kind: Kind) -> Handled {
     match call.request.method.as_str() {
         "GET" => call.read(kind, shown),
@@ -26,7 +26,7 @@ pub(super) fn handle(call: &mut Call<'_>, kind: Kind) -> Handled {
     }
 }
 
-/// Lists of either kind.
+/// Lists one kind.
 pub(super) fn list(call: &Call<'_>, kind: Kind) -> Handled {
     call.list(kind, shown)
 }
@@ -68,7 +68,7 @@ fn put(call: &mut Call<'_>, kind: Kind) -> Handled {
     let change =
         if change == Change::Created || half.properties != properties { change } else { Change::None };
     if change == Change::Created || !links.iter().all(same) {
-        // It is about something else now: whatever it was connected to no longer is.
+        // It names another resource now, so the previous connection ends.
         if change != Change::Created {
             handshake::half_removed(call.world, &key(&half.id), call.request.at);
         }
@@ -78,7 +78,7 @@ fn put(call: &mut Call<'_>, kind: Kind) -> Handled {
     }
     half.shortcut = !call.dialect.preview();
     half.properties = properties;
-    // Shown before anything can settle: the reply to a new half says `Pending` whatever follows.
+    // Rendered before any effect is applied: the response to a create always says `Pending`.
     let body = shown(call, &half);
     call.world.network.insert(half);
     Ok(Reply::ok(body).changed(change))
@@ -98,7 +98,7 @@ fn check_scope(tenant: &str, resource: &str) -> Result<(), Reply> {
     }
 }
 
-/// A management group must have registered the provider; subscriptions are asked before any request gets here.
+/// A management group must have registered the provider; for subscriptions this was checked earlier.
 fn check_registered(call: &Call<'_>) -> Result<(), Reply> {
     let scope = &call.path.scope;
     let group = matches!(call.path.place, Place::ManagementGroup(_));
@@ -108,7 +108,7 @@ fn check_registered(call: &Call<'_>) -> Result<(), Reply> {
     Ok(())
 }
 
-/// What Azure says about a management group that has not registered the provider, or that is not there.
+/// Azure's error for a management group that has not registered the provider, or that does not exist.
 pub(super) fn not_within_tenant(scope: &str, tenant: &str) -> Reply {
     Call::bad_request(&format!("Resource [{scope}] is not within tenant [{tenant}]"))
 }

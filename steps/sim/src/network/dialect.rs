@@ -1,9 +1,9 @@
-//! What differs between api-versions.
+//! Differences between API versions.
 
 use crate::request::Request;
 
-/// The shape of the answers that a client asked for. Versions are dates, so they are compared as text; what is newer
-/// than everything known gets the newest shape.
+/// The response format of an API version. Versions are dates, so they are compared as text; a version newer than all known
+/// ones gets the newest format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Dialect {
     /// 2021-02-01-preview.
@@ -12,15 +12,15 @@ pub(super) enum Dialect {
     Second,
     /// 2022-02-01-preview and 2022-04-01-preview.
     LatePreview,
-    /// 2022-01-01: the first that is no preview; the previews of 2022 are older in shape.
+    /// 2022-01-01: the first version that is not a preview; the previews of 2022 have an older format.
     Ga,
-    /// What is newer, until the next.
+    /// Newer versions, until the next.
     Current,
     /// 2023-11-01 and later: a virtual network that is written without `subnets` keeps them.
     KeptSubnets,
     /// 2024-03-01 and later: virtual networks have policies for private endpoints.
     EndpointPolicies,
-    /// 2024-07-01 and later: deleting a configuration goes on in the background.
+    /// 2024-07-01 and later: deleting a configuration is a long-running operation.
     Latest,
 }
 
@@ -40,8 +40,8 @@ impl Dialect {
         }
     }
 
-    /// Previews: `displayName`, an empty `location` where there is none, groups list their members, and a connection in the
-    /// manager's own scope waits for its other half. Until 2022 the service answered 2022-01-01 in the same way.
+    /// Previews: `displayName`, an empty `location` for resources without one, groups with their members, and a connection
+    /// in the manager's own scope waits for its other side. Until 2022 the service used this format for 2022-01-01, too.
     pub(super) fn preview(self) -> bool {
         self < Dialect::Ga
     }

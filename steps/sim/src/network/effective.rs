@@ -1,4 +1,4 @@
-//! What configurations come to: active ones of a region, effective ones of a virtual network, and membership.
+//! Results of configurations: active ones of a region, effective ones of a virtual network, and memberships.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ pub(super) fn effective_configurations(call: &Call<'_>, network: &str) -> Handle
     tokened(call, &body, items)
 }
 
-/// What happened after that time is not seen yet.
+/// Later changes are not visible yet.
 pub(super) fn seen_at(world: &World, at: Timestamp) -> Option<Timestamp> {
     at.checked_sub(world.lags.effective).ok()
 }
@@ -85,7 +85,7 @@ fn configuration_item(call: &Call<'_>, configuration: &Resource) -> Value {
     })
 }
 
-/// Keys of the virtual networks that a group really has: settled members.
+/// Keys of the virtual networks of a group: its members with state Succeeded.
 pub(super) fn members_of(world: &World, group: &str, at: Timestamp) -> Vec<String> {
     let settled = |m: &&Resource| m.gone.is_none() && members::state(world, m, at).0 == "Succeeded";
     let members = world.network.below(group, Kind::Member).filter(settled);
@@ -94,16 +94,16 @@ pub(super) fn members_of(world: &World, group: &str, at: Timestamp) -> Vec<Strin
         .collect()
 }
 
-/// A virtual network and the groups that it is a member of with effect.
+/// A virtual network and the groups that it is effectively a member of.
 pub(crate) struct Membership {
-    /// Id of the network, as spelled.
+    /// Id of the network, as written.
     pub(crate) network: String,
     pub(crate) location: String,
-    /// Groups' ids, as spelled, and how the network got into them.
+    /// Ids of the groups, as written.
     pub(crate) groups: Vec<String>,
 }
 
-/// The memberships of all virtual networks, as far as they are seen at that time.
+/// The memberships of all virtual networks that are visible at that time.
 pub(crate) fn memberships(world: &World, at: Timestamp) -> Vec<Membership> {
     let Some(seen) = seen_at(world, at) else { return Vec::new() };
     let mut found = Vec::new();

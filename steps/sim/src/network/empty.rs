@@ -1,12 +1,12 @@
-//! Collections that this world knows and that nothing is ever in: security, routing and user configurations, pools of addresses,
-//! workspaces of the verifier. Nothing of them can be made here.
+//! Collections that are always empty: security, routing and user configurations, IPAM pools, verifier workspaces. Their
+//! resources cannot be created here.
 
 use serde_json::json;
 
 use super::call::Call;
 use crate::reply::{Handled, Reply};
 
-/// Collections below a network manager, each with those that lie in its resources.
+/// Collections below a network manager, each with its child collections.
 const COLLECTIONS: [&[&str]; 6] = [
     &["securityAdminConfigurations", "ruleCollections", "rules"],
     &["securityUserConfigurations", "ruleCollections", "rules"],
@@ -16,7 +16,7 @@ const COLLECTIONS: [&[&str]; 6] = [
     &["verifierWorkspaces", "reachabilityAnalysisRuns"],
 ];
 
-/// The type that words below a manager name (`securityAdminConfigurations/ruleCollections`), and whether they name one
+/// The type that segments below a manager name (`securityAdminConfigurations/ruleCollections`), and whether they name a single
 /// resource of it.
 fn named(words: &[&str]) -> Option<(String, bool)> {
     let kinds: Vec<&str> = words.iter().step_by(2).copied().collect();
@@ -27,7 +27,7 @@ fn named(words: &[&str]) -> Option<(String, bool)> {
     Some((own.join("/"), words.len().is_multiple_of(2)))
 }
 
-/// A request below a manager to one of these; `None`: it is to something else. `words` follow the manager's name.
+/// Handles a request to one of these collections; `None` for any other. `words` follow the manager's name.
 pub(super) fn handle(call: &Call<'_>, words: &[&str]) -> Option<Handled> {
     let (kind, is_one) = named(words)?;
     let answer = match (call.request.method.as_str(), is_one) {
@@ -48,7 +48,7 @@ pub(super) fn handle(call: &Call<'_>, words: &[&str]) -> Option<Handled> {
     Some(answer)
 }
 
-/// Empty, where what it lies in is there: the manager is, and nothing else of these ever is.
+/// An empty list, if the parent exists: only the manager can.
 fn list(call: &Call<'_>, kind: &str, words: &[&str]) -> Handled {
     call.authorize(&format!("networkManagers/{kind}/read"))?;
     call.manager()?;

@@ -40,7 +40,7 @@ fn put(call: &mut Call<'_>) -> Handled {
     let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default();
     let member_type = match text("memberType") {
         "" => "VirtualNetwork",
-        // The previews named it in full.
+        // The previews used the full name.
         other if other.eq_ignore_ascii_case("Microsoft.Network/virtualNetworks") => "VirtualNetwork",
         other if other.eq_ignore_ascii_case("VirtualNetwork") => "VirtualNetwork",
         other if other.eq_ignore_ascii_case("Subnet") => "Subnet",
@@ -86,7 +86,7 @@ fn user_of(call: &Call<'_>) -> Option<String> {
     users.find(|c| super::configurations::groups_of(c).contains(&group)).map(|c| c.id.clone())
 }
 
-/// The properties that configurations and effective lists repeat.
+/// The properties that configurations and effective lists also contain.
 pub(super) fn properties_shown(call: &Call<'_>, group: &Resource) -> Map<String, Value> {
     let mut properties = Map::new();
     if call.dialect.preview() {

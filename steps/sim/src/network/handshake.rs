@@ -1,8 +1,8 @@
-//! When two halves of a connection become one, and when they stop being it.
+//! Decides when the two sides of a connection connect, and when they disconnect.
 //!
-//! A scope connection (the manager's half) and a network manager connection (the scope's half) link when each names
-//! the other: same manager, same scope, and the tenant that the scope really lies in. Nothing happens between
-//! requests, so everything that fell due is decided, in the order of its due time, before a request is handled.
+//! A scope connection (the manager's side) and a network manager connection (the scope's side) connect if each names
+//! the other: same manager, same scope, and the actual tenant of the scope. Nothing happens between requests, so
+//! before each request all due decisions are made, in the order of their due times.
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -13,14 +13,14 @@ use crate::hierarchy::{Place, key};
 use crate::lies::Lie;
 use crate::world::World;
 
-/// Something that falls due: these halves are decided together.
+/// A due decision about these connection sides together.
 struct Due {
     at: Timestamp,
     halves: Vec<String>,
     by_own_scope: bool,
 }
 
-/// Decides everything that has fallen due.
+/// Makes all due decisions.
 pub(crate) fn settle(world: &mut World, at: Timestamp) {
     world.network.purge(at);
     let mut due = pairs(world);
@@ -40,7 +40,7 @@ fn lag(world: &World, since: Timestamp) -> Timestamp {
     since.saturating_add(world.lags.connected).unwrap_or(since)
 }
 
-/// The scope that a half is about.
+/// The scope of a connection side.
 pub(super) fn scope_of(half: &Resource) -> String {
     match half.kind {
         Kind::ScopeConnection => key(half.text("resourceId")),
@@ -48,7 +48,7 @@ pub(super) fn scope_of(half: &Resource) -> String {
     }
 }
 
-/// The manager that a half is about.
+/// The manager of a connection side.
 pub(super) fn manager_of(half: &Resource) -> String {
     match half.kind {
         Kind::ScopeConnection => {
@@ -63,7 +63,7 @@ fn scope_above(id: &str) -> &str {
     id.rfind("/providers/").map_or("", |at| id.get(..at).unwrap_or_default())
 }
 
-/// Whether the two halves name each other.
+/// Whether the two sides name each other.
 fn matches(world: &World, ours: &Resource, theirs: &Resource) -> bool {
     let scope = scope_of(theirs);
     let tenant = world.hierarchy.tenant_of(&scope);
@@ -77,7 +77,7 @@ fn pairs(world: &World) -> Vec<Due> {
     for half in world.network.pending() {
         let other = other_kind(half.kind);
         for partner in world.network.linked(scope_of(half), manager_of(half), other) {
-            // Two that are both Pending are found from either side.
+            // Two Pending sides would be found twice.
             let found_before = half.kind == Kind::Connection && partner.link == Link::Pending;
             let (ours, theirs) = in_order(half, partner);
             if !found_before && matches(world, ours, theirs) {
@@ -96,7 +96,7 @@ fn other_kind(kind: Kind) -> Kind {
     }
 }
 
-/// The manager's half first.
+/// The manager's side first.
 fn in_order<'a>(half: &'a Resource, partner: &'a Resource) -> (&'a Resource, &'a Resource) {
     match half.kind {
         Kind::ScopeConnection => (half, partner),
@@ -104,7 +104,7 @@ fn in_order<'a>(half: &'a Resource, partner: &'a Resource) -> (&'a Resource, &'a
     }
 }
 
-/// Halves that need no other: the manager's own scope covers them, or the world lies.
+/// Sides that need no other: the manager's own scope contains the scope, or the world's lies say so.
 fn shortcuts(world: &World) -> Vec<Due> {
     let mut due = Vec::new();
     for half in world.network.pending() {
@@ -119,7 +119,7 @@ fn shortcuts(world: &World) -> Vec<Due> {
 fn covered_by_own_scope(world: &World, half: &Resource) -> bool {
     let scope = scope_of(half);
     let Some(manager) = world.network.get(&manager_of(half)) else { return false };
-    // The tenant that a scope connection names is not asked: no recording shows that it would be.
+    // The tenant in a scope connection is not checked: no recording shows that Azure does.
     own_scopes(manager).iter().any(|own| world.hierarchy.within(&scope, own))
 }
 
@@ -137,7 +137,7 @@ pub(super) fn own_scopes(manager: &Resource) -> Vec<String> {
 
 fn decide(world: &mut World, due: &Due) {
     let Some(halves) = due.halves.iter().map(|k| half(world, k)).collect::<Option<Vec<_>>>() else { return };
-    // An earlier decision may have changed what this one was about.
+    // An earlier decision may have changed these sides.
     let open = halves.iter().all(|h| matches!(h.link, Link::Pending | Link::Connected));
     if !open || halves.iter().all(|h| h.link == Link::Connected) {
         return;
@@ -152,7 +152,7 @@ fn decide(world: &mut World, due: &Due) {
     }
 }
 
-/// Whether another manager with one of the same features has the very scope already.
+/// Whether another manager with a common feature already manages the same scope.
 fn taken_by_another(world: &World, half: &Resource) -> bool {
     let scope = scope_of(half);
     let own = manager_of(half);
@@ -167,12 +167,12 @@ fn taken_by_another(world: &World, half: &Resource) -> bool {
     })
 }
 
-/// Whether the manager has `scope` through connected halves.
+/// Whether the manager manages `scope` through a connection.
 fn holds(world: &World, manager: &str, scope: &str) -> bool {
     connected_scopes(world, manager).iter().any(|(_, held)| *held == key(scope))
 }
 
-/// Tenants and scopes that the manager has through connected halves, as keys.
+/// Tenants and scopes that the manager manages through connections, as keys.
 fn connected_scopes(world: &World, manager: &str) -> Vec<(String, String)> {
     if world.tells(Lie::EagerConnected) {
         return Vec::new();
@@ -183,7 +183,7 @@ fn connected_scopes(world: &World, manager: &str) -> Vec<(String, String)> {
     ours.map(|r| (r.text("tenantId").to_owned(), scope_of(r))).collect()
 }
 
-/// What a manager shows as its scopes in other tenants.
+/// The scopes in other tenants that a manager shows.
 pub(super) fn cross_tenant_scopes(world: &World, manager: &Resource) -> Vec<Value> {
     let mut shown: IndexMap<String, (String, Vec<String>, Vec<String>)> = IndexMap::new();
     let connected = |r: &&Resource| r.link == Link::Connected && !r.by_own_scope && r.gone.is_none();
@@ -204,13 +204,13 @@ pub(super) fn cross_tenant_scopes(world: &World, manager: &Resource) -> Vec<Valu
     shown.into_values().map(show).collect()
 }
 
-/// Whether what the manager is told about `id` has an effect there: its own scope or a connected one covers it.
+/// Whether configurations of the manager are effective at `id`: its own scope or a connected one contains it.
 pub(super) fn in_effect(world: &World, manager: &Resource, id: &str) -> bool {
     own_scopes(manager).iter().any(|own| world.hierarchy.within(id, own))
         || connected_scopes(world, &manager.id).iter().any(|(_, scope)| world.hierarchy.within(id, scope))
 }
 
-/// What a half says about itself.
+/// The connection state that a side shows.
 pub(super) fn state(world: &World, half: &Resource) -> &'static str {
     if half.link == Link::Pending && world.tells(Lie::EagerConnected) {
         return Link::Connected.name();
@@ -218,8 +218,8 @@ pub(super) fn state(world: &World, half: &Resource) -> &'static str {
     half.link.name()
 }
 
-/// A half is gone, or is about something else from now on: what it was connected to no longer is, unless another half
-/// still holds it.
+/// Ends the connection of a side that was deleted or now names another resource. Its other side becomes Revoked,
+/// unless another connected side still matches that.
 pub(super) fn half_removed(world: &mut World, removed: &str, at: Timestamp) {
     let Some(half) = world.network.seen(removed).cloned() else { return };
     world.network.disconnected.insert(manager_of(&half), at);

@@ -14,7 +14,7 @@ use crate::hierarchy::{Place, key};
 use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
 
-/// What is looked at before it is kept.
+/// Properties that are validated.
 const PROPERTIES: &[(&str, Type)] = &[
     ("displayName", Type::Text),
     ("description", Type::Text),
@@ -85,7 +85,8 @@ fn put(call: &mut Call<'_>) -> Handled {
     Ok(Reply::ok(body).changed(change))
 }
 
-/// A manager's own scope lies in its own tenant and, for a management group, has registered the provider.
+/// Checks that a manager's own scope is in its own tenant and, for a management group, has registered the
+/// provider.
 fn check_scope(call: &Call<'_>, scope: &str) -> Result<(), Reply> {
     let hierarchy = &call.world.hierarchy;
     let own = hierarchy.tenant_of(&call.path.scope).unwrap_or_default();
@@ -102,7 +103,7 @@ fn check_scope(call: &Call<'_>, scope: &str) -> Result<(), Reply> {
     Ok(())
 }
 
-/// Tags only.
+/// Updates tags only.
 fn patch(call: &mut Call<'_>) -> Handled {
     call.authorize_kind(Kind::Manager, "write")?;
     call.manager()?;
@@ -137,7 +138,7 @@ fn delete(call: &mut Call<'_>) -> Handled {
     }
     let last = call.world.network.disconnected.get(&key(&manager.id)).copied();
     let mut scopes = handshake::own_scopes(&manager);
-    // With children the clean-up takes a while; without, it is done at once.
+    // With children the clean-up takes a while; without, it is immediate.
     let background = (!nested.is_empty()).then_some(End::ParentGone);
     let reply = call.delete(Kind::Manager, background)?;
     let window = call.world.lags.poison;

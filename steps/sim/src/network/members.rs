@@ -44,7 +44,7 @@ fn put(call: &mut Call<'_>) -> Handled {
     let (mut member, change) = call.draft(Kind::Member);
     let same = key(member.text("resourceId")) == key(&wanted);
     member.properties = Map::from_iter([("resourceId".to_owned(), json!(wanted))]);
-    // Written again, it is worked on again.
+    // Every write starts provisioning again.
     member.since = call.request.at;
     let mut body = shown(call, &member);
     body["etag"] = json!("");
@@ -58,8 +58,8 @@ fn put(call: &mut Call<'_>) -> Handled {
     Ok(Reply::ok(body).changed(if same && change == Change::Updated { Change::None } else { change }))
 }
 
-/// The id must be one of a virtual network, or of a subnet in a group of subnets. Whether it lies in the manager's
-/// scope is not asked: what lies outside is taken in without effect.
+/// Checks that the id is that of a virtual network, or of a subnet for a group of subnets. A network outside the
+/// manager's scope is accepted without effect.
 fn check_network(id: &str, member_type: &str) -> Result<(), Reply> {
     let key = key(id);
     let parts: Vec<&str> = key.split('/').skip(1).collect();
@@ -89,7 +89,7 @@ fn check_network(id: &str, member_type: &str) -> Result<(), Reply> {
     )))
 }
 
-/// Region of the virtual network with this id, or of the one that this subnet lies in.
+/// Region of the virtual network with this id, or of the one that contains this subnet.
 fn region_of(world: &World, id: &str) -> Option<String> {
     let id = key(id);
     let network = id.split("/subnets/").next().unwrap_or_default();
@@ -103,7 +103,7 @@ fn region_of(world: &World, id: &str) -> Option<String> {
     subnet.is_none_or(has).then(|| found.location.clone())
 }
 
-/// State of a member, and the region once it is known.
+/// State of a member, and its region once it is known.
 pub(super) fn state(world: &World, member: &Resource, at: jiff::Timestamp) -> (&'static str, String) {
     let settled = member.since.saturating_add(world.lags.member).is_ok_and(|done| done <= at);
     if !settled || world.tells(Lie::MemberNeverSettles) {

@@ -1,4 +1,4 @@
-//! Operations that go on in the background and the signed addresses at which they are looked at.
+//! Long-running operations and their signed URLs.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -6,35 +6,35 @@ use sha2::{Digest, Sha256};
 use super::call::Call;
 use crate::reply::{Handled, Reply};
 
-/// How an operation ends.
+/// The final response of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// 204.
     Done,
-    /// 404 by the gateway, because what the address lies under is gone: a deleted manager's way of saying done.
+    /// 404 by the gateway, because the parent of the URL is deleted: how a deleted manager reports success.
     ParentGone,
 }
 
-/// One of them.
+/// A long-running operation.
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
-    /// What the address lies under, as spelled.
+    /// The parent of its URL, as written.
     pub(super) under: String,
     pub(super) end: End,
-    /// Not before then.
+    /// Earliest time of completion.
     pub(super) done: Timestamp,
-    /// How often it still says that it is going on.
+    /// Number of polls that still report it as running.
     pub(super) polls: u32,
-    /// How often it was looked at.
+    /// Number of polls so far.
     pub(super) looked: u64,
 }
 
-/// Lengths of the parameters in recorded addresses.
+/// Lengths of the parameters in recorded URLs.
 const CERTIFICATE: usize = 2575;
 const SIGNATURE: usize = 342;
 const HASH: usize = 43;
 
-/// Begins an operation and says at which address it is looked at.
+/// Starts an operation; returns its URL.
 pub(super) fn begin(call: &mut Call<'_>, under: &str, operation: Operation) -> String {
     let id = call.world.draw().to_string();
     let address = address(call, under, &id, 0);
@@ -62,10 +62,10 @@ pub(super) fn poll(call: &mut Call<'_>, id: &str) -> Handled {
     }
 }
 
-/// Each look gives a new address, as long and as signed as the real ones.
+/// The next URL of an operation, as long as a real one; each poll returns a new one.
 fn address(call: &Call<'_>, under: &str, id: &str, looked: u64) -> String {
     let version = crate::request::encode(call.request.api_version().unwrap_or_default());
-    // Ticks of .NET: what `t` counts in.
+    // Ticks of .NET, the unit of `t`.
     let ticks = call.request.at.as_nanosecond() / 100 + 621_355_968_000_000_000 + i128::from(looked);
     let filler = |what: &str, length: usize| filler(&format!("{what} {id} {ticks}"), length);
     format!(

@@ -1,7 +1,7 @@
-//! Peerings of virtual networks: those that somebody made, and those that hub-and-spoke configurations come to.
+//! Peerings of virtual networks: existing ones, and those of hub-and-spoke configurations.
 //!
-//! Peerings of a configuration are named `ANM_…` and exist while the configuration is in effect, at both ends. One that
-//! deletes existing peerings does so for good: they do not come back when it is withdrawn.
+//! Peerings of a configuration are named `ANM_…` and exist at both ends while the configuration is effective. A configuration
+//! that deletes existing peerings deletes them permanently: they are not restored when it is removed.
 
 use std::collections::BTreeSet;
 
@@ -16,17 +16,17 @@ use crate::hierarchy::key;
 use crate::reply::{Handled, Reply};
 use crate::world::World;
 
-/// Where a virtual network keeps the peerings that no configuration made.
+/// The property in which a virtual network stores peerings that no configuration created.
 pub(super) const OWN: &str = "ownPeerings";
 
-/// A hub and a spoke that a configuration in effect joins: keys of virtual networks.
+/// A hub and a spoke that an effective configuration connects: keys of virtual networks.
 struct Pair {
     hub: String,
     spoke: String,
     through_gateway: bool,
 }
 
-/// What a virtual network shows as its peerings.
+/// The peerings that a virtual network shows.
 pub(super) fn of(world: &World, network: &Resource, at: Timestamp) -> Vec<Value> {
     let own = network.properties.get(OWN).and_then(Value::as_array).cloned().unwrap_or_default();
     let id = key(&network.id);
@@ -46,7 +46,7 @@ pub(super) fn of(world: &World, network: &Resource, at: Timestamp) -> Vec<Value>
     shown_all
 }
 
-/// `virtualNetworkPeerings` of a virtual network. These lists are not paged. A peering is made and removed by no request here.
+/// `virtualNetworkPeerings` of a virtual network. These lists are not paged. Requests cannot create or delete peerings here.
 pub(super) fn list(call: &Call<'_>) -> Handled {
     call.authorize("virtualNetworks/virtualNetworkPeerings/read")?;
     let network = of_path(call)?;
@@ -65,7 +65,7 @@ pub(super) fn read(call: &Call<'_>) -> Handled {
     })
 }
 
-/// The network that the path lies under.
+/// The virtual network of the path.
 fn of_path<'a>(call: &'a Call<'_>) -> Result<&'a Resource, Reply> {
     let id = call.id.split("/virtualNetworkPeerings").next().unwrap_or_default();
     call.world.network.seen(id).ok_or_else(|| call.gateway_not_found(id))
@@ -89,7 +89,7 @@ pub(super) fn shown(network: &str, name: &str, remote: &str) -> Value {
     })
 }
 
-/// The name depends on the two ends only.
+/// The name depends only on the two ends.
 fn made_name(pair: &Pair) -> String {
     let digest = Sha256::digest(format!("{}|{}", pair.hub, pair.spoke).as_bytes());
     let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02X}")).collect();
@@ -115,7 +115,7 @@ fn pairs(world: &World, at: Timestamp) -> Vec<Pair> {
     found
 }
 
-/// Hub-and-spoke configurations in effect, with the groups' members that they reach: keys of group and network.
+/// Effective hub-and-spoke configurations, with the members that they apply to: keys of group and network.
 fn in_effect(world: &World, at: Timestamp) -> Vec<(&Resource, Vec<(String, String)>)> {
     let Some(seen) = effective::seen_at(world, at) else { return Vec::new() };
     let mut found = Vec::new();
@@ -140,7 +140,7 @@ fn in_effect(world: &World, at: Timestamp) -> Vec<(&Resource, Vec<(String, Strin
     found
 }
 
-/// Removes the peerings that a configuration in effect deletes.
+/// Removes the existing peerings that effective configurations delete.
 pub(super) fn settle(world: &mut World, at: Timestamp) {
     let mut cleared: BTreeSet<String> = BTreeSet::new();
     for (configuration, spokes) in in_effect(world, at) {

@@ -1,4 +1,4 @@
-//! What a world's description says is there from the beginning.
+//! Creates the resources that exist from the beginning, from a world's description.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -20,13 +20,13 @@ pub(crate) struct Grouped<'a> {
 /// A connectivity configuration of a description.
 pub(crate) struct Configured<'a> {
     pub(crate) name: &'a str,
-    /// As a client would give them.
+    /// As a client would send them.
     pub(crate) properties: Map<String, Value>,
     /// Regions in which it is deployed.
     pub(crate) deployed: &'a [String],
 }
 
-/// A virtual network. `id` is its full id; `peerings`: names and what they lead to. `Err`: why it is none.
+/// Places a virtual network. `id` is its full id; `peerings`: names and remote networks. `Err`: why it is not valid.
 pub(crate) fn place_virtual_network(
     world: &mut World,
     id: &str,
@@ -47,8 +47,8 @@ pub(crate) fn place_virtual_network(
     Ok(())
 }
 
-/// A network manager with its own scope: ids of subscriptions and management groups, which therefore have registered the
-/// provider. `Err`: why it is none.
+/// Places a network manager with its own scope: ids of subscriptions and management groups, which therefore have
+/// registered the provider. `Err`: why it is not valid.
 pub(crate) fn place_network_manager(
     world: &mut World,
     id: &str,
@@ -73,7 +73,7 @@ pub(crate) fn place_network_manager(
     Ok(())
 }
 
-/// Both halves of a connection of the manager with this id: they name each other, and so become Connected.
+/// Places both sides of a connection of the manager with this id: they name each other, and so become Connected.
 pub(crate) fn place_connection(world: &mut World, manager: &str, name: &str, tenant: &str, scope: &str) {
     let mut half = place_below(world, Kind::ScopeConnection, &format!("{manager}/scopeConnections/{name}"));
     for (field, value) in [("tenantId", tenant), ("resourceId", scope), ("description", "")] {
@@ -88,7 +88,7 @@ pub(crate) fn place_connection(world: &mut World, manager: &str, name: &str, ten
     world.network.insert(half);
 }
 
-/// A network group of the manager with this id, and its static members.
+/// Places a network group of the manager with this id, with its static members.
 pub(crate) fn place_network_group(world: &mut World, manager: &str, described: &Grouped<'_>) {
     let id = format!("{manager}/networkGroups/{}", described.name);
     let mut group = place_below(world, Kind::Group, &id);
@@ -110,7 +110,7 @@ pub(crate) fn place_network_group(world: &mut World, manager: &str, described: &
     }
 }
 
-/// A connectivity configuration of the manager with this id. `Err`: why it is none.
+/// Places a connectivity configuration of the manager with this id. `Err`: why it is not valid.
 pub(crate) fn place_configuration(
     world: &mut World,
     manager: &str,
@@ -137,7 +137,7 @@ pub(crate) fn place_configuration(
     Ok(())
 }
 
-/// A tracked resource, which lies in a region.
+/// A new tracked resource, which has a region.
 fn place(world: &mut World, kind: Kind, id: &str, location: &str) -> Result<Resource, String> {
     regions::check_for_type(location, kind.name()).map_err(|refused| refused.message())?;
     let mut resource = place_below(world, kind, id);
@@ -145,7 +145,7 @@ fn place(world: &mut World, kind: Kind, id: &str, location: &str) -> Result<Reso
     Ok(resource)
 }
 
-/// What lies below another, or has no place.
+/// A new resource without a region.
 fn place_below(world: &mut World, kind: Kind, id: &str) -> Resource {
     let (guid, revision) = (world.draw(), world.draw());
     Resource::new(kind, id.to_owned(), guid, revision, Timestamp::UNIX_EPOCH)

@@ -1,7 +1,7 @@
-//! Address prefixes: of a virtual network, and of its subnets within it.
+//! Validates address prefixes of virtual networks and their subnets.
 //!
-//! Codes and words are those that Azure gives (Azure/azure-service-operator#997 for the notation, MicrosoftDocs/azure-docs#123869
-//! for subnets outside and overlapping); where only the rule is documented, it says so.
+//! Codes and texts are those of Azure (Azure/azure-service-operator#997 for the notation, MicrosoftDocs/azure-docs#123869 for
+//! subnets outside and overlapping), unless a comment says that only the rule is documented.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 
 use crate::reply::Reply;
 
-/// Longest prefix of an IPv4 subnet: Azure keeps five addresses of each.
+/// Longest prefix of an IPv4 subnet: Azure reserves five addresses of each.
 const LONGEST_V4: u8 = 29;
-/// The one length that an IPv6 subnet can have.
+/// The only prefix length of an IPv6 subnet.
 const SUBNET_V6: u8 = 64;
 
-/// What no virtual network can have (Azure Virtual Network FAQ): multicast, broadcast, loopback, link-local, and the address of
-/// Azure's own services.
+/// Ranges that a virtual network cannot have (Azure Virtual Network FAQ): multicast, broadcast, loopback, link-local, and the
+/// address of Azure's own services.
 const RESERVED: [&str; 5] =
     ["224.0.0.0/4", "255.255.255.255/32", "127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32"];
 
@@ -30,7 +30,7 @@ pub(super) struct Prefix {
 }
 
 impl Prefix {
-    /// Address and length as they are written; the address may lie within the block.
+    /// Parses address and length; the address may lie within the block.
     fn parse(text: &str) -> Option<(Prefix, u128)> {
         let (address, length) = text.split_once('/')?;
         if length.is_empty() || length.len() > 3 || !length.bytes().all(|b| b.is_ascii_digit()) {
@@ -71,7 +71,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// One prefix of the resource with this id.
+/// Parses one prefix of the resource with this id.
 fn read(text: &str, resource: &str) -> Result<Prefix, Reply> {
     if text.trim().is_empty() {
         let message = format!("Address prefix string for resource {resource} cannot be null or empty.");
@@ -94,7 +94,7 @@ fn read(text: &str, resource: &str) -> Result<Prefix, Reply> {
     Ok(prefix)
 }
 
-/// Texts of a list; what is no text is refused.
+/// The texts of a list; any other element is refused.
 fn texts<'a>(list: &'a Value, resource: &str) -> Result<Vec<&'a str>, Reply> {
     let wrong = || {
         let message =
@@ -104,8 +104,8 @@ fn texts<'a>(list: &'a Value, resource: &str) -> Result<Vec<&'a str>, Reply> {
     list.as_array().ok_or_else(wrong)?.iter().map(|item| item.as_str().ok_or_else(wrong)).collect()
 }
 
-/// The address space of a virtual network with this id. That its blocks must not overlap each other, and must not be reserved,
-/// is documented; the codes of these two are not.
+/// The address space of a virtual network with this id. It is documented that its blocks must neither overlap nor be reserved;
+/// the codes of these two errors are not.
 fn space(properties: &Map<String, Value>, id: &str) -> Result<Vec<Prefix>, Reply> {
     let Some(given) = properties.get("addressSpace").and_then(|space| space.get("addressPrefixes")) else {
         return Ok(Vec::new());
@@ -133,7 +133,7 @@ fn space(properties: &Map<String, Value>, id: &str) -> Result<Vec<Prefix>, Reply
     Ok(known)
 }
 
-/// The prefixes of a subnet as its network keeps it.
+/// The prefixes of a subnet as its network stores it.
 fn of_subnet(subnet: &Value) -> Result<Vec<Prefix>, Reply> {
     let id = subnet["id"].as_str().unwrap_or_default();
     let properties = &subnet["properties"];
@@ -154,7 +154,7 @@ fn of_subnet(subnet: &Value) -> Result<Vec<Prefix>, Reply> {
     let mut prefixes: Vec<Prefix> = Vec::new();
     for text in given {
         let prefix = read(text, id)?;
-        // One and the same may stand in both properties.
+        // The same prefix may be in both properties.
         if !prefixes.contains(&prefix) {
             prefixes.push(prefix);
         }
@@ -170,7 +170,7 @@ fn unreadable(id: &str) -> Reply {
     )
 }
 
-/// 400 unless the address space and the subnets of a virtual network fit together. `properties` are as they are to be kept.
+/// Returns 400 unless address space and subnets of a virtual network are consistent. `properties` are those to be stored.
 pub(super) fn check(properties: &Map<String, Value>, id: &str) -> Result<(), Reply> {
     let space = space(properties, id)?;
     let network = id.rsplit('/').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What every resource of the provider has, and how it is shown.
+//! The common fields of all resources of the provider, and their rendering.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::caller::{Caller, PrincipalKind};
 
-/// The types that are kept.
+/// The stored types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Manager,
@@ -32,13 +32,13 @@ impl Kind {
         }
     }
 
-    /// Whether connections and their states are about it.
+    /// Whether it is one side of a connection.
     pub(crate) fn is_half(self) -> bool {
         matches!(self, Kind::ScopeConnection | Kind::Connection)
     }
 }
 
-/// How far a half of a connection has come.
+/// State of one side of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Link {
     #[default]
@@ -59,7 +59,7 @@ impl Link {
     }
 }
 
-/// One resource, as it was last written.
+/// A resource, as it was last written.
 #[derive(Clone, Debug)]
 pub(crate) struct Resource {
     pub(crate) kind: Kind,
@@ -68,25 +68,26 @@ pub(crate) struct Resource {
     pub(crate) name: String,
     pub(crate) location: String,
     pub(crate) tags: Value,
-    /// What the client gave, and what is never given back to it under another name.
+    /// The properties from the client, and internal ones (existing peerings) that are shown in another form.
     pub(crate) properties: Map<String, Value>,
     pub(crate) guid: Uuid,
-    /// Changes with every write: what the etag is made of.
+    /// Changes with every write; the etag is derived from it.
     pub(crate) revision: Uuid,
     pub(crate) written: Timestamp,
     by: String,
     by_kind: &'static str,
-    /// Deleted, and gone from then on.
+    /// When a deleted resource disappears.
     pub(crate) gone: Option<Timestamp>,
-    /// Halves: since when this link is asked for. Members: since when this network is asked for.
+    /// Sides of connections: when this link was requested. Members: when this network was requested.
     pub(crate) since: Timestamp,
-    /// Halves.
+    /// Sides of connections: the state.
     pub(crate) link: Link,
-    /// Halves: connected because the manager's own scope covers it, not because the other half exists.
+    /// Sides of connections: connected because the manager's own scope contains the scope, not because the
+    /// other side exists.
     pub(crate) by_own_scope: bool,
-    /// Halves: written in a version that knows that shortcut.
+    /// Sides of connections: written in a version in which that is enough.
     pub(crate) shortcut: bool,
-    /// Groups: has ever had a member.
+    /// Groups: whether it ever had a member.
     pub(crate) had_members: bool,
 }
 
@@ -114,7 +115,7 @@ impl Resource {
         }
     }
 
-    /// A write: who and when. `createdAt` follows too, as it does in Azure.
+    /// Records who wrote it and when. `createdAt` changes as well, as in Azure.
     pub(crate) fn written_by(&mut self, caller: &Caller, at: Timestamp, revision: Uuid) {
         self.written = at;
         self.revision = revision;
@@ -125,7 +126,7 @@ impl Resource {
         };
     }
 
-    /// A text property; empty where it was not given.
+    /// A text property; empty if it was not given.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.properties.get(name).and_then(Value::as_str).unwrap_or_default()
     }
@@ -136,7 +137,7 @@ impl Resource {
         list.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
-    /// The etag as reads give it, quotes included. Replies to writes carry an empty one.
+    /// The etag as reads return it, with quotes. It is empty in responses to writes.
     pub(crate) fn etag(&self) -> String {
         let hex = self.revision.simple().to_string();
         let (first, rest) = hex.split_at(8);
@@ -155,7 +156,7 @@ impl Resource {
         })
     }
 
-    /// As the provider shows everything below a manager that has an etag.
+    /// The common rendering of resources below a manager that have an etag.
     pub(crate) fn shown(&self, properties: Map<String, Value>) -> Value {
         json!({
             "name": self.name,

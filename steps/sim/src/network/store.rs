@@ -1,4 +1,4 @@
-//! All resources of the provider, by id.
+//! Stores all resources of the provider, by id.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,47 +11,47 @@ use super::operations::Operation;
 use super::resource::{Kind, Link, Resource};
 use crate::hierarchy::key;
 
-/// One commit: what the regions were told to have.
+/// One commit for a region.
 #[derive(Clone, Debug)]
 pub(crate) struct Deployment {
     /// Key of the manager.
     pub(crate) manager: String,
     pub(crate) region: String,
-    /// `Connectivity` and so on, as spelled.
+    /// `Connectivity` and so on, as written.
     pub(crate) kind: String,
     pub(crate) configurations: Vec<String>,
     pub(crate) committed: Timestamp,
-    /// Ends in failure, with this message.
+    /// It fails with this message.
     pub(crate) fails: Option<String>,
 }
 
-/// Everything of this provider.
+/// The state of this provider.
 #[derive(Clone, Default)]
 pub(crate) struct Network {
     /// By id in lower case.
     resources: IndexMap<String, Resource>,
-    /// Keys of each kind, in the order of their making.
+    /// Keys of each kind, in the order of their creation.
     kinds: HashMap<Kind, IndexSet<String>>,
-    /// Keys of open halves, by the scope and the manager that they are about.
+    /// Keys of Pending or Connected sides of connections, by scope and manager.
     links: HashMap<(String, String), BTreeSet<String>>,
-    /// Keys of open halves that are Pending.
+    /// Keys of Pending sides of connections.
     pending: BTreeSet<String>,
-    /// When the first of those that are on their way out is gone.
+    /// Earliest time at which a deleted resource disappears.
     first_gone: Option<Timestamp>,
-    /// By the last segment of their address.
+    /// By the last segment of their URL.
     pub(super) operations: IndexMap<String, Operation>,
     /// In the order of their commits.
     pub(super) deployments: Vec<Deployment>,
-    /// Regions in which commits fail from now on, with their messages.
+    /// Regions in which commits fail, with the messages.
     pub(crate) failing: IndexMap<String, String>,
-    /// Scopes in lower case in which no manager can be made any more.
+    /// Scopes in lower case for which no manager can be created any more.
     pub(super) poisoned: Vec<String>,
     /// Managers in lower case, with the time at which one of their connections was last deleted.
     pub(super) disconnected: IndexMap<String, Timestamp>,
 }
 
 impl Network {
-    /// Commits to this region fail from now on, with this message; `None`: no longer.
+    /// Makes commits to this region fail with this message; `None` ends that.
     pub(crate) fn fail_deployments(&mut self, region: &str, message: Option<&str>) {
         let region = crate::regions::normal(region);
         match message {
@@ -60,17 +60,17 @@ impl Network {
         };
     }
 
-    /// The resource with this id, unless it is on its way out.
+    /// The resource with this id, unless its deletion has begun.
     pub(crate) fn get(&self, id: &str) -> Option<&Resource> {
         self.seen(id).filter(|r| r.gone.is_none())
     }
 
-    /// The resource with this id, as a read finds it: also when it is on its way out.
+    /// The resource with this id, as a read finds it: also while it is being deleted.
     pub(crate) fn seen(&self, id: &str) -> Option<&Resource> {
         self.resources.get(&key(id))
     }
 
-    /// Changes the resource with this id, where there is one.
+    /// Changes the resource with this id, if it exists.
     pub(crate) fn change(&mut self, id: &str, change: impl FnOnce(&mut Resource)) {
         let key = key(id);
         let Some(mut resource) = self.resources.get(&key).cloned() else { return };
@@ -115,23 +115,23 @@ impl Network {
         keys.filter_map(|key| Some((key, self.resources.get(key)?)))
     }
 
-    /// All resources of a kind directly or indirectly below `scope`, in the order of their making.
+    /// All resources of a kind directly or indirectly below `scope`, in the order of their creation.
     pub(crate) fn below(&self, scope: &str, kind: Kind) -> impl Iterator<Item = &Resource> {
         let prefix = format!("{}/", key(scope).trim_end_matches('/'));
         self.of_kind(kind).filter(move |(key, _)| key.starts_with(&prefix)).map(|(_, resource)| resource)
     }
 
-    /// Those of a kind that are not on their way out, wherever they are.
+    /// All resources of a kind whose deletion has not begun.
     pub(crate) fn all(&self, kind: Kind) -> impl Iterator<Item = &Resource> {
         self.of_kind(kind).map(|(_, resource)| resource).filter(|resource| resource.gone.is_none())
     }
 
-    /// Halves of both kinds that are Pending.
+    /// All Pending sides of connections.
     pub(super) fn pending(&self) -> impl Iterator<Item = &Resource> {
         self.pending.iter().filter_map(|key| self.resources.get(key))
     }
 
-    /// Halves of a kind about this scope and this manager, Pending or Connected.
+    /// Pending or Connected sides of a kind, for this scope and manager.
     pub(super) fn linked(
         &self,
         scope: String,
@@ -142,14 +142,14 @@ impl Network {
         keys.filter_map(|key| self.resources.get(key)).filter(move |half| half.kind == kind)
     }
 
-    /// Keys of this resource and of all below it.
+    /// Keys of this resource and all its children.
     pub(super) fn tree(&self, id: &str) -> Vec<String> {
         let own = key(id);
         let prefix = format!("{own}/");
         self.resources.keys().filter(|k| **k == own || k.starts_with(&prefix)).cloned().collect()
     }
 
-    /// Forgets what is gone by then.
+    /// Removes resources that have disappeared by then.
     pub(super) fn purge(&mut self, at: Timestamp) {
         if self.first_gone.is_none_or(|first| first > at) {
             return;
@@ -160,7 +160,7 @@ impl Network {
         self.first_gone = self.resources.values().filter_map(|resource| resource.gone).min();
     }
 
-    /// What exists and what the regions were last told to have, in an order that does not depend on the order of making.
+    /// Existing resources and last commits, in an order that does not depend on the order of creation.
     pub(super) fn snapshot(&self) -> Value {
         let resources: BTreeMap<&String, Value> = self
             .resources
@@ -187,7 +187,7 @@ impl Network {
         json!({ "resources": resources, "deployed": deployed, "poisoned": self.poisoned })
     }
 
-    /// Ids, as spelled, of what lies below `id`.
+    /// Ids, as written, of the resources below `id`.
     pub(crate) fn ids_below(&self, id: &str) -> Vec<String> {
         let prefix = format!("{}/", key(id));
         self.resources.iter().filter(|(k, _)| k.starts_with(&prefix)).map(|(_, r)| r.id.clone()).collect()

@@ -1,4 +1,4 @@
-//! Subnets: parts of a virtual network, written with it or one by one.
+//! Subnets: parts of a virtual network, written with it or one at a time.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ pub(super) fn handle(call: &mut Call<'_>) -> Handled {
     }
 }
 
-/// A subnet as its network keeps it, from what a client gave; `id` is the subnet's.
+/// A subnet as its network stores it, from the client's body; `id` is the subnet's.
 pub(super) fn kept(given: &Value, id: &str) -> Value {
     let mut properties = given.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     for (name, usual) in [
@@ -53,7 +53,7 @@ pub(super) fn kept(given: &Value, id: &str) -> Value {
     })
 }
 
-/// What is looked at before it is kept; prefixes are looked at together with the network's others.
+/// Properties that are validated; prefixes are validated together with those of the network.
 const PROPERTIES: &[(&str, Type)] = &[
     ("delegations", Type::List),
     (
@@ -68,7 +68,7 @@ const PROPERTIES: &[(&str, Type)] = &[
     ("serviceEndpoints", Type::List),
 ];
 
-/// A subnet of the network at the path, from what a client gave within that network's body.
+/// A subnet from the body of the network at the path.
 pub(super) fn given(call: &Call<'_>, subnet: &Value) -> Result<Value, Reply> {
     let name = subnet.get("name").and_then(Value::as_str).unwrap_or_default();
     super::check_name(name)?;
@@ -116,7 +116,7 @@ fn delete(call: &mut Call<'_>) -> Handled {
     Ok(reply.changed(change))
 }
 
-/// The network that the path lies under.
+/// The virtual network of the path.
 fn network<'a>(call: &'a Call<'_>) -> Result<&'a Resource, Reply> {
     let id = network_id(call);
     call.world.network.seen(id).ok_or_else(|| call.gateway_not_found(id))
@@ -134,7 +134,7 @@ fn named(subnet: &Value, id: &str) -> bool {
     subnet["id"].as_str().is_some_and(|own| key(own) == key(id))
 }
 
-/// Every write of a part is one of the whole: its etag changes.
+/// Writing a subnet writes the network: its etag changes.
 fn write(call: &mut Call<'_>, subnets: Vec<Value>) {
     let (revision, at, id) = (call.world.draw(), call.request.at, network_id(call).to_owned());
     let caller = call.caller;

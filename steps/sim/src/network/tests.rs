@@ -1,4 +1,4 @@
-//! What Azure Virtual Network Manager does, seen as a client sees it.
+//! Tests of Azure Virtual Network Manager's behaviour, as a client sees it.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ const GROUP: &str = "/subscriptions/aaaaaaaa-0000-0000-0000-000000000001/resourc
 const APP_NETWORK: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/\
                            Microsoft.Network/virtualNetworks/vnet-app";
 
-/// Both tenants' tokens over a ready world.
+/// Tokens of both tenants for a ready world.
 struct Two {
     trial: Trial,
     central: String,
@@ -43,12 +43,12 @@ impl Two {
         self.trial.arm_with(&token, &[&auxiliary], method, path, body)
     }
 
-    /// The manager's half.
+    /// The scope connection.
     fn ours(&mut self) -> Got {
         self.central("PUT", &ours(), &ours_body(FABRIKAM, FABRIKAM_SUBSCRIPTION))
     }
 
-    /// The scope's half.
+    /// The network manager connection.
     fn theirs(&mut self) -> Got {
         self.target("PUT", &theirs(), &theirs_body(&manager("nm-group")))
     }
@@ -410,7 +410,7 @@ fn a_manager_with_children_is_deleted_only_by_force_and_its_operation_ends_in_40
     assert_eq!(two.central("DELETE", &manager("nm-group"), NONE).status, 204);
 }
 
-/// The first address of an operation, and the statuses seen while following the changing addresses.
+/// The first URL of an operation, and the statuses of all polls.
 fn follow(two: &mut Two, got: &Got) -> (String, Vec<u16>) {
     let first = got.header("location").to_owned();
     let mut next = first.clone();

@@ -1,4 +1,4 @@
-//! Virtual networks, as far as the rest needs them.
+//! Virtual networks, as far as the other resources need them.
 
 use serde_json::{Map, Value, json};
 
@@ -11,11 +11,11 @@ use super::{peerings, prefixes, subnets};
 use crate::ledger::Change;
 use crate::reply::{Handled, Reply};
 
-/// Whether private endpoints of this network may be reached from elsewhere: off where it was not said.
+/// Whether private endpoints of this network can be reached from elsewhere; off by default.
 const ENDPOINT_POLICIES: &str = "privateEndpointVNetPolicies";
 const SETTINGS: [&str; 4] = ["dhcpOptions", "encryption", "flowTimeoutInMinutes", ENDPOINT_POLICIES];
 
-/// What is looked at before it is kept.
+/// Properties that are validated.
 const PROPERTIES: &[(&str, Type)] = &[
     ("addressSpace", Type::Object),
     ("subnets", Type::List),
@@ -67,13 +67,14 @@ fn put(call: &mut Call<'_>) -> Handled {
     properties.insert("addressSpace".to_owned(), space.unwrap_or_else(|| json!({ "addressPrefixes": [] })));
     let subnets: Vec<Value> = match given.get("subnets").and_then(Value::as_array) {
         Some(given) => given.iter().map(|subnet| subnets::given(call, subnet)).collect::<Result<_, _>>()?,
-        // Since that version what is not given is kept; before, it was removed (Microsoft.Network 2023-11-01, breaking change).
+        // Since that version subnets are kept if the body has none; before, they were removed (Microsoft.Network 2023-11-01,
+        // breaking change).
         None if call.dialect.keeps_subnets() => existing.map(subnets::of).unwrap_or_default(),
         None => Vec::new(),
     };
     properties.insert("subnets".to_owned(), Value::Array(subnets));
     prefixes::check(&properties, &call.id)?;
-    // What is only kept: nothing here depends on it, but whoever set it reads it back.
+    // These settings have no effect here, but a client reads them back.
     for setting in SETTINGS {
         if let Some(value) = given.get(setting).filter(|value| !value.is_null()) {
             properties.insert(setting.to_owned(), value.clone());

@@ -1,4 +1,4 @@
-//! The document's tasks, one request each, from the shipped world to listed members.
+//! The documented tasks, one request each, from the shipped world to listed members.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn network() -> String {
     )
 }
 
-/// Invitation, acceptance, role, registration; then both tokens.
+/// Invitation, acceptance, role, registration; returns both tokens.
 fn prepared() -> (Trial, String, String) {
     let mut trial = Trial::shipped();
     let admin = trial.graph_token("target-admin", FABRIKAM);
@@ -63,11 +63,11 @@ fn the_whole_document_from_invitation_to_members() {
     let made = trial.arm(&central, "PUT", &scope, &scope_body);
     assert_eq!((made.status, made.text("/properties/connectionState")), (200, "Pending"));
     trial.wait(60);
-    assert_eq!(state(&mut trial, &central, &scope), "Pending", "one half is not enough");
+    assert_eq!(state(&mut trial, &central, &scope), "Pending", "one side is not enough");
     let read = trial.arm(&central, "GET", &scope, &Value::Null);
     let answered = jiff::fmt::rfc2822::parse(read.header("date")).unwrap().timestamp();
     let written: jiff::Timestamp = read.text("/systemData/lastModifiedAt").parse().unwrap();
-    assert_eq!(answered.duration_since(written).as_secs(), 60, "answers are dated by this world's clock");
+    assert_eq!(answered.duration_since(written).as_secs(), 60, "responses have dates of this world's clock");
     let made = trial.arm(&target, "PUT", &connection, &connection_body);
     assert_eq!((made.status, made.text("/properties/connectionState")), (200, "Pending"));
     trial.wait(2);
@@ -92,7 +92,7 @@ fn the_whole_document_from_invitation_to_members() {
 
     assert_eq!(trial.arm(&target, "DELETE", &connection, &Value::Null).status, 200);
     trial.wait(2);
-    assert_eq!(state(&mut trial, &central, &scope), "Revoked", "either side's removal breaks it");
+    assert_eq!(state(&mut trial, &central, &scope), "Revoked", "deleting either side ends it");
 }
 
 #[test]

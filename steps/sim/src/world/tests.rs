@@ -12,7 +12,7 @@ fn url() -> String {
     format!("https://management.azure.com{GROUP}?api-version=2021-04-01")
 }
 
-/// Sends one PUT of a resource group with this fault; whether it was applied, and what came back.
+/// Sends one PUT of a resource group with this fault; returns the world and the response.
 fn put_with(fault: FaultName) -> (Trial, Result<crate::trial::Got, ConnectionFault>) {
     let mut trial = Trial::shipped();
     let token = trial.arm_token("central", CENTRAL);
@@ -38,7 +38,7 @@ fn each_fault_does_what_its_name_says_and_only_once() {
         use Change::{Created, None as Nothing, Updated};
         let expected: (bool, &[Change], Option<u16>) = match fault {
             FaultName::Refused | FaultName::Reset | FaultName::TimeoutBeforeSend => (false, &[], None),
-            // A slow request lies there until it is let in.
+            // A slow request is delayed until it is let in.
             FaultName::Slow => (false, &[], None),
             FaultName::AppliedThenLost | FaultName::TruncatedBody => (true, &[Created], None),
             FaultName::DeliveredTwice => (true, &[Created, Updated], Some(200)),
@@ -158,7 +158,7 @@ fn every_answer_carries_ids_and_gives_back_the_callers() {
     assert_eq!(ids.ok(), Some((true, "attempt-1".to_owned())));
 }
 
-/// The bytes of a whole conversation.
+/// The bytes of all responses to a sequence of requests.
 fn conversation() -> Vec<Bytes> {
     let mut trial = Trial::shipped();
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! The shape of a world's description, and how one is laid over another.
+//! The format of a world's description, and merging of two descriptions.
 
 use std::collections::BTreeSet;
 
@@ -8,26 +8,26 @@ use serde::Deserialize;
 
 use crate::lags::Lags;
 
-/// The file.
+/// The content of the file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Description {
-    /// Makes the names that services draw.
+    /// Seed of the generated ids.
     pub(super) seed: u64,
     pub(super) lags: Lags,
     pub(super) applications: Vec<ApplicationEntry>,
     pub(super) people: Vec<PersonEntry>,
     pub(super) tenants: Vec<TenantEntry>,
-    /// Regions in which commits fail, and their messages.
+    /// Regions in which commits fail, with the messages.
     pub(super) deployment_fails: IndexMap<String, String>,
-    /// Names of the ready file (`central`, `target`) and the subscription that each stands for.
+    /// Labels of the ready file (`central`, `target`), each with its subscription.
     pub(super) labels: IndexMap<String, String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApplicationEntry {
-    /// Names by which plans call it.
+    /// Names of its identities in plans.
     #[serde(default)]
     pub(super) identities: Vec<String>,
     pub(super) app_id: String,
@@ -52,7 +52,7 @@ pub(super) struct FederatedEntry {
     pub(super) audience: String,
 }
 
-/// The audience that Microsoft's documents recommend.
+/// The audience that Microsoft's documentation recommends.
 fn token_exchange() -> String {
     "api://AzureADTokenExchange".to_owned()
 }
@@ -159,7 +159,7 @@ pub(super) struct NetworkManagerEntry {
     pub(super) configurations: Vec<ConfigurationEntry>,
 }
 
-/// A cross-tenant connection: both halves, under the same name.
+/// A cross-tenant connection: both sides, under the same name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConnectionEntry {
@@ -206,7 +206,7 @@ pub(super) struct VirtualNetworkEntry {
     pub(super) resource_group: String,
     pub(super) location: String,
     pub(super) address_prefixes: Vec<String>,
-    /// Names, and ids of the virtual networks that they lead to.
+    /// Names, with the ids of the remote virtual networks.
     #[serde(default)]
     pub(super) peerings: IndexMap<String, String>,
 }
@@ -218,16 +218,16 @@ pub(super) struct RoleEntry {
     pub(super) role: String,
     /// Object id.
     pub(super) principal: String,
-    /// It is gone from then on.
+    /// When it expires.
     #[serde(default)]
     pub(super) ends: Option<Timestamp>,
-    /// Not given: it may be activated.
+    /// Whether it is eligible only, so that the principal must activate it.
     #[serde(default)]
     pub(super) eligible: bool,
 }
 
 impl Description {
-    /// Takes in what `other` has: things of the same name are replaced, roles and people's rights are added.
+    /// Merges `other` into this: resources with the same name are replaced; roles and permissions are added.
     pub(super) fn merge(&mut self, other: Description) {
         for tenant in other.tenants {
             let Some(own) = self.tenants.iter_mut().find(|t| t.id == tenant.id) else {
@@ -266,7 +266,7 @@ impl Description {
         self.deployment_fails.extend(other.deployment_fails);
     }
 
-    /// Nobody may do anything any more.
+    /// Removes all role assignments and Graph permissions.
     pub(super) fn forget_rights(&mut self) {
         for tenant in &mut self.tenants {
             tenant.role_assignments.clear();

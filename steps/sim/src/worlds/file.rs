@@ -1,4 +1,4 @@
-//! From a description to a world.
+//! Builds a world from a description.
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -16,44 +16,44 @@ use crate::worlds::description::{
     ConfigurationEntry, Description, FederatedEntry, GuestState, RoleEntry, SubscriptionEntry, TenantEntry,
 };
 
-/// Why a description is no world.
+/// Why a description is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
-    /// Not JSON, or not of this shape; says line and column.
+    /// Not JSON, or not of this format; states line and column.
     #[error("the description of the world cannot be read")]
     Json(#[from] serde_json::Error),
-    /// It speaks of something that it does not have.
+    /// A reference to something that the description lacks.
     #[error("{place}: there is no {what} '{name}' in this world")]
     Unknown {
-        /// Where in the description.
+        /// The place in the description.
         place: String,
-        /// Kind of thing.
+        /// Kind of the missing entry.
         what: &'static str,
         /// Its name.
         name: String,
     },
-    /// Two things have one name.
-    #[error("there are two of {what} '{name}'")]
+    /// Two entries have the same name.
+    #[error("{what} '{name}' is defined twice")]
     Twice {
-        /// Kind of thing.
+        /// Kind of the entries.
         what: &'static str,
         /// Its name.
         name: String,
     },
-    /// Something that a service would not take.
+    /// A value that the service would refuse.
     #[error("{place}: {why}")]
     Refused {
-        /// Where in the description.
+        /// The place in the description.
         place: String,
-        /// In the service's words.
+        /// The service's message.
         why: String,
     },
-    /// An id that cannot be read.
+    /// An id that cannot be parsed.
     #[error("{place}: '{value}' is not {wanted}")]
     Malformed {
-        /// Where in the description.
+        /// The place in the description.
         place: String,
-        /// As written.
+        /// The value as written.
         value: String,
         /// What it should be.
         wanted: &'static str,
@@ -72,7 +72,7 @@ pub(super) fn read(text: &str) -> Result<Description, WorldError> {
     Ok(serde_json::from_str(text)?)
 }
 
-/// What was always there.
+/// The creation time of the initial resources.
 const ALWAYS: Timestamp = Timestamp::UNIX_EPOCH;
 
 pub(super) fn build(description: &Description) -> Result<World, WorldError> {
@@ -212,7 +212,7 @@ fn registrations(names: &[String]) -> IndexMap<String, Registration> {
         .collect()
 }
 
-/// Every tenant has a root group, named like the tenant, above all others.
+/// Every tenant has a root group with the tenant's name, above all others.
 fn place_management_groups(world: &mut World, entry: &TenantEntry, tenant: &str) -> Result<(), WorldError> {
     let root = ManagementGroup {
         name: tenant.to_owned(),
@@ -281,7 +281,7 @@ fn place_subscription(world: &mut World, entry: &SubscriptionEntry, tenant: &str
     Ok(())
 }
 
-/// Full id of something of Microsoft.Network.
+/// Full id of a resource of Microsoft.Network.
 fn network_id(subscription: &str, resource_group: &str, kind: &str, name: &str) -> String {
     format!(
         "/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/Microsoft.Network/{kind}/{name}"
@@ -331,7 +331,7 @@ fn place_network(world: &mut World, entry: &SubscriptionEntry) -> Result<(), Wor
     Ok(())
 }
 
-/// The properties that a client would give.
+/// The properties as a client would send them.
 fn properties_of(entry: &ConfigurationEntry, manager: &str) -> Map<String, Value> {
     let connectivity =
         if entry.directly_connected || entry.hub.is_none() { "DirectlyConnected" } else { "None" };
@@ -352,7 +352,7 @@ fn properties_of(entry: &ConfigurationEntry, manager: &str) -> Map<String, Value
     ])
 }
 
-/// Service principals are called as their applications are.
+/// Names service principals after their applications.
 fn name_applications(world: &mut World) {
     let names: Vec<(String, String)> =
         world.directory.applications.iter().map(|a| (a.app_id.clone(), a.display_name.clone())).collect();

@@ -1,18 +1,18 @@
-//! What a client has to know about a world: addresses, who can sign in and how.
+//! The information that a client needs about a world: URLs, identities and their secrets.
 
 use serde_json::{Map, Value, json};
 
 use crate::directory::{Application, Person};
 use crate::world::World;
 
-/// How to sign in as somebody.
+/// The credential of an identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignIn {
     /// Client id.
     pub client_id: String,
-    /// Its secret; of no worth outside this world.
+    /// Its secret, which is valid only in this world.
     pub client_secret: String,
-    /// Tenant where this person, or this application, is at home; anywhere else it is a guest.
+    /// Home tenant of this person or application; in other tenants a person is a guest.
     pub home: String,
 }
 
@@ -34,7 +34,7 @@ impl SignIn {
     }
 }
 
-/// A subscription by the name that the ready file gives it.
+/// A subscription with a label in the ready file.
 #[derive(Clone, Debug)]
 pub(crate) struct Label {
     pub(crate) tenant: String,
@@ -45,26 +45,27 @@ pub(crate) struct Label {
 }
 
 impl World {
-    /// How the person signs in whom plans call `identity`; of several, the one at home in `tenant`.
+    /// The credential of the identity `identity` in plans; of several people, the one whose home is
+    /// `tenant`.
     pub fn sign_in(&self, identity: &str, tenant: &str) -> Option<SignIn> {
         let person = self.directory.person_for(identity, Some(tenant)).map(SignIn::person);
         let called = |application: &&Application| application.identities.iter().any(|name| name == identity);
         person.or_else(|| self.directory.applications.iter().find(called).map(SignIn::application))
     }
 
-    /// How a person signs in who is at home in `tenant`.
+    /// The credential of a person whose home is `tenant`.
     pub fn person_at_home(&self, tenant: &str) -> Option<SignIn> {
         let people = &self.directory.people;
         people.iter().find(|person| person.home.eq_ignore_ascii_case(tenant)).map(SignIn::person)
     }
 
-    /// How the person with this address signs in.
+    /// The credential of the person with this address.
     pub fn person_with_address(&self, mail: &str) -> Option<SignIn> {
         let people = &self.directory.people;
         people.iter().find(|person| person.mail.eq_ignore_ascii_case(mail)).map(SignIn::person)
     }
 
-    /// How an application signs in that has a service principal in `tenant`.
+    /// The credential of an application that has a service principal in `tenant`.
     pub fn application_in(&self, tenant: &str) -> Option<SignIn> {
         let tenant = self.directory.tenant(tenant)?;
         let known = |application: &&Application| {
@@ -74,12 +75,12 @@ impl World {
         self.directory.applications.iter().find(known).map(SignIn::application)
     }
 
-    /// How the world's first application signs in.
+    /// The credential of the world's first application.
     pub fn application(&self) -> Option<SignIn> {
         self.directory.applications.first().map(SignIn::application)
     }
 
-    /// The content of the ready file: what other processes need to reach this world.
+    /// The content of the ready file, with which other processes reach this world.
     pub fn introduction(&self, ca_file: &str) -> Value {
         let application = self.application();
         let mut identities = Map::new();

@@ -31,7 +31,7 @@ fn an_identity_of_several_people_is_the_one_at_home_there() {
     let tailspin = world.sign_in("target-admin", "44444444-0000-0000-0000-00000000000e").unwrap();
     assert_eq!(tailspin, world.sign_in("tailspin-admin", CENTRAL).unwrap());
     assert_ne!(tailspin, world.sign_in("target-admin", FABRIKAM).unwrap());
-    assert_eq!(world.sign_in("nobody", CENTRAL), None);
+    assert_eq!(world.sign_in("unknown", CENTRAL), None);
 }
 
 #[test]
@@ -113,9 +113,9 @@ fn a_world_can_begin_with_a_configuration_that_is_deployed() {
     let refused = World::from_json(&world.to_string()).err().unwrap().to_string();
     assert!(refused.contains("configuration star of nm-group: The value [Ring]"), "{refused}");
     let manager = &mut world["tenants"][0]["subscriptions"][0]["network_managers"][0];
-    manager["configurations"][0]["groups"] = json!(["nobody"]);
+    manager["configurations"][0]["groups"] = json!(["unknown"]);
     let refused = World::from_json(&world.to_string()).err().unwrap().to_string();
-    assert!(refused.contains("there is no network group 'nobody'"), "{refused}");
+    assert!(refused.contains("there is no network group 'unknown'"), "{refused}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What refusals mean, one row each.
+//! The classification of refusals, one row each.
 
 use serde_json::json;
 use twinspan_engine::Certainty::{self, NotDone, Unknown};
@@ -23,7 +23,7 @@ fn classed(write: bool, auxiliary: bool, status: u16, headers: &[(&str, &str)], 
     classed_for(&application, false, write, auxiliary, status, headers, body)
 }
 
-/// By whoever signs in so; `same_token`: all of theirs were refused before.
+/// The classification for a sender with this credential; `same_token`: all its tokens were refused before.
 fn classed_for(
     credential: &Credential,
     same_token: bool,
@@ -60,10 +60,10 @@ fn classed_for(
     refusal(&situation, status, &map, serde_json::from_str(body).ok().as_ref())
 }
 
-/// One row: status, code, message, class, certainty after a write, part of what to do next.
+/// One row: status, code, message, class, certainty after a write, part of the advice.
 type Row = (u16, &'static str, &'static str, FailureClass, Certainty, &'static str);
 
-/// Every row of the table of refusals, as a write and as a read.
+/// The table of refusals, tested as a write and as a read.
 const ROWS: &[Row] = &[
     (429, "TooManyRequests", "Slow down.", Throttled, NotDone, ""),
     (429, "RetryableErrorDueToAnotherOperation", "Locked.", ConflictRetryable, NotDone, ""),
@@ -110,7 +110,7 @@ const ROWS: &[Row] = &[
         "Principal x does not exist in the directory y.",
         ReplicationLag,
         NotDone,
-        "not known everywhere",
+        "is not replicated in tenant",
     ),
     (
         400,
@@ -171,7 +171,7 @@ const ROWS: &[Row] = &[
         "The client has permission to perform action 'Microsoft.Network/virtualNetworks/write' on scope '/m', however the current tenant '11111111-0000-0000-0000-00000000000c' is not authorized to access linked subscription 's-2'.",
         PlanWrong,
         NotDone,
-        "say `auxiliary:` with an identity of the tenant that owns subscription s-2",
+        "set `auxiliary:` to an identity of the tenant that owns subscription s-2",
     ),
     (403, "RequestDisallowedByPolicy", "Disallowed.", Policy, NotDone, "Azure Policy"),
     (
@@ -222,7 +222,7 @@ const ROWS: &[Row] = &[
         NotDone,
         "twinspan's simulator",
     ),
-    (501, "NotImplemented", "Not here.", PlanWrong, NotDone, "repeating changes nothing"),
+    (501, "NotImplemented", "Not here.", PlanWrong, NotDone, "a retry does not help"),
     (502, "BadGateway", "Oops.", Transient, Unknown, ""),
     (503, "ServerTimeout", "Oops.", Transient, Unknown, ""),
     (504, "GatewayTimeout", "Oops.", Transient, Unknown, ""),
@@ -299,7 +299,7 @@ fn a_claims_challenge_is_for_a_person_and_goes_into_the_command() {
         "az login --tenant {C} --scope https://management.azure.com/.default --claims-challenge eyJhIjoxfQ== --allow-no-subscriptions"
     );
     assert_eq!(wait.action.unwrap(), command);
-    // Azure names the other tenant: it is that one's token.
+    // Azure names the other tenant: the token in question is that tenant's.
     let body =
         error_body("InvalidAuthenticationToken", &format!("The token of tenant '{T}' does not satisfy it."));
     let wait =
@@ -307,7 +307,7 @@ fn a_claims_challenge_is_for_a_person_and_goes_into_the_command() {
             .wait
             .unwrap();
     assert!(wait.action.unwrap().starts_with(&format!("az login --tenant {T} ")));
-    // What is no base64 is no part of a command.
+    // Text that is not base64 is not put into a command.
     let headers = [("www-authenticate", "Bearer claims=\"$(reboot)\"")];
     let wait =
         classed_for(&Credential::AzureCli { config_dir: None }, false, false, false, 401, &headers, &body)
@@ -319,7 +319,7 @@ fn a_claims_challenge_is_for_a_person_and_goes_into_the_command() {
             "az login --tenant {C} --scope https://management.azure.com/.default --allow-no-subscriptions"
         )
     );
-    // An application has no second factor: nobody is told to sign it in.
+    // An application has no second factor: the advice is not to sign it in.
     for credential in [
         Credential::ManagedIdentity { client_id: None },
         Credential::WorkloadIdentity { client_id: Some("app-1".to_owned()), token_file: None },
@@ -354,7 +354,7 @@ fn a_token_that_the_azure_cli_gives_again_is_for_a_person() {
         )
     };
     assert_eq!(error.wait.unwrap().action.unwrap(), format!("{} && {}", login(C), login(T)));
-    // Azure says whose it was.
+    // Azure names the tenant of the token.
     let said = format!("The auxiliary token of client 'c' in tenant '{T}' is expired.");
     assert_eq!(
         refused(&Credential::AzureCli { config_dir: None }, true, &said).wait.unwrap().action.unwrap(),
@@ -362,7 +362,7 @@ fn a_token_that_the_azure_cli_gives_again_is_for_a_person() {
     );
     let others_hint = refused(&Credential::AzureCli { config_dir: None }, false, &said).hint.unwrap();
     assert!(others_hint.contains(T) && !others_hint.contains(C), "{others_hint}");
-    // The first time a new one may do; and nobody can empty the cache of a machine's identity service.
+    // The first time a new token may help; the token cache of a managed identity cannot be emptied.
     assert_eq!(refused(&Credential::AzureCli { config_dir: None }, false, "x").class, Transient);
     assert_eq!(refused(&Credential::ManagedIdentity { client_id: None }, true, "x").class, Transient);
 }
@@ -385,13 +385,13 @@ fn retry_after_is_read_in_all_its_forms() {
     assert_eq!(wait(&[("retry-after", "Mon, 23 Nov 2026 08:01:30 GMT")]), Some(Duration::from_secs(90)));
     assert_eq!(wait(&[("retry-after", "Mon, 23 Nov 2026 07:00:00 GMT")]), Some(Duration::ZERO));
     assert_eq!(wait(&[("retry-after", "soon")]), None);
-    // Who asks for days is not believed, and that is said.
+    // A requested delay of days is not accepted, and the error says so.
     assert_eq!(wait(&[("retry-after", "86400")]), Some(Duration::from_secs(3600)));
     assert_eq!(wait(&[("retry-after", "18446744073709551615")]), Some(Duration::from_secs(3600)));
     assert!(
         classed(false, false, 429, &[("retry-after", "86400")], "")
             .message
-            .ends_with("asks to be left alone for 1 d; it is asked again after 1 h")
+            .ends_with("the service requests a delay of 1 d; the next request is sent after 1 h")
     );
     assert_eq!(wait(&[]), None);
 }
@@ -436,7 +436,7 @@ fn not_every_403_is_a_missing_role() {
             "the deny assignment 'Deny external managers' at /subscriptions/s-1",
             "denyAssignments/d0d0",
         ),
-        (403, "AuthorizationFailed", denied, Permission, "whatever roles it has", "az rest --method get"),
+        (403, "AuthorizationFailed", denied, Permission, "regardless of its roles", "az rest --method get"),
         (
             403,
             "AuthorizationFailed",
@@ -496,14 +496,14 @@ fn an_invitation_that_a_setting_forbids_names_the_setting_and_not_a_role() {
         assert!(action.contains(wanted) && !action.contains("Guest Inviter"), "{action}");
         assert!(wait.what.contains(&redaction::line(message)), "{}", wait.what);
     }
-    // Without a word of a setting it is a role.
+    // Without a mention of a setting a role is missing.
     assert!(
         invitation(403, "Insufficient privileges to complete the operation.")
             .hint
             .unwrap()
             .contains("Guest Inviter")
     );
-    // A token that is refused is not sent again at once.
+    // A refused token is not sent again at once.
     let failure = invitation(401, "Access token validation failure.");
     assert_eq!((failure.class, failure.retry_after), (Transient, Some(Duration::from_secs(30))));
 }

@@ -1,4 +1,4 @@
-//! Each cloud has its own hosts; a token, and what a token is asked for with, goes nowhere else.
+//! Each cloud has its own hosts; tokens and secrets are sent to no other host.
 
 use std::sync::Arc;
 

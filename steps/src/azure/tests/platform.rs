@@ -1,4 +1,4 @@
-//! The identity service of a machine, in the shape that Microsoft documents for virtual machines.
+//! The identity service of a machine, in the format that Microsoft documents for virtual machines.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn bench(client_id: Option<&str>) -> Bench {
     Bench::with(json!({"default": {"credential": "managed-identity", "client_id": client_id}}))
 }
 
-/// What the service answers: numbers are text there.
+/// The response of the service, with numbers as text.
 fn token(bench: &Bench, tenant: &str) -> Value {
     let now = bench.cx(Phase::Probe, &AttemptLog::default()).now().as_second();
     let claims = json!({"oid": "oid-of-the-machine", "tid": tenant, "appid": "machine", "idtyp": "app"});
@@ -44,7 +44,7 @@ async fn a_machines_own_identity_is_asked_for_without_any_secret() {
         assert_eq!(requests[0].headers["metadata"], "true");
         assert!(!requests[0].headers.contains_key("authorization"));
         assert_eq!(exchanges[0].acted_as[0].ids["object_id"], "oid-of-the-machine");
-        assert!(bench.script.token_requests().is_empty(), "Entra itself is not asked");
+        assert!(bench.script.token_requests().is_empty(), "no request to Entra itself");
     }
 }
 
@@ -104,7 +104,7 @@ async fn each_refusal_of_it_has_its_words_and_is_asked_once() {
         bench.script.fault(fault);
         let error = ask(&bench).await;
         assert_eq!(error.class, FailureClass::Credential);
-        assert!(error.message.contains("no identity service of Azure answers on this machine"), "{error:?}");
+        assert!(error.message.contains("no identity service of Azure responds on this machine"), "{error:?}");
         assert!(error.wait.unwrap().refused, "this machine's own sign-in");
     }
 }

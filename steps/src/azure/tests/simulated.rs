@@ -1,4 +1,5 @@
-//! Against the simulated Entra, which shares no code with the client: certificates, and every documented refusal.
+//! Tests against the simulated Entra, which shares no code with the client: certificates, and every documented
+//! refusal.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -16,7 +17,7 @@ use super::super::{Cloud, InProcess, SignedIn, TransportFault, Wire};
 
 const APP: &str = "33333333-0000-0000-0000-00000000000a";
 
-/// A world in this process, whose clock may differ from ours.
+/// A simulated world in this process, with its own clock.
 struct Simulated {
     world: Mutex<World>,
     now: Mutex<Timestamp>,
@@ -26,7 +27,7 @@ impl InProcess for Simulated {
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportFault>> {
         let now = *self.now.lock().unwrap();
         let answer = self.world.lock().unwrap().handle(request, now);
-        Box::pin(async move { Ok(answer.expect("no faults were told")) })
+        Box::pin(async move { Ok(answer.expect("no faults were set")) })
     }
 }
 
@@ -102,7 +103,11 @@ async fn a_certificate_that_has_ended_is_not_sent_and_the_wait_says_so() {
     let asked = stage.simulated.world.lock().unwrap().requests().len();
     let error = stage.sign_in().await.unwrap_err();
     assert_eq!(error.class, FailureClass::Credential);
-    assert!(error.message.ends_with("cannot be used: it ended at 2027-02-21T00:00:00Z"), "{}", error.message);
+    assert!(
+        error.message.ends_with("cannot be used: it expired at 2027-02-21T00:00:00Z"),
+        "{}",
+        error.message
+    );
     assert!(error.wait.unwrap().action.unwrap().contains("app.pem"));
     assert_eq!(stage.simulated.world.lock().unwrap().requests().len(), asked);
 }
@@ -138,9 +143,9 @@ async fn a_file_that_is_no_certificate_with_its_key_says_what_is_wrong_and_nothi
     let curve =
         format!("-----BEGIN EC PRIVATE KEY-----\nQ0FOQVJZ\n-----END EC PRIVATE KEY-----\n{certificate}");
     for (pem, said) in [
-        ("hunter2", "holds no private key in PEM form"),
-        (certificate, "holds no private key in PEM form"),
-        (key, "holds no certificate in PEM form"),
+        ("hunter2", "contains no private key in PEM form"),
+        (certificate, "contains no private key in PEM form"),
+        (key, "contains no certificate in PEM form"),
         (&format!("{key}{other}"), "its certificate belongs to another key"),
         (&format!("{encrypted}{certificate}"), "its key is encrypted"),
         (&curve, "its key is not an RSA key"),
@@ -162,7 +167,7 @@ async fn a_file_that_is_no_certificate_with_its_key_says_what_is_wrong_and_nothi
     assert!(error.message.contains("cannot be read from file"), "{}", error.message);
 }
 
-/// The table of refusals in Microsoft's reference, by who can end it.
+/// The refusals in Microsoft's reference, by who can resolve them.
 const PERSON: &[u32] =
     &[50076, 50074, 50079, 50072, 50078, 50173, 70008, 700082, 70043, 50132, 50133, 50089, 70016];
 const ADMINISTRATOR: &[u32] = &[
@@ -206,10 +211,10 @@ async fn every_documented_refusal_reaches_the_one_who_can_end_it_and_then_it_goe
             if class == FailureClass::Throttled {
                 let what = error.wait.unwrap().what;
                 assert!(
-                    what.starts_with(&format!("rate limit of sign-in to tenant {CENTRAL}: again at")),
+                    what.starts_with(&format!("rate limit of sign-in to tenant {CENTRAL}: next request at")),
                     "{what}"
                 );
-                // Until then nobody asks, whoever it is.
+                // Until then no step sends a request.
                 let asked = stage.simulated.world.lock().unwrap().requests().len();
                 assert_eq!(stage.sign_in().await.unwrap_err().class, class);
                 assert_eq!(stage.simulated.world.lock().unwrap().requests().len(), asked);

@@ -13,7 +13,7 @@ use twinspan_sim::listener::{Bound, Options, Origin, Reply, Running};
 use super::super::scripted::{Bench, CENTRAL, Script};
 use super::super::{Cloud, Wire};
 
-/// How the next request that is no token request ends.
+/// How the connection of the next request (other than for a token) ends.
 type Ending = fn(http::Response<Bytes>) -> Reply;
 
 struct Scripted {
@@ -119,7 +119,7 @@ async fn a_certificate_that_is_not_trusted_stops_before_anything_is_sent() {
 async fn a_host_that_is_gone_is_a_write_that_was_not_done() {
     let Sockets { bench, running, .. } = sockets(true).await;
     bench.script.answer(200, &Value::Null);
-    // Holds a token already, so that it is the write which finds nobody.
+    // Gets a token first, so that the write is the request that cannot connect.
     let _ = bench.get().await;
     running.stop(Duration::ZERO).await;
     let (result, exchanges) = bench.put().await;

@@ -1,4 +1,4 @@
-//! What Microsoft's and HashiCorp's clients ask on their way to the flow, in the words in which they ask.
+//! The other requests that Microsoft's and HashiCorp's clients send during the flow, as they send them.
 
 use super::*;
 use crate::Change;
@@ -15,7 +15,7 @@ fn anonymous(trial: &mut Trial, path: &str) -> Got {
 #[test]
 fn each_age_of_the_metadata_has_its_own_form() {
     let mut trial = Trial::shipped();
-    // Azure CLI, azurerm; newer versions are no other.
+    // Azure CLI, azurerm; newer versions are the same.
     for version in ["2022-09-01", "2023-11-01"] {
         let got = anonymous(&mut trial, &format!("/metadata/endpoints?api-version={version}"));
         assert_eq!(got.text("/resourceManager"), "https://management.azure.com/", "{version}");
@@ -29,7 +29,7 @@ fn each_age_of_the_metadata_has_its_own_form() {
         assert_eq!(got.text("/0/resourceManager"), "https://management.azure.com/", "{version}");
         assert_eq!(got.text("/0/authentication/identityProvider"), "AAD");
     }
-    // azurerm asks for regions with two slashes, and goes on where it is told none.
+    // azurerm requests regions with two slashes, and continues if it gets none.
     for path in ["//metadata/endpoints?api-version=2018-01-01", "/metadata/endpoints?api-version=1.0"] {
         let got = anonymous(&mut trial, path);
         assert_eq!(got.status, 200, "{path}");
@@ -56,7 +56,7 @@ fn providers_are_listed_for_the_tenant_and_for_a_subscription() {
     let network = network.unwrap_or_else(|| panic!("{}", got.body));
     assert_eq!(network["registrationState"], "NotRegistered");
     assert_eq!(network["id"], format!("{FABRIKAM_SUBSCRIPTION}/providers/Microsoft.Network"));
-    // Clients that are given no version take the first of the type's.
+    // Clients without a given version use the type's first one.
     let types = network["resourceTypes"].as_array().unwrap();
     let networks = types.iter().find(|t| t["resourceType"] == "virtualNetworks").unwrap();
     let versions: Vec<&str> =
@@ -80,7 +80,7 @@ fn providers_are_listed_for_the_tenant_and_for_a_subscription() {
     assert_eq!((got.status, got.list().len()), (200, 0));
     assert_eq!(trial.arm(&admin, "PUT", &features, &json!({})).status, 405);
 
-    // Another tenant's subscription, and one without a role in it.
+    // A subscription of another tenant, and one without a role.
     let central = trial.arm_token("central", CENTRAL);
     let got = trial.arm(&central, "GET", &format!("{FABRIKAM_SUBSCRIPTION}/providers"), &Value::Null);
     assert_eq!(got.refusal(), (401, "InvalidAuthenticationTokenTenant"));
@@ -143,7 +143,7 @@ fn every_version_of_five_years_is_answered_on_every_path_of_the_flow() {
         let scope = json!({ "properties": { "tenantId": FABRIKAM, "resourceId": FABRIKAM_SUBSCRIPTION } });
         ask(&central, "PUT", &format!("{MANAGER}/scopeConnections/c"), scope);
         ask(&target, "PUT", &connection, json!({ "properties": { "networkManagerId": MANAGER } }));
-        // The Azure CLI's body, then azurerm's.
+        // The request body of the Azure CLI, then that of azurerm.
         ask(&central, "PUT", &format!("{MANAGER}/networkGroups/g"), json!({}));
         let typed = json!({ "properties": { "memberType": "VirtualNetwork" } });
         let group = ask(&central, "PUT", &format!("{MANAGER}/networkGroups/g"), typed);
@@ -196,7 +196,7 @@ fn terraform_looks_before_it_writes_and_wants_a_404() {
     let group = format!("{CENTRAL_SUBSCRIPTION}/resourceGroups/rg-network");
     let got = trial.arm_with(&central, &[&target], "GET", &group, &Value::Null);
     assert_eq!(got.text("/properties/provisioningState"), "Succeeded");
-    // Its existence is asked for without a body to read.
+    // HEAD tests for existence, without a response body.
     let head = trial.arm(&central, "HEAD", &group, &Value::Null);
     assert_eq!((head.status, head.answer.body().len()), (204, 0));
 }
@@ -224,7 +224,7 @@ fn what_is_tolerated_ends_where_nonsense_begins() {
         assert!(!got.code().is_empty(), "{method} {path}");
     }
     let got = trial.arm(&central, "GET", &format!("{MANAGER}/networkGroups"), &Value::Null);
-    assert_eq!(got.list().len(), 0, "nothing of it was made");
+    assert_eq!(got.list().len(), 0, "none of them was created");
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn resources_are_listed_to_who_may_read_them() {
     };
     let both = (200, vec!["nm-group".to_owned(), "vnet-hub".to_owned()]);
     assert_eq!(names("/resources"), both);
-    // azurerm looks whether a resource group is empty before it deletes it.
+    // azurerm checks whether a resource group is empty before it deletes it.
     assert_eq!(names("/resourceGroups/RG-network/resources?$expand=provisioningState&$top=10"), both);
     let filter = "$filter=resourceType%20eq%20'Microsoft.Network/virtualNetworks'";
     assert_eq!(names(&format!("/resources?{filter}")).1, ["vnet-hub"]);
@@ -252,7 +252,7 @@ fn resources_are_listed_to_who_may_read_them() {
     {
         assert_eq!(names(&format!("/resources?$filter={nonsense}")).0, 400, "{nonsense}");
     }
-    // The guest's role lies on the other subscription.
+    // The guest's role is on the other subscription.
     let guest = trial.arm_token("target", FABRIKAM);
     let got = trial.arm(&guest, "GET", &format!("{FABRIKAM_SUBSCRIPTION}/resources"), &Value::Null);
     assert_eq!(got.list().len(), 2, "{}", got.body);
@@ -279,14 +279,14 @@ fn subnets_are_read_and_written_with_and_without_their_network() {
     let none = trial.arm(&app, "GET", &format!("{network}x/subnets"), &Value::Null);
     assert_eq!(none.refusal(), (404, "ResourceNotFound"));
 
-    // One by one.
+    // One at a time.
     let mut ask = |method: &str, name: &str, body: Value| {
         trial.arm(&app, method, &format!("{network}/subnets/{name}"), &body)
     };
     let of = |prefix: &str| json!({ "properties": { "addressPrefix": prefix } });
     let made = ask("PUT", "s2", of("10.5.2.0/24"));
     assert_eq!((made.status, made.text("/id")), (201, format!("{network}/subnets/s2").as_str()));
-    // azurerm waits for it.
+    // azurerm waits for this state.
     assert_eq!(made.text("/properties/provisioningState"), "Succeeded");
     assert_eq!(ask("PUT", "S2", of("10.5.3.0/24")).status, 200, "the same one, in another spelling");
     assert_eq!(ask("GET", "s2", Value::Null).text("/properties/addressPrefix"), "10.5.3.0/24");
@@ -350,7 +350,7 @@ fn a_virtual_network_keeps_the_settings_that_nothing_here_depends_on() {
     assert_eq!(ask("PUT", "2025-01-01", basic).text("/properties/privateEndpointVNetPolicies"), "Basic");
     let read = ask("GET", "2024-03-01", Value::Null);
     assert_eq!(read.text("/properties/privateEndpointVNetPolicies"), "Basic");
-    assert_eq!(read.body["properties"].get("dhcpOptions"), None, "a PUT is the whole of it");
+    assert_eq!(read.body["properties"].get("dhcpOptions"), None, "a PUT replaces all properties");
     let older = ask("GET", "2023-11-01", Value::Null);
     assert_eq!(older.body["properties"].get("privateEndpointVNetPolicies"), None);
 }

@@ -1,4 +1,4 @@
-//! What Azure refuses, and what this world says of things that only Azure has.
+//! Requests that Azure refuses, and those that only Azure supports.
 
 use super::*;
 use crate::{Change, World};
@@ -193,7 +193,7 @@ fn prefixes_of_networks_and_subnets_are_looked_at_in_every_write() {
         let got = central.ask("PUT", &path, &body(space.clone(), subnets));
         assert_eq!(got.refusal(), (400, code), "{space}: {}", got.body);
     }
-    assert_eq!(central.get(&path).status, 404, "nothing of it was made");
+    assert_eq!(central.get(&path).status, 404, "it was not created");
     let whole = body(json!(["10.5.0.0/16"]), json!([subnet("s", "10.5.0.0/24")]));
     assert_eq!(central.ask("PUT", &path, &whole).status, 201);
     for (prefix, code) in [
@@ -206,9 +206,9 @@ fn prefixes_of_networks_and_subnets_are_looked_at_in_every_write() {
         let got = central.ask("PUT", &format!("{path}/subnets/t"), &subnet("t", prefix));
         assert_eq!(got.refusal(), (400, code), "{prefix}");
     }
-    // Its own old range is no obstacle.
+    // Its own old range does not conflict.
     assert_eq!(central.ask("PUT", &format!("{path}/subnets/s"), &subnet("s", "10.5.0.0/25")).status, 200);
-    // A space that its subnets lie outside of.
+    // An address space that does not contain the subnets.
     let moved = json!({ "location": "westeurope", "properties": { "addressSpace": { "addressPrefixes": ["10.7.0.0/16"] } } });
     assert_eq!(central.ask("PUT", &path, &moved).refusal(), (400, "NetcfgSubnetRangeOutsideVnet"));
 }
@@ -245,7 +245,7 @@ fn a_provider_in_use_is_not_unregistered() {
     );
     let provider = central.get(&format!("{CENTRAL_SUBSCRIPTION}/providers/Microsoft.Network"));
     assert_eq!(provider.text("/registrationState"), "Registered");
-    // Half of a connection is enough.
+    // One side of a connection is enough.
     let half = format!("{CENTRAL_SUBSCRIPTION}/providers/Microsoft.Network/networkManagerConnections/c");
     assert_eq!(central.ask("PUT", &half, &json!({ "properties": { "networkManagerId": "" } })).status, 200);
     assert_eq!(central.ask("DELETE", GROUP, &Value::Null).status, 202);
@@ -258,7 +258,7 @@ fn a_provider_in_use_is_not_unregistered() {
 fn management_groups_are_seen_from_above_only() {
     let mut trial = Trial::ready();
     let groups = "/providers/Microsoft.Management/managementGroups";
-    // A role on a subscription below shows none of the groups above it.
+    // A role on a subscription shows none of the management groups above it.
     let guest = trial.arm_token("target", FABRIKAM);
     assert_eq!(trial.arm(&guest, "GET", groups, &Value::Null).list().len(), 0);
     for path in
@@ -270,13 +270,13 @@ fn management_groups_are_seen_from_above_only() {
             "{path}"
         );
     }
-    // One on the root shows all.
+    // A role on the root group shows all groups.
     let admin = trial.arm_token("target-admin", FABRIKAM);
     assert_eq!(trial.arm(&admin, "GET", groups, &Value::Null).list().len(), 2);
     let below = format!("{FABRIKAM_GROUP}{FABRIKAM_SUBSCRIPTION}");
     let got = trial.arm(&admin, "GET", &below, &Value::Null);
     assert_eq!(got.text("/properties/displayName"), "fabrikam-prod-weu", "{}", got.body);
-    // One on a group shows that group, and not the one above it.
+    // A role on a group shows that group, but not its parent.
     let app = trial.arm_token("app", CENTRAL);
     assert_eq!(trial.arm(&app, "GET", &format!("{groups}/CliMgmtGroup"), &Value::Null).status, 200);
     assert_eq!(trial.arm(&app, "GET", &format!("{groups}/{CENTRAL}"), &Value::Null).status, 403);

@@ -1,4 +1,4 @@
-//! Groups, members, configurations, commits, and what comes of them.
+//! Tests of groups, members, configurations, commits, and their effects.
 
 use jiff::SignedDuration;
 
@@ -70,7 +70,7 @@ fn foreign_member(lie: Option<Lie>) -> Got {
     two.central("PUT", &member("app"), &member_body(APP_NETWORK))
 }
 
-/// What must be true of it.
+/// The expected result.
 fn foreign_member_is_refused(got: &Got) -> bool {
     got.refusal() == (403, "LinkedAuthorizationFailed")
         && got.message()
@@ -276,7 +276,7 @@ fn a_hub_and_spoke_in_effect_peers_both_ends_and_deletes_what_was_there_for_good
     );
     assert_eq!(at_hub, [(at_spoke[0].0.clone(), office.clone())]);
     commit(&mut two, &[]);
-    assert_eq!(peerings(&two.central("GET", &office, NONE)), [], "what was deleted does not come back");
+    assert_eq!(peerings(&two.central("GET", &office, NONE)), [], "deleted peerings are not restored");
     assert_eq!(peerings(&two.central("GET", &hub(), NONE)), []);
 }
 
@@ -350,7 +350,7 @@ fn resource_graph_shows_members_in_effect_to_their_own_tenant_after_the_lag() {
     };
     let found = two.target("POST", path, &by_text(&group().to_uppercase(), json!({})));
     assert_eq!(found.body["data"][0]["properties"]["GroupMemberships"][0]["NetworkGroupId"], group());
-    let none = two.target("POST", path, &by_text("/networkGroups/of-nobody", json!({})));
+    let none = two.target("POST", path, &by_text("/networkGroups/of-none", json!({})));
     assert_eq!(none.body["data"], json!([]));
     two.both(
         "PUT",
