@@ -1,5 +1,5 @@
-"""What the reference rollout costs against `twinspan sim`: time, requests and writes, also where it is killed, where the other
-tenant's part is missing, and where the connection never comes about. Standard library only; prints a table in Markdown.
+"""Measures the reference rollout against `twinspan sim`: time, requests and writes; also after kills, without a credential in
+the target tenant, and with a connection that never becomes Connected. Standard library only; prints a Markdown table.
 
     python3 tests/clients/comparison.py target/release/twinspan
 """
@@ -21,7 +21,7 @@ MOMENTS = 5
 
 
 class Simulator:
-    """`twinspan sim` in a process of its own, and a folder that is configured for it."""
+    """`twinspan sim` in a separate process, and a folder that is configured for it."""
 
     def __init__(self, program):
         self.program, self.folder = program, Path(tempfile.mkdtemp())
@@ -56,7 +56,7 @@ class Simulator:
         return len(self.controls.control("GET", "requests")["requests"])
 
     def repeated(self):
-        """How many things were created more than once."""
+        """How many resources were created more than once."""
         created = [path.lower() for _, path, change in self.controls.writes() if change == "created"]
         return len(created) - len(set(created))
 
@@ -75,7 +75,7 @@ def undisturbed(program):
 
 
 def killed(program, writes):
-    """`kill -9` as soon as so many writes have arrived, then `resume`."""
+    """`kill -9` as soon as this number of writes has arrived, then `resume`."""
     with Simulator(program) as simulator:
         began, running = time.monotonic(), simulator.run()
         while len(simulator.controls.writes()) < writes and running.poll() is None:
@@ -88,7 +88,7 @@ def killed(program, writes):
 
 
 def missing(program):
-    """Nobody here can act in the target tenant."""
+    """This machine has no credential for the target tenant."""
     with Simulator(program) as simulator:
         configuration = simulator.folder / "home" / "twinspan.toml"
         text = configuration.read_text()

@@ -105,13 +105,13 @@ fn the_javascript_clients_do_the_core_of_the_flow() {
 fn a_simulator_that_is_wrong_is_noticed_by_an_official_client() {
     let Some(node) = node() else { return };
     for (lie, scene) in [
-        ("any-tenant-token", "sign-in is refused in Entra's words"),
-        ("one-half-enough", "both halves become Connected, after the reply"),
-        ("eager-connected", "both halves become Connected, after the reply"),
+        ("any-tenant-token", "sign-in is refused with Entra's messages"),
+        ("one-half-enough", "both sides become Connected, after the response"),
+        ("eager-connected", "both sides become Connected, after the response"),
         ("no-auxiliary-check", "a member of another tenant needs that tenant's token too"),
         ("member-never-settles", "a member of another tenant needs that tenant's token too"),
         ("empty-list", "a member of another tenant needs that tenant's token too"),
-        ("delete-deletes-nothing", "groups come in pages, and need a body of nothing"),
+        ("delete-deletes-nothing", "groups are listed in pages, and an empty body creates one"),
     ] {
         let azure = Azure::start(&["--ready-world"]);
         azure.post("/_sim/lies", &json!({ lie: true }));

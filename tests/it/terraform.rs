@@ -75,12 +75,12 @@ fn where_nothing_is_prepared_both_providers_say_what_is_missing() {
 fn a_simulator_that_is_wrong_is_noticed_by_azapi() {
     let Some(tools) = Tools::found() else { return };
     for (lie, scene) in [
-        ("any-tenant-token", "azapi signs in, and is refused in Entra's words"),
-        ("one-half-enough", "azapi makes both halves of a connection"),
-        ("eager-connected", "azapi makes both halves of a connection"),
+        ("any-tenant-token", "azapi signs in, and is refused with Entra's messages"),
+        ("one-half-enough", "azapi creates both sides of a connection"),
+        ("eager-connected", "azapi creates both sides of a connection"),
         ("no-auxiliary-check", "azapi adds a member of the other tenant to a group"),
-        ("empty-list", "azapi lists what there is"),
-        ("delete-deletes-nothing", "azapi takes everything back, in order"),
+        ("empty-list", "azapi lists what exists"),
+        ("delete-deletes-nothing", "azapi deletes everything, in order"),
     ] {
         let azure = Azure::start(&["--ready-world"]);
         azure.post("/_sim/lies", &json!({ lie: true }));

@@ -73,7 +73,7 @@ async function control(path, body) {
   assert.ok(answer.ok, `${path}: ${answer.status}`);
 }
 
-/** What was read at each look until `done` says so; the simulator's clock is moved ahead between the looks. */
+/** Returns what each read returned, until `done` accepts one; advances the simulator's clock between the reads. */
 async function eventually(read, done) {
   const seen = [];
   for (let look = 0; look < 20; look += 1) {
@@ -99,7 +99,7 @@ const both = client(central.id, central.subscription, [credential(target.id)]);
 const theirs = client(target.id, target.subscription);
 const network = target.virtual_networks[0];
 
-await scene("sign-in is refused in Entra's words", async () => {
+await scene("sign-in is refused with Entra's messages", async () => {
   await assert.rejects(credential(central.id, "not-the-secret").getToken(scope), /AADSTS7000215/);
   passed += 1;
   const foreign = client(central.id, target.subscription);
@@ -107,19 +107,19 @@ await scene("sign-in is refused in Entra's words", async () => {
     "InvalidAuthenticationTokenTenant");
 });
 
-await scene("both halves become Connected, after the reply", async () => {
+await scene("both sides become Connected, after the response", async () => {
   await refused("before", () => ours.scopeConnections.get(group, manager, "js"), 404, "NotFound");
   const half = await ours.scopeConnections.createOrUpdate(group, manager, "js", {
     tenantId: target.id,
     resourceId: `/subscriptions/${target.subscription}`,
   });
-  equal("the manager's half", [half.connectionState, half.description], ["Pending", ""]);
+  equal("the scope connection", [half.connectionState, half.description], ["Pending", ""]);
   await control("clock", { advance: "1m" });
   const waiting = await ours.scopeConnections.get(group, manager, "js");
-  equal("one half alone, a minute later", waiting.connectionState, "Pending");
+  equal("the scope connection alone, a minute later", waiting.connectionState, "Pending");
   const connections = theirs.subscriptionNetworkManagerConnections;
   const other = await connections.createOrUpdate("js", { networkManagerId: managerId });
-  equal("the scope's half", other.connectionState, "Pending");
+  equal("the network manager connection", other.connectionState, "Pending");
   const states = await eventually(
     async () => [
       (await ours.scopeConnections.get(group, manager, "js")).connectionState,
@@ -134,7 +134,7 @@ await scene("both halves become Connected, after the reply", async () => {
   ]);
 });
 
-await scene("groups come in pages, and need a body of nothing", async () => {
+await scene("groups are listed in pages, and an empty body creates one", async () => {
   const names = Array.from({ length: 21 }, (_, n) => `ng-js-${String(n).padStart(2, "0")}`);
   for (const name of names) {
     await ours.networkGroups.createOrUpdate(group, manager, name, {});
@@ -146,7 +146,7 @@ await scene("groups come in pages, and need a body of nothing", async () => {
   for (const name of names.slice(1)) {
     await ours.networkGroups.beginDeleteAndWait(group, manager, name);
   }
-  equal("what is left", (await all(ours.networkGroups.list(group, manager))).names, names.slice(0, 1));
+  equal("remaining", (await all(ours.networkGroups.list(group, manager))).names, names.slice(0, 1));
 });
 
 await scene("a member of another tenant needs that tenant's token too", async () => {
@@ -191,13 +191,13 @@ await scene("a mesh is deployed and effective", async () => {
   await ours.connectivityConfigurations.beginDeleteAndWait(group, manager, "cc-js");
 });
 
-await scene("everything is taken back", async () => {
+await scene("everything is deleted", async () => {
   await ours.staticMembers.delete(group, manager, "ng-js-00", "vnet-app");
   await ours.networkGroups.beginDeleteAndWait(group, manager, "ng-js-00", { force: true });
   equal("groups", (await all(ours.networkGroups.list(group, manager))).names, []);
   await ours.scopeConnections.delete(group, manager, "js");
   const connections = theirs.subscriptionNetworkManagerConnections;
-  equal("the survivor", (await connections.get("js")).connectionState, "Revoked");
+  equal("the remaining side", (await connections.get("js")).connectionState, "Revoked");
   await connections.delete("js");
   await refused("after", () => connections.get("js"), 404, "NotFound");
 });

@@ -1,4 +1,4 @@
-"""Counts what was looked at. A scene ends at its first failure; the scenes after it are still played."""
+"""Counts checks. A scene ends at its first failure; the scenes after it still run."""
 
 import traceback
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ class Checks:
             yield
         except Failed as failure:
             self._fail(name, str(failure))
-        except Exception as error:  # whatever a client throws is a failure of the scene, not of the program
+        except Exception as error:  # an exception of a client fails the scene, not the program
             self._fail(name, "".join(traceback.format_exception(error)))
         else:
             print(f"ok      {name}: {self.passed - before} checks", flush=True)
@@ -48,7 +48,7 @@ class Checks:
             self.passed += 1
 
     def raises(self, what, kind, call):
-        """The error of exactly this class that the client makes of an answer."""
+        """Returns the error of exactly this class that the client raises for a response."""
         try:
             result = call()
         except kind as error:
@@ -58,11 +58,11 @@ class Checks:
             return error
         except Exception as error:
             raise Failed(f"{what}: raised {type(error).__name__}, wanted {kind.__name__}: {error}") from error
-        raise Failed(f"{what}: raised nothing, wanted {kind.__name__}; answered {result!r}")
+        raise Failed(f"{what}: raised nothing, wanted {kind.__name__}; returned {result!r}")
 
     def refused(self, what, call, status, code, kind=None):
-        """A refusal by Azure Resource Manager: its class, status and code. Gives the error back."""
-        # Terraform's flow counts here too, and has none of these packages.
+        """Checks class, status and code of a refusal by Azure Resource Manager. Returns the error."""
+        # Imported here: Terraform's flow uses this file without these packages.
         from azure.core.exceptions import HttpResponseError
 
         error = self.raises(what, kind or HttpResponseError, call)

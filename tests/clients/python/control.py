@@ -1,4 +1,4 @@
-"""A running `twinspan sim`: what its ready file says, and its own controls, which Azure does not have. Standard library only."""
+"""A running `twinspan sim`: its ready file, and its controls, which Azure does not have. Standard library only."""
 
 import json
 import ssl
@@ -21,7 +21,7 @@ class Controls:
         self._tls = ssl.create_default_context(cafile=self.ca_file)
 
     def control(self, method, path, body=None):
-        """`/_sim/…`"""
+        """Sends a request to `/_sim/…`."""
         request = urllib.request.Request(f"{self.arm}/_sim/{path}", method=method)
         request.add_header("content-type", "application/json")
         data = None if body is None else json.dumps(body).encode()
@@ -29,7 +29,7 @@ class Controls:
             return json.loads(answer.read() or b"null")
 
     def advance(self, by):
-        """Moves the simulator's clock ahead: nobody sleeps here."""
+        """Advances the simulator's clock, instead of sleeping."""
         self.control("POST", "clock", {"advance": by})
 
     def writes(self):

@@ -23,7 +23,7 @@ from simulator import Simulator
 
 
 def main(ready_file):
-    # Refusals are provoked; the client need not tell of each.
+    # The scenes provoke refusals; the client need not log each one.
     logging.getLogger("azure").setLevel(logging.ERROR)
     simulator, checks = Simulator(ready_file), Checks()
     acts = (

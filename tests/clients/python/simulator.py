@@ -1,4 +1,4 @@
-"""`twinspan sim`, and how Microsoft's clients for Python are pointed at it."""
+"""`twinspan sim`, and the settings that point Microsoft's clients for Python at it."""
 
 import os
 
@@ -12,7 +12,7 @@ CENTRAL_MAIL = "nina.network@contoso.example"
 
 
 class Simulator(Controls):
-    """Who can sign in, and how."""
+    """The identities that can sign in, and their credentials."""
 
     def __init__(self, ready_file):
         super().__init__(ready_file)
@@ -30,7 +30,7 @@ class Simulator(Controls):
         )
 
     def credential(self, identity, tenant, secret=None):
-        """The identity's credential for one tenant. Each call makes a new one, whose first token is a fresh one."""
+        """The identity's credential for one tenant. Each call creates a new one, so its first token is new."""
         who = self.identities[identity]
         return ClientSecretCredential(
             tenant, who["client_id"], secret or who["client_secret"],
@@ -49,7 +49,7 @@ class Simulator(Controls):
         )
 
     def eventually(self, read, done, step="1s", looks=20):
-        """What was read at each look until `done` says so; the clock is moved ahead between the looks."""
+        """Returns what each read returned, until `done` accepts one; advances the clock between the reads."""
         seen = []
         for _ in range(looks):
             seen.append(read())
@@ -60,7 +60,7 @@ class Simulator(Controls):
 
 
 class Recorder(HTTPPolicy):
-    """Keeps method, status and headers of each exchange of a client."""
+    """Records method, status and headers of each exchange of a client."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The core of the flow in api-versions of five years, with the last generation of the client whose models are flat.
+"""The core of the flow in api-versions of five years, with the last client release that has flat models.
 
     twinspan sim --ready-world --listen 127.0.0.1:0 --ready ready.json &
     PYTHONPATH=FOLDER-WITH-azure-mgmt-network-25 python tests/clients/python/versions.py ready.json
@@ -16,14 +16,14 @@ from azure.mgmt.network.models import NetworkGroup, NetworkManagerConnection, Sc
 from checks import Checks
 from simulator import Simulator
 
-# What this client knows by itself.
+# The api-versions that this client supports.
 OWN = ("2023-02-01", "2023-04-01", "2023-05-01", "2023-06-01", "2023-09-01", "2023-11-01")
-# What other clients of the same flow ask for.
+# The api-versions that other clients of the same flow send.
 OTHERS = ("2022-01-01", "2022-09-01", "2024-01-01", "2024-07-01", "2024-10-01", "2025-01-01", "2025-05-01", "2026-03-01")
 
 
 class AskFor(SansIOHTTPPolicy):
-    """Names another version than the client would: it refuses by itself to ask for what it does not know."""
+    """Replaces the api-version in the request, because the client refuses one that it does not support."""
 
     def __init__(self, version):
         self.version = version
@@ -41,7 +41,7 @@ def client(sim, credential, subscription, version, **more):
 
 
 def play(sim, checks, version):
-    """Both halves, a group, a member of the other tenant, and everything back."""
+    """Creates both sides, a group and a member of the other tenant, and deletes everything."""
     home, away = sim.credential("app", sim.central_tenant), sim.credential("app", sim.target_tenant)
     central = client(sim, home, sim.central_subscription, version)
     both = client(sim, home, sim.central_subscription, version, auxiliary=[away])
@@ -55,8 +55,8 @@ def play(sim, checks, version):
         "before", lambda: central.scope_connections.get(*manager, "half"), 404, "NotFound", ResourceNotFoundError
     )
     made = central.scope_connections.create_or_update(*manager, "half", ours)
-    checks.equal("the manager's half", (made.connection_state, made.tenant_id), ("Pending", sim.target_tenant))
-    checks.equal("the scope's half", connections.create_or_update("half", theirs).connection_state, "Pending")
+    checks.equal("the scope connection", (made.connection_state, made.tenant_id), ("Pending", sim.target_tenant))
+    checks.equal("the network manager connection", connections.create_or_update("half", theirs).connection_state, "Pending")
     states = sim.eventually(
         lambda: (central.scope_connections.get(*manager, "half").connection_state,
                  connections.get("half").connection_state),
@@ -89,7 +89,7 @@ def play(sim, checks, version):
     poller.result()
     checks.equal("deletion of the group", poller.status(), "Succeeded")
     central.scope_connections.delete(*manager, "half")
-    checks.equal("the survivor", connections.get("half").connection_state, "Revoked")
+    checks.equal("the remaining side", connections.get("half").connection_state, "Revoked")
     connections.delete("half")
     checks.refused("after", lambda: connections.get("half"), 404, "NotFound", ResourceNotFoundError)
 

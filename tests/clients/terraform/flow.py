@@ -3,7 +3,7 @@
     twinspan sim --listen 127.0.0.1:0 --ready ready.json --ready-world &
     python tests/clients/terraform/flow.py PROVIDERS azurerm|azapi ready|unprepared ready.json
 
-`ready` needs the ready world, `unprepared` the shipped one; `azapi core` is `ready` in one api-version.
+`ready` needs the ready world, `unprepared` the shipped one; `azapi core` is `ready` with one api-version.
 
 PROVIDERS is a folder with the binaries of a release: `terraform-provider-azurerm…`, `terraform-provider-azapi…`.
 """
@@ -11,7 +11,7 @@ PROVIDERS is a folder with the binaries of a release: `terraform-provider-azurer
 import sys
 from pathlib import Path
 
-# The checks are counted, and the simulator is spoken to, as for Microsoft's clients.
+# The modules that count checks and control the simulator are shared with Microsoft's clients.
 sys.path.append(str(Path(__file__).resolve().parent.parent / "python"))
 
 from checks import Checks  # noqa: E402

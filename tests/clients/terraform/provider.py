@@ -1,4 +1,4 @@
-"""A provider of Terraform, driven as Terraform drives it."""
+"""Drives a Terraform provider as Terraform does."""
 
 import json
 import subprocess
@@ -8,14 +8,14 @@ import schema
 from values import UNKNOWN, decode, differences, encode, for_state, plain
 from wire import Wire
 
-# By which a provider knows that it was not started by hand.
+# Tells a provider that Terraform started it, and not a person.
 COOKIE = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"
 TERRAFORM = "1.13.0"
 ERROR = 1
 
 
 class Refused(Exception):
-    """A provider's error, in its words."""
+    """A provider's error, with its message."""
 
 
 class Inconsistent(Exception):
@@ -23,7 +23,7 @@ class Inconsistent(Exception):
 
 
 def _heard(diagnostics):
-    """Raises what is wrong; gives the warnings."""
+    """Raises the errors; returns the warnings."""
     wrong = [f"{said.summary}\n{said.detail}" for said in diagnostics if said.severity == ERROR]
     if wrong:
         raise Refused("\n\n".join(wrong))
@@ -32,7 +32,7 @@ def _heard(diagnostics):
 
 @dataclass
 class Plan:
-    """What would be done: `create`, `update`, `replace`, `delete` or `no-op`; and what changes."""
+    """The planned action (`create`, `update`, `replace`, `delete` or `no-op`) and its changes."""
 
     action: str
     changes: list
@@ -57,7 +57,7 @@ class Provider:
     def __exit__(self, *_):
         try:
             self.wire.shut_down()
-        except Exception:  # it may end before it answers
+        except Exception:  # it may end before it responds
             pass
         self.wire.close()
         try:
@@ -93,7 +93,7 @@ class Provider:
 
 
 class Resource:
-    """A managed resource: its configuration, and what the state file would keep of it."""
+    """A managed resource: its configuration, and its part of the state file."""
 
     def __init__(self, provider, type_name, given):
         self.provider, self.type_name, self.given = provider, type_name, given
@@ -116,7 +116,7 @@ class Resource:
         self._identity = identity if identity.ByteSize() else None
 
     def refresh(self):
-        """What is kept, read from a state file, and then from the cloud. Gives where that differs."""
+        """Reads the state as from a state file, then the cloud. Returns the differences."""
         if not self.there:
             return []
         wire, before = self.provider.wire, self._state
@@ -132,7 +132,7 @@ class Resource:
         return differences(before, self._state)
 
     def plan(self, **changed):
-        """What the configuration, with these changes for good, would do to what is kept."""
+        """Changes the configuration permanently, and plans it against the state."""
         self.given = {key: value for key, value in (self.given | changed).items() if value is not None}
         wire = self.provider.wire
         config = schema.configured(self._schema.block, self.given)
@@ -158,7 +158,7 @@ class Resource:
         return answer
 
     def apply(self, **changed):
-        """Plans and does it. Gives the plan."""
+        """Plans and applies. Returns the plan."""
         plan = self.plan(**changed)
         if plan.action == "no-op":
             return plan
@@ -172,7 +172,7 @@ class Resource:
             config=self._packed(config), planned_private=answer.planned_private,
             planned_identity=answer.planned_identity if answer.planned_identity.ByteSize() else None,
         )
-        # What was made before an error is kept, so that it can be removed.
+        # What was created before an error stays in the state, so that it can be destroyed.
         self._kept(applied.new_state, applied.private, applied.new_identity)
         _heard(applied.diagnostics)
         if not applied.legacy_type_system:
@@ -180,7 +180,7 @@ class Resource:
         return plan
 
     def _as_planned(self, planned):
-        """Terraform reports a bug where a provider does something else than it planned."""
+        """Raises an error if the provider did not do what it planned, which Terraform reports as a bug."""
         planned, made = plain(planned), plain(self._state)
         broken = [
             found
@@ -210,7 +210,7 @@ class Resource:
         self._private, self._identity = b"", None
 
     def imported(self, address):
-        """The same configuration, with what an import by `address` and a read keep."""
+        """The same configuration, with the state after an import by `address` and a read."""
         other = Resource(self.provider, self.type_name, self.given)
         done = self.provider.wire.import_state(type_name=self.type_name, id=address)
         _heard(done.diagnostics)

@@ -1,4 +1,4 @@
-"""A schema that a provider gave: the type of its values, and what a configuration becomes in it."""
+"""A provider's schema: the type of its values, and how it completes a configuration."""
 
 import json
 
@@ -24,7 +24,7 @@ def type_of(block):
 
 
 def configured(block, given):
-    """The whole object of a configuration: what is not given is null, a block that is not there an empty list."""
+    """The complete object of a configuration: a missing argument is null, a missing block an empty list."""
     known = {attribute.name for attribute in block.attributes} | {nested.type_name for nested in block.block_types}
     strange = given.keys() - known
     assert not strange, f"no such arguments: {sorted(strange)}; there are {sorted(known)}"
@@ -39,8 +39,8 @@ def configured(block, given):
 
 
 def proposed(block, prior, config):
-    """What Terraform proposes before the provider has its say: the configuration, and for what only the provider sets, or
-    sets where nothing is configured, what was there before."""
+    """What Terraform proposes to the provider: the configuration, and the prior value of each argument that only the provider
+    sets, or that it sets if nothing is configured."""
     prior = prior or {}
     whole = {}
     for attribute in block.attributes:
@@ -63,6 +63,6 @@ def proposed(block, prior, config):
 
 
 def _corresponds(block, before, given):
-    """Whether an element of a set is what is configured, but for what the provider sets."""
+    """Whether an element of a set equals the configuration, except for what the provider sets."""
     computed = {attribute.name for attribute in block.attributes if attribute.computed}
     return all(before.get(name) == value or (value is None and name in computed) for name, value in given.items())

@@ -18,14 +18,14 @@ UNKNOWN = Unknown()
 
 @dataclass
 class Dynamic:
-    """A value that carries its type along."""
+    """A value together with its type."""
 
     type: object
     value: object
 
 
 def infer(value):
-    """The type of a value that a configuration gives where any type may stand."""
+    """The type of a configured value whose schema allows any type."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, (int, float)):
@@ -64,7 +64,7 @@ def _prepare(value, kind):
 
 
 def encode(value, kind):
-    # What has a type of its own is named by bytes.
+    # Types of dynamic values are bytes in msgpack.
     return msgpack.packb(_prepare(value, kind))
 
 
@@ -77,7 +77,7 @@ def _restore(value, kind):
         own = json.loads(value[0])
         return Dynamic(own, _restore(value[1], own))
     if isinstance(kind, str):
-        # Numbers that fit nowhere else are text.
+        # Numbers that fit no msgpack number are text.
         return float(value) if kind == "number" and isinstance(value, str) else value
     match kind[0]:
         case "list" | "set":
@@ -115,7 +115,7 @@ def for_state(value, kind):
 
 
 def plain(value):
-    """The value without the types that came along, to look at."""
+    """The value without the types of dynamic values, for comparison."""
     if isinstance(value, Dynamic):
         return plain(value.value)
     if isinstance(value, list):
@@ -126,7 +126,7 @@ def plain(value):
 
 
 def differences(before, after, place=""):
-    """Where two values differ, and how; an unknown value differs from every known one."""
+    """The differences of two values, by place; an unknown value differs from every known one."""
     before, after = plain(before), plain(after)
     if isinstance(before, dict) and isinstance(after, dict):
         return [

@@ -1,6 +1,6 @@
-"""How Terraform speaks to a provider: gRPC over a socket of this machine, in the plug-in protocol's versions 5 and 6.
+"""Terraform's plug-in protocol, versions 5 and 6: gRPC over a socket of this machine.
 
-Only what is needed here, as a table of field numbers. Fields that are not listed are skipped, as protocol buffers allow.
+A table of field numbers lists only what is needed here. Other fields are skipped, as protocol buffers allow.
 """
 
 import grpc
@@ -44,7 +44,7 @@ ReadData: type_name string 1, config Value 2
 ReadDataDone: state Value 1, diagnostics *Diagnostic 2
 """
 
-# What is called: its names in versions 5 and 6, and the messages that it takes and gives.
+# The calls: name in versions 5 and 6, request message, response message.
 CALLS = {
     "schemas": ("GetSchema", "GetProviderSchema", "Empty", "Schemas"),
     "validate_provider": ("PrepareProviderConfig", "ValidateProviderConfig", "Config", ("Prepared", "Validated")),
@@ -65,7 +65,7 @@ OPTIONAL, REPEATED, MESSAGE = 1, 3, 11
 
 def messages(version):
     """The classes of one version of the protocol, by name."""
-    # Fields keep whether they were set, which `proto2` says of every field; the bytes are the same.
+    # `proto2` records for every field whether it was set; the bytes are the same.
     file = descriptor_pb2.FileDescriptorProto(name=f"plugin{version}", package=f"plugin{version}", syntax="proto2")
     for line in MESSAGES.strip().splitlines():
         name, _, fields = line.partition(": ")
@@ -98,10 +98,10 @@ def messages(version):
 
 
 class Wire:
-    """One provider's calls as methods, each of which takes its request's fields."""
+    """One provider's calls as methods; each takes the fields of its request."""
 
     def __init__(self, address, version):
-        # A schema is large.
+        # No limit: a schema is large.
         limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         self._channel = grpc.insecure_channel(address, options=limits)
         self.messages = messages(version)

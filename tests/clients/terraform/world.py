@@ -1,4 +1,4 @@
-"""`twinspan sim`, and how Terraform's providers are pointed at it."""
+"""`twinspan sim`, and the settings that point Terraform's providers at it."""
 
 import os
 import threading
@@ -11,7 +11,7 @@ from provider import Provider
 
 
 class World(Controls):
-    """Who can sign in, and how."""
+    """The identities that can sign in, and their credentials."""
 
     def __init__(self, ready_file, providers):
         super().__init__(ready_file)
@@ -25,13 +25,13 @@ class World(Controls):
         self._started = 0
 
     def binary(self, name):
-        """The newest of a provider's binaries, as a release names it: `terraform-provider-NAME_v1.2.3…`."""
+        """The newest of a provider's binaries, named as in a release: `terraform-provider-NAME_v1.2.3…`."""
         found = sorted(self._providers.glob(f"terraform-provider-{name}*"))
         assert found, f"{self._providers} has no terraform-provider-{name}"
         return found[-1]
 
     def start(self, name):
-        """A provider's process, with nothing of this machine's environment."""
+        """Starts a provider's process without this machine's environment."""
         self._started += 1
         environment = {"SSL_CERT_FILE": self.ca_file, "HOME": str(self.folder), "PATH": os.environ.get("PATH", "")}
         return Provider(self.binary(name), environment, self.folder / f"{name}-{self._started}.log")
@@ -75,7 +75,7 @@ class World(Controls):
 
     @contextmanager
     def passing(self, by):
-        """The clock goes on by itself while a provider waits, faster than the provider's own."""
+        """Advances the simulator's clock while a provider waits, faster than the provider's own clock."""
         done = threading.Event()
 
         def go_on():
@@ -92,7 +92,7 @@ class World(Controls):
 
     @contextmanager
     def configured(self, name, identity, tenant, scope, auxiliary=(), **more):
-        """A provider's process that is signed in."""
+        """A provider's process, configured and signed in."""
         with self.start(name) as provider:
             provider.configure(getattr(self, name)(identity, tenant, scope, auxiliary, **more))
             yield provider

@@ -1,4 +1,4 @@
-"""Connectivity configurations, their deployment, and what they come to."""
+"""Connectivity configurations, their deployment, and their effect."""
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.mgmt.network.models import (
@@ -67,7 +67,7 @@ def play(sim, checks):
             "without it", lambda: central.connectivity_configurations.create_or_update(*manager, HUB, body),
             403, "LinkedAuthorizationFailed",
         )
-        checks.contains("its words", error.message, sim.target_subscription, "Microsoft.Network/virtualNetworks/write")
+        checks.contains("its message", error.message, sim.target_subscription, "Microsoft.Network/virtualNetworks/write")
         made = with_both(sim).connectivity_configurations.create_or_update(*manager, HUB, body)
         checks.equal("with it", made.properties.hubs[0].resource_id, sim.target_networks[1])
         poller = central.connectivity_configurations.begin_delete(*manager, HUB)
@@ -92,14 +92,14 @@ def play(sim, checks):
         checks.equal("at once the list is empty", seen[0], [])
         checks.equal("then it is deployed", seen[-1], [("westeurope", "Deployed")])
         status = deployed(central, manager)[0]
-        checks.equal("what", (status.configuration_ids, status.deployment_type), ([mesh_id], "Connectivity"))
+        checks.equal("which", (status.configuration_ids, status.deployment_type), ([mesh_id], "Connectivity"))
         checks.equal("no error", status.error_message, "")
         active = central.list_active_connectivity_configurations(
             *manager, ActiveConfigurationParameter(regions=["westeurope"])
         ).value
         checks.equal("active", [(c.id, c.region) for c in active], [(mesh_id, "westeurope")])
         checks.refused(
-            "a commit of what is not there",
+            "a commit of a configuration that does not exist",
             lambda: commit(central, manager, [f"{mesh_id}-none"]), 400, "BadRequest",
         )
 
@@ -115,7 +115,7 @@ def play(sim, checks):
 
 
 def remove(sim, checks):
-    """Teardown: what is deployed is withdrawn before it is deleted."""
+    """Teardown: withdraws the deployed configuration before it deletes it."""
     central = central_client(sim)
     manager = (sim.group, sim.manager)
     checks.refused(

@@ -1,4 +1,4 @@
-"""Both halves of a cross-tenant connection."""
+"""Both sides of a cross-tenant connection."""
 
 from azure.core.exceptions import ClientAuthenticationError, ResourceNotFoundError
 from azure.mgmt.network import NetworkManagementClient
@@ -47,32 +47,32 @@ def play(sim, checks):
         for listed in (central.network_managers.list(sim.group), central.network_managers.list_by_subscription()):
             checks.equal("listed", [m.id for m in listed], [sim.manager_id])
 
-    with checks.scene("two makers of 404"):
+    with checks.scene("the two sources of 404"):
         error = checks.refused(
-            "a half of a manager that is there", lambda: central.scope_connections.get(*manager, NAME),
+            "a scope connection of an existing manager", lambda: central.scope_connections.get(*manager, NAME),
             404, "NotFound", ResourceNotFoundError,
         )
-        checks.contains("the provider's words", error.message, f"Resource [{sim.manager_id}/scopeConnections/{NAME}]")
+        checks.contains("the provider's message", error.message, f"Resource [{sim.manager_id}/scopeConnections/{NAME}]")
         checks.equal("by the provider", error.response.headers.get("x-ms-failure-cause"), None)
         error = checks.refused(
-            "a half of none", lambda: central.scope_connections.get(sim.group, "nm-none", NAME),
+            "a scope connection of no manager", lambda: central.scope_connections.get(sim.group, "nm-none", NAME),
             404, "ResourceNotFound", ResourceNotFoundError,
         )
-        checks.contains("the gateway's words", error.message, "'Microsoft.Network/networkManagers/nm-none")
+        checks.contains("the gateway's message", error.message, "'Microsoft.Network/networkManagers/nm-none")
         checks.equal("by the gateway", error.response.headers.get("x-ms-failure-cause"), "gateway")
 
-    with checks.scene("one half waits for the other"):
+    with checks.scene("one side waits for the other"):
         made = central.scope_connections.create_or_update(*manager, NAME, ours(sim, description="to Fabrikam"))
-        checks.equal("reply", made.properties.connection_state, "Pending")
+        checks.equal("response", made.properties.connection_state, "Pending")
         checks.equal("has no etag", made.etag, None)
         checks.equal("type", made.type, "Microsoft.Network/networkManagers/scopeConnections")
-        checks.equal("kept", (made.properties.tenant_id, made.properties.description), (sim.target_tenant, "to Fabrikam"))
+        checks.equal("stored", (made.properties.tenant_id, made.properties.description), (sim.target_tenant, "to Fabrikam"))
         checks.equal("made by an application", made.system_data.created_by_type, "Application")
         sim.advance("1m")
         seen = central.scope_connections.get(*manager, NAME).properties.connection_state
         checks.equal("a minute later", seen, "Pending")
         checks.refused(
-            "a tenant that is no GUID",
+            "a tenant that is not a GUID",
             lambda: central.scope_connections.create_or_update(*manager, "bad", ours(sim, tenant_id="fabrikam")),
             400, "BadRequest",
         )
@@ -80,15 +80,15 @@ def play(sim, checks):
             NetworkManagementClient, sim.credential("app", sim.central_tenant), sim.target_subscription
         )
         checks.refused(
-            "the other half with this tenant's token",
+            "the network manager connection with this tenant's token",
             lambda: wrong.subscription_network_manager_connections.create_or_update(NAME, theirs(sim)),
             401, "InvalidAuthenticationTokenTenant", ClientAuthenticationError,
         )
 
-    with checks.scene("both halves become Connected, after the reply"):
+    with checks.scene("both sides become Connected, after the response"):
         connections = target.subscription_network_manager_connections
         made = connections.create_or_update(NAME, theirs(sim))
-        checks.equal("reply", made.properties.connection_state, "Pending")
+        checks.equal("response", made.properties.connection_state, "Pending")
         checks.equal("manager", made.properties.network_manager_id, sim.manager_id)
         states = sim.eventually(
             lambda: (
@@ -97,10 +97,10 @@ def play(sim, checks):
             ),
             lambda both: both == ("Connected", "Connected"),
         )
-        checks.equal("first look", states[0], ("Pending", "Pending"))
-        checks.equal("last look", states[-1], ("Connected", "Connected"))
+        checks.equal("first read", states[0], ("Pending", "Pending"))
+        checks.equal("last read", states[-1], ("Connected", "Connected"))
         again = central.scope_connections.create_or_update(*manager, NAME, ours(sim, description="to Fabrikam"))
-        checks.equal("written again it stays", again.properties.connection_state, "Connected")
+        checks.equal("written again, its state stays", again.properties.connection_state, "Connected")
         listed = {c.name: c.properties.connection_state for c in central.scope_connections.list(*manager)}
         checks.equal("the manager's list", listed, {NAME: "Connected"})
         listed = {c.name: c.properties.connection_state for c in connections.list()}
@@ -112,19 +112,19 @@ def play(sim, checks):
 
 
 def remove(sim, checks):
-    """Teardown: one half breaks the link at once; the survivor says so."""
+    """Teardown: deleting one side breaks the link at once, and the remaining side becomes Revoked."""
     central, target = central_client(sim), target_client(sim)
     manager = (sim.group, sim.manager)
     connections = target.subscription_network_manager_connections
     central.scope_connections.delete(*manager, NAME)
     checks.refused(
-        "the manager's half", lambda: central.scope_connections.get(*manager, NAME),
+        "the scope connection", lambda: central.scope_connections.get(*manager, NAME),
         404, "NotFound", ResourceNotFoundError,
     )
-    checks.equal("the survivor", connections.get(NAME).properties.connection_state, "Revoked")
+    checks.equal("the remaining side", connections.get(NAME).properties.connection_state, "Revoked")
     scopes = central.network_managers.get(*manager).properties.network_manager_scopes.cross_tenant_scopes
     checks.equal("other tenants' scopes", scopes, [])
     connections.delete(NAME)
-    checks.refused("the scope's half", lambda: connections.get(NAME), 404, "NotFound", ResourceNotFoundError)
+    checks.refused("the network manager connection", lambda: connections.get(NAME), 404, "NotFound", ResourceNotFoundError)
     connections.delete(NAME)
     checks.equal("both lists", (list(connections.list()), list(central.scope_connections.list(*manager))), ([], []))

@@ -51,7 +51,7 @@ async def _play(sim, checks):
     admin = graph(sim, sim.credential("target-admin", sim.target_tenant))
     central = graph(sim, sim.credential("central", sim.central_tenant))
 
-    with checks.scene("who signed in, in which organisation"):
+    with checks.scene("the principal that signed in, and its organisation"):
         me = await central.me.get()
         checks.equal("the central administrator", me.mail, CENTRAL_MAIL)
         for client, tenant in ((central, sim.central_tenant), (admin, sim.target_tenant)):
@@ -60,7 +60,7 @@ async def _play(sim, checks):
 
     with checks.scene("a guest is invited once and is pending until it accepts"):
         wanted = Users.UsersRequestBuilderGetQueryParameters(filter=f"mail eq '{CENTRAL_MAIL}'", select=STATE)
-        checks.equal("nobody yet", (await admin.users.get(asking(wanted))).value, [])
+        checks.equal("no guest yet", (await admin.users.get(asking(wanted))).value, [])
         body = Invitation(
             invited_user_email_address=CENTRAL_MAIL, invite_redirect_url="https://portal.azure.com",
             invited_user_display_name="Nina", send_invitation_message=False,
@@ -84,14 +84,14 @@ async def _play(sim, checks):
         checks.equal("found by mail", [u.id for u in found], [guest])
         sim.guest = guest
 
-    with checks.scene("Graph refuses in its own words"):
+    with checks.scene("Graph refuses with its own messages"):
         await _refused(
             checks, "an unknown user", admin.users.by_user_id("99999999-0000-0000-0000-000000000002").get(),
             404, "Request_ResourceNotFound",
         )
         guest = graph(sim, sim.credential("target", sim.target_tenant))
         checks.equal("a guest sees itself", (await guest.me.get()).mail, CENTRAL_MAIL)
-        await _refused(checks, "a guest's look at all users", guest.users.get(), 403, "Authorization_RequestDenied")
+        await _refused(checks, "a guest lists all users", guest.users.get(), 403, "Authorization_RequestDenied")
         await _refused(
             checks, "a guest's invitation",
             guest.invitations.post(
@@ -125,13 +125,13 @@ async def _play(sim, checks):
 
 
 def remove_guest(sim, checks):
-    """Teardown's last act."""
+    """Deletes the guest, as the last act of the teardown."""
 
     async def act():
         admin = graph(sim, sim.credential("target-admin", sim.target_tenant))
         await admin.users.by_user_id(sim.guest).delete()
         await _refused(
-            checks, "the guest that is gone", admin.users.by_user_id(sim.guest).get(), 404, "Request_ResourceNotFound"
+            checks, "the deleted guest", admin.users.by_user_id(sim.guest).get(), 404, "Request_ResourceNotFound"
         )
 
     asyncio.run(act())

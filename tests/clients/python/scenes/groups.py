@@ -26,7 +26,7 @@ GROUP = "ng-spokes"
 
 
 def with_both(sim, **more):
-    """The central tenant's token, and the target tenant's beside it."""
+    """A client that sends the central tenant's token and the target tenant's."""
     return central_client(sim, auxiliary=[sim.credential("app", sim.target_tenant)], **more)
 
 
@@ -43,22 +43,22 @@ def play(sim, checks):
     manager = (sim.group, sim.manager)
     group = (*manager, GROUP)
 
-    with checks.scene("a group is written with and without a body, and only under its condition"):
+    with checks.scene("a group is written with and without a body, and only if its condition holds"):
         made = central.network_groups.create_or_update(*group, NetworkGroup())
         checks.equal("member type", made.properties.member_type, "VirtualNetwork")
         checks.equal("description", made.properties.description, "")
         checks.equal("state", made.properties.provisioning_state, "Succeeded")
-        checks.equal("etag of the reply", made.etag, "")
+        checks.equal("etag of the response", made.etag, "")
         etag = central.network_groups.get(*group).etag
         body = NetworkGroup(properties=NetworkGroupProperties(description="spokes", member_type="VirtualNetwork"))
         checks.refused(
-            "an etag of before", lambda: central.network_groups.create_or_update(
+            "another etag", lambda: central.network_groups.create_or_update(
                 *group, body, etag='"other"', match_condition=MatchConditions.IfNotModified
             ),
             412, "PreconditionFailed", ResourceModifiedError,
         )
         checks.refused(
-            "only if it is not there", lambda: central.network_groups.create_or_update(
+            "only if it does not exist", lambda: central.network_groups.create_or_update(
                 *group, body, match_condition=MatchConditions.IfMissing
             ),
             412, "PreconditionFailed", ResourceExistsError,
@@ -99,28 +99,28 @@ def play(sim, checks):
         refused("without any", central)
         refused("with the same tenant's", central_client(sim, auxiliary=[sim.credential("app", sim.central_tenant)]))
         checks.refused(
-            "with a bad one", lambda: put(central_client(sim, auxiliary=[Stale()])),
+            "with an invalid one", lambda: put(central_client(sim, auxiliary=[Stale()])),
             401, "InvalidAuthenticationToken", ClientAuthenticationError,
         )
         checks.equal("nothing was written", {change for *_, change in sim.writes()[before:]}, {"none"})
-        checks.equal("nothing is there", list(central.static_members.list(*group)), [])
+        checks.equal("no member exists", list(central.static_members.list(*group)), [])
         recorder = Recorder()
         made = put(with_both(sim, per_call_policies=[recorder]))
         checks.equal("with it", recorder.statuses(), [("PUT", 200)])
-        checks.equal("reply", (made.properties.provisioning_state, made.properties.region), ("Updating", ""))
+        checks.equal("response", (made.properties.provisioning_state, made.properties.region), ("Updating", ""))
         states = sim.eventually(
             lambda: central.static_members.get(*group, "vnet-app").properties.provisioning_state,
             lambda state: state != "Updating",
         )
         checks.equal("states", (states[0], states[-1]), ("Updating", "Succeeded"))
         seen = both.static_members.get(*group, "vnet-app")
-        checks.equal("a read puts up with it", seen.properties.resource_id, network)
+        checks.equal("a read accepts it", seen.properties.resource_id, network)
         checks.equal("region", seen.properties.region, "westeurope")
 
-    with checks.scene("a network that is not there fails after the write was accepted"):
+    with checks.scene("a network that does not exist fails after the write was accepted"):
         nowhere = f"{sim.target_networks[0].rsplit('/', 1)[0]}/vnet-none"
         made = both.static_members.create_or_update(*group, "vnet-none", member_of(nowhere))
-        checks.equal("reply", made.properties.provisioning_state, "Updating")
+        checks.equal("response", made.properties.provisioning_state, "Updating")
         states = sim.eventually(
             lambda: central.static_members.get(*group, "vnet-none").properties.provisioning_state,
             lambda state: state != "Updating",
@@ -128,7 +128,7 @@ def play(sim, checks):
         checks.equal("in the end", states[-1], "Failed")
         central.static_members.delete(*group, "vnet-none")
         checks.refused(
-            "what is no network", lambda: central.static_members.create_or_update(
+            "a resource that is not a network", lambda: central.static_members.create_or_update(
                 *group, "bad", member_of(f"/subscriptions/{sim.central_subscription}")
             ),
             400, "BadRequest",
@@ -158,20 +158,20 @@ def play(sim, checks):
         wanted["vnet-app"] = (sim.target_networks[0], "Succeeded")
         checks.equal("members", listed, wanted)
         checks.refused(
-            "a member that is not there", lambda: central.static_members.get(*group, "vnet-99"),
+            "a member that does not exist", lambda: central.static_members.get(*group, "vnet-99"),
             404, "NotFound", ResourceNotFoundError,
         )
 
 
 class Stale:
-    """A credential whose token nobody issued."""
+    """A credential with an invalid token."""
 
     def get_token(self, *scopes, **more):
         return AccessToken("a.b.c", 4102444800)
 
 
 def remove(sim, checks):
-    """Teardown: members, then their group."""
+    """Teardown: deletes members, then their group."""
     central = central_client(sim)
     manager = (sim.group, sim.manager)
     group = (*manager, GROUP)
@@ -183,10 +183,10 @@ def remove(sim, checks):
     poller = client.network_groups.begin_delete(*group, force=True)
     poller.result()
     checks.equal("the deletion ends", (poller.done(), poller.status()), (True, "Succeeded"))
-    checks.equal("it goes on in the background", recorder.statuses()[0], ("DELETE", 202))
+    checks.equal("it continues in the background", recorder.statuses()[0], ("DELETE", 202))
     checks.equal("and ends without a body", recorder.statuses()[-1], ("GET", 204))
     locations = [headers["location"] for _, status, headers in recorder.exchanges if status == 202]
-    checks.that("each look has another address", len(set(locations)) == len(locations) >= 2, len(locations))
+    checks.that("each poll has another address", len(set(locations)) == len(locations) >= 2, len(locations))
     checks.refused("the group", lambda: central.network_groups.get(*group), 404, "NotFound", ResourceNotFoundError)
     again = central.network_groups.begin_delete(*group)
     checks.equal("a second time", (again.result(), again.status()), (None, "Succeeded"))

@@ -1,4 +1,4 @@
-"""A connection at a management group: registered there first, and seen by everything below it."""
+"""A connection at a management group, where the provider is registered first."""
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.mgmt.network import NetworkManagementClient
@@ -21,15 +21,15 @@ def play(sim, checks):
         error = checks.refused(
             "before", lambda: connections.create_or_update(GROUP, NAME, theirs(sim)), 400, "BadRequest"
         )
-        checks.contains("its words", error.message, f"Resource [{SCOPE}] is not within tenant")
+        checks.contains("its message", error.message, f"Resource [{SCOPE}] is not within tenant")
         resources = sim.client(ResourceManagementClient, admin, sim.target_subscription)
         answer = resources.providers.register_at_management_group_scope("Microsoft.Network", GROUP)
-        checks.equal("the answer has no body", answer, None)
+        checks.equal("the response has no body", answer, None)
         made = connections.create_or_update(GROUP, NAME, theirs(sim))
         checks.equal("after", (made.id, made.properties.connection_state),
                      (f"{SCOPE}/providers/Microsoft.Network/networkManagerConnections/{NAME}", "Pending"))
 
-    with checks.scene("both halves of a management group become Connected"):
+    with checks.scene("both sides of a management group become Connected"):
         central.scope_connections.create_or_update(*manager, NAME, ours(sim, resource_id=SCOPE))
         states = sim.eventually(
             lambda: (
@@ -44,6 +44,6 @@ def play(sim, checks):
         checks.equal("listed", [c.name for c in connections.list(GROUP)], [NAME])
         connections.delete(GROUP, NAME)
         state = central.scope_connections.get(*manager, NAME).properties.connection_state
-        checks.equal("the survivor", state, "Revoked")
+        checks.equal("the remaining side", state, "Revoked")
         central.scope_connections.delete(*manager, NAME)
         checks.refused("after", lambda: connections.get(GROUP, NAME), 404, "NotFound", ResourceNotFoundError)

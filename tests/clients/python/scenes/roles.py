@@ -1,4 +1,4 @@
-"""Role definitions and assignments, and how long a new one takes to count."""
+"""Role definitions and assignments, and how long a new assignment takes to become effective."""
 
 import uuid
 
@@ -27,7 +27,7 @@ def play(sim, checks):
     def name_for(principal):
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{scope}|{principal}|{NETWORK_CONTRIBUTOR}"))
 
-    with checks.scene("a role is found by its name and says what it allows"):
+    with checks.scene("a role is found by its name and lists its actions"):
         found = list(admin.role_definitions.list(scope, filter="roleName eq 'Network Contributor'"))
         checks.equal("id", [role.id for role in found], [definition])
         checks.that("allows networks", "Microsoft.Network/*" in found[0].permissions[0].actions)
@@ -43,10 +43,10 @@ def play(sim, checks):
             "an assignment at once", lambda: assign(sim.principal, "ServicePrincipal", name_for(sim.principal)),
             400, "PrincipalNotFound",
         )
-        checks.contains("its words", error.message, "does not exist in the directory", sim.target_tenant)
+        checks.contains("its message", error.message, "does not exist in the directory", sim.target_tenant)
         sim.advance("6s")
 
-    with checks.scene("an assignment is made once"):
+    with checks.scene("an assignment is created once"):
         for principal, kind in ((sim.guest, "User"), (sim.principal, "ServicePrincipal")):
             made = assign(principal, kind, name_for(principal), description="by the client")
             checks.equal("principal", (made.principal_id, made.principal_type), (principal, kind))
@@ -71,13 +71,13 @@ def play(sim, checks):
         )
         checks.equal("its code", error.error.code, "RoleAssignmentNotFound")
 
-    with checks.scene("a new role counts only after a while, and then with a new token"):
+    with checks.scene("a new role becomes effective after a while, and then with a new token"):
         before = sim.client(SubscriptionClient, sim.credential("target", sim.target_tenant))
         error = checks.refused(
-            "the guest's first look", lambda: before.subscriptions.get(sim.target_subscription),
+            "the guest's first read", lambda: before.subscriptions.get(sim.target_subscription),
             403, "AuthorizationFailed",
         )
-        checks.contains("its words", error.message, sim.guest, "please refresh your credentials")
+        checks.contains("its message", error.message, sim.guest, "please refresh your credentials")
         sim.advance("10m")
         guest = sim.credential("target", sim.target_tenant)
         client = sim.client(SubscriptionClient, guest)
@@ -103,7 +103,7 @@ def play(sim, checks):
 
 
 def remove_assignments(sim, checks):
-    """Teardown: after the connections, before the guest."""
+    """Teardown: deletes the assignments after the connections and before the guest."""
     admin = sim.client(
         AuthorizationManagementClient, sim.credential("target-admin", sim.target_tenant), sim.target_subscription
     )

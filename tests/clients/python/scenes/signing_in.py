@@ -1,4 +1,4 @@
-"""Tokens: of which tenant, for whom, and in which words they are refused."""
+"""Tokens: their tenant, principal and audience, and the messages of refused sign-ins."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ def play(sim, checks):
         checks.contains(what, str(error), f"AADSTS{number}:")
         return str(error)
 
-    with checks.scene("sign-in is refused in Entra's words"):
+    with checks.scene("sign-in is refused with Entra's messages"):
         refused("a wrong secret", 7000215, "app", sim.central_tenant, secret="not-the-secret")
         refused("an application without a service principal", 700016, "app", sim.target_tenant)
         refused("a person who is not invited", 50020, "target", sim.target_tenant)
@@ -43,18 +43,18 @@ def play(sim, checks):
         )
         error = checks.raises("an unknown application", ClientAuthenticationError, lambda: stranger.get_token(arm))
         checks.contains("an unknown application", str(error), "AADSTS700016:")
-        # The client asks for the tenant's OpenID configuration first, and words that refusal itself.
+        # The client requests the tenant's OpenID configuration first, and writes the message of that refusal itself.
         nowhere = sim.credential("app", "99999999-0000-0000-0000-000000000000")
         error = checks.raises("an unknown tenant", ClientAuthenticationError, lambda: nowhere.get_token(arm))
         checks.contains("an unknown tenant", str(error), "99999999-0000-0000-0000-000000000000")
         credential = sim.credential("app", sim.central_tenant)
         error = checks.raises(
             "an unknown resource", ClientAuthenticationError,
-            lambda: credential.get_token("https://nobody.example/.default"),
+            lambda: credential.get_token("https://unknown.example/.default"),
         )
         checks.contains("an unknown resource", str(error), "AADSTS500011:")
 
-    with checks.scene("a token for Graph is none for Azure Resource Manager"):
+    with checks.scene("Azure Resource Manager refuses a token for Graph"):
         client = SubscriptionClient(
             sim.credential("app", sim.central_tenant), base_url=sim.arm,
             credential_scopes=[f"{sim.graph}/.default"], connection_verify=sim.ca_file,

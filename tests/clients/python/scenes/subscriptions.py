@@ -46,7 +46,7 @@ def play(sim, checks):
             "the other tenant's subscription", lambda: client.subscriptions.get(sim.target_subscription),
             401, "InvalidAuthenticationTokenTenant", ClientAuthenticationError,
         )
-        checks.contains("its words", error.message, sim.central_tenant, sim.target_tenant, "wrong issuer")
+        checks.contains("its message", error.message, sim.central_tenant, sim.target_tenant, "wrong issuer")
         challenge = error.response.headers["www-authenticate"]
         checks.contains("its challenge", challenge, f"authorization_uri=\"https://login.windows.net/{sim.target_tenant}")
         checks.refused(
@@ -54,7 +54,7 @@ def play(sim, checks):
             404, "SubscriptionNotFound", ResourceNotFoundError,
         )
 
-    with checks.scene("resource groups are read, asked for and refused"):
+    with checks.scene("resource groups are read, tested with HEAD, and refused"):
         client = sim.client(ResourceManagementClient, central, sim.central_subscription)
         names = [group.name for group in client.resource_groups.list()]
         checks.that("the manager's is listed", sim.group in names, names)
@@ -67,16 +67,16 @@ def play(sim, checks):
             404, "ResourceGroupNotFound", ResourceNotFoundError,
         )
         made = client.resource_groups.create_or_update("rg-clients", {"location": "westeurope", "tags": {"a": "b"}})
-        checks.equal("one that was made", (made.name, made.location, made.tags), ("rg-clients", "westeurope", {"a": "b"}))
+        checks.equal("one that was created", (made.name, made.location, made.tags), ("rg-clients", "westeurope", {"a": "b"}))
         client.resource_groups.begin_delete("rg-clients").result()
-        checks.equal("HEAD of one that is gone", client.resource_groups.check_existence("rg-clients"), False)
+        checks.equal("HEAD of a deleted one", client.resource_groups.check_existence("rg-clients"), False)
 
-    with checks.scene("a provider is registered by a request and a look"):
+    with checks.scene("a provider is registered by a request and polled"):
         resources = sim.client(ResourceManagementClient, admin, sim.target_subscription)
         provider = resources.providers.get("Microsoft.Network")
         checks.equal("before", provider.registration_state, "NotRegistered")
         answer = resources.providers.register("Microsoft.Network")
-        checks.equal("the answer of register", answer.registration_state, "Registering")
+        checks.equal("the response of register", answer.registration_state, "Registering")
         seen = sim.eventually(
             lambda: resources.providers.get("Microsoft.Network").registration_state, lambda s: s == "Registered"
         )
@@ -110,19 +110,19 @@ def play(sim, checks):
         def make():
             return network.virtual_networks.begin_create_or_update(third["resource_group"], "vnet-registered", body).result()
 
-        # It does so only where it reads the whole answer before it gives it on: not for long-running writes.
+        # It does so only if it reads the whole response before it returns it: not for long-running writes.
         checks.refused("a long-running write", make, 409, "MissingSubscriptionRegistration", ResourceExistsError)
         connections = network.subscription_network_manager_connections
         half = NetworkManagerConnection(properties=NetworkManagerConnectionProperties(network_manager_id=NO_MANAGER))
-        # The client sleeps between its looks; here that moves the simulator's clock.
+        # The client sleeps between its polls; here that advances the simulator's clock.
         with mock.patch("azure.mgmt.core.policies._base.time.sleep", lambda seconds: sim.advance(f"{seconds}s")):
             made = connections.create_or_update("by-itself", half)
-        checks.equal("state of what was made", made.properties.connection_state, "Pending")
+        checks.equal("state of the created connection", made.properties.connection_state, "Pending")
         checks.equal("after", resources.providers.get("Microsoft.Network").registration_state, "Registered")
         connections.delete("by-itself")
         checks.equal("a long-running write", make().properties.provisioning_state, "Succeeded")
         network.virtual_networks.begin_delete(third["resource_group"], "vnet-registered").result()
         checks.refused(
-            "what was deleted", lambda: network.virtual_networks.get(third["resource_group"], "vnet-registered"),
+            "the deleted network", lambda: network.virtual_networks.get(third["resource_group"], "vnet-registered"),
             404, "ResourceNotFound", ResourceNotFoundError,
         )

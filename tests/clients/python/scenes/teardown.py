@@ -1,4 +1,4 @@
-"""Everything is taken back, in Microsoft's order."""
+"""Deletes everything, in Microsoft's order."""
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.mgmt.network.models import (
@@ -17,7 +17,7 @@ def play(sim, checks):
         configurations.remove(sim, checks)
     with checks.scene("members, then their group"):
         groups.remove(sim, checks)
-    with checks.scene("one half breaks the connection, then the other goes"):
+    with checks.scene("one side is deleted and breaks the connection, then the other"):
         connection.remove(sim, checks)
     with checks.scene("role assignments"):
         roles.remove_assignments(sim, checks)
@@ -33,7 +33,7 @@ def network_manager(sim, checks):
     manager = (sim.group, "nm-clients")
 
     def make():
-        # A scope of its own: the resource group's manager has the subscription.
+        # Other features than the resource group's manager, which has the same subscription.
         scopes = NetworkManagerPropertiesNetworkManagerScopes(
             management_groups=[], subscriptions=[f"/subscriptions/{sim.central_subscription}"]
         )
@@ -46,8 +46,8 @@ def network_manager(sim, checks):
 
     with checks.scene("a network manager with children is not deleted by mistake"):
         made = make()
-        checks.equal("made", (made.name, made.tags, made.location), ("nm-clients", {"by": "client"}, "westeurope"))
-        checks.equal("its answer", recorder.statuses()[-1], ("PUT", 200))
+        checks.equal("created", (made.name, made.tags, made.location), ("nm-clients", {"by": "client"}, "westeurope"))
+        checks.equal("its response", recorder.statuses()[-1], ("PUT", 200))
         tagged = central.network_managers.patch(*manager, {"tags": {"by": "patch"}})
         checks.equal("patched", tagged.tags, {"by": "patch"})
         central.network_groups.create_or_update(*manager, "ng-nested", NetworkGroup())
@@ -64,11 +64,11 @@ def network_manager(sim, checks):
             "after it", lambda: central.network_managers.get(*manager), 404, "ResourceNotFound", ResourceNotFoundError
         )
 
-    with checks.scene("a forced deletion ends in the gateway's 404, which means that it is done"):
+    with checks.scene("a forced deletion ends with the gateway's 404, which means that it is done"):
         make()
         central.network_groups.create_or_update(*manager, "ng-nested", NetworkGroup())
         poller = central.network_managers.begin_delete(*manager, force=True)
-        # Recorded: the address lies under what is gone. The client takes that for an error; it is the end.
+        # Recorded: the operation's address is below the deleted manager. The client reports an error; the delete is complete.
         error = checks.refused("its end", poller.result, 404, "ResourceNotFound")
         checks.equal("by the gateway", error.response.headers.get("x-ms-failure-cause"), "gateway")
         checks.refused(
@@ -79,7 +79,7 @@ def network_manager(sim, checks):
 
 
 def nothing_left(sim, checks):
-    with checks.scene("throttled and failing once, a client goes on by itself"):
+    with checks.scene("a client retries by itself after throttling and one error"):
         recorder = Recorder()
         client = connection.central_client(sim, per_retry_policies=[recorder], retry_backoff_factor=0)
         path = f"networkManagers/{sim.manager}"
@@ -89,7 +89,7 @@ def nothing_left(sim, checks):
         ])
         found = client.network_managers.get(sim.group, sim.manager)
         checks.equal("in the end", found.id, sim.manager_id)
-        checks.equal("on the way", sorted(status for _, status in recorder.statuses()), [200, 429, 500])
+        checks.equal("statuses", sorted(status for _, status in recorder.statuses()), [200, 429, 500])
         sim.control("POST", "faults", [
             {"method": "GET", "path_contains": path, "fault": "throttle-no-header", "times": 1}
         ])
@@ -97,10 +97,10 @@ def nothing_left(sim, checks):
         error = checks.raises(
             "without retries", HttpResponseError, lambda: impatient.network_managers.get(sim.group, sim.manager)
         )
-        checks.equal("it is told", (error.status_code, error.error.code), (429, "TooManyRequests"))
+        checks.equal("its error", (error.status_code, error.error.code), (429, "TooManyRequests"))
 
     with checks.scene("everything that was created was created once"):
         created = [(method, path) for method, path, change in sim.writes() if change == "created"]
         twice = {one for one in created if created.count(one) > 1 and "nm-clients" not in one[1]}
         checks.equal("more than once", twice, set())
-        checks.that("there were many", len(created) > 50, len(created))
+        checks.that("the number of creates", len(created) > 50, len(created))

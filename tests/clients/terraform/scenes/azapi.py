@@ -1,4 +1,4 @@
-"""azapi: the same flow in the words of the REST interface."""
+"""azapi: the same flow with the bodies of the REST interface."""
 
 from contextlib import ExitStack
 
@@ -40,13 +40,13 @@ def play(world, checks):
         lists(world, checks, central, target, made)
         deployment(world, checks, central, alone, made)
         roles(world, checks, admin, target)
-        with checks.scene("azapi takes everything back, in order"):
+        with checks.scene("azapi deletes everything, in order"):
             for name in ("member", "group of networks", "theirs", "ours", "manager", "network", "group"):
                 destroyed(checks, world, made[name])
 
 
 def foundation(world, checks, central, made):
-    with checks.scene("azapi makes a resource group, a network and a network manager"):
+    with checks.scene("azapi creates a resource group, a network and a network manager"):
         group = resource(
             central, "Microsoft.Resources/resourceGroups", "rg-terraform", world.central_scope, version="2022-09-01",
             location="westeurope",
@@ -60,7 +60,7 @@ def foundation(world, checks, central, made):
         )
         made["network"] = applied(checks, world, network)
         updated(checks, network, body={"properties": space | {"flowTimeoutInMinutes": 10}})
-        # (What an import finds beyond the configuration, `type` and `etag` of subnets and such, azapi does not keep.)
+        # (azapi does not keep what an import finds beyond the configuration, such as `type` and `etag` of subnets.)
         imports(checks, network)
         part = central.resource("azapi_update_resource", {
             "type": f"{NETWORK}/virtualNetworks@{VERSION}", "resource_id": network["id"],
@@ -87,11 +87,11 @@ def foundation(world, checks, central, made):
 
 
 def connection(world, checks, central, target, made):
-    with checks.scene("azapi makes both halves of a connection"):
+    with checks.scene("azapi creates both sides of a connection"):
         link = {"tenantId": world.target_tenant, "resourceId": world.target_scope}
         ours = resource(central, f"{NETWORK}/networkManagers/scopeConnections", "to-fabrikam", made["manager"]["id"], link)
         made["ours"] = applied(checks, world, ours)
-        checks.equal("one half waits for the other", ours["output"]["properties"]["connectionState"], "Pending")
+        checks.equal("one side waits for the other", ours["output"]["properties"]["connectionState"], "Pending")
         updated(checks, ours, body={"properties": link | {"description": "to Fabrikam"}})
         imports(checks, ours)
         link = {"networkManagerId": made["manager"]["id"]}
@@ -127,17 +127,17 @@ def members(world, checks, central, alone, made):
         member = resource(central, f"{kind}/staticMembers", "vnet-app", group["id"], link, response_export_values=["*"])
         made["member"] = applied(checks, world, member)
         seen = member["output"]["properties"]
-        checks.equal("it settles", (seen["provisioningState"], seen["region"]), ("Succeeded", "westeurope"))
-        # As in Azure the request is accepted and the member fails later; azapi waits for it, and keeps it to be replaced.
+        checks.equal("it is provisioned", (seen["provisioningState"], seen["region"]), ("Succeeded", "westeurope"))
+        # As in Azure the request is accepted and the member fails later; azapi waits for it, and marks it to be replaced.
         link = {"resourceId": f"{world.networks[0]}-none"}
         none = resource(central, f"{kind}/staticMembers", "none", group["id"], link)
-        refused(checks, "a network that is not there", none.apply, '"provisioningState": "Failed"')
+        refused(checks, "a network that does not exist", none.apply, '"provisioningState": "Failed"')
         destroyed(checks, world, none)
 
 
 def lists(world, checks, central, target, made):
     manager = made["manager"]["id"] if "manager" in made else world.manager_id
-    with checks.scene("azapi lists what there is"):
+    with checks.scene("azapi lists what exists"):
         for provider, kind, parent, names in (
             (central, "networkManagers/scopeConnections", manager, ["to-fabrikam"]),
             (central, "networkManagers/networkGroups", manager, ["ng-terraform"]),
@@ -155,8 +155,8 @@ def lists(world, checks, central, target, made):
             "type": f"{NETWORK}/networkManagers/networkGroups@{VERSION}", "name": "none", "parent_id": manager,
             "ignore_not_found": ignore,
         })
-        refused(checks, "a group that is not there", lambda: read(None), "Resource not found")
-        checks.equal("or is told to mind", read(True)["exists"], False)
+        refused(checks, "a group that does not exist", lambda: read(None), "Resource not found")
+        checks.equal("with ignore_not_found", read(True)["exists"], False)
 
 
 def deployment(world, checks, central, alone, made):
@@ -165,7 +165,7 @@ def deployment(world, checks, central, alone, made):
         "action": "listDeploymentStatus", "method": "POST",
         "body": {"regions": ["westeurope"], "deploymentTypes": ["Connectivity"]}, "response_export_values": ["*"],
     })["output"]["value"]
-    with checks.scene("azapi makes a configuration, deploys and withdraws it"):
+    with checks.scene("azapi creates a configuration, deploys and withdraws it"):
         kind = f"{NETWORK}/networkManagers/connectivityConfigurations"
         shape = lambda hub: {
             "connectivityTopology": "HubAndSpoke", "deleteExistingPeering": "False", "isGlobal": "False",
@@ -176,7 +176,8 @@ def deployment(world, checks, central, alone, made):
             }],
         }
         foreign = resource(alone, kind, "foreign-hub", made["manager"]["id"], shape(world.networks[1]))
-        refused(checks, "a hub of the other tenant alone", foreign.apply, "403", "LinkedAuthorizationFailed")
+        what = "a hub of the other tenant without auxiliary_tenant_ids"
+        refused(checks, what, foreign.apply, "403", "LinkedAuthorizationFailed")
         for name, hub in (("foreign-hub", world.networks[1]), ("hub-and-spoke", world.hub)):
             made[name] = applied(checks, world, resource(central, kind, name, made["manager"]["id"], shape(hub)))
             imports(checks, made[name])
@@ -186,10 +187,10 @@ def deployment(world, checks, central, alone, made):
         }
         commit = action(central, made, "commit", body)
         checks.equal("commit", commit.apply().action, "create")
-        # It shows only after a while.
+        # The list shows it only after a while.
         world.advance("20m")
         seen = [(one["configurationIds"], one["deploymentStatus"]) for one in deployed()]
-        checks.equal("in time", seen, [(body["configurationIds"], "Deployed")])
+        checks.equal("after a while", seen, [(body["configurationIds"], "Deployed")])
         checks.equal("the action is not done again", commit.plan().action, "no-op")
         refused(checks, "what is deployed", made["hub-and-spoke"].destroy, "is part of a deployment")
         withdrawn = action(central, made, "commit", body | {"configurationIds": []})
@@ -200,7 +201,7 @@ def deployment(world, checks, central, alone, made):
 
 
 def roles(world, checks, admin, target):
-    with checks.scene("azapi gives and takes a role, and has no right to it"):
+    with checks.scene("azapi assigns and deletes a role, and is refused without permission"):
         given = {
             "principalId": target.data("azapi_client_config", {})["object_id"], "principalType": "ServicePrincipal",
             "roleDefinitionId": f"{world.target_scope}/providers/Microsoft.Authorization/roleDefinitions/"

@@ -1,4 +1,4 @@
-"""azapi in api-versions that its own schemas know of: the core of the flow in each."""
+"""azapi: the core of the flow in each api-version of its own schemas."""
 
 from lifecycle import applied, destroyed
 from scenes.azapi import NETWORK, imports, resource

@@ -24,7 +24,7 @@ def play(world, checks):
 
 
 def what_is_there(world, checks, central):
-    with checks.scene("azurerm reads what is there"):
+    with checks.scene("azurerm reads what exists"):
         subscription = central.data("azurerm_subscription", {})
         checks.equal("subscription", (subscription["id"], subscription["state"]), (world.central_scope, "Enabled"))
         every = central.data("azurerm_subscriptions", {})["subscriptions"]
@@ -42,13 +42,13 @@ def what_is_there(world, checks, central):
         region = central.data("azurerm_location", {"location": REGION})
         checks.equal("region", region["display_name"], "West Europe")
         refused(
-            checks, "a resource group that is not there",
+            checks, "a resource group that does not exist",
             lambda: central.data("azurerm_resource_group", {"name": "rg-none"}), "was not found",
         )
 
 
 def foundation(world, checks, central, made):
-    with checks.scene("azurerm makes a resource group, a network and a network manager"):
+    with checks.scene("azurerm creates a resource group, a network and a network manager"):
         group = central.resource("azurerm_resource_group", {"name": "rg-terraform", "location": REGION})
         made["group"] = applied(checks, world, group)
         updated(checks, group, tags={"made-by": "terraform"})
@@ -65,7 +65,7 @@ def foundation(world, checks, central, made):
             "name": "GatewaySubnet", "virtual_network_name": "vnet-terraform", "resource_group_name": "rg-terraform",
         })
         checks.equal("its subnet", subnet["address_prefixes"], ["10.77.1.0/24"])
-        # A subnet is made beside the network's own ones, which would take it for drift: in a network without any.
+        # In a network that configures no subnets: a network with its own subnets would report this one as drift.
         bare = central.resource("azurerm_virtual_network", {
             "name": "vnet-bare", "resource_group_name": "rg-terraform", "location": REGION, "address_space": ["10.78.0.0/16"],
         })
@@ -84,7 +84,7 @@ def foundation(world, checks, central, made):
             "scope": [{"subscription_ids": [world.central_scope]}], "scope_accesses": ["Connectivity"],
         })
         made["manager"] = applied(checks, world, manager)
-        updated(checks, manager, description="made by Terraform")
+        updated(checks, manager, description="created by Terraform")
         importable(checks, manager)
         again = central.resource("azurerm_network_manager", manager.given)
         refused(checks, "a second one of that name", again.apply, "already exists", "needs to be imported")
@@ -92,7 +92,7 @@ def foundation(world, checks, central, made):
 
 def connection(world, checks, central, target, made):
     manager = made["manager"]["id"] if "manager" in made else world.manager_id
-    with checks.scene("azurerm makes both halves of a connection"):
+    with checks.scene("azurerm creates both sides of a connection"):
         ours = central.resource("azurerm_network_manager_scope_connection", {
             "name": "to-fabrikam", "network_manager_id": manager, "target_scope_id": world.target_scope,
             "tenant_id": world.target_tenant,
@@ -100,7 +100,7 @@ def connection(world, checks, central, target, made):
         made["ours"] = applied(checks, world, ours)
         updated(checks, ours, description="to Fabrikam")
         importable(checks, ours)
-        checks.equal("one half waits for the other", ours["connection_state"], "Pending")
+        checks.equal("one side waits for the other", ours["connection_state"], "Pending")
         theirs = target.resource("azurerm_network_manager_subscription_connection", {
             "name": "to-contoso", "network_manager_id": manager, "subscription_id": world.target_scope,
         })
@@ -146,23 +146,23 @@ def members(world, checks, central, alone, made):
             made["members"].append(applied(checks, world, resource))
             checks.equal("region", resource["region"], REGION)
             importable(checks, resource)
-        # As in Azure the request is accepted, and the member fails later: azurerm does not look.
+        # As in Azure the request is accepted, and the member fails later: azurerm does not check.
         none = central.resource(member, foreign | {
             "name": "none", "target_virtual_network_id": f"{world.networks[0]}-none",
         })
         applied(checks, world, none)
-        checks.equal("a network that is not there has no region", none["region"], "")
+        checks.equal("a network that does not exist has no region", none["region"], "")
         destroyed(checks, world, none)
         checks.equal("another name is another member", resource.plan(name="other-name").action, "replace")
         checks.equal("the same name is the same", resource.plan(name="vnet-terraform").action, "no-op")
 
 
 def back(world, checks, made):
-    with checks.scene("azurerm takes everything back, in order"):
+    with checks.scene("azurerm deletes everything, in order"):
         destroyed(checks, world, *reversed(made["members"]))
         for name in ("group of networks", "theirs", "ours", "manager", "network", "subnet", "bare network"):
             destroyed(checks, world, made[name])
-        # Signed in anew: the clock was moved further than a token is good for.
+        # A new sign-in: the clock was advanced beyond the lifetime of a token.
         with world.configured("azurerm", "app", world.central_tenant, world.central_scope) as central:
             group = central.resource("azurerm_resource_group", made["group"].given).imported(made["group"]["id"])
             destroyed(checks, world, group)

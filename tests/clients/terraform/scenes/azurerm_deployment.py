@@ -6,7 +6,7 @@ HUB_TYPE = "Microsoft.Network/virtualNetworks"
 
 
 def play(world, checks, central, alone, made):
-    with checks.scene("azurerm makes configurations"):
+    with checks.scene("azurerm creates configurations"):
         base = {"network_manager_id": made["manager"]["id"]}
         group = made["group of networks"]["id"]
         kind = "azurerm_network_manager_connectivity_configuration"
@@ -33,7 +33,7 @@ def play(world, checks, central, alone, made):
             importable(checks, configuration)
         found = central.data(kind, base | {"name": "hub-and-spoke"})
         checks.equal("read as data", (found["id"], found["hub"][0]["resource_id"]), (spokes["id"], world.hub))
-    with checks.scene("azurerm deploys, deploys something else, and withdraws"):
+    with checks.scene("azurerm deploys, deploys another configuration, and withdraws"):
         _, spokes, mesh = made["configurations"]
         deployment = central.resource("azurerm_network_manager_deployment", base | {
             "location": "westeurope", "scope_access": "Connectivity", "configuration_ids": [spokes["id"]],
@@ -47,7 +47,7 @@ def play(world, checks, central, alone, made):
         refused(checks, "a second one of that region", again.apply, "already exists", "needs to be imported")
         with world.passing("20s"):
             deployment.destroy()
-        checks.that("it is forgotten", not deployment.there)
+        checks.that("it is not in the state", not deployment.there)
         commits = [path for _, path, _ in world.ledger() if path.lower().endswith("/commit")]
         checks.equal("commits", len(commits), 3)
         destroyed(checks, world, *reversed(made["configurations"]))

@@ -1,4 +1,4 @@
-"""Many at once, and what goes wrong on the way: Terraform does ten things at a time."""
+"""Many resources at once, with faults: Terraform does ten operations at a time."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,11 +12,11 @@ def azapi(world, checks):
     )
     with world.configured("azapi", "app", world.central_tenant, world.central_scope) as provider:
         groups = many(world, checks, provider, make, "azapi")
-        with checks.scene("azapi looks again where an answer is lost"):
+        with checks.scene("azapi sends the write again if a response is lost"):
             lost(world, "azapi-lost")
             groups["lost"] = make(provider, "azapi-lost")
             checks.equal("planned", groups["lost"].apply().action, "create")
-            unchanged(checks, "a group whose answer was lost", groups["lost"])
+            unchanged(checks, "a group whose response was lost", groups["lost"])
             imports(checks, groups["lost"])
         removed(world, checks, groups, "azapi")
 
@@ -27,11 +27,11 @@ def azurerm(world, checks):
     })
     with world.configured("azurerm", "app", world.central_tenant, world.central_scope) as provider:
         groups = many(world, checks, provider, make, "azurerm")
-        with checks.scene("azurerm gives up where an answer is lost"):
+        with checks.scene("azurerm reports an error if a response is lost"):
             lost(world, "azurerm-lost")
             group = make(provider, "azurerm-lost")
-            refused(checks, "a group whose answer is lost", group.apply, "creating Network Group")
-            checks.that("it is there, and not kept", not group.there and made(world, "azurerm-lost") == 1)
+            refused(checks, "a group whose response is lost", group.apply, "creating Network Group")
+            checks.that("it exists, and is not in the state", not group.there and made(world, "azurerm-lost") == 1)
             refused(checks, "the next try", group.apply, "already exists", "needs to be imported")
             groups["lost"] = group.imported(f"{world.manager_id}/networkGroups/azurerm-lost")
             unchanged(checks, "imported", groups["lost"])
@@ -39,20 +39,20 @@ def azurerm(world, checks):
 
 
 def lost(world, name):
-    """The group of this name is made, and nobody hears of it."""
+    """The simulator creates the group of this name, and the response is lost."""
     world.control("POST", "faults", [
         {"method": "PUT", "path_contains": f"networkGroups/{name}", "fault": "applied-then-lost", "times": 1},
     ])
 
 
 def made(world, name):
-    """How often a group of this name was made."""
+    """How often a group of this name was created."""
     return sum(change == "created" and path.endswith(f"/networkGroups/{name}") for _, path, change in world.ledger())
 
 
 def many(world, checks, provider, make, who):
     groups = {f"{who}-{number}": make(provider, f"{who}-{number}") for number in range(20)}
-    with checks.scene(f"{who} makes many at once, throttled and failing on the way"):
+    with checks.scene(f"{who} creates many at once, with throttling and errors"):
         faults = ("throttle-no-header", "status-500", "status-503-html")
         world.control("POST", "faults", [
             {"method": "PUT", "path_contains": f"networkGroups/{who}-{number}", "fault": fault, "times": 1}
@@ -61,24 +61,24 @@ def many(world, checks, provider, make, who):
         with ThreadPoolExecutor(10) as at_once:
             plans = list(at_once.map(lambda group: group.apply(), groups.values()))
         checks.equal("planned", {plan.action for plan in plans}, {"create"})
-        checks.equal("each is made once", [made(world, name) for name in groups], [1] * len(groups))
+        checks.equal("each is created once", [made(world, name) for name in groups], [1] * len(groups))
         statuses = [each["status"] for each in world.requests() if f"networkGroups/{who}-" in each["path"]]
-        checks.equal("what went wrong", sorted(s for s in statuses if s > 404), [429, 500, 503])
+        checks.equal("the errors", sorted(s for s in statuses if s > 404), [429, 500, 503])
         world.control("POST", "faults", [
             {"method": "PUT", "path_contains": f"networkGroups/{who}-busy", "fault": "status-409", "times": 1},
         ])
         busy = make(provider, f"{who}-busy")
         refused(checks, "another operation", busy.apply, "409", "AnotherOperationInProgress")
-        checks.equal("then it can be made", (busy.there, busy.apply().action), (False, "create"))
+        checks.equal("then it can be created", (busy.there, busy.apply().action), (False, "create"))
         groups["busy"] = busy
     return groups
 
 
 def removed(world, checks, groups, who):
-    with checks.scene(f"{who} removes many at once"):
+    with checks.scene(f"{who} deletes many at once"):
         before = len(world.ledger())
         ids = sorted(group["id"].lower() for group in groups.values())
         with ThreadPoolExecutor(10) as at_once:
             list(at_once.map(lambda group: group.destroy(), groups.values()))
         gone = [path.lower() for _, path, change in world.ledger()[before:] if change == "deleted"]
-        checks.equal("each is removed once", sorted(gone), ids)
+        checks.equal("each is deleted once", sorted(gone), ids)
