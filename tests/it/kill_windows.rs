@@ -388,8 +388,8 @@ impl Rollout {
                 &["took over: what was sent before may have arrived", "it did not arrive", "attempt 2"],
             );
             shows(LostUnseen, &["took over: what was sent before may have arrived", "it did not arrive"]);
-            shows(RequestLost, &["was sent, its answer is unknown", "attempt 2"]);
-            shows(AnswerLost, &["was sent, its answer is unknown", "before that read"]);
+            shows(RequestLost, &["was sent, its response is unknown", "attempt 2"]);
+            shows(AnswerLost, &["was sent, its response is unknown", "before that read"]);
             for window in [Arrived, Done, Answered] {
                 shows(window, &["took over: what was sent before may have arrived"]);
             }

@@ -114,7 +114,7 @@ fn a_decision_has_one_line_for_each_choice_the_safest_first() {
     assert_eq!(next[..3], choices, "neither a retry nor what cannot be done");
     let lines: Vec<&str> = said.out.lines().map(str::trim).collect();
     let at = lines.iter().position(|line| line.ends_with(&choices[2])).unwrap();
-    assert_eq!(lines[at + 1], "send it again, although it may have taken effect");
+    assert_eq!(lines[at + 1], "send the write again, although it may have taken effect");
     // A failure, and then success.
     home.run(&["decide", "act[a b]", "abort"]).expect(0);
     assert!(accepted(&home).iter().any(|next| next.starts_with("twinspan why")));
