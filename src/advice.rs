@@ -32,8 +32,8 @@ pub(crate) fn of(plan: &Plan, inputs: &Inputs) -> Vec<Advice> {
         let found = Advice {
             step: node.id.clone(),
             what: format!(
-                "the role is assigned on {}, which is below a subscription: that allows adding its virtual networks, but \
-                 not the step `{connection}`, which needs the role on the subscription or management group itself",
+                "the role is assigned on {}, which is below a subscription: that allows adding its virtual networks, \
+                 but not the step `{connection}`, which needs the role on the subscription or management group itself",
                 scope.words()
             ),
             hint: "assign the role there, or make sure that the principal has it already".to_owned(),

@@ -132,7 +132,7 @@ impl App {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&self.folder);
         if home.is_some() && folder.canonicalize().ok() == home {
             return Err(refused("the journal is in your home folder, which is not opened for a group".to_owned())
-                .hint("give the journal a folder of its own, for example /srv/twinspan: --journal /srv/twinspan/journal.db"));
+                .hint("give the journal its own folder, for example /srv/twinspan: --journal /srv/twinspan/journal.db"));
         }
         Ok(Sharing::Group(group))
     }

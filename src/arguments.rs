@@ -15,7 +15,7 @@ use crate::commands;
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 failed, 2 changes (preview), 3 not found, 4 sign-in refused, 5 waiting, 6 gave up waiting, \
                   7 held, 8 other plan or inputs, 9 drift, 64 usage, 65 plan invalid, 70 bug, 74 journal, 130/143 stopped. `twinspan explain exit-codes` \
-                  says more."
+                  lists them."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub(crate) enum Output {
     Text,
     /// One JSON document
     Json,
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
 }
 

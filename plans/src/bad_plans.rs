@@ -1,4 +1,4 @@
-//! Every way in which a plan can be wrong, and what is said of it. The snapshot is what operators read.
+//! Tests of every mistake in a plan and its message. The snapshot is what operators read.
 
 use crate::{Diagnostics, compile, fixture, parse};
 
@@ -20,7 +20,7 @@ fn step(rest: &str) -> Vec<u8> {
     steps(&format!("  - {{ id: a, uses: delay, with: {{ for: 1s }} }}\n  - id: b\n{rest}"))
 }
 
-/// Name of the case, codes expected in order, text.
+/// Name of the case, expected codes, text.
 fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let head = |rest: &str| format!("twinspan: 1\nname: t\n{rest}").into_bytes();
     let one = "steps:\n  - { id: a, uses: delay, with: { for: 1s } }\n";

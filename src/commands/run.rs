@@ -90,7 +90,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         ui.data(&view, || view.closing(ui.width()))?;
         return Ok(Exit::Done);
     }
-    let options = DriveOptions { until_blocked: args.until_blocked, steal: false };
+    let options = DriveOptions { until_blocked: args.until_blocked, ..DriveOptions::default() };
     let driven = driver.drive(ui, &[run], &[], options).await?;
     if let Some(report) = &report {
         report.write(&driver, &driven).await?;

@@ -131,6 +131,6 @@ async fn undo(
     driver.backend.signal(signal).await.map_err(failures::backend)?;
     ui.talk(&format!("undoing run {STRONG}{}{STRONG:#} ({run})", run.short()));
     let from = [(run, Seq(state.seq().0 + 1))];
-    let options = DriveOptions { until_blocked: args.until_blocked, steal: false };
+    let options = DriveOptions { until_blocked: args.until_blocked, ..DriveOptions::default() };
     driver.drive(ui, &[run], &from, options).await
 }

@@ -53,7 +53,7 @@ impl OrderView {
         let mut page = Page::new(width);
         page.line(
             0,
-            &format!("{STRONG}order{STRONG:#}  {DIM}steps with the same number run together, each after the steps that it waits for{DIM:#}"),
+            &format!("{STRONG}order{STRONG:#}  {DIM}steps with the same number run together, each after those it waits for{DIM:#}"),
         );
         let names = steps.iter().map(|step| step.step.chars().count()).max().unwrap_or(0).min(40);
         for step in steps {

@@ -35,8 +35,8 @@ look() {
   fi
 }
 
-# send METHOD RESOURCE URL BODY QUERY NOT-YET THERE: stores the query's result in $found. An error that matches NOT-YET is
-# retried for ten minutes; an error that matches THERE counts as success.
+# send METHOD RESOURCE URL BODY QUERY NOT-YET THERE: stores the query's result in $found. An error that matches
+# NOT-YET is retried for ten minutes; an error that matches THERE counts as success.
 send() {
   tries=0
   until found=$(az rest --method "$1" --resource "$2" --url "$3" ${4:+--body "$4"} \
