@@ -345,7 +345,7 @@ mod tests {
     const FLEET: &str = "twinspan: 1\nname: fleet\ninputs:\n  tenants:\n    type: map\n    of:\n      id: { type: tenant-id }\n      contact: { type: email, optional: true }\n  \
         targets:\n    type: map\n    of:\n      tenant: { type: key-of, of: tenants }\n      scope: { type: scope }\n      ring: { type: choice, of: [pilot, rest] }\n      networks: { type: list, of: resource-id }\n  \
         who: { type: email, optional: true }\n  ask: { type: bool, default: false }\n  pause: { type: duration, default: 1m }\n  count: { type: int, optional: true }\n  \
-        token: { type: string, secret: true, optional: true }\nidentities:\n  central: { contact: \"${{ inputs.who or 'nobody@contoso.example' }}\" }\nsteps:\n  - id: mail\n    uses: entra.guest-user\n    as: central\n    \
+        token: { type: string, secret: true, optional: true }\nidentities:\n  central: { contact: \"${{ inputs.who or 'noreply@contoso.example' }}\" }\nsteps:\n  - id: mail\n    uses: entra.guest-user\n    as: central\n    \
         when: ${{ inputs.ask }}\n    with: { email: \"${{ inputs.who }}\" }\n  - id: rest\n    uses: delay\n    with: { for: \"${{ inputs.pause }}\" }\n  - id: connect\n    for_each: ${{ inputs.targets }}\n    \
         identities:\n      target: { tenant: \"${{ inputs.tenants[each.value.tenant].id }}\" }\n    steps:\n      - id: look\n        uses: azure.scope\n        as: target\n        with: { scope: \"${{ each.value.scope }}\" }\n      \
         - id: networks\n        for_each: ${{ each.value.networks }}\n        uses: approval\n        with: { show: \"${{ each.outer.key }} ${{ each.value }} ${{ inputs.count }}\" }\n  - id: keyed\n    uses: arm.resource\n    as: central\n    with: { id: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg, body: { key: \"${{ inputs.token }}\" } }\n";
@@ -430,7 +430,7 @@ mod tests {
         let cases = [
             ("nothing given", String::new()),
             ("unknown input", format!("{base}tenant: x\n")),
-            ("wrong types", format!("{base}ask: maybe\npause: 5\ncount: many\nwho: nobody\n")),
+            ("wrong types", format!("{base}ask: maybe\npause: 5\ncount: many\nwho: no-address\n")),
             ("list for a map", "tenants: []\ntargets: {}\n".to_owned()),
             ("unknown field, missing field", base.replace("scope:", "scop:")),
             ("choice", base.replace("pilot", "pilott")),
@@ -448,7 +448,7 @@ mod tests {
         assert!(!all.contains("hunter2"));
         let tables = [
             ("table: unknown and missing column", "key,tenant,scop,ring,networks\n".to_owned()),
-            ("table: wrong cells", "key,tenant,scope,ring,networks\na,nobody,/x,third,\nb,fabrikam,,rest,x;y\n".to_owned()),
+            ("table: wrong cells", "key,tenant,scope,ring,networks\na,unknown,/x,third,\nb,fabrikam,,rest,x;y\n".to_owned()),
             ("table: key twice", "key,tenant,scope,ring,networks\na,fabrikam,/subscriptions/bbbbbbbb-0000-0000-0000-000000000001,rest,\na,,,,\n".to_owned()),
             ("table: too many cells", "key,tenant,scope,ring,networks\na,b,c,d,e,f\n".to_owned()),
         ];
@@ -614,9 +614,9 @@ mod tests {
         assert_eq!(bound["count"], 7);
         assert_eq!(bound["who"], "nina@contoso.example");
         assert_eq!(bound["token"], serde_json::json!({ "env": "PLAN_TOKEN" }));
-        raw.variable("who", "PLAN_WHO", "nobody");
+        raw.variable("who", "PLAN_WHO", "no-address");
         let said = plan.bind(&raw).unwrap_err().render(false);
-        assert!(said.contains("PLAN_WHO=nobody"), "{said}");
+        assert!(said.contains("PLAN_WHO=no-address"), "{said}");
     }
 
     #[test]

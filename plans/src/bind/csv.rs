@@ -79,7 +79,7 @@ impl Separator {
 
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    /// As a spreadsheet counts: the header is row 1.
+    /// Row number as a spreadsheet counts: the header is row 1.
     pub(super) number: usize,
     pub(super) cells: Vec<Cell>,
 }
