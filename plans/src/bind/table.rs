@@ -41,7 +41,7 @@ impl Reader<'_> {
                 self.problems.push(
                     Diagnostic::error("TS0407", message).at(Place::new(source, extra), "one too many").help(
                         format!(
-                            "cells are separated by {}: quote a cell that holds it; {}",
+                            "cells are separated by {}: quote a cell that contains it; {}",
                             table.separator.word(),
                             lists_help(table.separator)
                         ),

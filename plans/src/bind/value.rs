@@ -283,7 +283,7 @@ impl Reader<'_> {
                 let Some(first) = seen.insert(folded(scope), key) else { continue };
                 let message = format!("`{first}` and `{key}` have the same `{}`: {scope}", field.name);
                 self.problems.push(Diagnostic::warning("TS0411", message).help(
-                    "each is an instance of its own, and both change the same scope: remove one unless this is intended",
+                    "each is an instance, and both change the same scope: remove one unless this is intended",
                 ));
             }
         }

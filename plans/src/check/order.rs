@@ -140,8 +140,8 @@ impl Checker<'_> {
         });
         let message = format!("the barrier `{gate_id}` needs `{later_id}`, which is written after it");
         let mut diagnostic = Diagnostic::error("TS0314", message).help(format!(
-            "every step after a barrier waits for it: move `{gate_id}` behind `{later_id}`, or write `barrier: false` on \
-             `{gate_id}`; then it holds back only the steps that name it in `needs`"
+            "every step after a barrier waits for it: move `{gate_id}` behind `{later_id}`, or write `barrier: false` \
+             on `{gate_id}`; then it holds back only the steps that name it in `needs`"
         ));
         diagnostic = match labels.next() {
             Some((place, what)) => diagnostic.at(place, what),

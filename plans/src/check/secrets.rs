@@ -113,8 +113,8 @@ impl Checker<'_> {
         let help = match takers.as_slice() {
             [] => "no kind takes a secret: give a value that may be stored and shown".to_owned(),
             takers => format!(
-                "a secret may be used in {}, as the whole value of a field: `\"${{{{ inputs.{name} }}}}\"`; give anything else \
-                 as an input that is no secret",
+                "a secret may be used in {}, as the whole value of a field: `\"${{{{ inputs.{name} }}}}\"`; give anything \
+                 else as an input that is no secret",
                 takers.join(" and ")
             ),
         };
