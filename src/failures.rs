@@ -23,9 +23,8 @@ pub(crate) fn backend(error: BackendError) -> CommandError {
             shown.hint("`twinspan run PLAN` starts one; choose another journal with --journal")
         }
         BackendError::Refused { hint, .. } => shown.hint(hint.clone()),
-        BackendError::NotWritable(_) => {
-            shown.hint("nothing was sent after that; free some space or repair the disk, then `twinspan resume`")
-        }
+        BackendError::NotWritable(_) => shown
+            .hint("nothing was sent after that; free some space or repair the disk, then `twinspan resume`"),
         BackendError::Damaged(_) => shown.hint("keep a copy of the file; nothing was changed in it"),
         BackendError::PlanRejected { run, .. } => {
             shown.hint(format!("resume run {run} with the version that started it"))

@@ -148,7 +148,7 @@ mod tests {
             if differences.is_empty() {
                 differences.push_str("none\n");
             }
-            all.push_str(&format!("## {name}\n{now}what gates change:\n{differences}\n"));
+            all.push_str(&format!("## {name}\n{now}what barriers change:\n{differences}\n"));
         }
         insta::assert_snapshot!("shipped_orders", all);
     }

@@ -54,7 +54,8 @@ mod places {
 
     impl Place {
         fn read(text: &str) -> Result<Self, CommandError> {
-            let wrong = || CommandError::usage(format!("TWINSPAN_HOLD_COMMIT: {text:?} is not a valid place"));
+            let wrong =
+                || CommandError::usage(format!("TWINSPAN_HOLD_COMMIT: {text:?} is not a valid place"));
             let panics = text.starts_with("panic ");
             let mut words = text.trim_start_matches("panic ").splitn(3, ' ');
             let point = match words.next() {

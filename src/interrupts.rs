@@ -49,9 +49,8 @@ impl Interrupts {
     /// Begins to listen for signals.
     pub(crate) fn listen() -> Result<(Self, StopToken), CommandError> {
         let listen = |kind| {
-            signal(kind).map_err(|error| {
-                CommandError::new(Exit::Failed, "cannot listen for signals").cause(&error)
-            })
+            signal(kind)
+                .map_err(|error| CommandError::new(Exit::Failed, "cannot listen for signals").cause(&error))
         };
         end_in_any_case(listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let (stopper, token) = StopToken::new();

@@ -41,7 +41,9 @@ pub(crate) fn check<'a>(
     let Some((first, _)) = unknown.first() else { return Ok(()) };
     let mut error = CommandError::usage(match unknown.len() {
         1 => format!("identity {first} is configured, but no plan names it: its table is never used"),
-        count => format!("{count} identities are configured but no plan names them: their tables are never used"),
+        count => {
+            format!("{count} identities are configured but no plan names them: their tables are never used")
+        }
     });
     for (name, near) in &unknown {
         error = error.hint(match near {

@@ -84,8 +84,10 @@ fn add_variables(
     prefix: &str,
 ) -> Result<(), CommandError> {
     if prefix.is_empty() {
-        return Err(CommandError::usage("--input-env needs a prefix: without one every variable would be an input")
-            .hint("write, for example, --input-env TWINSPAN_INPUT_"));
+        return Err(CommandError::usage(
+            "--input-env needs a prefix: without one every variable would be an input",
+        )
+        .hint("write, for example, --input-env TWINSPAN_INPUT_"));
     }
     let plain = |name: &str| name.replace('-', "_").to_ascii_lowercase();
     for (variable, value) in environment.beginning_with(prefix) {

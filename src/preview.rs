@@ -166,7 +166,9 @@ impl Refusals {
             let (name, tenant) = (&sign_in.identity.name, tasks::tenant_of(&sign_in.identity));
             let short = match &sign_in.entrance {
                 Entrance::NoCredential(_) => format!("this machine has no credential for {name}"),
-                Entrance::NoAnswer(_) => format!("no response to the sign-in of {name} in tenant {tenant}: see there"),
+                Entrance::NoAnswer(_) => {
+                    format!("no response to the sign-in of {name} in tenant {tenant}: see there")
+                }
                 _ => format!("{name} is not let into tenant {tenant} yet: see there"),
             };
             Some((sign_in.error()?.to_string(), short))

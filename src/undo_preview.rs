@@ -71,12 +71,13 @@ impl UndoView {
                     && item.node().step().is_some_and(|step| step.ensure == Ensure::Absent) =>
                 {
                     let reason =
-                        "its delete request was sent because of `ensure: absent`: it is not created again".to_owned();
+                        "its delete request was sent because of `ensure: absent`: it is not created again"
+                            .to_owned();
                     keeps.push(Kept { step, reason });
                 }
                 Some(Origin::Changed) => {
-                    let reason =
-                        keeps_always(registry, item).unwrap_or("pre-existing: it existed before this run changed it");
+                    let reason = keeps_always(registry, item)
+                        .unwrap_or("pre-existing: it existed before this run changed it");
                     keeps.push(Kept { step, reason: reason.to_owned() });
                 }
                 Some(Origin::Made) | None if item.is_owed() => match keeps_always(registry, item) {

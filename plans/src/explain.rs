@@ -52,10 +52,7 @@ const CODES: &[(&str, &str)] = &[
         "TS0103",
         "A value has the wrong structure: text, a list or a mapping was expected. Numbers and `true`/`false` where text is expected must be quoted.",
     ),
-    (
-        "TS0104",
-        "`twinspan:` is the version of the plan format. This program supports version 1.",
-    ),
+    ("TS0104", "`twinspan:` is the version of the plan format. This program supports version 1."),
     (
         "TS0105",
         "An id or a name may have up to 64 letters, digits, `-` and `_`, begins with a letter, and is not one of the words `or`, `and`, `not`, `true`, `false`.",

@@ -227,7 +227,11 @@ fn explain_error(source: &Arc<Source>, error: &Error) -> Diagnostic {
                 "a plan needs fewer than 64 levels",
             ),
             BudgetBreach::Documents { .. } => several_documents(place),
-            _ => limit("the file contains too many values", "too much up to here", "split it into several plans"),
+            _ => limit(
+                "the file contains too many values",
+                "too much up to here",
+                "split it into several plans",
+            ),
         },
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }

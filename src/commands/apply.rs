@@ -278,7 +278,10 @@ impl Apply<'_> {
         let short = state.run().map(RunId::short).unwrap_or_default();
         let error = CommandError::new(
             Exit::Waiting,
-            format!("the undo of {what} {short} of key {} was interrupted; apply does not continue it", self.key),
+            format!(
+                "the undo of {what} {short} of key {} was interrupted; apply does not continue it",
+                self.key
+            ),
         );
         if state.pruning().is_some() {
             return error.hint("to continue it: the same `twinspan apply` with --prune --yes");

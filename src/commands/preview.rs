@@ -46,7 +46,8 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     // A preview begins no run: the id only marks its requests and stand-ins.
     let run = RunId::new();
     let performer = Arc::new(Performer::new(registry, Arc::clone(&clock)));
-    let failed = |error: twinspan_engine::StepError| CommandError::bug("the preview was interrupted").cause(&error);
+    let failed =
+        |error: twinspan_engine::StepError| CommandError::bug("the preview was interrupted").cause(&error);
     let key = rollouts::key(args.key.as_deref(), &file.plan, &inputs)?;
     let rollout = rollout(app, key)?;
     let seen = preview(Arc::clone(&file.plan), inputs, run, rollout, performer).await.map_err(failed)?;

@@ -48,7 +48,8 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
             ui.talk("next: twinspan list --open");
             Ok(Exit::Done)
         }
-        (Some(lost), _) => Err(failures::backend(lost)
-            .hint("to use the journal without the lost commits: `twinspan recover --accept-loss --reason TEXT`")),
+        (Some(lost), _) => Err(failures::backend(lost).hint(
+            "to use the journal without the lost commits: `twinspan recover --accept-loss --reason TEXT`",
+        )),
     }
 }

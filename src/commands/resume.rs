@@ -114,7 +114,8 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         stamps: Stamps::Real,
         said: Said::default(),
     };
-    let options = DriveOptions { until_blocked: args.until_blocked, steal: args.steal, ..DriveOptions::default() };
+    let options =
+        DriveOptions { until_blocked: args.until_blocked, steal: args.steal, ..DriveOptions::default() };
     let mut driven = match &runs[..] {
         [] => Driven { runs: Vec::new(), refused: Vec::new(), stopped: None },
         runs => match driver.drive(ui, runs, &from, options).await {

@@ -54,8 +54,10 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     if !args.yes && !states.iter().all(RunState::is_undone_now) {
         preview.say(ui);
         if !ui.interactive() {
-            return Err(CommandError::usage("undo deletes resources, and no terminal is there to confirm it")
-                .hint("read `twinspan undo --preview` first, then add --yes"));
+            return Err(CommandError::usage(
+                "undo deletes resources, and no terminal is there to confirm it",
+            )
+            .hint("read `twinspan undo --preview` first, then add --yes"));
         }
         if !ui.confirm(&preview.question()) {
             return Err(CommandError::usage("not confirmed; nothing was done"));

@@ -104,7 +104,9 @@ fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, che
         };
         checks.push(Check::note(
             "permissions",
-            format!("the journal belongs to the account {owner}, which allows this account to read it; {signals}"),
+            format!(
+                "the journal belongs to the account {owner}, which allows this account to read it; {signals}"
+            ),
         ));
         return;
     }
@@ -136,7 +138,10 @@ fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, che
         None => Check::ok("permissions", "only its owner may read the journal"),
         Some(group) => Check::ok(
             "permissions",
-            format!("the owner and the group {} may read the journal, and the group may send signals", group.name()),
+            format!(
+                "the owner and the group {} may read the journal, and the group may send signals",
+                group.name()
+            ),
         ),
     });
     if let Some(folder) =

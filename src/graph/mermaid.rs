@@ -19,7 +19,9 @@ pub(super) fn write(plan: &Plan, graph: &Graph) -> String {
         };
         put(&mut text, format_args!("  n{} {arrow} n{}\n", edge.from.0, edge.to.0));
     }
-    text.push_str("  %% arrows: plain, an output is read; dotted, `needs`; thick, written after this barrier\n");
+    text.push_str(
+        "  %% arrows: plain, an output is read; dotted, `needs`; thick, written after this barrier\n",
+    );
     text
 }
 

@@ -135,7 +135,12 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
         let sign_in = format!("az login --tenant {tenant} --allow-no-subscriptions");
         let (sign_in, end) = match view.pages.len() {
             1 => (format!("sign in first: {sign_in}"), "; exit 1"),
-            _ => (format!("skipped, because the CLI is signed in to another tenant: tenant {tenant} ({sign_in})"), ""),
+            _ => (
+                format!(
+                    "skipped, because the CLI is signed in to another tenant: tenant {tenant} ({sign_in})"
+                ),
+                "",
+            ),
         };
         let (tenant, sign_in) = (quoted(tenant, &[]), quoted(&sign_in, &[]));
         let _ = writeln!(

@@ -126,7 +126,9 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
             1 => ("throw", format!("sign in first: {sign_in}")),
             _ => (
                 "Write-Host",
-                format!("skipped, because the session is signed in to another tenant: tenant {tenant} ({sign_in})"),
+                format!(
+                    "skipped, because the session is signed in to another tenant: tenant {tenant} ({sign_in})"
+                ),
             ),
         };
         let (tenant, sign_in) = (quoted(tenant, &[]), quoted(&sign_in, &[]));

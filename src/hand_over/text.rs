@@ -59,7 +59,8 @@ fn one(text: &mut view::Page, view: &HandOverView, page: &Page) {
     text.whole(&format!("{:12} {}", "as a script", words::command(run, identity, "az")));
     text.whole(&format!("{:12} {}", "", words::command(run, identity, "powershell")));
     text.whole(&format!("{:12} {}", "as a page", words::command(run, identity, "html")));
-    let then = format!("nothing: twinspan checks it and continues by itself, or with `twinspan resume {run}`");
+    let then =
+        format!("nothing: twinspan checks it and continues by itself, or with `twinspan resume {run}`");
     text.line(INDENT, &format!("{:12} {then}", "then"));
 }
 

@@ -187,8 +187,7 @@ fn too_early(task: &Task) -> Option<String> {
         .copied()
         .collect();
     let codes = codes.join(" or ");
-    (!codes.is_empty())
-        .then(|| format!("{codes} means that it is too early: repeat the command in a minute"))
+    (!codes.is_empty()).then(|| format!("{codes} means that it is too early: repeat the command in a minute"))
 }
 
 /// Whether only a person can do it, with any sign-in: no command exists.
@@ -257,9 +256,9 @@ fn of_place(place: &Place, giver: Option<&str>) -> Option<TaskView> {
                 ..TaskView::new(
                     name,
                     match ends.activated {
-                        true => format!(
-                            "Activate the role {role} at {on} again after it ends at {at}, in {left}"
-                        ),
+                        true => {
+                            format!("Activate the role {role} at {on} again after it ends at {at}, in {left}")
+                        }
                         false => format!("Extend the role {role} at {on}: it ends at {at}, in {left}"),
                     },
                 )

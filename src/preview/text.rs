@@ -297,8 +297,10 @@ impl ScopeView {
                     (true, false) => format!("; none was found, {looked}"),
                     _ => String::new(),
                 };
-                let text =
-                    format!("whether another network manager manages {}; not searched: {why}{none}", self.scope);
+                let text = format!(
+                    "whether another network manager manages {}; not searched: {why}{none}",
+                    self.scope
+                );
                 line(page, DIM, "unknown", &text);
             }
             None if self.managers.is_empty() => {

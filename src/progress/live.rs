@@ -116,7 +116,9 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
             Some((format!("deleting, request accepted at attempt {attempt}"), None))
         }
         StepEvent::Intended { attempt, .. } => Some((format!("sends, attempt {attempt}"), None)),
-        StepEvent::Accepted { attempt, .. } => Some((format!("accepted at attempt {attempt}, verifying"), None)),
+        StepEvent::Accepted { attempt, .. } => {
+            Some((format!("accepted at attempt {attempt}, verifying"), None))
+        }
         StepEvent::Uncertain { attempt, look_again, .. } => {
             Some((format!("attempt {attempt} was sent, its response is unknown"), Some(*look_again)))
         }

@@ -23,7 +23,7 @@ fn virtual_time_is_counted_from_the_beginning() {
 const GATED: &str = "\
 twinspan: 1
 name: gated
-summary: A gate
+summary: An approval
 steps:
   - id: go
     uses: approval

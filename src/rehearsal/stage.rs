@@ -221,8 +221,11 @@ fn place(asked: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), CommandEr
         return Ok((path, None));
     }
     let folder = tempfile::tempdir().map_err(|error| {
-        CommandError::new(Exit::JournalNotWritable, "no temporary folder can be created for the rehearsal's journal")
-            .cause(&error)
+        CommandError::new(
+            Exit::JournalNotWritable,
+            "no temporary folder can be created for the rehearsal's journal",
+        )
+        .cause(&error)
     })?;
     Ok((folder.path().join("rehearsal.db"), Some(folder)))
 }

@@ -207,8 +207,8 @@ impl VerificationView {
 
     pub(crate) fn text(&self, width: Width) -> Text {
         let mut page = Page::new(width);
-        let checked = counted(self.findings.len(), "step");
-        page.line(0, &format!("{STRONG}run {}{STRONG:#}  {}: {checked} checked", self.short, self.name));
+        let looked = counted(self.findings.len(), "step");
+        page.line(0, &format!("{STRONG}run {}{STRONG:#}  {}: {looked} checked", self.short, self.name));
         let names: Vec<&str> = self
             .findings
             .iter()

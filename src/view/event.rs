@@ -214,18 +214,22 @@ impl Words {
                 };
                 Words::new("repair", STRONG, format!("by {by}: {then}"))
             }
-            StepEvent::UndoCalledOff { settling: true, .. } => {
-                Words::new("forward", STRONG, "undo called off; the effect of its delete request is confirmed first")
-            }
+            StepEvent::UndoCalledOff { settling: true, .. } => Words::new(
+                "forward",
+                STRONG,
+                "undo called off; the effect of its delete request is confirmed first",
+            ),
             StepEvent::UndoCalledOff { after, .. } => {
                 let after: Vec<String> = after.iter().map(ToString::to_string).collect();
                 let when =
                     if after.is_empty() { String::new() } else { format!(" after {}", after.join(", ")) };
                 Words::new("forward", STRONG, format!("undo called off; probes again{when}"))
             }
-            StepEvent::Removed { evidence } => {
-                Words::new("removed", WAIT, format!("to be created again; confirmed absent: {}", proof(evidence)))
-            }
+            StepEvent::Removed { evidence } => Words::new(
+                "removed",
+                WAIT,
+                format!("to be created again; confirmed absent: {}", proof(evidence)),
+            ),
             StepEvent::Undone { evidence } if let Some(seen) = evidence.also.get(NOT_DELETED) => {
                 Words::new("undone", WAIT, format!("{seen}; {NOT_DELETED}; {}", proof(evidence)))
             }

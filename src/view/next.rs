@@ -71,8 +71,11 @@ fn decision(state: &RunState, run: &str, step: &StepView) -> Vec<Suggestion> {
     let undo = step.state == "undo-needs-decision";
     for choice in [Choice::Adopt, Choice::Abort, Choice::Overwrite, Choice::Recreate] {
         if choice == Choice::Overwrite && skips && (removes || step.reads) {
-            let does =
-                if removes { "keep the existing resource, and continue" } else { "continue without this step" };
+            let does = if removes {
+                "keep the existing resource, and continue"
+            } else {
+                "continue without this step"
+            };
             all.push(Suggestion::of(&["skip", run, &step.step]).does(does));
         }
         // During undo, two choices keep the resource and two delete it; after a write of unknown outcome nothing can be

@@ -148,7 +148,10 @@ impl Reader<'_> {
         let message = format!("in `{}` cells are separated by {word}", table.source.name);
         self.problems.push(
             Diagnostic::warning("TS0413", message)
-                .at(Place::new(&table.source, span_of(table.header.get(at + 1))), "this column contains lists")
+                .at(
+                    Place::new(&table.source, span_of(table.header.get(at + 1))),
+                    "this column contains lists",
+                )
                 .help(lists_help(table.separator)),
         );
     }

@@ -418,11 +418,12 @@ impl Checker<'_> {
                 (Type::Record(_), Part::Key(_)) => Diagnostic::error("TS0210", "this has fields, not keys")
                     .at(place, "a key is not expected here")
                     .help("write `.FIELD`; a key belongs to a map or to something with `for_each`"),
-                (Type::List(_), _) => {
-                    Diagnostic::error("TS0210", "items of a list cannot be chosen, because positions can change")
-                        .at(place, "a list")
-                        .help("use `for_each`, or a map input")
-                }
+                (Type::List(_), _) => Diagnostic::error(
+                    "TS0210",
+                    "items of a list cannot be chosen, because positions can change",
+                )
+                .at(place, "a list")
+                .help("use `for_each`, or a map input"),
                 (other, _) => Diagnostic::error("TS0204", format!("a value of type {other} has no parts"))
                     .at(place, "no parts")
                     .help("remove this part"),

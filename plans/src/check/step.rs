@@ -431,10 +431,11 @@ impl<'d> Checker<'d> {
                 let id = &self.names.node(read.read).decl.id.value;
                 let span =
                     conditional.when.as_ref().map_or(conditional.id.span.clone(), |when| when.span.clone());
-                let diagnostic = Diagnostic::error("TS0208", format!("`{id}` may be skipped (condition false)"))
-                    .at(read.place, "then this has no value")
-                    .and_at(self.place(&span), "its condition")
-                    .help("add an alternative with `or`, or give this step the same `when`");
+                let diagnostic =
+                    Diagnostic::error("TS0208", format!("`{id}` may be skipped (condition false)"))
+                        .at(read.place, "then this has no value")
+                        .and_at(self.place(&span), "its condition")
+                        .help("add an alternative with `or`, or give this step the same `when`");
                 self.problem(diagnostic);
             }
         }

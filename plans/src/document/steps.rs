@@ -257,11 +257,7 @@ impl Decoder {
             Some(node) => self.wrong(node, "`waiting` is `left-behind` or `hold`", "write one of the two"),
         }
         match fields.entry("by").map(|by| &by.value) {
-            None => self.missing(
-                &fields,
-                "by",
-                "name the waves, for example `by: ${{ each.value.ring }}`",
-            ),
+            None => self.missing(&fields, "by", "name the waves, for example `by: ${{ each.value.ring }}`"),
             Some(Node { value: Value::Text(_) | Value::List(_), .. }) => {}
             Some(node) => {
                 self.wrong(node, "`by` is a reference or a list", "write `by: ${{ each.value.ring }}`")

@@ -121,11 +121,7 @@ mod tests {
         ] {
             assert_eq!(any(&text), meant, "{text}");
         }
-        assert_eq!(
-            resource_id(&network, |id| id == network),
-            None,
-            "the text itself is not suggested"
-        );
+        assert_eq!(resource_id(&network, |id| id == network), None, "the text itself is not suggested");
     }
 
     #[test]
