@@ -583,7 +583,7 @@ mod tests {
             "tenants: { Fabrikam: { id: 22222222-0000-0000-0000-00000000000f }, fabrikam:",
         );
         let said = bind(&plan, &twice).unwrap_err();
-        assert!(said.contains("`Fabrikam` and `fabrikam` are one name in Azure"), "{said}");
+        assert!(said.contains("`Fabrikam` and `fabrikam` are the same name in Azure"), "{said}");
         let networks = good().replace(&format!("{VNET}2"), &format!("{}1/", VNET));
         assert!(bind(&plan, &networks).is_err());
     }

@@ -385,13 +385,13 @@ impl Rollout {
             };
             shows(
                 BeforeSending,
-                &["took over: what was sent before may have arrived", "it did not arrive", "attempt 2"],
+                &["took over: an earlier write may have taken effect", "it did not arrive", "attempt 2"],
             );
-            shows(LostUnseen, &["took over: what was sent before may have arrived", "it did not arrive"]);
+            shows(LostUnseen, &["took over: an earlier write may have taken effect", "it did not arrive"]);
             shows(RequestLost, &["was sent, its response is unknown", "attempt 2"]);
             shows(AnswerLost, &["was sent, its response is unknown", "before that read"]);
             for window in [Arrived, Done, Answered] {
-                shows(window, &["took over: what was sent before may have arrived"]);
+                shows(window, &["took over: an earlier write may have taken effect"]);
             }
             let attempts = seen
                 .iter()

@@ -469,7 +469,7 @@ fn where_nobody_is_let_in_it_ends_with_4_and_where_nobody_answers_with_1() {
     home.write("twinspan.toml", configuration.replace(&root, &kept));
     drop(azure);
     let said = preview(&home, &[]).expect(1);
-    assert!(said.out.contains("no answer"), "{said:#?}");
+    assert!(said.out.contains("no response"), "{said:#?}");
 }
 
 #[test]

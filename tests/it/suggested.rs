@@ -144,7 +144,7 @@ fn without_a_process_nothing_says_that_something_will_happen() {
         .then_some(())
     });
     let said = home.run(&["show"]).expect(0).out;
-    assert!(said.contains("it goes on at") && !said.contains("not running"), "{said}");
+    assert!(said.contains("continues at") && !said.contains("not running"), "{said}");
     driver.signal("INT");
     let parked = driver.end().expect(130).out;
     let run = show(&home)["short"].as_str().unwrap().to_owned();
@@ -152,7 +152,7 @@ fn without_a_process_nothing_says_that_something_will_happen() {
     let why = home.run(&["why", "rest"]).expect(0).out;
     for said in [parked, home.run(&["show"]).expect(0).out, why] {
         assert!(
-            said.contains(&how) && !said.contains("goes on at") && !said.contains("next check"),
+            said.contains(&how) && !said.contains("continues at") && !said.contains("next check"),
             "{said}"
         );
     }
