@@ -1,4 +1,4 @@
-//! What is worth knowing before a run: not wrong in itself, and likely to end in a wait.
+//! Advice before a run: no error, but likely to end in a wait.
 
 use serde::Serialize;
 use twinspan_plans::{Inputs, Plan};
@@ -6,7 +6,7 @@ use twinspan_steps::ids::{Scope, ScopeKind};
 
 use crate::ui::{Text, Ui};
 
-/// Something to think of before the run begins.
+/// One piece of advice for a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Advice {
     pub(crate) step: String,
@@ -14,7 +14,7 @@ pub(crate) struct Advice {
     pub(crate) hint: String,
 }
 
-/// What the inputs alone say about this plan.
+/// The advice that plan and inputs allow without network access.
 pub(crate) fn of(plan: &Plan, inputs: &Inputs) -> Vec<Advice> {
     let makes = |kind: &str| {
         let mut steps = plan.nodes.iter().filter_map(|node| node.step().map(|step| (node, step)));
@@ -32,11 +32,11 @@ pub(crate) fn of(plan: &Plan, inputs: &Inputs) -> Vec<Advice> {
         let found = Advice {
             step: node.id.clone(),
             what: format!(
-                "the role is given on {}, which is below a subscription: that allows adding its virtual networks, and \
-                 not the step `{connection}`, which needs the role on the subscription or management group itself",
+                "the role is assigned on {}, which is below a subscription: that allows adding its virtual networks, \
+                 but not the step `{connection}`, which needs the role on the subscription or management group itself",
                 scope.words()
             ),
-            hint: "give the role there, or make sure that the account has it already".to_owned(),
+            hint: "assign the role there, or make sure that the principal has it already".to_owned(),
         };
         if !advice.contains(&found) {
             advice.push(found);
@@ -45,7 +45,7 @@ pub(crate) fn of(plan: &Plan, inputs: &Inputs) -> Vec<Advice> {
     advice
 }
 
-/// Says it on stderr.
+/// Writes the advice to stderr.
 pub(crate) fn say(ui: &Ui, advice: &[Advice]) {
     for advice in advice {
         ui.warn(&format!("step `{}`: {}", advice.step, advice.what));

@@ -1,4 +1,4 @@
-//! What commands share: where things lie, who acts, and the engine's parts, made when first asked for. No logic.
+//! State shared by the commands: paths, actor, and the engine's parts, created on first use. No logic.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -15,13 +15,13 @@ use crate::error::CommandError;
 use crate::{failures, held_commit, step_kinds};
 use twinspan_encode::sh::word;
 
-/// The program's surroundings.
+/// The environment and the global options of this process.
 pub(crate) struct App {
     pub(crate) environment: Environment,
     pub(crate) folder: PathBuf,
     global: Global,
     layers: OnceLock<(Layers, Configuration)>,
-    /// What the journal has to say that is no error.
+    /// Remarks of the journal that are not errors.
     pub(crate) remarks: Remarks,
 }
 
@@ -35,12 +35,12 @@ impl App {
         self.global.journal.clone()
     }
 
-    /// Environment, project, user; in this order.
+    /// The merged configuration: environment over project over user.
     pub(crate) fn configuration(&self) -> Result<&Configuration, CommandError> {
         Ok(&self.loaded()?.1)
     }
 
-    /// The same, layer by layer.
+    /// The configuration, layer by layer.
     pub(crate) fn layers(&self) -> Result<&Layers, CommandError> {
         Ok(&self.loaded()?.0)
     }
@@ -58,12 +58,12 @@ impl App {
         Ok(self.layers.get_or_init(|| (layers, merged)))
     }
 
-    /// What was said on the command line.
+    /// The global options of the command line.
     pub(crate) fn global(&self) -> &Global {
         &self.global
     }
 
-    /// Where the journal lies.
+    /// Path of the journal.
     pub(crate) fn journal(&self) -> Result<PathBuf, CommandError> {
         if let Some(path) = self.journal_flag().or(self.configuration()?.journal.clone()) {
             return Ok(path);
@@ -71,14 +71,15 @@ impl App {
         match self.environment.state_folder() {
             Some(folder) => Ok(folder.join("journal.db")),
             None => Err(CommandError::usage(
-                "there is no place for the journal: neither HOME nor XDG_STATE_HOME is set",
+                "the journal has no default path: neither HOME nor XDG_STATE_HOME is set",
             )
-            .hint("say where it is with --journal PATH")),
+            .hint("give its path with --journal PATH")),
         }
     }
 
-    /// Who acts: as told, else the account's name, else its number (services and containers often have no name). Where
-    /// several accounts use the journal, the system names the account and the environment does not.
+    /// The actor: as given, else the name of the OS account, else its number (services and containers often have no
+    /// name). If
+    /// several accounts share the journal, the operating system supplies the name instead of the environment.
     pub(crate) fn actor(&self) -> Actor {
         let named = self.global.actor.clone().or_else(|| self.environment.get("TWINSPAN_ACTOR"));
         let shared = self.configuration().is_ok_and(|configuration| configuration.journal_group.is_some());
@@ -89,8 +90,9 @@ impl App {
         Actor(named.or_else(user).unwrap_or_else(account))
     }
 
-    /// Who sends a signal through `backend`. In a journal of another account that is the account of this process: the owner
-    /// of the signal's file proves it.
+    /// The actor of a signal sent through `backend`. In a journal of another account it is the account of this process,
+    /// proven by
+    /// the owner of the signal's file.
     pub(crate) fn sender(&self, backend: &SqliteBackend) -> Result<Actor, CommandError> {
         let Some(owner) = backend.sends_to() else { return Ok(self.actor()) };
         let proven = own_account();
@@ -98,23 +100,23 @@ impl App {
             Some(stated) if *stated != proven.0 => Err(CommandError::usage(format!(
                 "the journal belongs to the account {owner}: your signals are recorded as those of {proven}, not of {stated}"
             ))
-            .hint("leave --actor out; with `approve --as NAME` you say for whom you speak")),
+            .hint("omit --actor; to approve for another person, use `approve --as NAME`")),
             _ => Ok(proven),
         }
     }
 
-    /// Who besides its owner may use the journal at `path`.
+    /// Who besides the owner may use the journal at `path`.
     pub(crate) fn sharing(&self, path: &Path) -> Result<Sharing, CommandError> {
         if belongs_to_another(path) {
             return Ok(Sharing::AsItIs);
         }
-        // A configuration that cannot be read is said by those who need more of it; until then nothing is opened or closed.
+        // Commands that need more of an unreadable configuration report it; until then no permission is changed.
         let Ok(configuration) = self.configuration() else { return Ok(Sharing::AsItIs) };
         let Some(said) = &configuration.journal_group else { return Ok(Sharing::Private) };
         let refused = |what: String| CommandError::usage(format!("{}: journal.group: {what}", said.place));
         let Some(group) = Group::find(&said.name) else {
             return Err(refused(format!("there is no group {} on this machine", said.name)).hint(format!(
-                "`getent group` lists the groups; `sudo groupadd {}` makes this one",
+                "`getent group` lists the groups; `sudo groupadd {}` creates this one",
                 word(&said.name)
             )));
         };
@@ -129,13 +131,13 @@ impl App {
         let home = self.environment.path("HOME").and_then(|home| home.canonicalize().ok());
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&self.folder);
         if home.is_some() && folder.canonicalize().ok() == home {
-            return Err(refused("the journal lies in your home folder, which is not opened for a group".to_owned())
-                .hint("give the journal a folder of its own, such as /srv/twinspan: --journal /srv/twinspan/journal.db"));
+            return Err(refused("the journal is in your home folder, which is not opened for a group".to_owned())
+                .hint("give the journal its own folder, for example /srv/twinspan: --journal /srv/twinspan/journal.db"));
         }
         Ok(Sharing::Group(group))
     }
 
-    /// The journal, for reading; `None`: there is none yet.
+    /// The journal for reading; `None`: it does not exist yet.
     pub(crate) fn reader(&self) -> Result<Option<Arc<SqliteBackend>>, CommandError> {
         let path = self.journal()?;
         if !is_there(&path)? {
@@ -145,7 +147,7 @@ impl App {
         Ok(Some(Arc::new(SqliteBackend::open(&path, opening).map_err(failures::backend)?)))
     }
 
-    /// The journal, for reading; it must be there.
+    /// The journal for reading; an error if it does not exist.
     pub(crate) fn existing(&self) -> Result<Arc<SqliteBackend>, CommandError> {
         match self.reader()? {
             Some(backend) => Ok(backend),
@@ -153,7 +155,7 @@ impl App {
         }
     }
 
-    /// The journal, for signals: runs are asked, not driven.
+    /// The journal for sending signals, without driving runs.
     pub(crate) fn backend(&self) -> Result<Arc<SqliteBackend>, CommandError> {
         if !is_there(&self.journal()?)? {
             return Err(self.no_journal()?);
@@ -161,14 +163,14 @@ impl App {
         self.open_as(Opening::asking(step_kinds::described()?))
     }
 
-    /// The journal, for driving runs with the kinds of `registry`; made if it is not there.
+    /// The journal for driving runs with the kinds of `registry`; created if it does not exist.
     pub(crate) fn open(&self, registry: Arc<Registry>) -> Result<Arc<SqliteBackend>, CommandError> {
         self.open_as(Opening::live(registry))
     }
 
     fn open_as(&self, opening: Opening) -> Result<Arc<SqliteBackend>, CommandError> {
         let path = self.journal()?;
-        // A configuration that cannot be read is said by those who need more of it.
+        // Commands that need more of an unreadable configuration report it.
         let lease = self.configuration().ok().and_then(|configuration| configuration.journal_lease);
         let opening =
             opening.lease(lease.unwrap_or(LEASE)).sharing(self.sharing(&path)?).remarks(self.remarks.clone());
@@ -180,15 +182,15 @@ impl App {
     fn no_journal(&self) -> Result<CommandError, CommandError> {
         let path = self.journal()?;
         Ok(CommandError::not_found(format!("there is no journal at {}", path.display()))
-            .hint("`twinspan run PLAN` makes it; another one is named with --journal PATH"))
+            .hint("`twinspan run PLAN` creates it; use --journal PATH for another one"))
     }
 }
 
-/// Whether there is a journal. One that is gone is not one that never was.
+/// Whether the journal exists. A lost journal is an error, not a missing one.
 pub(crate) fn is_there(path: &Path) -> Result<bool, CommandError> {
     match path.try_exists() {
         Ok(true) => return Ok(true),
-        // Whether it is there is not for this account to know: who opens it says what is closed.
+        // This account may not know whether it exists; opening it reports the missing permission.
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(true),
         _ => {}
     }

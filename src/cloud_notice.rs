@@ -1,5 +1,6 @@
-//! What is said before anything is sent: into which cloud, where that is not Azure's public one, and what of the configuration is
-//! not obeyed.
+//! Notices before requests are sent: the cloud, if it is not Azure's public cloud, and settings of the configuration
+//! that are
+//! ignored.
 
 use crate::app::App;
 use crate::arguments::Command;
@@ -8,7 +9,7 @@ use crate::configuration::settings;
 use crate::error::CommandError;
 use crate::ui::{STRONG, Text, Ui};
 
-/// Says it, for commands that send requests.
+/// Writes the notices, for commands that send requests.
 pub(crate) fn say(ui: &Ui, app: &App, command: &Command) -> Result<(), CommandError> {
     if !reaches_the_cloud(command) {
         return Ok(());

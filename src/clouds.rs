@@ -18,7 +18,7 @@ pub(crate) fn live(
     clients(configuration, environment, |wire| wire)
 }
 
-/// The same, for who only looks: nothing leaves that may change something.
+/// The same clients, restricted to reads.
 pub(crate) fn reading(
     configuration: &Configuration,
     environment: &Environment,
@@ -97,7 +97,7 @@ mod tests {
             let cloud = cloud(&settings).unwrap();
             assert_eq!((cloud.name(), cloud.login()), (wanted, login));
         }
-        // From variables, which no reader of a file has checked.
+        // Values from environment variables, which the reader of the file has not checked.
         let settings = CloudSettings {
             name: Some(CloudName::Custom),
             arm: Some("https://arm.example".to_owned()),

@@ -1,4 +1,4 @@
-//! One file for each verb.
+//! One module for each command.
 
 pub(crate) mod apply;
 pub(crate) mod approve;
@@ -48,7 +48,7 @@ use crate::exit::Exit;
 use crate::remarks;
 use crate::ui::Ui;
 
-/// Runs the command that was asked for.
+/// Runs the selected command.
 pub(crate) async fn run(ui: &Ui, app: &App, command: Command) -> Result<Exit, CommandError> {
     cloud_notice::say(ui, app, &command)?;
     let result = perform(ui, app, command).await;

@@ -4,12 +4,13 @@
 //! flag > environment > project > user > default
 //! ```
 //!
-//! A file that was found in the working folder or above says less than the operator's own, or one that was named: no program runs,
-//! and no host gets a secret, because of what came with a checkout.
+//! A file found in the working folder or above has less authority than the operator's own file or a file given by name:
+//! content
+//! of a checkout must not run a program or name a host that gets a secret.
 //!
-//! `file` reads one file and finds every mistake in it; `layers` finds the files and lays the layers over each other;
-//! `settings` says of each value in force where it was said; `ownership` refuses files that
-//! other accounts may change.
+//! `file` reads one file and finds every mistake in it; `layers` finds the files and merges the layers; `settings`
+//! gives the
+//! source of each value in force; `ownership` refuses files that other accounts may change.
 
 mod file;
 mod layers;
@@ -25,29 +26,29 @@ use twinspan_steps::{CredentialKind, IdentitySettings};
 pub(crate) use layers::{Layers, Sources, load};
 pub(crate) use settings::{Origin, Setting, kind_name, settings, variable};
 
-/// Everything that can be configured; what is absent was not said.
+/// Everything that can be configured; absent fields were not set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Configuration {
-    /// Where the journal lies.
+    /// Path of the journal.
     pub(crate) journal: Option<PathBuf>,
-    /// How long the heartbeat of a driver may stand still before others take its runs over.
+    /// Time without a heartbeat of the driver after which other processes take its runs over.
     pub(crate) journal_lease: Option<Duration>,
     /// The group whose accounts may read the journal and send signals.
     pub(crate) journal_group: Option<GroupSetting>,
-    /// Credentials by the plan's identity names; `default` stands for every other.
+    /// Credentials by the plan's identity names; `default` is for every other name.
     pub(crate) identities: BTreeMap<String, IdentitySettings>,
     pub(crate) cloud: CloudSettings,
     /// Programs that `command` steps may run.
     pub(crate) command_allow: Option<Vec<PathBuf>>,
-    /// What a file says and is not obeyed in, with its place.
+    /// Settings that the file may not set and that are ignored, with file and position.
     pub(crate) ignored: Vec<String>,
 }
 
-/// A group of accounts, and where it was named.
+/// A group of accounts, and where it was configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GroupSetting {
     pub(crate) name: String,
-    /// File, line and column, or the variable.
+    /// File, line and column, or the environment variable.
     pub(crate) place: String,
 }
 
@@ -61,7 +62,7 @@ pub(crate) struct CloudSettings {
     pub(crate) root_certificate: Option<PathBuf>,
 }
 
-/// Which cloud.
+/// The Azure cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CloudName {
     Public,
@@ -70,7 +71,7 @@ pub(crate) enum CloudName {
     Custom,
 }
 
-/// Names of the credentials, as the configuration says them.
+/// Names of the credentials in the configuration.
 const CREDENTIALS: [(&str, CredentialKind); 7] = [
     ("azure-cli", CredentialKind::AzureCli),
     ("client-secret", CredentialKind::ClientSecret),
@@ -90,17 +91,17 @@ impl CloudName {
     ];
 }
 
-/// What a lease looks like.
+/// The error message for a lease.
 const LEASE_FORM: &str = "the lease must be a time from 1s to 24h, such as 2m";
 
-/// The time of a lease.
+/// Parses the duration of a lease.
 fn lease(text: &str) -> Option<Duration> {
     let lease = twinspan_engine::parse_duration(text)?;
     (Duration::from_secs(1)..=Duration::from_secs(24 * 3600)).contains(&lease).then_some(lease)
 }
 
 impl Configuration {
-    /// Lays `self` over `lower`: what `self` says wins.
+    /// Merges `self` over `lower`: values of `self` win.
     fn over(mut self, lower: Configuration) -> Configuration {
         for (name, settings) in lower.identities {
             let upper = self.identities.remove(&name).unwrap_or_default();
@@ -128,7 +129,7 @@ fn laid_over(mut upper: IdentitySettings, lower: IdentitySettings) -> IdentitySe
 
 impl CloudSettings {
     fn over(self, lower: CloudSettings) -> CloudSettings {
-        // Addresses belong to the name beside them: those of another cloud must not slip under it.
+        // Addresses belong to the name of their cloud: addresses of another cloud must not be merged in.
         if self.name.is_some() && self.name != lower.name {
             return self;
         }

@@ -1,11 +1,12 @@
-//! `-v`: what the parts of the program say of themselves, on stderr. Each event is one line, in which nothing acts on a terminal.
+//! `-v`: the program's diagnostic events on stderr. Each event is one line without active terminal sequences.
 
 use std::io::{self, Write};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-/// Nothing without `-v`; `-v` tells what twinspan does, `-vv` more, `-vvv` also what its libraries do.
+/// Installs the subscriber: none without `-v`; `-v` info and `-vv` debug of twinspan, `-vvv` everything, also of
+/// libraries.
 pub(crate) fn install(verbose: u8) {
     let filter = match verbose {
         0 => return,
@@ -22,7 +23,7 @@ pub(crate) fn install(verbose: u8) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// Writes an event, which arrives as a whole.
+/// A writer that encodes each event; it receives every event as a whole.
 struct Encoded<W>(W);
 
 impl<W: Write> Write for Encoded<W> {

@@ -1,4 +1,4 @@
-//! `docs/reference`, made from the program itself. A test compares it with what is in the repository.
+//! `docs/reference`, generated from the program. A test compares it with the files in the repository.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::arguments::Cli;
 use crate::exit::Exit;
 use crate::step_kinds;
 
-const MADE: &str = "<!-- Made from the program; a test keeps it up to date. Do not edit. -->\n";
+const MADE: &str = "<!-- Generated from the program; a test keeps it up to date. Do not edit. -->\n";
 
 /// Every generated file: its path below `docs/reference`, and its text.
 pub fn generated() -> Result<Vec<(&'static str, String)>, String> {
@@ -55,7 +55,7 @@ fn command_line() -> String {
     text
 }
 
-/// Without white space at line ends and at the end.
+/// Removes white space at the ends of lines and of the text.
 fn trimmed(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     format!("{}\n", lines.join("\n").trim_end())
@@ -82,10 +82,10 @@ fn behaviour(kind: &KindSpec) -> String {
         let _ = write!(text, " Without `{parameter}`: {}", lowered(effect(*other)));
     }
     if kind.auxiliary {
-        text.push_str(" `auxiliary` names the identity whose token goes along.");
+        text.push_str(" `auxiliary` names the identity whose token is sent in addition.");
     }
     if kind.removable {
-        text.push_str(" With `ensure: absent` it is removed.");
+        text.push_str(" With `ensure: absent` it deletes the resource.");
     }
     if kind.request_window > 0 {
         let _ = write!(
@@ -121,7 +121,7 @@ fn fields_table(text: &mut String, title: &str, fields: &[Field], given: bool) {
     text.push('\n');
 }
 
-/// One kind, for a terminal.
+/// The description of one kind for a terminal.
 pub(crate) fn kind_text(kind: &KindSpec) -> String {
     let mut text = format!("{}\n{}\n\n{}\n", kind.name, kind.summary, behaviour(kind));
     for (title, fields, given) in [("with", &kind.params, true), ("outputs", &kind.outputs, false)] {
@@ -145,13 +145,13 @@ pub(crate) fn kind_text(kind: &KindSpec) -> String {
 
 fn who(identities: Identities) -> &'static str {
     match identities {
-        Identities::None => "Nobody signs in.",
+        Identities::None => "No identity signs in.",
         Identities::One => "`as` is one identity.",
         Identities::Several => "`as` is one identity or more: it reads in several tenants.",
     }
 }
 
-/// A sentence that goes on after a colon.
+/// The sentence with a lowercase first letter, to follow a colon.
 fn lowered(sentence: &str) -> String {
     let mut letters = sentence.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
@@ -160,10 +160,10 @@ fn lowered(sentence: &str) -> String {
 fn effect(effect: EffectClass) -> &'static str {
     match effect {
         EffectClass::Read => "It only reads.",
-        EffectClass::PutSame => "Its write may be repeated: the same body to a name of ours.",
+        EffectClass::PutSame => "Its write may be repeated: the same body under the same name.",
         EffectClass::PutIfMatch => "Its write is guarded by a version.",
         EffectClass::CreateNamed => {
-            "It creates under a deterministic name; what exists already is compared and adopted."
+            "It creates under a deterministic name; an existing resource is compared and adopted."
         }
         EffectClass::PostWithProbe => "Its effect is looked up before the write is ever repeated.",
         EffectClass::PostUnsafe => "Its write is never repeated by the engine: a person decides.",

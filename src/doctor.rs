@@ -1,4 +1,4 @@
-//! What `doctor` looks at: the journal and its records, the machine, the configuration. Nothing is changed or sent.
+//! The checks of `doctor`: the journal and its records, the machine, the configuration. They change and send nothing.
 
 mod configuration;
 mod journal;
@@ -13,26 +13,26 @@ use crate::view::{Page, SCHEMA};
 
 pub(crate) use journal::Found;
 
-/// How one check came out.
+/// The result of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// Nothing wrong, and worth knowing.
+    /// No problem, but worth knowing.
     Note,
-    /// To be mended.
+    /// A problem that has to be corrected.
     Wrong,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Check {
     pub(crate) check: &'static str,
     pub(crate) state: State,
-    /// What was seen.
+    /// What the check found.
     pub(crate) seen: String,
-    /// What mends it.
+    /// The command or advice that corrects the problem.
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     pub(crate) action: Option<String>,
 }
@@ -50,7 +50,7 @@ impl Check {
         Check { check, state: State::Wrong, seen: seen.into(), action: Some(action.into()) }
     }
 
-    /// What an error says, and its hints for what to do.
+    /// A failed check: the error's text, and its hints as advice.
     fn failed(check: &'static str, error: &CommandError) -> Self {
         let mut seen = error.message.clone();
         for cause in &error.causes {
@@ -67,23 +67,23 @@ impl Check {
     }
 }
 
-/// Everything that was looked at.
+/// The results of all checks.
 #[derive(Serialize)]
 pub(crate) struct DoctorView {
     schema: u32,
-    /// Nothing is wrong.
+    /// Whether no check found a problem.
     well: bool,
-    /// There is a journal.
+    /// Whether a journal exists.
     journal: bool,
     checks: Vec<Check>,
 }
 
 impl DoctorView {
-    /// Looks at everything.
+    /// Runs all checks.
     pub(crate) async fn of(app: &App) -> Self {
         let mut checks = Vec::new();
         let configured = configuration::check(app, &mut checks);
-        // Where the journal is may be written in a configuration that cannot be read.
+        // The path of the journal may be set in a configuration that cannot be read.
         let path = match app.journal() {
             Ok(path) => Some(path),
             Err(error) if configured => {

@@ -1,4 +1,4 @@
-//! Drives runs with everything a person sees of it: progress, Ctrl-C, the closing summary, the exit code.
+//! Drives runs for a person: progress, Ctrl-C, the closing summary, the exit code.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::ui::{Text, Ui};
 use crate::view::{Facts, Page, RunView, SCHEMA};
 use crate::{failures, remarks};
 
-/// What drives.
+/// Everything needed to drive runs.
 pub(crate) struct Driver {
     pub(crate) backend: Arc<SqliteBackend>,
     pub(crate) performer: Arc<Performer>,
@@ -27,17 +27,17 @@ pub(crate) struct Driver {
     pub(crate) said: Said,
 }
 
-/// Where the runs stand when driving stopped.
+/// The runs when driving stopped.
 pub(crate) struct Driven {
     pub(crate) runs: Vec<(RunId, RunStatus)>,
-    /// Runs of several that could not be driven, and why.
+    /// Runs that could not be driven, and why, if there were several.
     pub(crate) refused: Vec<(RunId, CommandError)>,
-    /// A signal ended it.
+    /// The exit code of the operating system signal that stopped the driver.
     pub(crate) stopped: Option<Exit>,
 }
 
 impl Driven {
-    /// The error of a command that could drive none of its runs; `None`: there was none to drive.
+    /// The error of a command that could drive none of its runs; `None`: there were no runs to drive.
     fn nothing_driven(&self) -> Option<CommandError> {
         let exit = self.refused.iter().map(|(_, error)| error.exit).max_by_key(|exit| severity(*exit))?;
         let error = CommandError::new(exit, format!("none of {} runs can be driven", self.refused.len()));
@@ -49,7 +49,7 @@ impl Driven {
 }
 
 impl Driver {
-    /// Drives `runs` until nothing can move, or as `options` say, or until a signal comes.
+    /// Drives `runs` until no step can progress, or as `options` say, or until a signal stops the driver.
     pub(crate) async fn drive(
         &self,
         ui: &Ui,
@@ -67,9 +67,9 @@ impl Driver {
                 tokio::select! {
                     parked = &mut driving => break Some(parked.map_err(failures::backend)?),
                     times = interrupts.next() => match times {
-                        1 => ui.talk("stopping: requests in flight end, then the run parks (again: stop at once)"),
+                        1 => ui.talk("stopping: requests in flight finish, then the run stops (again: stop at once)"),
                         2 => ui.talk("stopping at once"),
-                        // The driver hangs; the journal is safe at every point.
+                        // The driver hangs; the journal is consistent at every point.
                         _ => break None,
                     },
                     followed = progress.follow(&*self.clock) => followed?,
@@ -80,7 +80,7 @@ impl Driver {
         progress.catch_up().await?;
         let (runs, refused) = match parked {
             Some(Parked { runs, refused, stopped }) => {
-                // What would still move is not running any more.
+                // After a stop, a run that could still progress is not running any more.
                 let undriven = |(run, status): (RunId, RunStatus)| (run, status.undriven());
                 (if stopped { runs.into_iter().map(undriven).collect() } else { runs }, refused)
             }
@@ -90,12 +90,12 @@ impl Driver {
         Ok(Driven { runs, refused, stopped: interrupts.exit() })
     }
 
-    /// The view of one run as it stands.
+    /// The view of one run in its present state.
     pub(crate) async fn view(&self, run: RunId, status: &RunStatus) -> Result<RunView, CommandError> {
         view(&self.backend, run, status, self.clock.now()).await
     }
 
-    /// The closing summary of each run, and the exit code of them all.
+    /// Writes the closing summary of each run, and returns the exit code of all runs.
     pub(crate) async fn close(&self, ui: &Ui, driven: &Driven) -> Result<Exit, CommandError> {
         let views = self.views(driven).await?;
         if views.is_empty()
@@ -111,7 +111,7 @@ impl Driver {
         Ok(ends(&views, driven))
     }
 
-    /// The same of one run, where the one document is to hold something more, under its name.
+    /// As [`Driver::close`] for one run, with `more` added to its JSON document as field `name`.
     pub(crate) async fn close_beside(
         &self,
         ui: &Ui,
@@ -140,7 +140,7 @@ impl Driver {
     }
 }
 
-/// The exit code of runs that were driven.
+/// The exit code of driven runs.
 fn ends(views: &[RunView], driven: &Driven) -> Exit {
     let refused = driven.refused.iter().map(|(_, error)| error.exit);
     let worst = views
@@ -156,7 +156,7 @@ fn ends(views: &[RunView], driven: &Driven) -> Exit {
     }
 }
 
-/// The view of a run that `backend` holds.
+/// The view of a run in `backend`.
 pub(crate) async fn view(
     backend: &SqliteBackend,
     run: RunId,
@@ -186,7 +186,7 @@ struct RunViews<'a> {
     runs: &'a [RunView],
 }
 
-/// Prints runs as they stand: one document for one run, a list for several.
+/// Writes the runs: one document for one run, a list for several.
 fn show(ui: &Ui, views: &[RunView]) -> Result<(), CommandError> {
     match (ui.output(), views) {
         (Output::Jsonl, _) => views.iter().try_for_each(|view| ui.line(view)),
@@ -204,8 +204,9 @@ fn show(ui: &Ui, views: &[RunView]) -> Result<(), CommandError> {
     .or_else(|error| if error.broken_pipe { Ok(()) } else { Err(error) })
 }
 
-/// Which of several ends counts: what is wrong with the journal before a failure, a failure before another driver, another
-/// driver before a wait, a wait before done.
+/// Rank of exit codes when several runs end differently: journal errors before failures, failures before a lease of
+/// another
+/// process, that before waits, waits before done.
 fn severity(exit: Exit) -> u8 {
     match exit {
         Exit::Done => 0,

@@ -1,15 +1,15 @@
-//! The one place where the process's environment is read, and where the program asks for its own file.
+//! Access to the process's environment; no other module reads it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Environment variables, of the process or of a test.
+/// Environment variables of the process, or of a test.
 #[derive(Clone, Debug)]
 pub(crate) enum Environment {
-    /// The process's own.
+    /// The environment of the process.
     Process,
-    /// A test's.
+    /// Variables of a test.
     #[cfg_attr(not(test), expect(dead_code, reason = "made by tests only"))]
     Memory(BTreeMap<String, String>),
 }
@@ -34,7 +34,8 @@ impl Environment {
         (!value.is_empty()).then_some(value)
     }
 
-    /// Variables whose names begin with `prefix` and that are set and not empty, by name; what is not text is left out.
+    /// Variables whose names begin with `prefix` and that are set and not empty, by name; values that are not Unicode
+    /// are skipped.
     pub(crate) fn beginning_with(&self, prefix: &str) -> Vec<(String, String)> {
         let all: BTreeMap<String, String> = match self {
             Environment::Process => std::env::vars_os()
@@ -45,7 +46,7 @@ impl Environment {
         all.into_iter().filter(|(name, value)| name.starts_with(prefix) && !value.is_empty()).collect()
     }
 
-    /// The file of this program.
+    /// The path of this program's executable.
     pub(crate) fn program() -> std::io::Result<PathBuf> {
         std::env::current_exe()
     }
@@ -63,12 +64,12 @@ impl Environment {
             .map(|path| path.join("twinspan"))
     }
 
-    /// Where the journal lies unless told otherwise.
+    /// The default folder of the journal.
     pub(crate) fn state_folder(&self) -> Option<PathBuf> {
         self.xdg("XDG_STATE_HOME", ".local/state")
     }
 
-    /// Where the user's own configuration lies.
+    /// The folder of the user's own configuration.
     pub(crate) fn configuration_folder(&self) -> Option<PathBuf> {
         self.xdg("XDG_CONFIG_HOME", ".config")
     }

@@ -1,4 +1,4 @@
-//! The one error type at the edge of the program: how it ends, what happened, why, and what to do next.
+//! The error type of commands: exit code, message, causes, and hints.
 
 use std::error::Error;
 use std::io;
@@ -8,11 +8,11 @@ use serde_json::Value;
 use crate::exit::Exit;
 use crate::ui::Text;
 
-/// Why a command could not do what was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct CommandError {
     pub(crate) exit: Exit,
-    /// A lowercase fragment that names the thing.
+    /// A lowercase fragment that names the resource, file or run.
     pub(crate) message: String,
     /// Outermost first.
     pub(crate) causes: Vec<String>,
@@ -22,11 +22,11 @@ pub(crate) struct CommandError {
     pub(crate) findings: Option<Box<Findings>>,
     /// Domains that were given where the id of a tenant is wanted.
     pub(crate) domains: Vec<String>,
-    /// Nobody reads the output any more: not an error, a signal to stop.
+    /// The reader closed stdout: not an error, but a reason to stop.
     pub(crate) broken_pipe: bool,
 }
 
-/// Several places that are wrong, reported in one pass.
+/// Several findings, reported together.
 #[derive(Debug)]
 pub(crate) struct Findings {
     /// For people.
@@ -57,7 +57,7 @@ impl CommandError {
     }
 
     pub(crate) fn bug(message: impl Into<String>) -> Self {
-        CommandError::new(Exit::Bug, message).hint("this is a mistake in twinspan; please report it")
+        CommandError::new(Exit::Bug, message).hint("this is a bug in twinspan; please report it")
     }
 
     #[must_use]
@@ -89,7 +89,7 @@ impl CommandError {
     }
 }
 
-/// Only for writing what was asked for: a closed pipe is not a failure.
+/// For writing results: a closed pipe is not a failure.
 impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;

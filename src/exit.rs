@@ -1,33 +1,33 @@
-//! Exit codes: one enum, one table. `docs/reference/exit-codes.md` is made from it.
+//! Exit codes, in one table. `docs/reference/exit-codes.md` is generated from it.
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
-    /// Everything asked for is done.
+    /// Everything requested is done.
     Done,
-    /// Something failed.
+    /// A step failed, or the command failed otherwise.
     Failed,
-    /// `--detailed-exitcode`: there is something to change.
+    /// `--detailed-exitcode`: a run would change a resource or wait.
     Changes,
     /// No such run, step, file or code.
     NotFound,
     /// This machine's own sign-in is refused and nothing else can run.
     SignInRefused,
-    /// A person, an approval, a permission or a credential is waited for, or the run is paused.
+    /// The run waits for a person, an approval, a permission or a credential, or is paused.
     Waiting,
-    /// Waiting was given up; the work on the other side goes on.
+    /// A wait gave up; the operation in Azure continues.
     GaveUp,
-    /// Another runner holds the run.
+    /// Another process holds the lease of the run.
     Held,
-    /// The plan changed since it was accepted.
+    /// The plan or its inputs changed since the run was started.
     PlanChanged,
-    /// What is there is no longer what was made.
+    /// A resource differs from what the run proved.
     Drift,
     /// The command line is wrong.
     Usage,
     /// The plan or its inputs are wrong.
     PlanInvalid,
-    /// A mistake in this program.
+    /// A bug in this program.
     Bug,
     /// The journal cannot be written.
     JournalNotWritable,
@@ -38,7 +38,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Every way to end, in the order of the codes.
+    /// Every exit code, in numerical order.
     pub const ALL: [Exit; 16] = [
         Exit::Done,
         Exit::Failed,
@@ -58,7 +58,7 @@ impl Exit {
         Exit::Terminated,
     ];
 
-    /// The number the shell sees.
+    /// The exit code of the process.
     pub fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
@@ -80,7 +80,7 @@ impl Exit {
         }
     }
 
-    /// The word used in JSON.
+    /// The name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Exit::Done => "done",
@@ -102,14 +102,14 @@ impl Exit {
         }
     }
 
-    /// What it means and what to do.
+    /// The meaning, and what to do.
     pub fn about(self) -> &'static str {
         match self {
-            Exit::Done => "Done: everything that was asked for",
+            Exit::Done => "Done: everything requested",
             Exit::Failed => {
                 "Failed: a step failed, needs a decision, or undo stopped; the run can be resumed"
             }
-            Exit::Changes => "`--detailed-exitcode`: there is something to change",
+            Exit::Changes => "`--detailed-exitcode`: a run would change a resource or wait",
             Exit::NotFound => {
                 "Not found: no such run, step, file, kind or code; `resume` without an open run"
             }
@@ -117,22 +117,22 @@ impl Exit {
                 "This machine's own sign-in is refused and nothing else can run; sign in and resume"
             }
             Exit::Waiting => {
-                "Waiting: a person, an approval, a permission or a credential; paused; parked. Resume later. Of `verify`: something could not be read"
+                "Waiting: for a person, approval, permission or credential, or paused; resume later. With `verify`: a resource could not be read"
             }
             Exit::GaveUp => {
-                "Gave up waiting (`give_up_after`); what was asked of the other side goes on; resume looks again"
+                "Gave up waiting (`give_up_after`); the operation in Azure continues; `resume` checks it again"
             }
-            Exit::Held => "Another process holds an open run; what could be driven was driven",
+            Exit::Held => "Another process holds the lease of an open run; the other runs were driven",
             Exit::PlanChanged => {
                 "The plan or its inputs are not those of the open run of the key (`apply`); nothing was sent"
             }
-            Exit::Drift => "Drift: `verify` found that what is there is no longer what was proven",
+            Exit::Drift => "Drift: `verify` found resources that differ from what the run proved",
             Exit::Usage => "The command line or the configuration is wrong",
             Exit::PlanInvalid => "The plan or its inputs are wrong; nothing was sent",
-            Exit::Bug => "A mistake in this program; please report it",
+            Exit::Bug => "A bug in this program; please report it",
             Exit::JournalNotWritable => "The journal cannot be used or written; nothing was sent after that",
-            Exit::Interrupted => "Stopped by Ctrl-C; resume goes on",
-            Exit::Terminated => "Stopped by SIGTERM; resume goes on",
+            Exit::Interrupted => "Stopped by Ctrl-C; `resume` continues",
+            Exit::Terminated => "Stopped by SIGTERM; `resume` continues",
         }
     }
 }

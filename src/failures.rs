@@ -1,11 +1,11 @@
-//! What the engine's failures mean at the edge of the program.
+//! Maps errors of the engine to errors of commands.
 
 use twinspan_engine::{BackendError, LeaseHolder};
 
 use crate::error::CommandError;
 use crate::exit::Exit;
 
-/// The one exhaustive table from the engine's errors to exit codes.
+/// Maps each error of the engine to an exit code with hints. The match is exhaustive.
 pub(crate) fn backend(error: BackendError) -> CommandError {
     let exit = match &error {
         BackendError::NoSuchRun(_) | BackendError::Empty(_) => Exit::NotFound,
@@ -23,9 +23,8 @@ pub(crate) fn backend(error: BackendError) -> CommandError {
             shown.hint("`twinspan run PLAN` starts one; choose another journal with --journal")
         }
         BackendError::Refused { hint, .. } => shown.hint(hint.clone()),
-        BackendError::NotWritable(_) => {
-            shown.hint("nothing was sent after that; make room or mend the disk, then `twinspan resume`")
-        }
+        BackendError::NotWritable(_) => shown
+            .hint("nothing was sent after that; free some space or repair the disk, then `twinspan resume`"),
         BackendError::Damaged(_) => shown.hint("keep a copy of the file; nothing was changed in it"),
         BackendError::PlanRejected { run, .. } => {
             shown.hint(format!("resume run {run} with the version that started it"))
@@ -40,7 +39,7 @@ pub(crate) fn backend(error: BackendError) -> CommandError {
     shown
 }
 
-/// What is known of a lease holder, and how the run is continued here.
+/// What is known of a lease holder, and how this process can continue the run.
 pub(crate) fn held(run: &str, holder: Option<&LeaseHolder>) -> String {
     match holder {
         None => format!("`twinspan resume {run}` tries again"),
@@ -48,8 +47,8 @@ pub(crate) fn held(run: &str, holder: Option<&LeaseHolder>) -> String {
             "that process is running on this machine; `twinspan wait {run} --for done` waits for it; end it and `twinspan resume {run}` continues here"
         ),
         Some(LeaseHolder { expires: None, .. }) => format!(
-            "its heartbeat moves: it is running there; `twinspan wait {run} --for done` waits for it; if you know that it does no harm, \
-             `twinspan resume {run} --steal` takes over at once"
+            "its heartbeat is current: that process is running; `twinspan wait {run} --for done` waits for it; if you are sure that it is \
+             not, `twinspan resume {run} --steal` takes over at once"
         ),
         Some(LeaseHolder { lease, .. }) => format!(
             "nothing proves that it has ended; `twinspan resume {run}` takes over when its heartbeat has stood still for {} s, \

@@ -1,4 +1,4 @@
-//! The order that a plan sets, for `graph`, `validate` and `preview`.
+//! The order of a plan's steps, for `graph`, `validate` and `preview`.
 //!
 //! ```text
 //! Plan::graph ─┬─▶ OrderView ─▶ JSON, text
@@ -17,10 +17,10 @@ pub(crate) use order::{OrderView, OrderedStep};
 use twinspan_plans::graph::{Graph, GraphNode, Why};
 use twinspan_plans::{NodeId, Plan};
 
-/// A format that other programs draw, or that is a picture already.
+/// The output formats of an order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// One line a step, in the order in which they run
+    /// One line per step, in the order in which the steps run
     #[default]
     Text,
     /// A Mermaid flowchart
@@ -31,7 +31,7 @@ pub(crate) enum Format {
     Svg,
 }
 
-/// The order of a plan as a picture, or as the text of one.
+/// The order as a picture, or as the source of one; `None` for text.
 pub(crate) fn drawn(plan: &Plan, format: Format) -> Option<String> {
     let graph = plan.graph();
     match format {
@@ -42,7 +42,7 @@ pub(crate) fn drawn(plan: &Plan, format: Format) -> Option<String> {
     }
 }
 
-/// What stands in a box: the title, and under it the id and the kind.
+/// The lines in a box: the title, then the id and the kind.
 fn lines(plan: &Plan, node: &GraphNode) -> Vec<String> {
     let definition = plan.node(node.node);
     let mut lines: Vec<String> = definition.title.iter().cloned().collect();
@@ -78,17 +78,17 @@ fn is_scope(plan: &Plan, node: NodeId) -> bool {
     plan.node(node).block().is_some()
 }
 
-/// What lies directly in a scope, or at the top.
+/// The nodes directly in a scope, or at the top level.
 fn inside(graph: &Graph, scope: Option<NodeId>) -> impl Iterator<Item = &GraphNode> {
     graph.nodes.iter().filter(move |node| node.scope == scope)
 }
 
-/// Why an edge is there, in words.
+/// The reason for an edge, in words.
 fn why_word(why: Why) -> &'static str {
     match why {
         Why::Data => "reads an output",
         Why::Needs => "needs",
-        Why::Gate => "written after this gate",
+        Why::Gate => "written after this barrier",
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
         plans
     }
 
-    /// The order of a plan as if gates held back only what names them.
+    /// The plan as if barriers held back only the steps that name them.
     fn without_gates(plan: &Plan) -> Plan {
         let mut plan = plan.clone();
         for node in &mut plan.nodes {
@@ -148,7 +148,7 @@ mod tests {
             if differences.is_empty() {
                 differences.push_str("none\n");
             }
-            all.push_str(&format!("## {name}\n{now}what gates change:\n{differences}\n"));
+            all.push_str(&format!("## {name}\n{now}what barriers change:\n{differences}\n"));
         }
         insta::assert_snapshot!("shipped_orders", all);
     }
@@ -169,7 +169,7 @@ mod tests {
             let control = text.chars().find(|c| c.is_control() && *c != '\n');
             assert_eq!(control, None, "{format:?}");
             assert!(!text.contains('\u{202e}'), "{format:?}: {text}");
-            // In the quotes of DOT a `<` is a sign like any other.
+            // In a quoted DOT string `<` has no special meaning.
             assert!(format == Format::Dot || !text.contains("<script"), "{format:?}: {text}");
             all.push_str(&format!("## {format:?}\n{text}\n"));
         }

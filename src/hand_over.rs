@@ -1,4 +1,4 @@
-//! What an identity still has to do in a run, for people who install nothing of ours: one structure, four views.
+//! The hand-over: the remaining tasks of an identity in a run, for people without twinspan. One structure, four views.
 //!
 //! ```text
 //! RunState ─foresee─▶ what each kind says ─▶ HandOverView, a page for each tenant ─┬─▶ text, JSON

@@ -1,8 +1,9 @@
-//! Test builds only: holds the journal at a chosen commit, so that a test can kill the process there from outside.
+//! Debug builds only: holds the journal at a chosen commit, so that a test can kill the process there.
 //!
-//! `TWINSPAN_HOLD_COMMIT` lists the places, one a line: `before-commit intended STEP`, `after-commit intended STEP`,
-//! `before-commit accepted STEP`. The first that is reached is written to the file `TWINSPAN_HOLD_FILE`; from there on the
-//! journal does nothing more, or where the place begins with `panic` its thread panics there. A release build does not look at these variables.
+//! `TWINSPAN_HOLD_COMMIT` lists the places, one per line: `before-commit intended STEP`, `after-commit intended STEP`,
+//! `before-commit accepted STEP`. The first place that is reached is written to the file `TWINSPAN_HOLD_FILE`; then the
+//! journal's
+//! thread stops, or panics if the line begins with `panic`. A release build ignores these variables.
 
 use twinspan_engine::Opening;
 
@@ -26,7 +27,7 @@ mod places {
 
     use super::{CommandError, Environment, Opening};
 
-    /// The same way of opening, held where the environment says.
+    /// `opening` with the places of the environment.
     pub(crate) fn opening(opening: Opening, environment: &Environment) -> Result<Opening, CommandError> {
         let (Some(places), Some(file)) =
             (environment.get("TWINSPAN_HOLD_COMMIT"), environment.path("TWINSPAN_HOLD_FILE"))
@@ -42,7 +43,7 @@ mod places {
         file: PathBuf,
     }
 
-    /// One moment in the life of a step's write.
+    /// A commit at which the journal is held.
     struct Place {
         point: CutPoint,
         event: fn(&StepEvent) -> bool,
@@ -53,7 +54,8 @@ mod places {
 
     impl Place {
         fn read(text: &str) -> Result<Self, CommandError> {
-            let wrong = || CommandError::usage(format!("TWINSPAN_HOLD_COMMIT: {text:?} is no place"));
+            let wrong =
+                || CommandError::usage(format!("TWINSPAN_HOLD_COMMIT: {text:?} is not a valid place"));
             let panics = text.starts_with("panic ");
             let mut words = text.trim_start_matches("panic ").splitn(3, ' ');
             let point = match words.next() {
@@ -83,7 +85,7 @@ mod places {
                 .find(|place| place.point == point && events.iter().any(|recorded| place.is_in(recorded)));
             let Some(place) = reached else { return false };
             if let Err(error) = std::fs::write(&self.file, &place.text) {
-                tracing::error!(%error, "what waits for this place is not told of it");
+                tracing::error!(%error, "the test that waits for this place cannot be notified");
             }
             #[expect(clippy::panic, reason = "test builds only: the end of a process that panics is tested")]
             if place.panics {

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first lets requests in flight end and parks, the second stops at once.
+//! Ctrl-C and SIGTERM: the first signal lets requests in flight finish, the second stops at once.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use twinspan_engine::{StopToken, Stopper};
 use crate::error::CommandError;
 use crate::exit::Exit;
 
-/// How long a process may take to end after the second signal.
+/// Maximum time until the process ends after the second signal.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Ends the process some time after the second signal, whatever it is doing: a driver may hang in a system call.
+/// Ends the process after [`PATIENCE`] from the second signal, even if the driver hangs in a system call.
 fn end_in_any_case(mut interrupt: Signal, mut terminate: Signal) {
     tokio::spawn(async move {
         let mut first = None;
@@ -22,7 +22,7 @@ fn end_in_any_case(mut interrupt: Signal, mut terminate: Signal) {
             };
             first.get_or_insert(exit);
         }
-        // A thread: the runtime may be what hangs.
+        // A thread, because the runtime itself may hang.
         std::thread::spawn(move || {
             std::thread::sleep(PATIENCE);
             #[expect(
@@ -35,23 +35,22 @@ fn end_in_any_case(mut interrupt: Signal, mut terminate: Signal) {
     });
 }
 
-/// The two signals, and what they stop.
+/// The receivers of both signals, and the stopper of the driver.
 pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
     stopper: Stopper,
-    /// How the process ends because of the first of them.
+    /// The exit code for the first signal.
     exit: Option<Exit>,
     times: u8,
 }
 
 impl Interrupts {
-    /// Listens from now on.
+    /// Begins to listen for signals.
     pub(crate) fn listen() -> Result<(Self, StopToken), CommandError> {
         let listen = |kind| {
-            signal(kind).map_err(|error| {
-                CommandError::new(Exit::Failed, "signals cannot be listened for").cause(&error)
-            })
+            signal(kind)
+                .map_err(|error| CommandError::new(Exit::Failed, "cannot listen for signals").cause(&error))
         };
         end_in_any_case(listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let (stopper, token) = StopToken::new();
@@ -65,7 +64,7 @@ impl Interrupts {
         Ok((interrupts, token))
     }
 
-    /// Returns when the next one came and was passed on; says which time it was.
+    /// Waits for the next signal, passes it to the driver, and returns the number of signals so far.
     pub(crate) async fn next(&mut self) -> u8 {
         let exit = tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
@@ -77,7 +76,7 @@ impl Interrupts {
         self.times
     }
 
-    /// How the process ends, if one of them came.
+    /// The exit code, if a signal was received.
     pub(crate) fn exit(&self) -> Option<Exit> {
         self.exit
     }

@@ -1,4 +1,4 @@
-//! Configured identities that no plan knows: a mistyped table of `twinspan.toml` would otherwise never be used.
+//! Detects configured identities that no plan names: a mistyped table of `twinspan.toml` would never be used.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,14 +11,15 @@ use crate::error::CommandError;
 /// Identities of the shipped plans.
 const SHIPPED: [&str; 5] = ["central", "target", "target-admin", "application-central", "application-target"];
 
-/// Of the people whom `sim --configure` configures, those that no shipped plan names.
+/// Identities of `sim --configure` that no shipped plan names.
 const SIMULATED: [&str; 1] = ["tailspin-admin"];
 
-/// Takes the place of every identity without a table.
+/// The table for every identity without a table of its own.
 const DEFAULT: &str = "default";
 
-/// Refuses a configured identity that neither the plan, nor a plan beside it or in the working folder, nor a shipped plan
-/// knows. Without a plan only one that is probably a mistyped name is refused: its plan may lie anywhere.
+/// Refuses a configured identity that is named neither by the plan, nor by a plan beside it or in the working folder,
+/// nor by a
+/// shipped plan. Without a plan only a probably mistyped name is refused, because its plan may be in any folder.
 pub(crate) fn check<'a>(
     configured: impl Iterator<Item = &'a str>,
     plan: Option<&Plan>,
@@ -39,8 +40,10 @@ pub(crate) fn check<'a>(
     }
     let Some((first, _)) = unknown.first() else { return Ok(()) };
     let mut error = CommandError::usage(match unknown.len() {
-        1 => format!("identity {first} is configured, and no plan knows it: its table is never used"),
-        count => format!("{count} identities are configured that no plan knows: their tables are never used"),
+        1 => format!("identity {first} is configured, but no plan names it: its table is never used"),
+        count => {
+            format!("{count} identities are configured but no plan names them: their tables are never used")
+        }
     });
     for (name, near) in &unknown {
         error = error.hint(match near {
@@ -55,9 +58,9 @@ fn names(plan: &Plan) -> impl Iterator<Item = String> + '_ {
     plan.identities.iter().map(|identity| identity.name.clone())
 }
 
-/// Identities of every plan in a folder; what is not a valid plan has none.
+/// The identities of every valid plan in a folder.
 fn names_in(folder: &Path, catalog: &Catalog) -> BTreeSet<String> {
-    /// So many files are read at most, and none that is larger.
+    /// Maximum number of files that are read, and their maximum size.
     const FILES: usize = 200;
     const BYTES: u64 = 1 << 20;
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! What earlier runs of a key created and the latest run does not contain: it is reported, or pruned.
+//! Resources that earlier runs of a key created and the latest run does not contain: `apply` reports or prunes them.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::view::{counted, id_of};
 #[serde(transparent)]
 pub(crate) struct LeftOvers(Vec<LeftOverView>);
 
-/// One of them.
+/// One left-over resource.
 #[derive(Serialize)]
 struct LeftOverView {
     run: RunId,
@@ -32,7 +32,7 @@ struct LeftOverView {
 }
 
 impl LeftOvers {
-    /// Reads the runs of the key.
+    /// Finds the left-over resources of the runs of `key`.
     pub(crate) async fn of(driver: &Driver, latest: RunId, key: &RunKey) -> Result<Self, CommandError> {
         let runs = driver.backend.runs_of(key).map_err(failures::backend)?;
         let latest = driver.backend.load(latest).await.map_err(failures::backend)?;
@@ -49,7 +49,7 @@ impl LeftOvers {
         self.0.is_empty()
     }
 
-    /// Names each resource with its run.
+    /// Lists each resource with its run.
     pub(crate) fn say(&self, ui: &Ui, pruning: bool) {
         if self.0.is_empty() {
             return;
@@ -59,7 +59,7 @@ impl LeftOvers {
             format!("{STRONG}prune{STRONG:#} would delete {count} that the plan no longer contains:")
         } else {
             format!(
-                "{WAIT}left{WAIT:#}  the plan no longer contains {count} of earlier runs; nothing is done about that:"
+                "{WAIT}left{WAIT:#}  the plan no longer contains {count} of earlier runs; they are not changed:"
             )
         });
         let width = self.0.iter().map(|left| left.step.chars().count()).max().unwrap_or(0).min(40);
@@ -71,8 +71,9 @@ impl LeftOvers {
         }
     }
 
-    /// Deletes them, each as an undo of its step in the run that owns it; the newest run first. The run that did not come
-    /// to its end, if there is one: the next ones are left alone then.
+    /// Deletes the resources, each by an undo of its step in the run that owns it, newest run first. Returns the run
+    /// whose undo
+    /// did not finish, if any; older runs are then not pruned.
     pub(crate) async fn prune(
         &mut self,
         ui: &Ui,
@@ -96,7 +97,7 @@ impl LeftOvers {
             let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason: None, signal };
             driver.backend.signal(row).await.map_err(failures::backend)?;
             ui.talk(&format!(
-                "deleting what run {STRONG}{}{STRONG:#} created and the plan no longer contains",
+                "deleting resources of run {STRONG}{}{STRONG:#} that the plan no longer contains",
                 run.short()
             ));
             let status = drive(ui, driver, run, &before).await?;
@@ -108,7 +109,7 @@ impl LeftOvers {
         Ok(None)
     }
 
-    /// How the resources of a run stand now.
+    /// Updates the states of a run's resources.
     async fn note(&mut self, driver: &Driver, run: RunId) -> Result<(), CommandError> {
         let state = driver.backend.load(run).await.map_err(failures::backend)?;
         for left in self.0.iter_mut().filter(|left| left.run == run) {
@@ -122,7 +123,7 @@ impl LeftOvers {
         Ok(())
     }
 
-    /// How many stand how, in words.
+    /// The number of resources in each state, in words.
     pub(crate) fn words(&self) -> String {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for left in &self.0 {
@@ -132,7 +133,7 @@ impl LeftOvers {
     }
 }
 
-/// Drives a run whose single steps are undone.
+/// Drives a run with an undo of single steps.
 pub(crate) async fn drive(
     ui: &Ui,
     driver: &Driver,

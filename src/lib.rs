@@ -1,11 +1,11 @@
-//! The command line of twinspan: where plans, engine, steps and the simulator meet.
+//! The command line of twinspan: connects plans, engine, steps and the simulator.
 //!
 //! ```text
 //! arguments ─▶ commands/<verb> ─▶ plans, engine, steps ─▶ view ─▶ ui (text | JSON) ─▶ exit code
 //! ```
 //!
 //! Only [`main`] is for the binary; [`docs`] is for the test that keeps `docs/reference` up to date, and
-//! [`InProcessWorld`] for those that hold kinds and simulator together.
+//! [`InProcessWorld`] for tests of step kinds against the simulator.
 
 mod advice;
 mod app;
@@ -74,7 +74,7 @@ use ui::{Manner, Text, Ui};
 
 pub use simulated::InProcessWorld;
 
-/// Runs one command and says how the process ends. Nothing is made before the command line is understood.
+/// Runs one command and returns the exit code. Nothing is created before the command line is parsed.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let environment = Environment::Process;
@@ -111,14 +111,14 @@ fn run(ui: &Ui, environment: Environment, cli: Cli) -> Result<Exit, CommandError
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| CommandError::new(Exit::Failed, "no threads can be made").cause(&error))?;
+        .map_err(|error| CommandError::new(Exit::Failed, "no threads can be created").cause(&error))?;
     let result = runtime.block_on(commands::run(ui, &app, cli.command));
-    // What was stopped may hang in a system call: it must not keep the process.
+    // A stopped task may hang in a system call; it must not keep the process alive.
     runtime.shutdown_background();
     result
 }
 
-/// Flags over the environment.
+/// Output settings: flags, then environment.
 fn manner(global: &Global, environment: &Environment) -> Result<Manner, CommandError> {
     use clap::ValueEnum;
     fn variable<T: ValueEnum>(environment: &Environment, name: &str) -> Result<Option<T>, CommandError> {
@@ -140,11 +140,12 @@ fn manner(global: &Global, environment: &Environment) -> Result<Manner, CommandE
     })
 }
 
-/// `--help` and `--version` go to stdout and are no mistake; everything else is one.
+/// Handles a command line that was not parsed: `--help` and `--version` are written to stdout, everything else is an
+/// error.
 fn not_understood(error: &clap::Error, args: &[OsString], environment: &Environment) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A closed pipe is no failure here either.
+            // A closed pipe is not a failure here either.
             let _ = error.print();
             Exit::Done
         }
@@ -161,7 +162,7 @@ fn not_understood(error: &clap::Error, args: &[OsString], environment: &Environm
             Exit::Usage
         }
         _ => {
-            // It repeats what was typed, or what a script put there.
+            // The text repeats the arguments, which may come from a script.
             let text = error.render();
             let acts = |word: &OsString| word.to_string_lossy().contains(is_active);
             let text = match args.iter().any(acts) {
@@ -174,7 +175,7 @@ fn not_understood(error: &clap::Error, args: &[OsString], environment: &Environm
     }
 }
 
-/// The command line was not understood, but whether its reader is a program can still be seen.
+/// Whether the unparsed command line selects JSON output.
 fn wants_json(args: &[OsString]) -> bool {
     let words: Vec<_> = args.iter().filter_map(|word| word.to_str()).collect();
     words.iter().any(|word| word.starts_with("--output=json"))

@@ -1,4 +1,4 @@
-//! `twinspan`: see the library half for everything but the end of the process.
+//! The binary `twinspan`; the library contains everything but `main`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! A panic is a bug of this program: one sentence for the operator, and the exit code for it.
+//! Panics: a panic is a bug in this program, with a message for the operator and an exit code.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +7,11 @@ use twinspan_engine::panic_becomes_failure;
 
 use crate::exit::Exit;
 
-/// Something panicked in this process.
+/// Whether a panic occurred in this process.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// Says a sentence instead of a dump; with `-v` what the usual dump says comes first. It may quote what others wrote.
+/// Replaces the panic output with one message; with `-v` the usual output precedes it. Both are encoded for the
+/// terminal.
 pub(crate) fn install(verbose: bool) {
     std::panic::set_hook(Box::new(move |panic| {
         if verbose {
@@ -27,8 +28,9 @@ pub(crate) fn install(verbose: bool) {
              Hint: run it again with -v and report what it prints"
         );
         PANICKED.store(true, Ordering::Release);
-        // A panic of a step kind becomes a failure of its step. Any other one leaves a thread or task behind that others
-        // wait for: the process ends here, as if it had been killed, and the journal is made for that.
+        // The engine turns a panic of a step kind into a failure of the step. After any other panic other threads may
+        // wait
+        // forever: the process ends here as if killed, which the journal tolerates.
         if !panic_becomes_failure() {
             #[expect(
                 clippy::exit,
@@ -40,7 +42,7 @@ pub(crate) fn install(verbose: bool) {
     }));
 }
 
-/// The exit code of a process that reaches its end: 70 after a panic, whatever else happened.
+/// The exit code at the end of the process: 70 after a panic, else `exit`.
 pub(crate) fn exit(exit: Exit) -> Exit {
     if PANICKED.load(Ordering::Acquire) { Exit::Bug } else { exit }
 }

@@ -1,4 +1,4 @@
-//! In what a plan file and its inputs differ from those of a run. Values of secrets are never shown.
+//! Differences between a plan file with its inputs, and a run. Values of secrets are never shown.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use serde_json::Value;
 use twinspan_engine::RunState;
 use twinspan_plans::{Digest, Inputs, NodeId, Plan};
 
-/// Most names in one line.
+/// Maximum number of names in one line.
 const NAMES: usize = 10;
 
-/// In what they differ; empty: they are the same.
+/// The differences; empty if there are none.
 #[derive(Debug, Default, PartialEq, Serialize)]
 pub(crate) struct PlanChanges {
-    /// Steps and blocks that the plan has and the run has not.
+    /// Steps and blocks that only the plan contains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     added: Vec<String>,
-    /// Steps and blocks that the run has and the plan has not.
+    /// Steps and blocks that only the run contains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     removed: Vec<String>,
-    /// Steps and blocks that both have and that are defined differently.
+    /// Steps and blocks with different definitions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changed: Vec<String>,
     /// Inputs that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     inputs: Vec<InputChange>,
-    /// The plan differs in what is neither a step nor a value: how its inputs are declared.
+    /// Whether only the declarations of the plan's inputs differ.
     declarations: bool,
 }
 
@@ -37,7 +37,7 @@ struct InputChange {
 }
 
 impl PlanChanges {
-    /// Compares a run with a plan and its inputs. Texts for people (titles, notes) do not count.
+    /// Compares a run with a plan and its inputs. Texts for people (titles, notes) are ignored.
     pub(crate) fn of(run: &RunState, plan: &Plan, inputs: &Inputs) -> Self {
         let mut changes = PlanChanges::default();
         if run.plan().digest != plan.digest {
@@ -71,7 +71,7 @@ impl PlanChanges {
                 (Some(_), Some(_)) if secret => "another secret".to_owned(),
                 (Some(old), Some(new)) => difference(old, new),
                 (None, _) => "not given to the run".to_owned(),
-                (_, None) => "given to the run, and not now".to_owned(),
+                (_, None) => "given to the run, but not now".to_owned(),
             };
             self.inputs.push(InputChange { input: name.clone(), what });
         }
@@ -96,13 +96,14 @@ impl PlanChanges {
     }
 }
 
-/// Every step and block by its path, with the digest of its definition.
+/// Every step and block, by path, with the digest of its definition.
 fn nodes(plan: &Plan) -> BTreeMap<String, Digest> {
     let ids = (0..u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX)).map(NodeId);
     ids.map(|id| (plan.path(id), plan.definition_digest(id))).collect()
 }
 
-/// The same value: keys have no order, and what Azure compares without case is compared so.
+/// Whether two values are equal: keys are unordered, and ids that Azure compares without case are compared without
+/// case.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::String(one), Value::String(other)) => {
@@ -120,7 +121,7 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// `2 more (sub-004, sub-005)`; of a single value: `a, and now b`.
+/// `2 added (sub-004, sub-005)`; for a single value: `a in the run, b now`.
 fn difference(old: &Value, new: &Value) -> String {
     let (old_keys, new_keys) = match (old, new) {
         (Value::Object(old), Value::Object(new)) => (keys(old), keys(new)),

@@ -1,4 +1,4 @@
-//! From files to a plan and its inputs. Every mistake in them ends with [`Exit::PlanInvalid`].
+//! Reads plan files and their inputs. Every mistake in them ends with [`Exit::PlanInvalid`].
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{Text, Ui};
 
-/// A plan file that was read and compiled.
+/// A plan file, read and compiled.
 pub(crate) struct PlanFile {
     pub(crate) path: PathBuf,
     pub(crate) text: Arc<str>,
@@ -21,7 +21,7 @@ pub(crate) struct PlanFile {
     pub(crate) warnings: Diagnostics,
 }
 
-/// Largest plan file that is read at all; the parser's own limit is lower and has a better message.
+/// Maximum size of a plan file; the parser's own limit is lower and has a better message.
 const LARGEST: u64 = 64 << 20;
 
 /// Reads and compiles the plan at `path`.
@@ -40,8 +40,9 @@ pub(crate) fn read(ui: &Ui, path: &Path, catalog: &Catalog) -> Result<PlanFile, 
     })
 }
 
-/// Everything that was given for `file`: with `--inputs`, else in NAME.inputs.yaml beside the plan, which is said; over it with
-/// `--input-env`, over both with `--input`.
+/// The inputs given for `file`: from `--inputs`, else from NAME.inputs.yaml beside the plan (a message says so);
+/// `--input-env`
+/// overrides them, and `--input` overrides both.
 pub(crate) fn given(
     ui: &Ui,
     environment: &Environment,
@@ -74,7 +75,7 @@ pub(crate) fn given(
     Ok(raw)
 }
 
-/// `PREFIXNAME` gives the input `name`: capitals do not count, and `_` stands for `-`.
+/// The variable `PREFIXNAME` sets the input `name`, without regard to case, and with `_` for `-`.
 fn add_variables(
     ui: &Ui,
     environment: &Environment,
@@ -83,8 +84,10 @@ fn add_variables(
     prefix: &str,
 ) -> Result<(), CommandError> {
     if prefix.is_empty() {
-        return Err(CommandError::usage("--input-env takes a prefix: every variable would be an input")
-            .hint("write, for example, --input-env TWINSPAN_INPUT_"));
+        return Err(CommandError::usage(
+            "--input-env needs a prefix: without one every variable would be an input",
+        )
+        .hint("write, for example, --input-env TWINSPAN_INPUT_"));
     }
     let plain = |name: &str| name.replace('-', "_").to_ascii_lowercase();
     for (variable, value) in environment.beginning_with(prefix) {
@@ -109,7 +112,7 @@ fn inputs_beside(plan: &Path) -> Option<PathBuf> {
     beside.is_file().then_some(beside)
 }
 
-/// Takes inputs from a YAML or JSON file; what it names is read relative to its own folder.
+/// Adds inputs from a YAML or JSON file; files that it names are read relative to its folder.
 fn add_file(ui: &Ui, raw: &mut RawInputs, path: &Path) -> Result<(), CommandError> {
     let content = bytes(path, "the inputs")?;
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -118,7 +121,7 @@ fn add_file(ui: &Ui, raw: &mut RawInputs, path: &Path) -> Result<(), CommandErro
         .map_err(|found| invalid(ui, "the inputs", path, &found))
 }
 
-/// Checks inputs against the plan, and says what is worth knowing of the two.
+/// Checks inputs against the plan, and writes warnings and advice.
 pub(crate) fn bind(ui: &Ui, file: &PlanFile, raw: &RawInputs) -> Result<Inputs, CommandError> {
     let bound = file.plan.bind_and_warn(raw).map_err(|found| {
         diagnosed(ui, format!("the inputs of {} do not fit its plan", file.path.display()), &found)
@@ -153,7 +156,7 @@ fn invalid(ui: &Ui, what: &str, path: &Path, found: &Diagnostics) -> CommandErro
     diagnosed(ui, format!("{what} {} has {errors} {mistakes}", path.display()), found)
 }
 
-/// Diagnostics for people.
+/// Diagnostics as text for people.
 pub(crate) fn diagnostics(ui: &Ui, found: &Diagnostics) -> Text {
     let plain = found.render(false);
     if ui.colored() { Text::rendered(&plain, found.render(true)) } else { Text::document(plain.trim_end()) }
@@ -169,7 +172,7 @@ fn diagnosed(ui: &Ui, message: String, found: &Diagnostics) -> CommandError {
         }
     }
     match code {
-        Some(code) => error.hint(format!("`twinspan explain {code}` says more")),
+        Some(code) => error.hint(format!("`twinspan explain {code}` shows details")),
         None => error,
     }
 }

@@ -1,16 +1,16 @@
-//! The identities of a plan with the tenants that the inputs give them, before anything runs.
+//! The identities of a plan with their tenants, as far as the inputs give them, before a run starts.
 
 use serde_json::Value;
 use twinspan_engine::Identity;
 use twinspan_plans::expr::Scope;
 use twinspan_plans::{IdentityDef, Inputs, NodeId, Plan};
 
-/// What inputs alone say of a plan's identities.
+/// The identities of a plan, as far as the inputs give their tenants.
 #[derive(Debug, Default)]
 pub(crate) struct PlanIdentities {
     /// Each identity in each of its tenants, once.
     pub(crate) known: Vec<Identity>,
-    /// Names of those whose tenant is known during the run only.
+    /// Names of identities whose tenant is known only during the run.
     pub(crate) later: Vec<String>,
 }
 
@@ -33,14 +33,14 @@ impl PlanIdentities {
         found
     }
 
-    /// Once for each element of the `for_each` nodes in `scopes`.
+    /// Adds the identity once for each element of the `for_each` nodes in `scopes`.
     fn add(&mut self, plan: &Plan, definition: &IdentityDef, scopes: &[NodeId], given: &mut Given<'_>) {
         let Some((outermost, inner)) = scopes.split_first() else {
             let attributes = definition.attributes.iter().filter_map(|(name, expr)| match expr.eval(given) {
                 Ok(Some(Value::String(text))) => Some((name.clone(), text)),
                 _ => None,
             });
-            // As a run has it: what the plan says of somebody goes along.
+            // As in a run, the plan's description of the identity is included.
             let about = definition.about.iter().map(|about| ("about".to_owned(), about.clone()));
             let attributes = attributes.chain(about).collect();
             let identity = Identity { name: definition.name.clone(), attributes };
@@ -50,7 +50,7 @@ impl PlanIdentities {
             return;
         };
         let over = plan.node(*outermost).for_each.as_ref().and_then(|over| over.eval(given).ok().flatten());
-        // What is wrong with them is said when the inputs are bound, and again by the run.
+        // Errors in the elements are reported when the inputs are bound, and by the run.
         let elements = twinspan_plans::elements::elements(over).unwrap_or_default();
         for element in elements {
             given.each.push(element);
@@ -60,7 +60,7 @@ impl PlanIdentities {
     }
 }
 
-/// Inputs, and the elements around a place; no step has run.
+/// An expression scope of inputs and enclosing elements, without step outputs.
 struct Given<'a> {
     inputs: &'a Inputs,
     /// Outermost first.

@@ -1,4 +1,5 @@
-//! What a run would find and do, and what is missing for it: one structure for text, JSON and the exit code.
+//! The preview of a run: what it would find and do, and what is missing for it. One structure for text, JSON and exit
+//! code.
 //!
 //! ```text
 //! engine::preview ─▶ steps, as they stand ─┬─▶ PreviewView ─┬─▶ JSON          a contract: "schema"
@@ -36,23 +37,23 @@ pub(crate) struct PreviewView {
     summary: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     document: Option<String>,
-    /// Whether there is anything to do or to wait for.
+    /// Whether a run would change a resource or wait.
     changes: bool,
     counts: Counts,
     /// The plan's headings, in its order.
     headings: Vec<HeadingView>,
-    /// In which order the steps run.
+    /// The order in which the steps run.
     order: Vec<OrderedStep>,
-    /// What is missing, tenant by tenant.
+    /// What is missing, by tenant.
     tenants: Vec<TenantView>,
-    /// Requests that were sent, but for tokens: all of them reads.
+    /// Number of requests sent (all of them reads), without those for tokens.
     reads: usize,
     next: Vec<String>,
     #[serde(skip)]
     ends: Ends,
 }
 
-/// How many steps stand how.
+/// Number of steps with each planned change.
 #[derive(Default, Serialize)]
 struct Counts {
     unchanged: usize,
@@ -71,29 +72,29 @@ struct Counts {
 struct HeadingView {
     /// The block's title; empty for steps outside every block.
     title: String,
-    /// Titles of all blocks around the steps, outermost first.
+    /// Titles of all enclosing blocks, outermost first.
     path: Vec<String>,
-    /// What the plan says to whoever reads it here.
+    /// The plan's notes for the reader at this place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
     steps: Vec<StepView>,
 }
 
-/// What decides the exit code.
+/// The facts that decide the exit code.
 #[derive(Clone, Copy, Default)]
 struct Ends {
     bug: bool,
     fails: bool,
-    /// Everybody who was tried is refused.
+    /// Every identity that was tried is refused.
     refused: bool,
-    /// Nobody was answered.
+    /// No sign-in request was answered.
     unanswered: bool,
 }
 
 impl PreviewView {
     pub(crate) fn new(plan: &Plan, file: &Path, preview: &Preview, ready: &Readiness, run: RunId) -> Self {
         let mut steps: Vec<&Previewed> = preview.steps.iter().collect();
-        // As written: who compares it with the plan, or with the document, reads in that order.
+        // In plan order: readers compare the preview with the plan or the document.
         steps.sort_by_key(|step| step.node);
         let refusals = Refusals::of(ready);
         let mut counts = Counts::default();
@@ -120,7 +121,7 @@ impl PreviewView {
         let file = file.display();
         let next = match counts.fails {
             0 => format!("twinspan run {file} --inputs FILE --until-blocked"),
-            _ => format!("twinspan preview {file} --inputs FILE, once what would fail is mended"),
+            _ => format!("twinspan preview {file} --inputs FILE, after you correct what would fail"),
         };
         PreviewView {
             schema: SCHEMA,
@@ -139,12 +140,12 @@ impl PreviewView {
         }
     }
 
-    /// What stands for values and for a run that there is not, in words.
+    /// Replacements for the names that stand for unknown values and for the run.
     pub(crate) fn words(&self, run: RunId, preview: &Preview) -> Words {
         Words::new(run, &preview.variables)
     }
 
-    /// How the command ends. `detailed`: whether there is something to change is told, too.
+    /// The exit code. `detailed`: planned changes have an exit code of their own.
     pub(crate) fn exit(&self, detailed: bool) -> Exit {
         match self.ends {
             Ends { bug: true, .. } => Exit::Bug,
@@ -156,7 +157,7 @@ impl PreviewView {
     }
 }
 
-/// What is said of a sign-in that is refused: told once, where the tenant is told, and named elsewhere.
+/// Short forms of refused sign-ins: the tenant's section has the full text, and steps refer to it.
 struct Refusals(Vec<(String, String)>);
 
 impl Refusals {
@@ -165,7 +166,9 @@ impl Refusals {
             let (name, tenant) = (&sign_in.identity.name, tasks::tenant_of(&sign_in.identity));
             let short = match &sign_in.entrance {
                 Entrance::NoCredential(_) => format!("this machine has no credential for {name}"),
-                Entrance::NoAnswer(_) => format!("nobody answers {name} in tenant {tenant}: see there"),
+                Entrance::NoAnswer(_) => {
+                    format!("no response to the sign-in of {name} in tenant {tenant}: see there")
+                }
                 _ => format!("{name} is not let into tenant {tenant} yet: see there"),
             };
             Some((sign_in.error()?.to_string(), short))
@@ -179,7 +182,7 @@ impl Refusals {
     }
 }
 
-/// Whether a run would have something to do or to wait for. A gate and a timer are no change by themselves.
+/// Whether a run would change a resource or wait. An approval or a timer alone is not a change.
 fn is_change(plan: &Plan, step: &Previewed) -> bool {
     let only_passes = plan
         .node(step.node)

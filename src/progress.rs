@@ -1,5 +1,6 @@
-//! What happens, while it happens: on a terminal one live line for each step that moves, otherwise one line for each
-//! change and a heartbeat.
+//! Progress output: on a terminal one live line for each active step, otherwise one line for each change, and a
+//! heartbeat
+//! line.
 
 mod heartbeat;
 mod live;
@@ -25,18 +26,18 @@ use live::LiveLines;
 pub(crate) use said::Said;
 use said::Saying;
 
-/// Wait lines and notes stand under the words of the line before them, in a rehearsal.
+/// In a rehearsal, wait lines and notes are indented to the text of the line before them.
 const MARGIN: usize = 11;
 
-/// How long one read of the journal waits for news.
+/// How long one read of the journal waits for new events.
 const READ: Duration = Duration::from_millis(500);
 
-/// Which clock the lines show.
+/// The clock that the lines show.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stamps {
-    /// The real one.
+    /// The real clock.
     Real,
-    /// Virtual time since the rehearsal began.
+    /// Virtual time since the start of the rehearsal.
     Since(Timestamp),
 }
 
@@ -57,7 +58,7 @@ pub(crate) fn elapsed(seconds: i64) -> String {
     if days == 0 { format!("+{clock}") } else { format!("+{days}d {clock}") }
 }
 
-/// Follows runs and says what happens.
+/// Follows runs and writes their events.
 pub(crate) struct Progress<'a> {
     ui: &'a Ui,
     backend: &'a dyn Backend,
@@ -69,24 +70,24 @@ pub(crate) struct Progress<'a> {
     heartbeat: Heartbeat,
 }
 
-/// One run, and how far it has been read.
+/// One run, and the position up to which it has been read.
 struct Followed {
     run: RunId,
     next: Seq,
     plan: Arc<Plan>,
     nodes: BTreeMap<StepKey, NodeId>,
-    /// The last wait that was said, for each step: looking again is no change.
+    /// The last wait that was written for each step: another check of the same wait is not a change.
     waits: BTreeMap<StepKey, WaitView>,
     name: Option<String>,
-    /// Where it stands, to say how much of it is done; `None`: too many runs are followed.
+    /// The run's state, for the number of finished steps; `None`: too many runs are followed.
     state: Option<RunState>,
 }
 
-/// Of so many runs it is said how much is done.
+/// Finished steps are counted for at most this many runs.
 const COUNTED: usize = 16;
 
 impl<'a> Progress<'a> {
-    /// Follows `runs`; `from` says what of them was shown before.
+    /// Follows `runs`; `from` is the first event of each run that was not shown before.
     pub(crate) async fn new(
         ui: &'a Ui,
         backend: &'a dyn Backend,
@@ -125,7 +126,8 @@ impl<'a> Progress<'a> {
         })
     }
 
-    /// Waits for news of one run, and says it. Returns after each look; dropping it between loses nothing.
+    /// Waits for new events of one run, and writes them. Returns after each read; dropping the future between reads
+    /// loses nothing.
     pub(crate) async fn follow(&mut self, clock: &dyn Clock) -> Result<(), CommandError> {
         let count = self.runs.len().max(1);
         self.turn = (self.turn + 1) % count;
@@ -142,7 +144,7 @@ impl<'a> Progress<'a> {
         self.tick(clock.now())
     }
 
-    /// Time passed: countdowns, reminders, a sign of life. In a rehearsal only events make time pass.
+    /// Updates countdowns, reminders and heartbeat. In a rehearsal only events make time pass.
     fn tick(&mut self, now: Timestamp) -> Result<(), CommandError> {
         if !matches!(self.stamps, Stamps::Real) {
             return Ok(());
@@ -163,7 +165,7 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
-    /// Says what is left.
+    /// Writes the remaining events.
     pub(crate) async fn catch_up(&mut self) -> Result<(), CommandError> {
         for position in 0..self.runs.len() {
             loop {
@@ -187,7 +189,7 @@ impl<'a> Progress<'a> {
             let followed = &mut self.runs[position];
             followed.next = Seq(recorded.seq.0 + 1);
             if let Some(state) = followed.state.as_mut().filter(|state| state.seq() < recorded.seq) {
-                // The driver folds the same events, and says so where one does not fit.
+                // The driver folds the same events, and reports one that does not fit.
                 let _fits = fold(state, recorded);
             }
             let saying = followed.take(&recorded.event, self.said, recorded.at);
@@ -204,16 +206,16 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
-    /// A line for programs.
+    /// Writes a JSON line.
     fn line<T: Serialize>(&self, view: &T) -> Result<(), CommandError> {
         match self.ui.line(view) {
-            // Nobody reads it any more: the run goes on all the same.
+            // A closed stdout does not stop the run.
             Err(error) if error.broken_pipe => Ok(()),
             other => other,
         }
     }
 
-    /// An event in words; of a wait that was said before, nothing.
+    /// Writes an event as text; for a wait that was written before, nothing.
     fn say(&mut self, position: usize, recorded: &Recorded, saying: Saying) {
         self.heartbeat.said(recorded.at);
         let followed = &mut self.runs[position];
@@ -253,7 +255,7 @@ impl<'a> Progress<'a> {
         talk(self.ui, &time, &line);
     }
 
-    /// The wait lines again.
+    /// Writes the lines of a wait again, as a reminder.
     fn remind(&mut self, position: usize, step: &StepKey, now: Timestamp) -> Result<(), CommandError> {
         let followed = &self.runs[position];
         let Some(wait) = followed.waits.get(step) else { return Ok(()) };
@@ -265,7 +267,7 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
-    /// How many steps of all runs are done, and how many there are as far as is known.
+    /// The number of finished steps of all runs, and the number of steps as far as it is known.
     fn done(&self) -> Option<(usize, usize)> {
         let mut sum = (0, 0);
         for followed in &self.runs {
@@ -283,7 +285,7 @@ impl<'a> Progress<'a> {
         let waits: Vec<&WaitView> = self.runs.iter().flat_map(|followed| followed.waits.values()).collect();
         let done = self.done().map(|(done, all)| format!("{done}/{all} steps done; ")).unwrap_or_default();
         let words = match waits.first() {
-            None => "at work".to_owned(),
+            None => "running".to_owned(),
             Some(first) => {
                 let who = first.wait.who.as_deref().map(|who| format!("{who}: ")).unwrap_or_default();
                 let more =
@@ -298,11 +300,11 @@ impl<'a> Progress<'a> {
             }
         };
         let time = self.stamps.text(now);
-        talk(self.ui, &time, &format!("{DIM}{time:>9}  still at it  {done}{words}{DIM:#}"));
+        talk(self.ui, &time, &format!("{DIM}{time:>9}  still running  {done}{words}{DIM:#}"));
     }
 }
 
-/// A line that begins with a time; what has no room goes on under the words after it.
+/// Writes a line that begins with a time; continuation lines are indented to its text.
 fn talk(ui: &Ui, time: &str, line: &str) {
     let indent = time.chars().count().max(9) + 2;
     talk_wrapped(ui, line, indent);
@@ -314,7 +316,7 @@ fn talk_wrapped(ui: &Ui, line: &str, indent: usize) {
     ui.talk_text(&page.into_text());
 }
 
-/// The lines of a wait, with the time (and the run, where there are several) before the first.
+/// Writes the lines of a wait, with the time (and the run, if several are followed) before the first.
 fn say_wait(ui: &Ui, time: &str, run: Option<&str>, wait: &WaitView, label: &str, now: Timestamp) {
     let run = run.map(|run| format!("{run} ")).unwrap_or_default();
     let margin = time.chars().count().max(9) + 2 + run.chars().count();
@@ -324,7 +326,7 @@ fn say_wait(ui: &Ui, time: &str, run: Option<&str>, wait: &WaitView, label: &str
     ui.talk_text(&lines.map(|lines| format!("{DIM}{time:>9}{DIM:#}  {run}{}", lines.trim_start())));
 }
 
-/// A title is said where a step comes to something, not at each turn of it.
+/// Whether the title is shown: only for results, not for each phase of a step.
 fn title_helps(event: &Event) -> bool {
     matches!(
         event,
@@ -356,7 +358,7 @@ impl Followed {
         self.plan.node(node).title.clone()
     }
 
-    /// Headings that begin with this step.
+    /// The lines for headings that begin with this step.
     fn enter(&mut self, key: &StepKey, said: &Said) -> Vec<String> {
         let Some(node) = self.node(key) else { return Vec::new() };
         let mut lines = Vec::new();
@@ -372,7 +374,7 @@ impl Followed {
         lines
     }
 
-    /// Keeps what the heartbeat and the wait lines tell; what there is to say of the event.
+    /// Records the wait for heartbeat and wait lines, and returns what to write about the event.
     fn take(&mut self, event: &Event, said: &Said, at: Timestamp) -> Saying {
         let Event::Step { step, event } = event else { return Saying::News };
         let StepEvent::Waiting { wait, since, look_again, deadline, .. } = event else {
@@ -392,7 +394,7 @@ impl Followed {
         self.saying(step, said, at)
     }
 
-    /// What there is to say at `now` of a step's wait.
+    /// What to write at `now` about a step's wait.
     fn saying(&mut self, step: &StepKey, said: &Said, now: Timestamp) -> Saying {
         let remind =
             self.node(step).and_then(|node| self.plan.node(node).step()).and_then(|step| step.remind);
@@ -403,7 +405,7 @@ impl Followed {
     }
 }
 
-/// The plan's node of a key: `connect[x].role` is `connect` at the top, then `role` inside that `for_each`.
+/// The plan's node for a key: `connect[x].role` is `connect` at the top level, then `role` inside that `for_each`.
 pub(crate) fn node_of(plan: &Plan, key: &StepKey) -> Option<NodeId> {
     let mut scope: Option<NodeId> = None;
     let mut found = None;
@@ -424,7 +426,7 @@ pub(crate) fn node_of(plan: &Plan, key: &StepKey) -> Option<NodeId> {
     found
 }
 
-/// `connect[a.b].role` in two: a dot inside brackets belongs to a key.
+/// Splits a key at its dots, except dots inside brackets: `connect[a.b].role` has two segments.
 fn segments(key: &str) -> Vec<&str> {
     let mut depth = 0_usize;
     key.split(|letter: char| {

@@ -1,10 +1,10 @@
-//! What the journal has to say that is no error, said as soon as it is known.
+//! Remarks of the journal that are not errors, written as soon as they are known.
 
 use twinspan_engine::Remarks;
 
 use crate::ui::{Ui, WAIT};
 
-/// Says what was not said yet.
+/// Writes the remarks that were not written yet.
 pub(crate) fn say(ui: &Ui, remarks: &Remarks) {
     for remark in remarks.take() {
         ui.talk(&format!("{WAIT}warning{WAIT:#}: {remark}"));

@@ -1,4 +1,4 @@
-//! A repair of everything that drifted in a run and that may be repaired without asking a person.
+//! The repair of everything that drifted in a run and that needs no decision of a person.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,16 @@ use crate::error::CommandError;
 use crate::repair_preview::RepairView;
 use crate::ui::Ui;
 
-/// What is repaired, and what is left to a decision.
+/// The steps to repair, and the steps that are left to a decision.
 pub(crate) struct RepairPlan {
     run: RunId,
     mends: Vec<Mend>,
-    /// Steps whose repair would delete what the run does not own, or that another run owns.
+    /// Steps whose repair would delete a resource that the run does not own, or that another run owns.
     left: Vec<StepKey>,
     preview: Option<RepairView>,
 }
 
-/// Everything that the last verification found drifted in `state`.
+/// Plans the repair of everything that the last verification found drifted.
 pub(crate) fn plan(run: RunId, state: &RunState) -> Result<RepairPlan, CommandError> {
     let drifted =
         state.steps().filter(|item| item.standing().is_some_and(|(_, standing)| standing.is_drift()));
@@ -35,7 +35,7 @@ pub(crate) fn plan(run: RunId, state: &RunState) -> Result<RepairPlan, CommandEr
             }
         }
     }
-    // What a step is repaired after has to stand before it in the list.
+    // A step that another step is repaired after has to come before it in the list.
     let order: Vec<StepKey> = state.steps().map(|item| item.key().clone()).collect();
     plan.mends.sort_by_key(|mend| order.iter().position(|key| *key == mend.step));
     if let Some(first) = plan.mends.first() {
@@ -44,7 +44,7 @@ pub(crate) fn plan(run: RunId, state: &RunState) -> Result<RepairPlan, CommandEr
     Ok(plan)
 }
 
-/// Whether no person has to be asked: it deletes nothing that the run does not own, and touches nothing of another run.
+/// Whether no decision is needed: the repair deletes only resources of this run, and touches none of another run.
 fn may_repair(state: &RunState, mend: &Mend) -> bool {
     let Some(item) = state.find(&mend.step) else { return false };
     let taken = item.standing().is_some_and(|(_, standing)| matches!(standing, Standing::Taken { .. }));
@@ -57,20 +57,20 @@ impl RepairPlan {
         !self.left.is_empty()
     }
 
-    /// Says what is done, and what is left.
+    /// Lists what is repaired, and what is left.
     pub(crate) fn say(&self, ui: &Ui) {
         if let Some(preview) = &self.preview {
             ui.talk_text(&preview.text(ui.talk_width()));
         }
         for step in &self.left {
             ui.talk(&format!(
-                "left  {step}: what is there is not this run's; decide with: twinspan repair {} {step}",
+                "left  {step}: the resource is not owned by this run; decide with: twinspan repair {} {step}",
                 self.run.short()
             ));
         }
     }
 
-    /// What the run is asked to do; `None`: nothing.
+    /// The signal for the repair; `None`: nothing is repaired.
     pub(crate) fn signal(&self) -> Option<Signal> {
         let step = self.mends.first()?.step.clone();
         Some(Signal::Repair { step, mends: self.mends.clone() })

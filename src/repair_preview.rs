@@ -1,4 +1,4 @@
-//! What a repair would do, step by step, with whose it is: nobody says yes to what was not shown.
+//! The preview of a repair, step by step, with the owner of each resource, for the confirmation.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::error::CommandError;
 use crate::ui::{DIM, STRONG, Text, WAIT, Width};
 use crate::view::{FindingView, Page, SCHEMA, id_of};
 
-/// What `repair` shows before it asks.
+/// What `repair` shows before the confirmation.
 #[derive(Serialize)]
 pub(crate) struct RepairView {
     schema: u32,
@@ -21,7 +21,7 @@ pub(crate) struct RepairView {
     mends: Vec<MendView>,
 }
 
-/// One step of it.
+/// The repair of one step.
 #[derive(Serialize)]
 struct MendView {
     step: String,
@@ -30,12 +30,12 @@ struct MendView {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<FindingView>,
-    /// Who acts there; its owner may have meant what was found.
+    /// The identity that acts; its owner may have made the change on purpose.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
-    /// What was found may have been meant: its owner is to be asked before anything is changed.
+    /// Whether the change may be intended, so that the owner should be asked before the repair.
     ask_owner: bool,
-    /// This run made what is there.
+    /// Whether this run created the resource.
     ours: bool,
 }
 
@@ -52,15 +52,15 @@ impl RepairView {
         }
     }
 
-    /// Whether anything is removed, made or written over.
+    /// Whether anything is deleted, created or overwritten.
     pub(crate) fn changes_something(&self) -> bool {
         self.mends.iter().any(|mend| mend.act != "look")
     }
 
-    /// The same for programs.
+    /// The preview as JSON.
     pub(crate) fn data(&self) -> Result<Value, CommandError> {
         serde_json::to_value(self).map_err(|error| {
-            CommandError::bug("what would be repaired cannot be written as JSON").cause(&error)
+            CommandError::bug("the preview of the repair cannot be written as JSON").cause(&error)
         })
     }
 
@@ -98,12 +98,12 @@ impl MendView {
 
     fn write(&self, page: &mut Page) {
         let words = match self.act {
-            "recreate" => "remove and make anew",
-            "overwrite" => "write ours over",
-            "make" => "make anew",
-            "remove" => "remove again",
-            "decide" => "look at, and leave to a decision",
-            _ => "look again at",
+            "recreate" => "delete and create again",
+            "overwrite" => "overwrite",
+            "make" => "create again",
+            "remove" => "delete again",
+            "decide" => "check, and leave to a decision",
+            _ => "check again",
         };
         let id = if self.act == "look" { String::new() } else { format!("  {DIM}{}{DIM:#}", self.id) };
         page.line(4, &format!("  {WAIT}{words}{WAIT:#}  {STRONG}{}{STRONG:#}{id}", self.step));
@@ -122,32 +122,32 @@ impl MendView {
         if let Some(owner) = &self.owner {
             page.line(
                 6,
-                &format!("      it belongs to {owner}, who may have meant it: ask before it is repaired"),
+                &format!("      it belongs to {owner}, who may intend the change: ask before the repair"),
             );
         }
         if self.act == "recreate" && !self.ours {
-            page.line(6, "      this run did not make what is there and would be removed");
+            page.line(6, "      this run did not create the resource that would be deleted");
         }
     }
 }
 
-/// What a step stopped at that was never proven.
+/// The decision that an unproven step needs, as a finding.
 fn undecided(item: ItemView<'_>) -> Option<FindingView> {
     let Some(StepState::NeedsDecision { decision, .. }) = item.state() else { return None };
     Some(FindingView::from(&Standing::Broken { decision: (**decision).clone() }))
 }
 
-/// Whether the step makes something; others only read.
+/// Whether the step writes; other steps only read.
 fn is_written(item: ItemView<'_>) -> bool {
     item.node().step().is_some_and(|step| step.effect != twinspan_engine::EffectClass::Read)
 }
 
-/// Whether the plan wants it gone.
+/// Whether the plan wants the resource deleted.
 fn wants_gone(item: ItemView<'_>) -> bool {
     item.node().step().is_some_and(|step| step.ensure == twinspan_plans::Ensure::Absent)
 }
 
-/// Whose it is: as the plan says it.
+/// The owner of an identity, as the plan names it.
 fn owner(identity: &Identity) -> String {
     let says = |name: &str| identity.attributes.get(name).cloned();
     let who = says("contact").or_else(|| says("about")).unwrap_or_else(|| identity.name.clone());

@@ -24,7 +24,7 @@ enum Format {
 }
 
 impl Format {
-    /// By the file's name; what a pipeline names for its own page often has no ending.
+    /// The format by the file's extension; summary files of pipelines often have none.
     fn of(path: &Path) -> Self {
         let xml = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("xml"));
         if xml { Format::JUnit } else { Format::Markdown }
@@ -32,7 +32,7 @@ impl Format {
 }
 
 impl Report {
-    /// Refuses a file that cannot be written, before anything is sent.
+    /// Refuses a file that cannot be written before anything is sent.
     pub(crate) fn at(path: &Path) -> Result<Self, CommandError> {
         fs::OpenOptions::new()
             .create(true)
@@ -42,7 +42,7 @@ impl Report {
         Ok(Report { path: path.to_owned(), format: Format::of(path) })
     }
 
-    /// Writes the summary of runs as they stand.
+    /// Writes the summary of the driven runs.
     pub(crate) async fn write(&self, driver: &Driver, driven: &Driven) -> Result<(), CommandError> {
         let mut views = Vec::new();
         for (run, status) in &driven.runs {

@@ -1,11 +1,13 @@
-//! Test builds only: `TWINSPAN_REQUEST_WINDOW`, in seconds, shortens the time within which a request without a response may
-//! still take effect, for tests that kill the program over real sockets. A release build does not look at this variable.
+//! Debug builds only: `TWINSPAN_REQUEST_WINDOW`, in seconds, shortens the request window (the time within which a
+//! request without
+//! a response may still take effect), for tests that kill the program over real sockets. A release build ignores the
+//! variable.
 
 use twinspan_engine::Registry;
 
 use crate::environment::Environment;
 
-/// The kinds, with the windows that the environment says.
+/// The kinds with the request windows of the environment.
 #[cfg(debug_assertions)]
 pub(crate) fn shortened(registry: Registry, environment: &Environment) -> Registry {
     match environment.get("TWINSPAN_REQUEST_WINDOW").and_then(|seconds| seconds.parse().ok()) {
@@ -14,7 +16,7 @@ pub(crate) fn shortened(registry: Registry, environment: &Environment) -> Regist
     }
 }
 
-/// The kinds as they are.
+/// The kinds, unchanged.
 #[cfg(not(debug_assertions))]
 pub(crate) fn shortened(registry: Registry, _environment: &Environment) -> Registry {
     registry

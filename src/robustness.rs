@@ -1,4 +1,5 @@
-//! Text from people and from the cloud, in any script: what reads it or lays it out does not panic, and loses nothing.
+//! Property tests with text in any script from people and the cloud: parsing and layout must not panic and must lose
+//! nothing.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,10 +11,10 @@ use twinspan_steps::ids::{ConnectionScope, Email, Guid, HumanDuration, ResourceN
 use crate::step_kinds;
 use crate::ui::Width;
 
-/// All kinds, described once: that takes longer than a case.
+/// All kinds, described once, because that takes longer than a test case.
 static KINDS: LazyLock<Arc<Registry>> = LazyLock::new(|| step_kinds::described().unwrap());
 
-/// Characters of one to four bytes, of no width, and what ids and addresses are made of.
+/// Text of characters of one to four bytes, of zero width, and of parts of ids and addresses.
 fn foreign() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(vec![
@@ -74,7 +75,7 @@ proptest! {
     #[test]
     fn lines_are_broken_between_words_and_nothing_is_lost(text in foreign(), columns in 0..120_usize, indent in 0..60_usize) {
         let line = text.replace('\n', " ");
-        // What a terminal would act on is shown as its number.
+        // Active terminal characters are shown as their code point.
         let line = terminal::lines(&line).into_owned();
         let wrapped = Width::columns(columns).wrapped(&line, indent);
         let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();

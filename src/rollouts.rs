@@ -1,4 +1,4 @@
-//! What ties runs together at the command line: the run key, labels, and runs of one key.
+//! Rollouts at the command line: the run key, labels, and the runs of one key.
 
 use twinspan_engine::{
     Backend, Filter, Labels, RunId, RunKey, RunState, RunSummary, Signal, SignalId, SignalRow, SqliteBackend,
@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::error::CommandError;
 use crate::failures;
 
-/// The run key that was given, or that of the plan with these inputs.
+/// The given run key, or the key of the plan with these inputs.
 pub(crate) fn key(given: Option<&str>, plan: &Plan, inputs: &Inputs) -> Result<RunKey, CommandError> {
     match given {
         Some(text) => given_key(text),
@@ -49,9 +49,11 @@ pub(crate) async fn states(backend: &SqliteBackend, key: &RunKey) -> Result<Vec<
     Ok(states)
 }
 
-/// Tells a run that is about to be verified or undone which of its resources a later run of its key updated: that they differ from
-/// its plan is neither drift nor a reason to ask. `states`: every run of the key, newest first. Whether there was
-/// something to tell.
+/// Tells a run, before it is verified or undone, which of its resources later runs of its key updated, so that these
+/// differences
+/// from its plan are neither drift nor a reason for a decision. `states`: every run of the key, newest first. Returns
+/// whether
+/// a signal was sent.
 pub(crate) async fn tell_updates(
     app: &App,
     backend: &SqliteBackend,

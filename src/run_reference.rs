@@ -1,4 +1,5 @@
-//! Which run is meant: a whole id, its beginning, its last eight digits, or nothing when there is only one.
+//! Finds the run that an argument names: by its whole id, its beginning, its last eight digits, or by being the only
+//! one.
 
 use twinspan_engine::{Backend, Filter, RunId, RunSummary};
 
@@ -15,7 +16,7 @@ pub(crate) async fn find(backend: &dyn Backend, text: &str) -> Result<RunId, Com
     let matching: Vec<&RunSummary> = runs.iter().filter(|summary| matches(summary.run, text)).collect();
     match &matching[..] {
         [] => Err(CommandError::not_found(format!("there is no run {text} in this journal"))
-            .hint("`twinspan list` shows the runs; another journal is named with --journal PATH")),
+            .hint("`twinspan list` shows the runs; use --journal PATH for another journal")),
         [one] => Ok(one.run),
         _ => Err(several(&format!("{text} may be {} runs", matching.len()), matching)),
     }
@@ -68,13 +69,13 @@ fn matches(run: RunId, text: &str) -> bool {
             || run.short().starts_with(&text))
 }
 
-/// Lists runs of which one has to be chosen.
+/// The error that lists runs, one of which has to be chosen.
 pub(crate) fn several_runs(message: &str, runs: &[RunSummary]) -> CommandError {
     several(message, runs)
 }
 
 fn several<'a>(message: &str, runs: impl IntoIterator<Item = &'a RunSummary>) -> CommandError {
-    let mut error = CommandError::new(Exit::Usage, format!("{message}: say which"));
+    let mut error = CommandError::new(Exit::Usage, format!("{message}: name one"));
     for summary in runs.into_iter().take(20) {
         error = error.hint(format!("{} {} (started {})", summary.run, summary.name, summary.started));
     }

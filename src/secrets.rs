@@ -1,4 +1,4 @@
-//! Reads secrets when they are used. No error carries any part of one.
+//! Reads secrets when they are used. No error contains any part of a secret.
 
 use secrecy::SecretString;
 use twinspan_engine::BoxFuture;
@@ -6,7 +6,7 @@ use twinspan_steps::{SecretReader, SecretRef};
 
 use crate::environment::Environment;
 
-/// Secrets of this machine: environment, files, programs.
+/// The secrets of this machine: environment, files, programs.
 pub(crate) struct Secrets {
     environment: Environment,
 }
@@ -32,7 +32,7 @@ impl SecretReader for Secrets {
             };
             let text = text.trim_end();
             if text.is_empty() {
-                return Err(format!("{secret} holds nothing"));
+                return Err(format!("{secret} is empty"));
             }
             Ok(SecretString::from(text.to_owned()))
         })
@@ -48,7 +48,7 @@ async fn run(words: &[String]) -> Result<String, String> {
         .await
         .map_err(|error| format!("command {program} cannot be started: {error}"))?;
     if !output.status.success() {
-        // What it printed may hold the secret.
+        // The output may contain the secret.
         return Err(format!("command {program} ended with {}", output.status));
     }
     String::from_utf8(output.stdout)

@@ -1,4 +1,4 @@
-//! Asking a run for something: find the run and the step, put the signal in, and say when it is in force.
+//! Sends signals to runs: finds the run and the step, stores the signal, and reports when it is in force.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use crate::ui::{GOOD, Text, Ui, document};
 use crate::view::{resume, signal_word};
 use crate::{failures, run_reference, step_pattern};
 
-/// How long a live driver may take to see a signal. It looks ten times a second; requests in flight end first.
+/// Maximum time until a driver takes in a signal. It checks ten times a second; requests in flight finish first.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The run that is meant.
+/// The run that `text` names, or the only open one.
 pub(crate) async fn open_run(backend: &SqliteBackend, text: Option<&str>) -> Result<RunId, CommandError> {
     run_reference::find_or_only(backend, text).await
 }
 
-/// A signal that does not fit the run as it stands.
+/// The error for a signal that the run does not accept in its present state.
 pub(crate) fn refused(refused: SignalRefused) -> CommandError {
     let error = CommandError::usage(refused.what);
     match refused.hint {
@@ -34,7 +34,7 @@ pub(crate) fn refused(refused: SignalRefused) -> CommandError {
     }
 }
 
-/// Sends a signal and says who took it in.
+/// Sends a signal, and reports which process took it in.
 pub(crate) async fn send(
     ui: &Ui,
     app: &App,
@@ -44,7 +44,7 @@ pub(crate) async fn send(
     reason: Option<String>,
 ) -> Result<Exit, CommandError> {
     let asked = signal_word(&signal);
-    // A driver takes in what does not fit, without effect; whoever asks is told at once.
+    // A driver ignores a signal that the run cannot accept, so the sender gets the error here.
     let state = backend.load(run).await.map_err(failures::backend)?;
     let actor = app.sender(backend)?;
     check_signal(&state, &signal, &actor).map_err(refused)?;
@@ -52,13 +52,13 @@ pub(crate) async fn send(
     let id = row.id;
     let settled = backend.signal_and_settle(row, PATIENCE).await.map_err(failures::backend)?;
     let (by, words, next) = match &settled {
-        Settled::ByDriver => ("driver", "its driver took it".to_owned(), None),
+        Settled::ByDriver => ("driver", "taken in by its driver".to_owned(), None),
         Settled::Here => {
             let state = backend.load(run).await.map_err(failures::backend)?;
-            ("here", "no driver was alive: taken here".to_owned(), resume(&state, run))
+            ("here", "not running: taken in by this process".to_owned(), resume(&state, run))
         }
         Settled::NotYet => {
-            ("not-yet", "its driver has not taken it yet; it stays in the inbox".to_owned(), None)
+            ("not-yet", "its driver has not taken it in yet; it stays in the inbox".to_owned(), None)
         }
         Settled::Laid(laid) => {
             (if laid.driver.is_some() { "not-yet" } else { "inbox" }, laid_words(laid, &actor), None)
@@ -77,7 +77,7 @@ pub(crate) async fn send(
     }
     Ok(match settled {
         Settled::ByDriver | Settled::Here => Exit::Done,
-        // No run of the journal sends anything before its owner's program has taken the signal in: there is nothing to wait for.
+        // No run sends anything before the owner's process has taken the signal in, so there is nothing to wait for.
         Settled::Laid(Laid { driver: None, .. }) => {
             if let Some(owner) = backend.sends_to() {
                 ui.talk(&format!("next: {owner} runs `twinspan resume {}`", run.short()));
@@ -88,22 +88,22 @@ pub(crate) async fn send(
     })
 }
 
-/// Who takes in a signal to another account's journal, and when.
+/// Which process takes in a signal to another account's journal, and when.
 fn laid_words(laid: &Laid, actor: &Actor) -> String {
     let Laid { file, owner, driver } = laid;
     let at = file.display();
     match driver {
         Some(driver) => format!(
-            "laid into the inbox as {actor} ({at}); {driver} drives the run and has not taken it yet: check that {owner} started it with \
-             journal.group"
+            "put into the inbox as {actor} ({at}); {driver} drives the run and has not taken it in yet: check that {owner} started it \
+             with journal.group"
         ),
         None => format!(
-            "laid into the inbox as {actor} ({at}); the run is not running: {owner}'s next command that writes takes it in"
+            "put into the inbox as {actor} ({at}); the run is not running: {owner}'s next command that writes takes it in"
         ),
     }
 }
 
-/// Sends one signal for each step that `pattern` fits and that it fits now, and says how many there were.
+/// Sends one signal for each step that matches `pattern` and accepts it now, and reports their number.
 pub(crate) async fn send_all(
     ui: &Ui,
     app: &App,
@@ -117,7 +117,7 @@ pub(crate) async fn send_all(
     let keys: Vec<StepKey> = state.steps().map(|item| item.key().clone()).collect();
     let named: Vec<&StepKey> = keys.iter().filter(|key| step_pattern::fits(pattern, &key.0)).collect();
     if named.is_empty() {
-        let error = CommandError::not_found(format!("no step of run {} fits {pattern}", run.short()));
+        let error = CommandError::not_found(format!("no step of run {} matches {pattern}", run.short()));
         let near = step_pattern::nearest(pattern, keys.iter().map(|key| &*key.0));
         return Err(match near {
             Some(near) => error.hint(format!("did you mean '{near}'?")),
@@ -137,7 +137,7 @@ pub(crate) async fn send_all(
     let Some(last) = fitting.pop() else {
         let what = refused.map_or_else(String::new, |refused| format!(": {}", refused.what));
         return Err(CommandError::usage(format!(
-            "none of {} steps that fit {pattern} takes this{what}",
+            "none of {} steps that match {pattern} accepts this{what}",
             named.len()
         )));
     };
@@ -147,19 +147,19 @@ pub(crate) async fn send_all(
             SignalRow { id: SignalId::new(), run, actor: actor.clone(), reason: reason.clone(), signal };
         backend.signal(row).await.map_err(failures::backend)?;
     }
-    ui.talk(&format!("{count} of {} steps that fit {pattern} take this", named.len()));
-    // With the last of them the inbox is taken in.
+    ui.talk(&format!("{count} of {} steps that match {pattern} accept this", named.len()));
+    // Sending the last signal takes in the whole inbox.
     send(ui, app, backend, run, last, reason).await
 }
 
-/// A step of the run.
+/// The step of the run that `text` names.
 pub(crate) async fn step(backend: &SqliteBackend, run: RunId, text: &str) -> Result<StepKey, CommandError> {
     let state = backend.load(run).await.map_err(failures::backend)?;
     let key = StepKey::from(text);
     if state.find(&key).is_some_and(|item| item.kind() == ItemKind::Step) {
         return Ok(key);
     }
-    // Keys have no case: `connect[PROD].role` is `connect[prod].role`, where only one step is called so.
+    // Keys are compared without case: `connect[PROD].role` names `connect[prod].role` if only one step has that name.
     let mut same = state.steps().map(|item| item.key()).filter(|known| names(text, &known.0));
     if let (Some(one), None) = (same.next(), same.next()) {
         return Ok(one.clone());
@@ -177,7 +177,7 @@ pub(crate) async fn step(backend: &SqliteBackend, run: RunId, text: &str) -> Res
     Err(error.hint(format!("`twinspan show {}` lists its steps", run.short())))
 }
 
-/// A step of the run that waits for approval.
+/// The step that `text` names, if it waits for approval.
 pub(crate) async fn step_waiting_for_approval(
     backend: &SqliteBackend,
     run: RunId,
@@ -199,6 +199,6 @@ pub(crate) async fn step_waiting_for_approval(
     let error = CommandError::usage(format!("step {key} does not wait for approval: it is {name}"));
     Err(match waiting[..] {
         [] => error.hint("no step of this run waits for approval now"),
-        _ => error.hint(format!("approval is waited for by {}", waiting.join(", "))),
+        _ => error.hint(format!("these steps wait for approval: {}", waiting.join(", "))),
     })
 }

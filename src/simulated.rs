@@ -1,4 +1,4 @@
-//! The simulated Azure: which world, and how it is reached, from sockets or from this process.
+//! The simulated Azure: the choice of its world, and access from sockets or from this process.
 
 mod in_process;
 
@@ -11,16 +11,16 @@ use crate::exit::Exit;
 
 pub use in_process::InProcessWorld;
 
-/// Which world to begin with.
+/// The world to begin with.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct WorldChoice {
-    /// Begin with this world: a JSON file, `least-privilege`, `ready`, where the prerequisites are met, or `connected`, where
-    /// the tenants are connected already (default: the world of the shipped plan)
+    /// Begin with this world: a JSON file, `least-privilege`, `ready` (the prerequisites are met), or `connected` (the
+    /// tenants are connected already); default: the world of the shipped plan
     #[arg(long, value_name = "FILE|least-privilege|ready|connected")]
     world: Option<String>,
 }
 
-/// The world that was chosen.
+/// The chosen world.
 pub(crate) fn world(choice: &WorldChoice, ready: bool) -> Result<World, CommandError> {
     let (built, name) = match choice.world.as_deref() {
         None if ready => (World::ready(), "ready"),

@@ -1,4 +1,4 @@
-//! Outputs as a person states them on the command line: the name is one of the step's, the value fits its type.
+//! Outputs that a person provides on the command line: the output must exist, and the value must fit its type.
 
 use serde_json::Value;
 use twinspan_engine::{ItemView, StepKey};
@@ -6,7 +6,7 @@ use twinspan_plans::{Field, Type, nearest};
 
 use crate::error::CommandError;
 
-/// Output `name` of a step, stated as `text`.
+/// The output `name` of a step, with the value in `text`.
 pub(crate) fn of(item: ItemView<'_>, name: &str, text: &str) -> Result<(String, Value), CommandError> {
     let field = output_of(item, name)?;
     Ok((field.name.clone(), value(item.key(), field, text)?))
@@ -29,7 +29,7 @@ fn output_of<'a>(item: ItemView<'a>, name: &str) -> Result<&'a Field, CommandErr
     })
 }
 
-/// Text where the output is text, JSON otherwise; it has to fit the output's type.
+/// The value: plain text for an output of text, else JSON; it must fit the output's type.
 fn value(step: &StepKey, field: &Field, text: &str) -> Result<Value, CommandError> {
     let plain = Value::String(text.to_owned());
     if field.ty != Type::Any && field.ty.check(&plain).is_ok() {

@@ -1,4 +1,4 @@
-//! The step kinds of this program, with what each needs.
+//! The registry of step kinds, with what each kind needs.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::request_windows;
 use crate::secrets::Secrets;
 
-/// Kinds for commands that never touch a network: they are described, not performed.
+/// Kinds for commands without network access: they can be described, but not run.
 pub(crate) fn described() -> Result<Arc<Registry>, CommandError> {
     let cloud = Cloud::named("public").map_err(|error| CommandError::bug("no cloud").cause(&error))?;
     let secrets = Arc::new(Secrets::new(Environment::Process));
@@ -35,21 +35,21 @@ pub(crate) fn live(app: &App) -> Result<Arc<Registry>, CommandError> {
     Ok(Arc::new(request_windows::shortened(registry(azure, commands), &app.environment)))
 }
 
-/// What runs the programs of `command` steps: this program itself. What it leaves lies beside `journal`.
+/// The supervisor of programs of `command` steps, which is this program itself. Its files are beside `journal`.
 pub(crate) fn supervisor(journal: PathBuf) -> Result<Supervisor, CommandError> {
     let program = Environment::program().map_err(|error| {
-        CommandError::new(Exit::Failed, "this program's own file is unknown").cause(&error)
+        CommandError::new(Exit::Failed, "the path of this program's executable is unknown").cause(&error)
     })?;
     Ok(Supervisor::new(program, [OsString::from("supervise")], journal))
 }
 
-/// Kinds that look at the configured cloud and can change nothing there, and the clients that they look through.
+/// Kinds that only read from the configured cloud, and their clients.
 pub(crate) fn reading(app: &App) -> Result<(Arc<Registry>, Arc<Azure>), CommandError> {
     let azure = clouds::reading(app.configuration()?, &app.environment)?;
     Ok((Arc::new(registry(Arc::clone(&azure), commands(app)?)), azure))
 }
 
-/// Programs that the configuration allows.
+/// The programs that the configuration allows.
 fn commands(app: &App) -> Result<CommandPolicy, CommandError> {
     Ok(match &app.configuration()?.command_allow {
         Some(programs) => CommandPolicy::allow(programs.iter().cloned()),
@@ -57,7 +57,7 @@ fn commands(app: &App) -> Result<CommandPolicy, CommandError> {
     })
 }
 
-/// There is no way out.
+/// A transport that refuses every request.
 struct NoNetwork;
 
 impl InProcess for NoNetwork {

@@ -1,11 +1,11 @@
-//! A pattern over step ids: `*` stands for any text. Brackets mean themselves, as step ids have them.
+//! Patterns over step ids: `*` matches any text. Brackets have no special meaning, because step ids contain them.
 
 /// Whether the text is a pattern and not a step id.
 pub(crate) fn is_pattern(text: &str) -> bool {
     text.contains('*')
 }
 
-/// Whether a step id fits.
+/// Whether a step id matches.
 pub(crate) fn fits(pattern: &str, step: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
@@ -21,7 +21,7 @@ pub(crate) fn fits(pattern: &str, step: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// The pattern over these steps that was probably meant: a step's id with what is in its brackets left open.
+/// The pattern that was probably meant: the id of a step with `*` in its brackets.
 pub(crate) fn nearest<'a>(pattern: &str, steps: impl Iterator<Item = &'a str>) -> Option<String> {
     let mut known: Vec<String> = steps.map(opened).collect();
     known.sort();

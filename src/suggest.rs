@@ -1,8 +1,8 @@
-//! Commands that are suggested: what is pasted into a shell means what is written, whatever a step is called.
+//! Suggested commands, quoted so that they can be pasted into a shell, whatever the name of a step.
 
 use serde::Serialize;
 
-/// A command, and what it does where several are offered.
+/// A command, and its effect if several are suggested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Suggestion {
     pub(crate) command: String,
@@ -11,7 +11,7 @@ pub(crate) struct Suggestion {
 }
 
 impl Suggestion {
-    /// `twinspan` with these words.
+    /// The command `twinspan` with these words.
     pub(crate) fn of(words: &[&str]) -> Self {
         Suggestion { command: command(words), does: None }
     }
@@ -21,7 +21,7 @@ impl Suggestion {
     }
 }
 
-/// `twinspan` with these words, each as one word of a POSIX shell.
+/// The command `twinspan` with these words, each quoted as one word of a POSIX shell.
 pub(crate) fn command(words: &[&str]) -> String {
     let mut text = "twinspan".to_owned();
     for one in words {
@@ -31,7 +31,7 @@ pub(crate) fn command(words: &[&str]) -> String {
     text
 }
 
-/// A word of a POSIX shell: bare where that is safe, else in single quotes.
+/// A word of a POSIX shell: bare if that is safe, else in single quotes.
 pub(crate) fn word(text: &str) -> String {
     twinspan_encode::sh::word(text)
 }

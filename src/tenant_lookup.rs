@@ -1,10 +1,10 @@
-//! A domain where the id of a tenant is wanted: commands that reach the cloud anyway look the id up.
+//! Looks up the tenant of a domain that was given in place of a tenant id, for commands that send requests anyway.
 
 use twinspan_steps::Azure;
 
 use crate::error::CommandError;
 
-/// `error` with the tenant's id of each domain that it is about.
+/// `error` with the tenant id of each domain in it.
 pub(crate) async fn explained(azure: &Azure, mut error: CommandError) -> CommandError {
     for domain in std::mem::take(&mut error.domains) {
         error = error.hint(match azure.tenant_of_domain(&domain).await {

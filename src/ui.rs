@@ -1,5 +1,6 @@
-//! What people and programs see: data on stdout, talk on stderr, one writer. It takes [`Text`], in which nothing acts on a
-//! terminal, and JSON, in which it encodes that itself.
+//! The user interface: results on stdout, messages on stderr, through one writer. It writes [`Text`], which contains no
+//! active
+//! terminal sequences, and JSON, which it encodes itself.
 
 mod style;
 mod text;
@@ -20,7 +21,7 @@ pub(crate) use style::{BAD, DIM, GOOD, STRONG, Style, WAIT};
 pub(crate) use text::Text;
 pub(crate) use width::Width;
 
-/// Where text goes.
+/// An output stream.
 struct Stream {
     to: Mutex<Box<dyn Write + Send>>,
     colored: bool,
@@ -38,18 +39,18 @@ impl Stream {
     }
 }
 
-/// How to talk: settled once, from flags, environment and configuration.
+/// Output settings, resolved once from flags, environment and configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manner {
     pub(crate) output: Output,
     pub(crate) color: Color,
     pub(crate) non_interactive: bool,
     pub(crate) verbose: u8,
-    /// Progress and remarks are not written; warnings, questions and errors are.
+    /// Suppresses progress and remarks; warnings, questions and errors are still written.
     pub(crate) quiet: bool,
 }
 
-/// The two streams.
+/// Stdout and stderr, with their settings.
 pub(crate) struct Ui {
     manner: Manner,
     stdout: Stream,
@@ -87,7 +88,7 @@ impl Ui {
         }
     }
 
-    /// A user interface whose two streams a test can read, without colours.
+    /// A user interface without colours whose streams a test can read.
     #[cfg(test)]
     pub(crate) fn overheard(output: Output) -> (Self, Overheard) {
         let manner = Manner { output, color: Color::Never, non_interactive: true, ..Manner::default() };
@@ -110,32 +111,32 @@ impl Ui {
         self.manner.verbose
     }
 
-    /// Whether what goes to stderr may carry colour.
+    /// Whether stderr is written with colours.
     pub(crate) fn colored(&self) -> bool {
         self.stderr.colored
     }
 
-    /// How long a line of the result may be.
+    /// Maximum length of a line on stdout.
     pub(crate) fn width(&self) -> Width {
         self.width
     }
 
-    /// How long a line on stderr may be.
+    /// Maximum length of a line on stderr.
     pub(crate) fn talk_width(&self) -> Width {
         self.talk_width
     }
 
-    /// Whether a question may be asked.
+    /// Whether a question may be asked interactively.
     pub(crate) fn interactive(&self) -> bool {
         self.interactive
     }
 
-    /// Live lines, where stderr is a terminal.
+    /// The live progress lines, if stderr is a terminal.
     pub(crate) fn live(&self) -> Option<&MultiProgress> {
         self.live.as_ref()
     }
 
-    /// The result, in the form that was asked for.
+    /// Writes the result in the selected output format.
     pub(crate) fn data<T: Serialize>(
         &self,
         view: &T,
@@ -148,12 +149,12 @@ impl Ui {
         }
     }
 
-    /// One JSON object on a line of its own.
+    /// Writes one JSON object on one line.
     pub(crate) fn line<T: Serialize>(&self, view: &T) -> Result<(), CommandError> {
         self.print(&compact(view)?)
     }
 
-    /// Text on stdout.
+    /// Writes text to stdout.
     pub(crate) fn text(&self, text: &Text) -> Result<(), CommandError> {
         self.print(&text.painted(self.stdout.colored))
     }
@@ -167,28 +168,28 @@ impl Ui {
         Ok(())
     }
 
-    /// Talk: a line on stderr. That no process reads it is no failure.
+    /// Writes a message line to stderr. A closed stderr is not an error.
     pub(crate) fn talk(&self, line: &str) {
         self.talk_text(&Text::line(line));
     }
 
-    /// Talk: lines on stderr.
+    /// Writes message lines to stderr.
     pub(crate) fn talk_text(&self, text: &Text) {
         if !self.manner.quiet {
             self.say(text);
         }
     }
 
-    /// A warning: a line on stderr, with `--quiet` too.
+    /// Writes a warning to stderr, also with `--quiet`.
     pub(crate) fn warn(&self, warning: &str) {
         self.say(&Text::line(&format!("{WAIT}warning{WAIT:#}: {warning}")));
     }
 
-    /// Lines on stderr, with `--quiet` too.
+    /// Writes lines to stderr, also with `--quiet`.
     pub(crate) fn say(&self, text: &Text) {
         let text = text.painted(self.stderr.colored);
         let text = text.trim_end_matches('\n');
-        // A closed stream: there is no reader left to tell.
+        // A closed stream is ignored: the message has no reader.
         let write = || drop(self.stderr.write(&format!("{text}\n")));
         match &self.live {
             Some(live) => live.suspend(write),
@@ -196,7 +197,7 @@ impl Ui {
         }
     }
 
-    /// Asks a yes-or-no question; no terminal means no.
+    /// Asks a yes-or-no question. Without a terminal the result is `false`.
     pub(crate) fn confirm(&self, question: &str) -> bool {
         if !self.interactive {
             return false;
@@ -207,7 +208,7 @@ impl Ui {
             && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
 
-    /// An error, the way it was asked for: as JSON on stdout, or in words on stderr.
+    /// Writes an error in the selected format: JSON on stdout, or text on stderr.
     pub(crate) fn error(&self, error: &CommandError) {
         if error.broken_pipe {
             return;
@@ -219,7 +220,7 @@ impl Ui {
                 _ => compact(&view),
             };
             if let Ok(text) = printed {
-                // A closed stream: the exit code still tells.
+                // With a closed stream the exit code still reports the error.
                 let _ = self.print(&text);
             }
             return;
@@ -273,13 +274,13 @@ impl<'a> From<&'a CommandError> for ErrorView<'a> {
     }
 }
 
-/// JSON that ends with a line feed.
+/// Pretty-printed JSON with a final line feed.
 fn pretty<T: Serialize>(view: &T) -> Result<String, CommandError> {
     let text = serde_json::to_string_pretty(view).map_err(unwritable)?;
     Ok(format!("{}\n", twinspan_encode::json::encoded(&text)))
 }
 
-/// JSON on one line.
+/// JSON on one line, with a final line feed.
 fn compact<T: Serialize>(view: &T) -> Result<String, CommandError> {
     let text = serde_json::to_string(view).map_err(unwritable)?;
     Ok(format!("{}\n", twinspan_encode::json::encoded(&text)))
@@ -290,7 +291,7 @@ fn unwritable(error: serde_json::Error) -> CommandError {
     CommandError::bug("the result cannot be written as JSON").cause(&error)
 }
 
-/// An object with `"schema"` first, for results without a struct of their own.
+/// A JSON object with `"schema"` first, for results without a struct.
 pub(crate) fn document(fields: Value) -> Value {
     let mut whole = json!({ "schema": crate::view::SCHEMA });
     if let (Value::Object(whole), Value::Object(fields)) = (&mut whole, fields) {
@@ -299,14 +300,14 @@ pub(crate) fn document(fields: Value) -> Value {
     whole
 }
 
-/// What was written to either stream.
+/// Everything written to both streams.
 #[cfg(test)]
 #[derive(Clone, Default)]
 pub(crate) struct Overheard(std::sync::Arc<Mutex<Vec<u8>>>);
 
 #[cfg(test)]
 impl Overheard {
-    /// What was written since it was asked last.
+    /// Takes what was written since the last call.
     pub(crate) fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap()
     }

@@ -1,4 +1,4 @@
-//! What `undo` would take back, in its order, and what it would keep, with the reason.
+//! The preview of an undo: what it would delete, in order, and what it would keep, with the reason.
 
 use serde::Serialize;
 use twinspan_engine::{Ensure, ItemView, Origin, Registry, RunId, RunKey, RunState, StepState};
@@ -7,13 +7,13 @@ use crate::error::CommandError;
 use crate::ui::{DIM, STRONG, Text, Ui, WAIT, Width};
 use crate::view::{Page, SCHEMA, id_of};
 
-/// What `undo --preview` shows. A read at the time of undo has the last word on ownership.
+/// What `undo --preview` shows. The undo itself reads again and decides about ownership.
 #[derive(Serialize)]
 pub(crate) struct UndoView {
     schema: u32,
     run: String,
     short: String,
-    /// In the engine's order: what depends on a thing goes before it.
+    /// In the order of the undo: dependent resources first.
     removes: Vec<Removed>,
     keeps: Vec<Kept>,
 }
@@ -23,7 +23,7 @@ struct Removed {
     step: String,
     kind: String,
     id: String,
-    /// It is not certain that it was made: it is looked for.
+    /// Whether it is not certain that the resource was created; undo searches for it.
     uncertain: bool,
 }
 
@@ -33,7 +33,7 @@ struct Kept {
     reason: String,
 }
 
-/// Why undo never takes back what this kind made.
+/// Why undo never deletes resources of this kind.
 fn keeps_always(registry: &Registry, item: ItemView<'_>) -> Option<&'static str> {
     registry.kind(item.uses()?)?.rules().keeps
 }
@@ -48,22 +48,22 @@ impl UndoView {
         for item in planned.into_iter().chain(others) {
             let step = item.key().to_string();
             if matches!(item.state(), Some(StepState::Undone(_))) {
-                keeps.push(Kept { step, reason: "taken back already".to_owned() });
+                keeps.push(Kept { step, reason: "undone already".to_owned() });
                 continue;
             }
             match item.origin() {
                 Some(Origin::FoundInPlace) => {
-                    keeps.push(Kept { step, reason: "it was there before this run".to_owned() });
+                    keeps.push(Kept { step, reason: "pre-existing: it existed before this run".to_owned() });
                 }
                 Some(Origin::EarlierRun) => {
                     let by = item.created_by().map(RunId::short).unwrap_or_default();
                     keeps.push(Kept { step, reason: format!("run {by} created it and keeps it") });
                 }
                 Some(Origin::Unproven) => {
-                    keeps.push(Kept { step, reason: "that this run made it is not proven".to_owned() });
+                    keeps.push(Kept { step, reason: "it is not proven that this run created it".to_owned() });
                 }
                 Some(Origin::Removed) => {
-                    let reason = "the plan wanted it gone: it is not brought back".to_owned();
+                    let reason = "deleted because of `ensure: absent`: it is not created again".to_owned();
                     keeps.push(Kept { step, reason });
                 }
                 Some(Origin::Observed | Origin::Claimed) => {}
@@ -71,12 +71,13 @@ impl UndoView {
                     && item.node().step().is_some_and(|step| step.ensure == Ensure::Absent) =>
                 {
                     let reason =
-                        "its removal was sent by order of the plan: it is not brought back".to_owned();
+                        "its delete request was sent because of `ensure: absent`: it is not created again"
+                            .to_owned();
                     keeps.push(Kept { step, reason });
                 }
                 Some(Origin::Changed) => {
-                    let reason =
-                        keeps_always(registry, item).unwrap_or("it was there before this run changed it");
+                    let reason = keeps_always(registry, item)
+                        .unwrap_or("pre-existing: it existed before this run changed it");
                     keeps.push(Kept { step, reason: reason.to_owned() });
                 }
                 Some(Origin::Made) | None if item.is_owed() => match keeps_always(registry, item) {
@@ -84,7 +85,7 @@ impl UndoView {
                     None => removes.push(Removed {
                         step,
                         kind: item.uses().unwrap_or_default().to_owned(),
-                        id: id_of(item.outputs()).unwrap_or("(looked for when it comes to that)").to_owned(),
+                        id: id_of(item.outputs()).unwrap_or("(searched for by the undo)").to_owned(),
                         uncertain: item.origin().is_none(),
                     }),
                 },
@@ -97,16 +98,16 @@ impl UndoView {
     pub(crate) fn text(&self) -> Text {
         let mut page = Page::new(Width::WHOLE);
         if self.removes.is_empty() {
-            page.whole(&format!("nothing to take back: run {} made nothing", self.short));
+            page.whole(&format!("nothing to undo: run {} created nothing", self.short));
         } else {
-            page.whole(&format!("{STRONG}undo of run {} would take back{STRONG:#}", self.short));
+            page.whole(&format!("{STRONG}undo of run {} would delete{STRONG:#}", self.short));
         }
         let width =
             self.removes.iter().map(|removed| removed.step.chars().count()).max().unwrap_or(0).min(32);
         for removed in &self.removes {
-            let uncertain = if removed.uncertain { "  (looked for: it may not be there)" } else { "" };
+            let uncertain = if removed.uncertain { "  (searched for: it may not exist)" } else { "" };
             let (step, id) = (&removed.step, &removed.id);
-            page.line(12, &format!("  {WAIT}remove{WAIT:#}  {step:width$}  {id}{uncertain}"));
+            page.line(12, &format!("  {WAIT}delete{WAIT:#}  {step:width$}  {id}{uncertain}"));
         }
         for kept in &self.keeps {
             page.line(12, &format!("  {DIM}keep{DIM:#}    {:width$}  {}", kept.step, kept.reason));
@@ -115,7 +116,7 @@ impl UndoView {
     }
 }
 
-/// What `undo` shows of one run, or of every run of a key, newest first.
+/// The preview of one run, or of every run of a key, newest first.
 pub(crate) struct UndoViews {
     key: Option<RunKey>,
     views: Vec<UndoView>,
@@ -133,7 +134,7 @@ impl UndoViews {
         UndoViews { key, views }
     }
 
-    /// Prints it as the result.
+    /// Writes the preview as the result.
     pub(crate) fn show(&self, ui: &Ui) -> Result<(), CommandError> {
         match (&self.key, &self.views[..]) {
             (None, [only]) => ui.data(only, || only.text()),
@@ -142,7 +143,7 @@ impl UndoViews {
         }
     }
 
-    /// Says it before a question.
+    /// Writes the preview before a question.
     pub(crate) fn say(&self, ui: &Ui) {
         ui.talk_text(&self.text());
     }
@@ -161,7 +162,7 @@ impl UndoViews {
             (Some(key), views) => format!("Undo {} runs of key {key}?", views.len()),
             (None, views) => {
                 let short = views.first().map(|view| view.short.clone()).unwrap_or_default();
-                format!("Take back what run {short} made?")
+                format!("Undo run {short}?")
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Secrets that are to come from the environment and are not set there: an error of this process. Waiting would not help, as
-//! no process gets another environment while it runs.
+//! Secrets that are to come from environment variables which are not set: an error, because waiting does not change the
+//! environment of a process.
 
 use serde_json::Value;
 use twinspan_plans::{Inputs, Plan};
@@ -9,20 +9,20 @@ use crate::app::App;
 use crate::error::CommandError;
 use crate::plan_identities::PlanIdentities;
 
-/// Refuses to go on where a plan with these inputs would read such a secret.
+/// Refuses a plan whose inputs or identities read such a variable.
 pub(crate) fn refuse(app: &App, plan: &Plan, inputs: &Inputs) -> Result<(), CommandError> {
     let missing = missing(app, plan, inputs)?;
     let Some(((variable, whose), others)) = missing.split_first() else { return Ok(()) };
     let mut error =
-        CommandError::usage(format!("the environment variable {variable} is not set: it holds {whose}"))
+        CommandError::usage(format!("the environment variable {variable} is not set: it supplies {whose}"))
             .hint(format!("export {variable}, or name a file or a program that gives {whose}"));
     for (variable, whose) in others {
-        error = error.hint(format!("{variable} is not set either: it holds {whose}"));
+        error = error.hint(format!("{variable} is not set either: it supplies {whose}"));
     }
     Err(error)
 }
 
-/// Variables that are not set, each once, and what they hold.
+/// Variables that are not set, each once, and what they supply.
 fn missing(app: &App, plan: &Plan, inputs: &Inputs) -> Result<Vec<(String, String)>, CommandError> {
     let mut missing: Vec<(String, String)> = Vec::new();
     let mut want = |variable: &str, whose: String| {

@@ -1,4 +1,4 @@
-//! Looks at everything of a run that is in place, and has it recorded.
+//! The drift check of a run's finished steps, and its record in the journal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::app::App;
 use crate::error::CommandError;
 use crate::{failures, rollouts};
 
-/// How long a live driver may take to record what was found.
+/// Maximum time until the driver of the run records the result.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a look found.
+/// The result of a drift check.
 pub(crate) struct Verification {
     pub(crate) began: Timestamp,
     pub(crate) findings: Vec<Finding>,
-    /// Why it was not recorded.
+    /// Why the result was not recorded.
     pub(crate) remark: Option<String>,
 }
 
-/// Reads; whoever drives the run takes the record in, and where nobody does, this process does.
+/// Runs the check and records the result: through the process that drives the run, else by this process.
 pub(crate) async fn of(
     app: &App,
     backend: &SqliteBackend,
@@ -43,13 +43,13 @@ pub(crate) async fn of(
     let began = SystemClock.now();
     let findings = look(&state, performer).await;
     if findings.is_empty() {
-        // Nothing is in place: there is nothing to record.
+        // No finished step to check, so nothing to record.
         return Ok(Verification { began, findings, remark: None });
     }
     let signal = Signal::Verified { began, after: state.seq(), findings: findings.clone() };
     let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason, signal };
     let settled = backend.signal_and_settle(row, PATIENCE).await.map_err(failures::backend)?;
     let remark = (settled == Settled::NotYet)
-        .then(|| "not yet: the driver of the run has it in its inbox, and takes it when it can".to_owned());
+        .then(|| "not yet: it is in the inbox of the run's driver, which takes it in later".to_owned());
     Ok(Verification { began, findings, remark })
 }

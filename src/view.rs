@@ -1,4 +1,4 @@
-//! What people and machines are shown: one set of structs for `--output json`, for text, and for the exit code.
+//! The views of a run: one set of structs for `--output json`, for text output, and for the exit code.
 //!
 //! ```text
 //! RunState, events ─▶ RunView ─┬─▶ JSON          a contract: "schema"

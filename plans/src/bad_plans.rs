@@ -1,4 +1,4 @@
-//! Every way in which a plan can be wrong, and what is said of it. The snapshot is what operators read.
+//! Tests of every mistake in a plan and its message. The snapshot is what operators read.
 
 use crate::{Diagnostics, compile, fixture, parse};
 
@@ -20,7 +20,7 @@ fn step(rest: &str) -> Vec<u8> {
     steps(&format!("  - {{ id: a, uses: delay, with: {{ for: 1s }} }}\n  - id: b\n{rest}"))
 }
 
-/// Name of the case, codes expected in order, text.
+/// Name of the case, expected codes, text.
 fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let head = |rest: &str| format!("twinspan: 1\nname: t\n{rest}").into_bytes();
     let one = "steps:\n  - { id: a, uses: delay, with: { for: 1s } }\n";
@@ -80,7 +80,7 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             ),
         ),
         (
-            "removes what nobody makes",
+            "deletes what its kind never creates",
             "TS0312",
             step("    uses: delay\n    ensure: absent\n    with: { for: 1s }\n"),
         ),
@@ -291,14 +291,14 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             ),
         ),
         (
-            "gate that needs a later step",
+            "barrier that needs a later step",
             "TS0314",
             steps(
                 "  - { id: g, uses: approval, needs: [a], with: {} }\n  - { id: a, uses: command, with: { program: /a } }\n",
             ),
         ),
         (
-            "gate that needs a later step through an earlier one",
+            "barrier that needs a later step through an earlier one",
             "TS0314",
             steps(
                 "  - { id: a, uses: command, needs: [z], with: { program: /a } }\n  - id: ask\n    steps:\n      - { id: g, uses: delay, needs: [a], with: { for: 1s } }\n  \
@@ -306,7 +306,7 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             ),
         ),
         (
-            "barrier on what is no gate",
+            "barrier on another kind",
             "TS0109",
             steps("  - { id: a, uses: command, barrier: false, with: { program: /a } }\n"),
         ),

@@ -1,4 +1,4 @@
-//! Inputs: what was given, checked against what the plan declares.
+//! Inputs: checks the given values against the declarations of the plan.
 //!
 //! ```text
 //! --input, --inputs ─RawInputs─▶ value (types, places) ─▶ defaults ─▶ needed (what applicable steps read) ─▶ Inputs
@@ -26,7 +26,7 @@ pub use given::{RawInputs, ReadFile};
 pub use needed::KnownParams;
 
 impl Type {
-    /// Whether a value is of this type, or why not.
+    /// Checks that a value is of this type; the error says why it is not.
     pub fn check(&self, value: &Json) -> Result<(), String> {
         value::check_json(self, value)
     }
@@ -35,19 +35,19 @@ impl Type {
 /// Inputs that fit their plan.
 #[derive(Clone, Debug)]
 pub struct Bound {
-    /// Their values.
+    /// The values.
     pub inputs: Inputs,
-    /// What is odd about them.
+    /// Warnings about the values.
     pub warnings: Diagnostics,
 }
 
 impl Plan {
-    /// Checks what was given, fills in defaults, and says everything that is missing or wrong at once.
+    /// Checks the given inputs and fills in defaults; reports everything that is missing or wrong at once.
     pub fn bind(&self, given: &RawInputs) -> Result<Inputs, Diagnostics> {
         self.bind_and_warn(given).map(|bound| bound.inputs)
     }
 
-    /// The same, with what is odd about the inputs but no error.
+    /// As [`Plan::bind`], also with warnings about valid inputs.
     pub fn bind_and_warn(&self, given: &RawInputs) -> Result<Bound, Diagnostics> {
         let mut problems = Diagnostics::default();
         let mut values: IndexMap<String, Json> = IndexMap::new();
@@ -82,7 +82,7 @@ impl Plan {
             let missing = !values.contains_key(name) && !wrong.contains(name.as_str());
             if missing && !def.optional && def.default.is_none() {
                 problems.push(missing_input(name, def));
-                // What a default reads of it is not said once more.
+                // A default that reads this input is not reported again.
                 wrong.insert(name);
             }
         }
@@ -96,7 +96,7 @@ impl Plan {
         for key in keys {
             self.check_key(&values, key, &mut problems);
         }
-        // In the order of the plan, whatever the order given.
+        // In the order of the plan, not in the order given.
         let inputs: IndexMap<String, Json> = self
             .inputs
             .keys()
@@ -118,14 +118,14 @@ impl Plan {
         Diagnostic::error("TS0401", format!("the plan `{}` has no input `{name}`", self.name))
             .at(place, "not declared")
             .help(if known.is_empty() {
-                "it takes none".to_owned()
+                "it has no inputs".to_owned()
             } else {
                 format!("it has: {}", known.join(", "))
             })
             .did_you_mean(name, known)
     }
 
-    /// Fills in defaults; one that refers to another input comes after it.
+    /// Fills in defaults, each after the inputs that it reads.
     fn defaults<'p>(
         &'p self,
         values: &mut IndexMap<String, Json>,
@@ -144,7 +144,7 @@ impl Plan {
                 .into_iter()
                 .partition(|(_, _, default)| inputs_of(default).iter().all(|name| !waiting.contains(name)));
             if ready.is_empty() {
-                // Excluded by `compile`.
+                // Circular defaults are refused by `compile`.
                 break;
             }
             for (name, def, default) in ready {
@@ -166,7 +166,7 @@ impl Plan {
                                     "TS0403",
                                     format!("the default of `{name}` does not fit: {why}"),
                                 )
-                                .help(format!("give `{name}` itself, or mend what its default refers to")),
+                                .help(format!("set `{name}`, or correct the input that its default reads")),
                             );
                         }
                     },
@@ -177,7 +177,7 @@ impl Plan {
                                 "TS0403",
                                 format!("the default of `{name}` has no value: {error}"),
                             )
-                            .help(format!("give `{name}` itself, or mend what its default refers to")),
+                            .help(format!("set `{name}`, or correct the input that its default reads")),
                         );
                     }
                 }
@@ -211,7 +211,7 @@ fn missing_input(name: &str, def: &InputDef) -> Diagnostic {
     Diagnostic::error("TS0402", format!("the input `{name}` is missing: {}{about}", def.ty)).help(help)
 }
 
-/// A default that refers to an optional input is a value only where that is given.
+/// The error for a default that reads an optional input without a value.
 fn default_without_value(name: &str, default: &Template, values: &IndexMap<String, Json>) -> Diagnostic {
     let read: Vec<String> = inputs_of(default)
         .into_iter()
@@ -220,10 +220,10 @@ fn default_without_value(name: &str, default: &Template, values: &IndexMap<Strin
         .collect();
     let message = format!("the default of `{name}` has no value: it reads {}, not given", read.join(" and "));
     Diagnostic::error("TS0402", message)
-        .help(format!("give --input {name}=VALUE, or what its default refers to"))
+        .help(format!("give --input {name}=VALUE, or the input that its default reads"))
 }
 
-/// Inputs alone, and the elements of `for_each` that follow from them, innermost first.
+/// An expression scope of inputs and the elements of `for_each` that follow from them, innermost first.
 struct InputScope<'a> {
     inputs: &'a IndexMap<String, Json>,
     elements: &'a [(String, Json)],
@@ -248,7 +248,7 @@ impl Scope for InputScope<'_> {
     }
 }
 
-/// Names of the inputs that a template reads.
+/// The names of the inputs that a template reads.
 fn inputs_of(template: &Template) -> BTreeSet<&str> {
     fn of_template<'a>(template: &'a Template, found: &mut BTreeSet<&'a str>) {
         match template {
@@ -263,7 +263,7 @@ fn inputs_of(template: &Template) -> BTreeSet<&str> {
     found
 }
 
-/// Names of the inputs that an expression reads, keys included.
+/// Collects the names of the inputs that an expression reads, including those in keys.
 pub(crate) fn inputs_of_expr<'a>(expr: &'a Expr, found: &mut BTreeSet<&'a str>) {
     let path = |path: &'a [Segment], found: &mut BTreeSet<&'a str>| {
         for segment in path {
@@ -345,12 +345,12 @@ mod tests {
     const FLEET: &str = "twinspan: 1\nname: fleet\ninputs:\n  tenants:\n    type: map\n    of:\n      id: { type: tenant-id }\n      contact: { type: email, optional: true }\n  \
         targets:\n    type: map\n    of:\n      tenant: { type: key-of, of: tenants }\n      scope: { type: scope }\n      ring: { type: choice, of: [pilot, rest] }\n      networks: { type: list, of: resource-id }\n  \
         who: { type: email, optional: true }\n  ask: { type: bool, default: false }\n  pause: { type: duration, default: 1m }\n  count: { type: int, optional: true }\n  \
-        token: { type: string, secret: true, optional: true }\nidentities:\n  central: { contact: \"${{ inputs.who or 'nobody@contoso.example' }}\" }\nsteps:\n  - id: mail\n    uses: entra.guest-user\n    as: central\n    \
+        token: { type: string, secret: true, optional: true }\nidentities:\n  central: { contact: \"${{ inputs.who or 'noreply@contoso.example' }}\" }\nsteps:\n  - id: mail\n    uses: entra.guest-user\n    as: central\n    \
         when: ${{ inputs.ask }}\n    with: { email: \"${{ inputs.who }}\" }\n  - id: rest\n    uses: delay\n    with: { for: \"${{ inputs.pause }}\" }\n  - id: connect\n    for_each: ${{ inputs.targets }}\n    \
         identities:\n      target: { tenant: \"${{ inputs.tenants[each.value.tenant].id }}\" }\n    steps:\n      - id: look\n        uses: azure.scope\n        as: target\n        with: { scope: \"${{ each.value.scope }}\" }\n      \
         - id: networks\n        for_each: ${{ each.value.networks }}\n        uses: approval\n        with: { show: \"${{ each.outer.key }} ${{ each.value }} ${{ inputs.count }}\" }\n  - id: keyed\n    uses: arm.resource\n    as: central\n    with: { id: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg, body: { key: \"${{ inputs.token }}\" } }\n";
 
-    /// Said at the cell and at the parameter, for each instance; the marker of what is not known yet is left alone.
+    /// Reported at the cell and at the parameter, for each instance; stand-ins of unknown values are ignored.
     #[test]
     fn what_a_kind_does_not_take_is_said_where_it_was_given() {
         let plan = plan(
@@ -430,7 +430,7 @@ mod tests {
         let cases = [
             ("nothing given", String::new()),
             ("unknown input", format!("{base}tenant: x\n")),
-            ("wrong types", format!("{base}ask: maybe\npause: 5\ncount: many\nwho: nobody\n")),
+            ("wrong types", format!("{base}ask: maybe\npause: 5\ncount: many\nwho: no-address\n")),
             ("list for a map", "tenants: []\ntargets: {}\n".to_owned()),
             ("unknown field, missing field", base.replace("scope:", "scop:")),
             ("choice", base.replace("pilot", "pilott")),
@@ -448,7 +448,7 @@ mod tests {
         assert!(!all.contains("hunter2"));
         let tables = [
             ("table: unknown and missing column", "key,tenant,scop,ring,networks\n".to_owned()),
-            ("table: wrong cells", "key,tenant,scope,ring,networks\na,nobody,/x,third,\nb,fabrikam,,rest,x;y\n".to_owned()),
+            ("table: wrong cells", "key,tenant,scope,ring,networks\na,unknown,/x,third,\nb,fabrikam,,rest,x;y\n".to_owned()),
             ("table: key twice", "key,tenant,scope,ring,networks\na,fabrikam,/subscriptions/bbbbbbbb-0000-0000-0000-000000000001,rest,\na,,,,\n".to_owned()),
             ("table: too many cells", "key,tenant,scope,ring,networks\na,b,c,d,e,f\n".to_owned()),
         ];
@@ -488,7 +488,7 @@ mod tests {
         assert!(bind(&plan, &app).unwrap_err().contains("the step `app` needs the input `app_id`"));
     }
 
-    /// The map `targets` of the fleet, from a table.
+    /// The map `targets` of the fleet, read from a table.
     fn targets(table: &str) -> Result<(Json, String), String> {
         let plan = fleet();
         let mut raw = RawInputs::new();
@@ -583,7 +583,7 @@ mod tests {
             "tenants: { Fabrikam: { id: 22222222-0000-0000-0000-00000000000f }, fabrikam:",
         );
         let said = bind(&plan, &twice).unwrap_err();
-        assert!(said.contains("`Fabrikam` and `fabrikam` are one name in Azure"), "{said}");
+        assert!(said.contains("`Fabrikam` and `fabrikam` are the same name in Azure"), "{said}");
         let networks = good().replace(&format!("{VNET}2"), &format!("{}1/", VNET));
         assert!(bind(&plan, &networks).is_err());
     }
@@ -614,9 +614,9 @@ mod tests {
         assert_eq!(bound["count"], 7);
         assert_eq!(bound["who"], "nina@contoso.example");
         assert_eq!(bound["token"], serde_json::json!({ "env": "PLAN_TOKEN" }));
-        raw.variable("who", "PLAN_WHO", "nobody");
+        raw.variable("who", "PLAN_WHO", "no-address");
         let said = plan.bind(&raw).unwrap_err().render(false);
-        assert!(said.contains("PLAN_WHO=nobody"), "{said}");
+        assert!(said.contains("PLAN_WHO=no-address"), "{said}");
     }
 
     #[test]

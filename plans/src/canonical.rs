@@ -1,5 +1,6 @@
-//! The canonical form of a plan: what it does, without how it is written. Comments, order, titles, notes and words for
-//! people are not part of it; digests are taken of it.
+//! The canonical form of a plan: its meaning, independent of its notation. Comments, order, titles, notes and texts for
+//! people
+//! are not part of it; digests are computed from it.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use crate::expr::{Expr, Segment, Template};
 use crate::plan::{Ensure, IdentityId, Need, NodeId, NodeKind, Plan};
 
 impl Plan {
-    /// The name of a node in the plan: `connect[].role` is the step `role` of each instance of `connect`. Headings are
-    /// not part of it.
+    /// The path of a node: `connect[].role` is the step `role` of each instance of `connect`. Headings are not part of
+    /// it.
     pub fn path(&self, id: NodeId) -> String {
         let mut parts = vec![self.node(id).id.clone()];
         let mut at = self.node(id).parent;
@@ -27,7 +28,7 @@ impl Plan {
         parts.join(".")
     }
 
-    /// What a node does: kind, identities, parameters, needs, conditions and policy, as JSON with sorted keys.
+    /// The meaning of a node: kind, identities, parameters, needs, conditions and policy, as JSON with sorted keys.
     pub fn definition(&self, id: NodeId) -> Value {
         let node = self.node(id);
         let mut needs: Vec<Value> = node.needs.iter().map(|need| self.need_json(need)).collect();
@@ -187,7 +188,7 @@ fn type_json(ty: &Type) -> Value {
     }
 }
 
-/// The same with the keys of every map in order.
+/// The value with the keys of every map sorted.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {

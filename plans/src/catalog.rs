@@ -1,4 +1,4 @@
-//! What the compiler knows about step kinds: plain data, filled by the registry of the program that embeds it.
+//! The compiler's data about step kinds, filled by the registry of the program that embeds it.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::params::ParamCheck;
 
-/// How a kind's write behaves when it is sent twice or its answer is lost.
+/// The behaviour of a kind's write if it is repeated or its response is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EffectClass {
     /// Never writes.
     Read,
-    /// A PUT to a name we choose, with the same body each time.
+    /// A PUT under a name of the plan, with the same body each time.
     PutSame,
     /// A PUT guarded by a version.
     PutIfMatch,
     /// A creation under a deterministic name; "already exists" means compare and adopt.
     CreateNamed,
-    /// A POST whose effect can be looked up before it is repeated.
+    /// A POST whose effect can be probed before it is repeated.
     PostWithProbe,
-    /// A POST whose effect cannot be looked up: never repeated by the engine.
+    /// A POST whose effect cannot be probed: the engine never repeats it.
     PostUnsafe,
 }
 
@@ -29,7 +29,7 @@ pub enum EffectClass {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Type {
-    /// Anything; only for `arm.resource` and `command`.
+    /// Any value; only for `arm.resource` and `command`.
     Any,
     /// Text.
     String,
@@ -39,9 +39,9 @@ pub enum Type {
     Boolean,
     /// `30s`, `10m`, `24h`, `2d`.
     Duration,
-    /// A resource id, of a type where one is named.
+    /// A resource id, optionally of a given type.
     ResourceId(Option<String>),
-    /// A subscription, a management group, or anything below that a role can be given on.
+    /// A subscription, a management group, or any resource below them to which a role can be assigned.
     Scope,
     /// A tenant's id.
     TenantId,
@@ -49,17 +49,17 @@ pub enum Type {
     Guid,
     /// A mail address.
     Email,
-    /// An address.
+    /// A URL.
     Url,
     /// A resource's name.
     Name,
-    /// One of some words.
+    /// One of the given words.
     Choice(Vec<String>),
     /// A key of the named map input.
     KeyOf(String),
     /// A list.
     List(Box<Type>),
-    /// A map by text.
+    /// A map with text keys.
     Map(Box<Type>),
     /// Named fields.
     Record(Vec<Field>),
@@ -72,9 +72,9 @@ pub struct Field {
     pub name: String,
     /// Its type.
     pub ty: Type,
-    /// Must be given (parameters); always present (outputs).
+    /// Whether it must be given (parameters), or is always present (outputs).
     pub required: bool,
-    /// Words for people.
+    /// Description for people.
     pub about: String,
 }
 
@@ -82,54 +82,54 @@ pub struct Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Identities {
-    /// None: nobody signs in.
+    /// None: no identity signs in.
     None,
     /// Exactly one.
     One,
-    /// One or more: it reads in several places.
+    /// One or more: the kind reads in several tenants.
     Several,
 }
 
-/// What the compiler knows of one kind.
+/// The compiler's data about one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindSpec {
     /// Name, for example `avnm.scope-connection`.
     pub name: String,
-    /// One line.
+    /// Description on one line.
     pub summary: String,
-    /// How its write behaves.
+    /// The behaviour of its write.
     pub effect: EffectClass,
-    /// A parameter without which the write behaves otherwise, and how.
+    /// A parameter without which the write behaves otherwise, with that behaviour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect_without: Option<(String, EffectClass)>,
-    /// Kinds whose steps, where they need one of this kind, are nevertheless taken back after it.
+    /// Kinds whose steps are undone after steps of this kind, although they need them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo_before: Vec<String>,
-    /// For how many seconds a request without a response may still take effect.
+    /// Request window in seconds: how long a request without a response may still take effect.
     #[serde(default)]
     pub request_window: u64,
-    /// Whether `ensure: absent` means something to it: what it makes can be removed.
+    /// Whether the kind supports `ensure: absent`.
     #[serde(default)]
     pub removable: bool,
-    /// Whether its steps are gates: what is written after one in the same list of steps waits for it.
+    /// Whether its steps are barriers: steps written after one in the same list wait for it.
     #[serde(default)]
     pub gate: bool,
-    /// Who it takes.
+    /// The identities that it takes.
     pub identities: Identities,
-    /// Whether `auxiliary` means something to it.
+    /// Whether it supports `auxiliary`.
     pub auxiliary: bool,
     /// Parameters.
     pub params: Vec<Field>,
-    /// Sets of parameters that stand for each other: exactly one of the sets is given, whole.
+    /// Alternative sets of parameters: exactly one of the sets must be given, complete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forms: Vec<Vec<String>>,
-    /// Parameters in whose values a secret may stand: it is read when it is used.
+    /// Parameters whose values may contain a secret, which is read when it is used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
-    /// Whether it has something to say before the run's first write.
+    /// Whether it checks something before the run's first write.
     #[serde(default)]
     pub guards: bool,
-    /// What the kind itself says of parameters that are known.
+    /// The kind's own check of known parameters.
     #[serde(skip)]
     pub check: ParamCheck,
     /// Outputs.
@@ -144,7 +144,7 @@ pub struct Catalog {
 }
 
 impl Type {
-    /// Reads the word that a schema carries in `x-twinspan-type`: `guid`, `resource-id(Microsoft.Network/networkManagers)`,
+    /// Parses the type in `x-twinspan-type` of a schema: `guid`, `resource-id(Microsoft.Network/networkManagers)`,
     /// `choice(guest,service-principal)` …
     pub fn parse(word: &str) -> Option<Type> {
         let (name, argument) = match word.strip_suffix(')').and_then(|word| word.split_once('(')) {

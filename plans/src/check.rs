@@ -1,4 +1,4 @@
-//! From a document to a plan: names resolved, types checked. Every error in one pass.
+//! Compiles a document to a plan: resolves names and checks types. All errors are reported in one pass.
 //!
 //! ```text
 //! document ─names─▶ arena with scopes ─expression, template─▶ nodes, needs ─order─▶ no cycle ─▶ Plan
@@ -29,7 +29,7 @@ use crate::plan::{IdentityDef, InputDef, Need, NodeId, Plan};
 pub(crate) use known::misfit_of;
 use names::Names;
 
-/// A plan, and what is odd about it but no error.
+/// A compiled plan with its warnings.
 #[derive(Clone, Debug)]
 pub struct Compiled {
     /// The plan.
@@ -38,7 +38,7 @@ pub struct Compiled {
     pub warnings: Diagnostics,
 }
 
-/// Checks a document against the kinds that exist. All errors at once.
+/// Compiles a document with the kinds of `catalog`. All errors are reported at once.
 pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Diagnostics> {
     let mut problems = document.problems.clone();
     let names = Names::gather(document, &mut problems);
@@ -62,54 +62,54 @@ pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Diagn
     Ok(Compiled { plan, warnings: problems })
 }
 
-/// All that is known while a document is checked.
+/// The state of a check.
 struct Checker<'d> {
     document: &'d Document,
     catalog: &'d Catalog,
     names: Names<'d>,
     problems: Diagnostics,
     used_inputs: RefCell<BTreeSet<String>>,
-    /// By node: type of the elements of its `for_each`.
+    /// By node: the element type of its `for_each`.
     elements: Vec<Option<Type>>,
-    /// Outputs read without `or`; looked at when every `when` is known.
+    /// Outputs that are read without `or`; checked when every `when` is known.
     guarded: Vec<GuardedRead>,
 }
 
-/// An output that is read where it must be present.
+/// An output that is read at a place where it must be present.
 struct GuardedRead {
     reader: NodeId,
     read: NodeId,
     place: Place,
-    /// Whether the place is the reader's own `when` or `for_each`: then its `when` guards nothing.
+    /// Whether the place is the reader's own `when` or `for_each`, which its `when` does not guard.
     own_condition: bool,
 }
 
-/// Who reads: what names and `each` mean depends on it.
+/// The reader of a reference, which determines the meaning of names and of `each`.
 #[derive(Clone, Copy)]
 struct Reader {
-    /// The node whose parts are read; `None`: outside of steps.
+    /// The node that contains the reference; `None`: outside of steps.
     node: Option<NodeId>,
-    /// `for_each` nodes are counted from here outwards, this one included.
+    /// The node from which enclosing `for_each` nodes are counted outwards, inclusive.
     each: Option<NodeId>,
     /// Whether outputs of steps may be read.
     steps: bool,
-    /// Inside `or`: an absent output is nothing bad.
+    /// Whether the reference is inside `or`, where an output may be absent.
     lenient: bool,
-    /// In the node's `when` or `for_each`.
+    /// Whether the reference is in the node's own `when` or `for_each`.
     own_condition: bool,
 }
 
 impl Reader {
-    /// Defaults of inputs, and identities at the top.
+    /// The reader for defaults of inputs, and for identities at the top level.
     const TOP: Reader = Reader { node: None, each: None, steps: false, lenient: false, own_condition: false };
 
-    /// The parts of a node, its own element included.
+    /// The reader for parts of a node, including its own element.
     fn node(node: NodeId) -> Self {
         Reader { node: Some(node), each: Some(node), steps: true, lenient: false, own_condition: false }
     }
 }
 
-/// A need and the place that makes it.
+/// A need with its place.
 #[derive(Clone)]
 struct PlacedNeed {
     need: Need,
@@ -262,7 +262,7 @@ mod tests {
             needs("connect"),
             [Need { node: prepare, keys: vec![each(0)], reads_output: false, barrier: false }]
         );
-        // A sibling of the same instance has no key, nor has what is outside.
+        // A need of the same instance has no key, nor has a need outside of every block.
         let siblings = needs("prepare[].after");
         assert!(siblings.iter().all(|need| need.keys.is_empty() && need.reads_output));
         assert_eq!(siblings.len(), 2);
@@ -298,7 +298,7 @@ mod tests {
         ] {
             assert_ne!(one, digest(other), "{other}");
         }
-        // What waits for a gate is part of the meaning, wherever that is written.
+        // The steps that wait for a barrier are part of the meaning.
         let gated =
             "  - { id: g, uses: approval, with: {} }\n  - { id: a, uses: command, with: { program: /a } }\n";
         let beside =

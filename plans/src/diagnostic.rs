@@ -1,4 +1,4 @@
-//! What is wrong with a text, where, and what to do about it.
+//! Diagnostics: what is wrong with a text, where, and what to do.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,24 +7,24 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-/// So many diagnostics of one code are shown; the rest is a count.
+/// Maximum number of diagnostics shown for one code; the others are counted.
 const MOST_OF_A_KIND: usize = 20;
 
-/// A text that people wrote: a plan, an inputs file, one `--input`.
+/// A text of a person: a plan, an inputs file, one `--input`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
     /// Name shown in messages, usually the path as given.
     pub name: String,
-    /// Its text.
+    /// The text.
     pub text: String,
 }
 
-/// A stretch of a [`Source`].
+/// A range in a [`Source`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Place {
     /// The text.
     pub source: Arc<Source>,
-    /// Bytes within it.
+    /// The range in bytes.
     pub span: Range<usize>,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Debug for Place {
 }
 
 impl Place {
-    /// A place; the span is cut to whole characters within the text.
+    /// A place; the span is limited to the text and to whole characters.
     pub fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
         let text = &source.text;
         let floor = |mut at: usize| {
@@ -51,13 +51,13 @@ impl Place {
         Place { source: Arc::clone(source), span: start..end }
     }
 
-    /// The same place in a copy of the text that hides what stands there: a secret must not be shown again.
+    /// The place in a copy of the text in which the range is masked, because a secret must not be shown.
     pub(crate) fn hidden(source: &Arc<Source>, span: Range<usize>) -> Self {
         let Place { span, .. } = Place::new(source, span);
         let stars: String = source.text[span.clone()]
             .chars()
             .flat_map(|c| {
-                // As many bytes as before, so that every place stays where it is.
+                // One byte for each byte, so that all places stay valid.
                 let star = if c == '\n' { '\n' } else { '*' };
                 std::iter::repeat_n(star, c.len_utf8())
             })
@@ -67,7 +67,7 @@ impl Place {
         Place { source: Arc::new(Source { name: source.name.clone(), text }), span }
     }
 
-    /// Line and column of its beginning, both from 1; the column counts characters.
+    /// Line and column of the start, both from 1; the column counts characters.
     pub fn line_column(&self) -> (usize, usize) {
         let before = &self.source.text[..self.span.start];
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
@@ -76,7 +76,7 @@ impl Place {
     }
 }
 
-/// How bad it is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The plan cannot be used.
@@ -85,33 +85,33 @@ pub enum Severity {
     Warning,
 }
 
-/// A place with words.
+/// A place with a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// What is there.
+    /// The text.
     pub text: String,
 }
 
-/// One thing that is wrong.
+/// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Stable code, for example `TS0107`; [`crate::explain`] knows each.
+    /// Stable code, for example `TS0107`; [`crate::explain`] explains it.
     pub code: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// What is wrong, as a lowercase fragment.
     pub message: String,
-    /// Where; `None` only when there is no text, or nothing was given.
+    /// The place; `None` if there is no text, or if nothing was given.
     pub primary: Option<Label>,
-    /// Other places that matter.
+    /// Related places.
     pub secondary: Vec<Label>,
     /// What to do next.
     pub help: Option<String>,
     /// What was probably meant.
     pub suggestion: Option<String>,
-    /// The domain that was given where the id of a tenant is wanted: who has a network can look the id up.
+    /// A domain given in place of a tenant id; a caller with network access can look the id up.
     pub domain: Option<Box<str>>,
 }
 
@@ -148,13 +148,14 @@ impl Diagnostic {
         self
     }
 
-    /// Suggests the nearest of `known`, if one is near.
+    /// Suggests the nearest of `known`, if it is near enough.
     pub(crate) fn did_you_mean<'a>(mut self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         self.suggestion = nearest(word, known).map(str::to_owned);
         self
     }
 
-    /// The same as JSON: `code`, `severity`, `message`, `file`, `line`, `column`, `end_line`, `end_column`, `label`,
+    /// The diagnostic as JSON: `code`, `severity`, `message`, `file`, `line`, `column`, `end_line`, `end_column`,
+    /// `label`,
     /// `related`, `help`, `did_you_mean`.
     pub fn to_json(&self) -> Value {
         let mut json = json!({
@@ -196,7 +197,7 @@ fn label_json(json: &mut Value, label: &Label) {
     json["label"] = label.text.as_str().into();
 }
 
-/// The word of `known` that `word` was probably meant to be.
+/// The word of `known` that `word` was probably meant to be, by edit distance.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match word.chars().count() {
         0..=2 => 1,
@@ -217,7 +218,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(.., candidate)| candidate)
 }
 
-/// Everything that is wrong, in the order of the text.
+/// Diagnostics, sorted by place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
@@ -226,12 +227,12 @@ impl Diagnostics {
         self.0.push(diagnostic);
     }
 
-    /// Each of them.
+    /// Iterates over the diagnostics.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -241,12 +242,12 @@ impl Diagnostics {
         self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
-    /// All of them for people, like a compiler's; `colour` adds ANSI codes.
+    /// The diagnostics as text in the style of a compiler; `colour` adds ANSI codes.
     pub fn render(&self, colour: bool) -> String {
         crate::render::render(self, colour)
     }
 
-    /// All of them for programs, those of one kind up to the same number; see [`Diagnostic::to_json`]. `more` counts the rest.
+    /// The diagnostics as JSON, limited like the text; see [`Diagnostic::to_json`]. `more` counts the omitted ones.
     pub fn to_json(&self) -> Value {
         let (shown, left) = self.shown();
         let more = left.iter().map(|(code, count)| {
@@ -255,7 +256,7 @@ impl Diagnostics {
         shown.into_iter().map(Diagnostic::to_json).chain(more).collect()
     }
 
-    /// Those that are shown, in order: of each code the first ones; and how many of which code are left out.
+    /// The first diagnostics of each code, in order; and the number of omitted ones for each code.
     pub(crate) fn shown(&self) -> (Vec<&Diagnostic>, BTreeMap<&'static str, usize>) {
         let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
         let shown = self.0.iter().filter(|diagnostic| {
@@ -271,7 +272,7 @@ impl Diagnostics {
         (shown, counts)
     }
 
-    /// Sorts by place; those without one come first. Two reports of the same thing at the same place become one.
+    /// Sorts by place, diagnostics without one first, and removes duplicates.
     pub(crate) fn sorted(mut self) -> Self {
         fn rank(diagnostic: &Diagnostic) -> Option<(&str, usize, usize)> {
             let place = &diagnostic.primary.as_ref()?.place;

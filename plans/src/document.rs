@@ -1,4 +1,4 @@
-//! A plan file as written: every part with its place. [`crate::compile`] gives it meaning.
+//! A plan file as written: every part with its place. [`crate::compile`] gives it its meaning.
 
 mod decode;
 mod inputs;
@@ -17,12 +17,11 @@ use crate::yaml;
 pub(crate) use decode::{Decoder, Text};
 pub(crate) use inputs::TYPE_NAMES;
 
-/// A plan file that could be read. What is wrong with its shape is reported by [`crate::compile`], together with what is
-/// wrong with its meaning.
+/// A parsed plan file. [`crate::compile`] reports errors in its structure together with errors in its meaning.
 #[derive(Clone, Debug)]
 pub struct Document {
     pub(crate) source: Arc<Source>,
-    /// What is wrong with its shape.
+    /// Errors in its structure.
     pub(crate) problems: Diagnostics,
     pub(crate) name: String,
     pub(crate) summary: String,
@@ -33,7 +32,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// Name and text.
+    /// Name and text of the file.
     pub fn source(&self) -> &Arc<Source> {
         &self.source
     }
@@ -43,7 +42,7 @@ impl Document {
         &self.name
     }
 
-    /// Digest of the text as written (`Plan.digest` is that of the meaning).
+    /// Digest of the text as written; `Plan.digest` is the digest of the meaning.
     pub fn text_digest(&self) -> Digest {
         Digest::of(self.source.text.as_bytes())
     }
@@ -102,14 +101,14 @@ pub(crate) struct StepDecl {
     pub(crate) auxiliary: Option<Text>,
     pub(crate) with: Option<yaml::Node>,
     pub(crate) ensure: Ensure,
-    /// Where it is written.
+    /// Place of `ensure`.
     pub(crate) ensure_span: Option<Range<usize>>,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeout: Option<Duration>,
     pub(crate) give_up_after: Option<Duration>,
     pub(crate) remind: Option<Duration>,
     pub(crate) approval: Option<ApprovalDecl>,
-    /// What is written, and where.
+    /// The value, and its place.
     pub(crate) barrier: Option<(bool, Range<usize>)>,
 }
 
@@ -119,7 +118,7 @@ pub(crate) struct ApprovalDecl {
     pub(crate) not_starter: bool,
 }
 
-/// Reads a plan file. Fails only where no structure can be seen: not UTF-8, not YAML, too large, too deep.
+/// Parses a plan file. Fails only if it has no readable structure: not UTF-8, not YAML, too large, too deep.
 pub fn parse(name: &str, text: &[u8]) -> Result<Document, Diagnostics> {
     let source = yaml::source(name, text)?;
     let Some(root) = yaml::read(&source)? else {

@@ -1,11 +1,11 @@
-//! Lengths of time as people write them: `30s`, `10m`, `24h`, `2d`, `1h30m`.
+//! Durations as people write them: `30s`, `10m`, `24h`, `2d`, `1h30m`.
 
 use std::time::Duration;
 
-/// Longest that is accepted: ten years of 366 days. Longer ones are mistakes, and time stamps must not overflow.
+/// Maximum duration: ten years of 366 days. Longer durations are mistakes, and time stamps must not overflow.
 const LONGEST: u64 = 10 * 366 * 24 * 60 * 60;
 
-/// Reads a duration; `None`: it is none.
+/// Parses a duration; `None`: not a duration.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if rest == "0" {

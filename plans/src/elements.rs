@@ -1,7 +1,8 @@
-//! Elements of a `for_each`: which there are, what they are called, and which of them are the same.
+//! The elements of a `for_each`, and their keys.
 //!
-//! Names in Azure have no case, so neither have keys: `connect[FABRIKAM]` and `connect[fabrikam]` would be one resource. Of a
-//! resource id the key is its last segment and 8 digits of its digest, because ids are long, and names repeat.
+//! Names in Azure are not case-sensitive, so keys are not either: `connect[FABRIKAM]` and `connect[fabrikam]` would be
+//! one resource.
+//! The key of a resource id is its last segment with 8 digits of its digest, because ids are long and names repeat.
 
 use std::collections::HashMap;
 
@@ -13,27 +14,26 @@ use crate::digest::Digest;
 /// An element: the key that names its instance, and its value.
 pub type Element = (String, Value);
 
-/// A value has no elements, or has one of them twice.
+/// Why a value cannot be used in `for_each`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ElementsError {
-    /// A list holds something else than text.
-    #[error("`for_each` takes a map or a list of text, and the list holds {0}")]
+    /// An item of a list is not text.
+    #[error("`for_each` takes a map or a list of text, but the list contains {0}")]
     NotText(Value),
-    /// It is neither a map nor a list.
+    /// The value is neither a map nor a list.
     #[error("`for_each` takes a map or a list of text, not {0}")]
     NotACollection(Value),
-    /// Two elements are the same one.
-    #[error("`for_each` has `{second}` twice{}", if first == second { String::new() } else { format!(" (also as `{first}`: names in Azure have no case)") })]
+    /// Two elements are the same.
+    #[error("`for_each` has `{second}` twice{}", if first == second { String::new() } else { format!(" (also as `{first}`: names in Azure are not case-sensitive)") })]
     Twice {
-        /// As it is written first.
+        /// The first notation.
         first: String,
-        /// As it is written again.
+        /// The second notation.
         second: String,
     },
 }
 
-/// The elements of what `for_each` names; of what is absent (an optional input, an output of a step that is not
-/// applicable) there are none.
+/// The elements of a `for_each` value; an absent value (an optional input, an output of a skipped step) has none.
 pub fn elements(value: Option<Value>) -> Result<Vec<Element>, ElementsError> {
     let elements: Vec<Element> = match value {
         None => return Ok(Vec::new()),
@@ -61,7 +61,8 @@ pub fn elements(value: Option<Value>) -> Result<Vec<Element>, ElementsError> {
     Ok(elements)
 }
 
-/// The key of an element: a map's key or a string as it is, of a resource id its last segment and 8 digits of its digest.
+/// The key of an element: a map's key or a string unchanged; for a resource id its last segment and 8 digits of its
+/// digest.
 pub fn element_key(text: &str) -> String {
     let id = text.trim_end_matches('/');
     match id.rsplit_once('/') {
@@ -73,18 +74,18 @@ pub fn element_key(text: &str) -> String {
     }
 }
 
-/// What makes a key, an id or an element the same as another.
+/// The form in which keys, ids and elements are compared.
 pub fn folded(text: &str) -> String {
     let id = if text.starts_with('/') { text.trim_end_matches('/') } else { text };
     id.to_lowercase()
 }
 
-/// Whether `wanted` names the element `key`: as it is written, as the key of a resource id, or without regard to case.
+/// Whether `wanted` names the element `key`: literally, as the key of a resource id, or without regard to case.
 pub fn names(wanted: &str, key: &str) -> bool {
     is_same(wanted, key) || (wanted.starts_with('/') && is_same(&element_key(wanted), key))
 }
 
-/// Whether two keys are the same. Most are plain ASCII, and are compared without a copy.
+/// Whether two keys are the same. Plain ASCII keys are compared without a copy.
 fn is_same(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() && !one.ends_with('/') && !other.ends_with('/') {
         return one.eq_ignore_ascii_case(other);
@@ -92,7 +93,7 @@ fn is_same(one: &str, other: &str) -> bool {
     folded(one) == folded(other)
 }
 
-/// The entry that `wanted` names.
+/// The entry named by `wanted`.
 pub fn find<'a, T>(entries: &'a IndexMap<String, T>, wanted: &str) -> Option<&'a T> {
     let exact = entries.get(wanted).or_else(|| entries.get(&element_key(wanted)));
     exact.or_else(|| entries.iter().find(|(key, _)| names(wanted, key)).map(|(_, entry)| entry))
@@ -118,7 +119,7 @@ mod tests {
         let found = keys(json!(["x", VNET])).unwrap();
         assert_eq!(found[0], "x");
         assert!(found[1].starts_with("Hub-") && found[1].len() == 12, "{}", found[1]);
-        assert!(keys(json!([1])).unwrap_err().contains("the list holds 1"));
+        assert!(keys(json!([1])).unwrap_err().contains("the list contains 1"));
         assert!(keys(json!("x")).unwrap_err().contains("not \"x\""));
     }
 
@@ -127,7 +128,7 @@ mod tests {
         assert_eq!(keys(json!(["x", "y", "x"])).unwrap_err(), "`for_each` has `x` twice");
         let cased = keys(json!(["Fabrikam", "FABRIKAM"])).unwrap_err();
         assert!(
-            cased.contains("`FABRIKAM` twice (also as `Fabrikam`: names in Azure have no case)"),
+            cased.contains("`FABRIKAM` twice (also as `Fabrikam`: names in Azure are not case-sensitive)"),
             "{cased}"
         );
         assert!(keys(json!({ "Fabrikam": 1, "fabrikam": 2 })).is_err());

@@ -1,25 +1,25 @@
-//! Every code of a diagnostic, and what it means.
+//! The codes of diagnostics and their explanations.
 
-/// What a code means and what to do, in a few sentences; `None`: there is no such code.
+/// The explanation of a code: its meaning and what to do; `None`: the code does not exist.
 pub fn explain(code: &str) -> Option<&'static str> {
     CODES.iter().find(|(known, _)| known.eq_ignore_ascii_case(code)).map(|(_, text)| *text)
 }
 
-/// Every code.
+/// All codes.
 pub fn codes() -> impl Iterator<Item = &'static str> {
     CODES.iter().map(|(code, _)| *code)
 }
 
-/// Codes are stable: one that is no longer used is not given to something else.
+/// Codes are stable: a retired code is never reused.
 const CODES: &[(&str, &str)] = &[
-    // The file.
+    // Codes of the file.
     (
         "TS0001",
-        "The plan file holds nothing but blanks and comments. A plan begins with `twinspan: 1` and has a `name` and `steps`.",
+        "The plan file contains only blanks and comments. A plan begins with `twinspan: 1` and has a `name` and `steps`.",
     ),
     (
         "TS0002",
-        "The file has more than 10 MB and is not read. Plans are small; large tables of targets belong in CSV files that the inputs name.",
+        "The file has more than 10 MB and is not read. Plans are small; put large tables of targets into CSV files that the inputs name.",
     ),
     (
         "TS0003",
@@ -27,38 +27,35 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "TS0004",
-        "The file is not valid YAML, or uses a part of YAML that plans do without: several documents, merge keys, keys that are not text. Text that holds `: ` or ` #`, or begins with one of `{ [ & * ! | > ' \" % @`, must be quoted.",
+        "The file is not valid YAML, or uses a part of YAML that plans do not support: several documents, merge keys, keys that are not text. Text that contains `: ` or ` #`, or begins with one of `{ [ & * ! | > ' \" % @`, must be quoted.",
     ),
-    ("TS0005", "A tab stands where YAML wants spaces. Indent with spaces only."),
+    ("TS0005", "A tab is used where YAML requires spaces. Indent with spaces only."),
     (
         "TS0006",
-        "The file is nested deeper than 64 levels, or its aliases repeat so much that reading it would not end. Neither occurs in a plan that somebody wrote by hand.",
+        "The file is nested deeper than 64 levels, or its aliases repeat so much that reading it would not end. Neither occurs in a plan written by hand.",
     ),
     (
         "TS0007",
-        "A mapping has the same key twice. YAML readers disagree about which one counts, so neither does.",
+        "A mapping has the same key twice. YAML readers disagree about which one is valid, so this is an error.",
     ),
     (
         "TS0008",
-        "`${{ … }}` stands without quotes inside `{ }` or `[ ]`. There YAML takes the braces for its own. Quote the reference: `{ id: \"${{ inputs.id }}\" }`.",
+        "`${{ … }}` is not quoted inside `{ }` or `[ ]`. There YAML interprets the braces itself. Quote the reference: `{ id: \"${{ inputs.id }}\" }`.",
     ),
-    // Its shape.
+    // Codes of its structure.
     (
         "TS0101",
-        "A key is not known here. Unknown keys are errors because a misspelt key would otherwise be left out in silence.",
+        "A key is not known here. Unknown keys are errors because a misspelt key would otherwise be ignored.",
     ),
-    ("TS0102", "A key that is always needed is missing."),
+    ("TS0102", "A required key is missing."),
     (
         "TS0103",
-        "A value has the wrong shape: text, a list or a mapping was expected. Numbers and `true`/`false` where text is expected must be quoted.",
+        "A value has the wrong structure: text, a list or a mapping was expected. Numbers and `true`/`false` where text is expected must be quoted.",
     ),
-    (
-        "TS0104",
-        "`twinspan:` says which version of the plan format the file is written in. This program knows version 1.",
-    ),
+    ("TS0104", "`twinspan:` is the version of the plan format. This program supports version 1."),
     (
         "TS0105",
-        "An id or a name may have up to 64 letters, digits, `-` and `_`, begins with a letter, and is none of the words `or`, `and`, `not`, `true`, `false`.",
+        "An id or a name may have up to 64 letters, digits, `-` and `_`, begins with a letter, and is not one of the words `or`, `and`, `not`, `true`, `false`.",
     ),
     ("TS0106", "An entry of `steps` is either a step, with `uses`, or a block, with `steps`."),
     (
@@ -67,13 +64,13 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "TS0108",
-        "A length of time is a number with a unit, or several: `30s`, `10m`, `24h`, `2d`, `1h30m`. The longest is ten years.",
+        "A duration is a number with a unit, or several: `30s`, `10m`, `24h`, `2d`, `1h30m`. The longest is ten years.",
     ),
     (
         "TS0109",
-        "The key is known, but means nothing in this place: `identities`, `parallel` and `halt_after` belong to a block with `for_each`, `uses` and what goes with it to a step, `barrier` to a step whose kind is a gate (`approval`, `delay`).",
+        "The key is known, but has no effect here: `identities`, `parallel` and `halt_after` belong to a block with `for_each`, `uses` and related keys to a step, `barrier` to a step whose kind is a barrier (`approval`, `delay`).",
     ),
-    ("TS0110", "This part of the plan format is not carried out yet. It is refused rather than left out."),
+    ("TS0110", "This part of the plan format is not supported yet. It is refused rather than ignored."),
     (
         "TS0111",
         "Two steps or blocks have the same id. A block without `for_each` is a heading: ids inside it are plan-wide.",
@@ -82,7 +79,7 @@ const CODES: &[(&str, &str)] = &[
     // References.
     (
         "TS0201",
-        "A reference cannot be read. There is no general language: names like `inputs.NAME` and `steps.ID.OUTPUT`, text in single quotes, whole numbers, `or`, `and`, `not`, `==`, `!=` and parentheses.",
+        "The syntax of a reference is invalid. References consist of names like `inputs.NAME` and `steps.ID.OUTPUT`, text in single quotes, whole numbers, `or`, `and`, `not`, `==`, `!=` and parentheses.",
     ),
     (
         "TS0202",
@@ -95,19 +92,19 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "TS0205",
-        "`each` is known only in a step or block with `for_each` and in what such a block holds. `each.outer` is the next one outwards.",
+        "`each` is known only in a step or block with `for_each` and inside such a block. `each.outer` is the element of the next enclosing `for_each`.",
     ),
     (
         "TS0206",
-        "The step is inside a block with `for_each`, so there is one for each element. Say which: `steps.BLOCK[KEY].ID.OUTPUT`, `needs: [\"BLOCK[KEY].ID\"]`.",
+        "The step is inside a block with `for_each`, so there is one for each element. Name one: `steps.BLOCK[KEY].ID.OUTPUT`, `needs: [\"BLOCK[KEY].ID\"]`.",
     ),
     (
         "TS0207",
-        "The types do not fit. Named kinds of text (guid, scope, email …) fit where a string is wanted, but not the other way round, because the text would be checked too late.",
+        "The types do not fit. Named types of text (guid, scope, email …) fit where a string is expected, but not vice versa, because the text would be checked too late.",
     ),
     (
         "TS0208",
-        "The step that is read has a `when`. If that is false, the step is not applicable and its outputs are absent. Add an alternative with `or`, or give the reader the same `when`.",
+        "The step that is read has a `when`. If that is false, the step is skipped and its outputs are absent. Add an alternative with `or`, or give the reader the same `when`.",
     ),
     (
         "TS0209",
@@ -115,61 +112,61 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "TS0210",
-        "A key in brackets chooses an element of a map or an instance of something with `for_each`, and is text. Lists have no positions, because positions shift.",
+        "A key in brackets selects an element of a map, or an instance of a step or block with `for_each`, and is text. Items of lists cannot be selected, because positions can change.",
     ),
     (
         "TS0211",
-        "A needed parameter reads an output that its kind does not always give. If it is absent when the step begins, the run stops there.",
+        "A required parameter reads an output that is not always present. If it is absent when the step begins, the run stops there.",
     ),
     (
         "TS0214",
-        "A secret is read when it is used, and never stored or shown. So it may stand only in a parameter whose kind reads secrets (`body` of `arm.resource`), as the whole value of a field: not in a text, a name, a key, a condition, a `for_each`, a default or an identity.",
+        "A secret is read when it is used, and never stored or shown. So it may be used only in a parameter whose kind reads secrets (`body` of `arm.resource`), as the whole value of a field: not in a text, a name, a key, a condition, a `for_each`, a default or an identity.",
     ),
     (
         "TS0213",
-        "A reference reads an output of a step with `ensure: absent`. Such a step removes something, so there is nothing that it could put out. Read the step that finds the thing; to wait for the removal, name the step in `needs`.",
+        "A reference reads an output of a step with `ensure: absent`. Such a step deletes a resource, so it has no outputs. Read the step that finds the resource; to wait for the deletion, name the step in `needs`.",
     ),
     (
         "TS0212",
-        "Titles, notes and words for people are shown as they are written; a reference in them is not replaced.",
+        "Titles, notes and descriptions are shown as they are written; a reference in them is not replaced.",
     ),
-    // Steps.
-    ("TS0301", "There is no step kind of this name. `twinspan steps` lists all."),
+    // Codes of steps.
+    ("TS0301", "There is no step kind of this name. `twinspan steps` lists all kinds."),
     ("TS0302", "The kind has no such parameter. `twinspan steps KIND` lists its parameters."),
     ("TS0303", "The kind needs a parameter that is not given."),
-    ("TS0304", "The identity is not declared, neither at the top nor in a block around the step."),
+    ("TS0304", "The identity is not declared, neither at the top level nor in an enclosing block."),
     (
         "TS0305",
         "The number of identities in `as` does not fit the kind. Most kinds take exactly one; some read in several tenants; `approval`, `delay` and `command` take none.",
     ),
     (
         "TS0306",
-        "`auxiliary` names whose token goes along in the same request. Only kinds that connect two tenants in one request use it.",
+        "`auxiliary` names the identity whose token is sent in addition. Only kinds that connect two tenants in one request use it.",
     ),
     (
         "TS0307",
-        "Steps need each other in a circle, or defaults of inputs refer to each other in one, so that none can begin. A reference to an output is a need, too.",
+        "Steps need each other in a cycle, or defaults of inputs refer to each other in a cycle, so that none can begin. A reference to an output is a need, too.",
     ),
-    ("TS0308", "An entry of `needs` names no step or block that can be seen from here."),
+    ("TS0308", "An entry of `needs` names no step or block that is visible from here."),
     (
         "TS0309",
-        "A step or block would wait for itself: it needs itself, the block around it, or something inside it.",
+        "A step or block would wait for itself: it needs itself, an enclosing block, or a step inside it.",
     ),
     (
         "TS0314",
-        "Every step that is written after a gate (`approval`, `delay`) in the same list of steps waits for it, so a gate cannot need one of them, neither directly nor through other steps. Move the gate behind that step, or write `barrier: false` on the gate: then it holds back only the steps that name it in `needs` or read its outputs.",
+        "Every step that is written after a barrier (`approval`, `delay`) in the same list of steps waits for it, so a barrier cannot need one of them, neither directly nor through other steps. Move the barrier behind that step, or write `barrier: false` on the barrier: then it holds back only the steps that name it in `needs` or read its outputs.",
     ),
     ("TS0310", "The input is declared, but nothing refers to it."),
     ("TS0311", "A parameter or default has a value of the wrong type."),
     (
         "TS0313",
-        "The kind takes one of several sets of parameters that stand for each other (an address, or an object id): exactly one of the sets is to be given, whole. `twinspan steps KIND` lists them.",
+        "The kind has alternative sets of parameters (an address, or an object id): give exactly one of the sets, complete. `twinspan steps KIND` lists them.",
     ),
     (
         "TS0312",
-        "`ensure: absent` stands on a step whose kind makes nothing that could be removed: it only reads, waits for a person, or makes what is kept on purpose (a registration that others use). `twinspan steps KIND` says whether a kind can be removed.",
+        "`ensure: absent` is written on a step whose kind creates nothing that can be deleted: it only reads, waits for a person, or creates a resource that is kept on purpose (a registration that others use). `twinspan steps KIND` shows whether a kind supports it.",
     ),
-    // Inputs.
+    // Codes of inputs.
     ("TS0401", "An input was given that the plan does not declare."),
     (
         "TS0402",
@@ -182,34 +179,34 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "TS0405",
-        "With these inputs a step is applicable, and it needs an optional input that was not given. This is said before anything runs.",
+        "With these inputs a step applies, and it needs an optional input that was not given. This is reported before anything runs.",
     ),
     (
         "TS0406",
-        "An input marked `secret` is given as a reference, `{ env: NAME }`, `{ file: PATH }` or `{ command: [...] }`, and is looked up when it is used. The secret itself is never stored, so it may not stand in a file of inputs.",
+        "An input marked `secret` is given as a reference, `{ env: NAME }`, `{ file: PATH }` or `{ command: [...] }`, and is read when it is used. The secret itself is never stored, so it may not be written in an inputs file.",
     ),
     (
         "TS0407",
-        "A table of inputs cannot be read. The first row names the columns, the first column is the key of each row. Cells are separated by `,`, `;` or tabs, as the first row is; items of a list in one cell by `;` (by `|` where `;` separates the cells). A cell of a column that is always needed may not be empty.",
+        "A table of inputs cannot be read. The first row names the columns, the first column is the key of each row. Cells are separated by `,`, `;` or tabs, as in the first row; items of a list in one cell by `;` (by `|` where `;` separates the cells). A cell of a required column may not be empty.",
     ),
     ("TS0408", "`--input` takes NAME=VALUE."),
     ("TS0409", "A file that the inputs name cannot be read. Its path is relative to the inputs file."),
     (
         "TS0410",
-        "A `for_each` or a map has the same element twice. Elements name the instances, so each must be unique. Names in Azure have no case, so keys that differ in case only, or resource ids that differ in case or in a `/` at the end, are the same.",
+        "A `for_each` or a map has the same element twice. Elements name the instances, so each must be unique. Names in Azure are not case-sensitive, so keys that differ in case only, or resource ids that differ in case or in a `/` at the end, are the same.",
     ),
     (
         "TS0411",
-        "Two elements of a map mean the same subscription, management group or resource. Each is an instance of its own, and both would change the same scope. This is a warning, because plans may mean that; usually a row was copied.",
+        "Two elements of a map name the same subscription, management group or resource. Each is an instance of its own, and both would change the same scope. This is a warning, because it may be intended; usually a row was copied.",
     ),
     ("TS0412", "A table has a row of names and no other row, so a `for_each` over it has no element."),
     (
         "TS0413",
-        "The cells of this table are separated by `;` or tabs, as a spreadsheet writes them where `,` is the decimal sign. It is read so; the items of a list in one cell are then separated by `|`, or by `;` in a cell in quotes.",
+        "The cells of this table are separated by `;` or tabs, as a spreadsheet writes them where `,` is the decimal sign. It is read accordingly; the items of a list in one cell are then separated by `|`, or by `;` in a cell in quotes.",
     ),
     (
         "TS0414",
-        "The kind does not take this value, and says so before anything runs: a name or a description is too long (the marker that this program adds counts), a prefix is no network, a resource is of another type or lies elsewhere. `twinspan steps KIND` describes each parameter.",
+        "The kind does not accept this value, which is reported before anything runs: a name or a description is too long (including the marker that this program adds), a prefix is not a network, a resource has another type or location. `twinspan steps KIND` describes each parameter.",
     ),
 ];
 
@@ -220,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    /// Codes in string literals of this crate's source, the table left out.
+    /// Collects the codes in string literals of this crate's source, except the table.
     fn used(folder: &Path, found: &mut BTreeSet<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -1,7 +1,8 @@
 //! References `${{ … }}` after compilation, and their evaluation.
 //!
-//! There is no general language: inputs, outputs, the element of a `for_each`, the run's id, `or`, `and`, `not`, `==`
-//! and `!=`. Evaluation is pure: everything it reads comes through [`Scope`].
+//! The expressions are inputs, outputs, the element of a `for_each`, the run's id, `or`, `and`, `not`, `==` and `!=`.
+//! Evaluation is
+//! pure: everything it reads comes through [`Scope`].
 
 use serde_json::Value;
 
@@ -26,42 +27,42 @@ pub enum Expr {
     Input {
         /// Name of the input.
         name: String,
-        /// What follows.
+        /// The path within its value.
         path: Vec<Segment>,
     },
     /// `steps.ID.OUTPUT…`, `steps.BLOCK[key].ID.OUTPUT…`; keys as in [`crate::plan::Need`].
     Output {
         /// The step.
         node: NodeId,
-        /// Which instance; fewer keys than scopes: a map of all, by key.
+        /// Keys of the instance; fewer keys than scopes: a map of all instances, by key.
         keys: Vec<Expr>,
-        /// What follows.
+        /// The path within its outputs.
         path: Vec<Segment>,
     },
     /// `each.key`; 0 is the innermost `for_each`, 1 is `each.outer` …
     EachKey(u32),
     /// `each.value…`
     EachValue {
-        /// How far out.
+        /// Number of levels outwards.
         depth: u32,
-        /// What follows.
+        /// The path within the element's value.
         path: Vec<Segment>,
     },
     /// `run.id`
     RunId,
-    /// First that is present.
+    /// The first value that is present.
     Or(Vec<Expr>),
-    /// All true.
+    /// Whether all are true.
     And(Vec<Expr>),
-    /// Not true.
+    /// Negation.
     Not(Box<Expr>),
-    /// Equal (`negated`: not equal).
+    /// Equality (`negated`: inequality).
     Equal {
         /// Left side.
         left: Box<Expr>,
         /// Right side.
         right: Box<Expr>,
-        /// `!=`
+        /// Whether the operator is `!=`.
         negated: bool,
     },
     /// Text with references in it.
@@ -73,40 +74,42 @@ pub enum Expr {
 pub enum Template {
     /// A constant or a reference.
     Expr(Expr),
-    /// A list; an item that is one reference to a list is spliced in.
+    /// A list; an item that is a single reference to a list is spliced in.
     List(Vec<Template>),
-    /// A map; an entry whose value is absent is left out.
+    /// A map; entries with an absent value are omitted.
     Map(Vec<(String, Template)>),
-    /// The input of this name, a secret, where the kind takes one: its reference, under [`SECRET`].
+    /// A secret input, where the kind accepts one; resolves to its reference, under [`SECRET`].
     Secret(String),
 }
 
-/// Key of an object that stands for a secret: its one value says where the secret lies. Only the compiler makes one; a value
-/// that has this key by itself has no value here.
+/// Key of an object that represents a secret; its value is the reference to the secret. Only the compiler creates such
+/// an object;
+/// any other value with this key is an error.
 pub const SECRET: &str = "$secret";
 
-/// What evaluation reads.
+/// The data that evaluation reads.
 pub trait Scope {
     /// An input; `None`: absent.
     fn input(&self, name: &str) -> Option<&Value>;
     /// Key and value of the `for_each` element that is `depth` levels out.
     fn each(&self, depth: u32) -> Option<(&str, &Value)>;
-    /// Outputs of a step (a record), or of all its instances (a map by key); `None`: absent, because the step is not
-    /// applicable or was skipped without a value.
+    /// Outputs of a step (a record), or of all its instances (a map by key); `None`: absent, because the step was
+    /// skipped without
+    /// a value.
     fn outputs(&self, node: NodeId, keys: &[String]) -> Option<Value>;
     /// The run's id.
     fn run_id(&self) -> &str;
 }
 
-/// Why a reference has no value. The compiler excludes nearly all of them; what is left depends on data.
+/// Why a reference has no value. The compiler excludes most cases; the others depend on data.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EvalError {
     /// A map has no such key.
     #[error("there is no element {key:?} (there are: {})", known.join(", "))]
     NoSuchKey {
-        /// The key asked for.
+        /// The requested key.
         key: String,
-        /// The keys there are, at most ten.
+        /// The existing keys, at most ten.
         known: Vec<String>,
     },
     /// A key is not text.
@@ -115,16 +118,16 @@ pub enum EvalError {
     /// A condition is neither true nor false.
     #[error("a condition must be true or false, not {0}")]
     NotBoolean(Value),
-    /// `each` outside a `for_each`.
+    /// `each` is used outside of a `for_each`.
     #[error("`each` is known only inside a `for_each`")]
     NoEach,
-    /// A value that is no secret looks like the reference to one.
-    #[error("a value has the key {SECRET}, which stands for a secret of this program")]
+    /// A value that is not a secret looks like the reference to one.
+    #[error("a value has the key {SECRET}, which is reserved for secrets")]
     LooksLikeASecret,
 }
 
 impl Expr {
-    /// Its value; `None`: absent.
+    /// Evaluates the expression; `None`: absent.
     pub fn eval(&self, scope: &dyn Scope) -> Result<Option<Value>, EvalError> {
         match self {
             Expr::Literal(value) => Ok(Some(value.clone())),
@@ -152,8 +155,8 @@ impl Expr {
                 let mut last = None;
                 for alternative in alternatives {
                     last = alternative.eval(scope)?;
-                    // `false` counts as a value: `or` chooses by presence, and for two conditions that is the same
-                    // unless the first is false.
+                    // `or` chooses the first present value; `false` is skipped, too, so that `or` of two conditions is
+                    // the logical one.
                     if !matches!(last, None | Some(Value::Bool(false))) {
                         return Ok(last);
                     }
@@ -187,7 +190,7 @@ impl Expr {
         }
     }
 
-    /// Its value as a condition; absent counts as false.
+    /// Evaluates the expression as a condition; absent counts as false.
     pub fn truth(&self, scope: &dyn Scope) -> Result<bool, EvalError> {
         match self.eval(scope)? {
             None => Ok(false),
@@ -196,7 +199,7 @@ impl Expr {
         }
     }
 
-    /// Its value as the key of an instance or of a map element.
+    /// Evaluates the expression as the key of an instance or of a map element.
     pub fn eval_key(&self, scope: &dyn Scope) -> Result<String, EvalError> {
         match self.eval(scope)? {
             Some(Value::String(key)) => Ok(key),
@@ -206,11 +209,11 @@ impl Expr {
 }
 
 impl Template {
-    /// Its value with every reference replaced; `None`: it is one reference, and absent.
+    /// Replaces every reference; `None`: the template is a single reference, and absent.
     pub fn resolve(&self, scope: &dyn Scope) -> Result<Option<Value>, EvalError> {
         match self {
             Template::Expr(expr) => match expr.eval(scope)? {
-                // What a resource or an inputs file says must not make this program read a file or run a program.
+                // Data of a resource or of an inputs file must not make this program read a file or run a program.
                 Some(value) if looks_like_a_secret(&value) => Err(EvalError::LooksLikeASecret),
                 value => Ok(value),
             },
@@ -265,7 +268,7 @@ fn walk(value: &Value, path: &[Segment], scope: &dyn Scope) -> Result<Option<Val
                 let key = expr.eval_key(scope)?;
                 let map = at.as_object();
                 match at.get(key.as_str()).or_else(|| {
-                    // Keys have no case: what another map calls `Prod` is `prod` here.
+                    // Keys are not case-sensitive: another map's `Prod` is `prod` here.
                     map?.iter().find(|(known, _)| names(&key, known)).map(|(_, next)| next)
                 }) {
                     Some(next) => Some(next),

@@ -1,9 +1,9 @@
-//! A catalogue for tests: the kinds that the shipped plans use, by hand.
+//! A catalogue for tests, written by hand, with the kinds of the shipped plans.
 
 use crate::catalog::{Catalog, EffectClass, Field, Identities, KindSpec, Type};
 use crate::params::{GivenParams, ParamCheck, ParamMisfit};
 
-/// `name: type`, with `?` after the name when it is optional.
+/// Parses `name: type`, with `?` after an optional name.
 fn fields(text: &str) -> Vec<Field> {
     text.split(',')
         .map(str::trim)
@@ -49,7 +49,7 @@ fn ty_of(text: &str) -> Type {
     }
 }
 
-/// Of the fixture's kinds `approval` shows no text that holds the word "forbidden".
+/// A check for tests: `approval` refuses a text with the word "forbidden".
 fn no_forbidden_word(kind: &str, given: &GivenParams<'_>) -> Vec<ParamMisfit> {
     let shown = given.values.get("show").and_then(|show| show.as_str()).filter(|_| kind == "approval");
     let wrong = shown.filter(|text| text.contains("forbidden"));
@@ -153,7 +153,7 @@ pub(crate) fn catalog() -> Catalog {
     Catalog { kinds: kinds.collect() }
 }
 
-/// A small plan around `steps`.
+/// A small plan with the given steps.
 pub(crate) fn plan(steps: &str) -> String {
     format!(
         "twinspan: 1\nname: t\ninputs:\n  word: {{ type: string, default: x }}\n  list: {{ type: list, of: string, default: [a, b] }}\n  \

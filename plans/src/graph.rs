@@ -1,5 +1,6 @@
-//! The order that a plan sets: which step waits for which, and why. Headings are transparent, a block with `for_each` is a
-//! scope with nodes of its own.
+//! The order of a plan: which step waits for which, and why. Headings are transparent; a block with `for_each` is a
+//! scope with
+//! its own nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,58 +8,60 @@ use serde::Serialize;
 
 use crate::plan::{NodeId, Plan};
 
-/// In plans with more edges than this, those that gates make are all shown: finding out which say nothing new takes a walk
-/// through the plan for each of them.
+/// In plans with more edges than this, all edges of barriers are kept: detecting redundant ones takes a walk through
+/// the plan
+/// for each edge.
 const REDUCED: usize = 5_000;
 
-/// Steps and scopes of a plan with what they wait for.
+/// Steps and scopes of a plan, and the edges between them.
 #[derive(Clone, Debug)]
 pub struct Graph {
     /// Every step and every block with `for_each`, in the order written, parents before children.
     pub nodes: Vec<GraphNode>,
-    /// What waits for what, by what waits; an edge that a gate makes is left out where others say the same.
+    /// The edges, sorted by the waiting node; redundant edges of barriers are left out.
     pub edges: Vec<Edge>,
 }
 
 /// A step, or a block with `for_each`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GraphNode {
-    /// Its place in the plan.
+    /// Its id in the plan.
     pub node: NodeId,
     /// `connect[].role`.
     pub path: String,
-    /// The scope that it lies in.
+    /// The enclosing scope.
     pub scope: Option<NodeId>,
-    /// Steps of the same number may run together; a step begins after those with lower numbers that it waits for. Of a
-    /// scope: that of its first step.
+    /// Steps with the same number may run together; a step begins after the steps with lower numbers that it waits for.
+    /// The number
+    /// of a scope is that of its first step.
     pub stage: usize,
 }
 
 /// `to` waits for `from`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
-    /// What is waited for.
+    /// The node that is waited for.
     pub from: NodeId,
-    /// What waits.
+    /// The node that waits.
     pub to: NodeId,
-    /// Why.
+    /// The reason.
     pub why: Why,
 }
 
-/// Why a step waits for another.
+/// The reason of an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
-    /// It reads an output.
+    /// The waiting step reads an output.
     Data,
-    /// It names it in `needs`.
+    /// The waiting step names the other in `needs`.
     Needs,
-    /// It is written after this gate.
+    /// The waiting step is written after the other, a barrier.
     Gate,
 }
 
 impl Plan {
-    /// The order that the plan sets.
+    /// The graph of the plan's order.
     pub fn graph(&self) -> Graph {
         let mut graph = Graph { nodes: Vec::new(), edges: Vec::new() };
         for root in &self.roots {
@@ -99,7 +102,7 @@ impl Plan {
         }
     }
 
-    /// A node itself, or what a heading holds.
+    /// The node itself, or the content of a heading.
     fn shown(&self, id: NodeId) -> Vec<NodeId> {
         let node = self.node(id);
         match node.block() {
@@ -110,7 +113,7 @@ impl Plan {
         }
     }
 
-    /// A step itself, or all steps in a scope.
+    /// Collects a step, or all steps of a scope.
     fn steps_of(&self, id: NodeId, found: &mut Vec<NodeId>) {
         match self.node(id).block() {
             None => found.push(id),
@@ -118,7 +121,7 @@ impl Plan {
         }
     }
 
-    /// For each step the steps that it waits for directly: by edges of its own and of the scopes around it.
+    /// For each step the steps that it waits for directly, by its own edges and those of enclosing scopes.
     fn before(&self, graph: &Graph) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
         let mut before: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
         for edge in &graph.edges {
@@ -132,7 +135,7 @@ impl Plan {
         before
     }
 
-    /// A gate's edge says nothing where the reader waits for it through others.
+    /// Removes edges of barriers that the waiting node also reaches through other edges.
     fn leave_out_what_others_say(&self, graph: &mut Graph, before: &BTreeMap<NodeId, BTreeSet<NodeId>>) {
         if graph.edges.len() > REDUCED {
             return;
@@ -140,7 +143,7 @@ impl Plan {
         let waits = |reader: NodeId, gate: NodeId| {
             let mut steps = Vec::new();
             self.steps_of(reader, &mut steps);
-            // All that begins first in a scope has to wait for it: where one does not, the edge says something.
+            // The edge to a scope is redundant only if every step in it waits for the barrier otherwise.
             steps.iter().all(|step| {
                 let mut seen = BTreeSet::new();
                 let mut open: Vec<NodeId> =
@@ -165,7 +168,7 @@ impl Plan {
         let steps: Vec<NodeId> =
             graph.nodes.iter().map(|node| node.node).filter(|id| self.node(*id).block().is_none()).collect();
         let mut stages: BTreeMap<NodeId, usize> = BTreeMap::new();
-        // A list instead of recursion: a chain can be as long as the plan.
+        // A stack instead of recursion, because a chain can be as long as the plan.
         let mut open: Vec<NodeId> = steps.iter().rev().copied().collect();
         while let Some(step) = open.last().copied() {
             let first: Vec<NodeId> = before.get(&step).into_iter().flatten().copied().collect();
@@ -189,16 +192,16 @@ impl Plan {
 }
 
 impl Graph {
-    /// What a node waits for directly, in the order of the plan.
+    /// The edges to a node, in the order of the plan.
     pub fn after(&self, id: NodeId) -> &[Edge] {
         let begin = self.edges.partition_point(|edge| edge.to < id);
         let end = self.edges.partition_point(|edge| edge.to <= id);
         &self.edges[begin..end]
     }
 
-    /// A node by its place in the plan; `None` for headings.
+    /// A node by its id in the plan; `None` for headings.
     pub fn find(&self, id: NodeId) -> Option<&GraphNode> {
-        // Nodes are in the order written, as their places are.
+        // Nodes are sorted by id.
         let at = self.nodes.binary_search_by_key(&id, |node| node.node).ok()?;
         self.nodes.get(at)
     }
@@ -223,7 +226,7 @@ mod tests {
             .iter()
             .map(|edge| format!("{} {:?} {}", path(edge.from), edge.why, path(edge.to)))
             .collect();
-        // `c` waits for the gate through `b`; of the block `e` would not.
+        // `c` waits for the barrier through `b`; in the block, `e` would not wait for it.
         let expected = ["a Data g", "a Needs b", "g Gate b", "b Needs c", "g Gate each", "c Needs each[].d"];
         assert_eq!(edges, expected);
         let stages: Vec<(String, usize)> =

@@ -1,4 +1,4 @@
-//! Which value fits where: the rules between [`Type`]s, and between a type and text that people wrote.
+//! Compatibility of types: between [`Type`]s, and between a type and text of people.
 
 mod meant;
 
@@ -36,7 +36,7 @@ impl fmt::Display for Type {
     }
 }
 
-/// A type with its article.
+/// A type with its article, for messages.
 pub(crate) fn article(ty: &Type) -> String {
     match ty {
         Type::Any => "a value".to_owned(),
@@ -49,12 +49,12 @@ pub(crate) fn article(ty: &Type) -> String {
     }
 }
 
-/// Whether its values are text.
+/// Whether the values of the type are text.
 pub(crate) fn is_text(ty: &Type) -> bool {
     !matches!(ty, Type::Any | Type::Integer | Type::Boolean | Type::List(_) | Type::Map(_) | Type::Record(_))
 }
 
-/// Whether a value of type `from` may stand where `to` is wanted.
+/// Whether a value of type `from` may be used where `to` is expected.
 pub(crate) fn assignable(from: &Type, to: &Type) -> bool {
     use Type::{
         Any, Choice, Guid, KeyOf, List, Map, Name, Record, ResourceId, Scope, String as Text, TenantId,
@@ -64,7 +64,7 @@ pub(crate) fn assignable(from: &Type, to: &Type) -> bool {
         (from, to) if from == to => true,
         (from, Text) => is_text(from),
         (TenantId, Guid) => true,
-        // A resource id without a type may be of any; the step looks.
+        // A resource id without a type may have any type; the step checks it.
         (ResourceId(None), ResourceId(_)) | (ResourceId(_), ResourceId(None)) => true,
         (ResourceId(Some(from)), ResourceId(Some(to))) => from.eq_ignore_ascii_case(to),
         (ResourceId(_), Scope) | (Scope, ResourceId(None)) => true,
@@ -82,13 +82,13 @@ pub(crate) fn assignable(from: &Type, to: &Type) -> bool {
     }
 }
 
-/// Why a text is no value of a type, and what to do.
+/// Why a text is not a value of a type, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Misfit {
     pub(crate) why: String,
     pub(crate) help: String,
     pub(crate) suggestion: Option<String>,
-    /// The text, where it is a domain and the id of a tenant is wanted.
+    /// The text, if it is a domain in place of a tenant id.
     pub(crate) domain: Option<String>,
 }
 
@@ -103,14 +103,14 @@ impl Misfit {
     }
 }
 
-/// Checks text against a type whose values are text.
+/// Checks a text against a type.
 pub(crate) fn check_text(text: &str, ty: &Type) -> Result<(), Misfit> {
     match ty {
         Type::Any | Type::String => Ok(()),
         Type::TenantId => check_tenant(text),
         Type::Guid => check_guid(text).map_err(|misfit| misfit.meant(meant::guid(text))),
         Type::Duration => parse_duration(text).map(|_| ()).ok_or_else(|| {
-            Misfit::new("not a length of time", "write a number and a unit: `30s`, `10m`, `24h`, `2d`")
+            Misfit::new("not a duration", "write a number and a unit: `30s`, `10m`, `24h`, `2d`")
         }),
         Type::ResourceId(of) => check_resource_id(text, of.as_deref()),
         Type::Scope => check_scope(text),
@@ -179,7 +179,7 @@ fn check_tenant(text: &str) -> Result<(), Misfit> {
         let misfit = Misfit::new(
             "a domain, not the id of a tenant",
             format!(
-                "write the tenant's id, a GUID: it stands in the issuer that \
+                "write the tenant's id, a GUID: it is part of the issuer that \
                  `curl https://login.microsoftonline.com/{text}/v2.0/.well-known/openid-configuration` prints"
             ),
         );
@@ -189,7 +189,7 @@ fn check_tenant(text: &str) -> Result<(), Misfit> {
 
 fn check_resource_id(text: &str, of: Option<&str>) -> Result<(), Misfit> {
     let example = format!(
-        "write the whole id: /subscriptions/…/resourceGroups/…/providers/{}/NAME",
+        "write the complete id: /subscriptions/…/resourceGroups/…/providers/{}/NAME",
         of.unwrap_or("Microsoft.Network/virtualNetworks")
     );
     let is_wanted = |found: &str| of.is_none_or(|of| of.eq_ignore_ascii_case(found));
@@ -209,15 +209,15 @@ fn check_scope(text: &str) -> Result<(), Misfit> {
     resource_type(text).map(|_| ()).map_err(misfit)
 }
 
-/// The type of a resource id: the namespace after the last `providers`, and the types after it.
+/// The type of a resource id: the namespace after the last `providers`, and the types after the namespace.
 fn resource_type(id: &str) -> Result<String, &'static str> {
     let Some(rest) = id.strip_prefix('/') else { return Err("does not begin with `/`") };
     if id.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err("holds a blank");
+        return Err("contains a blank");
     }
     let segments: Vec<&str> = rest.split('/').collect();
     if segments.iter().any(|segment| segment.is_empty()) {
-        return Err("holds an empty part (`//`, or `/` at its end)");
+        return Err("contains an empty part (`//`, or `/` at its end)");
     }
     let is =
         |at: usize, word: &str| segments.get(at).is_some_and(|segment| segment.eq_ignore_ascii_case(word));
@@ -227,7 +227,7 @@ fn resource_type(id: &str) -> Result<String, &'static str> {
     if let Some(at) = segments.iter().rposition(|segment| segment.eq_ignore_ascii_case("providers")) {
         let parts = &segments[at + 1..];
         if parts.len() < 3 || parts.len().is_multiple_of(2) {
-            return Err("not a whole resource id: namespace, types and names must follow `providers`");
+            return Err("not a complete resource id: namespace, types and names must follow `providers`");
         }
         let types = parts[1..].iter().step_by(2).fold(parts[0].to_owned(), |all, ty| all + "/" + ty);
         return Ok(types);
@@ -237,7 +237,7 @@ fn resource_type(id: &str) -> Result<String, &'static str> {
         4 if is(0, "subscriptions") && is(2, "resourceGroups") => {
             Ok("Microsoft.Resources/resourceGroups".to_owned())
         }
-        _ => Err("not a whole resource id"),
+        _ => Err("not a complete resource id"),
     }
 }
 
@@ -316,7 +316,7 @@ mod tests {
             check_text("service_principal", &choice).unwrap_err().suggestion.as_deref(),
             Some("service-principal")
         );
-        assert!(check_text("nobody", &Type::Email).is_err());
+        assert!(check_text("no-address", &Type::Email).is_err());
         assert!(check_text("a b", &Type::Name).is_err());
         assert!(check_text("{11111111-0000-0000-0000-00000000000c}", &Type::Guid).is_err());
     }

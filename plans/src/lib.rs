@@ -1,4 +1,4 @@
-//! The plan-file format: parse, check, compile. No clock, no input or output, no async.
+//! The plan-file format: parsing, checking, compiling. No clock, no input or output, no async.
 //!
 //! ```text
 //! text ─parse─▶ Document ─compile(Catalog)─▶ Plan ─bind(inputs)─▶ Inputs

@@ -1,4 +1,4 @@
-//! Headings and steps of a plan in the order written, for rehearsals and reports.
+//! The outline of a plan: headings and steps in the order written, for rehearsals and reports.
 
 use crate::plan::{NodeId, NodeKind, Plan};
 
@@ -7,7 +7,7 @@ use crate::plan::{NodeId, NodeKind, Plan};
 pub struct OutlineItem<'a> {
     /// The node.
     pub node: NodeId,
-    /// How deep: 0 at the top.
+    /// Depth: 0 at the top level.
     pub depth: usize,
     /// Its id.
     pub id: &'a str,
@@ -15,9 +15,9 @@ pub struct OutlineItem<'a> {
     pub title: Option<&'a str>,
     /// Its note.
     pub note: Option<&'a str>,
-    /// The kind of a step; `None`: a block.
+    /// The kind of a step; `None` for a block.
     pub uses: Option<&'a str>,
-    /// Once for each element of something.
+    /// Whether it has one instance for each element.
     pub for_each: bool,
 }
 
@@ -44,7 +44,7 @@ impl Plan {
         lines
     }
 
-    /// Blocks around a node, outermost first, itself not included.
+    /// The enclosing blocks of a node, outermost first.
     pub fn headings(&self, id: NodeId) -> Vec<NodeId> {
         let mut found = Vec::new();
         let mut at = self.node(id).parent;

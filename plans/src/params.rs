@@ -1,4 +1,4 @@
-//! What a kind itself says of parameters whose values are known, before anything is sent.
+//! The kinds' own checks of known parameters, before anything is sent.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,30 +7,30 @@ use serde_json::{Map, Value};
 
 use crate::plan::Ensure;
 
-/// Parameters of one step, or of one instance of it, as far as they are known.
+/// Parameters of one step or instance, as far as they are known.
 #[derive(Clone, Copy, Debug)]
 pub struct GivenParams<'a> {
     /// Values, by name.
     pub values: &'a Map<String, Value>,
-    /// Names of parameters that are given, and whose values are known only while the plan runs.
+    /// Names of given parameters whose values are known only during the run.
     pub unknown: &'a [&'a str],
-    /// Whether the resource is to be there or to be gone: limits of what is created do not hold for what is removed.
+    /// Whether the resource is to exist or to be deleted: limits for a creation do not apply to a deletion.
     pub ensure: Ensure,
 }
 
 impl GivenParams<'_> {
-    /// Whether the parameter `name` has, or will have, a value that nobody knows yet.
+    /// Whether the parameter `name` is given with a value that is not known yet.
     pub fn is_unknown(&self, name: &str) -> bool {
         self.unknown.contains(&name)
     }
 }
 
-/// A value that the kind does not take.
+/// A value that the kind does not accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParamMisfit {
     /// The parameter, then fields and positions in its value.
     pub path: Vec<String>,
-    /// What is wrong, with what is allowed.
+    /// What is wrong, and what is allowed.
     pub why: String,
 }
 
@@ -56,17 +56,17 @@ impl ParamMisfit {
 
 type Check = dyn Fn(&GivenParams<'_>) -> Vec<ParamMisfit> + Send + Sync;
 
-/// The check of one kind. One that nobody set takes everything.
+/// The check of one kind. The default accepts everything.
 #[derive(Clone)]
 pub struct ParamCheck(Arc<Check>);
 
 impl ParamCheck {
-    /// A check.
+    /// A check by `check`.
     pub fn new(check: impl Fn(&GivenParams<'_>) -> Vec<ParamMisfit> + Send + Sync + 'static) -> Self {
         ParamCheck(Arc::new(check))
     }
 
-    /// Everything that is wrong.
+    /// Everything that the kind does not accept.
     pub fn misfits(&self, given: &GivenParams<'_>) -> Vec<ParamMisfit> {
         (self.0)(given)
     }
@@ -84,7 +84,7 @@ impl fmt::Debug for ParamCheck {
     }
 }
 
-/// Code is not compared: two catalogues are the same when they say the same.
+/// Always equal: functions cannot be compared, and catalogues are compared by their data.
 impl PartialEq for ParamCheck {
     fn eq(&self, _: &Self) -> bool {
         true

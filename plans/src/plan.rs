@@ -1,7 +1,8 @@
-//! A compiled plan: names resolved, types checked, ready to be run with inputs.
+//! A compiled plan: names are resolved, types are checked, and it can be run with inputs.
 //!
-//! `compile` makes it from a [`crate::Document`] and a [`crate::Catalog`]; the engine reads it and nothing else of this
-//! crate but [`crate::expr`]. It does not depend on the inputs: 1,000 runs of one plan share one `Arc<Plan>`.
+//! `compile` creates it from a [`crate::Document`] and a [`crate::Catalog`]; of this crate the engine reads only the
+//! plan and
+//! [`crate::expr`]. A plan does not depend on inputs: 1,000 runs of one plan share one `Arc<Plan>`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,43 +33,43 @@ pub struct Plan {
     pub summary: String,
     /// Link to the document that the plan follows.
     pub document: Option<String>,
-    /// What the plan asks for, in the order written.
+    /// The declared inputs, in the order written.
     pub inputs: IndexMap<String, InputDef>,
     /// Every identity, those of blocks included.
     pub identities: Vec<IdentityDef>,
     /// Every step and block, parents before children, siblings in the order written.
     pub nodes: Vec<Node>,
-    /// The top level.
+    /// The nodes of the top level.
     pub roots: Vec<NodeId>,
-    /// Root of the canonical form (`amend` compares it).
+    /// Digest of the canonical form; two plans with the same meaning have the same digest.
     pub digest: Digest,
 }
 
-/// An input that the plan declares.
+/// A declared input.
 #[derive(Clone, Debug)]
 pub struct InputDef {
     /// Its type.
     pub ty: Type,
-    /// Value when nothing is given; may refer to other inputs.
+    /// The value if none is given; may refer to other inputs.
     pub default: Option<Template>,
-    /// May stay absent.
+    /// Whether it may be absent.
     pub optional: bool,
-    /// The value is a reference to a secret and is never stored resolved.
+    /// Whether the value is a reference to a secret, which is never stored resolved.
     pub secret: bool,
-    /// Words for people.
+    /// Description for people.
     pub about: Option<String>,
 }
 
-/// Who does something: a name and what the plan says of it (`tenant`, `contact`). To the engine these are opaque.
+/// An identity: a name with attributes of the plan (`tenant`, `contact`), which the engine does not interpret.
 #[derive(Clone, Debug)]
 pub struct IdentityDef {
-    /// Name that `as` uses.
+    /// The name that `as` uses.
     pub name: String,
-    /// Block that declares it; `None` at the top.
+    /// The block that declares it; `None` at the top level.
     pub declared_in: Option<NodeId>,
     /// `tenant`, `contact` …: evaluated in the scope of the block that declares it.
     pub attributes: IndexMap<String, Expr>,
-    /// Words for people.
+    /// Description for people.
     pub about: Option<String>,
 }
 
@@ -77,16 +78,17 @@ pub struct IdentityDef {
 pub struct Node {
     /// The `id` as written.
     pub id: String,
-    /// The block around it.
+    /// The enclosing block.
     pub parent: Option<NodeId>,
-    /// Words for people.
+    /// Title for people.
     pub title: Option<String>,
     /// Shown in rehearsal, run and report.
     pub note: Option<String>,
-    /// What must be met before it begins: written in `needs`, implied by a data reference, or by a gate that is written
-    /// before it; without repeats.
+    /// The needs that must be met before it begins: from `needs`, from references to outputs, and from barriers written
+    /// before it;
+    /// without duplicates.
     pub needs: Vec<Need>,
-    /// Not applicable when this is false.
+    /// Condition: if false, the node is skipped.
     pub when: Option<Expr>,
     /// One instance for each element: a list of unique strings or a map.
     pub for_each: Option<Expr>,
@@ -97,121 +99,125 @@ pub struct Node {
 /// Step or block.
 #[derive(Clone, Debug)]
 pub enum NodeKind {
-    /// Something that is done.
+    /// A step.
     Step(Box<StepDef>),
     /// A heading (without `for_each`) or a scope (with it).
     Block(BlockDef),
 }
 
-/// A block's own part.
+/// The part of a node that only a block has.
 #[derive(Clone, Debug, Default)]
 pub struct BlockDef {
-    /// Its nodes, in the order written.
+    /// Its child nodes, in the order written.
     pub children: Vec<NodeId>,
-    /// Instances that may have work in progress at the same time; `None`: no limit.
+    /// Maximum number of instances with work in progress; `None`: no limit.
     pub parallel: Option<u32>,
-    /// Failures after which no further instance begins.
+    /// Number of failures after which no further instance begins.
     pub halt_after: Option<u32>,
 }
 
-/// A step's own part.
+/// The part of a node that only a step has.
 #[derive(Clone, Debug)]
 pub struct StepDef {
     /// Kind, for example `avnm.scope-connection`.
     pub uses: String,
     /// Effect class of the kind, from the catalogue.
     pub effect: EffectClass,
-    /// Kinds whose steps, where they need this one, are nevertheless taken back after it; from the catalogue.
+    /// Kinds whose steps are undone after this one, although they need it; from the catalogue.
     pub undo_before: Vec<String>,
-    /// Who does it. The first acts; the others are for kinds that read in several places. Empty for `approval`, `delay`.
+    /// The identities: the first acts; the others are for kinds that read in several tenants. Empty for `approval`,
+    /// `delay`.
     pub identities: Vec<IdentityId>,
-    /// Whose auxiliary token goes along.
+    /// The identity whose token is sent in addition.
     pub auxiliary: Option<IdentityId>,
     /// Parameters.
     pub with: Template,
-    /// Parameters that must have a value when the step is applicable.
+    /// Parameters that must have a value if the step applies.
     pub required: Vec<String>,
-    /// Parameters of any shape, which are held to rules also where a part of them is not known.
+    /// Parameters of type `any`, which are checked as far as their value is known.
     pub open: Vec<String>,
-    /// Where each parameter is written.
+    /// The place of each parameter.
     pub places: Vec<(String, Place)>,
-    /// Whether its kind has something to say before the run's first write, from the catalogue.
+    /// Whether its kind checks something before the run's first write; from the catalogue.
     pub guards: bool,
-    /// What the kind says of parameters that are known, from the catalogue.
+    /// The kind's own check of known parameters; from the catalogue.
     pub check: ParamCheck,
-    /// Present or absent.
+    /// Whether the resource is to exist.
     pub ensure: Ensure,
-    /// Written `retry`; the engine has defaults for what is not written.
+    /// The values of `retry`; the engine has defaults for absent ones.
     pub retry: RetryPolicy,
-    /// Of one attempt; `None`: the engine's default (5 min).
+    /// Timeout of one attempt; `None`: the engine's default (5 min).
     pub timeout: Option<Duration>,
-    /// How long a wait may last; `None`: the default of the kind of wait.
+    /// Maximum duration of a wait; `None`: the default of the kind of wait.
     pub give_up_after: Option<Duration>,
-    /// How often a waiting person is reminded.
+    /// Interval of reminders to a person who is waited for.
     pub remind: Option<Duration>,
-    /// A gate before the step's write.
+    /// The approval that is needed before the step's write.
     pub approval: Option<ApprovalGate>,
-    /// Its kind is a gate, from the catalogue.
+    /// Whether its kind can be a barrier; from the catalogue.
     pub gate: bool,
-    /// Every step written after it in the same list waits for it: a gate without `barrier: false`.
+    /// Whether every step written after it in the same list waits for it: not with `barrier: false`.
     pub barrier: bool,
     /// Type of the outputs: a record.
     pub outputs: Type,
 }
 
-/// `ensure`.
+/// The values of `ensure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Ensure {
-    /// The resource is to be there.
+    /// The resource is to exist.
     #[default]
     Present,
-    /// The resource is to be gone.
+    /// The resource is to be deleted.
     Absent,
 }
 
-/// `approval` on a step: who may let it write.
+/// `approval` on a step: who may approve its write.
 #[derive(Clone, Debug)]
 pub struct ApprovalGate {
-    /// Names of identities; empty: anyone.
+    /// Names of the approvers; empty: any person.
     pub by: Vec<String>,
-    /// The person who started the run may not approve.
+    /// Whether the person who started the run may not approve.
     pub not_starter: bool,
 }
 
-/// `retry`: what is absent has the engine's default.
+/// `retry`; absent values have the engine's defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct RetryPolicy {
-    /// Attempts in all.
+    /// Maximum number of attempts.
     pub attempts: Option<u32>,
     /// First delay.
     pub first: Option<Duration>,
-    /// Longest delay.
+    /// Maximum delay.
     pub cap: Option<Duration>,
-    /// No retry begins later than this after the first failure.
+    /// Time after the first failure after which no retry begins.
     pub within: Option<Duration>,
 }
 
-/// Something that must be met before a node begins.
+/// A need that must be met before a node begins.
 ///
-/// `keys` choose instances of the `for_each` nodes that enclose `node` (or are `node`) and do not also enclose the
-/// reader, outermost first. Fewer keys than such nodes: the collection itself is meant, all of its instances. So
-/// `needs: [members]` has no key, `needs: ["prepare[x]"]` one, a sibling inside the same instance none.
+/// `keys` select instances of the `for_each` nodes that enclose `node` (or are `node`) and do not also enclose the
+/// reader,
+/// outermost first. With fewer keys than such nodes the need is the whole collection, that is all its instances. So
+/// `needs: [members]` has no key, `needs: ["prepare[x]"]` has one, and a sibling in the same instance has none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Need {
-    /// What is waited for.
+    /// The node that is waited for.
     pub node: NodeId,
-    /// Which instances.
+    /// The keys of its instance.
     pub keys: Vec<Expr>,
-    /// An output of it is read: skipping it then does not meet the need.
+    /// Whether an output of it is read: then a skipped step does not meet the need.
     pub reads_output: bool,
-    /// `node` is a gate written before the reader, and nothing else makes this need. Undo pays no attention to it: nothing
-    /// depends on what a gate made.
+    /// Whether `node` is a barrier written before the reader, and nothing else implies this need. Undo ignores such
+    /// needs, because
+    /// nothing depends on what a barrier does.
     pub barrier: bool,
 }
 
 impl Plan {
-    /// Values of the top-level inputs that say which tenants and scopes the plan is for (types `tenant-id` and `scope`), in
-    /// canonical form: without case, as Azure compares them. Lists, maps and secrets never count.
+    /// The top-level inputs that name the tenants and scopes of the plan (types `tenant-id` and `scope`), in canonical
+    /// form: in lower
+    /// case, because Azure compares them without case. Lists, maps and secrets are not included.
     pub fn targets(&self, inputs: &Inputs) -> BTreeMap<String, String> {
         let counts = |input: &&InputDef| matches!(input.ty, Type::TenantId | Type::Scope) && !input.secret;
         let named = self.inputs.iter().filter(|(_, input)| counts(input));
@@ -232,7 +238,7 @@ impl Plan {
         &self.identities[id.0 as usize]
     }
 
-    /// The `for_each` nodes around `id`, itself included, outermost first.
+    /// The enclosing `for_each` nodes of `id`, itself included, outermost first.
     pub fn scopes(&self, id: NodeId) -> Vec<NodeId> {
         let mut found = Vec::new();
         let mut at = Some(id);
@@ -248,7 +254,7 @@ impl Plan {
 }
 
 impl Node {
-    /// The step's part, unless it is a block.
+    /// The step, unless the node is a block.
     pub fn step(&self) -> Option<&StepDef> {
         match &self.kind {
             NodeKind::Step(step) => Some(step),
@@ -256,7 +262,7 @@ impl Node {
         }
     }
 
-    /// The block's part, unless it is a step.
+    /// The block, unless the node is a step.
     pub fn block(&self) -> Option<&BlockDef> {
         match &self.kind {
             NodeKind::Block(block) => Some(block),
@@ -265,7 +271,8 @@ impl Node {
     }
 }
 
-/// Inputs that were checked against the plan: what a run stores and references read. A secret stays a reference.
+/// Inputs that were checked against the plan; a run stores them and references read them. A secret is stored as a
+/// reference.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Inputs(pub IndexMap<String, Value>);

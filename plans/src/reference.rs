@@ -1,4 +1,4 @@
-//! The text of references: `${{ … }}` inside strings, and what stands in `needs`.
+//! The syntax of references: `${{ … }}` inside strings, and entries of `needs`.
 //!
 //! Grammar, loosest first:
 //! ```text
@@ -9,14 +9,14 @@
 //! atom    = 'text' | integer | true | false | "(" or ")" | path
 //! path    = word { "." word | "[" or "]" }
 //! ```
-//! Nothing here knows what a name means; `check` does.
+//! This module does not resolve names; `check` does.
 
 use std::ops::Range;
 
-/// Deepest nesting of parentheses, brackets and `not`.
+/// Maximum nesting of parentheses, brackets and `not`.
 const MAX_DEPTH: usize = 32;
 
-/// A parsed reference; spans are bytes of the string it stands in.
+/// A parsed reference; spans are bytes of the containing string.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reference {
     pub(crate) span: Range<usize>,
@@ -63,14 +63,14 @@ pub(crate) struct Word {
     pub(crate) span: Range<usize>,
 }
 
-/// A stretch of a string.
+/// A part of a string.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Piece {
     Text(String),
     Reference(Reference),
 }
 
-/// Why a reference cannot be read.
+/// A syntax error in a reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
     pub(crate) span: Range<usize>,
@@ -84,12 +84,12 @@ impl SyntaxError {
     }
 }
 
-/// Whether a string holds a reference at all.
+/// Whether a string contains a reference.
 pub(crate) fn has_reference(text: &str) -> bool {
     text.contains("${{")
 }
 
-/// Cuts a string into text and references. Every error of the string is reported.
+/// Splits a string into text and references. Reports every error of the string.
 pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, Vec<SyntaxError>> {
     let mut pieces = Vec::new();
     let mut errors = Vec::new();
@@ -120,7 +120,7 @@ pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, Vec<SyntaxError>> {
     if errors.is_empty() { Ok(pieces) } else { Err(errors) }
 }
 
-/// Where the `}}` of a reference is that begins at `from`; quotes are skipped.
+/// The position of the `}}` of a reference that begins at `from`; quoted text is skipped.
 fn closing(text: &str, from: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut quoted = false;
@@ -136,7 +136,7 @@ fn closing(text: &str, from: usize) -> Option<usize> {
     None
 }
 
-/// What an entry of `needs` names: `id`, `block[key]`, `block[key].id`.
+/// The path in an entry of `needs`: `id`, `block[key]`, `block[key].id`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NeedPath {
     pub(crate) names: Vec<NeedName>,
@@ -148,7 +148,7 @@ pub(crate) struct NeedName {
     pub(crate) key: Option<Reference>,
 }
 
-/// Reads an entry of `needs`. A key is plain text or one `${{ … }}`.
+/// Parses an entry of `needs`. A key is plain text or one `${{ … }}`.
 pub(crate) fn need(text: &str) -> Result<NeedPath, SyntaxError> {
     let help = "write an id, `block[key]` or `block[key].id`";
     let mut names = Vec::new();
@@ -230,7 +230,7 @@ fn parse(text: &str, span: Range<usize>) -> Result<Reference, SyntaxError> {
 }
 
 fn unexpected(token: &Token, span: Range<usize>) -> SyntaxError {
-    let help = "a reference is made of names like `inputs.NAME` and `steps.ID.OUTPUT`, text in '…', `or`, `and`, \
+    let help = "a reference consists of names like `inputs.NAME` and `steps.ID.OUTPUT`, text in '…', `or`, `and`, \
                 `not`, `==` and `!=`";
     let message = match token {
         Token::Word(word) => format!("`{word}` is not expected here"),
@@ -300,18 +300,18 @@ fn stray(rest: &str, first: char) -> (String, &'static str) {
     match first {
         '!' => ("`!` is not known".to_owned(), "write `not`"),
         '=' => ("`=` is not known".to_owned(), "write `==`"),
-        '"' => ("text in a reference stands in single quotes".to_owned(), "write '…'"),
+        '"' => ("text in a reference must be in single quotes".to_owned(), "write '…'"),
         '|' => {
             ("there are no filters".to_owned(), "references only read values; see `twinspan explain TS0201`")
         }
         _ => (
-            format!("the character `{first}` means nothing in a reference"),
-            "there is no general language: names, `or`, `and`, `not`, `==`, `!=`",
+            format!("the character `{first}` is not allowed in a reference"),
+            "use only names, `or`, `and`, `not`, `==`, `!=`",
         ),
     }
 }
 
-/// Text in single quotes, `''` being one quote, and its length with the quotes.
+/// Text in single quotes, in which `''` is one quote, and its length including the quotes.
 fn quoted(text: &str) -> Option<(String, usize)> {
     let mut value = String::new();
     let mut chars = text.char_indices().skip(1).peekable();
@@ -535,7 +535,7 @@ mod tests {
         assert_eq!(wrong("${{ a b }}"), ("`b` is not expected here".into(), "b".into()));
         assert_eq!(wrong("${{ a[b }}").0, "`]` is missing");
         assert_eq!(wrong("${{ a").0, "a reference is not closed");
-        assert_eq!(wrong("${{ \"a\" }}").0, "text in a reference stands in single quotes");
+        assert_eq!(wrong("${{ \"a\" }}").0, "text in a reference must be in single quotes");
         let deep = format!("${{{{ {}a }}}}", "(".repeat(20_000));
         assert_eq!(wrong(&deep).0, "the reference is nested too deeply");
         let deep = format!("${{{{ {}a }}}}", "not ".repeat(20_000));

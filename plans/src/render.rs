@@ -1,4 +1,4 @@
-//! Diagnostics as text for people. The one user of `annotate-snippets`.
+//! Diagnostics as text for people. Only this module uses `annotate-snippets`.
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Padding, Renderer, Snippet};
@@ -6,7 +6,7 @@ use twinspan_encode::terminal;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity};
 
-/// Lines longer than this are not drawn: the place is given as line and column alone.
+/// Maximum length of a line that is drawn; for longer lines only line and column are given.
 const LONGEST_LINE: usize = 4096;
 
 pub(crate) fn render(diagnostics: &Diagnostics, colour: bool) -> String {
@@ -53,8 +53,9 @@ fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
     vec![group]
 }
 
-/// Draws `label` and those of `others` that lie in the same text. Only the lines around the labels are handed over: a
-/// file may have ten megabytes.
+/// Draws `label` and those of `others` in the same text. Only the lines around the labels are passed on, because a file
+/// may have
+/// ten megabytes.
 fn draw<'a>(mut group: Group<'a>, label: &'a Label, kind: AnnotationKind, others: &'a [Label]) -> Group<'a> {
     let source = &label.place.source;
     if too_long(&label.place) {

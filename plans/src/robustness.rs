@@ -1,4 +1,4 @@
-//! No text makes the parser, the checks or the renderer panic, and they stay quick.
+//! Property tests: no text makes the parser, the checks or the renderer panic or take long.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ fn library(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/library/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// The whole way; what is said must be renderable, and an error must have a next action.
+/// Parses, compiles and renders; every diagnostic must be renderable, and every error must have a next action.
 fn whole_way(text: &[u8]) -> bool {
     let catalog = fixture::catalog();
     let found: Diagnostics = match parse("plan.yaml", text) {
@@ -21,7 +21,7 @@ fn whole_way(text: &[u8]) -> bool {
         },
     };
     assert!(found.has_errors());
-    // What is said where the parser itself panicked.
+    // The message after a panic of the parser.
     let gave_up = found.iter().find(|one| one.message == "the file could not be read as YAML");
     assert!(gave_up.is_none(), "panicked on {:?}", String::from_utf8_lossy(text));
     assert!(found.iter().all(|one| one.help.is_some()), "{}", found.render(false));
@@ -69,7 +69,7 @@ fn inputs(text: &[u8]) {
     }
 }
 
-/// Words that plans and tables are written in, and what breaks a count of bytes.
+/// Words in many scripts, and characters that break byte counts.
 const FOREIGN: [&str; 12] = [
     "Für alle",
     "→",
@@ -127,7 +127,7 @@ fn a_long_file_is_no_other_plan() {
     assert!(whole_way(&long));
 }
 
-/// Pieces that matter to the formats, to be put together at random.
+/// Fragments of the formats, combined at random.
 fn soup() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("${{".to_owned()),
@@ -184,7 +184,7 @@ proptest! {
         while !text.is_char_boundary(at) { at -= 1; }
         let (before, after) = text.split_at(at);
         whole_way(format!("{before}{word}{after}").as_bytes());
-        // The same with a mistake behind it.
+        // The same with an error after it.
         whole_way(format!("{before}{word}{}", after.replacen(": ", " ", 1)).as_bytes());
         inputs(format!("{before}{word}").as_bytes());
     }

@@ -1,11 +1,11 @@
-//! JSON Schema of plan files, for editors. It is a help while writing: what it accepts is still checked by `compile`.
+//! JSON Schema of plan files, for editors. It helps while writing; `compile` checks the plan.
 
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{Catalog, Field, Identities, KindSpec, Type};
 use crate::document::TYPE_NAMES;
 
-/// A value that is, or holds, a reference.
+/// The pattern of a value that is or contains a reference.
 const REFERENCE: &str = r"\$\{\{.*\}\}";
 
 /// The JSON Schema of plan files that use the kinds of `catalog`.
@@ -23,7 +23,7 @@ pub fn schema(catalog: &Catalog) -> Value {
             "summary": text("What the plan does, in one line"),
             "document": text("Link to the document that the plan follows"),
             "inputs": {
-                "description": "What the plan asks for",
+                "description": "Inputs of the plan",
                 "type": "object",
                 "propertyNames": { "$ref": "#/$defs/id" },
                 "additionalProperties": { "$ref": "#/$defs/input" },
@@ -46,7 +46,7 @@ pub fn schema(catalog: &Catalog) -> Value {
                 ],
             },
             "identities": {
-                "description": "Who does something",
+                "description": "Identities that act",
                 "type": "object",
                 "propertyNames": { "$ref": "#/$defs/id" },
                 "additionalProperties": {
@@ -54,8 +54,8 @@ pub fn schema(catalog: &Catalog) -> Value {
                     "additionalProperties": false,
                     "properties": {
                         "tenant": text("Tenant in which it acts"),
-                        "contact": text("Whom to ask"),
-                        "about": text("Who this is"),
+                        "contact": text("Contact person"),
+                        "about": text("Description for people"),
                     },
                 },
             },
@@ -91,7 +91,7 @@ fn type_definition(without: &[&str]) -> Value {
         "default": { "description": "Value when nothing is given; may refer to other inputs" },
         "optional": { "type": "boolean", "description": "May stay absent" },
         "secret": { "type": "boolean", "description": "Given as a reference to a secret, never as the secret itself" },
-        "about": text("Words for people"),
+        "about": text("Description for people"),
     });
     if let Some(map) = properties.as_object_mut() {
         map.retain(|key, _| !without.contains(&key.as_str()));
@@ -99,7 +99,7 @@ fn type_definition(without: &[&str]) -> Value {
     json!({ "type": "object", "additionalProperties": false, "required": ["type"], "properties": properties })
 }
 
-/// What steps and blocks share.
+/// The properties of both steps and blocks.
 fn shared() -> Map<String, Value> {
     let mut properties = Map::new();
     let mut add = |name: &str, schema: Value| {
@@ -109,17 +109,17 @@ fn shared() -> Map<String, Value> {
         "id",
         json!({ "$ref": "#/$defs/id", "description": "Unique in the plan, or in the block with for_each around it" }),
     );
-    add("title", text("What people read"));
+    add("title", text("Title for people"));
     add("note", text("Shown in rehearsal, run and report"));
     add("needs", json!({ "$ref": "#/$defs/texts", "description": "What must be met before it begins" }));
     add(
         "when",
-        json!({ "description": "Not applicable when false", "anyOf": [{ "type": "boolean" }, { "$ref": "#/$defs/reference" }] }),
+        json!({ "description": "Skipped when false", "anyOf": [{ "type": "boolean" }, { "$ref": "#/$defs/reference" }] }),
     );
     add(
         "for_each",
         json!({
-            "description": "Once for each element of a map, or of a list of unique texts",
+            "description": "One instance for each element of a map, or of a list of unique texts",
             "anyOf": [{ "$ref": "#/$defs/reference" }, { "type": "array", "items": { "type": "string" }, "uniqueItems": true }],
         }),
     );
@@ -156,24 +156,24 @@ fn step(catalog: &Catalog, kinds: &[&str]) -> Value {
     add("uses", json!({ "enum": kinds, "description": "Kind of step" }));
     add(
         "as",
-        json!({ "$ref": "#/$defs/texts", "description": "Who does it; the first acts, others are for kinds that read in several tenants" }),
+        json!({ "$ref": "#/$defs/texts", "description": "Identities: the first acts, others are for kinds that read in several tenants" }),
     );
-    add("auxiliary", text("Whose token goes along"));
+    add("auxiliary", text("Identity whose token is sent in addition"));
     add("with", json!({ "type": "object", "description": "Parameters" }));
     add(
         "ensure",
-        json!({ "enum": ["present", "absent"], "description": "Whether it is to be there, or to be removed" }),
+        json!({ "enum": ["present", "absent"], "description": "Whether the resource is to exist, or to be deleted" }),
     );
-    add("timeout", duration("Of one attempt"));
-    add("give_up_after", duration("How long a wait may last"));
-    add("remind", duration("How often a waiting person is reminded"));
+    add("timeout", duration("Timeout of one attempt"));
+    add("give_up_after", duration("Maximum duration of a wait"));
+    add("remind", duration("Interval of reminders to a person who is waited for"));
     add(
         "retry",
         json!({
             "type": "object",
             "additionalProperties": false,
             "properties": {
-                "attempts": { "type": "integer", "minimum": 1, "description": "Attempts in all" },
+                "attempts": { "type": "integer", "minimum": 1, "description": "Maximum number of attempts" },
                 "first": duration("First delay"),
                 "cap": duration("Longest delay"),
                 "within": duration("No retry begins later than this after the first failure"),
@@ -183,7 +183,7 @@ fn step(catalog: &Catalog, kinds: &[&str]) -> Value {
     add(
         "approval",
         json!({
-            "description": "A gate before the step's write",
+            "description": "Approval needed before the step's write",
             "anyOf": [
                 { "type": "boolean" },
                 { "type": "string" },
@@ -199,7 +199,7 @@ fn step(catalog: &Catalog, kinds: &[&str]) -> Value {
         "barrier",
         json!({
             "type": "boolean",
-            "description": "Of a gate (approval, delay): whether every step written after it waits for it; true unless written otherwise",
+            "description": "For a barrier (approval, delay): whether every step written after it waits for it; default true",
         }),
     );
     let by_kind: Vec<Value> = catalog.kinds.values().map(kind).collect();
@@ -248,7 +248,7 @@ fn fields(fields: &[Field]) -> Value {
     json!({ "type": "object", "additionalProperties": false, "properties": properties, "required": required })
 }
 
-/// A value of a type, or a reference to one.
+/// The schema of a value of a type, or of a reference to one.
 fn of_type(ty: &Type) -> Value {
     let plain = match ty {
         Type::Any => return json!({}),

@@ -1,6 +1,6 @@
-//! YAML with places. The one user of `serde-saphyr`: the rest of the crate sees [`Node`].
+//! YAML with positions. Only this module uses `serde-saphyr`; the rest of the crate uses [`Node`].
 //!
-//! The reader bounds size, depth and aliases before it recurses, so that no text can exhaust the stack or the memory.
+//! The reader limits size, depth and aliases before it recurses, so that no text can exhaust the stack or the memory.
 
 mod flow;
 
@@ -15,23 +15,23 @@ use serde_saphyr::{Error, Location, Spanned};
 
 use crate::diagnostic::{Diagnostic, Place, Source};
 
-/// Largest file that is read.
+/// Maximum size of a file.
 pub(crate) const MAX_BYTES: usize = 10 * 1024 * 1024;
-/// Deepest nesting of lists and mappings. Deeper plans do not occur; the limit keeps recursion bounded.
+/// Maximum nesting of lists and mappings. Deeper plans do not occur; the limit bounds the recursion.
 const MAX_DEPTH: usize = 64;
-/// Stack for reading: about ten times what that depth needs.
+/// Stack size for reading: about ten times what that depth needs.
 const STACK: usize = 32 * 1024 * 1024;
-/// Values that aliases may repeat in all.
+/// Maximum number of values that aliases repeat in total.
 const MAX_REPEATED: usize = 100_000;
 
-/// A value with its place.
+/// A value with its position.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
     pub(crate) span: Range<usize>,
     pub(crate) value: Value,
 }
 
-/// What YAML knows. Numbers and booleans are only what is plainly so: `no`, `on`, `012` are text.
+/// A YAML value. Only plain numbers and booleans are read as such: `no`, `on`, `012` are text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -51,7 +51,7 @@ pub(crate) struct Entry {
 }
 
 impl Node {
-    /// The word for its type in messages.
+    /// The name of its type in messages.
     pub(crate) fn what(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",
@@ -63,7 +63,7 @@ impl Node {
         }
     }
 
-    /// The same without places.
+    /// The value as JSON, without positions.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
@@ -78,14 +78,14 @@ impl Node {
     }
 }
 
-/// Makes a source of bytes, which must be UTF-8 of a bearable size.
+/// Creates a source from bytes, which must be UTF-8 and not too large.
 pub(crate) fn source(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic> {
     if bytes.len() > MAX_BYTES {
         let megabytes = bytes.len() / (1024 * 1024);
         let source = Arc::new(Source { name: name.to_owned(), text: String::new() });
         return Err(Diagnostic::error("TS0002", format!("the file has {megabytes} MB, more than 10 MB"))
             .at(Place::new(&source, 0..0), "")
-            .help("give the plan file itself; keep large tables in CSV files of their own"));
+            .help("give the plan file itself; keep large tables in separate CSV files"));
     }
     if let Some(encoding) = other_encoding(bytes) {
         let source = Arc::new(Source { name: name.to_owned(), text: String::new() });
@@ -94,7 +94,7 @@ pub(crate) fn source(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic
             .help("save it as UTF-8; in Excel as `CSV UTF-8 (Comma delimited)`"));
     }
     match std::str::from_utf8(bytes) {
-        // A byte order mark is no part of the text.
+        // A byte order mark is not part of the text.
         Ok(text) => {
             let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
             Ok(Arc::new(Source { name: name.to_owned(), text }))
@@ -110,7 +110,7 @@ pub(crate) fn source(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic
     }
 }
 
-/// The encoding of a text that is none of UTF-8: told by its byte order mark, or by every second byte being nothing.
+/// Detects an encoding other than UTF-8, by its byte order mark or by zero bytes at every second position.
 fn other_encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
@@ -121,7 +121,7 @@ fn other_encoding(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Reads one YAML document; `None`: there is nothing in it.
+/// Reads one YAML document; `None`: it is empty.
 pub(crate) fn read(source: &Arc<Source>) -> Result<Option<Node>, Diagnostic> {
     let text = source.text.as_str();
     if is_blank(text) {
@@ -132,8 +132,9 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Option<Node>, Diagnostic> {
             .at(Place::new(source, tab..tab + 1), "tab")
             .help("indent with spaces; YAML does not allow tabs"));
     }
-    // The deserializer recurses for each level, through frames that are large in a debug build. It gets a stack of its
-    // own, so that the depth that is allowed does not hang on the thread of whoever calls.
+    // The deserializer recurses for each level, with large frames in a debug build. It runs on a thread with its own
+    // stack, so
+    // that the permitted depth does not depend on the caller's thread.
     let read = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("plan file".to_owned()).stack_size(STACK);
         let handle = thread.spawn_scoped(scope, || deserialize(source)).ok()?;
@@ -141,8 +142,8 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Option<Node>, Diagnostic> {
     });
     read.unwrap_or_else(|| {
         Err(Diagnostic::error("TS0004", "the file could not be read as YAML")
-            .at(Place::new(source, 0..0), "the parser gave up")
-            .help("check indentation, quotes and brackets, half of the file at a time"))
+            .at(Place::new(source, 0..0), "the parser failed")
+            .help("check indentation, quotes and brackets, one part of the file at a time"))
     })
 }
 
@@ -181,8 +182,9 @@ fn is_blank(text: &str) -> bool {
     })
 }
 
-/// A tab before the first other character of a line. Block scalars may hold such lines after their own indentation, so
-/// only a tab after nothing but spaces that ends up before a key or an item counts.
+/// A tab in the indentation of a line. Block scalars may contain such lines after their own indentation, so only a tab
+/// before
+/// a key or an item counts.
 fn indenting_tab(text: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -225,7 +227,11 @@ fn explain_error(source: &Arc<Source>, error: &Error) -> Diagnostic {
                 "a plan needs fewer than 64 levels",
             ),
             BudgetBreach::Documents { .. } => several_documents(place),
-            _ => limit("the file holds too much", "too much up to here", "split it into several plans"),
+            _ => limit(
+                "the file contains too many values",
+                "too much up to here",
+                "split it into several plans",
+            ),
         },
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
@@ -253,7 +259,7 @@ fn explain_error(source: &Arc<Source>, error: &Error) -> Diagnostic {
     }
 }
 
-/// Only keys are read as text; values take any form.
+/// The error for a key that is not text; only keys must be text.
 fn key_must_be_text(place: Place) -> Diagnostic {
     Diagnostic::error("TS0004", "a key must be text")
         .at(place, "this key")
@@ -261,18 +267,18 @@ fn key_must_be_text(place: Place) -> Diagnostic {
 }
 
 fn several_documents(place: Place) -> Diagnostic {
-    Diagnostic::error("TS0004", "the file holds more than one YAML document")
+    Diagnostic::error("TS0004", "the file contains more than one YAML document")
         .at(place, "another document begins here")
         .help("one file is one plan: remove what follows `---`")
 }
 
 fn syntax_error(source: &Arc<Source>, error: &Error, place: Place) -> Diagnostic {
-    // `{ id: ${{ … }} }` looks right to anyone who knows pipelines, and the parser's words for it help nobody.
+    // `{ id: ${{ … }} }` is valid in many pipeline formats, and the parser's message does not name the cause.
     if let Some(found) = flow::unquoted_reference(&source.text) {
         let reference = &source.text[found.clone()];
         return Diagnostic::error("TS0008", "a reference inside `{ }` or `[ ]` must be quoted")
             .help(format!("write \"{reference}\""))
-            .at(Place::new(source, found), "YAML reads these braces as its own");
+            .at(Place::new(source, found), "YAML interprets these braces itself");
     }
     let text = error.to_string();
     let lower = text.to_lowercase();
@@ -283,15 +289,15 @@ fn syntax_error(source: &Arc<Source>, error: &Error, place: Place) -> Diagnostic
     }
     if source.text[place.span.start..].starts_with('\t') || lower.contains("tab") && lower.contains("indent")
     {
-        return Diagnostic::error("TS0005", "a tab is used where YAML wants spaces")
+        return Diagnostic::error("TS0005", "a tab is used where YAML requires spaces")
             .at(place, "here")
             .help("use spaces; YAML does not allow tabs");
     }
-    // The first line is the sentence; the place that follows it is said by us.
+    // The first line is the message; it is cut before its position, which the diagnostic has itself.
     let sentence = text.lines().next().unwrap_or("cannot be read").trim();
     let sentence = sentence.split(" at line ").next().unwrap_or(sentence).trim_end_matches([':', ',', ' ']);
     let help = if lower.contains("mapping values") || lower.contains("colon") || sentence.contains(": ") {
-        "text that holds `: ` or begins with one of `{ [ & * ! | > ' \" % @` must be quoted"
+        "text that contains `: ` or begins with one of `{ [ & * ! | > ' \" % @` must be quoted"
     } else {
         "check indentation, quotes and brackets near this place"
     };
@@ -308,7 +314,7 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-/// Bytes of a location; a parser's error has a line and a column only.
+/// The bytes of a location; an error of the parser may have only a line and a column.
 fn error_span(text: &str, location: &Location) -> Range<usize> {
     if let Some(start) = location.span().byte_offset() {
         let start = usize::try_from(start).unwrap_or(usize::MAX).min(text.len());
@@ -333,7 +339,7 @@ fn error_span(text: &str, location: &Location) -> Range<usize> {
     text.len()..text.len()
 }
 
-/// What the deserializer fills; becomes a [`Node`] when the places are known.
+/// The deserializer's result, which becomes a [`Node`] with positions.
 enum Tree {
     Null,
     Bool(bool),
@@ -367,7 +373,7 @@ fn node(tree: Spanned<Tree>, text: &str) -> Node {
 
 fn span(location: &Location, text: &str) -> Range<usize> {
     let span = error_span(text, location);
-    // The parser's spans of collections and of the last scalar of a line may run on over blanks: cut those.
+    // The parser's spans of collections and of the last scalar of a line may include trailing blanks; cut those off.
     let held = &text.get(span.clone()).unwrap_or_default();
     span.start..span.start + held.trim_end().len()
 }

@@ -1,4 +1,5 @@
-//! `apply`: bring a plan about, whatever earlier runs of its key did. Made for pipelines: the same line every time.
+//! `apply`: brings a plan about, whatever the earlier runs of its key did. Made for pipelines: the same command line
+//! every time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::ui::{STRONG, Text, Ui, Width};
 use crate::view::{Page, VerificationView};
 use crate::{failures, plan_file, rollouts, step_kinds, unset_secrets, verification};
 
-/// How often the runs of the key are read again, because another process started or ended one meanwhile.
+/// How often the runs of the key are read again because another process started or ended one meanwhile.
 const TRIES: usize = 10;
 
 /// Bring a plan about: resume its open run, verify what is done, or start a run where something changed
@@ -38,7 +39,7 @@ pub(crate) struct Args {
     inputs: InputArgs,
     #[command(flatten)]
     rollout: RolloutArgs,
-    /// Repair what has drifted; what another run or a person made is left to a decision
+    /// Repair what has drifted; resources of other runs or of people are left to a decision
     #[arg(long)]
     repair: bool,
     /// Delete what earlier runs of the key created and the plan no longer contains
@@ -54,7 +55,7 @@ pub(crate) struct Args {
     reason: ReasonArg,
 }
 
-/// Everything that stays the same while `apply` works.
+/// Everything that stays the same during one `apply`.
 struct Apply<'a> {
     ui: &'a Ui,
     app: &'a App,
@@ -66,7 +67,7 @@ struct Apply<'a> {
     report: Option<Report>,
 }
 
-/// What `apply` did, for the end.
+/// What `apply` did, for its result.
 struct Applied {
     action: &'static str,
     driven: Driven,
@@ -74,8 +75,8 @@ struct Applied {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     if args.prune && !args.yes && !ui.interactive() {
-        return Err(CommandError::usage("--prune deletes resources, and no person can be asked here")
-            .hint("run it without --prune first: it names what is left; then add --yes"));
+        return Err(CommandError::usage("--prune deletes resources, and no terminal is there to confirm it")
+            .hint("run it without --prune first: it lists the resources; then add --yes"));
     }
     let report = args.report.as_deref().map(Report::at).transpose()?;
     let registry = step_kinds::live(app)?;
@@ -137,7 +138,7 @@ impl Apply<'_> {
     fn several(&self, open: &[&RunSummary]) -> CommandError {
         let mut error = CommandError::new(
             Exit::PlanChanged,
-            format!("{} runs of key {} are open; apply goes on with one", open.len(), self.key),
+            format!("{} runs of key {} are open; apply continues only one", open.len(), self.key),
         );
         for run in open {
             error = error.hint(format!("end or finish one: twinspan resume {}", run.run.short()));
@@ -145,7 +146,7 @@ impl Apply<'_> {
         error
     }
 
-    /// A key that is new beside other keys of the same plan may be a mistake.
+    /// Warns of a new key beside other keys of the same plan, which may be a mistake.
     async fn say_other_keys(&self) -> Result<(), CommandError> {
         let all =
             self.driver.backend.list(twinspan_engine::Filter::default()).await.map_err(failures::backend)?;
@@ -206,7 +207,7 @@ impl Apply<'_> {
         Ok(Some(Applied { action: "started", driven }))
     }
 
-    /// Drives the open run of the key on; `None`: it ended without being what is asked for, so the next is started.
+    /// Drives the open run of the key; `None`: that run ended without the wanted result, so the next run is started.
     async fn resume(&self, open: &RunSummary) -> Result<Option<Applied>, CommandError> {
         let state = self.load(open.run).await?;
         let short = open.run.short();
@@ -238,7 +239,7 @@ impl Apply<'_> {
                 Exit::Waiting,
                 format!("run {short} of key {} was paused by {}", self.key, pause.by),
             )
-            .hint(format!("when it may go on: twinspan resume {short}")));
+            .hint(format!("when it may continue: twinspan resume {short}")));
         }
         self.ui.talk(&format!(
             "resuming run {STRONG}{short}{STRONG:#} ({}) of {}, key {}",
@@ -251,16 +252,16 @@ impl Apply<'_> {
         Ok(Some(Applied { action: "resumed", driven }))
     }
 
-    /// Another process drives the open run.
+    /// An error if another process drives the open run.
     fn held(&self, open: &RunSummary) -> Option<CommandError> {
         let driver = open.driver.as_ref()?;
         Some(
             CommandError::new(Exit::Held, format!("run {} is driven by {driver}", open.run.short()))
-                .hint(format!("it goes on there: twinspan events {} --follow", open.run.short())),
+                .hint(format!("follow it: twinspan events {} --follow", open.run.short())),
         )
     }
 
-    /// After a run was driven that is not what is asked for: the next one may be started once it has ended.
+    /// After a run of other content was driven: `None` if it has ended, so that the next run can start.
     async fn ended_or_waiting(&self, run: RunId) -> Result<Option<Applied>, CommandError> {
         let state = self.load(run).await?;
         if state.outcome().is_some() {
@@ -277,19 +278,22 @@ impl Apply<'_> {
         let short = state.run().map(RunId::short).unwrap_or_default();
         let error = CommandError::new(
             Exit::Waiting,
-            format!("the undo of {what} {short} of key {} was interrupted; apply leaves it alone", self.key),
+            format!(
+                "the undo of {what} {short} of key {} was interrupted; apply does not continue it",
+                self.key
+            ),
         );
         if state.pruning().is_some() {
-            return error.hint("to go on with it: the same `twinspan apply` with --prune --yes");
+            return error.hint("to continue it: the same `twinspan apply` with --prune --yes");
         }
         error
-            .hint(format!("to go on with the undo: twinspan undo {short}"))
+            .hint(format!("to continue the undo: twinspan undo {short}"))
             .hint(format!("to call it off: twinspan resume {short} --forward"))
     }
 
     fn changed(&self, short: &str, changes: &PlanChanges) -> CommandError {
         let mut page = Page::new(Width::WHOLE);
-        page.line(0, &format!("run {short} and what was given now differ:"));
+        page.line(0, &format!("run {short} differs from the given plan and inputs:"));
         changes.lines().iter().for_each(|line| page.line(4, &format!("  {line}")));
         let data = serde_json::to_value(changes).unwrap_or(Value::Null);
         CommandError::new(
@@ -306,7 +310,7 @@ impl Apply<'_> {
         self.driver.drive(self.ui, &[run], from, options).await
     }
 
-    /// Where lines of JSON are asked for: what is done with which run.
+    /// With JSON lines: what is done with which run.
     fn line(&self, action: &str, run: RunId) -> Result<(), CommandError> {
         if self.ui.output() != Output::Jsonl {
             return Ok(());
@@ -316,7 +320,7 @@ impl Apply<'_> {
         })))
     }
 
-    /// The end of a run that was driven: what is left over, the summary, the exit code.
+    /// Finishes a driven run: left-over resources, summary, exit code.
     async fn end(&self, applied: Applied) -> Result<Exit, CommandError> {
         let Applied { action, mut driven } = applied;
         let mut left = None;
@@ -336,7 +340,7 @@ impl Apply<'_> {
         json!({ "key": self.key, "action": action, "left_over": left })
     }
 
-    /// Says what is left over, or prunes it; with the run whose pruning did not come to an end.
+    /// Lists left-over resources, or prunes them; also returns the run whose pruning did not finish.
     async fn left_over(
         &self,
         latest: RunId,
@@ -356,7 +360,7 @@ impl Apply<'_> {
         Ok((left, stopped))
     }
 
-    /// Nothing changed since the last run was done: reads everything again, and repairs it where that is asked for.
+    /// Without changes since the last finished run: verifies it, and repairs drift with `--repair`.
     async fn verify(&self, state: &RunState) -> Result<Exit, CommandError> {
         let Some(run) = state.run() else { return Err(CommandError::bug("a run has no id")) };
         let short = run.short();

@@ -9,12 +9,12 @@ use crate::exit::Exit;
 use crate::signals;
 use crate::ui::Ui;
 
-/// Let a step that waits for approval go on
+/// Approve a step that waits for approval
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     of: StepArg,
-    /// Speak for this identity or person: one of those who may approve. It is recorded, and not proven
+    /// Approve for this identity or person: one of the approvers. It is recorded, and not proven
     #[arg(long = "as", value_name = "NAME")]
     speaks_for: Option<String>,
     #[command(flatten)]

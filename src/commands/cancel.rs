@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::signals;
 use crate::ui::Ui;
 
-/// Begin nothing more, for good
+/// Cancel a run: begin no further step
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

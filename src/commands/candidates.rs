@@ -1,4 +1,4 @@
-//! `candidates`: not for people. What may come next on a command line: the shells' completions ask for it.
+//! `candidates`: the words that may come next on a command line. Not for people: the shells' completions call it.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::ui::{Text, Ui};
 use crate::{plan_file, run_reference, step_kinds};
 
-/// Print what may come next on a command line
+/// Print the words that may come next on a command line
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The words after `twinspan`, the last of them unfinished or empty
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     words: Vec<String>,
 }
 
-/// Commands that take a step, and how many words come after it.
+/// Commands that take a step, and how many more words follow it.
 const OF_STEP: [(&str, usize); 8] = [
     ("approve", 0),
     ("reject", 0),
@@ -39,10 +39,10 @@ const OF_RUN: [&str; 10] =
 /// Commands that take a plan.
 const OF_PLAN: [&str; 4] = ["run", "preview", "rehearse", "validate"];
 
-/// What stands on the line before the word that is completed.
+/// The command line before the word that is completed.
 struct Line<'a> {
     verb: &'a str,
-    /// Words that are no options nor their values.
+    /// Words that are neither options nor values of options.
     words: Vec<&'a str>,
     /// The option whose value is completed.
     option: Option<&'a str>,
@@ -50,7 +50,7 @@ struct Line<'a> {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let Some((last, before)) = args.words.split_last() else { return Ok(Exit::Done) };
-    // Whatever cannot be read has no candidates: a line that is being typed is no place for errors.
+    // Nothing readable means no candidates: errors would disturb a line that is being typed.
     let candidates = candidates(ui, app, before).await.unwrap_or_default();
     let fitting: Vec<&String> = candidates.iter().filter(|word| word.starts_with(last.as_str())).collect();
     for word in fitting {
@@ -118,7 +118,7 @@ async fn of_step(app: &App, verb: &str, words: &[&str], more: usize) -> Option<V
     }
 }
 
-/// The choices that the step has now.
+/// The choices that the step accepts now.
 fn choices(state: &RunState, step: &str) -> Vec<String> {
     let actor = twinspan_engine::Actor(String::new());
     let known = [
@@ -147,7 +147,7 @@ async fn state(app: &App, run: Option<&str>) -> Option<RunState> {
 }
 
 impl<'a> Line<'a> {
-    /// Reads the words before the one that is completed; `None`: there is no command among them.
+    /// Parses the words before the completed one; `None`: they contain no command.
     fn of(before: &'a [String]) -> Option<Self> {
         let cli = Cli::command();
         let mut words = Vec::new();

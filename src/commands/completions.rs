@@ -1,4 +1,5 @@
-//! `completions`: for a shell. What only the journal and plan files know is asked for while a line is typed.
+//! `completions`: a script for a shell. Values from the journal and from plan files are requested while a line is
+//! typed.
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -12,13 +13,13 @@ use crate::ui::{Text, Ui};
 /// Print completions for a shell
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which shell
+    /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
 pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
-    // Into memory first: the generator panics when its reader goes away.
+    // Into memory first: the generator panics when the reader of stdout closes it.
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "twinspan", &mut text);
     ui.text(&Text::document(&String::from_utf8_lossy(&text)))?;
@@ -26,7 +27,7 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
     Ok(Exit::Done)
 }
 
-/// Runs, steps, choices, inputs, kinds and identities: `twinspan candidates` knows them; the rest is as generated.
+/// Completion of runs, steps, choices, inputs, kinds and identities by `twinspan candidates`; the rest is generated.
 fn dynamic(shell: Shell) -> &'static str {
     match shell {
         Shell::Bash => {

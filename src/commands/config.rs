@@ -1,4 +1,4 @@
-//! `config`: what is configured.
+//! `config`: shows or checks the configuration.
 
 use crate::app::App;
 use crate::commands::{config_check, config_show};
@@ -6,13 +6,13 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::Ui;
 
-/// Show each setting in force and where it was said, or sign in as each identity; no secret
+/// Show each setting in force and its source, or sign in as each identity; secrets are not shown
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes of --check: 0 signed in or left to somebody else, 1 no answer, 4 refused, 64 nothing to try."
+    after_help = "Exit codes of --check: 0 signed in or without a credential here, 1 no response, 4 refused, 64 nothing to try."
 )]
 pub(crate) struct Args {
-    /// Sign in as each identity, and show as whom, for which tenant, until when
+    /// Sign in as each identity, and show its account, tenant and expiry
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         return config_check::run(ui, app, args.sign_ins).await;
     }
     if args.sign_ins.is_given() {
-        return Err(CommandError::usage("a plan, inputs and tenants are for signing in")
+        return Err(CommandError::usage("a plan, inputs and tenants need --check")
             .hint("twinspan config --check PLAN --inputs FILE"));
     }
     config_show::run(ui, app).await

@@ -1,4 +1,4 @@
-//! `config --check`: signs in as each identity and shows as whom. Nothing secret is shown.
+//! `config --check`: signs in as each identity and shows its account. Secrets are not shown.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::ui::{BAD, GOOD, Text, Ui, WAIT};
 use crate::view::{Page, SCHEMA, counted};
 use crate::{clouds, known_identities, plan_file, step_kinds, tenant_lookup};
 
-/// Where what is said of a sign-in stands.
+/// Column at which the details of a sign-in begin.
 const INDENT: usize = 15;
-/// A certificate that ends within this time has to be renewed now: whoever gives a new one needs a while.
+/// A certificate that ends within this time is marked for renewal, because a renewal takes time.
 const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Which identities, in which tenants.
+/// The identities and tenants to check.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
     /// Check the identities of this plan (default: those of the configuration)
@@ -49,7 +49,7 @@ struct View {
     r#type: &'static str,
     cloud: String,
     sign_ins: Vec<SignInView>,
-    /// Identities that could not be tried: no tenant is known for them.
+    /// Identities that were not tried, because their tenant is not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     no_tenant: Vec<String>,
 }
@@ -80,10 +80,10 @@ struct SignInView {
 #[serde(rename_all = "kebab-case")]
 enum State {
     SignedIn,
-    /// `none`, or nothing configured: its steps wait for somebody else.
+    /// `none`, or nothing configured: its steps wait for another person.
     NoCredential,
     Refused,
-    /// Nobody said no; nobody answered, or not now.
+    /// No response, or a temporary failure: neither signed in nor refused.
     NoAnswer,
 }
 
@@ -117,7 +117,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: CheckArgs) -> Result<Exit, Com
     Ok(exit)
 }
 
-/// Identities with their tenants, and names of those without one.
+/// Identities with their tenants, and the names of identities without a tenant.
 fn chosen(
     ui: &Ui,
     app: &App,
@@ -253,7 +253,7 @@ impl SignInView {
             State::SignedIn => (GOOD, "signed in"),
             State::NoCredential => (WAIT, "no credential"),
             State::Refused => (BAD, "refused"),
-            State::NoAnswer => (BAD, "no answer"),
+            State::NoAnswer => (BAD, "no response"),
         };
         let credential = self.credential.unwrap_or("not configured");
         page.line(
@@ -274,7 +274,7 @@ impl SignInView {
             let at = at.strftime("%Y-%m-%d %H:%M:%SZ");
             if left < SOON {
                 let days = usize::try_from(left.as_hours() / 24).unwrap_or(0);
-                format!("{WAIT}ends {at}, in {}: renew it before{WAIT:#}", counted(days, "day"))
+                format!("{WAIT}ends {at}, in {}: renew it before that time{WAIT:#}", counted(days, "day"))
             } else {
                 format!("ends {at}")
             }
@@ -285,7 +285,7 @@ impl SignInView {
         let wait: Option<&Wait> = error.wait.as_deref();
         line("who", wait.and_then(|wait| wait.who.as_deref()));
         line("otherwise", wait.and_then(|wait| wait.otherwise.as_deref()));
-        // Somebody will copy it.
+        // Not wrapped, because people copy it.
         if let Some(action) = wait.and_then(|wait| wait.action.as_deref()).or(error.hint.as_deref()) {
             page.whole(&format!("  {:11}  {action}", "do"));
         }

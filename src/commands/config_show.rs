@@ -1,4 +1,4 @@
-//! `config`: each setting in force, and where it was said.
+//! `config`: each setting in force, and its source.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub(crate) async fn run(ui: &Ui, app: &App) -> Result<Exit, CommandError> {
     Ok(Exit::Done)
 }
 
-/// What only flags and the environment say.
+/// Settings that only flags and the environment can set.
 fn ways_of_talking(app: &App) -> Vec<Setting> {
     let global = app.global();
     let name = |value: Option<clap::builder::PossibleValue>| {
@@ -102,7 +102,7 @@ fn words(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
-        // Where a secret is.
+        // The source of a secret.
         Value::Object(fields) => {
             let place = fields.iter().map(|(kind, value)| format!("({kind} {})", words(value)));
             place.collect::<Vec<_>>().join(" ")

@@ -10,30 +10,30 @@ use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::{signals, step_pattern};
 
-/// Settle a step that needs a decision
+/// Resolve a step that needs a decision
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Id of the run, as everywhere (default: the only open run), and the step; with *, every step that it fits and
-    /// that has this choice: 'members[*]'
+    /// Id of the run, as everywhere (default: the only open run), and the step; with *, every matching step that
+    /// has this choice: 'members[*]'
     #[arg(value_names = ["RUN", "STEP"], num_args = 1..=2, required = true)]
     of: Vec<String>,
-    /// How
+    /// The decision
     #[arg(value_name = "CHOICE")]
     choice: ChoiceArg,
     #[command(flatten)]
     reason: ReasonArg,
 }
 
-/// How a decision is settled.
+/// The choices of a decision.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ChoiceArg {
-    /// Take what is there as it is
+    /// Accept the existing resource as it is
     Adopt,
-    /// Write ours over it
+    /// Overwrite the existing resource with what the plan wants
     Overwrite,
-    /// Remove it and make it anew
+    /// Delete the existing resource and create it again
     Recreate,
-    /// Give the step up
+    /// Fail the step
     Abort,
 }
 

@@ -1,4 +1,4 @@
-//! `doctor`: is everything in order on this machine? Nothing is changed, and nobody is signed in.
+//! `doctor`: checks journal, machine and configuration. It changes nothing and signs in no identity.
 
 use crate::app::App;
 use crate::doctor::DoctorView;
@@ -6,10 +6,10 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::Ui;
 
-/// Look the journal, this machine and the configuration over; nothing is changed or sent
+/// Check the journal, this machine and the configuration; nothing is changed or sent
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 all well, 1 something is wrong, 3 there is no journal (and nothing else is wrong)."
+    after_help = "Exit codes: 0 no problem, 1 at least one problem, 3 there is no journal (and no other problem)."
 )]
 pub(crate) struct Args {}
 

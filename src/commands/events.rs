@@ -1,4 +1,4 @@
-//! `events`: what happened in a run, one line each.
+//! `events`: the events of a run, one line each.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::ui::{DIM, STRONG, Text, Ui};
 use crate::view::{EventView, SCHEMA, Words, stamp, step};
 use crate::{drive, failures, run_reference};
 
-/// Show what happened in a run
+/// Show the events of a run
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     run: OptionalRunArg,
-    /// Go on until the run ends
+    /// Continue until the run ends
     #[arg(long, short)]
     follow: bool,
     /// Begin at this event
@@ -55,7 +55,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
             print(ui, run, recorded)?;
             next = Seq(recorded.seq.0 + 1);
         }
-        // An ended run can be taken back later: only an end that is the last event ends this.
+        // An ended run can be undone later: only an end that is the last event ends the command.
         if matches!(news.last().map(|last| &last.event), Some(Event::RunEnded { .. })) {
             return Ok(Exit::Done);
         }
@@ -65,7 +65,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }
 }
 
-/// One line; under JSON one object a line, so that it can be followed.
+/// One line; with JSON one object per line, so that it can be followed.
 fn print(ui: &Ui, run: RunId, recorded: &Recorded) -> Result<(), CommandError> {
     if ui.output() != Output::Text {
         return ui.line(&EventView::new(run, recorded));

@@ -1,4 +1,4 @@
-//! `explain`: what a code of a diagnostic means, and the exit codes.
+//! `explain`: explains the code of a diagnostic, or lists the exit codes.
 
 use serde_json::json;
 

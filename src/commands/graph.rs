@@ -14,14 +14,15 @@ use crate::{plan_file, step_kinds};
 
 /// Show in which order the steps of a plan run, and why
 ///
-/// A step waits for what it reads an output of, for what it names in `needs`, and for each gate (`approval`, `delay`) that is
-/// written before it in the same list of steps. The three are told apart.
+/// A step waits for the steps whose outputs it reads, for those that it names in `needs`, and for each barrier
+/// (`approval`,
+/// `delay`) written before it in the same list of steps. The output marks each reason.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
     #[arg(value_name = "PLAN")]
     plan: PathBuf,
-    /// How it is drawn
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
@@ -31,7 +32,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let registry = step_kinds::described()?;
     let file = plan_file::read(ui, &args.plan, registry.catalog())?;
-    // The order is that of the plan; inputs that are given are checked all the same.
+    // The graph does not depend on inputs; inputs that are given are checked anyway.
     if args.inputs.is_given() {
         let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
         plan_file::bind(ui, &file, &raw)?;

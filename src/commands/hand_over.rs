@@ -1,4 +1,4 @@
-//! `hand-over`: what an identity still has to do, for whoever has its credential.
+//! `hand-over`: the remaining tasks of an identity, for the person who has its credential.
 
 use clap::ValueEnum;
 use twinspan_engine::{Backend, Foreseen, Goal, Outlook, RunState, SystemClock, foresee};
@@ -12,7 +12,7 @@ use crate::hand_over::{self, HandOverView};
 use crate::ui::{Text, Ui};
 use crate::{failures, run_reference, step_kinds};
 
-/// Show what an identity has to do, as a page or a script for its owner
+/// Show what an identity still has to do, as a page or a script for its owner
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     format: Format,
 }
 
-/// How it is written.
+/// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// A page for the terminal; with --output json, its data
@@ -69,7 +69,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     Ok(Exit::Done)
 }
 
-/// A run that has ended, or is being taken back, has nothing to hand over.
+/// Whether the run goes forward: an ended or undone run has nothing to hand over.
 fn goes_forward(state: &RunState) -> bool {
     state.outcome().is_none() && state.control().goal == Goal::Finish
 }

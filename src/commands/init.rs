@@ -1,4 +1,4 @@
-//! `init`: a starter plan, its inputs and a configuration. Nothing is ever overwritten.
+//! `init`: writes a starter plan, its inputs and a configuration. It never overwrites a file.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use crate::ui::{Text, Ui, document};
 /// Write a starter plan, its inputs and a configuration
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where to (default: here); made if it is not there
+    /// The folder (default: the current one); created if it does not exist
     #[arg(value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
@@ -46,7 +46,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let view = document(json!({ "folder": folder, "written": written, "kept": kept }));
     ui.data(&view, || {
         let written = written.iter().map(|name| format!("written  {name}\n"));
-        let kept = kept.iter().map(|name| format!("kept     {name} (it was there)\n"));
+        let kept = kept.iter().map(|name| format!("kept     {name} (it exists)\n"));
         Text::document(&written.chain(kept).collect::<String>())
     })?;
     ui.talk("next: put your own values into cross-tenant-connection.inputs.yaml, then");
@@ -54,7 +54,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     Ok(Exit::Done)
 }
 
-/// Whether the file was new.
+/// Writes the file unless it exists; returns whether it was written.
 fn write_new(path: &Path, text: &str) -> Result<bool, CommandError> {
     let refuse = |error: io::Error| CommandError::file(Exit::Failed, "the file", path, &error);
     match OpenOptions::new().write(true).create_new(true).open(path) {

@@ -53,7 +53,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
             let filter = Filter { open: args.open, limit: None, key, labels };
             backend.list(filter).await.map_err(failures::backend)?
         }
-        // No journal yet: no run.
+        // Without a journal there are no runs.
         None => Vec::new(),
     };
     runs.retain(|run| args.wants(run));

@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::{Text, Ui};
 
-/// Print the manual: every page, or that of one command
+/// Print the manual: every page, or the page of one command
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only the page of this command
@@ -31,7 +31,7 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
     }
     let mut manual = Vec::new();
     for page in shown {
-        // `twinspan undo` is the page twinspan-undo.
+        // The page of `twinspan undo` is named twinspan-undo.
         let name = page.get_bin_name().unwrap_or(page.get_name()).replace(' ', "-");
         clap_mangen::Man::new(page).title(name).render(&mut manual)?;
     }

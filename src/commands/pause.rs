@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::signals;
 use crate::ui::Ui;
 
-/// Send nothing more until the run is resumed
+/// Pause a run: send no further request until it is resumed
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -1,4 +1,5 @@
-//! `preview`: what a run would find and do, and what is missing for it, in both tenants. Nothing is written, nothing kept.
+//! `preview`: what a run would find and do, and what is missing for it, in both tenants. It writes nothing and stores
+//! nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::preview::PreviewView;
 use crate::ui::Ui;
 use crate::{failures, plan_file, rollouts, step_kinds, tenant_lookup};
 
-/// Look at both tenants, and tell what a run would find and do; nothing is written
+/// Show what a run would find and do in both tenants; nothing is written
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
@@ -27,7 +28,7 @@ pub(crate) struct Args {
     /// The run key that the run would have (default: the plan's name and its inputs of type tenant-id and scope)
     #[arg(long, value_name = "NAME")]
     key: Option<String>,
-    /// Exit with 0 where everything is so already, 1 on an error, and 2 where there is something to do or to wait for
+    /// Exit with 0 if nothing has to be done, 1 on an error, and 2 if a run would change a resource or wait
     #[arg(long)]
     detailed_exitcode: bool,
 }
@@ -42,10 +43,11 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    // It begins no run: the name only tells requests and stand-ins of this look apart from others.
+    // A preview begins no run: the id only marks its requests and stand-ins.
     let run = RunId::new();
     let performer = Arc::new(Performer::new(registry, Arc::clone(&clock)));
-    let failed = |error: twinspan_engine::StepError| CommandError::bug("the look broke off").cause(&error);
+    let failed =
+        |error: twinspan_engine::StepError| CommandError::bug("the preview was interrupted").cause(&error);
     let key = rollouts::key(args.key.as_deref(), &file.plan, &inputs)?;
     let rollout = rollout(app, key)?;
     let seen = preview(Arc::clone(&file.plan), inputs, run, rollout, performer).await.map_err(failed)?;
@@ -65,12 +67,12 @@ fn planned(ui: &Ui, app: &App, args: &Args, catalog: &Catalog) -> Result<(PlanFi
     Ok((file, inputs))
 }
 
-/// What the journal knows of earlier runs of the key; a preview needs none.
+/// The earlier runs of the key in the journal; a preview also works without a journal.
 fn rollout(app: &App, key: RunKey) -> Result<Rollout, CommandError> {
     let earlier = match app.reader() {
         Ok(Some(backend)) => backend.earlier(&key).map_err(failures::backend)?,
         Ok(None) => Vec::new(),
-        // A journal in which no run was ever started.
+        // A journal without runs.
         Err(error) if error.exit == Exit::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };

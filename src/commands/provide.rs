@@ -1,4 +1,4 @@
-//! `provide`: a person states an output that cannot be read.
+//! `provide`: a person provides an output that cannot be read.
 
 use twinspan_engine::{Backend, ItemView, RunState, Signal};
 use twinspan_plans::nearest;
@@ -10,14 +10,14 @@ use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::{failures, signals, stated_output};
 
-/// State an output that cannot be read: a claim, until a check proves it
+/// Provide an output that cannot be read; it is a claim until a check proves it
 #[derive(Debug, clap::Args)]
 #[command(allow_missing_positional = true)]
 pub(crate) struct Args {
     /// Id of the run: whole, its beginning, or its last eight digits (default: the only open run)
     #[arg(value_name = "RUN")]
     run: Option<String>,
-    /// The output, and what it is; text as it is, anything else as JSON
+    /// The output and its value; text as it is, anything else as JSON
     #[arg(value_name = "STEP.OUTPUT=VALUE", required = true)]
     stated: String,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     signals::send(ui, app, &backend, run, signal, args.reason.reason).await
 }
 
-/// Step, output and value. Names of steps may hold dots and equals signs, so the longest that fits is the step.
+/// Step, output and value. Step names may contain dots and equals signs, so the longest matching step is used.
 fn split<'a, 't>(
     state: &'a RunState,
     text: &'t str,

@@ -1,4 +1,4 @@
-//! `recover`: what a journal lost, and going on without it.
+//! `recover`: shows what a journal lost, and accepts the loss.
 
 use serde_json::json;
 use twinspan_engine::{Acceptance, BackendError, Clock, SystemClock, recover_journal};
@@ -10,15 +10,15 @@ use crate::exit::Exit;
 use crate::failures;
 use crate::ui::{GOOD, Text, Ui, WAIT, document};
 
-/// Say what a journal lost, and accept the loss
+/// Show what a journal lost, and accept the loss
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Without --accept-loss nothing is changed. What the lost commits sent is not in the journal any more: after a \
-                  loss was accepted, `twinspan preview` and `twinspan verify` show what is in Azure. Files that do not fit are \
-                  kept beside the journal as *.lost-TIME. Exit codes: 0 nothing is lost, or the loss was accepted; 74 something is lost."
+    after_help = "Without --accept-loss nothing is changed. Requests of the lost commits are missing in the journal: after a loss \
+                  is accepted, `twinspan preview` and `twinspan verify` show what exists in Azure. Files that do not fit are kept \
+                  beside the journal as *.lost-TIME. Exit codes: 0 nothing is lost, or the loss was accepted; 74 commits are lost."
 )]
 pub(crate) struct Args {
-    /// Use the journal without what it lost; this is recorded in it
+    /// Use the journal without the lost commits; the loss is recorded in it
     #[arg(long)]
     accept_loss: bool,
     #[command(flatten)]
@@ -44,11 +44,12 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         (Some(BackendError::Refused { message, .. }), true) => {
             let view = document(json!({ "lost": message, "accepted": true }));
             ui.data(&view, || Text::line(&format!("{WAIT}accepted{WAIT:#}  {message}")))?;
-            ui.talk("what the lost commits sent may be in Azure and is not in the journal");
+            ui.talk("resources of the lost commits may exist in Azure and are missing in the journal");
             ui.talk("next: twinspan list --open");
             Ok(Exit::Done)
         }
-        (Some(lost), _) => Err(failures::backend(lost)
-            .hint("to use the journal without what it lost: `twinspan recover --accept-loss --reason TEXT`")),
+        (Some(lost), _) => Err(failures::backend(lost).hint(
+            "to use the journal without the lost commits: `twinspan recover --accept-loss --reason TEXT`",
+        )),
     }
 }

@@ -1,4 +1,4 @@
-//! `rehearse`: carry out a plan against a simulated Azure, in virtual time.
+//! `rehearse`: runs a plan against a simulated Azure, in virtual time.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::simulated::{self, WorldChoice};
 use crate::ui::Ui;
 use crate::{plan_file, rehearsal, step_kinds};
 
-/// Carry out a plan against a simulated Azure, in virtual time
+/// Rehearse a plan against a simulated Azure, in virtual time
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
@@ -24,23 +24,24 @@ pub(crate) struct Args {
     inputs: InputArgs,
     #[command(flatten)]
     world: WorldChoice,
-    /// Let these faults happen: a JSON list, as /_sim/faults takes it
+    /// Inject these faults: a JSON list, as for /_sim/faults
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// Let an identity of the plan sign in as a person or as the application (can be repeated; default: as the world or its
-    /// steps say)
+    /// The principal type with which an identity of the plan signs in: a user or the application (can be repeated;
+    /// default: as
+    /// the world or its steps say)
     #[arg(long, value_name = "NAME=user|app")]
     identity: Vec<String>,
     /// Seed of every random choice
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
-    /// Nobody plays the people: stop where one is waited for
+    /// Stop where a run waits for a person, instead of simulating the person
     #[arg(long)]
     manual: bool,
-    /// Rehearse the way back too: take everything back at the end
+    /// Also rehearse the undo: undo the run at the end
     #[arg(long)]
     undo: bool,
-    /// Really run the programs of `command` steps that the configuration allows
+    /// Execute the programs of `command` steps that the configuration allows
     #[arg(long)]
     run_commands: bool,
     /// Make the simulated world wrong on purpose (can be repeated)

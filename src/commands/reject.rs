@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::signals;
 use crate::ui::Ui;
 
-/// Refuse a step that waits for approval
+/// Reject a step that waits for approval
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `repair`: mend what has drifted in a run, also in one that is done.
+//! `repair`: repairs drift of a run, also of one that is done.
 
 use std::sync::Arc;
 
@@ -19,15 +19,15 @@ use crate::ui::{STRONG, Ui};
 use crate::view::VerificationView;
 use crate::{failures, run_reference, signals, step_kinds, verification};
 
-/// Mend what has drifted: look at everything again, then make, write over or make anew what is not as it was
+/// Repair drift: check every step again, then create, overwrite or recreate what has drifted
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     of: StepArg,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Return as soon as only people, approvals, permissions or credentials are waited for
+    /// Return as soon as the run waits only for people, approvals, permissions or credentials
     #[arg(long)]
     until_blocked: bool,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
-    // A missing journal or step is said before the configuration is looked at.
+    // Report a missing journal or step before the configuration is read.
     let reader = app.existing()?;
     let run = run_reference::find_or_latest(&*reader, args.of.run.as_deref()).await?;
     let step = signals::step(&reader, run, &args.of.step).await?;
@@ -46,7 +46,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let backend = app.open(Arc::clone(&registry))?;
     let clock = Arc::new(SystemClock);
     let performer = Arc::new(Performer::new(registry, clock.clone()));
-    ui.talk(&format!("looking at run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), state.name()));
+    ui.talk(&format!("checking run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), state.name()));
     let found = verification::of(app, &backend, &performer, run, args.reason.reason.clone()).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     let mends = mends(&state, &step).map_err(not_repairable)?;
@@ -58,11 +58,11 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let preview = RepairView::new(run, &state, &step, &mends);
     let (changes, width) = (preview.changes_something(), ui.talk_width());
     if changes && !args.yes && !ui.interactive() {
-        let refused = CommandError::usage("repair changes things, and nobody can be asked here")
-            .hint("read what it would do, ask the owners that it names, then say --yes");
+        let refused = CommandError::usage("repair changes resources, and no terminal is there to confirm it")
+            .hint("read the planned changes, ask the owners that they name, then add --yes");
         return Err(refused.findings(preview.text(width), preview.data()?));
     }
-    // Whose it is, and that it may have been meant, is said whether or not somebody is asked.
+    // Owner and possible intent of a change are shown with and without a confirmation.
     if changes {
         ui.talk_text(&preview.text(width));
     }
@@ -80,9 +80,9 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let from = [(run, Seq(state.seq().0 + 1))];
     let options = DriveOptions { until_blocked: args.until_blocked, ..DriveOptions::default() };
     let driven = match driver.drive(ui, &[run], &from, options).await {
-        // Its live driver has the request in the inbox, and repairs it there.
+        // The process that drives the run receives the signal and repairs the step.
         Err(error) if error.exit == Exit::Held => {
-            ui.talk(&format!("{}: it is asked to repair {step}", error.message));
+            ui.talk(&format!("{}: that process was told to repair {step}", error.message));
             ui.talk(&format!("next: twinspan events {} --follow", run.short()));
             return Ok(Exit::Waiting);
         }
@@ -99,7 +99,7 @@ fn not_repairable(refused: NotRepairable) -> CommandError {
     }
 }
 
-/// It stands as it was proven, or nobody can tell.
+/// The result if no repair is needed, or if it is not known whether one is needed.
 fn nothing_to_do(
     ui: &Ui,
     state: &RunState,
@@ -115,13 +115,13 @@ fn nothing_to_do(
             Ok(Exit::Waiting)
         }
         Some(_) => {
-            ui.talk(&format!("{step} and what it needs stand as they were proven: nothing to repair"));
+            ui.talk(&format!("{step} and the steps that it needs are in sync: nothing to repair"));
             Ok(Exit::Done)
         }
-        // It was never proven, and nothing that it needs has drifted.
+        // The step was never proven, and no step that it needs has drifted.
         None => {
-            Err(CommandError::usage(format!("{step} is not done, and nothing that it needs has drifted"))
-                .hint(format!("`{}` says what it stopped at", command(&["why", &run.short(), &step.0]))))
+            Err(CommandError::usage(format!("{step} is not done, and no step that it needs has drifted"))
+                .hint(format!("`{}` shows where it stopped", command(&["why", &run.short(), &step.0]))))
         }
     }
 }

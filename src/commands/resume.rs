@@ -1,4 +1,4 @@
-//! `resume`: drive runs on.
+//! `resume`: continues runs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::ui::{STRONG, Ui};
 use crate::view::counted;
 use crate::{failures, run_reference, signals, step_kinds, unset_secrets};
 
-/// Drive runs on, also after a crash, a reboot or a pause
+/// Resume runs, also after a crash, a reboot or a pause
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Ids of runs: whole, their beginning, or their last eight digits (default: the only open run)
@@ -27,16 +27,16 @@ pub(crate) struct Args {
     /// Every open run
     #[arg(long)]
     all: bool,
-    /// Take a lease over at once, without waiting until it expires; not from a process that is running on this machine
+    /// Take over a lease at once, without waiting until it expires; not from a process that is running on this machine
     #[arg(long)]
     steal: bool,
-    /// Return as soon as only people, approvals, permissions or credentials are waited for
+    /// Return as soon as the run waits only for people, approvals, permissions or credentials
     #[arg(long)]
     until_blocked: bool,
-    /// Also go on with undos that were interrupted
+    /// Also continue interrupted undos
     #[arg(long, conflicts_with = "forward")]
     undo: bool,
-    /// Call an undo off: keep what is deleted so far, and create it anew on the way forward
+    /// Call an undo off: go forward again, and create again what is deleted so far
     #[arg(long, conflicts_with = "all")]
     forward: bool,
     /// Write a summary: JUnit for FILE.xml, Markdown otherwise
@@ -48,7 +48,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
-    // A missing journal is said before the configuration is looked at.
+    // Report a missing journal before the configuration is read.
     drop(app.existing()?);
     let registry = step_kinds::live(app)?;
     let backend = app.open(Arc::clone(&registry))?;
@@ -62,14 +62,14 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     for run in &chosen {
         let state = match backend.load(*run).await.map_err(failures::backend) {
             Ok(state) => state,
-            // One run that cannot be read does not keep the others from moving.
+            // One unreadable run does not stop the others.
             Err(error) if chosen.len() > 1 => {
                 refused.push((*run, error));
                 continue;
             }
             Err(error) => return Err(error),
         };
-        // A secret that this process does not have does not come by waiting. It keeps no other run from moving.
+        // Waiting does not supply a secret that this process lacks, so the run is refused; the other runs continue.
         if let Some(inputs) = state.inputs()
             && let Err(error) = unset_secrets::refuse(app, state.plan(), inputs)
         {
@@ -80,7 +80,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
             return Err(error);
         }
         runs.push(*run);
-        // What happened before was shown before.
+        // Earlier events were shown by earlier commands.
         from.push((*run, Seq(state.seq().0 + 1)));
         ui.talk(&format!("run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), state.name()));
         if args.forward {
@@ -90,7 +90,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         let holder = backend.summary(*run).map_err(failures::backend)?.holder;
         if let Some(LeaseHolder { expires: Some(left), .. }) = holder.as_ref().filter(|_| !args.steal) {
             ui.talk(&format!(
-                "  it is driven by {}; waiting up to {} s for a sign of life (--steal takes over at once)",
+                "  the lease holder is {}; waiting up to {} s for its heartbeat (--steal takes over at once)",
                 holder.iter().map(ToString::to_string).collect::<String>(),
                 left.as_secs_f64().ceil()
             ));
@@ -119,7 +119,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let mut driven = match &runs[..] {
         [] => Driven { runs: Vec::new(), refused: Vec::new(), stopped: None },
         runs => match driver.drive(ui, runs, &from, options).await {
-            // The only run that could be read: what is wrong with the others is told, too.
+            // The only readable run: the problems of the other runs are reported, too.
             Err(error) if !refused.is_empty() && runs.len() == 1 => {
                 Driven { runs: Vec::new(), refused: vec![(runs[0], error)], stopped: None }
             }
@@ -133,7 +133,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     driver.close(ui, &driven).await
 }
 
-/// Calls the undo of a run off, and says what is deleted by then.
+/// Calls off the undo of a run, and lists what is deleted by then.
 async fn call_undo_off(
     ui: &Ui,
     app: &App,
@@ -153,7 +153,7 @@ async fn call_undo_off(
     ui.talk(&match deleted.len() {
         0 => "undo called off; nothing is deleted so far".to_owned(),
         count => format!(
-            "undo called off; {} deleted so far, created anew on the way forward: {}",
+            "undo called off; {} deleted so far and created again: {}",
             counted(count, "step"),
             deleted.join(", ")
         ),
@@ -161,20 +161,20 @@ async fn call_undo_off(
     Ok(())
 }
 
-/// Only undos that were interrupted are open: deleting goes on only when that is asked for by name.
+/// The error if only interrupted undos are open: deletion continues only on explicit request.
 fn only_undos(left: &[RunId]) -> CommandError {
     let message = match left {
-        [one] => format!("the undo of run {} was interrupted; it is left alone", one.short()),
-        many => format!("the undos of {} runs were interrupted; they are left alone", many.len()),
+        [one] => format!("the undo of run {} was interrupted; resume does not continue it", one.short()),
+        many => format!("the undos of {} runs were interrupted; resume does not continue them", many.len()),
     };
     left.iter().take(UNDOS).fold(CommandError::new(Exit::Waiting, message), |error, run| {
         error
-            .hint(format!("twinspan undo {} goes on with the undo", run.short()))
-            .hint(format!("twinspan resume {} --forward calls it off", run.short()))
+            .hint(format!("to continue the undo: twinspan undo {}", run.short()))
+            .hint(format!("to call it off: twinspan resume {} --forward", run.short()))
     })
 }
 
-/// Of so many interrupted undos the commands are listed.
+/// Commands are listed for at most this many interrupted undos.
 const UNDOS: usize = 5;
 
 async fn chosen(ui: &Ui, backend: &dyn Backend, args: &Args) -> Result<Vec<RunId>, CommandError> {
@@ -184,7 +184,8 @@ async fn chosen(ui: &Ui, backend: &dyn Backend, args: &Args) -> Result<Vec<RunId
         let mut runs = Vec::new();
         let mut undos = Vec::new();
         for summary in open {
-            // A process on this machine drives it: that is told (exit 7). Any other undo is left alone, lest it is taken over.
+            // A process on this machine drives the undo: driving it reports that (exit 7). Other undos are not taken
+            // over.
             let driven_here = summary.holder.as_ref().is_some_and(|holder| holder.here);
             if summary.undo && !args.undo && !driven_here {
                 undos.push(summary.run);
@@ -198,8 +199,8 @@ async fn chosen(ui: &Ui, backend: &dyn Backend, args: &Args) -> Result<Vec<RunId
         for run in &undos {
             let short = run.short();
             ui.talk(&format!(
-                "the undo of run {short} was interrupted: left alone; go on with `twinspan undo {short}`, or call it off with \
-                 `twinspan resume {short} --forward`"
+                "the undo of run {short} was interrupted and is not resumed; continue it with `twinspan undo {short}`, or \
+                 call it off with `twinspan resume {short} --forward`"
             ));
         }
         return Ok(runs);

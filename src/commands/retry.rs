@@ -9,13 +9,13 @@ use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::{run_reference, signals};
 
-/// Try again now what waits, retries or has failed
+/// Retry now what waits, retries or has failed
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Id of the run: whole, its beginning, or its last eight digits (default: the only open run)
     #[arg(value_name = "RUN")]
     run: Option<String>,
-    /// The step (default: every one that can)
+    /// The step (default: every step that can be retried)
     #[arg(value_name = "STEP")]
     step: Option<String>,
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.backend()?;
     let (run, step) = match (&args.run, &args.step) {
-        // One word is a run, or a step of the only open one.
+        // A single word is a run, or a step of the only open run.
         (Some(word), None) => match run_reference::find(&*backend, word).await {
             Ok(run) => (run, None),
             Err(error) if error.exit != Exit::NotFound => return Err(error),

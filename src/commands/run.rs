@@ -28,10 +28,10 @@ pub(crate) struct Args {
     inputs: InputArgs,
     #[command(flatten)]
     rollout: RolloutArgs,
-    /// Return as soon as only people, approvals, permissions or credentials are waited for
+    /// Return as soon as the run waits only for people, approvals, permissions or credentials
     #[arg(long)]
     until_blocked: bool,
-    /// Accept the run, and send nothing until it is resumed
+    /// Start the run paused: send nothing until it is resumed
     #[arg(long)]
     paused: bool,
     /// Write a summary: JUnit for FILE.xml, Markdown otherwise
@@ -65,7 +65,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         inputs,
         starter: app.actor(),
         paused: args.paused,
-        // Nothing is more random than the id, and a replay has it.
+        // The id is random, and a replay has the same id.
         seed: run.0.as_u64_pair().1,
         rollout,
     };
@@ -98,13 +98,13 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     driver.close(ui, &driven).await
 }
 
-/// Another open run of the key is rarely meant: the two wait for each other where they change the same resource.
+/// Warns of another open run of the key: two runs wait for each other where they change the same resource.
 async fn say_open(ui: &Ui, backend: &SqliteBackend, key: &RunKey) -> Result<(), CommandError> {
     let runs = rollouts::runs(backend, key).await?;
     for open in runs.iter().filter(|run| !crate::view::ended(&run.status)) {
         let short = open.run.short();
         ui.warn(&format!(
-            "run {short} of key {key} is open too; to go on with it instead: twinspan resume {short}"
+            "run {short} of key {key} is open too; to continue it instead: twinspan resume {short}"
         ));
     }
     Ok(())

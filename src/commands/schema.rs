@@ -10,7 +10,7 @@ use crate::ui::{Text, Ui};
 pub(crate) struct Args {}
 
 pub(crate) async fn run(ui: &Ui, _app: &App, _args: Args) -> Result<Exit, CommandError> {
-    // Always the schema itself: editors read this file as it is.
+    // Always the bare schema: editors read this output as a file.
     let registry = crate::step_kinds::described()?;
     ui.text(&Text::document(&crate::docs::plan_schema(registry.catalog())))?;
     Ok(Exit::Done)

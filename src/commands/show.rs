@@ -1,4 +1,4 @@
-//! `show`: where a run stands.
+//! `show`: the status of a run and its steps.
 
 use twinspan_engine::{Backend, Clock, Filter, SystemClock};
 
@@ -10,7 +10,7 @@ use crate::ui::Ui;
 use crate::view::{Facts, RunView, StepView};
 use crate::{failures, run_reference};
 
-/// Show where a run stands
+/// Show the status of a run
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let backend = app.existing()?;
     let run = run_reference::find_or_latest(&*backend, args.run.run.as_deref()).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
-    // The list knows what the events cannot: whether a driver is alive.
+    // Only the list knows whether a process drives the run; the events do not.
     let listed = backend.list(Filter::default()).await.map_err(failures::backend)?;
     let listed = listed.into_iter().find(|summary| summary.run == run);
     let now = SystemClock.now();

@@ -1,4 +1,4 @@
-//! `sim`: the simulated Azure on loopback, for other programs.
+//! `sim`: serves the simulated Azure on loopback, for other programs.
 
 mod configuring;
 
@@ -26,17 +26,18 @@ pub(crate) struct Args {
     /// Start with the prerequisites met
     #[arg(long, conflicts_with = "world")]
     ready_world: bool,
-    /// Listen here; port 0 takes any free ports, port P takes P, P+1 and P+2
+    /// The address to listen on; port 0 takes any free ports, port P takes P, P+1 and P+2
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Write where it listens to this file, once it accepts connections
+    /// Write the addresses to this file when connections are accepted
     #[arg(long, value_name = "FILE")]
     ready: Option<PathBuf>,
     /// Write the root certificate to this file (default: beside the ready file, or in the temporary folder)
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Write a `twinspan.toml` into this folder, and the secrets beside it, with which every identity of the shipped plans
-    /// signs in here
+    /// Write a `twinspan.toml` and secret files into this folder, with which every identity of the shipped plans signs
+    /// in to
+    /// this simulator
     #[arg(long, value_name = "FOLDER")]
     configure: Option<PathBuf>,
 }
@@ -48,7 +49,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         (None, Some(ready)) => ready.with_extension("ca.pem"),
         (None, None) => std::env::temp_dir().join(format!("twinspan-sim-{}.ca.pem", std::process::id())),
     };
-    // Before anything listens: whoever sees the ready file may stop us at once.
+    // Before the simulator listens: a reader of the ready file may stop this process at once.
     let (mut interrupts, _token) = Interrupts::listen()?;
     let options = Options { listen: args.listen, ca_file, now: SystemClock.now() };
     let refuse = |error| {
@@ -76,6 +77,6 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     ui.talk("Ctrl-C ends it");
     interrupts.next().await;
     running.stop(Duration::from_secs(2)).await;
-    // Being stopped is how it ends.
+    // A stop is the normal end.
     Ok(Exit::Done)
 }

@@ -11,12 +11,12 @@ use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::{failures, signals, stated_output};
 
-/// Leave a step out
+/// Skip a step
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     of: StepArg,
-    /// Give an output that later steps read (can be repeated)
+    /// Provide an output that later steps read (can be repeated)
     #[arg(long = "value", value_name = "OUTPUT=VALUE")]
     values: Vec<String>,
     #[command(flatten)]

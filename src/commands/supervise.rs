@@ -1,11 +1,11 @@
-//! `supervise`: not for people. The process that a `command` step's program runs under; the driver starts it.
+//! `supervise`: the process that runs the program of a `command` step. Not for people: the driver starts it.
 
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ui::Ui;
 
-/// Run the program that the lock file on standard input asks for
+/// Run the program that the lock file on standard input names
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -15,7 +15,7 @@ pub(crate) async fn run(_ui: &Ui, _app: &App, _args: Args) -> Result<Exit, Comma
         Err(error) => {
             Err(CommandError::usage("standard input is not the lock file of a `command` step's attempt")
                 .cause(&error)
-                .hint("a driver starts this itself; `twinspan run` and `twinspan resume` are for people"))
+                .hint("a driver starts this process; use `twinspan run` and `twinspan resume`"))
         }
     }
 }

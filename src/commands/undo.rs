@@ -1,4 +1,4 @@
-//! `undo`: take back what a run made.
+//! `undo`: deletes what a run created.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::ui::{STRONG, Ui};
 use crate::undo_preview::{UndoView, UndoViews};
 use crate::{failures, rollouts, run_reference, step_kinds};
 
-/// Take back what a run made
+/// Undo a run: delete what it created, in reverse order
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Id of the run: whole, its beginning, or its last eight digits (default: the only run of the journal)
@@ -26,13 +26,13 @@ pub(crate) struct Args {
     /// Undo every run of this key, newest first
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     key: Option<String>,
-    /// Only show what would be taken back, and what would be kept
+    /// Only show what would be deleted, and what would be kept
     #[arg(long)]
     preview: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Return as soon as only people, approvals, permissions or credentials are waited for
+    /// Return as soon as the run waits only for people, approvals, permissions or credentials
     #[arg(long)]
     until_blocked: bool,
     #[command(flatten)]
@@ -50,12 +50,14 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         preview.show(ui)?;
         return Ok(Exit::Done);
     }
-    // What was confirmed goes on without being asked again.
+    // An undo that was confirmed once continues without another confirmation.
     if !args.yes && !states.iter().all(RunState::is_undone_now) {
         preview.say(ui);
         if !ui.interactive() {
-            return Err(CommandError::usage("undo removes things, and nobody can be asked here")
-                .hint("read `twinspan undo --preview` first, then say --yes"));
+            return Err(CommandError::usage(
+                "undo deletes resources, and no terminal is there to confirm it",
+            )
+            .hint("read `twinspan undo --preview` first, then add --yes"));
         }
         if !ui.confirm(&preview.question()) {
             return Err(CommandError::usage("not confirmed; nothing was done"));
@@ -76,9 +78,9 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     for state in &states {
         let Some(run) = state.run() else { continue };
         let driven = match undo(ui, app, &driver, &args, state, run).await {
-            // Its live driver has the request in the inbox, and takes it back there.
+            // The process that drives the run receives the signal and undoes the run.
             Err(error) if error.exit == Exit::Held => {
-                ui.talk(&format!("{}: it is asked to take the run back", error.message));
+                ui.talk(&format!("{}: that process was told to undo the run", error.message));
                 ui.talk(&format!("next: twinspan events {} --follow", run.short()));
                 return Ok(Exit::Waiting);
             }
@@ -88,14 +90,14 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         all.runs.extend(driven.runs);
         all.stopped = driven.stopped;
         if !undone {
-            // What an older run created may be needed by what is left of this one.
+            // The remaining resources of this run may need what an older run created.
             break;
         }
     }
     driver.close(ui, &all).await
 }
 
-/// The runs that are meant, newest first, and the key that was given.
+/// The selected runs, newest first, and the given key.
 async fn chosen(
     reader: &SqliteBackend,
     args: &Args,

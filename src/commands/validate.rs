@@ -1,4 +1,4 @@
-//! `validate`: the plan, and inputs where some are given, without any network access.
+//! `validate`: checks the plan, and inputs if given, without network access.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::ui::{GOOD, Text, Ui, document};
 use crate::view::counted;
 use crate::{advice, plan_file, step_kinds};
 
-/// Check a plan without any network access
+/// Check a plan without network access
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
@@ -27,7 +27,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let registry = step_kinds::described()?;
     let file = plan_file::read(ui, &args.plan, registry.catalog())?;
     let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
-    // Without inputs the plan alone is checked: which ones are missing, `run` says.
+    // Without inputs only the plan is checked; `run` reports missing inputs.
     let bound = !raw.is_empty();
     let advice = match bound {
         true => advice::of(&file.plan, &plan_file::bind(ui, &file, &raw)?),

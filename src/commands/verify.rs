@@ -1,4 +1,4 @@
-//! `verify`: run every check again, and say what has drifted.
+//! `verify`: runs every check again, and reports drift.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::ui::Ui;
 use crate::view::{VerificationView, VerificationsView};
 use crate::{failures, run_reference, step_kinds, verification};
 
-/// Read everything again that a run proved, and say what has drifted; sends nothing
+/// Verify a run: read everything again that it proved, and report drift; nothing is written
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Id of the run: whole, its beginning, or its last eight digits (default: the only run of the journal)
@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
-    // A missing journal is said before the configuration is looked at.
+    // Report a missing journal before the configuration is read.
     drop(app.existing()?);
     let registry = step_kinds::live(app)?;
     let backend = app.open(Arc::clone(&registry))?;
@@ -73,7 +73,7 @@ async fn of(
     Ok(VerificationView::new(run, state.name(), found.began, &found.findings, found.remark, next))
 }
 
-/// What helps where something has drifted: a repair of the first step that one can repair, else the evidence.
+/// Suggested commands after drift: the repair of the first repairable step, else its evidence.
 pub(crate) fn helps(state: &RunState, run: RunId, findings: &[Finding]) -> Vec<String> {
     let drifted = || findings.iter().filter(|finding| finding.standing.is_drift());
     let repaired = |finding: &&Finding| mends(state, &finding.step).is_ok_and(|mends| !mends.is_empty());

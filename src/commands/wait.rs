@@ -1,4 +1,4 @@
-//! `wait`: for scripts. Returns when a run stands as asked; somebody else drives it.
+//! `wait`: for scripts. Returns when a run reaches a state; another process drives the run.
 
 use std::time::Duration;
 
@@ -17,17 +17,18 @@ use crate::ui::{DIM, GOOD, Text, Ui, WAIT};
 use crate::view::{Facts, Page, RunView, ended, is_blocked};
 use crate::{failures, progress, run_reference};
 
-/// Wait until a run stands as asked. It is not driven by this
+/// Wait until a run reaches a state, without driving it
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 it stands as asked (--for done: the run's own end, so 1 after cancel), \
-                        1 it ended and can never stand so, 6 --timeout passed."
+    after_help = "Exit codes: 0 the state is reached (--for done: the run's own exit code, so 1 after cancel), \
+                        1 the run ended without reaching it, 6 --timeout passed."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
     run: OptionalRunArg,
-    /// done: it ended. blocked: somebody has to act, or it is halted or paused. STEP=STATE: a step is there
-    /// (done also where it was found so)
+    /// done: the run has ended. blocked: a person has to act, or the run is halted or paused. STEP=STATE: the step has
+    /// this
+    /// state (done includes unchanged)
     #[arg(long = "for", value_name = "done|blocked|STEP=STATE")]
     wanted: String,
     /// Give up after this long: 30s, 10m, 2h (default: never)
@@ -35,10 +36,10 @@ pub(crate) struct Args {
     timeout: Option<String>,
 }
 
-/// One read of the journal waits so long for news. It returns at once when some come.
+/// Maximum time of one read of the journal; it returns earlier when events arrive.
 const READ: Duration = Duration::from_secs(60);
 
-/// What is waited for.
+/// The state to wait for.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted {
     Done,
@@ -46,11 +47,11 @@ enum Wanted {
     Step(StepKey, String),
 }
 
-/// How it went, and the run as it stands.
+/// The result of the wait, and the run.
 #[derive(Serialize)]
 struct WaitedView<'a> {
     wanted: &'a str,
-    /// It stands so. False: the time passed, or it ended and never will.
+    /// Whether the state was reached. `false`: the time passed, or the run ended without it.
     met: bool,
     timed_out: bool,
     #[serde(flatten)]
@@ -94,7 +95,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     }
 }
 
-/// Waits for events of the run, and folds them in.
+/// Waits for events of the run, and folds them into its state.
 async fn take_in_news(
     backend: &SqliteBackend,
     run: RunId,
@@ -109,7 +110,7 @@ async fn take_in_news(
                 format!("the record of run {} is damaged", run.short()),
             )
             .cause(&error)
-            .hint("`twinspan doctor` says more")
+            .hint("`twinspan doctor` shows details")
         })?;
     }
     Ok(())
@@ -117,7 +118,7 @@ async fn take_in_news(
 
 fn limit(text: &str) -> Result<Duration, CommandError> {
     twinspan_plans::parse_duration(text).ok_or_else(|| {
-        CommandError::usage(format!("--timeout {text} is no length of time")).hint("write 30s, 10m or 2h")
+        CommandError::usage(format!("--timeout {text} is not a duration")).hint("write 30s, 10m or 2h")
     })
 }
 
@@ -136,12 +137,12 @@ impl Wanted {
         }
     }
 
-    /// The step is one of the plan: what is misspelt never comes.
+    /// Checks that the step exists in the plan; a misspelt step would never be reached.
     fn check(&self, run: RunId, state: &RunState) -> Result<(), CommandError> {
         let Wanted::Step(step, _) = self else { return Ok(()) };
         let known = match state.find(step) {
             Some(item) => item.kind() == ItemKind::Step,
-            // Elements of a `for_each` come with the run.
+            // Elements of a `for_each` appear during the run.
             None => progress::node_of(state.plan(), step)
                 .is_some_and(|node| state.plan().node(node).step().is_some()),
         };

@@ -1,4 +1,4 @@
-//! `why`: the evidence for one step: what happened, what was asked of the other side and what it answered.
+//! `why`: the evidence for one step: its events, requests and responses.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -31,7 +31,7 @@ struct WhyView<'a> {
     #[serde(flatten)]
     step: StepView,
     events: Vec<EventView<'a>>,
-    /// Requests and answers, oldest first; with `-v` their bodies too.
+    /// Requests and responses, oldest first; with `-v` with their bodies.
     transcripts: Vec<TranscriptView>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let state = backend.load(run).await.map_err(failures::backend)?;
     let item = state.find(&key).ok_or_else(|| CommandError::not_found(format!("no step {key}")))?;
     let mut events = drive::events(&*backend, run).await?;
-    // A driver that took over is evidence where a write was open: its answer went to the one before.
+    // A takeover is evidence if a write was open: the previous driver received its response.
     let mut open = false;
     events.retain(|recorded| match &recorded.event {
         Event::SignalTaken { signal, .. } => crate::view::signal_word(signal).contains(&*key.0),
@@ -92,7 +92,7 @@ fn text(
     for recorded in events {
         let mut words = Words::of(&recorded.event, recorded.at);
         if let Event::DriverTook { .. } = recorded.event {
-            words.text.push_str(" took over: what was sent before may have arrived, and is looked for");
+            words.text.push_str(" took over: an earlier write may have taken effect, and is checked");
         }
         let style = words.style;
         let at = stamp(recorded.at);
@@ -100,7 +100,7 @@ fn text(
     }
     if !view.transcripts.is_empty() {
         page.gap();
-        page.line(0, &format!("{STRONG}what was asked and answered{STRONG:#}"));
+        page.line(0, &format!("{STRONG}requests and responses{STRONG:#}"));
         write_transcripts(&view.transcripts, &mut page);
         if ui.verbose() == 0 {
             page.line(0, &format!("{DIM}(-v shows the bodies, without secrets){DIM:#}"));
@@ -109,7 +109,7 @@ fn text(
     page.into_text()
 }
 
-/// Where the step stands, and how that is known.
+/// The step's state, and its evidence.
 fn about(step: &StepView, seen: &[(Timestamp, String)], motion: Motion<'_>, page: &mut Page) {
     page.line(11, &format!("{STRONG}{}{STRONG:#}  {} ({})", step.step, step.state, step.kind));
     if let Some(title) = &step.title {
@@ -148,7 +148,7 @@ fn about(step: &StepView, seen: &[(Timestamp, String)], motion: Motion<'_>, page
         }
     }
     for (at, what) in seen {
-        fact("seen", &format!("{} {what}", stamp(*at)));
+        fact("read", &format!("{} {what}", stamp(*at)));
     }
     for claim in &step.claimed {
         fact("claimed", &format!("{} ({})", claim.words(), stamp(claim.at)));

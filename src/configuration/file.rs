@@ -12,7 +12,7 @@ use super::ownership::Trust;
 use super::{CREDENTIALS, CloudName, Configuration, GroupSetting};
 use crate::ui::Text;
 
-/// Something wrong in a configuration file.
+/// A mistake in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     pub(crate) file: PathBuf,
@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path, text: &str, trust: Trust) -> Result<Configuratio
     }
     let mut configuration =
         if errors.is_empty() { reader.top(table.get_ref()) } else { Configuration::default() };
-    // In the order of the text, whatever order the tables come in.
+    // In the order of the text, whatever the order of the tables.
     configuration.ignored = std::mem::take(&mut reader.ignored);
     reader.findings.sort_by_key(|finding| (finding.line, finding.column));
     if reader.findings.is_empty() { Ok(configuration) } else { Err(reader.findings) }
@@ -50,7 +50,7 @@ struct Reader<'a> {
     ignored: Vec<String>,
 }
 
-/// Where a file has to lie, or how it has to be named, to say something that runs a program or names a host.
+/// Required location of settings that run a program or name a host.
 const OWN: &str = "is read only from your own twinspan.toml (~/.config/twinspan/twinspan.toml) or from a file that you name with --config";
 
 type Entry<'a, 'i> = &'a Spanned<DeValue<'i>>;
@@ -61,7 +61,7 @@ impl Reader<'_> {
         self.findings.push(Finding { file: self.path.to_owned(), line, column, message: message.into() });
     }
 
-    /// Line and column, from 1.
+    /// Line and column, counted from 1.
     fn place(&self, at: &Range<usize>) -> (usize, usize) {
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |position| position + 1);
@@ -107,7 +107,7 @@ impl Reader<'_> {
         configuration
     }
 
-    /// A path, or a table with more to say of it.
+    /// A path, or a table with further settings.
     fn journal(&mut self, value: Entry<'_, '_>, configuration: &mut Configuration) {
         let Some(table) = value.get_ref().as_table() else {
             configuration.journal = self.path_value(value);
@@ -168,7 +168,7 @@ impl Reader<'_> {
             "client_id" => settings.client_id = self.string(value, "client_id"),
             "client_secret" => settings.client_secret = self.secret(value, "client_secret"),
             "certificate" => settings.certificate = self.path_value(value),
-            // Extensions of the Azure CLI lie in it, and are programs.
+            // The folder may contain extensions of the Azure CLI, which are programs.
             "azure_config_dir" if !self.trust.is_full() => {
                 self.add(key.span(), format!("azure_config_dir may hold programs (extensions): that {OWN}"));
             }
@@ -282,7 +282,7 @@ impl Reader<'_> {
         Some(text.trim_end_matches('/').to_owned())
     }
 
-    /// A path; a relative one is relative to the configuration's folder.
+    /// A path; a relative path is relative to the folder of the configuration.
     fn path_value(&mut self, value: Entry<'_, '_>) -> Option<PathBuf> {
         let text = self.string(value, "a path")?;
         Some(self.relative(&text))
@@ -292,7 +292,8 @@ impl Reader<'_> {
         self.path.parent().unwrap_or(Path::new(".")).join(text)
     }
 
-    /// Who else may read the journal: not for a file to say that came with a checkout. Without it the journal stays private.
+    /// The group that may read the journal. A file from a checkout may not set it; without it the journal stays
+    /// private.
     fn group(&mut self, at: Range<usize>, name: String) -> Option<GroupSetting> {
         let (line, column) = self.place(&at);
         let place = format!("{}:{line}:{column}", self.path.display());
@@ -303,8 +304,9 @@ impl Reader<'_> {
         None
     }
 
-    /// Programs that `command` steps may run. Where the file may not say so nothing is allowed by it, which hurts nobody who
-    /// only reads.
+    /// Programs that `command` steps may run. A file without that authority allows none; the setting is then ignored
+    /// and reported,
+    /// so that commands which only read still work.
     fn allowed(&mut self, at: Range<usize>, programs: Option<Vec<PathBuf>>) -> Option<Vec<PathBuf>> {
         if self.trust.is_full() || programs.as_ref().is_none_or(Vec::is_empty) {
             return programs;
@@ -331,7 +333,7 @@ impl Reader<'_> {
         Some(programs)
     }
 
-    /// A secret is never written in a configuration, and never repeated in a message.
+    /// Reads the source of a secret. A secret itself is neither allowed in a configuration nor repeated in a message.
     fn secret(&mut self, value: Entry<'_, '_>, what: &str) -> Option<SecretRef> {
         let form = format!(
             "{what} = {{ env = \"NAME\" }}, {{ file = \"PATH\" }} or {{ command = [\"PROGRAM\", …] }}"
@@ -372,7 +374,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether an address leads to this machine, as those of `twinspan sim` do.
+/// Whether an address is on this machine, as the addresses of `twinspan sim` are.
 fn is_on_this_machine(address: &str) -> bool {
     let Ok(uri) = address.parse::<http::Uri>() else { return false };
     let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
@@ -493,7 +495,7 @@ mod tests {
             );
             assert_eq!(findings(&text), Vec::<String>::new());
         }
-        // The simulator's own folder works from where it lies.
+        // The simulator's own folder works wherever it is.
         assert_eq!(found_by(Trust::Found, &names("localhost:44300")), Vec::<String>::new());
         let said = read(Path::new("t"), "[command]\nallow = [\"/p\"]\n", Trust::Found).unwrap();
         assert_eq!((said.command_allow, said.ignored.len()), (None, 1));

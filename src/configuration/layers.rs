@@ -1,4 +1,4 @@
-//! Finds the files and the variables, and lays them over each other.
+//! Finds the files and the environment variables, and merges the layers.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -15,19 +15,19 @@ use super::file::{self, Finding};
 use super::ownership::{self, Trust};
 use super::{CREDENTIALS, CloudName, CloudSettings, Configuration, GroupSetting};
 
-/// Name of the file, in the project and in the user's configuration folder.
+/// Name of the configuration file, in the project and in the user's configuration folder.
 const FILE_NAME: &str = "twinspan.toml";
 
-/// Where configuration comes from.
+/// The sources of the configuration.
 pub(crate) struct Sources<'a> {
     pub(crate) environment: &'a Environment,
     /// `--config`.
     pub(crate) explicit: Option<&'a Path>,
-    /// The project's file is looked for here and upwards.
+    /// The project's file is searched here and in the parent folders.
     pub(crate) folder: &'a Path,
 }
 
-/// What each layer says; the files with their paths, where they are there.
+/// The content of each layer; the files with their paths, if they exist.
 #[derive(Clone, Debug)]
 pub(crate) struct Layers {
     pub(crate) environment: Configuration,
@@ -36,14 +36,14 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// All of them, laid over each other.
+    /// All layers merged.
     pub(crate) fn merged(self) -> Configuration {
         let said = |layer: Option<(PathBuf, Configuration)>| layer.map(|(_, said)| said).unwrap_or_default();
         self.environment.over(said(self.project).over(said(self.user)))
     }
 }
 
-/// All layers but the flags.
+/// Loads all layers except the flags.
 pub(crate) fn load(sources: &Sources<'_>) -> Result<Layers, CommandError> {
     let mut findings = Vec::new();
     let project = match project_file(sources) {
@@ -80,7 +80,7 @@ fn project_file(sources: &Sources<'_>) -> Option<(PathBuf, Trust)> {
     Some((found.join(FILE_NAME), if own { Trust::Own } else { Trust::Found }))
 }
 
-/// What a file says; `None`: it is not there.
+/// Reads a file; `None`: it does not exist.
 fn read(
     sources: &Sources<'_>,
     path: &Path,
@@ -106,8 +106,8 @@ fn read(
     })))
 }
 
-/// `TWINSPAN_*`. The name of an identity cannot be read back from a variable, so those that the files name (and
-/// `default`) are asked for one by one.
+/// Reads `TWINSPAN_*`. The name of an identity cannot be derived from a variable, so each identity of the files (and
+/// `default`) is looked up by name.
 fn from_environment(
     environment: &Environment,
     files: &Configuration,
@@ -142,7 +142,7 @@ fn from_environment(
         let variable = |field: &str| {
             format!("TWINSPAN_IDENTITIES_{}_{field}", name.to_ascii_uppercase().replace('-', "_"))
         };
-        // The variable itself is the secret's place: it is read again at use, never kept here.
+        // The secret is read from the variable at use, and never stored here.
         let secret = |field| {
             let name = variable(field);
             environment.get(&name).map(|_| SecretRef::Env(name))
@@ -179,7 +179,7 @@ fn choice<T: Copy>(
     found
 }
 
-/// Something wrong in a variable.
+/// A mistake in an environment variable.
 fn of_variable(variable: &str, message: String) -> Finding {
     Finding { file: PathBuf::from(variable), line: 1, column: 1, message }
 }
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(central.certificate, Some("/keys/app.pem".into()));
         assert_eq!(central.client_id.as_deref(), Some("p"));
         assert_eq!(configuration.journal, Some(user.join("u.db")));
-        // A file that was found says nothing of programs; one that was named does.
+        // A found file cannot allow programs; a named file can.
         assert_eq!(configuration.command_allow, None);
         assert!(
             configuration.ignored[0].contains("twinspan.toml:4:1: [command] allow is read only from"),
@@ -272,12 +272,12 @@ mod tests {
         );
         assert_eq!(error.hints[0], format!("chmod go-w {}", file.display()));
         load(&inner, Some(&file)).unwrap();
-        // Through a link it is no other file.
+        // A link to the file is checked like the file.
         let elsewhere = folder.path().join("c");
         std::fs::create_dir(&elsewhere).unwrap();
         symlink(&file, elsewhere.join(FILE_NAME)).unwrap();
         assert!(load(&elsewhere, None).is_err());
-        // Nor may others put another file in its place.
+        // Other accounts must not be able to replace the file.
         mode(&file, 0o644);
         mode(&folder.path().join("a"), 0o777);
         assert!(load(&inner, None).unwrap_err().message.contains("the folder"));

@@ -1,4 +1,5 @@
-//! Whose word a configuration file is. A file that another account may change, or put there, is not obeyed: it says which
+//! Ownership of configuration files. A file that another account may change or create is refused, because it decides
+//! which
 //! hosts get a secret and which programs run as the operator.
 
 use std::path::Path;
@@ -9,22 +10,22 @@ use crate::error::CommandError;
 /// How far a file is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// The operator named it: `--config`, `TWINSPAN_CONFIG`. It is read as it is.
+    /// The operator named it with `--config` or `TWINSPAN_CONFIG`. It is read without an ownership check.
     Named,
-    /// It lies in the operator's configuration folder or home folder.
+    /// It is in the operator's configuration folder or home folder.
     Own,
-    /// It was found in the working folder or above: perhaps it came with a checkout.
+    /// It was found in the working folder or above, and may come from a checkout.
     Found,
 }
 
 impl Trust {
-    /// Whether what it says may run a program, or name the hosts that get secrets.
+    /// Whether the file may run programs and name hosts that get secrets.
     pub(super) fn is_full(self) -> bool {
         self != Trust::Found
     }
 }
 
-/// What is known of a file, a folder or a symbolic link.
+/// Owner, group and mode of a file, a folder or a symbolic link.
 #[derive(Clone, Copy, Debug)]
 struct Facts {
     owner: u32,
@@ -37,11 +38,11 @@ struct Facts {
 struct Account {
     user: u32,
     group: u32,
-    /// Who called `sudo`.
+    /// The user who called `sudo`.
     caller: Option<u32>,
 }
 
-/// Why it is not obeyed.
+/// Why a file is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Problem {
     Owner,
@@ -54,16 +55,17 @@ impl Account {
         if !trusted(facts.owner) {
             return Err(Problem::Owner);
         }
-        // In a folder with the sticky bit only the owner of a file may rename it, and the file's owner is asked for, too.
+        // In a folder with the sticky bit only the owner of a file may rename it, and the owner of the file is checked,
+        // too.
         let sticky = is_folder && facts.mode & 0o1000 != 0;
-        // A group that only this account is in, as many systems make it for each account, or root's.
+        // The account's private group, as many systems create it for each account, or root's group.
         let own_group = facts.group == 0 || (facts.group == self.group && self.group == self.user);
         let others = facts.mode & 0o002 != 0 || (facts.mode & 0o020 != 0 && !own_group);
         if others && !sticky { Err(Problem::Writable) } else { Ok(()) }
     }
 }
 
-/// Refuses `file`, opened at `path`, where another account may change it, or may have put it there.
+/// Refuses `file`, opened at `path`, if another account may change it or may have created it.
 #[cfg(unix)]
 pub(super) fn check(
     path: &Path,
@@ -85,7 +87,7 @@ pub(super) fn check(
     };
     judge(path, file.metadata())?;
     let target = path.canonicalize().map_err(|error| unreadable(path, &error))?;
-    // What the link's owner may point elsewhere is the link's owner's file.
+    // The owner of a link decides what it points to, so that owner is checked, too.
     let link = symlink_metadata(path).map_err(|error| unreadable(path, &error))?;
     if link.is_symlink() {
         let facts = Facts { owner: link.uid(), group: link.gid(), mode: 0 };
@@ -98,7 +100,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// No other platform runs anything.
+/// Other platforms have no check: twinspan drives no runs there.
 #[cfg(not(unix))]
 pub(super) fn check(_: &Path, _: &std::fs::File, _: &Environment) -> Result<(), CommandError> {
     Ok(())
@@ -165,12 +167,12 @@ mod tests {
             (0, 0o1777, true, Ok(())),
             (0, 0o777, true, Err(Problem::Writable)),
             (100, 0o2775, true, Err(Problem::Writable)),
-            // The sticky bit says nothing of a file.
+            // The sticky bit has no effect on a file.
             (1000, 0o1666, false, Err(Problem::Writable)),
         ] {
             assert_eq!(judged(ME, 1000, group, mode, is_folder), wanted, "{group} {mode:o} {is_folder}");
         }
-        // Where accounts share their primary group, it is not the account's own.
+        // If accounts share a primary group, it is not a private group.
         let staff = Account { group: 20, ..ME };
         assert_eq!(judged(staff, 1000, 20, 0o664, false), Err(Problem::Writable));
     }

@@ -1,4 +1,4 @@
-//! Each setting in force, its value, and where it was said. Of a secret only its place is known here.
+//! Each setting in force, its value and its source. Of a secret only the source is known here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,14 +13,14 @@ use super::{CREDENTIALS, CloudName, Configuration};
 /// One setting in force.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Setting {
-    /// Its name in `twinspan.toml`, with dots.
+    /// Name in `twinspan.toml`, with dots.
     pub(crate) key: String,
-    /// For a secret, where it is: never the secret.
+    /// For a secret its source, never the secret.
     pub(crate) value: Value,
     pub(crate) from: Origin,
 }
 
-/// Where a value was said.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "layer")]
 pub(crate) enum Origin {
@@ -63,13 +63,13 @@ pub(crate) fn settings(layers: &Layers) -> Vec<Setting> {
     in_force.into_iter().map(|(key, value)| Setting { from: origin(&key, &value), key, value }).collect()
 }
 
-/// The variable that says `key`.
+/// The environment variable for `key`.
 pub(crate) fn variable(key: &str) -> String {
     format!("TWINSPAN_{}", key.to_ascii_uppercase().replace(['.', '-'], "_"))
 }
 
 impl Configuration {
-    /// Everything that it says, by the names that `twinspan.toml` uses.
+    /// All values that are set, by their names in `twinspan.toml`.
     fn values(&self) -> BTreeMap<String, Value> {
         let mut values = BTreeMap::new();
         let mut put = |key: &str, value: Option<Value>| {
@@ -119,7 +119,7 @@ fn credential(table: &str, settings: &CredentialSettings, put: &mut impl FnMut(&
     field("system_access_token", system_access_token.as_ref().map(place));
 }
 
-/// Where a secret is. Of a command its program only: an argument may be the secret itself.
+/// The source of a secret. Of a command only its program: an argument may be the secret itself.
 fn place(secret: &SecretRef) -> Value {
     match secret {
         SecretRef::Env(name) => json!({ "env": name }),

@@ -1,4 +1,4 @@
-//! The configuration, and the credentials that it names: complete, and where it says. Nobody is signed in.
+//! Checks the configuration and its credentials: complete, and readable where configured. No sign-in.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(super) fn check(app: &App, checks: &mut Vec<Check>) -> bool {
     true
 }
 
-/// The credential of each identity that is configured, or that an open run names.
+/// Checks the credential of each configured identity, and of each identity in an open run.
 pub(super) async fn check_credentials(app: &App, of_runs: &BTreeSet<String>, checks: &mut Vec<Check>) {
     let Ok(configuration) = app.configuration() else { return };
     let mut names: BTreeSet<&str> = configuration.identities.keys().map(String::as_str).collect();
@@ -49,7 +49,7 @@ pub(super) async fn check_credentials(app: &App, of_runs: &BTreeSet<String>, che
     for name in names {
         let identities = &configuration.identities;
         let settings = identities.get(name).or_else(|| identities.get("default")).unwrap_or(&nothing);
-        // Where tenants have their own tables, what is the same for all of them may be incomplete.
+        // If tenants have their own tables, the table of the identity may be incomplete.
         if settings.tenants.is_empty() || credentials.of(name, "").is_ok() {
             checks.push(credential(app, &credentials, name, None, &settings.everywhere).await);
         }
@@ -81,7 +81,7 @@ async fn credential(
             return Check::note(CHECK, format!("{whose}: none is configured; its steps wait for one"));
         }
         Err(error) => {
-            return Check::wrong(CHECK, error.to_string(), format!("look at {table} in twinspan.toml"));
+            return Check::wrong(CHECK, error.to_string(), format!("correct {table} in twinspan.toml"));
         }
         Ok(_) => {}
     }
@@ -92,7 +92,7 @@ async fn credential(
         CredentialKind::None => {
             return Check::note(
                 CHECK,
-                format!("{whose}: none on this machine; its steps wait, and twinspan looks"),
+                format!("{whose}: none on this machine; its steps wait, and twinspan checks their effect"),
             );
         }
         CredentialKind::AzureCli if !on_path(app, "az") => {
@@ -110,7 +110,7 @@ async fn credential(
                 return Check::wrong(
                     CHECK,
                     format!("{whose}: {error}"),
-                    format!("put it there, or change {table}"),
+                    format!("create it, or change {table}"),
                 );
             }
         }
@@ -120,15 +120,15 @@ async fn credential(
             Ok(()) => places.push(format!("file {}", file.display())),
             Err(error) => {
                 let seen = format!("{whose}: file {} cannot be read: {error}", file.display());
-                return Check::wrong(CHECK, seen, format!("put it there, or change {table}"));
+                return Check::wrong(CHECK, seen, format!("create it, or change {table}"));
             }
         }
     }
     let places = if places.is_empty() { String::new() } else { format!(" ({})", places.join(", ")) };
-    Check::ok(CHECK, format!("{whose}: {}{places}; not signed in by this", kind_name(kind)))
+    Check::ok(CHECK, format!("{whose}: {}{places}; sign-in not tried", kind_name(kind)))
 }
 
-/// Whether a secret is where it is said to be. A program is not run for that.
+/// Checks that a secret exists where configured. A secret command is not run.
 async fn there(secrets: &Secrets, secret: &SecretRef) -> Result<String, String> {
     match secret {
         SecretRef::Env(_) | SecretRef::File(_) => secrets.read(secret).await.map(|_| secret.to_string()),

@@ -14,18 +14,18 @@ use crate::app::App;
 use crate::view::counted;
 use crate::{failures, step_kinds};
 
-/// What other checks want to know of the journal.
+/// Facts of the journal that other checks use.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// There is no journal.
+    /// Whether there is no journal.
     pub(super) missing: bool,
-    /// When the newest event of all runs happened.
+    /// Time of the newest event of all runs.
     pub(super) newest: Option<Timestamp>,
-    /// Identities of the plans of open runs.
+    /// Identities in the plans of open runs.
     pub(super) identities: BTreeSet<String>,
 }
 
-/// Looks the journal over.
+/// Checks the journal.
 pub(super) async fn check(app: &App, path: &Path, checks: &mut Vec<Check>) -> Found {
     let there = crate::app::is_there(path);
     if let Err(error) = &there {
@@ -33,7 +33,7 @@ pub(super) async fn check(app: &App, path: &Path, checks: &mut Vec<Check>) -> Fo
         return Found::default();
     }
     if !there.unwrap_or(false) {
-        checks.push(Check::note("journal", format!("there is none at {}: `run` makes it", path.display())));
+        checks.push(Check::note("journal", format!("there is none at {}: `run` creates it", path.display())));
         return Found { missing: true, ..Found::default() };
     }
     let sharing = match app.sharing(path) {
@@ -63,7 +63,7 @@ pub(super) async fn check(app: &App, path: &Path, checks: &mut Vec<Check>) -> Fo
     check_file(path, &examined, &sharing, checks);
     let open = || -> Result<SqliteBackend, BackendError> {
         let registry = step_kinds::described().map_err(|error| BackendError::Damaged(error.message))?;
-        // Nothing is changed here, permissions included.
+        // The check changes nothing, permissions included.
         SqliteBackend::open(path, Opening::reading(registry).sharing(Sharing::AsItIs))
     };
     match open() {
@@ -79,10 +79,10 @@ fn check_file(path: &Path, examined: &Examination, sharing: &Sharing, checks: &m
     let settings: Vec<String> =
         examined.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     checks.push(match &examined.read_only_of {
-        None => Check::ok("settings", format!("read back as made: {}", settings.join(", "))),
+        None => Check::ok("settings", format!("as required: {}", settings.join(", "))),
         Some(owner) => Check::note(
             "settings",
-            format!("they are {owner}'s, who writes the journal; this account reads a private copy of it"),
+            format!("{owner} writes the journal and sets them; this account reads a private copy of it"),
         ),
     });
     checks.push(if examined.problems.is_empty() {
@@ -94,17 +94,19 @@ fn check_file(path: &Path, examined: &Examination, sharing: &Sharing, checks: &m
     checks.extend(examined.free.map(machine::check_space));
 }
 
-/// Who besides its owner may use the journal.
+/// Checks who besides its owner may use the journal.
 fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, checks: &mut Vec<Check>) {
     if let Some(owner) = &examined.read_only_of {
         let signals = if examined.takes_signals {
             format!("signals of its group go to {owner} as files")
         } else {
-            format!("{owner} takes no signals of other accounts")
+            format!("{owner} accepts no signals of other accounts")
         };
         checks.push(Check::note(
             "permissions",
-            format!("it belongs to the account {owner}, which lets this one read it; {signals}"),
+            format!(
+                "the journal belongs to the account {owner}, which allows this account to read it; {signals}"
+            ),
         ));
         return;
     }
@@ -116,7 +118,7 @@ fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, che
                 format!("{} has mode {:04o} and not {:04o}", wider.path.display(), wider.mode, wider.wanted)
             })
             .collect();
-        // One command for all that get the same mode.
+        // One command for all paths that get the same mode.
         let mut modes: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         for wider in &examined.wider {
             modes.entry(wider.wanted).or_default().push(word(&wider.path.display().to_string()).to_string());
@@ -133,10 +135,13 @@ fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, che
         return;
     }
     checks.push(match sharing.group() {
-        None => Check::ok("permissions", "only its owner may read it"),
+        None => Check::ok("permissions", "only its owner may read the journal"),
         Some(group) => Check::ok(
             "permissions",
-            format!("its owner and the group {} may read it, and the group may send signals", group.name()),
+            format!(
+                "the owner and the group {} may read the journal, and the group may send signals",
+                group.name()
+            ),
         ),
     });
     if let Some(folder) =
@@ -145,18 +150,19 @@ fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, che
         checks.push(Check::note(
             "permissions",
             format!(
-                "the group cannot get to it: {} is closed to it; a shared journal lies outside a home folder, such as in /srv",
+                "the group cannot reach the journal: it may not enter {}; put a shared journal outside a home folder, \
+                 for example in /srv",
                 folder.display()
             ),
         ));
     }
 }
 
-/// What can be done about a record that does not fit.
+/// Advice for a damaged record.
 const KEEP_A_COPY: &str =
-    "keep a copy of the file and its -wal; take the last good copy of it, or report this";
+    "keep a copy of the file and its -wal; restore the last good backup, or report this";
 
-/// The record of every run: hash chain, numbering, and that the tables say what the events say.
+/// Checks the record of every run: hash chain, numbering, and that the tables agree with the events.
 async fn check_records(backend: &SqliteBackend, checks: &mut Vec<Check>) -> Found {
     let runs = match backend.list(Filter::default()).await {
         Ok(runs) => runs,
@@ -187,7 +193,7 @@ async fn check_records(backend: &SqliteBackend, checks: &mut Vec<Check>) -> Foun
         checks.push(Check::ok(
             "record",
             format!(
-                "{} with {events} events in {commits} commits: every hash fits, the tables say what the events say",
+                "{} with {events} events in {commits} commits: every hash is correct, the tables agree with the events",
                 counted(runs.len(), "run")
             ),
         ));
@@ -195,7 +201,7 @@ async fn check_records(backend: &SqliteBackend, checks: &mut Vec<Check>) -> Foun
     found
 }
 
-/// Whose credentials the open runs need.
+/// Collects the identities of an open run.
 async fn take_identities(backend: &SqliteBackend, run: &RunSummary, identities: &mut BTreeSet<String>) {
     if !crate::view::ended(&run.status)
         && let Ok(state) = backend.load(run.run).await

@@ -8,35 +8,35 @@ use crate::view::{between, stamp};
 
 const MIB: u64 = 1 << 20;
 
-/// Less than this is soon gone: a run of a thousand steps takes a few MiB, and its log up to 64.
+/// Minimum free space: a run of a thousand steps needs a few MiB, and its log up to 64.
 const TOO_LITTLE: u64 = 128 * MIB;
 
-/// Version 0.1.0 is newer: a clock that shows an earlier time is wrong.
+/// Version 0.1.0 is newer than this time, so a clock that shows an earlier time is wrong.
 const NOT_BEFORE: i64 = 1_767_225_600;
 
-/// A clock that is corrected steadily may be a little behind what it showed.
+/// Tolerance: a clock that is adjusted gradually may be slightly behind an earlier reading.
 const SLACK: SignedDuration = SignedDuration::from_secs(2);
 
 pub(super) fn check_space(free: u64) -> Check {
     let seen = format!("{} are free on the journal's disk", size(free));
     if free < TOO_LITTLE {
-        Check::wrong("space", seen, "make room: a run stops as soon as its journal cannot be written")
+        Check::wrong("space", seen, "free some space: a run stops as soon as its journal cannot be written")
     } else {
         Check::ok("space", seen)
     }
 }
 
-/// The clock goes on where the newest event was.
+/// Checks that the clock is not behind the newest event.
 pub(super) fn check_clock(newest: Option<Timestamp>, checks: &mut Vec<Check>) {
     checks.push(clock(newest, SystemClock.now()));
 }
 
 fn clock(newest: Option<Timestamp>, now: Timestamp) -> Check {
-    let action = "set the clock (timedatectl set-ntp true): waits, deadlines and tokens go by it";
+    let action = "set the clock (timedatectl set-ntp true): waits, deadlines and tokens depend on it";
     if now.as_second() < NOT_BEFORE {
         return Check::wrong(
             "clock",
-            format!("it shows {}, before this program was made", stamp(now)),
+            format!("it shows {}, before this program was built", stamp(now)),
             action,
         );
     }
@@ -44,7 +44,7 @@ fn clock(newest: Option<Timestamp>, now: Timestamp) -> Check {
         Some(newest) if newest.duration_since(now) > SLACK => Check::wrong(
             "clock",
             format!(
-                "it shows {}, and the newest event is of {}, {} later",
+                "it shows {}, but the newest event is from {}, {} later",
                 stamp(now),
                 stamp(newest),
                 between(now, newest)

@@ -1,4 +1,4 @@
-//! A graph for Graphviz: an output that is read is a plain edge, a need a dashed one, a gate a bold one.
+//! A graph for Graphviz: plain edges for outputs that are read, dashed edges for needs, bold edges for barriers.
 
 use std::fmt::Write;
 
@@ -20,7 +20,8 @@ pub(super) fn write(plan: &Plan, graph: &Graph) -> String {
     text
 }
 
-/// Graphviz knows edges between nodes only: of a scope the first step stands for it, and the edge ends at its border.
+/// Graphviz has edges between nodes only: the first step of a scope represents it, and the edge ends at the scope's
+/// border.
 fn line(plan: &Plan, graph: &Graph, edge: &Edge) -> String {
     let end = |id: NodeId, border: &str| {
         let mut step = id;

@@ -1,6 +1,6 @@
-//! Text in the formats of graphs: nothing that a plan's titles hold can end a label or begin a command.
+//! Encoders for the formats of graphs: text of a plan's titles cannot end a label or begin a command.
 
-/// In the quotes of a Mermaid label: everything but letters, digits and some marks as a code.
+/// Text in a quoted Mermaid label: everything but letters, digits and some punctuation becomes a character code.
 pub(super) fn mermaid(text: &str) -> String {
     encoded(text, |c| match c {
         c if c.is_alphanumeric() || " .,:-_/()+=→…".contains(c) => None,
@@ -8,12 +8,12 @@ pub(super) fn mermaid(text: &str) -> String {
     })
 }
 
-/// In the quotes of a DOT string; `\n` there is a line break of the label.
+/// Text in a quoted DOT string, where `\n` is a line break of the label.
 pub(super) fn dot(text: &str) -> String {
     encoded(text, |c| matches!(c, '"' | '\\').then(|| format!("\\{c}")))
 }
 
-/// In the text or an attribute of XML.
+/// Text in an element or an attribute of XML.
 pub(super) fn xml(text: &str) -> String {
     encoded(text, |c| {
         Some(
@@ -30,7 +30,7 @@ pub(super) fn xml(text: &str) -> String {
     })
 }
 
-/// Line breaks become blanks; what no reader sees, or what turns the text around, becomes a sign that something was there.
+/// Replaces line breaks with spaces, and invisible or direction-changing characters with U+FFFD.
 fn encoded(text: &str, code: impl Fn(char) -> Option<String>) -> String {
     let mut encoded = String::with_capacity(text.len());
     for c in text.chars() {
@@ -46,7 +46,7 @@ fn encoded(text: &str, code: impl Fn(char) -> Option<String>) -> String {
     encoded
 }
 
-/// Controls, marks of direction, and what is no character.
+/// Control characters, direction marks, and noncharacters.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(

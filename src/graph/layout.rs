@@ -1,5 +1,6 @@
-//! Where the boxes of a picture lie: in rows from top to bottom, a box below everything that it waits for; what is in a
-//! `for_each` block in a box of its own. The same plan always gives the same picture.
+//! The layout of a picture: rows from top to bottom, each box below the boxes that it waits for; the content of a
+//! `for_each`
+//! block in a box of its own. The same plan always gives the same picture.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,17 +9,17 @@ use twinspan_plans::{NodeId, Plan};
 
 use super::{inside, is_scope, lines};
 
-/// Width of a letter.
+/// Width of a letter, in pixels.
 const LETTER: u32 = 7;
 /// Height of a line.
 pub(super) const LINE: u32 = 16;
-/// Between the border of a box and what is in it.
+/// Space between the border of a box and its content.
 pub(super) const PAD: u32 = 12;
-/// Between boxes of a row.
+/// Space between boxes of a row.
 const GAP: u32 = 24;
-/// Between rows.
+/// Space between rows.
 const ROW: u32 = 48;
-/// Longest line of a label; what is longer is cut.
+/// Maximum number of letters in a line of a label; longer lines are cut off.
 pub(super) const LETTERS: usize = 44;
 
 /// A rectangle, in pixels.
@@ -31,7 +32,7 @@ pub(super) struct Rect {
 }
 
 impl Rect {
-    /// Whether two have more than a border in common.
+    /// Whether two rectangles share more than a border.
     #[cfg(test)]
     pub(super) fn overlaps(&self, other: &Rect) -> bool {
         self.x < other.x + other.width
@@ -41,7 +42,7 @@ impl Rect {
     }
 }
 
-/// Where everything lies.
+/// The positions of all boxes.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) boxes: BTreeMap<NodeId, Rect>,
@@ -58,7 +59,7 @@ impl Layout {
         layout
     }
 
-    /// Places what is in a scope, its upper left corner at `x`, `y`.
+    /// Places the content of a scope with its upper left corner at `x`, `y`.
     fn place(&mut self, measured: &Measured, scope: Option<NodeId>, x: u32, y: u32) {
         let rows = measured.rows.get(&scope).map(Vec::as_slice).unwrap_or_default();
         let widest = rows.iter().map(|row| measured.width(row)).max().unwrap_or(0);
@@ -76,7 +77,7 @@ impl Layout {
     }
 }
 
-/// How much room everything takes; each scope is measured once.
+/// The size of every node; each scope is measured once.
 #[derive(Debug, Default)]
 struct Measured {
     sizes: BTreeMap<NodeId, Size>,
@@ -87,12 +88,12 @@ struct Measured {
 struct Size {
     width: u32,
     height: u32,
-    /// The part of it that its label takes.
+    /// The height of its label.
     head: u32,
 }
 
 impl Measured {
-    /// Measures what is in a scope, and how much room it takes together.
+    /// Measures the content of a scope, and returns its total size.
     fn scope(&mut self, plan: &Plan, graph: &Graph, scope: Option<NodeId>) -> (u32, u32) {
         for node in inside(graph, scope) {
             let label = lines(plan, node);
@@ -128,11 +129,11 @@ impl Measured {
     }
 }
 
-/// What is directly in a scope, row by row; in a row each stands about below what it waits for.
+/// The nodes directly in a scope, row by row; within a row each node is placed roughly below its predecessors.
 fn rows(graph: &Graph, scope: Option<NodeId>) -> Vec<Vec<NodeId>> {
     let members: Vec<NodeId> = inside(graph, scope).map(|node| node.node).collect();
     let known: BTreeSet<NodeId> = members.iter().copied().collect();
-    // An edge from or into an inner scope is one of that scope here.
+    // An edge from or into an inner scope counts as an edge of that scope.
     let lifted = |mut id: NodeId| loop {
         if known.contains(&id) {
             return Some(id);
@@ -154,7 +155,7 @@ fn rows(graph: &Graph, scope: Option<NodeId>) -> Vec<Vec<NodeId>> {
         let free = |id: &NodeId| before.get(id).into_iter().flatten().all(|first| row_of.contains_key(first));
         let (mut row, rest): (Vec<NodeId>, Vec<NodeId>) = left.iter().copied().partition(|id| free(id));
         if row.is_empty() {
-            // Two scopes that wait for parts of each other: nothing is above the other.
+            // Two scopes that wait for parts of each other share a row.
             row = rest.clone();
         }
         left.retain(|id| !row.contains(id));

@@ -1,4 +1,4 @@
-//! A Mermaid flowchart: an output that is read is a plain arrow, a need a dotted one, a gate a thick one.
+//! A Mermaid flowchart: plain arrows for outputs that are read, dotted arrows for needs, thick arrows for barriers.
 
 use std::fmt::Write;
 
@@ -19,7 +19,9 @@ pub(super) fn write(plan: &Plan, graph: &Graph) -> String {
         };
         put(&mut text, format_args!("  n{} {arrow} n{}\n", edge.from.0, edge.to.0));
     }
-    text.push_str("  %% arrows: plain, an output is read; dotted, `needs`; thick, written after this gate\n");
+    text.push_str(
+        "  %% arrows: plain, an output is read; dotted, `needs`; thick, written after this barrier\n",
+    );
     text
 }
 

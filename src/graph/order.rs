@@ -1,4 +1,4 @@
-//! The order in words: a line a step, with what it waits for.
+//! The order as text: one line per step, with the steps that it waits for.
 
 use serde::Serialize;
 use twinspan_plans::Plan;
@@ -13,16 +13,16 @@ pub(crate) struct OrderView {
     pub(crate) steps: Vec<OrderedStep>,
 }
 
-/// A step, or a block with `for_each`, and what it waits for.
+/// A step or a block with `for_each`, and the steps that it waits for.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct OrderedStep {
     /// `connect[].role`
     step: String,
-    /// Steps of one number may run together, each after those that it waits for.
+    /// Steps with the same number may run together, each after the steps that it waits for.
     stage: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
-    /// Every step written after it waits for it, unless the plan says `barrier: false`.
+    /// Whether every step written after it waits for it (a barrier), unless the plan says `barrier: false`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     gate: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ pub(crate) struct OrderedStep {
     after: Vec<After>,
 }
 
-/// What is waited for, and why.
+/// A step that is waited for, and why.
 #[derive(Clone, Debug, Serialize)]
 struct After {
     step: String,
@@ -53,7 +53,7 @@ impl OrderView {
         let mut page = Page::new(width);
         page.line(
             0,
-            &format!("{STRONG}order{STRONG:#}  {DIM}steps of one number run together, each after those that it waits for{DIM:#}"),
+            &format!("{STRONG}order{STRONG:#}  {DIM}steps with the same number run together, each after those it waits for{DIM:#}"),
         );
         let names = steps.iter().map(|step| step.step.chars().count()).max().unwrap_or(0).min(40);
         for step in steps {
@@ -61,7 +61,7 @@ impl OrderView {
             words.extend(step.kind.clone());
             words.extend(step.for_each.clone());
             if step.gate {
-                words.push("gate".to_owned());
+                words.push("barrier".to_owned());
             }
             let line = format!(
                 "{:>3}  {:names$}  {}{}",
@@ -94,13 +94,13 @@ impl OrderedStep {
         }
     }
 
-    /// `; after a, b, the gate go`
+    /// `; after a, b, the barrier go`
     fn after_words(&self) -> String {
         if self.after.is_empty() {
             return String::new();
         }
         let word = |after: &After| match after.why {
-            Why::Gate => format!("the gate {}", after.step),
+            Why::Gate => format!("the barrier {}", after.step),
             Why::Data | Why::Needs => after.step.clone(),
         };
         format!("; after {}", self.after.iter().map(word).collect::<Vec<_>>().join(", "))

@@ -1,4 +1,4 @@
-//! The picture: boxes in rows, arrows behind them, and what the arrows mean.
+//! The order as SVG: boxes in rows, arrows behind them, and a legend.
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ pub(super) fn write(plan: &Plan, graph: &Graph) -> String {
          <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n",
         encoded(&format!("Order of the plan {}", plan.name))
     );
-    // Scopes first: arrows lie over them, and under the steps.
+    // Scopes first, then arrows, then steps: later elements cover earlier ones.
     for node in graph.nodes.iter().filter(|node| is_scope(plan, node.node)) {
         let Some(place) = layout.boxes.get(&node.node) else { continue };
         boxed(&mut text, place, "#f4f6fa", "6 3", &lines(plan, node), Label::Top);
@@ -77,7 +77,7 @@ fn boxed(text: &mut String, place: &Rect, fill: &str, dashes: &str, label: &[Str
     text.push_str("</g>\n");
 }
 
-/// As much of a line as a box has room for.
+/// The line, cut off to the width of a box.
 fn cut(line: &str) -> String {
     if line.chars().count() <= LETTERS {
         return line.to_owned();

@@ -1,5 +1,6 @@
-//! The script for POSIX sh and the Azure CLI. Only `az rest` and other core commands: no extension has to be there. Bases
-//! of addresses come from `az cloud show`, so the script works in every cloud that the CLI is signed in to.
+//! The hand-over script for POSIX sh and the Azure CLI. It uses only `az rest` and other core commands, no extension.
+//! Base
+//! addresses come from `az cloud show`, so the script works in every cloud in which the CLI is signed in.
 
 use std::fmt::Write as _;
 
@@ -14,7 +15,7 @@ use super::words::{self, filled, readable};
 
 const HEAD: &str = r#"set -eu
 
-# shown: what others wrote, without what a terminal would act on.
+# shown: text from outside, without characters that control a terminal.
 hidden=$(printf 's/\302[\200-\237]/?/g;s/\342\200[\213-\217\250-\256]/?/g;s/\342\201[\240-\257]/?/g')
 shown() { LC_ALL=C tr -d '\000-\010\013-\037\177' | LC_ALL=C sed "$hidden"; }
 say() { printf '%s\n' "$*" | shown >&2; }
@@ -22,7 +23,7 @@ problem=$(mktemp)
 trap 'rm -f "$problem"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# look RESOURCE URL QUERY: puts what is there into $found; nothing, if it is not there. Any other trouble ends the script.
+# look RESOURCE URL QUERY: stores the query's result in $found; empty if not found. Any other error ends the script.
 look() {
   if found=$(az rest --method get --resource "$1" --url "$2" --query "$3" --output tsv 2>"$problem"); then
     if [ "$found" = None ]; then found=; fi
@@ -34,8 +35,8 @@ look() {
   fi
 }
 
-# send METHOD RESOURCE URL BODY QUERY NOT-YET THERE: puts the answer's part into $found. A refusal that matches NOT-YET is
-# tried again for ten minutes; one that matches THERE is as good as done.
+# send METHOD RESOURCE URL BODY QUERY NOT-YET THERE: stores the query's result in $found. An error that matches
+# NOT-YET is retried for ten minutes; an error that matches THERE counts as success.
 send() {
   tries=0
   until found=$(az rest --method "$1" --resource "$2" --url "$3" ${4:+--body "$4"} \
@@ -56,7 +57,7 @@ send() {
 
 line() { printf '%s\n' "$found" | sed -n "$1p"; }
 
-# word TEXT: as a word of a shell. back RESOURCE URL: says the command that removes it.
+# word TEXT: quotes a shell word. back RESOURCE URL: prints the command that deletes the resource.
 word() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 back() { printf 'az rest --method delete --resource %s --url %s\n' "$(word "$1")" "$(word "$2")" | shown; }
 "#;
@@ -99,8 +100,8 @@ pub(crate) fn script(view: &HandOverView) -> String {
         view.plan,
         env!("CARGO_PKG_VERSION")
     ));
-    say("It may be run any number of times: what is there is left as it is. It holds no secret.");
-    say("Needed: the Azure CLI (https://aka.ms/azure-cli), signed in as this says when it is run.");
+    say("It may be run any number of times: existing resources are not changed. It contains no secret.");
+    say("Needed: the Azure CLI (https://aka.ms/azure-cli), signed in to the tenant that the script names.");
     text.push_str(HEAD);
     if view.pages.iter().any(names_something) {
         text.push_str(UUID5);
@@ -134,7 +135,12 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
         let sign_in = format!("az login --tenant {tenant} --allow-no-subscriptions");
         let (sign_in, end) = match view.pages.len() {
             1 => (format!("sign in first: {sign_in}"), "; exit 1"),
-            _ => (format!("left out, as the CLI is signed in elsewhere: tenant {tenant} ({sign_in})"), ""),
+            _ => (
+                format!(
+                    "skipped, because the CLI is signed in to another tenant: tenant {tenant} ({sign_in})"
+                ),
+                "",
+            ),
         };
         let (tenant, sign_in) = (quoted(tenant, &[]), quoted(&sign_in, &[]));
         let _ = writeln!(
@@ -149,7 +155,7 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
         for line in words::before(task) {
             comment(text, &readable(&line, &variables));
         }
-        comment(text, &format!("twinspan sees it by: {}", readable(&task.proof, &variables)));
+        comment(text, &format!("twinspan checks: {}", readable(&task.proof, &variables)));
         let what = readable(&task.task.what, &variables);
         let _ = writeln!(text, "say {}", quoted(&one_line(&format!("{}: {what}", task.step)), &[]));
         for act in &task.task.acts {
@@ -159,7 +165,7 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
     let _ = writeln!(
         text,
         "\nsay {}",
-        quoted("Done. Whoever runs the plan sees it: nothing has to be reported.", &[])
+        quoted("Done. twinspan checks the result by itself; you need not report it.", &[])
     );
     taking_back(text, &tasks, &variables);
     if page.tenant.is_some() {
@@ -167,10 +173,10 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
     }
 }
 
-/// Only said: a script that removes what it may not have made would be a trap.
+/// Only printed: a script that deletes resources which it may not have created would be dangerous.
 fn taking_back(text: &mut String, tasks: &[&TaskView], variables: &[Variable]) {
     let print = "printf '%s\\n'";
-    let _ = writeln!(text, "{print} 'To take it back, in this order:'");
+    let _ = writeln!(text, "{print} 'To undo it, in this order:'");
     for task in tasks.iter().rev() {
         let back = &task.task.back;
         let words = format!("# {}: {}", task.step, readable(&back.words, variables));
@@ -211,7 +217,7 @@ fn act(text: &mut String, act: &Act, variables: &[Variable]) {
     }
 }
 
-/// Looks in each place until it is found.
+/// Reads each place until the resource is found.
 fn look(text: &mut String, places: &[(Request, Find)], variables: &[Variable]) {
     for (position, (ask, find)) in places.iter().enumerate() {
         let look = format!("look {}", asked(ask, find, variables));
@@ -231,14 +237,14 @@ fn remove(text: &mut String, removal: &Removal, variables: &[Variable]) {
     let base = base(&removal.request);
     let target = quoted(&words::target(&removal.request), variables);
     let _ = writeln!(text, "  send delete \"${base}\" \"${base}\"{target} '' id '' ''");
-    text.push_str("  say '  removed'\nelse\n  say '  it is not there'\nfi\n");
+    text.push_str("  say '  deleted'\nelse\n  say '  it does not exist'\nfi\n");
 }
 
 fn make(text: &mut String, make: &Make, variables: &[Variable]) {
     look(text, &make.look, variables);
     let indent = if make.look.is_empty() { "" } else { "  " };
     if !make.look.is_empty() {
-        text.push_str("if [ -n \"$found\" ]; then\n  say \"  it is there: $(line 1)\"\nelse\n");
+        text.push_str("if [ -n \"$found\" ]; then\n  say \"  it exists: $(line 1)\"\nelse\n");
     }
     if let Some(tenant) = &make.write.auxiliary {
         let tenant = quoted(tenant, variables);
@@ -251,7 +257,7 @@ fn make(text: &mut String, make: &Make, variables: &[Variable]) {
     let request = &make.write;
     let base = base(request);
     let body = request.body.as_ref().map(words::body).unwrap_or_default();
-    // Its first line is what later steps need, its second what is passed on.
+    // The first line is the value for later steps, the second the value to pass on.
     let yields = make.yields.as_ref().map_or("id", |(_, field)| field);
     let query = match make.pass_on {
         Some((field, _)) => format!("[{yields}, {field}]"),
@@ -287,7 +293,7 @@ fn base(request: &Request) -> &'static str {
     if request.service == GRAPH { "graph" } else { "arm" }
 }
 
-/// The arguments of `look`.
+/// The arguments of the shell function `look`.
 fn asked(request: &Request, find: &Find, variables: &[Variable]) -> String {
     let base = base(request);
     format!(
@@ -297,7 +303,7 @@ fn asked(request: &Request, find: &Find, variables: &[Variable]) -> String {
     )
 }
 
-/// A JMESPath for what is looked for.
+/// The JMESPath query for a search.
 pub(super) fn query(find: &Find) -> String {
     let conditions: Vec<String> = find
         .having
@@ -306,7 +312,7 @@ pub(super) fn query(find: &Find) -> String {
             let text = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
             match fits {
                 Fits::Is(value) => format!("{field} == '{}'", text(value)),
-                // A field that is not there has no end to look at.
+                // A missing field has no end to compare.
                 Fits::EndsWith(value) => format!("{field} && ends_with({field}, '{}')", text(value)),
             }
         })
@@ -319,7 +325,7 @@ pub(super) fn query(find: &Find) -> String {
     }
 }
 
-/// A word of the shell; variables stand outside of the quotes.
+/// A quoted word of the shell; variables stand outside of the quotes.
 pub(super) fn quoted(text: &str, variables: &[Variable]) -> String {
     filled(&sh::quoted(text), variables, |variable| format!("'\"${}\"'", variable.name))
 }

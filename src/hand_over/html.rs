@@ -1,4 +1,4 @@
-//! The page as HTML: one file, nothing loaded, no script, fit to be printed or mailed.
+//! The hand-over page as HTML: one file without external content and scripts, to print or mail.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ section{break-inside:avoid}
 @media print{body{margin:0;max-width:none;font-size:12px}pre{border:1px solid #ccc;background:none}}
 ";
 
-/// Everything, as one file.
+/// The whole page.
 pub(crate) fn page(view: &HandOverView) -> String {
     let title = format!("What {} has to do: {}", view.identity, view.summary);
     let mut text = format!(
@@ -32,13 +32,13 @@ pub(crate) fn page(view: &HandOverView) -> String {
     );
     let _ = writeln!(
         text,
-        "<p>Plan <code>{}</code>, run <code>{}</code>. Nothing has to be installed. Whoever runs the plan waits; what is done \
-         here is seen, and the run goes on by itself.</p>",
+        "<p>Plan <code>{}</code>, run <code>{}</code>. You need not install anything. The run waits; twinspan checks \
+         what is done here, and continues the run by itself.</p>",
         escaped(&view.plan),
         escaped(&view.short)
     );
     if let Some(document) = &view.document {
-        // Written by the plan's author, so it is a link only if it looks like one.
+        // The plan's author wrote it, so it becomes a link only if it is a valid one.
         let words = escaped(document);
         let _ = match html::link(document) {
             Some(link) => writeln!(text, "<p>It follows <a href=\"{link}\">{words}</a>.</p>"),
@@ -76,7 +76,7 @@ fn one(text: &mut String, view: &HandOverView, page: &Page) {
     if !page.tasks.is_empty() {
         let _ = writeln!(
             text,
-            "<p>The same as a script that may be run any number of times: <code>{}</code> (Azure CLI) or \
+            "<p>The same as a script, which may be run any number of times: <code>{}</code> (Azure CLI) or \
              <code>{}</code>.</p>",
             escaped(&words::command(&view.short, &view.identity, "az")),
             escaped(&words::command(&view.short, &view.identity, "powershell"))
@@ -110,7 +110,7 @@ fn section(text: &mut String, task: &TaskView, variables: &[Variable]) {
                 }
                 row("As a request", format!("<pre>{sent}</pre>"));
                 if let Some((_, to)) = &make.pass_on {
-                    row("Pass on", format!("the link in the answer, to {}", escaped(to)));
+                    row("Pass on", format!("the link in the response, to {}", escaped(to)));
                 }
             }
             Act::Remove(removal) => {
@@ -125,12 +125,12 @@ fn section(text: &mut String, task: &TaskView, variables: &[Variable]) {
         "Least privilege",
         task.task.privilege.iter().map(|line| shown(line)).collect::<Vec<_>>().join("<br>"),
     );
-    row("Seen by", shown(&task.proof));
+    row("Proof", shown(&task.proof));
     let request = task.task.back.request.as_ref().map(|back| format!("<pre>{}</pre>", shown(&request(back))));
-    row("Take back", format!("{}{}", shown(&task.task.back.words), request.unwrap_or_default()));
+    row("Undo", format!("{}{}", shown(&task.task.back.words), request.unwrap_or_default()));
 }
 
-/// What somebody wrote, on one line.
+/// Text from outside, escaped and on one line.
 fn escaped(text: &str) -> String {
     html::text(&one_line(text))
 }

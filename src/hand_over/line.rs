@@ -1,5 +1,6 @@
-//! One task as one line for a POSIX shell with the Azure CLI, signed in to the task's tenant: what the script does for it,
-//! without its retries and words.
+//! One task as one command line for a POSIX shell with the Azure CLI, signed in to the task's tenant: the work of the
+//! script,
+//! without its retries and messages.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +11,17 @@ use uuid::Uuid;
 use super::az::{query, quoted};
 use super::{marker, words};
 
-/// The line; `None`: no command does it, or it needs a value that nothing tells beforehand. `all`: the tasks whose acts
-/// may tell such values, its own among them.
+/// The line; `None`: no command can do the task, or it needs a value that cannot be known before. `all`: the tasks
+/// whose acts
+/// may supply such values, including this task.
 pub(crate) fn line(task: &Task, all: &[&Task], run: RunId) -> Option<String> {
     let acts: Vec<&Act> = all.iter().flat_map(|task| &task.acts).collect();
     let variables = acts.iter().filter_map(|act| told(act)).cloned().collect();
     let mut line =
         Line { run, acts, variables, told: BTreeSet::new(), before: Vec::new(), arm: false, graph: false };
     let mut commands = Vec::new();
-    // Whoever does it again makes another one of what is posted, or has a name that nobody can know.
+    // Repeating a POST creates another resource, and a random name is new each time, so these need a read before the
+    // write.
     let named = task.acts.iter().any(|act| matches!(act, Act::Name { .. }));
     for act in &task.acts {
         match act {
@@ -36,7 +39,7 @@ pub(crate) fn line(task: &Task, all: &[&Task], run: RunId) -> Option<String> {
     (!commands.is_empty()).then(|| line.whole(&commands))
 }
 
-/// The value that an act tells.
+/// The variable whose value an act supplies.
 fn told(act: &Act) -> Option<&Variable> {
     match act {
         Act::Learn { variable, .. } | Act::Name { variable, .. } => Some(variable),
@@ -46,16 +49,16 @@ fn told(act: &Act) -> Option<&Variable> {
     }
 }
 
-/// A line, while it is made.
+/// A line under construction.
 struct Line<'t> {
     run: RunId,
     acts: Vec<&'t Act>,
     variables: Vec<Variable>,
-    /// Stand-ins whose values are told by what is in `before`.
+    /// Stand-ins whose values the commands in `before` supply.
     told: BTreeSet<String>,
-    /// What comes first: assignments, in order.
+    /// The assignments that come first, in order.
     before: Vec<String>,
-    /// Whether the base of either service is needed.
+    /// Whether the base address of each service is needed.
     arm: bool,
     graph: bool,
 }
@@ -71,7 +74,7 @@ impl Line<'_> {
         first.chain([commands.join(" && ")]).collect::<Vec<_>>().join("; ")
     }
 
-    /// `text` as a word of the shell; what nobody knows yet is told before.
+    /// `text` as a word of the shell; assignments for unknown values are added to `before`.
     fn word(&mut self, text: &str) -> Option<String> {
         for variable in self.variables.clone() {
             if text.contains(&variable.stand_in) {
@@ -88,7 +91,7 @@ impl Line<'_> {
         let act = *self.acts.iter().find(|act| told(act).is_some_and(|known| known == variable))?;
         let value = match act {
             Act::Learn { ask, find, .. } => self.asked(ask, find)?,
-            // Any name does. This one is another in each look, as the stand-ins in its text are.
+            // Any name is valid. It differs in each preview, because the stand-ins in its text do.
             Act::Name { namespace, text, .. } => Uuid::new_v5(namespace, text.as_bytes()).to_string(),
             Act::Make(Make { look, .. }) => self.first(look)?,
             Act::Remove(removal) => self.first(&removal.look)?,
@@ -98,13 +101,13 @@ impl Line<'_> {
         Some(())
     }
 
-    /// What the first place says.
+    /// The result of the first search.
     fn first(&mut self, look: &[(Request, Find)]) -> Option<String> {
         let (ask, find) = look.first()?;
         self.asked(ask, find)
     }
 
-    /// A look's answer, as a word.
+    /// The result of a read, as a word.
     fn asked(&mut self, ask: &Request, find: &Find) -> Option<String> {
         let sent = self.sent(ask)?;
         let query = self.word(&query(find))?;
@@ -125,7 +128,7 @@ impl Line<'_> {
 
     fn sent(&mut self, request: &Request) -> Option<String> {
         let target = self.word(&words::target(request))?;
-        // The CLI itself puts Azure Resource Manager before a path.
+        // For a path the CLI itself uses Azure Resource Manager.
         let to = if request.service == GRAPH {
             self.graph = true;
             format!("--resource \"$graph\" --url \"$graph\"{target}")

@@ -1,4 +1,4 @@
-//! The marker of a run, removed from what people send.
+//! Removes the marker of a run from requests that people send.
 //!
 //! A marker proves that the run itself wrote the resource. A resource that a person creates for the run has no intent in the
 //! journal; with the marker the run would conclude that its journal lost entries.
@@ -25,13 +25,13 @@ pub(super) fn without(mut task: Task, short: &str) -> Task {
     task
 }
 
-/// `body` without the marker: a text at the end of descriptions, a tag of its own.
+/// `body` without the marker, which stands at the end of descriptions or in a tag.
 pub(super) fn removed(body: &Value, short: &str) -> Value {
     match body {
         Value::Object(fields) => {
             let kept = fields.iter().filter(|(_, value)| *value != short).filter_map(|(name, value)| {
                 let value = removed(value, short);
-                // Where nothing but the marker was said, or nothing but its tag was set, nothing is.
+                // A field that contained only the marker, or only its tag, is left out.
                 let emptied = value == "" || value == Value::Object(Map::new());
                 (!emptied || *fields.get(name)? == value).then(|| (name.clone(), value))
             });

@@ -1,4 +1,4 @@
-//! The pages: what an identity has to do, gathered by the tenant that it acts in.
+//! The hand-over pages: the tasks of an identity, grouped by tenant.
 
 use serde::Serialize;
 use twinspan_engine::{Act, Foreseen, HandOver, Identity, Outlook, RunId, RunState, Task, Variable};
@@ -6,7 +6,7 @@ use twinspan_plans::Plan;
 
 use super::marker;
 
-/// Everything that one identity has to do in a run.
+/// All tasks of one identity in a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct HandOverView {
     pub(crate) schema: u32,
@@ -23,7 +23,7 @@ pub(crate) struct HandOverView {
     pub(crate) pages: Vec<Page>,
 }
 
-/// What it has to do in one tenant.
+/// Its tasks in one tenant.
 #[derive(Debug, Serialize)]
 pub(crate) struct Page {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,13 +31,13 @@ pub(crate) struct Page {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) contact: Option<String>,
     pub(crate) tasks: Vec<TaskView>,
-    /// Steps that cannot be said yet.
+    /// Steps whose tasks cannot be described yet.
     pub(crate) not_yet: Vec<Later>,
-    /// Steps that only look: twinspan does them, as soon as it can sign in.
+    /// Steps that only read: twinspan does them as soon as it can sign in.
     pub(crate) looks: Vec<Look>,
 }
 
-/// One thing to do.
+/// One task.
 #[derive(Debug, Serialize)]
 pub(crate) struct TaskView {
     pub(crate) step: String,
@@ -45,12 +45,12 @@ pub(crate) struct TaskView {
     #[serde(flatten)]
     pub(crate) task: Task,
     pub(crate) proof: String,
-    /// What others have to do first.
+    /// The steps of others that have to be done first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) after: Vec<String>,
 }
 
-/// A step that cannot be said yet, and why.
+/// A step whose task cannot be described yet, and why.
 #[derive(Debug, Serialize)]
 pub(crate) struct Later {
     pub(crate) step: String,
@@ -58,7 +58,7 @@ pub(crate) struct Later {
     pub(crate) until: String,
 }
 
-/// A step that only looks.
+/// A step that only reads.
 #[derive(Debug, Serialize)]
 pub(crate) struct Look {
     pub(crate) step: String,
@@ -66,7 +66,7 @@ pub(crate) struct Look {
 }
 
 impl HandOverView {
-    /// What `identity` has to do of what is foreseen.
+    /// The tasks of `identity` among the planned changes.
     pub(crate) fn new(state: &RunState, run: RunId, identity: &str, foreseen: Vec<Foreseen>) -> Self {
         let plan = state.plan();
         let mut pages: Vec<Page> = Vec::new();
@@ -105,21 +105,21 @@ impl HandOverView {
         }
     }
 
-    /// Whether there is anything to do.
+    /// Whether there is no task.
     pub(crate) fn is_empty(&self) -> bool {
         self.pages.iter().all(|page| page.tasks.is_empty() && page.not_yet.is_empty())
     }
 }
 
 impl TaskView {
-    /// Whether a script does some of it.
+    /// Whether a script does at least a part of the task.
     pub(crate) fn is_scripted(&self) -> bool {
         self.task.acts.iter().any(|act| matches!(act, Act::Make(_) | Act::Remove(_)))
     }
 }
 
 impl Page {
-    /// Where and by whom, in a few words.
+    /// Identity, contact and tenant.
     pub(crate) fn place(&self, identity: &str) -> String {
         let contact = self.contact.as_deref().map(|contact| format!(" ({contact})")).unwrap_or_default();
         match &self.tenant {
@@ -128,7 +128,7 @@ impl Page {
         }
     }
 
-    /// Every value that only doing it tells.
+    /// Every value that is known only after an act is done.
     pub(crate) fn variables(&self) -> Vec<Variable> {
         let acts = self.tasks.iter().flat_map(|task| &task.task.acts);
         acts.filter_map(|act| match act {
@@ -141,7 +141,7 @@ impl Page {
     }
 }
 
-/// Whether the identity acts in the step, or is named by its kind.
+/// Whether the identity acts in the step, or the kind of the step names it as actor.
 fn is_of(step: &Foreseen, identity: &str) -> bool {
     let acts = step.identities.first().is_some_and(|first| first.name == identity);
     let named = matches!(&step.outlook, Outlook::Known(said) if said.actor.as_deref() == Some(identity));

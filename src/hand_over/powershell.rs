@@ -1,4 +1,4 @@
-//! The script for PowerShell and the module Az.Accounts.
+//! The hand-over script for PowerShell and the module Az.Accounts.
 
 use std::fmt::Write as _;
 
@@ -20,13 +20,13 @@ if (-not $Environment) { throw 'sign in first: Connect-AzAccount' }
 $Arm = $Environment.ResourceManagerUrl.TrimEnd('/')
 $Graph = $Environment.ExtendedProperties['MicrosoftGraphUrl'].TrimEnd('/')
 
-# What others wrote, without what a terminal would act on.
+# Text from outside, without characters that control a terminal.
 function Shown($Text) { "$Text" -replace '[\p{Cc}\p{Cf}\p{Zl}\p{Zp}-[\n\t]]', '?' }
 
-# A text as PowerShell writes it.
+# A text as a quoted PowerShell string.
 function Quote([string] $Text) { "'" + ($Text -replace '[''\u2018-\u201B]', '$0$0') + "'" }
 
-# What Pick finds in the answer; nothing, if it is not there. Any other trouble ends the script.
+# The result of Pick on the response; nothing if not found. Any other error ends the script.
 function Look([string] $Uri, [scriptblock] $Pick) {
     $reply = Invoke-AzRestMethod -Method GET -Uri $Uri
     if ($reply.StatusCode -eq 404) { return $null }
@@ -34,7 +34,7 @@ function Look([string] $Uri, [scriptblock] $Pick) {
     & $Pick ($reply.Content | ConvertFrom-Json)
 }
 
-# The answer. A refusal that matches NotYet is tried again for ten minutes; one that matches There is as good as done.
+# The response. An error that matches NotYet is retried for ten minutes; an error that matches There counts as success.
 function Send([string] $Method, [string] $Uri, [string] $Body, [string] $NotYet, [string] $There, [string] $Auxiliary) {
     foreach ($try in 0..60) {
         if ($Auxiliary) {
@@ -63,7 +63,7 @@ function Send([string] $Method, [string] $Uri, [string] $Body, [string] $NotYet,
 
 function Test-End($Text, [string] $End) { "$Text".EndsWith($End, 'OrdinalIgnoreCase') }
 
-# The field of an answer, written with dots; nothing, if there is none.
+# A field of a response, its path written with dots; nothing if it is missing.
 function Get-Field($Answer, [string] $Path) {
     foreach ($name in $Path.Split('.')) {
         $field = if ($null -ne $Answer) { $Answer.PSObject.Properties[$name] }
@@ -98,7 +98,7 @@ pub(crate) fn script(view: &HandOverView) -> String {
         view.plan,
         env!("CARGO_PKG_VERSION")
     ));
-    say("It may be run any number of times: what is there is left as it is. It holds no secret.");
+    say("It may be run any number of times: existing resources are not changed. It contains no secret.");
     text.push_str(HEAD);
     if view.is_empty() {
         text.push_str("\nWrite-Host 'There is nothing left to do.'\n");
@@ -126,7 +126,9 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
             1 => ("throw", format!("sign in first: {sign_in}")),
             _ => (
                 "Write-Host",
-                format!("left out, as the session is signed in elsewhere: tenant {tenant} ({sign_in})"),
+                format!(
+                    "skipped, because the session is signed in to another tenant: tenant {tenant} ({sign_in})"
+                ),
             ),
         };
         let (tenant, sign_in) = (quoted(tenant, &[]), quoted(&sign_in, &[]));
@@ -138,15 +140,15 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
         for line in words::before(task) {
             comment(text, &readable(&line, &variables));
         }
-        comment(text, &format!("twinspan sees it by: {}", readable(&task.proof, &variables)));
+        comment(text, &format!("twinspan checks: {}", readable(&task.proof, &variables)));
         let what = one_line(&format!("{}: {}", task.step, readable(&task.task.what, &variables)));
         let _ = writeln!(text, "Write-Host {}", quoted(&what, &[]));
         for act in &task.task.acts {
             self::act(text, act, &variables);
         }
     }
-    text.push_str("\nWrite-Host 'Done. Whoever runs the plan sees it: nothing has to be reported.'\n");
-    text.push_str("Write-Host 'To take it back, in this order:'\n");
+    text.push_str("\nWrite-Host 'Done. twinspan checks the result by itself; you need not report it.'\n");
+    text.push_str("Write-Host 'To undo it, in this order:'\n");
     for task in tasks.iter().rev() {
         let back = &task.task.back;
         let words = format!("# {}: {}", task.step, readable(&back.words, &variables));
@@ -188,7 +190,7 @@ fn act(text: &mut String, act: &Act, variables: &[Variable]) {
     }
 }
 
-/// Looks in each place until it is found.
+/// Reads each place until the resource is found.
 fn look(text: &mut String, places: &[(Request, Find)], variables: &[Variable]) {
     text.push_str("$found = $null\n");
     for (ask, find) in places {
@@ -209,12 +211,12 @@ fn remove(text: &mut String, removal: &Removal, variables: &[Variable]) {
     }
     let uri = uri(&removal.request, variables);
     let _ = writeln!(text, "    $answer = Send 'DELETE' {uri} '' '' '' ''");
-    text.push_str("    Write-Host '  removed'\n} else {\n    Write-Host '  it is not there'\n}\n");
+    text.push_str("    Write-Host '  deleted'\n} else {\n    Write-Host '  it does not exist'\n}\n");
 }
 
 fn make(text: &mut String, make: &Make, variables: &[Variable]) {
     look(text, &make.look, variables);
-    text.push_str("if ($found) {\n    Write-Host \"  it is there: $(Shown $found)\"\n} else {\n");
+    text.push_str("if ($found) {\n    Write-Host \"  it exists: $(Shown $found)\"\n} else {\n");
     let request = &make.write;
     let body = request.body.as_ref().map(words::body).unwrap_or_default();
     let _ = writeln!(
@@ -273,7 +275,7 @@ fn pick(find: &Find, variables: &[Variable]) -> String {
     )
 }
 
-/// A text; where variables are in it, a sum in parentheses.
+/// A quoted text; with variables, a concatenation in parentheses.
 fn quoted(text: &str, variables: &[Variable]) -> String {
     let plain = powershell::quoted(text);
     let spliced = filled(&plain, variables, |variable| format!("' + ${} + '", variable.name));

@@ -1,4 +1,5 @@
-//! Remarks in a script. What a plan says stays on the line of its `#`: a title with a line break must not become a command.
+//! Comments in a script. Text of a plan stays on the line of its `#`, so that a title with a line break cannot become a
+//! command.
 
 use std::fmt::Write as _;
 
@@ -8,7 +9,7 @@ pub(super) fn comment(text: &mut String, line: &str) {
     let _ = writeln!(text, "# {}", terminal::line(&one_line(line)));
 }
 
-/// The same for PowerShell, which reads some remarks.
+/// The same for PowerShell, which interprets some comments.
 pub(super) fn powershell_comment(text: &mut String, line: &str) {
     let _ = writeln!(text, "# {}", powershell::remark(&one_line(line)));
 }

@@ -1,4 +1,4 @@
-//! The page as text, for the operator's screen: the only view that may show a link which is sensitive.
+//! The hand-over page as text, for the operator's screen: the only view that may show a sensitive link.
 
 use twinspan_engine::{Act, Request, Variable};
 
@@ -7,10 +7,10 @@ use super::words::{self, readable};
 use crate::ui::{DIM, STRONG, Text, Width};
 use crate::view;
 
-/// Where the text of a labelled line begins.
+/// Column at which the text of a labelled line begins.
 const INDENT: usize = 13;
 
-/// Everything, for a terminal.
+/// The whole page for a terminal.
 pub(crate) fn text(view: &HandOverView, width: Width) -> Text {
     let mut text = view::Page::new(width);
     text.line(11, &format!("{STRONG}hand-over{STRONG:#}  {} (run {})", view.summary, view.short));
@@ -46,7 +46,7 @@ fn one(text: &mut view::Page, view: &HandOverView, page: &Page) {
     }
     if !page.looks.is_empty() {
         text.gap();
-        text.line(0, "twinspan itself looks, as soon as it can sign in:");
+        text.line(0, "twinspan itself checks, as soon as it can sign in:");
         for look in &page.looks {
             text.line(3, &format!("   {}  ({})", look.why, look.step));
         }
@@ -59,7 +59,8 @@ fn one(text: &mut view::Page, view: &HandOverView, page: &Page) {
     text.whole(&format!("{:12} {}", "as a script", words::command(run, identity, "az")));
     text.whole(&format!("{:12} {}", "", words::command(run, identity, "powershell")));
     text.whole(&format!("{:12} {}", "as a page", words::command(run, identity, "html")));
-    let then = format!("nothing: the run sees it and goes on by itself, or with `twinspan resume {run}`");
+    let then =
+        format!("nothing: twinspan checks it and continues by itself, or with `twinspan resume {run}`");
     text.line(INDENT, &format!("{:12} {then}", "then"));
 }
 
@@ -84,7 +85,7 @@ fn section(text: &mut view::Page, task: &TaskView, variables: &[Variable]) {
                     line("", &format!("with a token of tenant {tenant} in x-ms-authorization-auxiliary"));
                 }
                 if let Some((_, to)) = &make.pass_on {
-                    line("pass on", &format!("the link in the answer, to {to}"));
+                    line("pass on", &format!("the link in the response, to {to}"));
                 }
             }
             Act::Remove(removal) => line("sends", &request(&removal.request)),
@@ -100,8 +101,8 @@ fn section(text: &mut view::Page, task: &TaskView, variables: &[Variable]) {
     for (position, privilege) in task.task.privilege.iter().enumerate() {
         line(if position == 0 { "needs" } else { "" }, privilege);
     }
-    line("seen by", &task.proof);
-    line("take back", &task.task.back.words);
+    line("proof", &task.proof);
+    line("undo", &task.task.back.words);
     if let Some(back) = &task.task.back.request {
         line("", &request(back));
     }

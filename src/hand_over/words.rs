@@ -1,10 +1,10 @@
-//! What the views share: requests in one line, values that nobody knows yet, percent-encoding.
+//! Shared by the views: requests on one line, values that are not known yet, percent-encoding.
 
 use serde_json::Value;
 use twinspan_engine::{Request, Variable};
 use twinspan_steps::GRAPH;
 
-/// `text` with `put` in place of each value that nobody knows yet.
+/// `text` with the result of `put` in place of each value that is not known yet.
 pub(super) fn filled(text: &str, variables: &[Variable], put: impl Fn(&Variable) -> String) -> String {
     let mut text = text.to_owned();
     for variable in variables {
@@ -15,17 +15,17 @@ pub(super) fn filled(text: &str, variables: &[Variable], put: impl Fn(&Variable)
     text
 }
 
-/// The same for people: `<object id of the guest>`.
+/// `text` for people, with words for values that are not known yet: `<object id of the guest>`.
 pub(super) fn readable(text: &str, variables: &[Variable]) -> String {
     filled(text, variables, |variable| format!("<{}>", variable.words))
 }
 
-/// The service, as people know it.
+/// The product name of the service.
 pub(super) fn service(request: &Request) -> &'static str {
     if request.service == GRAPH { "Microsoft Graph" } else { "Azure Resource Manager" }
 }
 
-/// Path and parameters, as they are sent.
+/// Path and query as they are sent.
 pub(super) fn target(request: &Request) -> String {
     let mut text = encoded(&request.path, "-_.~/:@!$&'()*+,;=%");
     for (position, (name, value)) in request.query.iter().enumerate() {
@@ -37,7 +37,7 @@ pub(super) fn target(request: &Request) -> String {
     text
 }
 
-/// A part of an address; `plain` stays as it is, beside letters and digits.
+/// Percent-encodes a part of an address; letters, digits and the characters in `plain` are kept.
 fn encoded(text: &str, plain: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -55,7 +55,7 @@ pub(super) fn body(body: &Value) -> String {
     body.to_string()
 }
 
-/// What to know before a task is begun.
+/// Conditions of a task: the steps before it, and the privileges that it needs.
 pub(super) fn before(task: &super::page::TaskView) -> Vec<String> {
     let after = (!task.after.is_empty()).then(|| format!("comes after {}", task.after.join(", ")));
     let needs = task.task.privilege.iter().enumerate();
@@ -66,16 +66,16 @@ pub(super) fn before(task: &super::page::TaskView) -> Vec<String> {
     after.into_iter().chain(needs).collect()
 }
 
-/// How the script of `format` is asked for.
+/// The command that writes the script of `format`.
 pub(super) fn command(run: &str, identity: &str, format: &str) -> String {
     crate::suggest::command(&["hand-over", run, "--as", identity, "--format", format])
 }
 
-/// Lines that say which steps a script leaves out, and why.
+/// Lines that name the steps which a script does not contain, and why.
 pub(super) fn left_out(page: &super::page::Page) -> Vec<String> {
     let later = page.not_yet.iter().map(|later| {
         format!(
-            "Not in here: {} ({}): {}. Ask for the hand-over again then.",
+            "Not in here: {} ({}): {}. Create the hand-over again after that.",
             later.step, later.why, later.until
         )
     });
@@ -83,7 +83,7 @@ pub(super) fn left_out(page: &super::page::Page) -> Vec<String> {
         use twinspan_engine::Act;
         let what = task.task.acts.iter().find_map(|act| match act {
             Act::Person { .. } => Some("only a person can do it".to_owned()),
-            Act::Command(command) => Some(format!("whoever runs the plan records it: {command}")),
+            Act::Command(command) => Some(format!("the operator of the plan records it: {command}")),
             Act::Learn { .. } | Act::Require { .. } | Act::Name { .. } | Act::Make(_) | Act::Remove(_) => {
                 None
             }

@@ -1,4 +1,4 @@
-//! One step, as a run would find it.
+//! The planned change of one step.
 
 use serde::Serialize;
 use twinspan_engine::{Decision, Difference, Previewed, Prospect, RunId, StepError, Wait, WaitKind};
@@ -7,24 +7,24 @@ use twinspan_plans::Plan;
 use super::Refusals;
 use crate::view::id_of;
 
-/// One step.
+/// The planned change of one step.
 #[derive(Serialize)]
 pub(super) struct StepView {
     pub(super) step: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) title: Option<String>,
     pub(super) kind: String,
-    /// Who acts.
+    /// The identity that acts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) identity: Option<String>,
     pub(super) state: State,
-    /// What doing it comes to.
+    /// What the step would do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) what: Option<String>,
-    /// What has to be done before.
+    /// The steps that have to be done before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) after: Vec<String>,
-    /// What is there.
+    /// Id of the existing resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,15 +33,15 @@ pub(super) struct StepView {
     pub(super) decision: Option<Decision>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) differences: Vec<Difference>,
-    /// Why it is not known.
+    /// Why the planned change is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<String>,
-    /// Why the run would fail.
+    /// The error with which the run would fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<StepError>,
 }
 
-/// How a step stands.
+/// The planned change, as a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum State {
@@ -56,7 +56,7 @@ pub(super) enum State {
     Fails,
 }
 
-/// A wait, without what only a run has.
+/// The fields of a wait that a preview can know.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct WaitWords {
     pub(super) kind: WaitKind,
@@ -65,7 +65,7 @@ pub(super) struct WaitWords {
     pub(super) who: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) action: Option<String>,
-    /// The action names the run: it can be taken only once there is one.
+    /// Whether the action names the run; then it can be taken only after the run has begun.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) once_begun: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ pub(super) struct WaitWords {
 }
 
 impl WaitWords {
-    /// `run`: what stands for the run that there is not.
+    /// `run`: the stand-in for the run, which does not exist yet.
     pub(super) fn new(wait: &Wait, run: RunId) -> Self {
         let names_run = |action: &String| {
             action

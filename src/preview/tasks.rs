@@ -1,5 +1,6 @@
-//! What somebody has to do: the smallest set of missing facts, each with its owner, its command and the least privilege
-//! that it takes.
+//! Tasks for people: the smallest set of missing facts, each with its owner, its command and the least privilege that
+//! it
+//! needs.
 
 use serde::Serialize;
 use twinspan_encode::sh;
@@ -11,26 +12,26 @@ use twinspan_steps::who;
 use crate::hand_over;
 use crate::view::{span, stamp};
 
-/// One thing that somebody has to do.
+/// One task for a person.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct TaskView {
-    /// Who.
+    /// Who has to do it.
     pub(super) who: String,
-    /// What, as a sentence without its stop.
+    /// What has to be done, as a sentence without its stop.
     pub(super) what: String,
-    /// For which steps.
+    /// The steps that need it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) steps: Vec<String>,
-    /// What has to be done before, by whomever.
+    /// The steps that have to be done before, by any person.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) after: Vec<String>,
-    /// What is typed.
+    /// The command to type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<String>,
-    /// Where it is clicked.
+    /// The path through the portal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) portal: Option<String>,
-    /// The least that is given, or that whoever does it has to be allowed to do.
+    /// The least privilege to give, or that the person needs for the task.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) least_privilege: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +53,7 @@ impl TaskView {
     }
 
     fn of_wait(wait: &Wait, steps: Vec<String>) -> Self {
-        // What a person does in a browser is no command.
+        // An action in a browser is not a command.
         let typed = wait.kind != WaitKind::Person || wait.action.as_deref().is_some_and(is_typed);
         let (command, portal) = if typed { (wait.action.clone(), None) } else { (None, wait.action.clone()) };
         TaskView {
@@ -75,7 +76,7 @@ pub(super) fn tenant_of(identity: &Identity) -> &str {
     identity.attributes.get("tenant").map(String::as_str).unwrap_or_default()
 }
 
-/// Everything that somebody has to do in `tenant`; whoever has several things to do has them together.
+/// All tasks of people in `tenant`; the tasks of one person stand together.
 pub(super) fn of(
     plan: &Plan,
     tenant: &str,
@@ -85,7 +86,7 @@ pub(super) fn of(
 ) -> Vec<TaskView> {
     let in_tenant = |identity: &Identity| tenant_of(identity) == tenant;
     let mut tasks = Vec::new();
-    // Whose way in is told already.
+    // Identities whose sign-in has a task already.
     let mut told: Vec<&Identity> = Vec::new();
     for sign_in in ready.sign_ins.iter().filter(|sign_in| in_tenant(&sign_in.identity)) {
         match &sign_in.entrance {
@@ -95,7 +96,7 @@ pub(super) fn of(
             }
             Entrance::Refused(error) => {
                 let own = open_steps(steps, &sign_in.identity);
-                // Where all of it comes after other steps, those may be what lets it in.
+                // If all of its steps come after other steps, those may be what allows the sign-in.
                 let at_once = own.iter().any(|step| step.after.is_empty());
                 if let (true, Some(wait)) = (at_once, &error.wait) {
                     told.push(&sign_in.identity);
@@ -126,11 +127,11 @@ pub(super) fn of(
 
 fn rival_words(rivals: &Rivals, rival: &Rival) -> String {
     let then = match rival.connection {
-        Some(_) => "if so, remove its connection",
-        None => "if so, take it out of its scope",
+        Some(_) => "if so, delete its connection",
+        None => "if so, remove it from the scope of that network manager",
     };
     format!(
-        "Say whether {} is to be left to this plan, and {then}: {} has it through {}; {}",
+        "Decide whether this plan is to manage {}, and {then}: {} manages it through {}; {}",
         rivals.scope.words(),
         rival.network_manager.rsplit('/').next().unwrap_or_default(),
         rival.through,
@@ -138,7 +139,7 @@ fn rival_words(rivals: &Rivals, rival: &Rival) -> String {
     )
 }
 
-/// What an identity does whose credential somebody else has: each of its steps.
+/// The tasks of an identity whose credential another person has: each of its steps.
 fn of_somebody_else(identity: &Identity, steps: &[&Previewed], run: RunId) -> Vec<TaskView> {
     let all: Vec<&Task> = steps.iter().filter_map(|step| step.task.as_ref()).collect();
     let own = open_steps(steps, identity);
@@ -161,19 +162,19 @@ fn of_somebody_else(identity: &Identity, steps: &[&Previewed], run: RunId) -> Ve
         tasks.push(TaskView {
             command: Some(format!("twinspan hand-over RUN --as {} --format az", sh::word(&identity.name))),
             otherwise: Some(format!(
-                "set [identities.{}] in twinspan.toml, where this machine is to do it itself",
+                "set [identities.{}] in twinspan.toml, if this machine is to do it itself",
                 identity.name
             )),
             ..TaskView::new(
                 who(identity),
-                "Or all of it at once, with the script that this makes once the run is begun",
+                "Or do all of it at once, with the script that this command writes after the run has begun",
             )
         });
     }
     tasks
 }
 
-/// What a refusal means that passes: the script tries again by itself, a line does not.
+/// The meaning of a temporary refusal: the script retries by itself, a single command does not.
 fn too_early(task: &Task) -> Option<String> {
     let codes: Vec<&str> = task
         .acts
@@ -186,11 +187,10 @@ fn too_early(task: &Task) -> Option<String> {
         .copied()
         .collect();
     let codes = codes.join(" or ");
-    (!codes.is_empty())
-        .then(|| format!("a refusal with {codes} means that it is too early: type it again in a minute"))
+    (!codes.is_empty()).then(|| format!("{codes} means that it is too early: repeat the command in a minute"))
 }
 
-/// Whether no command can do it, whoever signs in.
+/// Whether only a person can do it, with any sign-in: no command exists.
 fn is_of_a_person(task: &Task) -> bool {
     task.acts.iter().any(|act| matches!(act, Act::Person { .. }))
 }
@@ -206,7 +206,7 @@ fn names(steps: &[&Previewed]) -> Vec<String> {
     steps.iter().map(|step| step.key.to_string()).collect()
 }
 
-/// Who gives roles in the tenant, as the plan has it.
+/// The identity that assigns roles in the tenant, according to the plan.
 fn giver(plan: &Plan, tenant: &str, steps: &[&Previewed]) -> Option<String> {
     steps.iter().find_map(|step| {
         let kind = &plan.node(step.node).step()?.uses;
@@ -215,11 +215,11 @@ fn giver(plan: &Plan, tenant: &str, steps: &[&Previewed]) -> Option<String> {
     })
 }
 
-/// What has to be done about the rights at one place.
+/// The task for missing or ending permissions at one place.
 fn of_place(place: &Place, giver: Option<&str>) -> Option<TaskView> {
     let name = who(&place.identity);
     match &place.allowance {
-        // The plan gives it itself.
+        // The plan assigns the role itself.
         Allowance::Missing { .. } if !place.given_by.is_empty() => None,
         Allowance::Missing { covered_by: Some(_), .. } => None,
         Allowance::Missing { activation: Some(activation), missing, .. } => Some(TaskView {
@@ -251,14 +251,14 @@ fn of_place(place: &Place, giver: Option<&str>) -> Option<TaskView> {
                 portal: Some(ends.again.portal.clone()),
                 least_privilege: place.actions.clone(),
                 otherwise: (!ends.activated).then(|| {
-                    "whoever gave the role gives it for longer, or approves that it is extended".to_owned()
+                    "the person who assigned the role extends it, or approves the extension".to_owned()
                 }),
                 ..TaskView::new(
                     name,
                     match ends.activated {
-                        true => format!(
-                            "Activate the role {role} at {on} again once it has ended: it ends at {at}, in {left}"
-                        ),
+                        true => {
+                            format!("Activate the role {role} at {on} again after it ends at {at}, in {left}")
+                        }
                         false => format!("Extend the role {role} at {on}: it ends at {at}, in {left}"),
                     },
                 )
@@ -271,16 +271,16 @@ fn of_place(place: &Place, giver: Option<&str>) -> Option<TaskView> {
 fn role_words(role: Option<&str>) -> String {
     match role {
         Some(role) => format!("the role {role}"),
-        None => "a role that allows what is named here".to_owned(),
+        None => "a role with the actions named here".to_owned(),
     }
 }
 
-/// What a step itself says that somebody has to do, unless it is told already.
+/// The task that a step's own wait describes, unless another task covers it.
 fn of_step(step: &Previewed, places: &[&Place], told: &[&Identity]) -> Option<TaskView> {
     let Prospect::Waits(wait) = &step.standing else { return None };
     let identity = step.identities.first()?;
     let told = match wait.kind {
-        // Nobody but that person can do it, whoever signs in.
+        // Only that person can do it, with any sign-in.
         WaitKind::Person if step.after.is_empty() => told.contains(&identity),
         WaitKind::Person => false,
         WaitKind::Credential => told.contains(&identity),
@@ -298,7 +298,7 @@ fn of_step(step: &Previewed, places: &[&Place], told: &[&Identity]) -> Option<Ta
     })
 }
 
-/// The same tasks once, and each person's together.
+/// Merges equal tasks, and puts the tasks of each person together.
 fn gathered(tasks: Vec<TaskView>) -> Vec<TaskView> {
     let mut order: Vec<String> = Vec::new();
     let mut kept: Vec<TaskView> = Vec::new();

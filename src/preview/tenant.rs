@@ -1,5 +1,6 @@
-//! One tenant: who is let in as whom, what each may do and until when, who manages its scopes already, and what somebody
-//! has to do.
+//! One tenant: which identities sign in, what each may do and until when, which network managers manage its scopes
+//! already,
+//! and the tasks of people.
 
 use serde::Serialize;
 use twinspan_engine::{Previewed, RunId};
@@ -19,7 +20,7 @@ pub(super) struct TenantView {
     /// Scopes that are to be connected.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) scopes: Vec<ScopeView>,
-    /// What somebody has to do before the run, or while it waits.
+    /// Tasks of people before the run, or while it waits.
     pub(super) tasks: Vec<TaskView>,
 }
 
@@ -38,14 +39,14 @@ pub(super) struct SignInView {
     pub(super) account: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) application: Option<String>,
-    /// What stands against it.
+    /// Why the sign-in does not succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) wait: Option<WaitWords>,
 }
 
-/// What one identity may do at one place.
+/// The permissions of one identity at one place.
 #[derive(Serialize)]
 pub(super) struct RightsView {
     pub(super) identity: String,
@@ -54,7 +55,7 @@ pub(super) struct RightsView {
     pub(super) steps: Vec<String>,
     #[serde(flatten)]
     pub(super) allowance: Allowance,
-    /// Steps of the plan that give roles there.
+    /// Steps of the plan that assign roles at this scope.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) given_by: Vec<String>,
 }
@@ -64,18 +65,18 @@ pub(super) struct RightsView {
 pub(super) struct ScopeView {
     pub(super) scope: String,
     pub(super) step: String,
-    /// Other network managers that have it or want it.
+    /// Other network managers that manage the scope or request it.
     pub(super) managers: Vec<Rival>,
-    /// Where they were looked for.
+    /// The subscriptions that were searched.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) looked: Vec<String>,
-    /// Where they were not, and why.
+    /// What could not be searched, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unknown: Option<String>,
 }
 
 impl TenantView {
-    /// Every tenant that somebody acts in, in the order in which the plan comes to them.
+    /// Every tenant in which an identity acts, in the order of the plan.
     pub(super) fn all(
         plan: &Plan,
         steps: &[&Previewed],

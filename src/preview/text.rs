@@ -1,4 +1,4 @@
-//! A preview in words.
+//! The text output of a preview.
 
 use twinspan_steps::readiness::{Allowance, Ending};
 
@@ -9,10 +9,10 @@ use crate::graph::OrderView;
 use crate::ui::{BAD, DIM, GOOD, STRONG, Style, Text, WAIT, Width};
 use crate::view::{Page, counted, span, stamp};
 
-/// Where the words of a step stand: after its state.
+/// Width of the column of the state; the step's text follows.
 const STATE: usize = 16;
 
-/// Where the words of a label stand.
+/// Width of the column of labels.
 const LABEL: usize = 14;
 
 impl PreviewView {
@@ -135,9 +135,9 @@ impl StepView {
             if let Some(who) = &wait.who {
                 detail("will wait for", who);
             }
-            // Somebody will copy it.
+            // Not wrapped, because people copy it.
             if let Some(action) = &wait.action {
-                let begun = if wait.once_begun { "   (once the run is begun)" } else { "" };
+                let begun = if wait.once_begun { "   (after the run has begun)" } else { "" };
                 page.whole(&format!("{:STATE$} {DIM}{:LABEL$}{DIM:#}{action}{DIM}{begun}{DIM:#}", "", "do"));
             }
         }
@@ -210,7 +210,7 @@ impl SignInView {
             "signed-in" => (GOOD, "signed in"),
             "no-credential" => (WAIT, "no credential"),
             "refused" => (BAD, "refused"),
-            _ => (BAD, "no answer"),
+            _ => (BAD, "no response"),
         };
         let mut facts: Vec<String> = Vec::new();
         facts.extend(self.account.clone());
@@ -248,15 +248,15 @@ impl RightsView {
                         line(page, WAIT, "ends soon", &until);
                     }
                     Ending::Unknown { why } => {
-                        line(page, GOOD, "allowed", &format!("{may}; until when is not known: {why}"));
+                        line(page, GOOD, "allowed", &format!("{may}; it is not known until when: {why}"));
                     }
                 }
             }
             Allowance::Missing { missing, covered_by, .. } => {
                 let given = match (self.given_by.as_slice(), covered_by) {
                     ([], None) => String::new(),
-                    ([], Some(above)) => format!("; comes with what is given at {above}"),
-                    (steps, _) => format!("; a role there is given by step {}", steps.join(", ")),
+                    ([], Some(above)) => format!("; included in the role assignment at {above}"),
+                    (steps, _) => format!("; step {} assigns a role there", steps.join(", ")),
                 };
                 let style = if self.given_by.is_empty() { BAD } else { WAIT };
                 line(
@@ -269,7 +269,7 @@ impl RightsView {
             Allowance::Unknown { why } => {
                 let given = match self.given_by.as_slice() {
                     [] => String::new(),
-                    steps => format!("; a role there is given by step {}", steps.join(", ")),
+                    steps => format!("; step {} assigns a role there", steps.join(", ")),
                 };
                 line(page, DIM, "unknown", &format!("what {who} may do on {scope}{given}: {why}"));
             }
@@ -289,7 +289,7 @@ impl ScopeView {
         }
         let looked = match self.looked.as_slice() {
             [] => String::new(),
-            looked => format!("looked at: {}", looked.join(", ")),
+            looked => format!("searched: {}", looked.join(", ")),
         };
         match &self.unknown {
             Some(why) => {
@@ -297,8 +297,10 @@ impl ScopeView {
                     (true, false) => format!("; none was found, {looked}"),
                     _ => String::new(),
                 };
-                let text =
-                    format!("whether another network manager has {}; not looked at: {why}{none}", self.scope);
+                let text = format!(
+                    "whether another network manager manages {}; not searched: {why}{none}",
+                    self.scope
+                );
                 line(page, DIM, "unknown", &text);
             }
             None if self.managers.is_empty() => {

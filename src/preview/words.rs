@@ -1,5 +1,6 @@
-//! In texts a GUID stands in for a value that only doing a step tells, and the name of the look for that of a run. Who
-//! reads gets words for both.
+//! In the text of a preview, a GUID stands for each value that is known only after a step is done, and the preview's
+//! own run id
+//! for the id of a run. Readers see words in place of both.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -7,7 +8,7 @@ use twinspan_engine::{RunId, Variable};
 
 use crate::error::CommandError;
 
-/// What is put in the place of what.
+/// Pairs of a stand-in and its replacement.
 pub(crate) struct Words(Vec<(String, String)>);
 
 impl Words {
@@ -23,7 +24,7 @@ impl Words {
         self.0.iter().fold(text.to_owned(), |text, (stand_in, words)| text.replace(stand_in, words))
     }
 
-    /// `view` as data, with words in it.
+    /// `view` as JSON, with the stand-ins replaced.
     pub(crate) fn data(&self, view: &impl Serialize) -> Result<Value, CommandError> {
         let mut data = serde_json::to_value(view)
             .map_err(|error| CommandError::bug("the preview cannot be written as JSON").cause(&error))?;

@@ -1,4 +1,4 @@
-//! One live line for each step that moves: what it does, which attempt, and for how long it still waits.
+//! One live line for each active step: its action, its attempt, and the time until its next check.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use twinspan_engine::{Phase, StepEvent, StepKey};
 
 use crate::view::{ahead, between};
 
-/// Most lines: a terminal is not endless.
+/// Maximum number of live lines.
 const MOST: usize = 12;
 
 /// The live lines of every run.
 pub(super) struct LiveLines {
     multi: MultiProgress,
     lines: BTreeMap<String, Line>,
-    /// How much of the runs is done, under the lines.
+    /// The number of finished steps, below the lines.
     done: Option<ProgressBar>,
 }
 
@@ -32,7 +32,7 @@ impl LiveLines {
         LiveLines { multi: multi.clone(), lines: BTreeMap::new(), done: None }
     }
 
-    /// Takes an event in.
+    /// Updates the line of a step from an event.
     pub(super) fn take(&mut self, run: Option<&str>, step: &StepKey, event: &StepEvent, at: Timestamp) {
         let name = run.map_or_else(|| step.to_string(), |run| format!("{run} {step}"));
         let Some((words, until)) = moving(event) else {
@@ -63,7 +63,7 @@ impl LiveLines {
         line.show(at);
     }
 
-    /// Moves the countdowns on.
+    /// Updates the countdowns.
     pub(super) fn tick(&mut self, now: Timestamp, done: Option<(usize, usize)>) {
         if let Some((done, all)) = done {
             let multi = &self.multi;
@@ -95,14 +95,14 @@ impl LiveLines {
 impl Line {
     fn show(&self, now: Timestamp) {
         let until = self.until.map(|until| format!(", next check {}", ahead(now, until)));
-        // The times come first: words that are too long are cut at the terminal's end.
+        // The times come first, because the terminal cuts off text that is too long.
         let words = format!("({}{}) {}", between(self.since, now), until.unwrap_or_default(), self.words);
-        // These lines pass by the writer of all others.
+        // These lines bypass the writer of all other output, so they are encoded here.
         self.bar.set_message(terminal::line(&words).into_owned());
     }
 }
 
-/// What a step does now, and until when it waits; `None`: it moves no more.
+/// What a step does now, and its next check; `None`: the step is not active any more.
 fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
     match event {
         StepEvent::Waiting { wait, look_again, .. } => {
@@ -116,9 +116,11 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
             Some((format!("deleting, request accepted at attempt {attempt}"), None))
         }
         StepEvent::Intended { attempt, .. } => Some((format!("sends, attempt {attempt}"), None)),
-        StepEvent::Accepted { attempt, .. } => Some((format!("accepted at attempt {attempt}, looks"), None)),
+        StepEvent::Accepted { attempt, .. } => {
+            Some((format!("accepted at attempt {attempt}, verifying"), None))
+        }
         StepEvent::Uncertain { attempt, look_again, .. } => {
-            Some((format!("attempt {attempt} was sent, its answer is unknown"), Some(*look_again)))
+            Some((format!("attempt {attempt} was sent, its response is unknown"), Some(*look_again)))
         }
         StepEvent::StillAbsent { look_again, what, .. } => {
             let what = what.as_deref().unwrap_or("not found");
@@ -135,7 +137,7 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         | StepEvent::Reopened { .. }
         | StepEvent::UndoCalledOff { .. }
         | StepEvent::Decided { .. }
-        | StepEvent::Provided { .. } => Some(("looks".to_owned(), None)),
+        | StepEvent::Provided { .. } => Some(("checking".to_owned(), None)),
         StepEvent::CreatedEarlier { .. }
         | StepEvent::Unchanged { .. }
         | StepEvent::NeedsDecision { .. }

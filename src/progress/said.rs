@@ -1,4 +1,4 @@
-//! What was said, and is not said again: headings, and waits that go on until somebody is to be reminded of them.
+//! Remembers what was written and is not repeated: headings, and waits until their next reminder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -8,46 +8,47 @@ use jiff::Timestamp;
 use twinspan_engine::{RunId, StepKey, Wait, WaitKind};
 use twinspan_plans::NodeId;
 
-/// Outlives one drive: a run that is driven on is not told from the beginning.
+/// Outlives one call of the driver, so that a run that is driven again is not shown from its start.
 #[derive(Debug, Default)]
 pub(crate) struct Said(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// Each is said once, also when steps of several are under way.
+    /// Each heading is written once, also when steps under several headings are active.
     headings: BTreeSet<(RunId, NodeId)>,
     waits: BTreeMap<(RunId, StepKey), SaidWait>,
 }
 
-/// A wait as it was said last.
+/// A wait as it was last written.
 #[derive(Debug)]
 struct SaidWait {
     kind: WaitKind,
     what: String,
     since: Timestamp,
-    /// How often somebody was due to be reminded of it by then.
+    /// Number of reminders that were due at that time.
     reminders: u128,
 }
 
-/// What there is to say of a wait.
+/// What to write about a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Saying {
-    /// It is new, or has other words.
+    /// The wait is new, or its text has changed.
     News,
-    /// It was said, and somebody is to be reminded.
+    /// The wait was written, and a reminder is due.
     Reminder,
-    /// It was said.
+    /// The wait was written, and no reminder is due.
     Nothing,
 }
 
 impl Said {
-    /// Whether a heading is to be said now.
+    /// Whether the heading has to be written now.
     pub(super) fn heading(&self, run: RunId, heading: NodeId) -> bool {
         self.with(|memory| memory.headings.insert((run, heading)))
     }
 
-    /// What is to be said at `now` of a wait that began at `since`. Looking again is no change; other words are.
-    /// Reminders that nobody was there to say are not made up for: one stands for all of them.
+    /// What to write at `now` about a wait that began at `since`. Another check is not a change; another text is.
+    /// Reminders that
+    /// were missed while no process ran are replaced by one.
     pub(super) fn wait(
         &self,
         run: RunId,
@@ -75,7 +76,7 @@ impl Said {
         })
     }
 
-    /// The wait is over: the next one is news.
+    /// Records that the wait has ended: the next wait is new.
     pub(super) fn wait_ended(&self, run: RunId, step: &StepKey) {
         self.with(|memory| memory.waits.remove(&(run, step.clone())));
     }
@@ -85,7 +86,7 @@ impl Said {
     }
 }
 
-/// How many whole times `every` passed since `since`.
+/// The number of whole periods `every` between `since` and `now`.
 fn passed(since: Timestamp, now: Timestamp, every: Duration) -> u128 {
     let time = Duration::try_from(now.duration_since(since)).unwrap_or_default();
     time.as_nanos().checked_div(every.as_nanos()).unwrap_or(0)
@@ -113,7 +114,7 @@ mod tests {
         assert_eq!(at(DAY), Saying::Reminder);
         assert_eq!(at(DAY + SignedDuration::from_mins(10)), Saying::Nothing);
         assert_eq!(at(DAY * 2), Saying::Reminder);
-        // Nobody was there on the third and fourth day.
+        // No process ran on the third and fourth day.
         assert_eq!(at(DAY * 5), Saying::Reminder);
         assert_eq!(at(DAY * 5), Saying::Nothing);
         said.wait_ended(run, &step);

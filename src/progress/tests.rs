@@ -23,7 +23,7 @@ fn virtual_time_is_counted_from_the_beginning() {
 const GATED: &str = "\
 twinspan: 1
 name: gated
-summary: A gate
+summary: An approval
 steps:
   - id: go
     uses: approval
@@ -31,7 +31,7 @@ steps:
     with: { show: the list }
 ";
 
-/// A run that waits for approval, and the clock that it lives by.
+/// A run that waits for approval, and its clock.
 struct Waiting {
     ui: Ui,
     heard: Overheard,
@@ -78,7 +78,7 @@ impl Waiting {
         progress
     }
 
-    /// What is said when so much time has passed.
+    /// What is written after `time` has passed.
     fn after(&self, time: SignedDuration, progress: &mut Progress<'_>) -> String {
         self.clock.advance(time);
         progress.tick(self.clock.now()).unwrap();
@@ -96,7 +96,7 @@ async fn after_each_half_minute_of_silence_it_says_what_is_waited_for() {
     assert!(waiting.heard.take().contains("waiting  go"), "the wait itself comes first");
     assert_eq!(waiting.after(SECOND * 29, &mut progress), "");
     let beat = waiting.after(SECOND, &mut progress);
-    assert!(beat.contains("still at it  ") && beat.contains(" steps done; go waits for"), "{beat}");
+    assert!(beat.contains("still running  ") && beat.contains(" steps done; go waits for"), "{beat}");
     assert!(beat.contains("approval: the list, since 30 s"), "{beat}");
     assert_eq!(waiting.after(SECOND * 29, &mut progress), "");
     assert!(waiting.after(SECOND, &mut progress).contains("since 1 min"));
@@ -126,7 +126,7 @@ async fn in_a_rehearsal_looking_again_makes_time_pass() {
     let began = waiting.clock.now();
     let mut progress = waiting.progress(Stamps::Since(began), &said).await;
     waiting.heard.take();
-    // The real clock, and with it a tick, says nothing in a rehearsal.
+    // In a rehearsal a tick of the real clock writes nothing.
     assert_eq!(waiting.after(SignedDuration::from_hours(30), &mut progress), "");
     let events = waiting.backend.read(waiting.run, Seq(1), None).await.unwrap();
     let look = events
@@ -140,7 +140,7 @@ async fn in_a_rehearsal_looking_again_makes_time_pass() {
         assert_eq!(heard.contains("reminder go"), reminded, "{hours} h: {heard}");
         assert_eq!(heard.is_empty(), !reminded, "{hours} h: {heard}");
     }
-    // Driven on by another drive of the same rehearsal: not told again, but reminded.
+    // Driven again in the same rehearsal: the wait is not repeated, but its reminder is written.
     let mut next = waiting.progress(Stamps::Since(began), &said).await;
     assert!(!waiting.heard.take().contains("waiting"), "it was said");
     again.at = began + SignedDuration::from_hours(72);

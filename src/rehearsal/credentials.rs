@@ -1,4 +1,4 @@
-//! Who the plan's identities are in the simulated world.
+//! The simulated principals of the plan's identities.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use super::people;
 use crate::error::CommandError;
 use crate::plan_identities::PlanIdentities;
 
-/// Credentials of every identity of the plan. One that neither the world nor `chosen` knows signs in as its steps suggest.
+/// Credentials of every identity of the plan. An identity that neither the world nor `chosen` names signs in as its
+/// steps suggest.
 pub(super) fn of(world: &World, plan: &Plan, inputs: &Inputs, chosen: &Roles) -> Credentials {
     let mut tenants = guids(inputs);
-    // A plan may name a tenant itself.
+    // A plan may contain the id of a tenant itself.
     for identity in PlanIdentities::of(plan, inputs).known {
         let tenant = identity.attributes.get("tenant").filter(|tenant| !tenants.contains(tenant));
         tenants.extend(tenant.cloned());
@@ -51,7 +52,7 @@ pub(super) fn of(world: &World, plan: &Plan, inputs: &Inputs, chosen: &Roles) ->
     Credentials::new(settings, Arc::new(secrets))
 }
 
-/// As what an identity of the plan signs in.
+/// The type of principal as which an identity of the plan signs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// A person.
@@ -91,19 +92,19 @@ pub(crate) fn roles(given: &[String], plan: &Plan) -> Result<Roles, CommandError
 /// Kinds whose steps an administrator of the tenant does.
 const ADMINISTRATION: [&str; 3] = ["entra.guest-user", "entra.service-principal", "azure.role-assignment"];
 
-/// Who is there to sign in.
+/// The principals that can sign in.
 struct Cast<'a> {
     world: &'a World,
     plan: &'a Plan,
-    /// The application, where the inputs name it.
+    /// The application, if the inputs name it.
     application: Option<SignIn>,
-    /// People whom the inputs name.
+    /// Users whom the inputs name.
     guests: Vec<SignIn>,
     chosen: &'a Roles,
 }
 
 impl Cast<'_> {
-    /// Who acts as `identity` in `tenant`.
+    /// The principal that acts as `identity` in `tenant`.
     fn acting(&self, identity: &str, tenant: &str) -> Option<SignIn> {
         match self.chosen.get(identity) {
             Some(Role::App) => return self.world.application(),
@@ -114,7 +115,7 @@ impl Cast<'_> {
             }
             None => {}
         }
-        // Where the inputs name the application, it takes the place of guests: people who are at home somewhere else.
+        // If the inputs name the application, it replaces guests: users with another home tenant.
         match (self.world.sign_in(identity, tenant), &self.application) {
             (Some(known), Some(application)) if !known.home.eq_ignore_ascii_case(tenant) => {
                 Some(application.clone())
@@ -129,7 +130,7 @@ impl Cast<'_> {
         self.world.application().is_none_or(|application| application.client_id != sign_in.client_id)
     }
 
-    /// Who does what the steps of `identity` do.
+    /// The principal suggested by the steps of `identity`.
     fn suggested(&self, identity: &str, tenant: &str) -> Option<SignIn> {
         if self.administers(identity) || self.steps().any(|step| step.uses == "entra.guest-user") {
             return self.person(identity, tenant);
@@ -138,7 +139,7 @@ impl Cast<'_> {
         application().or_else(|| self.person(identity, tenant)).or_else(|| self.world.application())
     }
 
-    /// An administrator is at home in the tenant; everybody else is a guest there, where the inputs name one.
+    /// A user: for an administrator a member of the tenant, otherwise a guest, if the inputs name one.
     fn person(&self, identity: &str, tenant: &str) -> Option<SignIn> {
         let at_home = self.world.person_at_home(tenant);
         if self.administers(identity) {
@@ -159,7 +160,7 @@ impl Cast<'_> {
     }
 }
 
-/// Every GUID in the inputs: among them are all tenants, and the application where there is one.
+/// Every GUID in the inputs; they include all tenants, and the application if there is one.
 fn guids(inputs: &Inputs) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for value in inputs.0.values() {
@@ -182,7 +183,7 @@ pub(super) fn texts(value: &Value, visit: &mut dyn FnMut(&str)) {
     }
 }
 
-/// The world's own secrets, by client id; they are worth nothing anywhere else.
+/// The secrets of the simulated world, by client id; they are valid nowhere else.
 #[derive(Default)]
 struct Secrets(BTreeMap<String, String>);
 

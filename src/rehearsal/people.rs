@@ -1,4 +1,4 @@
-//! The people of a rehearsal: they do what they are waited for, a few virtual minutes later.
+//! The simulated people of a rehearsal: they act on the waits of the run, a few virtual minutes later.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -10,25 +10,25 @@ use crate::arguments::Output;
 use crate::progress::elapsed;
 use crate::ui::{DIM, STRONG, Ui};
 
-/// How long it takes until somebody answers a mail.
+/// Time until a simulated person accepts an invitation.
 pub(super) const ANSWERS_MAIL_AFTER: SignedDuration = SignedDuration::from_mins(7);
 
-/// How long somebody reads before approving.
+/// Time that a simulated approver takes.
 pub(super) const READS_FOR: SignedDuration = SignedDuration::from_mins(3);
 
-/// Something that a person did.
+/// An act of a simulated person.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Act {
     pub(crate) at: Timestamp,
     pub(crate) what: String,
 }
 
-/// Who runs it: the same on every machine, so that the same seed gives the same journal.
+/// The actor who starts the run: the same on every machine, so that the same seed gives the same journal.
 pub(super) fn operator() -> Actor {
     Actor("operator (rehearsed)".to_owned())
 }
 
-/// Who approves: never the person who started the run.
+/// The actor who approves: never the actor who started the run.
 pub(super) fn approver() -> Actor {
     Actor("approver (rehearsed)".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Everything that a rehearsal is played with, and the play.
+//! A rehearsal: its setup, and its execution.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,33 +26,33 @@ use crate::simulated::InProcessWorld;
 use crate::ui::Ui;
 use crate::{failures, step_kinds};
 
-/// When every rehearsal begins: a Monday morning. A fixed time makes the same seed give the same journal.
+/// Start time of every rehearsal, a Monday morning. It is fixed so that the same seed gives the same journal.
 const BEGIN: i64 = 1_767_600_000;
 
 /// A permission that was granted a moment ago takes effect after minutes. One that does not after this long never will.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
-/// Where the simulated hosts are: names that no resolver knows.
+/// Addresses of the simulated hosts; the top-level domain `invalid` never resolves.
 const ARM: &str = "https://arm.twinspan.invalid";
 const LOGIN: &str = "https://login.twinspan.invalid";
 const GRAPH: &str = "https://graph.twinspan.invalid";
 
-/// What is chosen beside the plan.
+/// Settings of a rehearsal besides the plan.
 pub(crate) struct Props {
     pub(crate) world: World,
     pub(crate) faults: Vec<Fault>,
     pub(crate) lies: Vec<Lie>,
     pub(crate) seed: u64,
-    /// As what identities sign in, where that was said.
+    /// The principal types chosen for identities.
     pub(crate) roles: Roles,
-    /// Nobody plays the people.
+    /// Whether no people are simulated.
     pub(crate) manual: bool,
     pub(crate) commands: CommandPolicy,
-    /// Keep the journal here.
+    /// Keep the journal at this path.
     pub(crate) journal: Option<PathBuf>,
 }
 
-/// A rehearsal that can be played.
+/// A rehearsal that is ready to run.
 pub(crate) struct Stage {
     driver: Driver,
     world: Arc<InProcessWorld>,
@@ -63,14 +63,14 @@ pub(crate) struct Stage {
     manual: bool,
     began: Timestamp,
     acts: Vec<Act>,
-    /// How far the events were shown.
+    /// The first event that was not shown yet.
     shown: Seq,
-    /// Holds the folder of a journal that nobody keeps.
+    /// Deletes the folder of a temporary journal when dropped.
     _folder: Option<TempDir>,
 }
 
 impl Stage {
-    /// Sets everything up and accepts the run; nothing is driven yet.
+    /// Sets up the rehearsal and accepts the run; does not drive it.
     pub(crate) async fn set(file: &PlanFile, inputs: Inputs, props: Props) -> Result<Self, CommandError> {
         let began = Timestamp::from_second(BEGIN).unwrap_or(Timestamp::UNIX_EPOCH);
         let clock = Arc::new(VirtualClock::new(began));
@@ -124,7 +124,7 @@ impl Stage {
         })
     }
 
-    /// Plays until nothing moves any more.
+    /// Drives the run and simulates people until no progress is possible.
     pub(crate) async fn play(&mut self, ui: &Ui) -> Result<Driven, CommandError> {
         // Each return reads the whole journal again, so what only time can change is waited for by the driver.
         let options =
@@ -146,13 +146,13 @@ impl Stage {
         }
     }
 
-    /// Takes back everything that was made, and plays that.
+    /// Undoes the run.
     pub(crate) async fn take_back(&mut self, ui: &Ui) -> Result<Driven, CommandError> {
         self.signal(Signal::Undo, people::operator()).await?;
         self.play(ui).await
     }
 
-    /// What was rehearsed.
+    /// The view of the rehearsal.
     pub(crate) async fn view(&self, driven: &Driven, next: &Next<'_>) -> Result<RehearsalView, CommandError> {
         let queued = RunStatus::Queued;
         let status = driven.runs.first().map_or(&queued, |(_, status)| status);
@@ -163,7 +163,7 @@ impl Stage {
         Ok(RehearsalView::new(run, self.seed, (self.began, ended), &self.acts, requests, writes))
     }
 
-    /// People do what is waited for; whether anybody did anything.
+    /// Simulates the people that the run waits for; returns whether any of them acted.
     async fn people_act(&mut self, ui: &Ui, state: &RunState) -> Result<bool, CommandError> {
         let waits = state.waits();
         let gates: Vec<(StepKey, Option<String>)> = waits
@@ -208,14 +208,17 @@ impl Stage {
     }
 }
 
-/// Where the journal lies: as asked for, or in a folder that goes away with the rehearsal.
+/// Path of the journal: as given, or in a temporary folder that is deleted after the rehearsal.
 fn place(asked: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), CommandError> {
     if let Some(path) = asked {
         return Ok((path, None));
     }
     let folder = tempfile::tempdir().map_err(|error| {
-        CommandError::new(Exit::JournalNotWritable, "there is no place for the rehearsal's journal")
-            .cause(&error)
+        CommandError::new(
+            Exit::JournalNotWritable,
+            "no temporary folder can be created for the rehearsal's journal",
+        )
+        .cause(&error)
     })?;
     Ok((folder.path().join("rehearsal.db"), Some(folder)))
 }

@@ -1,4 +1,4 @@
-//! What a rehearsal shows: the document's headings, each with its steps and their evidence, and the virtual clock.
+//! The view of a rehearsal: the document's headings, each with its steps and their evidence, and the virtual clock.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::view::{EvidenceView, Page, RunView, SCHEMA, span};
 #[derive(Serialize)]
 pub(crate) struct RehearsalView {
     schema: u32,
-    /// Always true: nothing of this happened in a real cloud.
+    /// Always true: no real cloud was involved.
     rehearsal: bool,
     plan: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,7 +24,7 @@ pub(crate) struct RehearsalView {
     seed: u64,
     exit: u8,
     clock: ClockView,
-    /// What people did, oldest first.
+    /// Acts of simulated people, oldest first.
     people: Vec<Act>,
     /// The document's headings, in the order of the plan.
     headings: Vec<HeadingView>,
@@ -47,12 +47,12 @@ struct ClockView {
 struct HeadingView {
     /// The block's title; empty for steps outside every block.
     title: String,
-    /// Titles of all blocks around the steps, outermost first.
+    /// Titles of all enclosing blocks, outermost first.
     path: Vec<String>,
     steps: Vec<ProvenView>,
 }
 
-/// One step under a heading, and how its state is known.
+/// One step under a heading, with its evidence.
 #[derive(Serialize)]
 struct ProvenView {
     step: String,
@@ -66,10 +66,10 @@ struct ProvenView {
     evidence: Option<EvidenceView>,
 }
 
-/// What can be done after a rehearsal: its run is played out, and its journal is none that a run goes on in.
+/// Commands after a rehearsal. Its run is over, and its journal cannot be continued.
 pub(crate) struct Next<'a> {
     pub(crate) plan: &'a Path,
-    /// The journal that is kept.
+    /// The journal, if it is kept.
     pub(crate) journal: Option<PathBuf>,
 }
 
@@ -95,7 +95,7 @@ impl Next<'_> {
 }
 
 impl RehearsalView {
-    /// `clock`: when it began and ended.
+    /// `clock`: start and end.
     pub(super) fn new(
         run: RunView,
         seed: u64,

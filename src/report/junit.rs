@@ -1,5 +1,6 @@
-//! JUnit XML: a suite for each run, a case for each step. Step names are the names of cases, so a pipeline shows a history
-//! for each step.
+//! JUnit XML: a suite for each run, a case for each step. Cases are named after steps, so that a pipeline shows the
+//! history
+//! of each step.
 
 use std::fmt::Write as _;
 
@@ -58,7 +59,7 @@ fn case(text: &mut String, view: &RunView, step: &StepView, verdict: &Verdict) {
     };
 }
 
-/// How a step counts.
+/// The result of a test case.
 enum Verdict {
     Done,
     Failed(String),
@@ -85,7 +86,7 @@ impl Verdict {
     }
 }
 
-/// Text for XML: markup is escaped, and what XML 1.0 cannot hold or a terminal would act on is shown as its number.
+/// Escapes text for XML. Characters that XML 1.0 forbids or that control a terminal are written as their code point.
 fn xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! Markdown: what a pipeline shows beside its log.
+//! Markdown: the summary that a pipeline shows beside its log.
 
 use std::fmt::Write as _;
 
@@ -54,7 +54,7 @@ fn run(text: &mut String, view: &RunView) {
     text.push('\n');
 }
 
-/// What there is to say of a step beside its state.
+/// The description of a step besides its state.
 fn what(step: &StepView) -> String {
     if let Some(decision) = &step.decision {
         return decision.what.clone();
@@ -68,7 +68,7 @@ fn what(step: &StepView) -> String {
     step.reason.clone().or_else(|| step.title.clone()).unwrap_or_default()
 }
 
-/// Text that Markdown shows as it is: nothing in it is markup, a link or a new row.
+/// Escapes text for Markdown: it contains no markup, link or new row.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! A world in this process, on a virtual clock: the client's requests reach it without a socket.
+//! A simulated world in this process, on a virtual clock; requests reach it without a socket.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,19 +8,19 @@ use twinspan_engine::{BoxFuture, Clock, VirtualClock};
 use twinspan_sim::{ConnectionFault, World};
 use twinspan_steps::{InProcess, TransportFault};
 
-/// A world and the clock that it lives by.
+/// A simulated world with a virtual clock.
 pub struct InProcessWorld {
     world: Mutex<World>,
     clock: Arc<VirtualClock>,
 }
 
 impl InProcessWorld {
-    /// `world`, where it is as late as on `clock`.
+    /// `world`, with the time of `clock`.
     pub fn new(world: World, clock: Arc<VirtualClock>) -> Self {
         InProcessWorld { world: Mutex::new(world), clock }
     }
 
-    /// Asks or changes the world directly, as the simulator's control does.
+    /// Reads or changes the world directly, as the simulator's control interface does.
     pub fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -35,7 +35,7 @@ impl InProcess for InProcessWorld {
                 Err(ConnectionFault::Refused) => {
                     Err(TransportFault::Refused("connection refused".to_owned()))
                 }
-                // The world saw nothing, but a client cannot know that.
+                // The world saw no request, but a client cannot know that.
                 Err(ConnectionFault::Reset) => Err(TransportFault::Lost("connection reset".to_owned())),
                 Err(ConnectionFault::TimedOut) => Err(TransportFault::TimedOut),
                 Err(ConnectionFault::AnswerLost) => Err(TransportFault::Lost("connection closed".to_owned())),

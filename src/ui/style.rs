@@ -1,7 +1,8 @@
-//! The few styles. Everything stays readable without them.
+//! Text styles. All output is readable without them.
 //!
-//! A style is written into text as a mark that only this process knows: text from outside cannot hold one, so whatever
-//! a terminal would act on in such text is escaped, and only styles of this file become sequences for the terminal.
+//! In a text a style is a mark with a key that only this process knows. Text from outside cannot contain a valid mark,
+//! so
+//! its terminal sequences are escaped, and only the styles of this file become sequences.
 
 use std::fmt::{self, Write as _};
 use std::hash::{BuildHasher as _, RandomState};
@@ -9,7 +10,7 @@ use std::sync::OnceLock;
 
 use Style::{Bad, Dim, Good, Strong, Wait};
 
-/// How a word stands out. `{style}` begins it, `{style:#}` ends it.
+/// A text style. `{style}` begins it, `{style:#}` ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     Strong,
@@ -19,21 +20,21 @@ pub(crate) enum Style {
     Wait,
 }
 
-/// Headings and names that the eye looks for.
+/// Headings and names.
 pub(crate) const STRONG: Style = Strong;
-/// What is there if one wants it.
+/// Secondary information.
 pub(crate) const DIM: Style = Dim;
-/// Proven.
+/// Proven states.
 pub(crate) const GOOD: Style = Good;
-/// Failed.
+/// Failures.
 pub(crate) const BAD: Style = Bad;
-/// Waited for.
+/// Waits.
 pub(crate) const WAIT: Style = Wait;
 
-/// What begins a mark: no character of any text.
+/// The first character of a mark: a Unicode noncharacter.
 const MARK: char = '\u{fdd0}';
 
-/// A mark in a text: a style begins, or the last one ends.
+/// A mark in a text: the start of a style, or its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     Begin(Style),
@@ -50,7 +51,7 @@ impl Mark {
         Mark::Begin(Wait),
     ];
 
-    /// The sequence of the terminal.
+    /// The terminal's escape sequence.
     pub(super) fn sequence(self) -> &'static str {
         match self {
             Mark::End => "\u{1b}[0m",
@@ -77,7 +78,7 @@ impl fmt::Display for Style {
     }
 }
 
-/// Two characters that tell this process's marks from those that somebody wrote into a text.
+/// Two characters that distinguish this process's marks from marks in text from outside.
 fn key() -> &'static str {
     static KEY: OnceLock<String> = OnceLock::new();
     KEY.get_or_init(|| {
@@ -87,7 +88,7 @@ fn key() -> &'static str {
     })
 }
 
-/// The mark that `text` begins with, and what follows it.
+/// The mark at the start of `text`, and the rest.
 pub(super) fn split(text: &str) -> Option<(Mark, &str)> {
     let rest = text.strip_prefix(MARK)?.strip_prefix(key())?;
     let letter = rest.chars().next()?;
@@ -95,7 +96,7 @@ pub(super) fn split(text: &str) -> Option<(Mark, &str)> {
     Some((mark, &rest[letter.len_utf8()..]))
 }
 
-/// Where the next mark of `text` may begin.
+/// The position of the next possible mark in `text`.
 pub(super) fn find(text: &str) -> Option<usize> {
     text.find(MARK)
 }

@@ -1,36 +1,37 @@
-//! Text that is ready for a stream: laid out, and free of everything that a terminal would act on but the program's own
-//! styles. [`Ui`](super::Ui) writes nothing else, so no command can pass on what Azure, a plan or another person wrote as it is.
+//! Text that is ready for a stream: laid out, and without active terminal sequences except the program's own styles.
+//! [`Ui`](super::Ui) writes only this type, so no command can pass on text of Azure, a plan or a person unescaped.
 
 use twinspan_encode::terminal;
 
 use super::style::{self, Mark};
 
-/// A line break in what somebody wrote must not begin a line that looks like one of ours.
+/// Indent after a line break in text from outside, so that the text cannot imitate a line of the program.
 pub(super) const CONTINUED: usize = 2;
 
 /// Text with styles, line by line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text {
     encoded: String,
-    /// The same with sequences for a terminal, where another library made them.
+    /// The text with terminal sequences, where another library made them.
     painted: Option<String>,
 }
 
 impl Text {
-    /// One line. Line breaks in it are what somebody wrote: what follows them is indented.
+    /// One line. Line breaks in it come from outside: what follows them is indented.
     pub(crate) fn line(line: &str) -> Self {
         let mut text = Text::default();
         text.push_line(line);
         text
     }
 
-    /// A whole text whose line breaks are the program's own: a script, a page, a reference.
+    /// A whole text whose line breaks are the program's own: a script, a page, a reference page.
     pub(crate) fn document(text: &str) -> Self {
         Text { encoded: encoded(text), painted: None }
     }
 
-    /// A text that a library laid out, and the same with colours. Where what it quotes holds something that a terminal would act
-    /// on, the colours go.
+    /// A text that a library laid out, without and with colours. The colours are dropped if the text contains active
+    /// terminal
+    /// sequences.
     pub(crate) fn rendered(plain: &str, painted: String) -> Self {
         let text = Text::document(plain.trim_end());
         let harmless = text.encoded == plain.trim_end();
@@ -48,23 +49,23 @@ impl Text {
         }
     }
 
-    /// The lines of `other` after these.
+    /// Appends `other`.
     pub(crate) fn push(&mut self, other: &Text) {
         self.encoded.push_str(&other.encoded);
         self.painted = None;
     }
 
-    /// The same with `words` put into it.
+    /// The text after `words` replaced parts of it.
     pub(crate) fn map(&self, words: impl Fn(&str) -> String) -> Self {
         Text { encoded: encoded(&words(&self.encoded)), painted: None }
     }
 
-    /// Without colours, as it is written to a file.
+    /// The text without colours, as written to a file.
     pub(crate) fn plain(&self) -> String {
         painted(&self.encoded, false)
     }
 
-    /// As it is written to a stream.
+    /// The text as written to a stream.
     pub(super) fn painted(&self, colored: bool) -> String {
         match &self.painted {
             Some(painted) if colored => painted.clone(),
@@ -73,17 +74,17 @@ impl Text {
     }
 }
 
-/// Everything that a terminal would act on as `\u{1b}`, but line feeds, tabs and our own marks.
+/// Escapes every active terminal character as `\u{1b}`, except line feeds, tabs and the program's own marks.
 pub(super) fn encoded(text: &str) -> String {
     parts(text, |_, whole| whole)
 }
 
-/// The marks as sequences for the terminal, or gone.
+/// Replaces the marks with terminal sequences, or removes them.
 fn painted(text: &str, colored: bool) -> String {
     parts(text, |mark, _| if colored { mark.sequence() } else { "" })
 }
 
-/// How many columns a text takes; styles take none.
+/// The number of columns of a text; styles take none.
 pub(super) fn columns(text: &str) -> usize {
     painted(text, false).chars().count()
 }

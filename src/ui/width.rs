@@ -1,5 +1,4 @@
-//! How long a line may be: on a terminal its width, elsewhere as long as it is. Who reads from a pipe or a file gets every
-//! id whole.
+//! Maximum line length: the width on a terminal, otherwise unlimited, so that pipes and files contain full ids.
 
 use std::io::{self, IsTerminal};
 
@@ -7,15 +6,15 @@ use terminal_size::terminal_size_of;
 
 use super::text::{CONTINUED, columns, encoded};
 
-/// A terminal that says less (or nothing) is not believed.
+/// A reported width below this is ignored.
 const NARROWEST: usize = 40;
 
-/// How long a line may be.
+/// A maximum line length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Width(usize);
 
 impl Width {
-    /// As long as it is.
+    /// No limit.
     pub(crate) const WHOLE: Width = Width(usize::MAX);
 
     pub(super) fn of_stdout() -> Self {
@@ -42,24 +41,25 @@ impl Width {
         Width(columns)
     }
 
-    /// What is left beside a margin.
+    /// The width minus a margin.
     pub(crate) fn less(self, margin: usize) -> Self {
         if self == Width::WHOLE { self } else { Width(self.0.saturating_sub(margin).max(NARROWEST)) }
     }
 
-    /// One of so many parts of a line.
+    /// The width of one of `parts` equal parts of a line.
     pub(crate) fn part(self, parts: usize) -> usize {
         self.0 / parts
     }
 
-    /// Whether a line is short enough.
+    /// Whether the line fits.
     pub(crate) fn holds(self, line: &str) -> bool {
         columns(line) <= self.0 && !line.contains('\n')
     }
 
-    /// `line` on as many lines as it takes, broken between words; all but the first begin `indent` spaces from the left.
-    /// A word that is longer than a line stays whole: a command or a link that is broken cannot be copied. What comes after a
-    /// line break in `line`, which somebody else wrote, is indented, too.
+    /// Wraps `line` between words; all lines but the first begin with `indent` spaces. A word that is longer than a
+    /// line is not
+    /// broken, so that commands and links can be copied. Text after a line break in `line`, which comes from outside,
+    /// is indented.
     pub(crate) fn wrapped(self, line: &str, indent: usize) -> String {
         let line = encoded(line);
         let mut parts = line.split('\n');
@@ -77,7 +77,7 @@ impl Width {
         wrapped
     }
 
-    /// One part of a line, from `column` on.
+    /// Wraps one part of a line, from `column` on.
     fn wrap(self, line: &str, mut column: usize, indent: usize, wrapped: &mut String) {
         if column.saturating_add(columns(line)) <= self.0 {
             wrapped.push_str(line);
@@ -91,7 +91,7 @@ impl Width {
                 wrapped.push_str(&" ".repeat(indent));
                 column = indent;
             }
-            // Padding between columns belongs before a line break, not behind it.
+            // Padding between columns is dropped at a line break.
             if column == indent && letters == 0 && column > 0 {
                 continue;
             }
@@ -101,8 +101,9 @@ impl Width {
         wrapped.truncate(wrapped.trim_end_matches(' ').len());
     }
 
-    /// The end of a long id that fits beside `taken` columns: it tells one resource from another. At least its last
-    /// segment stays.
+    /// The end of a long id that fits beside `taken` columns: the end distinguishes resources. At least the last
+    /// segment is
+    /// kept.
     pub(crate) fn end_of(self, id: &str, taken: usize) -> String {
         let room = self.0.saturating_sub(taken);
         if id.chars().count() <= room {

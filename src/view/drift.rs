@@ -1,4 +1,4 @@
-//! Drift: what is there now, beside what a run proved.
+//! Drift: the present state of resources, compared with what the run proved.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,23 +12,23 @@ use super::time::stamp;
 use crate::exit::Exit;
 use crate::ui::{BAD, DIM, GOOD, STRONG, Text, WAIT, Width};
 
-/// How a step stood when it was looked at last.
+/// The result of a step's last drift check.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StandingView {
-    /// When that was recorded.
+    /// When the check was recorded.
     at: Timestamp,
     #[serde(flatten)]
     finding: FindingView,
 }
 
-/// What a look found at one step.
+/// What a drift check found for one step.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct FindingView {
     /// `same`, `changed`, `vanished`, `taken`, `broken`, `unreadable`.
     pub(crate) standing: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) what: String,
-    /// Whom to ask, and what to do.
+    /// Who can tell the cause, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) advice: Option<String>,
     #[serde(skip_serializing_if = "<[FieldChange]>::is_empty")]
@@ -50,7 +50,7 @@ impl From<&Standing> for FindingView {
 }
 
 impl FindingView {
-    /// The lines under the first: field by field, then whom to ask.
+    /// The lines under the first: the changed fields, then the advice.
     fn details(&self) -> Vec<String> {
         let changes = self
             .changes
@@ -69,7 +69,7 @@ impl StandingView {
         self.finding.is_drift
     }
 
-    /// `vanished: it is gone (2026-…)`
+    /// `2026-… vanished: it is gone`
     pub(crate) fn words(&self) -> String {
         let FindingView { standing, what, .. } = &self.finding;
         let what = if what.is_empty() { String::new() } else { format!(": {what}") };
@@ -82,19 +82,19 @@ impl StandingView {
 }
 
 impl StepView {
-    /// The last look found that it is not as it was proven.
+    /// Whether the last drift check found a difference from the proven state.
     pub(crate) fn has_drifted(&self) -> bool {
         self.verified.as_ref().is_some_and(StandingView::is_drift)
     }
 }
 
-/// The last look at everything that is in place.
+/// The last drift check of all finished steps.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct VerifiedView {
-    /// When its first read began.
+    /// When the first read of the check began.
     began: Timestamp,
     by: String,
-    /// How many steps drifted, and were not proven since.
+    /// Number of steps that drifted and were not proven again since.
     drift: usize,
 }
 
@@ -129,7 +129,7 @@ pub(crate) struct VerificationView {
     pub(crate) short: String,
     name: String,
     began: Timestamp,
-    /// Whether it was recorded; where not, why not.
+    /// Whether the result was recorded in the journal; `remark` says why it was not.
     recorded: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     remark: Option<String>,
@@ -143,7 +143,7 @@ pub(crate) struct VerificationView {
     pub(crate) ends: Exit,
 }
 
-/// One step of it.
+/// The result for one step.
 #[derive(Serialize)]
 struct StepFinding {
     step: String,
@@ -157,7 +157,7 @@ struct StepFinding {
 }
 
 impl VerificationView {
-    /// `remark`: why it was not recorded; `next`: what helps.
+    /// `remark`: why the result was not recorded; `next`: suggested commands.
     pub(crate) fn new(
         run: RunId,
         name: &str,
@@ -208,7 +208,7 @@ impl VerificationView {
     pub(crate) fn text(&self, width: Width) -> Text {
         let mut page = Page::new(width);
         let looked = counted(self.findings.len(), "step");
-        page.line(0, &format!("{STRONG}run {}{STRONG:#}  {}: {looked} looked at", self.short, self.name));
+        page.line(0, &format!("{STRONG}run {}{STRONG:#}  {}: {looked} checked", self.short, self.name));
         let names: Vec<&str> = self
             .findings
             .iter()
@@ -234,7 +234,7 @@ impl VerificationView {
 
     fn words(&self) -> String {
         match (self.drift, self.unreadable) {
-            _ if self.findings.is_empty() => "nothing is in place that could drift".to_owned(),
+            _ if self.findings.is_empty() => "no finished step has a resource that can drift".to_owned(),
             (0, 0) => "no drift".to_owned(),
             (0, unreadable) => {
                 format!("{} could not be read; no drift as far as is known", counted(unreadable, "step"))

@@ -1,4 +1,4 @@
-//! What happened, in words and as data.
+//! Events, in words and as data.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::text::counted;
 use super::time::{ahead, stamp};
 use crate::ui::{BAD, DIM, GOOD, STRONG, Style, WAIT};
 
-/// One event, as `events` shows it.
+/// One event, as the command `events` shows it.
 #[derive(Serialize)]
 pub(crate) struct EventView<'a> {
     schema: u32,
@@ -22,7 +22,7 @@ pub(crate) struct EventView<'a> {
     at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'a str>,
-    /// For people; may change.
+    /// Text for people; its wording may change.
     words: String,
     /// The event as it is stored.
     event: &'a Event,
@@ -59,12 +59,12 @@ pub(crate) fn step(event: &Event) -> Option<&StepKey> {
     }
 }
 
-/// An event in words: a label for the eye, and the rest.
+/// An event in words: a short label, and a text.
 pub(crate) struct Words {
     pub(crate) label: &'static str,
     pub(crate) style: Style,
     pub(crate) text: String,
-    /// Bookkeeping that only `events` and `-v` show.
+    /// Whether only `events` and `-v` show it.
     pub(crate) quiet: bool,
 }
 
@@ -77,7 +77,7 @@ impl Words {
         Words { label, style: DIM, text: text.into(), quiet: true }
     }
 
-    /// `at`: when it happened.
+    /// `at`: when the event was recorded.
     pub(crate) fn of(event: &Event, at: Timestamp) -> Self {
         match event {
             Event::RunStarted(started) => {
@@ -106,7 +106,7 @@ impl Words {
                 STRONG,
                 match in_flight.len() {
                     0 => "nothing more is sent".to_owned(),
-                    count => format!("nothing more is sent; {count} in flight end"),
+                    count => format!("nothing more is sent; {count} in flight finish"),
                 },
             ),
             Event::Verified { by, reason, findings, .. } => verified(by, reason.as_deref(), findings),
@@ -115,7 +115,7 @@ impl Words {
                 Outcome::Succeeded => Words::new("ended", GOOD, "done"),
                 Outcome::Cancelled => Words::new("ended", STRONG, "cancelled"),
                 Outcome::Undone => {
-                    Words::new("ended", GOOD, "everything that it made is taken back or kept with a reason")
+                    Words::new("ended", GOOD, "everything that it created is undone, or kept with a reason")
                 }
             },
         }
@@ -152,7 +152,7 @@ impl Words {
                 "uncertain",
                 WAIT,
                 match error {
-                    Some(error) => format!("attempt {attempt} was sent, its answer is unknown: {error}"),
+                    Some(error) => format!("attempt {attempt} was sent, its response is unknown: {error}"),
                     None => format!("attempt {attempt} may have been sent before the driver stopped"),
                 },
             ),
@@ -168,9 +168,9 @@ impl Words {
                 Words::new("retry", WAIT, format!("{error}; failure {failures}, again {}", ahead(at, *until)))
             }
             StepEvent::Done { origin: Origin::Removed, evidence, .. } => {
-                Words::new("deleted", GOOD, format!("gone; {}", proof(evidence)))
+                Words::new("deleted", GOOD, format!("confirmed absent; {}", proof(evidence)))
             }
-            // What is only read belongs to nobody: the read says it all.
+            // A step that only reads owns no resource, so its read is the whole message.
             StepEvent::Done { origin: Origin::Observed, evidence, .. } => {
                 Words::new("done", GOOD, proof(evidence))
             }
@@ -194,7 +194,7 @@ impl Words {
                 "slot",
                 "its block has no free slot (`parallel`, `halt_after`): checked again when there is one",
             ),
-            StepEvent::LookNow => Words::quiet("retry", "a person asks to look now"),
+            StepEvent::LookNow => Words::quiet("retry", "a person requested an immediate check"),
             StepEvent::Decided { choice, by, .. } => {
                 Words::new("decided", STRONG, format!("{} by {by}", choice_word(*choice)))
             }
@@ -214,23 +214,27 @@ impl Words {
                 };
                 Words::new("repair", STRONG, format!("by {by}: {then}"))
             }
-            StepEvent::UndoCalledOff { settling: true, .. } => {
-                Words::new("forward", STRONG, "undo called off; its delete request is settled first")
-            }
+            StepEvent::UndoCalledOff { settling: true, .. } => Words::new(
+                "forward",
+                STRONG,
+                "undo called off; the effect of its delete request is confirmed first",
+            ),
             StepEvent::UndoCalledOff { after, .. } => {
                 let after: Vec<String> = after.iter().map(ToString::to_string).collect();
                 let when =
                     if after.is_empty() { String::new() } else { format!(" after {}", after.join(", ")) };
                 Words::new("forward", STRONG, format!("undo called off; probes again{when}"))
             }
-            StepEvent::Removed { evidence } => {
-                Words::new("removed", WAIT, format!("to be made anew; gone: {}", proof(evidence)))
-            }
+            StepEvent::Removed { evidence } => Words::new(
+                "removed",
+                WAIT,
+                format!("to be created again; confirmed absent: {}", proof(evidence)),
+            ),
             StepEvent::Undone { evidence } if let Some(seen) = evidence.also.get(NOT_DELETED) => {
                 Words::new("undone", WAIT, format!("{seen}; {NOT_DELETED}; {}", proof(evidence)))
             }
             StepEvent::Undone { evidence } => {
-                Words::new("undone", GOOD, format!("gone; {}", proof(evidence)))
+                Words::new("undone", GOOD, format!("confirmed absent; {}", proof(evidence)))
             }
             StepEvent::Kept { reason } => Words::new("kept", WAIT, reason.clone()),
             StepEvent::UndoStopped { error } => Words::new("undo stop", BAD, error.to_string()),
@@ -238,7 +242,7 @@ impl Words {
     }
 }
 
-/// What was read before an undo, of steps that the journal says never sent anything.
+/// What a search before an undo read, for steps without a recorded intent.
 fn searched(sought: &[Sought]) -> Words {
     let own: Vec<String> = sought
         .iter()
@@ -260,7 +264,7 @@ fn searched(sought: &[Sought]) -> Words {
     Words::new("searched", BAD, text)
 }
 
-/// What a look at everything that is in place found.
+/// What a drift check of all finished steps found.
 fn verified(by: &Actor, reason: Option<&str>, findings: &[Finding]) -> Words {
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     let of = |standing: &str| {
@@ -298,15 +302,15 @@ pub(crate) fn proof(evidence: &Evidence) -> String {
     text
 }
 
-/// Who made it, in words.
+/// The origin of a resource, in words.
 pub(crate) fn origin_word(origin: &Origin) -> &'static str {
     match origin {
         Origin::FoundInPlace => "pre-existing",
         Origin::EarlierRun => "created by an earlier run of the key, which keeps it",
         Origin::Made => "created by this run",
         Origin::Changed => "updated by this run",
-        Origin::Unproven => "there, but that this run made it is not proven",
-        Origin::Observed => "seen",
+        Origin::Unproven => "exists; not proven that this run created it",
+        Origin::Observed => "read",
         Origin::Claimed => "claimed by a person",
         Origin::Removed => "deleted by this run",
     }
@@ -322,7 +326,7 @@ fn choice_word(choice: twinspan_engine::Choice) -> &'static str {
     }
 }
 
-/// What was asked for, in words.
+/// A signal, in words.
 pub(crate) fn signal_word(signal: &Signal) -> String {
     match signal {
         Signal::Pause => "pause".to_owned(),

@@ -1,11 +1,11 @@
-//! A `for_each` block in which no further instance begins, and what lets it go on.
+//! A `for_each` block in which no further instance begins, and what lets it continue.
 
 use serde::Serialize;
 use twinspan_engine::HaltedBlock;
 
 use super::text::counted;
 
-/// A block that `halt_after` holds back.
+/// A block whose remaining instances `halt_after` holds back.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct HaltedView {
     pub(crate) block: String,
@@ -14,7 +14,7 @@ pub(crate) struct HaltedView {
     pub(crate) halt_after: u32,
     /// Instances that have not begun.
     pub(crate) not_begun: usize,
-    /// Instances that waited for a person, could go on, and are held back.
+    /// Instances that waited for a person, could continue, and are held back.
     pub(crate) held_back: usize,
 }
 
@@ -31,7 +31,7 @@ impl From<HaltedBlock> for HaltedView {
 }
 
 impl HaltedView {
-    /// `connect: 1 instance failed or needs a decision (halt_after: 1); 49 have not begun, and none begins until …`
+    /// `connect: 1 instance failed or needs a decision (halt_after: 1); 49 have not begun. They continue when …`
     pub(crate) fn words(&self) -> String {
         let failed = usize::try_from(self.failed).unwrap_or(usize::MAX);
         let verb = if failed == 1 { "failed or needs a decision" } else { "failed or need a decision" };
@@ -45,8 +45,8 @@ impl HaltedView {
             held.push(format!("{} {verb} held back after a person acted", self.held_back));
         }
         format!(
-            "{}: {} {verb} (halt_after: {}); {}. They go on when fewer are open: retry, decide or skip the steps above, and \
-             resume the run",
+            "{}: {} {verb} (halt_after: {}); {}. They continue when fewer instances are in that state: retry, decide or skip \
+             the steps above, and resume the run",
             self.block,
             counted(failed, "instance"),
             self.halt_after,

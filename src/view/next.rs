@@ -1,4 +1,4 @@
-//! What can be done with a run now: commands that are accepted as it stands, the safest first.
+//! Commands that can be given for a run in its present state, the safest first.
 
 use twinspan_engine::{
     Actor, Choice, Origin, RunId, RunState, RunStatus, Signal, StepKey, WaitKind, check_signal, mends,
@@ -9,16 +9,16 @@ use super::status;
 use super::step::StepView;
 use crate::suggest::{Suggestion, command};
 
-/// Of so many steps that need a decision the choices are listed; `show` has the rest.
+/// Choices are listed for this many steps that need a decision; `show` lists the rest.
 const DECISIONS: usize = 3;
 
-/// What continues the run where no process drives it.
+/// The command that continues a run that is not running; `None` for an ended run.
 pub(crate) fn resume(state: &RunState, run: RunId) -> Option<String> {
     let verb = if state.is_undone_now() { "undo" } else { "resume" };
     state.outcome().is_none().then(|| command(&[verb, &run.short()]))
 }
 
-/// Commands that make sense now; there is always one.
+/// The commands that the run accepts now; never empty.
 pub(super) fn suggestions(
     state: &RunState,
     facts: &Facts<'_>,
@@ -43,7 +43,7 @@ pub(super) fn suggestions(
     all
 }
 
-/// Whether the run would take the signal, whoever sends it.
+/// Whether the run would accept the signal, independent of the sender.
 fn fits(state: &RunState, signal: &Signal) -> bool {
     check_signal(state, signal, &Actor(String::new())).is_ok()
 }
@@ -57,7 +57,7 @@ fn approval(state: &RunState, run: &str, step: &StepView) -> Option<Suggestion> 
     fits(state, &signal).then(|| Suggestion::of(&words))
 }
 
-/// One line for each choice that the step has.
+/// One suggestion for each choice that the step accepts.
 fn decision(state: &RunState, run: &str, step: &StepView) -> Vec<Suggestion> {
     let key = StepKey::from(step.step.as_str());
     let mut all = Vec::new();
@@ -71,11 +71,15 @@ fn decision(state: &RunState, run: &str, step: &StepView) -> Vec<Suggestion> {
     let undo = step.state == "undo-needs-decision";
     for choice in [Choice::Adopt, Choice::Abort, Choice::Overwrite, Choice::Recreate] {
         if choice == Choice::Overwrite && skips && (removes || step.reads) {
-            let does =
-                if removes { "leave what is there in place, and go on" } else { "go on without this step" };
+            let does = if removes {
+                "keep the existing resource, and continue"
+            } else {
+                "continue without this step"
+            };
             all.push(Suggestion::of(&["skip", run, &step.step]).does(does));
         }
-        // In undo two choices leave it and two delete it; after a write of unknown outcome nothing can be deleted first.
+        // During undo, two choices keep the resource and two delete it; after a write of unknown outcome nothing can be
+        // deleted first.
         let twice =
             undo && matches!(choice, Choice::Abort | Choice::Recreate) || sent && choice == Choice::Recreate;
         if !twice && fits(state, &Signal::Decide { step: key.clone(), choice }) {
@@ -83,7 +87,7 @@ fn decision(state: &RunState, run: &str, step: &StepView) -> Vec<Suggestion> {
             all.push(Suggestion::of(&["decide", run, &step.step, word(choice)]).does(does));
         }
     }
-    // What it found may be repaired only by making anew what an earlier step made.
+    // The finding of a step that only reads can be repaired only by recreating what an earlier step created.
     if step.reads && !undo && mends(state, &key).is_ok() {
         all.push(Suggestion::of(&["repair", run, &step.step]));
         all.push(Suggestion::of(&["undo", run, "--preview"]));
@@ -100,18 +104,18 @@ fn word(choice: Choice) -> &'static str {
     }
 }
 
-/// What a choice does: in undo, where the plan wants the resource gone, and after a write of unknown outcome.
+/// The effect of a choice: during undo, for a step with `ensure: absent`, and after a write of unknown outcome.
 fn does(choice: Choice, undo: bool, removes: bool, sent: bool) -> &'static str {
     match (choice, undo) {
-        (Choice::Adopt | Choice::Abort, true) => "leave it in place; undo goes on",
-        (Choice::Overwrite | Choice::Recreate, true) => "delete it all the same",
-        (Choice::Adopt, false) if sent => "it took effect: take it as done",
-        (Choice::Adopt, false) => "take what is there as it is; nothing is written",
-        (Choice::Abort, false) => "give the step up: it fails, and what needs it does not begin",
-        (Choice::Overwrite, false) if removes => "delete what is there all the same",
-        (Choice::Overwrite, false) if sent => "send it again, although it may have taken effect",
-        (Choice::Overwrite, false) => "write what the plan wants over what is there",
-        (Choice::Recreate, false) => "delete what is there, then create it anew",
+        (Choice::Adopt | Choice::Abort, true) => "keep the resource; undo continues",
+        (Choice::Overwrite | Choice::Recreate, true) => "delete the resource anyway",
+        (Choice::Adopt, false) if sent => "the write took effect: record the step as done",
+        (Choice::Adopt, false) => "accept the resource as it is; nothing is written",
+        (Choice::Abort, false) => "fail the step; steps that need it do not begin",
+        (Choice::Overwrite, false) if removes => "delete the existing resource anyway",
+        (Choice::Overwrite, false) if sent => "send the write again, although it may have taken effect",
+        (Choice::Overwrite, false) => "overwrite the existing resource with what the plan wants",
+        (Choice::Recreate, false) => "delete the existing resource, then create it again",
     }
 }
 
@@ -132,7 +136,7 @@ fn failures(state: &RunState, run: &str, steps: &[StepView]) -> Vec<Suggestion> 
     all
 }
 
-/// What drives the run on, or what is left to do with one that ended.
+/// What continues the run, or what can be done with one that ended.
 fn last(state: &RunState, facts: &Facts<'_>, steps: &[StepView]) -> Vec<Suggestion> {
     let short = facts.run.short();
     let run = short.as_str();
@@ -156,10 +160,10 @@ fn last(state: &RunState, facts: &Facts<'_>, steps: &[StepView]) -> Vec<Suggesti
         }
         _ if facts.driver.is_some() => vec![Suggestion::of(&["events", run, "--follow"])],
         _ if state.is_undone_now() => {
-            let mut all = vec![Suggestion::of(&["undo", run]).does("go on with the undo")];
+            let mut all = vec![Suggestion::of(&["undo", run]).does("continue the undo")];
             if fits(state, &Signal::Forward) {
                 let forward = Suggestion::of(&["resume", run, "--forward"]);
-                all.push(forward.does("call the undo off: what is deleted so far is created anew"));
+                all.push(forward.does("call the undo off; resources deleted so far are created again"));
             }
             all
         }

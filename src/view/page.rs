@@ -1,8 +1,8 @@
-//! Lines of a text, broken where the reader's terminal ends.
+//! Lines of a text, wrapped at the width of the reader's terminal.
 
 use crate::ui::{Text, Width};
 
-/// A text that is being written.
+/// A text under construction.
 pub(crate) struct Page {
     width: Width,
     /// Spaces before every line.
@@ -15,7 +15,7 @@ impl Page {
         Page { width, margin: 0, text: Text::default() }
     }
 
-    /// A page whose lines stand further to the right.
+    /// A page whose lines all begin `margin` columns further right.
     pub(crate) fn indented(width: Width, margin: usize) -> Self {
         Page { width: width.less(margin), margin, text: Text::default() }
     }
@@ -25,7 +25,7 @@ impl Page {
         self.width
     }
 
-    /// A line; where it is too long, or where somebody wrote a line break into it, what follows begins `indent` spaces from
+    /// Adds a line. Where it is too long, or contains a line break from outside, the rest begins `indent` spaces from
     /// the left.
     pub(crate) fn line(&mut self, indent: usize, line: &str) {
         for part in self.width.wrapped(line, indent).split('\n') {
@@ -33,18 +33,18 @@ impl Page {
         }
     }
 
-    /// A line that stays whole, because somebody will copy it.
+    /// Adds a line that is not wrapped, because people copy it.
     pub(crate) fn whole(&mut self, line: &str) {
         let margin = if line.is_empty() { 0 } else { self.margin };
         self.text.push_line(&format!("{:margin$}{line}", ""));
     }
 
-    /// An empty line.
+    /// Adds an empty line.
     pub(crate) fn gap(&mut self) {
         self.text.push_line("");
     }
 
-    /// What was written elsewhere.
+    /// Adds a text that is already laid out.
     pub(crate) fn append(&mut self, text: &Text) {
         self.text.push(text);
     }

@@ -1,4 +1,4 @@
-//! One run: where it stands, what it did, what it waits for, and what comes next.
+//! One run: its status, what it did, what it waits for, and what comes next.
 
 use std::collections::BTreeMap;
 
@@ -28,37 +28,38 @@ pub(crate) struct RunView {
     pub(crate) document: Option<String>,
     #[serde(flatten)]
     pub(crate) status: StatusView,
-    /// The exit code of a command that left the run like this.
+    /// The exit code of a command that leaves the run in this status.
     pub(crate) exit: u8,
     pub(crate) started: Timestamp,
     pub(crate) changed: Timestamp,
     pub(crate) starter: String,
-    /// Ties the runs of one rollout together.
+    /// The run key: identifies the runs of one rollout.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) key: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) driver: Option<String>,
-    /// Whether a process drives it. Where none does, nothing happens until it is resumed.
+    /// Whether a process drives the run. If none does, nothing happens until the run is resumed.
     pub(crate) driven: bool,
-    /// Which way it goes: `forward`, or `undo`.
+    /// Direction of the run: `forward`, or `undo`.
     pub(crate) direction: &'static str,
-    /// Whom the other side took the run's identities for, each once. More than one account of an identity in one
-    /// place: it changed while the run went on.
+    /// The principals that the remote recognised for the run's identities, each once. Several principals for one
+    /// identity in
+    /// one tenant: the identity changed during the run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) acted_as: Vec<ActedAs>,
     pub(crate) counts: Counts,
-    /// The last look at everything that is in place.
+    /// The last drift check of all finished steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) verified: Option<VerifiedView>,
     pub(crate) steps: Vec<StepView>,
-    /// What was made or changed in the cloud and is there as far as is known, in the order of the plan.
+    /// Cloud resources that the run created or changed and that exist as far as is known, in plan order.
     pub(crate) made: Vec<MadeView>,
     /// Local programs that were run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ran: Vec<MadeView>,
-    /// What was taken back, and what undo kept.
+    /// What undo deleted, and what it kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) taken_back: Vec<MadeView>,
     pub(crate) waiting: Vec<WaitView>,
@@ -68,22 +69,22 @@ pub(crate) struct RunView {
     /// Steps that the journal says never sent anything, and that undo could not check.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) unchecked: Vec<UncheckedView>,
-    /// Steps that were skipped although a later step reads an output of theirs: somebody has to state it.
+    /// Skipped steps with an output that a later step reads: a person has to provide the value.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) withheld: Vec<String>,
-    /// Blocks in which no further instance begins, because as many failed as `halt_after` says.
+    /// Blocks in which no further instance begins, because `halt_after` instances failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) halted_blocks: Vec<HaltedView>,
-    /// Steps that nothing was done for.
+    /// Steps that have not begun.
     pub(crate) untouched: Vec<String>,
-    /// Commands that make sense now: each can be pasted into a shell, and is accepted as the run stands.
+    /// Commands that the run accepts now; each can be pasted into a shell.
     pub(crate) next: Vec<String>,
-    /// The same with what each does.
+    /// The same commands, each with its effect.
     pub(crate) suggestions: Vec<Suggestion>,
-    /// What continues it where no process drives it; `None`: nothing does.
+    /// The command that continues the run when no process drives it; `None`: no command does.
     #[serde(skip)]
     pub(crate) resume: Option<String>,
-    /// What shows ids whole that a terminal has no room for.
+    /// The command that shows full ids where a terminal has room only for their ends.
     #[serde(skip)]
     pub(crate) whole_ids: String,
     #[serde(skip)]
@@ -92,7 +93,7 @@ pub(crate) struct RunView {
     pub(crate) now: Timestamp,
 }
 
-/// Each account that acted, once, by name of the identity.
+/// Each principal that acted, once, sorted by name of the identity.
 fn acted_as(steps: &[StepView]) -> Vec<ActedAs> {
     let mut all: Vec<ActedAs> = steps.iter().flat_map(|step| step.acted_as.iter().cloned()).collect();
     all.sort();
@@ -100,7 +101,7 @@ fn acted_as(steps: &[StepView]) -> Vec<ActedAs> {
     all
 }
 
-/// How many steps stand how.
+/// Number of steps in each state.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Counts {
     pub(crate) steps: usize,
@@ -113,12 +114,14 @@ pub(crate) struct Counts {
     pub(crate) condition_false: usize,
 }
 
-/// Something this run made or changed.
+/// A resource that this run created or changed, or a program that it ran.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct MadeView {
     pub(crate) step: String,
-    /// `made`, `changed`, `updated` (an earlier run of the key created and keeps it), `removed` by the plan's order, `sent`
-    /// (not proven yet); of undo `removed`, `kept`, or `absent` where nothing was found and no delete request was sent.
+    /// `made`, `changed`, `updated` (an earlier run of the key created and keeps it), `removed` because of `ensure:
+    /// absent`,
+    /// `sent` (not proven yet); of undo `removed`, `kept`, or `absent` where nothing was found and no delete request
+    /// was sent.
     pub(crate) change: &'static str,
     pub(crate) id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,14 +159,14 @@ impl MadeView {
         Some(MadeView { step: step.step.clone(), change, id: step.id(), reason })
     }
 
-    /// A program that was run on this machine: nothing in the cloud changed by that.
+    /// A program that ran on this machine; it is not a change in the cloud.
     fn ran(step: &StepView) -> Option<Self> {
         let change = match (&step.origin, step.owed) {
             (Some(Origin::Made | Origin::Changed | Origin::Unproven), true) => "ran",
             (None, true) => "started",
             _ => return None,
         };
-        let reason = (change == "started").then(|| "how it ended is not known yet".to_owned());
+        let reason = (change == "started").then(|| "its result is not known yet".to_owned());
         step.is_local().then(|| MadeView { step: step.step.clone(), change, id: step.program(), reason })
     }
 
@@ -181,7 +184,7 @@ impl MadeView {
     }
 }
 
-/// What a view needs beside the state.
+/// What a view needs besides the state.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
     pub(crate) run: RunId,
@@ -247,7 +250,7 @@ impl RunView {
 }
 
 impl RunView {
-    /// Whether a process checks again by itself.
+    /// Whether a process checks again, and otherwise how the run is continued.
     pub(crate) fn motion(&self) -> Motion<'_> {
         match (&self.resume, self.driven) {
             (_, true) => Motion::Running,
@@ -273,7 +276,9 @@ impl Counts {
     }
 }
 
-/// The exit code, with what only the steps know: whose sign-in is refused, and who gave up waiting.
+/// The exit code, which also depends on the steps: whether every wait is a refused sign-in, and whether every failure
+/// is a
+/// wait that gave up.
 fn exit(status: &RunStatus, steps: &[StepView]) -> Exit {
     match status {
         RunStatus::Halted { failed, undecided } if undecided.is_empty() && !failed.is_empty() => {
@@ -292,5 +297,5 @@ fn exit(status: &RunStatus, steps: &[StepView]) -> Exit {
     }
 }
 
-/// The engine's code of a wait that was given up.
+/// The engine's error code for a wait that gave up.
 pub(crate) const GAVE_UP: &str = "GaveUpWaiting";

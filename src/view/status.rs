@@ -1,19 +1,19 @@
-//! A run's status: for machines, in words, and as an exit code.
+//! A run's status: as data, in words, and as an exit code.
 
 use serde::Serialize;
 use twinspan_engine::{RunStatus, WaitKind};
 
 use crate::exit::Exit;
 
-/// Where a run stands.
+/// The status of a run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StatusView {
-    /// The status as the engine tells it: `status`, and what belongs to it.
+    /// The status as the engine reports it: `status`, and its fields.
     #[serde(flatten)]
     pub(crate) status: RunStatus,
-    /// The same in words.
+    /// The status in words.
     pub(crate) words: String,
-    /// Nothing is left to do.
+    /// Whether the run has ended.
     pub(crate) ended: bool,
 }
 
@@ -27,7 +27,7 @@ fn words(status: &RunStatus) -> String {
     match status {
         RunStatus::Queued => "accepted, not begun".to_owned(),
         RunStatus::Running => "running".to_owned(),
-        RunStatus::Draining => "stopping: what is in flight ends".to_owned(),
+        RunStatus::Draining => "stopping: requests in flight finish".to_owned(),
         RunStatus::Paused => "paused".to_owned(),
         RunStatus::Waiting { on } => {
             let on: Vec<&str> = on.iter().map(|kind| wait_word(*kind)).collect();
@@ -43,7 +43,7 @@ fn words(status: &RunStatus) -> String {
                 parts.push(format!("{} {need} a decision", undecided.len()));
             }
             if parts.is_empty() {
-                // The reader of an output that a skipped step has not.
+                // A later step reads an output that a skipped step does not have.
                 parts.push("an output of a skipped step is missing".to_owned());
             }
             format!("halted: {}", parts.join(", "))
@@ -60,7 +60,7 @@ fn words(status: &RunStatus) -> String {
     }
 }
 
-/// What is waited for, in a person's word.
+/// What a wait of this kind waits for, in words.
 pub(crate) fn wait_word(kind: WaitKind) -> &'static str {
     match kind {
         WaitKind::Person => "a person",
@@ -76,12 +76,12 @@ pub(crate) fn wait_word(kind: WaitKind) -> &'static str {
     }
 }
 
-/// Nothing is left to do.
+/// Whether the run has ended: nothing is left to do.
 pub(crate) fn ended(status: &RunStatus) -> bool {
     matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone)
 }
 
-/// Somebody has to act before anything moves.
+/// Whether a person has to act before the run can continue.
 pub(crate) fn is_blocked(status: &RunStatus) -> bool {
     match status {
         RunStatus::Waiting { on } => on.iter().all(|kind| kind.needs_somebody()),
@@ -98,7 +98,7 @@ pub(crate) fn is_blocked(status: &RunStatus) -> bool {
     }
 }
 
-/// How a command ends that drove a run until it stood like this.
+/// The exit code of a command that drove a run until it had this status.
 pub(crate) fn exit(status: &RunStatus) -> Exit {
     match status {
         RunStatus::Succeeded { .. } | RunStatus::Undone => Exit::Done,

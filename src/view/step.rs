@@ -1,4 +1,4 @@
-//! One step, as people and machines are shown it.
+//! One step, as text and JSON show it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,19 +20,19 @@ pub(crate) struct StepView {
     pub(crate) title: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
-    /// Titles (or ids) of the blocks around it, outermost first.
+    /// Titles (or ids) of the enclosing blocks, outermost first.
     pub(crate) headings: Vec<String>,
     pub(crate) kind: String,
-    /// Names of the identities; the first acts.
+    /// Names of the identities; the first one acts.
     #[serde(rename = "as", skip_serializing_if = "Vec::is_empty")]
     pub(crate) identities: Vec<String>,
-    /// Whom the other side took these identities for when it was done and proven.
+    /// The principals that the remote recognised for these identities when the step was done and proven.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) acted_as: Vec<ActedAs>,
-    /// `absent`: the step wants the thing gone.
+    /// `absent`: the step wants the resource deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ensure: Option<&'static str>,
-    /// Name of its state.
+    /// Name of the step's state.
     pub(crate) state: &'static str,
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) attempts: u32,
@@ -40,22 +40,22 @@ pub(crate) struct StepView {
     pub(crate) since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) origin: Option<Origin>,
-    /// The ended run of the same key that created it, and keeps it.
+    /// The ended run of the same key that created the resource, and keeps it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) created_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output: Option<Value>,
-    /// Outputs that a person stated.
+    /// Outputs that a person provided.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) claimed: Vec<ClaimView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) evidence: Option<EvidenceView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waiting: Option<WaitView>,
-    /// A step that has not begun: what it needs first.
+    /// For a step that has not begun: the steps that it needs first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) waits_for: Vec<String>,
-    /// The `for_each` block whose slot (`parallel`, `halt_after`) it waits for; it could go on otherwise.
+    /// The `for_each` block whose slot (`parallel`, `halt_after`) the step waits for; it could continue otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waits_for_slot_of: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,47 +64,47 @@ pub(crate) struct StepView {
     pub(crate) decision: Option<Decision>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<StepError>,
-    /// Undo has to look at it: a write was sent, and it is not certain that it never happened.
+    /// Whether undo has to check the step: a write was sent, and it is not certain that it had no effect.
     pub(crate) owed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) approval: Option<Approval>,
-    /// What the last look at everything that is in place found here.
+    /// What the last drift check found for this step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) verified: Option<StandingView>,
-    /// While an absence is being confirmed: what was seen.
+    /// While an absence is being confirmed: what the reads found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) confirming_absence: Option<String>,
-    /// Its resource carries this run's marker, and the journal has no intent of it: the journal lost its last entries.
+    /// The resource carries this run's marker but the journal has no intent for it: the journal lost its last entries.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) journal_lost: bool,
-    /// This run sent a delete request for it.
+    /// Whether this run sent a delete request for the resource.
     #[serde(skip)]
     pub(crate) deleted: bool,
-    /// It only reads: there is nothing that it could write over.
+    /// Whether the step only reads; then there is nothing to overwrite.
     #[serde(skip)]
     pub(crate) reads: bool,
     #[serde(skip)]
     program: Option<String>,
-    /// Why undo kept it, or what its check saw when it was skipped.
+    /// Why undo kept the resource, or what the check saw when the step was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
 }
 
-/// A retry that is due.
+/// A scheduled retry.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct RetryView {
     pub(crate) failures: u32,
     pub(crate) until: Timestamp,
 }
 
-/// An output that a person stated.
+/// An output that a person provided.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ClaimView {
     pub(crate) output: String,
     pub(crate) value: Value,
     pub(crate) by: String,
     pub(crate) at: Timestamp,
-    /// What a check read in its place; the claim is proven where they are the same.
+    /// What a check read instead; the claim is proven where both are equal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) read: Option<Value>,
 }
@@ -140,7 +140,7 @@ impl ClaimView {
     }
 }
 
-/// How a state is known.
+/// The evidence for a state.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct EvidenceView {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,14 +152,14 @@ pub(crate) struct EvidenceView {
     pub(crate) read_began: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) write_ended: Option<Timestamp>,
-    /// The proving read began after the last write ended (always true when nothing was written).
+    /// Whether the proving read began after the last write ended (always true when nothing was written).
     pub(crate) read_after_last_write: bool,
-    /// Digest of what was read.
+    /// Digest of the response that was read.
     pub(crate) seen: String,
     pub(crate) marker: Marker,
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub(crate) also: std::collections::BTreeMap<String, String>,
-    /// Why what is in place may not have the effect that people expect.
+    /// Why the resource may not have the expected effect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) warnings: Vec<String>,
 }
@@ -188,7 +188,7 @@ impl From<&Evidence> for EvidenceView {
 }
 
 impl EvidenceView {
-    /// The whole address, with its parameters.
+    /// The read with its complete address, including the query.
     pub(crate) fn whole(&self) -> String {
         match (&self.method, &self.path, self.status) {
             (Some(method), Some(path), Some(status)) => format!("{method} {path} → {status}"),
@@ -196,19 +196,19 @@ impl EvidenceView {
         }
     }
 
-    /// `GET … → 200`.
+    /// The read with a shortened address: `GET … → 200`.
     pub(crate) fn text(&self) -> String {
         match (&self.method, &self.path, self.status) {
             (Some(method), Some(path), Some(status)) => {
                 format!("{method} {} → {status}", shortened(path))
             }
-            _ => format!("seen at {}", super::time::stamp(self.read_began)),
+            _ => format!("read at {}", super::time::stamp(self.read_began)),
         }
     }
 }
 
 impl StepView {
-    /// What the plan says of a step, and what its state adds.
+    /// The view of a step: its definition in the plan, and its state.
     pub(crate) fn new(plan: &Plan, item: ItemView<'_>) -> Self {
         let node = item.node();
         let heading = |id: NodeId| {
@@ -297,7 +297,7 @@ impl StepView {
         }
     }
 
-    /// It acts on this machine only: no identity signs in for what it does.
+    /// Whether the step acts on this machine only, without an identity.
     pub(crate) fn is_local(&self) -> bool {
         !self.reads && self.identities.is_empty()
     }
@@ -307,18 +307,18 @@ impl StepView {
         self.program.clone().unwrap_or_else(|| "-".to_owned())
     }
 
-    /// It failed, needs a decision, or its last write has an unknown outcome.
+    /// Whether the step failed, needs a decision, or has a write of unknown outcome.
     pub(crate) fn is_in_trouble(&self) -> bool {
         self.decision.is_some()
             || matches!(self.state, "failed" | "undo-stopped" | "uncertain" | "undo-uncertain")
     }
 
-    /// Proven, or found as wanted.
+    /// Whether the step is done or unchanged.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state, "done" | "unchanged")
     }
 
-    /// The id of what it is about; where it has none of its own, the address of the read that proved it.
+    /// The id of the step's resource; without one, the address of the read that proved it.
     pub(crate) fn id(&self) -> String {
         id_of(self.output.as_ref())
             .map(str::to_owned)
@@ -327,13 +327,13 @@ impl StepView {
     }
 }
 
-/// The id in an output.
+/// The field `id` or `object_id` of an output.
 pub(crate) fn id_of(output: Option<&Value>) -> Option<&str> {
     let field = |name: &str| output.and_then(|output| output.get(name)).and_then(Value::as_str);
     field("id").or_else(|| field("object_id"))
 }
 
-/// The end of a long path: what tells one resource from another. The whole of it is in `why` and in JSON.
+/// The last two segments of a long path, which identify the resource. `why` and JSON show the whole path.
 pub(crate) fn shortened(path: &str) -> String {
     let path = without_query(path);
     if path.chars().count() <= 48 {

@@ -1,4 +1,4 @@
-//! A list of runs.
+//! The list of runs.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::text::counted;
 use super::time::stamp;
 use crate::ui::Text;
 
-/// What `list` shows.
+/// The runs, as the command `list` shows them.
 #[derive(Serialize)]
 pub(crate) struct RunsView {
     schema: u32,
@@ -29,23 +29,23 @@ pub(crate) struct SummaryView {
     changed: Timestamp,
     #[serde(flatten)]
     status: StatusView,
-    /// How many steps the last look at everything found drifted; absent: nobody has looked.
+    /// Number of steps that the last drift check found drifted; absent: never checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     driver: Option<String>,
-    /// Whether a process drives it.
+    /// Whether a process drives the run.
     driven: bool,
-    /// Which way it goes: `forward`, or `undo`.
+    /// Direction of the run: `forward`, or `undo`.
     direction: &'static str,
-    /// Ties the runs of one rollout together.
+    /// The run key: identifies the runs of one rollout.
     #[serde(skip_serializing_if = "String::is_empty")]
     key: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: BTreeMap<String, String>,
 }
 
-/// One run on a line of its own.
+/// One run of the list as a JSON line.
 #[derive(Serialize)]
 pub(crate) struct LineView<'a> {
     schema: u32,
@@ -78,7 +78,7 @@ impl RunsView {
         RunsView { schema: super::SCHEMA, runs: runs.iter().map(SummaryView::from).collect() }
     }
 
-    /// Each run as a document of its own.
+    /// Each run as its own JSON document.
     pub(crate) fn lines(&self) -> impl Iterator<Item = LineView<'_>> {
         self.runs.iter().map(|run| LineView { schema: super::SCHEMA, r#type: "run-summary", run })
     }
@@ -119,7 +119,7 @@ fn keyed(key: &str, labels: &BTreeMap<String, String>) -> String {
     std::iter::once(key.to_owned()).chain(labels).collect::<Vec<_>>().join("  ")
 }
 
-/// Rows with their columns under each other.
+/// Rows with aligned columns.
 pub(super) fn columns<const N: usize>(mut rows: Vec<[String; N]>) -> Text {
     for cell in rows.iter_mut().flatten() {
         *cell = terminal::line(cell).into_owned();

@@ -1,4 +1,4 @@
-//! A run in words.
+//! The text output for a run.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use super::time::{between, stamp};
 use super::wait::write_all;
 use crate::ui::{BAD, DIM, GOOD, STRONG, Text, WAIT, Width};
 
-/// Most names in one line of a summary.
+/// Maximum number of names in one line of a summary.
 const NAMES: usize = 8;
 
-/// Width of the labels of a summary, with the space after them.
+/// Width of a summary's label column, including the space after it.
 pub(super) const LABEL: usize = 11;
 
 impl RunView {
-    /// Everything: the head, each heading with its steps, and the closing summary.
+    /// The whole text: the head, each heading with its steps, and the closing summary.
     pub(crate) fn text(&self, width: Width) -> Text {
         let mut page = Page::new(width);
         self.head(&mut page);
@@ -41,7 +41,7 @@ impl RunView {
         }
     }
 
-    /// Headings and titles in the document's words, ids beside them.
+    /// The steps under the document's headings, with titles and ids.
     pub(crate) fn outline(&self, width: Width) -> Text {
         let mut page = Page::new(width);
         let mut shown: &[String] = &[];
@@ -62,7 +62,7 @@ impl RunView {
         page.into_text()
     }
 
-    /// What every stop ends with: done / changed / waiting or failed, why, next / untouched.
+    /// The summary at every stop: done / changed / waiting or failed, why, next / untouched.
     pub(crate) fn closing(&self, width: Width) -> Text {
         let mut page = Page::new(width);
         page.line(0, "");
@@ -96,7 +96,7 @@ impl RunView {
         }
         self.doubts(&mut page);
         for step in &self.withheld {
-            let why = "was skipped, and a later step reads an output of it: somebody has to state that";
+            let why = "was skipped, and a later step reads an output of it: provide its value";
             page.line(LABEL, &format!("{WAIT}{:10}{WAIT:#} {STRONG}{step}{STRONG:#}  {why}", "missing"));
         }
         for block in &self.halted_blocks {
@@ -126,8 +126,9 @@ impl RunView {
         page.into_text()
     }
 
-    /// What the record and the cloud do not agree about: absences that are being confirmed, a journal that lost entries, and
-    /// steps that undo could not check.
+    /// Where journal and remote may not agree: absences that are being confirmed, a journal that lost entries, and
+    /// steps that undo
+    /// could not check.
     fn doubts(&self, page: &mut Page) {
         for step in &self.steps {
             if let Some(seen) = &step.confirming_absence {
@@ -165,7 +166,7 @@ impl RunView {
         }
     }
 
-    /// Things that were made, changed or taken back, with their ids: on a terminal the end of each.
+    /// Resources that were created, changed or undone, with their ids (on a terminal: the ends of the ids).
     fn things(&self, page: &mut Page, things: &[MadeView]) {
         let names = names_width(page.width(), things.iter().map(|thing| thing.step.as_str()));
         let mut shortened = false;
@@ -182,7 +183,7 @@ impl RunView {
     }
 }
 
-/// Room for the names of steps: one very long name does not push everything to the right.
+/// Width of the column of step names, limited so that one very long name does not shift every line.
 fn names_width<'a>(width: Width, names: impl Iterator<Item = &'a str>) -> usize {
     names.map(|name| name.chars().count()).max().unwrap_or(0).min(32).min(width.part(4))
 }
@@ -200,7 +201,7 @@ impl StepView {
         let title = self.title.as_deref().unwrap_or(&self.kind);
         let state = self.state_words();
         let line = format!("{:left$}{style}{state:14}{style:#} {:names$}  {title}", "", self.step);
-        // Under the title: the state and the name stand before it.
+        // Continuation lines begin under the title, after the columns for state and name.
         let under = left + 15 + names + 2;
         self.title_line(&line, under, page);
         for claim in &self.claimed {
@@ -208,7 +209,7 @@ impl StepView {
         }
     }
 
-    /// Its state in words; what a step that removes has done is called so.
+    /// The state in words; a finished step with `ensure: absent` is `deleted`.
     pub(crate) fn state_words(&self) -> &'static str {
         if self.waits_for_slot_of.is_some() {
             return "queued";
@@ -239,7 +240,7 @@ impl StepView {
         page.line(under, &format!("{:under$}{DIM}{how}{DIM:#}", ""));
     }
 
-    /// Why what is in place may not have the effect that people expect.
+    /// Warnings: why the resource may not have the expected effect.
     fn warnings(&self, page: &mut Page) {
         for warning in self.evidence.iter().flat_map(|evidence| &evidence.warnings) {
             page.line(
@@ -249,7 +250,7 @@ impl StepView {
         }
     }
 
-    /// What went wrong, or what has to be decided.
+    /// The error of a failed step, or the decision that it needs.
     pub(crate) fn trouble(&self, page: &mut Page) {
         match self.state {
             "failed" | "undo-stopped" => {
@@ -325,13 +326,13 @@ pub(crate) fn counted(number: usize, what: &str) -> String {
     }
 }
 
-/// A state as people read it.
+/// A state in the words of the text output.
 fn state_words(state: &'static str) -> &'static str {
     match state {
         "condition-false" => "skipped",
         "needs-decision" | "undo-needs-decision" => "decide",
         "retry-wait" | "undo-retry-wait" => "retry",
-        "probing" | "undo-probing" => "looking",
+        "probing" | "undo-probing" => "probing",
         "intended" => "sending",
         "undo-intended" | "undo-verifying" => "deleting",
         "undo-waiting" => "waiting",

@@ -1,4 +1,4 @@
-//! Times and spans as people read them. Always UTC, so that two tenants' logs can be laid beside each other.
+//! Times and spans for people. Times are always UTC, so that logs of two tenants can be compared.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ pub(crate) fn stamp(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// `08:31`, or with its day when that is not the day of `now`.
+/// `08:31`; with the date if `at` is not on the day of `now`.
 pub(crate) fn since(at: Timestamp, now: Timestamp) -> String {
     let same_day = at.strftime("%Y-%m-%d").to_string() == now.strftime("%Y-%m-%d").to_string();
     at.strftime(if same_day { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
@@ -28,12 +28,12 @@ pub(crate) fn span(seconds: i64) -> String {
     }
 }
 
-/// From `from` to `to`, in words.
+/// The span from `from` to `to`, in words.
 pub(crate) fn between(from: Timestamp, to: Timestamp) -> String {
     span(to.duration_since(from).as_secs())
 }
 
-/// When `at` comes, seen from `now`: `in 30 s`, or `now`.
+/// The time until `at`, counted from `now`: `in 30 s`, or `now`.
 pub(crate) fn ahead(now: Timestamp, at: Timestamp) -> String {
     match at.duration_since(now).as_secs() {
         ..1 => "now".to_owned(),

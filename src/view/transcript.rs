@@ -1,5 +1,6 @@
-//! What was sent and what was answered, attempt by attempt. The journal holds it without secrets; bodies are shown only
-//! where they are asked for.
+//! Requests and responses of a step, attempt by attempt. The journal stores them without secrets; bodies are shown only
+//! on
+//! request.
 
 use std::sync::Arc;
 
@@ -15,42 +16,42 @@ use crate::ui::{BAD, DIM, STRONG, WAIT};
 /// One phase of an attempt, and its requests.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct TranscriptView {
-    /// `probe`, `apply`, `verify`; on the way back `undo-probe`, `undo`, `undo-verify`.
+    /// `probe`, `apply`, `verify`; during undo `undo-probe`, `undo`, `undo-verify`.
     phase: Phase,
     /// Number of the attempt.
     attempt: u32,
     requests: Vec<RequestView>,
 }
 
-/// One request and its answer.
+/// One request and its response.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct RequestView {
     verb: String,
     target: String,
-    /// Absent: no answer came.
+    /// Absent: no response was received.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
-    /// Why no answer came.
+    /// Why no response was received.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
     began: Timestamp,
     ended: Timestamp,
     took_ms: i64,
-    /// Name of the identity that it was sent as.
+    /// Name of the identity that sent the request.
     identity: String,
-    /// Whom the other side took it for, and those whose tokens went along.
+    /// The principals that the remote recognised: the sender, and those with additional tokens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     acted_as: Vec<ActedAs>,
-    /// It may have changed the other side.
+    /// Whether the request is a write.
     write: bool,
-    /// Ids that find it in the other side's logs.
+    /// Ids that identify the request in the remote's logs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ids: Vec<IdView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sent: Option<Arc<Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     received: Option<Arc<Value>>,
-    /// The step that sent it, where that was another: this one wanted to read the same.
+    /// The step that sent the request; absent: this step. Steps with the same read share its response.
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_by: Option<StepKey>,
 }
@@ -63,7 +64,7 @@ pub(crate) struct IdView {
 }
 
 impl TranscriptView {
-    /// `bodies`: with what was sent and received.
+    /// `bodies`: whether request and response bodies are included.
     pub(crate) fn new(transcript: &Transcript, bodies: bool) -> Self {
         TranscriptView {
             phase: transcript.phase,
@@ -80,7 +81,7 @@ impl TranscriptView {
         self.requests.first().map(|request| request.began)
     }
 
-    /// Whether it asked the same and heard the same: a look that is repeated while something is waited for.
+    /// Whether all requests and responses are the same: a read that is repeated while the step waits.
     fn repeats(&self, before: &TranscriptView) -> bool {
         let same = |one: &RequestView, other: &RequestView| {
             one.verb == other.verb
@@ -129,7 +130,7 @@ impl RequestView {
         }
     }
 
-    /// One id is often given under several names.
+    /// The ids by value: one id is often returned under several names.
     fn ids_by_value(&self) -> Vec<(Vec<&str>, &str)> {
         let mut found: Vec<(Vec<&str>, &str)> = Vec::new();
         for id in &self.ids {
@@ -146,7 +147,7 @@ impl RequestView {
             Some(status) => status.to_string(),
             None => {
                 let why = self.fault.as_deref().map(|fault| format!(": {fault}")).unwrap_or_default();
-                format!("{BAD}no answer{BAD:#}{why}")
+                format!("{BAD}no response{BAD:#}{why}")
             }
         };
         let write = if self.write { format!("  {WAIT}write{WAIT:#}") } else { String::new() };
@@ -181,12 +182,12 @@ impl RequestView {
     }
 }
 
-/// What stands in the place of an answer that did not come.
+/// The fault that is recorded in place of a missing response.
 fn fault(exchange: &Exchange) -> Option<String> {
     exchange.received.as_ref()?.get("fault")?.as_str().map(str::to_owned)
 }
 
-/// Transcripts in words. What repeats itself is said once, and how often it was repeated.
+/// Writes transcripts as text. Repeated reads are written once, with the number of repetitions.
 pub(crate) fn write_transcripts(transcripts: &[TranscriptView], page: &mut Page) {
     let mut at = 0;
     while let Some(first) = transcripts.get(at) {
@@ -207,12 +208,12 @@ pub(crate) fn write_transcripts(transcripts: &[TranscriptView], page: &mut Page)
 
 fn phase_words(phase: Phase) -> &'static str {
     match phase {
-        Phase::Probe => "look",
+        Phase::Probe => "probe",
         Phase::Apply => "write",
-        Phase::Verify => "look after the write",
-        Phase::UndoProbe => "look before taking back",
-        Phase::Undo => "taking back",
-        Phase::UndoVerify => "look after taking back",
+        Phase::Verify => "verify",
+        Phase::UndoProbe => "probe before undo",
+        Phase::Undo => "undo",
+        Phase::UndoVerify => "verify undo",
     }
 }
 
@@ -259,10 +260,10 @@ mod tests {
         let text = page.into_text().plain();
         assert_eq!(
             text,
-            "look\n  1970-01-01T00:00:00Z  GET /users → 404  12 ms, as central\n\
+            "probe\n  1970-01-01T00:00:00Z  GET /users → 404  12 ms, as central\n\
              \x20                       request-id, x-ms-request-id r0\n\
              \x20                       the same 2 times more, within 1 min\n\
-             look\n  1970-01-01T00:01:30Z  GET /users → 200  12 ms, as central\n\
+             probe\n  1970-01-01T00:01:30Z  GET /users → 200  12 ms, as central\n\
              \x20                       request-id, x-ms-request-id r90\n"
         );
     }

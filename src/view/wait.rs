@@ -1,9 +1,9 @@
-//! What a wait looks like, and every wait looks like this:
+//! The layout of a wait:
 //!
 //! ```text
 //! waiting  sign-in   nina in fabrikam: multifactor sign-in required (AADSTS50076)      since 08:31
 //!          do        az login --tenant 2222…            then nothing: next check every 30 s
-//!          refused again?  fabrikam's Entra administrator: sign-in log, correlation id 5d1c…
+//!          if that does not work:  fabrikam's Entra administrator: sign-in log, correlation id 5d1c…
 //! ```
 
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use super::status::wait_word;
 use super::time::{ahead, since, stamp};
 use crate::ui::{DIM, STRONG, WAIT};
 
-/// A wait that goes on.
+/// An open wait of a step.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct WaitView {
     pub(crate) step: String,
@@ -27,7 +27,7 @@ pub(crate) struct WaitView {
     pub(crate) wait: Wait,
 }
 
-/// A wait that somebody is to be reminded of, as a line for programs.
+/// A reminder of a long wait, as a JSON line.
 #[derive(Serialize)]
 pub(crate) struct ReminderView<'a> {
     schema: u32,
@@ -44,7 +44,7 @@ impl<'a> ReminderView<'a> {
     }
 }
 
-/// What is shown of a wait itself; its own `look_again` is a span, and the view has the time.
+/// The serialized fields of a wait. `look_again` is left out: in [`Wait`] it is a span, and the view has the time.
 #[derive(Serialize)]
 struct WaitWords<'a> {
     kind: WaitKind,
@@ -71,29 +71,29 @@ fn words<S: Serializer>(wait: &Wait, serializer: S) -> Result<S::Ok, S::Error> {
     .serialize(serializer)
 }
 
-/// Width of the first two columns: room for the longest label, and for most ids.
+/// Widths of the first two columns: the longest label, and most ids.
 const LABEL: usize = 8;
 const STEP: usize = 9;
-/// Where the words begin.
+/// Column at which the text begins.
 const INDENT: usize = LABEL + 1 + STEP + 1;
 
 /// Whether a process checks again by itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Motion<'a> {
-    /// One runs.
+    /// A process drives the run.
     Running,
-    /// None does; this command continues.
+    /// No process drives the run; this command continues it.
     NotRunning(&'a str),
-    /// None does, and nothing continues: a rehearsal is over.
+    /// No process drives the run and none can continue it: a rehearsal is over.
     Over,
 }
 
-/// Of so many commands and links of waits for the same person each is listed.
+/// Maximum number of commands and links listed for grouped waits.
 const ACTS: usize = 4;
-/// Of so many steps that wait for the same person the names are listed.
+/// Maximum number of step names listed for grouped waits.
 const NAMES: usize = 8;
 
-/// The waits of a run: those for one person (or for one thing) together.
+/// Writes the waits of a run; waits that the same person (or cause) ends are grouped.
 pub(crate) fn write_all(waits: &[WaitView], page: &mut Page, now: Timestamp, motion: Motion<'_>) {
     let mut groups: Vec<Vec<&WaitView>> = Vec::new();
     for wait in waits {
@@ -150,14 +150,14 @@ fn write_many(waits: &[&WaitView], page: &mut Page, now: Timestamp, motion: Moti
 }
 
 impl WaitView {
-    /// Whether the same person (or thing) ends both.
+    /// Whether the same person (or cause) ends both waits.
     fn is_like(&self, other: &WaitView) -> bool {
         let (one, other) = (&self.wait, &other.wait);
         let same = one.who == other.who && (one.who.is_some() || one.what == other.what);
         one.kind == other.kind && one.kind.needs_somebody() && same
     }
 
-    /// Who ends it, before the words.
+    /// Who or what ends the wait, as the prefix of the text.
     fn who(&self) -> String {
         match (&self.wait.who, self.wait.kind) {
             (Some(who), _) => format!("{who}: "),
@@ -167,12 +167,12 @@ impl WaitView {
         }
     }
 
-    /// The lines; `now` decides whether a day is named.
+    /// Writes the wait; `now` decides whether the date is shown.
     pub(crate) fn write(&self, page: &mut Page, now: Timestamp, motion: Motion<'_>) {
         self.write_as("waiting", page, now, motion);
     }
 
-    /// The same under another label: what was said before is said again.
+    /// Writes the wait under another label, for a reminder.
     pub(crate) fn write_as(&self, label: &str, page: &mut Page, now: Timestamp, motion: Motion<'_>) {
         let wait = &self.wait;
         let who = self.who();
@@ -214,7 +214,7 @@ impl WaitView {
     fn write_rest(&self, page: &mut Page) {
         let left = " ".repeat(LABEL + 1);
         if let Some(otherwise) = &self.wait.otherwise {
-            page.line(INDENT, &format!("{left}refused again?  {otherwise}"));
+            page.line(INDENT, &format!("{left}if that does not work:  {otherwise}"));
         }
         if let Some(deadline) = self.deadline {
             page.line(
@@ -232,9 +232,9 @@ impl WaitView {
         }
         match self.wait.kind {
             WaitKind::Timer | WaitKind::Window | WaitKind::Limit => {
-                format!("it goes on at {}", stamp(self.look_again))
+                format!("continues at {}", stamp(self.look_again))
             }
-            WaitKind::Approval => "it goes on at once".to_owned(),
+            WaitKind::Approval => "continues at once".to_owned(),
             _ => match self.wait.look_again {
                 Some(every) => format!("next check every {}", super::time::span(every.as_secs() as i64)),
                 None => format!("next check {}", ahead(now, self.look_again)),

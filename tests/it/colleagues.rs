@@ -164,7 +164,7 @@ fn a_colleague_reads_and_approves_and_the_operator_may_not() {
     }
     let doctor = team.colleague(&["doctor", "--output", "json"]).expect(0).json();
     let record = doctor["checks"].as_array().unwrap().iter().find(|check| check["check"] == "record");
-    assert!(record.unwrap()["seen"].as_str().unwrap().contains("every hash fits"), "{doctor:#}");
+    assert!(record.unwrap()["seen"].as_str().unwrap().contains("every hash is correct"), "{doctor:#}");
     team.colleague(&["backup", "copy.db"]).expect(0);
     assert_eq!(mode(&team.home.path().join("colleague/copy.db")), 0o600);
     // Write permissions that were added by hand do not make the journal another account's.
@@ -185,7 +185,7 @@ fn a_colleague_reads_and_approves_and_the_operator_may_not() {
     let said = team.colleague(&["--actor", "root", "approve", &run, "go"]).expect(64);
     assert!(said.err.contains("recorded as those of"), "{said:#?}");
     let said = team.colleague(&["approve", &run, "go", "--reason", "seen"]).expect(0);
-    assert!(said.out.contains("laid into the inbox") && said.out.contains("is not running"), "{said:#?}");
+    assert!(said.out.contains("put into the inbox") && said.out.contains("is not running"), "{said:#?}");
     assert!(said.err.contains(&format!("root runs `twinspan resume {run}`")), "{said:#?}");
     let laid = team.in_folder(".inbox");
     assert_eq!(laid.len(), 1, "{laid:?}");

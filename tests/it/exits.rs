@@ -145,7 +145,7 @@ fn the_first_signal_lets_the_write_end_and_parks() {
         let child = in_flight(&azure, &home);
         send(signal, &child.0);
         let said = end(child).expect(code);
-        assert!(said.err.contains("requests in flight end"), "{}", said.err);
+        assert!(said.err.contains("requests in flight finish"), "{}", said.err);
         assert!(said.out.contains("next       twinspan resume"), "{}", said.out);
         // The response arrived, and its result is in the journal; no step was started after it.
         let state = state_of(&home, "scope-connection");
@@ -171,7 +171,7 @@ fn the_second_signal_stops_at_once_and_the_write_is_looked_up() {
     let mut child = child;
     let mut err = String::new();
     let mut reader = std::io::BufReader::new(child.0.stderr.take().unwrap());
-    while !err.contains("requests in flight end") {
+    while !err.contains("requests in flight finish") {
         assert_ne!(std::io::BufRead::read_line(&mut reader, &mut err).unwrap(), 0, "{err}");
     }
     send("-INT", &child.0);

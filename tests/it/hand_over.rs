@@ -218,7 +218,7 @@ targets:
     assert_eq!(tenants, [TARGET, "44444444-0000-0000-0000-00000000000e"], "{data:#}");
     assert!(pages.iter().all(|page| page["tasks"].as_array().unwrap().len() == 2), "{data:#}");
     let script = hand_over(&home, short, "admin", "az");
-    assert_eq!(script.matches("left out, as the CLI is signed in elsewhere").count(), 2, "{script}");
+    assert_eq!(script.matches("skipped, because the CLI is signed in to another tenant").count(), 2, "{script}");
     let path = home.write("script.sh", &script);
     assert!(Command::new("sh").args(["-n", &path]).status().unwrap().success(), "{script}");
     // Each section has its own variables, for the same steps in two elements.
@@ -248,7 +248,7 @@ fn the_script_run_with_the_azure_cli_does_it_once_and_the_run_goes_on_by_itself(
     // Running it twice is harmless: it does not even send a write.
     let before = azure.ledger().len();
     let second = cli.run("sh", &[&script]);
-    assert_eq!(second.matches("it is there").count(), 2, "{second}");
+    assert_eq!(second.matches("it exists").count(), 2, "{second}");
     assert_eq!(azure.ledger().len(), before, "{:#?}", azure.ledger());
 
     azure.redeem(GUEST);
@@ -312,7 +312,7 @@ fn both_tenants_parts_by_script_are_found_unchanged() {
     cli.sign_in("central", CENTRAL);
     azure.advance("1m");
     let done = cli.run("sh", &[&central]);
-    assert!(done.contains("To take it back, in this order:"), "{done}");
+    assert!(done.contains("To undo it, in this order:"), "{done}");
     azure.advance("1m");
     assert_eq!(azure.created().keys().filter(|path| path.contains("/staticmembers/")).count(), 3);
 

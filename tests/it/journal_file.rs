@@ -109,7 +109,7 @@ fn reference() -> Vec<String> {
 /// The failure was reported, and the run continues once there is room.
 fn go_on(azure: &Azure, home: &Home, said: &Said) {
     assert!(said.err.contains("the journal cannot be written"), "{}", said.err);
-    assert!(said.err.contains("make room"), "{}", said.err);
+    assert!(said.err.contains("free some space"), "{}", said.err);
     let sent = azure.ledger().len();
     let resumed = home.run(&["resume"]);
     if resumed.code != Some(0) {
@@ -209,7 +209,7 @@ fn a_full_file_system_is_survived_too() {
     let text = |name: &str| fs::read_to_string(home.path().join(name)).unwrap();
     assert_eq!(text("full.code").trim(), "74", "{}", text("full.err"));
     assert!(text("full.err").contains("disk is full"), "{}", text("full.err"));
-    assert!(text("full.err").contains("make room"), "{}", text("full.err"));
+    assert!(text("full.err").contains("free some space"), "{}", text("full.err"));
     assert!(text("full.events").contains("\"intended\""), "nothing was begun: {}", text("full.events"));
     assert_eq!(text("resumed.code").trim(), "0", "{}", text("resumed.err"));
     expect_made_once(&azure);

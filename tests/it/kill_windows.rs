@@ -387,20 +387,20 @@ impl Rollout {
             };
             shows(
                 BeforeSending,
-                &["took over: what was sent before may have arrived", "it had no effect", "attempt 2"],
+                &["took over: an earlier write may have taken effect", "it had no effect", "attempt 2"],
             );
-            shows(LostUnseen, &["took over: what was sent before may have arrived", "it had no effect"]);
-            shows(RequestLost, &["was sent, its answer is unknown", "attempt 2"]);
-            shows(AnswerLost, &["was sent, its answer is unknown", "before that read"]);
+            shows(LostUnseen, &["took over: an earlier write may have taken effect", "it had no effect"]);
+            shows(RequestLost, &["was sent, its response is unknown", "attempt 2"]);
+            shows(AnswerLost, &["was sent, its response is unknown", "before that read"]);
             for window in [Arrived, Done, Answered] {
-                shows(window, &["took over: what was sent before may have arrived"]);
+                shows(window, &["took over: an earlier write may have taken effect"]);
             }
             let attempts = seen
                 .iter()
                 .filter(|window| matches!(window, BeforeSending | RequestLost | LostUnseen))
                 .count();
             let sending = why.lines().filter(|line| line.contains("Z  sending ")).count();
-            // A write is sent again only if it did not arrive, or was still in flight when the probe read.
+            // A write is sent again only if it had no effect, or was still in flight when the probe read.
             let late = usize::from(seen.contains(&Arrived));
             assert!((attempts + 1..=attempts + 1 + late).contains(&sending), "{place}");
         }

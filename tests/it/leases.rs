@@ -159,7 +159,7 @@ fn a_driver_of_another_machine_is_taken_over_when_its_heartbeat_stands_still() {
     });
     // The driver is alive: its heartbeat moves while it is watched.
     let held = home.run(&["resume", "--all", "--until-blocked"]).expect(7);
-    for words in ["waiting up to 3 s for a sign of life", "on pod-2", "its heartbeat moves", "--steal"] {
+    for words in ["waiting up to 3 s for its heartbeat", "on pod-2", "its heartbeat is current", "--steal"] {
         assert!(held.err.contains(words), "does not say {words:?}:\n{}", held.err);
     }
     assert_eq!(taken_over(&home), Vec::<String>::new());

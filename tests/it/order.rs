@@ -12,7 +12,7 @@ fn nothing_behind_an_approval_begins_before_it_is_given() {
     let home = Home::new();
     let plan = home.write("gate.yaml", GATED);
     let said = home.run(&["validate", &plan]).expect(0);
-    assert!(said.out.contains("2  change  command; after the gate ask"), "{}", said.out);
+    assert!(said.out.contains("2  change  command; after the barrier ask"), "{}", said.out);
     home.write("twinspan.toml", "[command]\nallow = [\"/bin/echo\"]\n");
     let said = home.run(&["run", &plan, "--until-blocked", "--output", "json"]).expect(5).json();
     assert_eq!(said["steps"][1]["state"], "pending", "{said:#}");

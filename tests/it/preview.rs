@@ -469,7 +469,7 @@ fn where_every_sign_in_is_refused_it_ends_with_4_and_without_a_response_with_1()
     home.write("twinspan.toml", configuration.replace(&root, &kept));
     drop(azure);
     let said = preview(&home, &[]).expect(1);
-    assert!(said.out.contains("no answer"), "{said:#?}");
+    assert!(said.out.contains("no response"), "{said:#?}");
 }
 
 #[test]

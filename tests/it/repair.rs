@@ -79,7 +79,7 @@ fn who_says_yes_at_once_is_told_whose_it_is_all_the_same() {
         rollout.in_target("DELETE", &manager_connection(), None);
         let asked = ["repair", &rollout.run, "connected", "--yes", "--until-blocked", "--output", output];
         let said = rollout.home.run(&asked).expect(0);
-        assert!(said.err.contains("who may have meant it: ask before it is repaired"), "{}", said.err);
+        assert!(said.err.contains("who may intend the change: ask before the repair"), "{}", said.err);
         match output {
             "json" => {
                 let view = said.json();
@@ -118,12 +118,12 @@ fn a_half_was_removed(in_central: bool, asked: &str) {
     let before = rollout.azure.ledger().len();
     let refused = rollout.home.run(&["repair", &rollout.run, asked]).expect(64);
     for words in [
-        "make anew",
-        "remove and make anew",
+        "create again",
+        "delete and create again",
         "vanished: it is gone",
         "it was connected, and the other tenant's connection was deleted since",
-        "who may have meant it",
-        "say --yes",
+        "who may intend the change",
+        "add --yes",
         survivor,
     ] {
         assert!(refused.err.contains(words), "does not say {words:?}:\n{}", refused.err);
@@ -182,7 +182,7 @@ fn what_was_described_anew_is_written_over_with_a_persons_word() {
     rollout.in_central("PUT", &group, Some(&wanted));
     let refused = rollout.home.run(&["repair", &rollout.run, "group"]).expect(64);
     assert!(
-        refused.err.contains("write ours over") && refused.err.contains("marker: proven"),
+        refused.err.contains("overwrite") && refused.err.contains("marker: proven"),
         "{}",
         refused.err
     );

@@ -17,7 +17,7 @@ fn sim_leaves_a_foreign_configuration_alone_and_writes_its_own_again() {
     home.write("mine/twinspan.toml", "# by hand\n");
     let said = home.run(&["sim", "--configure", "mine"]).expect(64);
     assert!(
-        said.err.contains("is there already") && said.err.contains("--configure takes a folder"),
+        said.err.contains("exists already") && said.err.contains("--configure takes a folder"),
         "{}",
         said.err
     );

@@ -93,7 +93,7 @@ fn ctrl_c_lets_the_request_in_flight_end_and_parks() {
     wait_until_in_flight(&azure, &mut driver);
     driver.signal("INT");
     let said = driver.end().expect(130);
-    assert!(said.err.contains("requests in flight end"), "{}", said.err);
+    assert!(said.err.contains("requests in flight finish"), "{}", said.err);
     assert!(azure.in_flight().is_empty());
     assert_eq!(of_the_slow_step(&home), ["intended", "accepted"]);
     finish(&azure, &home);

@@ -115,7 +115,7 @@ fn a_decision_has_one_line_for_each_choice_the_safest_first() {
     assert_eq!(next[..3], choices, "neither a retry nor what cannot be done");
     let lines: Vec<&str> = said.out.lines().map(str::trim).collect();
     let at = lines.iter().position(|line| line.ends_with(&choices[2])).unwrap();
-    assert_eq!(lines[at + 1], "send it again, although it may have taken effect");
+    assert_eq!(lines[at + 1], "send the write again, although it may have taken effect");
     // A failure, and then success.
     home.run(&["decide", "act[a b]", "abort"]).expect(0);
     assert!(accepted(&home).iter().any(|next| next.starts_with("twinspan why")));
@@ -145,7 +145,7 @@ fn without_a_process_nothing_says_that_something_will_happen() {
         .then_some(())
     });
     let said = home.run(&["show"]).expect(0).out;
-    assert!(said.contains("it goes on at") && !said.contains("not running"), "{said}");
+    assert!(said.contains("continues at") && !said.contains("not running"), "{said}");
     driver.signal("INT");
     let parked = driver.end().expect(130).out;
     let run = show(&home)["short"].as_str().unwrap().to_owned();
@@ -153,7 +153,7 @@ fn without_a_process_nothing_says_that_something_will_happen() {
     let why = home.run(&["why", "rest"]).expect(0).out;
     for said in [parked, home.run(&["show"]).expect(0).out, why] {
         assert!(
-            said.contains(&how) && !said.contains("goes on at") && !said.contains("next check"),
+            said.contains(&how) && !said.contains("continues at") && !said.contains("next check"),
             "{said}"
         );
     }

@@ -177,7 +177,7 @@ fn what_carries_the_marker_of_another_run_is_taken_and_left_alone() {
     }
     let before = rollout.azure.ledger().len();
     let said = rollout.home.run(&["repair", &rollout.run, "group", "--yes", "--until-blocked"]).expect(1);
-    assert!(said.err.contains("look at, and leave to a decision"), "{}", said.err);
+    assert!(said.err.contains("check, and leave to a decision"), "{}", said.err);
     assert!(said.out.contains("adopt it as it is, or abort this step"), "{}", said.out);
     assert_eq!(rollout.azure.ledger().len(), before);
 }
@@ -246,7 +246,7 @@ fn what_is_not_there_is_not_found() {
     rollout.home.run(&["verify", "ffffffff"]).expect(3);
     rollout.home.run(&["undo", "--yes"]).expect(0);
     let said = rollout.home.run(&["verify", &rollout.run]).expect(0).out;
-    assert!(said.contains("0 steps looked at") && said.contains("nothing is in place"), "{said}");
+    assert!(said.contains("0 steps checked") && said.contains("no finished step has a resource"), "{said}");
     rollout.home.run(&["verify", "--all"]).expect(0);
 }
 

@@ -98,9 +98,9 @@ fn what_never_comes_is_refused() {
         (&["--for", "dnoe"], 64, "--for dnoe is not known"),
         (&["--for", "go=dnoe"], 64, "a step has no state dnoe"),
         (&["--for", "og=done"], 3, "has no step og"),
-        (&["--for", "done", "--timeout", "soon"], 64, "--timeout soon is no length of time"),
+        (&["--for", "done", "--timeout", "soon"], 64, "--timeout soon is not a duration"),
         (&[], 64, "--for"),
-        (&["--for", "done", "--timeout", "99999999d"], 64, "no length of time"),
+        (&["--for", "done", "--timeout", "99999999d"], 64, "not a duration"),
     ];
     for (arguments, code, words) in cases {
         let said: Said = home.run(&[&["wait", run.as_str()], arguments].concat()).expect(code);

@@ -52,7 +52,7 @@ fn a_lost_answer_is_seen_and_the_look_that_settled_it() {
     assert_eq!((&proof["verb"], &proof["status"]), (&json!("GET"), &json!(200)), "{why:#}");
 
     let text = home.run(&["why", &run, "scope-connection"]).expect(0).out;
-    assert!(text.contains("→ no answer"), "{text}");
+    assert!(text.contains("→ no response"), "{text}");
     assert!(text.contains("write, attempt 1"), "{text}");
     assert!(!text.contains("\"properties\""), "bodies are for -v:\n{text}");
     let bodies = home.run(&["why", &run, "scope-connection", "-v"]).expect(0).out;

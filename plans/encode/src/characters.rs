@@ -1,10 +1,12 @@
-//! Which characters are not text: a terminal acts on them, or a reader does not see them.
+//! Characters that are not text: they control a terminal, or are invisible to a reader.
 
-/// Whether a terminal, an editor or a browser may act on `c`, or does not show it: control characters (C0, DEL, C1),
-/// controls of direction, characters without width, separators of lines, tags, noncharacters.
+/// Whether a terminal, an editor or a browser may interpret `c` or not show it: control characters (C0, DEL, C1),
+/// direction
+/// controls, characters without width, line separators, tags, noncharacters.
 ///
-/// Line feed and tab are control characters, too: each encoder says what it does with them. Variation selectors are not
-/// among these: they only choose the form of the character before them.
+/// Line feed and tab are control characters, too; each encoder documents how it handles them. Variation selectors are
+/// not
+/// included, because they only choose the form of the preceding character.
 pub fn is_active(c: char) -> bool {
     let point = u32::from(c);
     c.is_control()

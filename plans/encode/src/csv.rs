@@ -1,9 +1,9 @@
-//! Cells of a table (RFC 4180) that a spreadsheet opens without taking any for a formula.
+//! Table cells (RFC 4180) that a spreadsheet does not interpret as formulas.
 
 use crate::characters::is_active;
 use crate::terminal;
 
-/// `text` as one cell, in quotes. An apostrophe keeps what looks like a formula from being one.
+/// `text` as one quoted cell. An apostrophe is put before text that looks like a formula.
 pub fn cell(text: &str) -> String {
     let formula = text
         .trim_start_matches([' ', '\u{a0}'])

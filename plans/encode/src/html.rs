@@ -1,9 +1,10 @@
-//! Text for HTML (and SVG): between tags and in attributes with double or single quotes.
+//! Text for HTML and SVG, between tags and in attributes with double or single quotes.
 
 use crate::characters::is_active;
 use crate::terminal;
 
-/// `text` between tags, or in a quoted attribute. Line feeds and tabs stay; what acts is shown as `\u{1b}`.
+/// `text` between tags, or in a quoted attribute. Line feeds and tabs are kept; other active characters are shown as
+/// `\u{1b}`.
 pub fn text(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -21,12 +22,12 @@ pub fn text(text: &str) -> String {
     encoded
 }
 
-/// `address` for a quoted `href`; `None`: it is no link that may be followed. Only `https:` and `mailto:` are.
+/// `address` for a quoted `href`; `None` unless the scheme is `https:` or `mailto:`.
 pub fn link(address: &str) -> Option<String> {
     let scheme =
         |scheme: &str| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     let allowed = scheme("https://") || scheme("mailto:");
-    // A browser drops some of these and reads on.
+    // Browsers drop some of these characters and interpret the rest.
     let whole = !address.contains(|c: char| c.is_whitespace() || is_active(c) || c == '\\');
     (allowed && whole).then(|| text(address))
 }

@@ -1,14 +1,15 @@
-//! JSON text for programs that may print it. JSON has to escape C0 only; here everything else that acts is escaped, too, which
-//! changes no value.
+//! JSON text that may be printed to a terminal. JSON requires escapes for C0 only; here all other active characters are
+//! escaped,
+//! too, which changes no value.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::characters::is_active;
 
-/// `json`, a whole JSON text, with `\u009b` for each active character. Only the line feeds between values stay.
+/// `json`, a whole JSON text, with `\u009b` for each active character. Only the line feeds between values are kept.
 pub fn encoded(json: &str) -> Cow<'_, str> {
-    // Outside of its strings JSON is ASCII, and in them a serializer has escaped C0 already.
+    // Outside of strings JSON is ASCII, and in strings the serializer has already escaped C0.
     let acts = |c: char| is_active(c) && c != '\n';
     if !json.contains(acts) {
         return Cow::Borrowed(json);

@@ -3,13 +3,13 @@
 use crate::characters::is_active;
 use crate::terminal;
 
-/// `text` as part of a paragraph or a table's cell, on one line: no markup, no link, no HTML.
+/// `text` as part of a paragraph or of a table cell, on one line: without markup, links or HTML.
 pub fn text(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {
             '\n' => encoded.push(' '),
-            // In text a backslash before punctuation of ASCII makes it plain; entities hold where an address would be found.
+            // A backslash makes ASCII punctuation plain; entities prevent the detection of addresses as links.
             '<' => encoded.push_str("&lt;"),
             '&' => encoded.push_str("&amp;"),
             '@' => encoded.push_str("&#64;"),
@@ -27,12 +27,12 @@ pub fn text(text: &str) -> String {
     encoded
 }
 
-/// `text` as code on one line. No backtick in it ends it.
+/// `text` as code on one line. The fence is longer than every run of backticks in it.
 pub fn code(text: &str) -> String {
     let line = terminal::line(text);
     let longest = line.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
-    // In a table even code may not hold a bar.
+    // In a table a bar must be escaped even in code.
     let line = line.replace('|', "\\|");
     format!("{fence} {line} {fence}")
 }

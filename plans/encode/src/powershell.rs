@@ -1,4 +1,4 @@
-//! Texts for PowerShell, which takes typographic quotes for quotes.
+//! Strings for PowerShell, which treats typographic quotes as quotes.
 
 use std::fmt::Write as _;
 
@@ -7,14 +7,15 @@ use crate::characters::is_active;
 /// The characters that begin and end a literal string: U+0027 and U+2018 to U+201B.
 const QUOTES: [char; 5] = ['\'', '\u{2018}', '\u{2019}', '\u{201a}', '\u{201b}'];
 
-/// `text` as an expression: a literal string, in parentheses a sum of such strings and characters where some of it acts on a
-/// terminal. Never an expandable string, so nothing of it is a variable or a command.
+/// `text` as an expression: a literal string, or, with active characters, a parenthesized concatenation of literal
+/// strings and
+/// characters. Never an expandable string, so variables and commands in it are not evaluated.
 pub fn quoted(text: &str) -> String {
     let inside = spliced(text);
     if inside.contains("' + [char]::") { format!("({inside})") } else { inside }
 }
 
-/// The same without parentheses, for sums that go on.
+/// The same without parentheses, for longer concatenations.
 pub fn spliced(text: &str) -> String {
     let mut inside = String::with_capacity(text.len() + 2);
     inside.push('\'');
@@ -31,10 +32,10 @@ pub fn spliced(text: &str) -> String {
     inside
 }
 
-/// `text` as a line of remarks, without its `#`.
+/// `text` as a comment line, without its `#`.
 pub fn remark(text: &str) -> String {
     let line = crate::terminal::line(text);
-    // What PowerShell takes for the beginning of a signature ends the script.
+    // PowerShell ends a script at what looks like the start of a signature.
     match line.trim_start().to_ascii_lowercase().starts_with("sig") {
         true => format!("- {line}"),
         false => line.into_owned(),
@@ -59,7 +60,7 @@ mod tests {
         assert_eq!(remark("a\nb"), "a\\u{a}b");
     }
 
-    /// Reads a sum of literal strings and characters, by PowerShell's rules.
+    /// Parses a concatenation of literal strings and characters, by PowerShell's rules.
     fn read(expression: &str) -> Option<String> {
         let inner =
             expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(expression);

@@ -2,8 +2,9 @@
 
 use crate::characters::is_active;
 
-/// `text` as one word, always in single quotes. What acts is written as octal numbers that the shell makes the same characters
-/// of, so that a script can be read on a terminal and still says exactly this. A line feed stays as it is, in quotes.
+/// `text` as one word, always in single quotes. Active characters are written as octal escapes that the shell decodes,
+/// so that a
+/// script can be shown on a terminal. A line feed is kept in the quotes.
 pub fn quoted(text: &str) -> String {
     let mut word = String::with_capacity(text.len() + 2);
     word.push('\'');
@@ -27,10 +28,10 @@ pub fn quoted(text: &str) -> String {
     word
 }
 
-/// `text` as one word of a suggested command: as it is where no shell takes any of it for something else, else [`quoted`].
+/// `text` as one word of a suggested command: bare if no shell interprets any of its characters, else [`quoted`].
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@,+=".contains(c);
-    // zsh takes `=ls` for the path of a program.
+    // zsh expands `=ls` to the path of a program.
     if !text.is_empty() && !text.starts_with('=') && text.chars().all(plain) {
         text.to_owned()
     } else {
@@ -62,7 +63,7 @@ mod tests {
         "\u{2018}\u{2019}ü語💡",
     ];
 
-    /// What a shell makes of a word.
+    /// The result of a shell that reads a word.
     fn read_by(shell: &str, word: &str) -> Option<String> {
         let output = Command::new(shell).args(["-c", &format!("printf '%s|' {word}")]).output().ok()?;
         String::from_utf8(output.stdout).ok()?.strip_suffix('|').map(str::to_owned)

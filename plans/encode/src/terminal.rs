@@ -1,17 +1,17 @@
-//! Text for a terminal. What a terminal would act on is shown as `\u{1b}`.
+//! Text for a terminal. Active characters are shown as `\u{1b}`.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::characters::is_active;
 
-/// `text` with its line feeds and tabs (a line end of Windows becomes a line feed); every other active character escaped.
-/// For text that may have several lines.
+/// `text` with line feeds and tabs (CR LF becomes LF); every other active character is escaped. For text of several
+/// lines.
 pub fn lines(text: &str) -> Cow<'_, str> {
     encoded(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// `text` on one line: line feeds and tabs are escaped as well. For names, file names, ids.
+/// `text` on one line: line feeds and tabs are escaped, too. For names, file names, ids.
 pub fn line(text: &str) -> Cow<'_, str> {
     encoded(text, |_| false)
 }

@@ -1,7 +1,8 @@
-//! Tables: a header, then one row for each element of a map. Cells keep their places.
+//! Tables: a header, then one row for each element of a map. Cells keep their positions.
 //!
-//! Cells are separated by `,`, `;` or a tab, as a spreadsheet writes them where it is set to another country; the header tells
-//! which.
+//! Cells are separated by `,`, `;` or a tab, as spreadsheets write them depending on the locale; the separator is
+//! detected from the
+//! header.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,11 +15,11 @@ pub(super) struct Table {
     pub(super) source: Arc<Source>,
     pub(super) header: Vec<Cell>,
     pub(super) rows: Vec<Row>,
-    /// What separates the cells.
+    /// The separator of cells.
     pub(super) separator: Separator,
 }
 
-/// What separates cells.
+/// The separator of cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Separator {
     Comma,
@@ -37,7 +38,7 @@ impl Separator {
         }
     }
 
-    /// As it is named in messages.
+    /// The name in messages.
     pub(super) fn word(self) -> &'static str {
         match self {
             Separator::Comma => "`,`",
@@ -46,7 +47,7 @@ impl Separator {
         }
     }
 
-    /// What separates the items of a list in one cell.
+    /// The separators of list items in one cell.
     pub(super) fn of_lists(self) -> &'static [char] {
         match self {
             Separator::Comma => &[';'],
@@ -54,13 +55,13 @@ impl Separator {
         }
     }
 
-    /// `sep=;`, a first line by which spreadsheets tell each other.
+    /// The separator of the line `sep=;`, which some spreadsheets write first.
     fn said(line: &str) -> Option<Self> {
         let word = line.trim_end_matches(['\r', '\n']).strip_prefix("sep=")?;
         Separator::ALL.into_iter().find(|separator| word.as_bytes() == [separator.byte()])
     }
 
-    /// The one that a header uses most; a header of one column is separated by nothing.
+    /// The separator that occurs most often in a header.
     fn of_header(line: &str) -> Self {
         let mut quoted = false;
         let mut counts = [0_usize; 3];
@@ -78,7 +79,7 @@ impl Separator {
 
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    /// As a spreadsheet counts: the header is row 1.
+    /// Row number as a spreadsheet counts: the header is row 1.
     pub(super) number: usize,
     pub(super) cells: Vec<Cell>,
 }
@@ -89,7 +90,7 @@ pub(super) struct Cell {
     pub(super) span: Range<usize>,
 }
 
-/// Reads a table; quotes as in RFC 4180, rows of nothing are left out.
+/// Reads a table, with quotes as in RFC 4180; empty rows are skipped.
 pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Table, Diagnostic> {
     let source = yaml::source(name, bytes)?;
     let text = source.text.as_str();
@@ -110,7 +111,7 @@ pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Table, Diagnostic> {
     Ok(Table { header: header.cells, rows: rows.collect(), separator, source })
 }
 
-/// The rows from byte `at` on.
+/// Reads the rows from byte `at` on.
 fn rows(source: &Arc<Source>, separator: Separator, mut at: usize) -> Result<Vec<Row>, Diagnostic> {
     let text = source.text.as_str();
     let bytes = text.as_bytes();
@@ -168,7 +169,7 @@ fn finish(rows: &mut Vec<Row>, cells: &mut Vec<Cell>, number: usize) {
     }
 }
 
-/// The text in quotes at `open`, and where it ends.
+/// The quoted text that begins at `open`, and its end.
 fn quoted(text: &str, open: usize) -> Option<(String, usize)> {
     let mut value = String::new();
     let mut at = open + 1;

@@ -1,4 +1,4 @@
-//! What was given, before it is checked: nothing is known of types here.
+//! The given inputs before they are checked; types are not known here.
 
 use std::sync::Arc;
 
@@ -9,22 +9,23 @@ use crate::yaml::{self, Node, Value};
 
 use super::csv::{self, Table};
 
-/// Brings the content of a file that an inputs file names (`targets: { file: targets.csv }`), by its name as written.
-/// The error is said to the operator.
+/// Reads a file that an inputs file names (`targets: { file: targets.csv }`), by its name as written. The error is
+/// shown to the
+/// operator.
 pub type ReadFile<'a> = &'a mut dyn FnMut(&str) -> Result<Vec<u8>, String>;
 
-/// What was given, before it is checked. What is added later wins.
+/// The given inputs before they are checked. Values added later override earlier ones.
 #[derive(Clone, Debug, Default)]
 pub struct RawInputs {
     pub(super) values: IndexMap<String, Given>,
 }
 
-/// One value.
+/// One given value.
 #[derive(Clone, Debug)]
 pub(super) enum Given {
     /// From an inputs file.
     Node { source: Arc<Source>, name: std::ops::Range<usize>, node: Node },
-    /// From `--input`, or from an environment variable; what it means depends on the type.
+    /// From `--input`, or from an environment variable; its meaning depends on the type.
     Text { name: Place, value: Place, variable: Option<String> },
     /// From a CSV file.
     Table { name: Place, table: Table },
@@ -40,17 +41,17 @@ impl Given {
 }
 
 impl RawInputs {
-    /// Nothing given.
+    /// Without any value.
     pub fn new() -> Self {
         RawInputs::default()
     }
 
-    /// Whether nothing was given.
+    /// Whether no value was given.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// `--input NAME=VALUE`.
+    /// Adds `--input NAME=VALUE`.
     pub fn assignment(&mut self, text: &str) -> Result<(), Diagnostics> {
         let source = Arc::new(Source { name: "--input".to_owned(), text: text.to_owned() });
         let name = text.split('=').next().unwrap_or_default();
@@ -69,8 +70,9 @@ impl RawInputs {
         Ok(())
     }
 
-    /// `--input-env PREFIX`: an environment variable that gives the input `input`. Of a secret only the name of the variable
-    /// is taken.
+    /// Adds a value of `--input-env PREFIX`: an environment variable that sets the input `input`. Of a secret only the
+    /// name of the
+    /// variable is stored.
     pub fn variable(&mut self, input: &str, variable: &str, text: &str) {
         let whole = format!("{variable}={text}");
         let source = Arc::new(Source { name: "environment".to_owned(), text: whole });
@@ -82,7 +84,7 @@ impl RawInputs {
         self.values.insert(input.to_owned(), given);
     }
 
-    /// `--inputs FILE`: YAML or JSON. `read` brings the CSV files that it names; nothing else is read.
+    /// Adds `--inputs FILE`: YAML or JSON. `read` reads the CSV files that it names; no other file is read.
     pub fn file(&mut self, name: &str, text: &[u8], read: ReadFile<'_>) -> Result<(), Diagnostics> {
         let source = yaml::source(name, text)?;
         let Some(root) = yaml::read(&source)? else { return Ok(()) };
@@ -119,7 +121,7 @@ impl RawInputs {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    /// `--inputs NAME=FILE.csv`: the map input `input`; the first column is the key.
+    /// Adds `--inputs NAME=FILE.csv`: the map input `input`; the first column is the key.
     pub fn csv(&mut self, input: &str, name: &str, text: &[u8]) -> Result<(), Diagnostics> {
         let table = csv::read(name, text)?;
         let source = Arc::new(Source { name: "--inputs".to_owned(), text: format!("{input}={name}") });
@@ -129,7 +131,7 @@ impl RawInputs {
     }
 }
 
-/// `{ file: NAME.csv }`. Another ending means a secret's file, which is not read here.
+/// The CSV file of `{ file: NAME.csv }`. Another extension means the file of a secret, which is not read here.
 fn table_of(node: &Node) -> Option<(&str, std::ops::Range<usize>)> {
     let Value::Map(entries) = &node.value else { return None };
     match entries.as_slice() {

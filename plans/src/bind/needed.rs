@@ -1,5 +1,6 @@
-//! What can be known of a run before it begins: elements of every `for_each` over inputs, which steps apply, and
-//! whether those have the inputs that they need.
+//! The checks of inputs before a run: the elements of every `for_each` over inputs, the steps that apply, and whether
+//! these
+//! have the inputs that they need.
 
 use std::collections::BTreeSet;
 
@@ -25,39 +26,39 @@ pub(super) fn check(
     Look::new(plan, inputs, places, problems).all();
 }
 
-/// Parameters of applicable steps whose values the inputs give alone.
+/// Parameters of an applicable step, as far as the inputs alone give their values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownParams {
     /// The step.
     pub node: NodeId,
-    /// Its instance, as a run names it: `connect[prod].role`.
+    /// The instance, as a run names it: `connect[prod].role`.
     pub instance: String,
     /// Whether the step is certainly part of the run.
     pub certain: bool,
-    /// Key and value of each element that it lies in, innermost first.
+    /// Key and value of each enclosing element, innermost first.
     pub elements: Vec<(String, Json)>,
-    /// The values, by name; what is known only while the plan runs is not among them.
+    /// The values, by name; values that are known only during the run are missing.
     pub values: IndexMap<String, Json>,
 }
 
 impl Plan {
-    /// What is known of each step (of each instance of one) before the run.
+    /// The known parameters of each step and instance before the run.
     pub fn known_params(&self, inputs: &Inputs) -> Vec<KnownParams> {
         let (mut problems, places) = (Diagnostics::default(), Places::default());
         Look::new(self, &inputs.0, &places, &mut problems).all()
     }
 }
 
-/// In which elements a node lies.
+/// The enclosing elements of a node.
 #[derive(Clone, Default)]
 struct Around {
     /// Key and value of each element, innermost first.
     elements: Vec<(String, Json)>,
-    /// Where each of them comes from in the inputs.
+    /// The origin of each of them in the inputs.
     origins: Vec<Option<ValuePath>>,
-    /// The same in names: `connect[prod].`
+    /// The elements as a prefix of step keys: `connect[prod].`
     prefix: String,
-    /// Whether some `when` around is known only while the plan runs.
+    /// Whether an enclosing `when` is known only during the run.
     uncertain: bool,
 }
 
@@ -87,7 +88,7 @@ impl<'a> Look<'a> {
         self.known
     }
 
-    /// A `for_each` over outputs ends the look.
+    /// Checks a node; a `for_each` over outputs is not checked further.
     fn node(&mut self, id: NodeId, around: &Around) {
         let node = self.plan.node(id);
         let Some(collection) = &node.for_each else {
@@ -107,7 +108,7 @@ impl<'a> Look<'a> {
         let found = match found {
             Ok(found) => found,
             Err(error) => {
-                let message = format!("`{}` is once for each element: {error}", node.id);
+                let message = format!("`{}` has one instance for each element: {error}", node.id);
                 let help = "each element names an instance: remove or rename one of them in the inputs";
                 return self.say(Diagnostic::error("TS0410", message).help(help));
             }
@@ -143,7 +144,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// What is known of a step's parameters; what is wrong with them is said.
+    /// The known parameters of a step; reports what is wrong with them.
     fn params(&mut self, node: &Node, step: &StepDef, around: &Around, name: &str) -> IndexMap<String, Json> {
         let mut values = IndexMap::new();
         let Template::Map(entries) = &step.with else { return values };
@@ -152,13 +153,13 @@ impl<'a> Look<'a> {
         for (parameter, template) in entries {
             let scope = InputScope { inputs: self.inputs, elements: &around.elements };
             if template_depends_on_run(template) {
-                // A body is held to the rules as far as it is known.
+                // A body is checked as far as it is known.
                 if matches!(template, Template::Map(_)) && step.open.iter().any(|open| open == parameter) {
                     checked.insert(parameter.clone(), with_holes(template, &scope));
                     continue;
                 }
                 unknown.push(parameter.as_str());
-                // Of a list some items may be known.
+                // Some items of a list may be known.
                 if let Some(part) = known_items(template)
                     && let Ok(Some(Json::Array(items))) = part.resolve(&scope)
                     && !items.is_empty()
@@ -192,7 +193,7 @@ impl<'a> Look<'a> {
         values
     }
 
-    /// Said where the value was given, and where the plan uses it.
+    /// Reports a value where it was given, and where the plan uses it.
     fn misfit(&mut self, misfit: &ParamMisfit, step: &StepDef, around: &Around, name: &str) {
         let parameter = misfit.parameter();
         let template = match &step.with {
@@ -222,7 +223,7 @@ impl<'a> Look<'a> {
         self.say(diagnostic);
     }
 
-    /// Where in the inputs the value of `template` at `path` comes from.
+    /// The origin in the inputs of the value of `template` at `path`.
     fn origin_at(&self, template: &Template, path: &[String], around: &Around) -> Option<ValuePath> {
         let (first, rest) = match path.split_first() {
             Some((first, rest)) => (Some(first.as_str()), rest),
@@ -268,7 +269,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Where in the inputs the value of `expr` comes from.
+    /// The origin in the inputs of the value of `expr`.
     fn origin(&self, expr: &Expr, around: &Around) -> Option<ValuePath> {
         let scope = InputScope { inputs: self.inputs, elements: &around.elements };
         let along = |mut origin: ValuePath, path: &[Segment]| {
@@ -294,11 +295,11 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// False only if that is certain before the run.
+    /// Whether the step may apply; `false` only if that is certain before the run.
     fn applies(&self, when: Option<&Expr>, elements: &[(String, Json)]) -> bool {
         let Some(when) = when else { return true };
         let scope = InputScope { inputs: self.inputs, elements };
-        // One false part of `and` is enough, whatever the others will say.
+        // One false part of `and` is enough.
         let parts = match when {
             Expr::And(parts) => parts.as_slice(),
             single => std::slice::from_ref(single),
@@ -323,14 +324,14 @@ impl<'a> Look<'a> {
     fn no_value(&mut self, step: &str, parameter: &str, error: &EvalError) {
         self.say(
             Diagnostic::error("TS0404", format!("`{parameter}` of the step `{step}`: {error}"))
-                .help("mend the key in the inputs, or the reference in the plan"),
+                .help("correct the key in the inputs, or the reference in the plan"),
         );
     }
 
-    /// Once for all instances, and once for each place.
+    /// Reports a diagnostic once for all instances, and once for each place.
     fn say(&mut self, diagnostic: Diagnostic) {
         let place = diagnostic.primary.as_ref().map(|label| format!("{:?}", label.place));
-        // Of what stands in the plan one instance is enough.
+        // For a value in the plan one instance is enough.
         let said = match place {
             Some(place) => {
                 format!("{place} {}", diagnostic.message.split_once(": ").map_or("", |(_, why)| why))
@@ -343,7 +344,7 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Whether its value is known only while the plan runs.
+/// Whether the value is known only during the run.
 fn depends_on_run(expr: &Expr) -> bool {
     let path = |path: &[Segment]| {
         path.iter().any(|segment| matches!(segment, Segment::Key(key) if depends_on_run(key)))
@@ -374,7 +375,7 @@ fn known_items(template: &Template) -> Option<Template> {
     (!known.is_empty()).then_some(Template::List(known))
 }
 
-/// The value of a template; what the run has to tell is null.
+/// The value of a template, with null for values that are known only during the run.
 fn with_holes(template: &Template, scope: &InputScope<'_>) -> Json {
     match template {
         Template::Map(entries) => {

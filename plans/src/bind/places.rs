@@ -1,13 +1,13 @@
-//! Where each value of the inputs was given: what a kind does not take is shown there, not only where the plan uses it.
+//! The place of each value in the inputs, so that a diagnostic can show it in addition to the place in the plan.
 
 use std::collections::HashMap;
 
 use crate::diagnostic::Place;
 
-/// Between the parts of a path; no key holds it.
+/// The separator of the parts of a path; no key contains it.
 const BETWEEN: char = '\u{1f}';
 
-/// The input, then keys, fields and positions in its value.
+/// The path of a value: the input, then keys, fields and positions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct ValuePath(String);
 
@@ -32,14 +32,14 @@ impl ValuePath {
     }
 }
 
-/// A place, with the row and column of a table.
+/// The place of a value, with its row and column in a table.
 #[derive(Clone, Debug)]
 pub(super) struct GivenAt {
     pub(super) place: Place,
     pub(super) where_: String,
 }
 
-/// Places of values.
+/// The places of values, by path.
 #[derive(Debug, Default)]
 pub(super) struct Places(HashMap<ValuePath, GivenAt>);
 
@@ -48,7 +48,7 @@ impl Places {
         self.0.insert(path.clone(), GivenAt { place: place.clone(), where_: where_.to_owned() });
     }
 
-    /// The place of a value, or of the innermost value around it that has one.
+    /// The place of a value, or of the innermost enclosing value that has one.
     pub(super) fn nearest(&self, path: &ValuePath) -> Option<&GivenAt> {
         let mut at = path.clone();
         loop {

@@ -1,4 +1,4 @@
-//! A table as the map that it stands for: the first column is the key, each other one a field.
+//! Converts a table to a map: the first column is the key, the other columns are fields.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::csv::{Cell, Row, Separator, Table};
 use super::value::{Reader, unknown_field};
 
 impl Reader<'_> {
-    /// `None`: something is wrong with it.
+    /// The map of a table; `None` if the table has an error.
     pub(super) fn table(&mut self, inner: &Type, table: &Table) -> Option<Json> {
         let whole;
         let fields: &[Field] = match inner {
@@ -41,7 +41,7 @@ impl Reader<'_> {
                 self.problems.push(
                     Diagnostic::error("TS0407", message).at(Place::new(source, extra), "one too many").help(
                         format!(
-                            "cells are separated by {}: quote a cell that holds it; {}",
+                            "cells are separated by {}: quote a cell that contains it; {}",
                             table.separator.word(),
                             lists_help(table.separator)
                         ),
@@ -72,14 +72,14 @@ impl Reader<'_> {
             self.problems.push(
                 Diagnostic::warning("TS0412", format!("the table `{}` has no rows", source.name))
                     .at(place, "only this row of names")
-                    .help("each further row is an element: there will be none"),
+                    .help("each further row is an element; without rows there are no elements"),
             );
         }
         self.same_scopes(inner, &map);
         good.then_some(Json::Object(map))
     }
 
-    /// What each column after the first stands for.
+    /// The field of each column after the first.
     fn columns<'f>(&mut self, table: &Table, fields: &'f [Field]) -> Option<Vec<&'f Field>> {
         let source = &table.source;
         let first = table.header.first();
@@ -92,7 +92,7 @@ impl Reader<'_> {
                 Diagnostic::error("TS0407", "the table has no column for the keys")
                     .at(key_place, format!("the first column is the key of each row, and `{key}` is a field"))
                     .help(
-                        "add a first column, `key`, with a short name for each row: it names the instances",
+                        "add a first column `key` with a short name for each row, which names the instance",
                     ),
             );
             return None;
@@ -100,7 +100,7 @@ impl Reader<'_> {
         if let ([only], Some(sign)) = (&table.header[..], key.chars().find(|c| "|:^~".contains(*c)))
             && fields.iter().any(|field| field.required)
         {
-            let message = format!("the table has one column, whose name holds `{sign}`");
+            let message = format!("the table has one column, whose name contains `{sign}`");
             self.problems.push(
                 Diagnostic::error("TS0407", message)
                     .at(Place::new(source, only.span.clone()), "one name")
@@ -119,7 +119,7 @@ impl Reader<'_> {
                     good = false;
                 }
                 Some(_) if twice => {
-                    let message = format!("the column `{}` is there twice", cell.text);
+                    let message = format!("the column `{}` is present twice", cell.text);
                     let diagnostic = Diagnostic::error("TS0407", message).at(place, "second time");
                     self.problems.push(diagnostic.help("remove one"));
                     good = false;
@@ -140,7 +140,7 @@ impl Reader<'_> {
         good.then_some(columns)
     }
 
-    /// Where `;` separates cells, a list in one cell is written otherwise than the examples show.
+    /// Warns if lists in a cell need another separator than `;`, because `;` or a tab separates cells.
     fn say_how_lists_are_separated(&mut self, table: &Table, columns: &[&Field]) {
         let list = columns.iter().position(|field| matches!(field.ty, Type::List(_)));
         let (Some(at), false) = (list, table.separator == Separator::Comma) else { return };
@@ -148,7 +148,10 @@ impl Reader<'_> {
         let message = format!("in `{}` cells are separated by {word}", table.source.name);
         self.problems.push(
             Diagnostic::warning("TS0413", message)
-                .at(Place::new(&table.source, span_of(table.header.get(at + 1))), "this column holds lists")
+                .at(
+                    Place::new(&table.source, span_of(table.header.get(at + 1))),
+                    "this column contains lists",
+                )
                 .help(lists_help(table.separator)),
         );
     }
@@ -156,10 +159,10 @@ impl Reader<'_> {
     fn key_twice(&mut self, source: &Arc<Source>, first: &Row, again: &Row) {
         let key = |row: &Row| row.cells.first().map(|cell| cell.text.clone()).unwrap_or_default();
         let message = if key(first) == key(again) {
-            format!("row {}: the key `{}` is there twice", again.number, key(again))
+            format!("row {}: the key `{}` is present twice", again.number, key(again))
         } else {
             format!(
-                "row {}: the key `{}` is `{}` of row {} in another case: one name in Azure",
+                "row {}: the key `{}` is `{}` of row {} in another case: Azure treats both as one name",
                 again.number,
                 key(again),
                 key(first),

@@ -1,4 +1,4 @@
-//! Values against types, from YAML, from a command line, from a table.
+//! Checks values from YAML, from a command line and from a table against types.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,20 +25,20 @@ pub(super) struct KeyUse {
     pub(super) where_: String,
 }
 
-/// Reads values and gathers what is wrong with them. `None`: something was.
+/// Reads values and collects errors. `None`: the value has an error.
 pub(super) struct Reader<'a> {
     pub(super) problems: &'a mut Diagnostics,
     pub(super) keys: &'a mut Vec<KeyUse>,
-    /// What separates the items of a list in the cell of a table.
+    /// The separators of list items in a table cell.
     pub(super) lists: &'static [char],
-    /// Which value is read.
+    /// The path of the current value.
     pub(super) path: ValuePath,
-    /// Where each value was given.
+    /// The places of the values.
     pub(super) places: &'a mut Places,
 }
 
 impl Reader<'_> {
-    /// Reads a value that lies in the one that is read.
+    /// Reads a value inside the current one.
     pub(super) fn below<R>(&mut self, part: &str, read: impl FnOnce(&mut Self) -> R) -> R {
         self.path.push(part);
         let value = read(self);
@@ -69,7 +69,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Text of a command line: text as it is, anything else as YAML.
+    /// A value from the command line: plain text for a type of text, else YAML.
     fn text(&mut self, name: &str, def: &InputDef, place: &Place) -> Option<Json> {
         let text = &place.source.text[place.span.clone()];
         let what = format!("`{name}`");
@@ -78,7 +78,7 @@ impl Reader<'_> {
         }
         let source = Arc::new(Source { name: format!("--input {name}"), text: text.to_owned() });
         match yaml::read(&source) {
-            // The parser's own words would show the text.
+            // The parser's error message would show the text.
             Err(_) if def.secret => {
                 let node = Node { span: 0..text.len(), value: Value::Text(text.to_owned()) };
                 self.secret(name, &source, &node)
@@ -100,7 +100,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A secret is said where it lies, never itself.
+    /// A secret, which is given by its source and never by its value.
     fn secret(&mut self, name: &str, source: &Arc<Source>, node: &Node) -> Option<Json> {
         let one = match &node.value {
             Value::Map(entries) => match entries.as_slice() {
@@ -120,7 +120,7 @@ impl Reader<'_> {
             return Some(node.to_json());
         }
         self.problems.push(
-            Diagnostic::error("TS0406", format!("`{name}` is a secret: say where it lies, not what it is"))
+            Diagnostic::error("TS0406", format!("`{name}` is a secret: give its source, not its value"))
                 .at(Place::hidden(source, node.span.clone()), "not shown here")
                 .help(format!(
                     "write `{name}: {{ env: VARIABLE }}`, `{{ file: PATH }}` or `{{ command: [program, argument] }}`"
@@ -140,7 +140,7 @@ impl Reader<'_> {
                 Some(node.to_json())
             }
             (Type::List(inner), Value::List(items)) => {
-                // Every item is looked at, also after a wrong one.
+                // Check every item, also after an error.
                 let items: Vec<Option<Json>> = items
                     .iter()
                     .enumerate()
@@ -195,7 +195,7 @@ impl Reader<'_> {
                         let start = place.span.start..place.span.start + 1;
                         self.problems.push(
                             Diagnostic::error("TS0403", format!("{what} has no `{}`", field.name))
-                                .at(Place::new(source, start), "missing in what begins here")
+                                .at(Place::new(source, start), "missing in the mapping that begins here")
                                 .help(format!("add `{}:`, a {}", field.name, field.ty)),
                         );
                     }
@@ -234,7 +234,7 @@ impl Reader<'_> {
         self.places.put(&self.path, &place, where_);
         if has_reference(text) {
             self.problems.push(
-                Diagnostic::error("TS0403", format!("{what}{where_} holds a reference"))
+                Diagnostic::error("TS0403", format!("{what}{where_} contains a reference"))
                     .at(place, "inputs are values; references belong in the plan")
                     .help("write the value itself"),
             );
@@ -255,13 +255,13 @@ impl Reader<'_> {
         Some(text.into())
     }
 
-    /// Keys name instances, and names in Azure have no case.
+    /// Checks that keys are distinct without regard to case, as names in Azure are: keys name instances.
     fn distinct_keys(&mut self, source: &Arc<Source>, entries: &[yaml::Entry]) -> bool {
         let mut seen: HashMap<String, &yaml::Entry> = HashMap::new();
         let mut distinct = true;
         for entry in entries {
             let Some(first) = seen.insert(folded(&entry.key), entry) else { continue };
-            let message = format!("the keys `{}` and `{}` are one name in Azure", first.key, entry.key);
+            let message = format!("the keys `{}` and `{}` are the same name in Azure", first.key, entry.key);
             self.problems.push(
                 Diagnostic::error("TS0410", message)
                     .at(Place::new(source, entry.key_span.clone()), "second time")
@@ -273,7 +273,7 @@ impl Reader<'_> {
         distinct
     }
 
-    /// Two elements that mean the same subscription or management group: likely a mistake of copying.
+    /// Warns of two elements with the same subscription or management group, which is likely a copying error.
     pub(super) fn same_scopes(&mut self, inner: &Type, map: &Map<String, Json>) {
         let Type::Record(fields) = inner else { return };
         for field in fields.iter().filter(|field| field.ty == Type::Scope) {
@@ -283,13 +283,13 @@ impl Reader<'_> {
                 let Some(first) = seen.insert(folded(scope), key) else { continue };
                 let message = format!("`{first}` and `{key}` have the same `{}`: {scope}", field.name);
                 self.problems.push(Diagnostic::warning("TS0411", message).help(
-                    "each of them is an instance of its own, and both change the same scope: remove one unless that is meant",
+                    "each is an instance, and both change the same scope: remove one unless this is intended",
                 ));
             }
         }
     }
 
-    /// Keys name instances: `connect[KEY].role` must be readable.
+    /// Checks a key that names an instance: `connect[KEY].role` must be readable.
     pub(super) fn map_key(&mut self, key: &str, place: Place) -> bool {
         let good = !key.is_empty()
             && key.chars().count() <= 128
@@ -338,7 +338,7 @@ trait AtPlace {
 }
 
 impl AtPlace for Diagnostic {
-    /// The label was made before the place was known.
+    /// Sets the place of a diagnostic whose label was created before the place was known.
     fn at_place(mut self, place: Place) -> Self {
         let label = self.primary.take().map(|label| label.text).unwrap_or_default();
         self.at(place, label)
@@ -376,7 +376,7 @@ fn example(ty: &Type) -> String {
     }
 }
 
-/// Whether a computed value fits; says why not.
+/// Checks a computed value against a type; the error says why it does not fit.
 pub(super) fn check_json(ty: &Type, value: &Json) -> Result<(), String> {
     match (ty, value) {
         (Type::Any, _) | (Type::Boolean, Json::Bool(_)) => Ok(()),
@@ -393,6 +393,6 @@ pub(super) fn check_json(ty: &Type, value: &Json) -> Result<(), String> {
                 None => Ok(()),
             })
         }
-        (ty, value) => Err(format!("{value} is no {ty}")),
+        (ty, value) => Err(format!("{value} is not of type {ty}")),
     }
 }

@@ -1,7 +1,8 @@
-//! Gates: what is written after one in the same list of steps waits for it.
+//! Barriers: steps written after one in the same list of steps wait for it.
 //!
-//! A heading is transparent: a gate inside it holds for everything written after it in the enclosing list too. A block with
-//! `for_each` is not: its gates act within the instance. A gate before a block holds for all of it.
+//! A heading is transparent: a barrier inside it also holds back everything written after it in the enclosing list. A
+//! block with
+//! `for_each` is not: its barriers act within the instance. A barrier before a block holds back the whole block.
 
 use crate::catalog::KindSpec;
 use crate::diagnostic::Diagnostic;
@@ -10,25 +11,27 @@ use crate::plan::{Need, NodeId};
 
 use super::{Checker, PlacedNeed};
 
-/// So many gates before a step are named in its needs, the nearest ones; those before them are met when these are, as each
-/// waits for the one before it. More differ only where every one of so many gates is skipped before the one before them is
-/// met. The bound keeps a plan that is one long list of gates linear.
+/// Maximum number of preceding barriers in the needs of a step: the nearest ones. Earlier barriers are met when these
+/// are, because
+/// each waits for the one before it; this differs only if all of the nearest barriers are skipped before an earlier one
+/// is met.
+/// The bound keeps a plan that is one long list of barriers linear.
 const NEAREST: usize = 16;
 
-/// Whether a gate, written so, is a barrier.
+/// Whether a step of a barrier kind acts as one; `barrier: false` says that it does not.
 pub(super) fn is_barrier(step: &StepDecl) -> bool {
     step.barrier.as_ref().is_none_or(|(barrier, _)| *barrier)
 }
 
 impl Checker<'_> {
-    /// Adds what gates imply to the needs of every step and block.
+    /// Adds the needs that barriers imply to every step and block.
     pub(super) fn barriers(&self, needs: &mut [Vec<PlacedNeed>]) {
         let roots: Vec<NodeId> =
             self.names.ids().filter(|id| self.names.node(*id).parent.is_none()).collect();
         self.list(&roots, needs);
     }
 
-    /// One list of steps; the barriers that hold for what is written after it, where that is in the same list.
+    /// Adds the needs of one list of steps; returns the barriers for what follows in the enclosing list.
     fn list(&self, nodes: &[NodeId], needs: &mut [Vec<PlacedNeed>]) -> Vec<NodeId> {
         let mut gates: Vec<NodeId> = Vec::new();
         for id in nodes {
@@ -56,13 +59,13 @@ impl Checker<'_> {
         gates
     }
 
-    /// `barrier` says something of a gate only.
+    /// Reports `barrier` on a step that cannot be a barrier.
     pub(super) fn barrier_of_gate(&mut self, step: &StepDecl, kind: &KindSpec) {
         let (false, Some((_, span))) = (kind.gate, &step.barrier) else { return };
         let gates: Vec<&str> =
             self.catalog.kinds.values().filter(|kind| kind.gate).map(|kind| kind.name.as_str()).collect();
-        let diagnostic = Diagnostic::error("TS0109", format!("`{}` is not a gate", kind.name))
-            .at(self.place(span), "means nothing here")
+        let diagnostic = Diagnostic::error("TS0109", format!("`{}` is not a barrier", kind.name))
+            .at(self.place(span), "has no effect here")
             .help(format!(
                 "remove it; `barrier` belongs to {}, and other steps wait for this one by `needs`",
                 gates.join(" and ")
@@ -81,7 +84,7 @@ mod tests {
         compile(&document, &fixture::catalog()).unwrap_or_else(|found| panic!("{}", found.render(false))).plan
     }
 
-    /// `id: needs`, a gate that is only written before with `|` before its name.
+    /// `id: needs`, with `|` before the name of a barrier that is implied by the order only.
     fn needs(plan: &Plan) -> String {
         let ids = (0..u32::try_from(plan.nodes.len()).unwrap()).map(NodeId);
         let line = |id: NodeId| {

@@ -1,4 +1,4 @@
-//! References: operators, and the type of every value. Where a path leads is in `path`.
+//! Expressions: operators, and the type of every value. `path` resolves paths.
 
 use std::ops::Range;
 
@@ -12,12 +12,12 @@ use crate::reference::{Kind, Reference, SyntaxError};
 
 use super::{Checker, PlacedNeed, Reader};
 
-/// Translates bytes of a string's value to bytes of the file.
+/// Maps positions in a string's value to positions in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
-    /// The string as it stands in the file, with its quotes.
+    /// The string in the file, with its quotes.
     whole: Range<usize>,
-    /// Where the value begins in the file, if it stands there letter by letter.
+    /// Start of the value in the file, if the value occurs there literally.
     base: Option<usize>,
     len: usize,
 }
@@ -37,27 +37,27 @@ impl Origin {
     }
 }
 
-/// A compiled reference and what is known of its value.
+/// A compiled expression and its type.
 #[derive(Clone, Debug)]
 pub(super) struct Typed {
     pub(super) expr: Expr,
     pub(super) ty: Type,
-    /// Its text, if it is constant text.
+    /// The text, if it is a constant text.
     pub(super) literal: Option<String>,
-    /// Built of text and references: fits wherever text fits.
+    /// Whether it is composed of text and references; then it fits where text fits.
     pub(super) built: bool,
-    /// Why it may be absent.
+    /// Why the value may be absent.
     pub(super) absent: Option<Absent>,
 }
 
 /// Why a value may be absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Absent {
-    /// An optional input, or an optional field of one: known when the inputs are.
+    /// An optional input, or an optional field of an input: known when the inputs are bound.
     Input,
-    /// An output that a kind does not always give.
+    /// An output that the kind does not always have.
     Output(String),
-    /// A step that may not be applicable; only left inside `or`.
+    /// A step that may be skipped; used only inside `or`.
     Condition,
 }
 
@@ -70,7 +70,7 @@ impl Typed {
         Typed { expr, ty, ..Typed::unknown() }
     }
 
-    /// Why it does not fit, if it does not.
+    /// Why the value does not fit `wanted`; `None` if it fits.
     pub(super) fn misfit(&self, wanted: &Type) -> Option<String> {
         if let Some(text) = &self.literal {
             return check_text(text, wanted).err().map(|misfit| misfit.why);
@@ -92,7 +92,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Gives a reference its meaning. After an error the result is of any type, so that nothing is said twice.
+    /// Compiles a reference. After an error the result has type `any`, so that no second error follows.
     pub(super) fn expression(
         &mut self,
         reader: Reader,

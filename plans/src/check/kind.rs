@@ -1,4 +1,4 @@
-//! A step against what its kind takes: identities, forms of parameters, `ensure`.
+//! Checks of a step against its kind: identities, sets of parameters, `ensure`.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use crate::yaml::{Node as Yaml, Value};
 use super::Checker;
 
 impl Checker<'_> {
-    /// `as` and `auxiliary` against what the kind takes.
+    /// Checks `as` and `auxiliary` against the kind.
     pub(super) fn who(&mut self, decl: &NodeDecl, step: &StepDecl, kind: &KindSpec) {
         let name = &kind.name;
         match (kind.identities, step.identities.as_slice()) {
             (Identities::None, [first, ..]) => {
                 let diagnostic = Diagnostic::error("TS0305", format!("`{name}` takes no identity"))
-                    .at(self.place(&first.span), "nobody signs in for it")
+                    .at(self.place(&first.span), "it uses no identity")
                     .help("remove `as`");
                 self.problem(diagnostic);
             }
@@ -29,7 +29,7 @@ impl Checker<'_> {
             }
             (Identities::One | Identities::Several, []) => {
                 let diagnostic = Diagnostic::error("TS0305", format!("`{name}` needs an identity"))
-                    .at(self.place(&decl.id.span), "who does this step?")
+                    .at(self.place(&decl.id.span), "no identity for this step")
                     .help("add `as:` with the name of an identity");
                 self.problem(diagnostic);
             }
@@ -43,7 +43,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Which of the kind's forms the parameters have; says so where it is none.
+    /// The kind's set of parameters that is given; reports an error if there is none.
     pub(super) fn form<'k>(
         &mut self,
         decl: &NodeDecl,
@@ -73,28 +73,28 @@ impl Checker<'_> {
             let message = format!("`{}` takes {}", kind.name, ways.join(", or "));
             let diagnostic = Diagnostic::error("TS0313", message)
                 .at(self.place(&span), what)
-                .help("give one of these sets, whole");
+                .help("give exactly one of these sets, complete");
             self.problem(diagnostic);
         }
         found
     }
 
-    /// `ensure: absent` against what the kind can do.
+    /// Checks that the kind supports `ensure: absent`.
     pub(super) fn removable(&mut self, step: &StepDecl, kind: &KindSpec) {
         let (Ensure::Absent, false, Some(span)) = (step.ensure, kind.removable, &step.ensure_span) else {
             return;
         };
         let kinds = self.catalog.kinds.values().filter(|kind| kind.removable);
         let known: Vec<&str> = kinds.map(|kind| kind.name.as_str()).collect();
-        let message = format!("`{}` makes nothing that can be removed", kind.name);
+        let message = format!("`{}` creates nothing that can be deleted", kind.name);
         let diagnostic = Diagnostic::error("TS0312", message)
-            .at(self.place(span), "cannot be carried out")
+            .at(self.place(span), "not supported")
             .help(format!("remove `ensure`; kinds that take it: {}", known.join(", ")));
         self.problem(diagnostic);
     }
 }
 
-/// How the write of this step behaves: as the kind says, or as it says of a step without one of its parameters.
+/// The behaviour of this step's write, which may depend on whether a parameter is given.
 pub(super) fn effect(step: &StepDecl, kind: &KindSpec) -> EffectClass {
     let given = |name: &str| match &step.with {
         Some(Yaml { value: Value::Map(entries), .. }) => entries.iter().any(|entry| entry.key == name),
@@ -106,7 +106,7 @@ pub(super) fn effect(step: &StepDecl, kind: &KindSpec) -> EffectClass {
     }
 }
 
-/// Parameters that must have a value: those that always have to, and those of the form that is written.
+/// Parameters that must have a value: the required ones, and those of the given set.
 pub(super) fn required(kind: &KindSpec, form: Option<&Vec<String>>) -> Vec<String> {
     let always = kind.params.iter().filter(|field| field.required).map(|field| field.name.clone());
     always.chain(form.into_iter().flatten().cloned()).collect()

@@ -1,4 +1,4 @@
-//! Parameters that are written out in the plan: the kind itself is asked about them, whatever the inputs are.
+//! Checks constant parameters of the plan with the kind's own rules, before any inputs are known.
 
 use serde_json::Map;
 
@@ -12,7 +12,7 @@ use crate::yaml::{Node as Yaml, Value};
 use super::Checker;
 
 impl Checker<'_> {
-    /// Says what the kind does not take of what is constant.
+    /// Reports constants that the kind does not accept.
     pub(super) fn constants(&mut self, id: &str, step: &StepDecl, kind: &KindSpec, with: &Template) {
         let (Template::Map(entries), Some(written)) = (with, &step.with) else { return };
         let mut values = Map::new();
@@ -31,19 +31,19 @@ impl Checker<'_> {
         let given = GivenParams { values: &values, unknown: &unknown, ensure: step.ensure };
         for misfit in kind.check.misfits(&given) {
             let node = written_at(written, &misfit.path);
-            let diagnostic = misfit_of(&misfit, id, &kind.name).at(self.place(&node.span), "not taken");
+            let diagnostic = misfit_of(&misfit, id, &kind.name).at(self.place(&node.span), "not accepted");
             self.problem(diagnostic);
         }
     }
 }
 
-/// What a kind does not take, of the step instance `step`.
+/// The diagnostic for a value that the kind of step instance `step` does not accept.
 pub(crate) fn misfit_of(misfit: &ParamMisfit, step: &str, kind: &str) -> Diagnostic {
     Diagnostic::error("TS0414", format!("`{}` of the step `{step}`: {}", misfit.place(), misfit.why))
         .help(format!("change the value; `twinspan steps {kind}` describes the parameter"))
 }
 
-/// The innermost value on the way to `path`.
+/// The innermost existing value on the way to `path`.
 fn written_at<'y>(mut at: &'y Yaml, path: &[String]) -> &'y Yaml {
     for part in path {
         let next = match &at.value {
@@ -59,13 +59,13 @@ fn written_at<'y>(mut at: &'y Yaml, path: &[String]) -> &'y Yaml {
     at
 }
 
-/// Parameters of any shape.
+/// Parameters of type `any`.
 pub(super) fn open(kind: &KindSpec) -> Vec<String> {
     let open = kind.params.iter().filter(|field| field.ty == Type::Any);
     open.map(|field| field.name.clone()).collect()
 }
 
-/// What is written out; what is not is null.
+/// The constant value of a template, with null for its other parts.
 fn with_holes(template: &Template) -> serde_json::Value {
     match template {
         Template::Expr(Expr::Literal(value)) => value.clone(),

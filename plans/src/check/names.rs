@@ -1,7 +1,8 @@
-//! Who is called what, and from where a name can be seen.
+//! Names and their scopes.
 //!
-//! A block with `for_each` opens a scope; a heading does not. A name is looked for in the scope of the reader, then
-//! outwards.
+//! A block with `for_each` opens a scope; a heading does not. A name is resolved in the scope of the reader, then in
+//! the
+//! enclosing scopes.
 
 use std::collections::HashMap;
 
@@ -24,9 +25,9 @@ pub(super) struct Named<'d> {
     pub(super) decl: &'d NodeDecl,
     pub(super) parent: Option<NodeId>,
     pub(super) children: Vec<NodeId>,
-    /// Where its id is known.
+    /// The scope that contains its id.
     pub(super) scope: ScopeId,
-    /// What it opens, if it is a block with `for_each`.
+    /// The scope that it opens, if it is a block with `for_each`.
     pub(super) inner: Option<ScopeId>,
 }
 
@@ -115,17 +116,17 @@ impl<'d> Names<'d> {
         (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).map(NodeId)
     }
 
-    /// A name as seen from `scope`.
+    /// Resolves a name as seen from `scope`.
     pub(super) fn find(&self, scope: ScopeId, name: &str) -> Option<NodeId> {
         self.outwards(scope).find_map(|scope| scope.names.get(name).copied())
     }
 
-    /// A name within one scope.
+    /// Resolves a name within one scope.
     pub(super) fn within(&self, scope: ScopeId, name: &str) -> Option<NodeId> {
         self.scopes[scope].names.get(name).copied()
     }
 
-    /// Names that can be seen from `scope`, nearest first.
+    /// The names visible from `scope`, nearest first.
     pub(super) fn visible(&self, scope: ScopeId) -> Vec<&'d str> {
         let mut names: Vec<&str> = Vec::new();
         for scope in self.outwards(scope) {
@@ -153,22 +154,22 @@ impl<'d> Names<'d> {
         names
     }
 
-    /// Blocks with `for_each` that hold `name` but are not around `scope`.
+    /// A block with `for_each` that contains `name`.
     pub(super) fn hidden_in(&self, name: &str) -> Option<NodeId> {
         self.scopes.iter().filter(|scope| scope.names.contains_key(name)).find_map(|scope| scope.owner)
     }
 
-    /// The nodes around `id`, itself first.
+    /// The node `id` and its enclosing nodes, innermost first.
     pub(super) fn ancestry(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         std::iter::successors(Some(id), |id| self.node(*id).parent)
     }
 
-    /// Whether `outer` is `inner` or around it.
+    /// Whether `outer` is `inner` or encloses it.
     pub(super) fn holds(&self, outer: NodeId, inner: NodeId) -> bool {
         self.ancestry(inner).any(|id| id == outer)
     }
 
-    /// The `for_each` nodes around `id`, itself included, innermost first.
+    /// The enclosing `for_each` nodes of `id`, itself included, innermost first.
     pub(super) fn collections(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.ancestry(id).filter(|id| self.node(*id).is_collection())
     }

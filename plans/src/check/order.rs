@@ -1,4 +1,4 @@
-//! Cycles. A block is done when all it holds is done, and what it holds begins after what the block needs.
+//! Detection of cycles. A block is done when its content is done, and its content begins after the needs of the block.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,18 @@ use crate::plan::NodeId;
 
 use super::{Checker, PlacedNeed};
 
-/// Beginning and end of every node are points of the graph.
+/// A vertex of the graph: the begin or the end of a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Point {
     Begin(NodeId),
     End(NodeId),
 }
 
-/// Where a need is written.
+/// The origin of a need.
 #[derive(Clone)]
 struct Written {
     place: Place,
-    /// A gate implies it; the place is that of the step which waits.
+    /// Whether a barrier implies it; the place is then that of the waiting step.
     barrier: bool,
 }
 
@@ -28,7 +28,7 @@ impl Written {
     }
 }
 
-/// A part of a cycle: `from` waits for `to`.
+/// An edge of a cycle: `from` waits for `to`.
 struct Link {
     from: NodeId,
     to: NodeId,
@@ -43,7 +43,7 @@ enum Colour {
 }
 
 impl Checker<'_> {
-    /// Says every cycle that a walk over the needs meets; one for each set of nodes. Whether there is none.
+    /// Reports every cycle that a walk over the needs finds, once for each set of nodes. Returns whether there is none.
     pub(super) fn order(&mut self, needs: &[Vec<PlacedNeed>]) -> bool {
         let count = self.names.nodes.len();
         let mut colours = vec![Colour::White; 2 * count];
@@ -57,7 +57,7 @@ impl Checker<'_> {
             if colours[index(start)] != Colour::White {
                 continue;
             }
-            // Depth first without recursion: a plan may hold thousands of steps in one chain.
+            // Depth first without recursion, because a plan may contain a chain of thousands of steps.
             let mut stack = vec![(start, self.before(start, needs), 0_usize)];
             colours[index(start)] = Colour::Grey;
             while let Some((point, before, next)) = stack.last_mut() {
@@ -76,7 +76,7 @@ impl Checker<'_> {
                     }
                     Colour::Grey => {
                         let from = stack.iter().position(|(point, ..)| *point == other).unwrap_or(0);
-                        // Each link: who waits, for whom, and where that is written.
+                        // Each link: the waiting node, the node that it waits for, and the place of the need.
                         let links: Vec<Link> = stack[from..]
                             .iter()
                             .filter_map(|(point, before, next)| {
@@ -93,7 +93,7 @@ impl Checker<'_> {
         said.is_empty()
     }
 
-    /// What must be before a point, and where that is written.
+    /// The predecessors of a vertex, each with the place of its need.
     fn before(&self, point: Point, needs: &[Vec<PlacedNeed>]) -> Vec<(Point, Option<Written>)> {
         match point {
             Point::End(id) => {
@@ -120,32 +120,32 @@ impl Checker<'_> {
         let Some(barrier) = links.iter().position(|link| link.written.barrier) else {
             return self.circle(&links);
         };
-        // It begins with the gate, and ends with the step that is written after it.
+        // Rotate: first the barrier, last the step that is written after it.
         links.rotate_left(barrier + 1);
         self.gate_needs_later(&links);
     }
 
-    /// A gate needs a step that is written after it, and so would wait for itself.
+    /// Reports a barrier that needs a step written after it: that step would wait for the barrier.
     fn gate_needs_later(&mut self, links: &[Link]) {
         let [needs @ .., Link { from: later, to: gate, .. }] = links else { return };
         let id = |node: NodeId| self.names.node(node).decl.id.value.clone();
         let (gate_id, later_id) = (id(*gate), id(*later));
         let mut labels = needs.iter().map(|link| {
             let what = if link.written.barrier {
-                format!("`{}` is written after the gate `{}`", id(link.from), id(link.to))
+                format!("`{}` is written after the barrier `{}`", id(link.from), id(link.to))
             } else {
                 format!("`{}` needs `{}`", id(link.from), id(link.to))
             };
             (link.written.place.clone(), what)
         });
-        let message = format!("the gate `{gate_id}` needs `{later_id}`, which is written after it");
+        let message = format!("the barrier `{gate_id}` needs `{later_id}`, which is written after it");
         let mut diagnostic = Diagnostic::error("TS0314", message).help(format!(
-            "every step after a gate waits for it: move `{gate_id}` behind `{later_id}`, or write `barrier: false` on \
-             `{gate_id}`; then it holds back only the steps that name it in `needs`"
+            "every step after a barrier waits for it: move `{gate_id}` behind `{later_id}`, or write `barrier: false` \
+             on `{gate_id}`; then it holds back only the steps that name it in `needs`"
         ));
         diagnostic = match labels.next() {
             Some((place, what)) => diagnostic.at(place, what),
-            None => diagnostic.at(self.place(&self.names.node(*gate).decl.id.span), "this gate"),
+            None => diagnostic.at(self.place(&self.names.node(*gate).decl.id.span), "this barrier"),
         };
         for (place, what) in labels {
             diagnostic = diagnostic.and_at(place, what);
@@ -170,7 +170,7 @@ impl Checker<'_> {
                     format!("`{}` needs `{}`, which waits for it", id(*from), id(*to)),
                 )
                 .at(written.place.clone(), "would wait for itself")
-                .help("need steps beside it, not the block around it")
+                .help("need other steps, not the enclosing block")
             };
             self.problem(diagnostic);
             return;

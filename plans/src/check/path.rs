@@ -1,4 +1,4 @@
-//! Where the path of a reference leads: inputs, outputs of steps, elements; names become nodes.
+//! Resolves paths of references to inputs, outputs of steps, and elements.
 
 use crate::catalog::{Field, Type};
 use crate::diagnostic::{Diagnostic, Place};
@@ -27,7 +27,7 @@ impl Checker<'_> {
             "run" => match path.parts.as_slice() {
                 [Part::Field(word)] if word.text == "id" => Typed::of(Expr::RunId, Type::Guid),
                 _ => {
-                    let diagnostic = Diagnostic::error("TS0204", "of the run only its id is known")
+                    let diagnostic = Diagnostic::error("TS0204", "`run` has only the field `id`")
                         .at(self.place(&origin.span(&whole.span)), "")
                         .help("write `${{ run.id }}`");
                     self.problem(diagnostic);
@@ -37,7 +37,7 @@ impl Checker<'_> {
             other => {
                 let mut diagnostic = Diagnostic::error("TS0202", format!("`{other}` is not known"))
                     .at(self.place(&origin.span(&path.root.span)), "not known")
-                    .help("references begin with `inputs.`, `steps.`, `each.` or `run.`; text stands in '…'")
+                    .help("references begin with `inputs.`, `steps.`, `each.` or `run.`; text is written in '…'")
                     .did_you_mean(other, ["inputs", "steps", "each", "run"]);
                 if diagnostic.suggestion.is_none()
                     && self.document.inputs.iter().any(|i| i.name.value == other)
@@ -204,7 +204,7 @@ impl Checker<'_> {
                 [Part::Field(next), ..] => {
                     let message = format!("`{id}` has one instance for each element: a key is missing");
                     let diagnostic = Diagnostic::error("TS0206", message)
-                        .at(self.place(&origin.span(&next.span)), "of which instance?")
+                        .at(self.place(&origin.span(&next.span)), "which instance?")
                         .help(format!("write `steps.{id}[KEY].{}`, where KEY may be a reference", next.text));
                     self.problem(diagnostic);
                     return Typed::unknown();
@@ -243,16 +243,16 @@ impl Checker<'_> {
         needs.push(PlacedNeed { need, place: place.clone() });
         if self.is_removed(at) {
             let diagnostic =
-                Diagnostic::error("TS0213", format!("`{id}` removes something and has no outputs"))
-                    .at(place, "nothing is there to be read")
+                Diagnostic::error("TS0213", format!("`{id}` deletes a resource and has no outputs"))
+                    .at(place, "no output to read")
                     .help(format!(
-                        "read the step that found or made it; to wait for `{id}` name it in `needs`"
+                        "read the step that found or created it; to wait for `{id}`, name it in `needs`"
                     ));
             self.problem(diagnostic);
             return Typed::unknown();
         }
         if at == node {
-            // The order of steps is checked later and says that a step needs itself.
+            // The later check of the order reports that a step needs itself.
             return Typed::unknown();
         }
         if parts.is_empty() && matches!(ty, Type::Record(_)) {
@@ -280,13 +280,13 @@ impl Checker<'_> {
         Typed { absent, ..Typed::of(expr, ty) }
     }
 
-    /// Outputs of a step as fields; `None`: the kind is not known, which is said elsewhere.
+    /// The output fields of a step; `None` if the kind is unknown, which is reported elsewhere.
     fn outputs(&self, node: NodeId) -> Option<Vec<Field>> {
         let crate::document::Body::Step(step) = &self.names.node(node).decl.body else { return None };
         self.catalog.kinds.get(&step.uses.value).map(|kind| kind.outputs.clone())
     }
 
-    /// Whether a step says `ensure: absent`.
+    /// Whether a step has `ensure: absent`.
     fn is_removed(&self, node: NodeId) -> bool {
         let crate::document::Body::Step(step) = &self.names.node(node).decl.body else { return false };
         step.ensure == crate::plan::Ensure::Absent
@@ -296,7 +296,7 @@ impl Checker<'_> {
         self.names.ancestry(node).any(|id| self.names.node(id).decl.when.is_some())
     }
 
-    /// A name as seen from `scope`; says so if there is none.
+    /// Resolves a name as seen from `scope`; reports an error if it is unknown.
     pub(super) fn named(
         &mut self,
         scope: ScopeId,
@@ -313,7 +313,7 @@ impl Checker<'_> {
                 let block = self.names.node(block).decl.id.value.clone();
                 let message = format!("`{}` is inside the `for_each` block `{block}`", name.text);
                 Diagnostic::error("TS0206", message)
-                    .at(place, "of which instance?")
+                    .at(place, "which instance?")
                     .help(format!("write `{block}[KEY].{}`, where KEY may be a reference", name.text))
             }
             None => Diagnostic::error(code, format!("there is no step or block `{}`", name.text))
@@ -325,7 +325,7 @@ impl Checker<'_> {
         None
     }
 
-    /// The key of an instance or of a map element.
+    /// Compiles the key of an instance or of a map element.
     pub(super) fn key(
         &mut self,
         reader: Reader,
@@ -343,7 +343,7 @@ impl Checker<'_> {
         typed.expr
     }
 
-    /// Follows a path into a type. Also says whether something on the way may be absent.
+    /// Resolves a path within a type. The flag says whether a part of the path may be absent.
     fn walk(
         &mut self,
         reader: Reader,
@@ -378,7 +378,7 @@ impl Checker<'_> {
                         None => {
                             let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
                             let help = if known.is_empty() {
-                                "it has none".to_owned()
+                                "it has no fields".to_owned()
                             } else {
                                 format!("there are: {}", known.join(", "))
                             };
@@ -418,13 +418,14 @@ impl Checker<'_> {
                 (Type::Record(_), Part::Key(_)) => Diagnostic::error("TS0210", "this has fields, not keys")
                     .at(place, "a key is not expected here")
                     .help("write `.FIELD`; a key belongs to a map or to something with `for_each`"),
-                (Type::List(_), _) => {
-                    Diagnostic::error("TS0210", "items of a list cannot be chosen: positions shift")
-                        .at(place, "a list")
-                        .help("use `for_each`, or a map input")
-                }
+                (Type::List(_), _) => Diagnostic::error(
+                    "TS0210",
+                    "items of a list cannot be chosen, because positions can change",
+                )
+                .at(place, "a list")
+                .help("use `for_each`, or a map input"),
                 (other, _) => Diagnostic::error("TS0204", format!("a value of type {other} has no parts"))
-                    .at(place, "nothing below")
+                    .at(place, "no parts")
                     .help("remove this part"),
             };
             self.problem(problem);

@@ -1,5 +1,6 @@
-//! Where a secret may stand: as the whole value of a field, in a parameter whose kind reads secrets when it uses them. Anywhere
-//! else its reference would be sent, compared or shown in its place.
+//! Places for secrets: a secret must be the whole value of a field, in a parameter whose kind reads secrets when it
+//! uses them.
+//! Anywhere else the reference to the secret would be sent, compared or shown.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,14 +14,14 @@ use crate::yaml::{Node as Yaml, Value};
 use super::Checker;
 
 impl Checker<'_> {
-    /// A place outside of parameters, which takes no secret.
+    /// Reports a secret outside of parameters.
     pub(super) fn no_secret(&mut self, expr: &Expr, span: &Range<usize>, what: &str) {
         if let Some(name) = self.secret_of(expr) {
             self.refuse_secret(&name, span, &format!("{what} cannot be a secret"));
         }
     }
 
-    /// A default is stored with the inputs.
+    /// Reports a secret in a default: defaults are stored with the inputs.
     pub(super) fn no_secret_in_default(&mut self, default: &Template, span: &Range<usize>, what: &str) {
         match default {
             Template::Expr(expr) => self.no_secret(expr, span, what),
@@ -34,7 +35,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Marks the secrets of a step's parameters, and says where there may be none.
+    /// Marks the secrets in a step's parameters, and reports those at wrong places.
     pub(super) fn secrets_of_step(&mut self, kind: Option<&KindSpec>, written: &Yaml, with: &mut Template) {
         let Template::Map(entries) = with else { return };
         let Value::Map(nodes) = &written.value else { return };
@@ -78,7 +79,7 @@ impl Checker<'_> {
                     if key == SECRET {
                         let diagnostic = Diagnostic::error(
                             "TS0214",
-                            format!("`{SECRET}` is a word of this program"),
+                            format!("`{SECRET}` is reserved"),
                         )
                         .at(self.place(&node.key_span), "cannot be the name of a field")
                         .help(
@@ -93,7 +94,7 @@ impl Checker<'_> {
         }
     }
 
-    /// The first input that is a secret and that `expr` reads.
+    /// The first secret input that `expr` reads.
     fn secret_of(&self, expr: &Expr) -> Option<String> {
         let mut read = BTreeSet::new();
         inputs_of_expr(expr, &mut read);
@@ -112,8 +113,8 @@ impl Checker<'_> {
         let help = match takers.as_slice() {
             [] => "no kind takes a secret: give a value that may be stored and shown".to_owned(),
             takers => format!(
-                "a secret may stand in {}, as the whole value of a field: `\"${{{{ inputs.{name} }}}}\"`; give anything else \
-                 as an input that is no secret",
+                "a secret may be used in {}, as the whole value of a field: `\"${{{{ inputs.{name} }}}}\"`; give anything \
+                 else as an input that is no secret",
                 takers.join(" and ")
             ),
         };

@@ -1,4 +1,4 @@
-//! Steps, blocks and identities: what is written becomes what the engine reads.
+//! Compiles steps, blocks and identities to the nodes that the engine reads.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ impl<'d> Checker<'d> {
             let (node, placed) = self.node(id);
             nodes.push(node);
             needs.push(placed);
-            // Those of blocks come after those of the plan, in the order of the blocks: as in `Names`.
+            // Identities of blocks follow those of the plan, in the order of the blocks, as in `Names`.
             let decl = self.names.node(id).decl;
             if let (Body::Block(block), Some(_)) = (&decl.body, self.names.node(id).inner) {
                 for identity in &block.identities {
@@ -109,7 +109,7 @@ impl<'d> Checker<'d> {
     }
 
     fn for_each(&mut self, id: NodeId, node: &Yaml, needs: &mut Vec<PlacedNeed>) -> Expr {
-        // The element is not known yet where the collection is named: `each` means the one around.
+        // The collection is evaluated outside of its own elements, so `each` is that of the enclosing block.
         let around = self.names.node(id).parent;
         let reader = Reader { each: around, own_condition: true, ..Reader::node(id) };
         let problem = |checker: &mut Self, label: String| {
@@ -196,7 +196,7 @@ impl<'d> Checker<'d> {
         Expr::Literal(true.into())
     }
 
-    /// An entry of `needs`.
+    /// Compiles an entry of `needs`.
     fn need(&mut self, reader: Reader, id: NodeId, scope: ScopeId, text: &Text, needs: &mut Vec<PlacedNeed>) {
         let origin = Origin::new(&self.document.source.text, &text.span, &text.value);
         let path = match need(&text.value) {
@@ -230,14 +230,14 @@ impl<'d> Checker<'d> {
             let block = &self.names.node(node).decl.id.value;
             let diagnostic = Diagnostic::error("TS0309", format!("this is inside `{block}`"))
                 .at(place, "would wait for itself")
-                .help("need steps beside it, not the block around it");
+                .help("need other steps, not the enclosing block");
             return self.problem(diagnostic);
         }
         if self.names.holds(id, node) && node != id {
             let inside = &self.names.node(node).decl.id.value;
             let diagnostic = Diagnostic::error("TS0309", format!("`{inside}` is inside this block"))
                 .at(place, "would wait for itself")
-                .help("a block waits for what is outside of it; put the need on the step that has it");
+                .help("a block can wait only for steps outside of it; put the need on the step that has it");
             return self.problem(diagnostic);
         }
         needs.push(PlacedNeed { need: Need { node, keys, reads_output: false, barrier: false }, place });
@@ -253,12 +253,12 @@ impl<'d> Checker<'d> {
         let id = self.names.node(block).decl.id.value.clone();
         let place = self.place(&origin.span(&name.word.span));
         let diagnostic = match self.names.node(block).inner {
-            None => Diagnostic::error("TS0308", format!("`{id}` is no block with `for_each`"))
-                .at(place, "nothing can be chosen inside")
+            None => Diagnostic::error("TS0308", format!("`{id}` is not a block with `for_each`"))
+                .at(place, "no instances")
                 .help("ids inside a heading are plan-wide: write the id alone"),
-            Some(_) if !has_key => Diagnostic::error("TS0206", format!("of `{id}` a key is missing"))
-                .at(place, "of which instance?")
-                .help(format!("write `{id}[KEY].{}`, or `{id}` for all of it", name.word.text)),
+            Some(_) if !has_key => Diagnostic::error("TS0206", format!("a key of `{id}` is missing"))
+                .at(place, "which instance?")
+                .help(format!("write `{id}[KEY].{}`, or `{id}` for all instances", name.word.text)),
             Some(inner) => match self.names.within(inner, &name.word.text) {
                 Some(found) => return Some(found),
                 None => {
@@ -365,7 +365,7 @@ impl<'d> Checker<'d> {
         }
     }
 
-    /// Where each parameter is written.
+    /// The place of each parameter.
     fn places_of(&self, step: &StepDecl) -> Vec<(String, Place)> {
         let Some(Yaml { value: Value::Map(entries), .. }) = &step.with else { return Vec::new() };
         entries.iter().map(|entry| (entry.key.clone(), self.place(&entry.value.span))).collect()
@@ -409,7 +409,7 @@ impl<'d> Checker<'d> {
         }
     }
 
-    /// An output of a step with `when` needs `or`, unless the reader has the same `when`.
+    /// Checks that an output of a step with `when` is read with `or`, or by a step with the same `when`.
     fn guarded_reads(&mut self, nodes: &[Node]) {
         for read in std::mem::take(&mut self.guarded) {
             let around: Vec<NodeId> = self.names.ancestry(read.reader).collect();
@@ -431,17 +431,18 @@ impl<'d> Checker<'d> {
                 let id = &self.names.node(read.read).decl.id.value;
                 let span =
                     conditional.when.as_ref().map_or(conditional.id.span.clone(), |when| when.span.clone());
-                let diagnostic = Diagnostic::error("TS0208", format!("`{id}` may not be applicable"))
-                    .at(read.place, "then this has no value")
-                    .and_at(self.place(&span), "its condition")
-                    .help("add an alternative with `or`, or give this step the same `when`");
+                let diagnostic =
+                    Diagnostic::error("TS0208", format!("`{id}` may be skipped (condition false)"))
+                        .at(read.place, "then this has no value")
+                        .and_at(self.place(&span), "its condition")
+                        .help("add an alternative with `or`, or give this step the same `when`");
                 self.problem(diagnostic);
             }
         }
     }
 }
 
-/// Needs without repeats; an output that is read makes the need stronger.
+/// Needs without duplicates; a need that reads an output takes precedence over one that does not.
 fn merged(placed: Vec<PlacedNeed>) -> Vec<Need> {
     let mut needs: Vec<Need> = Vec::with_capacity(placed.len());
     for PlacedNeed { need, .. } in placed {

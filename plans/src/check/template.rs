@@ -1,4 +1,4 @@
-//! Parameters and defaults: literals are checked, references are typed, lists are spliced.
+//! Compiles parameters and defaults: literals are checked, references are typed, lists are spliced.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use super::expression::{Absent, Origin, Typed};
 use super::{Checker, PlacedNeed, Reader};
 
 impl Checker<'_> {
-    /// Compiles what stands where a value of type `wanted` is needed; `what` names the place in messages.
+    /// Compiles a value of type `wanted`; `what` names the place in messages.
     pub(super) fn template(
         &mut self,
         reader: Reader,
@@ -84,7 +84,7 @@ impl Checker<'_> {
         };
         let mut list = Vec::with_capacity(items.len());
         for item in items {
-            // An item that is one reference to a list is spliced in.
+            // An item that is a single reference to a list is spliced in.
             if let Value::Text(text) = &item.value
                 && has_reference(text)
             {
@@ -104,7 +104,7 @@ impl Checker<'_> {
         Template::List(list)
     }
 
-    /// Named fields: `with`, and records inside it.
+    /// Compiles named fields: `with`, and records inside it.
     pub(super) fn record_template(
         &mut self,
         reader: Reader,
@@ -121,7 +121,7 @@ impl Checker<'_> {
         for entry in entries {
             let Some(field) = fields.iter().find(|field| field.name == entry.key) else {
                 let help = if known.is_empty() {
-                    "it takes none".to_owned()
+                    "it has no parameters".to_owned()
                 } else {
                     format!("known: {}", known.join(", "))
                 };
@@ -131,7 +131,7 @@ impl Checker<'_> {
                         .help(help)
                         .did_you_mean(&entry.key, known.iter().copied());
                 self.problem(diagnostic);
-                // Its references are checked all the same.
+                // Its references are checked anyway.
                 self.template(reader, &entry.value, &Type::Any, what, needs);
                 continue;
             };
@@ -157,25 +157,25 @@ impl Checker<'_> {
         let about = if field.about.is_empty() { String::new() } else { format!(" ({})", field.about) };
         let start = span.start..span.start + 1;
         let diagnostic = Diagnostic::error("TS0303", format!("{what} needs the parameter `{}`", field.name))
-            .at(self.place(&start), "missing in what begins here")
+            .at(self.place(&start), "missing in the mapping that begins here")
             .help(format!("add `{}:`, {}{about}", field.name, article(&field.ty)));
         self.problem(diagnostic);
     }
 
-    /// A required parameter that reads an output which its kind does not always give.
+    /// Warns of a required parameter that reads an output which is not always present.
     fn may_be_absent(&mut self, reader: Reader, entry: &crate::yaml::Entry, needs: &[PlacedNeed]) {
         let Value::Text(text) = &entry.value.value else { return };
         if needs.is_empty() || !has_reference(text) {
             return;
         }
-        // Looked at a second time, silently: only this question is asked.
+        // Compiled a second time only for this question; its diagnostics are dropped.
         let problems = self.problems.0.len();
         let guarded = self.guarded.len();
         let typed = self.text_with_references(reader, text, &entry.value.span, &mut Vec::new());
         self.problems.0.truncate(problems);
         self.guarded.truncate(guarded);
         if let Some(Absent::Output(step)) = typed.absent {
-            let message = format!("`{}` is needed, but `{step}` does not always give this output", entry.key);
+            let message = format!("`{}` is needed, but `{step}` does not always have this output", entry.key);
             let diagnostic = Diagnostic::warning("TS0211", message)
                 .at(self.place(&entry.value.span), "may be absent")
                 .help("add an alternative with `or`");
@@ -183,7 +183,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Text with at least one reference: the reference itself if it is all there is, or text put together.
+    /// Compiles text with at least one reference: to that reference if it is the whole text, else to a concatenation.
     pub(super) fn text_with_references(
         &mut self,
         reader: Reader,
@@ -212,7 +212,7 @@ impl Checker<'_> {
                     if matches!(typed.ty, Type::List(_) | Type::Map(_) | Type::Record(_)) {
                         let diagnostic = Diagnostic::error("TS0207", "this cannot be part of a text")
                             .at(self.place(&origin.span(&reference.span)), format!("of type {}", typed.ty))
-                            .help("refer to one value, or let the reference stand alone");
+                            .help("refer to one value, or make the reference the whole text");
                         self.problem(diagnostic);
                     }
                     absent = absent.or(typed.absent);

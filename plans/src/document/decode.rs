@@ -1,4 +1,4 @@
-//! Taking a tree apart: the shapes that all parts of a plan share.
+//! Decoding of the syntax tree: shapes that all parts of a plan share.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ pub(crate) struct Text {
     pub(crate) span: Range<usize>,
 }
 
-/// Takes a tree apart and gathers what is wrong with it.
+/// Decodes a syntax tree and collects errors.
 pub(crate) struct Decoder {
     source: Arc<Source>,
     pub(crate) problems: Diagnostics,
 }
 
-/// A mapping whose keys were looked at.
+/// A mapping whose keys were checked.
 pub(crate) struct Fields<'a> {
     entries: &'a [Entry],
     span: Range<usize>,
@@ -37,7 +37,7 @@ impl<'a> Fields<'a> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
-    /// The place that stands for the whole: its first key.
+    /// The place that represents the mapping: its first key.
     pub(crate) fn head(&self) -> Range<usize> {
         self.entries.first().map_or(self.span.clone(), |entry| entry.key_span.clone())
     }
@@ -60,7 +60,7 @@ impl Decoder {
         self.problems.push(diagnostic);
     }
 
-    /// `node` must be a mapping whose keys are among `known`.
+    /// Decodes a mapping whose keys must be among `known`.
     pub(crate) fn map<'a>(&mut self, node: &'a Node, what: &str, known: &[&str]) -> Option<Fields<'a>> {
         let entries = self.entries(node, what)?;
         for entry in entries {
@@ -75,7 +75,7 @@ impl Decoder {
         Some(Fields { entries, span: node.span.clone() })
     }
 
-    /// `node` must be a mapping with names of the plan's own as keys.
+    /// Decodes a mapping whose keys are names of the plan.
     pub(crate) fn entries<'a>(&mut self, node: &'a Node, what: &str) -> Option<&'a [Entry]> {
         match &node.value {
             Value::Map(entries) => Some(entries),
@@ -100,7 +100,7 @@ impl Decoder {
         }
     }
 
-    /// One text or a list of texts.
+    /// Decodes one text or a list of texts.
     pub(crate) fn texts(&mut self, node: &Node, what: &str) -> Vec<Text> {
         match &node.value {
             Value::List(items) => items.iter().filter_map(|item| self.text(item)).collect(),
@@ -121,17 +121,17 @@ impl Decoder {
                 None
             }
             _ => {
-                self.wrong(node, "text is expected here", "write text, in quotes where it holds `: ` or `#`");
+                self.wrong(node, "text is expected here", "write text, in quotes if it contains `: ` or `#`");
                 None
             }
         }
     }
 
-    /// Text for people, in which references mean nothing.
+    /// Decodes text for people, in which references are not evaluated.
     pub(crate) fn string(&mut self, node: &Node) -> Option<String> {
         let text = self.text(node)?;
         if has_reference(&text.value) {
-            let diagnostic = Diagnostic::warning("TS0212", "references mean nothing in this text")
+            let diagnostic = Diagnostic::warning("TS0212", "references are not evaluated in this text")
                 .at(self.place(&text.span), "shown as it is written")
                 .help("the id of an instance is shown beside the title");
             self.problem(diagnostic);
@@ -149,7 +149,7 @@ impl Decoder {
         }
     }
 
-    /// A whole number of at least 1.
+    /// Decodes a whole number of at least 1.
     pub(crate) fn count(&mut self, node: &Node) -> Option<u32> {
         let number = match &node.value {
             Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
@@ -157,7 +157,7 @@ impl Decoder {
         };
         if !matches!(number, Some(1..)) {
             let diagnostic = Diagnostic::error("TS0112", "a whole number of at least 1 is expected here")
-                .at(self.place(&node.span), "this is none")
+                .at(self.place(&node.span), "not such a number")
                 .help("write, for example, `5`");
             self.problem(diagnostic);
             return None;
@@ -171,15 +171,15 @@ impl Decoder {
             _ => None,
         };
         if found.is_none() {
-            let diagnostic = Diagnostic::error("TS0108", "a length of time is expected here")
-                .at(self.place(&node.span), "cannot be read as one")
+            let diagnostic = Diagnostic::error("TS0108", "a duration is expected here")
+                .at(self.place(&node.span), "not a duration")
                 .help("write a number and a unit: `30s`, `10m`, `24h`, `2d`, or several: `1h30m`");
             self.problem(diagnostic);
         }
         found
     }
 
-    /// An id or a name: letters, digits, `-` and `_`, beginning with a letter.
+    /// Decodes an id or a name: letters, digits, `-` and `_`, beginning with a letter.
     pub(crate) fn identifier(&mut self, node: &Node, what: &str) -> Option<Text> {
         let text = self.text(node)?;
         self.check_identifier(&text, what).then_some(text)
@@ -209,15 +209,15 @@ impl Decoder {
 
     pub(crate) fn missing(&mut self, fields: &Fields<'_>, key: &str, help: &str) {
         let diagnostic = Diagnostic::error("TS0102", format!("`{key}` is missing"))
-            .at(self.place(&fields.head()), "in what begins here")
+            .at(self.place(&fields.head()), "in the mapping that begins here")
             .help(help);
         self.problem(diagnostic);
     }
 
-    /// What the format knows and this program does not do yet.
+    /// Reports a key that the format defines but this version does not support.
     pub(crate) fn not_yet(&mut self, entry: &Entry, instead: &str) {
         let diagnostic = Diagnostic::error("TS0110", format!("`{}` is not yet supported", entry.key))
-            .at(self.place(&entry.key_span), "part of the format, but not yet carried out")
+            .at(self.place(&entry.key_span), "part of the format, but not yet supported")
             .help(instead);
         self.problem(diagnostic);
     }

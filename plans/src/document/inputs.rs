@@ -1,4 +1,4 @@
-//! `inputs`: declarations and their types.
+//! The section `inputs`: declarations and their types.
 
 use crate::catalog::{Field, Type};
 use crate::diagnostic::Diagnostic;
@@ -7,7 +7,7 @@ use crate::yaml::{Node, Value};
 use super::decode::{Decoder, Fields, Text};
 use super::{IdentityDecl, InputDecl};
 
-/// The words for `type`.
+/// The names of types.
 pub(crate) const TYPE_NAMES: &[&str] = &[
     "tenant-id",
     "scope",
@@ -41,7 +41,7 @@ impl Decoder {
             let default = fields.get("default").cloned();
             if let (Some(default), true) = (&default, secret) {
                 let diagnostic = Diagnostic::error("TS0406", "a secret has no default")
-                    .at(self.hidden(&default.span), "would be written in the plan")
+                    .at(self.hidden(&default.span), "would be stored in the plan")
                     .help("give it with the inputs, as `{ env: NAME }`, `{ file: PATH }` or `{ command: [...] }`");
                 self.problem(diagnostic);
             }
@@ -57,7 +57,7 @@ impl Decoder {
         inputs
     }
 
-    /// `type` and `of`. What cannot be read becomes `any`, so that it is reported once only.
+    /// Decodes `type` and `of`. An invalid type becomes `any`, so that it is reported only once.
     fn input_type(&mut self, fields: &Fields<'_>) -> Type {
         let of = fields.entry("of");
         let Some(node) = fields.get("type") else {
@@ -100,7 +100,7 @@ impl Decoder {
                     self.problem(diagnostic);
                 } else if let Some(of) = of {
                     let diagnostic = Diagnostic::error("TS0109", format!("type `{simple}` takes no `of`"))
-                        .at(self.place(&of.key_span), "means nothing here")
+                        .at(self.place(&of.key_span), "has no effect here")
                         .help("remove it; `of` belongs to choice, list, map, key-of and resource-id");
                     self.problem(diagnostic);
                 }
@@ -109,7 +109,8 @@ impl Decoder {
         }
     }
 
-    /// What a list or a map is made of: the name of a type, `{ type: … }`, or named fields each with a type.
+    /// Decodes the element type of a list or a map: the name of a type, `{ type: … }`, or named fields, each with a
+    /// type.
     fn element_type(&mut self, node: &Node) -> Type {
         const KEYS: &[&str] = &["type", "of", "optional", "about"];
         let entries = match &node.value {
@@ -137,7 +138,7 @@ impl Decoder {
                 return Type::Any;
             }
         };
-        // A field may be called `type`: then its value is a mapping.
+        // A field may be named `type`; then its value is a mapping.
         if entries.iter().any(|entry| entry.key == "type" && matches!(entry.value.value, Value::Text(_))) {
             return match self.map(node, "a type", KEYS) {
                 Some(fields) => self.input_type(&fields),
@@ -163,7 +164,7 @@ impl Decoder {
         Type::Record(record)
     }
 
-    /// `key-of` must name a map input.
+    /// Checks that `key-of` names a map input.
     fn check_key_of(&mut self, node: &Node, inputs: &[InputDecl]) {
         fn named<'a>(ty: &'a Type, found: &mut Vec<&'a str>) {
             match ty {
@@ -229,7 +230,7 @@ fn simple_type(name: &str) -> Option<Type> {
     })
 }
 
-/// The place of a text somewhere below `of`.
+/// The place of the value of an `of` anywhere below `node`.
 fn find_text(node: &Node, wanted: &str) -> Option<std::ops::Range<usize>> {
     match &node.value {
         Value::Map(entries) => entries.iter().find_map(|entry| match &entry.value.value {

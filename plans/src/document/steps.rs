@@ -1,4 +1,4 @@
-//! `steps`: steps and blocks, and the parts of the format that are not carried out yet.
+//! The section `steps`: steps and blocks, and parts of the format that are not supported yet.
 
 use crate::diagnostic::Diagnostic;
 use crate::plan::{Ensure, RetryPolicy};
@@ -41,7 +41,7 @@ const BLOCK: &[&str] = &[
     "window",
     "steps",
 ];
-/// What only a block with `for_each` takes.
+/// Keys that only a block with `for_each` may have.
 const SCOPE_ONLY: [&str; 4] = ["identities", "parallel", "waves", "halt_after"];
 
 impl Decoder {
@@ -71,14 +71,14 @@ impl Decoder {
                     crate::diagnostic::nearest(&entry.key, ["uses", "steps"]).map(|near| (entry, near))
                 });
                 let mut diagnostic = Diagnostic::error("TS0106", "this has neither `uses` nor `steps`").help(
-                    "a step says which kind it `uses` (`twinspan steps` lists them); a block has `steps`",
+                    "a step names its kind in `uses` (`twinspan steps` lists them); a block has `steps`",
                 );
                 diagnostic = match close {
                     Some((entry, near)) => {
                         diagnostic.suggestion = Some(near.to_owned());
                         diagnostic.at(self.place(&entry.key_span), "not known")
                     }
-                    None => diagnostic.at(self.place(&head), "what begins here"),
+                    None => diagnostic.at(self.place(&head), "this entry"),
                 };
                 self.problem(diagnostic);
                 return None;
@@ -90,7 +90,7 @@ impl Decoder {
             Some(id) => self.identifier(id, "the id")?,
             None => {
                 self.missing(&fields, "id", "add `id:`, a word that is unique in the plan");
-                // Its parts are still looked at, under a name that no reference can have.
+                // Its parts are checked anyway, under a name that no reference can have.
                 Text { value: String::new(), span: fields.head() }
             }
         };
@@ -113,7 +113,7 @@ impl Decoder {
         })
     }
 
-    /// Keys of a step or a block; one that belongs to the other is said to.
+    /// Checks the keys of a step or a block; a key that belongs to the other is reported as such.
     fn fields<'a>(&mut self, node: &'a Node, is_block: bool) -> Option<Fields<'a>> {
         let (known, other, what, whose) =
             if is_block { (BLOCK, STEP, "a block", "a step") } else { (STEP, BLOCK, "a step", "a block") };
@@ -128,7 +128,7 @@ impl Decoder {
             }
             let diagnostic = if all.contains(&key) {
                 Diagnostic::error("TS0109", format!("`{key}` belongs to {whose}, not to {what}"))
-                    .at(self.place(&entry.key_span), "means nothing here")
+                    .at(self.place(&entry.key_span), "has no effect here")
                     .help(format!("remove it, or move it to {whose}"))
             } else {
                 Diagnostic::error("TS0101", format!("{what} has no key `{key}`"))
@@ -138,7 +138,7 @@ impl Decoder {
             };
             self.problem(diagnostic);
         }
-        // The keys were looked at above; every key is let through here.
+        // The keys were checked above, so all of them are accepted here.
         let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
         self.map(node, what, &keys)
     }
@@ -195,7 +195,7 @@ impl Decoder {
             Value::Text(word) if word == "present" => Ensure::Present,
             Value::Text(word) if word == "absent" => Ensure::Absent,
             _ => {
-                let help = "write `ensure: absent` where it is to be removed, else nothing";
+                let help = "write `ensure: absent` if the resource is to be deleted, else omit `ensure`";
                 self.wrong(&entry.value, "`ensure` is `present` or `absent`", help);
                 Ensure::Present
             }
@@ -214,7 +214,7 @@ impl Decoder {
         }
     }
 
-    /// `true`, an identity, or `{ by: …, not: starter }`.
+    /// Decodes `true`, an identity, or `{ by: …, not: starter }`.
     fn approval(&mut self, node: &Node) -> Option<ApprovalDecl> {
         match &node.value {
             Value::Bool(true) => Some(ApprovalDecl { by: Vec::new(), not_starter: false }),
@@ -239,7 +239,7 @@ impl Decoder {
         }
     }
 
-    /// The shape of `waves`, so that a plan written for it is told of its other mistakes too.
+    /// Checks the structure of `waves`, so that other errors in a plan that uses it are reported, too.
     fn waves(&mut self, entry: &Entry) {
         let Some(fields) = self.map(&entry.value, "`waves`", &["by", "bake", "approve", "waiting"]) else {
             return;
@@ -257,11 +257,7 @@ impl Decoder {
             Some(node) => self.wrong(node, "`waiting` is `left-behind` or `hold`", "write one of the two"),
         }
         match fields.entry("by").map(|by| &by.value) {
-            None => self.missing(
-                &fields,
-                "by",
-                "say what the waves are, for example `by: ${{ each.value.ring }}`",
-            ),
+            None => self.missing(&fields, "by", "name the waves, for example `by: ${{ each.value.ring }}`"),
             Some(Node { value: Value::Text(_) | Value::List(_), .. }) => {}
             Some(node) => {
                 self.wrong(node, "`by` is a reference or a list", "write `by: ${{ each.value.ring }}`")
@@ -269,7 +265,7 @@ impl Decoder {
         }
     }
 
-    /// `change` and `windows` at the top.
+    /// Reports `change` and `windows` at the top level as not supported yet, and checks their structure.
     pub(super) fn later_top(&mut self, fields: &Fields<'_>) {
         if let Some(entry) = fields.entry("change") {
             if let Some(change) = self.map(&entry.value, "`change`", &["required"])

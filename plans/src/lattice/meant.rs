@@ -1,9 +1,10 @@
-//! What was probably meant where an id of Azure is wanted and something else of it was given: the address of a page of the
-//! portal, an id without its beginning, a GUID in another form, a domain.
+//! Suggestions for texts in place of an Azure id: the address of a page of the portal, an id without its beginning, a
+//! GUID in
+//! another notation.
 
 use super::{check_guid, resource_type};
 
-/// The scope or resource id in a text, as far as `fits` lets it pass.
+/// The longest scope or resource id in a text that `fits` accepts.
 pub(super) fn resource_id(text: &str, fits: impl Fn(&str) -> bool) -> Option<String> {
     let decoded = percent_decoded(text);
     let found = ["/subscriptions/", "/providers/microsoft.management/managementgroups/"]
@@ -19,7 +20,7 @@ pub(super) fn resource_id(text: &str, fits: impl Fn(&str) -> bool) -> Option<Str
     let end =
         candidate.find(|c: char| c.is_whitespace() || "?#&\"'<>".contains(c)).unwrap_or(candidate.len());
     let mut id = candidate[..end].trim_end_matches('/');
-    // The portal's addresses name a page of the resource behind its id.
+    // In the portal's addresses the name of a page follows the resource id.
     while !id.is_empty() {
         if id != text && resource_type(id).is_ok() && fits(id) {
             return Some(id.to_owned());
@@ -29,7 +30,7 @@ pub(super) fn resource_id(text: &str, fits: impl Fn(&str) -> bool) -> Option<Str
     None
 }
 
-/// The GUID in a text: of a tenant in the address of a sign-in page or of the portal, in braces, or without its hyphens.
+/// The GUID in a text: in the address of a sign-in page or of the portal, in braces, or without hyphens.
 pub(super) fn guid(text: &str) -> Option<String> {
     let decoded = percent_decoded(text);
     let found = decoded
@@ -60,7 +61,7 @@ pub(super) fn is_domain(text: &str) -> bool {
 }
 
 fn find_ignoring_case(text: &str, wanted: &str) -> Option<usize> {
-    // ASCII letters keep their length in lower case.
+    // ASCII letters have the same length in lower case.
     text.to_ascii_lowercase().find(wanted)
 }
 
@@ -68,7 +69,7 @@ fn starts_ignoring_case(text: &str, wanted: &str) -> bool {
     find_ignoring_case(text, wanted) == Some(0)
 }
 
-/// `%2F` is `/`; what is no such pair of digits stays as it is.
+/// Decodes `%2F` to `/`; anything else is unchanged.
 fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -120,11 +121,7 @@ mod tests {
         ] {
             assert_eq!(any(&text), meant, "{text}");
         }
-        assert_eq!(
-            resource_id(&network, |id| id == network),
-            None,
-            "nothing is suggested that is there already"
-        );
+        assert_eq!(resource_id(&network, |id| id == network), None, "the text itself is not suggested");
     }
 
     #[test]

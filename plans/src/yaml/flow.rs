@@ -1,16 +1,17 @@
-//! Finds the reference that somebody forgot to quote inside `{ }` or `[ ]`.
+//! Finds an unquoted reference inside `{ }` or `[ ]`.
 //!
-//! Only asked when the text is not valid YAML, so it may be rough: it follows quotes, comments, brackets and block
-//! scalars, and nothing else of YAML.
+//! Used only for text that is not valid YAML, so it is approximate: it follows quotes, comments, brackets and block
+//! scalars, and
+//! nothing else of YAML.
 
 use std::ops::Range;
 
-/// The first `${{ … }}` that stands unquoted inside a flow collection.
+/// The first unquoted `${{ … }}` inside a flow collection.
 pub(super) fn unquoted_reference(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let mut depth = 0_usize;
     let mut quote = None;
-    // Whether a new value may begin here; inside a plain scalar, brackets and quotes mean nothing.
+    // Whether a new value may begin here; inside a plain scalar, brackets and quotes have no meaning.
     let mut fresh = true;
     let mut block: Option<usize> = None;
     let mut at = 0;
@@ -30,7 +31,7 @@ pub(super) fn unquoted_reference(text: &str) -> Option<Range<usize>> {
         }
         let mut i = at;
         while i < line_end {
-            // Bytes, as `i` may stand inside a character; what is compared with is ASCII.
+            // Compare bytes, because `i` may be inside a character; the compared strings are ASCII.
             let rest = &bytes[i..line_end];
             let byte = bytes[i];
             match quote {

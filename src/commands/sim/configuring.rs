@@ -1,4 +1,4 @@
-//! A folder from which twinspan works with a simulator: a `twinspan.toml` and the secret of every identity.
+//! A folder for twinspan with a simulator: a `twinspan.toml` and the secret of every identity.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::error::CommandError;
 use crate::exit::Exit;
 
-/// The first line says whose file it is: ours may be written again, with other ports.
+/// The first line of a file that this command may overwrite, for new ports.
 const OURS: &str = "# Written by `twinspan sim --configure`; written again at its next start.\n";
 
-/// The `twinspan.toml` for what `ready` tells.
+/// The `twinspan.toml` for the addresses and identities of `ready`.
 fn configuration(ready: &Value) -> String {
     let field = |of: &Value, name: &str| toml::Value::String(text(of, name).to_owned());
     let mut words = format!(
@@ -32,7 +32,7 @@ fn configuration(ready: &Value) -> String {
     words
 }
 
-/// The file as it is found from any folder.
+/// The absolute path of a file.
 fn whole(path: &str) -> String {
     fs::canonicalize(path).map_or_else(|_| path.to_owned(), |whole| whole.display().to_string())
 }
@@ -45,7 +45,7 @@ fn identities(ready: &Value) -> impl Iterator<Item = (&String, &Value)> {
     ready.get("identities").and_then(Value::as_object).into_iter().flatten()
 }
 
-/// Writes a file that only its owner may read, whatever was there before.
+/// Writes a file that only its owner may read, and replaces an existing one.
 fn write_private(path: &Path, content: &str) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -58,14 +58,14 @@ fn write_private(path: &Path, content: &str) -> io::Result<()> {
     options.open(path)?.write_all(content.as_bytes())
 }
 
-/// Writes the configuration and the secrets into `folder`. A `twinspan.toml` of somebody else is left alone.
+/// Writes the configuration and the secrets into `folder`. A `twinspan.toml` with other content is not overwritten.
 pub(super) fn write(folder: &Path, ready: &Value) -> Result<(), CommandError> {
     let refuse = |what, path: &Path, error: io::Error| CommandError::file(Exit::Failed, what, path, &error);
     fs::create_dir_all(folder).map_err(|error| refuse("the folder", folder, error))?;
     let path = folder.join("twinspan.toml");
     match fs::read_to_string(&path) {
         Ok(there) if !there.starts_with(OURS) => {
-            return Err(CommandError::usage(format!("{} is there already", path.display()))
+            return Err(CommandError::usage(format!("{} exists already", path.display()))
                 .hint("--configure takes a folder without a twinspan.toml of your own"));
         }
         Ok(_) => {}
