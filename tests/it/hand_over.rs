@@ -216,7 +216,11 @@ targets:
     assert_eq!(tenants, [TARGET, "44444444-0000-0000-0000-00000000000e"], "{data:#}");
     assert!(pages.iter().all(|page| page["tasks"].as_array().unwrap().len() == 2), "{data:#}");
     let script = hand_over(&home, short, "admin", "az");
-    assert_eq!(script.matches("skipped, because the CLI is signed in to another tenant").count(), 2, "{script}");
+    assert_eq!(
+        script.matches("skipped, because the CLI is signed in to another tenant").count(),
+        2,
+        "{script}"
+    );
     let path = home.write("script.sh", &script);
     assert!(Command::new("sh").args(["-n", &path]).status().unwrap().success(), "{script}");
     // Each section has its own variables, for the same steps in two elements.

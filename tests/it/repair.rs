@@ -181,11 +181,7 @@ fn what_was_described_anew_is_written_over_with_a_persons_word() {
     let wanted = json!({ "properties": { "description": "ours now", "memberType": "VirtualNetwork" } });
     rollout.in_central("PUT", &group, Some(&wanted));
     let refused = rollout.home.run(&["repair", &rollout.run, "group"]).expect(64);
-    assert!(
-        refused.err.contains("overwrite") && refused.err.contains("marker: proven"),
-        "{}",
-        refused.err
-    );
+    assert!(refused.err.contains("overwrite") && refused.err.contains("marker: proven"), "{}", refused.err);
     assert_eq!(rollout.repaired("group"), ["updated networkGroups/ng-spokes"]);
     // It may be another's by now: undo leaves it, and says so.
     let undone = rollout.home.run(&["undo", &rollout.run, "--yes", "--output", "json"]).expect(0).json();
