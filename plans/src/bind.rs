@@ -537,7 +537,7 @@ mod tests {
         wrong(&format!("{head}prod,fabrikam,,pilot,\n"), "`scope` is empty (row 2, column `scope`)");
         wrong(
             &format!("key|tenant|scope|ring|networks\nprod|fabrikam|{SCOPE}1|pilot|\n"),
-            "one column, whose name holds `|`",
+            "one column, whose name contains `|`",
         );
         let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
         for bytes in [utf16("key,tenant"), [vec![0xff, 0xfe], utf16("é,tenant")].concat()] {

@@ -154,7 +154,7 @@ async fn a_connection_of_that_name_that_points_elsewhere_is_left_alone() {
     let (run, status) = disconnect(&stage, &process, 1).await;
     assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
     let StepState::NeedsDecision { decision, .. } = of(&process, run, "s2").await else { panic!() };
-    assert!(decision.what.contains("is not what the plan wants removed (scope)"), "{}", decision.what);
+    assert!(decision.what.contains("not the one that the plan describes (scope)"), "{}", decision.what);
     assert_eq!(decision.differences[0].found, elsewhere);
     assert_eq!(removed(&stage, writes), Vec::<String>::new());
     // A person skips this step, and the rest continues.
@@ -254,7 +254,7 @@ async fn a_plan_that_removes_a_group_removes_no_members_that_it_does_not_name() 
     let status = process.drive(run).await.unwrap();
     assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
     let StepState::NeedsDecision { decision, .. } = of(&process, run, "s1").await else { panic!() };
-    assert!(decision.what.contains("not what the plan wants removed (static members)"), "{}", decision.what);
+    assert!(decision.what.contains("not the one that the plan describes (static members)"), "{}", decision.what);
     assert_eq!(removed(&stage, writes), ["DELETE staticMembers/vnet-hub"]);
     process.signal(run, Signal::Cancel).await.unwrap();
     process.drive(run).await.unwrap();

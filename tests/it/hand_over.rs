@@ -252,7 +252,7 @@ fn the_script_run_with_the_azure_cli_does_it_once_and_the_run_goes_on_by_itself(
     // Running it twice is harmless: it does not even send a write.
     let before = azure.ledger().len();
     let second = cli.run("sh", &[&script]);
-    assert_eq!(second.matches("it exists").count(), 2, "{second}");
+    assert_eq!(second.matches("it exists: ").count(), 2, "{second}");
     assert_eq!(azure.ledger().len(), before, "{:#?}", azure.ledger());
 
     azure.redeem(GUEST);

@@ -97,7 +97,7 @@ fn a_configured_identity_that_no_plan_knows_is_refused() {
     home.write("twinspan.toml", config.replace("[identities.central]", "[identities.cental]"));
     let requests = azure.requests().len();
     let said = home.run(&check).expect(64);
-    for words in ["identity cental is configured, and no plan knows it", "did you mean [identities.central]?"]
+    for words in ["identity cental is configured, but no plan names it", "did you mean [identities.central]?"]
     {
         assert!(said.err.contains(words), "does not say {words:?}:\n{}", said.err);
     }

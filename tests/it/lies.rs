@@ -101,7 +101,7 @@ fn a_role_that_never_takes_effect_is_waited_for_with_who_gives_what() {
         &[
             "waiting  target-scope",
             "Owner or User Access Administrator of /subscriptions/bbbbbbbb-0000-0000-0000-000000000001",
-            "target (The central administrator's guest account) in tenant 22222222-0000-0000-0000-00000000000f may not do \
+            "target (The central administrator's guest user) in tenant 22222222-0000-0000-0000-00000000000f may not do \
              Microsoft.Resources/subscriptions/read",
             "az role assignment create",
             "status     waiting for permission",

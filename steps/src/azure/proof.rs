@@ -215,8 +215,8 @@ mod tests {
         shouting["name"] = json!("G");
         assert_eq!(about.unproven(&shouting), None, "ids ignore case");
         for (field, value, reason) in [
-            ("id", json!(null), "it names no id"),
-            ("id", json!(""), "it names no id"),
+            ("id", json!(null), "it has no id"),
+            ("id", json!(""), "it has no id"),
             ("id", json!(format!("{GROUP}2")), "it is about another resource"),
             ("id", json!(GROUP.replace("nm/", "other/")), "it is about another resource"),
             ("name", json!("other"), "its name is another one"),

@@ -170,7 +170,7 @@ fn a_removal_that_removes_nothing_stops_and_says_so() {
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::UndoStopped);
     let StepState::UndoStopped { error } = rig.step("s1") else { panic!("not stopped") };
-    assert!(error.message.contains("still there"), "{error}");
+    assert!(error.message.contains("still exists"), "{error}");
     assert_eq!(rig.world.things.len(), 2, "what it needed stays");
     rig.send("me", Signal::Retry { step: Some("s1".into()) });
     assert_eq!(rig.drive(), RunStatus::Undone);

@@ -66,7 +66,7 @@ fn a_lost_removal_is_settled_by_looking() {
 
 #[test]
 fn what_cannot_be_removed_fails_the_step_and_can_be_decided_again() {
-    for (fault, words) in [(Fault::Keeps, "others use it"), (Fault::DeletesNothing, "still there")] {
+    for (fault, words) in [(Fault::Keeps, "others use it"), (Fault::DeletesNothing, "still exists")] {
         let mut rig = decided();
         rig.fault("s0", Phase::Undo, fault.clone());
         assert!(matches!(rig.drive(), RunStatus::Halted { .. }), "{fault:?}\n{}", rig.story());

@@ -156,7 +156,7 @@ fn a_conflict_cannot_be_removed_and_a_broken_thing_can() {
 
 #[test]
 fn what_cannot_be_removed_fails_the_step_with_the_reason() {
-    for (fault, words) in [(Fault::Keeps, "others use it"), (Fault::DeletesNothing, "still there")] {
+    for (fault, words) in [(Fault::Keeps, "others use it"), (Fault::DeletesNothing, "still exists")] {
         let mut rig = rig(Marker::None);
         rig.fault("gone", Phase::Apply, fault.clone());
         assert!(matches!(rig.drive(), RunStatus::Halted { .. }), "{fault:?}");

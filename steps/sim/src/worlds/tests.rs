@@ -128,7 +128,7 @@ fn a_bad_description_says_what_is_wrong() {
     };
     for (pointer, value, words) in [
         ("/tenants/0/id", json!("x"), "'x' is not a GUID"),
-        ("/tenants/1/id", json!(CENTRAL), "two of tenant"),
+        ("/tenants/1/id", json!(CENTRAL), "is defined twice"),
         ("/people/0/home", json!("99999999-0000-0000-0000-000000000000"), "there is no tenant"),
         ("/tenants/0/role_assignments/0/role", json!("Emperor"), "there is no role 'Emperor'"),
         ("/tenants/0/role_assignments/0/scope", json!(FABRIKAM_SUBSCRIPTION), "there is no scope"),
@@ -137,7 +137,7 @@ fn a_bad_description_says_what_is_wrong() {
         (
             "/tenants/1/subscriptions/0/id",
             json!("aaaaaaaa-0000-0000-0000-000000000001"),
-            "two of subscription",
+            "is defined twice",
         ),
         ("/labels/central", json!("x"), "labels.central: there is no subscription 'x'"),
         ("/seed", json!("one"), "cannot be read"),

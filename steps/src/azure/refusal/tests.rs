@@ -131,7 +131,7 @@ const ROWS: &[Row] = &[
         "The access token expiry is earlier.",
         Transient,
         NotDone,
-        "takes a new one",
+        "uses a new one",
     ),
     (
         401,
@@ -139,7 +139,7 @@ const ROWS: &[Row] = &[
         "The access token is invalid.",
         Transient,
         NotDone,
-        "takes a new one",
+        "uses a new one",
     ),
     (
         401,
@@ -282,7 +282,7 @@ fn a_token_that_went_along_and_does_not_help_is_named() {
     let message = "however the current tenant 'c' is not authorized to access linked subscription 's-2'.";
     let failure = classed(true, true, 403, &[], &error_body("LinkedAuthorizationFailed", message));
     assert_eq!(failure.class, PlanWrong);
-    assert!(failure.hint.unwrap().contains(&format!("the token of target in tenant {T} went along")));
+    assert!(failure.hint.unwrap().contains(&format!("the request had the token of target in tenant {T}")));
 }
 
 #[test]

@@ -100,7 +100,7 @@ async fn the_commit_that_stood_before_says_nothing_of_ours() {
     let receipt = json!({ "before": NOON, "already": [] });
     let early = wait(seen(Phase::Verify, Some(receipt.clone()), &[before]).await);
     assert!(
-        early.what.contains("is not listed yet; the one of 2026-11-23T12:00:00Z still is"),
+        early.what.contains("is not listed yet; the list still shows the commit of 2026-11-23T12:00:00Z"),
         "{}",
         early.what
     );

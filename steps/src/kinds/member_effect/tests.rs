@@ -307,7 +307,7 @@ async fn who_is_where_it_is_wanted_changes_nothing() {
     world.members = vec![id("vnet-app").to_uppercase()];
     world.moving.truncate(1);
     let (output, bench) = world.look("add").await;
-    assert!(!output.changes_traffic && output.summary.contains("members of ng-spokes already"), "{output:?}");
+    assert!(!output.changes_traffic && output.summary.contains("already members of ng-spokes"), "{output:?}");
     assert_eq!(asked(&bench).len(), 1);
     let (output, _) = World::plain().look("remove").await;
     assert!(output.summary.contains("None of these virtual networks"), "{output:?}");
