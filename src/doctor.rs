@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::ui::{BAD, DIM, GOOD, Text, Ui, WAIT};
 use crate::view::{Page, SCHEMA};
 
-pub(crate) use journal::Found;
+pub(crate) use journal::CheckResult;
 
 /// The result of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -94,7 +94,7 @@ impl DoctorView {
         };
         let found = match &path {
             Some(path) => journal::check(app, path, &mut checks).await,
-            None => Found::default(),
+            None => CheckResult::default(),
         };
         machine::check_clock(found.newest, &mut checks);
         if configured {

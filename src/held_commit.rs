@@ -34,17 +34,17 @@ mod places {
         else {
             return Ok(opening);
         };
-        let places = places.lines().map(Place::read).collect::<Result<_, _>>()?;
+        let places = places.lines().map(TestJournal::read).collect::<Result<_, _>>()?;
         Ok(opening.cut_points(Arc::new(HeldCommit { places, file })))
     }
 
     struct HeldCommit {
-        places: Vec<Place>,
+        places: Vec<TestJournal>,
         file: PathBuf,
     }
 
     /// A commit at which the journal is held.
-    struct Place {
+    struct TestJournal {
         point: CutPoint,
         event: fn(&StepEvent) -> bool,
         step: String,
@@ -52,7 +52,7 @@ mod places {
         text: String,
     }
 
-    impl Place {
+    impl TestJournal {
         fn read(text: &str) -> Result<Self, CommandError> {
             let wrong =
                 || CommandError::usage(format!("TWINSPAN_HOLD_COMMIT: {text:?} is not a valid place"));
@@ -69,7 +69,7 @@ mod places {
                 _ => return Err(wrong()),
             };
             let step = words.next().ok_or_else(wrong)?.to_owned();
-            Ok(Place { point, event, step, panics, text: text.to_owned() })
+            Ok(TestJournal { point, event, step, panics, text: text.to_owned() })
         }
 
         fn is_in(&self, recorded: &Recorded) -> bool {

@@ -16,7 +16,7 @@ mod words;
 use std::path::Path;
 
 use serde::Serialize;
-use twinspan_engine::{FailureClass, Preview, Previewed, Prospect, RunId};
+use twinspan_engine::{FailureClass, PlannedChange, Preview, Previewed, RunId};
 use twinspan_plans::{EffectClass, Plan};
 use twinspan_steps::readiness::{Entrance, Readiness};
 
@@ -100,7 +100,7 @@ impl PreviewView {
         let mut counts = Counts::default();
         let mut headings: Vec<HeadingView> = Vec::new();
         for step in &steps {
-            counts.count(&step.standing);
+            counts.count(&step.planned);
             let around = plan.headings(step.node);
             let path: Vec<String> = around
                 .iter()
@@ -188,21 +188,21 @@ fn is_change(plan: &Plan, step: &Previewed) -> bool {
         .node(step.node)
         .step()
         .is_some_and(|definition| definition.identities.is_empty() && definition.effect == EffectClass::Read);
-    !step.standing.is_met() && !only_passes
+    !step.planned.is_met() && !only_passes
 }
 
 impl Counts {
-    fn count(&mut self, standing: &Prospect) {
-        let count = match standing {
-            Prospect::ConditionFalse => &mut self.condition_false,
-            Prospect::Unchanged => &mut self.unchanged,
-            Prospect::WouldCreate { .. } => &mut self.would_create,
-            Prospect::WouldChange { .. } => &mut self.would_change,
-            Prospect::WouldRemove { .. } => &mut self.would_remove,
-            Prospect::Waits(_) => &mut self.waits,
-            Prospect::NeedsDecision(_) => &mut self.needs_decision,
-            Prospect::Unknown { .. } => &mut self.unknown,
-            Prospect::Fails(_) => &mut self.fails,
+    fn count(&mut self, drift: &PlannedChange) {
+        let count = match drift {
+            PlannedChange::ConditionFalse => &mut self.condition_false,
+            PlannedChange::Unchanged => &mut self.unchanged,
+            PlannedChange::WouldCreate { .. } => &mut self.would_create,
+            PlannedChange::WouldChange { .. } => &mut self.would_change,
+            PlannedChange::WouldDelete { .. } => &mut self.would_remove,
+            PlannedChange::Waits(_) => &mut self.waits,
+            PlannedChange::NeedsDecision(_) => &mut self.needs_decision,
+            PlannedChange::Unknown { .. } => &mut self.unknown,
+            PlannedChange::Fails(_) => &mut self.fails,
         };
         *count += 1;
     }
@@ -211,8 +211,8 @@ impl Counts {
 impl Ends {
     fn of(steps: &[&Previewed], ready: &Readiness) -> Self {
         let failing = || {
-            steps.iter().filter_map(|step| match &step.standing {
-                Prospect::Fails(error) => Some(error),
+            steps.iter().filter_map(|step| match &step.planned {
+                PlannedChange::Fails(error) => Some(error),
                 _ => None,
             })
         };

@@ -295,7 +295,7 @@ impl<'a> Progress<'a> {
                     first.step,
                     first.wait.what,
                     between(first.since, now),
-                    ahead(now, first.look_again)
+                    ahead(now, first.next_check)
                 )
             }
         };
@@ -377,7 +377,7 @@ impl Followed {
     /// Records the wait for heartbeat and wait lines, and returns what to write about the event.
     fn take(&mut self, event: &Event, said: &Said, at: Timestamp) -> Saying {
         let Event::Step { step, event } = event else { return Saying::News };
-        let StepEvent::Waiting { wait, since, look_again, deadline, .. } = event else {
+        let StepEvent::Waiting { wait, since, next_check, deadline, .. } = event else {
             if self.waits.remove(step).is_some() {
                 said.wait_ended(self.run, step);
             }
@@ -386,7 +386,7 @@ impl Followed {
         let shown = WaitView {
             step: step.to_string(),
             since: *since,
-            look_again: *look_again,
+            next_check: *next_check,
             deadline: *deadline,
             wait: wait.clone(),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use twinspan_engine::{Choice, Mend, Origin, RunId, RunState, Signal, Standing, StepKey, mends};
+use twinspan_engine::{Choice, DriftState, Origin, Repair, RunId, RunState, Signal, StepKey, repairs};
 
 use crate::error::CommandError;
 use crate::repair_preview::RepairView;
@@ -11,7 +11,7 @@ use crate::ui::Ui;
 /// The steps to repair, and the steps that are left to a decision.
 pub(crate) struct RepairPlan {
     run: RunId,
-    mends: Vec<Mend>,
+    repairs: Vec<Repair>,
     /// Steps whose repair would delete a resource that the run does not own, or that another run owns.
     left: Vec<StepKey>,
     preview: Option<RepairView>,
@@ -19,37 +19,36 @@ pub(crate) struct RepairPlan {
 
 /// Plans the repair of everything that the last verification found drifted.
 pub(crate) fn plan(run: RunId, state: &RunState) -> Result<RepairPlan, CommandError> {
-    let drifted =
-        state.steps().filter(|item| item.standing().is_some_and(|(_, standing)| standing.is_drift()));
-    let mut plan = RepairPlan { run, mends: Vec::new(), left: Vec::new(), preview: None };
+    let drifted = state.steps().filter(|item| item.drift().is_some_and(|(_, drift)| drift.is_drift()));
+    let mut plan = RepairPlan { run, repairs: Vec::new(), left: Vec::new(), preview: None };
     let mut known: BTreeSet<StepKey> = BTreeSet::new();
     for item in drifted {
         let refused = |refused: twinspan_engine::NotRepairable| CommandError::usage(refused.what);
-        for mend in mends(state, item.key()).map_err(refused)? {
-            if known.insert(mend.step.clone()) {
-                if may_repair(state, &mend) {
-                    plan.mends.push(mend);
+        for repair in repairs(state, item.key()).map_err(refused)? {
+            if known.insert(repair.step.clone()) {
+                if may_repair(state, &repair) {
+                    plan.repairs.push(repair);
                 } else {
-                    plan.left.push(mend.step);
+                    plan.left.push(repair.step);
                 }
             }
         }
     }
     // A step that another step is repaired after has to come before it in the list.
     let order: Vec<StepKey> = state.steps().map(|item| item.key().clone()).collect();
-    plan.mends.sort_by_key(|mend| order.iter().position(|key| *key == mend.step));
-    if let Some(first) = plan.mends.first() {
-        plan.preview = Some(RepairView::new(run, state, &first.step, &plan.mends));
+    plan.repairs.sort_by_key(|repair| order.iter().position(|key| *key == repair.step));
+    if let Some(first) = plan.repairs.first() {
+        plan.preview = Some(RepairView::new(run, state, &first.step, &plan.repairs));
     }
     Ok(plan)
 }
 
 /// Whether no decision is needed: the repair deletes only resources of this run, and touches none of another run.
-fn may_repair(state: &RunState, mend: &Mend) -> bool {
-    let Some(item) = state.find(&mend.step) else { return false };
-    let taken = item.standing().is_some_and(|(_, standing)| matches!(standing, Standing::Taken { .. }));
-    let own = matches!(item.origin(), Some(Origin::Made | Origin::EarlierRun));
-    !taken && (mend.choice != Some(Choice::Recreate) || own)
+fn may_repair(state: &RunState, repair: &Repair) -> bool {
+    let Some(item) = state.find(&repair.step) else { return false };
+    let taken = item.drift().is_some_and(|(_, drift)| matches!(drift, DriftState::OwnedByAnotherRun { .. }));
+    let own = matches!(item.origin(), Some(Origin::Created | Origin::EarlierRun));
+    !taken && (repair.choice != Some(Choice::Recreate) || own)
 }
 
 impl RepairPlan {
@@ -72,7 +71,7 @@ impl RepairPlan {
 
     /// The signal for the repair; `None`: nothing is repaired.
     pub(crate) fn signal(&self) -> Option<Signal> {
-        let step = self.mends.first()?.step.clone();
-        Some(Signal::Repair { step, mends: self.mends.clone() })
+        let step = self.repairs.first()?.step.clone();
+        Some(Signal::Repair { step, repairs: self.repairs.clone() })
     }
 }

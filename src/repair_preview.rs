@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
-    Choice, Identity, ItemView, Mend, Origin, RunId, RunState, Standing, StepKey, StepState,
+    Choice, DriftState, Identity, ItemView, Origin, Repair, RunId, RunState, StepKey, StepState,
 };
 
 use crate::error::CommandError;
@@ -18,14 +18,14 @@ pub(crate) struct RepairView {
     run: String,
     short: String,
     step: String,
-    mends: Vec<MendView>,
+    repairs: Vec<RepairStepView>,
 }
 
 /// The repair of one step.
 #[derive(Serialize)]
-struct MendView {
+struct RepairStepView {
     step: String,
-    /// `look`, `make`, `overwrite`, `recreate`, `remove`, `decide`.
+    /// `check`, `create`, `overwrite`, `recreate`, `delete`, `decide`.
     act: &'static str,
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,25 +36,26 @@ struct MendView {
     /// Whether the change may be intended, so that the owner should be asked before the repair.
     ask_owner: bool,
     /// Whether this run created the resource.
-    ours: bool,
+    owned: bool,
 }
 
 impl RepairView {
-    pub(crate) fn new(run: RunId, state: &RunState, step: &StepKey, mends: &[Mend]) -> Self {
-        let mends = mends.iter().filter_map(|mend| Some(MendView::new(state.find(&mend.step)?, mend)));
+    pub(crate) fn new(run: RunId, state: &RunState, step: &StepKey, repairs: &[Repair]) -> Self {
+        let repairs =
+            repairs.iter().filter_map(|repair| Some(RepairStepView::new(state.find(&repair.step)?, repair)));
         RepairView {
             schema: SCHEMA,
             r#type: "repair",
             run: run.to_string(),
             short: run.short(),
             step: step.to_string(),
-            mends: mends.collect(),
+            repairs: repairs.collect(),
         }
     }
 
     /// Whether anything is deleted, created or overwritten.
     pub(crate) fn changes_something(&self) -> bool {
-        self.mends.iter().any(|mend| mend.act != "look")
+        self.repairs.iter().any(|repair| repair.act != "check")
     }
 
     /// The preview as JSON.
@@ -67,32 +68,32 @@ impl RepairView {
     pub(crate) fn text(&self, width: Width) -> Text {
         let mut page = Page::new(width);
         page.line(0, &format!("{STRONG}repair of {} in run {} would{STRONG:#}", self.step, self.short));
-        for mend in &self.mends {
-            mend.write(&mut page);
+        for repair in &self.repairs {
+            repair.write(&mut page);
         }
         page.into_text()
     }
 }
 
-impl MendView {
-    fn new(item: ItemView<'_>, mend: &Mend) -> Self {
-        let found = item.standing().map(|(_, standing)| standing).filter(|standing| standing.is_drift());
-        let act = match (mend.choice, found) {
+impl RepairStepView {
+    fn new(item: ItemView<'_>, repair: &Repair) -> Self {
+        let found = item.drift().map(|(_, drift)| drift).filter(|drift| drift.is_drift());
+        let act = match (repair.choice, found) {
             (Some(Choice::Recreate), _) => "recreate",
             (Some(Choice::Overwrite), _) => "overwrite",
-            (_, Some(Standing::Vanished { .. })) if is_written(item) => "make",
-            (_, Some(Standing::Taken { .. })) => "decide",
-            (_, Some(_)) if wants_gone(item) => "remove",
-            _ => "look",
+            (_, Some(DriftState::Missing { .. })) if is_written(item) => "create",
+            (_, Some(DriftState::OwnedByAnotherRun { .. })) => "decide",
+            (_, Some(_)) if wants_gone(item) => "delete",
+            _ => "check",
         };
-        MendView {
+        RepairStepView {
             step: item.key().to_string(),
             act,
             id: id_of(item.outputs()).unwrap_or("-").to_owned(),
             found: found.map(FindingView::from).or_else(|| undecided(item)),
             owner: item.identities().first().map(owner),
-            ask_owner: act != "look",
-            ours: matches!(item.origin(), Some(Origin::Made)),
+            ask_owner: act != "check",
+            owned: matches!(item.origin(), Some(Origin::Created)),
         }
     }
 
@@ -100,15 +101,15 @@ impl MendView {
         let words = match self.act {
             "recreate" => "delete and create again",
             "overwrite" => "overwrite",
-            "make" => "create again",
-            "remove" => "delete again",
+            "create" => "create again",
+            "delete" => "delete again",
             "decide" => "check, and leave to a decision",
             _ => "check again",
         };
-        let id = if self.act == "look" { String::new() } else { format!("  {DIM}{}{DIM:#}", self.id) };
+        let id = if self.act == "check" { String::new() } else { format!("  {DIM}{}{DIM:#}", self.id) };
         page.line(4, &format!("  {WAIT}{words}{WAIT:#}  {STRONG}{}{STRONG:#}{id}", self.step));
         if let Some(found) = &self.found {
-            page.line(6, &format!("      {}: {}", found.standing, found.what));
+            page.line(6, &format!("      {}: {}", found.drift, found.what));
             for change in &found.changes {
                 page.line(
                     6,
@@ -116,7 +117,7 @@ impl MendView {
                 );
             }
         }
-        if self.act == "look" {
+        if self.act == "check" {
             return;
         }
         if let Some(owner) = &self.owner {
@@ -125,7 +126,7 @@ impl MendView {
                 &format!("      it belongs to {owner}, who may intend the change: ask before the repair"),
             );
         }
-        if self.act == "recreate" && !self.ours {
+        if self.act == "recreate" && !self.owned {
             page.line(6, "      this run did not create the resource that would be deleted");
         }
     }
@@ -134,7 +135,7 @@ impl MendView {
 /// The decision that an unproven step needs, as a finding.
 fn undecided(item: ItemView<'_>) -> Option<FindingView> {
     let Some(StepState::NeedsDecision { decision, .. }) = item.state() else { return None };
-    Some(FindingView::from(&Standing::Broken { decision: (**decision).clone() }))
+    Some(FindingView::from(&DriftState::Broken { decision: (**decision).clone() }))
 }
 
 /// Whether the step writes; other steps only read.

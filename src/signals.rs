@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use twinspan_engine::{
-    Actor, Backend, ItemKind, Laid, RunId, Settled, Signal, SignalId, SignalRefused, SignalRow,
+    Actor, Backend, InboxFile, ItemKind, RunId, Signal, SignalId, SignalOutcome, SignalRefused, SignalRow,
     SqliteBackend, StepKey, WaitKind, check_signal,
 };
 use twinspan_plans::elements::names;
@@ -50,22 +50,22 @@ pub(crate) async fn send(
     check_signal(&state, &signal, &actor).map_err(refused)?;
     let row = SignalRow { id: SignalId::new(), run, actor: actor.clone(), reason, signal };
     let id = row.id;
-    let settled = backend.signal_and_settle(row, PATIENCE).await.map_err(failures::backend)?;
+    let settled = backend.signal_and_wait(row, PATIENCE).await.map_err(failures::backend)?;
     let (by, words, next) = match &settled {
-        Settled::ByDriver => ("driver", "taken in by its driver".to_owned(), None),
-        Settled::Here => {
+        SignalOutcome::ByDriver => ("driver", "taken in by its driver".to_owned(), None),
+        SignalOutcome::Here => {
             let state = backend.load(run).await.map_err(failures::backend)?;
             ("here", "not running: taken in by this process".to_owned(), resume(&state, run))
         }
-        Settled::NotYet => {
+        SignalOutcome::NotYet => {
             ("not-yet", "its driver has not taken it in yet; it stays in the inbox".to_owned(), None)
         }
-        Settled::Laid(laid) => {
+        SignalOutcome::InboxFile(laid) => {
             (if laid.driver.is_some() { "not-yet" } else { "inbox" }, laid_words(laid, &actor), None)
         }
     };
     let file = match &settled {
-        Settled::Laid(laid) => Some(&laid.file),
+        SignalOutcome::InboxFile(laid) => Some(&laid.file),
         _ => None,
     };
     let view = document(json!({
@@ -76,21 +76,21 @@ pub(crate) async fn send(
         ui.talk(&format!("next: {next}"));
     }
     Ok(match settled {
-        Settled::ByDriver | Settled::Here => Exit::Done,
+        SignalOutcome::ByDriver | SignalOutcome::Here => Exit::Done,
         // No run sends anything before the owner's process has taken the signal in, so there is nothing to wait for.
-        Settled::Laid(Laid { driver: None, .. }) => {
+        SignalOutcome::InboxFile(InboxFile { driver: None, .. }) => {
             if let Some(owner) = backend.sends_to() {
                 ui.talk(&format!("next: {owner} runs `twinspan resume {}`", run.short()));
             }
             Exit::Done
         }
-        Settled::NotYet | Settled::Laid(_) => Exit::Waiting,
+        SignalOutcome::NotYet | SignalOutcome::InboxFile(_) => Exit::Waiting,
     })
 }
 
 /// Which process takes in a signal to another account's journal, and when.
-fn laid_words(laid: &Laid, actor: &Actor) -> String {
-    let Laid { file, owner, driver } = laid;
+fn laid_words(laid: &InboxFile, actor: &Actor) -> String {
+    let InboxFile { file, owner, driver } = laid;
     let at = file.display();
     match driver {
         Some(driver) => format!(

@@ -52,7 +52,7 @@ impl UndoView {
                 continue;
             }
             match item.origin() {
-                Some(Origin::FoundInPlace) => {
+                Some(Origin::PreExisting) => {
                     keeps.push(Kept { step, reason: "pre-existing: it existed before this run".to_owned() });
                 }
                 Some(Origin::EarlierRun) => {
@@ -62,7 +62,7 @@ impl UndoView {
                 Some(Origin::Unproven) => {
                     keeps.push(Kept { step, reason: "it is not proven that this run created it".to_owned() });
                 }
-                Some(Origin::Removed) => {
+                Some(Origin::Deleted) => {
                     let reason = "deleted because of `ensure: absent`: it is not created again".to_owned();
                     keeps.push(Kept { step, reason });
                 }
@@ -75,12 +75,12 @@ impl UndoView {
                             .to_owned();
                     keeps.push(Kept { step, reason });
                 }
-                Some(Origin::Changed) => {
+                Some(Origin::Updated) => {
                     let reason = keeps_always(registry, item)
                         .unwrap_or("pre-existing: it existed before this run changed it");
                     keeps.push(Kept { step, reason: reason.to_owned() });
                 }
-                Some(Origin::Made) | None if item.is_owed() => match keeps_always(registry, item) {
+                Some(Origin::Created) | None if item.is_owed() => match keeps_always(registry, item) {
                     Some(reason) => keeps.push(Kept { step, reason: reason.to_owned() }),
                     None => removes.push(Removed {
                         step,
@@ -89,7 +89,7 @@ impl UndoView {
                         uncertain: item.origin().is_none(),
                     }),
                 },
-                Some(Origin::Made) | None => {}
+                Some(Origin::Created) | None => {}
             }
         }
         UndoView { schema: SCHEMA, run: run.to_string(), short: run.short(), removes, keeps }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use twinspan_engine::{
-    Backend, Clock, Finding, Performer, RunId, Settled, Signal, SignalId, SignalRow, SqliteBackend,
+    Backend, Clock, Finding, Performer, RunId, Signal, SignalId, SignalOutcome, SignalRow, SqliteBackend,
     SystemClock, look,
 };
 
@@ -48,8 +48,8 @@ pub(crate) async fn of(
     }
     let signal = Signal::Verified { began, after: state.seq(), findings: findings.clone() };
     let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason, signal };
-    let settled = backend.signal_and_settle(row, PATIENCE).await.map_err(failures::backend)?;
-    let remark = (settled == Settled::NotYet)
+    let settled = backend.signal_and_wait(row, PATIENCE).await.map_err(failures::backend)?;
+    let remark = (settled == SignalOutcome::NotYet)
         .then(|| "not yet: it is in the inbox of the run's driver, which takes it in later".to_owned());
     Ok(Verification { began, findings, remark })
 }

@@ -22,7 +22,7 @@ use crate::state::{RunState, RunStatus};
 
 pub use crate::journal::JournalReport;
 pub use opening::{Durability, LEASE, Mode, Opening, Remarks};
-pub use sqlite::{BackedUp, Laid, Settled, SqliteBackend};
+pub use sqlite::{BackedUp, InboxFile, SignalOutcome, SqliteBackend};
 
 /// A future that can be returned through `dyn Backend`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

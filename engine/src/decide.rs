@@ -10,9 +10,9 @@ pub(crate) mod limits;
 pub(crate) mod looking;
 mod removing;
 mod signals;
-mod taking_back;
 #[cfg(test)]
 mod tests;
+mod undoing;
 mod windows;
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::ids::StepKey;
 use crate::perform::{Fact, Job, Reads};
 use crate::state::item::{ItemId, Role, Verdict};
 use crate::state::record::StepRecord;
-use crate::state::{Goal, RunState, StepState, Way};
+use crate::state::{Direction, Goal, RunState, StepState};
 use crate::step::Phase;
 
 pub use choices::choices;
@@ -113,13 +113,13 @@ fn job(state: &RunState, id: ItemId, now: Now) -> Option<Job> {
         return None;
     }
     let phase = record.state.phase()?;
-    match (state.control().goal, phase.way()) {
-        (Goal::Finish, Way::Forward) | (Goal::Undo, Way::Back) => {}
+    match (state.control().goal, phase.direction()) {
+        (Goal::Finish, Direction::Forward) | (Goal::Undo, Direction::Undo) => {}
         // A delete on the way forward, before the resource is recreated.
-        (Goal::Finish, Way::Back) if record.replacing => {}
+        (Goal::Finish, Direction::Undo) if record.replacing => {}
         // During undo, a write of unknown outcome is verified first: deleting before its outcome is known could let it create
         // the resource afterwards.
-        (Goal::Undo, Way::Forward) if matches!(record.state, StepState::Uncertain { .. }) => {}
+        (Goal::Undo, Direction::Forward) if matches!(record.state, StepState::Uncertain { .. }) => {}
         _ => return None,
     }
     let waited = record.since.map(|since| state.elapsed(since, now)).unwrap_or_default();
@@ -187,10 +187,12 @@ fn reads(state: &RunState, record: &StepRecord, now: Now) -> Reads {
     let Some((due, _)) = record.slot else { return Reads::Own };
     let within = |since: Duration| Reads::Within(now.boot.saturating_sub(since));
     match &record.state {
-        StepState::Uncertain { .. } | StepState::Doubting { .. } => Reads::Own,
+        StepState::Uncertain { .. } | StepState::ConfirmingAbsence { .. } => Reads::Own,
         // Before a delete the step reads for itself, and several of its own reads must confirm the absence.
-        state if state.way() == Some(Way::Back) => Reads::Own,
-        StepState::Probing { way: Way::Forward } if record.since.is_some_and(|since| since.boot == due) => {
+        state if state.direction() == Some(Direction::Undo) => Reads::Own,
+        StepState::Probing { direction: Direction::Forward }
+            if record.since.is_some_and(|since| since.boot == due) =>
+        {
             // Strictly later: on a virtual clock, many events have the same time.
             match state.awake_since().map(|awake| awake.saturating_add(TICK)) {
                 Some(awake) if awake <= now.boot => within(awake),

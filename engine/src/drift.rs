@@ -2,7 +2,7 @@
 
 mod judging;
 mod looking;
-mod mending;
+mod repairing;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,8 @@ pub(crate) use judging::adopted;
 pub use looking::look;
 #[cfg(test)]
 pub(crate) use looking::{finding, looks};
-pub use mending::{NotRepairable, mends};
-pub(crate) use mending::{after, may_be_repaired};
+pub use repairing::{NotRepairable, repairs};
+pub(crate) use repairing::{after, may_be_repaired};
 
 /// The verification result of one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Finding {
     pub step: StepKey,
     /// The comparison with its proof.
     #[serde(flatten)]
-    pub standing: Standing,
+    pub drift: DriftState,
     /// The deciding read, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadProof>,
@@ -33,12 +33,12 @@ pub struct Finding {
 
 /// The state of a step's resource, compared with its proof.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "standing")]
-pub enum Standing {
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum DriftState {
     /// In sync: as proven.
-    Same,
+    InSync,
     /// It exists, and not as proven.
-    Changed {
+    Drifted {
         /// What is wrong, as text.
         what: String,
         /// Whom to contact, or what to do.
@@ -49,12 +49,12 @@ pub enum Standing {
         changes: Vec<FieldChange>,
     },
     /// It no longer exists.
-    Vanished {
+    Missing {
         /// What was not found, as text.
         what: String,
     },
     /// It carries another run's marker.
-    Taken {
+    OwnedByAnotherRun {
         /// The run of the marker: the last 8 digits of its id.
         by: String,
     },
@@ -84,32 +84,34 @@ pub struct FieldChange {
 /// Name of the field for the run's marker.
 const MARKER: &str = "marker";
 
-impl Standing {
+impl DriftState {
     /// Whether it differs from the proof.
     pub fn is_drift(&self) -> bool {
-        !matches!(self, Standing::Same | Standing::Unreadable { .. })
+        !matches!(self, DriftState::InSync | DriftState::Unreadable { .. })
     }
 
     /// The state's name, stable for machines.
     pub fn name(&self) -> &'static str {
         match self {
-            Standing::Same => "same",
-            Standing::Changed { .. } => "changed",
-            Standing::Vanished { .. } => "vanished",
-            Standing::Taken { .. } => "taken",
-            Standing::Broken { .. } => "broken",
-            Standing::Unreadable { .. } => "unreadable",
+            DriftState::InSync => "in-sync",
+            DriftState::Drifted { .. } => "drifted",
+            DriftState::Missing { .. } => "missing",
+            DriftState::OwnedByAnotherRun { .. } => "owned-by-another-run",
+            DriftState::Broken { .. } => "broken",
+            DriftState::Unreadable { .. } => "unreadable",
         }
     }
 
     /// What is wrong, as text; empty if nothing is.
     pub fn what(&self) -> String {
         match self {
-            Standing::Same => String::new(),
-            Standing::Changed { what, .. } | Standing::Vanished { what } => what.clone(),
-            Standing::Taken { by } => format!("it carries the marker of run {by}, not of this run"),
-            Standing::Broken { decision } => decision.what.clone(),
-            Standing::Unreadable { error } => {
+            DriftState::InSync => String::new(),
+            DriftState::Drifted { what, .. } | DriftState::Missing { what } => what.clone(),
+            DriftState::OwnedByAnotherRun { by } => {
+                format!("it carries the marker of run {by}, not of this run")
+            }
+            DriftState::Broken { decision } => decision.what.clone(),
+            DriftState::Unreadable { error } => {
                 error.wait.as_ref().map_or_else(|| error.message.clone(), |wait| wait.what.clone())
             }
         }
@@ -118,16 +120,16 @@ impl Standing {
     /// Whom to contact, or what to do.
     pub fn advice(&self) -> Option<String> {
         match self {
-            Standing::Same => None,
-            Standing::Changed { advice, .. } => advice.clone(),
-            Standing::Vanished { .. } => {
+            DriftState::InSync => None,
+            DriftState::Drifted { advice, .. } => advice.clone(),
+            DriftState::Missing { .. } => {
                 Some("it may have been deleted on purpose: ask its owner before it is recreated".to_owned())
             }
-            Standing::Taken { by } => {
+            DriftState::OwnedByAnotherRun { by } => {
                 Some(format!("ask the operator of run {by}; repair does not change it without a decision"))
             }
-            Standing::Broken { decision } => Some(decision.advice.clone()),
-            Standing::Unreadable { error } => match &error.wait {
+            DriftState::Broken { decision } => Some(decision.advice.clone()),
+            DriftState::Unreadable { error } => match &error.wait {
                 Some(wait) => {
                     let who = wait.who.as_ref().map(|who| format!("{who}: ")).unwrap_or_default();
                     wait.action.as_ref().map(|action| format!("{who}{action}"))
@@ -140,7 +142,7 @@ impl Standing {
     /// Field by field, where known.
     pub fn changes(&self) -> &[FieldChange] {
         match self {
-            Standing::Changed { changes, .. } => changes,
+            DriftState::Drifted { changes, .. } => changes,
             _ => &[],
         }
     }

@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::event::Event;
 use crate::ids::RunId;
 use crate::journal::{
-    DriverLock, Journal, Look, Refusal, Taken, Watch, Write, WriteFailure, whole_microseconds,
+    DriverLock, Journal, Refusal, SendCheck, Taken, Watch, Write, WriteFailure, whole_microseconds,
 };
 use crate::perform::{Job, Performer};
 use crate::state::{RunState, RunStatus, fold};
@@ -47,7 +47,7 @@ const ABORTED: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A journal with its plans and settings.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct Store {
     pub(crate) journal: Arc<Journal>,
     pub(crate) plans: Arc<PlanCache>,
     /// Whether events that may wait are held back for the next commit.
@@ -56,7 +56,7 @@ pub(crate) struct Place {
     pub(crate) lease: std::time::Duration,
 }
 
-impl Place {
+impl Store {
     /// A run's state, folded from its events.
     pub(crate) fn replay(&self, run: RunId) -> Result<RunState, BackendError> {
         let (row, chain) = self.journal.events(run, crate::ids::Seq(1))?;
@@ -72,7 +72,7 @@ impl Place {
 
 /// Drives `runs`.
 pub(crate) async fn drive(
-    place: &Place,
+    place: &Store,
     runs: Runs,
     performer: Arc<Performer>,
     options: DriveOptions,
@@ -88,7 +88,7 @@ pub(crate) async fn drive(
 }
 
 /// Takes in the inbox of a run that no process drives, and releases the run again.
-pub(crate) async fn settle(place: &Place, run: RunId, clock: Arc<dyn Clock>) -> Result<(), BackendError> {
+pub(crate) async fn settle(place: &Store, run: RunId, clock: Arc<dyn Clock>) -> Result<(), BackendError> {
     let (_stopper, stop) = StopToken::new();
     let mut driver = Driver::new(place, clock, None, DriveOptions::default(), stop)?;
     let result = match driver.begin(&Runs::These(vec![run])).await {
@@ -113,7 +113,7 @@ enum News {
 }
 
 struct Driver {
-    place: Place,
+    place: Store,
     clock: Arc<dyn Clock>,
     /// `None`: only signals are taken in; nothing is performed.
     performer: Option<Arc<Performer>>,
@@ -156,7 +156,7 @@ struct Driver {
     /// The journal may have changed since it was last read.
     stirred: bool,
     /// Consulted before writes are sent.
-    look: Look,
+    look: SendCheck,
     next_look: tokio::time::Instant,
     parked: IndexMap<RunId, RunStatus>,
     stopping: bool,
@@ -164,7 +164,7 @@ struct Driver {
 
 impl Driver {
     fn new(
-        place: &Place,
+        place: &Store,
         clock: Arc<dyn Clock>,
         performer: Option<Arc<Performer>>,
         options: DriveOptions,

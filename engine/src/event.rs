@@ -194,7 +194,7 @@ pub enum StepEvent {
         /// When this wait began; a repeated check does not change it.
         since: Timestamp,
         /// When the next check is due.
-        look_again: Timestamp,
+        next_check: Timestamp,
         /// When the wait times out; `None`: never.
         deadline: Option<Timestamp>,
     },
@@ -266,7 +266,7 @@ pub enum StepEvent {
         /// When sending ended, as far as known; only a read that began later can prove the outcome.
         ended: Timestamp,
         /// When the next check is due.
-        look_again: Timestamp,
+        next_check: Timestamp,
     },
     /// A read found nothing. The absence must last: reads must agree and, after an uncertain write, cover the
     /// consistency delay.
@@ -274,7 +274,7 @@ pub enum StepEvent {
         /// When that read began.
         read_began: Timestamp,
         /// When the next check is due.
-        look_again: Timestamp,
+        next_check: Timestamp,
         /// Why that is not enough, where the reason is not only that reads must agree.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         what: Option<String>,
@@ -338,7 +338,7 @@ pub enum StepEvent {
         reason: Option<String>,
     },
     /// A person wants a check or retry now: deadlines and failure counts begin anew.
-    LookNow,
+    CheckNow,
     /// The step could be written now, but its `for_each` element has no slot (`parallel`, `halt_after`): it is checked
     /// again when it gets one.
     SlotWanted,
@@ -382,7 +382,7 @@ pub enum StepEvent {
         settling: bool,
     },
     /// A person decided to recreate the resource, and its deletion is proven: the step begins again with a probe.
-    Removed {
+    Deleted {
         /// The proof.
         evidence: Evidence,
     },
@@ -408,12 +408,12 @@ pub enum StepEvent {
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// It is pre-existing.
-    FoundInPlace,
+    PreExisting,
     /// This run: it was absent before, and carries this run's marker (or, where a kind has none, our attempt was
     /// accepted).
-    Made,
+    Created,
     /// This run updated a pre-existing resource.
-    Changed,
+    Updated,
     /// It exists, but it is not proven that this run created it: undo keeps it.
     Unproven,
     /// An ended run of the same key created and keeps it; this run found it as wanted, or updated it.
@@ -423,7 +423,7 @@ pub enum Origin {
     /// A person stated it.
     Claimed,
     /// None: the plan wanted it absent, and this run deleted it.
-    Removed,
+    Deleted,
 }
 
 /// The proof of a state: the read that shows it.

@@ -159,7 +159,7 @@ fn identity(
 
 /// What is known of the guards of one run, in this process.
 #[derive(Debug, Default)]
-struct Known {
+struct GuardState {
     met: HashSet<StepKey>,
     /// Identities that would write, each with a number.
     writers: BTreeMap<Identity, usize>,
@@ -171,7 +171,7 @@ struct Known {
     settled: HashSet<usize>,
 }
 
-impl Known {
+impl GuardState {
     fn number(&mut self, writer: &Identity) -> usize {
         if let Some(number) = self.writers.get(writer) {
             return *number;
@@ -184,10 +184,10 @@ impl Known {
 
 /// What is known of the guards of every run that this process drives.
 #[derive(Debug, Default)]
-pub(crate) struct GuardRecord(Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<Known>>>>);
+pub(crate) struct GuardRecord(Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<GuardState>>>>);
 
 impl GuardRecord {
-    fn of(&self, run: RunId) -> Arc<tokio::sync::Mutex<Known>> {
+    fn of(&self, run: RunId) -> Arc<tokio::sync::Mutex<GuardState>> {
         Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(run).or_default())
     }
 }

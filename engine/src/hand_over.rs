@@ -76,7 +76,7 @@ pub enum Act {
         text: String,
     },
     /// A write, unless the resource exists.
-    Make(Make),
+    Create(Create),
     /// A delete, if the resource exists.
     Remove(Removal),
     /// A command of this program.
@@ -91,7 +91,7 @@ pub enum Act {
 
 /// A write, and reads that show that it is not needed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Make {
+pub struct Create {
     /// Reads, and where their responses show the resource; the first that finds it counts.
     pub look: Vec<(Request, Find)>,
     /// The write.

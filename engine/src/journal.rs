@@ -10,6 +10,7 @@ mod create;
 mod cut;
 mod driver_lock;
 mod examine;
+mod file_state;
 mod inbox;
 mod letters;
 mod liveness;
@@ -25,7 +26,6 @@ mod schema;
 mod session;
 mod sharing;
 mod side_record;
-mod standing;
 mod upgrade;
 mod verify;
 mod watch;
@@ -51,7 +51,7 @@ pub use cut::{CutPoint, CutPoints};
 pub(crate) use driver_lock::DriverLock;
 pub use examine::{Examination, examine};
 pub(crate) use liveness::{Liveness, Verdict};
-pub(crate) use look::Look;
+pub(crate) use look::SendCheck;
 pub(crate) use read::{Chain, RunRow, Waiting};
 pub use recover::{Acceptance, recover};
 pub use sharing::{Sharing, Wider};
@@ -61,6 +61,7 @@ pub(crate) use writer::{Moved, Write, WriteFailure};
 
 use access::Access;
 use connect::{Use, connect, foreign, unusable};
+use file_state::FileState;
 use inbox::Inbox;
 use liveness::Heartbeats;
 use private_copy::PrivateCopy;
@@ -68,7 +69,6 @@ use read::ReadError;
 use schema::Schema;
 use session::Session;
 use side_record::SideRecord;
-use standing::Standing;
 use writer::{Files, Tools, Writer, task};
 
 /// The journal.
@@ -122,11 +122,11 @@ impl Journal {
         // Permissions of another account's journal stay as they are, even if this account could change them.
         let sharing = if belongs_to_another(&path) { Sharing::AsItIs } else { opening.sharing.clone() };
         sharing.expect_possible(&path)?;
-        let (standing, loss) = standing::examine(&path)?;
+        let (file_state, loss) = file_state::examine(&path)?;
         if let Some(loss) = loss {
             return Err(loss.refusal(&path));
         }
-        let fresh = standing == Standing::New;
+        let fresh = file_state == FileState::New;
         if fresh && (reading || owner.is_some()) {
             place::expect_file(&path)?;
             return Err(nothing_there(&path));
@@ -141,7 +141,7 @@ impl Journal {
                 drop(identify_current(&path, schema)?);
                 None
             }
-            (false, None) => Some(Self::open_writer(&path, opening, &sharing, schema, standing)?),
+            (false, None) => Some(Self::open_writer(&path, opening, &sharing, schema, file_state)?),
         };
         let readers = match owner {
             Some(_) => Readers::Copied(Arc::new(PrivateCopy::new(&path, schema)?)),
@@ -170,20 +170,20 @@ impl Journal {
         opening: &Opening,
         sharing: &Sharing,
         schema: Schema,
-        standing: Standing,
+        file_state: FileState,
     ) -> Result<Writer, BackendError> {
         let session = Session::join(path).map_err(place::not_writable)?;
-        if standing == Standing::New {
+        if file_state == FileState::New {
             session.exclude().map_err(place::not_writable)?;
             // Checked again under the lock: another process may have created it first.
-            match standing::examine(path)? {
+            match file_state::examine(path)? {
                 (_, Some(loss)) => return Err(loss.refusal(path)),
-                (Standing::New, None) => create::create(path, opening, schema)?,
-                (Standing::Ours, None) => {}
+                (FileState::New, None) => create::create(path, opening, schema)?,
+                (FileState::Ours, None) => {}
             }
         }
         // A process that closes the journal may be about to remove its log, unless the lock is held exclusively.
-        let alone = standing == Standing::New || session.is_alone();
+        let alone = file_state == FileState::New || session.is_alone();
         if !alone {
             session.share().map_err(place::not_writable)?;
         }
@@ -197,7 +197,7 @@ impl Journal {
         }
         refuse_other_purpose(&connection, path, opening)?;
         let fail = |error| unusable(path, error);
-        if let Some(loss) = standing::lost_tail(record, &connection).map_err(fail)? {
+        if let Some(loss) = file_state::lost_tail(record, &connection).map_err(fail)? {
             return Err(loss.refusal(path));
         }
         // Only after all checks have passed.
@@ -357,7 +357,7 @@ fn identify_current_as(file: &Path, path: &Path, schema: Schema) -> Result<(i32,
     if version != schema.version() {
         return Err(too_old(path));
     }
-    match standing::lost_tail(record, &connection).map_err(|error| unusable(path, error))? {
+    match file_state::lost_tail(record, &connection).map_err(|error| unusable(path, error))? {
         Some(loss) => Err(loss.refusal(path)),
         None => Ok((version, connection)),
     }

@@ -18,15 +18,15 @@ mod drift;
 mod driver;
 mod event;
 mod failure;
-mod foresight;
 mod guards;
 mod hand_over;
 mod ids;
 mod journal;
 mod perform;
+mod permission;
+mod planned_steps;
 mod preview;
 mod registry;
-mod right;
 mod rollout;
 mod schedule;
 mod search;
@@ -38,9 +38,9 @@ mod wait;
 
 pub use accounts::{Group, own_account};
 pub use backend::{
-    BackedUp, Backend, BackendError, Begins, BoxFuture, DriveOptions, Durability, Filter, JournalReport,
-    LEASE, Laid, LeaseHolder, Mode, NewRollout, NewRun, Opening, Parked, Remarks, RunSummary, Runs, Settled,
-    SqliteBackend, Started, StopToken, Stopper,
+    BackedUp, Backend, BackendError, Begins, BoxFuture, DriveOptions, Durability, Filter, InboxFile,
+    JournalReport, LEASE, LeaseHolder, Mode, NewRollout, NewRun, Opening, Parked, Remarks, RunSummary, Runs,
+    SignalOutcome, SqliteBackend, Started, StopToken, Stopper,
 };
 pub use clock::{Clock, Now, SystemClock, VirtualClock};
 pub use contents::{Content, Contents};
@@ -48,33 +48,33 @@ pub use decide::{
     Command, Effect, NOT_DELETED, SignalRefused, check_signal, choices, claim_clash, decide, interpret,
     legal_commands, take_signal,
 };
-pub use drift::{FieldChange, Finding, NotRepairable, Standing, look, mends};
+pub use drift::{DriftState, FieldChange, Finding, NotRepairable, look, repairs};
 pub use event::{
     Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent, TakeOver, TakenBecause,
 };
 pub use failure::{Certainty, FailureClass, StepError};
-pub use foresight::{Foreseen, Outlook, foresee};
 pub use guards::{Guard, Guarded, Guards};
-pub use hand_over::{Act, Back, Find, Fits, HandOver, Make, Removal, Request, Task, Variable};
+pub use hand_over::{Act, Back, Create, Find, Fits, HandOver, Removal, Request, Task, Variable};
 pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
 pub use journal::{
     Acceptance, CutPoint, CutPoints, Examination, Sharing, Transcript, Wider, belongs_to_another,
     examine as examine_journal, recover as recover_journal,
 };
 pub use perform::{Fact, Job, KindRules, Performer, READ_SERVES, Reads, Seen, panic_becomes_failure};
-pub use preview::{Preview, Previewed, Prospect, preview};
+pub use permission::Permission;
+pub use planned_steps::{PlannedStep, PlannedTask, foresee};
+pub use preview::{PlannedChange, Preview, Previewed, preview};
 pub use registry::{Kind, Registry};
-pub use right::Right;
 pub use rollout::{Created, EarlierRun, Labels, LeftOver, Rollout, RunKey, left_over};
 pub use search::{Sought, SoughtState};
-pub use signal::{Actor, Choice, Mend, Signal, SignalRow};
+pub use signal::{Actor, Choice, Repair, Signal, SignalRow};
 pub use state::{
-    Absence, BlockState, Control, Counts, Goal, HaltedBlock, IllegalTransition, ItemKind, ItemView, OpenWait,
-    Pause, Proof, RunState, RunStatus, Stated, StepState, Verified, Waiting, Way, fold,
+    Absence, BlockState, Control, Counts, Direction, Goal, HaltedBlock, IllegalTransition, ItemKind,
+    ItemView, OpenWait, Pause, Proof, RunState, RunStatus, Stated, StepState, Verified, Waiting, fold,
 };
 pub use step::{
-    ActedAs, Applied, Approval, AttemptLog, Cause, ClaimKey, Decision, Difference, Dwell, Exchange, Identity,
-    Marker, Misfit, Observed, Phase, Readiness, Step, StepCx, Undone,
+    ActedAs, Applied, Approval, AttemptLog, Cause, ClaimKey, Decision, DeleteDelay, Difference, Exchange,
+    Identity, Marker, Misfit, Observed, Phase, Readiness, Step, StepCx, Undone,
 };
 pub use twinspan_plans::expr::SECRET;
 pub use twinspan_plans::{Digest, EffectClass, Ensure, Identities, parse_duration};

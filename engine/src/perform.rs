@@ -21,8 +21,8 @@ use crate::guards::{GuardRecord, Guards};
 use crate::ids::{RunId, Seq, StepKey};
 use crate::registry::{Kind, Registry};
 use crate::step::{
-    ActedAs, Approval, AttemptLog, ClaimKey, Dwell, Exchange, Identity, Observed, Phase, Readiness, SendGate,
-    StepCx, Undone,
+    ActedAs, Approval, AttemptLog, ClaimKey, DeleteDelay, Exchange, Identity, Observed, Phase, Readiness,
+    SendGate, StepCx, Undone,
 };
 
 /// One phase of one step, with everything that is needed to perform it.
@@ -185,7 +185,7 @@ pub struct KindRules {
     /// Why undo always keeps what this kind created; `None`: undo deletes it.
     pub keeps: Option<&'static str>,
     /// The delete delay, if the kind has one.
-    pub dwell: Option<Dwell>,
+    pub delete_delay: Option<DeleteDelay>,
 }
 
 /// The result of a phase that did not fail.

@@ -24,11 +24,11 @@ use crate::Digest;
 use crate::decide::limits;
 use crate::event::{Event, Recorded, RunStarted};
 use crate::failure::{FailureClass, StepError};
-use crate::foresight::{Glance, Glances, Sight, sights};
 use crate::hand_over::{Task, Variable};
 use crate::ids::{RunId, Seq, StepKey};
 use crate::perform::{Fact, Job, Performer, Reads, Seen};
-use crate::right::Right;
+use crate::permission::Permission;
+use crate::planned_steps::{Glance, Glances, StepOutline, sights};
 use crate::rollout::Rollout;
 use crate::signal::Actor;
 use crate::state::{IllegalTransition, RunState, fold};
@@ -69,20 +69,20 @@ pub struct Previewed {
     /// The current values, if the resource exists.
     pub outputs: Option<Value>,
     /// What would happen.
-    pub standing: Prospect,
+    pub planned: PlannedChange,
     /// Its needs that are not met yet.
     pub after: Vec<StepKey>,
     /// What a person would do for it by hand, if it does anything.
     pub task: Option<Task>,
     /// Permissions that it needs.
-    pub rights: Vec<Right>,
+    pub permissions: Vec<Permission>,
     /// Number of requests that were sent to read it.
     pub reads: usize,
 }
 
 /// The prospect of a step.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Prospect {
+pub enum PlannedChange {
     /// Its condition is false.
     ConditionFalse,
     /// It is as wanted.
@@ -93,7 +93,7 @@ pub enum Prospect {
         gate: Option<Wait>,
     },
     /// It exists, and the plan would delete it, possibly after an approval.
-    WouldRemove {
+    WouldDelete {
         /// The approval before its delete.
         gate: Option<Wait>,
     },
@@ -118,16 +118,16 @@ pub enum Prospect {
     Fails(StepError),
 }
 
-impl Prospect {
+impl PlannedChange {
     /// Whether dependents may begin.
     pub fn is_met(&self) -> bool {
-        matches!(self, Prospect::Unchanged | Prospect::ConditionFalse)
+        matches!(self, PlannedChange::Unchanged | PlannedChange::ConditionFalse)
     }
 }
 
 /// The result of reading one step.
 #[derive(Clone, Debug)]
-pub(crate) struct Look {
+pub(crate) struct StepReading {
     pub(crate) result: Result<Seen, StepError>,
     reads: usize,
 }
@@ -149,7 +149,7 @@ pub async fn preview(
 }
 
 /// Steps that are not done, variables, and read results.
-type Ahead = (Vec<Sight>, Vec<Variable>, BTreeMap<StepKey, Look>);
+type Ahead = (Vec<StepOutline>, Vec<Variable>, BTreeMap<StepKey, StepReading>);
 
 /// Reads every step of `state` that is not done and whose parameters are known, until nothing new is learned. `cancelled`:
 /// includes cancelled steps.
@@ -159,7 +159,7 @@ pub(crate) async fn read_ahead(
     cancelled: bool,
 ) -> Result<Ahead, StepError> {
     let mut glances = Glances::new();
-    let mut looks: BTreeMap<StepKey, Look> = BTreeMap::new();
+    let mut looks: BTreeMap<StepKey, StepReading> = BTreeMap::new();
     // On a virtual clock one after the other, so that the same seed gives the same result.
     let at_a_time = if performer.clock().is_virtual() { 1 } else { AT_A_TIME };
     // Reads are shared between steps.
@@ -224,7 +224,7 @@ fn never_run(
 /// The read of a step, unless it was read with these parameters already.
 fn due(
     state: &RunState,
-    sight: &Sight,
+    sight: &StepOutline,
     glances: &Glances,
     (performer, since): (&Performer, Timestamp),
 ) -> Option<(StepKey, Value, Job)> {
@@ -265,7 +265,7 @@ fn due(
 }
 
 /// Reads a step, and retries after transient failures.
-async fn look(performer: &Performer, mut job: Job) -> Look {
+async fn look(performer: &Performer, mut job: Job) -> StepReading {
     let mut reads = 0;
     loop {
         let Fact { result, exchanges, .. } = performer.perform(job.clone()).await;
@@ -274,7 +274,7 @@ async fn look(performer: &Performer, mut job: Job) -> Look {
             Err(error) if job.attempt < TRIES => passes(error),
             _ => None,
         };
-        let Some(stay_away) = passing else { return Look { result, reads } };
+        let Some(stay_away) = passing else { return StepReading { result, reads } };
         let clock = performer.clock();
         clock.sleep(stay_away).await;
         job.attempt += 1;
@@ -291,7 +291,7 @@ fn passes(error: &StepError) -> Option<Duration> {
 }
 
 /// The current values.
-fn outputs(look: &Look) -> Option<&serde_json::Map<String, Value>> {
+fn outputs(look: &StepReading) -> Option<&serde_json::Map<String, Value>> {
     match &look.result {
         Ok(Seen::Checked { observed, .. }) => match observed {
             Observed::Present { output, .. }

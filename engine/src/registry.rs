@@ -16,8 +16,8 @@ use twinspan_plans::{Catalog, EffectClass, KindSpec};
 use crate::failure::StepError;
 use crate::hand_over::HandOver;
 use crate::perform::KindRules;
-use crate::right::Right;
-use crate::step::{Dwell, Identity, Step, StepCx};
+use crate::permission::Permission;
+use crate::step::{DeleteDelay, Identity, Step, StepCx};
 use crate::wait::Wait;
 
 pub(crate) use erased::DynStep;
@@ -48,7 +48,7 @@ pub struct Kind {
     /// Whether it supports `ensure: absent`.
     pub removable: bool,
     /// The delete delay, if it has one.
-    pub dwell: Option<Dwell>,
+    pub delete_delay: Option<DeleteDelay>,
     /// Parameters that no write depends on.
     pub only_checked: &'static [&'static str],
     /// The identity attribute by which its guards apply to some steps and not to others; `None`: it has no guard.
@@ -78,7 +78,8 @@ impl Registry {
         let (output_fields, output_problems) = schema_type::fields(&outputs);
         self.problems.extend(param_problems.iter().map(|what| format!("{}, parameter {what}", S::KIND)));
         self.problems.extend(output_problems.iter().map(|what| format!("{}, output {what}", S::KIND)));
-        let unknown = S::MOVING.iter().filter(|name| output_fields.iter().all(|field| field.name != **name));
+        let unknown =
+            S::VOLATILE_OUTPUTS.iter().filter(|name| output_fields.iter().all(|field| field.name != **name));
         self.problems.extend(unknown.map(|name| format!("{}, no output {name} that could change", S::KIND)));
         if let Some((parameter, _)) = S::EFFECT_WITHOUT
             && param_fields.iter().all(|field| field.name != parameter || field.required)
@@ -89,7 +90,7 @@ impl Registry {
             self.problems.push(format!("{}, example cannot be written: {error}", S::KIND));
             Value::Null
         });
-        if S::REMOVABLE && (S::EFFECT == EffectClass::Read || S::KEEPS.is_some()) {
+        if S::REMOVABLE && (S::EFFECT == EffectClass::Read || S::RETAIN_ON_UNDO.is_some()) {
             self.problems
                 .push(format!("{} cannot be removable: it creates nothing, or undo keeps it", S::KIND));
         }
@@ -100,13 +101,13 @@ impl Registry {
             name: S::KIND,
             summary: S::SUMMARY,
             effect: S::EFFECT,
-            settle: S::SETTLE,
+            settle: S::CONSISTENCY_DELAY,
             request_window: S::REQUEST_WINDOW,
-            keeps: S::KEEPS,
+            keeps: S::RETAIN_ON_UNDO,
             removable: S::REMOVABLE,
-            only_checked: S::ONLY_CHECKED,
-            dwell: S::DWELL,
-            moving: S::MOVING,
+            only_checked: S::READ_ONLY_PARAMS,
+            delete_delay: S::DELETE_DELAY,
+            moving: S::VOLATILE_OUTPUTS,
             guards_by: S::GUARDS,
             example,
             params,
@@ -135,7 +136,10 @@ impl Registry {
             identities: S::IDENTITIES,
             auxiliary: S::AUXILIARY,
             params: param_fields,
-            forms: S::FORMS.iter().map(|form| form.iter().map(|name| (*name).to_owned()).collect()).collect(),
+            forms: S::EXACTLY_ONE_OF
+                .iter()
+                .map(|form| form.iter().map(|name| (*name).to_owned()).collect())
+                .collect(),
             outputs: output_fields,
         };
         self.catalog.kinds.insert(S::KIND.to_owned(), spec);
@@ -183,18 +187,23 @@ impl Kind {
     }
 
     /// The wait that a step will enter, whatever its parameters.
-    pub fn foreseen(&self, identity: &Identity) -> Option<Wait> {
-        self.step.foreseen(identity)
+    pub fn planned_steps(&self, identity: &Identity) -> Option<Wait> {
+        self.step.planned_steps(identity)
     }
 
     /// Permissions that a step with these parameters needs.
-    pub fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError> {
-        self.step.rights(cx, params)
+    pub fn permissions(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Permission>, StepError> {
+        self.step.permissions(cx, params)
     }
 
     /// The constants that the engine's rules need.
     pub fn rules(&self) -> KindRules {
-        KindRules { settle: self.settle, window: self.request_window, keeps: self.keeps, dwell: self.dwell }
+        KindRules {
+            settle: self.settle,
+            window: self.request_window,
+            keeps: self.keeps,
+            delete_delay: self.delete_delay,
+        }
     }
 }
 

@@ -220,14 +220,14 @@ impl RunState {
     /// The run as later runs of its key record it; `None` while it is open, and after undo.
     pub fn as_earlier(&self) -> Option<EarlierRun> {
         let ended = matches!(self.outcome(), Some(Outcome::Succeeded | Outcome::Cancelled));
-        Some(EarlierRun { run: self.run().filter(|_| ended)?, created: self.standing() })
+        Some(EarlierRun { run: self.run().filter(|_| ended)?, created: self.existing() })
     }
 
     /// What it created and did not undo.
-    fn standing(&self) -> Vec<Created> {
+    fn existing(&self) -> Vec<Created> {
         let created = |item: &Item| {
             let record = item.step()?;
-            let made = record.proof.as_ref().is_some_and(|proof| proof.origin == Origin::Made);
+            let made = record.proof.as_ref().is_some_and(|proof| proof.origin == Origin::Created);
             let kind = &self.plan().node(item.node).step()?.uses;
             let (kind, claims) = resource(kind, &record.claims)?;
             let there = made && !matches!(record.state, StepState::Undone(_));

@@ -14,10 +14,10 @@ use serde_json::Value;
 use twinspan_plans::{EffectClass, Ensure};
 
 use crate::event::Event;
-use crate::foresight::{Outlook, Sight};
 use crate::ids::StepKey;
 use crate::perform::{Performer, Seen};
-use crate::preview::{Look, read_ahead};
+use crate::planned_steps::{PlannedTask, StepOutline};
+use crate::preview::{StepReading, read_ahead};
 use crate::state::item::Role;
 use crate::state::{BlockState, RunState, StepState};
 use crate::step::{Identity, Marker, Observed};
@@ -79,7 +79,12 @@ pub(crate) async fn search(state: &RunState, performer: &Arc<Performer>) -> Vec<
 }
 
 /// The result of a step; `None`: no resource that this run could have created.
-fn found(state: &RunState, performer: &Performer, sight: &Sight, look: Option<&Look>) -> Option<SoughtState> {
+fn found(
+    state: &RunState,
+    performer: &Performer,
+    sight: &StepOutline,
+    look: Option<&StepReading>,
+) -> Option<SoughtState> {
     let step = state.plan().node(sight.node).step()?;
     let kept = performer.registry().kind(&step.uses).is_some_and(|kind| kind.keeps.is_some());
     let writes = step.effect != EffectClass::Read && step.ensure == Ensure::Present && !kept;
@@ -88,9 +93,9 @@ fn found(state: &RunState, performer: &Performer, sight: &Sight, look: Option<&L
     }
     let unchecked = |why: String| Some(SoughtState::Unchecked { why });
     let Some(look) = look else {
-        return match &sight.outlook {
-            Outlook::NotYet(why) => unchecked(why.clone()),
-            Outlook::Known(_) => unchecked("it needs a value that only the run would learn".to_owned()),
+        return match &sight.planned_task {
+            PlannedTask::NotYet(why) => unchecked(why.clone()),
+            PlannedTask::Known(_) => unchecked("it needs a value that only the run would learn".to_owned()),
         };
     };
     let (observed, claims) = match &look.result {
@@ -126,7 +131,7 @@ fn found(state: &RunState, performer: &Performer, sight: &Sight, look: Option<&L
 }
 
 /// The elements of each `for_each` around these steps that the run does not have yet, outermost first.
-fn expansions(state: &RunState, sights: &[Sight], inside: &BTreeSet<usize>) -> Vec<Event> {
+fn expansions(state: &RunState, sights: &[StepOutline], inside: &BTreeSet<usize>) -> Vec<Event> {
     let mut wanted: Vec<StepKey> = Vec::new();
     for at in inside {
         for collection in sights[*at].place.collections(state.plan()) {

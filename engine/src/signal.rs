@@ -111,7 +111,7 @@ pub enum Signal {
         /// The requested step.
         step: StepKey,
         /// The changes that the person was shown and agreed to.
-        mends: Vec<Mend>,
+        repairs: Vec<Repair>,
     },
     /// Record the findings of a verification. No other effect.
     Verified {
@@ -126,7 +126,7 @@ pub enum Signal {
 
 /// One step of a repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mend {
+pub struct Repair {
     /// The step.
     pub step: StepKey,
     /// The choice for what the probe finds; `None`: probe it, and create it if it is absent.

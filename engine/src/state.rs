@@ -48,7 +48,7 @@ pub use crate::state::item::BlockState;
 pub use crate::state::record::Stated;
 pub use crate::state::slots::HaltedBlock;
 pub use crate::state::status::RunStatus;
-pub use crate::state::step_state::{Absence, Proof, StepState, Waiting, Way};
+pub use crate::state::step_state::{Absence, Direction, Proof, StepState, Waiting};
 pub use crate::state::verified::Verified;
 pub use crate::state::view::{Counts, ItemKind, ItemView, OpenWait};
 
@@ -328,11 +328,11 @@ impl RunState {
     }
 
     /// Intents whose outcome is not known: step, direction, attempt.
-    pub(crate) fn intents(&self) -> impl Iterator<Item = (&StepKey, Way, u32)> {
+    pub(crate) fn intents(&self) -> impl Iterator<Item = (&StepKey, Direction, u32)> {
         self.tally.intended.iter().filter_map(|id| {
             let item = self.item(*id);
             match &item.step()?.state {
-                StepState::Intended { way, attempt, .. } => Some((&item.key, *way, *attempt)),
+                StepState::Intended { direction, attempt, .. } => Some((&item.key, *direction, *attempt)),
                 _ => None,
             }
         })

@@ -24,7 +24,7 @@ use crate::failure::{FailureClass, StepError};
 use crate::guards::Guarded;
 use crate::hand_over::{HandOver, Variable};
 use crate::ids::{RunId, StepKey};
-use crate::right::Right;
+use crate::permission::Permission;
 use crate::wait::Wait;
 
 /// A step kind.
@@ -40,7 +40,7 @@ pub trait Step: Send + Sync + 'static {
     const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = None;
     /// The consistency delay: after an uncertain write, how long reads must find nothing before the absence is
     /// believed.
-    const SETTLE: Duration;
+    const CONSISTENCY_DELAY: Duration;
     /// How long a request may still take effect after it was sent, when its response did not come: a constant of the
     /// service. Deletes, re-creation, repair and undo wait until it has passed.
     const REQUEST_WINDOW: Duration;
@@ -49,7 +49,7 @@ pub trait Step: Send + Sync + 'static {
     /// Whether the kind uses `auxiliary`.
     const AUXILIARY: bool = false;
     /// Why undo always keeps what this kind created; `None`: undo deletes it.
-    const KEEPS: Option<&'static str> = None;
+    const RETAIN_ON_UNDO: Option<&'static str> = None;
     /// Whether the kind supports `ensure: absent`: it can find and delete the resource, whichever run or person
     /// created it.
     const REMOVABLE: bool = false;
@@ -61,11 +61,11 @@ pub trait Step: Send + Sync + 'static {
     const UNDO_BEFORE: &'static [&'static str] = &[];
     /// The delete delay: how long the resource must stay after other deletes of the same run. With `ensure: absent` it
     /// also counts from the start of the step, because other runs may have deleted something; `None`: no delay.
-    const DWELL: Option<Dwell> = None;
+    const DELETE_DELAY: Option<DeleteDelay> = None;
     /// Alternative sets of parameters: exactly one of the sets is given, and all of it.
-    const FORMS: &'static [&'static [&'static str]] = &[];
+    const EXACTLY_ONE_OF: &'static [&'static [&'static str]] = &[];
     /// Parameters that no write depends on: a hand-over omits those whose values are not known yet.
-    const ONLY_CHECKED: &'static [&'static str] = &[];
+    const READ_ONLY_PARAMS: &'static [&'static str] = &[];
 
     /// Parameters whose fields may hold a secret as their whole value; the kind reads the secret when it sends the
     /// request.
@@ -76,7 +76,7 @@ pub trait Step: Send + Sync + 'static {
     const GUARDS: Option<&'static str> = None;
 
     /// Outputs that keep changing after the step is done: `verify` does not compare them with the proven values.
-    const MOVING: &'static [&'static str] = &[];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &[];
 
     /// Parameters, after references are resolved.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
@@ -166,14 +166,14 @@ pub trait Step: Send + Sync + 'static {
 
     /// The wait that the step will enter whatever its parameters: reported before a run, while they are unknown.
     /// `identity` acts.
-    fn foreseen(&self, identity: &Identity) -> Option<Wait> {
+    fn planned_steps(&self, identity: &Identity) -> Option<Wait> {
         let _ = identity;
         None
     }
 
     /// Permissions that the acting identity and the auxiliary identity need for the reads and the write. Reads and
     /// sends nothing.
-    fn rights(&self, cx: &StepCx<'_>, params: &Self::Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Self::Params) -> Result<Vec<Permission>, StepError> {
         let _ = (cx, params);
         Ok(Vec::new())
     }
@@ -206,7 +206,7 @@ impl Misfit {
 
 /// A delete delay: how long a resource must stay after the run's last delete before it is deleted itself, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dwell {
+pub struct DeleteDelay {
     /// How long.
     pub after: Duration,
     /// Why, for the person who waits: "removed sooner, …".

@@ -43,7 +43,7 @@ pub struct Approvers {
 
 impl WaitKind {
     /// Whether a person has to act before the wait ends; the other kinds end by themselves.
-    pub fn needs_somebody(self) -> bool {
+    pub fn needs_a_person(self) -> bool {
         match self {
             WaitKind::Person | WaitKind::Approval | WaitKind::Credential | WaitKind::Permission => true,
             WaitKind::Remote
@@ -77,7 +77,7 @@ pub struct Wait {
     pub otherwise: Option<String>,
     /// Time until the next check; `None`: the engine's schedule for the kind of wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub look_again: Option<Duration>,
+    pub next_check: Option<Duration>,
     /// For an approval: who may approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvers: Option<Approvers>,
@@ -96,7 +96,7 @@ impl Wait {
             action: None,
             link: None,
             otherwise: None,
-            look_again: None,
+            next_check: None,
             approvers: None,
             refused: false,
         }
@@ -159,8 +159,8 @@ impl Wait {
 
     /// Sets the time until the next check.
     #[must_use]
-    pub fn look_again(mut self, after: Duration) -> Self {
-        self.look_again = Some(after);
+    pub fn next_check(mut self, after: Duration) -> Self {
+        self.next_check = Some(after);
         self
     }
 }

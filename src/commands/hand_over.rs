@@ -1,7 +1,7 @@
 //! `hand-over`: the remaining tasks of an identity, for the person who has its credential.
 
 use clap::ValueEnum;
-use twinspan_engine::{Backend, Foreseen, Goal, Outlook, RunState, SystemClock, foresee};
+use twinspan_engine::{Backend, Goal, PlannedStep, PlannedTask, RunState, SystemClock, foresee};
 use twinspan_plans::nearest;
 
 use crate::app::App;
@@ -42,16 +42,16 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let backend = app.existing()?;
     let run = run_reference::find_or_only(&*backend, args.run.run.as_deref()).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
-    let foreseen = match goes_forward(&state) {
+    let planned_steps = match goes_forward(&state) {
         true => foresee(&state, step_kinds::live(app)?.as_ref(), &SystemClock),
         false => Vec::new(),
     };
-    let named = |step: &Foreseen| match &step.outlook {
-        Outlook::Known(said) => said.actor.as_deref() == Some(&args.identity),
-        Outlook::NotYet(_) => false,
+    let named = |step: &PlannedStep| match &step.planned_task {
+        PlannedTask::Known(said) => said.actor.as_deref() == Some(&args.identity),
+        PlannedTask::NotYet(_) => false,
     };
     let known: Vec<&str> = state.plan().identities.iter().map(|identity| identity.name.as_str()).collect();
-    if !known.contains(&args.identity.as_str()) && !foreseen.iter().any(named) {
+    if !known.contains(&args.identity.as_str()) && !planned_steps.iter().any(named) {
         let message = format!("plan {} has no identity {}", state.name(), args.identity);
         let error = CommandError::not_found(message);
         return Err(match nearest(&args.identity, known.iter().copied()) {
@@ -59,7 +59,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
             None => error.hint(format!("it has: {}", known.join(", "))),
         });
     }
-    let view = HandOverView::new(&state, run, &args.identity, foreseen);
+    let view = HandOverView::new(&state, run, &args.identity, planned_steps);
     match args.format {
         Format::Text => ui.data(&view, || hand_over::text(&view, ui.width()))?,
         Format::Az => ui.text(&Text::document(&hand_over::az(&view)))?,

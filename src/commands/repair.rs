@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use twinspan_engine::{
-    Backend, DriveOptions, NotRepairable, Performer, RunId, RunState, Seq, Signal, SignalId, SignalRow,
-    Standing, StepKey, SystemClock, mends,
+    Backend, DriftState, DriveOptions, NotRepairable, Performer, RunId, RunState, Seq, Signal, SignalId,
+    SignalRow, StepKey, SystemClock, repairs,
 };
 
 use crate::app::App;
@@ -40,7 +40,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let run = run_reference::find_or_latest(&*reader, args.of.run.as_deref()).await?;
     let step = signals::step(&reader, run, &args.of.step).await?;
     let state = reader.load(run).await.map_err(failures::backend)?;
-    mends(&state, &step).map_err(not_repairable)?;
+    repairs(&state, &step).map_err(not_repairable)?;
     drop(reader);
     let registry = step_kinds::live(app)?;
     let backend = app.open(Arc::clone(&registry))?;
@@ -49,13 +49,13 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     ui.talk(&format!("checking run {STRONG}{}{STRONG:#} ({run}) of {}", run.short(), state.name()));
     let found = verification::of(app, &backend, &performer, run, args.reason.reason.clone()).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
-    let mends = mends(&state, &step).map_err(not_repairable)?;
-    if mends.is_empty() {
+    let repairs = repairs(&state, &step).map_err(not_repairable)?;
+    if repairs.is_empty() {
         let view =
             VerificationView::new(run, state.name(), found.began, &found.findings, found.remark, Vec::new());
         return nothing_to_do(ui, &state, run, &step, &view);
     }
-    let preview = RepairView::new(run, &state, &step, &mends);
+    let preview = RepairView::new(run, &state, &step, &repairs);
     let (changes, width) = (preview.changes_something(), ui.talk_width());
     if changes && !args.yes && !ui.interactive() {
         let refused = CommandError::usage("repair changes resources, and no terminal is there to confirm it")
@@ -72,7 +72,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     if changes && !args.yes && !ui.confirm(&format!("Repair {step} in run {}?", run.short())) {
         return Err(CommandError::usage("not confirmed; nothing was changed"));
     }
-    let signal = Signal::Repair { step: step.clone(), mends };
+    let signal = Signal::Repair { step: step.clone(), repairs };
     let row = SignalRow { id: SignalId::new(), run, actor: app.actor(), reason: args.reason.reason, signal };
     backend.signal(row).await.map_err(failures::backend)?;
     ui.talk(&format!("repairing {step} in run {STRONG}{}{STRONG:#} ({run})", run.short()));
@@ -108,9 +108,9 @@ fn nothing_to_do(
     view: &VerificationView,
 ) -> Result<Exit, CommandError> {
     ui.data(view, || view.text(ui.width()))?;
-    let standing = state.find(step).and_then(|item| item.standing()).map(|(_, standing)| standing);
-    match standing {
-        Some(Standing::Unreadable { .. }) => {
+    let drift = state.find(step).and_then(|item| item.drift()).map(|(_, drift)| drift);
+    match drift {
+        Some(DriftState::Unreadable { .. }) => {
             ui.talk(&format!("{step} could not be read: whether it has to be repaired is not known"));
             Ok(Exit::Waiting)
         }

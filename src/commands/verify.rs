@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use twinspan_engine::{
-    Backend, Filter, Finding, Performer, RunId, RunState, RunStatus, SqliteBackend, SystemClock, mends,
+    Backend, Filter, Finding, Performer, RunId, RunState, RunStatus, SqliteBackend, SystemClock, repairs,
 };
 
 use crate::app::App;
@@ -75,8 +75,9 @@ async fn of(
 
 /// Suggested commands after drift: the repair of the first repairable step, else its evidence.
 pub(crate) fn helps(state: &RunState, run: RunId, findings: &[Finding]) -> Vec<String> {
-    let drifted = || findings.iter().filter(|finding| finding.standing.is_drift());
-    let repaired = |finding: &&Finding| mends(state, &finding.step).is_ok_and(|mends| !mends.is_empty());
+    let drifted = || findings.iter().filter(|finding| finding.drift.is_drift());
+    let repaired =
+        |finding: &&Finding| repairs(state, &finding.step).is_ok_and(|repairs| !repairs.is_empty());
     let (verb, first) = match (drifted().find(repaired), drifted().next()) {
         (Some(finding), _) => ("repair", finding),
         (None, Some(finding)) => ("why", finding),

@@ -116,7 +116,7 @@ fn refusal(path: &Path, facts: Facts, is_folder: bool, problem: Problem, account
     let Facts { owner, group, mode } = facts;
     let mode = mode & 0o7777;
     let word = twinspan_encode::sh::word(&shown.to_string());
-    let (why, mend) = match problem {
+    let (why, repair) = match problem {
         Problem::Owner => (
             format!("belongs to uid {owner}, and neither to you (uid {}) nor to root", account.user),
             format!("if it is yours: sudo chown {} {word}", account.user),
@@ -128,7 +128,7 @@ fn refusal(path: &Path, facts: Facts, is_folder: bool, problem: Problem, account
     };
     let holds = if is_folder { "; its twinspan.toml is not read" } else { "; it is not read" };
     CommandError::usage(format!("the configuration cannot be trusted: {what} {why}{holds}"))
-        .hint(mend)
+        .hint(repair)
         .hint("or name the configuration to use with --config FILE (--config /dev/null: none)")
 }
 

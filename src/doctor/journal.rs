@@ -16,7 +16,7 @@ use crate::{failures, step_kinds};
 
 /// Facts of the journal that other checks use.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct CheckResult {
     /// Whether there is no journal.
     pub(super) missing: bool,
     /// Time of the newest event of all runs.
@@ -26,28 +26,28 @@ pub(crate) struct Found {
 }
 
 /// Checks the journal.
-pub(super) async fn check(app: &App, path: &Path, checks: &mut Vec<Check>) -> Found {
+pub(super) async fn check(app: &App, path: &Path, checks: &mut Vec<Check>) -> CheckResult {
     let there = crate::app::is_there(path);
     if let Err(error) = &there {
         checks.push(Check::failed("journal", error));
-        return Found::default();
+        return CheckResult::default();
     }
     if !there.unwrap_or(false) {
         checks.push(Check::note("journal", format!("there is none at {}: `run` creates it", path.display())));
-        return Found { missing: true, ..Found::default() };
+        return CheckResult { missing: true, ..CheckResult::default() };
     }
     let sharing = match app.sharing(path) {
         Ok(sharing) => sharing,
         Err(error) => {
             checks.push(Check::failed("permissions", &error));
-            return Found::default();
+            return CheckResult::default();
         }
     };
     let examined = match examine_journal(path, &sharing) {
         Ok(examined) => examined,
         Err(error) => {
             checks.push(Check::failed("journal", &failures::backend(error)));
-            return Found::default();
+            return CheckResult::default();
         }
     };
     checks.push(Check::ok(
@@ -70,7 +70,7 @@ pub(super) async fn check(app: &App, path: &Path, checks: &mut Vec<Check>) -> Fo
         Ok(backend) => check_records(&backend, checks).await,
         Err(error) => {
             checks.push(Check::failed("record", &failures::backend(error)));
-            Found::default()
+            CheckResult::default()
         }
     }
 }
@@ -123,7 +123,7 @@ fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, che
         for wider in &examined.wider {
             modes.entry(wider.wanted).or_default().push(word(&wider.path.display().to_string()).to_string());
         }
-        let mend: Vec<String> =
+        let repair: Vec<String> =
             modes.iter().map(|(mode, paths)| format!("chmod {mode:o} {}", paths.join(" "))).collect();
         let who = match sharing.group() {
             Some(group) => {
@@ -131,7 +131,7 @@ fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, che
             }
             None => "others on this machine may read the journal".to_owned(),
         };
-        checks.push(Check::wrong("permissions", format!("{who}: {}", open.join("; ")), mend.join(" && ")));
+        checks.push(Check::wrong("permissions", format!("{who}: {}", open.join("; ")), repair.join(" && ")));
         return;
     }
     checks.push(match sharing.group() {
@@ -163,15 +163,16 @@ const KEEP_A_COPY: &str =
     "keep a copy of the file and its -wal; restore the last good backup, or report this";
 
 /// Checks the record of every run: hash chain, numbering, and that the tables agree with the events.
-async fn check_records(backend: &SqliteBackend, checks: &mut Vec<Check>) -> Found {
+async fn check_records(backend: &SqliteBackend, checks: &mut Vec<Check>) -> CheckResult {
     let runs = match backend.list(Filter::default()).await {
         Ok(runs) => runs,
         Err(error) => {
             checks.push(Check::failed("record", &failures::backend(error)));
-            return Found::default();
+            return CheckResult::default();
         }
     };
-    let mut found = Found { newest: runs.iter().map(|run| run.changed).max(), ..Found::default() };
+    let mut found =
+        CheckResult { newest: runs.iter().map(|run| run.changed).max(), ..CheckResult::default() };
     let (mut commits, mut events, mut wrong) = (0, 0, 0);
     for summary in &runs {
         let problems = match backend.verify_journal(summary.run) {

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use twinspan_encode::sh;
-use twinspan_engine::{Act, Find, Fits, Make, Removal, Request, Variable};
+use twinspan_engine::{Act, Create, Find, Fits, Removal, Request, Variable};
 use twinspan_steps::GRAPH;
 use uuid::Uuid;
 
@@ -167,14 +167,14 @@ fn section(text: &mut String, view: &HandOverView, page: &Page) {
         "\nsay {}",
         quoted("Done. twinspan checks the result by itself; you need not report it.", &[])
     );
-    taking_back(text, &tasks, &variables);
+    undoing(text, &tasks, &variables);
     if page.tenant.is_some() {
         text.push_str("fi\n");
     }
 }
 
 /// Only printed: a script that deletes resources which it may not have created would be dangerous.
-fn taking_back(text: &mut String, tasks: &[&TaskView], variables: &[Variable]) {
+fn undoing(text: &mut String, tasks: &[&TaskView], variables: &[Variable]) {
     let print = "printf '%s\\n'";
     let _ = writeln!(text, "{print} 'To undo it, in this order:'");
     for task in tasks.iter().rev() {
@@ -211,7 +211,7 @@ fn act(text: &mut String, act: &Act, variables: &[Variable]) {
                 quoted(named, variables)
             );
         }
-        Act::Make(make) => self::make(text, make, variables),
+        Act::Create(make) => self::make(text, make, variables),
         Act::Remove(removal) => remove(text, removal, variables),
         Act::Command(_) | Act::Person { .. } => {}
     }
@@ -240,7 +240,7 @@ fn remove(text: &mut String, removal: &Removal, variables: &[Variable]) {
     text.push_str("  say '  deleted'\nelse\n  say '  it does not exist'\nfi\n");
 }
 
-fn make(text: &mut String, make: &Make, variables: &[Variable]) {
+fn make(text: &mut String, make: &Create, variables: &[Variable]) {
     look(text, &make.look, variables);
     let indent = if make.look.is_empty() { "" } else { "  " };
     if !make.look.is_empty() {

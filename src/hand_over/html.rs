@@ -98,7 +98,7 @@ fn section(text: &mut String, task: &TaskView, variables: &[Variable]) {
     }
     for act in &task.task.acts {
         match act {
-            Act::Make(make) => {
+            Act::Create(make) => {
                 let mut sent = shown(&request(&make.write));
                 if let Some(tenant) = &make.write.auxiliary {
                     let _ =

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use twinspan_engine::{Act, Find, Make, Request, RunId, Task, Variable};
+use twinspan_engine::{Act, Create, Find, Request, RunId, Task, Variable};
 use twinspan_steps::GRAPH;
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ pub(crate) fn line(task: &Task, all: &[&Task], run: RunId) -> Option<String> {
                 let (asked, missing) = (line.asked(ask, find)?, quoted(missing, &[]));
                 commands.push(format!("{{ [ -n {asked} ] || {{ echo {missing} >&2; false; }}; }}"));
             }
-            Act::Make(make) => commands.push(line.make(make, named || make.write.verb != "PUT")?),
+            Act::Create(make) => commands.push(line.make(make, named || make.write.verb != "PUT")?),
             Act::Remove(removal) => commands.push(line.sent(&removal.request)?),
             Act::Command(command) => commands.push(command.clone()),
             Act::Person { .. } => return None,
@@ -43,7 +43,7 @@ pub(crate) fn line(task: &Task, all: &[&Task], run: RunId) -> Option<String> {
 fn told(act: &Act) -> Option<&Variable> {
     match act {
         Act::Learn { variable, .. } | Act::Name { variable, .. } => Some(variable),
-        Act::Make(make) => make.yields.as_ref().map(|(variable, _)| variable),
+        Act::Create(make) => make.yields.as_ref().map(|(variable, _)| variable),
         Act::Remove(removal) => removal.found.as_ref(),
         Act::Require { .. } | Act::Command(_) | Act::Person { .. } => None,
     }
@@ -93,7 +93,7 @@ impl Line<'_> {
             Act::Learn { ask, find, .. } => self.asked(ask, find)?,
             // Any name is valid. It differs in each preview, because the stand-ins in its text do.
             Act::Name { namespace, text, .. } => Uuid::new_v5(namespace, text.as_bytes()).to_string(),
-            Act::Make(Make { look, .. }) => self.first(look)?,
+            Act::Create(Create { look, .. }) => self.first(look)?,
             Act::Remove(removal) => self.first(&removal.look)?,
             Act::Require { .. } | Act::Command(_) | Act::Person { .. } => return None,
         };
@@ -114,7 +114,7 @@ impl Line<'_> {
         Some(format!("\"$({sent} --query {query} --output tsv)\""))
     }
 
-    fn make(&mut self, make: &Make, once: bool) -> Option<String> {
+    fn make(&mut self, make: &Create, once: bool) -> Option<String> {
         let mut looks = Vec::new();
         for (ask, find) in make.look.iter().filter(|_| once) {
             looks.push(format!("[ -n {} ]", self.asked(ask, find)?));

@@ -10,7 +10,7 @@ use twinspan_engine::{Act, Task};
 pub(super) fn without(mut task: Task, short: &str) -> Task {
     for act in &mut task.acts {
         let request = match act {
-            Act::Make(make) => &mut make.write,
+            Act::Create(make) => &mut make.write,
             Act::Remove(removal) => &mut removal.request,
             Act::Learn { .. }
             | Act::Require { .. }

@@ -1,7 +1,7 @@
 //! The hand-over pages: the tasks of an identity, grouped by tenant.
 
 use serde::Serialize;
-use twinspan_engine::{Act, Foreseen, HandOver, Identity, Outlook, RunId, RunState, Task, Variable};
+use twinspan_engine::{Act, HandOver, Identity, PlannedStep, PlannedTask, RunId, RunState, Task, Variable};
 use twinspan_plans::Plan;
 
 use super::marker;
@@ -34,7 +34,7 @@ pub(crate) struct Page {
     /// Steps whose tasks cannot be described yet.
     pub(crate) not_yet: Vec<Later>,
     /// Steps that only read: twinspan does them as soon as it can sign in.
-    pub(crate) looks: Vec<Look>,
+    pub(crate) looks: Vec<PageStyle>,
 }
 
 /// One task.
@@ -60,31 +60,31 @@ pub(crate) struct Later {
 
 /// A step that only reads.
 #[derive(Debug, Serialize)]
-pub(crate) struct Look {
+pub(crate) struct PageStyle {
     pub(crate) step: String,
     pub(crate) why: String,
 }
 
 impl HandOverView {
     /// The tasks of `identity` among the planned changes.
-    pub(crate) fn new(state: &RunState, run: RunId, identity: &str, foreseen: Vec<Foreseen>) -> Self {
+    pub(crate) fn new(state: &RunState, run: RunId, identity: &str, planned_steps: Vec<PlannedStep>) -> Self {
         let plan = state.plan();
         let mut pages: Vec<Page> = Vec::new();
-        for step in foreseen.into_iter().filter(|step| is_of(step, identity)) {
+        for step in planned_steps.into_iter().filter(|step| is_of(step, identity)) {
             let page = page_of(&mut pages, step.identities.first());
             let node = plan.node(step.node);
             let why = node.title.clone().unwrap_or_else(|| node.id.clone());
             let step_name = step.key.to_string();
-            match step.outlook {
-                Outlook::Known(said) => match *said {
+            match step.planned_task {
+                PlannedTask::Known(said) => match *said {
                     HandOver { task: Some(task), proof, .. } => {
                         let task = marker::without(task, &run.short());
                         let after = step.after.iter().map(ToString::to_string).collect();
                         page.tasks.push(TaskView { step: step_name, why, task, proof, after });
                     }
-                    _ => page.looks.push(Look { step: step_name, why }),
+                    _ => page.looks.push(PageStyle { step: step_name, why }),
                 },
-                Outlook::NotYet(until) => page.not_yet.push(Later { step: step_name, why, until }),
+                PlannedTask::NotYet(until) => page.not_yet.push(Later { step: step_name, why, until }),
             }
         }
         for page in &mut pages {
@@ -114,7 +114,7 @@ impl HandOverView {
 impl TaskView {
     /// Whether a script does at least a part of the task.
     pub(crate) fn is_scripted(&self) -> bool {
-        self.task.acts.iter().any(|act| matches!(act, Act::Make(_) | Act::Remove(_)))
+        self.task.acts.iter().any(|act| matches!(act, Act::Create(_) | Act::Remove(_)))
     }
 }
 
@@ -133,7 +133,7 @@ impl Page {
         let acts = self.tasks.iter().flat_map(|task| &task.task.acts);
         acts.filter_map(|act| match act {
             Act::Learn { variable, .. } | Act::Name { variable, .. } => Some(variable.clone()),
-            Act::Make(make) => make.yields.as_ref().map(|(variable, _)| variable.clone()),
+            Act::Create(make) => make.yields.as_ref().map(|(variable, _)| variable.clone()),
             Act::Remove(removal) => removal.found.clone(),
             Act::Require { .. } | Act::Command(_) | Act::Person { .. } => None,
         })
@@ -142,9 +142,10 @@ impl Page {
 }
 
 /// Whether the identity acts in the step, or the kind of the step names it as actor.
-fn is_of(step: &Foreseen, identity: &str) -> bool {
+fn is_of(step: &PlannedStep, identity: &str) -> bool {
     let acts = step.identities.first().is_some_and(|first| first.name == identity);
-    let named = matches!(&step.outlook, Outlook::Known(said) if said.actor.as_deref() == Some(identity));
+    let named =
+        matches!(&step.planned_task, PlannedTask::Known(said) if said.actor.as_deref() == Some(identity));
     acts || named
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use twinspan_encode::powershell;
-use twinspan_engine::{Act, Find, Fits, Make, Removal, Request, Variable};
+use twinspan_engine::{Act, Create, Find, Fits, Removal, Request, Variable};
 use twinspan_steps::GRAPH;
 
 use super::page::{HandOverView, Page, TaskView};
@@ -184,7 +184,7 @@ fn act(text: &mut String, act: &Act, variables: &[Variable]) {
             let named = quoted(named, variables);
             let _ = writeln!(text, "${} = New-NamedGuid '{namespace}' {named}", variable.name);
         }
-        Act::Make(make) => self::make(text, make, variables),
+        Act::Create(make) => self::make(text, make, variables),
         Act::Remove(removal) => remove(text, removal, variables),
         Act::Command(_) | Act::Person { .. } => {}
     }
@@ -214,7 +214,7 @@ fn remove(text: &mut String, removal: &Removal, variables: &[Variable]) {
     text.push_str("    Write-Host '  deleted'\n} else {\n    Write-Host '  it does not exist'\n}\n");
 }
 
-fn make(text: &mut String, make: &Make, variables: &[Variable]) {
+fn make(text: &mut String, make: &Create, variables: &[Variable]) {
     look(text, &make.look, variables);
     text.push_str("if ($found) {\n    Write-Host \"  it exists: $(Shown $found)\"\n} else {\n");
     let request = &make.write;

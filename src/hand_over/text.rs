@@ -76,7 +76,7 @@ fn section(text: &mut view::Page, task: &TaskView, variables: &[Variable]) {
     }
     for act in &task.task.acts {
         match act {
-            Act::Make(make) => {
+            Act::Create(make) => {
                 line("sends", &request(&make.write));
                 if let Some(body) = &make.write.body {
                     line("", &words::body(body));

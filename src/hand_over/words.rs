@@ -84,7 +84,7 @@ pub(super) fn left_out(page: &super::page::Page) -> Vec<String> {
         let what = task.task.acts.iter().find_map(|act| match act {
             Act::Person { .. } => Some("only a person can do it".to_owned()),
             Act::Command(command) => Some(format!("the operator of the plan records it: {command}")),
-            Act::Learn { .. } | Act::Require { .. } | Act::Name { .. } | Act::Make(_) | Act::Remove(_) => {
+            Act::Learn { .. } | Act::Require { .. } | Act::Name { .. } | Act::Create(_) | Act::Remove(_) => {
                 None
             }
         })?;

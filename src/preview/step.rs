@@ -1,7 +1,7 @@
 //! The planned change of one step.
 
 use serde::Serialize;
-use twinspan_engine::{Decision, Difference, Previewed, Prospect, RunId, StepError, Wait, WaitKind};
+use twinspan_engine::{Decision, Difference, PlannedChange, Previewed, RunId, StepError, Wait, WaitKind};
 use twinspan_plans::Plan;
 
 use super::Refusals;
@@ -49,7 +49,7 @@ pub(super) enum State {
     Unchanged,
     WouldCreate,
     WouldChange,
-    WouldRemove,
+    WouldDelete,
     Waits,
     NeedsDecision,
     Unknown,
@@ -109,36 +109,36 @@ impl StepView {
             why: None,
             error: None,
         };
-        view.state = match &step.standing {
-            Prospect::ConditionFalse => State::ConditionFalse,
-            Prospect::Unchanged => State::Unchanged,
-            Prospect::WouldCreate { gate } => {
+        view.state = match &step.planned {
+            PlannedChange::ConditionFalse => State::ConditionFalse,
+            PlannedChange::Unchanged => State::Unchanged,
+            PlannedChange::WouldCreate { gate } => {
                 view.wait = gate.as_ref().map(|gate| WaitWords::new(gate, run));
                 State::WouldCreate
             }
-            Prospect::WouldRemove { gate } => {
+            PlannedChange::WouldDelete { gate } => {
                 view.wait = gate.as_ref().map(|gate| WaitWords::new(gate, run));
-                State::WouldRemove
+                State::WouldDelete
             }
-            Prospect::WouldChange { differences, decision } => {
+            PlannedChange::WouldChange { differences, decision } => {
                 view.differences.clone_from(differences);
                 view.decision = Some(Decision { differences: Vec::new(), ..decision.clone() });
                 State::WouldChange
             }
-            Prospect::Waits(wait) => {
+            PlannedChange::Waits(wait) => {
                 view.wait = Some(WaitWords::new(wait, run));
                 State::Waits
             }
-            Prospect::NeedsDecision(decision) => {
+            PlannedChange::NeedsDecision(decision) => {
                 view.differences.clone_from(&decision.differences);
                 view.decision = Some(Decision { differences: Vec::new(), ..decision.clone() });
                 State::NeedsDecision
             }
-            Prospect::Unknown { why } => {
+            PlannedChange::Unknown { why } => {
                 view.why = Some(refusals.shortened(why));
                 State::Unknown
             }
-            Prospect::Fails(error) => {
+            PlannedChange::Fails(error) => {
                 view.error = Some(error.clone());
                 State::Fails
             }

@@ -4,9 +4,11 @@
 
 use serde::Serialize;
 use twinspan_encode::sh;
-use twinspan_engine::{Act, Identity, Previewed, Prospect, RunId, Task, Wait, WaitKind};
+use twinspan_engine::{Act, Identity, PlannedChange, Previewed, RunId, Task, Wait, WaitKind};
 use twinspan_plans::Plan;
-use twinspan_steps::readiness::{Allowance, Ending, Entrance, Place, Readiness, Rival, Rivals};
+use twinspan_steps::readiness::{
+    Allowance, ConflictingManager, Ending, Entrance, Readiness, ScopeConflicts, TargetScope,
+};
 use twinspan_steps::who;
 
 use crate::hand_over;
@@ -106,17 +108,19 @@ pub(super) fn of(
             Entrance::SignedIn(_) | Entrance::NoAnswer(_) => {}
         }
     }
-    let places: Vec<&Place> = ready.places.iter().filter(|place| in_tenant(&place.identity)).collect();
+    let places: Vec<&TargetScope> = ready.places.iter().filter(|place| in_tenant(&place.identity)).collect();
     let giver = giver(plan, tenant, steps);
     tasks.extend(places.iter().filter_map(|place| of_place(place, giver.as_deref())));
-    for rivals in ready.rivals.iter().filter(|rivals| in_tenant(&rivals.identity)) {
-        tasks.extend(rivals.found.iter().map(|rival| TaskView {
-            steps: vec![rivals.step.clone()],
-            command: Some(rival.command.clone()),
-            portal: Some(rival.portal.clone()),
-            least_privilege: rival.least_privilege.clone(),
-            otherwise: rival.otherwise.clone(),
-            ..TaskView::new(&rival.owner, rival_words(rivals, rival))
+    for scope_conflicts in
+        ready.scope_conflicts.iter().filter(|scope_conflicts| in_tenant(&scope_conflicts.identity))
+    {
+        tasks.extend(scope_conflicts.found.iter().map(|conflicting_manager| TaskView {
+            steps: vec![scope_conflicts.step.clone()],
+            command: Some(conflicting_manager.command.clone()),
+            portal: Some(conflicting_manager.portal.clone()),
+            least_privilege: conflicting_manager.least_privilege.clone(),
+            otherwise: conflicting_manager.otherwise.clone(),
+            ..TaskView::new(&conflicting_manager.owner, rival_words(scope_conflicts, conflicting_manager))
         }));
     }
     for step in steps.iter().filter(|step| step.identities.first().is_some_and(in_tenant)) {
@@ -125,17 +129,17 @@ pub(super) fn of(
     gathered(tasks)
 }
 
-fn rival_words(rivals: &Rivals, rival: &Rival) -> String {
-    let then = match rival.connection {
+fn rival_words(scope_conflicts: &ScopeConflicts, conflicting_manager: &ConflictingManager) -> String {
+    let then = match conflicting_manager.connection {
         Some(_) => "if so, delete its connection",
         None => "if so, remove it from the scope of that network manager",
     };
     format!(
         "Decide whether this plan is to manage {}, and {then}: {} manages it through {}; {}",
-        rivals.scope.words(),
-        rival.network_manager.rsplit('/').next().unwrap_or_default(),
-        rival.through,
-        rival.means
+        scope_conflicts.scope.words(),
+        conflicting_manager.network_manager.rsplit('/').next().unwrap_or_default(),
+        conflicting_manager.through,
+        conflicting_manager.means
     )
 }
 
@@ -180,7 +184,7 @@ fn too_early(task: &Task) -> Option<String> {
         .acts
         .iter()
         .filter_map(|act| match act {
-            Act::Make(make) => Some(make.not_yet),
+            Act::Create(make) => Some(make.not_yet),
             _ => None,
         })
         .flatten()
@@ -197,7 +201,7 @@ fn is_of_a_person(task: &Task) -> bool {
 
 fn open_steps<'a>(steps: &[&'a Previewed], identity: &Identity) -> Vec<&'a Previewed> {
     let own = |step: &&&Previewed| {
-        !step.standing.is_met() && step.identities.first().is_some_and(|first| first == identity)
+        !step.planned.is_met() && step.identities.first().is_some_and(|first| first == identity)
     };
     steps.iter().filter(own).copied().collect()
 }
@@ -216,7 +220,7 @@ fn giver(plan: &Plan, tenant: &str, steps: &[&Previewed]) -> Option<String> {
 }
 
 /// The task for missing or ending permissions at one place.
-fn of_place(place: &Place, giver: Option<&str>) -> Option<TaskView> {
+fn of_place(place: &TargetScope, giver: Option<&str>) -> Option<TaskView> {
     let name = who(&place.identity);
     match &place.allowance {
         // The plan assigns the role itself.
@@ -276,8 +280,8 @@ fn role_words(role: Option<&str>) -> String {
 }
 
 /// The task that a step's own wait describes, unless another task covers it.
-fn of_step(step: &Previewed, places: &[&Place], told: &[&Identity]) -> Option<TaskView> {
-    let Prospect::Waits(wait) = &step.standing else { return None };
+fn of_step(step: &Previewed, places: &[&TargetScope], told: &[&Identity]) -> Option<TaskView> {
+    let PlannedChange::Waits(wait) = &step.planned else { return None };
     let identity = step.identities.first()?;
     let told = match wait.kind {
         // Only that person can do it, with any sign-in.

@@ -5,7 +5,9 @@
 use serde::Serialize;
 use twinspan_engine::{Previewed, RunId};
 use twinspan_plans::Plan;
-use twinspan_steps::readiness::{Allowance, Entrance, Place, Readiness, Rival, Rivals, SignIn};
+use twinspan_steps::readiness::{
+    Allowance, ConflictingManager, Entrance, Readiness, ScopeConflicts, SignIn, TargetScope,
+};
 
 use super::Refusals;
 use super::step::WaitWords;
@@ -16,7 +18,7 @@ use super::tasks::{self, TaskView};
 pub(super) struct TenantView {
     pub(super) tenant: String,
     pub(super) sign_ins: Vec<SignInView>,
-    pub(super) rights: Vec<RightsView>,
+    pub(super) permissions: Vec<RightsView>,
     /// Scopes that are to be connected.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) scopes: Vec<ScopeView>,
@@ -66,7 +68,7 @@ pub(super) struct ScopeView {
     pub(super) scope: String,
     pub(super) step: String,
     /// Other network managers that manage the scope or request it.
-    pub(super) managers: Vec<Rival>,
+    pub(super) managers: Vec<ConflictingManager>,
     /// The subscriptions that were searched.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) looked: Vec<String>,
@@ -96,10 +98,10 @@ impl TenantView {
             sign_ins: of(&ready.sign_ins, tenant, |one| &one.identity)
                 .map(|one| SignInView::new(one, run))
                 .collect(),
-            rights: of(&ready.places, tenant, |one| &one.identity)
+            permissions: of(&ready.places, tenant, |one| &one.identity)
                 .map(|place| RightsView::new(place, refusals))
                 .collect(),
-            scopes: of(&ready.rivals, tenant, |one| &one.identity).map(ScopeView::new).collect(),
+            scopes: of(&ready.scope_conflicts, tenant, |one| &one.identity).map(ScopeView::new).collect(),
             tasks: tasks::of(plan, tenant, steps, ready, run),
         };
         tenants.into_iter().map(view).collect()
@@ -140,7 +142,7 @@ impl SignInView {
 }
 
 impl RightsView {
-    fn new(place: &Place, refusals: &Refusals) -> Self {
+    fn new(place: &TargetScope, refusals: &Refusals) -> Self {
         let allowance = match &place.allowance {
             Allowance::Unknown { why } => Allowance::Unknown { why: refusals.shortened(why) },
             known => known.clone(),
@@ -157,13 +159,13 @@ impl RightsView {
 }
 
 impl ScopeView {
-    fn new(rivals: &Rivals) -> Self {
+    fn new(scope_conflicts: &ScopeConflicts) -> Self {
         ScopeView {
-            scope: rivals.scope.path().to_owned(),
-            step: rivals.step.clone(),
-            managers: rivals.found.clone(),
-            looked: rivals.looked.clone(),
-            unknown: (!rivals.not_looked.is_empty()).then(|| rivals.not_looked.join("; ")),
+            scope: scope_conflicts.scope.path().to_owned(),
+            step: scope_conflicts.step.clone(),
+            managers: scope_conflicts.found.clone(),
+            looked: scope_conflicts.looked.clone(),
+            unknown: (!scope_conflicts.not_looked.is_empty()).then(|| scope_conflicts.not_looked.join("; ")),
         }
     }
 }

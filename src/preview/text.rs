@@ -91,7 +91,7 @@ impl StepView {
             State::Unchanged => (GOOD, "unchanged"),
             State::WouldCreate => (WAIT, "would create"),
             State::WouldChange => (BAD, "would change"),
-            State::WouldRemove => (BAD, "would remove"),
+            State::WouldDelete => (BAD, "would remove"),
             State::Waits => (WAIT, "waits"),
             State::NeedsDecision => (BAD, "needs decision"),
             State::Unknown => (DIM, "unknown"),
@@ -151,8 +151,8 @@ impl TenantView {
         for sign_in in &self.sign_ins {
             sign_in.write(page);
         }
-        for rights in &self.rights {
-            rights.write(page);
+        for permissions in &self.permissions {
+            permissions.write(page);
         }
         for scope in &self.scopes {
             scope.write(page);
@@ -279,11 +279,15 @@ impl RightsView {
 
 impl ScopeView {
     fn write(&self, page: &mut Page) {
-        for rival in &self.managers {
-            let state = rival.state.as_deref().map(|state| format!(", {state}")).unwrap_or_default();
+        for conflicting_manager in &self.managers {
+            let state =
+                conflicting_manager.state.as_deref().map(|state| format!(", {state}")).unwrap_or_default();
             let text = format!(
                 "{} has another network manager: {} through {}{state}; {}",
-                self.scope, rival.network_manager, rival.through, rival.means
+                self.scope,
+                conflicting_manager.network_manager,
+                conflicting_manager.through,
+                conflicting_manager.means
             );
             line(page, BAD, "conflict", &text);
         }

@@ -105,9 +105,9 @@ impl Line {
 /// What a step does now, and its next check; `None`: the step is not active any more.
 fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
     match event {
-        StepEvent::Waiting { wait, look_again, .. } => {
+        StepEvent::Waiting { wait, next_check, .. } => {
             let who = wait.who.as_deref().map(|who| format!("{who}: ")).unwrap_or_default();
-            Some((format!("waits for {who}{}", wait.what), Some(*look_again)))
+            Some((format!("waits for {who}{}", wait.what), Some(*next_check)))
         }
         StepEvent::Intended { attempt, phase: Phase::Undo, .. } => {
             Some((format!("sends its delete request, attempt {attempt}"), None))
@@ -119,12 +119,12 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         StepEvent::Accepted { attempt, .. } => {
             Some((format!("accepted at attempt {attempt}, verifying"), None))
         }
-        StepEvent::Uncertain { attempt, look_again, .. } => {
-            Some((format!("attempt {attempt} was sent, its response is unknown"), Some(*look_again)))
+        StepEvent::Uncertain { attempt, next_check, .. } => {
+            Some((format!("attempt {attempt} was sent, its response is unknown"), Some(*next_check)))
         }
-        StepEvent::StillAbsent { look_again, what, .. } => {
+        StepEvent::StillAbsent { next_check, what, .. } => {
             let what = what.as_deref().unwrap_or("not found");
-            Some((format!("{what}; confirming absence"), Some(*look_again)))
+            Some((format!("{what}; confirming absence"), Some(*next_check)))
         }
         StepEvent::RetryWait { error, failures, until, .. } => {
             Some((format!("failure {failures}: {error}"), Some(*until)))
@@ -132,7 +132,7 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         StepEvent::NotSent { .. }
         | StepEvent::SkipAsked { .. }
         | StepEvent::Approved(_)
-        | StepEvent::LookNow
+        | StepEvent::CheckNow
         | StepEvent::SlotWanted
         | StepEvent::Reopened { .. }
         | StepEvent::UndoCalledOff { .. }
@@ -146,7 +146,7 @@ fn moving(event: &StepEvent) -> Option<(String, Option<Timestamp>)> {
         | StepEvent::Skipped { .. }
         | StepEvent::Cancelled
         | StepEvent::Rejected { .. }
-        | StepEvent::Removed { .. }
+        | StepEvent::Deleted { .. }
         | StepEvent::Undone { .. }
         | StepEvent::Kept { .. }
         | StepEvent::UndoStopped { .. } => None,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use twinspan_engine::{FieldChange, Finding, RunId, RunState, Standing};
+use twinspan_engine::{DriftState, FieldChange, Finding, RunId, RunState};
 
 use super::page::Page;
 use super::step::{StepView, shortened};
@@ -14,7 +14,7 @@ use crate::ui::{BAD, DIM, GOOD, STRONG, Text, WAIT, Width};
 
 /// The result of a step's last drift check.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct StandingView {
+pub(crate) struct DriftStateView {
     /// When the check was recorded.
     at: Timestamp,
     #[serde(flatten)]
@@ -25,7 +25,7 @@ pub(crate) struct StandingView {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct FindingView {
     /// `same`, `changed`, `vanished`, `taken`, `broken`, `unreadable`.
-    pub(crate) standing: &'static str,
+    pub(crate) drift: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) what: String,
     /// Who can tell the cause, and what to do.
@@ -37,14 +37,14 @@ pub(crate) struct FindingView {
     pub(crate) is_drift: bool,
 }
 
-impl From<&Standing> for FindingView {
-    fn from(standing: &Standing) -> Self {
+impl From<&DriftState> for FindingView {
+    fn from(drift: &DriftState) -> Self {
         FindingView {
-            standing: standing.name(),
-            what: standing.what(),
-            advice: standing.advice(),
-            changes: standing.changes().to_vec(),
-            is_drift: standing.is_drift(),
+            drift: drift.name(),
+            what: drift.what(),
+            advice: drift.advice(),
+            changes: drift.changes().to_vec(),
+            is_drift: drift.is_drift(),
         }
     }
 }
@@ -60,9 +60,9 @@ impl FindingView {
     }
 }
 
-impl StandingView {
-    pub(crate) fn new(at: Timestamp, standing: &Standing) -> Self {
-        StandingView { at, finding: FindingView::from(standing) }
+impl DriftStateView {
+    pub(crate) fn new(at: Timestamp, drift: &DriftState) -> Self {
+        DriftStateView { at, finding: FindingView::from(drift) }
     }
 
     pub(crate) fn is_drift(&self) -> bool {
@@ -71,9 +71,9 @@ impl StandingView {
 
     /// `2026-… vanished: it is gone`
     pub(crate) fn words(&self) -> String {
-        let FindingView { standing, what, .. } = &self.finding;
+        let FindingView { drift, what, .. } = &self.finding;
         let what = if what.is_empty() { String::new() } else { format!(": {what}") };
-        format!("{} {standing}{what}", stamp(self.at))
+        format!("{} {drift}{what}", stamp(self.at))
     }
 
     pub(crate) fn details(&self) -> Vec<String> {
@@ -84,7 +84,7 @@ impl StandingView {
 impl StepView {
     /// Whether the last drift check found a difference from the proven state.
     pub(crate) fn has_drifted(&self) -> bool {
-        self.verified.as_ref().is_some_and(StandingView::is_drift)
+        self.verified.as_ref().is_some_and(DriftStateView::is_drift)
     }
 }
 
@@ -114,8 +114,8 @@ impl VerifiedView {
         page.line(LABEL, &format!("{BAD}{:10}{BAD:#} {when}: {drift} drifted", "verified"));
         for step in steps.iter().filter(|step| step.has_drifted()) {
             let Some(verified) = &step.verified else { continue };
-            let FindingView { standing, what, .. } = &verified.finding;
-            page.line(LABEL, &format!("{BAD}{standing:10}{BAD:#} {STRONG}{}{STRONG:#}  {what}", step.step));
+            let FindingView { drift, what, .. } = &verified.finding;
+            page.line(LABEL, &format!("{BAD}{drift:10}{BAD:#} {STRONG}{}{STRONG:#}  {what}", step.step));
         }
     }
 }
@@ -166,11 +166,11 @@ impl VerificationView {
         remark: Option<String>,
         next: Vec<String>,
     ) -> Self {
-        let count = |wanted: &dyn Fn(&Standing) -> bool| {
-            findings.iter().filter(|finding| wanted(&finding.standing)).count()
+        let count = |wanted: &dyn Fn(&DriftState) -> bool| {
+            findings.iter().filter(|finding| wanted(&finding.drift)).count()
         };
-        let drift = count(&Standing::is_drift);
-        let unreadable = count(&|standing| matches!(standing, Standing::Unreadable { .. }));
+        let drift = count(&DriftState::is_drift);
+        let unreadable = count(&|drift| matches!(drift, DriftState::Unreadable { .. }));
         let ends = match (drift, unreadable) {
             (0, 0) => Exit::Done,
             (0, _) => Exit::Waiting,
@@ -180,7 +180,7 @@ impl VerificationView {
             let read = finding.read.as_ref();
             StepFinding {
                 step: finding.step.to_string(),
-                finding: FindingView::from(&finding.standing),
+                finding: FindingView::from(&finding.drift),
                 read: read.map(|read| format!("{} {} → {}", read.verb, read.target, read.status)),
                 read_shortly: read
                     .map(|read| format!("{} {} → {}", read.verb, shortened(&read.target), read.status)),
@@ -212,14 +212,17 @@ impl VerificationView {
         let names: Vec<&str> = self
             .findings
             .iter()
-            .filter(|finding| finding.finding.standing == "same")
+            .filter(|finding| finding.finding.drift == "in-sync")
             .map(|finding| finding.step.as_str())
             .collect();
         if !names.is_empty() {
             let names = names.join(", ");
-            page.line(LABEL, &format!("{GOOD}{:10}{GOOD:#} {}: {names}", "same", counted(self.same, "step")));
+            page.line(
+                LABEL,
+                &format!("{GOOD}{:10}{GOOD:#} {}: {names}", "in sync", counted(self.same, "step")),
+            );
         }
-        for finding in self.findings.iter().filter(|finding| finding.finding.standing != "same") {
+        for finding in self.findings.iter().filter(|finding| finding.finding.drift != "in-sync") {
             finding.write(&mut page);
         }
         if let Some(remark) = &self.remark {
@@ -253,12 +256,12 @@ impl VerificationView {
 
 impl StepFinding {
     fn write(&self, page: &mut Page) {
-        let FindingView { standing, what, is_drift, .. } = &self.finding;
+        let FindingView { drift, what, is_drift, .. } = &self.finding;
         let style = if *is_drift { BAD } else { WAIT };
         let read = self.read_shortly.as_ref().map(|read| format!("  {DIM}{read}{DIM:#}")).unwrap_or_default();
         page.line(
             LABEL,
-            &format!("{style}{standing:10}{style:#} {STRONG}{}{STRONG:#}  {what}{read}", self.step),
+            &format!("{style}{drift:10}{style:#} {STRONG}{}{STRONG:#}  {what}{read}", self.step),
         );
         for line in self.finding.details() {
             page.line(LABEL, &format!("{:10} {line}", ""));
@@ -301,7 +304,7 @@ impl VerificationsView {
         let rows = self.runs.iter().map(|run| {
             let steps = run.findings.iter().filter(|finding| finding.finding.is_drift);
             let steps: Vec<String> =
-                steps.map(|finding| format!("{} ({})", finding.step, finding.finding.standing)).collect();
+                steps.map(|finding| format!("{} ({})", finding.step, finding.finding.drift)).collect();
             [
                 run.short.clone(),
                 run.name.clone(),

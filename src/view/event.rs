@@ -130,12 +130,12 @@ impl Words {
                 let absent = if evidence.is_of_absence() { "absent, as wanted; " } else { "" };
                 Words::new("unchanged", GOOD, format!("{absent}{}", proof(evidence)))
             }
-            StepEvent::Waiting { wait, look_again, .. } => {
+            StepEvent::Waiting { wait, next_check, .. } => {
                 let who = wait.who.as_deref().map(|who| format!("{who}: ")).unwrap_or_default();
                 Words::new(
                     "waiting",
                     WAIT,
-                    format!("{who}{}; checking again {}", wait.what, ahead(at, *look_again)),
+                    format!("{who}{}; checking again {}", wait.what, ahead(at, *next_check)),
                 )
             }
             StepEvent::NeedsDecision { decision, .. } => Words::new("decide", BAD, decision.what.clone()),
@@ -159,15 +159,15 @@ impl Words {
             StepEvent::StillAbsent { what: None, .. } => {
                 Words::quiet("absent", "not found; confirming absence")
             }
-            StepEvent::StillAbsent { what: Some(what), look_again, .. } => Words::new(
+            StepEvent::StillAbsent { what: Some(what), next_check, .. } => Words::new(
                 "absent",
                 WAIT,
-                format!("{what}; confirming absence, checking again {}", ahead(at, *look_again)),
+                format!("{what}; confirming absence, checking again {}", ahead(at, *next_check)),
             ),
             StepEvent::RetryWait { error, failures, until, .. } => {
                 Words::new("retry", WAIT, format!("{error}; failure {failures}, again {}", ahead(at, *until)))
             }
-            StepEvent::Done { origin: Origin::Removed, evidence, .. } => {
+            StepEvent::Done { origin: Origin::Deleted, evidence, .. } => {
                 Words::new("deleted", GOOD, format!("confirmed absent; {}", proof(evidence)))
             }
             // A step that only reads owns no resource, so its read is the whole message.
@@ -194,7 +194,7 @@ impl Words {
                 "slot",
                 "its block has no free slot (`parallel`, `halt_after`): checked again when there is one",
             ),
-            StepEvent::LookNow => Words::quiet("retry", "a person requested an immediate check"),
+            StepEvent::CheckNow => Words::quiet("retry", "a person requested an immediate check"),
             StepEvent::Decided { choice, by, .. } => {
                 Words::new("decided", STRONG, format!("{} by {by}", choice_word(*choice)))
             }
@@ -225,8 +225,8 @@ impl Words {
                     if after.is_empty() { String::new() } else { format!(" after {}", after.join(", ")) };
                 Words::new("forward", STRONG, format!("undo called off; probes again{when}"))
             }
-            StepEvent::Removed { evidence } => Words::new(
-                "removed",
+            StepEvent::Deleted { evidence } => Words::new(
+                "deleted",
                 WAIT,
                 format!("to be created again; confirmed absent: {}", proof(evidence)),
             ),
@@ -267,18 +267,18 @@ fn searched(sought: &[Sought]) -> Words {
 /// What a drift check of all finished steps found.
 fn verified(by: &Actor, reason: Option<&str>, findings: &[Finding]) -> Words {
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-    let of = |standing: &str| {
-        let named = findings.iter().filter(|finding| finding.standing.name() == standing);
+    let of = |drift: &str| {
+        let named = findings.iter().filter(|finding| finding.drift.name() == drift);
         named.map(|finding| finding.step.to_string()).collect::<Vec<_>>()
     };
     let mut parts = Vec::new();
-    for standing in ["changed", "vanished", "taken", "broken", "unreadable"] {
-        let steps = of(standing);
+    for drift in ["drifted", "missing", "owned-by-another-run", "broken", "unreadable"] {
+        let steps = of(drift);
         if !steps.is_empty() {
-            parts.push(format!("{standing}: {}", steps.join(", ")));
+            parts.push(format!("{drift}: {}", steps.join(", ")));
         }
     }
-    let drifted = findings.iter().any(|finding| finding.standing.is_drift());
+    let drifted = findings.iter().any(|finding| finding.drift.is_drift());
     let (style, found) = match (parts.is_empty(), drifted) {
         (true, _) => (GOOD, "all as it was proven".to_owned()),
         (false, true) => (BAD, parts.join("; ")),
@@ -305,14 +305,14 @@ pub(crate) fn proof(evidence: &Evidence) -> String {
 /// The origin of a resource, in words.
 pub(crate) fn origin_word(origin: &Origin) -> &'static str {
     match origin {
-        Origin::FoundInPlace => "pre-existing",
+        Origin::PreExisting => "pre-existing",
         Origin::EarlierRun => "created by an earlier run of the key, which keeps it",
-        Origin::Made => "created by this run",
-        Origin::Changed => "updated by this run",
+        Origin::Created => "created by this run",
+        Origin::Updated => "updated by this run",
         Origin::Unproven => "exists; not proven that this run created it",
         Origin::Observed => "read",
         Origin::Claimed => "claimed by a person",
-        Origin::Removed => "deleted by this run",
+        Origin::Deleted => "deleted by this run",
     }
 }
 

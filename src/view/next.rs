@@ -1,7 +1,7 @@
 //! Commands that can be given for a run in its present state, the safest first.
 
 use twinspan_engine::{
-    Actor, Choice, Origin, RunId, RunState, RunStatus, Signal, StepKey, WaitKind, check_signal, mends,
+    Actor, Choice, Origin, RunId, RunState, RunStatus, Signal, StepKey, WaitKind, check_signal, repairs,
 };
 
 use super::run::Facts;
@@ -88,7 +88,7 @@ fn decision(state: &RunState, run: &str, step: &StepView) -> Vec<Suggestion> {
         }
     }
     // The finding of a step that only reads can be repaired only by recreating what an earlier step created.
-    if step.reads && !undo && mends(state, &key).is_ok() {
+    if step.reads && !undo && repairs(state, &key).is_ok() {
         all.push(Suggestion::of(&["repair", run, &step.step]));
         all.push(Suggestion::of(&["undo", run, "--preview"]));
     }
@@ -140,7 +140,7 @@ fn failures(state: &RunState, run: &str, steps: &[StepView]) -> Vec<Suggestion> 
 fn last(state: &RunState, facts: &Facts<'_>, steps: &[StepView]) -> Vec<Suggestion> {
     let short = facts.run.short();
     let run = short.as_str();
-    let made = || steps.iter().any(|step| step.owed && !matches!(step.origin, Some(Origin::Removed)));
+    let made = || steps.iter().any(|step| step.owed && !matches!(step.origin, Some(Origin::Deleted)));
     match facts.status {
         RunStatus::Succeeded { .. } => {
             let drifted = steps.iter().find(|step| step.has_drifted());

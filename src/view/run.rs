@@ -55,13 +55,13 @@ pub(crate) struct RunView {
     pub(crate) verified: Option<VerifiedView>,
     pub(crate) steps: Vec<StepView>,
     /// Cloud resources that the run created or changed and that exist as far as is known, in plan order.
-    pub(crate) made: Vec<MadeView>,
+    pub(crate) changes: Vec<ChangeView>,
     /// Local programs that were run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) ran: Vec<MadeView>,
+    pub(crate) ran: Vec<ChangeView>,
     /// What undo deleted, and what it kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) taken_back: Vec<MadeView>,
+    pub(crate) undone: Vec<ChangeView>,
     pub(crate) waiting: Vec<WaitView>,
     /// Steps whose resource carries this run's marker without an intent in the journal: it lost its last entries.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -116,9 +116,9 @@ pub(crate) struct Counts {
 
 /// A resource that this run created or changed, or a program that it ran.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct MadeView {
+pub(crate) struct ChangeView {
     pub(crate) step: String,
-    /// `made`, `changed`, `updated` (an earlier run of the key created and keeps it), `removed` because of `ensure:
+    /// `changes`, `changed`, `updated` (an earlier run of the key created and keeps it), `removed` because of `ensure:
     /// absent`,
     /// `sent` (not proven yet); of undo `removed`, `kept`, or `absent` where nothing was found and no delete request
     /// was sent.
@@ -141,38 +141,38 @@ impl UncheckedView {
     }
 }
 
-impl MadeView {
+impl ChangeView {
     fn of(step: &StepView) -> Option<Self> {
         if matches!(step.state, "undone" | "kept") || step.is_local() {
             return None;
         }
         let change = match (&step.origin, step.owed) {
-            (Some(Origin::Made), _) => "made",
-            (Some(Origin::Changed), _) => "changed",
-            (Some(Origin::Removed), _) => "removed",
+            (Some(Origin::Created), _) => "created",
+            (Some(Origin::Updated), _) => "updated",
+            (Some(Origin::Deleted), _) => "deleted",
             (Some(Origin::EarlierRun), true) => "updated",
             (None, true) => "sent",
             _ => return None,
         };
         let by = step.created_by.as_ref().map(|by| format!("created by run {by}, which keeps it"));
         let reason = (change == "sent").then(|| "sent, and not proven yet".to_owned()).or(by);
-        Some(MadeView { step: step.step.clone(), change, id: step.id(), reason })
+        Some(ChangeView { step: step.step.clone(), change, id: step.id(), reason })
     }
 
     /// A program that ran on this machine; it is not a change in the cloud.
     fn ran(step: &StepView) -> Option<Self> {
         let change = match (&step.origin, step.owed) {
-            (Some(Origin::Made | Origin::Changed | Origin::Unproven), true) => "ran",
+            (Some(Origin::Created | Origin::Updated | Origin::Unproven), true) => "ran",
             (None, true) => "started",
             _ => return None,
         };
         let reason = (change == "started").then(|| "its result is not known yet".to_owned());
-        step.is_local().then(|| MadeView { step: step.step.clone(), change, id: step.program(), reason })
+        step.is_local().then(|| ChangeView { step: step.step.clone(), change, id: step.program(), reason })
     }
 
-    fn taken_back(step: &StepView) -> Option<Self> {
+    fn undone(step: &StepView) -> Option<Self> {
         let change = match step.state {
-            "undone" if step.deleted => "removed",
+            "undone" if step.deleted => "deleted",
             "undone" => "absent",
             "kept" => "kept",
             _ => return None,
@@ -180,7 +180,7 @@ impl MadeView {
         let reason = step.reason.clone().or_else(|| {
             (change == "absent").then(|| "not found: its request did not take effect".to_owned())
         });
-        Some(MadeView { step: step.step.clone(), change, id: step.id(), reason })
+        Some(ChangeView { step: step.step.clone(), change, id: step.id(), reason })
     }
 }
 
@@ -197,9 +197,9 @@ impl RunView {
     pub(crate) fn new(state: &RunState, facts: &Facts<'_>) -> Self {
         let plan = state.plan();
         let steps: Vec<StepView> = state.steps().map(|item| StepView::new(plan, item)).collect();
-        let made = steps.iter().filter_map(MadeView::of).collect();
-        let ran = steps.iter().filter_map(MadeView::ran).collect();
-        let taken_back = steps.iter().filter_map(MadeView::taken_back).collect();
+        let changes = steps.iter().filter_map(ChangeView::of).collect();
+        let ran = steps.iter().filter_map(ChangeView::ran).collect();
+        let undone = steps.iter().filter_map(ChangeView::undone).collect();
         let waiting: Vec<WaitView> = steps.iter().filter_map(|step| step.waiting.clone()).collect();
         let untouched: Vec<String> =
             steps.iter().filter(|step| step.state == "pending").map(|step| step.step.clone()).collect();
@@ -236,9 +236,9 @@ impl RunView {
             journal_lost: state.lost().map(ToString::to_string).collect(),
             unchecked: state.unchecked().iter().map(UncheckedView::of).collect(),
             whole_ids: format!("twinspan show {} --output json", facts.run.short()),
-            made,
+            changes,
             ran,
-            taken_back,
+            undone,
             waiting,
             halted_blocks: state.halted_blocks().into_iter().map(HaltedView::from).collect(),
             untouched,

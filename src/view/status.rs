@@ -84,7 +84,7 @@ pub(crate) fn ended(status: &RunStatus) -> bool {
 /// Whether a person has to act before the run can continue.
 pub(crate) fn is_blocked(status: &RunStatus) -> bool {
     match status {
-        RunStatus::Waiting { on } => on.iter().all(|kind| kind.needs_somebody()),
+        RunStatus::Waiting { on } => on.iter().all(|kind| kind.needs_a_person()),
         RunStatus::Halted { .. } | RunStatus::Paused | RunStatus::UndoStopped => true,
         RunStatus::Queued
         | RunStatus::Running

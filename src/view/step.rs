@@ -9,7 +9,7 @@ use twinspan_engine::{
 };
 use twinspan_plans::{NodeId, Plan};
 
-use super::drift::StandingView;
+use super::drift::DriftStateView;
 use super::wait::WaitView;
 
 /// One step of a run.
@@ -70,7 +70,7 @@ pub(crate) struct StepView {
     pub(crate) approval: Option<Approval>,
     /// What the last drift check found for this step.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) verified: Option<StandingView>,
+    pub(crate) verified: Option<DriftStateView>,
     /// While an absence is being confirmed: what the reads found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) confirming_absence: Option<String>,
@@ -236,7 +236,7 @@ impl StepView {
             waiting: item.open_wait().map(|open| WaitView {
                 step: item.key().to_string(),
                 since: open.since,
-                look_again: open.look_again,
+                next_check: open.next_check,
                 deadline: open.deadline,
                 wait: open.wait.clone(),
             }),
@@ -247,7 +247,7 @@ impl StepView {
             error: item.last_error().cloned(),
             owed: item.is_owed(),
             approval: item.approval().cloned(),
-            verified: item.standing().map(|(at, standing)| StandingView::new(at, standing)),
+            verified: item.drift().map(|(at, drift)| DriftStateView::new(at, drift)),
             confirming_absence: item.absence().map(str::to_owned),
             journal_lost: item.is_lost(),
             deleted: item.is_deleted(),
@@ -289,7 +289,7 @@ impl StepView {
             | StepState::Pending
             | StepState::ConditionFalse
             | StepState::Probing { .. }
-            | StepState::Doubting { .. }
+            | StepState::ConfirmingAbsence { .. }
             | StepState::Intended { .. }
             | StepState::Verifying { .. }
             | StepState::Skipping

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::page::Page;
-use super::run::{MadeView, RunView};
+use super::run::{ChangeView, RunView};
 use super::step::StepView;
 use super::time::{between, stamp};
 use super::wait::write_all;
@@ -75,19 +75,19 @@ impl RunView {
             &format!("{GOOD}{:10}{GOOD:#} {number} of {applicable} steps{}", "done", names(&done)),
         );
         self.of_earlier_runs(&mut page);
-        if self.made.is_empty() {
+        if self.changes.is_empty() {
             page.line(LABEL, &format!("{:10} nothing in the cloud", "changed"));
         } else {
             page.line(LABEL, &format!("{:10} in the cloud:", "changed"));
-            self.things(&mut page, &self.made);
+            self.things(&mut page, &self.changes);
         }
         if !self.ran.is_empty() {
             page.line(LABEL, &format!("{:10} on this machine:", "ran"));
             self.things(&mut page, &self.ran);
         }
-        if !self.taken_back.is_empty() {
+        if !self.undone.is_empty() {
             page.line(LABEL, "undone");
-            self.things(&mut page, &self.taken_back);
+            self.things(&mut page, &self.undone);
         }
         write_all(&self.waiting, &mut page, self.now, self.motion());
         for step in &self.steps {
@@ -167,7 +167,7 @@ impl RunView {
     }
 
     /// Resources that were created, changed or undone, with their ids (on a terminal: the ends of the ids).
-    fn things(&self, page: &mut Page, things: &[MadeView]) {
+    fn things(&self, page: &mut Page, things: &[ChangeView]) {
         let names = names_width(page.width(), things.iter().map(|thing| thing.step.as_str()));
         let mut shortened = false;
         for thing in things {

@@ -20,7 +20,7 @@ use crate::ui::{DIM, STRONG, WAIT};
 pub(crate) struct WaitView {
     pub(crate) step: String,
     pub(crate) since: Timestamp,
-    pub(crate) look_again: Timestamp,
+    pub(crate) next_check: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deadline: Option<Timestamp>,
     #[serde(flatten, serialize_with = "words")]
@@ -44,7 +44,7 @@ impl<'a> ReminderView<'a> {
     }
 }
 
-/// The serialized fields of a wait. `look_again` is left out: in [`Wait`] it is a span, and the view has the time.
+/// The serialized fields of a wait. `next_check` is left out: in [`Wait`] it is a span, and the view has the time.
 #[derive(Serialize)]
 struct WaitWords<'a> {
     kind: WaitKind,
@@ -154,7 +154,7 @@ impl WaitView {
     fn is_like(&self, other: &WaitView) -> bool {
         let (one, other) = (&self.wait, &other.wait);
         let same = one.who == other.who && (one.who.is_some() || one.what == other.what);
-        one.kind == other.kind && one.kind.needs_somebody() && same
+        one.kind == other.kind && one.kind.needs_a_person() && same
     }
 
     /// Who or what ends the wait, as the prefix of the text.
@@ -232,12 +232,12 @@ impl WaitView {
         }
         match self.wait.kind {
             WaitKind::Timer | WaitKind::Window | WaitKind::Limit => {
-                format!("continues at {}", stamp(self.look_again))
+                format!("continues at {}", stamp(self.next_check))
             }
             WaitKind::Approval => "continues at once".to_owned(),
-            _ => match self.wait.look_again {
+            _ => match self.wait.next_check {
                 Some(every) => format!("next check every {}", super::time::span(every.as_secs() as i64)),
-                None => format!("next check {}", ahead(now, self.look_again)),
+                None => format!("next check {}", ahead(now, self.next_check)),
             },
         }
     }

@@ -16,7 +16,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub(crate) use connection::{Anew, ConnectionState, Half, NamesManager, NamesScope};
+pub(crate) use connection::{ConnectionSide, ConnectionState, NamesManager, NamesScope, RecreatedBy};
 
 use crate::ids::{ConnectionScope, Guid, TenantId};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
-    Act, Back, FailureClass, Find, HandOver, Make, Removal, Request, StepCx, StepError, Task, Variable,
+    Act, Back, Create, FailureClass, Find, HandOver, Removal, Request, StepCx, StepError, Task, Variable,
 };
 
 /// Service name of Azure Resource Manager in a hand-over request.
@@ -38,8 +38,8 @@ pub(crate) fn its(take: &'static str) -> Find {
 }
 
 /// A write with its read, and no further conditions.
-pub(crate) fn make(look: (Request, Find), write: Request) -> Make {
-    Make { look: vec![look], write, yields: None, pass_on: None, not_yet: &[], there: &[] }
+pub(crate) fn make(look: (Request, Find), write: Request) -> Create {
+    Create { look: vec![look], write, yields: None, pass_on: None, not_yet: &[], there: &[] }
 }
 
 /// When an undo may delete what the hand-over created.
@@ -55,7 +55,7 @@ pub(crate) fn resource(
     let write = with_body(arm("PUT", path, api_version), body)?;
     let look = (arm("GET", path, api_version), its("id"));
     let mut task = task;
-    task.acts.push(Act::Make(make(look, write)));
+    task.acts.push(Act::Create(make(look, write)));
     if task.back.request.is_none() {
         let request = Some(arm("DELETE", path, api_version));
         task.back = Back { words: UNUSED.to_owned(), request };
@@ -83,7 +83,7 @@ pub(crate) fn removal(cx: &StepCx<'_>, said: HandOver) -> Result<HandOver, StepE
     for act in task.acts {
         match act {
             Act::Learn { .. } => acts.push(act),
-            Act::Make(make) => {
+            Act::Create(make) => {
                 // In a list the resource may have any name, so the request removes what was found there.
                 let listed = make.look.iter().any(|(_, find)| find.list.is_some());
                 let (found, request) = match make.yields {

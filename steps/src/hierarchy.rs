@@ -44,7 +44,7 @@ struct ManagementGroupProperties {
 
 /// A subscription or management group as Azure returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct HierarchyReading {
     /// Its display name.
     pub(crate) name: String,
     /// The tenant that it lies in, if Azure returns it.
@@ -53,7 +53,7 @@ pub(crate) struct Seen {
     pub(crate) state: String,
 }
 
-impl Seen {
+impl HierarchyReading {
     /// Whether resources in it can be changed.
     pub(crate) fn usable(&self) -> bool {
         ["Enabled", "Warned", "PastDue"].contains(&self.state.as_str())
@@ -87,17 +87,20 @@ impl Seen {
 }
 
 /// Reads a subscription or management group; `None` if it does not exist.
-pub(crate) async fn read(arm: &Arm<'_>, scope: &ConnectionScope) -> Result<Option<Seen>, StepError> {
+pub(crate) async fn read(
+    arm: &Arm<'_>,
+    scope: &ConnectionScope,
+) -> Result<Option<HierarchyReading>, StepError> {
     if scope.is_management_group() {
         let found: Option<ManagementGroup> = arm.get(scope.path(), MANAGEMENT_GROUPS_API).await?;
-        return Ok(found.map(|found| Seen {
+        return Ok(found.map(|found| HierarchyReading {
             name: found.properties.display_name,
             tenant: found.properties.tenant_id.parse().ok(),
             state: "Enabled".to_owned(),
         }));
     }
     let found: Option<Subscription> = arm.get(scope.path(), SUBSCRIPTIONS_API).await?;
-    Ok(found.map(|found| Seen {
+    Ok(found.map(|found| HierarchyReading {
         name: found.display_name,
         tenant: found.tenant_id.parse().ok(),
         state: found.state,
@@ -196,8 +199,8 @@ mod tests {
     use super::*;
     use crate::default_world;
 
-    fn seen(tenant: Option<TenantId>) -> Seen {
-        Seen { name: "fabrikam-prod-weu".to_owned(), tenant, state: "Enabled".to_owned() }
+    fn seen(tenant: Option<TenantId>) -> HierarchyReading {
+        HierarchyReading { name: "fabrikam-prod-weu".to_owned(), tenant, state: "Enabled".to_owned() }
     }
 
     #[test]
@@ -252,7 +255,11 @@ mod tests {
         for (state, usable) in
             [("Enabled", true), ("Warned", true), ("PastDue", true), ("Disabled", false), ("", false)]
         {
-            assert_eq!(Seen { state: state.to_owned(), ..seen(None) }.usable(), usable, "{state}");
+            assert_eq!(
+                HierarchyReading { state: state.to_owned(), ..seen(None) }.usable(),
+                usable,
+                "{state}"
+            );
         }
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn guarding(azure: &std::sync::Arc<crate::azure::Azure>) -> scope::Sc
 
 use std::sync::Arc;
 
-use twinspan_engine::{Ensure, Identity, Phase, Registry, Right, Step, StepCx};
+use twinspan_engine::{Ensure, Identity, Permission, Phase, Registry, Step, StepCx};
 
 use crate::azure::Azure;
 use crate::command_policy::CommandPolicy;
@@ -96,9 +96,14 @@ pub(crate) fn undoing(cx: &StepCx<'_>) -> bool {
 }
 
 /// Permissions that a step needs on the resource `on`: to read `kind`, and to write or delete it, as `ensure` says.
-pub(crate) fn reads_and_changes(cx: &StepCx<'_>, identity: &Identity, on: &str, kind: &str) -> Vec<Right> {
+pub(crate) fn reads_and_changes(
+    cx: &StepCx<'_>,
+    identity: &Identity,
+    on: &str,
+    kind: &str,
+) -> Vec<Permission> {
     let change = if removing(cx) { "delete" } else { "write" };
-    Right::each(identity, on, &[&format!("{kind}/read"), &format!("{kind}/{change}")])
+    Permission::each(identity, on, &[&format!("{kind}/read"), &format!("{kind}/{change}")])
 }
 
 /// Whether the plan wants the resource absent. It is deleted, also if another run created it, but only if it is as described.
@@ -378,8 +383,8 @@ mod tests {
         for kind in registry.kinds() {
             for ensure in [Ensure::Present, Ensure::Absent] {
                 let cx = StepCx { identities: &both, ensure, ..bench.cx(Phase::Probe, &log) };
-                let rights = kind.rights(&cx, &kind.example).unwrap();
-                asked.extend(rights.into_iter().map(|right| right.action));
+                let permissions = kind.permissions(&cx, &kind.example).unwrap();
+                asked.extend(permissions.into_iter().map(|right| right.action));
             }
         }
         let documented = documented();

@@ -10,8 +10,8 @@ mod hierarchy;
 pub mod ids;
 mod kinds;
 mod people;
+mod permissions;
 pub mod readiness;
-mod rights;
 mod supervisor;
 mod tenancy;
 

@@ -5,7 +5,7 @@
 mod ending;
 mod giving;
 mod places;
-mod rivals;
+mod scope_conflicts;
 mod sign_ins;
 
 use std::collections::BTreeMap;
@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use twinspan_engine::{
-    AttemptLog, Clock, Ensure, FailureClass, Identity, Phase, Preview, Prospect, Right, RunId, StepCx,
-    StepError, StepKey,
+    AttemptLog, Clock, Ensure, FailureClass, Identity, Permission, Phase, PlannedChange, Preview, RunId,
+    StepCx, StepError, StepKey,
 };
 use twinspan_plans::Plan;
 
@@ -26,8 +26,8 @@ use crate::azure::Azure;
 
 pub use ending::{Ending, Ends};
 pub use giving::{Activation, Giving};
-pub use places::{Allowance, Place};
-pub use rivals::{Rival, Rivals};
+pub use places::{Allowance, TargetScope};
+pub use scope_conflicts::{ConflictingManager, ScopeConflicts};
 pub use sign_ins::{Entrance, SignIn};
 
 /// A step of the plan, with what is known of it before a run.
@@ -44,7 +44,7 @@ pub struct Asked {
     /// Its parameters, where they are known.
     pub params: Option<Value>,
     /// The permissions that the step needs.
-    pub rights: Vec<Right>,
+    pub permissions: Vec<Permission>,
     /// Whether the step still has something to do.
     pub open: bool,
 }
@@ -60,10 +60,10 @@ impl Asked {
                 identities: step.identities.clone(),
                 others: step.others.clone(),
                 params: step.params.clone(),
-                rights: step.rights.clone(),
-                open: !step.standing.is_met(),
+                permissions: step.permissions.clone(),
+                open: !step.planned.is_met(),
             })
-            .filter(|_| step.standing != Prospect::ConditionFalse)
+            .filter(|_| step.planned != PlannedChange::ConditionFalse)
         });
         asked.collect()
     }
@@ -75,9 +75,9 @@ pub struct Readiness {
     /// The sign-in of each identity in each of its tenants.
     pub sign_ins: Vec<SignIn>,
     /// Each scope where an identity needs permissions for a step that is not done.
-    pub places: Vec<Place>,
+    pub places: Vec<TargetScope>,
     /// Each scope that the plan connects, and the network managers that already manage it.
-    pub rivals: Vec<Rivals>,
+    pub scope_conflicts: Vec<ScopeConflicts>,
     /// Number of requests sent, without those for tokens.
     pub reads: usize,
 }
@@ -92,9 +92,9 @@ pub async fn look(
     let asker = Asker { azure: Arc::clone(azure), clock: Arc::clone(clock), run };
     let (sign_ins, mut reads) = sign_ins::look(&asker, steps).await?;
     let (places, of_places) = places::look(&asker, steps, &sign_ins).await?;
-    let (rivals, of_rivals) = rivals::look(&asker, steps, &sign_ins).await?;
+    let (scope_conflicts, of_rivals) = scope_conflicts::look(&asker, steps, &sign_ins).await?;
     reads += of_places + of_rivals;
-    Ok(Readiness { sign_ins, places, rivals, reads })
+    Ok(Readiness { sign_ins, places, scope_conflicts, reads })
 }
 
 /// The clients and the run id that a check uses.

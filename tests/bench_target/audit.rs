@@ -82,7 +82,7 @@ struct Made {
 
 /// State of a step while the audit reads its events.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum AuditedState {
     Intended,
     Accepted,
     Uncertain,
@@ -99,12 +99,12 @@ fn check(run: RunId, events: &[Recorded]) -> Result<Made, Failure> {
         started.inputs.0.get(WORKFLOW).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
     let Some(workflow) = workflow else { return wrong(1, "the workflow's number is missing") };
     let mut made = Made { effects: Vec::new(), uncertain: 0 };
-    let mut standing: HashMap<&StepKey, Standing> = HashMap::new();
+    let mut standing: HashMap<&StepKey, AuditedState> = HashMap::new();
     for Recorded { seq, event, .. } in events {
         let Event::Step { step, event } = event else {
             if matches!(event, Event::DriverTook { .. }) {
-                for state in standing.values_mut().filter(|state| **state == Standing::Intended) {
-                    *state = Standing::Uncertain;
+                for state in standing.values_mut().filter(|state| **state == AuditedState::Intended) {
+                    *state = AuditedState::Uncertain;
                     made.uncertain += 1;
                 }
             }
@@ -114,24 +114,24 @@ fn check(run: RunId, events: &[Recorded]) -> Result<Made, Failure> {
             return wrong(seq.0, "a step that the plan does not have");
         };
         let next = match (standing.get(step), event) {
-            (None | Some(Standing::Refuted), StepEvent::Intended { .. }) => {
+            (None | Some(AuditedState::Refuted), StepEvent::Intended { .. }) => {
                 let before = number.checked_sub(1).map(|before| StepKey::from(format!("s{before}").as_str()));
-                if before.is_some_and(|before| standing.get(&before) != Some(&Standing::Done)) {
+                if before.is_some_and(|before| standing.get(&before) != Some(&AuditedState::Done)) {
                     return wrong(seq.0, "I7: the step before is not done");
                 }
-                Standing::Intended
+                AuditedState::Intended
             }
-            (Some(Standing::Intended), StepEvent::Accepted { .. }) => Standing::Accepted,
-            (Some(Standing::Accepted | Standing::Uncertain), StepEvent::Done { evidence, .. }) => {
+            (Some(AuditedState::Intended), StepEvent::Accepted { .. }) => AuditedState::Accepted,
+            (Some(AuditedState::Accepted | AuditedState::Uncertain), StepEvent::Done { evidence, .. }) => {
                 let after = evidence.write_recorded.is_some() && evidence.is_after_last_write();
                 if !after {
                     return wrong(seq.0, "I2: the proof was read before the write had ended");
                 }
                 made.effects.push(Effect { workflow, step: number });
-                Standing::Done
+                AuditedState::Done
             }
             // The read found no record: the write did not arrive.
-            (Some(Standing::Uncertain), StepEvent::RetryWait { .. }) => Standing::Refuted,
+            (Some(AuditedState::Uncertain), StepEvent::RetryWait { .. }) => AuditedState::Refuted,
             (_, StepEvent::Intended { .. }) => return wrong(seq.0, "I6: a second attempt while one is open"),
             _ => return wrong(seq.0, &format!("I3: {} does not follow from what was read", event.name())),
         };
@@ -139,7 +139,7 @@ fn check(run: RunId, events: &[Recorded]) -> Result<Made, Failure> {
     }
     match events.last() {
         Some(Recorded { event: Event::RunEnded { .. }, .. })
-            if standing.values().all(|state| *state == Standing::Done) =>
+            if standing.values().all(|state| *state == AuditedState::Done) =>
         {
             Ok(made)
         }

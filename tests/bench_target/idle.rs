@@ -32,7 +32,7 @@ impl Step for Ask {
     const KIND: &'static str = "ask";
     const SUMMARY: &'static str = "Wait for a person who never comes";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
 

@@ -45,10 +45,10 @@ impl Step for Record {
     const KIND: &'static str = "record";
     const SUMMARY: &'static str = "Append a record to the file of effects";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
-    const KEEPS: Option<&'static str> = Some("the file of effects only grows");
+    const RETAIN_ON_UNDO: Option<&'static str> = Some("the file of effects only grows");
 
     type Params = Params;
     type Output = Output;

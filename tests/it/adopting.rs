@@ -221,7 +221,7 @@ fn begun_by_hand(count: usize) {
             continue;
         }
         let seen = state_of(&view, step);
-        let wanted = if at < count { json!("found-in-place") } else { json!("made") };
+        let wanted = if at < count { json!("pre-existing") } else { json!("created") };
         assert_eq!(seen["origin"], wanted, "{count} tasks by hand: {seen:#}");
     }
     let show = portal.home.run(&["show"]).expect(0).out;
@@ -252,7 +252,7 @@ fn what_the_portal_named_and_placed_otherwise_is_found_too() {
         let seen = state_of(&view, step);
         assert_eq!(
             (&seen["origin"], &seen["output"]["name"]),
-            (&json!("found-in-place"), &json!(name)),
+            (&json!("pre-existing"), &json!(name)),
             "{seen:#}"
         );
     }

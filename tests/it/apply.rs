@@ -98,7 +98,7 @@ impl Pipeline {
             let path = effect.path.to_lowercase();
             match effect.change.as_str() {
                 "created" => *there.entry(path).or_default() += 1,
-                "removed" | "deleted" => {
+                "deleted" => {
                     there.remove(&path);
                 }
                 _ => {}
@@ -160,7 +160,7 @@ fn the_guides_pipeline_runs_three_times() {
     azure.arm(&token, "DELETE", &format!("{deleted}?api-version=2024-10-01"), None);
     azure.advance("2m");
     let said = home.run(&words).expect(9);
-    assert!(said.out.contains("vanished") && said.err.contains("--repair"), "{}{}", said.out, said.err);
+    assert!(said.out.contains("missing") && said.err.contains("--repair"), "{}{}", said.out, said.err);
     // `--repair` repairs what this run owns, and the next job succeeds again.
     home.run(&[&words[..], &["--repair"]].concat()).expect(0);
     let said = home.run(&words).expect(0);
@@ -191,7 +191,7 @@ fn a_grown_table_needs_no_decision_and_a_shrunk_one_is_reported_or_pruned() {
     // Changed: updated in place, without a decision; the run that created it keeps it.
     let said = pipeline.apply(&["a=true", "b=false", "c=false"], &["--output", "json"]).expect(0);
     let view = said.json();
-    let updated: Vec<&Value> = view["made"].as_array().unwrap().iter().collect();
+    let updated: Vec<&Value> = view["changes"].as_array().unwrap().iter().collect();
     assert_eq!(updated.len(), 1, "{view:#}");
     assert_eq!((&updated[0]["step"], &updated[0]["change"]), (&json!("groups[a].mesh"), &json!("updated")));
     // Shrunk: reported with the run that created it, and left.

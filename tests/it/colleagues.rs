@@ -422,7 +422,9 @@ fn a_group_that_cannot_be_is_refused_with_its_place_before_anything_is_written()
     let metadata = fs::metadata(journal).unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), mode(Path::new(journal))), (COLLEAGUE, GROUP, 0o640));
     // Neither the home folder itself nor a folder that all accounts share.
-    for (journal, why) in [("j.db", "home folder"), ("/tmp/no-journal-of-a-group.db", "open to every account")] {
+    for (journal, why) in
+        [("j.db", "home folder"), ("/tmp/no-journal-of-a-group.db", "open to every account")]
+    {
         let arguments = ["--journal", journal, "run", &team.plan, "--until-blocked"];
         let said = team.as_account(COLLEAGUE, GROUP, "colleague", &arguments);
         assert!(said.code != Some(0) && said.err.contains(why), "{said:#?}");

@@ -76,7 +76,7 @@ const GROUP_BY_HAND: &str = "  - id: group\n    uses: arm.resource\n    as: cent
 
 #[test]
 fn a_difference_is_resolved_by_each_choice() {
-    for (choice, code, change) in [("recreate", 0, Some("made")), ("abort", 1, None)] {
+    for (choice, code, change) in [("recreate", 0, Some("created")), ("abort", 1, None)] {
         let azure = Azure::start(&["--ready-world"]);
         let home = azure.home();
         before(&home, GROUP_BY_HAND);
@@ -91,7 +91,7 @@ fn a_difference_is_resolved_by_each_choice() {
         );
         home.run(&["decide", &run, "group", choice, "--reason", "agreed with its owner"]).expect(0);
         let view = home.run(&["resume", &run, "--until-blocked", "--output", "json"]).expect(code).json();
-        let made = view["made"].as_array().unwrap().iter().find(|made| made["step"] == "group");
+        let made = view["changes"].as_array().unwrap().iter().find(|made| made["step"] == "group");
         assert_eq!(made.map(|made| made["change"].as_str().unwrap()), change, "{choice}: {view:#}");
         let why = home.run(&["why", &run, "group"]).expect(0).out;
         assert!(why.contains("agreed with its owner"), "{choice}: {why}");

@@ -296,7 +296,7 @@ fn what_others_deploy_beside_it_later_is_no_drift_and_what_they_withdraw_is() {
     let view = home.run(&["verify", "--output", "json"]).expect(9).json();
     let findings = view["findings"].as_array().unwrap().iter();
     let drifted: Vec<&str> = findings
-        .filter(|finding| finding["standing"] != "same")
+        .filter(|finding| finding["drift"] != "in-sync")
         .map(|finding| finding["step"].as_str().unwrap())
         .collect();
     assert_eq!(drifted, ["deployment[one]", "in-effect"], "{view:#}");

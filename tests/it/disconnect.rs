@@ -254,7 +254,11 @@ async fn a_plan_that_removes_a_group_removes_no_members_that_it_does_not_name() 
     let status = process.drive(run).await.unwrap();
     assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
     let StepState::NeedsDecision { decision, .. } = of(&process, run, "s1").await else { panic!() };
-    assert!(decision.what.contains("not the one that the plan describes (static members)"), "{}", decision.what);
+    assert!(
+        decision.what.contains("not the one that the plan describes (static members)"),
+        "{}",
+        decision.what
+    );
     assert_eq!(removed(&stage, writes), ["DELETE staticMembers/vnet-hub"]);
     process.signal(run, Signal::Cancel).await.unwrap();
     process.drive(run).await.unwrap();

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 
 use scenes::Scene;
 use stage::{CENTRAL, FABRIKAM, NINA, Process, Stage, plan};
-use table::{Cause, Mend, Row, Then};
+use table::{Cause, Remedy, Row, Then};
 use twinspan_engine::{
     Event, FailureClass, Recorded, RunStatus, Signal, StepError, StepEvent, StepKey, StepState, Wait,
     WaitKind,
@@ -135,7 +135,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
             }
             let others = events
                 .iter()
-                .any(|event| matches!(event, StepEvent::Waiting { wait, .. } if wait.kind.needs_somebody()));
+                .any(|event| matches!(event, StepEvent::Waiting { wait, .. } if wait.kind.needs_a_person()));
             assert!(!others, "{name}: no person has to act: {events:#?}");
             match class {
                 FailureClass::Throttled => "waits as requested, and continues by itself",
@@ -181,7 +181,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
             assert!(hint.contains(next), "{name}: what is next? {error:#?}");
             next_act = Some(hint.to_owned());
             write_error(&mut text, error);
-            if matches!(row.mend, Mend::Nothing) {
+            if matches!(row.mend, Remedy::Nothing) {
                 "stops: the plan or the inputs have to change".to_owned()
             } else {
                 "stops; `retry` continues".to_owned()
@@ -197,11 +197,11 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
         world.set_barrier(NINA, FABRIKAM, None);
     });
     match row.mend {
-        Mend::Nothing => return Told { how, text, who: ends, next: next_act },
-        Mend::Ends => {}
-        Mend::By(mend) => mend(stage),
-        Mend::Typed if through(&status) => {}
-        Mend::Typed => {
+        Remedy::Nothing => return Told { how, text, who: ends, next: next_act },
+        Remedy::Ends => {}
+        Remedy::By(mend) => mend(stage),
+        Remedy::Typed if through(&status) => {}
+        Remedy::Typed => {
             let typed = next_act.as_deref().unwrap();
             // Typing takes a person a minute.
             stage.clock.advance(jiff::SignedDuration::from_mins(1));

@@ -34,8 +34,11 @@ fn the_shipped_fleet_rehearses_and_is_undone_completely() {
     }
     assert_eq!(made.iter().filter(|step| step.starts_with("members[")).count(), 3, "{made:?}");
     let said = home.run(&["rehearse", &shipped(PLAN), "--undo", "--output", "json"]).expect(0);
-    let left: Vec<String> =
-        states(&said.json()).into_iter().filter(|(_, state)| state == "made").map(|(step, _)| step).collect();
+    let left: Vec<String> = states(&said.json())
+        .into_iter()
+        .filter(|(_, state)| state == "created")
+        .map(|(step, _)| step)
+        .collect();
     assert_eq!(left, [] as [String; 0]);
     for (step, state) in states(&said.json()) {
         if made.contains(&step) {
@@ -104,7 +107,7 @@ fn made(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for heading in document["headings"].as_array().unwrap() {
         for step in heading["steps"].as_array().unwrap() {
-            if step["origin"].to_string().contains("made") {
+            if step["origin"].to_string().contains("created") {
                 found.push(step["step"].as_str().unwrap().to_owned());
             }
         }

@@ -73,7 +73,7 @@ fn a_broken_first_target_is_the_only_one_that_is_written() {
     assert!(said.err.contains("fleet.inputs.yaml (found beside the plan)"), "{}", said.err);
     let run = said.json()["run"].clone();
     let made: Vec<&str> =
-        run["made"].as_array().unwrap().iter().map(|thing| thing["step"].as_str().unwrap()).collect();
+        run["changes"].as_array().unwrap().iter().map(|thing| thing["step"].as_str().unwrap()).collect();
     assert_eq!(made, ["group", "add[a].own"], "{run:#}");
     assert_eq!(run["halted_blocks"][0]["not_begun"], 2, "{run:#}");
     let text = home.run(&["rehearse", &plan, "--world", "ready"]).expect(6).out;

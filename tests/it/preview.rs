@@ -273,7 +273,7 @@ fn what_may_not_be_read_is_unknown_and_not_fine() {
     }]));
     let home = azure.home();
     let view = preview(&home, &["--output", "json"]).expect(0).json();
-    let rights = view["tenants"][0]["rights"][0].clone();
+    let rights = view["tenants"][0]["permissions"][0].clone();
     assert_eq!(rights["state"], "allowed", "{rights:#}");
     assert_eq!(rights["ending"]["state"], "unknown", "{rights:#}");
 }
@@ -291,8 +291,8 @@ fn another_network_manager_on_the_scope_is_a_conflict_in_sight() {
     let home = azure.home();
     insta::assert_snapshot!("preview_conflict", stable(&preview(&home, &[]).expect(0).out));
     let view = preview(&home, &["--output", "json"]).expect(0).json();
-    let rival = &view["tenants"][1]["scopes"][0]["managers"][0];
-    assert_eq!(rival["network_manager"], other, "{view:#}");
+    let conflicting_manager = &view["tenants"][1]["scopes"][0]["managers"][0];
+    assert_eq!(conflicting_manager["network_manager"], other, "{view:#}");
     let task = tasks(&view, TARGET)[0];
     assert!(task["who"].as_str().unwrap().contains("nm-other"), "{task:#}");
 }
@@ -423,7 +423,7 @@ fn what_would_be_removed_is_told_with_the_removal() {
     let view = seen(&azure.home());
     let headings = view["headings"].as_array().unwrap().iter();
     let steps = headings.flat_map(|heading| heading["steps"].as_array().unwrap());
-    let removed: Vec<&Value> = steps.filter(|step| step["state"] == "would-remove").collect();
+    let removed: Vec<&Value> = steps.filter(|step| step["state"] == "would-delete").collect();
     assert!(removed.len() >= 3, "{view:#}");
     for step in removed {
         assert!(step["what"].as_str().unwrap().starts_with("Remove "), "{step:#}");
@@ -527,7 +527,7 @@ fn the_right_on_a_hub_is_asked_in_the_tenant_that_it_lies_in() {
         for tenant in [CENTRAL, TARGET] {
             let tenants = view["tenants"].as_array().unwrap();
             let tenant_view = tenants.iter().find(|one| one["tenant"] == tenant).unwrap();
-            let rights = tenant_view["rights"].as_array().unwrap();
+            let rights = tenant_view["permissions"].as_array().unwrap();
             let on_hub: Vec<&Value> = rights.iter().filter(|right| right["scope"] == json!(hub)).collect();
             assert_eq!(on_hub.len(), usize::from(tenant == *of), "{hub} in {tenant}: {rights:#?}");
             for right in on_hub {
@@ -564,7 +564,7 @@ fn what_a_step_before_it_may_change_is_said_so() {
     ] {
         let plan = home.write("away.yaml", plan(needs).to_string());
         let view = home.run(&["preview", &plan, "--output", "json"]).expect(0).json();
-        assert_eq!(step(&view, "member")["state"], "would-remove", "{view:#}");
+        assert_eq!(step(&view, "member")["state"], "would-delete", "{view:#}");
         let group = step(&view, "group");
         assert_eq!(group["state"], "needs-decision", "{group:#}");
         assert!(group["decision"]["advice"].as_str().unwrap().starts_with(advice), "{group:#}");

@@ -62,8 +62,8 @@ fn one_side_that_was_removed_in_either_tenant_is_recreated_and_so_is_the_other()
 
 /// A repair names the owners before it changes anything, also in JSON.
 fn shows_whose_it_is(repair: &Value) {
-    let mends = repair["mends"].as_array().unwrap_or_else(|| panic!("{repair:#}"));
-    let changing: Vec<&Value> = mends.iter().filter(|mend| mend["act"] != "look").collect();
+    let mends = repair["repairs"].as_array().unwrap_or_else(|| panic!("{repair:#}"));
+    let changing: Vec<&Value> = mends.iter().filter(|mend| mend["act"] != "check").collect();
     assert!(!changing.is_empty(), "{repair:#}");
     for mend in changing {
         assert!(mend["owner"].as_str().unwrap().contains(", tenant "), "{mend:#}");
@@ -206,7 +206,7 @@ fn a_role_that_was_taken_away_is_given_again() {
     };
     rollout.in_target("DELETE", &rollout.id_of("role"), None);
     let drifted = rollout.drifted(9);
-    assert!(drifted.contains(&("role".to_owned(), "vanished".to_owned())), "{drifted:?}");
+    assert!(drifted.contains(&("role".to_owned(), "missing".to_owned())), "{drifted:?}");
     let written = rollout.repaired("role");
     assert_eq!(written.len(), 1, "{written:?}");
     assert!(written[0].starts_with("created roleAssignments/"), "{written:?}");

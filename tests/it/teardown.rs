@@ -208,7 +208,11 @@ async fn a_manager_that_does_more_than_the_plan_describes_is_not_removed_unasked
     let (run, status) = play(&stage, &process, &[absent(made)], 2).await;
     assert!(matches!(status, RunStatus::Halted { .. }), "{status:?}");
     let Some(StepState::NeedsDecision { decision, .. }) = process.step(run).await else { panic!() };
-    assert!(decision.what.contains("not the one that the plan describes (scope accesses)"), "{}", decision.what);
+    assert!(
+        decision.what.contains("not the one that the plan describes (scope accesses)"),
+        "{}",
+        decision.what
+    );
     assert!(stage.what_exists().to_string().contains("nm-second"));
     process
         .signal(run, Signal::Decide { step: StepKey::from("s0"), choice: Choice::Overwrite })

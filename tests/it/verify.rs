@@ -54,8 +54,8 @@ impl Rollout {
         let findings = view["findings"].as_array().unwrap().iter();
         let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
         findings
-            .filter(|finding| finding["standing"] != "same")
-            .map(|finding| (text(finding, "step"), text(finding, "standing")))
+            .filter(|finding| finding["drift"] != "in-sync")
+            .map(|finding| (text(finding, "step"), text(finding, "drift")))
             .collect()
     }
 
@@ -88,7 +88,7 @@ fn an_untouched_run_has_not_drifted_and_verifying_it_sends_nothing() {
     let events = rollout.home.run(&["events", &rollout.run]).expect(0).out;
     assert!(events.contains("verified") && events.contains("all as it was proven"), "{events}");
     let why = rollout.home.run(&["why", &rollout.run, "group"]).expect(0).out;
-    assert!(why.lines().any(|line| line.contains("verified") && line.ends_with("same")), "{why}");
+    assert!(why.lines().any(|line| line.contains("verified") && line.ends_with("in sync")), "{why}");
     rollout.home.run(&["doctor"]).expect(0);
 }
 
@@ -104,7 +104,7 @@ fn each_kind_of_drift_is_told_and_shown_beside_the_status() {
         rollout.drifted(9),
         pairs(&[
             ("scope-connection", "broken"),
-            ("network-manager-connection", "vanished"),
+            ("network-manager-connection", "missing"),
             ("connected", "broken"),
         ])
     );
@@ -147,10 +147,10 @@ fn what_was_changed_is_told_field_by_field() {
     rollout.in_target("PUT", &network, Some(&wanted));
     let drifted = rollout.drifted(9);
     for (step, standing) in [
-        ("target-networks", "changed"),
-        ("group", "changed"),
-        ("members-central[vnet-hub-d06ab663]", "vanished"),
-        ("view-group-members", "changed"),
+        ("target-networks", "drifted"),
+        ("group", "drifted"),
+        ("members-central[vnet-hub-d06ab663]", "missing"),
+        ("view-group-members", "drifted"),
     ] {
         assert!(drifted.contains(&(step.to_owned(), standing.to_owned())), "{step}: {drifted:?}");
     }
@@ -168,7 +168,7 @@ fn what_carries_the_marker_of_another_run_is_taken_and_left_alone() {
     let theirs =
         json!({ "properties": { "description": "[twinspan:0badcafe]", "memberType": "VirtualNetwork" } });
     rollout.in_central("PUT", &rollout.id_of("group"), Some(&theirs));
-    assert_eq!(rollout.drifted(9), pairs(&[("group", "taken")]));
+    assert_eq!(rollout.drifted(9), pairs(&[("group", "owned-by-another-run")]));
     let said = rollout.home.run(&["verify"]).expect(9).out;
     for words in
         ["it carries the marker of run 0badcafe, not of this run", "ask the operator of run 0badcafe"]
@@ -188,12 +188,12 @@ fn a_role_that_was_taken_away_makes_the_rest_unreadable_not_drifted() {
     rollout.in_target("DELETE", &rollout.id_of("role"), None);
     rollout.azure.advance("15m");
     let drifted = rollout.drifted(9);
-    assert!(drifted.contains(&("role".to_owned(), "vanished".to_owned())), "{drifted:?}");
+    assert!(drifted.contains(&("role".to_owned(), "missing".to_owned())), "{drifted:?}");
     let others = drifted.iter().filter(|(step, _)| step != "role");
     let others: Vec<_> = others.collect();
     assert!(
         !others.is_empty()
-            && others.iter().all(|(_, standing)| standing == "unreadable" || standing == "changed"),
+            && others.iter().all(|(_, standing)| standing == "unreadable" || standing == "drifted"),
         "{drifted:?}"
     );
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::clock::{Clock, pause};
 use crate::driver::lease::lease_holder;
-use crate::driver::{self, Place};
+use crate::driver::{self, Store};
 use crate::event::{Event, Recorded, RunStarted};
 use crate::ids::{RunId, Seq};
 use crate::journal::{
@@ -38,7 +38,7 @@ const LOOKS: u32 = 25;
 
 /// The embedded backend: journal and driver in this process.
 pub struct SqliteBackend {
-    place: Place,
+    place: Store,
     clock: Arc<dyn Clock>,
     remarks: Remarks,
 }
@@ -56,7 +56,7 @@ pub struct BackedUp {
 
 /// A signal file in the inbox folder of another account's journal, not taken in yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Laid {
+pub struct InboxFile {
     /// Its file.
     pub file: PathBuf,
     /// The account that takes it in.
@@ -67,7 +67,7 @@ pub struct Laid {
 
 /// The result of sending a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum SignalOutcome {
     /// The run's live driver.
     ByDriver,
     /// This call: no driver was alive.
@@ -75,7 +75,7 @@ pub enum Settled {
     /// No driver within the given time; the signal stays in the inbox.
     NotYet,
     /// The owner of the journal takes it in later.
-    Laid(Laid),
+    InboxFile(InboxFile),
 }
 
 impl SqliteBackend {
@@ -85,17 +85,17 @@ impl SqliteBackend {
         // Signals of other accounts take effect before anything else is done.
         journal.take_letters_in();
         let plans = Arc::new(PlanCache::new(opening.registry));
-        let place = Place { journal, plans, lingers: opening.lingers, lease: opening.lease };
+        let place = Store { journal, plans, lingers: opening.lingers, lease: opening.lease };
         Ok(SqliteBackend { place, clock: opening.clock, remarks: opening.remarks })
     }
 
     /// Sends a signal and returns when it is in force: taken in by the run's live driver or, if there is none, by this call.
     /// Pause and cancel are in force once they are acknowledged.
-    pub async fn signal_and_settle(
+    pub async fn signal_and_wait(
         &self,
         signal: SignalRow,
         wait: Duration,
-    ) -> Result<Settled, BackendError> {
+    ) -> Result<SignalOutcome, BackendError> {
         let (run, id) = (signal.run, signal.id);
         if let Some(owner) = self.place.journal.sends_to() {
             return self.lay_and_wait(&signal, owner, wait).await;
@@ -104,20 +104,20 @@ impl SqliteBackend {
         let settle = async {
             loop {
                 match driver::settle(&self.place, run, Arc::clone(&self.clock)).await {
-                    Ok(()) => return Ok(Settled::Here),
+                    Ok(()) => return Ok(SignalOutcome::Here),
                     Err(BackendError::Held { .. }) => {}
                     Err(error) => return Err(error),
                 }
                 // While the lease is held, only the inbox is checked: it shows when the driver took the signal in.
                 for _ in 0..LOOKS {
                     if self.place.journal.is_taken(id)? {
-                        return Ok(Settled::ByDriver);
+                        return Ok(SignalOutcome::ByDriver);
                     }
                     pause(LOOK).await;
                 }
             }
         };
-        tokio::time::timeout(wait, settle).await.unwrap_or(Ok(Settled::NotYet))
+        tokio::time::timeout(wait, settle).await.unwrap_or(Ok(SignalOutcome::NotYet))
     }
 
     /// The journal's remarks for its operator.
@@ -136,17 +136,17 @@ impl SqliteBackend {
         signal: &SignalRow,
         owner: String,
         wait: Duration,
-    ) -> Result<Settled, BackendError> {
+    ) -> Result<SignalOutcome, BackendError> {
         let file = self.place.journal.lay(signal)?;
         let driver = self.summary(signal.run)?.driver;
         if driver.is_none() {
-            return Ok(Settled::Laid(Laid { file, owner, driver }));
+            return Ok(SignalOutcome::InboxFile(InboxFile { file, owner, driver }));
         }
         let taken = async {
             loop {
                 if !file.exists() {
                     match self.place.journal.is_known(signal.id)? {
-                        Some(true) => return Ok(Settled::ByDriver),
+                        Some(true) => return Ok(SignalOutcome::ByDriver),
                         Some(false) => {}
                         None => {
                             return Err(BackendError::Refused {
@@ -161,7 +161,9 @@ impl SqliteBackend {
         };
         match tokio::time::timeout(wait, taken).await {
             Ok(taken) => taken,
-            Err(_) => Ok(Settled::Laid(Laid { file: file.clone(), owner: owner.clone(), driver })),
+            Err(_) => {
+                Ok(SignalOutcome::InboxFile(InboxFile { file: file.clone(), owner: owner.clone(), driver }))
+            }
         }
     }
 

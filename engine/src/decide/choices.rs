@@ -5,7 +5,7 @@ use twinspan_plans::{EffectClass, Ensure};
 use crate::decide::SignalRefused;
 use crate::ids::StepKey;
 use crate::signal::Choice;
-use crate::state::{RunState, StepState, Way};
+use crate::state::{Direction, RunState, StepState};
 use crate::step::Decision;
 
 impl Decision {
@@ -23,7 +23,7 @@ pub fn choices(state: &RunState, step: &StepKey) -> Vec<Choice> {
     let Some(definition) = state.plan().node(item.node).step() else { return Vec::new() };
     let Some(record) = item.step() else { return Vec::new() };
     let StepState::NeedsDecision { decision, .. } = &record.state else { return Vec::new() };
-    if record.state.way() == Some(Way::Back) {
+    if record.state.direction() == Some(Direction::Undo) {
         // Keep it, or delete it anyway.
         return vec![Choice::Adopt, Choice::Overwrite, Choice::Recreate, Choice::Abort];
     }

@@ -14,14 +14,14 @@ use crate::rollout::owns;
 use crate::signal::Choice;
 use crate::state::item::Item;
 use crate::state::record::StepRecord;
-use crate::state::{Goal, RunState, StepState, Way};
+use crate::state::{Direction, Goal, RunState, StepState};
 use crate::step::{Cause, ClaimKey, Decision, Marker, Observed, Phase, Undone};
 use crate::suggested;
 use crate::wait::{Approvers, Wait, WaitKind};
 
 /// A step, its run's state and the time of the fact.
 #[derive(Clone, Copy)]
-pub(super) struct Case<'a> {
+pub(super) struct StepCase<'a> {
     pub(super) state: &'a RunState,
     pub(super) item: &'a Item,
     pub(super) record: &'a StepRecord,
@@ -30,11 +30,11 @@ pub(super) struct Case<'a> {
     pub(super) now: Now,
 }
 
-impl<'a> Case<'a> {
+impl<'a> StepCase<'a> {
     pub(super) fn of(state: &'a RunState, key: &StepKey, now: Now) -> Option<Self> {
         let id = state.lookup(key)?;
         let item = state.item(id);
-        Some(Case {
+        Some(StepCase {
             state,
             item,
             record: item.step()?,
@@ -87,7 +87,7 @@ impl<'a> Case<'a> {
             return Origin::Observed;
         }
         if !own.owed {
-            return Origin::FoundInPlace;
+            return Origin::PreExisting;
         }
         if self.record.owner.is_some_and(|owner| owns(owner, marker)) {
             return Origin::EarlierRun;
@@ -97,15 +97,15 @@ impl<'a> Case<'a> {
             Marker::Of(_) if self.is_ours(marker) && self.record.lost => Origin::Unproven,
             Marker::Of(_) if self.is_ours(marker) => {
                 if own.was_absent {
-                    Origin::Made
+                    Origin::Created
                 } else {
-                    Origin::Changed
+                    Origin::Updated
                 }
             }
-            Marker::Of(_) | Marker::Before(_) => Origin::FoundInPlace,
-            Marker::NoPlace if own.accepted_onto_nothing => Origin::Made,
+            Marker::Of(_) | Marker::Before(_) => Origin::PreExisting,
+            Marker::NoPlace if own.accepted_onto_nothing => Origin::Created,
             Marker::NoPlace | Marker::None if own.was_absent => Origin::Unproven,
-            Marker::NoPlace | Marker::None => Origin::Changed,
+            Marker::NoPlace | Marker::None => Origin::Updated,
         }
     }
 
@@ -129,12 +129,12 @@ impl<'a> Case<'a> {
             Some(at) => format!("it was created at {at:.0}"),
             None => "when it was created is not known".to_owned(),
         };
-        let advice = match phase.way() {
-            Way::Forward => {
+        let advice = match phase.direction() {
+            Direction::Forward => {
                 "adopt takes it as it is, and undo asks for a decision before it deletes it; overwrite sends the request again; \
                  recreate deletes it first; abort stops this step"
             }
-            Way::Back => "overwrite deletes it; adopt keeps it",
+            Direction::Undo => "overwrite deletes it; adopt keeps it",
         };
         StepEvent::NeedsDecision {
             decision: Decision {
@@ -207,7 +207,7 @@ impl<'a> Case<'a> {
         if let Some(obstacle) = self.obstacle(claims) {
             return vec![obstacle];
         }
-        if let Some(wait) = self.before_delete(fact, claims).or_else(|| self.dwell(fact)) {
+        if let Some(wait) = self.before_delete(fact, claims).or_else(|| self.delete_delay(fact)) {
             return vec![self.waiting(wait, Phase::Probe)];
         }
         self.announce(Phase::Undo, pre_image, false, claims, Some(found), None)
@@ -361,7 +361,7 @@ impl<'a> Case<'a> {
 
 /// The events of a fact; `None`: the state does not expect it.
 pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<StepEvent>> {
-    let case = Case::of(state, &fact.step, now)?;
+    let case = StepCase::of(state, &fact.step, now)?;
     let record = case.record;
     // A late or duplicate fact: the step has moved on, and the result belongs to an earlier phase or attempt.
     if state.outcome().is_some()
@@ -444,6 +444,6 @@ pub(super) fn claim_clash(
     other: RunId,
     now: Now,
 ) -> Option<Vec<StepEvent>> {
-    let case = Case::of(state, step, now)?;
+    let case = StepCase::of(state, step, now)?;
     (case.record.state.phase() == Some(Phase::Probe)).then(|| vec![case.claimed_by(other)])
 }

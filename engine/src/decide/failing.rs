@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::decide::facts::Case;
+use crate::decide::facts::StepCase;
 use crate::decide::limits;
 use crate::event::StepEvent;
 use crate::failure::{FailureClass, StepError};
 use crate::state::moment::Moment;
 use crate::state::record::WaitMark;
-use crate::state::{StepState, Way};
+use crate::state::{Direction, StepState};
 use crate::step::Phase;
 use crate::suggested;
 use crate::wait::{Wait, WaitKind};
@@ -18,7 +18,7 @@ use crate::wait::{Wait, WaitKind};
 /// Error code of a step that waited too long.
 const GAVE_UP: &str = "GaveUpWaiting";
 
-impl Case<'_> {
+impl StepCase<'_> {
     /// The wall-clock time after an interval.
     pub(super) fn later(&self, after: Duration) -> Timestamp {
         self.now.utc.saturating_add(after).unwrap_or(Timestamp::MAX)
@@ -26,41 +26,41 @@ impl Case<'_> {
 
     /// The event for a failure that certainly changed nothing.
     pub(super) fn failed(&self, error: &StepError, phase: Phase) -> StepEvent {
-        if let StepState::Uncertain { attempt, ended, way, .. } = &self.record.state {
+        if let StepState::Uncertain { attempt, ended, direction, .. } = &self.record.state {
             // The read failed, not the write: the outcome stays unknown until a read succeeds (U1).
             let error = self.worded(error);
             let count = self.record.failed_looks + 1;
             let after = match &error.wait {
                 Some(wait) => wait
-                    .look_again
+                    .next_check
                     .or(error.retry_after)
                     .unwrap_or_else(|| limits::look(wait.kind).delay(count)),
                 None => self.retry_delay(count, &error),
             };
             return StepEvent::Uncertain {
                 attempt: *attempt,
-                phase: way.write(),
+                phase: direction.write(),
                 error: Some(error),
                 ended: *ended,
-                look_again: self.later(after),
+                next_check: self.later(after),
             };
         }
         // A refused write begins again with a probe: the resource may have changed meanwhile.
-        let again = if phase.writes() { phase.way().probe() } else { phase };
+        let again = if phase.writes() { phase.direction().probe() } else { phase };
         match error.class {
             FailureClass::Transient | FailureClass::ConflictRetryable | FailureClass::ReplicationLag => {
                 self.try_again(error.clone(), phase)
             }
             FailureClass::Throttled => {
                 let mut wait = self.words(error, WaitKind::Limit);
-                wait.look_again = error.retry_after.or(wait.look_again);
+                wait.next_check = error.retry_after.or(wait.next_check);
                 self.waiting(wait, again)
             }
             FailureClass::InProgress => self.waiting(self.words(error, WaitKind::Program), again),
             FailureClass::Propagation => {
                 let mut wait = self.words(error, WaitKind::Remote);
                 let looks = self.record.wait_mark(wait.kind, true).map_or(0, |mark| mark.looks);
-                wait.look_again.get_or_insert_with(|| limits::PROPAGATION_LOOK.interval(looks + 1));
+                wait.next_check.get_or_insert_with(|| limits::PROPAGATION_LOOK.interval(looks + 1));
                 self.waiting_within(wait, again, Some(limits::PROPAGATION), Some(error))
             }
             FailureClass::Credential => self.waiting(self.words(error, WaitKind::Credential), again),
@@ -74,7 +74,7 @@ impl Case<'_> {
 
     /// The events for a read that proves that an uncertain write had no effect: the same as if its own response had said so.
     pub(super) fn found_not_done(&self, error: &StepError) -> Vec<StepEvent> {
-        let write = self.record.state.way().unwrap_or(Way::Forward).write();
+        let write = self.record.state.direction().unwrap_or(Direction::Forward).write();
         let failures = self.record.failures.count.max(1);
         let settled = StepEvent::RetryWait {
             error: error.clone(),
@@ -95,21 +95,21 @@ impl Case<'_> {
     pub(super) fn uncertain(&self, error: &StepError, ended: Timestamp) -> StepEvent {
         // Only a read can show the outcome, so the first comes soon, whatever the class of the failure.
         let delay = self.retry_delay(1, error);
-        let way = self.record.state.way().unwrap_or(Way::Forward);
+        let direction = self.record.state.direction().unwrap_or(Direction::Forward);
         StepEvent::Uncertain {
             attempt: self.record.attempts,
-            phase: way.write(),
+            phase: direction.write(),
             error: Some(StepError { wait: None, ..error.clone() }),
             ended,
-            look_again: self.later(delay),
+            next_check: self.later(delay),
         }
     }
 
     /// The step fails, or its undo stops.
     pub(super) fn stopped(&self, error: StepError, phase: Phase) -> StepEvent {
-        match phase.way() {
-            Way::Back if !self.record.replacing => StepEvent::UndoStopped { error },
-            Way::Forward | Way::Back => StepEvent::Failed { error, phase },
+        match phase.direction() {
+            Direction::Undo if !self.record.replacing => StepEvent::UndoStopped { error },
+            Direction::Forward | Direction::Undo => StepEvent::Failed { error, phase },
         }
     }
 
@@ -210,7 +210,7 @@ impl Case<'_> {
     /// interval of the boot-time clock, which setting the wall clock does not change.
     fn left(&self, kind: WaitKind, mark: Option<&WaitMark>, deadline: Timestamp) -> Duration {
         let until = |from: Timestamp| Duration::try_from(deadline.duration_since(from)).unwrap_or_default();
-        match mark.filter(|_| !kind.needs_somebody()) {
+        match mark.filter(|_| !kind.needs_a_person()) {
             Some(mark) => until(mark.since.utc).saturating_sub(self.state.elapsed(mark.since, self.now)),
             None => until(self.now.utc),
         }
@@ -250,8 +250,8 @@ impl Case<'_> {
             return self.stopped(error.code(GAVE_UP).hint(hint), phase);
         }
         let looks = mark.map_or(0, |mark| mark.looks);
-        let after = wait.look_again.unwrap_or_else(|| limits::look(wait.kind).interval(looks + 1));
+        let after = wait.next_check.unwrap_or_else(|| limits::look(wait.kind).interval(looks + 1));
         let after = left.map_or(after, |left| after.min(left));
-        StepEvent::Waiting { wait, phase, since, look_again: self.later(after), deadline }
+        StepEvent::Waiting { wait, phase, since, next_check: self.later(after), deadline }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use twinspan_plans::EffectClass;
 
-use crate::decide::facts::Case;
+use crate::decide::facts::StepCase;
 use crate::decide::{digest_of, limits};
 use crate::drift;
 use crate::event::{Origin, StepEvent};
@@ -13,7 +13,7 @@ use crate::signal::Choice;
 use crate::state::{Goal, StepState};
 use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Phase, Readiness};
 
-impl Case<'_> {
+impl StepCase<'_> {
     /// Interprets a probe.
     pub(super) fn probed(
         &self,
@@ -260,8 +260,8 @@ impl Case<'_> {
                 let agrees = absent.since.is_some_and(|since| fact.began.boot > since);
                 if fact.began.boot < settled || !agrees {
                     let left = settled.saturating_sub(self.now.boot).max(limits::AGREEING);
-                    let look_again = self.later(left);
-                    return StepEvent::StillAbsent { read_began: fact.began.utc, look_again, what: None };
+                    let next_check = self.later(left);
+                    return StepEvent::StillAbsent { read_began: fact.began.utc, next_check, what: None };
                 }
             }
             // Repeating such a write is harmless, so the absence need not be confirmed.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use twinspan_plans::Ensure;
 
 use crate::decide::digest_of;
-use crate::decide::facts::Case;
+use crate::decide::facts::StepCase;
 use crate::event::{Origin, StepEvent};
 use crate::failure::StepError;
 use crate::perform::Fact;
@@ -20,7 +20,7 @@ use crate::wait::Wait;
 /// The choices when the found resource is not the one to delete.
 const WAYS: &str = "overwrite to delete it anyway; skip the step to keep it; abort to stop here";
 
-impl Case<'_> {
+impl StepCase<'_> {
     /// Whether the step wants the resource absent.
     pub(super) fn removes(&self) -> bool {
         self.step.ensure == Ensure::Absent
@@ -75,7 +75,7 @@ impl Case<'_> {
         if let Some(obstacle) = self.obstacle(claims) {
             return vec![obstacle];
         }
-        if let Some(wait) = self.before_delete(fact, claims).or_else(|| self.dwell(fact)) {
+        if let Some(wait) = self.before_delete(fact, claims).or_else(|| self.delete_delay(fact)) {
             return vec![self.waiting(wait, Phase::Probe)];
         }
         let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
@@ -107,7 +107,7 @@ impl Case<'_> {
         let owed = self.record.ownership.owed;
         self.absent(fact, |evidence| {
             if owed {
-                StepEvent::Done { output, origin: Origin::Removed, evidence }
+                StepEvent::Done { output, origin: Origin::Deleted, evidence }
             } else {
                 StepEvent::Unchanged { output, evidence }
             }

@@ -11,7 +11,7 @@ use crate::failure::{FailureClass, StepError};
 use crate::ids::StepKey;
 use crate::rollout::{may_be_called_off, may_be_pruned};
 use crate::signal::{Actor, Choice, Signal, SignalRow};
-use crate::state::{BlockState, Goal, RunState, StepState, Way};
+use crate::state::{BlockState, Direction, Goal, RunState, StepState};
 use crate::state::{item::ItemId, record::StepRecord};
 use crate::step::{Approval, Phase};
 use crate::wait::{Approvers, WaitKind};
@@ -77,19 +77,19 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
         }
         Signal::Verified { .. } | Signal::UpdatedSince { .. } => Ok(()),
         Signal::Prune { steps, .. } => may_be_pruned(state, steps),
-        Signal::Repair { mends, .. } => {
+        Signal::Repair { repairs, .. } => {
             may_be_repaired(state)
                 .map_err(|refused| SignalRefused { what: refused.what, hint: refused.hint })?;
-            for mend in mends {
-                let id = known(state, &mend.step)?;
+            for repair in repairs {
+                let id = known(state, &repair.step)?;
                 if !step_state(state, id).is_some_and(StepState::may_reopen) {
                     return refused(
-                        format!("{} is {}: it cannot be repaired now", mend.step, name(state, id)),
+                        format!("{} is {}: it cannot be repaired now", repair.step, name(state, id)),
                         Some("`verify` reads every resource again, `show` says what comes next"),
                     );
                 }
             }
-            if mends.is_empty() { refused("there is nothing to repair", None) } else { Ok(()) }
+            if repairs.is_empty() { refused("there is nothing to repair", None) } else { Ok(()) }
         }
         Signal::Undo => {
             if ended == Some(Outcome::Undone) {
@@ -281,7 +281,7 @@ fn only_a_person_knows(state: &RunState, id: ItemId) -> bool {
         state.plan().node(item.node).step().is_some_and(|step| step.effect == EffectClass::PostUnsafe);
     let undecided = |record: &StepRecord| {
         record.unsettled
-            && matches!(record.state, StepState::NeedsDecision { phase, .. } if phase.way() == Way::Forward)
+            && matches!(record.state, StepState::NeedsDecision { phase, .. } if phase.direction() == Direction::Forward)
     };
     unsafe_kind && item.step().is_some_and(undecided)
 }
@@ -347,10 +347,10 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
         }
         _ if !fits => {}
         Signal::Resume | Signal::Verified { .. } | Signal::Prune { .. } | Signal::UpdatedSince { .. } => {}
-        Signal::Repair { mends, .. } => {
-            let steps: Vec<ItemId> = mends.iter().filter_map(|mend| state.lookup(&mend.step)).collect();
-            for (mend, after) in mends.iter().zip(after(state, &steps)) {
-                of(&mend.step, StepEvent::Reopened { after, choice: mend.choice, by: row.actor.clone() });
+        Signal::Repair { repairs, .. } => {
+            let steps: Vec<ItemId> = repairs.iter().filter_map(|repair| state.lookup(&repair.step)).collect();
+            for (repair, after) in repairs.iter().zip(after(state, &steps)) {
+                of(&repair.step, StepEvent::Reopened { after, choice: repair.choice, by: row.actor.clone() });
             }
         }
         Signal::Undo => unsent(state, in_flight, &mut of),
@@ -379,10 +379,10 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
         Signal::Reject { step } => {
             of(step, StepEvent::Rejected { by: row.actor.to_string(), reason: row.reason.clone() });
         }
-        Signal::Retry { step: Some(step) } => of(step, StepEvent::LookNow),
+        Signal::Retry { step: Some(step) } => of(step, StepEvent::CheckNow),
         Signal::Retry { step: None } => {
             for id in state.restless().into_iter().filter(|id| is_retryable(state, *id)) {
-                of(&state.item(id).key, StepEvent::LookNow);
+                of(&state.item(id).key, StepEvent::CheckNow);
             }
         }
         Signal::Skip { step, values } => {
@@ -415,7 +415,7 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
             let back = state
                 .lookup(step)
                 .and_then(|id| step_state(state, id))
-                .is_some_and(|state| state.way() == Some(Way::Back));
+                .is_some_and(|state| state.direction() == Some(Direction::Undo));
             of(
                 step,
                 StepEvent::Decided { choice: *choice, by: row.actor.clone(), reason: row.reason.clone() },
@@ -444,9 +444,9 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
 /// Withdraws intents whose write was not handed to the performer yet: their probe will be outdated when the run continues.
 fn unsent(state: &RunState, in_flight: &[StepKey], of: &mut impl FnMut(&StepKey, StepEvent)) {
     let in_flight: BTreeSet<&StepKey> = in_flight.iter().collect();
-    for (key, way, attempt) in state.intents() {
+    for (key, direction, attempt) in state.intents() {
         if !in_flight.contains(key) {
-            of(key, StepEvent::NotSent { attempt, phase: way.write() });
+            of(key, StepEvent::NotSent { attempt, phase: direction.write() });
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use twinspan_plans::EffectClass;
 
-use crate::decide::facts::Case;
+use crate::decide::facts::StepCase;
 use crate::decide::limits;
 use crate::event::{Evidence, StepEvent};
 use crate::perform::Fact;
@@ -22,7 +22,7 @@ use crate::wait::{Wait, WaitKind};
 /// Name of the evidence for a resource that undo found absent although this run did not delete it.
 pub const NOT_DELETED: &str = "not deleted by this run";
 
-impl Case<'_> {
+impl StepCase<'_> {
     /// The last request of this sort that may still take effect on this step's claims, its own or another step's.
     fn last_request(
         &self,
@@ -43,7 +43,7 @@ impl Case<'_> {
             request.sent.utc,
             self.later(left),
         );
-        Some(Wait::new(WaitKind::Timer, what).look_again(left))
+        Some(Wait::new(WaitKind::Timer, what).next_check(left))
     }
 
     /// The wait before a delete request: an earlier create could take effect after it and leave the resource in place.
@@ -72,7 +72,7 @@ impl Case<'_> {
         let absent = match &self.record.state {
             StepState::Uncertain { absent, .. }
             | StepState::Verifying { absent, .. }
-            | StepState::Doubting { absent, .. } => *absent,
+            | StepState::ConfirmingAbsence { absent, .. } => *absent,
             _ => Default::default(),
         };
         let began = fact.began.boot;
@@ -107,7 +107,7 @@ impl Case<'_> {
         // All but the last of the agreeing reads follow each other closely.
         let soon = absent.reads + 2 < limits::GONE;
         let after = if soon { limits::AGREEING } else { left.max(limits::AGREEING) };
-        StepEvent::StillAbsent { read_began: fact.began.utc, look_again: self.later(after), what }
+        StepEvent::StillAbsent { read_began: fact.began.utc, next_check: self.later(after), what }
     }
 
     /// The note about a resource that this run created and did not delete, and that undo does not find.

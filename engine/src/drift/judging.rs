@@ -3,7 +3,7 @@
 use serde_json::Value;
 use twinspan_plans::Ensure;
 
-use super::{FieldChange, MARKER, Standing};
+use super::{DriftState, FieldChange, MARKER};
 use crate::failure::{FailureClass, StepError};
 use crate::ids::RunId;
 use crate::perform::Seen;
@@ -24,27 +24,27 @@ pub(super) struct Proven<'a> {
 
 impl Proven<'_> {
     /// Compares a read with the proof.
-    pub(super) fn judge(self, seen: &Result<Seen, StepError>) -> Standing {
+    pub(super) fn judge(self, seen: &Result<Seen, StepError>) -> DriftState {
         match seen {
             Ok(Seen::Checked { observed, .. }) => match self.ensure {
                 Ensure::Present => self.compare(observed),
                 Ensure::Absent => Proven::compare_absent(observed),
             },
-            Ok(Seen::Applied { .. } | Seen::Undone(_)) => Standing::Unreadable {
+            Ok(Seen::Applied { .. } | Seen::Undone(_)) => DriftState::Unreadable {
                 error: Box::new(StepError::new(FailureClass::Bug, "a read returned the result of a write")),
             },
             Err(error) => self.failed(error),
         }
     }
 
-    fn compare(self, observed: &Observed<Value>) -> Standing {
+    fn compare(self, observed: &Observed<Value>) -> DriftState {
         match observed {
-            Observed::Absent => Standing::Vanished { what: "it is gone".to_owned() },
+            Observed::Absent => DriftState::Missing { what: "it is gone".to_owned() },
             Observed::Present { output, marker } => self.changed(output, marker, &[]),
             Observed::Differs { output, differences, marker } => self.changed(output, marker, differences),
             Observed::Converging { wait, marker } => self.taken(marker).unwrap_or_else(|| {
                 let who = wait.who.as_ref().map(|who| format!("{who}: ")).unwrap_or_default();
-                Standing::Changed {
+                DriftState::Drifted {
                     what: wait.what.clone(),
                     advice: wait.action.as_ref().map(|action| format!("{who}{action}")),
                     changes: Vec::new(),
@@ -52,42 +52,42 @@ impl Proven<'_> {
             }),
             Observed::Broken { decision, marker, .. } => {
                 if self.was_adopted("state", &decision.what) {
-                    return Standing::Same;
+                    return DriftState::InSync;
                 }
-                self.taken(marker).unwrap_or_else(|| Standing::Broken { decision: decision.clone() })
+                self.taken(marker).unwrap_or_else(|| DriftState::Broken { decision: decision.clone() })
             }
-            Observed::Conflict(decision) => Standing::Broken { decision: decision.clone() },
+            Observed::Conflict(decision) => DriftState::Broken { decision: decision.clone() },
         }
     }
 
     /// Expected state: absent.
-    fn compare_absent(observed: &Observed<Value>) -> Standing {
-        let there = |what: String| Standing::Changed {
+    fn compare_absent(observed: &Observed<Value>) -> DriftState {
+        let there = |what: String| DriftState::Drifted {
             what,
             advice: Some("ask who created it again".to_owned()),
             changes: Vec::new(),
         };
         match observed {
-            Observed::Absent => Standing::Same,
+            Observed::Absent => DriftState::InSync,
             Observed::Present { .. } | Observed::Differs { .. } | Observed::Broken { .. } => {
                 there("it exists again".to_owned())
             }
             Observed::Converging { wait, .. } => there(format!("it exists again: {}", wait.what)),
-            Observed::Conflict(decision) => Standing::Broken { decision: decision.clone() },
+            Observed::Conflict(decision) => DriftState::Broken { decision: decision.clone() },
         }
     }
 
     /// The other run whose marker it carries, unless it carried that when it was proven.
-    fn taken(self, marker: &Marker) -> Option<Standing> {
+    fn taken(self, marker: &Marker) -> Option<DriftState> {
         match marker {
             Marker::Of(by) if *by != self.run.short() && *marker != self.proof.evidence.marker => {
-                Some(Standing::Taken { by: by.clone() })
+                Some(DriftState::OwnedByAnotherRun { by: by.clone() })
             }
             _ => None,
         }
     }
 
-    fn changed(self, output: &Value, marker: &Marker, differences: &[Difference]) -> Standing {
+    fn changed(self, output: &Value, marker: &Marker, differences: &[Difference]) -> DriftState {
         if let Some(taken) = self.taken(marker) {
             return taken;
         }
@@ -112,7 +112,7 @@ impl Proven<'_> {
             });
         }
         if changes.is_empty() || (self.updated_since && !lost) {
-            return Standing::Same;
+            return DriftState::InSync;
         }
         let names: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
         let made_anew = if lost {
@@ -120,7 +120,7 @@ impl Proven<'_> {
         } else {
             ""
         };
-        Standing::Changed {
+        DriftState::Drifted {
             what: format!("it is not as it was proven ({}){made_anew}", names.join(", ")),
             advice: None,
             changes,
@@ -134,17 +134,17 @@ impl Proven<'_> {
 
     /// The result of a failed read. If only the container was found missing, the resource is missing too; if something was
     /// found that the plan cannot mean, that is a change.
-    fn failed(self, error: &StepError) -> Standing {
+    fn failed(self, error: &StepError) -> DriftState {
         match (error.class, self.ensure) {
             (FailureClass::ReplicationLag, Ensure::Present) => {
-                Standing::Vanished { what: error.message.clone() }
+                DriftState::Missing { what: error.message.clone() }
             }
-            (FailureClass::PlanWrong, _) => Standing::Changed {
+            (FailureClass::PlanWrong, _) => DriftState::Drifted {
                 what: error.message.clone(),
                 advice: error.hint.clone(),
                 changes: Vec::new(),
             },
-            _ => Standing::Unreadable { error: Box::new(error.clone()) },
+            _ => DriftState::Unreadable { error: Box::new(error.clone()) },
         }
     }
 }

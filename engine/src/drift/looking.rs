@@ -124,5 +124,5 @@ pub(crate) fn finding(state: &RunState, id: ItemId, fact: &Fact, kinds: &Registr
             status: exchange.status?,
         })
     });
-    Some(Finding { step: item.key.clone(), standing: proven.judge(&fact.result), read })
+    Some(Finding { step: item.key.clone(), drift: proven.judge(&fact.result), read })
 }

@@ -94,15 +94,18 @@ impl LiveRun {
     pub(super) fn begin_again(&mut self, state: RunState, clock: Now) -> Result<(), BackendError> {
         let unsent = std::mem::take(&mut self.unsent);
         *self = LiveRun::new(self.id, self.row, self.lease, state, clock.boot);
-        let intents: Vec<(StepKey, Phase, u32)> =
-            self.state.intents().map(|(step, way, attempt)| (step.clone(), way.write(), attempt)).collect();
+        let intents: Vec<(StepKey, Phase, u32)> = self
+            .state
+            .intents()
+            .map(|(step, direction, attempt)| (step.clone(), direction.write(), attempt))
+            .collect();
         for (step, phase, attempt) in intents {
             if let Some(known) = unsent.get(&step).filter(|known| known.attempt == attempt) {
                 self.unsent.insert(step, *known);
                 continue;
             }
             let now = self.now(clock).utc;
-            let event = StepEvent::Uncertain { attempt, phase, error: None, ended: now, look_again: now };
+            let event = StepEvent::Uncertain { attempt, phase, error: None, ended: now, next_check: now };
             self.record(Event::Step { step, event }, clock)?;
         }
         Ok(())
@@ -278,7 +281,7 @@ fn can_wait(event: &Event) -> bool {
                 | StepEvent::Intended { .. }
                 | StepEvent::Accepted { .. }
                 | StepEvent::Done { .. }
-                | StepEvent::Removed { .. }
+                | StepEvent::Deleted { .. }
                 | StepEvent::Undone { .. }
         ),
         _ => false,

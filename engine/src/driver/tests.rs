@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::trial::{Trial, chain, new_run, plan_of};
 use crate::backend::{
-    Backend, BackendError, Begins, DriveOptions, Filter, NewRun, Opening, Runs, Settled, SqliteBackend,
+    Backend, BackendError, Begins, DriveOptions, Filter, NewRun, Opening, Runs, SignalOutcome, SqliteBackend,
     Started, StopToken,
 };
 use crate::clock::{Clock as _, SystemClock};
@@ -184,8 +184,8 @@ async fn pause_names_what_is_in_flight_and_sends_nothing_after() {
     let refused =
         second.drive(Runs::These(vec![run]), live_performer(&trial), DriveOptions::default(), stop).await;
     assert!(matches!(refused, Err(BackendError::Held { .. })), "{refused:?}");
-    let settled = second.signal_and_settle(signal(run, Signal::Pause), MINUTE).await.unwrap();
-    assert_eq!(settled, Settled::ByDriver);
+    let settled = second.signal_and_wait(signal(run, Signal::Pause), MINUTE).await.unwrap();
+    assert_eq!(settled, SignalOutcome::ByDriver);
     let events = backend.read(run, Seq(1), None).await.unwrap();
     let acknowledged = events.iter().find_map(|recorded| match &recorded.event {
         Event::Acknowledged { in_flight } => Some(in_flight.clone()),
@@ -197,8 +197,8 @@ async fn pause_names_what_is_in_flight_and_sends_nothing_after() {
     assert_eq!(parked.runs, [(run, RunStatus::Paused)]);
     assert_eq!(trial.world.ledger(), ["a"]);
     // No process drives it now: the command takes the signal in by itself.
-    let settled = second.signal_and_settle(signal(run, Signal::Resume), MINUTE).await.unwrap();
-    assert_eq!(settled, Settled::Here);
+    let settled = second.signal_and_wait(signal(run, Signal::Resume), MINUTE).await.unwrap();
+    assert_eq!(settled, SignalOutcome::Here);
     let (_stopper, stop) = StopToken::new();
     let parked = second
         .drive(Runs::These(vec![run]), live_performer(&trial), DriveOptions::default(), stop)

@@ -104,7 +104,7 @@ impl Step for Thing {
     const KIND: &'static str = "thing";
     const SUMMARY: &'static str = "Create a resource";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     type Params = ThingParams;
@@ -186,7 +186,7 @@ impl Step for Person {
     const KIND: &'static str = "person";
     const SUMMARY: &'static str = "Wait for a person";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     type Params = PersonParams;

@@ -159,7 +159,7 @@ impl Driver {
         }
         match run.state.status(self.clock.now()) {
             RunStatus::Waiting { on } => {
-                if !self.options.until_blocked || !on.iter().all(|kind| kind.needs_somebody()) {
+                if !self.options.until_blocked || !on.iter().all(|kind| kind.needs_a_person()) {
                     run.only_permissions_since = None;
                     return false;
                 }

@@ -27,7 +27,7 @@ impl Step for Gatekeeper {
     const KIND: &'static str = "test.gatekeeper";
     const SUMMARY: &'static str = "Say whether others may write";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const GUARDS: Option<&'static str> = Some("place");
     type Params = Params;

@@ -26,7 +26,7 @@ impl Access {
     /// This account may not even read it.
     #[cfg(unix)]
     pub(crate) fn of(path: &Path) -> Result<Access, BackendError> {
-        use rustix::fs::Access as Right;
+        use rustix::fs::Access as Permission;
         use std::os::unix::fs::MetadataExt as _;
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
@@ -35,13 +35,14 @@ impl Access {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(forbidden(path)),
             Err(error) => return Err(place::not_writable(error)),
         };
-        let may = |path: &Path, right: Right| rustix::fs::access(path, right).is_ok();
-        if !may(path, Right::READ_OK) {
+        let may = |path: &Path, right: Permission| rustix::fs::access(path, right).is_ok();
+        if !may(path, Permission::READ_OK) {
             return Err(forbidden(path));
         }
         let folder = path.parent().unwrap_or(Path::new("."));
         // SQLite writes the index of the log, beside the journal, also to read.
-        let writable = may(path, Right::WRITE_OK) && may(folder, Right::WRITE_OK.union(Right::EXEC_OK));
+        let writable =
+            may(path, Permission::WRITE_OK) && may(folder, Permission::WRITE_OK.union(Permission::EXEC_OK));
         let owner = metadata.uid();
         // Only the owner writes a journal, or root on its behalf: signals written by others would have no proven actor.
         let own = accounts::own_id().is_none_or(|me| me == owner || me == 0);
@@ -113,13 +114,13 @@ pub(crate) fn forbidden(path: &Path) -> BackendError {
 /// The first part of the path that this account may not enter or read, and its owner.
 #[cfg(unix)]
 fn closed(path: &Path) -> Option<(PathBuf, Option<u32>)> {
-    use rustix::fs::Access as Right;
+    use rustix::fs::Access as Permission;
     use std::os::unix::fs::MetadataExt as _;
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut parts: Vec<&Path> = whole.ancestors().collect();
     parts.reverse();
     let part = parts.into_iter().find(|part| {
-        let right = if *part == whole { Right::READ_OK } else { Right::EXEC_OK };
+        let right = if *part == whole { Permission::READ_OK } else { Permission::EXEC_OK };
         rustix::fs::access(*part, right).is_err()
     })?;
     Some((part.to_owned(), std::fs::metadata(part).ok().map(|metadata| metadata.uid())))

@@ -7,10 +7,10 @@ use rusqlite::Connection;
 
 use super::access::{self, Access};
 use super::connect::{Use, connect, unusable};
+use super::file_state::{self, FileState};
 use super::private_copy::PrivateCopy;
 use super::schema;
 use super::sharing::{Sharing, Wider};
-use super::standing::{self, Standing};
 use super::{identify_current, inbox, nothing_there, place};
 use crate::accounts;
 use crate::backend::{BackendError, Durability};
@@ -59,11 +59,11 @@ pub fn examine(path: &Path, sharing: &Sharing) -> Result<Examination, BackendErr
     let access = Access::of(&path)?;
     let sharing = if access::belongs_to_another(&path) { &Sharing::AsItIs } else { sharing };
     sharing.expect_possible(&path)?;
-    let (standing, loss) = standing::examine(&path)?;
+    let (file_state, loss) = file_state::examine(&path)?;
     if let Some(loss) = loss {
         return Err(loss.refusal(&path));
     }
-    if standing == Standing::New {
+    if file_state == FileState::New {
         return Err(nothing_there(&path));
     }
     let (version, connection) = match access {

@@ -107,7 +107,7 @@ fn judge(bytes: &[u8], owner: Option<&[u8]>) -> Log {
     }
     let salts = &bytes[16..24];
     let frames: Vec<&[u8]> = bytes[HEADER..].chunks_exact(FRAME_HEADER + page).collect();
-    let (mut sum, mut fits, mut committed, mut ours) = (sum, 0, 0, false);
+    let (mut sum, mut fits, mut committed, mut owned) = (sum, 0, 0, false);
     for (number_of, frame) in frames.iter().enumerate() {
         let next = sum.add(&frame[..8]).add(&frame[FRAME_HEADER..]);
         if &frame[8..16] != salts || next.at != (number(frame, 16), number(frame, 20)) {
@@ -116,7 +116,7 @@ fn judge(bytes: &[u8], owner: Option<&[u8]>) -> Log {
         sum = next;
         fits = number_of + 1;
         // The first commit is enough to identify the database.
-        ours |= committed == 0 && owner.is_none_or(|owner| contains(&frame[FRAME_HEADER..], owner));
+        owned |= committed == 0 && owner.is_none_or(|owner| contains(&frame[FRAME_HEADER..], owner));
         if number(frame, 4) != 0 {
             committed = fits;
         }
@@ -124,7 +124,7 @@ fn judge(bytes: &[u8], owner: Option<&[u8]>) -> Log {
     if commits_after(&frames[fits..], salts, sum) >= 2 {
         return Log::Damaged { after: fits };
     }
-    match (committed, ours) {
+    match (committed, owned) {
         (0, _) => Log::Empty,
         (_, true) => Log::Whole,
         (_, false) => Log::Foreign,

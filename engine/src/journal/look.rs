@@ -8,14 +8,14 @@ use crate::backend::BackendError;
 
 /// Answers for many runs from one read transaction, because starting one costs more than a query. It starts with the first
 /// query and must be ended soon: it does not see later commits.
-pub(crate) struct Look {
+pub(crate) struct SendCheck {
     connection: Connection,
     begun: bool,
 }
 
-impl Look {
+impl SendCheck {
     pub(crate) fn new(connection: Connection) -> Self {
-        Look { connection, begun: false }
+        SendCheck { connection, begun: false }
     }
 
     /// Whether a write may be sent under `lease`.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use twinspan_plans::Digest;
 
 use super::{
-    Append, Chain, DriverLock, Held, Journal, JournalReport, Lease, Liveness, Look, NewRow, Packed, Readers,
-    Refusal, Row, RunRow, Summary, Taken, Transcript, Waiting, Watch, Write, WriteFailure, commit,
+    Append, Chain, DriverLock, Held, Journal, JournalReport, Lease, Liveness, NewRow, Packed, Readers,
+    Refusal, Row, RunRow, SendCheck, Summary, Taken, Transcript, Waiting, Watch, Write, WriteFailure, commit,
     driver_lock, place, read, task, verify,
 };
 use crate::backend::{BackendError, Started};
@@ -173,8 +173,8 @@ impl Journal {
     }
 
     /// The check before writes are sent.
-    pub(crate) fn look(&self) -> Result<Look, BackendError> {
-        Ok(Look::new(self.connection()?))
+    pub(crate) fn look(&self) -> Result<SendCheck, BackendError> {
+        Ok(SendCheck::new(self.connection()?))
     }
 
     /// A watch for the commits of other connections.

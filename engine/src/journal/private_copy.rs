@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use super::connect::{Use, connect};
 use super::place::{self, FileId};
 use super::schema::{self, Schema};
-use super::{access, identify_current_as, side_record, standing};
+use super::{access, file_state, identify_current_as, side_record};
 use crate::backend::BackendError;
 use crate::clock::boot_now;
 
@@ -168,14 +168,14 @@ impl PrivateCopy {
     }
 
     /// Whether the journal changed since `seen`; true at the first call. If copies take long, a change is reported later.
-    pub(crate) fn changed(&self, seen: &mut Option<Seen>) -> Result<bool, BackendError> {
+    pub(crate) fn changed(&self, seen: &mut Option<SourceStamp>) -> Result<bool, BackendError> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let rests = boot_now().saturating_sub(state.made) < state.took * REST;
         drop(state);
         if seen.is_some() && rests {
             return Ok(false);
         }
-        let now = Seen(Stamp::of(&self.journal).map_err(|error| self.failed(error))?);
+        let now = SourceStamp(Stamp::of(&self.journal).map_err(|error| self.failed(error))?);
         let changed = seen.as_ref() != Some(&now);
         *seen = Some(now);
         Ok(changed)
@@ -188,7 +188,7 @@ impl PrivateCopy {
 
 /// The fingerprint that a watcher saw last.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Seen(Stamp);
+pub(crate) struct SourceStamp(Stamp);
 
 fn failed(journal: &Path, error: io::Error) -> BackendError {
     match error.kind() {
@@ -289,7 +289,7 @@ fn copy_files(journal: &Path, copy: &Path, before: &Stamp) -> Result<(), Copying
 
 /// Checks the copy like a journal that is opened, and connects to it. Errors name the journal.
 fn open(copy: &Path, journal: &Path, schema: Schema) -> Result<Vec<Connection>, BackendError> {
-    if let Ok((_, Some(loss))) = standing::examine(copy) {
+    if let Ok((_, Some(loss))) = file_state::examine(copy) {
         return Err(loss.refusal(journal));
     }
     let (_, first) = identify_current_as(copy, journal, schema)?;

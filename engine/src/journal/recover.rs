@@ -7,11 +7,11 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::access::{self, Access};
+use super::file_state::{self, Loss};
 use super::place::{self, log_of, with_suffix};
 use super::private_copy::PrivateCopy;
 use super::session::Session;
 use super::sharing::Sharing;
-use super::standing::{self, Loss};
 use super::{connect, schema, side_record, unusable};
 use crate::backend::{BackendError, Durability};
 
@@ -36,7 +36,7 @@ pub fn recover(path: &Path, accept: Option<&Acceptance>) -> Result<Option<Backen
     if let (Access::Read { owner }, true) = (access, accept.is_some()) {
         return Err(access::only_readable(&path, owner));
     }
-    let (_, loss) = standing::examine(&path)?;
+    let (_, loss) = file_state::examine(&path)?;
     let loss = match loss {
         Some(loss) => Some(loss),
         // Making the copy checks a journal that this account may only read.
@@ -69,7 +69,7 @@ pub fn recover(path: &Path, accept: Option<&Acceptance>) -> Result<Option<Backen
 fn tail(path: &Path) -> Result<Option<Loss>, BackendError> {
     let record = side_record::read(path);
     let (_, connection) = super::identify(path, path, schema::CURRENT)?;
-    standing::lost_tail(record, &connection).map_err(|error| unusable(path, error))
+    file_state::lost_tail(record, &connection).map_err(|error| unusable(path, error))
 }
 
 fn take(path: &Path, loss: &Loss, accept: &Acceptance) -> Result<(), BackendError> {

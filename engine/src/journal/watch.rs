@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::private_copy::{PrivateCopy, Seen};
+use super::private_copy::{PrivateCopy, SourceStamp};
 use super::writer::Files;
 use super::{driver_lock, inbox, place, read};
 use crate::backend::BackendError;
@@ -20,7 +20,7 @@ pub(crate) struct Watch {
 /// How commits are seen.
 enum Source {
     Open { files: Files, connection: Connection, seen: i64 },
-    Copied { copy: Arc<PrivateCopy>, seen: Option<Seen> },
+    Copied { copy: Arc<PrivateCopy>, seen: Option<SourceStamp> },
 }
 
 impl Watch {

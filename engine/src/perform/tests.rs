@@ -63,7 +63,7 @@ impl Step for Moody {
     const KIND: &'static str = "test.moody";
     const SUMMARY: &'static str = "Do as the mood is";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::from_secs(9);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(9);
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     type Params = Params;
     type Output = Output;

@@ -7,42 +7,46 @@ use twinspan_encode::sh;
 use twinspan_plans::elements::names;
 use twinspan_plans::{EffectClass, Ensure, NodeId, StepDef};
 
-use super::{Look, Previewed, Prospect, outputs};
+use super::{PlannedChange, Previewed, StepReading, outputs};
 use crate::decide::looking::ways;
 use crate::failure::{FailureClass, StepError};
-use crate::foresight::{NeedOf, Outlook, Sight};
 use crate::hand_over::HandOver;
 use crate::ids::StepKey;
 use crate::perform::Seen;
+use crate::planned_steps::{NeedOf, PlannedTask, StepOutline};
 use crate::state::RunState;
 use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Readiness};
 use crate::wait::{Approvers, Wait, WaitKind};
 
 /// The prospect of each step; `sights` come after their needs.
-pub(super) fn judge(state: &RunState, sights: Vec<Sight>, looks: &BTreeMap<StepKey, Look>) -> Vec<Previewed> {
+pub(super) fn judge(
+    state: &RunState,
+    sights: Vec<StepOutline>,
+    looks: &BTreeMap<StepKey, StepReading>,
+) -> Vec<Previewed> {
     let mut judged = Judged { state, by_node: BTreeMap::new() };
     let mut steps = Vec::with_capacity(sights.len());
     for sight in sights {
         let Some(step) = state.plan().node(sight.node).step() else { continue };
         let unmet = judged.unmet(&sight);
         let look = looks.get(&sight.key).filter(|_| sight.params.is_some());
-        let standing = match look {
-            _ if !sight.applies => Prospect::ConditionFalse,
-            Some(look) => Case { state, sight: &sight, step, unmet: &unmet }.standing(&look.result),
-            None => match &sight.foreseen {
-                Some(wait) => Prospect::Waits(wait.clone()),
-                None => Prospect::Unknown { why: not_looked_at(&sight) },
+        let planned = match look {
+            _ if !sight.applies => PlannedChange::ConditionFalse,
+            Some(look) => Judgement { state, sight: &sight, step, unmet: &unmet }.planned(&look.result),
+            None => match &sight.planned_steps {
+                Some(wait) => PlannedChange::Waits(wait.clone()),
+                None => PlannedChange::Unknown { why: not_looked_at(&sight) },
             },
         };
-        let met = standing.is_met();
+        let met = planned.is_met();
         let place = judged.by_node.entry(sight.node).or_default();
-        place.push(Known { sight: sight.clone(), met });
-        let task = match sight.outlook {
-            Outlook::Known(said) => {
+        place.push(KnownSteps { sight: sight.clone(), met });
+        let task = match sight.planned_task {
+            PlannedTask::Known(said) => {
                 let HandOver { task, .. } = *said;
                 task
             }
-            Outlook::NotYet(_) => None,
+            PlannedTask::NotYet(_) => None,
         };
         steps.push(Previewed {
             key: sight.key,
@@ -51,20 +55,20 @@ pub(super) fn judge(state: &RunState, sights: Vec<Sight>, looks: &BTreeMap<StepK
             others: sight.others,
             params: sight.params,
             outputs: look.and_then(outputs).cloned().map(Value::Object),
-            standing,
+            planned,
             after: unmet.into_iter().map(|need| need.key).collect(),
             task,
-            rights: sight.rights,
+            permissions: sight.permissions,
             reads: look.map_or(0, |look| look.reads),
         });
     }
     steps
 }
 
-fn not_looked_at(sight: &Sight) -> String {
-    match &sight.outlook {
-        Outlook::NotYet(why) => why.clone(),
-        Outlook::Known(_) => "its parameters are known only when an earlier step is done".to_owned(),
+fn not_looked_at(sight: &StepOutline) -> String {
+    match &sight.planned_task {
+        PlannedTask::NotYet(why) => why.clone(),
+        PlannedTask::Known(_) => "its parameters are known only when an earlier step is done".to_owned(),
     }
 }
 
@@ -76,20 +80,20 @@ struct Unmet {
     reads_output: bool,
 }
 
-struct Known {
-    sight: Sight,
+struct KnownSteps {
+    sight: StepOutline,
     met: bool,
 }
 
 /// The steps judged so far.
 struct Judged<'a> {
     state: &'a RunState,
-    by_node: BTreeMap<NodeId, Vec<Known>>,
+    by_node: BTreeMap<NodeId, Vec<KnownSteps>>,
 }
 
 impl Judged<'_> {
     /// The unmet needs of a step, each once.
-    fn unmet(&self, sight: &Sight) -> Vec<Unmet> {
+    fn unmet(&self, sight: &StepOutline) -> Vec<Unmet> {
         let mut all: Vec<Unmet> = Vec::new();
         for need in &sight.needs {
             let instances = self.by_node.get(&need.node).into_iter().flatten();
@@ -109,7 +113,7 @@ impl Judged<'_> {
 
 /// Whether `need` of `one` refers to `other`: both lie in the same elements of their common blocks, and `other` in the
 /// elements that the need names.
-fn means(state: &RunState, one: &Sight, need: &NeedOf, other: &Sight) -> bool {
+fn means(state: &RunState, one: &StepOutline, need: &NeedOf, other: &StepOutline) -> bool {
     let around = state.plan().scopes(one.node);
     let mut keys = need.keys.iter();
     state.plan().scopes(other.node).iter().all(|scope| {
@@ -125,22 +129,23 @@ fn means(state: &RunState, one: &Sight, need: &NeedOf, other: &Sight) -> bool {
 }
 
 /// A step that was read.
-struct Case<'a> {
+struct Judgement<'a> {
     state: &'a RunState,
-    sight: &'a Sight,
+    sight: &'a StepOutline,
     step: &'a StepDef,
     unmet: &'a [Unmet],
 }
 
-impl Case<'_> {
-    fn standing(&self, result: &Result<Seen, StepError>) -> Prospect {
+impl Judgement<'_> {
+    fn planned(&self, result: &Result<Seen, StepError>) -> PlannedChange {
         match result {
             Ok(Seen::Checked { observed, readiness, claims }) => {
                 self.seen(observed, readiness.as_ref(), claims)
             }
-            Ok(Seen::Applied { .. } | Seen::Undone(_)) => {
-                Prospect::Fails(StepError::new(FailureClass::Bug, "a read returned the result of a write"))
-            }
+            Ok(Seen::Applied { .. } | Seen::Undone(_)) => PlannedChange::Fails(StepError::new(
+                FailureClass::Bug,
+                "a read returned the result of a write",
+            )),
             Err(error) => self.refused(error),
         }
     }
@@ -150,11 +155,11 @@ impl Case<'_> {
     }
 
     /// A finding of a read-only step is not reported while the resource that it reads is still to be created.
-    fn or_unknown(&self, now: &str, standing: impl FnOnce() -> Prospect) -> Prospect {
+    fn or_unknown(&self, now: &str, planned: impl FnOnce() -> PlannedChange) -> PlannedChange {
         if self.reads() && !self.unmet.is_empty() {
-            Prospect::Unknown { why: format!("as it is now: {now}") }
+            PlannedChange::Unknown { why: format!("as it is now: {now}") }
         } else {
-            standing()
+            planned()
         }
     }
 
@@ -163,14 +168,16 @@ impl Case<'_> {
     }
 
     /// The prospect of a step with `ensure: absent`.
-    fn to_remove(&self, observed: &Observed<Value>) -> Prospect {
+    fn to_remove(&self, observed: &Observed<Value>) -> PlannedChange {
         match observed {
-            Observed::Absent => Prospect::Unchanged,
+            Observed::Absent => PlannedChange::Unchanged,
             // A broken resource is deleted too: it is the one that the plan describes.
-            Observed::Present { .. } | Observed::Broken { .. } => Prospect::WouldRemove { gate: self.gate() },
-            Observed::Converging { wait, .. } => Prospect::Waits(wait.clone()),
-            Observed::Conflict(decision) => Prospect::NeedsDecision(decision.clone()),
-            Observed::Differs { differences, .. } => Prospect::NeedsDecision(Decision {
+            Observed::Present { .. } | Observed::Broken { .. } => {
+                PlannedChange::WouldDelete { gate: self.gate() }
+            }
+            Observed::Converging { wait, .. } => PlannedChange::Waits(wait.clone()),
+            Observed::Conflict(decision) => PlannedChange::NeedsDecision(decision.clone()),
+            Observed::Differs { differences, .. } => PlannedChange::NeedsDecision(Decision {
                 what: "the resource found is not the one that the plan describes, so it would not be deleted"
                     .to_owned(),
                 advice: format!(
@@ -190,7 +197,7 @@ impl Case<'_> {
         observed: &Observed<Value>,
         readiness: Option<&Readiness>,
         claims: &[ClaimKey],
-    ) -> Prospect {
+    ) -> PlannedChange {
         if self.removes() {
             return self.to_remove(observed);
         }
@@ -202,7 +209,7 @@ impl Case<'_> {
         if let Some(Marker::Of(other)) = marker
             && !self.state.is_earlier_run(other)
         {
-            return Prospect::NeedsDecision(Decision {
+            return PlannedChange::NeedsDecision(Decision {
                 what: format!("it carries the marker of run {other}"),
                 advice:
                     "a new run needs a decision whether to adopt it as it is; to continue that run: twinspan resume"
@@ -211,10 +218,10 @@ impl Case<'_> {
             });
         }
         match observed {
-            Observed::Present { .. } => Prospect::Unchanged,
+            Observed::Present { .. } => PlannedChange::Unchanged,
             Observed::Converging { wait, .. } => self.waits(wait),
             Observed::Conflict(decision) | Observed::Broken { decision, .. } => {
-                self.or_unknown(&decision.what, || Prospect::NeedsDecision(decision.clone()))
+                self.or_unknown(&decision.what, || PlannedChange::NeedsDecision(decision.clone()))
             }
             Observed::Differs { differences, marker, .. } => self.differs(differences, marker, claims),
             Observed::Absent => self.absent(readiness),
@@ -227,17 +234,17 @@ impl Case<'_> {
         by.keeps(marker).then(|| by.run.short())
     }
 
-    fn waits(&self, wait: &Wait) -> Prospect {
+    fn waits(&self, wait: &Wait) -> PlannedChange {
         match wait.kind {
             // These waits occur whatever else is still to be done.
             WaitKind::Approval | WaitKind::Timer | WaitKind::Credential | WaitKind::Window => {
-                Prospect::Waits(wait.clone())
+                PlannedChange::Waits(wait.clone())
             }
-            _ => self.or_unknown(&wait.what, || Prospect::Waits(wait.clone())),
+            _ => self.or_unknown(&wait.what, || PlannedChange::Waits(wait.clone())),
         }
     }
 
-    fn differs(&self, differences: &[Difference], marker: &Marker, claims: &[ClaimKey]) -> Prospect {
+    fn differs(&self, differences: &[Difference], marker: &Marker, claims: &[ClaimKey]) -> PlannedChange {
         let fields: Vec<&str> = differences.iter().map(|difference| difference.field.as_str()).collect();
         let whose = match marker {
             Marker::Of(other) => format!(", and carries the marker of run {other}"),
@@ -256,17 +263,17 @@ impl Case<'_> {
             differences: differences.to_vec(),
         };
         if self.reads() {
-            return self.or_unknown(&decision.what, || Prospect::NeedsDecision(decision.clone()));
+            return self.or_unknown(&decision.what, || PlannedChange::NeedsDecision(decision.clone()));
         }
-        Prospect::WouldChange { differences: differences.to_vec(), decision }
+        PlannedChange::WouldChange { differences: differences.to_vec(), decision }
     }
 
-    fn absent(&self, readiness: Option<&Readiness>) -> Prospect {
+    fn absent(&self, readiness: Option<&Readiness>) -> PlannedChange {
         match readiness {
             Some(Readiness::Waiting(wait)) if self.unmet.is_empty() || self.reads() => self.waits(wait),
-            Some(Readiness::Undecided(decision)) => Prospect::NeedsDecision(decision.clone()),
+            Some(Readiness::Undecided(decision)) => PlannedChange::NeedsDecision(decision.clone()),
             _ if self.reads() => self.or_unknown("not found", || {
-                Prospect::Fails(
+                PlannedChange::Fails(
                     StepError::plan_wrong("not found").hint("create it, or correct the plan's inputs"),
                 )
             }),
@@ -274,8 +281,8 @@ impl Case<'_> {
         }
     }
 
-    fn create(&self) -> Prospect {
-        Prospect::WouldCreate { gate: self.gate() }
+    fn create(&self) -> PlannedChange {
+        PlannedChange::WouldCreate { gate: self.gate() }
     }
 
     /// The approval that the step needs.
@@ -287,28 +294,28 @@ impl Case<'_> {
         })
     }
 
-    fn refused(&self, error: &StepError) -> Prospect {
+    fn refused(&self, error: &StepError) -> PlannedChange {
         let pending = !self.unmet.is_empty();
-        let unknown = || Prospect::Unknown { why: error.to_string() };
+        let unknown = || PlannedChange::Unknown { why: error.to_string() };
         match error.class {
-            FailureClass::Bug => Prospect::Fails(error.clone()),
+            FailureClass::Bug => PlannedChange::Fails(error.clone()),
             // No step provides a credential.
-            FailureClass::Credential => Prospect::Waits(wait_of(error, WaitKind::Credential)),
+            FailureClass::Credential => PlannedChange::Waits(wait_of(error, WaitKind::Credential)),
             // A step before it may grant the permission or create the principal.
             FailureClass::NeedsPerson | FailureClass::Permission | FailureClass::Propagation if pending => {
                 unknown()
             }
-            FailureClass::NeedsPerson => Prospect::Waits(wait_of(error, WaitKind::Person)),
+            FailureClass::NeedsPerson => PlannedChange::Waits(wait_of(error, WaitKind::Person)),
             FailureClass::Permission | FailureClass::Propagation => {
-                Prospect::Waits(wait_of(error, WaitKind::Permission))
+                PlannedChange::Waits(wait_of(error, WaitKind::Permission))
             }
             // Its container is still to be created.
             FailureClass::ReplicationLag if pending && !self.reads() && !self.removes() => self.create(),
             FailureClass::ReplicationLag if pending => {
-                Prospect::Unknown { why: "the resource that it reads is still to be created".to_owned() }
+                PlannedChange::Unknown { why: "the resource that it reads is still to be created".to_owned() }
             }
             FailureClass::PlanWrong if self.unmet.iter().any(|unmet| unmet.reads_output) => unknown(),
-            FailureClass::PlanWrong | FailureClass::Policy => Prospect::Fails(error.clone()),
+            FailureClass::PlanWrong | FailureClass::Policy => PlannedChange::Fails(error.clone()),
             FailureClass::ReplicationLag
             | FailureClass::Throttled
             | FailureClass::InProgress

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use twinspan_plans::Inputs;
 
-use super::{Preview, Previewed, Prospect, preview};
+use super::{PlannedChange, Preview, Previewed, preview};
 use crate::driver::trial::{Trial, compiled, plan_of};
 use crate::failure::FailureClass;
 use crate::ids::RunId;
@@ -40,12 +40,12 @@ async fn what_is_there_tells_the_parameters_of_what_comes_next_and_what_is_not_l
         ),
     )
     .await;
-    assert_eq!(of(&preview, "there").standing, Prospect::Unchanged);
-    assert_eq!(of(&preview, "copy").standing, Prospect::Unchanged, "found by what `there` put out");
-    assert_eq!(of(&preview, "next").standing, Prospect::WouldCreate { gate: None });
+    assert_eq!(of(&preview, "there").planned, PlannedChange::Unchanged);
+    assert_eq!(of(&preview, "copy").planned, PlannedChange::Unchanged, "found by what `there` put out");
+    assert_eq!(of(&preview, "next").planned, PlannedChange::WouldCreate { gate: None });
     assert_eq!(of(&preview, "next").params.as_ref().unwrap()["name"], "next-copy-of-a");
     let last = of(&preview, "last");
-    let Prospect::Unknown { why } = &last.standing else { panic!("{last:#?}") };
+    let PlannedChange::Unknown { why } = &last.planned else { panic!("{last:#?}") };
     assert_eq!(why, "it takes `name` of step next, which is known only when that step is done");
     assert_eq!(after(&preview, "last"), ["next"]);
     assert_eq!(after(&preview, "next"), [] as [&str; 0]);
@@ -67,17 +67,17 @@ async fn people_and_gates_are_told_and_conditions_that_are_false() {
         ),
     )
     .await;
-    let Prospect::Waits(wait) = &of(&preview, "nina").standing else { panic!("{preview:#?}") };
+    let PlannedChange::Waits(wait) = &of(&preview, "nina").planned else { panic!("{preview:#?}") };
     assert_eq!(wait.what, "tea is not done");
-    let Prospect::WouldCreate { gate: Some(gate) } = &of(&preview, "gated").standing else {
+    let PlannedChange::WouldCreate { gate: Some(gate) } = &of(&preview, "gated").planned else {
         panic!("{preview:#?}")
     };
     assert_eq!(gate.who.as_deref(), Some("boss"));
     assert_eq!(gate.action.as_deref(), Some("twinspan approve RUN gated"));
-    let Prospect::Unknown { why } = &of(&preview, "behind").standing else { panic!("{preview:#?}") };
+    let PlannedChange::Unknown { why } = &of(&preview, "behind").planned else { panic!("{preview:#?}") };
     assert_eq!(why, "as it is now: cake is not done");
     assert_eq!(after(&preview, "behind"), ["gated"]);
-    assert_eq!(of(&preview, "never").standing, Prospect::ConditionFalse);
+    assert_eq!(of(&preview, "never").planned, PlannedChange::ConditionFalse);
     assert_eq!(after(&preview, "free"), [] as [&str; 0], "what does not apply is no obstacle");
 }
 
@@ -96,7 +96,7 @@ async fn an_element_waits_for_its_own_and_a_need_with_a_key_for_that_one() {
         ),
     )
     .await;
-    assert_eq!(of(&preview, "each[x].own").standing, Prospect::Unchanged);
+    assert_eq!(of(&preview, "each[x].own").planned, PlannedChange::Unchanged);
     assert_eq!(after(&preview, "each[x].next"), [] as [&str; 0]);
     assert_eq!(after(&preview, "each[y].next"), ["each[y].own"]);
     assert_eq!(after(&preview, "of-y"), ["each[y].own", "each[y].next"]);
@@ -119,7 +119,7 @@ async fn a_step_that_breaks_is_told_and_the_look_goes_on() {
     let performer = Arc::new(crate::perform::Performer::new(Arc::new(lacking), clock));
     let preview =
         preview(plan, Inputs::default(), RunId::of_seed(7), Rollout::default(), performer).await.unwrap();
-    let Prospect::Fails(error) = &of(&preview, "one").standing else { panic!("{preview:#?}") };
+    let PlannedChange::Fails(error) = &of(&preview, "one").planned else { panic!("{preview:#?}") };
     assert_eq!(error.class, FailureClass::PlanWrong);
-    assert!(matches!(of(&preview, "two").standing, Prospect::Waits(_)), "{preview:#?}");
+    assert!(matches!(of(&preview, "two").planned, PlannedChange::Waits(_)), "{preview:#?}");
 }

@@ -95,7 +95,7 @@ mod tests {
         const KIND: &'static str = "test.pair";
         const SUMMARY: &'static str = "Hold two numbers";
         const EFFECT: EffectClass = EffectClass::Read;
-        const SETTLE: Duration = Duration::ZERO;
+        const CONSISTENCY_DELAY: Duration = Duration::ZERO;
         const REQUEST_WINDOW: Duration = Duration::ZERO;
         type Params = Params;
         type Output = Params;

@@ -9,7 +9,7 @@ use crate::failure::{FailureClass, StepError};
 use crate::guards::Guarded;
 use crate::hand_over::HandOver;
 use crate::perform::Seen;
-use crate::right::Right;
+use crate::permission::Permission;
 use crate::step::{ClaimKey, Identity, Observed, Phase, Step, StepCx};
 use crate::wait::Wait;
 
@@ -29,12 +29,12 @@ pub(crate) trait DynStep: Send + Sync {
     /// What a person does instead.
     fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError>;
     /// The wait that it will enter, whatever its parameters.
-    fn foreseen(&self, identity: &Identity) -> Option<Wait>;
+    fn planned_steps(&self, identity: &Identity) -> Option<Wait>;
     /// What must hold before the run's first write.
     fn guard<'a>(&'a self, cx: &'a StepCx<'a>, known: &'a Value)
     -> BoxFuture<'a, Result<Guarded, StepError>>;
     /// The permissions that it needs.
-    fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError>;
+    fn permissions(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Permission>, StepError>;
 }
 
 impl<S: Step> DynStep for S {
@@ -90,8 +90,8 @@ impl<S: Step> DynStep for S {
         Step::hand_over(self, cx, &decode_params::<S>(params)?)
     }
 
-    fn foreseen(&self, identity: &Identity) -> Option<Wait> {
-        Step::foreseen(self, identity)
+    fn planned_steps(&self, identity: &Identity) -> Option<Wait> {
+        Step::planned_steps(self, identity)
     }
 
     fn guard<'a>(
@@ -102,8 +102,8 @@ impl<S: Step> DynStep for S {
         Box::pin(Step::guard(self, cx, known))
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Right>, StepError> {
-        Step::rights(self, cx, &decode_params::<S>(params)?)
+    fn permissions(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Permission>, StepError> {
+        Step::permissions(self, cx, &decode_params::<S>(params)?)
     }
 }
 

@@ -124,12 +124,12 @@ impl RunState {
         }
         let Some(record) = self.items[id.0 as usize].step_mut() else { return Ok(()) };
         // A step that never began (its condition could not be evaluated) begins from the start, not with a probe.
-        if *event == StepEvent::LookNow && !begun && matches!(record.state, StepState::Failed { .. }) {
+        if *event == StepEvent::CheckNow && !begun && matches!(record.state, StepState::Failed { .. }) {
             self.set_step(id, StepState::Pending, at);
             self.todo.push(Task::Begin(id));
             return Ok(());
         }
-        let stands_anew = record.standing.is_none();
+        let stands_anew = record.drift.is_none();
         if stands_anew {
             self.drifted.remove(&id);
         }
@@ -149,8 +149,8 @@ impl RunState {
         if matches!(
             event,
             StepEvent::Undone { .. }
-                | StepEvent::Removed { .. }
-                | StepEvent::Done { origin: Origin::Removed, .. }
+                | StepEvent::Deleted { .. }
+                | StepEvent::Done { origin: Origin::Deleted, .. }
         ) {
             self.removed = Some(at);
         }
@@ -167,7 +167,7 @@ impl RunState {
         if !same {
             self.set_step(id, next, at);
         }
-        if *event == StepEvent::LookNow && unresolved {
+        if *event == StepEvent::CheckNow && unresolved {
             self.prepare_call(id);
         }
         if self.control.goal == Goal::Undo {
@@ -183,7 +183,7 @@ impl RunState {
             (Some(BlockState::Closed | BlockState::Open), StepEvent::Failed { error, .. }) => {
                 BlockState::Failed(Box::new(error.clone()))
             }
-            (Some(BlockState::Failed(_)), StepEvent::LookNow) => BlockState::Closed,
+            (Some(BlockState::Failed(_)), StepEvent::CheckNow) => BlockState::Closed,
             _ => {
                 return Err(IllegalTransition {
                     item: item.key.to_string(),
@@ -303,11 +303,11 @@ impl RunState {
         let sending: Vec<ItemId> = self.tally.intended.iter().copied().collect();
         for id in sending {
             let intended = match self.item(id).step().map(|record| &record.state) {
-                Some(StepState::Intended { way, attempt, .. }) => Some((*way, *attempt)),
+                Some(StepState::Intended { direction, attempt, .. }) => Some((*direction, *attempt)),
                 _ => None,
             };
-            if let Some((way, attempt)) = intended {
-                self.unsettled(id, way.write(), attempt, at);
+            if let Some((direction, attempt)) = intended {
+                self.unsettled(id, direction.write(), attempt, at);
             }
             if let Some(record) = self.item_mut(id).step_mut() {
                 record.became_uncertain(at);

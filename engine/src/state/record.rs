@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::drift::Standing;
+use crate::drift::DriftState;
 use crate::event::StepEvent;
 use crate::failure::StepError;
 use crate::ids::{RunId, Seq};
@@ -15,7 +15,7 @@ use crate::signal::{Actor, Choice};
 use crate::state::agenda::Slot;
 use crate::state::moment::Moment;
 use crate::state::requests::Requests;
-use crate::state::step_state::{Proof, StepState, Way};
+use crate::state::step_state::{Direction, Proof, StepState};
 use crate::step::{ActedAs, Approval, Cause, ClaimKey, Identity, Phase};
 use crate::wait::WaitKind;
 
@@ -78,7 +78,7 @@ pub(crate) struct StepRecord {
     pub(crate) claims: Vec<ClaimKey>,
     pub(crate) call: Option<Arc<Call>>,
     /// Result of the last verification and when it was recorded; removed when the step is proven again.
-    pub(crate) standing: Option<(Timestamp, Standing)>,
+    pub(crate) drift: Option<(Timestamp, DriftState)>,
     /// Its entry on the agenda.
     pub(crate) slot: Option<Slot>,
 }
@@ -174,7 +174,7 @@ impl StepRecord {
             last_error: None,
             claims: Vec::new(),
             call: None,
-            standing: None,
+            drift: None,
             slot: None,
         }
     }
@@ -205,7 +205,7 @@ impl StepRecord {
             _ => None,
         };
         let was_intended = match &self.state {
-            StepState::Intended { way, .. } => Some(*way),
+            StepState::Intended { direction, .. } => Some(*direction),
             _ => None,
         };
         match event {
@@ -236,7 +236,7 @@ impl StepRecord {
                 }
                 let known = self.seen.iter().any(|(_, what)| *what == wait.what);
                 if wait.kind == WaitKind::Remote
-                    && phase.way() == Way::Forward
+                    && phase.direction() == Direction::Forward
                     && !known
                     && self.seen.len() < SEEN_KEPT
                 {
@@ -257,7 +257,7 @@ impl StepRecord {
                 self.failed_looks = 0;
                 self.decided = None;
                 self.deleted = false;
-                if *phase == Phase::Undo && self.state.way() == Some(Way::Forward) {
+                if *phase == Phase::Undo && self.state.direction() == Some(Direction::Forward) {
                     self.replacing = true;
                 }
                 if *phase == Phase::Apply {
@@ -316,7 +316,7 @@ impl StepRecord {
                 self.failures = Failures::default();
                 self.waits.clear();
                 self.decided = None;
-                self.standing = None;
+                self.drift = None;
             }
             StepEvent::Failed { error, .. } => {
                 self.refused(was_intended);
@@ -338,7 +338,7 @@ impl StepRecord {
             }
             StepEvent::Rejected { .. } => self.approval = None,
             StepEvent::SlotWanted => {}
-            StepEvent::LookNow => {
+            StepEvent::CheckNow => {
                 // A person may have repaired something just before; a step that only waits for a timer is not delayed by a
                 // `retry`.
                 if !matches!(self.state, StepState::Waiting(_) | StepState::Uncertain { .. }) {
@@ -347,7 +347,7 @@ impl StepRecord {
                 self.failures = Failures::default();
                 self.waits.clear();
                 // `retry` asks only for a read: an earlier choice that had no effect is not carried out by it.
-                if matches!(&self.state, StepState::NeedsDecision { phase, .. } if phase.way() == Way::Forward)
+                if matches!(&self.state, StepState::NeedsDecision { phase, .. } if phase.direction() == Direction::Forward)
                 {
                     self.decided = None;
                 }
@@ -358,7 +358,7 @@ impl StepRecord {
                 self.only_drifted = false;
             }
             StepEvent::Provided { output, value, by } => self.state_output(output, value, by, at),
-            StepEvent::Removed { .. } => {
+            StepEvent::Deleted { .. } => {
                 // The resource is deleted, independent of its creator; what follows is created by this run.
                 self.replacing = false;
                 self.called_off = false;
@@ -387,10 +387,10 @@ impl StepRecord {
             }
             StepEvent::Reopened { choice, .. } => self.begin_again(*choice, at),
             StepEvent::StillAbsent { .. } | StepEvent::Cancelled => {}
-            StepEvent::Skipped { .. } | StepEvent::Kept { .. } => self.standing = None,
+            StepEvent::Skipped { .. } | StepEvent::Kept { .. } => self.drift = None,
             StepEvent::Undone { evidence } => {
                 self.acted_as(&evidence.acted_as);
-                self.standing = None;
+                self.drift = None;
             }
         }
     }
@@ -415,7 +415,7 @@ impl StepRecord {
         self.write_ended = Some(ended);
         self.failures.count += 1;
         self.failures.since.get_or_insert(ended);
-        if matches!(self.state, StepState::Intended { way: Way::Forward, .. }) {
+        if matches!(self.state, StepState::Intended { direction: Direction::Forward, .. }) {
             self.unsettled = true;
             self.ownership.was_absent |= self.ownership.absent_now;
         }
@@ -453,7 +453,7 @@ impl StepRecord {
         self.claims.clear();
         // A resource that lost its marker may have another owner by now: overwriting makes it updated by this run, not
         // created.
-        let lost = matches!(&self.standing, Some((_, standing)) if standing.lost_marker());
+        let lost = matches!(&self.drift, Some((_, drift)) if drift.lost_marker());
         if lost && choice == Some(Choice::Overwrite) {
             self.ownership.was_absent = false;
             self.ownership.accepted_onto_nothing = false;
@@ -466,8 +466,8 @@ impl StepRecord {
     }
 
     /// The intended write certainly had no effect.
-    fn refused(&mut self, was_intended: Option<Way>) {
-        if was_intended == Some(Way::Forward) {
+    fn refused(&mut self, was_intended: Option<Direction>) {
+        if was_intended == Some(Direction::Forward) {
             self.ownership.owed = self.ownership.owed_before;
             self.ownership.absent_now = false;
         }

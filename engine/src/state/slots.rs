@@ -16,7 +16,7 @@ use crate::ids::StepKey;
 use crate::state::graph::Task;
 use crate::state::item::{Collection, Item, ItemId, Role, Slot};
 use crate::state::moment::Moment;
-use crate::state::step_state::{StepState, Way};
+use crate::state::step_state::{Direction, StepState};
 use crate::state::{Goal, RunState};
 
 /// A `for_each` block in which no further instance begins.
@@ -79,7 +79,7 @@ impl RunState {
     pub(crate) fn lacks_slot(&self, id: ItemId) -> Option<ItemId> {
         let item = self.item(id);
         let about_to_write = self.control.goal == Goal::Finish
-            && matches!(item.step()?.state, StepState::Probing { way: Way::Forward })
+            && matches!(item.step()?.state, StepState::Probing { direction: Direction::Forward })
             && self.plan.node(item.node).step()?.effect != EffectClass::Read;
         if about_to_write { self.without_slot(id) } else { None }
     }

@@ -17,11 +17,11 @@ use crate::wait::Wait;
 
 /// The direction of a step: forward, or undo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
+pub enum Direction {
     /// Towards what the plan wants.
     Forward,
     /// Undo.
-    Back,
+    Undo,
 }
 
 /// The state of a step.
@@ -34,14 +34,14 @@ pub enum StepState {
     /// A probe is due or in progress.
     Probing {
         /// Forward, or undo.
-        way: Way,
+        direction: Direction,
     },
     /// Confirming absence: nothing was found, as wanted; believed once reads agree.
-    Doubting {
+    ConfirmingAbsence {
         /// Reads that found nothing.
         absent: Absence,
         /// When the next check is due.
-        look_again: Timestamp,
+        next_check: Timestamp,
     },
     /// Waits, and is checked again.
     Waiting(Box<Waiting>),
@@ -57,7 +57,7 @@ pub enum StepState {
     /// The intent is durable: the write is about to be sent, or in flight.
     Intended {
         /// Forward, or undo.
-        way: Way,
+        direction: Direction,
         /// Number of the attempt.
         attempt: u32,
         /// The driver that may send it.
@@ -68,7 +68,7 @@ pub enum StepState {
     /// Sent, response unknown: only reads can tell the outcome.
     Uncertain {
         /// Forward, or undo.
-        way: Way,
+        direction: Direction,
         /// Number of the attempt.
         attempt: u32,
         /// What is known of it.
@@ -76,20 +76,20 @@ pub enum StepState {
         /// When sending ended, as far as known.
         ended: Timestamp,
         /// When the next check is due.
-        look_again: Timestamp,
+        next_check: Timestamp,
         /// Reads since then that found nothing.
         absent: Absence,
     },
     /// The remote accepted the write; a read that begins later has to prove it.
     Verifying {
         /// Forward, or undo.
-        way: Way,
+        direction: Direction,
         /// Number of the attempt.
         attempt: u32,
         /// When the write ended.
         ended: Timestamp,
         /// When the next check is due.
-        look_again: Timestamp,
+        next_check: Timestamp,
         /// For a delete: reads that found nothing.
         absent: Absence,
     },
@@ -152,7 +152,7 @@ pub struct Waiting {
     /// Since when.
     pub since: Timestamp,
     /// When the next check is due.
-    pub look_again: Timestamp,
+    pub next_check: Timestamp,
     /// When the wait times out; `None`: never.
     pub deadline: Option<Timestamp>,
 }
@@ -198,36 +198,36 @@ pub(crate) enum Change<'a> {
 
 impl Phase {
     /// The direction of the phase.
-    pub fn way(self) -> Way {
+    pub fn direction(self) -> Direction {
         match self {
-            Phase::Probe | Phase::Apply | Phase::Verify => Way::Forward,
-            Phase::UndoProbe | Phase::Undo | Phase::UndoVerify => Way::Back,
+            Phase::Probe | Phase::Apply | Phase::Verify => Direction::Forward,
+            Phase::UndoProbe | Phase::Undo | Phase::UndoVerify => Direction::Undo,
         }
     }
 }
 
-impl Way {
+impl Direction {
     /// The read before the write.
     pub(crate) fn probe(self) -> Phase {
         match self {
-            Way::Forward => Phase::Probe,
-            Way::Back => Phase::UndoProbe,
+            Direction::Forward => Phase::Probe,
+            Direction::Undo => Phase::UndoProbe,
         }
     }
 
     /// The write.
     pub(crate) fn write(self) -> Phase {
         match self {
-            Way::Forward => Phase::Apply,
-            Way::Back => Phase::Undo,
+            Direction::Forward => Phase::Apply,
+            Direction::Undo => Phase::Undo,
         }
     }
 
     /// The read after the write.
     pub(crate) fn verify(self) -> Phase {
         match self {
-            Way::Forward => Phase::Verify,
-            Way::Back => Phase::UndoVerify,
+            Direction::Forward => Phase::Verify,
+            Direction::Undo => Phase::UndoVerify,
         }
     }
 }
@@ -242,14 +242,16 @@ impl StepState {
     /// The phase that must be performed for the step to leave this state by itself.
     pub fn phase(&self) -> Option<Phase> {
         match self {
-            StepState::Probing { way } => Some(way.probe()),
-            StepState::Skipping | StepState::Doubting { .. } => Some(Phase::Probe),
+            StepState::Probing { direction } => Some(direction.probe()),
+            StepState::Skipping | StepState::ConfirmingAbsence { .. } => Some(Phase::Probe),
             StepState::Waiting(waiting) => Some(waiting.phase),
             // A write is never repeated without a probe: the earlier one may have taken effect.
-            StepState::RetryWait { phase, .. } if phase.writes() => Some(phase.way().probe()),
+            StepState::RetryWait { phase, .. } if phase.writes() => Some(phase.direction().probe()),
             StepState::RetryWait { phase, .. } => Some(*phase),
-            StepState::Intended { way, .. } => Some(way.write()),
-            StepState::Uncertain { way, .. } | StepState::Verifying { way, .. } => Some(way.verify()),
+            StepState::Intended { direction, .. } => Some(direction.write()),
+            StepState::Uncertain { direction, .. } | StepState::Verifying { direction, .. } => {
+                Some(direction.verify())
+            }
             _ => None,
         }
     }
@@ -259,22 +261,22 @@ impl StepState {
         match self {
             // The limit of a wait for the remote is an interval: its next check is already set within that.
             StepState::Waiting(waiting) => Some(match waiting.deadline {
-                Some(deadline) if waiting.wait.kind.needs_somebody() => waiting.look_again.min(deadline),
-                Some(_) | None => waiting.look_again,
+                Some(deadline) if waiting.wait.kind.needs_a_person() => waiting.next_check.min(deadline),
+                Some(_) | None => waiting.next_check,
             }),
             StepState::RetryWait { until, .. } => Some(*until),
-            StepState::Uncertain { look_again, .. }
-            | StepState::Verifying { look_again, .. }
-            | StepState::Doubting { look_again, .. } => Some(*look_again),
+            StepState::Uncertain { next_check, .. }
+            | StepState::Verifying { next_check, .. }
+            | StepState::ConfirmingAbsence { next_check, .. } => Some(*next_check),
             _ => None,
         }
     }
 
     /// The direction, while the step is in progress.
-    pub fn way(&self) -> Option<Way> {
+    pub fn direction(&self) -> Option<Direction> {
         match self {
-            StepState::NeedsDecision { phase, .. } => Some(phase.way()),
-            other => other.phase().map(Phase::way),
+            StepState::NeedsDecision { phase, .. } => Some(phase.direction()),
+            other => other.phase().map(Phase::direction),
         }
     }
 
@@ -301,7 +303,7 @@ impl StepState {
     pub fn is_working(&self) -> bool {
         match self {
             StepState::Probing { .. }
-            | StepState::Doubting { .. }
+            | StepState::ConfirmingAbsence { .. }
             | StepState::Skipping
             | StepState::Intended { .. }
             | StepState::Verifying { .. }
@@ -315,7 +317,7 @@ impl StepState {
     /// unknown outcome keeps the slot whatever the step waits for.
     pub(crate) fn keeps_slot(&self) -> bool {
         match self {
-            StepState::Waiting(waiting) => !waiting.wait.kind.needs_somebody(),
+            StepState::Waiting(waiting) => !waiting.wait.kind.needs_a_person(),
             StepState::Uncertain { .. } => true,
             other => other.is_working(),
         }
@@ -325,7 +327,7 @@ impl StepState {
     pub(crate) fn counts_against(&self) -> bool {
         match self {
             StepState::Failed { .. } => true,
-            StepState::NeedsDecision { phase, .. } => phase.way() == Way::Forward,
+            StepState::NeedsDecision { phase, .. } => phase.direction() == Direction::Forward,
             _ => false,
         }
     }
@@ -353,10 +355,10 @@ impl StepState {
     /// Whether an operator may skip it: no write of it is open.
     pub(crate) fn next_would_skip(&self) -> bool {
         match self {
-            StepState::Pending | StepState::Doubting { .. } | StepState::Failed { .. } => true,
-            StepState::Probing { way } => *way == Way::Forward,
+            StepState::Pending | StepState::ConfirmingAbsence { .. } | StepState::Failed { .. } => true,
+            StepState::Probing { direction } => *direction == Direction::Forward,
             StepState::Waiting(waiting) => waiting.phase == Phase::Probe,
-            StepState::NeedsDecision { phase, .. } => phase.way() == Way::Forward,
+            StepState::NeedsDecision { phase, .. } => phase.direction() == Direction::Forward,
             StepState::RetryWait { phase, .. } => matches!(phase, Phase::Probe | Phase::Apply),
             _ => false,
         }
@@ -366,10 +368,10 @@ impl StepState {
     pub(crate) fn may_reopen(&self) -> bool {
         match self {
             StepState::Done(_) | StepState::Unchanged(_) | StepState::Failed { .. } => true,
-            StepState::NeedsDecision { phase, .. } => phase.way() == Way::Forward,
+            StepState::NeedsDecision { phase, .. } => phase.direction() == Direction::Forward,
             StepState::Waiting(waiting) => waiting.phase == Phase::Probe,
             StepState::RetryWait { phase, .. } => matches!(phase, Phase::Probe | Phase::Apply),
-            StepState::Probing { way } => *way == Way::Forward,
+            StepState::Probing { direction } => *direction == Direction::Forward,
             _ => false,
         }
     }
@@ -405,12 +407,12 @@ impl StepState {
 
     /// The state's name, stable for machines.
     pub fn name(&self) -> &'static str {
-        let back = self.way() == Some(Way::Back);
+        let back = self.direction() == Some(Direction::Undo);
         match self {
             StepState::Pending => "pending",
             StepState::ConditionFalse => "condition-false",
             StepState::Probing { .. } if back => "undo-probing",
-            StepState::Probing { .. } | StepState::Doubting { .. } => "probing",
+            StepState::Probing { .. } | StepState::ConfirmingAbsence { .. } => "probing",
             StepState::Waiting(_) if back => "undo-waiting",
             StepState::Waiting(_) => "waiting",
             StepState::NeedsDecision { .. } if back => "undo-needs-decision",
@@ -457,13 +459,13 @@ impl StepEvent {
             StepEvent::Cancelled => "cancelled",
             StepEvent::Approved(_) => "approved",
             StepEvent::Rejected { .. } => "rejected",
-            StepEvent::LookNow => "look-now",
+            StepEvent::CheckNow => "check-now",
             StepEvent::SlotWanted => "slot-wanted",
             StepEvent::Decided { .. } => "decided",
             StepEvent::Provided { .. } => "provided",
             StepEvent::Reopened { .. } => "reopened",
             StepEvent::UndoCalledOff { .. } => "undo-called-off",
-            StepEvent::Removed { .. } => "removed",
+            StepEvent::Deleted { .. } => "deleted",
             StepEvent::Undone { .. } => "undone",
             StepEvent::Kept { .. } => "kept",
             StepEvent::UndoStopped { .. } => "undo-stopped",

@@ -19,7 +19,7 @@ use crate::state::RunState;
 use crate::state::graph::Task;
 use crate::state::item::{BlockState, Item, ItemId, Role, Verdict};
 use crate::state::moment::Moment;
-use crate::state::step_state::{Change, StepState, Way};
+use crate::state::step_state::{Change, Direction, StepState};
 use crate::state::view::ItemView;
 
 /// The steps that undo still has to process.
@@ -258,7 +258,7 @@ impl RunState {
                 | StepState::Kept { .. }
                 | StepState::UndoStopped { .. }
                 | StepState::Cancelled => true,
-                state => state.way() == Some(Way::Back),
+                state => state.direction() == Some(Direction::Undo),
             })
         };
         self.ids().filter(back).collect()
@@ -371,6 +371,7 @@ fn begun(items: &[Item], id: ItemId) -> Seq {
 fn is_sent(state: &StepState) -> bool {
     matches!(
         state,
-        StepState::Intended { way: Way::Forward, .. } | StepState::Uncertain { way: Way::Forward, .. }
+        StepState::Intended { direction: Direction::Forward, .. }
+            | StepState::Uncertain { direction: Direction::Forward, .. }
     )
 }

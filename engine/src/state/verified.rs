@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::drift::{Finding, Standing};
+use crate::drift::{DriftState, Finding};
 use crate::ids::Seq;
 use crate::signal::Actor;
 use crate::state::item::ItemId;
@@ -41,8 +41,8 @@ impl RunState {
             if newer {
                 continue;
             }
-            record.standing = Some((at, finding.standing.clone()));
-            if finding.standing.is_drift() {
+            record.drift = Some((at, finding.drift.clone()));
+            if finding.drift.is_drift() {
                 self.drifted.insert(id);
             }
         }
@@ -89,8 +89,8 @@ impl RunState {
 impl<'a> ItemView<'a> {
     /// The result of the last verification for this step, and when it was recorded; `None`: it was not verified, or was
     /// proven since.
-    pub fn standing(self) -> Option<(Timestamp, &'a Standing)> {
+    pub fn drift(self) -> Option<(Timestamp, &'a DriftState)> {
         let record = self.record()?;
-        record.standing.as_ref().map(|(at, standing)| (*at, standing))
+        record.drift.as_ref().map(|(at, drift)| (*at, drift))
     }
 }

@@ -12,7 +12,7 @@ use crate::ids::{Epoch, RunId, Seq, StepKey};
 use crate::signal::Actor;
 use crate::state::item::{Item, ItemId, Role};
 use crate::state::record::{Stated, StepRecord};
-use crate::state::step_state::{Proof, StepState, Way};
+use crate::state::step_state::{Direction, Proof, StepState};
 use crate::state::{BlockState, Control, RunState};
 use crate::step::{ActedAs, Approval, ClaimKey, Identity};
 use crate::wait::Wait;
@@ -83,7 +83,7 @@ pub struct OpenWait<'a> {
     /// Since when.
     pub since: Timestamp,
     /// When the next check is due.
-    pub look_again: Timestamp,
+    pub next_check: Timestamp,
     /// When the wait times out; `None`: never.
     pub deadline: Option<Timestamp>,
 }
@@ -376,7 +376,7 @@ impl<'a> ItemView<'a> {
     pub fn created_by(self) -> Option<RunId> {
         let record = self.item().step()?;
         let (by, proof) = (record.created_earlier.as_ref()?, record.proof.as_ref()?);
-        let found = matches!(proof.origin, Origin::FoundInPlace | Origin::EarlierRun);
+        let found = matches!(proof.origin, Origin::PreExisting | Origin::EarlierRun);
         let there = self.node().step()?.ensure == Ensure::Present;
         (found && by.keeps(&proof.evidence.marker) && there).then_some(by.run)
     }
@@ -481,7 +481,7 @@ impl<'a> ItemView<'a> {
     pub fn is_back(self) -> bool {
         match self.state() {
             Some(StepState::Undone(_) | StepState::Kept { .. } | StepState::UndoStopped { .. }) => true,
-            Some(state) => state.way() == Some(Way::Back),
+            Some(state) => state.direction() == Some(Direction::Undo),
             None => false,
         }
     }
@@ -490,11 +490,11 @@ impl<'a> ItemView<'a> {
     pub fn open_wait(self) -> Option<OpenWait<'a>> {
         let state = self.state()?;
         let wait = state.wait()?;
-        let (since, look_again, deadline) = match state {
-            StepState::Waiting(waiting) => (waiting.since, waiting.look_again, waiting.deadline),
-            StepState::Uncertain { ended, look_again, .. } => (*ended, *look_again, None),
+        let (since, next_check, deadline) = match state {
+            StepState::Waiting(waiting) => (waiting.since, waiting.next_check, waiting.deadline),
+            StepState::Uncertain { ended, next_check, .. } => (*ended, *next_check, None),
             _ => return None,
         };
-        Some(OpenWait { step: self, wait, since, look_again, deadline })
+        Some(OpenWait { step: self, wait, since, next_check, deadline })
     }
 }

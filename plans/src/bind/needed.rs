@@ -23,7 +23,7 @@ pub(super) fn check(
     places: &Places,
     problems: &mut Diagnostics,
 ) {
-    Look::new(plan, inputs, places, problems).all();
+    NeededInputs::new(plan, inputs, places, problems).all();
 }
 
 /// Parameters of an applicable step, as far as the inputs alone give their values.
@@ -45,7 +45,7 @@ impl Plan {
     /// The known parameters of each step and instance before the run.
     pub fn known_params(&self, inputs: &Inputs) -> Vec<KnownParams> {
         let (mut problems, places) = (Diagnostics::default(), Places::default());
-        Look::new(self, &inputs.0, &places, &mut problems).all()
+        NeededInputs::new(self, &inputs.0, &places, &mut problems).all()
     }
 }
 
@@ -62,7 +62,7 @@ struct Around {
     uncertain: bool,
 }
 
-struct Look<'a> {
+struct NeededInputs<'a> {
     plan: &'a Plan,
     inputs: &'a IndexMap<String, Json>,
     places: &'a Places,
@@ -71,14 +71,14 @@ struct Look<'a> {
     known: Vec<KnownParams>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> NeededInputs<'a> {
     fn new(
         plan: &'a Plan,
         inputs: &'a IndexMap<String, Json>,
         places: &'a Places,
         problems: &'a mut Diagnostics,
     ) -> Self {
-        Look { plan, inputs, places, problems, said: BTreeSet::new(), known: Vec::new() }
+        NeededInputs { plan, inputs, places, problems, said: BTreeSet::new(), known: Vec::new() }
     }
 
     fn all(mut self) -> Vec<KnownParams> {

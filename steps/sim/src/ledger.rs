@@ -38,7 +38,7 @@ pub struct Effect {
 
 /// A request that arrived, reads included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Seen {
+pub struct ReceivedRequest {
     /// Position, from 1.
     pub seq: u64,
     /// When it was handled, on the world's clock.
@@ -74,7 +74,7 @@ pub struct InFlight {
 #[derive(Clone, Default)]
 pub(crate) struct Ledger {
     pub(crate) effects: Vec<Effect>,
-    pub(crate) requests: Vec<Seen>,
+    pub(crate) requests: Vec<ReceivedRequest>,
     pub(crate) in_flight: Vec<InFlight>,
     /// Number of slow requests so far.
     pub(crate) slow: u64,

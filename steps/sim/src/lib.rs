@@ -69,7 +69,7 @@ mod worlds;
 pub use entra::NoCertificate;
 pub use faults::{ConnectionFault, Fault, FaultName, Held};
 pub use lags::Lags;
-pub use ledger::{Change, Effect, InFlight, Seen};
+pub use ledger::{Change, Effect, InFlight, ReceivedRequest};
 pub use lies::Lie;
 pub use service::{Hosts, Service};
 pub use throttling::{Rate, Rates};

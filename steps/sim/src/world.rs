@@ -13,7 +13,7 @@ use crate::directory::{Barrier, Directory, ExternalState};
 use crate::faults::{self, After, ConnectionFault, Course, Fault, FaultName, Held};
 use crate::hierarchy::{Hierarchy, key, management_group_id};
 use crate::lags::Lags;
-use crate::ledger::{Change, Effect, InFlight, Ledger, Seen};
+use crate::ledger::{Change, Effect, InFlight, Ledger, ReceivedRequest};
 use crate::lies::Lie;
 use crate::network::{self, Network};
 use crate::reply::{Body, Reply};
@@ -179,7 +179,7 @@ impl World {
     }
 
     /// Every request that arrived.
-    pub fn requests(&self) -> &[Seen] {
+    pub fn requests(&self) -> &[ReceivedRequest] {
         &self.ledger.requests
     }
 
@@ -297,7 +297,7 @@ impl World {
 
     fn record(&mut self, service: Service, request: &Request, status: u16, change: Change) {
         let client_request_id = request.client_request_id().map(str::to_owned);
-        self.ledger.requests.push(Seen {
+        self.ledger.requests.push(ReceivedRequest {
             seq: self.ledger.requests.len() as u64 + 1,
             at: request.at,
             method: request.method.to_string(),

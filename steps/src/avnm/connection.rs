@@ -10,7 +10,7 @@ use super::or_default;
 /// Properties of one side of a connection. `N`: the fields that identify its counterpart.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound = "N: Default + Deserialize<'de>")]
-pub(crate) struct Half<N: Default> {
+pub(crate) struct ConnectionSide<N: Default> {
     /// The fields that identify the counterpart.
     #[serde(flatten)]
     pub(crate) names: N,
@@ -43,7 +43,7 @@ pub(crate) struct NamesManager {
     pub(crate) network_manager_id: String,
 }
 
-impl<N: Default> Half<N> {
+impl<N: Default> ConnectionSide<N> {
     /// Compares the resource with what the plan wants. `differences`: those found; `words`: "scope connection to-central".
     /// For an undo (`taken_back`) it is present in any state.
     pub(crate) fn observed<O>(
@@ -57,7 +57,7 @@ impl<N: Default> Half<N> {
         if !differences.is_empty() {
             return Observed::Differs { output, differences, marker };
         }
-        match self.connection_state.diagnosis(words, Anew::Here) {
+        match self.connection_state.diagnosis(words, RecreatedBy::Here) {
             Some(decision) if !taken_back => Observed::Broken { output, decision, marker },
             _ => Observed::Present { output, marker },
         }
@@ -128,7 +128,7 @@ impl ConnectionState {
 
 /// Who recreates a connection whose state does not recover by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Anew {
+pub(crate) enum RecreatedBy {
     /// The step that read it: the resource is its own.
     Here,
     /// Other steps: the step that read it only reads.
@@ -138,7 +138,7 @@ pub(crate) enum Anew {
 impl ConnectionState {
     /// The decision that a state requires if it does not recover by itself; otherwise `None`. `half`: "scope connection
     /// to-central". `anew`: who can recreate it.
-    pub(crate) fn diagnosis(&self, half: &str, anew: Anew) -> Option<Decision> {
+    pub(crate) fn diagnosis(&self, half: &str, recreated_by: RecreatedBy) -> Option<Decision> {
         let (what, ask) = match self {
             ConnectionState::Connected | ConnectionState::Pending | ConnectionState::Other(_) => return None,
             ConnectionState::Conflict => (
@@ -155,9 +155,9 @@ impl ConnectionState {
                 "ask the other tenant's administrator why; Azure documents no other way than to recreate the connection:",
             ),
         };
-        let then = match anew {
-            Anew::Here => "decide recreate, which deletes this connection and creates it again",
-            Anew::Elsewhere => "repair this step, which recreates the connection that is wrong",
+        let then = match recreated_by {
+            RecreatedBy::Here => "decide recreate, which deletes this connection and creates it again",
+            RecreatedBy::Elsewhere => "repair this step, which recreates the connection that is wrong",
         };
         let advice = format!("{ask} {then}: Azure does not leave this state by itself");
         Some(Decision { what: format!("{half} is {self}: {what}"), advice, differences: Vec::new() })
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_recorded_half_is_read_and_so_is_one_with_gaps() {
-        let found: Found<Half<NamesManager>> = serde_json::from_value(json!({
+        let found: Found<ConnectionSide<NamesManager>> = serde_json::from_value(json!({
             "id": "/providers/Microsoft.Management/managementGroups/anotherMG/providers/Microsoft.Network/networkManagerConnections/c",
             "name": "c", "type": "Microsoft.Network/networkManagerConnections", "location": "",
             "properties": { "networkManagerId": "/subscriptions/x", "connectionState": "Pending", "description": "" }
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(found.properties.connection_state, ConnectionState::Pending);
         assert_eq!(found.properties.names.network_manager_id, "/subscriptions/x");
         assert_eq!(found.properties.description, "");
-        let found: Found<Half<NamesScope>> = serde_json::from_value(
+        let found: Found<ConnectionSide<NamesScope>> = serde_json::from_value(
             json!({ "properties": { "tenantId": null, "connectionState": "Frozen" } }),
         )
         .unwrap();
@@ -192,8 +192,9 @@ mod tests {
 
     #[test]
     fn every_state_that_does_not_heal_has_its_own_diagnosis() {
-        let diagnosis =
-            |state: &str| ConnectionState::from(state.to_owned()).diagnosis("connection c", Anew::Here);
+        let diagnosis = |state: &str| {
+            ConnectionState::from(state.to_owned()).diagnosis("connection c", RecreatedBy::Here)
+        };
         for state in ["Connected", "Pending", "", "Frozen"] {
             assert_eq!(diagnosis(state), None, "{state}");
         }
@@ -203,7 +204,7 @@ mod tests {
             .collect();
         assert_eq!(texts.len(), 3);
         assert!(texts.iter().all(|advice| advice.contains("decide recreate")), "{texts:?}");
-        let read = ConnectionState::Conflict.diagnosis("connection c", Anew::Elsewhere).unwrap();
+        let read = ConnectionState::Conflict.diagnosis("connection c", RecreatedBy::Elsewhere).unwrap();
         assert!(!read.advice.contains("decide recreate"), "a step that only reads cannot: {}", read.advice);
         assert!(
             diagnosis("Conflict")

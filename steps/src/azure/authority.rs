@@ -28,13 +28,13 @@ pub(crate) struct Authority {
     /// Whether requests may go to the identity service of the platform, which has its own address.
     platform: bool,
     request_id: String,
-    seen: Mutex<Vec<Seen>>,
+    seen: Mutex<Vec<TokenExchange>>,
     refused: Notify,
 }
 
 /// The service that responded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum TenantAuthority {
     /// The cloud's sign-in.
     Login,
     /// The identity service of the machine or of the pipeline.
@@ -43,8 +43,8 @@ pub(crate) enum Place {
 
 /// The result of one token request.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) place: Place,
+pub(crate) struct TokenExchange {
+    pub(crate) place: TenantAuthority,
     pub(crate) verb: &'static str,
     /// Scheme, host and port.
     pub(crate) host: String,
@@ -71,7 +71,7 @@ impl Authority {
     }
 
     /// Every request, oldest first.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<TokenExchange> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -80,10 +80,10 @@ impl Authority {
         self.refused.notified().await;
     }
 
-    fn remember(&self, request: &Request, place: Place, end: Result<Reply, TransportFault>) {
+    fn remember(&self, request: &Request, place: TenantAuthority, end: Result<Reply, TransportFault>) {
         let yes = end.as_ref().is_ok_and(|reply| (200..300).contains(&reply.status));
         let url = request.url();
-        let seen = Seen {
+        let seen = TokenExchange {
             place,
             verb: request.method().as_str(),
             host: url.origin().ascii_serialization(),
@@ -104,10 +104,13 @@ impl HttpClient for Authority {
         let Body::Bytes(body) = request.body() else {
             return Err(not_ours("a token request has no stream"));
         };
-        let place =
-            if request.url().origin() == self.login.origin() { Place::Login } else { Place::Platform };
+        let place = if request.url().origin() == self.login.origin() {
+            TenantAuthority::Login
+        } else {
+            TenantAuthority::Platform
+        };
         // The secret is in the body: it is sent only to the cloud's own sign-in.
-        if place == Place::Platform && !(self.platform && body.is_empty()) {
+        if place == TenantAuthority::Platform && !(self.platform && body.is_empty()) {
             return Err(not_ours("a token request to a host that is not the cloud's sign-in was stopped"));
         }
         let mut builder = http::Request::builder()

@@ -18,7 +18,7 @@ use super::sign_in_refusal::Refusal;
 
 /// The cause of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Case {
+enum SignInCase {
     /// The user is not in the tenant.
     NotInvited,
     /// The user was invited and has not accepted, or cannot be found.
@@ -75,61 +75,61 @@ enum Case {
     Slow,
 }
 
-const CASES: [(Case, &[u32]); 27] = [
-    (Case::NotInvited, &[50020, 16003, 500211]),
-    (Case::NotAccepted, &[50034, 51004, 50014, 90072]),
-    (Case::SecondFactor, &[50076, 50074, 50079, 50072, 50078]),
+const CASES: [(SignInCase, &[u32]); 27] = [
+    (SignInCase::NotInvited, &[50020, 16003, 500211]),
+    (SignInCase::NotAccepted, &[50034, 51004, 50014, 90072]),
+    (SignInCase::SecondFactor, &[50076, 50074, 50079, 50072, 50078]),
     (
-        Case::ConditionalAccess,
+        SignInCase::ConditionalAccess,
         &[
             50158, 53000, 53001, 53002, 53003, 53004, 53009, 53010, 530003, 530021, 530032, 50097, 50129,
             50131, 50155, 50005,
         ],
     ),
-    (Case::DeviceTrust, &[530004]),
-    (Case::TenantRestrictions, &[500021, 5000211]),
-    (Case::GuestDisabled, &[500571]),
-    (Case::AccountDisabled, &[50057]),
-    (Case::Locked, &[50053]),
-    (Case::HomeRisk, &[53011]),
-    (Case::Password, &[50055, 50126, 50135, 50144]),
-    (Case::OutboundBlocked, &[500212]),
-    (Case::InboundBlocked, &[500213]),
-    (Case::NotAssigned, &[50105]),
-    (Case::Consent, &[65001, 65004, 90094, 90095, 90008]),
-    (Case::NoServicePrincipal, &[700016, 700011, 500011, 7000229]),
-    (Case::BadCredential, &[7000215, 70002, 7000222, 700027, 700021, 700023, 50013]),
-    (Case::AssertionTime, &[700024]),
-    (Case::NotFederated, &[700211, 700212, 700213]),
-    (Case::Disabled, &[70001, 7000112, 500014]),
-    (Case::NoTenant, &[90002, 50128]),
-    (Case::OtherCloud, &[90038, 900382, 900432]),
-    (Case::SingleTenant, &[50194]),
-    (Case::SignInAgain, &[50173, 70008, 700082, 70043, 50132, 50133, 50089]),
-    (Case::Slow, &[50088, 50196]),
-    (Case::Transient, &[50033, 90006, 90024, 90012, 90033, 90055, 90090, 50087]),
-    (Case::Unfinished, &[70016]),
+    (SignInCase::DeviceTrust, &[530004]),
+    (SignInCase::TenantRestrictions, &[500021, 5000211]),
+    (SignInCase::GuestDisabled, &[500571]),
+    (SignInCase::AccountDisabled, &[50057]),
+    (SignInCase::Locked, &[50053]),
+    (SignInCase::HomeRisk, &[53011]),
+    (SignInCase::Password, &[50055, 50126, 50135, 50144]),
+    (SignInCase::OutboundBlocked, &[500212]),
+    (SignInCase::InboundBlocked, &[500213]),
+    (SignInCase::NotAssigned, &[50105]),
+    (SignInCase::Consent, &[65001, 65004, 90094, 90095, 90008]),
+    (SignInCase::NoServicePrincipal, &[700016, 700011, 500011, 7000229]),
+    (SignInCase::BadCredential, &[7000215, 70002, 7000222, 700027, 700021, 700023, 50013]),
+    (SignInCase::AssertionTime, &[700024]),
+    (SignInCase::NotFederated, &[700211, 700212, 700213]),
+    (SignInCase::Disabled, &[70001, 7000112, 500014]),
+    (SignInCase::NoTenant, &[90002, 50128]),
+    (SignInCase::OtherCloud, &[90038, 900382, 900432]),
+    (SignInCase::SingleTenant, &[50194]),
+    (SignInCase::SignInAgain, &[50173, 70008, 700082, 70043, 50132, 50133, 50089]),
+    (SignInCase::Slow, &[50088, 50196]),
+    (SignInCase::Transient, &[50033, 90006, 90024, 90012, 90033, 90055, 90090, 50087]),
+    (SignInCase::Unfinished, &[70016]),
 ];
 
 impl Refusal {
-    fn case(&self) -> Option<Case> {
+    fn case(&self) -> Option<SignInCase> {
         let numbered = CASES
             .iter()
             .find(|(_, numbers)| self.codes.iter().any(|code| numbers.contains(code)))
             .map(|(case, _)| *case);
         let error = self.error.as_deref().unwrap_or_default();
         match (error, numbered) {
-            ("temporarily_unavailable", Some(Case::Slow)) => numbered,
-            ("temporarily_unavailable" | "server_error", _) => Some(Case::Transient),
+            ("temporarily_unavailable", Some(SignInCase::Slow)) => numbered,
+            ("temporarily_unavailable" | "server_error", _) => Some(SignInCase::Transient),
             (_, Some(_)) => numbered,
-            ("interaction_required" | "login_required", None) => Some(Case::SignInAgain),
+            ("interaction_required" | "login_required", None) => Some(SignInCase::SignInAgain),
             // Coarse: without a code the sign-in has expired; with an unknown code only the message tells the cause.
-            ("invalid_grant", None) if self.codes.is_empty() => Some(Case::SignInAgain),
-            ("consent_required", None) => Some(Case::Consent),
-            ("invalid_client", None) => Some(Case::BadCredential),
-            ("unauthorized_client" | "invalid_resource", None) => Some(Case::NoServicePrincipal),
-            ("authorization_pending" | "slow_down", None) => Some(Case::Unfinished),
-            ("access_denied", None) => Some(Case::ConditionalAccess),
+            ("invalid_grant", None) if self.codes.is_empty() => Some(SignInCase::SignInAgain),
+            ("consent_required", None) => Some(SignInCase::Consent),
+            ("invalid_client", None) => Some(SignInCase::BadCredential),
+            ("unauthorized_client" | "invalid_resource", None) => Some(SignInCase::NoServicePrincipal),
+            ("authorization_pending" | "slow_down", None) => Some(SignInCase::Unfinished),
+            ("access_denied", None) => Some(SignInCase::ConditionalAccess),
             (_, None) => None,
         }
     }
@@ -144,14 +144,14 @@ pub(crate) fn refused(
     refusal: &Refusal,
     came: Option<Timestamp>,
 ) -> StepError {
-    if let (Some(Case::NoServicePrincipal), Some(at)) = (refusal.case(), came) {
+    if let (Some(SignInCase::NoServicePrincipal), Some(at)) = (refusal.case(), came) {
         return not_known_yet(party, credential, refusal, at);
     }
     let code = refusal.code();
     let status = refusal.status.unwrap_or_default();
     let case = match status {
-        429 => Some(Case::Slow),
-        500.. => refusal.case().filter(|case| *case == Case::Slow).or(Some(Case::Transient)),
+        429 => Some(SignInCase::Slow),
+        500.. => refusal.case().filter(|case| *case == SignInCase::Slow).or(Some(SignInCase::Transient)),
         _ => refusal.case(),
     };
     let tenant = party.tenant;
@@ -173,24 +173,28 @@ pub(crate) fn refused(
     };
     // Text, class, who resolves it, and how.
     let (seen, class, who, action) = match case {
-        Some(Case::NotInvited) => (
+        Some(SignInCase::NotInvited) => (
             "the account is not in the tenant",
             FailureClass::NeedsPerson,
             admin,
             invite(cloud, &sign_in, party.contact.unwrap_or("ADDRESS")),
         ),
-        Some(Case::NotAccepted) => (
+        Some(SignInCase::NotAccepted) => (
             "the account is not found in the tenant, or its invitation is not accepted",
             FailureClass::NeedsPerson,
             format!("{contact}, or {admin}"),
             format!("accept the invitation to tenant {tenant}, or have it sent again; then {sign_in}"),
         ),
-        Some(Case::SecondFactor) => {
+        Some(SignInCase::SecondFactor) => {
             ("multifactor sign-in required", FailureClass::NeedsPerson, holder, sign_in)
         }
-        Some(Case::SignInAgain) => ("the sign-in has expired", FailureClass::NeedsPerson, holder, sign_in),
-        Some(Case::Unfinished) => ("a sign-in is not finished", FailureClass::NeedsPerson, holder, sign_in),
-        Some(Case::ConditionalAccess) => (
+        Some(SignInCase::SignInAgain) => {
+            ("the sign-in has expired", FailureClass::NeedsPerson, holder, sign_in)
+        }
+        Some(SignInCase::Unfinished) => {
+            ("a sign-in is not finished", FailureClass::NeedsPerson, holder, sign_in)
+        }
+        Some(SignInCase::ConditionalAccess) => (
             "blocked by Conditional Access",
             FailureClass::NeedsPerson,
             admin,
@@ -198,7 +202,7 @@ pub(crate) fn refused(
                 "open the failed sign-in of {contact} in the sign-in log of tenant {tenant}: it names the policy"
             ),
         ),
-        Some(Case::DeviceTrust) => (
+        Some(SignInCase::DeviceTrust) => (
             "the tenant does not trust the device claims of the account's home tenant",
             FailureClass::NeedsPerson,
             admin,
@@ -207,7 +211,7 @@ pub(crate) fn refused(
                  Identities, Cross-tenant access settings, inbound trust settings"
             ),
         ),
-        Some(Case::TenantRestrictions) => (
+        Some(SignInCase::TenantRestrictions) => (
             "a tenant restriction of the network or of the device does not let the account sign in to this tenant",
             FailureClass::NeedsPerson,
             "the administrator of the network (proxy) or device that this machine is on".to_owned(),
@@ -216,7 +220,7 @@ pub(crate) fn refused(
                  the home tenant), or run twinspan resume on another network"
             ),
         ),
-        Some(Case::GuestDisabled) => (
+        Some(SignInCase::GuestDisabled) => (
             "the guest account is disabled in the tenant",
             FailureClass::NeedsPerson,
             admin,
@@ -224,13 +228,13 @@ pub(crate) fn refused(
                 "enable {contact} again: Entra admin centre of tenant {tenant}, Users, {contact}, Account status"
             ),
         ),
-        Some(Case::AccountDisabled) => (
+        Some(SignInCase::AccountDisabled) => (
             "the account is disabled",
             FailureClass::NeedsPerson,
             home,
             format!("enable {contact} again, or sign in with another account: {sign_in}"),
         ),
-        Some(Case::Locked) => (
+        Some(SignInCase::Locked) => (
             "the account is locked after too many sign-ins, or its address is blocked",
             FailureClass::NeedsPerson,
             format!("{contact}, or {home}"),
@@ -238,7 +242,7 @@ pub(crate) fn refused(
                 "wait until the lock ends (minutes), or have it unlocked, or use another network; then {sign_in}"
             ),
         ),
-        Some(Case::HomeRisk) => (
+        Some(SignInCase::HomeRisk) => (
             "blocked because the account's home tenant reports it at risk",
             FailureClass::NeedsPerson,
             home,
@@ -246,13 +250,13 @@ pub(crate) fn refused(
                 "open {contact} in Entra ID Protection (Risky users) of the home tenant, and dismiss or remedy the risk"
             ),
         ),
-        Some(Case::Password) => (
+        Some(SignInCase::Password) => (
             "the password has expired or is wrong",
             FailureClass::NeedsPerson,
             holder,
             format!("set a new password (https://aka.ms/sspr); then {sign_in}"),
         ),
-        Some(Case::OutboundBlocked) => (
+        Some(SignInCase::OutboundBlocked) => (
             "blocked by the cross-tenant access settings of the account's home tenant",
             FailureClass::NeedsPerson,
             home,
@@ -260,7 +264,7 @@ pub(crate) fn refused(
                 "allow outbound access to tenant {tenant}: Entra admin centre, External Identities, Cross-tenant access settings"
             ),
         ),
-        Some(Case::InboundBlocked) => (
+        Some(SignInCase::InboundBlocked) => (
             "blocked by the cross-tenant access settings of the tenant",
             FailureClass::NeedsPerson,
             admin,
@@ -268,7 +272,7 @@ pub(crate) fn refused(
                 "allow inbound access for the home tenant of {contact}: Entra admin centre, External Identities, Cross-tenant access settings"
             ),
         ),
-        Some(Case::NotAssigned) => (
+        Some(SignInCase::NotAssigned) => (
             "the account is not assigned to the application",
             FailureClass::NeedsPerson,
             admin,
@@ -276,13 +280,13 @@ pub(crate) fn refused(
                 "assign {contact} to the application named in the message: Entra admin centre, Enterprise applications, Users and groups"
             ),
         ),
-        Some(Case::Consent) => (
+        Some(SignInCase::Consent) => (
             "consent to the application is missing",
             FailureClass::NeedsPerson,
             admin,
             consent(cloud, tenant, credential),
         ),
-        Some(Case::NoServicePrincipal) => (
+        Some(SignInCase::NoServicePrincipal) => (
             "the application has no service principal in the tenant",
             FailureClass::NeedsPerson,
             admin,
@@ -291,13 +295,13 @@ pub(crate) fn refused(
                 None => consent(cloud, tenant, credential),
             },
         ),
-        Some(Case::BadCredential) => (
+        Some(SignInCase::BadCredential) => (
             "the application's secret or certificate is refused",
             FailureClass::Credential,
             "the administrator of this machine's configuration".to_owned(),
             renew(credential, application, party.name),
         ),
-        Some(Case::AssertionTime) => (
+        Some(SignInCase::AssertionTime) => (
             "refused: the client assertion is expired or not yet valid",
             FailureClass::Credential,
             "the administrator of this machine".to_owned(),
@@ -308,25 +312,25 @@ pub(crate) fn refused(
                 _ => format!("have the platform put a new token where identity {} reads it", party.name),
             },
         ),
-        Some(Case::NotFederated) => (
+        Some(SignInCase::NotFederated) => (
             "refused: the application does not trust this platform's token",
             FailureClass::Credential,
             format!("the owner of application {application}"),
             federate(application, &refusal.description),
         ),
-        Some(Case::Disabled) => (
+        Some(SignInCase::Disabled) => (
             "refused: the application is disabled",
             FailureClass::Credential,
             format!("an application administrator of tenant {tenant}"),
             format!("{sign_in} && az ad sp update --id {application} --set accountEnabled=true"),
         ),
-        Some(Case::SingleTenant) => (
+        Some(SignInCase::SingleTenant) => (
             "refused: the application is for its own tenant only",
             FailureClass::Credential,
             format!("the owner of application {application}"),
             format!("az ad app update --id {application} --sign-in-audience AzureADMultipleOrgs"),
         ),
-        Some(Case::NoTenant) => (
+        Some(SignInCase::NoTenant) => (
             "there is no such tenant in this cloud",
             FailureClass::PlanWrong,
             String::new(),
@@ -335,16 +339,16 @@ pub(crate) fn refused(
                 party.name
             ),
         ),
-        Some(Case::OtherCloud) => (
+        Some(SignInCase::OtherCloud) => (
             "the tenant is in another national cloud, and tenants of two clouds cannot be connected",
             FailureClass::PlanWrong,
             String::new(),
             "check [cloud] in twinspan.toml".to_owned(),
         ),
-        Some(Case::Transient) => {
+        Some(SignInCase::Transient) => {
             ("Entra is temporarily unavailable", FailureClass::Transient, String::new(), String::new())
         }
-        Some(Case::Slow) => {
+        Some(SignInCase::Slow) => {
             ("Entra is throttling requests", FailureClass::Throttled, String::new(), String::new())
         }
         None => (
@@ -371,7 +375,7 @@ pub(crate) fn refused(
     error.references = refusal.references();
     error.retry_after = match case {
         // Entra's loop and telephone limits last minutes; retrying sooner prolongs them.
-        Some(Case::Slow) => pauses::believed(refusal.retry_after).0.or(Some(Duration::from_mins(5))),
+        Some(SignInCase::Slow) => pauses::believed(refusal.retry_after).0.or(Some(Duration::from_mins(5))),
         _ => pauses::believed(refusal.retry_after).0,
     };
     if !action.is_empty() {
@@ -384,7 +388,11 @@ pub(crate) fn refused(
     };
     let log = match case {
         Some(
-            Case::OutboundBlocked | Case::AccountDisabled | Case::HomeRisk | Case::Locked | Case::Password,
+            SignInCase::OutboundBlocked
+            | SignInCase::AccountDisabled
+            | SignInCase::HomeRisk
+            | SignInCase::Locked
+            | SignInCase::Password,
         ) => "the account's home tenant".to_owned(),
         _ => format!("tenant {tenant}"),
     };
@@ -396,7 +404,7 @@ pub(crate) fn refused(
     );
     // An expiry is a known cause, so the wait names it.
     let seen = match case {
-        Some(Case::BadCredential) if refusal.codes.contains(&7_000_222) => {
+        Some(SignInCase::BadCredential) if refusal.codes.contains(&7_000_222) => {
             "the application's secret has expired"
         }
         _ => seen,

@@ -45,10 +45,10 @@ pub(crate) struct Lane {
 
 /// The known state of all buckets.
 #[derive(Default)]
-pub(crate) struct Limits(Mutex<Known>);
+pub(crate) struct Limits(Mutex<QuotaState>);
 
 #[derive(Default)]
-struct Known {
+struct QuotaState {
     /// No request may be sent before this time: a refusal does not say whether it applies to one principal or to all.
     closed: BTreeMap<(Quota, Sort), Timestamp>,
     meters: BTreeMap<Lane, Meter>,
@@ -283,7 +283,7 @@ impl Meter {
 }
 
 impl Limits {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, QuotaState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use twinspan_encode::sh;
 use twinspan_engine::{FailureClass, StepCx, StepError, Wait, WaitKind};
 
-use super::authority::Seen;
+use super::authority::TokenExchange;
 use super::cloud::Cloud;
 use super::credentials::{Credential, CredentialError};
 use super::party::Party;
@@ -112,7 +112,12 @@ pub(crate) fn azure_cli(
 }
 
 /// The error if the identity service of the machine, or of the pipeline, returns no token.
-pub(crate) fn platform(party: Party<'_>, credential: &Credential, seen: &Seen, now: Timestamp) -> StepError {
+pub(crate) fn platform(
+    party: Party<'_>,
+    credential: &Credential,
+    seen: &TokenExchange,
+    now: Timestamp,
+) -> StepError {
     let name = party.name;
     let host = &seen.host;
     let pipeline = match credential {

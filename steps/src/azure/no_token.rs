@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use twinspan_engine::{FailureClass, StepError};
 
-use super::authority::{Place, Seen};
+use super::authority::{TenantAuthority, TokenExchange};
 use super::credentials::Credential;
 use super::no_credential::{azure_cli, configuration, platform};
 use super::party::Party;
@@ -19,14 +19,14 @@ impl Tokens {
         now: Timestamp,
         party: Party<'_>,
         credential: &Credential,
-        seen: Option<&Seen>,
+        seen: Option<&TokenExchange>,
         text: &str,
         account: Option<String>,
     ) -> StepError {
         let login = self.cloud.login();
         let came = credential.client_id().and_then(|client| self.arrivals.recent(party.tenant, client, now));
         let seen = match seen {
-            Some(seen) if seen.place == Place::Login => seen,
+            Some(seen) if seen.place == TenantAuthority::Login => seen,
             Some(seen) => return platform(party, credential, seen, now),
             None => {
                 return match Refusal::from_cli(text) {

@@ -170,15 +170,15 @@ const SIGNING: [&str; 6] = ["sig=", "&s=", "&c=", "&h=", "client_secret=", "acce
 const TOKEN: &str = "eyJ";
 
 /// Secrets that this process has read. Shorter ones are ignored, because they occur in ordinary text.
-static KNOWN: RwLock<Known> = RwLock::new(Known { secrets: Vec::new(), suspicious: None });
+static KNOWN: RwLock<KnownSecrets> = RwLock::new(KnownSecrets { secrets: Vec::new(), suspicious: None });
 
-struct Known {
+struct KnownSecrets {
     secrets: Vec<SecretString>,
     /// Finds the secrets, tokens and signatures. `None`: not built yet.
     suspicious: Option<AhoCorasick>,
 }
 
-impl Known {
+impl KnownSecrets {
     fn build(&mut self) {
         let secrets = self.secrets.iter().map(ExposeSecret::expose_secret);
         let patterns = secrets.chain(SIGNING).chain([TOKEN]);
@@ -188,7 +188,7 @@ impl Known {
 
 /// Whether [`scrub`] removes nothing. This runs on every text of every response.
 fn is_plain(text: &str) -> bool {
-    let plain = |known: &Known| known.suspicious.as_ref().map(|suspicious| !suspicious.is_match(text));
+    let plain = |known: &KnownSecrets| known.suspicious.as_ref().map(|suspicious| !suspicious.is_match(text));
     if let Some(plain) = plain(&KNOWN.read().unwrap_or_else(PoisonError::into_inner)) {
         return plain;
     }

@@ -91,7 +91,7 @@ pub(crate) struct Script {
 
 /// A recorded request, for tests.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct SentRequest {
     pub(crate) verb: String,
     pub(crate) address: String,
     pub(crate) headers: BTreeMap<String, String>,
@@ -142,8 +142,8 @@ impl Script {
     }
 
     /// The requests, without those for tokens.
-    pub(crate) fn requests(&self) -> Vec<Seen> {
-        self.requests.lock().unwrap().iter().map(Seen::of).collect()
+    pub(crate) fn requests(&self) -> Vec<SentRequest> {
+        self.requests.lock().unwrap().iter().map(SentRequest::of).collect()
     }
 
     /// The token requests, as `TENANT SCOPE`.
@@ -203,9 +203,9 @@ impl InProcess for Script {
     }
 }
 
-impl Seen {
+impl SentRequest {
     fn of(request: &Request<Bytes>) -> Self {
-        Seen {
+        SentRequest {
             verb: request.method().to_string(),
             address: request.uri().to_string(),
             headers: request

@@ -43,10 +43,10 @@ pub(super) struct Key {
 
 /// Recent responses, and requests in flight.
 #[derive(Default)]
-pub(super) struct SharedReads(Mutex<Known>);
+pub(super) struct SharedReads(Mutex<ReadCache>);
 
 #[derive(Default)]
-struct Known {
+struct ReadCache {
     /// By request and result type.
     reads: HashMap<(Key, TypeId), Read>,
     /// Number of reads begun so far.
@@ -79,7 +79,7 @@ const MOST_KEPT: usize = 2_048;
 /// Most paths that are tracked; beyond that everything is dropped.
 const MOST_PATHS: usize = 200_000;
 
-impl Known {
+impl ReadCache {
     /// Whether this read may serve a step that accepts reads since `from`.
     fn serves(&self, read: &Read, from: Timestamp, concerns: &Concerns) -> bool {
         let changed = match concerns {
@@ -182,7 +182,7 @@ enum Turn<'a> {
 }
 
 impl SharedReads {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, ReadCache> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

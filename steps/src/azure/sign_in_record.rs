@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use twinspan_engine::{ActedAs, Exchange, StepCx};
 
-use super::authority::Seen;
+use super::authority::TokenExchange;
 use super::claims::Claims;
 use super::credentials::Credential;
 use super::party::Party;
@@ -20,7 +20,7 @@ pub(super) fn exchanges(
     party: Party<'_>,
     credential: &Credential,
     scope: &str,
-    seen: &[Seen],
+    seen: &[TokenExchange],
     outcome: Result<&Claims, &str>,
 ) -> Vec<Exchange> {
     let exchange = |verb: &str, target: String, acted_as: Vec<ActedAs>| Exchange {
@@ -49,7 +49,7 @@ pub(super) fn exchanges(
         return vec![Exchange { received, references, ..exchange("az", target, acted_as) }];
     }
     let last = seen.len().saturating_sub(1);
-    let of_one = |(position, seen): (usize, &Seen)| {
+    let of_one = |(position, seen): (usize, &TokenExchange)| {
         let acted_as = if position == last { acted_as.clone() } else { Vec::new() };
         let mut exchange = exchange(seen.verb, redaction::target(&seen.target), acted_as);
         exchange.sent = Some(Arc::new(json!({"scope": scope, "client_id": credential.client_id()})));

@@ -28,7 +28,7 @@ use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
 use uuid::Uuid;
 
 use super::arrivals::Arrivals;
-use super::authority::{Authority, Seen};
+use super::authority::{Authority, TokenExchange};
 use super::azure_cli::AzureCli;
 use super::certificate::Certificate;
 use super::claims::Claims;
@@ -472,7 +472,7 @@ fn keep(
     (now, steady): (Timestamp, Timestamp),
     token: &AccessToken,
     credential: &Credential,
-    seen: Option<&Seen>,
+    seen: Option<&TokenExchange>,
 ) -> Token {
     let life = match seen.and_then(|seen| seen.end.as_ref().ok()?.life) {
         Some(life) => life,

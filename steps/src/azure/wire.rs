@@ -79,13 +79,13 @@ pub struct WireError {
 /// Sends requests. Cheap to clone: the connections are shared.
 #[derive(Clone)]
 pub struct Wire {
-    way: Way,
+    way: Direction,
     /// Refuses requests that may change state.
     reads_only: bool,
 }
 
 #[derive(Clone)]
-enum Way {
+enum Direction {
     Sockets {
         reads: reqwest::Client,
         /// A new connection for each write: the remote may close a pooled one just as it is used, and then it is
@@ -98,10 +98,10 @@ enum Way {
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match (&self.way, self.reads_only) {
-            (Way::Sockets { .. }, false) => "Wire(sockets)",
-            (Way::Sockets { .. }, true) => "Wire(sockets, reads only)",
-            (Way::InProcess(_), false) => "Wire(in process)",
-            (Way::InProcess(_), true) => "Wire(in process, reads only)",
+            (Direction::Sockets { .. }, false) => "Wire(sockets)",
+            (Direction::Sockets { .. }, true) => "Wire(sockets, reads only)",
+            (Direction::InProcess(_), false) => "Wire(in process)",
+            (Direction::InProcess(_), true) => "Wire(in process, reads only)",
         })
     }
 }
@@ -136,7 +136,7 @@ impl Wire {
                 reason: causes(&error),
             })
         };
-        let way = Way::Sockets {
+        let way = Direction::Sockets {
             reads: build(builder()?)?,
             writes: build(builder()?.http1_only().pool_max_idle_per_host(0))?,
         };
@@ -145,7 +145,7 @@ impl Wire {
 
     /// A wire to `service`, without a socket.
     pub fn in_process(service: Arc<dyn InProcess>) -> Self {
-        Wire { way: Way::InProcess(service), reads_only: false }
+        Wire { way: Direction::InProcess(service), reads_only: false }
     }
 
     /// The same wire for reads only: a request that may change state is refused as an internal error (bug).
@@ -164,10 +164,10 @@ impl Wire {
             return Err(TransportFault::Forbidden(format!("{verb} {}", redaction::target(path))));
         }
         match &self.way {
-            Way::InProcess(service) => service.call(request).await,
+            Direction::InProcess(service) => service.call(request).await,
             // The identity service of the machine: a proxy cannot reach it and must not see its responses. Requests
             // are too rare to keep a connection.
-            Way::Sockets { .. } if is_link_local(request.uri()) => {
+            Direction::Sockets { .. } if is_link_local(request.uri()) => {
                 let client = reqwest::Client::builder()
                     .no_proxy()
                     .retry(reqwest::retry::never())
@@ -177,7 +177,9 @@ impl Wire {
                     .map_err(|error| TransportFault::Refused(causes(&error)))?;
                 over_sockets(&client, request).await
             }
-            Way::Sockets { reads, writes } => over_sockets(if write { writes } else { reads }, request).await,
+            Direction::Sockets { reads, writes } => {
+                over_sockets(if write { writes } else { reads }, request).await
+            }
         }
     }
 }

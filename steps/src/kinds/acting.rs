@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Contents, Dwell, EffectClass, Ensure, FailureClass, Guarded, HandOver, Identities,
-    Identity, Misfit, Observed, Readiness, Right, Step, StepCx, StepError, Undone, Wait,
+    Applied, ClaimKey, Contents, DeleteDelay, EffectClass, Ensure, FailureClass, Guarded, HandOver,
+    Identities, Identity, Misfit, Observed, Permission, Readiness, Step, StepCx, StepError, Undone, Wait,
 };
 
 use crate::azure::Azure;
@@ -63,18 +63,18 @@ impl<S: Step> Step for Acting<S> {
     const SUMMARY: &'static str = S::SUMMARY;
     const EFFECT: EffectClass = S::EFFECT;
     const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = S::EFFECT_WITHOUT;
-    const SETTLE: Duration = S::SETTLE;
+    const CONSISTENCY_DELAY: Duration = S::CONSISTENCY_DELAY;
     const REQUEST_WINDOW: Duration = S::REQUEST_WINDOW;
     const IDENTITIES: Identities = S::IDENTITIES;
     const AUXILIARY: bool = S::AUXILIARY;
-    const KEEPS: Option<&'static str> = S::KEEPS;
+    const RETAIN_ON_UNDO: Option<&'static str> = S::RETAIN_ON_UNDO;
     const REMOVABLE: bool = S::REMOVABLE;
     const GATE: bool = S::GATE;
     const UNDO_BEFORE: &'static [&'static str] = S::UNDO_BEFORE;
-    const DWELL: Option<Dwell> = S::DWELL;
-    const FORMS: &'static [&'static [&'static str]] = S::FORMS;
-    const ONLY_CHECKED: &'static [&'static str] = S::ONLY_CHECKED;
-    const MOVING: &'static [&'static str] = S::MOVING;
+    const DELETE_DELAY: Option<DeleteDelay> = S::DELETE_DELAY;
+    const EXACTLY_ONE_OF: &'static [&'static [&'static str]] = S::EXACTLY_ONE_OF;
+    const READ_ONLY_PARAMS: &'static [&'static str] = S::READ_ONLY_PARAMS;
+    const VOLATILE_OUTPUTS: &'static [&'static str] = S::VOLATILE_OUTPUTS;
     const SECRETS: &'static [&'static str] = S::SECRETS;
     const GUARDS: Option<&'static str> = S::GUARDS;
 
@@ -136,12 +136,12 @@ impl<S: Step> Step for Acting<S> {
         if removing(cx) { hand_over::removal(cx, said) } else { Ok(said) }
     }
 
-    fn foreseen(&self, identity: &Identity) -> Option<Wait> {
-        self.kind.foreseen(identity)
+    fn planned_steps(&self, identity: &Identity) -> Option<Wait> {
+        self.kind.planned_steps(identity)
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<Vec<Right>, StepError> {
-        self.kind.rights(cx, params)
+    fn permissions(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<Vec<Permission>, StepError> {
+        self.kind.permissions(cx, params)
     }
 }
 

@@ -77,7 +77,7 @@ impl Step for Approval {
     const KIND: &'static str = "approval";
     const SUMMARY: &'static str = "Wait until a named person approves";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     const GATE: bool = true;

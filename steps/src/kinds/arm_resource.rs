@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use twinspan_engine::{
     Act, Applied, ClaimKey, Contents, Difference, EffectClass, Ensure, HandOver, Marker, Misfit, Observed,
-    Right, Step, StepCx, StepError, Task, Undone, Wait,
+    Permission, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::Provisioning;
@@ -114,17 +114,17 @@ fn provisioning(found: &Value) -> Provisioning {
     state.and_then(Value::as_str).map(|text| text.to_owned().into()).unwrap_or_default()
 }
 
-fn observed(params: &Params, mut found: Value, look: Look, receipt: Option<&Receipt>) -> Observed<Output> {
+fn observed(params: &Params, mut found: Value, look: Reading, receipt: Option<&Receipt>) -> Observed<Output> {
     let marker = receipt.map_or(Marker::NoPlace, |receipt| receipt.marker(&params.id, &found));
     secrets::without(&Value::Object(params.body.clone()), &mut found);
     let mut all = Vec::new();
     match provisioning(&found) {
-        _ if look == Look::TakeBack => {
+        _ if look == Reading::TakeBack => {
             let output = Output { id: params.id.clone(), body: found };
             return Observed::Present { output, marker };
         }
         // A delete is possible in every state.
-        _ if look == Look::Remove => {}
+        _ if look == Reading::Remove => {}
         Provisioning::Underway(state) => {
             return Observed::Converging { wait: Wait::remote(format!("{} is {state}", params.id)), marker };
         }
@@ -144,21 +144,21 @@ fn observed(params: &Params, mut found: Value, look: Look, receipt: Option<&Rece
 
 /// The purpose of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
+enum Reading {
     /// The resource must exist, as the plan describes it.
-    Make,
+    Create,
     /// Undo: this run created the resource, so it counts as present in every state.
     TakeBack,
     /// The resource must be absent; it is deleted only if it is what the plan describes.
     Remove,
 }
 
-impl Look {
+impl Reading {
     fn of(cx: &StepCx<'_>) -> Self {
         match (removing(cx), undoing(cx)) {
-            (true, _) => Look::Remove,
-            (false, true) => Look::TakeBack,
-            (false, false) => Look::Make,
+            (true, _) => Reading::Remove,
+            (false, true) => Reading::TakeBack,
+            (false, false) => Reading::Create,
         }
     }
 }
@@ -167,12 +167,12 @@ impl Step for ArmResource {
     const KIND: &'static str = "arm.resource";
     const SUMMARY: &'static str = "Create any Azure resource by its id and body";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::from_secs(30);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(30);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
     const AUXILIARY: bool = true;
 
-    const MOVING: &'static [&'static str] = &["body"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["body"];
     const SECRETS: &'static [&'static str] = &["body"];
 
     type Params = Params;
@@ -205,7 +205,7 @@ impl Step for ArmResource {
         let found: Option<Map<String, Value>> =
             self.azure.arm(cx, cx.identity()?).get(params.id.path(), &params.api_version).await?;
         let receipt = cx.receipt.and_then(|receipt| Receipt::deserialize(receipt).ok());
-        let seen = |found| observed(params, Value::Object(found), Look::of(cx), receipt.as_ref());
+        let seen = |found| observed(params, Value::Object(found), Reading::of(cx), receipt.as_ref());
         Ok(found.map_or(Observed::Absent, seen))
     }
 
@@ -260,7 +260,7 @@ impl Step for ArmResource {
         }
         let auxiliary = cx.auxiliary.map(people::tenant).transpose()?.map(|tenant| tenant.to_string());
         for act in said.task.iter_mut().flat_map(|task| &mut task.acts) {
-            if let Act::Make(make) = act {
+            if let Act::Create(make) = act {
                 make.write.auxiliary.clone_from(&auxiliary);
             }
         }
@@ -268,7 +268,7 @@ impl Step for ArmResource {
         Ok(said)
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let kind = match params.id.resource_type() {
             none if none.is_empty() => "Microsoft.Resources/subscriptions/resourceGroups".to_owned(),
             kind => kind,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     fn seen(found: serde_json::Value) -> Observed<Output> {
-        observed(&wanted(), found, Look::Make, None)
+        observed(&wanted(), found, Reading::Create, None)
     }
 
     #[test]
@@ -311,7 +311,7 @@ mod tests {
         let mut early = same;
         early["properties"]["provisioningState"] = json!("Creating");
         assert!(wait(seen(early.clone())).what.ends_with("is Creating"));
-        assert!(matches!(observed(&wanted(), early, Look::TakeBack, None), Observed::Present { .. }));
+        assert!(matches!(observed(&wanted(), early, Reading::TakeBack, None), Observed::Present { .. }));
     }
 
     #[test]
@@ -355,7 +355,9 @@ mod tests {
         assert_eq!(sent["properties"]["value"], crate::azure::scripted::SECRET, "{sent}");
         assert!(!kept.contains(crate::azure::scripted::SECRET) && kept.contains("[redacted]"), "{kept}");
         let found = json!({ "location": "westeurope", "tags": { "a": "b" }, "properties": { "routingWeight": 1, "value": "else" } });
-        let Observed::Present { output, .. } = observed(&params, found, Look::Make, None) else { panic!() };
+        let Observed::Present { output, .. } = observed(&params, found, Reading::Create, None) else {
+            panic!()
+        };
         assert_eq!(output.body["properties"], json!({ "routingWeight": 1 }));
     }
 
@@ -438,12 +440,12 @@ mod tests {
                 "properties": { "provisioningState": state, "list": [{ "id": "/subscriptions/x/y" }] } })
         };
         for state in ["Succeeded", "Failed", "Updating"] {
-            let seen = observed(&wanted(), found("b", state), Look::Remove, None);
+            let seen = observed(&wanted(), found("b", state), Reading::Remove, None);
             assert!(matches!(seen, Observed::Present { .. }), "{state}: {seen:?}");
         }
-        let seen = observed(&wanted(), found("c", "Succeeded"), Look::Remove, None);
+        let seen = observed(&wanted(), found("c", "Succeeded"), Reading::Remove, None);
         assert!(matches!(seen, Observed::Differs { .. }), "{seen:?}");
-        let seen = observed(&wanted(), found("c", "Succeeded"), Look::TakeBack, None);
+        let seen = observed(&wanted(), found("c", "Succeeded"), Reading::TakeBack, None);
         assert!(matches!(seen, Observed::Present { .. }), "what this run created: {seen:?}");
     }
 }

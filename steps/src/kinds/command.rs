@@ -369,12 +369,12 @@ impl Step for Command {
     const SUMMARY: &'static str = "Run a local program, where this machine's configuration allows it";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = Some(("check", EffectClass::PostUnsafe));
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
-    const KEEPS: Option<&'static str> = Some("running a program again does not undo what it did");
+    const RETAIN_ON_UNDO: Option<&'static str> = Some("running a program again does not undo what it did");
 
-    const MOVING: &'static [&'static str] = &["stdout", "ran"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["stdout", "ran"];
 
     type Params = Params;
     type Output = Output;

@@ -8,19 +8,21 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, Identities, Identity, Marker, Observed, Right,
+    Applied, ClaimKey, Decision, Difference, EffectClass, Identities, Identity, Marker, Observed, Permission,
     Step, StepCx, StepError, Undone, Wait,
 };
 
-use crate::avnm::{API, Anew, ConnectionState, Found, Half, Manager, NamesManager, NamesScope, same_path};
+use crate::avnm::{
+    API, ConnectionSide, ConnectionState, Found, Manager, NamesManager, NamesScope, RecreatedBy, same_path,
+};
 use crate::azure::Azure;
 use crate::ids::{
     ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ScopeConnections, TenantId,
 };
 use crate::people;
 
-type ScopeHalf = Half<NamesScope>;
-type ManagerHalf = Half<NamesManager>;
+type ScopeHalf = ConnectionSide<NamesScope>;
+type ManagerHalf = ConnectionSide<NamesManager>;
 
 /// `avnm.connection-status`
 pub(crate) struct ConnectionStatus {
@@ -74,7 +76,7 @@ pub(crate) struct Output {
 }
 
 /// Everything that the check read.
-struct Seen {
+struct ConnectionReading {
     scope_half: Option<ScopeHalf>,
     manager_half: Option<ManagerHalf>,
     manager: Option<Manager>,
@@ -159,7 +161,11 @@ fn mismatch(
     Ok(all)
 }
 
-fn judge(params: &Halves<'_>, tenant: TenantId, seen: Seen) -> Result<Observed<Output>, StepError> {
+fn judge(
+    params: &Halves<'_>,
+    tenant: TenantId,
+    seen: ConnectionReading,
+) -> Result<Observed<Output>, StepError> {
     let central = format!("scope connection {}", params.scope_connection.name());
     let target = format!("network manager connection {}", params.network_manager_connection.name());
     let (scope, manager) = (params.scope()?, params.manager()?);
@@ -192,7 +198,7 @@ fn judge(params: &Halves<'_>, tenant: TenantId, seen: Seen) -> Result<Observed<O
     }
     let halves = [(&central, &scope_half.connection_state), (&target, &manager_half.connection_state)];
     for (half, state) in halves {
-        if let Some(decision) = state.diagnosis(half, Anew::Elsewhere) {
+        if let Some(decision) = state.diagnosis(half, RecreatedBy::Elsewhere) {
             return Ok(Observed::Conflict(decision));
         }
     }
@@ -242,10 +248,10 @@ impl Step for ConnectionStatus {
     const KIND: &'static str = "avnm.connection-status";
     const SUMMARY: &'static str = "Verify that a cross-tenant connection is Connected on both sides, or gone";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
-    const FORMS: &'static [&'static [&'static str]] = &[
+    const EXACTLY_ONE_OF: &'static [&'static [&'static str]] = &[
         &["scope_connection", "network_manager_connection"],
         &["network_manager", "tenant", "scope", "expect"],
     ];
@@ -297,7 +303,8 @@ impl Step for ConnectionStatus {
             && manager_half.as_ref().is_some_and(|half| half.connection_state == connected);
         let manager: Option<Found<Manager>> =
             if both { arm.get(manager_id.path(), API).await? } else { None };
-        let seen = Seen { scope_half, manager_half, manager: manager.map(|found| found.properties) };
+        let seen =
+            ConnectionReading { scope_half, manager_half, manager: manager.map(|found| found.properties) };
         judge(&params, people::tenant(target)?, seen)
     }
 
@@ -309,12 +316,12 @@ impl Step for ConnectionStatus {
         Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let (manager, scope) = match params.question()? {
             Question::Connected(halves) => (halves.manager()?, halves.scope()?),
             Question::Gone(link) => (link.network_manager.clone(), link.scope.clone()),
         };
-        let mut rights = Right::each(
+        let mut permissions = Permission::each(
             cx.identity()?,
             manager.path(),
             &[
@@ -323,8 +330,8 @@ impl Step for ConnectionStatus {
             ],
         );
         let read = "Microsoft.Network/networkManagerConnections/read";
-        rights.extend(Right::each(Self::reader(cx)?, scope.path(), &[read]));
-        Ok(rights)
+        permissions.extend(Permission::each(Self::reader(cx)?, scope.path(), &[read]));
+        Ok(permissions)
     }
 }
 
@@ -390,7 +397,7 @@ mod tests {
         half[0]["properties"]["connectionState"] = json!("Pending");
         let wait = wait(seen(&half).await.0);
         assert_eq!(wait.what, "both sides exist and match; scope connection to-central is listed as Pending");
-        assert_eq!(wait.look_again, None);
+        assert_eq!(wait.next_check, None);
     }
 
     #[tokio::test]

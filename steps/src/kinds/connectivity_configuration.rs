@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
     Act, Applied, ClaimKey, Difference, EffectClass, Ensure, HandOver, Identity, Marker, Misfit, Observed,
-    Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
+    Permission, Readiness, Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
 };
 
 use crate::avnm::child::{self, Child};
@@ -389,7 +389,7 @@ impl Step for ConnectivityConfiguration {
     const SUMMARY: &'static str =
         "Create a connectivity configuration (mesh or hub-and-spoke) if it does not exist";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::from_secs(10);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const AUXILIARY: bool = true;
     const REMOVABLE: bool = true;
@@ -478,7 +478,7 @@ impl Step for ConnectivityConfiguration {
         let body = Body { properties: params.wanted(cx) };
         let mut said = hand_over::resource(id.path(), API, &body, task)?;
         for act in said.task.iter_mut().flat_map(|task| &mut task.acts) {
-            if let Act::Make(make) = act {
+            if let Act::Create(make) = act {
                 make.write.auxiliary.clone_from(&auxiliary);
             }
         }
@@ -490,15 +490,19 @@ impl Step for ConnectivityConfiguration {
         Ok(HandOver { outputs, ..said })
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let own = cx.identity()?;
         let kind = "Microsoft.Network/networkManagers/connectivityConfigurations";
-        let mut rights = reads_and_changes(cx, own, params.network_manager.path(), kind);
+        let mut permissions = reads_and_changes(cx, own, params.network_manager.path(), kind);
         // Azure requires this on the hub itself, of an identity of its home tenant.
         if let (Some(hub), false) = (&params.hub, removing(cx)) {
             let linked = params.auxiliary(cx).unwrap_or(own);
-            rights.extend(Right::each(linked, hub.path(), &["Microsoft.Network/virtualNetworks/write"]));
+            permissions.extend(Permission::each(
+                linked,
+                hub.path(),
+                &["Microsoft.Network/virtualNetworks/write"],
+            ));
         }
-        Ok(rights)
+        Ok(permissions)
     }
 }

@@ -37,7 +37,7 @@ impl Step for Delay {
     const KIND: &'static str = "delay";
     const SUMMARY: &'static str = "Wait for a set time";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::None;
     const GATE: bool = true;
@@ -67,7 +67,7 @@ impl Step for Delay {
                     WaitKind::Timer,
                     format!("{} since {}, until {over}", params.duration, cx.since),
                 )
-                .look_again(rest);
+                .next_check(rest);
                 Observed::Converging { wait, marker }
             }
             _ => Observed::Present {
@@ -100,7 +100,7 @@ mod tests {
         let mut attempt = Attempt::new(&bench, Phase::Probe);
         attempt.waited = Duration::from_secs(599);
         let wait = wait(attempt.check(&Delay, &Delay::example()).await.unwrap());
-        assert_eq!((wait.kind, wait.look_again), (WaitKind::Timer, Some(Duration::from_secs(1))));
+        assert_eq!((wait.kind, wait.next_check), (WaitKind::Timer, Some(Duration::from_secs(1))));
         for waited in [600, 86_400] {
             attempt.waited = Duration::from_secs(waited);
             let seen = attempt.check(&Delay, &Delay::example()).await.unwrap();

@@ -16,8 +16,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_encode::sh;
 use twinspan_engine::{
-    Applied, Back, ClaimKey, EffectClass, Ensure, FailureClass, HandOver, Marker, Misfit, Observed, Phase,
-    Right, Step, StepCx, StepError, Task, Undone, Wait,
+    Applied, Back, ClaimKey, EffectClass, Ensure, FailureClass, HandOver, Marker, Misfit, Observed,
+    Permission, Phase, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::configuration::Configuration as Content;
@@ -224,12 +224,12 @@ impl Step for Deployment {
     // A repeated commit does no harm, but makes Azure deploy again for a quarter of an hour: probe first.
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
     // A commit is not listed at once.
-    const SETTLE: Duration = Duration::from_secs(60);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(60);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
     // Others deploy to the region too; the check compares only this step's configurations.
-    const MOVING: &'static [&'static str] = &["configurations", "committed_at"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["configurations", "committed_at"];
 
     type Params = Params;
     type Output = Output;
@@ -386,13 +386,13 @@ impl Step for Deployment {
         Ok(HandOver { task: Some(task), proof, outputs, actor: None })
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         const ACTIONS: [&str; 4] = [
             "Microsoft.Network/networkManagers/connectivityConfigurations/read",
             "Microsoft.Network/networkManagers/listActiveConnectivityConfigurations/action",
             "Microsoft.Network/networkManagers/listDeploymentStatus/action",
             "Microsoft.Network/networkManagers/commit/action",
         ];
-        Ok(Right::each(cx.identity()?, params.network_manager.path(), &ACTIONS))
+        Ok(Permission::each(cx.identity()?, params.network_manager.path(), &ACTIONS))
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Right, Step, StepCx, StepError, Undone,
-    Wait,
+    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
+    Undone, Wait,
 };
 
 use crate::avnm::{API, or_default, same_path};
@@ -193,11 +193,11 @@ impl Step for EffectiveConfiguration {
     const SUMMARY: &'static str =
         "Verify which configurations of a network manager are in effect at a virtual network";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     // Deployments of others change the lists; the check compares only what is expected.
-    const MOVING: &'static [&'static str] = &["configurations", "groups"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["configurations", "groups"];
 
     type Params = Params;
     type Output = Output;
@@ -236,10 +236,10 @@ impl Step for EffectiveConfiguration {
         Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let action =
             "Microsoft.Network/virtualNetworks/listNetworkManagerEffectiveConnectivityConfigurations/action";
-        Ok(Right::each(cx.identity()?, params.virtual_network.path(), &[action]))
+        Ok(Permission::each(cx.identity()?, params.virtual_network.path(), &[action]))
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Ensure, Identities, Marker, Misfit, Observed, Right, Step,
+    Applied, ClaimKey, Decision, EffectClass, Ensure, Identities, Marker, Misfit, Observed, Permission, Step,
     StepCx, StepError, Undone, Wait,
 };
 
@@ -120,7 +120,7 @@ fn not_shown(cx: &StepCx<'_>, params: &Params, missing: &[&ResourceId]) -> Obser
         params.group.name(),
         names.join(", ")
     ))
-    .look_again(people::pace(cx, Duration::from_secs(30), Duration::from_secs(120)))
+    .next_check(people::pace(cx, Duration::from_secs(30), Duration::from_secs(120)))
     .otherwise(
         "a membership takes effect after about 10 minutes, and only where the virtual network lies in the connected scope: \
          after half an hour check that the connection is still listed as Connected. Without `resource_graph` the list of \
@@ -172,11 +172,11 @@ impl Step for GroupMembers {
     const KIND: &'static str = "avnm.group-members";
     const SUMMARY: &'static str = "Verify that virtual networks are listed as members of a network group";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
 
-    const MOVING: &'static [&'static str] = &["others"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["others"];
 
     type Params = Params;
     type Output = Output;
@@ -213,15 +213,19 @@ impl Step for GroupMembers {
         Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let read = "Microsoft.Network/networkManagers/networkGroups/staticMembers/read";
-        let mut rights = Right::each(cx.identity()?, params.group.above(1), &[read]);
+        let mut permissions = Permission::each(cx.identity()?, params.group.above(1), &[read]);
         // Azure Resource Graph shows only what the caller may read.
         for network in params.expect.iter().filter(|_| params.resource_graph) {
             let reader = tenancy::presumed_reader(cx, params.group.subscription(), network)?;
-            rights.extend(Right::each(reader, network.path(), &["Microsoft.Network/virtualNetworks/read"]));
+            permissions.extend(Permission::each(
+                reader,
+                network.path(),
+                &["Microsoft.Network/virtualNetworks/read"],
+            ));
         }
-        Ok(rights)
+        Ok(permissions)
     }
 }
 

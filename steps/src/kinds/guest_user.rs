@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Decision, Difference, EffectClass, Ensure, FailureClass, Find, HandOver,
-    Make, Marker, Misfit, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
+    Act, Applied, Back, ClaimKey, Create, Decision, Difference, EffectClass, Ensure, FailureClass, Find,
+    HandOver, Marker, Misfit, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 
 use crate::avnm::or_default;
@@ -292,7 +292,7 @@ fn account(id: Guid, tenant: TenantId) -> HandOver {
         what: format!("Remove the guest {id} from tenant {tenant}"),
         privilege: who_removes(),
         by_hand: Some(String::new()),
-        acts: vec![Act::Make(hand_over::make((look, hand_over::its("id")), remove.clone()))],
+        acts: vec![Act::Create(hand_over::make((look, hand_over::its("id")), remove.clone()))],
         back: Back { words: LOSES.to_owned(), request: Some(remove) },
     };
     HandOver { task: Some(task), proof: format!("user {id} of tenant {tenant}"), ..HandOver::default() }
@@ -306,12 +306,12 @@ impl Step for GuestUser {
     const KIND: &'static str = "entra.guest-user";
     const SUMMARY: &'static str = "Find a person's guest user in a tenant, or invite the person";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
-    const SETTLE: Duration = Duration::from_secs(60);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(60);
     const REQUEST_WINDOW: Duration = crate::azure::GRAPH_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
-    const FORMS: &'static [&'static [&'static str]] = &[&["email"], &["object_id"]];
+    const EXACTLY_ONE_OF: &'static [&'static [&'static str]] = &[&["email"], &["object_id"]];
 
-    const MOVING: &'static [&'static str] = &["state"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
 
     type Params = Params;
     type Output = Output;
@@ -429,7 +429,7 @@ impl Step for GuestUser {
         let find = Find { list: Some("value"), take: "id", ..Find::default() };
         let invite =
             hand_over::with_body(hand_over::graph("POST", "/invitations"), &params.body(email, tenant))?;
-        let make = Make {
+        let make = Create {
             yields: Some((guest.clone(), "invitedUser.id")),
             pass_on: Some(("inviteRedeemUrl", email.to_string())),
             ..hand_over::make((by_address, find), invite)
@@ -439,7 +439,7 @@ impl Step for GuestUser {
             what: format!("Invite {email} as a guest of tenant {tenant}, unless it exists"),
             privilege: if removing(cx) { who_removes() } else { who_invites() },
             by_hand: Some("Entra admin centre: Users, New user, Invite external user".to_owned()),
-            acts: vec![Act::Make(make)],
+            acts: vec![Act::Create(make)],
             back: Back { words: LOSES.to_owned(), request: Some(remove) },
         };
         Ok(HandOver {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::sync::Arc;
-use twinspan_engine::{Act, HandOver, Make, Phase, Step};
+use twinspan_engine::{Act, Create, HandOver, Phase, Step};
 
 use super::wire_test::{Attempt, asked, body, params};
 use super::*;
@@ -12,10 +12,10 @@ use crate::default_world;
 const ROLE: &str = "4d97b98b-1d4f-4787-a291-c67834d212e7";
 const PRINCIPAL: &str = "ffffffff-1111-0000-0000-000000000001";
 
-fn write(said: &HandOver) -> &Make {
+fn write(said: &HandOver) -> &Create {
     let mut acts = said.task.iter().flat_map(|task| &task.acts);
     acts.find_map(|act| match act {
-        Act::Make(make) => Some(make),
+        Act::Create(make) => Some(make),
         _ => None,
     })
     .unwrap()
@@ -194,7 +194,7 @@ fn a_role_for_an_account_that_is_still_to_be_made_is_named_by_the_script() {
     let unknown = [variable.clone()];
     let said = role.hand_over(&StepCx { unknown: &unknown, ..cx }, &wanted).unwrap();
     let task = said.task.as_ref().unwrap();
-    let [Act::Name { variable: name, text, .. }, Act::Make(make)] = &task.acts[..] else {
+    let [Act::Name { variable: name, text, .. }, Act::Create(make)] = &task.acts[..] else {
         panic!("{task:?}")
     };
     assert!(text.contains(&variable.stand_in) && make.write.path.ends_with(&name.stand_in), "{text}");

@@ -54,7 +54,7 @@ fn wait(cx: &StepCx<'_>, params: &Params, identity: &Identity) -> Wait {
     let place = people::place(identity);
     let again = people::pace(cx, Duration::from_secs(30), Duration::from_secs(600));
     let wait = Wait::new(WaitKind::Person, format!("the invitation to {place} has not been accepted"))
-        .look_again(again)
+        .next_check(again)
         .otherwise(format!(
             "link lost or expired: the Entra administrator of {place} resends it (Entra admin centre, Users, the guest, \
              Resend invitation)"
@@ -80,10 +80,10 @@ impl Step for InvitationAccepted {
     const KIND: &'static str = "entra.invitation-accepted";
     const SUMMARY: &'static str = "Wait until a guest has accepted the invitation";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
 
-    const MOVING: &'static [&'static str] = &["state"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
 
     type Params = Params;
     type Output = Output;
@@ -140,7 +140,7 @@ impl Step for InvitationAccepted {
         Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
-    fn foreseen(&self, identity: &Identity) -> Option<Wait> {
+    fn planned_steps(&self, identity: &Identity) -> Option<Wait> {
         let place = people::place(identity);
         let guest = identity.attributes.get("contact").cloned();
         let wait = Wait::new(
@@ -212,7 +212,7 @@ mod tests {
         let mut attempt = Attempt::new(&bench, Phase::Probe);
         let unknown = wait(attempt.check(&kind(&bench), &InvitationAccepted::example()).await.unwrap());
         assert_eq!(
-            (unknown.kind, unknown.link, unknown.look_again),
+            (unknown.kind, unknown.link, unknown.next_check),
             (WaitKind::Person, None, Some(Duration::from_secs(30)))
         );
         attempt.needed_receipts = vec![
@@ -223,7 +223,7 @@ mod tests {
         attempt.waited = Duration::from_secs(86_400);
         let ours = wait(attempt.check(&kind(&bench), &InvitationAccepted::example()).await.unwrap());
         assert_eq!((ours.who.as_deref(), ours.link.as_deref()), (Some("nina@contoso.example"), Some(LINK)));
-        assert_eq!(ours.look_again, Some(Duration::from_secs(600)));
+        assert_eq!(ours.next_check, Some(Duration::from_secs(600)));
     }
 
     #[tokio::test]

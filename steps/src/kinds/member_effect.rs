@@ -13,7 +13,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Identities, Identity, Marker, Misfit, Observed, Right, Step,
+    Applied, ClaimKey, EffectClass, Ensure, Identities, Identity, Marker, Misfit, Observed, Permission, Step,
     StepCx, StepError, Undone,
 };
 
@@ -28,7 +28,7 @@ use crate::kinds::bounds::not_networks;
 use crate::kinds::static_member;
 use crate::people;
 use crate::tenancy::{self, Tenancy};
-use judgement::{Known, Reaching, Seen};
+use judgement::{EffectReading, KnownEffects, Reaching};
 
 /// `avnm.member-effect`
 pub(crate) struct MemberEffect {
@@ -139,14 +139,14 @@ impl Params {
 }
 
 /// The reads of one check, in both tenants.
-struct Look<'a> {
+struct EffectReader<'a> {
     azure: &'a Azure,
     cx: &'a StepCx<'a>,
     params: &'a Params,
     tenancy: Tenancy<'a>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> EffectReader<'a> {
     fn arm(&self, identity: &'a Identity) -> crate::azure::Arm<'a> {
         self.azure.arm(self.cx, identity)
     }
@@ -161,7 +161,7 @@ impl<'a> Look<'a> {
     }
 
     /// Reads a network that the plan names; it must exist.
-    async fn moving(&mut self, id: &ResourceId) -> Result<Seen, StepError> {
+    async fn moving(&mut self, id: &ResourceId) -> Result<EffectReading, StepError> {
         let reader = self.tenancy.reader(id).await?;
         let arm = self.arm(reader).about([id.path()]);
         let found: Option<Found<Network>> = arm.get(id.path(), API).await?;
@@ -169,18 +169,18 @@ impl<'a> Look<'a> {
             StepError::plan_wrong(format!("{} cannot find {id}", people::who(reader)))
                 .hint("correct the list, or create the virtual network, and retry the step")
         })?;
-        Ok(Seen::new(id.path(), found))
+        Ok(EffectReading::new(id.path(), found))
     }
 
     /// Reads another network. `None` if no identity of this step can read it: the output lists it, and the step goes on.
-    async fn beside(&mut self, id: &str) -> Result<Option<Seen>, StepError> {
+    async fn beside(&mut self, id: &str) -> Result<Option<EffectReading>, StepError> {
         let Ok(id) = id.parse::<ResourceId>() else { return Ok(None) };
         let read = async {
             let reader = self.tenancy.reader(&id).await?;
             self.arm(reader).get::<Found<Network>>(id.path(), API).await
         };
         match read.await {
-            Ok(found) => Ok(found.map(|found| Seen::new(id.path(), found))),
+            Ok(found) => Ok(found.map(|found| EffectReading::new(id.path(), found))),
             Err(error) if tenancy::is_elsewhere(&error) => Ok(None),
             Err(error) => Err(error),
         }
@@ -194,7 +194,7 @@ impl<'a> Look<'a> {
     }
 
     /// Reads everything that matters for the moving networks: members and hubs only where a deployed configuration connects them.
-    async fn known(&mut self, moving: &[&ResourceId]) -> Result<Known, StepError> {
+    async fn known(&mut self, moving: &[&ResourceId]) -> Result<KnownEffects, StepError> {
         let (group, manager) = (self.params.group.path(), self.params.manager());
         let central = self.cx.identity()?;
         let mut networks = Vec::with_capacity(moving.len());
@@ -217,7 +217,7 @@ impl<'a> Look<'a> {
         let active = deployment::active(&arm, manager, &regions);
         let active = arm.shared(what("listActiveConnectivityConfigurations"), Box::pin(active)).await?;
         let reaching = Reaching::of(group, manager, &configured, &deployments, active.to_vec());
-        let mut known = Known {
+        let mut known = KnownEffects {
             change: self.params.change,
             group: group.to_owned(),
             applying: configured
@@ -235,7 +235,7 @@ impl<'a> Look<'a> {
             regions,
             reaching,
             moving: networks,
-            ..Known::default()
+            ..KnownEffects::default()
         };
         if known.reaching.is_empty() {
             return Ok(known);
@@ -252,7 +252,7 @@ impl<'a> Look<'a> {
         if known.reaching.iter().any(|reaching| reaching.connects_members(group)) {
             beside.extend(staying.iter().map(|id| (*id).to_owned()));
         }
-        let read = |id: &str, known: &Known| {
+        let read = |id: &str, known: &KnownEffects| {
             known.beside.iter().chain(&known.moving).any(|seen| same_path(&seen.id, id))
                 || known.unread.iter().any(|unread| same_path(unread, id))
         };
@@ -278,12 +278,12 @@ impl Step for MemberEffect {
     const KIND: &'static str = "avnm.member-effect";
     const SUMMARY: &'static str = "Find out what deployed configurations will do to virtual networks that join or leave a network group";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
 
     // The predicted effect changes once the change is made.
-    const MOVING: &'static [&'static str] = &[
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &[
         "changes_traffic",
         "summary",
         "configurations",
@@ -318,7 +318,7 @@ impl Step for MemberEffect {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let tenancy = Tenancy::new(&self.azure, cx, params.group.subscription())?;
-        let mut look = Look { azure: &self.azure, cx, params, tenancy };
+        let mut look = EffectReader { azure: &self.azure, cx, params, tenancy };
         let of = |network| static_member::member_of(&params.group, network);
         let own = params.virtual_networks.iter().map(of).collect::<Result<Vec<_>, _>>()?;
         let members = look.members(Some(&own)).await?;
@@ -349,9 +349,9 @@ impl Step for MemberEffect {
         Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let (own, manager) = (cx.identity()?, params.manager());
-        let mut rights = Right::each(
+        let mut permissions = Permission::each(
             own,
             manager,
             &[
@@ -368,8 +368,8 @@ impl Step for MemberEffect {
         ];
         for network in &params.virtual_networks {
             let reader = tenancy::presumed_reader(cx, params.group.subscription(), network)?;
-            rights.extend(Right::each(reader, network.path(), &actions));
+            permissions.extend(Permission::each(reader, network.path(), &actions));
         }
-        Ok(rights)
+        Ok(permissions)
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, FailureClass, Identities, Identity, Marker, Observed, Right,
-    Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, Decision, EffectClass, FailureClass, Identities, Identity, Marker, Observed,
+    Permission, Step, StepCx, StepError, Undone,
 };
 
 use crate::avnm::configuration::Configuration;
@@ -247,11 +247,11 @@ impl Step for MembersInScope {
     const SUMMARY: &'static str =
         "Verify that no static member and no hub of a network manager lies in a scope";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     const IDENTITIES: Identities = Identities::Several;
 
-    const MOVING: &'static [&'static str] = &["groups"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["groups"];
 
     type Params = Params;
     type Output = Output;
@@ -287,13 +287,13 @@ impl Step for MembersInScope {
         Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         // As far as is known, any role at a management group shows its contents: there is no action to check.
         let reads = [
             "Microsoft.Network/networkManagers/networkGroups/read",
             "Microsoft.Network/networkManagers/networkGroups/staticMembers/read",
         ];
-        Ok(Right::each(cx.identity()?, params.network_manager.path(), &reads))
+        Ok(Permission::each(cx.identity()?, params.network_manager.path(), &reads))
     }
 }
 

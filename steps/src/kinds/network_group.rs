@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, Back, ClaimKey, Contents, Difference, EffectClass, HandOver, Marker, Observed, Readiness, Right,
-    Step, StepCx, StepError, Task, Undone, Wait,
+    Applied, Back, ClaimKey, Contents, Difference, EffectClass, HandOver, Marker, Observed, Permission,
+    Readiness, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child};
@@ -156,7 +156,7 @@ impl Step for NetworkGroup {
     const KIND: &'static str = "avnm.network-group";
     const SUMMARY: &'static str = "Create a network group if it does not exist";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::from_secs(10);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
@@ -245,19 +245,19 @@ impl Step for NetworkGroup {
         Ok(HandOver { outputs, ..said })
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let kind = "Microsoft.Network/networkManagers/networkGroups";
         if !params.changes(cx) {
             let read = format!("{kind}/read");
-            return Ok(Right::each(cx.identity()?, params.network_manager.path(), &[&read]));
+            return Ok(Permission::each(cx.identity()?, params.network_manager.path(), &[&read]));
         }
         let own = cx.identity()?;
-        let mut rights = reads_and_changes(cx, own, params.network_manager.path(), kind);
+        let mut permissions = reads_and_changes(cx, own, params.network_manager.path(), kind);
         if removing(cx) {
             let read = format!("{kind}/staticMembers/read");
-            rights.extend(Right::each(own, params.network_manager.path(), &[&read]));
+            permissions.extend(Permission::each(own, params.network_manager.path(), &[&read]));
         }
-        Ok(rights)
+        Ok(permissions)
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Contents, Decision, Difference, Dwell, EffectClass, Ensure, HandOver, Marker, Misfit,
-    Observed, Readiness, Right, Step, StepCx, StepError, Task, Undone, Wait,
+    Applied, ClaimKey, Contents, Decision, DeleteDelay, Difference, EffectClass, Ensure, HandOver, Marker,
+    Misfit, Observed, Permission, Readiness, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child;
@@ -43,20 +43,20 @@ pub(crate) struct Params {
     id: ResourceId<NetworkManagers>,
     /// How to create the network manager if it does not exist. Without this it must exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    create: Option<Create>,
+    create: Option<CreateParams>,
 }
 
 /// How a network manager is created.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-pub(crate) struct Create {
+pub(crate) struct CreateParams {
     /// Region, for example westeurope.
     location: String,
     /// Subscriptions and management groups of its own tenant that it manages.
     scopes: Vec<ConnectionScope>,
     /// Features that it manages them with.
-    #[serde(default = "Create::usual_accesses")]
+    #[serde(default = "CreateParams::usual_accesses")]
     scope_accesses: Vec<ScopeAccess>,
     /// Description for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,7 +66,7 @@ pub(crate) struct Create {
     tags: BTreeMap<String, String>,
 }
 
-impl Create {
+impl CreateParams {
     fn usual_accesses() -> Vec<ScopeAccess> {
         vec![ScopeAccess::Connectivity]
     }
@@ -137,7 +137,7 @@ struct WantedScopes<'a> {
     subscriptions: Vec<&'a str>,
 }
 
-fn body<'a>(create: &'a Create, run: String) -> Body<'a> {
+fn body<'a>(create: &'a CreateParams, run: String) -> Body<'a> {
     let paths = |groups: bool| {
         create
             .scopes
@@ -175,7 +175,7 @@ fn marker(tags: &BTreeMap<String, String>) -> Marker {
 
 /// Wanted settings that the manager does not have; additional scopes and features are ignored. `exactly` (the plan wants the
 /// manager absent): additional ones count as differences too, because the plan then describes another manager.
-fn differences(create: &Create, found: &Found<Manager>, exactly: bool) -> Vec<Difference> {
+fn differences(create: &CreateParams, found: &Found<Manager>, exactly: bool) -> Vec<Difference> {
     let mut all = Vec::new();
     let plain = |region: &str| region.to_lowercase().replace(' ', "");
     if plain(&create.location) != plain(&found.location) {
@@ -268,10 +268,10 @@ impl Step for NetworkManager {
     const KIND: &'static str = "avnm.network-manager";
     const SUMMARY: &'static str = "Find a network manager, or create it as the plan describes";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::from_secs(30);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(30);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
-    const DWELL: Option<Dwell> = Some(Dwell {
+    const DELETE_DELAY: Option<DeleteDelay> = Some(DeleteDelay {
         after: Duration::from_secs(60),
         why: "a network manager that is deleted right after its connections can leave their subscription unusable as \
               a scope permanently (Azure/azure-rest-api-specs#23188)",
@@ -422,13 +422,13 @@ impl Step for NetworkManager {
         Ok(HandOver { outputs, ..said })
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         const KIND: &str = "Microsoft.Network/networkManagers";
         let (own, group) = (cx.identity()?, assignable(params.id.path()));
         if params.create.is_some() || removing(cx) {
             return Ok(reads_and_changes(cx, own, &group, KIND));
         }
-        Ok(Right::each(own, &group, &[&format!("{KIND}/read")]))
+        Ok(Permission::each(own, &group, &[&format!("{KIND}/read")]))
     }
 }
 

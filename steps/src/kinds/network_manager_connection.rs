@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, Guarded, HandOver, Observed, Readiness, Right,
+    Applied, ClaimKey, Decision, Difference, EffectClass, Guarded, HandOver, Observed, Permission, Readiness,
     Step, StepCx, StepError, Task, Undone,
 };
 
 use crate::avnm::child::{self, Child, Read};
-use crate::avnm::{API, Body, ConnectionState, Half, NamesManager, same_path};
+use crate::avnm::{API, Body, ConnectionSide, ConnectionState, NamesManager, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
@@ -25,7 +25,7 @@ use crate::ids::{
 use crate::kinds::{reads_and_changes, undoing};
 use crate::people;
 
-type Wire = Half<NamesManager>;
+type Wire = ConnectionSide<NamesManager>;
 
 /// `avnm.network-manager-connection`
 pub(crate) struct NetworkManagerConnection {
@@ -135,13 +135,13 @@ impl Step for NetworkManagerConnection {
     const SUMMARY: &'static str =
         "Create a network manager connection on a subscription or management group of another tenant";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::from_secs(10);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
-    const ONLY_CHECKED: &'static [&'static str] = &["scope_connection_state"];
+    const READ_ONLY_PARAMS: &'static [&'static str] = &["scope_connection_state"];
 
-    const MOVING: &'static [&'static str] = &["state"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
 
     const GUARDS: Option<&'static str> = Some("tenant");
 
@@ -217,7 +217,7 @@ impl Step for NetworkManagerConnection {
         Ok(HandOver { outputs, ..said })
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let kind = "Microsoft.Network/networkManagerConnections";
         Ok(reads_and_changes(cx, cx.identity()?, params.scope.path(), kind))
     }

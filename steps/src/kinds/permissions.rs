@@ -6,14 +6,15 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Right, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
+    Undone,
 };
 
 use crate::azure::Azure;
 use crate::default_world;
 use crate::ids::Scope;
 use crate::people::{self, Assignee};
-use crate::rights::{self, Permission};
+use crate::permissions::{self, GrantedActions};
 
 /// `azure.permissions`
 pub(crate) struct Permissions {
@@ -39,7 +40,7 @@ pub(crate) struct Output {
     actions: Vec<String>,
 }
 
-fn missing<'a>(actions: &'a [String], given: &[Permission]) -> Vec<&'a str> {
+fn missing<'a>(actions: &'a [String], given: &[GrantedActions]) -> Vec<&'a str> {
     actions
         .iter()
         .map(String::as_str)
@@ -75,7 +76,7 @@ impl Step for Permissions {
     const KIND: &'static str = "azure.permissions";
     const SUMMARY: &'static str = "Wait until an identity has the permissions that later steps need";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     type Params = Params;
@@ -98,7 +99,7 @@ impl Step for Permissions {
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let identity = cx.identity()?;
-        let given = rights::permissions(&self.azure.arm(cx, identity), &params.scope).await?;
+        let given = permissions::permissions(&self.azure.arm(cx, identity), &params.scope).await?;
         let missing = missing(&params.actions, &given);
         if missing.is_empty() {
             let output = Output { scope: params.scope.clone(), actions: params.actions.clone() };
@@ -113,7 +114,7 @@ impl Step for Permissions {
             people::role_giver(params.scope.path(), &people::tenant(identity)?.to_string()),
             people::assign_command(
                 Assignee { contact, ..to },
-                rights::role_for(&missing).unwrap_or("ROLE"),
+                permissions::role_for(&missing).unwrap_or("ROLE"),
                 params.scope.path(),
             ),
         );
@@ -128,10 +129,10 @@ impl Step for Permissions {
         Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let mut actions = vec!["Microsoft.Authorization/permissions/read"];
         actions.extend(params.actions.iter().map(String::as_str));
-        Ok(Right::each(cx.identity()?, params.scope.path(), &actions))
+        Ok(Permission::each(cx.identity()?, params.scope.path(), &actions))
     }
 }
 

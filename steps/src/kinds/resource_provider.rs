@@ -12,18 +12,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, EffectClass, Ensure, Find, Fits, HandOver, Make, Marker, Misfit, Observed,
-    Right, Step, StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, Back, ClaimKey, Create, EffectClass, Ensure, Find, Fits, HandOver, Marker, Misfit,
+    Observed, Permission, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
-use crate::avnm::{self, Found, Half, NamesManager, or_default};
+use crate::avnm::{self, ConnectionSide, Found, NamesManager, or_default};
 use crate::azure::{Arm, Azure};
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::ConnectionScope;
 
 const API: &str = "2025-04-01";
-const KEEPS: &str = "a registration serves everything in the subscription or management group";
+const RETAIN_ON_UNDO: &str = "a registration serves everything in the subscription or management group";
 
 /// `azure.resource-provider`
 pub(crate) struct ResourceProvider {
@@ -107,7 +107,7 @@ impl Params {
         }
         if self.namespace.eq_ignore_ascii_case("Microsoft.Network") {
             let path = format!("{}/networkManagerConnections", self.path()?);
-            let _: Vec<Found<Half<NamesManager>>> = arm.list(&path, avnm::API, &[]).await?;
+            let _: Vec<Found<ConnectionSide<NamesManager>>> = arm.list(&path, avnm::API, &[]).await?;
         }
         Ok(self.present("Requested"))
     }
@@ -128,9 +128,9 @@ impl Step for ResourceProvider {
     const KIND: &'static str = "azure.resource-provider";
     const SUMMARY: &'static str = "Register a resource provider on a subscription or management group";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::from_secs(5);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(5);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const KEEPS: Option<&'static str> = Some(KEEPS);
+    const RETAIN_ON_UNDO: Option<&'static str> = Some(RETAIN_ON_UNDO);
 
     type Params = Params;
     type Output = Output;
@@ -165,7 +165,7 @@ impl Step for ResourceProvider {
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept(KEEPS.to_owned()))
+        Ok(Undone::Kept(RETAIN_ON_UNDO.to_owned()))
     }
 
     fn hand_over(&self, _cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
@@ -177,7 +177,7 @@ impl Step for ResourceProvider {
         let group = params.scope.is_management_group();
         // Azure returns no state for a management group; registering twice does no harm.
         let looks = if group { Vec::new() } else { vec![look.clone()] };
-        let make = Make { look: looks, ..hand_over::make(look, register) };
+        let make = Create { look: looks, ..hand_over::make(look, register) };
         let task = Task {
             what: format!("Register {} on {}", params.namespace, params.scope.words()),
             privilege: vec![format!(
@@ -187,8 +187,8 @@ impl Step for ResourceProvider {
             )],
             by_hand: (!group)
                 .then(|| format!("Azure portal: the subscription, Resource providers, {}", params.namespace)),
-            acts: vec![Act::Make(make)],
-            back: Back { words: format!("kept: {KEEPS}"), request: None },
+            acts: vec![Act::Create(make)],
+            back: Back { words: format!("kept: {RETAIN_ON_UNDO}"), request: None },
         };
         let proof = if group {
             "none: Azure has no read for it; skip this step with `twinspan skip` and the reason".to_owned()
@@ -206,9 +206,9 @@ impl Step for ResourceProvider {
         })
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let register = format!("{}/register/action", params.namespace);
-        Ok(Right::each(cx.identity()?, params.scope.path(), &[&register]))
+        Ok(Permission::each(cx.identity()?, params.scope.path(), &[&register]))
     }
 }
 
@@ -279,7 +279,7 @@ mod tests {
         assert!(Attempt::new(&bench, Phase::Apply).apply(&kind(&bench), &params).await.is_err());
         let found = Output { scope: params.scope.clone(), namespace: String::new(), state: String::new() };
         let undone = Attempt::new(&bench, Phase::Undo).undo(&kind(&bench), &params, &found).await.unwrap();
-        assert_eq!(undone, Undone::Kept(KEEPS.to_owned()));
+        assert_eq!(undone, Undone::Kept(RETAIN_ON_UNDO.to_owned()));
         assert!(bench.script.requests().is_empty());
     }
 }

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Difference, EffectClass, Ensure, FailureClass, Find, Fits, Guarded,
-    HandOver, Identity, Make, Marker, Misfit, Observed, Readiness, Request, Right, Step, StepCx, StepError,
+    Act, Applied, Back, ClaimKey, Create, Difference, EffectClass, Ensure, FailureClass, Find, Fits, Guarded,
+    HandOver, Identity, Marker, Misfit, Observed, Permission, Readiness, Request, Step, StepCx, StepError,
     Task, Undone, Variable,
 };
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::default_world;
 use crate::ids::{ConnectionScope, Guid, ResourceId, Scope, ScopeKind};
 use crate::kinds::bounds::blank_guard;
 use crate::kinds::{reads_and_changes, removing, undoing};
-use crate::rights::{self, RoleAssignment as Wire, RoleDefinition, WantedAssignment};
+use crate::permissions::{self, RoleAssignment as Wire, RoleDefinition, WantedAssignment};
 use crate::{directory, hand_over, hierarchy, people};
 
 /// UUID namespace for the names of role assignments.
@@ -124,7 +124,7 @@ impl Params {
     }
 
     fn path(&self) -> String {
-        rights::assignment_path(&self.scope, self.name())
+        permissions::assignment_path(&self.scope, self.name())
     }
 
     fn body<'a>(
@@ -172,7 +172,7 @@ fn learn_role(cx: &StepCx<'_>, params: &Params) -> (String, Act) {
     let variable = Variable::of(cx, "role", format!("id of the role {}", params.role), None);
     let filter = format!("roleName eq '{}'", directory::literal(&params.role));
     let path = format!("{}/providers/Microsoft.Authorization/roleDefinitions", params.scope.path());
-    let mut ask = hand_over::arm("GET", path, rights::API);
+    let mut ask = hand_over::arm("GET", path, permissions::API);
     ask.query.push(("$filter", filter));
     let find = Find { list: Some("value"), take: "name", ..Find::default() };
     (variable.stand_in.clone(), Act::Learn { variable, ask, find })
@@ -182,7 +182,7 @@ impl Params {
     /// For a script: finds an existing assignment of the role.
     fn given_already(&self, role_id: &str, satisfied_by: SatisfiedBy) -> (Request, Find) {
         let path = format!("{}/providers/Microsoft.Authorization/roleAssignments", self.scope.path());
-        let mut ask = hand_over::arm("GET", path, rights::API);
+        let mut ask = hand_over::arm("GET", path, permissions::API);
         let mut having = vec![("properties.roleDefinitionId", Fits::EndsWith(format!("/{role_id}")))];
         let filter = match satisfied_by {
             SatisfiedBy::Effective => format!("assignedTo('{}')", self.principal),
@@ -200,8 +200,8 @@ impl RoleAssignment {
     /// Checks for a delete that the plan orders: the assignment at this scope to this principal, with any name. Assignments above
     /// the scope or to a group concern more than this principal and scope, and stay.
     async fn given_right_here(&self, arm: &Arm<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let role = rights::role(arm, &params.scope, &params.role).await?;
-        let listed = rights::assignments(arm, &params.scope, params.principal, false).await?;
+        let role = permissions::role(arm, &params.scope, &params.role).await?;
+        let listed = permissions::assignments(arm, &params.scope, params.principal, false).await?;
         let meant = listed.iter().filter(|found| {
             found.names(&role, &params.scope) && found.properties.principal_id.parse() == Ok(params.principal)
         });
@@ -259,7 +259,7 @@ impl Step for RoleAssignment {
     const SUMMARY: &'static str =
         "Assign a role to a principal at a management group, a subscription or below";
     const EFFECT: EffectClass = EffectClass::CreateNamed;
-    const SETTLE: Duration = Duration::from_secs(30);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(30);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
@@ -326,7 +326,7 @@ impl Step for RoleAssignment {
         if removing(cx) {
             return self.given_right_here(&arm, params).await;
         }
-        let named: Option<Wire> = arm.get(&params.path(), rights::API).await?;
+        let named: Option<Wire> = arm.get(&params.path(), permissions::API).await?;
         if let Some(named) = named {
             let seen = params.present(&named)?;
             return Ok(match (seen, Grant::unproven(cx.receipt)) {
@@ -341,9 +341,9 @@ impl Step for RoleAssignment {
         if undoing(cx) {
             return Ok(Observed::Absent);
         }
-        let role = rights::role(&arm, &params.scope, &params.role).await?;
+        let role = permissions::role(&arm, &params.scope, &params.role).await?;
         let groups_too = params.satisfied_by == SatisfiedBy::Effective;
-        let listed = rights::assignments(&arm, &params.scope, params.principal, groups_too).await?;
+        let listed = permissions::assignments(&arm, &params.scope, params.principal, groups_too).await?;
         match params.satisfying(&listed, &role) {
             Some(found) => params.present(found),
             None => Ok(Observed::Absent),
@@ -353,10 +353,14 @@ impl Step for RoleAssignment {
     async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
         let identity = cx.identity()?;
         let arm = self.azure.arm(cx, identity);
-        let role = rights::role(&arm, &params.scope, &params.role).await?;
+        let role = permissions::role(&arm, &params.scope, &params.role).await?;
         let kind = self.principal_type(cx, identity, params).await?;
         let answer = arm
-            .put(&params.path(), rights::API, &params.body(cx, &role.id, kind.map(PrincipalType::as_str)))
+            .put(
+                &params.path(),
+                permissions::API,
+                &params.body(cx, &role.id, kind.map(PrincipalType::as_str)),
+            )
             .await;
         let status = match answer {
             Ok(reply) => reply.status,
@@ -372,7 +376,7 @@ impl Step for RoleAssignment {
     }
 
     async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), rights::API, &[]).await?;
+        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), permissions::API, &[]).await?;
         Ok(Undone::Removed)
     }
 
@@ -395,7 +399,7 @@ impl Step for RoleAssignment {
             // The name is derived from the object id of the principal, which is not known yet.
             Some(_) => {
                 let variable = Variable::of(cx, "name", "name of the role assignment", None);
-                let path = rights::assignment_path(&params.scope, &variable.stand_in);
+                let path = permissions::assignment_path(&params.scope, &variable.stand_in);
                 acts.push(Act::Name { variable, namespace: NAMESPACE, text: params.named_after() });
                 path
             }
@@ -403,8 +407,8 @@ impl Step for RoleAssignment {
         let kind =
             params.principal_type.map(PrincipalType::as_str).or_else(|| unknown.and_then(|known| known.sort));
         let definition = format!("/providers/Microsoft.Authorization/roleDefinitions/{role_id}");
-        let put = hand_over::arm("PUT", &path, rights::API);
-        let make = Make {
+        let put = hand_over::arm("PUT", &path, permissions::API);
+        let make = Create {
             not_yet: &["PrincipalNotFound"],
             there: &["RoleAssignmentExists"],
             ..hand_over::make(
@@ -412,7 +416,7 @@ impl Step for RoleAssignment {
                 hand_over::with_body(put, &params.body(cx, &definition, kind))?,
             )
         };
-        acts.push(Act::Make(make));
+        acts.push(Act::Create(make));
         let who = unknown.map_or_else(
             || format!("principal {principal}"),
             |unknown| {
@@ -434,7 +438,7 @@ impl Step for RoleAssignment {
             acts,
             back: Back {
                 words: "deletes the role assignment; steps that need the role stop working".to_owned(),
-                request: Some(hand_over::arm("DELETE", &path, rights::API)),
+                request: Some(hand_over::arm("DELETE", &path, permissions::API)),
             },
         };
         let how = match satisfied_by {
@@ -453,7 +457,7 @@ impl Step for RoleAssignment {
         })
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let kind = "Microsoft.Authorization/roleAssignments";
         Ok(reads_and_changes(cx, cx.identity()?, params.scope.path(), kind))
     }

@@ -8,14 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Guarded, HandOver, Identity, Marker, Misfit, Observed, Right,
-    Step, StepCx, StepError, Undone, Wait, WaitKind,
+    Applied, ClaimKey, EffectClass, Ensure, Guarded, HandOver, Identity, Marker, Misfit, Observed,
+    Permission, Step, StepCx, StepError, Undone, Wait, WaitKind,
 };
 
 use crate::azure::{Azure, READS_GROUPS};
 use crate::default_world;
 use crate::hand_over;
-use crate::hierarchy::{self, Seen};
+use crate::hierarchy::{self, HierarchyReading};
 use crate::ids::{ConnectionScope, TenantId};
 use crate::kinds::bounds::blank_guard;
 use crate::people::{self, Assignee};
@@ -60,7 +60,11 @@ pub(crate) enum Kind {
     ManagementGroup,
 }
 
-fn judge(params: &Params, identity: &Identity, seen: Option<Seen>) -> Result<Observed<Output>, StepError> {
+fn judge(
+    params: &Params,
+    identity: &Identity,
+    seen: Option<HierarchyReading>,
+) -> Result<Observed<Output>, StepError> {
     let tenant = people::tenant(identity)?;
     let marker = Marker::NoPlace;
     let Some(seen) = seen else {
@@ -104,7 +108,7 @@ impl Step for Scope {
     const SUMMARY: &'static str =
         "Verify that a subscription or management group lies in the expected tenant";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     const GUARDS: Option<&'static str> = Some("tenant");
@@ -144,7 +148,7 @@ impl Step for Scope {
 
     /// No permissions: as far as is known, any role on a subscription or management group allows its holder to read it, so there
     /// is no action to check.
-    fn rights(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Vec<Permission>, StepError> {
         Ok(Vec::new())
     }
 

@@ -9,12 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, Guarded, HandOver, Marker, Observed, Phase, Right, Step,
+    Applied, ClaimKey, Difference, EffectClass, Guarded, HandOver, Marker, Observed, Permission, Phase, Step,
     StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::child::{self, Child, Read};
-use crate::avnm::{API, Body, ConnectionState, Half, NamesScope, same_path};
+use crate::avnm::{API, Body, ConnectionSide, ConnectionState, NamesScope, same_path};
 use crate::azure::Azure;
 use crate::default_world;
 use crate::hand_over;
@@ -25,7 +25,7 @@ use crate::ids::{
 };
 use crate::kinds::{reads_and_changes, undoing};
 
-type Wire = Half<NamesScope>;
+type Wire = ConnectionSide<NamesScope>;
 
 /// How long after a write the state of the connection is not yet final.
 ///
@@ -130,7 +130,7 @@ impl Params {
                 let wait = Wait::remote(format!(
                     "{words} was just written and is listed as {state}; Azure may still change this state"
                 ))
-                .look_again(left.unsigned_abs());
+                .next_check(left.unsigned_abs());
                 Observed::Converging { wait, marker }
             }
             other => other,
@@ -142,13 +142,13 @@ impl Step for ScopeConnection {
     const KIND: &'static str = "avnm.scope-connection";
     const SUMMARY: &'static str = "Create a scope connection within a network manager";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::from_secs(10);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
     // Microsoft's order: delete the scope connection first, while the network manager connection still names the network manager.
     const UNDO_BEFORE: &'static [&'static str] = &["avnm.network-manager-connection"];
 
-    const MOVING: &'static [&'static str] = &["state"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
 
     const GUARDS: Option<&'static str> = Some("tenant");
 
@@ -189,7 +189,7 @@ impl Step for ScopeConnection {
                 "{} was just written; its state is read after Azure has determined it",
                 params.words(&FoundName::from(&params.name))
             );
-            let wait = Wait::remote(what).look_again(left.unsigned_abs());
+            let wait = Wait::remote(what).next_check(left.unsigned_abs());
             return Ok(Observed::Converging { wait, marker: Marker::None });
         }
         // A person may have created the same connection in the portal under another name; a second one would be too many.
@@ -233,7 +233,7 @@ impl Step for ScopeConnection {
         Ok(HandOver { outputs, ..said })
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let kind = "Microsoft.Network/networkManagers/scopeConnections";
         Ok(reads_and_changes(cx, cx.identity()?, params.network_manager.path(), kind))
     }
@@ -293,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn pending_is_believed_some_seconds_after_the_write_by_the_services_own_clock() {
         let wait = wait(dated(Phase::Verify, "Pending", "00:10.5000000", "00:10").await);
-        assert_eq!(wait.look_again, Some(Duration::from_millis(2500)));
+        assert_eq!(wait.next_check, Some(Duration::from_millis(2500)));
         assert!(wait.what.contains("is listed as Pending"), "{}", wait.what);
         for (phase, state, written, answered) in [
             (Phase::Verify, "Pending", "00:10.5000000", "00:14"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Decision, EffectClass, FailureClass, Find, HandOver, Make, Marker,
+    Act, Applied, Back, ClaimKey, Create, Decision, EffectClass, FailureClass, Find, HandOver, Marker,
     Observed, Request, Step, StepCx, StepError, Task, Undone, Variable,
 };
 
@@ -101,11 +101,11 @@ impl Step for ServicePrincipal {
     const KIND: &'static str = "entra.service-principal";
     const SUMMARY: &'static str = "Find an application's service principal in a tenant, or create it";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
-    const SETTLE: Duration = Duration::from_secs(60);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(60);
     const REQUEST_WINDOW: Duration = crate::azure::GRAPH_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
 
-    const MOVING: &'static [&'static str] = &["display_name"];
+    const VOLATILE_OUTPUTS: &'static [&'static str] = &["display_name"];
 
     type Params = Params;
     type Output = Output;
@@ -197,7 +197,7 @@ impl Step for ServicePrincipal {
             &Wanted { app_id: params.app_id },
         )?;
         let make =
-            Make { yields: Some((made.clone(), "id")), ..hand_over::make((by_application, find), create) };
+            Create { yields: Some((made.clone(), "id")), ..hand_over::make((by_application, find), create) };
         let consent =
             format!("{}/{tenant}/adminconsent?client_id={}", self.azure.cloud().login(), params.app_id);
         let remove = hand_over::graph("DELETE", &format!("/servicePrincipals/{}", made.stand_in));
@@ -208,7 +208,7 @@ impl Step for ServicePrincipal {
                 "an application: Microsoft Graph's Application.ReadWrite.All".to_owned(),
             ],
             by_hand: Some(format!("open {consent}")),
-            acts: vec![Act::Make(make)],
+            acts: vec![Act::Create(make)],
             back: Back {
                 words: "deletes the service principal from this tenant with all its role assignments and permissions".to_owned(),
                 request: Some(remove),

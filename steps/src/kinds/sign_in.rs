@@ -75,7 +75,7 @@ fn judge(
                 _ => people::who(identity),
             })
             .action(right_account(cloud, identity, &signed_in, tenant, wanted))
-            .look_again(Duration::from_secs(30));
+            .next_check(Duration::from_secs(30));
             Ok(Observed::Converging { wait, marker: Marker::NoPlace })
         }
         _ if let Some(wait) = other_application(params, identity, &signed_in, tenant) => {
@@ -115,7 +115,7 @@ fn other_application(
         identity.name,
         signed_in.credential.name()
     ))
-    .look_again(Duration::from_secs(30));
+    .next_check(Duration::from_secs(30));
     Some(wait)
 }
 
@@ -149,7 +149,7 @@ impl Step for SignIn {
     const KIND: &'static str = "azure.sign-in";
     const SUMMARY: &'static str = "Sign in to a tenant as the expected principal";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     type Params = Params;

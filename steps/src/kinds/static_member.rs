@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Difference, EffectClass, Ensure, FailureClass, Find, Fits, HandOver,
-    Marker, Misfit, Observed, Phase, Readiness, Request, Right, Step, StepCx, StepError, Task, Undone, Wait,
+    Marker, Misfit, Observed, Permission, Phase, Readiness, Request, Step, StepCx, StepError, Task, Undone,
+    Wait,
 };
 
 use crate::avnm::{API, Body, Found, Manager, Member as Wire, Provisioning, same_path};
@@ -194,7 +195,7 @@ impl Step for StaticMember {
     const KIND: &'static str = "avnm.static-member";
     const SUMMARY: &'static str = "Add a virtual network to a network group as a static member";
     const EFFECT: EffectClass = EffectClass::PutSame;
-    const SETTLE: Duration = Duration::from_secs(10);
+    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
     const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
     const REMOVABLE: bool = true;
     const AUXILIARY: bool = true;
@@ -280,7 +281,7 @@ impl Step for StaticMember {
         let having = vec![("properties.resourceId", Fits::Is(params.virtual_network.path().to_owned()))];
         let find = Find { list: Some("value"), having, take: "id" };
         let make = hand_over::make((list, find), hand_over::with_body(put, &params.body())?);
-        acts.push(Act::Make(make));
+        acts.push(Act::Create(make));
         let task = Task {
             what: format!(
                 "Add virtual network {network} to network group {}, once its subscription is listed as Connected",
@@ -310,20 +311,20 @@ impl Step for StaticMember {
         })
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let own = cx.identity()?;
         let manager = params.group.above(1);
         let kind = "Microsoft.Network/networkManagers/networkGroups/staticMembers";
-        let mut rights = reads_and_changes(cx, own, manager, kind);
+        let mut permissions = reads_and_changes(cx, own, manager, kind);
         if removing(cx) {
-            return Ok(rights);
+            return Ok(permissions);
         }
-        rights.extend(Right::each(own, manager, &["Microsoft.Network/networkManagers/read"]));
+        permissions.extend(Permission::each(own, manager, &["Microsoft.Network/networkManagers/read"]));
         // Azure requires this on the network itself, of an identity of its home tenant.
         let linked = cx.auxiliary.unwrap_or(own);
         let network = params.virtual_network.path().split("/subnets/").next().unwrap_or_default();
-        rights.extend(Right::each(linked, network, &["Microsoft.Network/virtualNetworks/write"]));
-        Ok(rights)
+        permissions.extend(Permission::each(linked, network, &["Microsoft.Network/virtualNetworks/write"]));
+        Ok(permissions)
     }
 }
 

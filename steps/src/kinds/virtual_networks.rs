@@ -7,7 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Right, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
+    Undone,
 };
 
 use crate::avnm::network::Network;
@@ -86,7 +87,7 @@ impl Step for VirtualNetworks {
     const SUMMARY: &'static str =
         "Verify that virtual networks exist, and read their regions and address spaces";
     const EFFECT: EffectClass = EffectClass::Read;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
 
     type Params = Params;
@@ -146,10 +147,11 @@ impl Step for VirtualNetworks {
         Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
-    fn rights(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Right>, StepError> {
+    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let identity = cx.identity()?;
-        let read =
-            |id: &ResourceId| Right::each(identity, id.path(), &["Microsoft.Network/virtualNetworks/read"]);
+        let read = |id: &ResourceId| {
+            Permission::each(identity, id.path(), &["Microsoft.Network/virtualNetworks/read"])
+        };
         Ok(params.ids.iter().flat_map(read).collect())
     }
 }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, AttemptLog, Contents, Ensure, Exchange, Guarded, HandOver, Identity, Observed, Phase, Readiness,
-    Right, Step, StepCx, StepError, Undone,
+    Applied, AttemptLog, Contents, Ensure, Exchange, Guarded, HandOver, Identity, Observed, Permission,
+    Phase, Readiness, Step, StepCx, StepError, Undone,
 };
 
 use crate::azure::scripted::Bench;
@@ -141,9 +141,13 @@ impl<'a> Attempt<'a> {
         kind.hand_over(&self.cx(&log), params)
     }
 
-    pub(crate) fn rights<S: Step>(&self, kind: &S, params: &S::Params) -> Result<Vec<Right>, StepError> {
+    pub(crate) fn permissions<S: Step>(
+        &self,
+        kind: &S,
+        params: &S::Params,
+    ) -> Result<Vec<Permission>, StepError> {
         let log = AttemptLog::new(self.phase);
-        kind.rights(&self.cx(&log), params)
+        kind.permissions(&self.cx(&log), params)
     }
 
     pub(crate) async fn undo<S: Step>(

@@ -7,8 +7,8 @@ use twinspan_engine::{Identity, RunId, StepError};
 use super::{Asker, Attempt};
 use crate::azure::{Arm, SignedIn};
 use crate::ids::Scope;
+use crate::permissions::{self, GrantedActions, Instance, RoleDefinition, Schedule};
 use crate::readiness::giving::{Activation, activate, extend};
-use crate::rights::{self, Instance, Permission, RoleDefinition, Schedule};
 
 /// A permission that ends within this time is reported: a rollout with people in it takes a working day.
 const SOON: SignedDuration = SignedDuration::from_hours(8);
@@ -52,12 +52,12 @@ struct Question<'a> {
 }
 
 /// A role of one principal at or above a scope, with the actions it allows.
-struct Known {
+struct KnownEnding {
     role: RoleDefinition,
     instance: Instance,
 }
 
-impl Known {
+impl KnownEnding {
     fn allows(&self, action: &str) -> bool {
         self.role.properties.permissions.iter().any(|permission| permission.allows(action))
     }
@@ -90,9 +90,9 @@ async fn known(
     scope: &Scope,
     schedule: Schedule,
     principal: &str,
-) -> Result<Vec<Known>, StepError> {
-    let mut found: Vec<Known> = Vec::new();
-    for instance in rights::instances(arm, scope, schedule, principal).await? {
+) -> Result<Vec<KnownEnding>, StepError> {
+    let mut found: Vec<KnownEnding> = Vec::new();
+    for instance in permissions::instances(arm, scope, schedule, principal).await? {
         let given_at = instance.properties.scope.trim_end_matches('/');
         let below = given_at.parse::<Scope>().is_ok_and(|given| given != *scope && scope.holds(&given));
         if below {
@@ -102,9 +102,9 @@ async fn known(
         let last = |id: &str| id.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         let role = match found.iter().find(|known| last(&known.role.id) == last(id)) {
             Some(known) => known.role.clone(),
-            None => rights::role(arm, scope, &last(id)).await?,
+            None => permissions::role(arm, scope, &last(id)).await?,
         };
-        found.push(Known { role, instance });
+        found.push(KnownEnding { role, instance });
     }
     Ok(found)
 }
@@ -131,11 +131,11 @@ pub(super) async fn look(
     judge(&found, actions, &asked)
 }
 
-fn judge(found: &[Known], actions: &[String], asked: &Question<'_>) -> Ending {
+fn judge(found: &[KnownEnding], actions: &[String], asked: &Question<'_>) -> Ending {
     let now = asked.now;
     let mut first: Option<Ends> = None;
     for action in actions {
-        let allowing: Vec<&Known> = found.iter().filter(|known| known.allows(action)).collect();
+        let allowing: Vec<&KnownEnding> = found.iter().filter(|known| known.allows(action)).collect();
         if allowing.is_empty() {
             return Ending::Unknown { why: format!("none of the principal's listed roles allows {action}") };
         }
@@ -166,7 +166,7 @@ pub(super) async fn eligible(
     let cx = attempt.cx();
     let arm = asker.azure.arm(&cx, identity);
     let found = known(&arm, scope, Schedule::Eligible, principal).await.map_err(|error| error.to_string())?;
-    let enough = |known: &&Known| missing.iter().all(|action| known.allows(action));
+    let enough = |known: &&KnownEnding| missing.iter().all(|action| known.allows(action));
     Ok(found.iter().find(enough).map(|known| {
         let properties = &known.instance.properties;
         let name = &known.role.properties.role_name;
@@ -175,7 +175,7 @@ pub(super) async fn eligible(
 }
 
 /// Whether any permission in `given` allows `action`.
-pub(super) fn allowed(given: &[Permission], action: &str) -> bool {
+pub(super) fn allowed(given: &[GrantedActions], action: &str) -> bool {
     given.iter().any(|permission| permission.allows(action))
 }
 
@@ -187,8 +187,8 @@ mod tests {
 
     const NOW: &str = "2026-11-25T09:00:00Z";
 
-    fn known(role: &str, actions: &[&str], ends: Option<&str>) -> Known {
-        Known {
+    fn known(role: &str, actions: &[&str], ends: Option<&str>) -> KnownEnding {
+        KnownEnding {
             role: serde_json::from_value(json!({ "id": role, "properties": { "roleName": role,
                 "permissions": [{ "actions": actions, "notActions": [] }] } }))
             .unwrap(),
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    fn judged(found: &[Known]) -> Ending {
+    fn judged(found: &[KnownEnding]) -> Ending {
         let (look, now) = (RunId(uuid::Uuid::nil()), NOW.parse().unwrap());
         judge(found, &["Microsoft.Network/a/write".to_owned()], &Question { principal: "me", look, now })
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::azure::SignedIn;
 use crate::ids::{Scope, ScopeKind};
 use crate::people::{Assignee, assign_command, role_giver};
-use crate::rights::role_for;
+use crate::permissions::role_for;
 
 /// What an administrator does to give a permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

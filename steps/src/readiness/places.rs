@@ -9,14 +9,14 @@ use super::{Asked, Asker, Attempt, SignIn, side_by_side, tenant_of};
 use crate::azure::{SignedIn, assignable};
 use crate::ids::Scope;
 use crate::kinds::GIVES_ROLES;
-use crate::rights::{self, Permission};
+use crate::permissions::{self, GrantedActions};
 
 /// Azure's error code when the token is of another tenant than the scope.
 const ANOTHER_TENANT: &str = "InvalidAuthenticationTokenTenant";
 
 /// One scope, for one identity.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct TargetScope {
     /// The identity that needs the permissions.
     pub identity: Identity,
     /// The scope.
@@ -68,7 +68,7 @@ pub(super) async fn look(
     asker: &Asker,
     steps: &[Asked],
     sign_ins: &[SignIn],
-) -> Result<(Vec<Place>, usize), StepError> {
+) -> Result<(Vec<TargetScope>, usize), StepError> {
     let asked = side_by_side(wanted(steps), |mut place| {
         let asker = asker.clone();
         let sign_in =
@@ -96,20 +96,20 @@ pub(super) async fn look(
     });
     let asked = asked.await?;
     let reads = asked.iter().map(|(_, reads)| reads).sum();
-    let mut places: Vec<Place> = asked.into_iter().map(|(place, _)| place).collect();
+    let mut places: Vec<TargetScope> = asked.into_iter().map(|(place, _)| place).collect();
     cover(&mut places);
     Ok((places, reads))
 }
 
 /// The same scope for the acting identity. An auxiliary token is needed only if the scope lies in the token's tenant, and which
 /// tenant that is becomes known only from Azure's response.
-fn acting(steps: &[Asked], place: &Place) -> Option<Place> {
+fn acting(steps: &[Asked], place: &TargetScope) -> Option<TargetScope> {
     let mut of_place =
         steps.iter().filter(|step| place.steps.iter().any(|name| *name == step.step.to_string()));
     let acting = of_place.find_map(|step| step.identities.first())?;
     let elsewhere = tenant_of(acting) != tenant_of(&place.identity);
     let open: Vec<&Asked> = steps.iter().filter(|step| step.open).collect();
-    elsewhere.then(|| Place {
+    elsewhere.then(|| TargetScope {
         identity: acting.clone(),
         given_by: givers(&open, acting, &place.scope),
         ..place.clone()
@@ -117,7 +117,7 @@ fn acting(steps: &[Asked], place: &Place) -> Option<Place> {
 }
 
 /// Which permissions the identity has at the scope, and the number of requests. `Err`: the scope lies in another tenant.
-async fn ask(asker: &Asker, sign_in: &SignIn, place: &Place) -> (Result<Allowance, StepError>, usize) {
+async fn ask(asker: &Asker, sign_in: &SignIn, place: &TargetScope) -> (Result<Allowance, StepError>, usize) {
     let Some(account) = sign_in.signed_in() else {
         let unknown = |error: &StepError| Allowance::Unknown { why: error.to_string() };
         return (Ok(sign_in.error().map_or_else(|| place.allowance.clone(), unknown)), 0);
@@ -128,14 +128,15 @@ async fn ask(asker: &Asker, sign_in: &SignIn, place: &Place) -> (Result<Allowanc
 }
 
 /// The scopes to check, without duplicates.
-fn wanted(steps: &[Asked]) -> Vec<Place> {
+fn wanted(steps: &[Asked]) -> Vec<TargetScope> {
     let open: Vec<&Asked> = steps.iter().filter(|step| step.open).collect();
-    let mut places: Vec<Place> = Vec::new();
+    let mut places: Vec<TargetScope> = Vec::new();
     for step in &open {
-        for right in &step.rights {
+        for right in &step.permissions {
             let Ok(scope) = right.on.parse::<Scope>() else { continue };
-            let same =
-                |place: &&mut Place| place.identity == right.identity && place.scope.key() == scope.key();
+            let same = |place: &&mut TargetScope| {
+                place.identity == right.identity && place.scope.key() == scope.key()
+            };
             let name = step.step.to_string();
             match places.iter_mut().find(same) {
                 Some(place) => {
@@ -146,7 +147,7 @@ fn wanted(steps: &[Asked]) -> Vec<Place> {
                         place.steps.push(name);
                     }
                 }
-                None => places.push(Place {
+                None => places.push(TargetScope {
                     identity: right.identity.clone(),
                     given_by: givers(&open, &right.identity, &scope),
                     scope,
@@ -164,7 +165,7 @@ fn wanted(steps: &[Asked]) -> Vec<Place> {
 fn givers(open: &[&Asked], identity: &Identity, scope: &Scope) -> Vec<String> {
     let gives = |step: &&&Asked| {
         step.kind == GIVES_ROLES
-            && step.rights.iter().any(|right| {
+            && step.permissions.iter().any(|right| {
                 tenant_of(&right.identity) == tenant_of(identity)
                     && right.identity != *identity
                     && right.on.parse::<Scope>().is_ok_and(|given| given.holds(scope))
@@ -176,7 +177,7 @@ fn givers(open: &[&Asked], identity: &Identity, scope: &Scope) -> Vec<String> {
 async fn allowance(
     asker: &Asker,
     attempt: &Attempt<'_>,
-    place: &Place,
+    place: &TargetScope,
     account: &SignedIn,
 ) -> Result<Allowance, StepError> {
     let given = match given(asker, attempt, place).await {
@@ -203,23 +204,27 @@ async fn allowance(
 }
 
 /// The identity's permissions at the scope. A resource that does not exist yet inherits those of its parent.
-async fn given(asker: &Asker, attempt: &Attempt<'_>, place: &Place) -> Result<Vec<Permission>, StepError> {
+async fn given(
+    asker: &Asker,
+    attempt: &Attempt<'_>,
+    place: &TargetScope,
+) -> Result<Vec<GrantedActions>, StepError> {
     let cx = attempt.cx();
     let arm = asker.azure.arm(&cx, &place.identity);
-    match rights::permissions(&arm, &place.scope).await {
+    match permissions::permissions(&arm, &place.scope).await {
         Err(error) if error.class == FailureClass::ReplicationLag => {
             let above: Scope = assignable(place.scope.path()).parse()?;
             if above.key() == place.scope.key() {
                 return Err(error);
             }
-            rights::permissions(&arm, &above).await
+            permissions::permissions(&arm, &above).await
         }
         given => given,
     }
 }
 
 /// Marks the scopes that are covered by a role that is missing at a scope above them.
-fn cover(places: &mut [Place]) {
+fn cover(places: &mut [TargetScope]) {
     let missing: Vec<(Identity, Scope, Option<&'static str>)> = places
         .iter()
         .filter_map(|place| match &place.allowance {
@@ -245,7 +250,7 @@ fn cover(places: &mut [Place]) {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use twinspan_engine::{Clock, Right, RunId, StepKey, VirtualClock};
+    use twinspan_engine::{Clock, Permission, RunId, StepKey, VirtualClock};
 
     use super::*;
     use crate::azure::scripted::{Bench, TARGET};
@@ -254,8 +259,8 @@ mod tests {
     const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
     const WRITE: &str = "Microsoft.Network/networkManagerConnections/write";
 
-    fn asked(step: &str, kind: &str, identity: &Identity, rights: &[(&str, &str)]) -> Asked {
-        let right = |(action, on): &(&str, &str)| Right {
+    fn asked(step: &str, kind: &str, identity: &Identity, permissions: &[(&str, &str)]) -> Asked {
+        let right = |(action, on): &(&str, &str)| Permission {
             identity: identity.clone(),
             action: (*action).to_owned(),
             on: (*on).to_owned(),
@@ -266,7 +271,7 @@ mod tests {
             identities: vec![identity.clone()],
             others: Vec::new(),
             params: None,
-            rights: rights.iter().map(right).collect(),
+            permissions: permissions.iter().map(right).collect(),
             open: true,
         }
     }
@@ -358,7 +363,8 @@ mod tests {
             asked("another", "x", &guest, &[(WRITE, SUBSCRIPTION)]),
         ];
         let mut places = wanted(&steps);
-        let of = |place: &Place| (place.identity.name.clone(), place.steps.clone(), place.given_by.clone());
+        let of =
+            |place: &TargetScope| (place.identity.name.clone(), place.steps.clone(), place.given_by.clone());
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         assert_eq!(
             places.iter().map(of).collect::<Vec<_>>(),

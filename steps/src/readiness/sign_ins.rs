@@ -52,7 +52,7 @@ pub(super) async fn look(asker: &Asker, steps: &[Asked]) -> Result<(Vec<SignIn>,
     let mut identities: Vec<Identity> = Vec::new();
     let acting = steps
         .iter()
-        .flat_map(|step| step.identities.iter().chain(step.rights.iter().map(|right| &right.identity)));
+        .flat_map(|step| step.identities.iter().chain(step.permissions.iter().map(|right| &right.identity)));
     for identity in acting {
         if !tenant_of(identity).is_empty() && !identities.contains(identity) {
             identities.push(identity.clone());

@@ -47,13 +47,13 @@ struct Prepared {
 /// Everything that outlives a process.
 pub(crate) struct Stage {
     pub(crate) world: Arc<InProcessWorld>,
-    pub(crate) way: Arc<Way>,
+    pub(crate) way: Arc<Direction>,
     clock: Arc<VirtualClock>,
     folder: TempDir,
 }
 
 /// The connection to the world: counts the requests, and lets one fail.
-pub(crate) struct Way {
+pub(crate) struct Direction {
     world: Arc<InProcessWorld>,
     /// Records how requests and responses differ from Microsoft's specifications.
     book: Arc<Book>,
@@ -86,7 +86,7 @@ pub(crate) enum Stop {
     Stuck(String),
 }
 
-impl Way {
+impl Direction {
     /// Starts counting requests; the one with this number (from 0) fails.
     pub(crate) fn begin(&self, fault: Option<(usize, FaultName)>) {
         *self.state.lock().unwrap() = WayState { fault, ..WayState::default() };
@@ -108,7 +108,7 @@ impl Way {
     }
 }
 
-impl InProcess for Way {
+impl InProcess for Direction {
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportFault>> {
         let mut state = self.state.lock().unwrap();
         let number = state.calls.len();
@@ -216,8 +216,11 @@ impl Stage {
     fn at(world: World, now: Timestamp, book: &Arc<Book>) -> Self {
         let clock = Arc::new(VirtualClock::new(now));
         let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
-        let way =
-            Arc::new(Way { world: Arc::clone(&world), book: Arc::clone(book), state: Mutex::default() });
+        let way = Arc::new(Direction {
+            world: Arc::clone(&world),
+            book: Arc::clone(book),
+            state: Mutex::default(),
+        });
         Stage { world, way, clock, folder: tempfile::tempdir().unwrap() }
     }
 

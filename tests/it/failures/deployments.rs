@@ -5,7 +5,7 @@ use twinspan_sim::{Fault, FaultName};
 
 use super::scenes::Scene;
 use super::table::{
-    Cause, Mend, Row,
+    Cause, Remedy, Row,
     Then::{self, Retries},
     natural, told,
 };
@@ -14,7 +14,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let row = |code, case, meaning, cause, then: Then| Row {
         case,
         cause,
-        ..natural(code, meaning, Scene::Deployment, then, Mend::Ends)
+        ..natural(code, meaning, Scene::Deployment, then, Remedy::Ends)
     };
     let commit = |fault| Cause::Told(Fault::once("POST", "/commit", fault));
     let unknown = "whether the commit was accepted is unknown: the list of deployments shows it";

@@ -5,7 +5,7 @@ use twinspan_engine::FailureClass::ReplicationLag;
 
 use super::scenes::Scene;
 use super::stage::{CENTRAL, Stage};
-use super::table::{CENTRAL_SUBSCRIPTION, Mend, NETWORK, Row, Then::Stops, natural};
+use super::table::{CENTRAL_SUBSCRIPTION, NETWORK, Remedy, Row, Then::Stops, natural};
 
 fn make_manager(stage: &Stage) {
     let path = format!("{NETWORK}/networkManagers/nm-none?api-version=2024-10-01");
@@ -34,7 +34,7 @@ pub(crate) fn rows() -> Vec<Row> {
                     "network manager nm-none is not in resource group rg-network, subscription \
                      aaaaaaaa-0000-0000-0000-000000000001 of tenant 11111111-0000-0000-0000-00000000000c",
                 ),
-                Mend::By(make_manager),
+                Remedy::By(make_manager),
             )
         },
         Row {
@@ -44,7 +44,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 "the parent resource does not exist",
                 Scene::MemberWithoutGroup,
                 Stops(ReplicationLag, "network group ng-none is not in resource group rg-network"),
-                Mend::By(make_network_group),
+                Remedy::By(make_network_group),
             )
         },
     ]

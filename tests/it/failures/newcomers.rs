@@ -6,7 +6,7 @@ use twinspan_sim::Fault;
 use super::happenings::take_role_for;
 use super::scenes::Scene;
 use super::stage::FABRIKAM;
-use super::table::{Cause, Mend, Row, Then::Retries, natural, told};
+use super::table::{Cause, Remedy, Row, Then::Retries, natural, told};
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![
@@ -19,7 +19,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 "a permission on the linked resource is not effective yet",
                 Scene::MemberAfterGrant,
                 Retries(Propagation),
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         Row {
@@ -35,7 +35,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 "it was created, and Microsoft Graph does not show it yet",
                 Scene::Guest,
                 Retries(ReplicationLag),
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         Row {
@@ -46,7 +46,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 "a token is not accepted; it is renewed",
                 Scene::Guest,
                 Retries(Transient),
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
     ]

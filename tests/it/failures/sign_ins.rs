@@ -4,7 +4,7 @@ use twinspan_engine::{FailureClass, WaitKind};
 use twinspan_sim::{Fault, FaultName};
 
 use super::scenes::Scene;
-use super::table::{Cause, Mend, Row, Then, natural, told};
+use super::table::{Cause, Remedy, Row, Then, natural, told};
 
 /// Sign-in errors: numbers, meaning, and what twinspan does then.
 pub(crate) fn sign_in() -> Vec<Row> {
@@ -101,7 +101,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
             then: *then,
             by_cli: false,
             tenant: None,
-            mend: Mend::Ends,
+            mend: Remedy::Ends,
         }));
     }
     let passing: &[(&[u32], &'static str, FailureClass)] = &[
@@ -118,7 +118,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
             then: Retries(*class),
             by_cli: false,
             tenant: None,
-            mend: Mend::Ends,
+            mend: Remedy::Ends,
         }));
     }
     for (code, fault, meaning, class) in [
@@ -128,7 +128,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
         ("a sign-in gets no response", FaultName::AppliedThenLost, "a temporary failure", Transient),
     ] {
         let cause = Cause::Told(Fault::once("POST", "/oauth2/", fault));
-        rows.push(Row { cause, ..natural(code, meaning, Scene::SignIn, Retries(class), Mend::Ends) });
+        rows.push(Row { cause, ..natural(code, meaning, Scene::SignIn, Retries(class), Remedy::Ends) });
     }
     rows.extend(super::tokens::sign_in());
     rows

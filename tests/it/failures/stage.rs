@@ -43,13 +43,13 @@ pub(crate) struct Stage {
     pub(crate) clock: Arc<VirtualClock>,
     /// The Azure CLI of the person behind `central` and `target`.
     pub(crate) cli: Arc<SimulatedCli>,
-    way: Arc<Way>,
+    way: Arc<Direction>,
     folder: TempDir,
 }
 
 /// The connection to the world; actions can be scheduled on it.
-struct Way {
-    me: Weak<Way>,
+struct Direction {
+    me: Weak<Direction>,
     world: Arc<InProcessWorld>,
     clock: Arc<VirtualClock>,
     cli: Arc<SimulatedCli>,
@@ -58,7 +58,7 @@ struct Way {
     later: Mutex<VecDeque<(Timestamp, Meanwhile)>>,
 }
 
-impl Way {
+impl Direction {
     fn stage(&self) -> Stage {
         let way = self.me.upgrade().unwrap();
         let (world, clock) = (Arc::clone(&self.world), Arc::clone(&self.clock));
@@ -73,7 +73,7 @@ impl Way {
     }
 }
 
-impl InProcess for Way {
+impl InProcess for Direction {
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, TransportFault>> {
         let fits = |(method, path, _): &mut (&'static str, &'static str, Meanwhile)| {
             let asked = request.uri().path();
@@ -105,7 +105,7 @@ impl Stage {
         world.set_hosts(Hosts { arm: ARM.to_owned(), login: LOGIN.to_owned(), graph: GRAPH.to_owned() });
         let world = Arc::new(InProcessWorld::new(world, Arc::clone(&clock)));
         let cli = Arc::new(SimulatedCli::new(Arc::clone(&world), Arc::clone(&clock)));
-        let way = Arc::new_cyclic(|me| Way {
+        let way = Arc::new_cyclic(|me| Direction {
             me: Weak::clone(me),
             cli: Arc::clone(&cli),
             world: Arc::clone(&world),

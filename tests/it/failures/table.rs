@@ -29,7 +29,7 @@ pub(crate) struct Row {
     /// The tenant that the text must name, if it is not the tenant in which the step acts.
     pub(crate) tenant: Option<&'static str>,
     /// What resolves it; if nothing does, the plan or the inputs have to change.
-    pub(crate) mend: Mend,
+    pub(crate) mend: Remedy,
 }
 
 /// What causes a refusal.
@@ -56,7 +56,7 @@ pub(crate) enum Then {
 }
 
 /// What resolves a failure.
-pub(crate) enum Mend {
+pub(crate) enum Remedy {
     /// The refusal alone has to end.
     Ends,
     /// The refusal has to end, and this action is needed.
@@ -100,7 +100,7 @@ pub(crate) fn twice(code: &'static str, meaning: &'static str, class: FailureCla
         then: Then::Retries(class),
         by_cli: false,
         tenant: None,
-        mend: Mend::Ends,
+        mend: Remedy::Ends,
     }
 }
 
@@ -117,7 +117,7 @@ fn refused(code: &'static str, meaning: &'static str, then: Then) -> Row {
         then,
         by_cli: false,
         tenant: None,
-        mend: Mend::Ends,
+        mend: Remedy::Ends,
     }
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn natural(
     meaning: &'static str,
     scene: Scene,
     then: Then,
-    mend: Mend,
+    mend: Remedy,
 ) -> Row {
     let cause = Cause::Natural(|_| {});
     Row { code: code.into(), case: "", meaning, scene, cause, then, by_cli: false, tenant: None, mend }
@@ -191,7 +191,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "the principal has the role already, under another name",
                 Scene::Role,
                 GoesOn,
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         Row {
@@ -201,7 +201,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "it contains a resource, or did a moment ago",
                 Scene::GroupUndone,
                 Retries(ConflictRetryable),
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         Row {
@@ -212,7 +212,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "it contains a resource",
                 Scene::GroupUndone,
                 Stops(ConflictRetryable, "nested resources must be deleted first"),
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         natural(
@@ -224,7 +224,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "Owner or Contributor of subscription aaaaaaaa",
                 "az provider register --namespace Microsoft.Network --subscription aaaaaaaa",
             ),
-            Mend::By(register),
+            Remedy::By(register),
         ),
         refused(
             "SubscriptionNotRegistered",
@@ -278,7 +278,7 @@ pub(crate) fn azure() -> Vec<Row> {
             "a new principal is not known everywhere",
             Scene::RoleOfGuest,
             Retries(ReplicationLag),
-            Mend::Ends,
+            Remedy::Ends,
         ),
         Row {
             case: "for long",
@@ -288,7 +288,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "the principal is not in the tenant",
                 Scene::Role,
                 Stops(ReplicationLag, "check the object id"),
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         Row {
@@ -303,7 +303,7 @@ pub(crate) fn azure() -> Vec<Row> {
                     "Owner or Contributor of management group mg-fabrikam",
                     "az provider register --namespace Microsoft.Network --management-group-id mg-fabrikam",
                 ),
-                Mend::By(register_group),
+                Remedy::By(register_group),
             )
         },
         refused("InvalidParameter", "the request is wrong", Stops(PlanWrong, "check the step's parameters")),
@@ -327,7 +327,7 @@ pub(crate) fn azure() -> Vec<Row> {
             "the subscription belongs to another tenant than the identity",
             Scene::ScopeElsewhere,
             Stops(PlanWrong, "the subscription belongs to tenant 22222222-0000-0000-0000-00000000000f"),
-            Mend::Nothing,
+            Remedy::Nothing,
         ),
         twice("ExpiredAuthenticationToken", "a token has ended; all are taken anew", Transient),
         twice("InvalidAuthenticationToken", "a token is not accepted; all are taken anew", Transient),
@@ -359,7 +359,7 @@ pub(crate) fn azure() -> Vec<Row> {
                     "az role assignment create --assignee-object-id ffffffff-1111-0000-0000-000000000002 \
                      --assignee-principal-type User --role 'Network Contributor' --scope /subscriptions/bbbbbbbb",
                 ),
-                Mend::By(give_role),
+                Remedy::By(give_role),
             )
         },
         Row {
@@ -370,7 +370,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "a permission is not effective yet",
                 Scene::ConnectionAfterGrant,
                 Retries(Propagation),
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         Row {
@@ -385,7 +385,7 @@ pub(crate) fn azure() -> Vec<Row> {
                     "Owner or User Access Administrator of /subscriptions/bbbbbbbb",
                     "az role assignment create",
                 ),
-                Mend::By(|stage| stage.clock.advance(jiff::SignedDuration::from_hours(1))),
+                Remedy::By(|stage| stage.clock.advance(jiff::SignedDuration::from_hours(1))),
             )
         },
         Row {
@@ -395,7 +395,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "a resource of another tenant, and a request without a token of that tenant",
                 Scene::MemberAlone,
                 Stops(PlanWrong, "set `auxiliary:`"),
-                Mend::Nothing,
+                Remedy::Nothing,
             )
         },
         Row {
@@ -411,7 +411,7 @@ pub(crate) fn azure() -> Vec<Row> {
                     "in tenant 22222222-0000-0000-0000-00000000000f",
                     "--role 'Network Contributor' --scope",
                 ),
-                Mend::By(give_role),
+                Remedy::By(give_role),
             )
         },
         Row {
@@ -426,7 +426,7 @@ pub(crate) fn azure() -> Vec<Row> {
                     "Owner or User Access Administrator of /subscriptions/bbbbbbbb",
                     "az role assignment create",
                 ),
-                Mend::By(give_role),
+                Remedy::By(give_role),
             )
         },
         Row {
@@ -447,7 +447,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "the principal's role there is not effective yet",
                 Scene::ScopeAfterGrant,
                 Retries(Propagation),
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         Row {
@@ -457,7 +457,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "the id is wrong, or the principal has no role there",
                 Scene::ScopeNowhere,
                 Waits(WaitKind::Permission, "/subscriptions/dddddddd", "az role assignment create"),
-                Mend::Nothing,
+                Remedy::Nothing,
             )
         },
         natural(
@@ -465,7 +465,7 @@ pub(crate) fn azure() -> Vec<Row> {
             "the resource group does not exist",
             Scene::ManagerWithoutGroup,
             Stops(ReplicationLag, "az group create --subscription aaaaaaaa"),
-            Mend::By(make_resource_group),
+            Remedy::By(make_resource_group),
         ),
         Row {
             case: "a read before the write",
@@ -475,7 +475,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "it does not exist yet: the usual response",
                 Scene::Group,
                 GoesOn,
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         Row {
@@ -495,7 +495,7 @@ pub(crate) fn azure() -> Vec<Row> {
                 "it was created, and is not visible yet",
                 Scene::Group,
                 Retries(ReplicationLag),
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         twice("PreconditionFailed", "it changed since it was read", ConflictRetryable),
@@ -522,7 +522,7 @@ pub(crate) fn azure() -> Vec<Row> {
                     "Privileged Role Administrator of tenant 11111111",
                     "consent to Microsoft Graph's User.Invite.All",
                 ),
-                Mend::Nothing,
+                Remedy::Nothing,
             )
         },
         Row {

@@ -7,7 +7,7 @@ use twinspan_sim::Lags;
 use super::happenings::take_role_for;
 use super::scenes::Scene;
 use super::stage::{CENTRAL, FABRIKAM, Stage};
-use super::table::{ALWAYS, Cause, Mend, Row, Then, natural, told, twice};
+use super::table::{ALWAYS, Cause, Remedy, Row, Then, natural, told, twice};
 
 /// The token of tenant `central` has expired when the write arrives.
 fn own_ends(stage: &Stage) {
@@ -28,7 +28,7 @@ pub(crate) fn rows() -> Vec<Row> {
         by_cli: true,
         cause: Cause::Natural(cause),
         case: "the Azure CLI signs in",
-        ..natural(code, meaning, scene, then, Mend::Typed)
+        ..natural(code, meaning, scene, then, Remedy::Typed)
     };
     vec![
         by_cli(
@@ -63,7 +63,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 "one of the tokens has expired; all are renewed",
                 Scene::Member,
                 Retries(Transient),
-                Mend::Ends,
+                Remedy::Ends,
             )
         },
         Row {
@@ -125,7 +125,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
         case: "the Azure CLI signs in",
         code: format!("AADSTS{number}").into(),
         cause: Cause::Barrier(number),
-        ..natural("", meaning, Scene::SignIn, Then::Waits(WaitKind::Person, who, action), Mend::Ends)
+        ..natural("", meaning, Scene::SignIn, Then::Waits(WaitKind::Person, who, action), Remedy::Ends)
     };
     let nina = "you (nina.network@contoso.example) in tenant 22222222-0000-0000-0000-00000000000f";
     let sign_in = "az login --tenant 22222222-0000-0000-0000-00000000000f";
@@ -142,7 +142,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
             "this run created it a moment ago",
             |stage| unknown_for(4)(stage),
             Then::Retries(FailureClass::Propagation),
-            Mend::Ends,
+            Remedy::Ends,
         ),
         row(
             "this run created it, and it does not become known",
@@ -152,7 +152,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
                 "an Entra administrator of tenant 22222222-0000-0000-0000-00000000000f",
                 "az ad sp create --id 33333333-0000-0000-0000-00000000000a",
             ),
-            Mend::By(|stage| stage.clock.advance(SignedDuration::from_hours(1))),
+            Remedy::By(|stage| stage.clock.advance(SignedDuration::from_hours(1))),
         ),
     ]
 }

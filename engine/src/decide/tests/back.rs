@@ -10,7 +10,7 @@ use crate::failure::{FailureClass, StepError};
 use crate::perform::KindRules;
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Dwell, Marker, Phase};
+use crate::step::{DeleteDelay, Marker, Phase};
 
 fn removed(rig: &Rig) -> Vec<&str> {
     let ledger = rig.world.ledger.iter();
@@ -82,23 +82,23 @@ fn two_steps_that_take_back_a_change_of_the_same_thing_do_it_one_after_the_other
     }
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
-    let story = |way: Phase| {
+    let story = |direction: Phase| {
         let of_interest = rig.events.iter().filter_map(|recorded| match &recorded.event {
-            Event::Step { step, event: StepEvent::Intended { phase, .. } } if *phase == way => {
+            Event::Step { step, event: StepEvent::Intended { phase, .. } } if *phase == direction => {
                 Some(format!("{step} begins"))
             }
-            Event::Step { step, event: StepEvent::Done { .. } } if way == Phase::Apply => {
+            Event::Step { step, event: StepEvent::Done { .. } } if direction == Phase::Apply => {
                 Some(format!("{step} ends"))
             }
-            Event::Step { step, event: StepEvent::Undone { .. } } if way == Phase::Undo => {
+            Event::Step { step, event: StepEvent::Undone { .. } } if direction == Phase::Undo => {
                 Some(format!("{step} ends"))
             }
             _ => None,
         });
         of_interest.collect::<Vec<_>>()
     };
-    for way in [Phase::Apply, Phase::Undo] {
-        let story = story(way);
+    for direction in [Phase::Apply, Phase::Undo] {
+        let story = story(direction);
         let [first, ends, second, _] = &story[..] else { panic!("{story:?}") };
         assert_eq!(first.replace("begins", "ends"), *ends, "{story:?}");
         assert!(second.ends_with("begins") && second != first, "{story:?}");
@@ -328,8 +328,8 @@ fn what_does_not_depend_on_each_other_is_not_held_up_by_each_other() {
 fn what_takes_harm_from_haste_is_removed_a_while_after_the_rest() {
     let mut rig = Rig::new(chain(&[PutSame, PutSame]));
     rig.drive();
-    let dwell = Dwell { after: seconds(60), why: "the remote needs a moment" };
-    rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
+    let delete_delay = DeleteDelay { after: seconds(60), why: "the remote needs a moment" };
+    rig.world.rules = KindRules { delete_delay: Some(delete_delay), ..KindRules::default() };
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     let at = |step: &str, name: &str| {
@@ -349,8 +349,8 @@ fn what_takes_harm_from_haste_is_removed_a_while_after_the_rest() {
 fn hasty() -> Rig {
     let mut rig = Rig::new(chain(&[PutSame]));
     rig.drive();
-    let dwell = Dwell { after: seconds(60), why: "the remote needs a moment" };
-    rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
+    let delete_delay = DeleteDelay { after: seconds(60), why: "the remote needs a moment" };
+    rig.world.rules = KindRules { delete_delay: Some(delete_delay), ..KindRules::default() };
     rig.now = rig.now.checked_add(seconds(3600)).unwrap();
     rig
 }
@@ -430,8 +430,8 @@ fn what_takes_harm_from_haste_waits_anew_after_everything_that_nobody_saw() {
 fn the_wait_counts_from_the_turn_and_not_from_the_order_to_undo() {
     let mut rig = Rig::new(chain(&[PutSame, PutSame]));
     rig.drive();
-    let dwell = Dwell { after: seconds(60), why: "the remote needs a moment" };
-    rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
+    let delete_delay = DeleteDelay { after: seconds(60), why: "the remote needs a moment" };
+    rig.world.rules = KindRules { delete_delay: Some(delete_delay), ..KindRules::default() };
     // The dependent is kept, after a decision that takes an hour.
     rig.world.things.get_mut("s1").unwrap().differs = true;
     rig.send("me", Signal::Undo);

@@ -48,7 +48,7 @@ fn what_was_deleted_is_created_anew_in_the_plans_order_and_the_rest_stays() {
         assert_eq!(created, ["s0", "s1", "s2"][3 - removed..], "{removed} were deleted");
         for step in ["s0", "s1", "s2"] {
             assert!(
-                matches!(rig.step(step), StepState::Done(proof) if proof.origin == Origin::Made),
+                matches!(rig.step(step), StepState::Done(proof) if proof.origin == Origin::Created),
                 "{step}"
             );
         }

@@ -11,7 +11,7 @@ use crate::failure::{FailureClass, StepError};
 use crate::perform::KindRules;
 use crate::signal::{Choice, Signal};
 use crate::state::RunStatus;
-use crate::step::{Dwell, Marker, Observed, Phase};
+use crate::step::{DeleteDelay, Marker, Observed, Phase};
 use crate::wait::{Wait, WaitKind};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -28,9 +28,13 @@ fn rig() -> Rig {
     draft.needs(b, a);
     draft.needs(c, b);
     let mut rig = Rig::new(draft.plan());
-    let dwell = Dwell { after: seconds(60), why: "the remote needs a moment" };
-    rig.world.rules =
-        KindRules { settle: seconds(10), window: seconds(90), dwell: Some(dwell), ..KindRules::default() };
+    let delete_delay = DeleteDelay { after: seconds(60), why: "the remote needs a moment" };
+    rig.world.rules = KindRules {
+        settle: seconds(10),
+        window: seconds(90),
+        delete_delay: Some(delete_delay),
+        ..KindRules::default()
+    };
     rig.world.converge = seconds(20);
     rig.world.things.insert("gone".to_owned(), thing(Marker::None));
     rig.fault("a", Phase::Apply, Fault::Refused(transient()));

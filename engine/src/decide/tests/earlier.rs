@@ -12,7 +12,7 @@ use crate::event::Origin;
 use crate::ids::{RunId, StepKey};
 use crate::perform::KindRules;
 use crate::rollout::{Created, EarlierRun, Rollout, left_over};
-use crate::signal::{Choice, Mend, Signal};
+use crate::signal::{Choice, Repair, Signal};
 use crate::state::{RunStatus, StepState};
 use crate::step::{ClaimKey, Difference, Marker, Observed, Phase};
 
@@ -109,7 +109,7 @@ fn what_vanished_is_created_by_the_later_run_and_belongs_to_it() {
     rig.world.things.remove("s0");
     assert_eq!(rig.drive(), DONE);
     let step = rig.state.find(&"s0".into()).unwrap();
-    assert_eq!((step.created_by(), step.origin()), (None, Some(&Origin::Made)));
+    assert_eq!((step.created_by(), step.origin()), (None, Some(&Origin::Created)));
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert_eq!(rig.world.things.keys().collect::<Vec<_>>(), ["s1"]);
@@ -137,8 +137,8 @@ fn repair_in_the_later_run_keeps_the_owner() {
     assert_eq!(rig.drive(), DONE);
     rig.world.things.get_mut("s1").unwrap().differs = true;
     rig.verify();
-    let mends = vec![Mend { step: "s1".into(), choice: Some(Choice::Overwrite) }];
-    rig.send("me", Signal::Repair { step: "s1".into(), mends });
+    let repairs = vec![Repair { step: "s1".into(), choice: Some(Choice::Overwrite) }];
+    rig.send("me", Signal::Repair { step: "s1".into(), repairs });
     assert_eq!(rig.drive(), DONE);
     assert_eq!(rig.world.things["s1"].marker, Marker::Of(EARLIER.short()));
     assert_eq!(rig.state.find(&"s1".into()).unwrap().created_by(), Some(EARLIER));

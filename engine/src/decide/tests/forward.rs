@@ -22,7 +22,7 @@ fn a_chain_is_made_in_order_each_with_its_intent_before_and_its_proof_after() {
     assert_eq!(rig.world.ledger.len(), 3);
     assert_eq!(rig.events_of("s1"), ["intended", "accepted", "done"]);
     let StepState::Done(proof) = rig.step("s1") else { panic!("not done") };
-    assert_eq!(proof.origin, Origin::Made);
+    assert_eq!(proof.origin, Origin::Created);
     assert_eq!(proof.evidence.read.as_ref().unwrap().target, "/things/s1");
     assert!(proof.evidence.write_ended.unwrap() <= proof.evidence.read_began);
     assert_eq!(rig.events.last().unwrap().event.name(), "run-ended");
@@ -122,7 +122,7 @@ fn a_wait_for_the_other_side_is_looked_at_until_it_converges_and_kept_as_evidenc
     let StepState::Done(proof) = rig.step("s0") else { panic!("not done") };
     assert_eq!(proof.evidence.also.values().collect::<Vec<_>>(), ["it is Pending"]);
     assert!(proof.evidence.also.keys().next().unwrap().starts_with("seen at 2026-11-23T08:00:00"));
-    assert_eq!(proof.origin, Origin::Made);
+    assert_eq!(proof.origin, Origin::Created);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn what_a_person_lets_be_written_onto_nothing_is_this_runs_own() {
     assert!(rig.world.ledger.is_empty());
     rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Overwrite });
     assert_eq!(rig.drive(), SUCCEEDED);
-    assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Made));
+    assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Created));
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn what_differs_is_overwritten_adopted_or_given_up_by_a_person() {
         rig.drive();
         assert_eq!(rig.step("s0").name(), end);
         if choice == Choice::Overwrite {
-            assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Changed));
+            assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Updated));
         }
     }
 }

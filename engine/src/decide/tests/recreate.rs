@@ -9,7 +9,7 @@ use crate::event::{Event, Origin, StepEvent};
 use crate::perform::KindRules;
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Decision, Dwell, Marker, Observed, Phase};
+use crate::step::{Decision, DeleteDelay, Marker, Observed, Phase};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 
@@ -42,13 +42,13 @@ fn it_is_removed_proven_gone_and_made_anew() {
             "accepted",
             "still-absent",
             "still-absent",
-            "removed",
+            "deleted",
             "intended",
             "accepted",
             "done"
         ]
     );
-    assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Made));
+    assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Created));
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert!(rig.world.things.is_empty(), "this run owns the recreated resource");
@@ -160,10 +160,11 @@ fn a_state_that_does_not_heal_can_be_made_anew_and_is_never_made_anew_unasked() 
 /// The person who chooses `recreate` may just have deleted a dependent.
 #[test]
 fn what_takes_harm_from_haste_is_removed_a_while_after_it_was_decided() {
-    let dwell = Dwell { after: std::time::Duration::from_secs(60), why: "the remote needs a moment" };
+    let delete_delay =
+        DeleteDelay { after: std::time::Duration::from_secs(60), why: "the remote needs a moment" };
     for taken_over in [false, true] {
         let mut rig = decided();
-        rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
+        rig.world.rules = KindRules { delete_delay: Some(delete_delay), ..KindRules::default() };
         let began = rig.now;
         if taken_over {
             rig.turn();

@@ -17,7 +17,7 @@ use crate::ids::RunId;
 use crate::perform::KindRules;
 use crate::signal::{Actor, Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{ClaimKey, Decision, Dwell, Marker, Observed, Phase};
+use crate::step::{ClaimKey, Decision, DeleteDelay, Marker, Observed, Phase};
 use crate::wait::WaitKind;
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
@@ -49,7 +49,7 @@ fn what_is_there_is_removed_and_proven_gone_by_three_reads_whoever_made_it() {
         assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
         assert_eq!(rig.events_of("gone"), ["intended", "accepted", "still-absent", "still-absent", "done"]);
         let StepState::Done(proof) = rig.step("gone") else { panic!("{}", rig.story()) };
-        assert_eq!(proof.origin, Origin::Removed);
+        assert_eq!(proof.origin, Origin::Deleted);
         assert!(proof.evidence.is_of_absence());
         assert_eq!(proof.output, serde_json::json!({}));
         assert_eq!(rig.world.things.keys().collect::<Vec<_>>(), ["next"]);
@@ -98,7 +98,7 @@ fn a_lost_removal_is_settled_by_looking() {
         rig.fault("gone", Phase::Apply, fault.clone());
         assert_eq!(rig.drive(), SUCCEEDED, "{fault:?}\n{}", rig.story());
         assert_eq!(removals(&rig), 1, "{fault:?}");
-        assert!(matches!(rig.step("gone"), StepState::Done(proof) if proof.origin == Origin::Removed));
+        assert!(matches!(rig.step("gone"), StepState::Done(proof) if proof.origin == Origin::Deleted));
     }
 }
 
@@ -218,8 +218,8 @@ fn what_takes_harm_from_haste_is_removed_a_while_after_other_removals_of_the_run
     for name in ["first", "gone"] {
         rig.world.things.insert(name.to_owned(), thing(Marker::None));
     }
-    let dwell = Dwell { after: seconds(60), why: "the remote needs a moment" };
-    rig.world.rules = KindRules { dwell: Some(dwell), ..KindRules::default() };
+    let delete_delay = DeleteDelay { after: seconds(60), why: "the remote needs a moment" };
+    rig.world.rules = KindRules { delete_delay: Some(delete_delay), ..KindRules::default() };
     assert_eq!(rig.drive(), SUCCEEDED);
     let at = |step: &str, name: &str| {
         let found = rig.events.iter().find(|recorded| {

@@ -9,9 +9,9 @@ use twinspan_plans::Plan;
 use super::plans::{Draft, output};
 use super::rig::{Death, Rig};
 use super::world::{Change, Fault, thing, transient};
-use crate::drift::{Standing, mends};
+use crate::drift::{DriftState, repairs};
 use crate::event::{Event, Origin, Outcome};
-use crate::signal::{Choice, Mend, Signal};
+use crate::signal::{Choice, Repair, Signal};
 use crate::state::{RunStatus, StepState};
 use crate::step::{Marker, Phase};
 
@@ -47,8 +47,8 @@ fn done() -> Rig {
     rig
 }
 
-fn mend(step: &str, choice: Option<Choice>) -> Mend {
-    Mend { step: step.into(), choice }
+fn repair(step: &str, choice: Option<Choice>) -> Repair {
+    Repair { step: step.into(), choice }
 }
 
 fn ends(rig: &Rig) -> usize {
@@ -63,9 +63,9 @@ fn what_was_not_touched_is_the_same_and_needs_no_repair() {
     let mut rig = done();
     let findings = rig.verify();
     assert_eq!(findings.len(), 5);
-    assert!(findings.iter().all(|finding| finding.standing == Standing::Same), "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.drift == DriftState::InSync), "{findings:?}");
     assert_eq!((rig.status(), rig.state.drift()), (SUCCEEDED, Some(0)));
-    assert_eq!(mends(&rig.state, &"one".into()), Ok(Vec::new()));
+    assert_eq!(repairs(&rig.state, &"one".into()), Ok(Vec::new()));
     // A verification does not change the run: it has ended, and stays so.
     assert!(!rig.turn());
     assert_eq!(rig.world.ledger.len(), 4);
@@ -82,8 +82,13 @@ fn each_way_to_drift_is_told_from_the_others() {
     things.get_mut("end").unwrap().marker = Marker::None;
     rig.verify();
     let found: Vec<_> = rig.drifted();
-    let wanted =
-        [("one", "vanished"), ("two", "broken"), ("look", "broken"), ("reader", "taken"), ("end", "changed")];
+    let wanted = [
+        ("one", "missing"),
+        ("two", "broken"),
+        ("look", "broken"),
+        ("reader", "owned-by-another-run"),
+        ("end", "drifted"),
+    ];
     assert_eq!(found, wanted.map(|(step, name)| (step.to_owned(), name)));
     assert_eq!(
         (rig.status(), rig.state.drift()),
@@ -103,7 +108,7 @@ fn what_cannot_be_read_has_not_drifted() {
     for class in [crate::failure::FailureClass::Permission, crate::failure::FailureClass::Transient] {
         rig.fault("one", Phase::Verify, Fault::Refused(crate::failure::StepError::new(class, "no")));
         let findings = rig.verify();
-        assert!(matches!(findings[0].standing, Standing::Unreadable { .. }), "{findings:?}");
+        assert!(matches!(findings[0].drift, DriftState::Unreadable { .. }), "{findings:?}");
         assert_eq!(rig.state.drift(), Some(0));
     }
 }
@@ -113,8 +118,8 @@ fn a_thing_that_is_gone_is_made_anew_with_what_depends_on_it() {
     let mut rig = done();
     rig.world.things.remove("two");
     rig.world.things.get_mut("look").unwrap().conflict = true;
-    let mended = rig.repair("two");
-    assert_eq!(mended, [mend("two", None), mend("look", None), mend("reader", None)]);
+    let repaired = rig.repair("two");
+    assert_eq!(repaired, [repair("two", None), repair("look", None), repair("reader", None)]);
     // A person repairs a read-only step by repairing what it reads.
     rig.world.things.get_mut("look").unwrap().conflict = false;
     assert_eq!(rig.step("look").name(), "pending");
@@ -146,12 +151,12 @@ fn a_look_that_is_wrong_leads_to_what_it_needs() {
     rig.world.things.get_mut("look").unwrap().conflict = true;
     rig.verify();
     for asked in ["look", "two", "one"] {
-        let all = mends(&rig.state, &asked.into()).unwrap();
+        let all = repairs(&rig.state, &asked.into()).unwrap();
         let wanted = [
-            mend("one", Some(Choice::Recreate)),
-            mend("two", None),
-            mend("look", None),
-            mend("reader", None),
+            repair("one", Some(Choice::Recreate)),
+            repair("two", None),
+            repair("look", None),
+            repair("reader", None),
         ];
         assert_eq!(all, wanted, "{asked}");
     }
@@ -175,8 +180,8 @@ fn a_run_that_is_halted_is_repaired_the_same_way() {
     rig.world.things.insert("look".to_owned(), wrong);
     assert!(matches!(rig.drive(), RunStatus::Halted { .. }));
     rig.world.things.get_mut("two").unwrap().broken = true;
-    let mended = rig.repair("look");
-    assert_eq!(mended, [mend("two", Some(Choice::Recreate)), mend("look", None)]);
+    let repaired = rig.repair("look");
+    assert_eq!(repaired, [repair("two", Some(Choice::Recreate)), repair("look", None)]);
     rig.world.things.get_mut("look").unwrap().conflict = false;
     assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
     assert_eq!(rig.world.count("two", Change::Created), 2);
@@ -190,14 +195,14 @@ fn what_healed_before_its_turn_is_left_as_it_is() {
     rig.world.things.get_mut("two").unwrap().broken = false;
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(rig.world.count("two", Change::Removed), 0, "{}", rig.story());
-    assert!(matches!(rig.step("two"), StepState::Done(proof) if proof.origin == Origin::Made));
+    assert!(matches!(rig.step("two"), StepState::Done(proof) if proof.origin == Origin::Created));
 }
 
 #[test]
 fn what_another_run_took_is_not_touched_without_a_decision() {
     let mut rig = done();
     rig.world.things.get_mut("end").unwrap().marker = Marker::Of("ffffffff".to_owned());
-    assert_eq!(rig.repair("end"), [mend("end", None)]);
+    assert_eq!(rig.repair("end"), [repair("end", None)]);
     assert!(matches!(rig.drive(), RunStatus::Halted { .. }));
     assert_eq!(rig.step("end").name(), "needs-decision");
     assert_eq!(rig.world.ledger.len(), 4);
@@ -214,10 +219,10 @@ fn what_another_run_took_is_not_touched_without_a_decision() {
 fn what_lost_its_marker_is_written_over_and_not_removed_by_undo() {
     let mut rig = done();
     rig.world.things.get_mut("end").unwrap().marker = Marker::None;
-    assert_eq!(rig.repair("end"), [mend("end", Some(Choice::Overwrite))]);
+    assert_eq!(rig.repair("end"), [repair("end", Some(Choice::Overwrite))]);
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(rig.world.count("end", Change::Updated), 1);
-    assert!(matches!(rig.step("end"), StepState::Done(proof) if proof.origin == Origin::Changed));
+    assert!(matches!(rig.step("end"), StepState::Done(proof) if proof.origin == Origin::Updated));
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert_eq!(rig.world.things.keys().collect::<Vec<_>>(), ["end", "look"], "it may be another's by now");
@@ -229,15 +234,15 @@ fn runs_that_do_not_go_forward_are_not_repaired() {
     rig.world.things.remove("one");
     rig.verify();
     rig.send("me", Signal::Undo);
-    assert!(mends(&rig.state, &"one".into()).unwrap_err().what.contains("being undone"));
+    assert!(repairs(&rig.state, &"one".into()).unwrap_err().what.contains("being undone"));
     rig.drive();
-    assert!(mends(&rig.state, &"one".into()).unwrap_err().what.contains("was undone"));
-    let asked = Signal::Repair { step: "one".into(), mends: vec![mend("one", None)] };
+    assert!(repairs(&rig.state, &"one".into()).unwrap_err().what.contains("was undone"));
+    let asked = Signal::Repair { step: "one".into(), repairs: vec![repair("one", None)] };
     rig.send("me", asked);
     assert_eq!(rig.drive(), RunStatus::Undone, "a request that does not fit has no effect");
     let mut rig = Rig::new(plan());
     rig.send("me", Signal::Cancel);
-    assert!(mends(&rig.state, &"one".into()).unwrap_err().what.contains("cancelled"));
+    assert!(repairs(&rig.state, &"one".into()).unwrap_err().what.contains("cancelled"));
 }
 
 #[test]
@@ -250,7 +255,7 @@ fn what_is_on_its_way_is_left_to_its_own_looks() {
     rig.world.things.remove("one");
     rig.verify();
     for asked in ["one", "two"] {
-        assert_eq!(mends(&rig.state, &asked.into()).unwrap(), [mend("one", None)]);
+        assert_eq!(repairs(&rig.state, &asked.into()).unwrap(), [repair("one", None)]);
     }
     rig.repair("one");
     rig.world.things.insert("look".to_owned(), thing(Marker::NoPlace));
@@ -361,7 +366,7 @@ proptest! {
         }
         rig.world.faults.clear();
         let findings = rig.verify();
-        prop_assert!(findings.iter().all(|finding| finding.standing == Standing::Same), "{findings:?}\n{}", rig.story());
+        prop_assert!(findings.iter().all(|finding| finding.drift == DriftState::InSync), "{findings:?}\n{}", rig.story());
         for name in MADE {
             prop_assert!(rig.world.things.contains_key(name), "{name}\n{}", rig.story());
         }

@@ -12,13 +12,13 @@ use uuid::Uuid;
 use super::world::{Fault, World};
 use crate::clock::Now;
 use crate::decide::{Effect, decide, interpret, legal_commands, take_signal};
-use crate::drift::{Finding, finding, looks, mends};
+use crate::drift::{Finding, finding, looks, repairs};
 use crate::event::{Event, Recorded, RunStarted, StepEvent};
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
 use crate::perform::Job;
 use crate::rollout::Rollout;
 use crate::search::{Sought, SoughtState};
-use crate::signal::{Actor, Mend, Signal, SignalRow};
+use crate::signal::{Actor, Repair, Signal, SignalRow};
 use crate::state::{RunState, RunStatus, StepState, fold};
 use crate::step::Phase;
 use crate::wait::WaitKind;
@@ -172,14 +172,14 @@ impl Rig {
         // On the way forward a person has ordered the delete.
         if job.phase == Phase::Undo && control.goal == crate::state::Goal::Undo {
             let mine = self.world.things.get(&*job.step.0);
-            let ours = mine.is_none_or(|thing| {
+            let owned = mine.is_none_or(|thing| {
                 thing.marker == crate::step::Marker::NoPlace
                     || self
                         .state
                         .run()
                         .is_some_and(|run| thing.marker == crate::step::Marker::Of(run.short()))
             });
-            assert!(ours, "I11: {} removes what is not ours", job.step);
+            assert!(owned, "I11: {} removes what is not ours", job.step);
         }
     }
 
@@ -319,19 +319,19 @@ impl Rig {
 
     /// The last verification result of each step that is not in sync.
     pub(super) fn drifted(&self) -> Vec<(String, &'static str)> {
-        let standing = |step: crate::state::ItemView<'_>| {
-            let (_, standing) = step.standing()?;
-            standing.is_drift().then(|| (step.key().to_string(), standing.name()))
+        let drift = |step: crate::state::ItemView<'_>| {
+            let (_, drift) = step.drift()?;
+            drift.is_drift().then(|| (step.key().to_string(), drift.name()))
         };
-        self.state.steps().filter_map(standing).collect()
+        self.state.steps().filter_map(drift).collect()
     }
 
     /// Verifies, and repairs a step with everything that belongs to it.
-    pub(super) fn repair(&mut self, step: &str) -> Vec<Mend> {
+    pub(super) fn repair(&mut self, step: &str) -> Vec<Repair> {
         self.verify();
-        let mends = mends(&self.state, &step.into()).unwrap();
-        self.send("me", Signal::Repair { step: step.into(), mends: mends.clone() });
-        mends
+        let repairs = repairs(&self.state, &step.into()).unwrap();
+        self.send("me", Signal::Repair { step: step.into(), repairs: repairs.clone() });
+        repairs
     }
 
     pub(super) fn step(&self, key: &str) -> &StepState {

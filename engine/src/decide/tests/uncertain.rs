@@ -22,7 +22,7 @@ fn applied_and_lost_is_found_and_not_repeated() {
         assert_eq!(rig.drive(), SUCCEEDED, "{effect:?}");
         assert_eq!(rig.events_of("s0"), ["intended", "uncertain", "done"]);
         assert_eq!(rig.world.count("s0", Change::Created), 1);
-        assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Made));
+        assert!(matches!(rig.step("s0"), StepState::Done(proof) if proof.origin == Origin::Created));
     }
 }
 

@@ -15,11 +15,12 @@ use crate::step::{Marker, Observed, Phase};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 const WINDOW: u64 = 90;
-const SETTLE: u64 = 10;
+const CONSISTENCY_DELAY: u64 = 10;
 
 fn rig(effects: &[twinspan_plans::EffectClass]) -> Rig {
     let mut rig = Rig::new(chain(effects));
-    rig.world.rules = KindRules { settle: seconds(SETTLE), window: seconds(WINDOW), ..KindRules::default() };
+    rig.world.rules =
+        KindRules { settle: seconds(CONSISTENCY_DELAY), window: seconds(WINDOW), ..KindRules::default() };
     rig
 }
 
@@ -145,7 +146,7 @@ fn what_the_plan_wants_gone_is_not_proven_gone_while_a_request_is_open() {
         draft.needs(next, gone);
         let mut rig = Rig::new(draft.plan());
         rig.world.rules =
-            KindRules { settle: seconds(SETTLE), window: seconds(WINDOW), ..KindRules::default() };
+            KindRules { settle: seconds(CONSISTENCY_DELAY), window: seconds(WINDOW), ..KindRules::default() };
         rig.world.things.insert("gone".to_owned(), thing(Marker::None));
         rig.fault("gone", Phase::Apply, fault.clone());
         let begun = rig.now;

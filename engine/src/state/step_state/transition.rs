@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::state::moment::Moment;
-use crate::state::step_state::{Absence, Change, Proof, StepState, Waiting, Way};
+use crate::state::step_state::{Absence, Change, Direction, Proof, StepState, Waiting};
 use crate::step::Phase;
 use crate::wait::WaitKind;
 
@@ -20,7 +20,7 @@ impl StepState {
     pub(crate) fn next(&self, change: Change<'_>, at: Moment) -> Option<StepState> {
         match change {
             Change::NeedsMet => match self {
-                StepState::Pending => Some(StepState::Probing { way: Way::Forward }),
+                StepState::Pending => Some(StepState::Probing { direction: Direction::Forward }),
                 _ => None,
             },
             Change::ConditionFalse => match self {
@@ -28,24 +28,24 @@ impl StepState {
                 _ => None,
             },
             Change::DriverTook => Some(match self {
-                StepState::Intended { way, attempt, .. } => StepState::Uncertain {
-                    way: *way,
+                StepState::Intended { direction, attempt, .. } => StepState::Uncertain {
+                    direction: *direction,
                     attempt: *attempt,
                     error: None,
                     ended: at.utc,
-                    look_again: at.utc,
+                    next_check: at.utc,
                     absent: Absence::default(),
                 },
                 other => other.clone(),
             }),
             Change::TakeBack => match self {
                 StepState::Intended { .. } | StepState::Uncertain { .. } => None,
-                _ => Some(StepState::Probing { way: Way::Back }),
+                _ => Some(StepState::Probing { direction: Direction::Undo }),
             },
             Change::NothingToTakeBack => match self {
                 StepState::Intended { .. } | StepState::Uncertain { .. } => None,
                 StepState::Probing { .. }
-                | StepState::Doubting { .. }
+                | StepState::ConfirmingAbsence { .. }
                 | StepState::Waiting(_)
                 | StepState::RetryWait { .. }
                 | StepState::Skipping
@@ -62,8 +62,8 @@ impl StepState {
 
     fn after(&self, event: &StepEvent, at: Moment) -> Option<StepState> {
         let looking = self.phase();
-        let way = self.way();
-        let may_stop = way.is_some() && !matches!(self, StepState::Uncertain { .. });
+        let direction = self.direction();
+        let may_stop = direction.is_some() && !matches!(self, StepState::Uncertain { .. });
         match event {
             StepEvent::CreatedEarlier { .. } => Some(self.clone()),
             StepEvent::Unchanged { output, evidence } => {
@@ -71,142 +71,151 @@ impl StepState {
                 looked.then(|| {
                     StepState::Unchanged(Arc::new(Proof {
                         output: output.clone(),
-                        origin: Origin::FoundInPlace,
+                        origin: Origin::PreExisting,
                         evidence: evidence.clone(),
                     }))
                 })
             }
-            StepEvent::Waiting { wait, phase, since, look_again, deadline } => {
+            StepEvent::Waiting { wait, phase, since, next_check, deadline } => {
                 // Out of Uncertain only by evidence: the resource was found, changing towards what is wanted.
-                let proven = looking == Some(*phase) && phase.way().verify() == *phase;
-                ((may_stop || proven) && way == Some(phase.way()) && *self != StepState::Skipping).then(
-                    || {
+                let proven = looking == Some(*phase) && phase.direction().verify() == *phase;
+                ((may_stop || proven) && direction == Some(phase.direction()) && *self != StepState::Skipping)
+                    .then(|| {
                         StepState::Waiting(Box::new(Waiting {
                             wait: wait.clone(),
                             phase: *phase,
                             since: *since,
-                            look_again: *look_again,
+                            next_check: *next_check,
                             deadline: *deadline,
                         }))
-                    },
-                )
+                    })
             }
-            StepEvent::NeedsDecision { decision, phase, .. } => (looking
-                .is_some_and(|looking| !looking.writes())
-                && way == Some(phase.way()))
-            .then(|| StepState::NeedsDecision {
-                decision: Box::new(decision.clone()),
-                phase: *phase,
-                since: at.utc,
-            }),
+            StepEvent::NeedsDecision { decision, phase, .. } => {
+                (looking.is_some_and(|looking| !looking.writes()) && direction == Some(phase.direction()))
+                    .then(|| StepState::NeedsDecision {
+                        decision: Box::new(decision.clone()),
+                        phase: *phase,
+                        since: at.utc,
+                    })
+            }
             // A delete may follow a probe on the way forward: a person decided to recreate the resource.
             StepEvent::Intended { attempt, phase, epoch, found, .. } => (phase.writes()
-                && (looking == Some(phase.way().probe()) || looking == Some(Phase::Probe))
+                && (looking == Some(phase.direction().probe()) || looking == Some(Phase::Probe))
                 && *self != StepState::Skipping)
                 .then(|| StepState::Intended {
-                    way: phase.way(),
+                    direction: phase.direction(),
                     attempt: *attempt,
                     epoch: *epoch,
                     found: found.clone().map(Arc::new),
                 }),
             StepEvent::NotSent { attempt, phase } => match self {
-                StepState::Intended { way, attempt: mine, .. } if mine == attempt && *way == phase.way() => {
-                    Some(StepState::Probing { way: *way })
+                StepState::Intended { direction, attempt: mine, .. }
+                    if mine == attempt && *direction == phase.direction() =>
+                {
+                    Some(StepState::Probing { direction: *direction })
                 }
                 _ => None,
             },
             StepEvent::Accepted { attempt, phase, ended, .. } => match self {
-                StepState::Intended { way, attempt: mine, .. } if mine == attempt && *way == phase.way() => {
+                StepState::Intended { direction, attempt: mine, .. }
+                    if mine == attempt && *direction == phase.direction() =>
+                {
                     Some(StepState::Verifying {
-                        way: *way,
+                        direction: *direction,
                         attempt: *attempt,
                         ended: *ended,
-                        look_again: *ended,
+                        next_check: *ended,
                         absent: Absence::default(),
                     })
                 }
                 _ => None,
             },
-            StepEvent::Uncertain { attempt, phase, error, ended, look_again } => {
+            StepEvent::Uncertain { attempt, phase, error, ended, next_check } => {
                 let absent = match self {
-                    StepState::Intended { way, attempt: mine, .. }
-                        if mine == attempt && *way == phase.way() =>
+                    StepState::Intended { direction, attempt: mine, .. }
+                        if mine == attempt && *direction == phase.direction() =>
                     {
                         Absence::default()
                     }
-                    StepState::Uncertain { way, attempt: mine, absent, .. }
-                        if mine == attempt && *way == phase.way() =>
+                    StepState::Uncertain { direction, attempt: mine, absent, .. }
+                        if mine == attempt && *direction == phase.direction() =>
                     {
                         *absent
                     }
                     _ => return None,
                 };
                 Some(StepState::Uncertain {
-                    way: phase.way(),
+                    direction: phase.direction(),
                     attempt: *attempt,
                     error: error.clone().map(Box::new),
                     ended: *ended,
-                    look_again: *look_again,
+                    next_check: *next_check,
                     absent,
                 })
             }
-            StepEvent::StillAbsent { read_began, look_again, .. } => match self {
-                StepState::Uncertain { way, attempt, error, ended, absent, .. } => {
+            StepEvent::StillAbsent { read_began, next_check, .. } => match self {
+                StepState::Uncertain { direction, attempt, error, ended, absent, .. } => {
                     // This read succeeded: what the previous one waited for is available.
                     let error = error.clone().map(|error| Box::new(StepError { wait: None, ..*error }));
                     Some(StepState::Uncertain {
-                        way: *way,
+                        direction: *direction,
                         attempt: *attempt,
                         error,
                         ended: *ended,
-                        look_again: *look_again,
+                        next_check: *next_check,
                         absent: absent.and_a_read(at),
                     })
                 }
-                StepState::Verifying { way, attempt, ended, absent, .. } => Some(StepState::Verifying {
-                    way: *way,
-                    attempt: *attempt,
-                    ended: *ended,
-                    look_again: *look_again,
-                    absent: absent.and_a_read(at),
-                }),
-                StepState::Doubting { absent, .. } => {
-                    Some(StepState::Doubting { absent: absent.and_a_read(at), look_again: *look_again })
+                StepState::Verifying { direction, attempt, ended, absent, .. } => {
+                    Some(StepState::Verifying {
+                        direction: *direction,
+                        attempt: *attempt,
+                        ended: *ended,
+                        next_check: *next_check,
+                        absent: absent.and_a_read(at),
+                    })
                 }
+                StepState::ConfirmingAbsence { absent, .. } => Some(StepState::ConfirmingAbsence {
+                    absent: absent.and_a_read(at),
+                    next_check: *next_check,
+                }),
                 StepState::Skipping => None,
                 // The probe found nothing, as wanted, before anything was sent: the absence still has to last.
-                _ if looking == Some(Phase::Probe) => Some(StepState::Doubting {
+                _ if looking == Some(Phase::Probe) => Some(StepState::ConfirmingAbsence {
                     absent: Absence::default().and_a_read(at),
-                    look_again: *look_again,
+                    next_check: *next_check,
                 }),
                 _ if looking == Some(Phase::Verify) => Some(StepState::Verifying {
-                    way: Way::Forward,
+                    direction: Direction::Forward,
                     attempt: 0,
                     ended: *read_began,
-                    look_again: *look_again,
+                    next_check: *next_check,
                     absent: Absence::default().and_a_read(at),
                 }),
                 // The same during undo.
-                _ if looking.is_some_and(|looking| looking.way() == Way::Back && !looking.writes()) => {
+                _ if looking
+                    .is_some_and(|looking| looking.direction() == Direction::Undo && !looking.writes()) =>
+                {
                     Some(StepState::Verifying {
-                        way: Way::Back,
+                        direction: Direction::Undo,
                         attempt: 0,
                         ended: *read_began,
-                        look_again: *look_again,
+                        next_check: *next_check,
                         absent: Absence::default().and_a_read(at),
                     })
                 }
                 _ => None,
             },
-            StepEvent::RetryWait { error, phase, failures, since, until } => {
-                (way == Some(phase.way()) && *self != StepState::Skipping).then(|| StepState::RetryWait {
+            StepEvent::RetryWait { error, phase, failures, since, until } => (direction
+                == Some(phase.direction())
+                && *self != StepState::Skipping)
+                .then(|| StepState::RetryWait {
                     error: Box::new(error.clone()),
                     phase: *phase,
                     failures: *failures,
                     since: *since,
                     until: *until,
-                })
-            }
+                }),
             StepEvent::Done { output, origin, evidence } => {
                 let looked = matches!(looking, Some(Phase::Probe | Phase::Verify));
                 (looked && *self != StepState::Skipping).then(|| {
@@ -231,7 +240,7 @@ impl StepState {
                     StepState::Pending
                         | StepState::Skipping
                         | StepState::Probing { .. }
-                        | StepState::Doubting { .. }
+                        | StepState::ConfirmingAbsence { .. }
                         | StepState::Waiting(_)
                         | StepState::NeedsDecision { .. }
                         | StepState::RetryWait { .. }
@@ -240,7 +249,7 @@ impl StepState {
             }
             StepEvent::Approved(_) => match self {
                 StepState::Waiting(waiting) if waiting.wait.kind == WaitKind::Approval => {
-                    Some(StepState::Probing { way: waiting.phase.way() })
+                    Some(StepState::Probing { direction: waiting.phase.direction() })
                 }
                 _ => None,
             },
@@ -257,9 +266,9 @@ impl StepState {
                 }
                 _ => None,
             },
-            StepEvent::LookNow => match self {
+            StepEvent::CheckNow => match self {
                 StepState::Waiting(waiting) => Some(StepState::Waiting(Box::new(Waiting {
-                    look_again: at.utc,
+                    next_check: at.utc,
                     since: at.utc,
                     deadline: None,
                     ..(**waiting).clone()
@@ -271,26 +280,30 @@ impl StepState {
                     since: at.utc,
                     until: at.utc,
                 }),
-                StepState::Uncertain { way, attempt, error, ended, absent, .. } => {
+                StepState::Uncertain { direction, attempt, error, ended, absent, .. } => {
                     Some(StepState::Uncertain {
-                        way: *way,
+                        direction: *direction,
                         attempt: *attempt,
                         error: error.clone(),
                         ended: *ended,
-                        look_again: at.utc,
+                        next_check: at.utc,
                         absent: *absent,
                     })
                 }
-                StepState::Failed { .. } => Some(StepState::Probing { way: Way::Forward }),
-                StepState::UndoStopped { .. } => Some(StepState::Probing { way: Way::Back }),
+                StepState::Failed { .. } => Some(StepState::Probing { direction: Direction::Forward }),
+                StepState::UndoStopped { .. } => Some(StepState::Probing { direction: Direction::Undo }),
                 // The cause may be repaired by now, and then there is nothing left to decide.
-                StepState::NeedsDecision { phase, .. } => Some(StepState::Probing { way: phase.way() }),
+                StepState::NeedsDecision { phase, .. } => {
+                    Some(StepState::Probing { direction: phase.direction() })
+                }
                 _ => None,
             },
             StepEvent::SlotWanted => (looking == Some(Phase::Probe) && *self != StepState::Skipping)
-                .then_some(StepState::Probing { way: Way::Forward }),
+                .then_some(StepState::Probing { direction: Direction::Forward }),
             StepEvent::Decided { .. } => match self {
-                StepState::NeedsDecision { phase, .. } => Some(StepState::Probing { way: phase.way() }),
+                StepState::NeedsDecision { phase, .. } => {
+                    Some(StepState::Probing { direction: phase.direction() })
+                }
                 _ => None,
             },
             StepEvent::Provided { output, value, .. } => Some(match self {
@@ -305,9 +318,15 @@ impl StepState {
                 other => other.clone(),
             }),
             StepEvent::Reopened { after, .. } => self.may_reopen().then(|| {
-                if after.is_empty() { StepState::Probing { way: Way::Forward } } else { StepState::Pending }
+                if after.is_empty() {
+                    StepState::Probing { direction: Direction::Forward }
+                } else {
+                    StepState::Pending
+                }
             }),
-            StepEvent::UndoCalledOff { settling: true, .. } => (way == Some(Way::Back)).then(|| self.clone()),
+            StepEvent::UndoCalledOff { settling: true, .. } => {
+                (direction == Some(Direction::Undo)).then(|| self.clone())
+            }
             StepEvent::UndoCalledOff { after, settling: false } => {
                 let ended = matches!(
                     self,
@@ -316,24 +335,23 @@ impl StepState {
                         | StepState::UndoStopped { .. }
                         | StepState::Cancelled
                 );
-                (ended || (may_stop && way == Some(Way::Back))).then(|| {
+                (ended || (may_stop && direction == Some(Direction::Undo))).then(|| {
                     if after.is_empty() {
-                        StepState::Probing { way: Way::Forward }
+                        StepState::Probing { direction: Direction::Forward }
                     } else {
                         StepState::Pending
                     }
                 })
             }
-            StepEvent::Removed { .. } => matches!(looking, Some(Phase::UndoProbe | Phase::UndoVerify))
-                .then_some(StepState::Probing { way: Way::Forward }),
+            StepEvent::Deleted { .. } => matches!(looking, Some(Phase::UndoProbe | Phase::UndoVerify))
+                .then_some(StepState::Probing { direction: Direction::Forward }),
             StepEvent::Undone { evidence } => {
                 let looked = matches!(looking, Some(Phase::UndoProbe | Phase::UndoVerify));
                 looked.then(|| StepState::Undone(Box::new(evidence.clone())))
             }
-            StepEvent::Kept { reason } => {
-                (may_stop && way == Some(Way::Back)).then(|| StepState::Kept { reason: reason.clone() })
-            }
-            StepEvent::UndoStopped { error } => (may_stop && way == Some(Way::Back))
+            StepEvent::Kept { reason } => (may_stop && direction == Some(Direction::Undo))
+                .then(|| StepState::Kept { reason: reason.clone() }),
+            StepEvent::UndoStopped { error } => (may_stop && direction == Some(Direction::Undo))
                 .then(|| StepState::UndoStopped { error: Box::new(error.clone()) }),
         }
     }

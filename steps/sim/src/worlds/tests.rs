@@ -134,11 +134,7 @@ fn a_bad_description_says_what_is_wrong() {
         ("/tenants/0/role_assignments/0/scope", json!(FABRIKAM_SUBSCRIPTION), "there is no scope"),
         ("/tenants/0/role_assignments/0/principal", json!("x"), "there is no user or service principal"),
         ("/tenants/1/subscriptions/0/management_group", json!("mg-contoso"), "there is no management group"),
-        (
-            "/tenants/1/subscriptions/0/id",
-            json!("aaaaaaaa-0000-0000-0000-000000000001"),
-            "is defined twice",
-        ),
+        ("/tenants/1/subscriptions/0/id", json!("aaaaaaaa-0000-0000-0000-000000000001"), "is defined twice"),
         ("/labels/central", json!("x"), "labels.central: there is no subscription 'x'"),
         ("/seed", json!("one"), "cannot be read"),
     ] {

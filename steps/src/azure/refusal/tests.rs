@@ -133,14 +133,7 @@ const ROWS: &[Row] = &[
         NotDone,
         "uses a new one",
     ),
-    (
-        401,
-        "InvalidAuthenticationToken",
-        "The access token is invalid.",
-        Transient,
-        NotDone,
-        "uses a new one",
-    ),
+    (401, "InvalidAuthenticationToken", "The access token is invalid.", Transient, NotDone, "uses a new one"),
     (
         401,
         "InvalidAuthenticationTokenTenant",

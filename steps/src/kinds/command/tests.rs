@@ -16,16 +16,16 @@ use crate::supervisor::Supervisor;
 const LONG: Duration = Duration::from_secs(60);
 
 /// A kind that may run some programs, and the journal beside which its supervisors write.
-struct Place {
+struct Sandbox {
     folder: TempDir,
     bench: Bench,
 }
 
-impl Place {
+impl Sandbox {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("journal.db"), "").unwrap();
-        Place { folder, bench: Bench::new() }
+        Sandbox { folder, bench: Bench::new() }
     }
 
     fn path(&self, name: &str) -> String {
@@ -116,7 +116,7 @@ async fn supervising_process() {
 
 #[tokio::test]
 async fn only_allowed_programs_by_absolute_path_are_run() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let attempt = place.attempt(Phase::Probe, 1);
     let error = attempt.precondition(&place.kind(&[]), &shell("true", None)).await.unwrap_err();
     assert_eq!(error.class, FailureClass::Policy);
@@ -137,7 +137,7 @@ async fn only_allowed_programs_by_absolute_path_are_run() {
 
 #[tokio::test]
 async fn a_check_says_done_not_done_or_broken() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let attempt = place.attempt(Phase::Probe, 1);
     let check = async |script| attempt.check(&place.shell(), &shell("true", Some(script))).await;
     assert!(
@@ -150,7 +150,7 @@ async fn a_check_says_done_not_done_or_broken() {
 
 #[tokio::test]
 async fn without_a_check_only_the_programs_own_end_proves_it() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let (kind, params) = (place.shell(), shell("echo \"$TWINSPAN_STEP $HOME\"; cat", None));
     let mut attempt = place.attempt(Phase::Probe, 1);
     assert_eq!(attempt.check(&kind, &params).await.unwrap(), Observed::Absent);
@@ -171,7 +171,7 @@ async fn without_a_check_only_the_programs_own_end_proves_it() {
 
 #[tokio::test]
 async fn a_chatty_program_is_read_to_its_end_and_cut_and_its_secrets_are_taken_out() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let params =
         shell("echo eyJhbGciOiJub25lIn0.CANARYCANARY.x; head -c 300000 /dev/zero | tr '\\0' x", None);
     let applied = place.attempt(Phase::Apply, 1).apply(&place.shell(), &params).await.unwrap();
@@ -186,7 +186,7 @@ async fn a_chatty_program_is_read_to_its_end_and_cut_and_its_secrets_are_taken_o
 
 #[tokio::test]
 async fn a_program_that_fails_says_so_and_one_that_is_killed_is_unknown() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let kind = place.kind(&["/bin/sh", "/no/such/program"]);
     let apply =
         async |number, params: &Params| place.attempt(Phase::Apply, number).apply(&kind, params).await;
@@ -216,7 +216,7 @@ async fn a_rehearsal_runs_nothing_and_says_so() {
 #[tokio::test]
 async fn a_program_outlives_its_driver_and_is_not_started_beside_itself() {
     for check in [None, Some("grep -q effect OUT")] {
-        let place = Place::new();
+        let place = Sandbox::new();
         let params =
             shell(&place.patient(), check.map(|check| check.replace("OUT", &place.path("out"))).as_deref());
         place.killed_driver(&params).await;
@@ -242,7 +242,7 @@ async fn a_program_outlives_its_driver_and_is_not_started_beside_itself() {
 
 #[tokio::test]
 async fn what_a_program_started_in_a_session_of_its_own_counts_as_the_program() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let script = format!("setsid sh -c '{}' >/dev/null 2>&1 & exit 0", place.patient());
     let params = shell(&script, Some(&format!("grep -q effect {}", place.path("out"))));
     let kind = place.shell();
@@ -257,7 +257,7 @@ async fn what_a_program_started_in_a_session_of_its_own_counts_as_the_program() 
 #[tokio::test]
 async fn a_program_that_failed_without_a_driver_is_found_to_have_failed() {
     for check in [None, Some("exit 1")] {
-        let place = Place::new();
+        let place = Sandbox::new();
         let params = shell(&format!("{}; exit 7", place.patient()), check);
         place.killed_driver(&params).await;
         place.go();
@@ -276,7 +276,7 @@ async fn a_program_that_failed_without_a_driver_is_found_to_have_failed() {
 
 #[tokio::test]
 async fn who_stops_waiting_ends_the_program_and_all_that_it_started() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let params = shell(&format!("({}) & wait", place.patient()), None);
     let kind = place.shell();
     let attempt = place.attempt(Phase::Apply, 1);
@@ -302,7 +302,7 @@ async fn who_stops_waiting_ends_the_program_and_all_that_it_started() {
 
 #[tokio::test]
 async fn a_program_whose_time_is_over_is_ended_with_or_without_a_driver() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let params = shell(&place.patient(), None);
     let attempt = Attempt { timeout: Duration::from_millis(300), ..place.attempt(Phase::Apply, 1) };
     let error = attempt.apply(&place.shell(), &params).await.unwrap_err();
@@ -314,7 +314,7 @@ async fn a_program_whose_time_is_over_is_ended_with_or_without_a_driver() {
 
 #[tokio::test]
 async fn an_attempt_has_one_chance() {
-    let place = Place::new();
+    let place = Sandbox::new();
     let params = shell(&place.patient(), None);
     place.go();
     place.attempt(Phase::Apply, 1).apply(&place.shell(), &params).await.unwrap();
@@ -328,7 +328,7 @@ async fn an_attempt_has_one_chance() {
 
 #[tokio::test]
 async fn after_a_good_end_the_check_may_take_its_time() {
-    let mut place = Place::new();
+    let mut place = Sandbox::new();
     let params = shell("true", Some("exit 1"));
     place.attempt(Phase::Apply, 1).apply(&place.shell(), &params).await.unwrap();
     let error = place.attempt(Phase::Verify, 1).check(&place.shell(), &params).await.unwrap_err();

@@ -254,8 +254,9 @@ fn the_right_on_the_hub_is_that_of_whoever_is_at_home_where_it_lies() {
     let mut attempt = Attempt::new(&bench, Phase::Probe);
     attempt.auxiliary = true;
     for (given, identity) in [(ConnectivityConfiguration::example(), "central"), (other_hub(), "target")] {
-        let rights = attempt.rights(&kind(&bench), &given).unwrap();
-        let linked = rights.iter().find(|right| right.action.ends_with("virtualNetworks/write")).unwrap();
+        let permissions = attempt.permissions(&kind(&bench), &given).unwrap();
+        let linked =
+            permissions.iter().find(|right| right.action.ends_with("virtualNetworks/write")).unwrap();
         assert_eq!(linked.identity.name, identity, "{}", linked.on);
         assert_eq!(Some(linked.on.as_str()), given.hub.as_ref().map(ResourceId::path));
     }

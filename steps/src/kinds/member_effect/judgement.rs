@@ -17,7 +17,7 @@ pub(super) const MOST_GROUPS: usize = 2;
 
 /// A virtual network that was read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct EffectReading {
     pub(super) id: String,
     pub(super) region: String,
     pub(super) properties: Network,
@@ -37,7 +37,7 @@ pub(super) struct Reaching {
 
 /// Everything that was read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownEffects {
     pub(super) change: Change,
     /// Id of the group.
     pub(super) group: String,
@@ -48,18 +48,18 @@ pub(super) struct Known {
     pub(super) others: Vec<Goal>,
     /// Regions of the networks that move.
     pub(super) regions: Vec<String>,
-    pub(super) moving: Vec<Seen>,
+    pub(super) moving: Vec<EffectReading>,
     /// Hubs and staying members that could be read.
-    pub(super) beside: Vec<Seen>,
+    pub(super) beside: Vec<EffectReading>,
     /// Ids of hubs and staying members that could not be read.
     pub(super) unread: Vec<String>,
     /// How many members stay in the group.
     pub(super) members: usize,
 }
 
-impl Seen {
+impl EffectReading {
     pub(super) fn new(id: &str, found: Found<Network>) -> Self {
-        Seen {
+        EffectReading {
             id: id.to_owned(),
             region: deployment::region(&found.location),
             properties: found.properties,
@@ -131,7 +131,7 @@ pub(super) fn name(id: &str) -> &str {
     id.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
-impl Known {
+impl KnownEffects {
     /// The configurations that reach the moving network with the index `at`.
     pub(super) fn reached(&self, at: usize) -> impl Iterator<Item = &Reaching> {
         let region = self.moving.get(at).map(|network| network.region.as_str()).unwrap_or_default();
@@ -139,14 +139,14 @@ impl Known {
     }
 
     /// Each moving network with each configuration that reaches it.
-    fn each(&self) -> impl Iterator<Item = (&Seen, &Reaching)> {
+    fn each(&self) -> impl Iterator<Item = (&EffectReading, &Reaching)> {
         self.moving
             .iter()
             .enumerate()
             .flat_map(|(at, network)| self.reached(at).map(move |reaching| (network, reaching)))
     }
 
-    fn hub_peerings(&self) -> impl Iterator<Item = (&Seen, &str)> {
+    fn hub_peerings(&self) -> impl Iterator<Item = (&EffectReading, &str)> {
         self.each().flat_map(|(network, reaching)| {
             reaching.hubs().filter(|hub| !same_path(hub, &network.id)).map(move |hub| (network, hub))
         })
@@ -188,7 +188,7 @@ impl Known {
 
     fn overlaps(&self) -> Vec<Overlap> {
         let mut all: Vec<Overlap> = Vec::new();
-        let mut compare = |network: &Seen, other: &Seen, hub: bool| {
+        let mut compare = |network: &EffectReading, other: &EffectReading, hub: bool| {
             let (mine, theirs) = (network.properties.prefixes(), other.properties.prefixes());
             let Some((prefix, other_prefix)) = addresses::overlap(mine, theirs) else { return };
             let known = all.iter().any(|known| {
@@ -205,7 +205,7 @@ impl Known {
                 });
             }
         };
-        let everybody: Vec<&Seen> = self.moving.iter().chain(&self.beside).collect();
+        let everybody: Vec<&EffectReading> = self.moving.iter().chain(&self.beside).collect();
         for (network, reaching) in self.each() {
             for other in everybody.iter().filter(|other| !same_path(&other.id, &network.id)) {
                 let is_hub = reaching.hubs().any(|hub| same_path(hub, &other.id));
@@ -221,15 +221,16 @@ impl Known {
 
     /// Counts the networks that get their first deployed configuration, or that lose their last.
     fn billing(&self) -> u32 {
-        let changes =
-            |network: &Seen, mut reached: Box<dyn Iterator<Item = &Reaching> + '_>| match self.change {
+        let changes = |network: &EffectReading, mut reached: Box<dyn Iterator<Item = &Reaching> + '_>| {
+            match self.change {
                 Change::Add => network.effective.is_empty() && reached.next().is_some(),
                 Change::Remove => {
                     let reached: Vec<&Reaching> = reached.collect();
                     let ours = |active: &Active| reached.iter().any(|of| same_path(&of.id, &active.id));
                     !reached.is_empty() && network.effective.iter().all(ours)
                 }
-            };
+            }
+        };
         let count = self
             .moving
             .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::judgement::{Known, Reaching, name};
+use super::judgement::{KnownEffects, Reaching, name};
 use super::{Change, Output, Overlap, Peering};
 use crate::people;
 
@@ -23,7 +23,7 @@ fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-pub(super) fn summary(known: &Known, output: &Output) -> String {
+pub(super) fn summary(known: &KnownEffects, output: &Output) -> String {
     let group = name(&known.group);
     let networks = people::named(NAMED, known.moving.iter().map(|network| network.name().to_owned()), ", ");
     let number = known.moving.len();
@@ -44,7 +44,7 @@ pub(super) fn summary(known: &Known, output: &Output) -> String {
     sentences.join(". ") + "."
 }
 
-fn nothing_deployed(known: &Known) -> Vec<String> {
+fn nothing_deployed(known: &KnownEffects) -> Vec<String> {
     let group = name(&known.group);
     let regions = people::named(NAMED, known.regions.iter().cloned(), ", ");
     let mut said = vec![format!(
@@ -63,7 +63,7 @@ fn nothing_deployed(known: &Known) -> Vec<String> {
     said
 }
 
-fn deployed(known: &Known, output: &Output) -> Vec<String> {
+fn deployed(known: &KnownEffects, output: &Output) -> Vec<String> {
     let mut said = Vec::new();
     let mut told: BTreeSet<(String, bool)> = BTreeSet::new();
     for reaching in known.reaching.iter().filter(|of| output.regions.contains(&of.region)) {
@@ -91,7 +91,7 @@ fn deployed(known: &Known, output: &Output) -> Vec<String> {
 }
 
 /// Describes a configuration: "hub-and-spoke 'spokes' (hub vnet-hub; members reach each other directly)".
-fn configuration(known: &Known, reaching: &Reaching) -> String {
+fn configuration(known: &KnownEffects, reaching: &Reaching) -> String {
     let across =
         if reaching.properties.across_regions(&known.group) { ", from region to region too" } else { "" };
     if !reaching.properties.has_hubs() {
@@ -108,7 +108,7 @@ fn configuration(known: &Known, reaching: &Reaching) -> String {
     format!("hub-and-spoke '{}' (hub {hubs}{more})", reaching.name())
 }
 
-fn joining(known: &Known, output: &Output) -> Vec<String> {
+fn joining(known: &KnownEffects, output: &Output) -> Vec<String> {
     let mut said = Vec::new();
     if !output.peerings_added.is_empty() {
         let ends =
@@ -187,7 +187,7 @@ fn leaving(output: &Output) -> Vec<String> {
 }
 
 /// Names the networks in regions where no configuration of this group is deployed.
-fn unreached(known: &Known) -> Option<String> {
+fn unreached(known: &KnownEffects) -> Option<String> {
     let beside: Vec<String> = known
         .moving
         .iter()
@@ -199,7 +199,7 @@ fn unreached(known: &Known) -> Option<String> {
         .then(|| format!("Nothing is deployed where these lie: {}", people::named(NAMED, beside, ", ")))
 }
 
-fn others(known: &Known) -> Option<String> {
+fn others(known: &KnownEffects) -> Option<String> {
     if known.others.is_empty() {
         return None;
     }

@@ -10,7 +10,7 @@ use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, Step, StepError};
 use super::lists::{committed, listed, members, queried, siblings};
 use super::polls;
 use super::recording::{Exchange, Session};
-use crate::avnm::{API, Found, Half, Manager, NamesManager, NamesScope};
+use crate::avnm::{API, ConnectionSide, Found, Manager, NamesManager, NamesScope};
 use crate::azure::scripted::Bench;
 use crate::kinds::arm_resource::ArmResource;
 use crate::kinds::connection_status::ConnectionStatus;
@@ -135,7 +135,8 @@ impl<'a> Conclusions<'a> {
                 all.extend(self.members_of(exchange).await);
             }
             "scopeconnections" if exchange.is_list() => {
-                let state = |item: &Found<Half<NamesScope>>| item.properties.connection_state.to_string();
+                let state =
+                    |item: &Found<ConnectionSide<NamesScope>>| item.properties.connection_state.to_string();
                 all.push(listed(exchange, "scope connections", state, connection_state).await);
             }
             "scopeconnections" => {
@@ -145,7 +146,8 @@ impl<'a> Conclusions<'a> {
                 all.extend(self.without_consent(exchange).await);
             }
             "networkmanagerconnections" if exchange.is_list() => {
-                let state = |item: &Found<Half<NamesManager>>| item.properties.connection_state.to_string();
+                let state =
+                    |item: &Found<ConnectionSide<NamesManager>>| item.properties.connection_state.to_string();
                 all.push(listed(exchange, "network manager connections", state, connection_state).await);
                 all.extend(siblings(exchange).await);
             }

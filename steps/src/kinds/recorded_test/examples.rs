@@ -10,14 +10,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use twinspan_engine::{AttemptLog, Observed, Phase, Step, StepError};
 
-use crate::avnm::{API, Found, Group, Half, Manager, Member, NamesManager, NamesScope};
+use crate::avnm::{API, ConnectionSide, Found, Group, Manager, Member, NamesManager, NamesScope};
 use crate::azure::scripted::Bench;
 use crate::hierarchy;
 use crate::ids::ConnectionScope;
 use crate::kinds::resource_provider::ResourceProvider;
 use crate::kinds::virtual_networks::VirtualNetworks;
 use crate::kinds::wire_test::Attempt;
-use crate::rights::{Permission, RoleAssignment, RoleDefinition};
+use crate::permissions::{GrantedActions, RoleAssignment, RoleDefinition};
 
 /// Examples by the prefix of their file name, and how each is read. Longest prefixes first.
 const READ: [(&str, Reader); 15] = [
@@ -31,8 +31,8 @@ const READ: [(&str, Reader); 15] = [
     ("NetworkManagerPut", Reader::Manager),
     ("RoleAssignments_", Reader::Assignment),
     ("GetRoleDefinition", Reader::Definition),
-    ("GetPermissions", Reader::Permission),
-    ("GetResourcePermissions", Reader::Permission),
+    ("GetPermissions", Reader::GrantedActions),
+    ("GetResourcePermissions", Reader::GrantedActions),
     ("GetManagementGroup", Reader::ManagementGroup),
     ("GetSubscription.", Reader::Subscription),
     ("GetProvider.", Reader::Provider),
@@ -47,7 +47,7 @@ enum Reader {
     Manager,
     ManagerHalf,
     Member,
-    Permission,
+    GrantedActions,
     Provider,
     ScopeHalf,
     Subscription,
@@ -187,7 +187,7 @@ impl Reader {
             Reader::Manager => "network managers",
             Reader::ManagerHalf => "network manager connections",
             Reader::Member => "static members",
-            Reader::Permission => "permissions",
+            Reader::GrantedActions => "permissions",
             Reader::Provider => "resource providers",
             Reader::ScopeHalf => "scope connections",
             Reader::Subscription => "subscriptions",
@@ -267,7 +267,7 @@ impl Reader {
                             at(item, "/properties/connectionState")
                         )
                     },
-                    |found: &Found<Half<NamesManager>>| {
+                    |found: &Found<ConnectionSide<NamesManager>>| {
                         let half = &found.properties;
                         format!("{} {}", half.names.network_manager_id, half.connection_state)
                     },
@@ -286,11 +286,11 @@ impl Reader {
                 )
                 .await
             }
-            Reader::Permission => {
+            Reader::GrantedActions => {
                 items(
                     body,
                     |item| format!("{} {}", item["actions"], item["notActions"]),
-                    |found: &Permission| format!("{} {}", json!(found.actions), json!(found.not_actions)),
+                    |found: &GrantedActions| format!("{} {}", json!(found.actions), json!(found.not_actions)),
                 )
                 .await
             }
@@ -305,7 +305,7 @@ impl Reader {
                             at(item, "/properties/connectionState")
                         )
                     },
-                    |found: &Found<Half<NamesScope>>| {
+                    |found: &Found<ConnectionSide<NamesScope>>| {
                         let half = &found.properties;
                         format!(
                             "{} {} {}",

@@ -16,10 +16,10 @@ use crate::step::Identity;
 
 /// In which elements a step lies, outermost first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Place(Vec<(NodeId, String, Value)>);
+pub(crate) struct Elements(Vec<(NodeId, String, Value)>);
 
-impl Place {
-    pub(super) fn inside(&self, node: NodeId, key: String, value: Value) -> Place {
+impl Elements {
+    pub(super) fn inside(&self, node: NodeId, key: String, value: Value) -> Elements {
         let mut inner = self.clone();
         inner.0.push((node, key, value));
         inner
@@ -44,12 +44,12 @@ impl Place {
         of.next().map(|(_, (_, key, value))| (key.as_str(), value))
     }
 
-    pub(super) fn outermost(&self, depth: usize) -> Place {
-        Place(self.0.iter().take(depth).cloned().collect())
+    pub(super) fn outermost(&self, depth: usize) -> Elements {
+        Elements(self.0.iter().take(depth).cloned().collect())
     }
 
     /// Around the innermost element.
-    pub(super) fn outside(&self) -> Place {
+    pub(super) fn outside(&self) -> Elements {
         self.outermost(self.0.len().saturating_sub(1))
     }
 
@@ -81,13 +81,13 @@ pub(super) struct Outputs {
 
 impl Outputs {
     /// Of a step that is done.
-    pub(super) fn read(place: &Place, step: StepKey, fields: Map<String, Value>) -> Self {
+    pub(super) fn read(place: &Elements, step: StepKey, fields: Map<String, Value>) -> Self {
         Outputs::foretold(place, step, fields, None, BTreeSet::new())
     }
 
     /// Of a step that is still to be done.
     pub(super) fn foretold(
-        place: &Place,
+        place: &Elements,
         step: StepKey,
         fields: Map<String, Value>,
         actor: Option<Identity>,
@@ -98,7 +98,7 @@ impl Outputs {
 }
 
 /// What is known of the steps looked at so far.
-pub(super) struct Known {
+pub(super) struct KnownOutputs {
     run: String,
     outputs: BTreeMap<NodeId, Vec<Outputs>>,
     /// Stand-in of each hole, and the output that it stands for.
@@ -106,10 +106,10 @@ pub(super) struct Known {
     variables: RefCell<BTreeSet<Variable>>,
 }
 
-impl Known {
+impl KnownOutputs {
     pub(super) fn new(run: RunId) -> Self {
         let (holes, variables) = (RefCell::default(), RefCell::default());
-        Known { run: run.to_string(), outputs: BTreeMap::new(), holes, variables }
+        KnownOutputs { run: run.to_string(), outputs: BTreeMap::new(), holes, variables }
     }
 
     pub(super) fn add(&mut self, node: NodeId, outputs: Outputs) {
@@ -136,8 +136,8 @@ impl Known {
 /// Reads for one step, as whoever does it.
 pub(super) struct Reader<'a> {
     state: &'a RunState,
-    known: &'a Known,
-    place: &'a Place,
+    known: &'a KnownOutputs,
+    place: &'a Elements,
     actor: Option<&'a Identity>,
     met_a_hole: Cell<bool>,
 }
@@ -145,8 +145,8 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(
         state: &'a RunState,
-        known: &'a Known,
-        place: &'a Place,
+        known: &'a KnownOutputs,
+        place: &'a Elements,
         actor: Option<&'a Identity>,
     ) -> Self {
         Reader { state, known, place, actor, met_a_hole: Cell::new(false) }

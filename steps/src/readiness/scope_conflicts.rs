@@ -9,7 +9,9 @@ use twinspan_engine::{Identity, StepError};
 
 use super::giving::blade;
 use super::{Asked, Asker, Attempt, SignIn, side_by_side, tenant_of};
-use crate::avnm::{API, ConnectionState, Found, Half, Manager, NamesManager, or_default, same_path};
+use crate::avnm::{
+    API, ConnectionSide, ConnectionState, Found, Manager, NamesManager, or_default, same_path,
+};
 use crate::hierarchy;
 use crate::ids::{ConnectionScope, NetworkManagers, ResourceId};
 use crate::kinds::CONNECTS;
@@ -19,7 +21,7 @@ const MOST: usize = 25;
 
 /// The scope conflicts of one scope that the plan connects.
 #[derive(Clone, Debug)]
-pub struct Rivals {
+pub struct ScopeConflicts {
     /// The step that connects it.
     pub step: String,
     /// The identity that carries out the step.
@@ -27,7 +29,7 @@ pub struct Rivals {
     /// The scope.
     pub scope: ConnectionScope,
     /// Other network managers that manage it or have a pending connection to it.
-    pub found: Vec<Rival>,
+    pub found: Vec<ConflictingManager>,
     /// What was checked.
     pub looked: Vec<String>,
     /// What could not be checked, and why.
@@ -36,7 +38,7 @@ pub struct Rivals {
 
 /// Another network manager that manages the scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Rival {
+pub struct ConflictingManager {
     /// Id of the network manager.
     pub network_manager: String,
     /// How it manages the scope: the name of its connection, or its own scope.
@@ -84,7 +86,7 @@ pub(super) async fn look(
     asker: &Asker,
     steps: &[Asked],
     sign_ins: &[SignIn],
-) -> Result<(Vec<Rivals>, usize), StepError> {
+) -> Result<(Vec<ScopeConflicts>, usize), StepError> {
     let wanted = steps.iter().filter(|step| step.open && step.kind == CONNECTS).filter_map(|step| {
         let params = step.params.clone().unwrap_or(Value::Null);
         let connection = Connection::deserialize(params).ok()?;
@@ -104,7 +106,7 @@ pub(super) async fn look(
         let asker = asker.clone();
         async move {
             let tenant = tenant_of(&own).to_owned();
-            let rivals = Rivals {
+            let scope_conflicts = ScopeConflicts {
                 step,
                 scope: connection.scope.clone(),
                 identity: own,
@@ -112,36 +114,36 @@ pub(super) async fn look(
                 looked: Vec::new(),
                 not_looked: Vec::new(),
             };
-            let mut look = Look { asker, who, wanted: connection, rivals, reads: 0 };
+            let mut look = ConflictReader { asker, who, wanted: connection, scope_conflicts, reads: 0 };
             if look.who.is_empty() {
-                look.rivals
+                look.scope_conflicts
                     .not_looked
                     .push(format!("everything, because no identity of tenant {tenant} can sign in"));
-                return (look.rivals, 0);
+                return (look.scope_conflicts, 0);
             }
             let scope = look.wanted.scope.clone();
             look.connections(&scope).await;
             look.managers().await;
             look.above(&tenant).await;
-            (look.rivals, look.reads)
+            (look.scope_conflicts, look.reads)
         }
     });
     let asked = asked.await?;
     let reads = asked.iter().map(|(_, reads)| reads).sum();
-    Ok((asked.into_iter().map(|(rivals, _)| rivals).collect(), reads))
+    Ok((asked.into_iter().map(|(scope_conflicts, _)| scope_conflicts).collect(), reads))
 }
 
 /// The check of one scope.
-struct Look {
+struct ConflictReader {
     asker: Asker,
     /// The identities that may read, in the order in which they are tried.
     who: Vec<Identity>,
     wanted: Connection,
-    rivals: Rivals,
+    scope_conflicts: ScopeConflicts,
     reads: usize,
 }
 
-impl Look {
+impl ConflictReader {
     /// Reads a list with the first identity that is allowed to; otherwise returns the last refusal.
     async fn list<T: DeserializeOwned>(&mut self, path: &str, api: &str) -> Result<Vec<T>, String> {
         let mut refused = String::new();
@@ -171,13 +173,15 @@ impl Look {
     /// Finds connections of other network managers on `on`, which is the scope itself or a management group above it.
     async fn connections(&mut self, on: &ConnectionScope) {
         let path = format!("{}/providers/Microsoft.Network/networkManagerConnections", on.path());
-        match self.list::<Found<Half<NamesManager>>>(&path, API).await {
+        match self.list::<Found<ConnectionSide<NamesManager>>>(&path, API).await {
             Ok(all) => {
-                self.rivals.looked.push(format!("connections on {}", on.words()));
-                let found = all.into_iter().filter_map(|found| rival(&self.wanted, on, found));
-                self.rivals.found.extend(found);
+                self.scope_conflicts.looked.push(format!("connections on {}", on.words()));
+                let found = all.into_iter().filter_map(|found| conflicting_manager(&self.wanted, on, found));
+                self.scope_conflicts.found.extend(found);
             }
-            Err(why) => self.rivals.not_looked.push(format!("connections on {} ({why})", on.words())),
+            Err(why) => {
+                self.scope_conflicts.not_looked.push(format!("connections on {} ({why})", on.words()))
+            }
         }
     }
 
@@ -188,7 +192,9 @@ impl Look {
             match self.below(&scope).await {
                 Ok(below) => below.into_iter().filter(|below| !below.is_management_group()).collect(),
                 Err(why) => {
-                    self.rivals.not_looked.push(format!("network managers in {} ({why})", scope.words()));
+                    self.scope_conflicts
+                        .not_looked
+                        .push(format!("network managers in {} ({why})", scope.words()));
                     return;
                 }
             }
@@ -197,18 +203,18 @@ impl Look {
         };
         if let Some(left) = parts.len().checked_sub(MOST).filter(|left| *left > 0) {
             let words = format!("network managers in {left} more subscriptions of {}", scope.words());
-            self.rivals.not_looked.push(words);
+            self.scope_conflicts.not_looked.push(words);
         }
         for subscription in parts.iter().take(MOST) {
             let path = format!("{}/providers/Microsoft.Network/networkManagers", subscription.path());
             let words = format!("network managers in {}", subscription.words());
             match self.list::<Listed>(&path, API).await {
                 Ok(all) => {
-                    self.rivals.looked.push(words);
+                    self.scope_conflicts.looked.push(words);
                     let found = all.into_iter().filter_map(|listed| holding(&self.wanted, &parts, listed));
-                    self.rivals.found.extend(found);
+                    self.scope_conflicts.found.extend(found);
                 }
-                Err(why) => self.rivals.not_looked.push(format!("{words} ({why})")),
+                Err(why) => self.scope_conflicts.not_looked.push(format!("{words} ({why})")),
             }
         }
     }
@@ -252,10 +258,10 @@ impl Look {
                 "no identity of the plan can list all management groups of the tenant".to_owned()
             });
             let words = format!("connections on management groups above it that are not listed ({why})");
-            self.rivals.not_looked.push(words);
+            self.scope_conflicts.not_looked.push(words);
         }
         if let Some(left) = seen.len().checked_sub(MOST).filter(|left| *left > 0) {
-            self.rivals
+            self.scope_conflicts
                 .not_looked
                 .push(format!("connections on {left} more management groups, if they contain it"));
         }
@@ -267,7 +273,7 @@ impl Look {
                 Ok(_) => {}
                 Err(why) => {
                     let words = format!("connections on {}, if it contains the scope ({why})", group.words());
-                    self.rivals.not_looked.push(words);
+                    self.scope_conflicts.not_looked.push(words);
                 }
             }
         }
@@ -275,7 +281,11 @@ impl Look {
 }
 
 /// The conflict that a connection on `on` means for the plan's connection, if any.
-fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManager>>) -> Option<Rival> {
+fn conflicting_manager(
+    wanted: &Connection,
+    on: &ConnectionScope,
+    found: Found<ConnectionSide<NamesManager>>,
+) -> Option<ConflictingManager> {
     let manager = found.properties.names.network_manager_id;
     if manager.is_empty() || same_path(&manager, wanted.network_manager.path()) {
         return None;
@@ -296,7 +306,7 @@ fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManag
     };
     let connection =
         format!("{}/providers/Microsoft.Network/networkManagerConnections/{}", on.path(), found.name);
-    Some(Rival {
+    Some(ConflictingManager {
         owner: owner(&manager),
         through: format!("network manager connection {}{place}", found.name),
         command: format!(
@@ -325,7 +335,7 @@ fn rival(wanted: &Connection, on: &ConnectionScope, found: Found<Half<NamesManag
 }
 
 /// The conflict with a network manager whose own scope contains the plan's scope, or a part of it, if any.
-fn holding(wanted: &Connection, parts: &[ConnectionScope], listed: Listed) -> Option<Rival> {
+fn holding(wanted: &Connection, parts: &[ConnectionScope], listed: Listed) -> Option<ConflictingManager> {
     if same_path(&listed.id, wanted.network_manager.path()) {
         return None;
     }
@@ -337,7 +347,7 @@ fn holding(wanted: &Connection, parts: &[ConnectionScope], listed: Listed) -> Op
         return None;
     }
     let with = listed.properties.network_manager_scope_accesses.join(", ");
-    Some(Rival {
+    Some(ConflictingManager {
         owner: owner(&listed.id),
         command: format!(
             "az rest --method get --url {} --query properties.networkManagerScopes",
@@ -390,21 +400,21 @@ mod tests {
     const SUBSCRIPTION: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
     const GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
 
-    async fn looked(bench: &Bench, scope: &str) -> Rivals {
+    async fn looked(bench: &Bench, scope: &str) -> ScopeConflicts {
         let step = Asked {
             step: StepKey::from("connect"),
             kind: CONNECTS.to_owned(),
             identities: vec![bench.target.clone()],
             others: Vec::new(),
             params: Some(json!({ "scope": scope, "network_manager": MANAGER })),
-            rights: Vec::new(),
+            permissions: Vec::new(),
             open: true,
         };
         let now = "2026-11-25T09:00:00Z".parse().unwrap();
         let clock: std::sync::Arc<dyn Clock> = std::sync::Arc::new(VirtualClock::new(now));
         let ready = readiness::look(&bench.azure, &clock, RunId(uuid::Uuid::nil()), &[step]).await.unwrap();
         assert!(bench.script.requests().iter().all(|request| request.verb == "GET"));
-        ready.rivals.into_iter().next().unwrap()
+        ready.scope_conflicts.into_iter().next().unwrap()
     }
 
     fn list(of: &[Value]) -> Value {
@@ -442,14 +452,17 @@ mod tests {
                 &list(&[named(&SUBSCRIPTION.to_uppercase().replace("/SUBSCRIPTIONS/", "/subscriptions/"))]),
             )
             .answer(200, &list(&[connection(&other)]));
-        let rivals = looked(&bench, SUBSCRIPTION).await;
-        assert_eq!(rivals.not_looked, Vec::<String>::new());
-        let [rival] = rivals.found.as_slice() else { panic!("{rivals:#?}") };
-        assert_eq!(rival.network_manager, other);
-        assert!(rival.through.contains("on management group mg-fabrikam, which contains it"), "{rival:#?}");
+        let scope_conflicts = looked(&bench, SUBSCRIPTION).await;
+        assert_eq!(scope_conflicts.not_looked, Vec::<String>::new());
+        let [conflicting_manager] = scope_conflicts.found.as_slice() else { panic!("{scope_conflicts:#?}") };
+        assert_eq!(conflicting_manager.network_manager, other);
+        assert!(
+            conflicting_manager.through.contains("on management group mg-fabrikam, which contains it"),
+            "{conflicting_manager:#?}"
+        );
         let id = format!("{GROUP}/providers/Microsoft.Network/networkManagerConnections/theirs");
-        assert_eq!(rival.connection, Some(id));
-        assert_eq!(rivals.looked.len(), 4, "{rivals:#?}");
+        assert_eq!(conflicting_manager.connection, Some(id));
+        assert_eq!(scope_conflicts.looked.len(), 4, "{scope_conflicts:#?}");
     }
 
     #[tokio::test]
@@ -460,15 +473,17 @@ mod tests {
         nothing_on_it(&bench);
         bench.script.answer(200, &list(&[named(GROUP)])).answer(200, &list(&[named(SUBSCRIPTION)]));
         bench.script.answer(403, &forbidden);
-        let rivals = looked(&bench, SUBSCRIPTION).await;
-        let [hierarchy, group] = rivals.not_looked.as_slice() else { panic!("{rivals:#?}") };
+        let scope_conflicts = looked(&bench, SUBSCRIPTION).await;
+        let [hierarchy, group] = scope_conflicts.not_looked.as_slice() else {
+            panic!("{scope_conflicts:#?}")
+        };
         assert!(hierarchy.contains("no identity of the plan can list all management groups"), "{hierarchy}");
         assert!(group.starts_with("connections on management group mg-fabrikam ("), "{group}");
         let bench = Bench::new();
         nothing_on_it(&bench);
         bench.script.answer(403, &forbidden);
-        let rivals = looked(&bench, SUBSCRIPTION).await;
-        assert_eq!(rivals.not_looked.len(), 1, "{rivals:#?}");
+        let scope_conflicts = looked(&bench, SUBSCRIPTION).await;
+        assert_eq!(scope_conflicts.not_looked.len(), 1, "{scope_conflicts:#?}");
     }
 
     #[tokio::test]
@@ -496,8 +511,12 @@ mod tests {
             .answer(200, &list(&[named(&root), named(GROUP)]))
             .answer(200, &list(&[named(GROUP)]))
             .answer(200, &list(&[]));
-        let rivals = looked(&bench, GROUP).await;
-        let through: Vec<&str> = rivals.found.iter().map(|rival| rival.through.as_str()).collect();
+        let scope_conflicts = looked(&bench, GROUP).await;
+        let through: Vec<&str> = scope_conflicts
+            .found
+            .iter()
+            .map(|conflicting_manager| conflicting_manager.through.as_str())
+            .collect();
         assert_eq!(
             through,
             [
@@ -505,12 +524,14 @@ mod tests {
                 "its own scope (Connectivity)"
             ]
         );
-        assert_eq!(rivals.not_looked, Vec::<String>::new());
+        assert_eq!(scope_conflicts.not_looked, Vec::<String>::new());
         // If the contents cannot be listed, the report says so.
         let bench = Bench::new();
         let forbidden = json!({ "error": { "code": "AuthorizationFailed", "message": "no" } });
         bench.script.answer(200, &list(&[])).answer(403, &forbidden).answer(403, &forbidden);
-        let rivals = looked(&bench, GROUP).await;
-        assert!(rivals.not_looked[0].starts_with("network managers in management group mg-fabrikam ("));
+        let scope_conflicts = looked(&bench, GROUP).await;
+        assert!(
+            scope_conflicts.not_looked[0].starts_with("network managers in management group mg-fabrikam (")
+        );
     }
 }

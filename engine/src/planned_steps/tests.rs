@@ -12,9 +12,9 @@ use crate::clock::VirtualClock;
 use crate::driver::trial::{compiled, noon, plan_of};
 use crate::event::{Event, RunStarted, StepEvent};
 use crate::failure::StepError;
-use crate::foresight::{Foreseen, Outlook, foresee};
-use crate::hand_over::{Act, Find, HandOver, Make, Request, Task, Variable};
+use crate::hand_over::{Act, Create, Find, HandOver, Request, Task, Variable};
 use crate::ids::{RunId, Seq};
+use crate::planned_steps::{PlannedStep, PlannedTask, foresee};
 use crate::registry::Registry;
 use crate::signal::Actor;
 use crate::state::{RunState, fold};
@@ -47,7 +47,7 @@ impl Step for Numbered {
     const KIND: &'static str = "numbered";
     const SUMMARY: &'static str = "Make a thing with a number";
     const EFFECT: EffectClass = EffectClass::PostWithProbe;
-    const SETTLE: Duration = Duration::ZERO;
+    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
     type Params = Params;
     type Output = Output;
@@ -79,7 +79,7 @@ impl Step for Numbered {
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
         let number = Variable::of(cx, "number", format!("number of {}", params.name), None);
         let path = format!("/things/{}", params.name);
-        let make = Make {
+        let make = Create {
             look: vec![(Request::default(), Find::default())],
             write: Request {
                 path: path.clone(),
@@ -92,7 +92,7 @@ impl Step for Numbered {
             there: &[],
         };
         Ok(HandOver {
-            task: Some(Task { acts: vec![Act::Make(make)], ..Task::default() }),
+            task: Some(Task { acts: vec![Act::Create(make)], ..Task::default() }),
             outputs: BTreeMap::from([("number", json!(number.stand_in)), ("path", json!(path))]),
             ..HandOver::default()
         })
@@ -136,9 +136,9 @@ impl Ahead {
         let seen = foresee(&self.state, &self.registry, &VirtualClock::new(noon()));
         let variables: Vec<Variable> =
             seen.iter().filter_map(|step| Some(made(step)?.yields.clone()?.0)).collect();
-        let words = |step: &Foreseen| match &step.outlook {
-            Outlook::NotYet(why) => why.clone(),
-            Outlook::Known(_) => {
+        let words = |step: &PlannedStep| match &step.planned_task {
+            PlannedTask::NotYet(why) => why.clone(),
+            PlannedTask::Known(_) => {
                 let make = made(step).unwrap();
                 let text = format!("{} {}", make.write.path, make.write.body.as_ref().unwrap()["other"]);
                 variables.iter().fold(text, |text, variable| {
@@ -150,10 +150,10 @@ impl Ahead {
     }
 }
 
-fn made(step: &Foreseen) -> Option<&Make> {
-    let Outlook::Known(said) = &step.outlook else { return None };
+fn made(step: &PlannedStep) -> Option<&Create> {
+    let PlannedTask::Known(said) = &step.planned_task else { return None };
     match said.task.as_ref()?.acts.first()? {
-        Act::Make(make) => Some(make),
+        Act::Create(make) => Some(make),
         _ => None,
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use twinspan_plans::{EffectClass, Ensure};
 
-use super::Standing;
+use super::DriftState;
 use crate::event::Outcome;
 use crate::ids::StepKey;
-use crate::signal::{Choice, Mend};
+use crate::signal::{Choice, Repair};
 use crate::state::item::ItemId;
 use crate::state::{Goal, RunState, StepState};
 
@@ -27,7 +27,7 @@ fn refused<T>(what: String, hint: &str) -> Result<T, NotRepairable> {
 
 /// The steps that a repair of `step` includes, in the order of the plan; empty: the step and its needs are in sync. Based on
 /// the last recorded verification.
-pub fn mends(state: &RunState, step: &StepKey) -> Result<Vec<Mend>, NotRepairable> {
+pub fn repairs(state: &RunState, step: &StepKey) -> Result<Vec<Repair>, NotRepairable> {
     may_be_repaired(state)?;
     let Some(asked) = state.lookup(step).filter(|id| state.item(*id).step().is_some()) else {
         return refused(format!("the run has no step {step}"), "`show` lists its steps");
@@ -48,8 +48,8 @@ pub fn mends(state: &RunState, step: &StepKey) -> Result<Vec<Mend>, NotRepairabl
             };
         }
     }
-    let mends = state.levels().into_iter().flatten().filter(|id| chosen.contains(id));
-    Ok(mends.map(|id| Mend { step: state.item(id).key.clone(), choice: choice(state, id) }).collect())
+    let repairs = state.levels().into_iter().flatten().filter(|id| chosen.contains(id));
+    Ok(repairs.map(|id| Repair { step: state.item(id).key.clone(), choice: choice(state, id) }).collect())
 }
 
 /// Checks whether the run can go forward.
@@ -139,17 +139,20 @@ fn choice(state: &RunState, id: ItemId) -> Option<Choice> {
         .step()
         .is_none_or(|step| step.effect == EffectClass::Read || step.ensure == Ensure::Absent);
     let record = item.step()?;
-    match record.standing.as_ref().map(|(_, standing)| standing) {
+    match record.drift.as_ref().map(|(_, drift)| drift) {
         _ if reads => None,
         // Never proven: the resource that this run sent exists, and does not recover.
         None if matches!(record.state, StepState::NeedsDecision { .. }) && record.ownership.owed => {
             Some(Choice::Recreate)
         }
-        Some(Standing::Broken { .. }) => Some(Choice::Recreate),
-        Some(Standing::Changed { .. }) => Some(Choice::Overwrite),
+        Some(DriftState::Broken { .. }) => Some(Choice::Recreate),
+        Some(DriftState::Drifted { .. }) => Some(Choice::Overwrite),
         // It belongs to another run: after the probe, a person decides.
         Some(
-            Standing::Taken { .. } | Standing::Same | Standing::Vanished { .. } | Standing::Unreadable { .. },
+            DriftState::OwnedByAnotherRun { .. }
+            | DriftState::InSync
+            | DriftState::Missing { .. }
+            | DriftState::Unreadable { .. },
         )
         | None => None,
     }

@@ -19,7 +19,7 @@ const READINGS: u32 = 5;
 
 /// The kind of file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum FileState {
     /// None: a journal can be created there.
     New,
     /// A journal, of any version.
@@ -102,7 +102,7 @@ struct MainFile {
 }
 
 /// Examines the files at `path`.
-pub(crate) fn examine(path: &Path) -> Result<(Standing, Option<Loss>), BackendError> {
+pub(crate) fn examine(path: &Path) -> Result<(FileState, Option<Loss>), BackendError> {
     let (record, log_path) = (side_record::read(path), log_of(path));
     let log = |owner: Option<&[u8]>| log_check::check(&log_path, owner).map_err(place::not_writable);
     let empty = match std::fs::metadata(path) {
@@ -116,11 +116,11 @@ pub(crate) fn examine(path: &Path) -> Result<(Standing, Option<Loss>), BackendEr
             (None, Log::Missing | Log::Empty) => None,
             (None, _) => Some(Loss::OrphanLog),
         };
-        return Ok((Standing::New, loss));
+        return Ok((FileState::New, loss));
     }
-    let Some(main) = main_file(path)? else { return Ok((Standing::Ours, None)) };
+    let Some(main) = main_file(path)? else { return Ok((FileState::Ours, None)) };
     if let Some(was) = record.filter(|stated| stated.journal != main.journal) {
-        return Ok((Standing::Ours, Some(Loss::Replaced { was, found: main.journal })));
+        return Ok((FileState::Ours, Some(Loss::Replaced { was, found: main.journal })));
     }
     let loss = match log(Some(main.journal.as_bytes()))? {
         Log::Missing if main.open && main.commits == main.based => Some(Loss::LogMissing),
@@ -128,7 +128,7 @@ pub(crate) fn examine(path: &Path) -> Result<(Standing, Option<Loss>), BackendEr
         Log::Damaged { after } => Some(Loss::LogDamaged { after }),
         Log::Missing | Log::Empty | Log::Whole => None,
     };
-    Ok((Standing::Ours, loss))
+    Ok((FileState::Ours, loss))
 }
 
 /// The loss that the side record, read before the journal, proves.

@@ -21,20 +21,20 @@ use crate::decide::limits::TIMEOUT;
 use crate::failure::StepError;
 use crate::hand_over::{Act, HandOver, Variable, any_text};
 use crate::ids::{RunId, StepKey};
+use crate::permission::Permission;
 use crate::registry::Registry;
-use crate::right::Right;
 use crate::state::item::Role;
 use crate::state::scope::identity_of;
 use crate::state::{RunState, StepState};
 use crate::step::{AttemptLog, Identity, Phase, StepCx};
 use crate::wait::Wait;
 
-pub(crate) use reading::Place;
-use reading::{Known, Outputs, Reader};
+pub(crate) use reading::Elements;
+use reading::{KnownOutputs, Outputs, Reader};
 
 /// A step that is not done.
 #[derive(Clone, Debug)]
-pub struct Foreseen {
+pub struct PlannedStep {
     /// The step; a `for_each` whose elements are not known yet counts as one.
     pub key: StepKey,
     /// Its place in the plan.
@@ -44,12 +44,12 @@ pub struct Foreseen {
     /// What has to be done before it, and is not.
     pub after: Vec<StepKey>,
     /// What there is to say of it.
-    pub outlook: Outlook,
+    pub planned_task: PlannedTask,
 }
 
 /// What there is to say of a step that is not done.
 #[derive(Clone, Debug)]
-pub enum Outlook {
+pub enum PlannedTask {
     /// Its parameters are known, but for variables.
     Known(Box<HandOver>),
     /// It cannot be said yet, and why.
@@ -58,11 +58,11 @@ pub enum Outlook {
 
 /// A step, seen from before the run.
 #[derive(Clone, Debug)]
-pub(crate) struct Sight {
+pub(crate) struct StepOutline {
     pub(crate) key: StepKey,
     pub(crate) node: NodeId,
     /// In which elements it lies; less than the plan says where those are not known.
-    pub(crate) place: Place,
+    pub(crate) place: Elements,
     pub(crate) identities: Vec<Identity>,
     /// The plan's other identities that a step here could act as.
     pub(crate) others: Vec<Identity>,
@@ -72,10 +72,10 @@ pub(crate) struct Sight {
     /// With what it acts; `None`: part of it is known only when a step before it is done.
     pub(crate) params: Option<Value>,
     /// What whoever acts has to be allowed to do.
-    pub(crate) rights: Vec<Right>,
-    pub(crate) outlook: Outlook,
+    pub(crate) permissions: Vec<Permission>,
+    pub(crate) planned_task: PlannedTask,
     /// For whom it will wait, whatever is not known yet.
-    pub(crate) foreseen: Option<Wait>,
+    pub(crate) planned_steps: Option<Wait>,
     pub(crate) needs: Vec<NeedOf>,
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct Glance {
 pub(crate) type Glances = BTreeMap<StepKey, Glance>;
 
 /// Every step that is not done, in an order in which they can be done.
-pub fn foresee(state: &RunState, registry: &Registry, clock: &dyn Clock) -> Vec<Foreseen> {
+pub fn foresee(state: &RunState, registry: &Registry, clock: &dyn Clock) -> Vec<PlannedStep> {
     let (sights, _) = sights(state, registry, clock, &Glances::new(), false);
     let ahead = sights.into_iter().filter(|sight| sight.applies).map(|sight| {
         // An element that the run does not have yet waits for what its collection waits for.
@@ -110,12 +110,12 @@ pub fn foresee(state: &RunState, registry: &Registry, clock: &dyn Clock) -> Vec<
             None => sight.place.outside().key(state.plan(), sight.node),
         };
         let waits_for = |item: crate::state::ItemView<'_>| item.waits_for().into_iter().cloned().collect();
-        Foreseen {
+        PlannedStep {
             after: state.find(&of).map(waits_for).unwrap_or_default(),
             key: sight.key,
             node: sight.node,
             identities: sight.identities,
-            outlook: sight.outlook,
+            planned_task: sight.planned_task,
         }
     });
     ahead.collect()
@@ -129,10 +129,10 @@ pub(crate) fn sights(
     clock: &dyn Clock,
     glances: &Glances,
     cancelled: bool,
-) -> (Vec<Sight>, Vec<Variable>) {
+) -> (Vec<StepOutline>, Vec<Variable>) {
     let plan = std::sync::Arc::clone(state.plan());
     let Some(run) = state.run() else { return (Vec::new(), Vec::new()) };
-    let (known, steps) = (Known::new(run), Vec::new());
+    let (known, steps) = (KnownOutputs::new(run), Vec::new());
     let mut ahead = Ahead { state, plan: &plan, registry, clock, run, glances, cancelled, known, steps };
     for node in order::ordered(&plan) {
         if let Some(step) = plan.node(node).step() {
@@ -151,22 +151,28 @@ struct Ahead<'a> {
     run: RunId,
     glances: &'a Glances,
     cancelled: bool,
-    known: Known,
-    steps: Vec<Sight>,
+    known: KnownOutputs,
+    steps: Vec<StepOutline>,
 }
 
 /// With what a step acts, and what there is to say of it.
 struct Call {
     auxiliary: Option<Identity>,
     params: Option<Value>,
-    rights: Vec<Right>,
-    outlook: Outlook,
-    foreseen: Option<Wait>,
+    permissions: Vec<Permission>,
+    planned_task: PlannedTask,
+    planned_steps: Option<Wait>,
 }
 
 impl Call {
     fn not_yet(auxiliary: Option<Identity>, why: String) -> Self {
-        Call { auxiliary, params: None, rights: Vec::new(), outlook: Outlook::NotYet(why), foreseen: None }
+        Call {
+            auxiliary,
+            params: None,
+            permissions: Vec::new(),
+            planned_task: PlannedTask::NotYet(why),
+            planned_steps: None,
+        }
     }
 }
 
@@ -180,7 +186,7 @@ impl Ahead<'_> {
             match place {
                 Ok(place) => self.instance(node, step, &place),
                 Err((key, why)) => {
-                    let place = Place::default();
+                    let place = Elements::default();
                     let identities = self.identities(step, &place);
                     let call = Call::not_yet(None, why);
                     self.push(node, key, place, identities, call);
@@ -190,10 +196,10 @@ impl Ahead<'_> {
     }
 
     /// Where the step has instances: one place, or one for each element of what is around it and of itself.
-    fn places(&self, node: NodeId) -> Vec<Result<Place, Closed>> {
-        let mut places = vec![Ok(Place::default())];
+    fn places(&self, node: NodeId) -> Vec<Result<Elements, Closed>> {
+        let mut places = vec![Ok(Elements::default())];
         for scope in self.plan.scopes(node) {
-            let inside = |place: Result<Place, Closed>| match place {
+            let inside = |place: Result<Elements, Closed>| match place {
                 Ok(place) => self.elements(scope, &place),
                 closed => vec![closed],
             };
@@ -202,7 +208,7 @@ impl Ahead<'_> {
         places
     }
 
-    fn elements(&self, node: NodeId, around: &Place) -> Vec<Result<Place, Closed>> {
+    fn elements(&self, node: NodeId, around: &Elements) -> Vec<Result<Elements, Closed>> {
         let key = around.key(self.plan, node);
         let known = match self.state.lookup(&key).map(|id| &self.state.item(id).role) {
             Some(Role::Collection(collection)) => &collection.instances,
@@ -227,7 +233,7 @@ impl Ahead<'_> {
         elements.into_iter().map(|(name, value)| Ok(around.inside(node, name, value))).collect()
     }
 
-    fn instance(&mut self, node: NodeId, step: &StepDef, place: &Place) {
+    fn instance(&mut self, node: NodeId, step: &StepDef, place: &Elements) {
         let key = place.key(self.plan, node);
         let item = self.state.find(&key);
         match item.and_then(|item| item.state()) {
@@ -263,7 +269,7 @@ impl Ahead<'_> {
         }
         let mut fields = Map::new();
         let mut sets = BTreeSet::new();
-        if let Outlook::Known(said) = &call.outlook {
+        if let PlannedTask::Known(said) = &call.planned_task {
             fields.extend(said.outputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
             sets = set_by(said);
         }
@@ -282,12 +288,12 @@ impl Ahead<'_> {
         self.push(node, key, place.clone(), identities, call);
     }
 
-    fn push(&mut self, node: NodeId, key: StepKey, place: Place, identities: Vec<Identity>, call: Call) {
+    fn push(&mut self, node: NodeId, key: StepKey, place: Elements, identities: Vec<Identity>, call: Call) {
         let others = self.others(node, &place, &identities);
         let needs = self.needs(node, &place, identities.first());
-        let Call { auxiliary, params, rights, outlook, foreseen } = call;
+        let Call { auxiliary, params, permissions, planned_task, planned_steps } = call;
         let applies = true;
-        let sight = Sight {
+        let sight = StepOutline {
             key,
             node,
             place,
@@ -296,9 +302,9 @@ impl Ahead<'_> {
             auxiliary,
             applies,
             params,
-            rights,
-            outlook,
-            foreseen,
+            permissions,
+            planned_task,
+            planned_steps,
             needs,
         };
         self.steps.push(sight);
@@ -311,7 +317,7 @@ impl Ahead<'_> {
     }
 
     /// Whether its own condition and those around it hold. One that cannot be told yet may hold.
-    fn applies(&self, node: NodeId, place: &Place) -> bool {
+    fn applies(&self, node: NodeId, place: &Elements) -> bool {
         let mut at = Some(node);
         while let Some(here) = at {
             if let Some(when) = &self.plan.node(here).when {
@@ -325,11 +331,11 @@ impl Ahead<'_> {
         true
     }
 
-    fn identities(&self, step: &StepDef, place: &Place) -> Vec<Identity> {
+    fn identities(&self, step: &StepDef, place: &Elements) -> Vec<Identity> {
         step.identities.iter().map(|id| self.identity(*id, place)).collect()
     }
 
-    fn identity(&self, id: IdentityId, place: &Place) -> Identity {
+    fn identity(&self, id: IdentityId, place: &Elements) -> Identity {
         let definition = self.plan.identity(id);
         // An identity speaks of the block that declares it, not of the step that uses it.
         let depth = definition.declared_in.map_or(0, |block| self.plan.scopes(block).len());
@@ -340,7 +346,7 @@ impl Ahead<'_> {
             .unwrap_or_else(|_| Identity { name: definition.name.clone(), attributes: BTreeMap::new() })
     }
 
-    fn needs(&self, node: NodeId, place: &Place, actor: Option<&Identity>) -> Vec<NeedOf> {
+    fn needs(&self, node: NodeId, place: &Elements, actor: Option<&Identity>) -> Vec<NeedOf> {
         let reader = Reader::new(self.state, &self.known, place, actor);
         let needs = order::needed(self.plan, node).into_iter().map(|(node, need)| NeedOf {
             node,
@@ -352,7 +358,7 @@ impl Ahead<'_> {
     }
 
     /// Identities that a step here could act as, but for those that it does act as.
-    fn others(&self, node: NodeId, place: &Place, own: &[Identity]) -> Vec<Identity> {
+    fn others(&self, node: NodeId, place: &Elements, own: &[Identity]) -> Vec<Identity> {
         if own.is_empty() {
             return Vec::new();
         }
@@ -363,7 +369,7 @@ impl Ahead<'_> {
         others.filter(|identity| !own.contains(identity)).collect()
     }
 
-    fn call(&self, step: &StepDef, place: &Place, key: &StepKey, identities: &[Identity]) -> Call {
+    fn call(&self, step: &StepDef, place: &Elements, key: &StepKey, identities: &[Identity]) -> Call {
         let auxiliary = step.auxiliary.map(|id| self.identity(id, place));
         let reader = Reader::new(self.state, &self.known, place, identities.first());
         let mut params = match self.state.find(key).and_then(|item| item.params()) {
@@ -380,16 +386,22 @@ impl Ahead<'_> {
         if let Some(hole) = reader.hole_in(&params) {
             let why = format!("it takes {hole}, which is known only when that step is done");
             let kind = self.registry.kind(&step.uses);
-            let foreseen =
-                identities.first().and_then(|identity| kind.and_then(|kind| kind.foreseen(identity)));
-            return Call { foreseen, ..Call::not_yet(auxiliary, why) };
+            let planned_steps =
+                identities.first().and_then(|identity| kind.and_then(|kind| kind.planned_steps(identity)));
+            return Call { planned_steps, ..Call::not_yet(auxiliary, why) };
         }
-        let (rights, outlook) = match self.ask(step, key, &params, identities, auxiliary.as_ref()) {
-            Ok((said, rights)) => (rights, Outlook::Known(Box::new(said))),
-            Err(error) => (Vec::new(), Outlook::NotYet(error.to_string())),
+        let (permissions, planned_task) = match self.ask(step, key, &params, identities, auxiliary.as_ref()) {
+            Ok((said, permissions)) => (permissions, PlannedTask::Known(Box::new(said))),
+            Err(error) => (Vec::new(), PlannedTask::NotYet(error.to_string())),
         };
         let stands_in = holds(&params, &self.known.variables().into_iter().collect());
-        Call { auxiliary, params: Some(params).filter(|_| !stands_in), rights, outlook, foreseen: None }
+        Call {
+            auxiliary,
+            params: Some(params).filter(|_| !stands_in),
+            permissions,
+            planned_task,
+            planned_steps: None,
+        }
     }
 
     fn ask(
@@ -399,7 +411,7 @@ impl Ahead<'_> {
         params: &Value,
         identities: &[Identity],
         auxiliary: Option<&Identity>,
-    ) -> Result<(HandOver, Vec<Right>), StepError> {
+    ) -> Result<(HandOver, Vec<Permission>), StepError> {
         let Some(kind) = self.registry.kind(&step.uses) else {
             return Err(StepError::plan_wrong(format!("this program has no step kind {}", step.uses)));
         };
@@ -439,7 +451,7 @@ impl Ahead<'_> {
         };
         let said = kind.hand_over(&cx, params)?;
         self.known.remember(set_by(&said));
-        Ok((said, kind.rights(&cx, params)?))
+        Ok((said, kind.permissions(&cx, params)?))
     }
 }
 
@@ -448,7 +460,7 @@ fn set_by(said: &HandOver) -> BTreeSet<Variable> {
     let acts = said.task.iter().flat_map(|task| &task.acts);
     acts.filter_map(|act| match act {
         Act::Learn { variable, .. } | Act::Name { variable, .. } => Some(variable.clone()),
-        Act::Make(make) => make.yields.as_ref().map(|(variable, _)| variable.clone()),
+        Act::Create(make) => make.yields.as_ref().map(|(variable, _)| variable.clone()),
         Act::Remove(removal) => removal.found.clone(),
         Act::Require { .. } | Act::Command(_) | Act::Person { .. } => None,
     })

@@ -6,7 +6,7 @@ use crate::step::Identity;
 
 /// A permission that a step needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Right {
+pub struct Permission {
     /// Who needs it.
     pub identity: Identity,
     /// The action, in the remote's terms.
@@ -15,10 +15,10 @@ pub struct Right {
     pub on: String,
 }
 
-impl Right {
+impl Permission {
     /// One permission per action, for `identity` at one scope.
-    pub fn each(identity: &Identity, on: &str, actions: &[&str]) -> Vec<Right> {
-        let right = |action: &&str| Right {
+    pub fn each(identity: &Identity, on: &str, actions: &[&str]) -> Vec<Permission> {
+        let right = |action: &&str| Permission {
             identity: identity.clone(),
             action: (*action).to_owned(),
             on: on.to_owned(),

@@ -3,17 +3,17 @@
 use serde_json::Value;
 
 use crate::decide::digest_of;
-use crate::decide::facts::Case;
+use crate::decide::facts::StepCase;
 use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::perform::Fact;
 use crate::signal::Choice;
-use crate::state::{Goal, StepState, Way};
+use crate::state::{Direction, Goal, StepState};
 use crate::step::{ClaimKey, Decision, Marker, Observed, Phase};
 use crate::suggested;
 use crate::wait::{Wait, WaitKind};
 
-impl Case<'_> {
+impl StepCase<'_> {
     /// Interprets a probe of undo.
     pub(super) fn undo_probed(
         &self,
@@ -37,7 +37,7 @@ impl Case<'_> {
                 // A pre-existing resource is kept, however it was changed: that needs no decision.
                 // What a later run of the same key updated differs because of that run.
                 let updated = self.record.updated_since.is_some();
-                if self.origin(marker) == Origin::Made && !overwrite && !updated {
+                if self.origin(marker) == Origin::Created && !overwrite && !updated {
                     let fields: Vec<&str> =
                         differences.iter().map(|difference| difference.field.as_str()).collect();
                     let decision = Decision {
@@ -126,22 +126,22 @@ impl Case<'_> {
             return kept(format!("it carries the marker of run {other}"));
         }
         match (self.origin(marker), marker) {
-            (Origin::Made, _) => self.remove(fact, observed, found),
-            (Origin::FoundInPlace, Marker::Before(reason)) => kept(reason.clone()),
-            (Origin::Changed, Marker::Of(_)) if overwrite => self.remove(fact, observed, found),
-            (Origin::Changed, _) => kept("it is pre-existing: this run only changed it".to_owned()),
+            (Origin::Created, _) => self.remove(fact, observed, found),
+            (Origin::PreExisting, Marker::Before(reason)) => kept(reason.clone()),
+            (Origin::Updated, Marker::Of(_)) if overwrite => self.remove(fact, observed, found),
+            (Origin::Updated, _) => kept("it is pre-existing: this run only changed it".to_owned()),
             (Origin::Unproven, Marker::None) => {
                 kept("it does not carry this run's marker: this run may not have created it".to_owned())
             }
             (Origin::Unproven, _) => {
                 kept("no response proved that this run created it, and its kind has no marker".to_owned())
             }
-            (Origin::FoundInPlace, _) => kept("it is pre-existing".to_owned()),
+            (Origin::PreExisting, _) => kept("it is pre-existing".to_owned()),
             (Origin::EarlierRun, _) => kept(match self.record.owner {
                 Some(owner) => format!("run {} created it and keeps it", owner.short()),
                 None => "an earlier run of the same key keeps it".to_owned(),
             }),
-            (Origin::Observed | Origin::Claimed | Origin::Removed, _) => {
+            (Origin::Observed | Origin::Claimed | Origin::Deleted, _) => {
                 kept("this run created nothing here".to_owned())
             }
         }
@@ -154,7 +154,7 @@ impl Case<'_> {
         if let Some(given_up) = self.exhausted(Phase::UndoProbe) {
             return vec![given_up];
         }
-        if let Some(wait) = self.before_delete(fact, &[]).or_else(|| self.dwell(fact)) {
+        if let Some(wait) = self.before_delete(fact, &[]).or_else(|| self.delete_delay(fact)) {
             return vec![self.waiting(wait, Phase::UndoProbe)];
         }
         if let Some(waiting) = self.claimed_within(&self.record.claims, Phase::UndoProbe) {
@@ -167,12 +167,12 @@ impl Case<'_> {
     /// The delete delay. Some resources must not be deleted too soon after their dependents. Another run or a person may have
     /// deleted a dependent just before, which this run cannot know: so the delay counts from the last proven delete of this
     /// run, and at least from when this step was released and the run became active.
-    pub(super) fn dwell(&self, fact: &Fact) -> Option<Wait> {
-        let dwell = fact.rules.dwell?;
+    pub(super) fn delete_delay(&self, fact: &Fact) -> Option<Wait> {
+        let delete_delay = fact.rules.delete_delay?;
         let began = self.record.let_go.map(|at| at.boot).max(self.state.awake_since());
-        let until = self.state.removed_at().max(began)?.saturating_add(dwell.after);
+        let until = self.state.removed_at().max(began)?.saturating_add(delete_delay.after);
         let left = Some(until.saturating_sub(self.now.boot)).filter(|left| !left.is_zero())?;
-        Some(Wait::new(WaitKind::Timer, dwell.why).look_again(left))
+        Some(Wait::new(WaitKind::Timer, delete_delay.why).next_check(left))
     }
 
     /// Interprets a verify of the delete.
@@ -203,11 +203,11 @@ impl Case<'_> {
             StepError::new(FailureClass::Transient, "the driver ended while its delete request was in flight")
         });
         let count = self.record.failures.count.max(1);
-        let way = self.record.state.way().unwrap_or(Way::Back);
+        let direction = self.record.state.direction().unwrap_or(Direction::Undo);
         StepEvent::RetryWait {
             until: self.later(self.retry_delay(count, &error)),
             error,
-            phase: way.write(),
+            phase: direction.write(),
             failures: count,
             since: self.failing_since(),
         }
@@ -228,7 +228,7 @@ impl Case<'_> {
         self.absent(
             fact,
             |evidence| {
-                if anew { StepEvent::Removed { evidence } } else { StepEvent::Undone { evidence } }
+                if anew { StepEvent::Deleted { evidence } } else { StepEvent::Undone { evidence } }
             },
         )
     }

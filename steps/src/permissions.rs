@@ -35,7 +35,7 @@ pub(crate) struct RoleNames {
     pub(crate) role_type: String,
     /// What it allows.
     #[serde(deserialize_with = "or_default")]
-    pub(crate) permissions: Vec<Permission>,
+    pub(crate) permissions: Vec<GrantedActions>,
 }
 
 impl RoleDefinition {
@@ -119,7 +119,7 @@ pub(crate) struct Assigned {
 /// Actions that a role allows.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct Permission {
+pub(crate) struct GrantedActions {
     /// Patterns of allowed actions.
     #[serde(deserialize_with = "or_default")]
     pub(crate) actions: Vec<String>,
@@ -186,7 +186,7 @@ pub(crate) fn role_for(actions: &[&str]) -> Option<&'static str> {
     }
 }
 
-impl Permission {
+impl GrantedActions {
     /// Whether this permission alone allows `action`: another role may allow what this one excludes.
     pub(crate) fn allows(&self, action: &str) -> bool {
         self.actions.iter().any(|pattern| matches(pattern, action))
@@ -318,7 +318,7 @@ pub(crate) async fn instances(
 }
 
 /// The caller's permissions at `scope`.
-pub(crate) async fn permissions(arm: &Arm<'_>, scope: &Scope) -> Result<Vec<Permission>, StepError> {
+pub(crate) async fn permissions(arm: &Arm<'_>, scope: &Scope) -> Result<Vec<GrantedActions>, StepError> {
     arm.list(&below(scope, "permissions"), API, &[]).await
 }
 
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_not_allowed() {
-        let contributor: Permission = serde_json::from_value(
+        let contributor: GrantedActions = serde_json::from_value(
             json!({ "actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"], "dataActions": [] }),
         )
         .unwrap();
