@@ -37,7 +37,7 @@ impl PlanIdentities {
     fn add(&mut self, plan: &Plan, definition: &IdentityDef, scopes: &[NodeId], given: &mut Given<'_>) {
         let Some((outermost, inner)) = scopes.split_first() else {
             let attributes = definition.attributes.iter().filter_map(|(name, expr)| match expr.eval(given) {
-                Ok(Some(Value::String(text))) => Some((name.clone(), text)),
+                Ok(Some(Value::String(text))) => Some((name.clone(), IdentityDef::normal(name, text))),
                 _ => None,
             });
             // As in a run, the plan's description of the identity is included.
@@ -127,5 +127,21 @@ mod tests {
         assert_eq!(names, [("central", TENANTS[0]), ("target", TENANTS[1]), ("target", TENANTS[2])]);
         assert_eq!(found.known[0].attributes["contact"], "nina@contoso.example");
         assert!(found.later.is_empty(), "{:?}", found.later);
+    }
+
+    #[test]
+    fn a_tenant_in_two_spellings_is_one_identity() {
+        let text = "twinspan: 1\nname: p\nsummary: s\ninputs:\n  targets: { type: map, of: { tenant: { type: tenant-id } } }\nsteps:\n  \
+             - id: each\n    for_each: ${{ inputs.targets }}\n    identities:\n      target: { tenant: \"${{ each.value.tenant }}\" }\n    \
+             steps:\n      - { id: look, uses: azure.sign-in, as: target }\n";
+        let targets = format!(
+            "targets={{\"a\": {{\"tenant\": \"{0}\"}}, \"b\": {{\"tenant\": \"{1}\"}}}}",
+            TENANTS[1],
+            TENANTS[1].to_uppercase()
+        );
+        let found = identities(text, &[&targets]);
+        let tenants: Vec<&str> =
+            found.known.iter().map(|identity| identity.attributes["tenant"].as_str()).collect();
+        assert_eq!(tenants, [TENANTS[1]]);
     }
 }

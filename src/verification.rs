@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use twinspan_engine::{
-    Backend, Clock, Finding, Performer, RunId, Signal, SignalId, SignalOutcome, SignalRow, SqliteBackend,
-    SystemClock, look,
+    Backend, Clock, Finding, Performer, RunId, RunState, Signal, SignalId, SignalOutcome, SignalRow,
+    SqliteBackend, SystemClock, look, lost_tail,
 };
 
 use crate::app::App;
@@ -41,7 +41,13 @@ pub(crate) async fn of(
         }
     }
     let began = SystemClock.now();
-    let findings = look(&state, performer).await;
+    let mut findings = look(&state, performer).await;
+    let lost = lost_steps(backend, performer, run, &state).await?;
+    if !lost.is_empty() {
+        findings.extend(lost);
+        let remark = "not recorded: this journal is older than Azure, and nothing is added to it".to_owned();
+        return Ok(Verification { began, findings, remark: Some(remark) });
+    }
     if findings.is_empty() {
         // No finished step to check, so nothing to record.
         return Ok(Verification { began, findings, remark: None });
@@ -52,4 +58,24 @@ pub(crate) async fn of(
     let remark = (settled == SignalOutcome::NotYet)
         .then(|| "not yet: it is in the inbox of the run's driver, which takes it in later".to_owned());
     Ok(Verification { began, findings, remark })
+}
+
+/// Steps that prove that the journal lost its tail. A process that drives the run may have begun a step since `state` was
+/// loaded: its intent is durable before the request, so a state that was loaded after the read has it.
+async fn lost_steps(
+    backend: &SqliteBackend,
+    performer: &Arc<Performer>,
+    run: RunId,
+    state: &RunState,
+) -> Result<Vec<Finding>, CommandError> {
+    let mut lost = lost_tail(state, performer).await;
+    if lost.is_empty() {
+        return Ok(lost);
+    }
+    let now = backend.load(run).await.map_err(failures::backend)?;
+    if now.seq() != state.seq() {
+        let again = lost_tail(&now, performer).await;
+        lost.retain(|finding| again.contains(finding));
+    }
+    Ok(lost)
 }

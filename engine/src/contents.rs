@@ -3,7 +3,7 @@
 use twinspan_plans::EffectClass;
 
 use crate::failure::StepError;
-use crate::step::{ClaimKey, Difference, Observed, Phase, Step, StepCx};
+use crate::step::{ClaimKey, Difference, Marker, Observed, Phase, Step, StepCx};
 
 /// The contents of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,15 +33,19 @@ impl Contents {
         let inside: Vec<&ClaimKey> =
             created.iter().filter(|own| !container.iter().any(|held| lies_in(held, own))).collect();
         let own = |key: &ClaimKey| inside.iter().any(|own| lies_in(key, own));
-        let foreign: Vec<&str> =
-            self.items.iter().filter(|item| !own(&item.key)).map(|item| item.words.as_str()).collect();
+        let mut others: Vec<&Content> = self.items.iter().filter(|item| !own(&item.key)).collect();
+        others.sort_by(|one, other| one.key.cmp(&other.key));
+        let foreign: Vec<&str> = others.iter().map(|item| item.words.as_str()).collect();
         let named = foreign.iter().take(Self::NAMED).copied().collect::<Vec<_>>().join(", ");
         let more = match foreign.len().saturating_sub(Self::NAMED) {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
         let found = format!("{}: {named}{more}", foreign.len());
-        (!foreign.is_empty()).then(|| Difference::new(self.what, "none", found))
+        (!foreign.is_empty()).then(|| Difference {
+            contents: others.iter().map(|item| item.key.clone()).collect(),
+            ..Difference::new(self.what, "none", found)
+        })
     }
 }
 
@@ -50,13 +54,15 @@ fn lies_in(key: &ClaimKey, own: &ClaimKey) -> bool {
     key.0.strip_prefix(&own.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Adds foreign contents as a difference to `observed`, where a delete may follow.
+/// Adds foreign contents as a difference to `observed`, where a delete may follow. In the forward direction, where a person may
+/// decide to recreate the resource or has done so (`recreates`), a resource that is as wanted stays so.
 pub(crate) async fn with_contents<S: Step>(
     kind: &S,
     cx: &StepCx<'_>,
     params: &S::Params,
     observed: Observed<S::Output>,
-) -> Result<Observed<S::Output>, StepError> {
+    recreates: bool,
+) -> Result<(Observed<S::Output>, Option<Difference>), StepError> {
     let found = match (cx.phase, &observed) {
         _ if S::EFFECT == EffectClass::Read => None,
         (Phase::UndoProbe, Observed::Present { output, .. })
@@ -64,32 +70,36 @@ pub(crate) async fn with_contents<S: Step>(
             Phase::Probe | Phase::UndoProbe,
             Observed::Differs { output, .. } | Observed::Broken { output, .. },
         ) => Some(output),
+        (Phase::Probe, Observed::Present { output, marker }) if recreates || is_foreign(cx, marker) => {
+            Some(output)
+        }
         _ => None,
     };
-    let Some(found) = found else { return Ok(observed) };
+    let Some(found) = found else { return Ok((observed, None)) };
     let undoing = cx.phase == Phase::UndoProbe;
     let Some(contents) = kind.contents(cx, params, found).await? else {
-        return Ok(if undoing { Observed::Absent } else { observed });
+        return Ok((if undoing { Observed::Absent } else { observed }, None));
     };
     let container: Vec<ClaimKey> = kind.claims(cx, params).into_iter().map(ClaimKey::folded).collect();
-    let Some(difference) = contents.foreign(cx.created, &container) else { return Ok(observed) };
-    Ok(match observed {
-        Observed::Present { output, marker } => {
+    let foreign = contents.foreign(cx.created, &container);
+    let Some(difference) = foreign.clone().filter(|_| undoing) else { return Ok((observed, foreign)) };
+    let observed = match observed {
+        Observed::Present { output, marker } | Observed::Broken { output, marker, .. } => {
             Observed::Differs { output, differences: vec![difference], marker }
         }
         Observed::Differs { output, mut differences, marker } => {
             differences.push(difference);
             Observed::Differs { output, differences, marker }
         }
-        Observed::Broken { output, marker, .. } if undoing => {
-            Observed::Differs { output, differences: vec![difference], marker }
-        }
-        Observed::Broken { output, mut decision, marker } => {
-            decision.differences.push(difference);
-            Observed::Broken { output, decision, marker }
-        }
         other => other,
-    })
+    };
+    Ok((observed, None))
+}
+
+/// Whether a marker names neither this run nor an ended run of its key: a person decides, and may decide to recreate.
+fn is_foreign(cx: &StepCx<'_>, marker: &Marker) -> bool {
+    let earlier = |run: &str| cx.earlier.is_some_and(|earlier| earlier.contains(run));
+    matches!(marker, Marker::Of(run) if *run != cx.run.short() && !earlier(run))
 }
 
 #[cfg(test)]
@@ -109,6 +119,8 @@ mod tests {
         assert_eq!(held(&[]).foreign(&[], &container), None);
         let foreign = held(&["/rg/v", "/rg/v2", "/rg/x"]).foreign(&created, &container).unwrap();
         assert_eq!((foreign.field.as_str(), foreign.found.as_str()), ("content", "2: /rg/v2, /rg/x"));
+        assert_eq!(foreign.contents, ["/rg/v2", "/rg/x"].map(|key| ClaimKey(key.to_owned())));
+        assert_eq!(held(&["/rg/x", "/rg/v2"]).foreign(&[], &container).unwrap(), foreign, "in any order");
     }
 
     #[test]

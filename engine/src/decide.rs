@@ -165,7 +165,10 @@ pub(crate) fn job_of(state: &RunState, id: ItemId, phase: Phase, attempt: u32) -
         asked: state.seq(),
         earlier: state.earlier_runs(),
         overwrites: phase == Phase::Apply && !record.ownership.absent_now,
+        decided: record.decided.filter(|_| phase == Phase::Probe),
         created: match phase {
+            // A recreate was decided about everything that it deletes, what this run created included.
+            Phase::UndoProbe if record.replacing => Vec::new(),
             Phase::UndoProbe => state.created(),
             Phase::Probe if step.ensure == twinspan_plans::Ensure::Absent => state.created(),
             _ => Vec::new(),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::step::ClaimKey;
+
 /// A field that is not as wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
@@ -14,12 +16,22 @@ pub struct Difference {
     /// The remote cannot change it in an existing resource: only deleting and creating the resource does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub immutable: bool,
+    /// Not of a field, but of what the resource holds and what deleting it deletes too: the normalised ids. A decision to delete
+    /// holds for these, and for nothing that is added later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<ClaimKey>,
 }
 
 impl Difference {
     /// A field that an update changes.
     pub fn new(field: impl Into<String>, wanted: impl Into<String>, found: impl Into<String>) -> Self {
-        Difference { field: field.into(), wanted: wanted.into(), found: found.into(), immutable: false }
+        Difference {
+            field: field.into(),
+            wanted: wanted.into(),
+            found: found.into(),
+            immutable: false,
+            contents: Vec::new(),
+        }
     }
 
     /// Marks that no update changes the field.

@@ -68,6 +68,9 @@ pub enum DriftState {
         /// Why, and who can help.
         error: Box<StepError>,
     },
+    /// It carries this run's marker, and the journal has no intent of the step: the journal lost its last entries. Never
+    /// recorded, as nothing is to be added to such a journal.
+    LostTail,
 }
 
 /// A field that differs from the proof.
@@ -87,7 +90,7 @@ const MARKER: &str = "marker";
 impl DriftState {
     /// Whether it differs from the proof.
     pub fn is_drift(&self) -> bool {
-        !matches!(self, DriftState::InSync | DriftState::Unreadable { .. })
+        !matches!(self, DriftState::InSync | DriftState::Unreadable { .. } | DriftState::LostTail)
     }
 
     /// The state's name, stable for machines.
@@ -99,6 +102,7 @@ impl DriftState {
             DriftState::OwnedByAnotherRun { .. } => "owned-by-another-run",
             DriftState::Broken { .. } => "broken",
             DriftState::Unreadable { .. } => "unreadable",
+            DriftState::LostTail => "lost-tail",
         }
     }
 
@@ -111,6 +115,11 @@ impl DriftState {
                 format!("it carries the marker of run {by}, not of this run")
             }
             DriftState::Broken { decision } => decision.what.clone(),
+            DriftState::LostTail => {
+                "the resource carries this run's marker, but the journal has no intent of this step: the \
+                                   journal lost its tail"
+                    .to_owned()
+            }
             DriftState::Unreadable { error } => {
                 error.wait.as_ref().map_or_else(|| error.message.clone(), |wait| wait.what.clone())
             }
@@ -129,6 +138,11 @@ impl DriftState {
                 Some(format!("ask the operator of run {by}; repair does not change it without a decision"))
             }
             DriftState::Broken { decision } => Some(decision.advice.clone()),
+            DriftState::LostTail => Some(
+                "restore the newer copy of the journal before you resume, undo or repair this run; see \
+                 docs/guides/journal.md, \"When something is lost\""
+                    .to_owned(),
+            ),
             DriftState::Unreadable { error } => match &error.wait {
                 Some(wait) => {
                     let who = wait.who.as_ref().map(|who| format!("{who}: ")).unwrap_or_default();

@@ -25,9 +25,11 @@ use twinspan_plans::{EffectClass, Ensure, IdentityId, KnownParams, NodeId, Plan}
 use crate::failure::{FailureClass, StepError};
 use crate::ids::{RunId, StepKey};
 use crate::perform::{Job, Performer, Seen};
+use crate::signal::Choice;
 use crate::state::RunState;
 use crate::state::scope::identity_of;
 use crate::step::{AttemptLog, Exchange, Identity, Observed, Phase, Readiness, StepCx};
+use crate::wait::Wait;
 
 /// So many are read at a time.
 const AT_A_TIME: usize = 8;
@@ -196,7 +198,11 @@ impl GuardRecord {
 fn would_write(job: &Job, seen: &Seen) -> bool {
     let Seen::Checked { observed, readiness, .. } = seen else { return false };
     match job.ensure {
-        Ensure::Present => matches!(readiness, Some(Readiness::Ready)),
+        Ensure::Present => {
+            let ordered = matches!(job.decided, Some(Choice::Overwrite | Choice::Recreate));
+            matches!(readiness, Some(Readiness::Ready))
+                || ordered && !matches!(observed, Observed::Converging { .. })
+        }
         Ensure::Absent => !matches!(observed, Observed::Absent | Observed::Converging { .. }),
     }
 }
@@ -374,7 +380,12 @@ fn judged(outcome: Result<Guarded, StepError>) -> Judged {
 /// Why nothing is written.
 fn stopped(guard: &Guard, error: StepError, wrote: bool) -> StepError {
     let what = if wrote { "not written" } else { "not written, nor anything else of this run" };
-    StepError { message: format!("{what}: step {} would fail: {}", guard.step, error.message), ..error }
+    let message = match &error.wait {
+        Some(wait) => format!("{what}: step {} would wait: {}", guard.step, wait.what),
+        None => format!("{what}: step {} would fail: {}", guard.step, error.message),
+    };
+    let wait = error.wait.map(|wait| Box::new(Wait { what: message.clone(), ..*wait }));
+    StepError { message, wait, ..error }
 }
 
 /// Awaits all side by side.

@@ -66,16 +66,16 @@ pub use planned_steps::{PlannedStep, PlannedTask, foresee};
 pub use preview::{PlannedChange, Preview, Previewed, preview};
 pub use registry::{Kind, Registry};
 pub use rollout::{Created, EarlierRun, Labels, LeftOver, Rollout, RunKey, left_over};
-pub use search::{Sought, SoughtState};
+pub use search::{Sought, SoughtState, lost_tail};
 pub use signal::{Actor, Choice, Repair, Signal, SignalRow};
 pub use state::{
     Absence, BlockState, Control, Counts, Direction, Goal, HaltedBlock, IllegalTransition, ItemKind,
     ItemView, OpenWait, Pause, Proof, RunState, RunStatus, Stated, StepState, Verified, Waiting, fold,
 };
 pub use step::{
-    ActedAs, Applied, Approval, AttemptLog, Cause, ClaimKey, Decision, DeleteDelay, Difference, Exchange,
-    Identity, Marker, Misfit, Observed, Phase, Readiness, Step, StepCx, Undone,
+    ActedAs, Applied, Approval, AttemptLog, Cause, ClaimKey, Compare, Decision, DeleteDelay, Difference,
+    Exchange, Identity, Marker, Misfit, Observed, Phase, Readiness, Step, StepCx, Undone,
 };
 pub use twinspan_plans::expr::SECRET;
-pub use twinspan_plans::{Digest, EffectClass, Ensure, Identities, parse_duration};
+pub use twinspan_plans::{Clash, Digest, EffectClass, Ensure, Identities, parse_duration};
 pub use wait::{Approvers, Wait, WaitKind};

@@ -20,9 +20,10 @@ use crate::failure::{Certainty, FailureClass, StepError};
 use crate::guards::{GuardRecord, Guards};
 use crate::ids::{RunId, Seq, StepKey};
 use crate::registry::{Kind, Registry};
+use crate::signal::Choice;
 use crate::step::{
-    ActedAs, Approval, AttemptLog, ClaimKey, DeleteDelay, Exchange, Identity, Observed, Phase, Readiness,
-    SendGate, StepCx, Undone,
+    ActedAs, Approval, AttemptLog, ClaimKey, DeleteDelay, Difference, Exchange, Identity, Observed, Phase,
+    Readiness, SendGate, StepCx, Undone,
 };
 
 /// One phase of one step, with everything that is needed to perform it.
@@ -56,6 +57,8 @@ pub struct Job {
     pub asked: Seq,
     /// Apply: the probe before it found the resource.
     pub overwrites: bool,
+    /// Probe: what a person has decided about what is there.
+    pub decided: Option<Choice>,
     /// Before a delete: claim keys of what this run created.
     pub created: Vec<ClaimKey>,
     /// Ended runs of the same key, as markers name them.
@@ -197,6 +200,8 @@ pub enum Seen {
     Checked {
         /// What was found.
         observed: Observed<Value>,
+        /// Probe, where a person may decide to recreate the resource or has decided so: what it holds, which is deleted too.
+        contents: Option<Difference>,
         /// Whether `apply` may be sent.
         readiness: Option<Readiness>,
         /// The claims of the step.
@@ -307,7 +312,7 @@ impl Performer {
                 Phase::Apply => step.apply(&cx, &job.params).await,
                 Phase::Undo => step.undo(&cx, &job.params, job.found.as_deref()).await,
                 Phase::Probe | Phase::Verify | Phase::UndoProbe | Phase::UndoVerify => {
-                    let seen = step.look(&cx, &job.params).await?;
+                    let seen = step.look(&cx, &job.params, job.decided == Some(Choice::Recreate)).await?;
                     self.guard_was_met(job, &seen);
                     self.confirm_guards(kind.effect, job, &seen, log).await?;
                     Ok(seen)

@@ -249,6 +249,7 @@ fn due(
         asked: state.seq(),
         earlier: state.earlier_runs(),
         overwrites: false,
+        decided: None,
         created: Vec::new(),
         approval: None,
         receipt: None,

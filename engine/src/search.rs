@@ -1,4 +1,4 @@
-//! Before an undo: reads the resources of steps that never sent anything according to the journal.
+//! Before an undo, and for `verify`: reads the resources of steps that never sent anything according to the journal.
 //!
 //! A journal can be older than the remote: a backup was restored, or the file lost its last entries. It then does not know
 //! resources that carry this run's marker, and an undo based on it would leave them and report that everything is undone. So
@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_plans::{EffectClass, Ensure};
 
+use crate::drift::{DriftState, Finding};
 use crate::event::Event;
 use crate::ids::StepKey;
 use crate::perform::{Performer, Seen};
 use crate::planned_steps::{PlannedTask, StepOutline};
 use crate::preview::{StepReading, read_ahead};
 use crate::state::item::Role;
-use crate::state::{BlockState, RunState, StepState};
+use crate::state::{BlockState, Goal, RunState, StepState};
 use crate::step::{Identity, Marker, Observed};
 
 /// The search result of one step.
@@ -76,6 +77,23 @@ pub(crate) async fn search(state: &RunState, performer: &Arc<Performer>) -> Vec<
     let mut events = expansions(state, &sights, &inside);
     events.push(Event::Searched { sought });
     events
+}
+
+/// Finds steps whose resource has this run's marker although the journal has no intent of them, for `verify`. Only reads, and
+/// reads nothing if the journal has an intent of every step.
+///
+/// If a process drives the run, `state` may be old: only a step that a second call with a newer state also finds proves the loss.
+pub async fn lost_tail(state: &RunState, performer: &Arc<Performer>) -> Vec<Finding> {
+    // An undo searches before it deletes anything, and records what it found.
+    if state.control().goal == Goal::Undo || !state.has_unsearched() {
+        return Vec::new();
+    }
+    let found = search(state, performer).await.into_iter().filter_map(|event| match event {
+        Event::Searched { sought } => Some(sought),
+        _ => None,
+    });
+    let own = found.flatten().filter(|sought| matches!(sought.found, SoughtState::Own { .. }));
+    own.map(|sought| Finding { step: sought.step, drift: DriftState::LostTail, read: None }).collect()
 }
 
 /// The result of a step; `None`: no resource that this run could have created.

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use twinspan_plans::{EffectClass, Ensure, Identities};
+use twinspan_plans::{Clash, EffectClass, Ensure, Identities};
 use uuid::Uuid;
 
 pub(crate) use crate::attempt_log::SendGate;
@@ -93,6 +93,10 @@ pub trait Step: Send + Sync + 'static {
         let _ = (params, ensure);
         Vec::new()
     }
+
+    /// Compares the steps of this kind in one plan whose resource shall be present, by the parameters known before the run;
+    /// `None`: they are not compared. Positions are those of the list.
+    const CLASHES: Option<Compare<Self::Params>> = None;
 
     /// Checks what must hold before the run writes anything, whatever the order of its steps. It gets only the
     /// parameters that follow from the inputs. It only reads; an error that an identity cannot read yet counts as
@@ -178,6 +182,9 @@ pub trait Step: Send + Sync + 'static {
         Ok(Vec::new())
     }
 }
+
+/// Finds parameters of several steps that do not fit together.
+pub type Compare<P> = fn(&[&P]) -> Vec<Clash>;
 
 /// Parameters that do not fit together, or one that the remote does not accept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,7 +26,7 @@ use crate::document::Document;
 use crate::expr::Expr;
 use crate::plan::{IdentityDef, InputDef, Need, NodeId, Plan};
 
-pub(crate) use known::misfit_of;
+pub(crate) use known::{groups, misfit_of};
 use names::Names;
 
 /// A compiled plan with its warnings.
@@ -50,10 +50,12 @@ pub fn compile(document: &Document, catalog: &Catalog) -> Result<Compiled, Diagn
         used_inputs: RefCell::default(),
         elements: Vec::new(),
         guarded: Vec::new(),
+        compared: Vec::new(),
     };
     let inputs = checker.inputs();
     let identities = checker.identities_of_top();
     let plan = checker.plan(inputs, identities);
+    checker.together();
     checker.unused_inputs();
     let problems = checker.problems.sorted();
     if problems.has_errors() {
@@ -73,6 +75,8 @@ struct Checker<'d> {
     elements: Vec<Option<Type>>,
     /// Outputs that are read without `or`; checked when every `when` is known.
     guarded: Vec<GuardedRead>,
+    /// Steps whose constants are held against those of others.
+    compared: Vec<known::Compared<'d>>,
 }
 
 /// An output that is read at a place where it must be present.

@@ -206,7 +206,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "TS0414",
-        "The kind does not accept this value, which is reported before anything runs: a name or a description is too long (including the marker that this program adds), a prefix is not a network, a resource has another type or location. `twinspan steps KIND` describes each parameter.",
+        "The kind does not accept this value, which is reported before anything runs: a name or a description is too long (including the marker that this program adds), a prefix is not a network, a resource has another type or location, a subnet does not fit the virtual network of another step. `twinspan steps KIND` describes each parameter.",
     ),
 ];
 

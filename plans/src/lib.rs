@@ -40,7 +40,7 @@ pub use document::{Document, parse};
 pub use duration::parse_duration;
 pub use explain::{codes, explain};
 pub use outline::OutlineItem;
-pub use params::{GivenParams, ParamCheck, ParamMisfit};
+pub use params::{Clash, GivenParams, ParamCheck, ParamMisfit};
 pub use plan::{
     ApprovalGate, BlockDef, Ensure, IdentityDef, IdentityId, InputDef, Inputs, Need, Node, NodeId, NodeKind,
     Plan, RetryPolicy, StepDef,

@@ -54,21 +54,59 @@ impl ParamMisfit {
     }
 }
 
+/// Two steps of one kind that do not go together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clash {
+    /// Position of the step whose value is to be changed.
+    pub step: usize,
+    /// Its parameter, then fields and positions in the value.
+    pub path: Vec<String>,
+    /// What is wrong.
+    pub why: String,
+    /// Position of the step that it does not go together with.
+    pub other: usize,
+    /// Where in the other step that stands.
+    pub other_path: Vec<String>,
+}
+
 type Check = dyn Fn(&GivenParams<'_>) -> Vec<ParamMisfit> + Send + Sync;
+type Joint = dyn Fn(&[&Map<String, Value>]) -> Vec<Clash> + Send + Sync;
 
 /// The check of one kind. The default accepts everything.
 #[derive(Clone)]
-pub struct ParamCheck(Arc<Check>);
+pub struct ParamCheck {
+    one: Arc<Check>,
+    joint: Option<Arc<Joint>>,
+}
 
 impl ParamCheck {
     /// A check by `check`.
     pub fn new(check: impl Fn(&GivenParams<'_>) -> Vec<ParamMisfit> + Send + Sync + 'static) -> Self {
-        ParamCheck(Arc::new(check))
+        ParamCheck { one: Arc::new(check), joint: None }
+    }
+
+    /// The same check, with one of all steps of the kind that want their resource to be there: their known parameters.
+    #[must_use]
+    pub fn with_joint(
+        self,
+        joint: impl Fn(&[&Map<String, Value>]) -> Vec<Clash> + Send + Sync + 'static,
+    ) -> Self {
+        ParamCheck { joint: Some(Arc::new(joint)), ..self }
+    }
+
+    /// Whether steps of the kind are compared with each other.
+    pub(crate) fn is_joint(&self) -> bool {
+        self.joint.is_some()
+    }
+
+    /// What does not go together.
+    pub(crate) fn clashes(&self, all: &[&Map<String, Value>]) -> Vec<Clash> {
+        self.joint.as_ref().map(|joint| joint(all)).unwrap_or_default()
     }
 
     /// Everything that the kind does not accept.
     pub fn misfits(&self, given: &GivenParams<'_>) -> Vec<ParamMisfit> {
-        (self.0)(given)
+        (self.one)(given)
     }
 }
 

@@ -73,6 +73,14 @@ pub struct IdentityDef {
     pub about: Option<String>,
 }
 
+impl IdentityDef {
+    /// The value of an attribute as it is compared: a tenant id has no case. Two spellings would be two identities, and a guard
+    /// would not concern the writes of its own tenant.
+    pub fn normal(attribute: &str, value: String) -> String {
+        if attribute == "tenant" { value.to_ascii_lowercase() } else { value }
+    }
+}
+
 /// A step or a block.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -276,3 +284,18 @@ impl Node {
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Inputs(pub IndexMap<String, Value>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_has_no_case_and_an_address_is_shown_as_it_is_written() {
+        let normal = |attribute: &str, value: &str| IdentityDef::normal(attribute, value.to_owned());
+        assert_eq!(
+            normal("tenant", "22222222-0000-0000-0000-00000000000F"),
+            "22222222-0000-0000-0000-00000000000f"
+        );
+        assert_eq!(normal("contact", "Nina@contoso.example"), "Nina@contoso.example");
+    }
+}

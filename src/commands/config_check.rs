@@ -162,7 +162,7 @@ fn chosen(
         }
         identities.extend(tenants.into_iter().map(|tenant| Identity {
             name: name.to_owned(),
-            attributes: [("tenant".to_owned(), tenant.to_owned())].into(),
+            attributes: [("tenant".to_owned(), tenant.to_ascii_lowercase())].into(),
         }));
     }
     if identities.is_empty() && no_tenant.is_empty() {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use twinspan_engine::{
-    Backend, Filter, Finding, Performer, RunId, RunState, RunStatus, SqliteBackend, SystemClock, repairs,
+    Backend, DriftState, Filter, Finding, Performer, RunId, RunState, RunStatus, SqliteBackend, SystemClock,
+    repairs,
 };
 
 use crate::app::App;
@@ -76,6 +77,10 @@ async fn of(
 /// Suggested commands after drift: the repair of the first repairable step, else its evidence.
 pub(crate) fn helps(state: &RunState, run: RunId, findings: &[Finding]) -> Vec<String> {
     let drifted = || findings.iter().filter(|finding| finding.drift.is_drift());
+    // Nothing is sent from such a journal: the first step of which it has no intent is the evidence.
+    if let Some(lost) = findings.iter().find(|finding| finding.drift == DriftState::LostTail) {
+        return vec![command(&["why", &run.short(), &lost.step.0])];
+    }
     let repaired =
         |finding: &&Finding| repairs(state, &finding.step).is_ok_and(|repairs| !repairs.is_empty());
     let (verb, first) = match (drifted().find(repaired), drifted().next()) {

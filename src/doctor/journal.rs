@@ -162,6 +162,10 @@ fn check_permissions(path: &Path, examined: &Examination, sharing: &Sharing, che
 const KEEP_A_COPY: &str =
     "keep a copy of the file and its -wal; restore the last good backup, or report this";
 
+/// What can be done where the journal is older than Azure.
+const RESTORE: &str =
+    "restore the newer copy of the journal; where there is none, decide each of these steps";
+
 /// Checks the record of every run: hash chain, numbering, and that the tables agree with the events.
 async fn check_records(backend: &SqliteBackend, checks: &mut Vec<Check>) -> CheckResult {
     let runs = match backend.list(Filter::default()).await {
@@ -188,7 +192,7 @@ async fn check_records(backend: &SqliteBackend, checks: &mut Vec<Check>) -> Chec
             let seen = format!("run {} {}: {}", summary.run.short(), summary.name, problems.join("; "));
             checks.push(Check::wrong("record", seen, KEEP_A_COPY));
         }
-        take_identities(backend, summary, &mut found.identities).await;
+        check_open_run(backend, summary, &mut found.identities, checks).await;
     }
     if wrong == 0 {
         checks.push(Check::ok(
@@ -202,11 +206,26 @@ async fn check_records(backend: &SqliteBackend, checks: &mut Vec<Check>) -> Chec
     found
 }
 
-/// Collects the identities of an open run.
-async fn take_identities(backend: &SqliteBackend, run: &RunSummary, identities: &mut BTreeSet<String>) {
-    if !crate::view::ended(&run.status)
-        && let Ok(state) = backend.load(run.run).await
-    {
-        identities.extend(state.plan().identities.iter().map(|identity| identity.name.clone()));
+/// Collects the identities of an open run, and checks whether a command found that the journal lost its tail.
+async fn check_open_run(
+    backend: &SqliteBackend,
+    run: &RunSummary,
+    identities: &mut BTreeSet<String>,
+    checks: &mut Vec<Check>,
+) {
+    if crate::view::ended(&run.status) {
+        return;
+    }
+    let Ok(state) = backend.load(run.run).await else { return };
+    identities.extend(state.plan().identities.iter().map(|identity| identity.name.clone()));
+    let lost: Vec<&str> = state.lost().map(|step| &*step.0).collect();
+    if !lost.is_empty() {
+        let seen = format!(
+            "run {} {}: the journal lost its tail: resources carry this run's marker, and the journal has no intent of {}",
+            run.run.short(),
+            run.name,
+            lost.join(", ")
+        );
+        checks.push(Check::wrong("record", seen, RESTORE));
     }
 }

@@ -165,8 +165,9 @@ fn guids(inputs: &Inputs) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for value in inputs.0.values() {
         texts(value, &mut |text| {
-            if uuid::Uuid::try_parse(text).is_ok() && !found.iter().any(|known| known == text) {
-                found.push(text.to_owned());
+            let guid = text.to_ascii_lowercase();
+            if uuid::Uuid::try_parse(text).is_ok() && !found.contains(&guid) {
+                found.push(guid);
             }
         });
     }

@@ -38,7 +38,10 @@ pub(super) fn addresses(inputs: &Inputs) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for value in inputs.0.values() {
         texts(value, &mut |text| {
-            if text.contains('@') && !text.contains(' ') && !found.iter().any(|known| known == text) {
+            if text.contains('@')
+                && !text.contains(' ')
+                && !found.iter().any(|known| known.eq_ignore_ascii_case(text))
+            {
                 found.push(text.to_owned());
             }
         });

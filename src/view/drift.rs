@@ -24,7 +24,7 @@ pub(crate) struct DriftStateView {
 /// What a drift check found for one step.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct FindingView {
-    /// `same`, `changed`, `vanished`, `taken`, `broken`, `unreadable`.
+    /// `same`, `changed`, `vanished`, `taken`, `broken`, `unreadable`, `lost-tail`.
     pub(crate) drift: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) what: String,
@@ -136,6 +136,8 @@ pub(crate) struct VerificationView {
     same: usize,
     drift: usize,
     unreadable: usize,
+    /// Steps whose resource carries this run's marker although the journal has no intent of them.
+    lost_tail: usize,
     findings: Vec<StepFinding>,
     exit: u8,
     next: Vec<String>,
@@ -171,7 +173,8 @@ impl VerificationView {
         };
         let drift = count(&DriftState::is_drift);
         let unreadable = count(&|drift| matches!(drift, DriftState::Unreadable { .. }));
-        let ends = match (drift, unreadable) {
+        let lost_tail = count(&|drift| matches!(drift, DriftState::LostTail));
+        let ends = match (drift + lost_tail, unreadable) {
             (0, 0) => Exit::Done,
             (0, _) => Exit::Waiting,
             _ => Exit::Drift,
@@ -195,9 +198,10 @@ impl VerificationView {
             began,
             recorded: remark.is_none(),
             remark,
-            same: findings.len() - drift - unreadable,
+            same: findings.len() - drift - unreadable - lost_tail,
             drift,
             unreadable,
+            lost_tail,
             findings: findings.iter().map(of).collect(),
             exit: ends.code(),
             next,
@@ -236,6 +240,14 @@ impl VerificationView {
     }
 
     fn words(&self) -> String {
+        let lost = match self.lost_tail {
+            0 => String::new(),
+            count => format!("; the journal lost its tail: it has no intent of {}", counted(count, "step")),
+        };
+        format!("{}{lost}", self.drift_words())
+    }
+
+    fn drift_words(&self) -> String {
         match (self.drift, self.unreadable) {
             _ if self.findings.is_empty() => "no finished step has a resource that can drift".to_owned(),
             (0, 0) => "no drift".to_owned(),
@@ -257,7 +269,7 @@ impl VerificationView {
 impl StepFinding {
     fn write(&self, page: &mut Page) {
         let FindingView { drift, what, is_drift, .. } = &self.finding;
-        let style = if *is_drift { BAD } else { WAIT };
+        let style = if *is_drift || *drift == DriftState::LostTail.name() { BAD } else { WAIT };
         let read = self.read_shortly.as_ref().map(|read| format!("  {DIM}{read}{DIM:#}")).unwrap_or_default();
         page.line(
             LABEL,

@@ -113,3 +113,56 @@ fn what_is_found_under_a_long_name_is_used_as_found() {
     let made = azure.created();
     assert!(!made.keys().any(|path| path.ends_with("/to-central")), "{made:?}");
 }
+
+/// A subnet that is a step of its own is held against the step of its virtual network, and against other subnets.
+#[test]
+fn a_subnet_that_does_not_fit_another_step_is_said_with_both_places() {
+    let home = Home::new();
+    let network = format!("{TARGET}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v");
+    let plan = |inputs: &str, subnet: &str| {
+        format!(
+            "twinspan: 1\nname: net\nsummary: x\n{inputs}identities: {{ target: {{ tenant: {TARGET_TENANT} }} }}\nsteps:\n  \
+             - id: net\n    uses: arm.resource\n    as: target\n    with:\n      id: {network}\n      api_version: \"2024-05-01\"\n      \
+             body: {{ properties: {{ addressSpace: {{ addressPrefixes: [10.1.0.0/16] }} }} }}\n{subnet}"
+        )
+    };
+    let subnet = |id: &str, prefix: &str, extra: &str| {
+        format!(
+            "  - id: {id}\n{extra}    uses: arm.resource\n    as: target\n    needs: [net]\n    with:\n      id: {network}/subnets/{id}\n      \
+             api_version: \"2024-05-01\"\n      body:\n        properties:\n          addressPrefix: {prefix}\n"
+        )
+    };
+    // Constants: without inputs.
+    let both =
+        subnet("a", "10.2.0.0/24", "") + &subnet("b", "10.1.0.0/24", "") + &subnet("c", "10.1.0.0/25", "");
+    let constants = home.write("constants.yaml", plan("", &both));
+    for command in ["validate", "run"] {
+        let said = home.run(&[command, &constants]).expect(65).err;
+        for part in [
+            "TS0414",
+            "10.2.0.0/24 does not lie in the address space of its virtual network: 10.1.0.0/16",
+            "constants.yaml:22:26",
+            "of the step `net`",
+            "10.1.0.0/25 overlaps 10.1.0.0/24 of the subnet b",
+            "of the step `b`",
+        ] {
+            assert!(said.contains(part), "{command}: no {part} in {said}");
+        }
+    }
+    // Only one of them can be part of a run: nothing is said.
+    let other = subnet("b", "10.1.0.0/24", "") + &subnet("c", "10.1.0.0/25", "    when: ${{ false }}\n");
+    let conditional = home.write("conditional.yaml", plan("", &other));
+    home.run(&["validate", &conditional]).expect(0);
+    // From the inputs, at the place where they are given.
+    let given = plan("inputs: { prefix: { type: string } }\n", &subnet("a", "${{ inputs.prefix }}", ""));
+    let given = home.write("given.yaml", given);
+    home.write("good.yaml", "prefix: 10.1.7.0/24\n");
+    home.write("bad.yaml", "prefix: 10.7.0.0/24\n");
+    home.run(&["validate", &given, "--inputs", "good.yaml"]).expect(0);
+    for command in ["validate", "preview", "run", "apply"] {
+        let said = home.run(&[command, &given, "--inputs", "bad.yaml"]).expect(65).err;
+        for part in ["bad.yaml:1:9", "10.7.0.0/24 does not lie", "of the step `net`", "TS0414"] {
+            assert!(said.contains(part), "{command}: no {part} in {said}");
+        }
+    }
+}

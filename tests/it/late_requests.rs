@@ -130,3 +130,29 @@ fn a_restored_backup_is_not_undone_while_something_carries_the_marker() {
         assert!(left.len() <= unchecked, "{left:?} left, {unchecked} named\n{run:#}");
     }
 }
+
+#[test]
+fn verify_says_that_a_restored_backup_lost_its_tail_and_changes_nothing() {
+    let (azure, home) = restored();
+    let events = || home.run(&["events"]).expect(0).out;
+    let (before, journal) = (live(&azure), events());
+    let said = home.run(&["verify"]).expect(9);
+    for words in
+        ["lost-tail", "the journal lost its tail", "restore the newer copy", "docs/guides/journal.md"]
+    {
+        assert!(said.out.contains(words), "{words:?} is not said:\n{}", said.out);
+    }
+    let view = home.run(&["verify", "--output", "json"]).expect(9).json();
+    assert_eq!((&view["drift"], &view["recorded"]), (&json!(0), &json!(false)), "{view:#}");
+    let lost = view["findings"].as_array().unwrap().iter().filter(|found| found["drift"] == "lost-tail");
+    let lost: Vec<&str> = lost.map(|found| found["step"].as_str().unwrap()).collect();
+    assert_eq!(view["lost_tail"], json!(lost.len()), "{view:#}");
+    assert!(lost.contains(&"scope-connection") && lost.contains(&"group"), "{lost:?}");
+    assert_eq!((live(&azure), events()), (before, journal));
+    // Without Azure nothing can be known of it, until a command that read Azure has recorded it.
+    home.run(&["doctor"]).expect(0);
+    home.run(&["resume", "--until-blocked"]).expect(1);
+    let said = home.run(&["doctor"]).expect(1);
+    assert!(said.out.contains("the journal lost its tail"), "{}", said.out);
+    home.run(&["verify"]).expect(9);
+}

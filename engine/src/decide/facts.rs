@@ -15,7 +15,7 @@ use crate::signal::Choice;
 use crate::state::item::Item;
 use crate::state::record::StepRecord;
 use crate::state::{Direction, Goal, RunState, StepState};
-use crate::step::{Cause, ClaimKey, Decision, Marker, Observed, Phase, Undone};
+use crate::step::{Cause, ClaimKey, Decision, Difference, Marker, Observed, Phase, Undone};
 use crate::suggested;
 use crate::wait::{Approvers, Wait, WaitKind};
 
@@ -144,11 +144,17 @@ impl<'a> StepCase<'a> {
                      that it created it; {created}"
                 ),
                 advice: advice.to_owned(),
-                differences: Vec::new(),
+                differences: contents_in(fact),
             },
             phase,
             cause: Some(Cause::LostTail),
         }
+    }
+
+    /// Whether the person who decided about a deletion has not been told of some of these contents: they were added since,
+    /// or could not be listed when the question was asked.
+    pub(super) fn is_unnamed(&self, held: &Difference) -> bool {
+        held.contents.iter().any(|key| !self.record.named.contains(key))
     }
 
     pub(super) fn foreign_owner(&self, other: &str, phase: Phase) -> StepEvent {
@@ -200,9 +206,22 @@ impl<'a> StepCase<'a> {
         pre_image: Digest,
         found: &Value,
         claims: &[ClaimKey],
+        contents: Option<&Difference>,
     ) -> Vec<StepEvent> {
         if !self.state.may_send() || self.state.control().goal != Goal::Finish {
             return Vec::new();
+        }
+        if let Some(held) = contents.filter(|held| self.is_unnamed(held)) {
+            let decision = Decision {
+                what: format!(
+                    "recreating it would delete what it holds, which no decision has named ({})",
+                    held.field
+                ),
+                advice: "recreate deletes that too; adopt takes the resource as it is; abort stops this step"
+                    .to_owned(),
+                differences: vec![held.clone()],
+            };
+            return vec![self.undecided(decision, Phase::Probe)];
         }
         if let Some(obstacle) = self.obstacle(claims) {
             return vec![obstacle];
@@ -359,6 +378,21 @@ impl<'a> StepCase<'a> {
     }
 }
 
+/// What a deletion would take along, as a probe listed it.
+fn contents_in(fact: &Fact) -> Vec<Difference> {
+    let Ok(Seen::Checked { observed, contents, .. }) = &fact.result else { return Vec::new() };
+    held(observed).chain(contents).cloned().collect()
+}
+
+/// What a deletion of `observed` takes along, where that is among its differences.
+pub(super) fn held(observed: &Observed<Value>) -> impl Iterator<Item = &Difference> {
+    let differences = match observed {
+        Observed::Differs { differences, .. } => differences.as_slice(),
+        _ => &[],
+    };
+    differences.iter().filter(|difference| !difference.contents.is_empty())
+}
+
 /// The events of a fact; `None`: the state does not expect it.
 pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<StepEvent>> {
     let case = StepCase::of(state, &fact.step, now)?;
@@ -380,10 +414,10 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<S
         return Some(vec![case.skipped(fact)]);
     }
     let mut events = match &fact.result {
-        Ok(Seen::Checked { observed, readiness, claims }) => match fact.phase {
+        Ok(Seen::Checked { observed, contents, readiness, claims }) => match fact.phase {
             Phase::Probe if case.removes() => case.removal_probed(fact, observed, claims),
             Phase::Verify if case.removes() => case.removal_verified(fact, observed),
-            Phase::Probe => case.probed(fact, observed, readiness.as_ref(), claims),
+            Phase::Probe => case.probed(fact, observed, contents.as_ref(), readiness.as_ref(), claims),
             Phase::Verify => case.verified(fact, observed),
             Phase::UndoProbe => case.undo_probed(fact, observed, claims),
             Phase::UndoVerify => case.undo_verified(fact, observed),

@@ -19,6 +19,7 @@ impl StepCase<'_> {
         &self,
         fact: &Fact,
         observed: &Observed<Value>,
+        contents: Option<&Difference>,
         readiness: Option<&Readiness>,
         claims: &[ClaimKey],
     ) -> Vec<StepEvent> {
@@ -44,7 +45,7 @@ impl StepCase<'_> {
                 let foreign = self.foreign(marker);
                 match decided {
                     Some(Choice::Recreate) if !reads && !self.record.only_drifted => {
-                        self.replace(fact, pre_image, output, claims)
+                        self.replace(fact, pre_image, output, claims, contents)
                     }
                     Some(Choice::Overwrite)
                         if !reads && (foreign.is_some() || self.record.lost || self.lost_marker(marker)) =>
@@ -53,7 +54,7 @@ impl StepCase<'_> {
                     }
                     Some(Choice::Adopt) => vec![self.in_place(fact, output, marker, claims)],
                     _ => vec![match foreign {
-                        Some(other) => self.foreign_owner(other, Phase::Probe),
+                        Some(other) => with(contents, self.foreign_owner(other, Phase::Probe)),
                         None => self.in_place(fact, output, marker, claims),
                     }],
                 }
@@ -82,14 +83,14 @@ impl StepCase<'_> {
                 vec![self.undecided(decision, Phase::Probe)]
             }
             Observed::Broken { output, decision, marker } => match decided {
-                Some(Choice::Recreate) if !reads => self.replace(fact, pre_image, output, claims),
+                Some(Choice::Recreate) if !reads => self.replace(fact, pre_image, output, claims, contents),
                 Some(Choice::Overwrite) if !reads => {
                     self.intend(fact, pre_image, false, claims, self.owner(claims, marker))
                 }
                 Some(Choice::Adopt) => {
                     vec![self.adopted(fact, output, marker, claims, [("state", decision.what.as_str())])]
                 }
-                _ => vec![self.undecided(decision.clone(), Phase::Probe)],
+                _ => vec![with(contents, self.undecided(decision.clone(), Phase::Probe))],
             },
             Observed::Differs { output, differences, marker } => {
                 if decided == Some(Choice::Adopt) {
@@ -97,7 +98,8 @@ impl StepCase<'_> {
                     return vec![self.adopted(fact, output, marker, claims, with)];
                 }
                 if decided == Some(Choice::Recreate) && !reads {
-                    return self.when_ready(readiness, || self.replace(fact, pre_image, output, claims));
+                    return self
+                        .when_ready(readiness, || self.replace(fact, pre_image, output, claims, contents));
                 }
                 // An immutable field differs: an update cannot help, so the person decides again, with the choices that can.
                 let fixed = differences.iter().any(|difference| difference.immutable);
@@ -106,7 +108,7 @@ impl StepCase<'_> {
                 if (decided == Some(Choice::Overwrite) || owner.is_some()) && !reads && !fixed {
                     return self.when_ready(readiness, || self.intend(fact, pre_image, false, claims, owner));
                 }
-                vec![self.undecided(self.differs(differences, marker), Phase::Probe)]
+                vec![with(contents, self.undecided(self.differs(differences, marker), Phase::Probe))]
             }
             Observed::Absent if decided == Some(Choice::Adopt) && self.record.unsettled => {
                 // The resource cannot be read; a person states that the write took effect.
@@ -288,6 +290,14 @@ impl StepCase<'_> {
             since: self.failing_since(),
         }
     }
+}
+
+/// The question, with what a deletion would take along.
+fn with(contents: Option<&Difference>, mut question: StepEvent) -> StepEvent {
+    if let (StepEvent::NeedsDecision { decision, .. }, Some(held)) = (&mut question, contents) {
+        decision.differences.push(held.clone());
+    }
+    question
 }
 
 /// The choices for differences. Values that the plan does not mention are kept by an overwrite and lost by a recreate.

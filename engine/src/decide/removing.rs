@@ -72,6 +72,11 @@ impl StepCase<'_> {
         if !self.state.may_send() || self.state.control().goal != Goal::Finish {
             return Vec::new();
         }
+        if let Observed::Differs { differences, .. } = observed
+            && differences.iter().any(|held| self.is_unnamed(held))
+        {
+            return vec![self.undecided(not_what_is_meant(differences), Phase::Probe)];
+        }
         if let Some(obstacle) = self.obstacle(claims) {
             return vec![obstacle];
         }

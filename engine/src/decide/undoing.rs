@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use crate::decide::digest_of;
-use crate::decide::facts::StepCase;
+use crate::decide::facts::{StepCase, held};
 use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::perform::Fact;
 use crate::signal::Choice;
 use crate::state::{Direction, Goal, StepState};
-use crate::step::{ClaimKey, Decision, Marker, Observed, Phase};
+use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Phase};
 use crate::suggested;
 use crate::wait::{Wait, WaitKind};
 
@@ -151,6 +151,9 @@ impl StepCase<'_> {
         if !self.state.may_send() {
             return Vec::new();
         }
+        if let Some(unnamed) = held(observed).find(|held| self.is_unnamed(held)) {
+            return vec![self.holds_unnamed(unnamed)];
+        }
         if let Some(given_up) = self.exhausted(Phase::UndoProbe) {
             return vec![given_up];
         }
@@ -162,6 +165,27 @@ impl StepCase<'_> {
         }
         let pre_image = digest_of(&serde_json::to_value(observed).unwrap_or(Value::Null));
         self.announce(Phase::Undo, pre_image, false, &[], Some(found), None)
+    }
+
+    /// A deletion would take along what no decision has named.
+    fn holds_unnamed(&self, held: &Difference) -> StepEvent {
+        if self.record.replacing {
+            let error = StepError::plan_wrong(format!(
+                "it was to be recreated, and holds what no decision has named ({}: {})",
+                held.field, held.found
+            ))
+            .hint("retry the step: it asks again, and names what a recreate deletes");
+            return StepEvent::Failed { error, phase: Phase::UndoProbe };
+        }
+        let decision = Decision {
+            what: format!(
+                "deleting it would delete what it holds, which no decision has named ({})",
+                held.field
+            ),
+            advice: "overwrite deletes that too; adopt leaves the resource in place".to_owned(),
+            differences: vec![held.clone()],
+        };
+        self.undecided(decision, Phase::UndoProbe)
     }
 
     /// The delete delay. Some resources must not be deleted too soon after their dependents. Another run or a person may have

@@ -152,7 +152,8 @@ fn choice(state: &RunState, id: ItemId) -> Option<Choice> {
             DriftState::OwnedByAnotherRun { .. }
             | DriftState::InSync
             | DriftState::Missing { .. }
-            | DriftState::Unreadable { .. },
+            | DriftState::Unreadable { .. }
+            | DriftState::LostTail,
         )
         | None => None,
     }

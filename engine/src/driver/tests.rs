@@ -11,11 +11,13 @@ use crate::backend::{
     Started, StopToken,
 };
 use crate::clock::{Clock as _, SystemClock};
+use crate::drift::DriftState;
 use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{RunId, Seq, SignalId};
 use crate::journal::{CutPoint, CutPoints};
 use crate::perform::Performer;
 use crate::rollout::{Labels, RunKey};
+use crate::search::lost_tail;
 use crate::signal::{Actor, Signal, SignalRow};
 use crate::state::RunStatus;
 
@@ -370,6 +372,36 @@ async fn undo_searches_for_what_the_journal_lost() {
     let state = backend.load(run).await.unwrap();
     assert_eq!(state.status(trial.clock.now()), RunStatus::Undone);
     assert_eq!(backend.verify_journal(run).unwrap().problems, Vec::<String>::new());
+}
+
+/// `verify` of a run that is not undone finds the same, in an element that the journal never expanded, too, and reads nothing
+/// where every step is accounted for.
+#[tokio::test]
+async fn what_the_journal_lost_is_found_without_an_undo() {
+    let trial = Trial::new();
+    let backend = trial.open();
+    let text = plan_of(
+        "  - id: each\n    for_each: [x, y]\n    uses: thing\n    with: { name: \"${{ each.key }}\", value: v }\n",
+    );
+    let new = trial.run(1, &text);
+    let run = new.run;
+    backend.start(new).await.unwrap();
+    let performer = trial.performer();
+    let mut state = backend.load(run).await.unwrap();
+    assert_eq!(lost_tail(&state, &performer).await, []);
+    trial.world.place(&format!("{run}/y"));
+    let found = lost_tail(&state, &performer).await;
+    let steps: Vec<String> = found.iter().map(|finding| finding.step.to_string()).collect();
+    assert_eq!(steps, ["each[y]"]);
+    assert!(found.iter().all(|finding| finding.drift == DriftState::LostTail), "{found:?}");
+    assert_eq!(trial.world.ledger(), Vec::<String>::new());
+    // A run whose steps are all proven.
+    let whole = trial.run(2, &text);
+    let run = whole.run;
+    backend.start(whole).await.unwrap();
+    trial.drive(&backend, run).await.unwrap();
+    state = backend.load(run).await.unwrap();
+    assert_eq!(lost_tail(&state, &performer).await, []);
 }
 
 fn keyed(trial: &Trial, number: u64, key: &str, begins: Begins) -> NewRun {

@@ -13,7 +13,8 @@ use crate::clock::VirtualClock;
 use crate::ids::Seq;
 use crate::perform::Reads;
 use crate::registry::Registry;
-use crate::step::{Applied, ClaimKey, Step, Undone};
+use crate::signal::Choice;
+use crate::step::{Applied, ClaimKey, Marker, Step, Undone};
 
 #[derive(Clone, Debug, Default)]
 struct Gatekeeper(Arc<AtomicUsize>);
@@ -42,6 +43,10 @@ impl Step for Gatekeeper {
         match known["says"].as_str().unwrap_or_default() {
             "yes" => Ok(Guarded::Met),
             "no" => Ok(Guarded::Wrong(StepError::plan_wrong("it is called otherwise"))),
+            "wrong-account" => {
+                let wait = crate::wait::Wait::new(crate::wait::WaitKind::Person, "signed in as eve");
+                Ok(Guarded::Wrong(StepError::new(FailureClass::NeedsPerson, "eve").wait(wait)))
+            }
             "later" => Err(StepError::new(FailureClass::Transient, "the network is down")),
             "not-invited" => Err(StepError::new(FailureClass::NeedsPerson, "not invited yet")),
             _ => Ok(Guarded::Unknown),
@@ -52,8 +57,11 @@ impl Step for Gatekeeper {
         Vec::new()
     }
 
-    async fn check(&self, _: &StepCx<'_>, _: &Params) -> Result<Observed<Params>, StepError> {
-        Ok(Observed::Absent)
+    async fn check(&self, _: &StepCx<'_>, params: &Params) -> Result<Observed<Params>, StepError> {
+        Ok(match params.says.as_str() {
+            "there" => Observed::Present { output: Gatekeeper::example(), marker: Marker::None },
+            _ => Observed::Absent,
+        })
     }
 
     async fn apply(&self, _: &StepCx<'_>, _: &Params) -> Result<Applied, StepError> {
@@ -96,7 +104,11 @@ impl Bench {
 
     /// What the probe of a step comes to that would write as `writer`.
     async fn probe(&self, writer: Identity, wrote: bool) -> Result<Seen, StepError> {
-        let job = Job {
+        self.performer.perform(self.job(writer, wrote)).await.result
+    }
+
+    fn job(&self, writer: Identity, wrote: bool) -> Job {
+        Job {
             run: RunId(uuid::Uuid::from_u128(1)),
             step: "writer".into(),
             owner: None,
@@ -113,6 +125,7 @@ impl Bench {
             asked: Seq(1),
             earlier: Arc::default(),
             overwrites: false,
+            decided: None,
             created: Vec::new(),
             approval: None,
             receipt: None,
@@ -123,8 +136,7 @@ impl Bench {
             written: None,
             reads: Reads::Own,
             guards: Some(Guards { all: self.guards.clone().into(), wrote }),
-        };
-        self.performer.perform(job).await.result
+        }
     }
 
     fn asked(&self) -> usize {
@@ -176,4 +188,32 @@ async fn a_passing_fault_holds_the_write_up_for_a_while_and_not_for_ever() {
     }
     bench.probe(identity("a", "1"), false).await.unwrap();
     assert_eq!(bench.asked(), TRIES as usize);
+}
+
+#[tokio::test]
+async fn an_ordered_overwrite_or_recreate_of_what_is_there_is_a_write() {
+    let bench = Bench::new(vec![guard("a", "no", identity("a", "1"))]);
+    for (decided, stopped) in [
+        (None, false),
+        (Some(Choice::Adopt), false),
+        (Some(Choice::Overwrite), true),
+        (Some(Choice::Recreate), true),
+    ] {
+        let params = Arc::new(json!({ "says": "there" }));
+        let job = Job { params, decided, ..bench.job(identity("a", "1"), false) };
+        assert_eq!(bench.performer.perform(job).await.result.is_err(), stopped, "{decided:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_a_person_can_mend_makes_every_write_wait_for_that_person() {
+    let bench = Bench::new(vec![guard("account", "wrong-account", identity("a", "1"))]);
+    let error = bench.probe(identity("a", "1"), false).await.unwrap_err();
+    assert_eq!(error.class, FailureClass::NeedsPerson);
+    assert_eq!(
+        error.wait.unwrap().what,
+        "not written, nor anything else of this run: step account would wait: signed in as eve"
+    );
+    bench.probe(identity("a", "1"), false).await.unwrap_err();
+    assert_eq!(bench.asked(), 2, "the right account may have signed in meanwhile");
 }

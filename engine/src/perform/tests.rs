@@ -128,6 +128,7 @@ fn perform_for(ensure: Ensure, phase: Phase, params: Value, found: Option<Value>
         asked: crate::ids::Seq(1),
         earlier: Arc::default(),
         overwrites: false,
+        decided: None,
         created: Vec::new(),
         approval: None,
         receipt: None,
@@ -152,7 +153,7 @@ fn mood(mood: &str) -> Value {
 #[test]
 fn a_look_brings_what_was_found_what_is_claimed_and_in_a_probe_whether_it_may_be_written() {
     let seen = |phase, params| match perform(phase, params, None) {
-        Ok(Seen::Checked { observed, readiness, claims }) => (observed, readiness, claims.len()),
+        Ok(Seen::Checked { observed, readiness, claims, .. }) => (observed, readiness, claims.len()),
         other => panic!("{other:?}"),
     };
     let (observed, readiness, claims) = seen(Phase::Probe, mood("good"));

@@ -139,8 +139,19 @@ struct Judgement<'a> {
 impl Judgement<'_> {
     fn planned(&self, result: &Result<Seen, StepError>) -> PlannedChange {
         match result {
-            Ok(Seen::Checked { observed, readiness, claims }) => {
-                self.seen(observed, readiness.as_ref(), claims)
+            Ok(Seen::Checked { observed, contents, readiness, claims }) => {
+                let mut planned_change = self.seen(observed, readiness.as_ref(), claims);
+                if let Some(held) = contents {
+                    match &mut planned_change {
+                        PlannedChange::NeedsDecision(decision) => decision.differences.push(held.clone()),
+                        PlannedChange::WouldChange { differences, decision } => {
+                            differences.push(held.clone());
+                            decision.differences.push(held.clone());
+                        }
+                        _ => {}
+                    }
+                }
+                planned_change
             }
             Ok(Seen::Applied { .. } | Seen::Undone(_)) => PlannedChange::Fails(StepError::new(
                 FailureClass::Bug,

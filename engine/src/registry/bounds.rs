@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
-use twinspan_plans::{GivenParams, ParamCheck, ParamMisfit};
+use twinspan_plans::{Clash, GivenParams, ParamCheck, ParamMisfit};
 
-use crate::step::Step;
+use crate::step::{Compare, Step};
 
 /// The longest message about one parameter, in characters.
 const LONGEST: usize = 400;
@@ -17,7 +17,26 @@ pub(super) fn check_of<S: Step>(example: Value, required: Vec<String>) -> ParamC
         Value::Object(example) => example,
         _ => Map::new(),
     };
-    ParamCheck::new(move |given| misfits::<S>(given, &example, &required))
+    let check = ParamCheck::new(move |given| misfits::<S>(given, &example, &required));
+    match S::CLASHES {
+        Some(clashes) => check.with_joint(move |all| clashes_of::<S>(all, clashes)),
+        None => check,
+    }
+}
+
+/// What does not go together of those that can be read as they are known.
+fn clashes_of<S: Step>(all: &[&Map<String, Value>], clashes: Compare<S::Params>) -> Vec<Clash> {
+    let known = all.iter().enumerate().filter_map(|(position, values)| {
+        let params = super::erased::decode_at::<S::Params>(&Value::Object((*values).clone())).ok()?;
+        Some((position, params))
+    });
+    let known: Vec<(usize, S::Params)> = known.collect();
+    let params: Vec<&S::Params> = known.iter().map(|(_, params)| params).collect();
+    let place = |position: usize| known.get(position).map(|(position, _)| *position);
+    let found = clashes(&params).into_iter();
+    found
+        .filter_map(|clash| Some(Clash { step: place(clash.step)?, other: place(clash.other)?, ..clash }))
+        .collect()
 }
 
 fn misfits<S: Step>(

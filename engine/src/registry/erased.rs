@@ -16,7 +16,13 @@ use crate::wait::Wait;
 /// A step kind without its types.
 pub(crate) trait DynStep: Send + Sync {
     /// `check`, and in a probe that did not find what is wanted, `precondition` too.
-    fn look<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>>;
+    /// `recreates`: a person has decided that what is there is deleted and created anew.
+    fn look<'a>(
+        &'a self,
+        cx: &'a StepCx<'a>,
+        params: &'a Value,
+        recreates: bool,
+    ) -> BoxFuture<'a, Result<Seen, StepError>>;
     /// The one write.
     fn apply<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>>;
     /// Deletes `found`.
@@ -38,7 +44,12 @@ pub(crate) trait DynStep: Send + Sync {
 }
 
 impl<S: Step> DynStep for S {
-    fn look<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>> {
+    fn look<'a>(
+        &'a self,
+        cx: &'a StepCx<'a>,
+        params: &'a Value,
+        recreates: bool,
+    ) -> BoxFuture<'a, Result<Seen, StepError>> {
         Box::pin(async move {
             let params = decode_params::<S>(params)?;
             if cx.phase == Phase::Probe {
@@ -46,14 +57,14 @@ impl<S: Step> DynStep for S {
             }
             let claims = self.claims(cx, &params).into_iter().map(ClaimKey::folded).collect();
             let observed = self.check(cx, &params).await?;
-            let observed = with_contents(self, cx, &params, observed).await?;
+            let (observed, contents) = with_contents(self, cx, &params, observed, recreates).await?;
             let missing = matches!(observed, Observed::Absent | Observed::Differs { .. });
             let readiness = if cx.phase == Phase::Probe && missing {
                 Some(self.precondition(cx, &params).await?)
             } else {
                 None
             };
-            Ok(Seen::Checked { observed: erase::<S>(observed)?, readiness, claims })
+            Ok(Seen::Checked { observed: erase::<S>(observed)?, contents, readiness, claims })
         })
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct StepRecord {
     pub(crate) receipt: Option<Value>,
     /// The choice of the last decision; used once.
     pub(crate) decided: Option<Choice>,
+    /// What the last decision named that a deletion takes along.
+    pub(crate) named: Vec<ClaimKey>,
     /// The choice of a repair: it applies to a resource found drifted, not to one that the probe finds as wanted.
     pub(crate) only_drifted: bool,
     /// The resource is being deleted on the way forward, because a person decided to recreate it.
@@ -153,6 +155,7 @@ impl StepRecord {
             approval: None,
             receipt: None,
             decided: None,
+            named: Vec::new(),
             only_drifted: false,
             replacing: false,
             called_off: false,
@@ -316,6 +319,7 @@ impl StepRecord {
                 self.failures = Failures::default();
                 self.waits.clear();
                 self.decided = None;
+                self.named.clear();
                 self.drift = None;
             }
             StepEvent::Failed { error, .. } => {
@@ -356,6 +360,12 @@ impl StepRecord {
                 self.let_go = Some(at);
                 self.decided = Some(*choice);
                 self.only_drifted = false;
+                self.named = match &self.state {
+                    StepState::NeedsDecision { decision, .. } => {
+                        decision.differences.iter().flat_map(|held| &held.contents).cloned().collect()
+                    }
+                    _ => Vec::new(),
+                };
             }
             StepEvent::Provided { output, value, by } => self.state_output(output, value, by, at),
             StepEvent::Deleted { .. } => {
@@ -434,6 +444,7 @@ impl StepRecord {
         self.failed_looks = 0;
         self.waits.clear();
         self.decided = None;
+        self.named.clear();
         self.replacing = false;
         self.called_off = false;
         self.last_error = None;
@@ -446,6 +457,7 @@ impl StepRecord {
         self.failed_looks = 0;
         self.waits.clear();
         self.decided = choice;
+        self.named.clear();
         self.only_drifted = true;
         self.replacing = false;
         self.last_error = None;

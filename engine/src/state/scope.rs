@@ -169,7 +169,9 @@ pub(crate) fn identity_of(definition: &IdentityDef, scope: &dyn Scope) -> Result
             StepError::plan_wrong(format!("identity {}, {name}: {error}", definition.name))
         })?;
         match value {
-            Some(Value::String(text)) => drop(attributes.insert(name.clone(), text)),
+            Some(Value::String(text)) => {
+                drop(attributes.insert(name.clone(), IdentityDef::normal(name, text)))
+            }
             Some(other) => drop(attributes.insert(name.clone(), other.to_string())),
             None => {}
         }

@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
-use crate::check::misfit_of;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::check::{groups, misfit_of};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::elements;
 use crate::expr::{EvalError, Expr, Segment, Template};
 use crate::params::{GivenParams, ParamMisfit};
-use crate::plan::{Inputs, Node, NodeId, NodeKind, Plan, StepDef};
+use crate::plan::{Ensure, Inputs, Node, NodeId, NodeKind, Plan, StepDef};
 
-use super::places::{Places, ValuePath};
+use super::places::{GivenAt, Places, ValuePath};
 use super::{InputScope, inputs_of};
 
 pub(super) fn check(
@@ -69,6 +69,16 @@ struct NeededInputs<'a> {
     problems: &'a mut Diagnostics,
     said: BTreeSet<String>,
     known: Vec<KnownParams>,
+    /// Steps that are held against others of their kind.
+    compared: Vec<Compared<'a>>,
+}
+
+/// One instance of a step that is certainly part of the run.
+struct Compared<'a> {
+    step: &'a StepDef,
+    around: Around,
+    name: String,
+    values: Map<String, Json>,
 }
 
 impl<'a> NeededInputs<'a> {
@@ -78,13 +88,22 @@ impl<'a> NeededInputs<'a> {
         places: &'a Places,
         problems: &'a mut Diagnostics,
     ) -> Self {
-        NeededInputs { plan, inputs, places, problems, said: BTreeSet::new(), known: Vec::new() }
+        NeededInputs {
+            plan,
+            inputs,
+            places,
+            problems,
+            said: BTreeSet::new(),
+            known: Vec::new(),
+            compared: Vec::new(),
+        }
     }
 
     fn all(mut self) -> Vec<KnownParams> {
         for root in &self.plan.roots {
             self.node(*root, &Around::default());
         }
+        self.together();
         self.known
     }
 
@@ -136,16 +155,23 @@ impl<'a> NeededInputs<'a> {
                 block.children.iter().for_each(|child| self.node(*child, &inside));
             }
             NodeKind::Step(step) => {
-                let values = self.params(node, step, around, &name);
-                let elements = around.elements.clone();
                 let certain = !uncertain;
+                let values = self.params(node, step, around, &name, certain);
+                let elements = around.elements.clone();
                 self.known.push(KnownParams { node: id, instance: name, certain, elements, values });
             }
         }
     }
 
     /// The known parameters of a step; reports what is wrong with them.
-    fn params(&mut self, node: &Node, step: &StepDef, around: &Around, name: &str) -> IndexMap<String, Json> {
+    fn params(
+        &mut self,
+        node: &Node,
+        step: &'a StepDef,
+        around: &Around,
+        name: &str,
+        certain: bool,
+    ) -> IndexMap<String, Json> {
         let mut values = IndexMap::new();
         let Template::Map(entries) = &step.with else { return values };
         let mut checked = Map::new();
@@ -187,24 +213,65 @@ impl<'a> NeededInputs<'a> {
             }
         }
         let given = GivenParams { values: &checked, unknown: &unknown, ensure: step.ensure };
-        for misfit in step.check.misfits(&given) {
-            self.misfit(&misfit, step, around, name);
+        let misfits = step.check.misfits(&given);
+        for misfit in &misfits {
+            self.misfit(misfit, step, around, name, None);
+        }
+        if certain && misfits.is_empty() && step.check.is_joint() && step.ensure == Ensure::Present {
+            let (around, name) = (around.clone(), name.to_owned());
+            self.compared.push(Compared { step, around, name, values: checked });
         }
         values
     }
 
-    /// Reports a value where it was given, and where the plan uses it.
-    fn misfit(&mut self, misfit: &ParamMisfit, step: &StepDef, around: &Around, name: &str) {
-        let parameter = misfit.parameter();
+    /// Reports steps of one kind whose parameters do not fit together.
+    fn together(&mut self) {
+        let compared = std::mem::take(&mut self.compared);
+        for steps in groups(&compared, |step| &step.step.uses) {
+            let all: Vec<&Map<String, Json>> = steps.iter().map(|step| &step.values).collect();
+            let Some(first) = steps.first() else { continue };
+            for clash in first.step.check.clashes(&all) {
+                let (Some(step), Some(other)) = (steps.get(clash.step), steps.get(clash.other)) else {
+                    continue;
+                };
+                let misfit = ParamMisfit { path: clash.path, why: clash.why };
+                let (given, used) = self.places_of(&clash.other_path, other.step, &other.around);
+                let place = given.map(|given| given.place).or(used);
+                let place = place.map(|place| (place, format!("of the step `{}`", other.name)));
+                self.misfit(&misfit, step.step, &step.around, &step.name, place);
+            }
+        }
+    }
+
+    /// Where in the inputs the value at `path` was given, and where the plan uses it.
+    fn places_of(
+        &self,
+        path: &[String],
+        step: &StepDef,
+        around: &Around,
+    ) -> (Option<GivenAt>, Option<Place>) {
+        let parameter = path.first().map_or("", String::as_str);
         let template = match &step.with {
             Template::Map(entries) => entries.iter().find(|(name, _)| name == parameter),
             _ => None,
         };
-        let origin = template.and_then(|(_, template)| {
-            self.origin_at(template, misfit.path.get(1..).unwrap_or_default(), around)
-        });
+        let origin = template
+            .and_then(|(_, template)| self.origin_at(template, path.get(1..).unwrap_or_default(), around));
         let given = origin.and_then(|origin| self.places.nearest(&origin)).cloned();
         let used = step.places.iter().find(|(name, _)| name == parameter).map(|(_, place)| place.clone());
+        (given, used)
+    }
+
+    /// Said where the value was given, and where the plan uses it.
+    fn misfit(
+        &mut self,
+        misfit: &ParamMisfit,
+        step: &StepDef,
+        around: &Around,
+        name: &str,
+        other: Option<(Place, String)>,
+    ) {
+        let (given, used) = self.places_of(&misfit.path, step, around);
         let mut diagnostic = misfit_of(misfit, name, &step.uses);
         match given {
             Some(given) => {
@@ -219,6 +286,9 @@ impl<'a> NeededInputs<'a> {
                     diagnostic = diagnostic.at(used, "used here");
                 }
             }
+        }
+        if let Some((place, label)) = other {
+            diagnostic = diagnostic.and_at(place, label);
         }
         self.say(diagnostic);
     }

@@ -1,5 +1,6 @@
 //! Checks constant parameters of the plan with the kind's own rules, before any inputs are known.
 
+use indexmap::IndexMap;
 use serde_json::Map;
 
 use crate::catalog::{KindSpec, Type};
@@ -7,13 +8,21 @@ use crate::diagnostic::Diagnostic;
 use crate::document::StepDecl;
 use crate::expr::{Expr, Template};
 use crate::params::{GivenParams, ParamMisfit};
+use crate::plan::{Ensure, NodeId};
 use crate::yaml::{Node as Yaml, Value};
 
 use super::Checker;
 
-impl Checker<'_> {
-    /// Reports constants that the kind does not accept.
-    pub(super) fn constants(&mut self, id: &str, step: &StepDecl, kind: &KindSpec, with: &Template) {
+impl<'d> Checker<'d> {
+    /// Reports constants that the kind does not accept. `certain`: the step is part of every run.
+    pub(super) fn constants(
+        &mut self,
+        id: &'d str,
+        step: &'d StepDecl,
+        kind: &'d KindSpec,
+        with: &Template,
+        certain: bool,
+    ) {
         let (Template::Map(entries), Some(written)) = (with, &step.with) else { return };
         let mut values = Map::new();
         let mut unknown = Vec::new();
@@ -29,12 +38,68 @@ impl Checker<'_> {
             }
         }
         let given = GivenParams { values: &values, unknown: &unknown, ensure: step.ensure };
-        for misfit in kind.check.misfits(&given) {
+        let misfits = kind.check.misfits(&given);
+        let fits = misfits.is_empty();
+        for misfit in misfits {
             let node = written_at(written, &misfit.path);
             let diagnostic = misfit_of(&misfit, id, &kind.name).at(self.place(&node.span), "not accepted");
             self.problem(diagnostic);
         }
+        if fits && certain && kind.check.is_joint() && step.ensure == Ensure::Present {
+            self.compared.push(Compared { id, kind, values, written });
+        }
     }
+
+    /// Whether a node has no condition, nor anything around it.
+    pub(super) fn is_certain(&self, node: NodeId) -> bool {
+        let mut at = Some(node);
+        while let Some(node) = at {
+            let named = self.names.node(node);
+            if named.decl.when.is_some() {
+                return false;
+            }
+            at = named.parent;
+        }
+        true
+    }
+
+    /// Says which steps of one kind do not go together, as far as their parameters are constants. The inputs tell the rest.
+    pub(super) fn together(&mut self) {
+        let compared = std::mem::take(&mut self.compared);
+        for steps in groups(&compared, |step| &step.kind.name) {
+            let all: Vec<&Map<String, serde_json::Value>> = steps.iter().map(|step| &step.values).collect();
+            let Some(first) = steps.first() else { continue };
+            for clash in first.kind.check.clashes(&all) {
+                let (Some(step), Some(other)) = (steps.get(clash.step), steps.get(clash.other)) else {
+                    continue;
+                };
+                let misfit = ParamMisfit { path: clash.path, why: clash.why };
+                let at = self.place(&written_at(step.written, &misfit.path).span);
+                let other_at = self.place(&written_at(other.written, &clash.other_path).span);
+                let diagnostic = misfit_of(&misfit, step.id, &step.kind.name)
+                    .at(at, "not taken")
+                    .and_at(other_at, format!("of the step `{}`", other.id));
+                self.problem(diagnostic);
+            }
+        }
+    }
+}
+
+/// A step whose constants are compared with those of other steps of its kind.
+pub(super) struct Compared<'d> {
+    id: &'d str,
+    kind: &'d KindSpec,
+    values: Map<String, serde_json::Value>,
+    written: &'d Yaml,
+}
+
+/// The same elements by name, in their order.
+pub(crate) fn groups<'a, T>(all: &'a [T], name: impl Fn(&'a T) -> &'a String) -> Vec<Vec<&'a T>> {
+    let mut groups: IndexMap<&String, Vec<&T>> = IndexMap::new();
+    for one in all {
+        groups.entry(name(one)).or_default().push(one);
+    }
+    groups.into_values().collect()
 }
 
 /// The diagnostic for a value that the kind of step instance `step` does not accept.

@@ -336,7 +336,8 @@ impl<'d> Checker<'d> {
         if let Some(kind) = kind
             && self.problems.0.len() == before
         {
-            self.constants(&decl.id.value, step, kind, &with);
+            let certain = reader.node.is_some_and(|node| self.is_certain(node));
+            self.constants(&decl.id.value, step, kind, &with, certain);
         }
         StepDef {
             open: kind.map(super::known::open).unwrap_or_default(),

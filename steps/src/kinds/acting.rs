@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Contents, DeleteDelay, EffectClass, Ensure, FailureClass, Guarded, HandOver,
+    Applied, ClaimKey, Compare, Contents, DeleteDelay, EffectClass, Ensure, FailureClass, Guarded, HandOver,
     Identities, Identity, Misfit, Observed, Permission, Readiness, Step, StepCx, StepError, Undone, Wait,
 };
 
@@ -84,6 +84,8 @@ impl<S: Step> Step for Acting<S> {
     fn example() -> S::Params {
         S::example()
     }
+
+    const CLASHES: Option<Compare<S::Params>> = S::CLASHES;
 
     fn misfits(params: &S::Params, ensure: Ensure) -> Vec<Misfit> {
         S::misfits(params, ensure)

@@ -14,8 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use twinspan_engine::{
-    Act, Applied, ClaimKey, Contents, Difference, EffectClass, Ensure, HandOver, Marker, Misfit, Observed,
-    Permission, Step, StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, ClaimKey, Compare, Contents, Difference, EffectClass, Ensure, HandOver, Marker, Misfit,
+    Observed, Permission, Step, StepCx, StepError, Task, Undone, Wait,
 };
 
 use crate::avnm::Provisioning;
@@ -195,6 +195,8 @@ impl Step for ArmResource {
     fn misfits(params: &Params, ensure: Ensure) -> Vec<Misfit> {
         bounds::misfits(params, ensure)
     }
+
+    const CLASHES: Option<Compare<Params>> = Some(bounds::clashes);
 
     fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
         vec![ClaimKey(params.id.key())]

@@ -6,7 +6,7 @@ pub(crate) use crate::avnm::network::TYPE as VIRTUAL_NETWORK;
 use crate::ids::ResourceId;
 
 /// Resource type of subnets.
-const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
+pub(crate) const SUBNET: &str = "Microsoft.Network/virtualNetworks/subnets";
 
 /// Finds ids that are not of virtual networks.
 pub(crate) fn not_networks(about: &'static [&'static str], ids: &[ResourceId]) -> Vec<Misfit> {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, FailureClass, Identity, Marker, Observed, Step, StepCx, StepError,
-    Undone, Wait, WaitKind,
+    Applied, ClaimKey, EffectClass, FailureClass, Guarded, Identity, Marker, Observed, Step, StepCx,
+    StepError, Undone, Wait, WaitKind,
 };
 
 use crate::azure::{Azure, Cloud, CredentialKind, Party, SignedIn};
@@ -151,12 +152,30 @@ impl Step for SignIn {
     const EFFECT: EffectClass = EffectClass::Read;
     const CONSISTENCY_DELAY: Duration = Duration::ZERO;
     const REQUEST_WINDOW: Duration = Duration::ZERO;
+    const GUARDS: Option<&'static str> = Some("tenant");
 
     type Params = Params;
     type Output = Output;
 
     fn example() -> Params {
         Params { expect_principal: Some(default_world::TARGET_ADMINISTRATOR), expect_application: None }
+    }
+
+    /// As whom the identity signs in, where the inputs say as whom it must. Another account is a wait for the right one, as
+    /// it is for the step itself; nothing is written meanwhile.
+    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
+        let Ok(params) = Params::deserialize(known) else { return Ok(Guarded::Unknown) };
+        if params.expect_principal.is_none() && params.expect_application.is_none() {
+            return Ok(Guarded::Unknown);
+        }
+        let identity = cx.identity()?;
+        let signed_in = self.azure.sign_in(cx, identity).await?;
+        Ok(match judge(self.azure.cloud(), &params, identity, signed_in)? {
+            Observed::Converging { wait, .. } => {
+                Guarded::Wrong(StepError::new(FailureClass::NeedsPerson, wait.what.clone()).wait(wait))
+            }
+            _ => Guarded::Met,
+        })
     }
 
     fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
@@ -185,7 +204,8 @@ mod tests {
     use super::*;
     use crate::azure::scripted::{Bench, TARGET};
     use crate::kinds::wire_test::{Attempt, wait};
-    use twinspan_engine::Phase;
+    use serde_json::json;
+    use twinspan_engine::{AttemptLog, Phase};
 
     const ACCOUNT: &str = "ffffffff-1111-0000-0000-000000000001";
 
@@ -272,6 +292,34 @@ mod tests {
             )
         );
         assert!(wait.action.unwrap().contains("[identities.target] of twinspan.toml (now: azure-cli)"));
+    }
+
+    #[tokio::test]
+    async fn another_account_is_a_guard_that_waits_and_what_the_run_tells_later_is_none() {
+        let bench = Bench::new();
+        let kind = SignIn { azure: Arc::clone(&bench.azure) };
+        let guard = async |known: Value| {
+            let log = AttemptLog::new(Phase::Probe);
+            let identities = [bench.target.clone()];
+            let cx = StepCx { identities: &identities, ..bench.cx(Phase::Probe, &log) };
+            kind.guard(&cx, &known).await
+        };
+        assert_eq!(guard(json!({})).await.unwrap(), Guarded::Unknown);
+        assert!(bench.script.token_requests().is_empty(), "nothing to compare, nothing to ask");
+        let nobody = "ffffffff-1111-0000-0000-0000000000ff";
+        let claims = json!({ "oid": ACCOUNT, "tid": TARGET, "appid": "app", "idtyp": "app" }).to_string();
+        let token = format!("eyJhbGciOiJub25lIn0.{}.x", azure_core::base64::encode_url_safe(claims));
+        let answer = json!({ "token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 3600, "access_token": token });
+        // Each sign-in asks Entra anew.
+        for _ in 0..2 {
+            bench.script.token_answer(200, &[], &answer.to_string());
+        }
+        let wrong = guard(json!({ "expect_principal": nobody })).await.unwrap();
+        let Guarded::Wrong(error) = wrong else { panic!("{wrong:?}") };
+        assert_eq!(error.class, FailureClass::NeedsPerson);
+        let wait = error.wait.unwrap();
+        assert!(wait.what.ends_with(&format!("the plan needs object id {nobody}")), "{wait:?}");
+        assert_eq!(guard(json!({ "expect_principal": ACCOUNT })).await.unwrap(), Guarded::Met);
     }
 
     #[tokio::test]

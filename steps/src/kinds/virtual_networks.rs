@@ -1,6 +1,6 @@
 //! `azure.virtual-networks`: checks that virtual networks exist, and outputs their regions for later steps.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use twinspan_engine::{
     Undone,
 };
 
+use crate::avnm::deployment::region;
 use crate::avnm::network::Network;
 use crate::avnm::{API, Found};
 use crate::azure::Azure;
@@ -130,10 +131,12 @@ impl Step for VirtualNetworks {
             ))
             .hint("correct the list, or create the virtual networks, and retry the step"));
         }
-        let regions: BTreeSet<&str> = networks.iter().map(|network| network.region.as_str()).collect();
+        // Azure writes one region in several ways.
+        let regions: BTreeMap<String, &str> =
+            networks.iter().map(|network| (region(&network.region), network.region.as_str())).collect();
         let output = Output {
             ids: params.ids.clone(),
-            regions: regions.into_iter().map(str::to_owned).collect(),
+            regions: regions.into_values().map(str::to_owned).collect(),
             networks,
         };
         Ok(Observed::Present { output, marker: Marker::NoPlace })
@@ -185,6 +188,18 @@ mod tests {
             (vec!["westeurope".to_owned()], "10.1.0.0/16".to_owned())
         );
         assert_eq!(asked(&bench), [format!("GET {}?api-version=2024-10-01", default_world::spoke())]);
+        // Azure may write one region in two ways.
+        for (network, location) in
+            [(default_world::spoke(), "westeurope"), (default_world::hub(), "West Europe")]
+        {
+            let body = json!({ "name": network.name(), "location": location, "properties": {} });
+            bench.script.answer(200, &body);
+        }
+        let two = params(json!({ "ids": [default_world::spoke(), default_world::hub()] }));
+        let Observed::Present { output, .. } = attempt.check(&kind(&bench), &two).await.unwrap() else {
+            panic!()
+        };
+        assert_eq!((output.regions.len(), output.networks.len()), (1, 2), "{output:?}");
         let none = attempt.check(&kind(&bench), &params(json!({ "ids": [] }))).await.unwrap();
         assert!(matches!(none, Observed::Present { output, .. } if output.networks.is_empty()));
     }

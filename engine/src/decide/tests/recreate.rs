@@ -182,3 +182,91 @@ fn what_takes_harm_from_haste_is_removed_a_while_after_it_was_decided() {
         assert_eq!(removal.unwrap().at.duration_since(began).as_secs(), 60, "{}", rig.story());
     }
 }
+
+fn decide(rig: &mut Rig, choice: Choice) {
+    rig.send("me", Signal::Decide { step: "s0".into(), choice });
+}
+
+/// The contents that the open decision names.
+fn named(rig: &Rig) -> Vec<String> {
+    let StepState::NeedsDecision { decision, .. } = rig.step("s0") else { panic!("{}", rig.story()) };
+    decision.differences.iter().flat_map(|held| &held.contents).map(|key| key.0.clone()).collect()
+}
+
+fn holds(rig: &mut Rig, keys: &[&str]) {
+    rig.world.holds.insert("s0".to_owned(), keys.iter().map(|key| (*key).to_owned()).collect());
+}
+
+#[test]
+fn what_another_run_created_is_recreated_by_a_decision_that_names_its_contents() {
+    let mut rig = Rig::new(chain(&[PutSame]));
+    rig.world.things.insert("s0".to_owned(), thing(Marker::Of("0badcafe".to_owned())));
+    holds(&mut rig, &["/v"]);
+    rig.drive();
+    assert_eq!(named(&rig), ["/v"]);
+    // Something is put in between the question and the delete: it is asked again, and a new driver asks the same.
+    holds(&mut rig, &["/v", "/w"]);
+    decide(&mut rig, Choice::Recreate);
+    rig.drive();
+    rig.take_over();
+    rig.drive();
+    assert_eq!(named(&rig), ["/v", "/w"], "{}", rig.story());
+    assert!(rig.world.ledger.is_empty());
+    // Less than was named needs no other decision.
+    holds(&mut rig, &["/w"]);
+    decide(&mut rig, Choice::Recreate);
+    assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
+    assert_eq!(ledger_of(&rig, "s0"), [Change::Removed, Change::Created]);
+}
+
+#[test]
+fn a_question_that_could_not_name_the_contents_is_asked_again_before_the_delete() {
+    // The journal lost its tail: its question is asked without a list.
+    let mut rig = Rig::new(chain(&[PutSame]));
+    rig.world.things.insert("s0".to_owned(), thing(Marker::Of(super::rig::RUN.short())));
+    holds(&mut rig, &["/v"]);
+    rig.drive();
+    assert_eq!(named(&rig), [""; 0]);
+    decide(&mut rig, Choice::Recreate);
+    rig.drive();
+    assert_eq!(named(&rig), ["/v"], "{}", rig.story());
+    assert!(rig.world.ledger.is_empty());
+    decide(&mut rig, Choice::Recreate);
+    assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
+}
+
+#[test]
+fn what_is_put_in_before_the_delete_is_sent_again_stops_the_step() {
+    let mut rig = decided();
+    rig.fault("s0", Phase::Undo, Fault::Refused(transient()));
+    while rig.step("s0").name() != "undo-retry-wait" {
+        assert!(rig.turn(), "{}", rig.story());
+    }
+    holds(&mut rig, &["/v"]);
+    assert!(matches!(rig.drive(), RunStatus::Halted { .. }), "{}", rig.story());
+    let StepState::Failed { error, .. } = rig.step("s0") else { panic!("{}", rig.story()) };
+    assert!(error.to_string().contains("holds what no decision has named"), "{error}");
+    assert!(rig.world.ledger.is_empty());
+    rig.send("me", Signal::Retry { step: Some("s0".into()) });
+    rig.drive();
+    assert_eq!(named(&rig), ["/v"]);
+    decide(&mut rig, Choice::Recreate);
+    assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
+}
+
+#[test]
+fn what_is_put_in_after_an_undo_was_decided_is_asked_about() {
+    let mut rig = Rig::new(chain(&[PutSame]));
+    rig.drive();
+    holds(&mut rig, &["/v"]);
+    rig.send("me", Signal::Undo);
+    assert_eq!(rig.drive(), RunStatus::UndoStopped);
+    assert_eq!(named(&rig), ["/v"]);
+    holds(&mut rig, &["/v", "/w"]);
+    decide(&mut rig, Choice::Overwrite);
+    assert_eq!(rig.drive(), RunStatus::UndoStopped);
+    assert_eq!(named(&rig), ["/v", "/w"]);
+    assert_eq!(rig.world.count("s0", Change::Removed), 0);
+    decide(&mut rig, Choice::Overwrite);
+    assert_eq!(rig.drive(), RunStatus::Undone, "{}", rig.story());
+}

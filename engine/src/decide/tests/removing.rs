@@ -264,3 +264,22 @@ fn every_prefix_can_be_taken_over_paused_cancelled_and_undone() {
         }
     }
 }
+
+#[test]
+fn contents_that_are_added_after_the_decision_are_asked_about() {
+    let mut rig = rig(Marker::None);
+    let hold = |rig: &mut Rig, keys: &[&str]| {
+        rig.world.holds.insert("gone".to_owned(), keys.iter().map(|key| (*key).to_owned()).collect());
+    };
+    for keys in [&["/a"][..], &["/a", "/b"]] {
+        hold(&mut rig, keys);
+        rig.drive();
+        let StepState::NeedsDecision { decision, .. } = rig.step("gone") else { panic!("{}", rig.story()) };
+        let named = decision.differences.iter().flat_map(|held| &held.contents);
+        assert_eq!(named.map(|key| key.0.as_str()).collect::<Vec<_>>(), keys);
+        assert_eq!(removals(&rig), 0);
+        rig.send("me", Signal::Decide { step: "gone".into(), choice: Choice::Overwrite });
+    }
+    assert_eq!(rig.drive(), SUCCEEDED, "{}", rig.story());
+    assert_eq!(removals(&rig), 1);
+}

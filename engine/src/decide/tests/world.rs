@@ -10,7 +10,8 @@ use twinspan_plans::Ensure;
 use crate::clock::Now;
 use crate::failure::{FailureClass, StepError};
 use crate::perform::{Fact, Job, KindRules, Seen};
-use crate::step::{ClaimKey, Decision, Exchange, Marker, Observed, Phase, Readiness, Undone};
+use crate::signal::Choice;
+use crate::step::{ClaimKey, Decision, Difference, Exchange, Marker, Observed, Phase, Readiness, Undone};
 use crate::wait::Wait;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +71,8 @@ pub(super) struct World {
     /// How long a resource is changing after a write.
     pub(super) converge: Duration,
     pub(super) performed: Vec<(String, Phase)>,
+    /// What things hold, by the thing's name.
+    pub(super) holds: BTreeMap<String, Vec<String>>,
 }
 
 pub(super) fn thing(marker: Marker) -> Thing {
@@ -155,6 +158,31 @@ impl World {
         Observed::Present { output, marker }
     }
 
+    /// What is held, as the registry tells it: beside what a probe on the way forward found, else among the differences.
+    fn contents(&self, job: &Job, name: &str, observed: &mut Observed<Value>) -> Option<Difference> {
+        let keys: Vec<ClaimKey> = self.holds.get(name)?.iter().cloned().map(ClaimKey).collect();
+        let held =
+            Difference { contents: keys.clone(), ..Difference::new("content", "none", format!("{keys:?}")) };
+        let foreign =
+            matches!(observed, Observed::Present { marker: Marker::Of(run), .. } if *run != job.run.short());
+        let differs = matches!(observed, Observed::Differs { .. } | Observed::Broken { .. });
+        if job.phase == Phase::Probe && job.ensure == Ensure::Present {
+            let here = matches!(observed, Observed::Present { .. });
+            return (differs || here && (foreign || job.decided == Some(Choice::Recreate))).then_some(held);
+        }
+        if matches!(job.phase, Phase::Probe | Phase::UndoProbe)
+            && let Observed::Present { output, marker } | Observed::Broken { output, marker, .. } = observed
+        {
+            let (output, marker) = (output.clone(), marker.clone());
+            *observed = Observed::Differs { output, differences: vec![held], marker };
+        } else if matches!(job.phase, Phase::Probe | Phase::UndoProbe)
+            && let Observed::Differs { differences, .. } = observed
+        {
+            differences.push(held);
+        }
+        None
+    }
+
     /// `now`: the world's time; `clocks`: the driver's.
     pub(super) fn perform(&mut self, job: &Job, now: Timestamp, clocks: Now) -> Fact {
         self.arrive(now);
@@ -212,8 +240,14 @@ impl World {
             Some(Fault::NotReady(not_ready)) => readiness = Some(not_ready),
             _ => {}
         }
+        let contents = self.contents(job, name, &mut observed);
         let changes = if self.shared { "shared" } else { name };
-        Ok(Seen::Checked { observed, readiness, claims: vec![ClaimKey(format!("/things/{changes}"))] })
+        Ok(Seen::Checked {
+            observed,
+            contents,
+            readiness,
+            claims: vec![ClaimKey(format!("/things/{changes}"))],
+        })
     }
 
     fn apply(

@@ -1,15 +1,17 @@
 //! Rules that Azure applies to a resource, as far as Microsoft documents them: for every resource, and for virtual networks
 //! and subnets.
 
+use std::collections::{BTreeMap, HashMap};
+
 use ipnet::IpNet;
 use serde_json::{Map, Value};
-use twinspan_engine::{Ensure, Misfit};
+use twinspan_engine::{Clash, Ensure, Misfit};
 
 use super::Params;
 use super::secrets::reference;
 use crate::azure::merging::field;
 use crate::ids::{ResourceId, is_plain_name, not_a_manager_name};
-use crate::kinds::bounds::{not_a_region, tags};
+use crate::kinds::bounds::{SUBNET, VIRTUAL_NETWORK, not_a_region, tags};
 
 /// Longest prefix of a subnet that is reserved for a service, by the subnet's name.
 const SIZES: [(&str, u8); 4] = [
@@ -137,6 +139,11 @@ impl Prefix<'_> {
         self.place.iter().fold(Misfit::new(&["body"], why), |misfit, part| misfit.within(part))
     }
 
+    /// Where it stands, the parameter first.
+    fn path(&self) -> Vec<String> {
+        std::iter::once("body".to_owned()).chain(self.place.iter().cloned()).collect()
+    }
+
     /// Why the text is not the prefix of a network.
     fn wrong(&self) -> Option<Misfit> {
         let why = match self.net {
@@ -262,6 +269,115 @@ fn overlaps(prefixes: &[&Prefix<'_>]) -> Vec<Misfit> {
         }
     }
     all
+}
+
+/// A virtual network of the plan.
+struct Network<'a> {
+    step: usize,
+    /// Its address space; `None`: a part of it is known only while the plan runs.
+    space: Option<Vec<Prefix<'a>>>,
+}
+
+/// A subnet of the plan, as a step of its own or in the body of its network.
+struct Subnet<'a> {
+    step: usize,
+    name: &'a str,
+    prefixes: Vec<Prefix<'a>>,
+    /// Its network's body holds it: that body is checked by itself.
+    inline: bool,
+}
+
+/// Subnets that do not lie in the address space that another step gives their virtual network, or that overlap another
+/// step's subnet of the same network.
+pub(super) fn clashes(all: &[&Params]) -> Vec<Clash> {
+    let mut networks: HashMap<String, Network<'_>> = HashMap::new();
+    let mut subnets: BTreeMap<String, Vec<Subnet<'_>>> = BTreeMap::new();
+    for (step, params) in all.iter().enumerate() {
+        let Some((at, Value::Object(properties))) = field(&params.body, "properties") else { continue };
+        let at = vec![at.clone()];
+        if params.id.is_a(SUBNET) {
+            let prefixes = list(properties, &["addressPrefix", "addressPrefixes"], &at);
+            let network = params.id.above(1).to_ascii_lowercase();
+            let name = params.id.name();
+            subnets.entry(network).or_default().push(Subnet { step, name, prefixes, inline: false });
+        } else if params.id.is_a(VIRTUAL_NETWORK) {
+            let key = params.id.key();
+            networks.insert(key.clone(), Network { step, space: space(properties, &at) });
+            let Some((list_name, Value::Array(items))) = field(properties, "subnets") else { continue };
+            for (position, item) in items.iter().enumerate() {
+                let Value::Object(item) = item else { continue };
+                let name = field(item, "name").and_then(|(_, name)| name.as_str());
+                let (Some(name), Some((own, Value::Object(properties)))) = (name, field(item, "properties"))
+                else {
+                    continue;
+                };
+                let place = [at.as_slice(), &[list_name.clone(), position.to_string(), own.clone()]].concat();
+                let prefixes = list(properties, &["addressPrefix", "addressPrefixes"], &place);
+                subnets.entry(key.clone()).or_default().push(Subnet { step, name, prefixes, inline: true });
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (network, subnets) in &subnets {
+        if let Some(network) = networks.get(network) {
+            found.extend(
+                subnets.iter().filter(|subnet| !subnet.inline).flat_map(|subnet| outside(subnet, network)),
+            );
+        }
+        // Those of the network's body first: a step of its own is what is to be changed.
+        let mut ordered: Vec<&Subnet<'_>> = subnets.iter().collect();
+        ordered.sort_by_key(|subnet| (!subnet.inline, subnet.step));
+        for (position, one) in ordered.iter().enumerate() {
+            let others = ordered[..position]
+                .iter()
+                .filter(|other| !(one.inline && other.inline || one.name.eq_ignore_ascii_case(other.name)));
+            found.extend(others.filter_map(|other| overlap(one, other)));
+        }
+    }
+    found
+}
+
+/// The address space of a virtual network, where all of it is known.
+fn space<'a>(properties: &'a Map<String, Value>, at: &[String]) -> Option<Vec<Prefix<'a>>> {
+    let Some((name, Value::Object(space))) = field(properties, "addressSpace") else { return None };
+    let Some((_, Value::Array(items))) = field(space, "addressPrefixes") else { return None };
+    let prefixes = list(space, &["addressPrefixes"], &[at, std::slice::from_ref(name)].concat());
+    (!prefixes.is_empty() && prefixes.len() == items.len()).then_some(prefixes)
+}
+
+fn outside(subnet: &Subnet<'_>, network: &Network<'_>) -> Vec<Clash> {
+    let Some(space) = &network.space else { return Vec::new() };
+    let lies = |net: IpNet| space.iter().any(|space| space.net.is_some_and(|space| space.contains(&net)));
+    let texts: Vec<&str> = space.iter().map(|prefix| prefix.text).collect();
+    let wrong = subnet.prefixes.iter().filter(|prefix| prefix.net.is_some_and(|net| !lies(net)));
+    let clash = |prefix: &Prefix<'_>| Clash {
+        step: subnet.step,
+        path: prefix.path(),
+        why: format!(
+            "{} does not lie in the address space of its virtual network: {}",
+            prefix.text,
+            texts.join(", ")
+        ),
+        other: network.step,
+        other_path: space.first().map(Prefix::path).unwrap_or_default(),
+    };
+    wrong.map(clash).collect()
+}
+
+fn overlap(one: &Subnet<'_>, other: &Subnet<'_>) -> Option<Clash> {
+    one.prefixes.iter().find_map(|prefix| {
+        let net = prefix.net?;
+        let shares =
+            |other: &&Prefix<'_>| other.net.is_some_and(|other| other.contains(&net) || net.contains(&other));
+        let shared = other.prefixes.iter().find(shares)?;
+        Some(Clash {
+            step: one.step,
+            path: prefix.path(),
+            why: format!("{} overlaps {} of the subnet {}", prefix.text, shared.text, other.name),
+            other: other.step,
+            other_path: shared.path(),
+        })
+    })
 }
 
 /// Prefixes in the fields `names`: each holds one, or a list of them.
@@ -418,5 +534,73 @@ mod tests {
         ] {
             assert_eq!(is_api_version(text), good, "{text}");
         }
+    }
+
+    /// `step: place: why (other: place)`
+    fn clashes_of(steps: &[(&str, Value)]) -> Vec<String> {
+        let steps: Vec<Params> = steps
+            .iter()
+            .map(|(id, body)| {
+                let id = format!("{GROUP}/providers/Microsoft.Network/virtualNetworks/{id}");
+                serde_json::from_value(json!({ "id": id, "api_version": "2024-05-01", "body": body }))
+                    .unwrap()
+            })
+            .collect();
+        let found = clashes(&steps.iter().collect::<Vec<_>>());
+        let words = found.iter().map(|clash| {
+            let (path, other) = (clash.path.join("/"), clash.other_path.join("/"));
+            format!("{}: {path}: {} ({}: {other})", clash.step, clash.why, clash.other)
+        });
+        words.collect()
+    }
+
+    fn net(prefixes: &[&str]) -> Value {
+        json!({ "properties": { "addressSpace": { "addressPrefixes": prefixes } } })
+    }
+
+    fn sub(prefix: &str) -> Value {
+        json!({ "properties": { "addressPrefix": prefix } })
+    }
+
+    #[test]
+    fn a_subnet_lies_in_the_address_space_that_another_step_gives_its_network() {
+        let space = net(&["10.0.0.0/16", "fd00:1::/48"]);
+        let good =
+            [("v", space.clone()), ("V/subnets/a", sub("10.0.1.0/24")), ("v/subnets/b", sub("fd00:1::/64"))];
+        assert_eq!(clashes_of(&good), Vec::<String>::new());
+        let elsewhere = [("v", space.clone()), ("w/subnets/a", sub("10.9.1.0/24"))];
+        assert_eq!(clashes_of(&elsewhere), Vec::<String>::new(), "of another network");
+        let outside = clashes_of(&[("V/subnets/a", sub("10.9.1.0/24")), ("v", space)]);
+        assert_eq!(
+            outside,
+            [
+                "0: body/properties/addressPrefix: 10.9.1.0/24 does not lie in the address space of its virtual network: \
+                 10.0.0.0/16, fd00:1::/48 (1: body/properties/addressSpace/addressPrefixes/0)"
+            ]
+        );
+        let part = json!({ "properties": { "addressSpace": { "addressPrefixes": ["10.0.0.0/16", null] } } });
+        assert_eq!(clashes_of(&[("v", part), ("v/subnets/a", sub("10.9.1.0/24"))]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn subnets_of_one_network_do_not_overlap_across_steps() {
+        let two = [("v/subnets/a", sub("10.0.0.0/23")), ("V/subnets/b", sub("10.0.1.0/24"))];
+        let found = clashes_of(&two);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].starts_with("1: ") && found[0].contains("overlaps 10.0.0.0/23 of the subnet a (0: "),
+            "{found:?}"
+        );
+        let same = [("v/subnets/a", sub("10.0.0.0/24")), ("v/subnets/A", sub("10.0.0.0/24"))];
+        assert_eq!(clashes_of(&same), Vec::<String>::new(), "one subnet");
+        let mut network = net(&["10.0.0.0/16"]);
+        network["properties"]["subnets"] =
+            json!([{ "name": "a", "properties": { "addressPrefixes": ["10.0.1.0/24"] } }]);
+        let found = clashes_of(&[("v/subnets/b", sub("10.0.1.0/25")), ("v", network)]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains("(1: body/properties/subnets/0/properties/addressPrefixes/0)"),
+            "{found:?}"
+        );
     }
 }
