@@ -4,8 +4,8 @@
 //! probe finds that a step would write ─▶ guards of the plan, as far as the inputs give them ─▶ met: the write may follow
 //!                                                                                        └─▶ wrong: the probe fails, nothing is written
 //! ```
-//! A guard that no identity can read yet (a guest who is not invited) delays no write: its own step reads it later. It is read again
-//! before each identity's first write where it belongs, as that identity may be the one who can.
+//! A guard that no identity can read yet (a guest user who is not invited) delays no write: its own step reads it later. It is read
+//! again before the first write of each identity that it concerns, because that identity may be able to read it.
 
 #[cfg(test)]
 mod tests;
@@ -31,13 +31,13 @@ use crate::state::scope::identity_of;
 use crate::step::{AttemptLog, Exchange, Identity, Observed, Phase, Readiness, StepCx};
 use crate::wait::Wait;
 
-/// So many are read at a time.
+/// The number of guards that are read at the same time.
 const AT_A_TIME: usize = 8;
 
-/// A guard that cannot be read for a passing reason holds writes up so often; then its own step has to read it.
+/// How often a guard that cannot be read for a transient reason delays writes; after that its own step has to read it.
 const TRIES: u32 = 4;
 
-/// What a guard came to.
+/// The result of reading a guard.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Guarded {
     /// It holds.
@@ -48,16 +48,16 @@ pub enum Guarded {
     Unknown,
 }
 
-/// One guard: a step instance whose kind has something to say before the run's first write.
+/// A guard: a step instance whose kind checks a statement before the run's first write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guard {
     /// The step.
     pub step: StepKey,
     /// Its kind.
     pub kind: String,
-    /// Parameters that the inputs give alone.
+    /// The parameters that follow from the inputs alone.
     pub known: Value,
-    /// Who does the step.
+    /// The identities of the step.
     pub identities: Vec<Identity>,
     /// The plan's other identities.
     pub others: Vec<Identity>,
@@ -68,23 +68,23 @@ impl Guard {
         self.identities.first()
     }
 
-    /// Whether `writer` belongs where the step's own identity does, by the attribute that the kind names.
+    /// Whether `writer` and the step's own identity agree in the attribute that the kind names.
     fn concerns(&self, writer: &Identity, by: Option<&str>) -> bool {
         let Some(by) = by else { return true };
         self.actor().is_some_and(|actor| actor.attributes.get(by) == writer.attributes.get(by))
     }
 }
 
-/// Guards of a run, for a probe that may find that its step would write.
+/// The guards of a run, for a probe of a step that may write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guards {
-    /// Every one.
+    /// All guards.
     pub all: Arc<[Guard]>,
     /// The run has written: a guard that fails now stops only writes that it concerns.
     pub wrote: bool,
 }
 
-/// Reads through inputs and elements alone.
+/// Evaluates expressions with inputs and elements alone.
 struct Given<'a> {
     inputs: &'a twinspan_plans::Inputs,
     elements: &'a [(String, Value)],
@@ -109,7 +109,7 @@ impl Scope for Given<'_> {
     }
 }
 
-/// Every guard of a run, but for those of steps that are done.
+/// Returns the guards of a run, except those of steps that are done.
 pub(crate) fn of(state: &RunState) -> Arc<[Guard]> {
     let Some(inputs) = state.inputs() else { return Arc::default() };
     let plan = state.plan();
@@ -159,7 +159,7 @@ fn identity(
     identity_of(definition, &Given { inputs, elements }).ok()
 }
 
-/// What is known of the guards of one run, in this process.
+/// The state of one run's guards in this process.
 #[derive(Debug, Default)]
 struct GuardState {
     met: HashSet<StepKey>,
@@ -167,9 +167,9 @@ struct GuardState {
     writers: BTreeMap<Identity, usize>,
     /// Guards that could not be read before the writes of an identity.
     in_vain: HashSet<(StepKey, usize)>,
-    /// How often it could not be read for a passing reason.
+    /// How often a guard could not be read for a transient reason.
     passing: HashMap<StepKey, u32>,
-    /// Before whose writes no guard is left to read. Guards that are met stay met, so this does not change again.
+    /// Identities before whose writes no guard is left to read. Guards that are met stay met, so this does not change again.
     settled: HashSet<usize>,
 }
 
@@ -184,7 +184,7 @@ impl GuardState {
     }
 }
 
-/// What is known of the guards of every run that this process drives.
+/// The state of the guards of every run that this process drives.
 #[derive(Debug, Default)]
 pub(crate) struct GuardRecord(Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<GuardState>>>>);
 
@@ -194,7 +194,7 @@ impl GuardRecord {
     }
 }
 
-/// Whether what a probe found is followed by a write.
+/// Whether the result of a probe leads to a write.
 fn would_write(job: &Job, seen: &Seen) -> bool {
     let Seen::Checked { observed, readiness, .. } = seen else { return false };
     match job.ensure {
@@ -214,7 +214,7 @@ struct Read {
 }
 
 impl Performer {
-    /// Reads the guards before a step that would write. What it read stands in the transcript before the step's own requests.
+    /// Reads the guards before a step that would write. Their requests precede the step's own requests in the transcript.
     pub(crate) async fn confirm_guards(
         &self,
         effect: EffectClass,
@@ -333,12 +333,12 @@ impl Performer {
         Read { outcome, exchanges: log.into_exchanges() }
     }
 
-    /// What a step's own probe read is not read again before others write.
+    /// Marks a guard as met if its own step's probe found the resource, so that it is not read again before other writes.
     pub(crate) fn guard_was_met(&self, job: &Job, seen: &Seen) {
         let kind_guards = self.registry().kind(&job.kind).is_some_and(|kind| kind.guards_by.is_some());
         let is_guard = kind_guards && job.guards.is_some() && job.phase == Phase::Probe;
         let found = matches!(seen, Seen::Checked { observed: Observed::Present { .. }, .. });
-        // Where the guards are being read just now, this one is among them.
+        // If the lock is taken, the guards are being read, and this one is among them.
         if is_guard
             && found
             && let Ok(mut known) = self.guards().of(job.run).try_lock()
@@ -377,7 +377,7 @@ fn judged(outcome: Result<Guarded, StepError>) -> Judged {
     }
 }
 
-/// Why nothing is written.
+/// The error of a write that a guard stops.
 fn stopped(guard: &Guard, error: StepError, wrote: bool) -> StepError {
     let what = if wrote { "not written" } else { "not written, nor anything else of this run" };
     let message = match &error.wait {
@@ -388,7 +388,7 @@ fn stopped(guard: &Guard, error: StepError, wrote: bool) -> StepError {
     StepError { message, wait, ..error }
 }
 
-/// Awaits all side by side.
+/// Awaits all futures concurrently.
 async fn all<'a, T>(futures: Vec<impl Future<Output = T> + Send + 'a>) -> Vec<T> {
     let mut open: Vec<(Pin<Box<_>>, Option<T>)> =
         futures.into_iter().map(|future| (Box::pin(future), None)).collect();

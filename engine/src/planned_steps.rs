@@ -1,8 +1,8 @@
-//! Looks ahead: every step that is not done yet, with the parameters that it will have as far as that can be known.
+//! Computes the steps that are not done, with their parameters as far as they are known before the run.
 //!
-//! Steps are taken in the order of their needs. What a step will put out comes from its kind, or from a look at what is
-//! there already; what nobody can know yet is a hole, and a step whose parameters have a hole in them says what it waits for
-//! instead of what to do.
+//! Steps are visited in the order of their needs. The outputs of a step come from its kind, or from a read of the existing
+//! resource. An output that is not known yet is a hole; a step with a hole in its parameters reports what it waits for instead of
+//! a task.
 
 mod order;
 mod reading;
@@ -37,45 +37,45 @@ use reading::{KnownOutputs, Outputs, Reader};
 pub struct PlannedStep {
     /// The step; a `for_each` whose elements are not known yet counts as one.
     pub key: StepKey,
-    /// Its place in the plan.
+    /// Its node in the plan.
     pub node: NodeId,
-    /// Who does it; the first acts.
+    /// Its identities; the first one acts.
     pub identities: Vec<Identity>,
-    /// What has to be done before it, and is not.
+    /// Steps that it needs and that are not done.
     pub after: Vec<StepKey>,
-    /// What there is to say of it.
+    /// The task for a person.
     pub planned_task: PlannedTask,
 }
 
-/// What there is to say of a step that is not done.
+/// The task of a step that is not done.
 #[derive(Clone, Debug)]
 pub enum PlannedTask {
     /// Its parameters are known, but for variables.
     Known(Box<HandOver>),
-    /// It cannot be said yet, and why.
+    /// The task is not known yet, and why.
     NotYet(String),
 }
 
-/// A step, seen from before the run.
+/// A step as known before the run.
 #[derive(Clone, Debug)]
 pub(crate) struct StepOutline {
     pub(crate) key: StepKey,
     pub(crate) node: NodeId,
-    /// In which elements it lies; less than the plan says where those are not known.
+    /// The elements of the blocks around it; fewer than in the plan if those are not known.
     pub(crate) place: Elements,
     pub(crate) identities: Vec<Identity>,
     /// The plan's other identities that a step here could act as.
     pub(crate) others: Vec<Identity>,
     pub(crate) auxiliary: Option<Identity>,
-    /// Whether it is part of the run; where that cannot be told yet, it is.
+    /// Whether it is part of the run; true if that is not known yet.
     pub(crate) applies: bool,
-    /// With what it acts; `None`: part of it is known only when a step before it is done.
+    /// Its parameters; `None`: a part is known only when an earlier step is done.
     pub(crate) params: Option<Value>,
-    /// What whoever acts has to be allowed to do.
+    /// The permissions that the acting identity needs.
     pub(crate) permissions: Vec<Permission>,
     pub(crate) planned_task: PlannedTask,
-    /// For whom it will wait, whatever is not known yet.
-    pub(crate) planned_steps: Option<Wait>,
+    /// The wait that is certain, independent of unknown values.
+    pub(crate) expected_wait: Option<Wait>,
     pub(crate) needs: Vec<NeedOf>,
 }
 
@@ -83,57 +83,57 @@ pub(crate) struct StepOutline {
 #[derive(Clone, Debug)]
 pub(crate) struct NeedOf {
     pub(crate) node: NodeId,
-    /// Which elements, of what is repeated around it and not around the one that needs it; none: all of them.
+    /// Keys of the elements that are repeated around it and not around the step that needs it; empty: all.
     pub(crate) keys: Vec<String>,
     pub(crate) reads_output: bool,
 }
 
-/// What was read of a step without any run.
+/// The result of reading a step's resource without a run.
 #[derive(Clone, Debug)]
-pub(crate) struct Glance {
-    /// With what it was looked at: with others the look counts for nothing.
+pub(crate) struct KnownReading {
+    /// The parameters of the read; the result is not valid for others.
     pub(crate) params: Value,
-    /// Outputs, where the thing is there.
+    /// Outputs, if the resource exists.
     pub(crate) outputs: Option<Map<String, Value>>,
 }
 
-/// What was read of steps so far.
-pub(crate) type Glances = BTreeMap<StepKey, Glance>;
+/// Results of reading steps, by step.
+pub(crate) type KnownReadings = BTreeMap<StepKey, KnownReading>;
 
-/// Every step that is not done, in an order in which they can be done.
+/// Returns every step that is not done, in an order in which they can be done.
 pub fn foresee(state: &RunState, registry: &Registry, clock: &dyn Clock) -> Vec<PlannedStep> {
-    let (sights, _) = sights(state, registry, clock, &Glances::new(), false);
-    let ahead = sights.into_iter().filter(|sight| sight.applies).map(|sight| {
+    let (outlines, _) = outlines(state, registry, clock, &KnownReadings::new(), false);
+    let ahead = outlines.into_iter().filter(|outline| outline.applies).map(|outline| {
         // An element that the run does not have yet waits for what its collection waits for.
-        let of = match state.find(&sight.key) {
-            Some(_) => sight.key.clone(),
-            None => sight.place.outside().key(state.plan(), sight.node),
+        let of = match state.find(&outline.key) {
+            Some(_) => outline.key.clone(),
+            None => outline.place.outside().key(state.plan(), outline.node),
         };
         let waits_for = |item: crate::state::ItemView<'_>| item.waits_for().into_iter().cloned().collect();
         PlannedStep {
             after: state.find(&of).map(waits_for).unwrap_or_default(),
-            key: sight.key,
-            node: sight.node,
-            identities: sight.identities,
-            planned_task: sight.planned_task,
+            key: outline.key,
+            node: outline.node,
+            identities: outline.identities,
+            planned_task: outline.planned_task,
         }
     });
     ahead.collect()
 }
 
-/// Every step that is not done, in an order in which they can be done, and every value that something stands in for.
-/// `cancelled`: those that were cancelled, too.
-pub(crate) fn sights(
+/// Returns every step that is not done, in an order in which they can be done, and every value that a placeholder stands for.
+/// `cancelled`: also the cancelled steps.
+pub(crate) fn outlines(
     state: &RunState,
     registry: &Registry,
     clock: &dyn Clock,
-    glances: &Glances,
+    known_readings: &KnownReadings,
     cancelled: bool,
 ) -> (Vec<StepOutline>, Vec<Variable>) {
     let plan = std::sync::Arc::clone(state.plan());
     let Some(run) = state.run() else { return (Vec::new(), Vec::new()) };
     let (known, steps) = (KnownOutputs::new(run), Vec::new());
-    let mut ahead = Ahead { state, plan: &plan, registry, clock, run, glances, cancelled, known, steps };
+    let mut ahead = Ahead { state, plan: &plan, registry, clock, run, known_readings, cancelled, known, steps };
     for node in order::ordered(&plan) {
         if let Some(step) = plan.node(node).step() {
             ahead.step(node, step);
@@ -149,19 +149,19 @@ struct Ahead<'a> {
     registry: &'a Registry,
     clock: &'a dyn Clock,
     run: RunId,
-    glances: &'a Glances,
+    known_readings: &'a KnownReadings,
     cancelled: bool,
     known: KnownOutputs,
     steps: Vec<StepOutline>,
 }
 
-/// With what a step acts, and what there is to say of it.
+/// The parameters and the task of a step.
 struct Call {
     auxiliary: Option<Identity>,
     params: Option<Value>,
     permissions: Vec<Permission>,
     planned_task: PlannedTask,
-    planned_steps: Option<Wait>,
+    expected_wait: Option<Wait>,
 }
 
 impl Call {
@@ -171,12 +171,12 @@ impl Call {
             params: None,
             permissions: Vec::new(),
             planned_task: PlannedTask::NotYet(why),
-            planned_steps: None,
+            expected_wait: None,
         }
     }
 }
 
-/// A collection whose elements nobody can know yet: its name, and why.
+/// A collection whose elements are not known yet: its name, and why.
 type Closed = (StepKey, String);
 
 impl Ahead<'_> {
@@ -195,7 +195,7 @@ impl Ahead<'_> {
         }
     }
 
-    /// Where the step has instances: one place, or one for each element of what is around it and of itself.
+    /// The instances of the step: one, or one for each element of its own and the surrounding collections.
     fn places(&self, node: NodeId) -> Vec<Result<Elements, Closed>> {
         let mut places = vec![Ok(Elements::default())];
         for scope in self.plan.scopes(node) {
@@ -227,7 +227,7 @@ impl Ahead<'_> {
             if let Some(hole) = value.as_ref().and_then(|value| reader.hole_in(value)) {
                 return vec![Err((key, format!("how many they are says {hole}")))];
             }
-            // What is wrong with them, the run says.
+            // The run reports what is wrong with them.
             elements = twinspan_plans::elements::elements(value).unwrap_or_default();
         }
         elements.into_iter().map(|(name, value)| Ok(around.inside(node, name, value))).collect()
@@ -273,7 +273,7 @@ impl Ahead<'_> {
             fields.extend(said.outputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
             sets = set_by(said);
         }
-        // What a person stated counts before what a kind foretells.
+        // An output that a person stated has priority over the kind's prediction.
         for (name, stated) in item.and_then(|item| item.stated()).into_iter().flatten() {
             fields.insert(name.clone(), stated.value.clone());
         }
@@ -291,9 +291,9 @@ impl Ahead<'_> {
     fn push(&mut self, node: NodeId, key: StepKey, place: Elements, identities: Vec<Identity>, call: Call) {
         let others = self.others(node, &place, &identities);
         let needs = self.needs(node, &place, identities.first());
-        let Call { auxiliary, params, permissions, planned_task, planned_steps } = call;
+        let Call { auxiliary, params, permissions, planned_task, expected_wait } = call;
         let applies = true;
-        let sight = StepOutline {
+        let outline = StepOutline {
             key,
             node,
             place,
@@ -304,19 +304,19 @@ impl Ahead<'_> {
             params,
             permissions,
             planned_task,
-            planned_steps,
+            expected_wait,
             needs,
         };
-        self.steps.push(sight);
+        self.steps.push(outline);
     }
 
-    /// Outputs of what is there already, if that was read with these very parameters.
+    /// Outputs of the existing resource, if it was read with the same parameters.
     fn glanced(&self, key: &StepKey, params: Option<&Value>) -> Option<Map<String, Value>> {
-        let glance = self.glances.get(key)?;
-        glance.outputs.clone().filter(|_| params == Some(&glance.params))
+        let known_reading = self.known_readings.get(key)?;
+        known_reading.outputs.clone().filter(|_| params == Some(&known_reading.params))
     }
 
-    /// Whether its own condition and those around it hold. One that cannot be told yet may hold.
+    /// Whether its own condition and those around it hold. A condition that is not known yet may hold.
     fn applies(&self, node: NodeId, place: &Elements) -> bool {
         let mut at = Some(node);
         while let Some(here) = at {
@@ -337,11 +337,11 @@ impl Ahead<'_> {
 
     fn identity(&self, id: IdentityId, place: &Elements) -> Identity {
         let definition = self.plan.identity(id);
-        // An identity speaks of the block that declares it, not of the step that uses it.
+        // Expressions of an identity refer to the block that declares it, not to the step that uses it.
         let depth = definition.declared_in.map_or(0, |block| self.plan.scopes(block).len());
         let outer = place.outermost(depth);
         let reader = Reader::new(self.state, &self.known, &outer, None);
-        // One that cannot be read is still somebody: its name says who.
+        // An identity whose attributes cannot be evaluated is still known by its name.
         identity_of(definition, &reader)
             .unwrap_or_else(|_| Identity { name: definition.name.clone(), attributes: BTreeMap::new() })
     }
@@ -386,9 +386,9 @@ impl Ahead<'_> {
         if let Some(hole) = reader.hole_in(&params) {
             let why = format!("it takes {hole}, which is known only when that step is done");
             let kind = self.registry.kind(&step.uses);
-            let planned_steps =
-                identities.first().and_then(|identity| kind.and_then(|kind| kind.planned_steps(identity)));
-            return Call { planned_steps, ..Call::not_yet(auxiliary, why) };
+            let expected_wait =
+                identities.first().and_then(|identity| kind.and_then(|kind| kind.expected_wait(identity)));
+            return Call { expected_wait, ..Call::not_yet(auxiliary, why) };
         }
         let (permissions, planned_task) = match self.ask(step, key, &params, identities, auxiliary.as_ref()) {
             Ok((said, permissions)) => (permissions, PlannedTask::Known(Box::new(said))),
@@ -400,7 +400,7 @@ impl Ahead<'_> {
             params: Some(params).filter(|_| !stands_in),
             permissions,
             planned_task,
-            planned_steps: None,
+            expected_wait: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The preview of a run: reads every step, writes nothing and stores nothing.
 //!
 //! ```text
-//! sights ─▶ steps with known parameters ─read, in parallel─▶ what exists ─▶ sights … until nothing new is learned ─▶ judged
+//! outlines ─▶ steps with known parameters ─read, in parallel─▶ what exists ─▶ outlines … until nothing new is learned ─▶ judged
 //! ```
 //! A read gives outputs, and outputs give the parameters of further steps. What cannot be known before a step is done stays
 //! unknown, with the name of that step.
@@ -28,7 +28,7 @@ use crate::hand_over::{Task, Variable};
 use crate::ids::{RunId, Seq, StepKey};
 use crate::perform::{Fact, Job, Performer, Reads, Seen};
 use crate::permission::Permission;
-use crate::planned_steps::{Glance, Glances, StepOutline, sights};
+use crate::planned_steps::{KnownReading, KnownReadings, StepOutline, outlines};
 use crate::rollout::Rollout;
 use crate::signal::Actor;
 use crate::state::{IllegalTransition, RunState, fold};
@@ -158,7 +158,7 @@ pub(crate) async fn read_ahead(
     performer: &Arc<Performer>,
     cancelled: bool,
 ) -> Result<Ahead, StepError> {
-    let mut glances = Glances::new();
+    let mut known_readings = KnownReadings::new();
     let mut looks: BTreeMap<StepKey, StepReading> = BTreeMap::new();
     // On a virtual clock one after the other, so that the same seed gives the same result.
     let at_a_time = if performer.clock().is_virtual() { 1 } else { AT_A_TIME };
@@ -166,9 +166,9 @@ pub(crate) async fn read_ahead(
     let since = performer.clock().steady();
     loop {
         let (seen, variables) =
-            sights(state, performer.registry(), &**performer.clock(), &glances, cancelled);
+            outlines(state, performer.registry(), &**performer.clock(), &known_readings, cancelled);
         let due: Vec<(StepKey, Value, Job)> =
-            seen.iter().filter_map(|sight| due(state, sight, &glances, (performer, since))).collect();
+            seen.iter().filter_map(|outline| due(state, outline, &known_readings, (performer, since))).collect();
         if due.is_empty() {
             return Ok((seen, variables, looks));
         }
@@ -191,7 +191,7 @@ pub(crate) async fn read_ahead(
             })?;
             // A resource that is to be absent has no outputs.
             let outputs = outputs(&look).filter(|_| !removing.contains(&key)).cloned();
-            glances.insert(key.clone(), Glance { params, outputs });
+            known_readings.insert(key.clone(), KnownReading { params, outputs });
             looks.insert(key, look);
         }
     }
@@ -224,26 +224,26 @@ fn never_run(
 /// The read of a step, unless it was read with these parameters already.
 fn due(
     state: &RunState,
-    sight: &StepOutline,
-    glances: &Glances,
+    outline: &StepOutline,
+    known_readings: &KnownReadings,
     (performer, since): (&Performer, Timestamp),
 ) -> Option<(StepKey, Value, Job)> {
-    let params = sight.params.clone().filter(|_| sight.applies)?;
-    if glances.get(&sight.key).is_some_and(|glance| glance.params == params) {
+    let params = outline.params.clone().filter(|_| outline.applies)?;
+    if known_readings.get(&outline.key).is_some_and(|known_reading| known_reading.params == params) {
         return None;
     }
-    let step = state.plan().node(sight.node).step()?;
+    let step = state.plan().node(outline.node).step()?;
     let job = Job {
         run: state.run()?,
-        step: sight.key.clone(),
+        step: outline.key.clone(),
         kind: step.uses.clone(),
         phase: Phase::Probe,
         ensure: step.ensure,
         attempt: 1,
         params: Arc::new(params.clone()),
-        identities: sight.identities.clone(),
-        others: sight.others.clone(),
-        auxiliary: sight.auxiliary.clone(),
+        identities: outline.identities.clone(),
+        others: outline.others.clone(),
+        auxiliary: outline.auxiliary.clone(),
         since: performer.clock().now(),
         waited: Duration::ZERO,
         asked: state.seq(),
@@ -262,7 +262,7 @@ fn due(
         reads: Reads::After(since),
         guards: state.guards(),
     };
-    Some((sight.key.clone(), params, job))
+    Some((outline.key.clone(), params, job))
 }
 
 /// Reads a step, and retries after transient failures.

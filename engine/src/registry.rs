@@ -187,8 +187,8 @@ impl Kind {
     }
 
     /// The wait that a step will enter, whatever its parameters.
-    pub fn planned_steps(&self, identity: &Identity) -> Option<Wait> {
-        self.step.planned_steps(identity)
+    pub fn expected_wait(&self, identity: &Identity) -> Option<Wait> {
+        self.step.expected_wait(identity)
     }
 
     /// Permissions that a step with these parameters needs.

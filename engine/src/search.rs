@@ -56,7 +56,7 @@ pub enum SoughtState {
 /// Reads the steps, and returns the events to record: first the elements of each `for_each` in which a resource was found,
 /// then the findings.
 pub(crate) async fn search(state: &RunState, performer: &Arc<Performer>) -> Vec<Event> {
-    let (sights, _, looks) = match read_ahead(state, performer, true).await {
+    let (outlines, _, looks) = match read_ahead(state, performer, true).await {
         Ok(read) => read,
         Err(error) => {
             let all = state
@@ -67,14 +67,14 @@ pub(crate) async fn search(state: &RunState, performer: &Arc<Performer>) -> Vec<
     };
     let mut sought = Vec::new();
     let mut inside = BTreeSet::new();
-    for (at, sight) in sights.iter().enumerate() {
-        let Some(found) = found(state, performer, sight, looks.get(&sight.key)) else { continue };
-        if matches!(found, SoughtState::Own { .. }) && state.lookup(&sight.key).is_none() {
+    for (at, outline) in outlines.iter().enumerate() {
+        let Some(found) = found(state, performer, outline, looks.get(&outline.key)) else { continue };
+        if matches!(found, SoughtState::Own { .. }) && state.lookup(&outline.key).is_none() {
             inside.insert(at);
         }
-        sought.push(Sought { step: sight.key.clone(), found });
+        sought.push(Sought { step: outline.key.clone(), found });
     }
-    let mut events = expansions(state, &sights, &inside);
+    let mut events = expansions(state, &outlines, &inside);
     events.push(Event::Searched { sought });
     events
 }
@@ -100,18 +100,18 @@ pub async fn lost_tail(state: &RunState, performer: &Arc<Performer>) -> Vec<Find
 fn found(
     state: &RunState,
     performer: &Performer,
-    sight: &StepOutline,
+    outline: &StepOutline,
     look: Option<&StepReading>,
 ) -> Option<SoughtState> {
-    let step = state.plan().node(sight.node).step()?;
+    let step = state.plan().node(outline.node).step()?;
     let kept = performer.registry().kind(&step.uses).is_some_and(|kind| kind.keeps.is_some());
     let writes = step.effect != EffectClass::Read && step.ensure == Ensure::Present && !kept;
-    if !sight.applies || !writes || state.lookup(&sight.key).is_some_and(|id| !state.is_unsearched(id)) {
+    if !outline.applies || !writes || state.lookup(&outline.key).is_some_and(|id| !state.is_unsearched(id)) {
         return None;
     }
     let unchecked = |why: String| Some(SoughtState::Unchecked { why });
     let Some(look) = look else {
-        return match &sight.planned_task {
+        return match &outline.planned_task {
             PlannedTask::NotYet(why) => unchecked(why.clone()),
             PlannedTask::Known(_) => unchecked("it needs a value that only the run would learn".to_owned()),
         };
@@ -136,9 +136,9 @@ fn found(
                 return None;
             }
             Some(SoughtState::Own {
-                params: sight.params.clone()?,
-                identities: sight.identities.clone(),
-                auxiliary: sight.auxiliary.clone(),
+                params: outline.params.clone()?,
+                identities: outline.identities.clone(),
+                auxiliary: outline.auxiliary.clone(),
             })
         }
         Marker::NoPlace | Marker::Before(_) => unchecked(
@@ -149,10 +149,10 @@ fn found(
 }
 
 /// The elements of each `for_each` around these steps that the run does not have yet, outermost first.
-fn expansions(state: &RunState, sights: &[StepOutline], inside: &BTreeSet<usize>) -> Vec<Event> {
+fn expansions(state: &RunState, outlines: &[StepOutline], inside: &BTreeSet<usize>) -> Vec<Event> {
     let mut wanted: Vec<StepKey> = Vec::new();
     for at in inside {
-        for collection in sights[*at].place.collections(state.plan()) {
+        for collection in outlines[*at].place.collections(state.plan()) {
             let closed = match state.lookup(&collection).map(|id| &state.item(id).role) {
                 Some(Role::Collection(of)) => of.state == BlockState::Closed,
                 Some(Role::Step(_) | Role::Group { .. }) => false,
@@ -165,9 +165,9 @@ fn expansions(state: &RunState, sights: &[StepOutline], inside: &BTreeSet<usize>
         }
     }
     let events = wanted.into_iter().map(|item| {
-        let elements: IndexMap<String, Value> = sights
+        let elements: IndexMap<String, Value> = outlines
             .iter()
-            .filter_map(|sight| sight.place.element_of(state.plan(), &item))
+            .filter_map(|outline| outline.place.element_of(state.plan(), &item))
             .map(|(key, value)| (key.to_owned(), value.clone()))
             .collect();
         Event::Expanded { item, elements: elements.into_iter().collect() }

@@ -170,7 +170,7 @@ pub trait Step: Send + Sync + 'static {
 
     /// The wait that the step will enter whatever its parameters: reported before a run, while they are unknown.
     /// `identity` acts.
-    fn planned_steps(&self, identity: &Identity) -> Option<Wait> {
+    fn expected_wait(&self, identity: &Identity) -> Option<Wait> {
         let _ = identity;
         None
     }

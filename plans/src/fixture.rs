@@ -60,7 +60,7 @@ fn no_forbidden_word(kind: &str, given: &GivenParams<'_>) -> Vec<ParamMisfit> {
 
 pub(crate) fn catalog() -> Catalog {
     use EffectClass::{CreateNamed, PostUnsafe, PostWithProbe, PutSame, Read};
-    use Identities::{None as Nobody, One, Several};
+    use Identities::{None as NoIdentity, One, Several};
     let kinds = [
         ("avnm.network-manager", Read, One, "id: nm", "id: nm, subscription: scope, name"),
         ("azure.permissions", Read, One, "scope: scope, actions: list string", ""),
@@ -115,12 +115,12 @@ pub(crate) fn catalog() -> Catalog {
             "changes_traffic: bool, summary",
         ),
         ("avnm.group-members", Read, Several, "group: group, expect: list vnet, resource_graph?: bool", ""),
-        ("approval", Read, Nobody, "show?, by?, not?: choice starter", "by, at, reason?"),
-        ("delay", Read, Nobody, "for: duration", "began, over"),
+        ("approval", Read, NoIdentity, "show?, by?, not?: choice starter", "by, at, reason?"),
+        ("delay", Read, NoIdentity, "for: duration", "began, over"),
         (
             "command",
             PostUnsafe,
-            Nobody,
+            NoIdentity,
             "program, args?: list string, check?: check",
             "exit_code: int, stdout, ran: bool",
         ),

@@ -229,11 +229,11 @@ impl Azure {
     }
 
     /// The same, without a credential for the named identity.
-    pub(crate) fn home_without(&self, nobody: &str) -> Home {
+    pub(crate) fn home_without(&self, absent: &str) -> Home {
         let home = Home::new();
-        let nobodys = format!("[identities.{nobody}]\ncredential = \"client-secret\"");
-        let none = format!("[identities.{nobody}]\ncredential = \"none\"");
-        home.write("twinspan.toml", self.configuration().replace(&nobodys, &none));
+        let entry = format!("[identities.{absent}]\ncredential = \"client-secret\"");
+        let none = format!("[identities.{absent}]\ncredential = \"none\"");
+        home.write("twinspan.toml", self.configuration().replace(&entry, &none));
         for name in self.ready["identities"].as_object().unwrap().keys() {
             let secret = format!("{name}.secret");
             fs::copy(self.home.path().join("configured").join(&secret), home.path().join(&secret)).unwrap();

@@ -360,9 +360,9 @@ fn the_files_are_for_the_group_after_every_command_and_doctor_says_what_is_wider
         let view = doctor(1);
         let check = &permissions(&view)[0];
         assert_eq!(check["state"], "wrong", "{view:#}");
-        let mend = check["do"].as_str().unwrap();
-        assert!(mend.contains(&format!("chmod {right:o} {}", path.display())), "{mend}");
-        assert!(Command::new("sh").args(["-c", mend]).status().unwrap().success());
+        let remedy = check["do"].as_str().unwrap();
+        assert!(remedy.contains(&format!("chmod {right:o} {}", path.display())), "{remedy}");
+        assert!(Command::new("sh").args(["-c", remedy]).status().unwrap().success());
         doctor(0);
     }
     // Killed, so that the log stays; then its tail is lost and the loss is accepted.

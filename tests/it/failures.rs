@@ -181,7 +181,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
             assert!(hint.contains(next), "{name}: what is next? {error:#?}");
             next_act = Some(hint.to_owned());
             write_error(&mut text, error);
-            if matches!(row.mend, Remedy::Nothing) {
+            if matches!(row.remedy, Remedy::Nothing) {
                 "stops: the plan or the inputs have to change".to_owned()
             } else {
                 "stops; `retry` continues".to_owned()
@@ -196,10 +196,10 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
         world.clear_faults();
         world.set_barrier(NINA, FABRIKAM, None);
     });
-    match row.mend {
+    match row.remedy {
         Remedy::Nothing => return Told { how, text, who: ends, next: next_act },
         Remedy::Ends => {}
-        Remedy::By(mend) => mend(stage),
+        Remedy::By(remedy) => remedy(stage),
         Remedy::Typed if through(&status) => {}
         Remedy::Typed => {
             let typed = next_act.as_deref().unwrap();

@@ -287,11 +287,11 @@ fn both_tenants_parts_by_script_are_found_unchanged() {
     let azure = Azure::start(&[]);
     let home = azure.home();
     let everybody = std::fs::read_to_string(home.path().join("twinspan.toml")).unwrap();
-    let nobody = ["central", "target"].iter().fold(everybody.clone(), |text, name| {
+    let without = ["central", "target"].iter().fold(everybody.clone(), |text, name| {
         let table = format!("[identities.{name}]\ncredential = ");
         text.replace(&format!("{table}\"client-secret\""), &format!("{table}\"none\""))
     });
-    home.write("twinspan.toml", nobody);
+    home.write("twinspan.toml", without);
     let inputs = shipped("cross-tenant-connection.inputs.yaml");
     let said = home.run(&["run", &shipped(PLAN), "--inputs", &inputs, "--until-blocked", "--output", "json"]);
     let run = said.expect(5).json();

@@ -62,12 +62,12 @@ fn one_side_that_was_removed_in_either_tenant_is_recreated_and_so_is_the_other()
 
 /// A repair names the owners before it changes anything, also in JSON.
 fn shows_whose_it_is(repair: &Value) {
-    let mends = repair["repairs"].as_array().unwrap_or_else(|| panic!("{repair:#}"));
-    let changing: Vec<&Value> = mends.iter().filter(|mend| mend["act"] != "check").collect();
+    let repairs = repair["repairs"].as_array().unwrap_or_else(|| panic!("{repair:#}"));
+    let changing: Vec<&Value> = repairs.iter().filter(|repair| repair["act"] != "check").collect();
     assert!(!changing.is_empty(), "{repair:#}");
-    for mend in changing {
-        assert!(mend["owner"].as_str().unwrap().contains(", tenant "), "{mend:#}");
-        assert_eq!(mend["ask_owner"], true, "{mend:#}");
+    for repair in changing {
+        assert!(repair["owner"].as_str().unwrap().contains(", tenant "), "{repair:#}");
+        assert_eq!(repair["ask_owner"], true, "{repair:#}");
     }
 }
 

@@ -97,11 +97,11 @@ impl Outputs {
     }
 }
 
-/// What is known of the steps looked at so far.
+/// The known outputs of the steps visited so far.
 pub(super) struct KnownOutputs {
     run: String,
     outputs: BTreeMap<NodeId, Vec<Outputs>>,
-    /// Stand-in of each hole, and the output that it stands for.
+    /// The placeholder of each hole, and the output that it stands for.
     holes: RefCell<BTreeMap<String, String>>,
     variables: RefCell<BTreeSet<Variable>>,
 }
@@ -116,7 +116,7 @@ impl KnownOutputs {
         self.outputs.entry(node).or_default().push(outputs);
     }
 
-    /// What stands for an output that nobody can know yet.
+    /// The placeholder of an output that is not known yet.
     pub(super) fn hole(&self, step: &StepKey, output: &str) -> String {
         let words = format!("`{output}` of step {step}");
         let text = stand_in(&format!("{}/hole/{words}", self.run));
@@ -133,7 +133,7 @@ impl KnownOutputs {
     }
 }
 
-/// Reads for one step, as whoever does it.
+/// Evaluates expressions for one step and its acting identity.
 pub(super) struct Reader<'a> {
     state: &'a RunState,
     known: &'a KnownOutputs,
@@ -152,12 +152,12 @@ impl<'a> Reader<'a> {
         Reader { state, known, place, actor, met_a_hole: Cell::new(false) }
     }
 
-    /// Whether outputs were read that nobody can know yet.
+    /// Whether outputs were read that are not known yet.
     pub(super) fn met_a_hole(&self) -> bool {
         self.met_a_hole.get()
     }
 
-    /// The first output in `value` that nobody can know yet.
+    /// The first output in `value` that is not known yet.
     pub(super) fn hole_in(&self, value: &Value) -> Option<String> {
         let holes = self.known.holes.borrow();
         let mut found = None;

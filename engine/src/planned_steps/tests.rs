@@ -1,4 +1,4 @@
-//! Looking ahead over small plans: who does what, with which values, and what nobody can know yet.
+//! The planned steps of small plans: identities, values, and what is not known yet.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -18,30 +18,30 @@ use crate::state::RunState;
 use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Readiness};
 use crate::wait::{Approvers, Wait, WaitKind};
 
-/// The prospect of each step; `sights` come after their needs.
+/// The prospect of each step; `outlines` come after their needs.
 pub(super) fn judge(
     state: &RunState,
-    sights: Vec<StepOutline>,
+    outlines: Vec<StepOutline>,
     looks: &BTreeMap<StepKey, StepReading>,
 ) -> Vec<Previewed> {
     let mut judged = Judged { state, by_node: BTreeMap::new() };
-    let mut steps = Vec::with_capacity(sights.len());
-    for sight in sights {
-        let Some(step) = state.plan().node(sight.node).step() else { continue };
-        let unmet = judged.unmet(&sight);
-        let look = looks.get(&sight.key).filter(|_| sight.params.is_some());
+    let mut steps = Vec::with_capacity(outlines.len());
+    for outline in outlines {
+        let Some(step) = state.plan().node(outline.node).step() else { continue };
+        let unmet = judged.unmet(&outline);
+        let look = looks.get(&outline.key).filter(|_| outline.params.is_some());
         let planned = match look {
-            _ if !sight.applies => PlannedChange::ConditionFalse,
-            Some(look) => Judgement { state, sight: &sight, step, unmet: &unmet }.planned(&look.result),
-            None => match &sight.planned_steps {
+            _ if !outline.applies => PlannedChange::ConditionFalse,
+            Some(look) => Judgement { state, outline: &outline, step, unmet: &unmet }.planned(&look.result),
+            None => match &outline.expected_wait {
                 Some(wait) => PlannedChange::Waits(wait.clone()),
-                None => PlannedChange::Unknown { why: not_looked_at(&sight) },
+                None => PlannedChange::Unknown { why: not_looked_at(&outline) },
             },
         };
         let met = planned.is_met();
-        let place = judged.by_node.entry(sight.node).or_default();
-        place.push(KnownSteps { sight: sight.clone(), met });
-        let task = match sight.planned_task {
+        let place = judged.by_node.entry(outline.node).or_default();
+        place.push(KnownSteps { outline: outline.clone(), met });
+        let task = match outline.planned_task {
             PlannedTask::Known(said) => {
                 let HandOver { task, .. } = *said;
                 task
@@ -49,24 +49,24 @@ pub(super) fn judge(
             PlannedTask::NotYet(_) => None,
         };
         steps.push(Previewed {
-            key: sight.key,
-            node: sight.node,
-            identities: sight.identities,
-            others: sight.others,
-            params: sight.params,
+            key: outline.key,
+            node: outline.node,
+            identities: outline.identities,
+            others: outline.others,
+            params: outline.params,
             outputs: look.and_then(outputs).cloned().map(Value::Object),
             planned,
             after: unmet.into_iter().map(|need| need.key).collect(),
             task,
-            permissions: sight.permissions,
+            permissions: outline.permissions,
             reads: look.map_or(0, |look| look.reads),
         });
     }
     steps
 }
 
-fn not_looked_at(sight: &StepOutline) -> String {
-    match &sight.planned_task {
+fn not_looked_at(outline: &StepOutline) -> String {
+    match &outline.planned_task {
         PlannedTask::NotYet(why) => why.clone(),
         PlannedTask::Known(_) => "its parameters are known only when an earlier step is done".to_owned(),
     }
@@ -81,7 +81,7 @@ struct Unmet {
 }
 
 struct KnownSteps {
-    sight: StepOutline,
+    outline: StepOutline,
     met: bool,
 }
 
@@ -93,16 +93,16 @@ struct Judged<'a> {
 
 impl Judged<'_> {
     /// The unmet needs of a step, each once.
-    fn unmet(&self, sight: &StepOutline) -> Vec<Unmet> {
+    fn unmet(&self, outline: &StepOutline) -> Vec<Unmet> {
         let mut all: Vec<Unmet> = Vec::new();
-        for need in &sight.needs {
+        for need in &outline.needs {
             let instances = self.by_node.get(&need.node).into_iter().flatten();
-            let open = instances.filter(|known| !known.met && means(self.state, sight, need, &known.sight));
+            let open = instances.filter(|known| !known.met && means(self.state, outline, need, &known.outline));
             for known in open {
-                match all.iter_mut().find(|unmet| unmet.key == known.sight.key) {
+                match all.iter_mut().find(|unmet| unmet.key == known.outline.key) {
                     Some(unmet) => unmet.reads_output |= need.reads_output,
                     None => {
-                        all.push(Unmet { key: known.sight.key.clone(), reads_output: need.reads_output });
+                        all.push(Unmet { key: known.outline.key.clone(), reads_output: need.reads_output });
                     }
                 }
             }
@@ -131,7 +131,7 @@ fn means(state: &RunState, one: &StepOutline, need: &NeedOf, other: &StepOutline
 /// A step that was read.
 struct Judgement<'a> {
     state: &'a RunState,
-    sight: &'a StepOutline,
+    outline: &'a StepOutline,
     step: &'a StepDef,
     unmet: &'a [Unmet],
 }
@@ -301,7 +301,7 @@ impl Judgement<'_> {
         self.step.approval.as_ref().map(|gate| {
             let approvers = Approvers { by: gate.by.clone(), not_starter: gate.not_starter };
             Wait::approval("its change has to be approved", approvers)
-                .action(format!("twinspan approve RUN {}", sh::word(&self.sight.key.0)))
+                .action(format!("twinspan approve RUN {}", sh::word(&self.outline.key.0)))
         })
     }
 

@@ -35,7 +35,7 @@ pub(crate) trait DynStep: Send + Sync {
     /// What a person does instead.
     fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError>;
     /// The wait that it will enter, whatever its parameters.
-    fn planned_steps(&self, identity: &Identity) -> Option<Wait>;
+    fn expected_wait(&self, identity: &Identity) -> Option<Wait>;
     /// What must hold before the run's first write.
     fn guard<'a>(&'a self, cx: &'a StepCx<'a>, known: &'a Value)
     -> BoxFuture<'a, Result<Guarded, StepError>>;
@@ -101,8 +101,8 @@ impl<S: Step> DynStep for S {
         Step::hand_over(self, cx, &decode_params::<S>(params)?)
     }
 
-    fn planned_steps(&self, identity: &Identity) -> Option<Wait> {
-        Step::planned_steps(self, identity)
+    fn expected_wait(&self, identity: &Identity) -> Option<Wait> {
+        Step::expected_wait(self, identity)
     }
 
     fn guard<'a>(

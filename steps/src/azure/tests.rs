@@ -336,8 +336,8 @@ async fn a_request_that_nobody_waits_for_is_recorded() {
         let arm = bench.azure.arm(&cx, &bench.central);
         let body = json!({});
         let mut write = std::pin::pin!(arm.put("/x", "1", &body));
-        let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
-        let polled = std::future::Future::poll(write.as_mut(), &mut nobody);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let polled = std::future::Future::poll(write.as_mut(), &mut context);
         assert!(polled.is_pending(), "sent, without a response yet");
     }
     assert_eq!(bench.script.requests().len(), 1);

@@ -138,8 +138,8 @@ impl<S: Step> Step for Acting<S> {
         if removing(cx) { hand_over::removal(cx, said) } else { Ok(said) }
     }
 
-    fn planned_steps(&self, identity: &Identity) -> Option<Wait> {
-        self.kind.planned_steps(identity)
+    fn expected_wait(&self, identity: &Identity) -> Option<Wait> {
+        self.kind.expected_wait(identity)
     }
 
     fn permissions(&self, cx: &StepCx<'_>, params: &S::Params) -> Result<Vec<Permission>, StepError> {

@@ -140,7 +140,7 @@ impl Step for InvitationAccepted {
         Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
-    fn planned_steps(&self, identity: &Identity) -> Option<Wait> {
+    fn expected_wait(&self, identity: &Identity) -> Option<Wait> {
         let place = people::place(identity);
         let guest = identity.attributes.get("contact").cloned();
         let wait = Wait::new(

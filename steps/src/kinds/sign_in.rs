@@ -260,8 +260,8 @@ mod tests {
             ),
             "{action}"
         );
-        let nobody = judged(None, "public", CredentialKind::AzureCli).unwrap_err();
-        assert_eq!(nobody.class, FailureClass::PlanWrong);
+        let unknown = judged(None, "public", CredentialKind::AzureCli).unwrap_err();
+        assert_eq!(unknown.class, FailureClass::PlanWrong);
     }
 
     #[test]
@@ -306,7 +306,7 @@ mod tests {
         };
         assert_eq!(guard(json!({})).await.unwrap(), Guarded::Unknown);
         assert!(bench.script.token_requests().is_empty(), "nothing to compare, nothing to ask");
-        let nobody = "ffffffff-1111-0000-0000-0000000000ff";
+        let unknown = "ffffffff-1111-0000-0000-0000000000ff";
         let claims = json!({ "oid": ACCOUNT, "tid": TARGET, "appid": "app", "idtyp": "app" }).to_string();
         let token = format!("eyJhbGciOiJub25lIn0.{}.x", azure_core::base64::encode_url_safe(claims));
         let answer = json!({ "token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 3600, "access_token": token });
@@ -314,11 +314,11 @@ mod tests {
         for _ in 0..2 {
             bench.script.token_answer(200, &[], &answer.to_string());
         }
-        let wrong = guard(json!({ "expect_principal": nobody })).await.unwrap();
+        let wrong = guard(json!({ "expect_principal": unknown })).await.unwrap();
         let Guarded::Wrong(error) = wrong else { panic!("{wrong:?}") };
         assert_eq!(error.class, FailureClass::NeedsPerson);
         let wait = error.wait.unwrap();
-        assert!(wait.what.ends_with(&format!("the plan needs object id {nobody}")), "{wait:?}");
+        assert!(wait.what.ends_with(&format!("the plan needs object id {unknown}")), "{wait:?}");
         assert_eq!(guard(json!({ "expect_principal": ACCOUNT })).await.unwrap(), Guarded::Met);
     }
 

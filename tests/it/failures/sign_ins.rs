@@ -101,7 +101,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
             then: *then,
             by_cli: false,
             tenant: None,
-            mend: Remedy::Ends,
+            remedy: Remedy::Ends,
         }));
     }
     let passing: &[(&[u32], &'static str, FailureClass)] = &[
@@ -118,7 +118,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
             then: Retries(*class),
             by_cli: false,
             tenant: None,
-            mend: Remedy::Ends,
+            remedy: Remedy::Ends,
         }));
     }
     for (code, fault, meaning, class) in [

@@ -29,7 +29,7 @@ pub(crate) struct Row {
     /// The tenant that the text must name, if it is not the tenant in which the step acts.
     pub(crate) tenant: Option<&'static str>,
     /// What resolves it; if nothing does, the plan or the inputs have to change.
-    pub(crate) mend: Remedy,
+    pub(crate) remedy: Remedy,
 }
 
 /// What causes a refusal.
@@ -100,7 +100,7 @@ pub(crate) fn twice(code: &'static str, meaning: &'static str, class: FailureCla
         then: Then::Retries(class),
         by_cli: false,
         tenant: None,
-        mend: Remedy::Ends,
+        remedy: Remedy::Ends,
     }
 }
 
@@ -117,7 +117,7 @@ fn refused(code: &'static str, meaning: &'static str, then: Then) -> Row {
         then,
         by_cli: false,
         tenant: None,
-        mend: Remedy::Ends,
+        remedy: Remedy::Ends,
     }
 }
 
@@ -126,10 +126,10 @@ pub(crate) fn natural(
     meaning: &'static str,
     scene: Scene,
     then: Then,
-    mend: Remedy,
+    remedy: Remedy,
 ) -> Row {
     let cause = Cause::Natural(|_| {});
-    Row { code: code.into(), case: "", meaning, scene, cause, then, by_cli: false, tenant: None, mend }
+    Row { code: code.into(), case: "", meaning, scene, cause, then, by_cli: false, tenant: None, remedy }
 }
 
 /// Azure Resource Manager, its providers, and Microsoft Graph.

@@ -109,7 +109,7 @@ fn unknown_for(minutes: i64) -> impl Fn(&Stage) {
 }
 
 pub(crate) fn sign_in() -> Vec<Row> {
-    let row = |case, cause, then, mend| Row {
+    let row = |case, cause, then, remedy| Row {
         case,
         cause: Cause::Natural(cause),
         ..natural(
@@ -117,7 +117,7 @@ pub(crate) fn sign_in() -> Vec<Row> {
             "the application has no service principal in the tenant",
             Scene::SignInOfNewcomer,
             then,
-            mend,
+            remedy,
         )
     };
     let by_cli = |number: u32, meaning, who, action| Row {

@@ -169,12 +169,12 @@ impl Play {
             Arc::new(Azure::new(cloud, credentials, Wire::in_process(Arc::new(noted))))
         };
         let registry = |azure: &Arc<Azure>| registry(Arc::clone(azure), CommandPolicy::pretend());
-        let nobody = registry(&azure(Credentials::new(BTreeMap::new(), Arc::new(Secrets(BTreeMap::new())))));
+        let without = registry(&azure(Credentials::new(BTreeMap::new(), Arc::new(Secrets(BTreeMap::new())))));
         let text = fs::read(&self.plan).unwrap();
         let document = parse(self.plan.to_str().unwrap(), &text)
             .unwrap_or_else(|errors| panic!("{}", errors.render(false)));
         let plan =
-            compile(&document, nobody.catalog()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+            compile(&document, without.catalog()).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
         let plan = Arc::new(plan.plan);
         let mut raw = RawInputs::new();
         if let Some(path) = &self.inputs {

@@ -58,10 +58,10 @@ fn a_fresh_principal_is_not_found_until_it_has_replicated() {
     let got = give(&mut trial, FABRIKAM_SUBSCRIPTION, OTHER_NAME, &untyped);
     assert_eq!(got.refusal(), (400, "PrincipalNotFound"), "longer for a request without the type");
     assert_eq!(give(&mut trial, FABRIKAM_SUBSCRIPTION, NAME, &body(&guest)).status, 201);
-    let nobody = body("99999999-0000-0000-0000-000000000000");
+    let unknown = body("99999999-0000-0000-0000-000000000000");
     trial.wait(3000);
     assert_eq!(
-        give(&mut trial, FABRIKAM_SUBSCRIPTION, OTHER_NAME, &nobody).refusal(),
+        give(&mut trial, FABRIKAM_SUBSCRIPTION, OTHER_NAME, &unknown).refusal(),
         (400, "PrincipalNotFound")
     );
 }
