@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::{FailureClass, StepError};
+use crate::identity::ActedAs;
 use crate::ids::StepKey;
-use crate::step::{ActedAs, Phase};
+use crate::observation::Phase;
 
 /// One request and its response, without secrets: a line of the transcript.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

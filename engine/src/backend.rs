@@ -1,12 +1,6 @@
-//! The engine's interface for the command line, an API and a dashboard. Backends give these guarantees and no others; the
-//! embedded one is here.
+//! The engine's interface for the command line, an API and a dashboard. Backends give these guarantees and no others;
+//! the embedded one is [`crate::SqliteBackend`].
 
-mod opening;
-pub(crate) mod plans;
-pub(crate) mod sqlite;
-
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +14,8 @@ use crate::rollout::{Labels, RunKey};
 use crate::signal::{Actor, SignalRow};
 use crate::state::{RunState, RunStatus};
 
-pub use crate::journal::JournalReport;
-pub use opening::{Durability, LEASE, Mode, Opening, Remarks};
-pub use sqlite::{BackedUp, InboxFile, SignalOutcome, SqliteBackend};
-
-/// A future that can be returned through `dyn Backend`.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use crate::error::{BackendError, LeaseHolder};
+use crate::future::BoxFuture;
 
 /// A run to be created.
 #[derive(Clone, Debug)]
@@ -109,27 +99,6 @@ pub struct Parked {
     pub refused: Vec<(RunId, BackendError)>,
     /// Whether its [`StopToken`] stopped it.
     pub stopped: bool,
-}
-
-/// The driver that holds the lease of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeaseHolder {
-    /// Process and host.
-    pub name: String,
-    /// When it took its first run.
-    pub since: Timestamp,
-    /// Whether it is alive on this machine, as its lock proves.
-    pub here: bool,
-    /// How long its heartbeat may stand still.
-    pub lease: Duration,
-    /// Time until its lease expires, if its heartbeat does not change until then; `None`: it is known to be alive.
-    pub expires: Option<Duration>,
-}
-
-impl std::fmt::Display for LeaseHolder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} since {:.0}", self.name, self.since)
-    }
 }
 
 /// Which runs to list.
@@ -232,45 +201,4 @@ impl Stopper {
     pub fn stop(&self) {
         self.0.send_modify(|asked| *asked = asked.saturating_add(1));
     }
-}
-
-/// Why an operation of the backend failed.
-#[derive(Debug, thiserror::Error)]
-pub enum BackendError {
-    /// No such run.
-    #[error("there is no run {0} in this journal")]
-    NoSuchRun(RunId),
-    /// Another driver holds its lease.
-    #[error("run {run} is driven by {}", holder.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string))]
-    Held {
-        /// The run.
-        run: RunId,
-        /// The holder; `None`: it released the lease meanwhile.
-        holder: Option<Box<LeaseHolder>>,
-    },
-    /// The journal cannot be used as it is: foreign, newer, rehearsal, not durable, on a network file system.
-    #[error("{message}")]
-    Refused {
-        /// What is wrong.
-        message: String,
-        /// What the operator does next.
-        hint: String,
-    },
-    /// A journal without any run was opened for reading.
-    #[error("{0} is empty: no run was started there")]
-    Empty(String),
-    /// The journal cannot be written (full disk, I/O error); nothing was sent after that.
-    #[error("the journal cannot be written")]
-    NotWritable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The journal's content is not what this program wrote.
-    #[error("the journal is damaged: {0}")]
-    Damaged(String),
-    /// A stored plan no longer compiles with this program.
-    #[error("the stored plan of run {run} is not valid for this version: {message}")]
-    PlanRejected {
-        /// The run.
-        run: RunId,
-        /// The first diagnostics.
-        message: String,
-    },
 }

@@ -1,9 +1,7 @@
 //! The contents of a resource: deleting the resource deletes them too, whichever run or person created them.
 
-use twinspan_plans::EffectClass;
-
-use crate::failure::StepError;
-use crate::step::{ClaimKey, Difference, Marker, Observed, Phase, Step, StepCx};
+use crate::decision::Difference;
+use crate::ids::ClaimKey;
 
 /// The contents of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +27,7 @@ impl Contents {
 
     /// The items that this run did not create, as a difference that needs a decision. An item inside a resource that this run
     /// created within `container` counts as created; the container itself, and what contains it, do not count.
-    fn foreign(&self, created: &[ClaimKey], container: &[ClaimKey]) -> Option<Difference> {
+    pub(crate) fn foreign(&self, created: &[ClaimKey], container: &[ClaimKey]) -> Option<Difference> {
         let inside: Vec<&ClaimKey> =
             created.iter().filter(|own| !container.iter().any(|held| lies_in(held, own))).collect();
         let own = |key: &ClaimKey| inside.iter().any(|own| lies_in(key, own));
@@ -52,54 +50,6 @@ impl Contents {
 /// Whether `key` is `own`, or inside it.
 fn lies_in(key: &ClaimKey, own: &ClaimKey) -> bool {
     key.0.strip_prefix(&own.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Adds foreign contents as a difference to `observed`, where a delete may follow. In the forward direction, where a person may
-/// decide to recreate the resource or has done so (`recreates`), a resource that is as wanted stays so.
-pub(crate) async fn with_contents<S: Step>(
-    kind: &S,
-    cx: &StepCx<'_>,
-    params: &S::Params,
-    observed: Observed<S::Output>,
-    recreates: bool,
-) -> Result<(Observed<S::Output>, Option<Difference>), StepError> {
-    let found = match (cx.phase, &observed) {
-        _ if S::EFFECT == EffectClass::Read => None,
-        (Phase::UndoProbe, Observed::Present { output, .. })
-        | (
-            Phase::Probe | Phase::UndoProbe,
-            Observed::Differs { output, .. } | Observed::Broken { output, .. },
-        ) => Some(output),
-        (Phase::Probe, Observed::Present { output, marker }) if recreates || is_foreign(cx, marker) => {
-            Some(output)
-        }
-        _ => None,
-    };
-    let Some(found) = found else { return Ok((observed, None)) };
-    let undoing = cx.phase == Phase::UndoProbe;
-    let Some(contents) = kind.contents(cx, params, found).await? else {
-        return Ok((if undoing { Observed::Absent } else { observed }, None));
-    };
-    let container: Vec<ClaimKey> = kind.claims(cx, params).into_iter().map(ClaimKey::folded).collect();
-    let foreign = contents.foreign(cx.created, &container);
-    let Some(difference) = foreign.clone().filter(|_| undoing) else { return Ok((observed, foreign)) };
-    let observed = match observed {
-        Observed::Present { output, marker } | Observed::Broken { output, marker, .. } => {
-            Observed::Differs { output, differences: vec![difference], marker }
-        }
-        Observed::Differs { output, mut differences, marker } => {
-            differences.push(difference);
-            Observed::Differs { output, differences, marker }
-        }
-        other => other,
-    };
-    Ok((observed, None))
-}
-
-/// Whether a marker names neither this run nor an ended run of its key: a person decides, and may decide to recreate.
-fn is_foreign(cx: &StepCx<'_>, marker: &Marker) -> bool {
-    let earlier = |run: &str| cx.earlier.is_some_and(|earlier| earlier.contains(run));
-    matches!(marker, Marker::Of(run) if *run != cx.run.short() && !earlier(run))
 }
 
 #[cfg(test)]

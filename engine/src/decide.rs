@@ -17,21 +17,18 @@ mod windows;
 
 use std::time::Duration;
 
-use serde_json::Value;
-use twinspan_plans::Digest;
-
 use crate::clock::Now;
 use crate::event::{Event, Outcome, StepEvent};
 use crate::failure::StepError;
 use crate::ids::StepKey;
-use crate::perform::{Fact, Job, Reads};
+use crate::job::{Fact, Job, Reads};
+use crate::observation::Phase;
 use crate::state::item::{ItemId, Role, Verdict};
 use crate::state::record::StepRecord;
 use crate::state::{Direction, Goal, RunState, StepState};
-use crate::step::Phase;
 
 pub use choices::choices;
-pub use signals::{Command, SignalRefused, check_signal, legal_commands, take_signal};
+pub use signals::{Command, check_signal, legal_commands, take_signal};
 pub use windows::NOT_DELETED;
 
 /// An instruction to the driver.
@@ -229,46 +226,4 @@ pub fn interpret(state: &RunState, fact: &Fact, now: Now) -> Vec<Event> {
 pub fn claim_clash(state: &RunState, step: &StepKey, other: crate::ids::RunId, now: Now) -> Vec<Event> {
     let events = facts::claim_clash(state, step, other, now).unwrap_or_default();
     events.into_iter().map(|event| Event::Step { step: step.clone(), event }).collect()
-}
-
-/// Digest of a value in its canonical form: keys sorted, no blanks.
-pub(crate) fn digest_of(value: &Value) -> Digest {
-    let mut text = Vec::with_capacity(128);
-    canonical(value, &mut text);
-    Digest::of(&text)
-}
-
-fn canonical(value: &Value, text: &mut Vec<u8>) {
-    match value {
-        Value::Array(items) => {
-            text.push(b'[');
-            for (position, item) in items.iter().enumerate() {
-                if position > 0 {
-                    text.push(b',');
-                }
-                canonical(item, text);
-            }
-            text.push(b']');
-        }
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
-            text.push(b'{');
-            for (position, (key, item)) in entries.into_iter().enumerate() {
-                if position > 0 {
-                    text.push(b',');
-                }
-                plain(key, text);
-                text.push(b':');
-                canonical(item, text);
-            }
-            text.push(b'}');
-        }
-        scalar => plain(scalar, text),
-    }
-}
-
-fn plain(value: impl serde::Serialize, text: &mut Vec<u8>) {
-    let written = serde_json::to_writer(text, &value);
-    debug_assert!(written.is_ok(), "a text or a number can always be written into memory");
 }

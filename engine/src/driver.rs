@@ -10,6 +10,7 @@ mod idle;
 pub(crate) mod lease;
 mod run;
 mod searching;
+pub(crate) mod summary;
 mod turn;
 
 #[cfg(test)]
@@ -25,15 +26,17 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::backend::plans::PlanCache;
-use crate::backend::{BackendError, DriveOptions, Parked, Runs, StopToken};
+use crate::backend::{DriveOptions, Parked, Runs, StopToken};
 use crate::clock::Clock;
+use crate::error::BackendError;
 use crate::event::Event;
 use crate::ids::RunId;
+use crate::job::Job;
 use crate::journal::{
     DriverLock, Journal, Refusal, SendCheck, Taken, Watch, Write, WriteFailure, whole_microseconds,
 };
-use crate::perform::{Job, Performer};
+use crate::perform::Performer;
+use crate::plan_cache::PlanCache;
 use crate::state::{RunState, RunStatus, fold};
 
 use begin::Asking;

@@ -11,13 +11,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_plans::{Digest, Inputs};
 
-use crate::drift::Finding;
+use crate::decision::{Cause, Decision};
 use crate::failure::StepError;
+use crate::finding::Finding;
+use crate::finding::Sought;
+use crate::identity::ActedAs;
+use crate::ids::ClaimKey;
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
+use crate::observation::Evidence;
+use crate::observation::Phase;
 use crate::rollout::Rollout;
-use crate::search::Sought;
+use crate::signal::Approval;
 use crate::signal::{Actor, Choice, Signal};
-use crate::step::{ActedAs, Approval, Cause, ClaimKey, Decision, Marker, Phase};
 use crate::wait::Wait;
 
 /// An event as stored: position, time, content.
@@ -424,66 +429,6 @@ pub enum Origin {
     Claimed,
     /// None: the plan wanted it absent, and this run deleted it.
     Deleted,
-}
-
-/// The proof of a state: the read that shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// When the proving read began.
-    pub read_began: Timestamp,
-    /// The last event that was recorded when the read began.
-    #[serde(default)]
-    pub read_after: Seq,
-    /// When the last write ended, if there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub write_ended: Option<Timestamp>,
-    /// The event that recorded the end of that write; never later than `read_after`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub write_recorded: Option<Seq>,
-    /// Digest of what was read.
-    pub seen: Digest,
-    /// The marker that was found.
-    pub marker: Marker,
-    /// The request that decided: verb, target, status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub read: Option<ReadProof>,
-    /// The identities that read it, as the remote knows them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub acted_as: Vec<ActedAs>,
-    /// Other observations worth keeping ("seen Pending at …"), by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub also: BTreeMap<String, String>,
-    /// Why the resource may not have the effect that people expect.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
-}
-
-impl Evidence {
-    /// The digest that stands for absence.
-    pub(crate) fn of_absence() -> Digest {
-        crate::decide::digest_of(&Value::String("absent".to_owned()))
-    }
-
-    /// Whether the proving read began after the end of the last write was recorded (invariant I2).
-    pub fn is_after_last_write(&self) -> bool {
-        self.write_recorded.is_none_or(|written| written <= self.read_after)
-    }
-
-    /// Whether it proves absence.
-    pub fn is_of_absence(&self) -> bool {
-        self.seen == Evidence::of_absence()
-    }
-}
-
-/// The request that proved a state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReadProof {
-    /// `GET` …
-    pub verb: String,
-    /// The target.
-    pub target: String,
-    /// The status of the response.
-    pub status: u16,
 }
 
 /// How a run ended. A halted run has not ended: it can always be resumed.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::step::StepCx;
+use crate::ids::{RunId, StepKey};
 
 /// Namespace of the GUIDs that represent unknown values.
 const STAND_INS: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0003);
@@ -178,16 +178,22 @@ pub struct Variable {
 }
 
 impl Variable {
-    /// The variable `name` of the step that is handed over.
-    pub fn of(cx: &StepCx<'_>, name: &str, words: impl Into<String>, sort: Option<&'static str>) -> Self {
+    /// The variable `name` of a step of a run.
+    pub(crate) fn of(
+        run: RunId,
+        step: &StepKey,
+        name: &str,
+        words: String,
+        sort: Option<&'static str>,
+    ) -> Self {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-        let step: String = cx.step.0.chars().map(plain).collect();
+        let key: String = step.0.chars().map(plain).collect();
         // Two step keys may differ only in characters that a variable name cannot contain.
-        let unlike = step != *cx.step.0 && step != cx.step.0.replace('-', "_");
-        let stand_in = stand_in(&format!("{}/{}/{name}", cx.run, cx.step));
+        let unlike = key != *step.0 && key != step.0.replace('-', "_");
+        let stand_in = stand_in(&format!("{run}/{step}/{name}"));
         let more = if unlike { format!("_{}", &stand_in[..4]) } else { String::new() };
-        let first = if step.starts_with(|c: char| c.is_ascii_alphabetic()) { "" } else { "s" };
-        Variable { name: format!("{first}{step}{more}_{name}"), words: words.into(), sort, stand_in }
+        let first = if key.starts_with(|c: char| c.is_ascii_alphabetic()) { "" } else { "s" };
+        Variable { name: format!("{first}{key}{more}_{name}"), words, sort, stand_in }
     }
 }
 

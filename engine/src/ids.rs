@@ -83,3 +83,15 @@ impl From<&str> for StepKey {
         StepKey(text.into())
     }
 }
+
+/// A claim key: the normalized id of a resource that at most one live run may change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClaimKey(pub String);
+
+impl ClaimKey {
+    /// The key in lower case: claimed ids are case-insensitive.
+    pub(crate) fn folded(self) -> Self {
+        ClaimKey(twinspan_plans::elements::folded(&self.0))
+    }
+}

@@ -16,6 +16,7 @@ mod letters;
 mod liveness;
 mod log_check;
 mod look;
+mod opening;
 mod operations;
 mod packed;
 mod place;
@@ -41,7 +42,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 
 use crate::accounts;
-use crate::backend::{BackendError, Durability, Mode, Opening};
+use crate::error::BackendError;
 
 pub use access::belongs_to_another;
 pub use body::Transcript;
@@ -52,6 +53,7 @@ pub(crate) use driver_lock::DriverLock;
 pub use examine::{Examination, examine};
 pub(crate) use liveness::{Liveness, Verdict};
 pub(crate) use look::SendCheck;
+pub use opening::{Durability, LEASE, Mode, Opening, Remarks};
 pub(crate) use read::{Chain, RunRow, Waiting};
 pub use recover::{Acceptance, recover};
 pub use sharing::{Sharing, Wider};

@@ -14,16 +14,26 @@ mod clock;
 mod contents;
 mod decide;
 mod decision;
+mod digest;
 mod drift;
+mod drift_check;
 mod driver;
+mod earlier_runs;
+mod error;
 mod event;
 mod failure;
+mod finding;
+mod future;
 mod guards;
 mod hand_over;
+mod identity;
 mod ids;
+mod job;
 mod journal;
+mod observation;
 mod perform;
 mod permission;
+mod plan_cache;
 mod planned_steps;
 mod preview;
 mod registry;
@@ -31,51 +41,57 @@ mod rollout;
 mod schedule;
 mod search;
 mod signal;
+mod sqlite_backend;
 mod state;
 mod step;
 mod suggested;
 mod wait;
 
 pub use accounts::{Group, own_account};
+pub use attempt_log::{AttemptLog, Exchange};
 pub use backend::{
-    BackedUp, Backend, BackendError, Begins, BoxFuture, DriveOptions, Durability, Filter, InboxFile,
-    JournalReport, LEASE, LeaseHolder, Mode, NewRollout, NewRun, Opening, Parked, Remarks, RunSummary, Runs,
-    SignalOutcome, SqliteBackend, Started, StopToken, Stopper,
+    Backend, Begins, DriveOptions, Filter, NewRollout, NewRun, Parked, RunSummary, Runs, Started, StopToken,
+    Stopper,
 };
 pub use clock::{Clock, Now, SystemClock, VirtualClock};
 pub use contents::{Content, Contents};
 pub use decide::{
-    Command, Effect, NOT_DELETED, SignalRefused, check_signal, choices, claim_clash, decide, interpret,
-    legal_commands, take_signal,
+    Command, Effect, NOT_DELETED, check_signal, choices, claim_clash, decide, interpret, legal_commands,
+    take_signal,
 };
-pub use drift::{DriftState, FieldChange, Finding, NotRepairable, look, repairs};
-pub use event::{
-    Event, Evidence, Origin, Outcome, ReadProof, Recorded, RunStarted, StepEvent, TakeOver, TakenBecause,
-};
+pub use decision::{Cause, Decision, Difference};
+pub use drift::{NotRepairable, repairs};
+pub use drift_check::look;
+pub use earlier_runs::{LeftOver, left_over};
+pub use error::{BackendError, LeaseHolder};
+pub use event::{Event, Origin, Outcome, Recorded, RunStarted, StepEvent, TakeOver, TakenBecause};
 pub use failure::{Certainty, FailureClass, StepError};
-pub use guards::{Guard, Guarded, Guards};
+pub use finding::{DriftState, FieldChange, Finding, Sought, SoughtState};
+pub use future::BoxFuture;
+pub use guards::{Guard, Guards};
 pub use hand_over::{Act, Back, Create, Find, Fits, HandOver, Removal, Request, Task, Variable};
-pub use ids::{Epoch, RunId, Seq, SignalId, StepKey};
+pub use identity::{ActedAs, Identity};
+pub use ids::{ClaimKey, Epoch, RunId, Seq, SignalId, StepKey};
+pub use job::{Fact, Job, KindRules, READ_SERVES, Reads, Seen};
 pub use journal::{
-    Acceptance, CutPoint, CutPoints, Examination, Sharing, Transcript, Wider, belongs_to_another,
-    examine as examine_journal, recover as recover_journal,
+    Acceptance, CutPoint, CutPoints, Durability, Examination, JournalReport, LEASE, Mode, Opening, Remarks,
+    Sharing, Transcript, Wider, belongs_to_another, examine as examine_journal, recover as recover_journal,
 };
-pub use perform::{Fact, Job, KindRules, Performer, READ_SERVES, Reads, Seen, panic_becomes_failure};
+pub use observation::{Applied, Evidence, Guarded, Marker, Observed, Phase, ReadProof, Readiness, Undone};
+pub use perform::{Performer, panic_becomes_failure};
 pub use permission::Permission;
 pub use planned_steps::{PlannedStep, PlannedTask, foresee};
 pub use preview::{PlannedChange, Preview, Previewed, preview};
 pub use registry::{Kind, Registry};
-pub use rollout::{Created, EarlierRun, Labels, LeftOver, Rollout, RunKey, left_over};
-pub use search::{Sought, SoughtState, lost_tail};
-pub use signal::{Actor, Choice, Repair, Signal, SignalRow};
+pub use rollout::{Created, EarlierRun, Labels, Rollout, RunKey};
+pub use search::lost_tail;
+pub use signal::{Actor, Approval, Choice, Repair, Signal, SignalRefused, SignalRow};
+pub use sqlite_backend::{BackedUp, InboxFile, SignalOutcome, SqliteBackend};
 pub use state::{
     Absence, BlockState, Control, Counts, Direction, Goal, HaltedBlock, IllegalTransition, ItemKind,
     ItemView, OpenWait, Pause, Proof, RunState, RunStatus, Stated, StepState, Verified, Waiting, fold,
 };
-pub use step::{
-    ActedAs, Applied, Approval, AttemptLog, Cause, ClaimKey, Compare, Decision, DeleteDelay, Difference,
-    Exchange, Identity, Marker, Misfit, Observed, Phase, Readiness, Step, StepCx, Undone,
-};
+pub use step::{Compare, DeleteDelay, Misfit, Step, StepCx};
 pub use twinspan_plans::expr::SECRET;
 pub use twinspan_plans::{Clash, Digest, EffectClass, Ensure, Identities, parse_duration};
 pub use wait::{Approvers, Wait, WaitKind};

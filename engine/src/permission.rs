@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::step::Identity;
+use crate::identity::Identity;
 
 /// A permission that a step needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

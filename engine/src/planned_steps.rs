@@ -16,17 +16,20 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use twinspan_plans::{IdentityId, NodeId, Plan, StepDef, Type};
 
+use crate::attempt_log::AttemptLog;
 use crate::clock::Clock;
 use crate::decide::limits::TIMEOUT;
 use crate::failure::StepError;
 use crate::hand_over::{Act, HandOver, Variable, any_text};
+use crate::identity::Identity;
 use crate::ids::{RunId, StepKey};
+use crate::observation::Phase;
 use crate::permission::Permission;
 use crate::registry::Registry;
 use crate::state::item::Role;
 use crate::state::scope::identity_of;
 use crate::state::{RunState, StepState};
-use crate::step::{AttemptLog, Identity, Phase, StepCx};
+use crate::step::StepCx;
 use crate::wait::Wait;
 
 pub(crate) use reading::Elements;
@@ -133,7 +136,8 @@ pub(crate) fn outlines(
     let plan = std::sync::Arc::clone(state.plan());
     let Some(run) = state.run() else { return (Vec::new(), Vec::new()) };
     let (known, steps) = (KnownOutputs::new(run), Vec::new());
-    let mut ahead = Ahead { state, plan: &plan, registry, clock, run, known_readings, cancelled, known, steps };
+    let mut ahead =
+        Ahead { state, plan: &plan, registry, clock, run, known_readings, cancelled, known, steps };
     for node in order::ordered(&plan) {
         if let Some(step) = plan.node(node).step() {
             ahead.step(node, step);

@@ -22,17 +22,20 @@ use twinspan_plans::{Ensure, Inputs, NodeId, Plan};
 
 use crate::Digest;
 use crate::decide::limits;
+use crate::decision::{Decision, Difference};
 use crate::event::{Event, Recorded, RunStarted};
 use crate::failure::{FailureClass, StepError};
 use crate::hand_over::{Task, Variable};
+use crate::identity::Identity;
 use crate::ids::{RunId, Seq, StepKey};
-use crate::perform::{Fact, Job, Performer, Reads, Seen};
+use crate::job::{Fact, Job, Reads, Seen};
+use crate::observation::{Observed, Phase};
+use crate::perform::Performer;
 use crate::permission::Permission;
 use crate::planned_steps::{KnownReading, KnownReadings, StepOutline, outlines};
 use crate::rollout::Rollout;
 use crate::signal::Actor;
 use crate::state::{IllegalTransition, RunState, fold};
-use crate::step::{Decision, Difference, Identity, Observed, Phase};
 use crate::wait::Wait;
 
 /// Number of parallel reads: the remote limits requests.
@@ -167,8 +170,10 @@ pub(crate) async fn read_ahead(
     loop {
         let (seen, variables) =
             outlines(state, performer.registry(), &**performer.clock(), &known_readings, cancelled);
-        let due: Vec<(StepKey, Value, Job)> =
-            seen.iter().filter_map(|outline| due(state, outline, &known_readings, (performer, since))).collect();
+        let due: Vec<(StepKey, Value, Job)> = seen
+            .iter()
+            .filter_map(|outline| due(state, outline, &known_readings, (performer, since)))
+            .collect();
         if due.is_empty() {
             return Ok((seen, variables, looks));
         }

@@ -1,6 +1,7 @@
 //! The registry of step kinds. Only this module erases their types.
 
 mod bounds;
+mod contents;
 mod erased;
 mod schema_type;
 
@@ -15,9 +16,10 @@ use twinspan_plans::{Catalog, EffectClass, KindSpec};
 
 use crate::failure::StepError;
 use crate::hand_over::HandOver;
-use crate::perform::KindRules;
+use crate::identity::Identity;
+use crate::job::KindRules;
 use crate::permission::Permission;
-use crate::step::{DeleteDelay, Identity, Step, StepCx};
+use crate::step::{DeleteDelay, Step, StepCx};
 use crate::wait::Wait;
 
 pub(crate) use erased::DynStep;

@@ -9,49 +9,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_plans::{EffectClass, Ensure};
 
-use crate::drift::{DriftState, Finding};
 use crate::event::Event;
+use crate::finding::Sought;
+use crate::finding::SoughtState;
+use crate::finding::{DriftState, Finding};
 use crate::ids::StepKey;
-use crate::perform::{Performer, Seen};
+use crate::job::Seen;
+use crate::observation::{Marker, Observed};
+use crate::perform::Performer;
 use crate::planned_steps::{PlannedTask, StepOutline};
 use crate::preview::{StepReading, read_ahead};
 use crate::state::item::Role;
 use crate::state::{BlockState, Goal, RunState, StepState};
-use crate::step::{Identity, Marker, Observed};
-
-/// The search result of one step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sought {
-    /// The step; a `for_each` whose elements are not known is one entry.
-    pub step: StepKey,
-    /// The result.
-    pub found: SoughtState,
-}
-
-/// The result of a search.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SoughtState {
-    /// A resource with this run's marker, and no intent in the journal: the journal lost its last entries.
-    Own {
-        /// The parameters with which it was read.
-        params: Value,
-        /// Its identities.
-        identities: Vec<Identity>,
-        /// The identity whose token goes along.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        auxiliary: Option<Identity>,
-    },
-    /// It could not be checked.
-    Unchecked {
-        /// Why.
-        why: String,
-    },
-}
 
 /// Reads the steps, and returns the events to record: first the elements of each `for_each` in which a resource was found,
 /// then the findings.

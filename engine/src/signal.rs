@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::drift::Finding;
+use crate::finding::Finding;
 use crate::ids::{RunId, Seq, SignalId, StepKey};
 
 /// The person who sends a signal.
@@ -146,4 +146,29 @@ pub enum Choice {
     Recreate,
     /// Give up the step.
     Abort,
+}
+
+/// An approval that was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who gave it.
+    pub by: String,
+    /// On whose behalf that person approved, if given.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub speaks_for: Option<String>,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Why a signal does not fit the run now; a sentence for its sender.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct SignalRefused {
+    /// What is wrong.
+    pub what: String,
+    /// What to do instead.
+    pub hint: Option<String>,
 }

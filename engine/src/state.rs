@@ -8,6 +8,7 @@
 pub(crate) mod agenda;
 mod folding;
 pub(crate) mod graph;
+mod guards;
 pub(crate) mod item;
 pub(crate) mod moment;
 mod needs;
@@ -31,7 +32,9 @@ use twinspan_plans::{NodeId, Plan};
 
 use crate::event::{Event, Outcome, RunStarted};
 use crate::guards::{Guard, Guards};
+use crate::ids::ClaimKey;
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
+use crate::observation::Marker;
 use crate::rollout::{CreatedBy, Rollout, resource};
 use crate::signal::Actor;
 use crate::state::agenda::Agenda;
@@ -41,7 +44,6 @@ use crate::state::moment::Moment;
 use crate::state::requests::Requests;
 use crate::state::status::Tally;
 use crate::state::undo_order::UndoOrder;
-use crate::step::{ClaimKey, Marker};
 
 pub use crate::state::folding::fold;
 pub use crate::state::item::BlockState;
@@ -182,7 +184,7 @@ pub struct IllegalTransition {
 impl RunState {
     /// The guards that must hold before the run's first write.
     pub(crate) fn guards(&self) -> Option<Guards> {
-        let all = self.head.as_ref()?.guards.get_or_init(|| crate::guards::of(self));
+        let all = self.head.as_ref()?.guards.get_or_init(|| guards::of(self));
         Some(Guards { all: Arc::clone(all), wrote: self.wrote })
     }
 

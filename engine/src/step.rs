@@ -9,22 +9,28 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_plans::{Clash, EffectClass, Ensure, Identities};
 use uuid::Uuid;
 
-pub(crate) use crate::attempt_log::SendGate;
-pub use crate::attempt_log::{AttemptLog, Exchange};
+pub(crate) use crate::attempt_log::AttemptLog;
 use crate::clock::Clock;
 use crate::contents::Contents;
-pub use crate::decision::{Cause, Decision, Difference};
 use crate::failure::{FailureClass, StepError};
-use crate::guards::Guarded;
 use crate::hand_over::{HandOver, Variable};
+use crate::identity::Identity;
+use crate::ids::ClaimKey;
 use crate::ids::{RunId, StepKey};
+use crate::observation::Applied;
+use crate::observation::Guarded;
+use crate::observation::Observed;
+use crate::observation::Phase;
+use crate::observation::Readiness;
+use crate::observation::Undone;
 use crate::permission::Permission;
+use crate::signal::Approval;
 use crate::wait::Wait;
 
 /// A step kind.
@@ -220,178 +226,6 @@ pub struct DeleteDelay {
     pub why: &'static str,
 }
 
-/// A claim key: the normalized id of a resource that at most one live run may change.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ClaimKey(pub String);
-
-impl ClaimKey {
-    /// The key in lower case: claimed ids are case-insensitive.
-    pub(crate) fn folded(self) -> Self {
-        ClaimKey(twinspan_plans::elements::folded(&self.0))
-    }
-}
-
-/// Whether `apply` may be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// It may be sent.
-    Ready,
-    /// It must wait; the wait says for what.
-    Waiting(Wait),
-    /// A person decides first; the choice `overwrite` sends it anyway.
-    Undecided(Decision),
-}
-
-/// The result of `check`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Observed<O> {
-    /// The resource does not exist.
-    Absent,
-    /// It exists and is changing towards the wanted state. After a delete: it is being deleted.
-    Converging {
-        /// What it waits for.
-        wait: Wait,
-        /// Whether a marker was found.
-        marker: Marker,
-    },
-    /// It belongs to another owner or cannot be told apart: a person decides.
-    Conflict(Decision),
-    /// It is as wanted but in a state that does not recover by itself: a person decides.
-    Broken {
-        /// Its current values.
-        output: O,
-        /// What is wrong, and who can help.
-        decision: Decision,
-        /// Whether a marker was found.
-        marker: Marker,
-    },
-    /// It exists under our name and is not as wanted.
-    Differs {
-        /// Its current values.
-        output: O,
-        /// The differences from what is wanted.
-        differences: Vec<Difference>,
-        /// Whether a marker was found.
-        marker: Marker,
-    },
-    /// It exists and is as wanted.
-    Present {
-        /// Its current values.
-        output: O,
-        /// Whether a marker was found.
-        marker: Marker,
-    },
-}
-
-/// Which run created a resource, as its marker says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Marker {
-    /// The kind has no room for a marker.
-    NoPlace,
-    /// There is room for a marker, and none in it.
-    None,
-    /// First 8 digits of the id of the run that created it ([`RunId::short`]).
-    Of(String),
-    /// Why it is not proven that this run's write created it: undo keeps it for this reason.
-    Before(String),
-}
-
-impl Marker {
-    /// Reads the marker at the end of a description.
-    pub fn in_description(description: Option<&str>) -> Self {
-        let run = description
-            .and_then(|text| text.trim_end().strip_suffix(']'))
-            .and_then(|text| text.rsplit_once("[twinspan:"))
-            .map(|(_, run)| run)
-            .filter(|run| run.len() == 8 && run.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        match run {
-            Some(run) => Marker::Of(run.to_owned()),
-            None => Marker::None,
-        }
-    }
-}
-
-/// The remote accepted the write.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// A value that only this response carries (an invitation's redeem link): kept as a sensitive receipt, never
-    /// exported.
-    pub receipt: Option<Value>,
-}
-
-/// The result of an undo write.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Undone {
-    /// The delete request was accepted; a later read proves it.
-    Removed,
-    /// The resource was kept, and why.
-    Kept(String),
-}
-
-/// An identity: its name and what the plan says of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Identity {
-    /// Name in the plan.
-    pub name: String,
-    /// What the plan says of it, resolved (its home, whom to contact). The engine does not read them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub attributes: BTreeMap<String, String>,
-}
-
-/// What an attempt is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Read before the write.
-    Probe,
-    /// The write.
-    Apply,
-    /// Read after the write.
-    Verify,
-    /// Read before the undo write.
-    UndoProbe,
-    /// The undo write: a delete.
-    Undo,
-    /// Read after the undo write.
-    UndoVerify,
-}
-
-impl Phase {
-    /// Whether this phase may send its one write.
-    pub fn writes(self) -> bool {
-        matches!(self, Phase::Apply | Phase::Undo)
-    }
-}
-
-/// An identity as the remote knows it: what its credential says of itself, never the credential.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ActedAs {
-    /// Name of the identity in the plan.
-    pub identity: String,
-    /// Ids in the remote's terms, by name.
-    #[serde(flatten)]
-    pub ids: BTreeMap<String, String>,
-}
-
-/// An approval that was given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
-    /// Who gave it.
-    pub by: String,
-    /// On whose behalf that person approved, if given.
-    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
-    pub speaks_for: Option<String>,
-    /// When.
-    pub at: Timestamp,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
 /// The context of a running step. It has no way to sleep: a step that must wait returns a wait and is called again.
 pub struct StepCx<'a> {
     /// The run.
@@ -447,6 +281,11 @@ pub struct StepCx<'a> {
 }
 
 impl StepCx<'_> {
+    /// The variable `name` of this step, for its hand-over: a value that is known only when the step is done.
+    pub fn variable(&self, name: &str, words: impl Into<String>, sort: Option<&'static str>) -> Variable {
+        Variable::of(self.run, self.step, name, words.into(), sort)
+    }
+
     /// The wall clock: for people, and to compare with dates that the remote returns.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

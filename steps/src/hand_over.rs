@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
-    Act, Back, Create, FailureClass, Find, HandOver, Removal, Request, StepCx, StepError, Task, Variable,
+    Act, Back, Create, FailureClass, Find, HandOver, Removal, Request, StepCx, StepError, Task,
 };
 
 /// Service name of Azure Resource Manager in a hand-over request.
@@ -89,7 +89,7 @@ pub(crate) fn removal(cx: &StepCx<'_>, said: HandOver) -> Result<HandOver, StepE
                 let (found, request) = match make.yields {
                     Some((variable, _)) => (Some(variable), request.clone()),
                     None if listed => {
-                        let variable = Variable::of(cx, "found", "the one that is there", None);
+                        let variable = cx.variable("found", "the one that is there", None);
                         let path = variable.stand_in.clone();
                         (Some(variable), Request { path, ..request.clone() })
                     }

@@ -2,11 +2,11 @@
 
 use twinspan_plans::{EffectClass, Ensure};
 
-use crate::decide::SignalRefused;
+use crate::decision::Decision;
 use crate::ids::StepKey;
 use crate::signal::Choice;
+use crate::signal::SignalRefused;
 use crate::state::{Direction, RunState, StepState};
-use crate::step::Decision;
 
 impl Decision {
     /// Fields that the remote does not change in an existing resource.

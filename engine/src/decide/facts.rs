@@ -5,17 +5,20 @@ use twinspan_encode::sh;
 use twinspan_plans::{Digest, EffectClass, StepDef};
 
 use crate::clock::Now;
-use crate::decide::digest_of;
-use crate::event::{Evidence, Origin, ReadProof, StepEvent};
+use crate::decision::{Cause, Decision, Difference};
+use crate::digest::digest_of;
+use crate::event::{Origin, StepEvent};
 use crate::failure::Certainty;
+use crate::ids::ClaimKey;
 use crate::ids::{RunId, StepKey};
-use crate::perform::{Fact, Seen};
+use crate::job::{Fact, Seen};
+use crate::observation::{Evidence, ReadProof};
+use crate::observation::{Marker, Observed, Phase, Undone};
 use crate::rollout::owns;
 use crate::signal::Choice;
 use crate::state::item::Item;
 use crate::state::record::StepRecord;
 use crate::state::{Direction, Goal, RunState, StepState};
-use crate::step::{Cause, ClaimKey, Decision, Difference, Marker, Observed, Phase, Undone};
 use crate::suggested;
 use crate::wait::{Approvers, Wait, WaitKind};
 

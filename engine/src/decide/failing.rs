@@ -8,10 +8,10 @@ use crate::decide::facts::StepCase;
 use crate::decide::limits;
 use crate::event::StepEvent;
 use crate::failure::{FailureClass, StepError};
+use crate::observation::Phase;
 use crate::state::moment::Moment;
 use crate::state::record::WaitMark;
 use crate::state::{Direction, StepState};
-use crate::step::Phase;
 use crate::suggested;
 use crate::wait::{Wait, WaitKind};
 

@@ -4,14 +4,17 @@ use serde_json::Value;
 use twinspan_plans::EffectClass;
 
 use crate::decide::facts::StepCase;
-use crate::decide::{digest_of, limits};
+use crate::decide::limits;
+use crate::decision::{Decision, Difference};
+use crate::digest::digest_of;
 use crate::drift;
 use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
-use crate::perform::Fact;
+use crate::ids::ClaimKey;
+use crate::job::Fact;
+use crate::observation::{Marker, Observed, Phase, Readiness};
 use crate::signal::Choice;
 use crate::state::{Goal, StepState};
-use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Phase, Readiness};
 
 impl StepCase<'_> {
     /// Interprets a probe.

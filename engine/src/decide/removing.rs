@@ -7,14 +7,16 @@
 use serde_json::{Map, Value};
 use twinspan_plans::Ensure;
 
-use crate::decide::digest_of;
 use crate::decide::facts::StepCase;
+use crate::decision::{Decision, Difference};
+use crate::digest::digest_of;
 use crate::event::{Origin, StepEvent};
 use crate::failure::StepError;
-use crate::perform::Fact;
+use crate::ids::ClaimKey;
+use crate::job::Fact;
+use crate::observation::{Observed, Phase};
 use crate::signal::Choice;
 use crate::state::{Goal, StepState};
-use crate::step::{ClaimKey, Decision, Difference, Observed, Phase};
 use crate::wait::Wait;
 
 /// The choices when the found resource is not the one to delete.

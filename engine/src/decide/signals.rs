@@ -6,25 +6,16 @@ use jiff::Timestamp;
 use twinspan_plans::{EffectClass, Ensure};
 
 use crate::drift::{after, may_be_repaired};
+use crate::earlier_runs::{may_be_called_off, may_be_pruned};
 use crate::event::{Event, Outcome, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::ids::StepKey;
-use crate::rollout::{may_be_called_off, may_be_pruned};
-use crate::signal::{Actor, Choice, Signal, SignalRow};
+use crate::observation::Phase;
+use crate::signal::Approval;
+use crate::signal::{Actor, Choice, Signal, SignalRefused, SignalRow};
 use crate::state::{BlockState, Direction, Goal, RunState, StepState};
 use crate::state::{item::ItemId, record::StepRecord};
-use crate::step::{Approval, Phase};
 use crate::wait::{Approvers, WaitKind};
-
-/// Why a signal does not fit the run now; a sentence for its sender.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-pub struct SignalRefused {
-    /// What is wrong.
-    pub what: String,
-    /// What to do instead.
-    pub hint: Option<String>,
-}
 
 /// A command that fits the run now.
 #[derive(Clone, Debug, PartialEq, Eq)]

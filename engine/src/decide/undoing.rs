@@ -2,14 +2,16 @@
 
 use serde_json::Value;
 
-use crate::decide::digest_of;
 use crate::decide::facts::{StepCase, held};
+use crate::decision::{Decision, Difference};
+use crate::digest::digest_of;
 use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
-use crate::perform::Fact;
+use crate::ids::ClaimKey;
+use crate::job::Fact;
+use crate::observation::{Marker, Observed, Phase};
 use crate::signal::Choice;
 use crate::state::{Direction, Goal, StepState};
-use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Phase};
 use crate::suggested;
 use crate::wait::{Wait, WaitKind};
 

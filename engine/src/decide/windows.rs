@@ -12,11 +12,13 @@ use twinspan_plans::EffectClass;
 
 use crate::decide::facts::StepCase;
 use crate::decide::limits;
-use crate::event::{Evidence, StepEvent};
-use crate::perform::Fact;
+use crate::event::StepEvent;
+use crate::ids::ClaimKey;
+use crate::job::Fact;
+use crate::observation::Evidence;
+use crate::observation::Marker;
 use crate::state::StepState;
 use crate::state::requests::{Requests, Unsettled, later};
-use crate::step::{ClaimKey, Marker};
 use crate::wait::{Wait, WaitKind};
 
 /// Name of the evidence for a resource that undo found absent although this run did not delete it.

@@ -3,28 +3,29 @@
 use serde_json::Value;
 use twinspan_plans::Ensure;
 
-use super::{DriftState, FieldChange, MARKER};
+use crate::decision::Difference;
 use crate::failure::{FailureClass, StepError};
+use crate::finding::{DriftState, FieldChange, MARKER};
 use crate::ids::RunId;
-use crate::perform::Seen;
+use crate::job::Seen;
+use crate::observation::{Marker, Observed};
 use crate::state::Proof;
-use crate::step::{Difference, Marker, Observed};
 
 /// A step as the journal has it.
 #[derive(Clone, Copy)]
-pub(super) struct Proven<'a> {
-    pub(super) run: RunId,
-    pub(super) proof: &'a Proof,
-    pub(super) ensure: Ensure,
+pub(crate) struct Proven<'a> {
+    pub(crate) run: RunId,
+    pub(crate) proof: &'a Proof,
+    pub(crate) ensure: Ensure,
     /// Outputs that keep changing after the step is done.
-    pub(super) moving: &'a [&'a str],
+    pub(crate) moving: &'a [&'a str],
     /// A later run of the same key updated it, so that run's proof decides whether it is as wanted.
-    pub(super) updated_since: bool,
+    pub(crate) updated_since: bool,
 }
 
 impl Proven<'_> {
     /// Compares a read with the proof.
-    pub(super) fn judge(self, seen: &Result<Seen, StepError>) -> DriftState {
+    pub(crate) fn judge(self, seen: &Result<Seen, StepError>) -> DriftState {
         match seen {
             Ok(Seen::Checked { observed, .. }) => match self.ensure {
                 Ensure::Present => self.compare(observed),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use twinspan_plans::{EffectClass, Ensure};
 
-use super::DriftState;
 use crate::event::Outcome;
+use crate::finding::DriftState;
 use crate::ids::StepKey;
 use crate::signal::{Choice, Repair};
 use crate::state::item::ItemId;

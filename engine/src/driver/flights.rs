@@ -8,12 +8,13 @@ use std::task::Poll;
 use tokio::task::AbortHandle;
 
 use super::{Driver, News};
-use crate::backend::BackendError;
 use crate::decide::interpret;
+use crate::error::BackendError;
 use crate::ids::StepKey;
+use crate::job::{Fact, Job, Seen};
 use crate::journal::Transcript;
-use crate::perform::{Fact, Job, Performer, Seen};
-use crate::step::Phase;
+use crate::observation::Phase;
+use crate::perform::Performer;
 
 /// Identifies a phase in progress: its result counts once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Driver;
-use crate::backend::BackendError;
 use crate::clock::pause;
+use crate::error::BackendError;
 
 /// The journal is checked for changes by other processes at most this often: a signal is seen within this time.
 const LOOK: Duration = Duration::from_millis(100);

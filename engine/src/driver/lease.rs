@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{Driver, News};
-use crate::backend::{BackendError, LeaseHolder};
+use crate::attempt_log::SendGate;
 use crate::clock::boot_now;
+use crate::error::{BackendError, LeaseHolder};
 use crate::ids::RunId;
 use crate::journal::{self, Held, Journal, Row, Verdict, WriteFailure};
-use crate::step::SendGate;
 
 /// Number of heartbeats within one lease.
 const BEATS: u32 = 6;

@@ -6,14 +6,16 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::flights::Flights;
-use crate::backend::BackendError;
-use crate::backend::sqlite::{summary_of, unencodable};
 use crate::clock::Now;
+use crate::driver::summary::summary_of;
+use crate::error::BackendError;
+use crate::error::unencodable;
 use crate::event::{Event, Recorded, StepEvent};
+use crate::ids::ClaimKey;
 use crate::ids::{RunId, Seq, SignalId, StepKey};
 use crate::journal::{Append, Lease, Row, Transcript, pack_commit, whole_microseconds};
+use crate::observation::Phase;
 use crate::state::{RunState, fold};
-use crate::step::{ClaimKey, Phase};
 
 /// A run that this driver holds. Its state is ahead of the journal by the events in `buffer` and in the pending commit.
 pub(super) struct LiveRun {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Driver, News};
-use crate::backend::BackendError;
+use crate::error::BackendError;
 use crate::event::Event;
 use crate::search::search;
 

@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::trial::{Trial, chain, new_run, plan_of};
-use crate::backend::{
-    Backend, BackendError, Begins, DriveOptions, Filter, NewRun, Opening, Runs, SignalOutcome, SqliteBackend,
-    Started, StopToken,
-};
+use crate::backend::{Backend, Begins, DriveOptions, Filter, NewRun, Runs, Started, StopToken};
 use crate::clock::{Clock as _, SystemClock};
-use crate::drift::DriftState;
+use crate::error::BackendError;
 use crate::event::{Event, Recorded, StepEvent};
+use crate::finding::DriftState;
 use crate::ids::{RunId, Seq, SignalId};
+use crate::journal::Opening;
 use crate::journal::{CutPoint, CutPoints};
 use crate::perform::Performer;
 use crate::rollout::{Labels, RunKey};
 use crate::search::lost_tail;
 use crate::signal::{Actor, Signal, SignalRow};
+use crate::sqlite_backend::{SignalOutcome, SqliteBackend};
 use crate::state::RunStatus;
 
 const MINUTE: Duration = Duration::from_secs(60);

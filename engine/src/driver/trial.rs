@@ -11,16 +11,20 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use twinspan_plans::{EffectClass, Identities, Inputs, Plan, compile, parse};
 
-use crate::backend::{
-    Backend, BackendError, DriveOptions, NewRollout, NewRun, Opening, Parked, Runs, SqliteBackend, StopToken,
-};
+use crate::attempt_log::Exchange;
+use crate::backend::{Backend, DriveOptions, NewRollout, NewRun, Parked, Runs, StopToken};
 use crate::clock::{Clock, VirtualClock};
+use crate::error::BackendError;
 use crate::failure::{FailureClass, StepError};
+use crate::ids::ClaimKey;
 use crate::ids::RunId;
+use crate::journal::Opening;
+use crate::observation::{Applied, Marker, Observed, Readiness, Undone};
 use crate::perform::Performer;
 use crate::registry::Registry;
 use crate::signal::Actor;
-use crate::step::{Applied, ClaimKey, Exchange, Marker, Observed, Readiness, Step, StepCx, Undone};
+use crate::sqlite_backend::SqliteBackend;
+use crate::step::{Step, StepCx};
 use crate::wait::{Wait, WaitKind};
 
 /// The world.

@@ -3,10 +3,10 @@
 use super::begin::{held_elsewhere, refused};
 use super::flights::{Flight, FlightKey};
 use super::{Driver, News};
-use crate::backend::BackendError;
 use crate::decide::{Effect, decide, take_signal};
+use crate::error::BackendError;
+use crate::job::Job;
 use crate::journal::{Journal, Refusal};
-use crate::perform::Job;
 use crate::signal::SignalRow;
 use crate::state::RunStatus;
 use crate::wait::WaitKind;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::place;
 use crate::accounts;
-use crate::backend::BackendError;
+use crate::error::BackendError;
 
 /// What this account may do with a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

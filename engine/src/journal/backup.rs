@@ -10,8 +10,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::connect::unusable;
 use super::place::{self, with_suffix};
 use super::{Journal, inbox, schema, side_record};
-use crate::backend::BackendError;
 use crate::clock::pause;
+use crate::error::BackendError;
 
 /// How long a copy waits before it retries a locked page.
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(20);

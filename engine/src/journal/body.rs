@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use twinspan_plans::Digest;
 
 use super::packed::{Unreadable, pack, unpack};
+use crate::attempt_log::Exchange;
 use crate::event::{Event, Recorded, StepEvent};
 use crate::ids::{Seq, StepKey};
-use crate::step::{Exchange, Phase};
+use crate::observation::Phase;
 
 /// Truncates to whole microseconds, the resolution of the journal.
 pub(crate) fn whole_microseconds(at: Timestamp) -> Timestamp {

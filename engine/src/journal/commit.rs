@@ -11,9 +11,9 @@ use super::chain::{Hash, START, link};
 use super::liveness::{Liveness, Verdict};
 use crate::backend::{Begins, Started};
 use crate::event::{Recorded, TakeOver, TakenBecause};
+use crate::ids::ClaimKey;
 use crate::ids::{DriverId, RunId, Seq, SignalId};
 use crate::rollout::RunKey;
-use crate::step::ClaimKey;
 
 /// The id of a run's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::backend::{BackendError, Durability};
+use crate::error::BackendError;
+use crate::journal::Durability;
 
 /// The first SQLite version whose write-ahead log survives a reset while it is being read.
 const OLDEST_SQLITE: i32 = 3_051_003;

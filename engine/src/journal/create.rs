@@ -10,7 +10,8 @@ use super::connect::unusable;
 use super::place::{self, with_suffix};
 use super::schema::Schema;
 use super::word;
-use crate::backend::{BackendError, Durability, Mode, Opening};
+use crate::error::BackendError;
+use crate::journal::{Durability, Mode, Opening};
 
 /// Creates the journal at `path`, where there is none or an empty file. The caller holds the lock against other processes.
 pub(crate) fn create(path: &Path, opening: &Opening, schema: Schema) -> Result<(), BackendError> {

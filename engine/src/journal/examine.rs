@@ -13,7 +13,8 @@ use super::schema;
 use super::sharing::{Sharing, Wider};
 use super::{identify_current, inbox, nothing_there, place};
 use crate::accounts;
-use crate::backend::{BackendError, Durability};
+use crate::error::BackendError;
+use crate::journal::Durability;
 
 /// The findings about a journal as a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

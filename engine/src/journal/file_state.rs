@@ -12,7 +12,7 @@ use super::log_check::{self, Log};
 use super::place::{self, log_of};
 use super::schema;
 use super::side_record::{self, Stated};
-use crate::backend::BackendError;
+use crate::error::BackendError;
 
 /// How often the main file is read again while it is inconsistent: another process may be checkpointing into it.
 const READINGS: u32 = 5;

@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::place::with_suffix;
 use crate::accounts::Group;
-use crate::backend::{BackendError, Remarks};
+use crate::error::BackendError;
 use crate::ids::{RunId, SignalId};
+use crate::journal::Remarks;
 use crate::signal::{Actor, Signal, SignalRow};
 
 /// Mode of the folder: the group may write, each account may remove only its own files (sticky), and a new file belongs to
@@ -215,7 +216,7 @@ pub(crate) fn lay(journal: &Path, row: &SignalRow) -> Result<PathBuf, BackendErr
         reason: row.reason.clone(),
         signal: row.signal.clone(),
     };
-    let text = serde_json::to_vec(&letter).map_err(crate::backend::sqlite::unencodable)?;
+    let text = serde_json::to_vec(&letter).map_err(crate::error::unencodable)?;
     if text.len() as u64 > LONGEST {
         return refused(
             format!("a signal of another account may have {LONGEST} bytes; this one has {}", text.len()),

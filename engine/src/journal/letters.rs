@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::inbox::{self, Received};
 use super::{Journal, Write, commit, task};
 use crate::accounts;
-use crate::backend::BackendError;
+use crate::error::BackendError;
 use crate::signal::SignalRow;
 
 impl Journal {

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::commit::{Lease, Row};
 use super::read;
-use crate::backend::BackendError;
+use crate::error::BackendError;
 
 /// Answers for many runs from one read transaction, because starting one costs more than a query. It starts with the first
 /// query and must be ended soon: it does not see later commits.

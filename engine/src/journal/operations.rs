@@ -10,11 +10,12 @@ use super::{
     Refusal, Row, RunRow, SendCheck, Summary, Taken, Transcript, Waiting, Watch, Write, WriteFailure, commit,
     driver_lock, place, read, task, verify,
 };
-use crate::backend::{BackendError, Started};
+use crate::backend::Started;
+use crate::error::BackendError;
 use crate::event::{Recorded, TakeOver};
+use crate::ids::ClaimKey;
 use crate::ids::{DriverId, RunId, Seq, SignalId};
 use crate::rollout::RunKey;
-use crate::step::ClaimKey;
 
 impl Journal {
     /// Creates a run, unless it exists already or may not begin.

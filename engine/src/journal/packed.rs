@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn what_follows_from_what_else_is_there_is_not_written_out() {
         let output = json!({ "id": "/things/one", "at": [1, 2] });
-        let seen = crate::decide::digest_of(&output).to_string();
+        let seen = crate::digest::digest_of(&output).to_string();
         let alone = round(&json!({ "output": output, "seen": null }), 0).len();
         assert_eq!(round(&json!({ "output": output, "seen": seen }), 0).len(), alone + 2);
         // No output, or another one, came before: the digest is written out.

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::backend::BackendError;
+use crate::error::BackendError;
 
 /// Network file systems: their locks and syncs do not give the guarantees that a journal needs.
 const REMOTE: &[&str] = &[

@@ -17,8 +17,8 @@ use super::connect::{Use, connect};
 use super::place::{self, FileId};
 use super::schema::{self, Schema};
 use super::{access, file_state, identify_current_as, side_record};
-use crate::backend::BackendError;
 use crate::clock::boot_now;
+use crate::error::BackendError;
 
 /// Length of a log's header, which identifies its generation: its salts change whenever the log restarts.
 const LOG_HEADER: u64 = 32;

@@ -13,7 +13,8 @@ use super::private_copy::PrivateCopy;
 use super::session::Session;
 use super::sharing::Sharing;
 use super::{connect, schema, side_record, unusable};
-use crate::backend::{BackendError, Durability};
+use crate::error::BackendError;
+use crate::journal::Durability;
 
 /// The acceptance of a loss.
 #[derive(Clone, Debug)]

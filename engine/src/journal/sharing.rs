@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::place::with_suffix;
 use super::{driver_lock, inbox, place, side_record};
 use crate::accounts::Group;
-use crate::backend::BackendError;
+use crate::error::BackendError;
 
 /// Which accounts besides the owner may read a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -294,8 +294,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::backend::{Opening, SqliteBackend};
     use crate::driver::trial::Trial;
+    use crate::journal::Opening;
+    use crate::sqlite_backend::SqliteBackend;
 
     #[test]
     fn files_are_for_the_group_and_become_private_again() {

@@ -9,10 +9,13 @@ use super::commit::{self, Append, Held, Holder, Lease, Refusal, Summary};
 use super::driver_lock::DriverLock;
 use super::liveness::Verdict;
 use super::{Journal, Sharing, schema};
-use crate::backend::{Backend, BackendError, Durability, Filter, Mode, Opening, SqliteBackend};
+use crate::backend::{Backend, Filter};
 use crate::driver::trial::{Trial, chain, noon};
+use crate::error::BackendError;
 use crate::event::{Event, Recorded, TakeOver, TakenBecause};
 use crate::ids::{Epoch, RunId, Seq};
+use crate::journal::{Durability, Mode, Opening};
+use crate::sqlite_backend::SqliteBackend;
 
 const LEASE: std::time::Duration = std::time::Duration::from_secs(120);
 

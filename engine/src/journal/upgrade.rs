@@ -8,7 +8,7 @@ use super::connect::unusable;
 use super::identify;
 use super::place::{self, with_suffix};
 use super::schema::{self, Schema};
-use crate::backend::BackendError;
+use crate::error::BackendError;
 
 /// Migrates the file to the version of `schema`.
 pub(crate) fn bring_up_to_date(
@@ -77,9 +77,10 @@ mod tests {
     use super::super::Journal;
     use super::super::schema::VERSION_1;
     use super::*;
-    use crate::backend::{Backend, Opening, Started};
+    use crate::backend::{Backend, Started};
     use crate::driver::trial::{Trial, chain};
     use crate::ids::Seq;
+    use crate::journal::Opening;
 
     /// The tables of a later program.
     const NEXT: Schema = Schema(&[

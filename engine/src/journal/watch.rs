@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::private_copy::{PrivateCopy, SourceStamp};
 use super::writer::Files;
 use super::{driver_lock, inbox, place, read};
-use crate::backend::BackendError;
+use crate::error::BackendError;
 
 /// Watches for commits of this process and of others.
 pub(crate) struct Watch {

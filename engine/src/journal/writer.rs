@@ -14,7 +14,7 @@ use super::place::{self, FileId, log_of};
 use super::read;
 use super::session::{self, Checkpoint, Session};
 use super::side_record::SideRecord;
-use crate::backend::BackendError;
+use crate::error::BackendError;
 use crate::event::Recorded;
 
 /// At this many pages in the log, the writer starts a checkpoint.

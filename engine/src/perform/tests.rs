@@ -13,9 +13,11 @@ use twinspan_plans::{EffectClass, Ensure};
 use super::{Job, Performer, Seen};
 use crate::clock::Clock;
 use crate::failure::{Certainty, FailureClass, StepError};
+use crate::ids::ClaimKey;
 use crate::ids::RunId;
+use crate::observation::{Applied, Marker, Observed, Phase, Readiness, Undone};
 use crate::registry::Registry;
-use crate::step::{Applied, ClaimKey, Marker, Observed, Phase, Readiness, Step, StepCx, Undone};
+use crate::step::{Step, StepCx};
 
 /// A clock on which every sleep ends at once.
 #[derive(Debug)]
@@ -137,7 +139,7 @@ fn perform_for(ensure: Ensure, phase: Phase, params: Value, found: Option<Value>
         found: found.map(Arc::new),
         timeout: Duration::from_secs(300),
         written: None,
-        reads: crate::perform::Reads::Own,
+        reads: crate::job::Reads::Own,
         guards: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

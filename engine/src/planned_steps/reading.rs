@@ -10,9 +10,9 @@ use twinspan_plans::{NodeId, Plan};
 
 use super::holds;
 use crate::hand_over::{Variable, any_text, stand_in};
+use crate::identity::Identity;
 use crate::ids::{RunId, StepKey};
 use crate::state::RunState;
-use crate::step::Identity;
 
 /// In which elements a step lies, outermost first.
 #[derive(Clone, Debug, Default)]

@@ -13,12 +13,14 @@ use crate::driver::trial::{compiled, noon, plan_of};
 use crate::event::{Event, RunStarted, StepEvent};
 use crate::failure::StepError;
 use crate::hand_over::{Act, Create, Find, HandOver, Request, Task, Variable};
+use crate::ids::ClaimKey;
 use crate::ids::{RunId, Seq};
+use crate::observation::{Applied, Observed, Readiness, Undone};
 use crate::planned_steps::{PlannedStep, PlannedTask, foresee};
 use crate::registry::Registry;
 use crate::signal::Actor;
 use crate::state::{RunState, fold};
-use crate::step::{Applied, ClaimKey, Observed, Readiness, Step, StepCx, Undone};
+use crate::step::{Step, StepCx};
 use crate::{Digest, Recorded, Rollout};
 
 /// Makes a thing whose number only the answer tells; its path is known before.
@@ -77,7 +79,7 @@ impl Step for Numbered {
     }
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
-        let number = Variable::of(cx, "number", format!("number of {}", params.name), None);
+        let number = cx.variable("number", format!("number of {}", params.name), None);
         let path = format!("/things/{}", params.name);
         let make = Create {
             look: vec![(Request::default(), Find::default())],

@@ -9,13 +9,15 @@ use twinspan_plans::{EffectClass, Ensure, NodeId, StepDef};
 
 use super::{PlannedChange, Previewed, StepReading, outputs};
 use crate::decide::looking::ways;
+use crate::decision::{Decision, Difference};
 use crate::failure::{FailureClass, StepError};
 use crate::hand_over::HandOver;
+use crate::ids::ClaimKey;
 use crate::ids::StepKey;
-use crate::perform::Seen;
+use crate::job::Seen;
+use crate::observation::{Marker, Observed, Readiness};
 use crate::planned_steps::{NeedOf, PlannedTask, StepOutline};
 use crate::state::RunState;
-use crate::step::{ClaimKey, Decision, Difference, Marker, Observed, Readiness};
 use crate::wait::{Approvers, Wait, WaitKind};
 
 /// The prospect of each step; `outlines` come after their needs.
@@ -97,7 +99,8 @@ impl Judged<'_> {
         let mut all: Vec<Unmet> = Vec::new();
         for need in &outline.needs {
             let instances = self.by_node.get(&need.node).into_iter().flatten();
-            let open = instances.filter(|known| !known.met && means(self.state, outline, need, &known.outline));
+            let open =
+                instances.filter(|known| !known.met && means(self.state, outline, need, &known.outline));
             for known in open {
                 match all.iter_mut().find(|unmet| unmet.key == known.outline.key) {
                     Some(unmet) => unmet.reads_output |= need.reads_output,

@@ -97,7 +97,9 @@ mod tests {
 
     use super::*;
     use crate::failure::StepError;
-    use crate::step::{Applied, ClaimKey, Misfit, Observed, StepCx, Undone};
+    use crate::ids::ClaimKey;
+    use crate::observation::{Applied, Observed, Undone};
+    use crate::step::{Misfit, StepCx};
 
     #[derive(Debug)]
     struct Pair;

@@ -3,14 +3,17 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::backend::BoxFuture;
-use crate::contents::with_contents;
 use crate::failure::{FailureClass, StepError};
-use crate::guards::Guarded;
+use crate::future::BoxFuture;
 use crate::hand_over::HandOver;
-use crate::perform::Seen;
+use crate::identity::Identity;
+use crate::ids::ClaimKey;
+use crate::job::Seen;
+use crate::observation::Guarded;
+use crate::observation::{Observed, Phase};
 use crate::permission::Permission;
-use crate::step::{ClaimKey, Identity, Observed, Phase, Step, StepCx};
+use crate::registry::contents::with_contents;
+use crate::step::{Step, StepCx};
 use crate::wait::Wait;
 
 /// A step kind without its types.

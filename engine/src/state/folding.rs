@@ -7,9 +7,10 @@ use std::time::Duration;
 use twinspan_plans::Ensure;
 
 use crate::event::{Event, Origin, Outcome, Recorded, RunStarted, StepEvent};
+use crate::finding::{Sought, SoughtState};
 use crate::ids::StepKey;
+use crate::observation::Phase;
 use crate::rollout::CreatedBy;
-use crate::search::{Sought, SoughtState};
 use crate::signal::{Actor, Signal};
 use crate::state::graph::Task;
 use crate::state::item::{BlockState, ItemId};
@@ -18,7 +19,6 @@ use crate::state::record::{Call, StepRecord};
 use crate::state::requests::Does;
 use crate::state::step_state::{Change, StepState};
 use crate::state::{Control, Goal, Head, IllegalTransition, Pause, RunState, Search};
-use crate::step::Phase;
 use crate::wait::WaitKind;
 
 impl RunState {

@@ -6,17 +6,21 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::drift::DriftState;
+use crate::decision::Cause;
 use crate::event::StepEvent;
 use crate::failure::StepError;
+use crate::finding::DriftState;
+use crate::identity::{ActedAs, Identity};
+use crate::ids::ClaimKey;
 use crate::ids::{RunId, Seq};
+use crate::observation::Phase;
 use crate::rollout::CreatedBy;
+use crate::signal::Approval;
 use crate::signal::{Actor, Choice};
 use crate::state::agenda::Slot;
 use crate::state::moment::Moment;
 use crate::state::requests::Requests;
 use crate::state::step_state::{Direction, Proof, StepState};
-use crate::step::{ActedAs, Approval, Cause, ClaimKey, Identity, Phase};
 use crate::wait::WaitKind;
 
 /// A step's state and the data that outlives it.

@@ -9,10 +9,10 @@ use twinspan_plans::expr::{EvalError, Expr, Scope};
 use twinspan_plans::{IdentityDef, IdentityId, NodeId};
 
 use crate::failure::StepError;
+use crate::identity::Identity;
 use crate::state::RunState;
 use crate::state::item::{BlockState, ItemId, Role};
 use crate::state::record::Call;
-use crate::step::Identity;
 
 /// The scope of one item.
 pub(crate) struct ItemScope<'a> {

@@ -8,11 +8,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::event::{Evidence, Origin, StepEvent};
+use crate::decision::Decision;
+use crate::event::{Origin, StepEvent};
 use crate::failure::StepError;
 use crate::ids::Epoch;
+use crate::observation::Evidence;
+use crate::observation::Phase;
 use crate::state::moment::Moment;
-use crate::step::{Decision, Phase};
 use crate::wait::Wait;
 
 /// The direction of a step: forward, or undo.

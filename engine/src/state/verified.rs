@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::drift::{DriftState, Finding};
+use crate::finding::{DriftState, Finding};
 use crate::ids::Seq;
 use crate::signal::Actor;
 use crate::state::item::ItemId;

@@ -6,15 +6,18 @@ use jiff::Timestamp;
 use serde_json::Value;
 use twinspan_plans::{Digest, Ensure, Inputs, Node, NodeId, Plan};
 
-use crate::event::{Evidence, Origin, Outcome};
+use crate::event::{Origin, Outcome};
 use crate::failure::StepError;
+use crate::identity::{ActedAs, Identity};
+use crate::ids::ClaimKey;
 use crate::ids::{Epoch, RunId, Seq, StepKey};
+use crate::observation::Evidence;
 use crate::signal::Actor;
+use crate::signal::Approval;
 use crate::state::item::{Item, ItemId, Role};
 use crate::state::record::{Stated, StepRecord};
 use crate::state::step_state::{Direction, Proof, StepState};
 use crate::state::{BlockState, Control, RunState};
-use crate::step::{ActedAs, Approval, ClaimKey, Identity};
 use crate::wait::Wait;
 
 /// The kind of an item.

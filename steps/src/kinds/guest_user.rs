@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Create, Decision, Difference, EffectClass, Ensure, FailureClass, Find,
-    HandOver, Marker, Misfit, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone, Variable,
+    HandOver, Marker, Misfit, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone,
 };
 
 use crate::avnm::or_default;
@@ -421,7 +421,7 @@ impl Step for GuestUser {
         }
         let email = params.address()?;
         let words = format!("object id of the guest {email}");
-        let guest = Variable::of(cx, "object_id", words, Some("User"));
+        let guest = cx.variable("object_id", words, Some("User"));
         let by_address = Request {
             query: vec![("$filter", directory::with_address(email.as_str())), ("$select", "id".to_owned())],
             ..hand_over::graph("GET", "/users")

@@ -10,7 +10,7 @@ use serde_json::Value;
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Create, Difference, EffectClass, Ensure, FailureClass, Find, Fits, Guarded,
     HandOver, Identity, Marker, Misfit, Observed, Permission, Readiness, Request, Step, StepCx, StepError,
-    Task, Undone, Variable,
+    Task, Undone,
 };
 use uuid::Uuid;
 
@@ -169,7 +169,7 @@ impl Params {
 
 /// For a script: finds the GUID of the role by its name. Returns the placeholder of the variable and the act that sets it.
 fn learn_role(cx: &StepCx<'_>, params: &Params) -> (String, Act) {
-    let variable = Variable::of(cx, "role", format!("id of the role {}", params.role), None);
+    let variable = cx.variable("role", format!("id of the role {}", params.role), None);
     let filter = format!("roleName eq '{}'", directory::literal(&params.role));
     let path = format!("{}/providers/Microsoft.Authorization/roleDefinitions", params.scope.path());
     let mut ask = hand_over::arm("GET", path, permissions::API);
@@ -398,7 +398,7 @@ impl Step for RoleAssignment {
             None => params.path(),
             // The name is derived from the object id of the principal, which is not known yet.
             Some(_) => {
-                let variable = Variable::of(cx, "name", "name of the role assignment", None);
+                let variable = cx.variable("name", "name of the role assignment", None);
                 let path = permissions::assignment_path(&params.scope, &variable.stand_in);
                 acts.push(Act::Name { variable, namespace: NAMESPACE, text: params.named_after() });
                 path

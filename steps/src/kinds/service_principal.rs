@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Create, Decision, EffectClass, FailureClass, Find, HandOver, Marker,
-    Observed, Request, Step, StepCx, StepError, Task, Undone, Variable,
+    Observed, Request, Step, StepCx, StepError, Task, Undone,
 };
 
 use crate::azure::{Azure, Reply, SignedIn, unproven};
@@ -185,7 +185,7 @@ impl Step for ServicePrincipal {
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
         let tenant = people::tenant(cx.identity()?)?;
         let words = format!("object id of the service principal of application {}", params.app_id);
-        let made = Variable::of(cx, "object_id", words, Some("ServicePrincipal"));
+        let made = cx.variable("object_id", words, Some("ServicePrincipal"));
         let filter = format!("appId eq '{}'", params.app_id);
         let by_application = Request {
             query: vec![("$filter", filter), ("$select", "id".to_owned())],

@@ -7,10 +7,11 @@ use super::rig::Rig;
 use super::world::{Change, Fault, thing, transient};
 use crate::event::{Event, StepEvent};
 use crate::failure::{FailureClass, StepError};
-use crate::perform::KindRules;
+use crate::job::KindRules;
+use crate::observation::{Marker, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{DeleteDelay, Marker, Phase};
+use crate::step::DeleteDelay;
 
 fn removed(rig: &Rig) -> Vec<&str> {
     let ledger = rig.world.ledger.iter();

@@ -7,9 +7,9 @@ use super::rig::Rig;
 use super::world::{Change, Fault, thing};
 use crate::decide::check_signal;
 use crate::event::Origin;
+use crate::observation::{Marker, Phase};
 use crate::signal::{Actor, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Marker, Phase};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 

@@ -8,10 +8,11 @@ use super::plans::{Draft, chain, seconds};
 use super::rig::Rig;
 use super::world::{Fault, thing, transient};
 use crate::failure::{FailureClass, StepError};
-use crate::perform::KindRules;
+use crate::job::KindRules;
+use crate::observation::{Marker, Observed, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::RunStatus;
-use crate::step::{DeleteDelay, Marker, Observed, Phase};
+use crate::step::DeleteDelay;
 use crate::wait::{Wait, WaitKind};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);

@@ -10,10 +10,10 @@ use twinspan_plans::Plan;
 use super::plans::{Draft, input, seconds};
 use super::rig::{Death, Rig};
 use super::world::{Change, Fault, thing, transient};
-use crate::perform::KindRules;
+use crate::job::KindRules;
+use crate::observation::{Marker, Phase};
 use crate::signal::Signal;
 use crate::state::RunStatus;
-use crate::step::{Marker, Phase};
 
 fn plan() -> Arc<Plan> {
     let mut draft = Draft::default();

@@ -6,11 +6,12 @@ use super::plans::{Draft, chain, seconds};
 use super::rig::Rig;
 use super::world::{Change, Fault, thing, transient};
 use crate::decide::check_signal;
+use crate::decision::Decision;
 use crate::event::{Event, Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
+use crate::observation::{Marker, Observed, Phase, Readiness};
 use crate::signal::{Actor, Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Decision, Marker, Observed, Phase, Readiness};
 use crate::wait::{Wait, WaitKind};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
@@ -306,7 +307,7 @@ fn what_only_reads_offers_nothing_to_overwrite_and_nothing_to_adopt_in_a_conflic
 fn a_claim_of_another_run_is_waited_for() {
     let mut rig = Rig::new(chain(&[PutSame]));
     let other = crate::ids::RunId(uuid::Uuid::from_u128(99));
-    let claim = crate::step::ClaimKey("/things/s0".to_owned());
+    let claim = crate::ids::ClaimKey("/things/s0".to_owned());
     rig.state.set_foreign_claims([(claim, other)].into());
     assert_eq!(rig.drive(), RunStatus::Waiting { on: vec![WaitKind::Claim] });
     assert!(rig.state.waits()[0].wait.what.contains(&other.short()));

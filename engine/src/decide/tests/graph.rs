@@ -12,9 +12,9 @@ use super::rig::Rig;
 use super::world::Fault;
 use crate::decide::{Effect, decide};
 use crate::failure::{FailureClass, StepError};
+use crate::observation::Phase;
 use crate::signal::Signal;
 use crate::state::{BlockState, ItemKind, RunStatus};
-use crate::step::Phase;
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 
@@ -172,7 +172,7 @@ fn fleet() -> Draft {
 fn a_keyed_need_waits_for_its_own_element_only() {
     let values = json!({ "owners": { "t1": {}, "t2": {} }, "targets": { "a": "t1", "b": "t2", "c": "t1" } });
     let mut rig = Rig::with_inputs(fleet().plan(), inputs(values));
-    rig.world.things.insert("all".to_owned(), super::world::thing(crate::step::Marker::NoPlace));
+    rig.world.things.insert("all".to_owned(), super::world::thing(crate::observation::Marker::NoPlace));
     let locked = StepError::new(FailureClass::Policy, "locked");
     rig.fault("prepare[t2].app", Phase::Apply, Fault::Refused(locked));
     assert!(matches!(rig.drive(), RunStatus::Halted { .. }));

@@ -6,10 +6,11 @@ use super::plans::{Draft, chain};
 use super::rig::{RUN, Rig};
 use super::world::{Change, thing};
 use crate::decide::NOT_DELETED;
+use crate::decision::Cause;
 use crate::event::{Event, Origin, StepEvent};
+use crate::observation::Marker;
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Cause, Marker};
 
 fn own() -> Marker {
     Marker::Of(RUN.short())

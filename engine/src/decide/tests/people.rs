@@ -7,9 +7,9 @@ use super::rig::Rig;
 use super::world::{Fault, thing, transient};
 use crate::decide::{Effect, check_signal, decide};
 use crate::failure::{FailureClass, StepError};
+use crate::observation::{Marker, Phase};
 use crate::signal::{Actor, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Marker, Phase};
 use crate::wait::WaitKind;
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };

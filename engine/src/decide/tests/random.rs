@@ -14,10 +14,10 @@ use super::plans::{Draft, input, seconds};
 use super::rig::{Death, Rig};
 use super::world::{Change, Fault, thing, transient};
 use crate::failure::{FailureClass, StepError};
-use crate::perform::KindRules;
+use crate::job::KindRules;
+use crate::observation::{Marker, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Marker, Phase};
 
 const STEPS: [&str; 7] = ["a", "each[x].b", "each[y].b", "each[x].c", "gate", "end", "drop"];
 

@@ -5,11 +5,13 @@ use twinspan_plans::EffectClass::PutSame;
 use super::plans::chain;
 use super::rig::{Death, Rig};
 use super::world::{Change, Fault, thing, transient};
+use crate::decision::Decision;
 use crate::event::{Event, Origin, StepEvent};
-use crate::perform::KindRules;
+use crate::job::KindRules;
+use crate::observation::{Marker, Observed, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Decision, DeleteDelay, Marker, Observed, Phase};
+use crate::step::DeleteDelay;
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 

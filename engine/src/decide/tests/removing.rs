@@ -12,12 +12,15 @@ use super::plans::{Draft, seconds};
 use super::rig::{Death, Rig};
 use super::world::{Change, Fault, thing, transient};
 use crate::decide::check_signal;
+use crate::decision::Decision;
 use crate::event::{Event, Origin, StepEvent};
+use crate::ids::ClaimKey;
 use crate::ids::RunId;
-use crate::perform::KindRules;
+use crate::job::KindRules;
+use crate::observation::{Marker, Observed, Phase};
 use crate::signal::{Actor, Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{ClaimKey, Decision, DeleteDelay, Marker, Observed, Phase};
+use crate::step::DeleteDelay;
 use crate::wait::WaitKind;
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };

@@ -9,11 +9,12 @@ use twinspan_plans::Plan;
 use super::plans::{Draft, output};
 use super::rig::{Death, Rig};
 use super::world::{Change, Fault, thing, transient};
-use crate::drift::{DriftState, repairs};
+use crate::drift::repairs;
 use crate::event::{Event, Origin, Outcome};
+use crate::finding::DriftState;
+use crate::observation::{Marker, Phase};
 use crate::signal::{Choice, Repair, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Marker, Phase};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 

@@ -12,15 +12,17 @@ use uuid::Uuid;
 use super::world::{Fault, World};
 use crate::clock::Now;
 use crate::decide::{Effect, decide, interpret, legal_commands, take_signal};
-use crate::drift::{Finding, finding, looks, repairs};
+use crate::drift::repairs;
+use crate::drift_check::{finding, looks};
 use crate::event::{Event, Recorded, RunStarted, StepEvent};
+use crate::finding::Finding;
+use crate::finding::{Sought, SoughtState};
 use crate::ids::{Epoch, RunId, Seq, SignalId, StepKey};
-use crate::perform::Job;
+use crate::job::Job;
+use crate::observation::Phase;
 use crate::rollout::Rollout;
-use crate::search::{Sought, SoughtState};
 use crate::signal::{Actor, Repair, Signal, SignalRow};
 use crate::state::{RunState, RunStatus, StepState, fold};
-use crate::step::Phase;
 use crate::wait::WaitKind;
 
 pub(super) const RUN: RunId = RunId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_1a2b_3c4d));
@@ -173,11 +175,11 @@ impl Rig {
         if job.phase == Phase::Undo && control.goal == crate::state::Goal::Undo {
             let mine = self.world.things.get(&*job.step.0);
             let owned = mine.is_none_or(|thing| {
-                thing.marker == crate::step::Marker::NoPlace
+                thing.marker == crate::observation::Marker::NoPlace
                     || self
                         .state
                         .run()
-                        .is_some_and(|run| thing.marker == crate::step::Marker::Of(run.short()))
+                        .is_some_and(|run| thing.marker == crate::observation::Marker::Of(run.short()))
             });
             assert!(owned, "I11: {} removes what is not ours", job.step);
         }
@@ -194,7 +196,7 @@ impl Rig {
 
     /// The result of the search before an undo: every resource with this run's marker at steps that never sent anything.
     fn search(&mut self) -> Event {
-        let own = crate::step::Marker::Of(RUN.short());
+        let own = crate::observation::Marker::Of(RUN.short());
         let steps: Vec<StepKey> = self.state.unsearched().collect();
         let there = steps
             .into_iter()

@@ -11,10 +11,11 @@ use twinspan_plans::expr::Expr;
 use super::plans::{Draft, input, seconds};
 use super::rig::Rig;
 use super::world::{Fault, thing};
+use crate::decision::Decision;
 use crate::failure::{FailureClass, StepError};
+use crate::observation::{Marker, Observed, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::{HaltedBlock, RunStatus, StepState};
-use crate::step::{Decision, Marker, Observed, Phase};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 

@@ -7,10 +7,10 @@ use super::rig::Rig;
 use super::world::{Change, Fault, transient};
 use crate::event::Origin;
 use crate::failure::{FailureClass, StepError};
-use crate::perform::KindRules;
+use crate::job::KindRules;
+use crate::observation::Phase;
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::Phase;
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 
@@ -139,13 +139,13 @@ fn a_write_that_never_arrives_is_given_up_only_after_a_look() {
 fn accepted_and_not_visible_is_waited_for_within_bounds() {
     let mut rig = Rig::new(chain(&[PutSame]));
     for _ in 0..3 {
-        rig.fault("s0", Phase::Verify, Fault::Sees(Box::new(crate::step::Observed::Absent)));
+        rig.fault("s0", Phase::Verify, Fault::Sees(Box::new(crate::observation::Observed::Absent)));
     }
     assert_eq!(rig.drive(), SUCCEEDED);
     assert_eq!(rig.world.ledger.len(), 1);
     let mut rig = Rig::new(chain(&[PutSame]));
     for _ in 0..200 {
-        rig.fault("s0", Phase::Verify, Fault::Sees(Box::new(crate::step::Observed::Absent)));
+        rig.fault("s0", Phase::Verify, Fault::Sees(Box::new(crate::observation::Observed::Absent)));
     }
     assert!(matches!(rig.drive(), RunStatus::Halted { .. }));
     assert!(rig.state.find(&"s0".into()).unwrap().is_owed());

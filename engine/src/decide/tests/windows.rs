@@ -8,10 +8,10 @@ use super::rig::{Death, Rig};
 use super::world::{Change, Fault, thing, transient};
 use crate::decide::NOT_DELETED;
 use crate::event::{Event, StepEvent};
-use crate::perform::KindRules;
+use crate::job::KindRules;
+use crate::observation::{Marker, Observed, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::{Marker, Observed, Phase};
 
 const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
 const WINDOW: u64 = 90;

@@ -7,11 +7,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use twinspan_plans::Ensure;
 
+use crate::attempt_log::Exchange;
 use crate::clock::Now;
+use crate::decision::{Decision, Difference};
 use crate::failure::{FailureClass, StepError};
-use crate::perform::{Fact, Job, KindRules, Seen};
+use crate::ids::ClaimKey;
+use crate::job::{Fact, Job, KindRules, Seen};
+use crate::observation::{Marker, Observed, Phase, Readiness, Undone};
 use crate::signal::Choice;
-use crate::step::{ClaimKey, Decision, Difference, Exchange, Marker, Observed, Phase, Readiness, Undone};
 use crate::wait::Wait;
 
 #[derive(Clone, Debug, PartialEq)]

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use super::super::place::with_suffix;
 use super::super::{Acceptance, Journal, recover, side_record};
 use super::*;
-use crate::backend::{Backend, Filter, Opening, SqliteBackend};
+use crate::backend::{Backend, Filter};
 use crate::driver::trial::{Trial, chain};
 use crate::ids::{RunId, SignalId};
+use crate::journal::Opening;
+use crate::sqlite_backend::SqliteBackend;
 
 fn live(trial: &Trial) -> Opening {
     Opening::live(std::sync::Arc::clone(&trial.registry))

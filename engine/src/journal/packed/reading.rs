@@ -10,7 +10,7 @@ use super::{
     ABSENT, AGAIN, DEEPEST, DIGEST, ID, KnownDigest, MOST_AGAIN, OUTPUT, SHORTEST_AGAIN, TIME, Unreadable,
     WORD,
 };
-use crate::decide::digest_of;
+use crate::digest::digest_of;
 use crate::journal::words::WORDS;
 
 /// Reads one value that fills all of `bytes`.

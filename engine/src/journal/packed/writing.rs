@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     ABSENT, AGAIN, DEEPEST, DIGEST, ID, KnownDigest, MOST_AGAIN, NUMBERS, OUTPUT, SHORTEST_AGAIN, TIME, WORD,
 };
-use crate::decide::digest_of;
+use crate::digest::digest_of;
 
 /// Appends `value`; `base` is the time of the row, in microseconds.
 pub(crate) fn pack<T: Serialize + ?Sized>(value: &T, base: i64, out: &mut Vec<u8>) -> Result<(), Error> {

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::backend::{Backend, Opening, SqliteBackend};
+use crate::backend::Backend;
 use crate::driver::trial::{Trial, chain};
+use crate::journal::Opening;
+use crate::sqlite_backend::SqliteBackend;
 
 fn copy_of(trial: &Trial) -> Result<PrivateCopy, BackendError> {
     PrivateCopy::new(&trial.path(), schema::CURRENT)

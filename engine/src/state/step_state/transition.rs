@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::event::{Origin, StepEvent};
 use crate::failure::{FailureClass, StepError};
+use crate::observation::Phase;
 use crate::state::moment::Moment;
 use crate::state::step_state::{Absence, Change, Direction, Proof, StepState, Waiting};
-use crate::step::Phase;
 use crate::wait::WaitKind;
 
 /// Why undo keeps the effect of a step with `ensure: absent`.

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::VirtualClock;
+use crate::guards::Guards;
+use crate::ids::ClaimKey;
 use crate::ids::Seq;
-use crate::perform::Reads;
+use crate::job::Reads;
+use crate::observation::{Applied, Marker, Undone};
 use crate::registry::Registry;
 use crate::signal::Choice;
-use crate::step::{Applied, ClaimKey, Marker, Step, Undone};
+use crate::step::Step;
 
 #[derive(Clone, Debug, Default)]
 struct Gatekeeper(Arc<AtomicUsize>);

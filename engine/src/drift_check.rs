@@ -8,16 +8,17 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Finding;
-use super::judging::Proven;
 use crate::decide::job_of;
-use crate::event::ReadProof;
+use crate::drift::Proven;
 use crate::failure::{FailureClass, StepError};
-use crate::perform::{Fact, Job, Performer, Reads};
+use crate::job::{Fact, Job, Reads};
+use crate::observation::Phase;
+use crate::observation::ReadProof;
+use crate::perform::Performer;
 use crate::registry::Registry;
 use crate::schedule::Schedule;
 use crate::state::RunState;
 use crate::state::item::ItemId;
-use crate::step::Phase;
 
 /// Number of reads before a step counts as unreadable.
 const LOOKS: u32 = 4;

@@ -5,23 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::opening::{Mode, Opening, Remarks};
-use super::plans::PlanCache;
 use super::{
     Backend, BackendError, BoxFuture, DriveOptions, Filter, NewRollout, NewRun, Parked, RunSummary, Runs,
     Started, StopToken,
 };
 use crate::clock::{Clock, pause};
 use crate::driver::lease::lease_holder;
+use crate::driver::summary::{Kept, summary_of};
 use crate::driver::{self, Store};
+use crate::error::unencodable;
 use crate::event::{Event, Recorded, RunStarted};
 use crate::ids::{RunId, Seq};
 use crate::journal::{
-    Journal, JournalReport, Liveness, NewRow, RunRow, Summary, Transcript, pack_commit, whole_microseconds,
+    Journal, JournalReport, Liveness, NewRow, RunRow, Transcript, pack_commit, whole_microseconds,
 };
+use crate::journal::{Mode, Opening, Remarks};
 use crate::perform::Performer;
+use crate::plan_cache::PlanCache;
 use crate::rollout::{EarlierRun, Rollout, RunKey};
 use crate::signal::SignalRow;
 use crate::state::{RunState, RunStatus, fold};
@@ -331,31 +332,6 @@ impl SqliteBackend {
         };
         summaries.filter(wanted).take(filter.limit.unwrap_or(usize::MAX)).collect()
     }
-}
-
-/// An event or signal that serde cannot write: a bug, because all maps have text keys.
-pub(crate) fn unencodable(error: serde_json::Error) -> BackendError {
-    BackendError::NotWritable(Box::new(error))
-}
-
-/// The entry of a status for the list of runs.
-pub(crate) fn summary_of(status: &RunStatus, drift: Option<usize>, undo: bool) -> Summary {
-    let open =
-        !matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone);
-    let kept = Kept { status: status.clone(), drift, undo };
-    // A status has no map and no float: it can always be written.
-    Summary { status: serde_json::to_string(&kept).unwrap_or_default(), open }
-}
-
-/// The stored status, with the result of the last verification.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    #[serde(flatten)]
-    status: RunStatus,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    drift: Option<usize>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    undo: bool,
 }
 
 fn summarise(journal: &Journal, row: &RunRow, liveness: &Liveness) -> Result<RunSummary, BackendError> {
