@@ -24,7 +24,7 @@ pub(crate) struct DriftStateView {
 /// What a drift check found for one step.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct FindingView {
-    /// `same`, `changed`, `vanished`, `taken`, `broken`, `unreadable`, `lost-tail`.
+    /// `in-sync`, `drifted`, `missing`, `owned-by-another-run`, `broken`, `unreadable`, `lost-tail`.
     pub(crate) drift: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) what: String,
@@ -133,7 +133,7 @@ pub(crate) struct VerificationView {
     recorded: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     remark: Option<String>,
-    same: usize,
+    in_sync: usize,
     drift: usize,
     unreadable: usize,
     /// Steps whose resource carries this run's marker although the journal has no intent of them.
@@ -198,7 +198,7 @@ impl VerificationView {
             began,
             recorded: remark.is_none(),
             remark,
-            same: findings.len() - drift - unreadable - lost_tail,
+            in_sync: findings.len() - drift - unreadable - lost_tail,
             drift,
             unreadable,
             lost_tail,
@@ -223,7 +223,7 @@ impl VerificationView {
             let names = names.join(", ");
             page.line(
                 LABEL,
-                &format!("{GOOD}{:10}{GOOD:#} {}: {names}", "in sync", counted(self.same, "step")),
+                &format!("{GOOD}{:10}{GOOD:#} {}: {names}", "in sync", counted(self.in_sync, "step")),
             );
         }
         for finding in self.findings.iter().filter(|finding| finding.finding.drift != "in-sync") {
@@ -312,7 +312,7 @@ impl VerificationsView {
         if self.runs.is_empty() {
             return Text::default();
         }
-        let head = ["RUN", "PLAN", "SAME", "DRIFTED", "NOT READ", "DRIFTED STEPS"].map(str::to_owned);
+        let head = ["RUN", "PLAN", "IN SYNC", "DRIFTED", "NOT READ", "DRIFTED STEPS"].map(str::to_owned);
         let rows = self.runs.iter().map(|run| {
             let steps = run.findings.iter().filter(|finding| finding.finding.is_drift);
             let steps: Vec<String> =
@@ -320,7 +320,7 @@ impl VerificationsView {
             [
                 run.short.clone(),
                 run.name.clone(),
-                run.same.to_string(),
+                run.in_sync.to_string(),
                 run.drift.to_string(),
                 run.unreadable.to_string(),
                 if steps.is_empty() { "-".to_owned() } else { steps.join(", ") },

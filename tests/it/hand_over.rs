@@ -92,7 +92,7 @@ fn what_the_central_tenant_still_has_to_do_is_foreseen_before_its_turn() {
     };
     let write = |step: &str| {
         let acts = of(step)["acts"].as_array().unwrap();
-        acts.iter().find_map(|act| act.get("make")).unwrap()["write"].clone()
+        acts.iter().find_map(|act| act.get("create")).unwrap()["write"].clone()
     };
     let connection = write("scope-connection");
     // The body contains no marker: a marked resource without an intent in the journal would prove that the journal

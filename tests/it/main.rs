@@ -27,6 +27,7 @@ mod fleet;
 mod hand_over;
 mod hostile_text;
 mod house;
+mod house_structure;
 mod identities;
 mod journal_file;
 mod journal_loss;

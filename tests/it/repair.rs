@@ -120,7 +120,7 @@ fn a_half_was_removed(in_central: bool, asked: &str) {
     for words in [
         "create again",
         "delete and create again",
-        "vanished: it is gone",
+        "missing: it is gone",
         "it was connected, and the other tenant's connection was deleted since",
         "who may intend the change",
         "add --yes",
@@ -185,7 +185,7 @@ fn what_was_described_anew_is_written_over_with_a_persons_word() {
     assert_eq!(rollout.repaired("group"), ["updated networkGroups/ng-spokes"]);
     // It may belong to another person by now: undo keeps it, and reports that.
     let undone = rollout.home.run(&["undo", &rollout.run, "--yes", "--output", "json"]).expect(0).json();
-    let back = undone["taken_back"].as_array().unwrap();
+    let back = undone["undone"].as_array().unwrap();
     let of_group = back.iter().find(|back| back["step"] == "group").unwrap();
     assert_eq!(of_group["change"], "kept", "{of_group:#}");
 }

@@ -88,7 +88,7 @@ fn an_untouched_run_has_not_drifted_and_verifying_it_sends_nothing() {
     let events = rollout.home.run(&["events", &rollout.run]).expect(0).out;
     assert!(events.contains("verified") && events.contains("all as it was proven"), "{events}");
     let why = rollout.home.run(&["why", &rollout.run, "group"]).expect(0).out;
-    assert!(why.lines().any(|line| line.contains("verified") && line.ends_with("in sync")), "{why}");
+    assert!(why.lines().any(|line| line.contains("verified") && line.ends_with("in-sync")), "{why}");
     rollout.home.run(&["doctor"]).expect(0);
 }
 
@@ -128,7 +128,7 @@ fn each_kind_of_drift_is_told_and_shown_beside_the_status() {
     assert!(why.contains("broken: scope connection to-central"), "{why}");
     rollout.home.run(&["doctor"]).expect(0);
     let all = rollout.home.run(&["verify", "--all"]).expect(9).out;
-    assert!(all.contains("network-manager-connection (vanished)"), "{all}");
+    assert!(all.contains("network-manager-connection (missing)"), "{all}");
 }
 
 #[test]

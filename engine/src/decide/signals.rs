@@ -347,7 +347,7 @@ pub fn take_signal(state: &RunState, row: &SignalRow, in_flight: &[StepKey], now
         Signal::Undo => unsent(state, in_flight, &mut of),
         Signal::Forward => {
             unsent(state, in_flight, &mut of);
-            let steps = state.taken_back();
+            let steps = state.undone_items();
             for (id, after) in steps.iter().zip(after(state, &steps)) {
                 let item = state.item(*id);
                 let settling = item.step().is_some_and(|record| match &record.state {

@@ -251,7 +251,7 @@ impl RunState {
     }
 
     /// Steps that go forward again when the undo is called off: deleted, kept, stopped or cancelled by it.
-    pub(crate) fn taken_back(&self) -> Vec<ItemId> {
+    pub(crate) fn undone_items(&self) -> Vec<ItemId> {
         let back = |id: &ItemId| {
             self.item(*id).step().is_some_and(|record| match &record.state {
                 StepState::Undone(_)
@@ -268,7 +268,7 @@ impl RunState {
     pub(crate) fn call_undo_off(&mut self) {
         self.undo = UndoOrder::default();
         // Their resources exist again only once they are done again: their dependents wait.
-        self.reopened.extend(self.taken_back());
+        self.reopened.extend(self.undone_items());
         let items: Vec<ItemId> = self.ids().collect();
         for id in items.into_iter().rev() {
             let item = self.item(id);
