@@ -86,7 +86,7 @@ pub enum Reads {
     Own,
     /// Those that began within this time, and within [`READ_SERVES`].
     Within(Duration),
-    /// Those that began after this time of [`Clock::steady`], and within [`READ_SERVES`].
+    /// Those that began after this time of [`Clock::steady`](crate::clock::Clock::steady), and within [`READ_SERVES`].
     After(Timestamp),
 }
 

@@ -74,7 +74,7 @@ pub enum Marker {
     NoPlace,
     /// There is room for a marker, and none in it.
     None,
-    /// First 8 digits of the id of the run that created it ([`RunId::short`]).
+    /// First 8 digits of the id of the run that created it ([`RunId::short`](crate::ids::RunId::short)).
     Of(String),
     /// Why it is not proven that this run's write created it: undo keeps it for this reason.
     Before(String),
