@@ -19,8 +19,9 @@ use serde_json::Value as Json;
 use crate::catalog::Type;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::elements::names;
-use crate::expr::{Expr, Scope, Segment, Template};
-use crate::plan::{InputDef, Inputs, NodeId, Plan};
+use crate::expr::{Scope, Template, inputs_of_expr};
+use crate::ids::NodeId;
+use crate::plan::{InputDef, Inputs, Plan};
 
 pub use given::{RawInputs, ReadFile};
 pub use needed::KnownParams;
@@ -261,37 +262,6 @@ fn inputs_of(template: &Template) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
     of_template(template, &mut found);
     found
-}
-
-/// Collects the names of the inputs that an expression reads, including those in keys.
-pub(crate) fn inputs_of_expr<'a>(expr: &'a Expr, found: &mut BTreeSet<&'a str>) {
-    let path = |path: &'a [Segment], found: &mut BTreeSet<&'a str>| {
-        for segment in path {
-            if let Segment::Key(key) = segment {
-                inputs_of_expr(key, found);
-            }
-        }
-    };
-    match expr {
-        Expr::Input { name, path: segments } => {
-            found.insert(name);
-            path(segments, found);
-        }
-        Expr::Output { keys, path: segments, .. } => {
-            keys.iter().for_each(|key| inputs_of_expr(key, found));
-            path(segments, found);
-        }
-        Expr::EachValue { path: segments, .. } => path(segments, found),
-        Expr::Or(all) | Expr::And(all) | Expr::Concat(all) => {
-            all.iter().for_each(|part| inputs_of_expr(part, found));
-        }
-        Expr::Not(inner) => inputs_of_expr(inner, found),
-        Expr::Equal { left, right, .. } => {
-            inputs_of_expr(left, found);
-            inputs_of_expr(right, found);
-        }
-        Expr::Literal(_) | Expr::EachKey(_) | Expr::RunId => {}
-    }
 }
 
 #[cfg(test)]

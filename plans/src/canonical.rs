@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::catalog::Type;
 use crate::digest::Digest;
 use crate::expr::{Expr, Segment, Template};
-use crate::plan::{Ensure, IdentityId, Need, NodeId, NodeKind, Plan};
+use crate::ids::{Ensure, IdentityId, NodeId};
+use crate::plan::{Need, NodeKind, Plan};
 
 impl Plan {
     /// The path of a node: `connect[].role` is the step `role` of each instance of `connect`. Headings are not part of

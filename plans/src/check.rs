@@ -24,7 +24,8 @@ use crate::catalog::{Catalog, Type};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::document::Document;
 use crate::expr::Expr;
-use crate::plan::{IdentityDef, InputDef, Need, NodeId, Plan};
+use crate::ids::NodeId;
+use crate::plan::{IdentityDef, InputDef, Need, Plan};
 
 pub(crate) use known::{groups, misfit_of};
 use names::Names;

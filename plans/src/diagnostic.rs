@@ -242,11 +242,6 @@ impl Diagnostics {
         self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
-    /// The diagnostics as text in the style of a compiler; `colour` adds ANSI codes.
-    pub fn render(&self, colour: bool) -> String {
-        crate::render::render(self, colour)
-    }
-
     /// The diagnostics as JSON, limited like the text; see [`Diagnostic::to_json`]. `more` counts the omitted ones.
     pub fn to_json(&self) -> Value {
         let (shown, left) = self.shown();

@@ -11,7 +11,8 @@ use std::time::Duration;
 use crate::catalog::Type;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
 use crate::digest::Digest;
-use crate::plan::{Ensure, RetryPolicy};
+use crate::ids::Ensure;
+use crate::plan::RetryPolicy;
 use crate::yaml;
 
 pub(crate) use decode::{Decoder, Text};

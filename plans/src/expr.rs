@@ -6,8 +6,10 @@
 
 use serde_json::Value;
 
+use std::collections::BTreeSet;
+
 use crate::elements::names;
-use crate::plan::NodeId;
+use crate::ids::NodeId;
 
 /// One step of a path into a value: `.field` or `[key]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -285,6 +287,37 @@ fn walk(value: &Value, path: &[Segment], scope: &dyn Scope) -> Result<Option<Val
         }
     }
     Ok(Some(at.clone()))
+}
+
+/// Collects the names of the inputs that an expression reads, including those in keys.
+pub(crate) fn inputs_of_expr<'a>(expr: &'a Expr, found: &mut BTreeSet<&'a str>) {
+    let path = |path: &'a [Segment], found: &mut BTreeSet<&'a str>| {
+        for segment in path {
+            if let Segment::Key(key) = segment {
+                inputs_of_expr(key, found);
+            }
+        }
+    };
+    match expr {
+        Expr::Input { name, path: segments } => {
+            found.insert(name);
+            path(segments, found);
+        }
+        Expr::Output { keys, path: segments, .. } => {
+            keys.iter().for_each(|key| inputs_of_expr(key, found));
+            path(segments, found);
+        }
+        Expr::EachValue { path: segments, .. } => path(segments, found),
+        Expr::Or(all) | Expr::And(all) | Expr::Concat(all) => {
+            all.iter().for_each(|part| inputs_of_expr(part, found));
+        }
+        Expr::Not(inner) => inputs_of_expr(inner, found),
+        Expr::Equal { left, right, .. } => {
+            inputs_of_expr(left, found);
+            inputs_of_expr(right, found);
+        }
+        Expr::Literal(_) | Expr::EachKey(_) | Expr::RunId => {}
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::plan::{NodeId, Plan};
+use crate::ids::NodeId;
+use crate::plan::Plan;
 
 /// In plans with more edges than this, all edges of barriers are kept: detecting redundant ones takes a walk through
 /// the plan

@@ -20,6 +20,7 @@ pub mod expr;
 #[cfg(test)]
 mod fixture;
 pub mod graph;
+mod ids;
 mod lattice;
 mod outline;
 mod params;
@@ -39,10 +40,10 @@ pub use digest::Digest;
 pub use document::{Document, parse};
 pub use duration::parse_duration;
 pub use explain::{codes, explain};
+pub use ids::{Ensure, IdentityId, NodeId};
 pub use outline::OutlineItem;
 pub use params::{Clash, GivenParams, ParamCheck, ParamMisfit};
 pub use plan::{
-    ApprovalGate, BlockDef, Ensure, IdentityDef, IdentityId, InputDef, Inputs, Need, Node, NodeId, NodeKind,
-    Plan, RetryPolicy, StepDef,
+    ApprovalGate, BlockDef, IdentityDef, InputDef, Inputs, Need, Node, NodeKind, Plan, RetryPolicy, StepDef,
 };
 pub use schema::schema;

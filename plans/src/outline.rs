@@ -1,6 +1,7 @@
 //! The outline of a plan: headings and steps in the order written, for rehearsals and reports.
 
-use crate::plan::{NodeId, NodeKind, Plan};
+use crate::ids::NodeId;
+use crate::plan::{NodeKind, Plan};
 
 /// One line of a plan's outline.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::plan::Ensure;
+use crate::ids::Ensure;
 
 /// Parameters of one step or instance, as far as they are known.
 #[derive(Clone, Copy, Debug)]

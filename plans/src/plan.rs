@@ -14,15 +14,8 @@ use crate::catalog::{EffectClass, Type};
 use crate::diagnostic::Place;
 use crate::digest::Digest;
 use crate::expr::{Expr, Template};
+use crate::ids::{Ensure, IdentityId, NodeId};
 use crate::params::ParamCheck;
-
-/// Position of a node in [`Plan::nodes`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(pub u32);
-
-/// Position of an identity in [`Plan::identities`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct IdentityId(pub u32);
 
 /// A compiled plan.
 #[derive(Clone, Debug)]
@@ -168,16 +161,6 @@ pub struct StepDef {
     pub barrier: bool,
     /// Type of the outputs: a record.
     pub outputs: Type,
-}
-
-/// The values of `ensure`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Ensure {
-    /// The resource is to exist.
-    #[default]
-    Present,
-    /// The resource is to be deleted.
-    Absent,
 }
 
 /// `approval` on a step: who may approve its write.

@@ -9,20 +9,23 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Label, Place, Severity};
 /// Maximum length of a line that is drawn; for longer lines only line and column are given.
 const LONGEST_LINE: usize = 4096;
 
-pub(crate) fn render(diagnostics: &Diagnostics, colour: bool) -> String {
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-    let renderer = renderer.decor_style(DecorStyle::Ascii);
-    let mut text = String::new();
-    let (shown, left) = diagnostics.shown();
-    for diagnostic in shown {
-        let groups = groups(diagnostic);
-        text.push_str(&renderer.render(&groups));
-        text.push_str("\n\n");
+impl Diagnostics {
+    /// The diagnostics as text in the style of a compiler; `colour` adds ANSI codes.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let renderer = renderer.decor_style(DecorStyle::Ascii);
+        let mut text = String::new();
+        let (shown, left) = self.shown();
+        for diagnostic in shown {
+            let groups = groups(diagnostic);
+            text.push_str(&renderer.render(&groups));
+            text.push_str("\n\n");
+        }
+        for (code, count) in left {
+            text.push_str(&format!("… and {count} more of {code}\n\n"));
+        }
+        text
     }
-    for (code, count) in left {
-        text.push_str(&format!("… and {count} more of {code}\n\n"));
-    }
-    text
 }
 
 fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
@@ -53,9 +56,8 @@ fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
     vec![group]
 }
 
-/// Draws `label` and those of `others` in the same text. Only the lines around the labels are passed on, because a file
-/// may have
-/// ten megabytes.
+/// Draws `label` and those of `others` in the same text. Only the lines around the labels are passed on, because a file may
+/// have ten megabytes.
 fn draw<'a>(mut group: Group<'a>, label: &'a Label, kind: AnnotationKind, others: &'a [Label]) -> Group<'a> {
     let source = &label.place.source;
     if too_long(&label.place) {

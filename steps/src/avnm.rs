@@ -20,8 +20,7 @@ pub(crate) use connection::{ConnectionSide, ConnectionState, NamesManager, Names
 
 use crate::ids::{ConnectionScope, Guid, TenantId};
 
-/// API version of every request to `Microsoft.Network`.
-pub(crate) const API: &str = "2024-10-01";
+pub(crate) use crate::azure::NETWORK_API as API;
 
 /// A resource as Azure returns it.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -33,6 +33,7 @@ mod operations;
 mod paging;
 mod party;
 mod pauses;
+pub(crate) mod people;
 mod permission;
 mod proof;
 mod reading;
@@ -54,6 +55,7 @@ mod unreachable;
 mod wire;
 mod words;
 
+pub(crate) use arm::NETWORK_API;
 pub use arm::{Arm, Deletion};
 pub use azure_cli::AzureCli;
 pub use cloud::{Cloud, CloudError, Service};

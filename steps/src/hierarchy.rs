@@ -6,9 +6,9 @@ use serde_json::Value;
 use twinspan_engine::{FailureClass, Guarded, StepCx, StepError};
 
 use crate::avnm::or_default;
+use crate::azure::people;
 use crate::azure::{Arm, Azure};
 use crate::ids::{ConnectionScope, Guid, Scope, TenantId};
-use crate::people;
 
 const SUBSCRIPTIONS_API: &str = "2022-12-01";
 /// API version of management groups.

@@ -9,7 +9,6 @@ mod hand_over;
 mod hierarchy;
 pub mod ids;
 mod kinds;
-mod people;
 mod permissions;
 pub mod readiness;
 mod supervisor;

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use twinspan_engine::{FailureClass, Identity, StepCx, StepError};
 
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::hierarchy;
 use crate::ids::{ConnectionScope, Guid, ResourceId};
-use crate::people;
 
 /// Finds and caches the identity for each subscription, within one check.
 pub(crate) struct Tenancy<'a> {

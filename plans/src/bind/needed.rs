@@ -11,8 +11,9 @@ use crate::check::{groups, misfit_of};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::elements;
 use crate::expr::{EvalError, Expr, Segment, Template};
+use crate::ids::{Ensure, NodeId};
 use crate::params::{GivenParams, ParamMisfit};
-use crate::plan::{Ensure, Inputs, Node, NodeId, NodeKind, Plan, StepDef};
+use crate::plan::{Inputs, Node, NodeKind, Plan, StepDef};
 
 use super::places::{GivenAt, Places, ValuePath};
 use super::{InputScope, inputs_of};

@@ -7,7 +7,8 @@
 use crate::catalog::KindSpec;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Body, StepDecl};
-use crate::plan::{Need, NodeId};
+use crate::ids::NodeId;
+use crate::plan::Need;
 
 use super::{Checker, PlacedNeed};
 
@@ -76,7 +77,8 @@ impl Checker<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::{NodeId, Plan};
+    use crate::ids::NodeId;
+    use crate::plan::Plan;
     use crate::{compile, fixture, parse};
 
     fn plan(steps: &str) -> Plan {

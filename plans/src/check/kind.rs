@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::catalog::{EffectClass, Identities, KindSpec};
 use crate::diagnostic::Diagnostic;
 use crate::document::{NodeDecl, StepDecl};
-use crate::plan::Ensure;
+use crate::ids::Ensure;
 use crate::yaml::{Node as Yaml, Value};
 
 use super::Checker;

@@ -7,8 +7,8 @@ use crate::catalog::{KindSpec, Type};
 use crate::diagnostic::Diagnostic;
 use crate::document::StepDecl;
 use crate::expr::{Expr, Template};
+use crate::ids::{Ensure, NodeId};
 use crate::params::{GivenParams, ParamMisfit};
-use crate::plan::{Ensure, NodeId};
 use crate::yaml::{Node as Yaml, Value};
 
 use super::Checker;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::document::{Body, Document, IdentityDecl, NodeDecl};
-use crate::plan::{IdentityId, NodeId};
+use crate::ids::{IdentityId, NodeId};
 
 /// Position of a scope in [`Names::scopes`]; 0 is the plan itself.
 pub(super) type ScopeId = usize;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::plan::NodeId;
+use crate::ids::NodeId;
 
 use super::{Checker, PlacedNeed};
 

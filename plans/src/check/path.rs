@@ -3,8 +3,9 @@
 use crate::catalog::{Field, Type};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::expr::{Expr, Segment};
+use crate::ids::NodeId;
 use crate::lattice::is_text;
-use crate::plan::{Need, NodeId};
+use crate::plan::Need;
 use crate::reference::{Part, Path, Reference, Word};
 
 use super::expression::{Absent, Origin, Typed};
@@ -289,7 +290,7 @@ impl Checker<'_> {
     /// Whether a step has `ensure: absent`.
     fn is_removed(&self, node: NodeId) -> bool {
         let crate::document::Body::Step(step) = &self.names.node(node).decl.body else { return false };
-        step.ensure == crate::plan::Ensure::Absent
+        step.ensure == crate::ids::Ensure::Absent
     }
 
     fn has_condition(&self, node: NodeId) -> bool {

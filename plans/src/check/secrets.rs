@@ -5,10 +5,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::bind::inputs_of_expr;
 use crate::catalog::KindSpec;
 use crate::diagnostic::Diagnostic;
-use crate::expr::{Expr, SECRET, Template};
+use crate::expr::{Expr, SECRET, Template, inputs_of_expr};
 use crate::yaml::{Node as Yaml, Value};
 
 use super::Checker;

@@ -11,11 +11,9 @@ use crate::digest::Digest;
 use crate::document::{Body, IdentityDecl, StepDecl, Text};
 use crate::elements::folded;
 use crate::expr::{Expr, Template};
+use crate::ids::{Ensure, IdentityId, NodeId};
 use crate::lattice::is_text;
-use crate::plan::{
-    ApprovalGate, BlockDef, Ensure, IdentityDef, IdentityId, InputDef, Need, Node, NodeId, NodeKind, Plan,
-    StepDef,
-};
+use crate::plan::{ApprovalGate, BlockDef, IdentityDef, InputDef, Need, Node, NodeKind, Plan, StepDef};
 use crate::reference::{has_reference, need};
 use crate::yaml::{Node as Yaml, Value};
 

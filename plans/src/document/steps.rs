@@ -1,7 +1,8 @@
 //! The section `steps`: steps and blocks, and parts of the format that are not supported yet.
 
 use crate::diagnostic::Diagnostic;
-use crate::plan::{Ensure, RetryPolicy};
+use crate::ids::Ensure;
+use crate::plan::RetryPolicy;
 use crate::yaml::{Entry, Node, Value};
 
 use super::decode::{Decoder, Fields, Text};

@@ -2,8 +2,8 @@
 
 use twinspan_encode::sh;
 
+use super::arm::NETWORK_API as API;
 use super::refusal::Situation;
-use crate::avnm::API;
 use crate::ids::Guid;
 
 /// The missing resource that the response names, if it is not the requested one.

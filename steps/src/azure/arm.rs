@@ -17,6 +17,9 @@ use super::proof::About;
 use super::shared_reads::Concerns;
 use super::{Azure, merging, redaction, references};
 
+/// API version of every request to `Microsoft.Network`.
+pub(crate) const NETWORK_API: &str = "2024-10-01";
+
 /// Azure Resource Manager, as one identity, within one attempt.
 ///
 /// Paths begin with `/` and have no query; `api` is the API version.

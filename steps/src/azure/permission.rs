@@ -6,7 +6,7 @@ use super::credentials::Credential;
 use super::party::Party;
 use super::redaction;
 use super::refusal::{Sender, Situation};
-use crate::people::{Assignee, assign_command, role_giver};
+use crate::azure::people::{Assignee, assign_command, role_giver};
 
 /// The missing permission, from the text of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use twinspan_engine::{
     StepCx, StepError, Task, Undone, Wait,
 };
 
-use crate::people;
+use crate::azure::people;
 
 /// `approval`
 pub(crate) struct Approval;

@@ -19,10 +19,11 @@ use twinspan_engine::{
 };
 
 use crate::avnm::Provisioning;
+use crate::azure::people;
 use crate::azure::{Azure, assignable, unproven};
+use crate::hand_over;
 use crate::ids::ResourceId;
 use crate::kinds::{reads_and_changes, removing, undoing};
-use crate::{hand_over, people};
 use comparison::Except;
 use paths::Path;
 

@@ -16,10 +16,10 @@ use crate::avnm::{
     API, ConnectionSide, ConnectionState, Found, Manager, NamesManager, NamesScope, RecreatedBy, same_path,
 };
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::ids::{
     ConnectionScope, NetworkManagerConnections, NetworkManagers, ResourceId, ScopeConnections, TenantId,
 };
-use crate::people;
 
 type ScopeHalf = ConnectionSide<NamesScope>;
 type ManagerHalf = ConnectionSide<NamesManager>;

@@ -20,14 +20,15 @@ use crate::avnm::child::{self, Child};
 use crate::avnm::configuration::{AppliesTo, Capabilities, Configuration as Wire, Flag, Hub};
 use crate::avnm::{API, Body, Found, Manager, Provisioning, same_path};
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::default_world;
+use crate::hand_over;
 use crate::ids::{
     ConnectivityConfigurations, Description, FoundName, NetworkGroups, NetworkManagers, ResourceId,
     ResourceName,
 };
 use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::tenancy::Tenancy;
-use crate::{hand_over, people};
 
 const HUB_TYPE: &str = "Microsoft.Network/virtualNetworks";
 

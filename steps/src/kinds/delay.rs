@@ -9,8 +9,8 @@ use twinspan_engine::{
     WaitKind,
 };
 
+use crate::azure::people;
 use crate::ids::HumanDuration;
-use crate::people;
 
 /// `delay`
 pub(crate) struct Delay;

@@ -13,10 +13,10 @@ use twinspan_engine::{
 
 use crate::avnm::{API, or_default, same_path};
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::default_world;
 use crate::ids::{ConnectivityConfigurations, NetworkManagers, ResourceId};
 use crate::kinds::bounds::VIRTUAL_NETWORK;
-use crate::people;
 
 /// `avnm.effective-configuration`
 pub(crate) struct EffectiveConfiguration {

@@ -15,11 +15,11 @@ use twinspan_engine::{
 
 use crate::avnm::{API, Found, Member as Wire, Provisioning, same_path};
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId};
 use crate::kinds::bounds::not_members;
 use crate::kinds::static_member;
-use crate::people;
 use crate::tenancy;
 
 /// `avnm.group-members`

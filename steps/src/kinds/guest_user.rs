@@ -17,12 +17,13 @@ use twinspan_engine::{
 };
 
 use crate::avnm::or_default;
+use crate::azure::people;
 use crate::azure::{Azure, Reply, SignedIn};
 use crate::default_world;
 use crate::directory::{self, User};
+use crate::hand_over;
 use crate::ids::{Email, Guid, TenantId, Url};
 use crate::kinds::{removing, undoing};
-use crate::{hand_over, people};
 
 /// `entra.guest-user`
 pub(crate) struct GuestUser {

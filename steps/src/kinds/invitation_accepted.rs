@@ -12,11 +12,12 @@ use twinspan_engine::{
 };
 
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::default_world;
 use crate::directory;
+use crate::hand_over;
 use crate::ids::Guid;
 use crate::kinds::guest_user::InvitationReceipt;
-use crate::{hand_over, people};
 
 /// `entra.invitation-accepted`
 pub(crate) struct InvitationAccepted {

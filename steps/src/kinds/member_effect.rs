@@ -22,11 +22,11 @@ use crate::avnm::deployment::{self, Active};
 use crate::avnm::network::Network;
 use crate::avnm::{API, Found, Member, same_path};
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::default_world;
 use crate::ids::{NetworkGroups, ResourceId};
 use crate::kinds::bounds::not_networks;
 use crate::kinds::static_member;
-use crate::people;
 use crate::tenancy::{self, Tenancy};
 use judgement::{EffectReading, KnownEffects, Reaching};
 

@@ -13,11 +13,11 @@ use twinspan_engine::{
 
 use crate::avnm::configuration::Configuration;
 use crate::avnm::{API, Found, Group, Member as Wire};
+use crate::azure::people;
 use crate::azure::{Arm, Azure};
 use crate::default_world;
 use crate::hierarchy;
 use crate::ids::{ConnectionScope, Guid, NetworkManagers, ResourceId};
-use crate::people;
 
 /// How many members a message names.
 const NAMED: usize = 20;

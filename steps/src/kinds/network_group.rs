@@ -14,11 +14,11 @@ use twinspan_engine::{
 use crate::avnm::child::{self, Child};
 use crate::avnm::{API, Body, Group as Wire, Provisioning};
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::default_world;
 use crate::hand_over;
 use crate::ids::{Description, FoundName, NetworkGroups, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::{reads_and_changes, removing, undoing};
-use crate::people;
 
 /// `avnm.network-group`
 pub(crate) struct NetworkGroup {

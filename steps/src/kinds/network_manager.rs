@@ -339,7 +339,7 @@ impl Step for NetworkManager {
         Err(StepError::plan_wrong(format!(
             "network manager {} does not exist, as read by {}",
             params.id,
-            crate::people::who(identity)
+            crate::azure::people::who(identity)
         ))
         .hint("correct the id, create it in the portal, or describe it with `create:`"))
     }

@@ -15,6 +15,7 @@ use twinspan_engine::{
 use crate::avnm::child::{self, Child, Read};
 use crate::avnm::{API, Body, ConnectionSide, ConnectionState, NamesManager, same_path};
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::default_world;
 use crate::hand_over;
 use crate::hierarchy;
@@ -23,7 +24,6 @@ use crate::ids::{
     ResourceName,
 };
 use crate::kinds::{reads_and_changes, undoing};
-use crate::people;
 
 type Wire = ConnectionSide<NamesManager>;
 

@@ -11,9 +11,9 @@ use twinspan_engine::{
 };
 
 use crate::azure::Azure;
+use crate::azure::people::{self, Assignee};
 use crate::default_world;
 use crate::ids::Scope;
-use crate::people::{self, Assignee};
 use crate::permissions::{self, GrantedActions};
 
 /// `azure.permissions`

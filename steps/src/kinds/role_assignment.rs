@@ -15,13 +15,14 @@ use twinspan_engine::{
 use uuid::Uuid;
 
 use crate::avnm::Body;
+use crate::azure::people;
 use crate::azure::{Arm, Azure, Grant, unproven};
 use crate::default_world;
 use crate::ids::{ConnectionScope, Guid, ResourceId, Scope, ScopeKind};
 use crate::kinds::bounds::blank_guard;
 use crate::kinds::{reads_and_changes, removing, undoing};
 use crate::permissions::{self, RoleAssignment as Wire, RoleDefinition, WantedAssignment};
-use crate::{directory, hand_over, hierarchy, people};
+use crate::{directory, hand_over, hierarchy};
 
 /// UUID namespace for the names of role assignments.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7477_696e_7370_616e_0000_0000_0000_0002);

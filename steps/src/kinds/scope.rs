@@ -12,13 +12,13 @@ use twinspan_engine::{
     Permission, Step, StepCx, StepError, Undone, Wait, WaitKind,
 };
 
+use crate::azure::people::{self, Assignee};
 use crate::azure::{Azure, READS_GROUPS};
 use crate::default_world;
 use crate::hand_over;
 use crate::hierarchy::{self, HierarchyReading};
 use crate::ids::{ConnectionScope, TenantId};
 use crate::kinds::bounds::blank_guard;
-use crate::people::{self, Assignee};
 
 /// `azure.scope`
 pub(crate) struct Scope {

@@ -11,13 +11,14 @@ use twinspan_engine::{
     Observed, Request, Step, StepCx, StepError, Task, Undone,
 };
 
+use crate::azure::people;
 use crate::azure::{Azure, Reply, SignedIn, unproven};
 use crate::default_world;
 use crate::directory::{self, ServicePrincipal as Wire};
+use crate::hand_over;
 use crate::ids::Guid;
 use crate::kinds::role_assignment::{PrincipalType, remember_principal};
 use crate::kinds::undoing;
-use crate::{hand_over, people};
 
 /// `entra.service-principal`
 pub(crate) struct ServicePrincipal {

@@ -11,10 +11,10 @@ use twinspan_engine::{
     StepError, Undone, Wait, WaitKind,
 };
 
+use crate::azure::people;
 use crate::azure::{Azure, Cloud, CredentialKind, Party, SignedIn};
 use crate::default_world;
 use crate::ids::{Guid, TenantId};
-use crate::people;
 
 /// `azure.sign-in`
 pub(crate) struct SignIn {

@@ -15,11 +15,12 @@ use twinspan_engine::{
 
 use crate::avnm::{API, Body, Found, Manager, Member as Wire, Provisioning, same_path};
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::default_world;
+use crate::hand_over;
 use crate::ids::{ConnectionScope, FoundName, NetworkGroups, ResourceId, ResourceName};
 use crate::kinds::bounds::not_members;
 use crate::kinds::{reads_and_changes, removing, undoing};
-use crate::{hand_over, people};
 
 /// `avnm.static-member`
 pub(crate) struct StaticMember {

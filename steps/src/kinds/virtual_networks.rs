@@ -15,10 +15,10 @@ use crate::avnm::deployment::region;
 use crate::avnm::network::Network;
 use crate::avnm::{API, Found};
 use crate::azure::Azure;
+use crate::azure::people;
 use crate::default_world;
 use crate::ids::{ResourceId, Scope, ScopeKind};
 use crate::kinds::bounds::not_networks;
-use crate::people;
 
 /// `azure.virtual-networks`
 pub(crate) struct VirtualNetworks {

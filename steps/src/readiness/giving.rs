@@ -8,8 +8,8 @@ use twinspan_engine::RunId;
 use uuid::Uuid;
 
 use crate::azure::SignedIn;
+use crate::azure::people::{Assignee, assign_command, role_giver};
 use crate::ids::{Scope, ScopeKind};
-use crate::people::{Assignee, assign_command, role_giver};
 use crate::permissions::role_for;
 
 /// What an administrator does to give a permission.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::judgement::{KnownEffects, Reaching, name};
 use super::{Change, Output, Overlap, Peering};
-use crate::people;
+use crate::azure::people;
 
 /// How many items of a list are named; the rest is counted. The outputs contain all of them.
 const NAMED: usize = 10;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use twinspan_encode::sh;
 use twinspan_engine::{FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
 
-use crate::azure::{Party, SignedIn};
+use super::{Party, SignedIn};
 use crate::ids::TenantId;
 
 /// The tenant that `identity` acts in.
