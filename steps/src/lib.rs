@@ -14,6 +14,7 @@ pub mod readiness;
 mod supervisor;
 mod tenancy;
 
+pub use azure::people::who;
 pub use azure::{
     Arm, Azure, AzureCli, Cloud, CloudError, Credential, CredentialError, CredentialKind, CredentialSettings,
     Credentials, Deletion, Graph, IdentitySettings, InProcess, SecretReader, SecretRef, Service, SignedIn,
@@ -22,5 +23,4 @@ pub use azure::{
 pub use command_policy::CommandPolicy;
 pub use hand_over::{ARM, GRAPH};
 pub use kinds::registry;
-pub use people::who;
 pub use supervisor::{Supervisor, supervise};

@@ -114,7 +114,104 @@ def never_connected(program):
         row("never Connected, ended after 20 s", simulator, began, running.returncode, remark)
 
 
-def main(program):
+# What people run instead: a script of `az rest` requests, one for each write of the how-to, which polls the connection.
+AZ_SCRIPT = """set -e
+put() { az rest --method put --resource "$ARM" --url "$ARM$1?api-version=2024-05-01" --body "$2" "${@:3}" --output none; }
+get() { az rest --method get --resource "$ARM" --url "$ARM$1?api-version=2024-05-01" "${@:2}"; }
+az login --service-principal -u "$CENTRAL_ID" -p "$CENTRAL_SECRET" --tenant "$CENTRAL" --output none
+put "$MANAGER/scopeConnections/to-target" "{\\"properties\\":{\\"resourceId\\":\\"$SCOPE\\",\\"tenantId\\":\\"$TARGET\\"}}"
+az login --service-principal -u "$TARGET_ID" -p "$TARGET_SECRET" --tenant "$TARGET" --output none
+put "$SCOPE/providers/Microsoft.Network/networkManagerConnections/to-central" "{\\"properties\\":{\\"networkManagerId\\":\\"$MANAGER\\"}}"
+az login --service-principal -u "$CENTRAL_ID" -p "$CENTRAL_SECRET" --tenant "$TARGET" --output none
+other="$(az account get-access-token --tenant "$TARGET" --resource "$ARM" --query accessToken --output tsv)"
+az login --service-principal -u "$CENTRAL_ID" -p "$CENTRAL_SECRET" --tenant "$CENTRAL" --output none
+until [ "$(get "$MANAGER/scopeConnections/to-target" --query properties.connectionState --output tsv)" = Connected ]; do sleep 5; done
+put "$MANAGER/networkGroups/ng-spokes" '{"properties":{"memberType":"VirtualNetwork"}}'
+number=0
+for network in $NETWORKS; do
+  number=$((number + 1))
+  put "$MANAGER/networkGroups/ng-spokes/staticMembers/member-$number" "{\\"properties\\":{\\"resourceId\\":\\"$network\\"}}" \\
+    --headers "x-ms-authorization-auxiliary=Bearer $other"
+done
+get "$MANAGER/networkGroups/ng-spokes/staticMembers" --output none
+"""
+
+
+def input_values():
+    """The inputs of the plan: scalars as text, lists as lists. Standard library only, so just what the file uses."""
+    values, name = {}, None
+    for line in INPUTS.read_text().splitlines():
+        if line.startswith("  - "):
+            values[name].append(line[4:].strip())
+        elif line and not line.startswith("#"):
+            name, _, text = line.partition(":")
+            values[name] = text.strip() or []
+    return values
+
+
+def script(az, simulator):
+    controls, inputs = simulator.controls, input_values()
+    people = controls.identities
+    environment = simulator.environment() | {
+        "PATH": f"{Path(az).resolve().parent}:{os.environ['PATH']}",
+        "AZURE_CONFIG_DIR": str(simulator.folder / "azure"),
+        "AZURE_CORE_INSTANCE_DISCOVERY": "false",
+        "AZURE_CORE_COLLECT_TELEMETRY": "false",
+        "REQUESTS_CA_BUNDLE": str(controls.ca_file),
+        "ARM": controls.arm,
+        "CENTRAL": controls.central_tenant,
+        "TARGET": controls.target_tenant,
+        "CENTRAL_ID": people["central"]["client_id"],
+        "CENTRAL_SECRET": people["central"]["client_secret"],
+        "TARGET_ID": people["target-admin"]["client_id"],
+        "TARGET_SECRET": people["target-admin"]["client_secret"],
+        "MANAGER": inputs["network_manager"],
+        "SCOPE": inputs["target_scope"],
+        "NETWORKS": " ".join(inputs["target_virtual_networks"] + inputs["central_virtual_networks"]),
+    }
+
+    def quietly(*arguments):
+        subprocess.run([az, *arguments], env=environment, check=True, capture_output=True)
+
+    if not (simulator.folder / "azure").exists():
+        quietly("cloud", "register", "-n", "sim", "--endpoint-resource-manager", controls.arm)
+        quietly("cloud", "set", "-n", "sim")
+    return lambda: subprocess.Popen(
+        ["bash", "-c", AZ_SCRIPT], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )
+
+
+def by_script(program, az):
+    """The same rollout by the script: undisturbed, killed, and with a connection that never comes about."""
+    with Simulator(program) as simulator:
+        start = script(az, simulator)
+        began, running = time.monotonic(), start()
+        said, _ = running.communicate()
+        remark = "verifies that the members are listed" if running.returncode == 0 else said.strip().splitlines()[-1]
+        row("`az` script, ready world", simulator, began, running.returncode, remark)
+    for writes in range(1, MOMENTS + 1):
+        with Simulator(program) as simulator:
+            start = script(az, simulator)
+            began, running = time.monotonic(), start()
+            while len(simulator.controls.writes()) < writes and running.poll() is None:
+                time.sleep(0.005)
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
+            again = start()
+            again.communicate()
+            row(f"`az` script, killed after write {writes}, then from the start", simulator, began, again.returncode, "repeats its writes")
+    with Simulator(program) as simulator:
+        simulator.controls.control("POST", "lags", {"connected": "24h"})
+        start = script(az, simulator)
+        began, running = time.monotonic(), start()
+        time.sleep(30)
+        os.killpg(running.pid, signal.SIGINT)
+        running.communicate()
+        row("`az` script, never Connected, ended after 30 s", simulator, began, running.returncode, "says nothing while it polls")
+
+
+def main(program, az=None):
     program = str(Path(program).resolve())
     print("| case | time | requests | writes | created twice | exit | remark |\n|---|---|---|---|---|---|---|")
     undisturbed(program)
@@ -122,6 +219,8 @@ def main(program):
         killed(program, writes)
     missing(program)
     never_connected(program)
+    if az:
+        by_script(program, az)
 
 
 if __name__ == "__main__":

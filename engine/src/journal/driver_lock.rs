@@ -30,7 +30,6 @@ pub(crate) struct DriverLock {
     path: PathBuf,
     /// Which accounts may see that it is alive.
     sharing: Sharing,
-    /// Closing the file releases the lock.
     file: File,
 }
 
@@ -87,6 +86,7 @@ impl DriverLock {
         match made.and_then(|()| make(&self.path, &self.sharing)) {
             Ok(Some(file)) => {
                 tracing::warn!(path = %self.path.display(), "the lock file of this driver was removed; it is created again");
+                release(&self.file);
                 self.file = file;
             }
             Ok(None) => {}
@@ -96,11 +96,32 @@ impl DriverLock {
         }
     }
 
+    /// Another handle of the open file, as a child process has it until it is executed.
+    #[cfg(test)]
+    pub(super) fn copy(&self) -> File {
+        self.file.try_clone().unwrap()
+    }
+
     /// Removes the file of a driver that the journal no longer knows.
     pub(crate) fn remove(self) {
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(%error, "the driver's lock file stays behind");
         }
+    }
+}
+
+impl Drop for DriverLock {
+    /// Releases the lock. Closing the file is not enough: a program that this process starts at the same moment has a copy of
+    /// every open file until it is executed, and the lock would last as long.
+    fn drop(&mut self) {
+        release(&self.file);
+    }
+}
+
+/// Releases the lock on an open file, for every copy of it.
+pub(super) fn release(file: &File) {
+    if let Err(error) = file.unlock() {
+        tracing::debug!(%error, "a lock is released when its file is closed");
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::commit::Holder;
-use super::driver_lock::{boot, file_of, folder_of};
+use super::driver_lock::{boot, file_of, folder_of, release};
 use crate::clock::boot_now;
 use crate::ids::DriverId;
 
@@ -99,7 +99,10 @@ impl Liveness {
             // journal has deleted its driver; so a missing file proves nothing.
             let file = File::open(file_of(&self.folder, id)).ok()?;
             match file.try_lock_shared() {
-                Ok(()) => Some(false),
+                Ok(()) => {
+                    release(&file);
+                    Some(false)
+                }
                 Err(TryLockError::WouldBlock) => Some(true),
                 Err(TryLockError::Error(_)) => None,
             }
@@ -128,7 +131,8 @@ mod tests {
         let lock = DriverLock::new(&journal, LEASE, 0, &Sharing::Private).unwrap();
         let holder = Holder { host: "pod-1".to_owned(), ..lock.holder().clone() };
         assert_eq!(look(&journal).judge(&holder), Verdict::Locked);
-        // As a killed process leaves it: unlocked, but existing.
+        // As a killed process leaves it: unlocked, but existing. A program that is being started still has a copy of the open file.
+        let _copy = lock.copy();
         drop(lock);
         assert_eq!(look(&journal).judge(&holder), Verdict::Dead);
         assert_eq!(look(&journal).judge(&holder), Verdict::Dead, "to look changes nothing");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use super::driver_lock::release;
 use super::place::{private, with_suffix};
 
 /// How long a checkpoint waits for readers: what it cannot move to the main file stays in the log.
@@ -41,6 +42,13 @@ impl Session {
     /// Lets other processes write too.
     pub(crate) fn share(&self) -> io::Result<()> {
         self.0.lock_shared()
+    }
+}
+
+impl Drop for Session {
+    /// Releases the lock at once, for copies of the open file in children that are being started, too.
+    fn drop(&mut self) {
+        release(&self.0);
     }
 }
 
