@@ -204,8 +204,11 @@ pub(super) const FAULTS: &[Fault] = &[
     )),
     described(client(
         "another api-version is sent",
-        "steps/src/avnm.rs",
-        ("pub(crate) const API: &str = \"2024-10-01\";", "pub(crate) const API: &str = \"2023-09-01\";"),
+        "steps/src/azure/arm.rs",
+        (
+            "pub(crate) const NETWORK_API: &str = \"2024-10-01\";",
+            "pub(crate) const NETWORK_API: &str = \"2023-09-01\";",
+        ),
         "",
         "",
     )),
