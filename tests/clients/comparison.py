@@ -1,7 +1,9 @@
 """Measures the reference rollout against `twinspan sim`: time, requests and writes; also after kills, without a credential in
 the target tenant, and with a connection that never becomes Connected. Standard library only; prints a Markdown table.
 
-    python3 tests/clients/comparison.py target/release/twinspan
+    python3 tests/clients/comparison.py target/release/twinspan [AZ]
+
+With the path of an Azure CLI also the same rollout by a script of `az rest` requests.
 """
 
 import os
@@ -188,7 +190,7 @@ def by_script(program, az):
         start = script(az, simulator)
         began, running = time.monotonic(), start()
         said, _ = running.communicate()
-        remark = "verifies that the members are listed" if running.returncode == 0 else said.strip().splitlines()[-1]
+        remark = "lists the members, checks nothing" if running.returncode == 0 else said.strip().splitlines()[-1]
         row("`az` script, ready world", simulator, began, running.returncode, remark)
     for writes in range(1, MOMENTS + 1):
         with Simulator(program) as simulator:
