@@ -84,7 +84,7 @@ pub enum Runs {
 pub struct DriveOptions {
     /// Whether to return when only people, approvals, permissions or credentials are waited for.
     pub until_blocked: bool,
-    /// With `until_blocked`: how long to wait before returning while only permissions are waited for.
+    /// With `until_blocked`: how long each permission is waited for before returning, if nothing but permissions is open.
     pub permission_patience: Duration,
     /// Whether to take over a lease that its holder has not proven to be alive.
     pub steal: bool,

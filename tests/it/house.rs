@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -31,21 +31,28 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     all
 }
 
-/// Rust files that git tracks or would track, relative to the root.
-fn rust_files() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> =
-        ["engine", "plans", "steps", "src", "tests"].iter().map(|folder| root().join(folder)).collect();
+/// Files below `folder` with one of these extensions, relative to the root.
+pub(crate) fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![root().join(folder)]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("target") {
+            let skipped = ["target", "node_modules", "snapshots"].iter().any(|name| path.ends_with(name));
+            if path.is_dir() && !skipped {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|own| extensions.iter().any(|wanted| own == *wanted)) {
                 found.push(path.strip_prefix(root()).unwrap().to_owned());
             }
         }
     }
+    found.sort();
+    found
+}
+
+/// Rust files that git tracks or would track, relative to the root.
+fn rust_files() -> Vec<PathBuf> {
+    let folders = ["engine", "plans", "steps", "src", "tests"];
+    let mut found: Vec<PathBuf> = folders.iter().flat_map(|folder| files(folder, &["rs"])).collect();
     found.sort();
     assert!(found.len() > 20, "only {} files found: the search is broken", found.len());
     found

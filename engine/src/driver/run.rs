@@ -50,8 +50,6 @@ pub(super) struct LiveRun {
     /// The pending commit releases the run.
     pub(super) releasing: bool,
     pub(super) wake: Option<Duration>,
-    /// Since when nothing but permissions is waited for, by the boot-time clock.
-    pub(super) only_permissions_since: Option<Duration>,
 }
 
 /// An intent whose request was not sent yet.
@@ -87,7 +85,6 @@ impl LiveRun {
             lingering: false,
             releasing: false,
             wake: None,
-            only_permissions_since: None,
         }
     }
 

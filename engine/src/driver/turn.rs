@@ -1,5 +1,7 @@
 //! A run's turn: applies what the rules decide.
 
+use std::time::Duration;
+
 use super::begin::{held_elsewhere, refused};
 use super::flights::{Flight, FlightKey};
 use super::{Driver, News};
@@ -12,7 +14,7 @@ use crate::state::RunStatus;
 use crate::wait::WaitKind;
 
 /// How long an event that may wait is held back.
-const LINGER: std::time::Duration = std::time::Duration::from_millis(50);
+const LINGER: Duration = Duration::from_millis(50);
 
 /// The effects that remain after recording.
 struct Asked {
@@ -146,8 +148,8 @@ impl Driver {
 
     /// Whether to release the run now: it ended, cannot continue, or waits only for people and the caller does not wait for
     /// them.
-    fn may_park(&mut self, slot: usize, finished: bool) -> bool {
-        let Some(run) = self.live.get_mut(slot).and_then(Option::as_mut) else { return false };
+    fn may_park(&self, slot: usize, finished: bool) -> bool {
+        let Some(run) = self.live.get(slot).and_then(Option::as_ref) else { return false };
         if !run.is_idle() || self.called.contains(&slot) {
             return false;
         }
@@ -160,15 +162,16 @@ impl Driver {
         match run.state.status(self.clock.now()) {
             RunStatus::Waiting { on } => {
                 if !self.options.until_blocked || !on.iter().all(|kind| kind.needs_a_person()) {
-                    run.only_permissions_since = None;
                     return false;
                 }
                 if on.iter().any(|kind| *kind != WaitKind::Permission) {
                     return true;
                 }
-                let now = self.clock.boot();
-                let since = *run.only_permissions_since.get_or_insert(now);
-                now.saturating_sub(since) >= self.options.permission_patience
+                // Each permission has the whole patience: the newest wait counts.
+                let newest = run.state.waits().iter().map(|open| open.since).max();
+                let waited = newest.map(|since| self.clock.now().duration_since(since));
+                let waited = waited.map(|waited| Duration::try_from(waited).unwrap_or_default());
+                waited.is_none_or(|waited| waited >= self.options.permission_patience)
             }
             RunStatus::Running | RunStatus::Undoing | RunStatus::Draining | RunStatus::Queued => {
                 if run.wake.is_none() && !run.is_committing() && !run.has_news() {
